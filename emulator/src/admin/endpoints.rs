@@ -1,0 +1,226 @@
+//! Where everything is to be found, and the files that say so.
+//!
+//! A file is written when the emulator answers and again whenever the state of a registry changes: always
+//! `endpoints.json` in the data folder, by which the command line finds the process, and the one of `--endpoints-file`.
+//! It holds no secret. It is replaced by a rename, so that nobody reads half of it, and taken away at the end.
+
+use std::io;
+use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::status::StatusReport;
+use crate::app::App;
+use crate::config::Config;
+use crate::keys::KeyId;
+use crate::vault_owner::VaultAccess;
+
+/// The name of the file in the data folder.
+pub const ENDPOINTS_FILE: &str = "endpoints.json";
+
+/// Where everything is to be found.
+#[derive(Clone, Debug)]
+pub struct Endpoints {
+    registry: String,
+    login_server: String,
+    azure: Option<String>,
+    vault: String,
+    login: Option<String>,
+    ca: Option<PathBuf>,
+    data_dir: PathBuf,
+}
+
+impl Endpoints {
+    /// The addresses as a client on this machine uses them. `data_dir` is the folder in use, which for an emulator that
+    /// is gone at exit is not the one of the configuration.
+    pub fn new(
+        config: &Config,
+        registry: SocketAddr,
+        vault: &VaultAccess,
+        data_dir: &Path,
+    ) -> Self {
+        debug_assert_ne!(registry.port(), 0, "the listener of {} is bound", config.listen);
+        Self {
+            registry: format!("http://{}", reachable(registry)),
+            login_server: login_server(registry),
+            azure: vault.azure_url(),
+            vault: vault.vault_url(),
+            login: vault.login_url(),
+            ca: vault.ca(),
+            data_dir: data_dir.to_owned(),
+        }
+    }
+
+    /// The base URL of the registry `local` and of the admin API.
+    pub fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// What goes before the repository in `docker push`: `localhost` and a port, which docker takes without TLS.
+    pub fn login_server(&self) -> &str {
+        &self.login_server
+    }
+
+    /// The base URL of the Azure side.
+    pub fn azure(&self) -> Option<&str> {
+        self.azure.as_deref()
+    }
+
+    /// The base URL of the vault.
+    pub fn vault(&self) -> &str {
+        &self.vault
+    }
+
+    /// The base URL of the authority that issues tokens.
+    pub fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
+    /// The file of the CA that signs for the Azure side.
+    pub fn ca(&self) -> Option<&Path> {
+        self.ca.as_deref()
+    }
+
+    /// The data folder in use.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A key's identifier, rendered from the vault's address.
+    pub fn key_identifier(&self, key: &KeyId) -> String {
+        match Url::parse(&self.vault) {
+            Ok(base) => key.kid(&base),
+            Err(_) => key.to_string(),
+        }
+    }
+
+    /// Writes the files.
+    pub async fn write_files(&self, app: &App) -> io::Result<()> {
+        let report = StatusReport::of(app).await.map_err(io::Error::other)?;
+        let paths = files(&app.config);
+        let written = tokio::task::spawn_blocking(move || {
+            let mut text = serde_json::to_vec_pretty(&report)?;
+            text.push(b'\n');
+            paths.iter().try_for_each(|path| replace(path, &text))
+        });
+        written.await?
+    }
+
+    /// Writes the files again whenever a registry changes its state, until `stop`. To be spawned.
+    pub async fn follow(app: App, stop: CancellationToken) {
+        let mut watches: Vec<_> =
+            app.registries.iter().map(|registry| registry.key_ring().watch()).collect();
+        loop {
+            let changed = async {
+                let mut any: FuturesUnordered<_> =
+                    watches.iter_mut().map(tokio::sync::watch::Receiver::changed).collect();
+                any.next().await
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = changed => match changed {
+                    Some(Ok(())) => (),
+                    Some(Err(_)) | None => return,
+                },
+            }
+            if let Err(error) = app.endpoints.write_files(&app).await {
+                tracing::warn!(%error, "the file of endpoints could not be written");
+            }
+        }
+    }
+
+    /// Takes the files away, unless another process has written them since.
+    pub fn remove_files(&self, config: &Config) {
+        for path in files(config) {
+            if read(&path).is_some_and(|report| report.pid == std::process::id())
+                && let Err(error) = fs::remove_file(&path)
+            {
+                tracing::debug!(%error, "the file of endpoints could not be removed");
+            }
+        }
+    }
+}
+
+/// Reads a file of endpoints; none if there is none that can be read.
+pub(crate) fn read(path: &Path) -> Option<StatusReport> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+/// The files that are written.
+fn files(config: &Config) -> Vec<PathBuf> {
+    std::iter::once(config.data_dir.join(ENDPOINTS_FILE))
+        .chain(config.endpoints_file.clone())
+        .collect()
+}
+
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text)?;
+    // It holds addresses alone, and in a compose file another user reads it.
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// The address that a client on this machine can connect to.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn login_server(address: SocketAddr) -> String {
+    let address = reachable(address);
+    if address.ip().is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_an_address_that_it_can_connect_to() {
+        for (bound, url, server) in [
+            ("0.0.0.0:5000", "127.0.0.1:5000", "localhost:5000"),
+            ("[::]:5000", "[::1]:5000", "localhost:5000"),
+            ("127.0.0.1:7000", "127.0.0.1:7000", "localhost:7000"),
+            ("192.0.2.7:5000", "192.0.2.7:5000", "192.0.2.7:5000"),
+        ] {
+            let bound = bound.parse().unwrap();
+            assert_eq!(reachable(bound).to_string(), url);
+            assert_eq!(login_server(bound), server);
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_can_be_read_by_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/endpoints.json");
+
+        replace(&path, b"first, which is longer").unwrap();
+        replace(&path, b"second").unwrap();
+
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,127 @@
+//! The error answers of the admin API: `{"error":{"code","message"}}`, with state and cause where the key is the reason.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::response::{IntoResponse, Response};
+use http::{Method, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+
+use super::wire_name;
+use crate::registry::Error;
+
+/// An error answer.
+#[derive(Clone, Debug)]
+pub struct AdminError {
+    status: StatusCode,
+    report: ErrorReport,
+}
+
+/// What an error says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorReport {
+    /// A word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+    /// The state of the registry, where that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The cause of that state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// The body of an error answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorReport,
+}
+
+impl AdminError {
+    /// An error answer.
+    pub(super) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
+        let report = ErrorReport {
+            code: code.to_owned(),
+            message: message.to_string(),
+            ..ErrorReport::default()
+        };
+        Self { status, report }
+    }
+
+    /// 400: the request is not one.
+    pub(super) fn bad_request(message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    /// 404 for a registry.
+    pub(super) fn no_registry(name: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "RegistryNotFound",
+            format!("there is no registry {name:?}"),
+        )
+    }
+
+    /// 409: not in this set-up or state.
+    pub(super) fn conflict(message: impl ToString) -> Self {
+        Self::new(StatusCode::CONFLICT, "Conflict", message)
+    }
+
+    /// What the error says.
+    pub(super) fn into_report(self) -> ErrorReport {
+        self.report
+    }
+}
+
+impl From<Error> for AdminError {
+    fn from(error: Error) -> Self {
+        if let Error::Refused(refusal) = &error {
+            let status = if refusal.is_lasting() {
+                StatusCode::FORBIDDEN
+            } else {
+                StatusCode::SERVICE_UNAVAILABLE
+            };
+            let mut answer = Self::new(status, "KeyRefused", refusal.message());
+            answer.report.state = Some(wire_name(refusal.state));
+            answer.report.cause = refusal.cause.map(wire_name);
+            return answer;
+        }
+        tracing::error!(error = &error as &dyn std::error::Error, "an admin request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+    }
+}
+
+impl From<JsonRejection> for AdminError {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), "BadRequest", rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for AdminError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        (self.status, Json(ErrorBody { error: self.report })).into_response()
+    }
+}
+
+/// There is no such route.
+pub(super) async fn not_found(uri: Uri) -> AdminError {
+    AdminError::new(
+        StatusCode::NOT_FOUND,
+        "NotFound",
+        format!("there is nothing at {}", uri.path()),
+    )
+}
+
+/// The route is there, but not for this method.
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> AdminError {
+    let message = format!("{method} is not supported at {}", uri.path());
+    AdminError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+}

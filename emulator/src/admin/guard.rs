@@ -1,0 +1,468 @@
+//! Who may use the admin API, and who the content of `local`, on a listener that is plain HTTP.
+//!
+//! Three things are kept out. A *stranger on the network*: where the listener is not the loopback and the network is
+//! not trusted, the admin API wants `Authorization: Bearer` and content wants Basic, with secrets that were made at the
+//! first start and lie in the data folder, readable by its owner. A *web page of another site* in the user's browser,
+//! which reaches the loopback as well: it names itself in `Origin`, and cannot send `application/json` without asking.
+//! A *page whose name was rebound* to this machine: then `Host` is a name that is not ours.
+//!
+//! It does not encrypt: a listener on an open network wants a TLS proxy before it.
+
+use std::fmt;
+use std::io;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fs_err as fs;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use subtle::ConstantTimeEq as _;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::error::AdminError;
+use crate::config::Config;
+
+/// The file with the token of the admin API, in the data folder.
+pub const ADMIN_TOKEN_FILE: &str = "admin.token";
+/// The file with the password of `local`, in the data folder. Any user name goes with it.
+pub const REGISTRY_PASSWORD_FILE: &str = "registry.password";
+
+/// The rules of one listener. Clones share them.
+#[derive(Clone)]
+pub struct Guard(Arc<Rules>);
+
+struct Rules {
+    /// None where everybody who can connect is trusted.
+    secrets: Option<Secrets>,
+    /// Host names that are ours beside those of the loopback, in lower case.
+    aliases: Vec<String>,
+}
+
+struct Secrets {
+    token: Zeroizing<String>,
+    password: Zeroizing<String>,
+}
+
+impl Guard {
+    /// The rules for a listener. Secrets are made in the data folder where they are needed and missing.
+    pub fn open(config: &Config, data_dir: &Path) -> io::Result<Self> {
+        let secrets = if config.is_open() {
+            None
+        } else {
+            let secrets = Secrets {
+                token: read_or_make(&data_dir.join(ADMIN_TOKEN_FILE))?,
+                password: read_or_make(&data_dir.join(REGISTRY_PASSWORD_FILE))?,
+            };
+            tracing::info!(
+                token = %data_dir.join(ADMIN_TOKEN_FILE).display(),
+                password = %data_dir.join(REGISTRY_PASSWORD_FILE).display(),
+                "the listener can be reached from outside: clients need the secrets in these files"
+            );
+            Some(secrets)
+        };
+        let aliases = config.hostname_alias.iter().map(|name| name.to_ascii_lowercase()).collect();
+        Ok(Self(Arc::new(Rules { secrets, aliases })))
+    }
+
+    /// Whether secrets are asked for.
+    pub fn asks_for_secrets(&self) -> bool {
+        self.0.secrets.is_some()
+    }
+
+    /// Puts the rules before the admin API.
+    pub(super) fn protect(&self, routes: Router) -> Router {
+        routes.layer(from_fn_with_state(self.clone(), admin))
+    }
+
+    /// Puts before health what a web page must not get past. It needs no token.
+    pub(super) fn protect_health(&self, routes: Router) -> Router {
+        routes.layer(from_fn_with_state(self.clone(), health))
+    }
+
+    /// Puts the rules before the content of `local`.
+    pub fn protect_content(&self, routes: Router) -> Router {
+        routes.layer(from_fn_with_state(self.clone(), content))
+    }
+
+    fn admits(&self, request: &Request) -> Result<(), AdminError> {
+        self.refuse_foreign_pages(request.headers())?;
+        if let Some(secrets) = &self.0.secrets {
+            if !secrets.is_bearer(request.headers()) {
+                return Err(AdminError::new(
+                    StatusCode::UNAUTHORIZED,
+                    "Unauthorized",
+                    format!(
+                        "send `Authorization: Bearer` with what the file {ADMIN_TOKEN_FILE} in the data folder holds"
+                    ),
+                ));
+            }
+        } else {
+            self.refuse_foreign_hosts(request)?;
+        }
+        if request.method() == Method::POST && !is_json(request.headers()) {
+            return Err(AdminError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedMediaType",
+                "send `Content-Type: application/json`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// A page names its site in `Origin` with every request that can change something, and with every one that reads
+    /// across sites.
+    fn refuse_foreign_pages(&self, headers: &HeaderMap) -> Result<(), AdminError> {
+        let is_ours = |origin: &HeaderValue| {
+            let origin = Url::parse(origin.to_str().ok()?).ok()?;
+            let authority = origin.port().map_or_else(
+                || origin.host_str().map(str::to_owned),
+                |port| origin.host_str().map(|host| format!("{host}:{port}")),
+            )?;
+            let host = headers.get(header::HOST)?.to_str().ok()?;
+            Some(host.eq_ignore_ascii_case(&authority) && self.is_our_name(&authority))
+        };
+        match headers.get(header::ORIGIN) {
+            Some(origin) if is_ours(origin) != Some(true) => Err(AdminError::new(
+                StatusCode::FORBIDDEN,
+                "ForeignOrigin",
+                "a web page of another site has no business here",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_foreign_hosts(&self, request: &Request) -> Result<(), AdminError> {
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = request.uri().authority().map(http::uri::Authority::as_str).or(host);
+        match host {
+            Some(host) if !self.is_our_name(host) => Err(AdminError::new(
+                StatusCode::FORBIDDEN,
+                "ForeignHost",
+                format!(
+                    "{host:?} is not a name of this emulator; if it should be, start it with --hostname-alias"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Names that nobody else can have made lead here: addresses, those of the loopback, those without a dot (they are
+    /// not in the public DNS), and the aliases.
+    fn is_our_name(&self, authority: &str) -> bool {
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => authority,
+        };
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        let is_address =
+            host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+        is_address
+            || host.ends_with(".localhost")
+            || !(host.is_empty() || host.contains('.'))
+            || self.0.aliases.contains(&host)
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("asks_for_secrets", &self.asks_for_secrets())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    fn is_bearer(&self, headers: &HeaderMap) -> bool {
+        credentials(headers, "Bearer").is_some_and(|token| same(token.as_bytes(), &self.token))
+    }
+
+    fn is_basic(&self, headers: &HeaderMap) -> bool {
+        let Some(decoded) =
+            credentials(headers, "Basic").and_then(|text| STANDARD.decode(text).ok())
+        else {
+            return false;
+        };
+        let decoded = Zeroizing::new(decoded);
+        let colon = decoded.iter().position(|byte| *byte == b':');
+        colon.is_some_and(|colon| same(&decoded[colon + 1..], &self.password))
+    }
+}
+
+async fn admin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.admits(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            let mut response = refusal.into_response();
+            if response.status() == StatusCode::UNAUTHORIZED {
+                response
+                    .headers_mut()
+                    .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            response
+        }
+    }
+}
+
+async fn health(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    match guard.refuse_foreign_pages(request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+    if guard.refuse_foreign_pages(request.headers()).is_err() {
+        return content_refusal(
+            StatusCode::FORBIDDEN,
+            "DENIED",
+            "a web page of another site has no business here",
+        );
+    }
+    if guard.0.secrets.as_ref().is_some_and(|secrets| !secrets.is_basic(request.headers())) {
+        let words = "log in with any user name and the password in the file registry.password of the data folder";
+        let mut response = content_refusal(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", words);
+        let challenge = HeaderValue::from_static("Basic realm=\"sealyard\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        return response;
+    }
+    next.run(request).await
+}
+
+/// The error body of the distribution specification.
+fn content_refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let body =
+        serde_json::json!({ "errors": [{ "code": code, "message": message, "detail": null }] });
+    (status, axum::Json(body)).into_response()
+}
+
+fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
+    let (named, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    named.eq_ignore_ascii_case(scheme).then(|| rest.trim())
+}
+
+fn same(offered: &[u8], secret: &str) -> bool {
+    offered.ct_eq(secret.as_bytes()).into()
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let value =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The secret in a file. A missing file is made with a random one, for its owner alone.
+fn read_or_make(path: &PathBuf) -> io::Result<Zeroizing<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => {
+            let text = Zeroizing::new(text);
+            let secret = Zeroizing::new(text.trim().to_owned());
+            if secret.is_empty() {
+                return Err(io::Error::other(format!(
+                    "{} is empty: remove it, and a new one is made",
+                    path.display()
+                )));
+            }
+            Ok(secret)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
+            let secret = Zeroizing::new(hex::encode(bytes.as_slice()));
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            let mut file = fs::OpenOptions::from_options(options).open(path)?;
+            file.write_all(secret.as_bytes())?;
+            file.sync_all()?;
+            Ok(secret)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use axum::body::Body;
+    use axum::routing::any;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    fn guard(listen: &str, folder: &Path) -> Guard {
+        let config = Config {
+            listen: listen.parse().unwrap(),
+            hostname_alias: vec!["registry.corp.test".to_owned()],
+            ..Config::default()
+        };
+        Guard::open(&config, folder).unwrap()
+    }
+
+    async fn status_of(routes: Router, request: http::request::Builder) -> StatusCode {
+        routes.oneshot(request.uri("/x").body(Body::empty()).unwrap()).await.unwrap().status()
+    }
+
+    fn routes() -> Router {
+        Router::new().route("/x", any(|| async { "reached" }))
+    }
+
+    async fn on_loopback(request: http::request::Builder) -> StatusCode {
+        let folder = tempfile::tempdir().unwrap();
+        status_of(guard("127.0.0.1:5000", folder.path()).protect(routes()), request).await
+    }
+
+    fn post() -> http::request::Builder {
+        Request::post("/x")
+            .header(header::HOST, "localhost:5000")
+            .header(header::CONTENT_TYPE, "application/json")
+    }
+
+    #[tokio::test]
+    async fn a_web_page_of_another_site_is_refused() {
+        for origin in [
+            "https://evil.test",
+            "null",
+            "http://localhost:3000",
+            "http://localhost",
+            "http://evil.test:5000",
+            "junk",
+        ] {
+            assert_eq!(
+                on_loopback(post().header(header::ORIGIN, origin)).await,
+                StatusCode::FORBIDDEN,
+                "{origin}"
+            );
+        }
+        assert_eq!(
+            on_loopback(post().header(header::ORIGIN, "http://localhost:5000")).await,
+            StatusCode::OK
+        );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_rebound_to_this_machine_is_refused() {
+        let of = |host: &str| Request::get("/x").header(header::HOST, host);
+
+        for host in ["evil.test:5000", "localhost.evil.test", "127.0.0.1.evil.test:5000"] {
+            assert_eq!(on_loopback(of(host)).await, StatusCode::FORBIDDEN, "{host}");
+            let with_origin = of(host).header(header::ORIGIN, format!("http://{host}"));
+            assert_eq!(on_loopback(with_origin).await, StatusCode::FORBIDDEN, "{host}");
+        }
+        let ours = [
+            "localhost:5000",
+            "127.0.0.1:5000",
+            "[::1]:5000",
+            "local.azurecr.localhost",
+            "registry:5000",
+        ];
+        for host in ours.into_iter().chain(["Registry.Corp.Test:5000"]) {
+            assert_eq!(on_loopback(of(host)).await, StatusCode::OK, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_post_has_to_be_json() {
+        let forms =
+            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
+        for kind in forms {
+            let request = Request::post("/x")
+                .header(header::HOST, "localhost")
+                .header(header::CONTENT_TYPE, kind);
+            assert_eq!(on_loopback(request).await, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
+        }
+        let bare = Request::post("/x").header(header::HOST, "localhost");
+        assert_eq!(on_loopback(bare).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let with_charset =
+            Request::post("/x").header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+        assert_eq!(on_loopback(with_charset).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_others_can_reach_wants_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = guard("0.0.0.0:5000", folder.path());
+        let token = fs::read_to_string(folder.path().join(ADMIN_TOKEN_FILE)).unwrap();
+        let password = fs::read_to_string(folder.path().join(REGISTRY_PASSWORD_FILE)).unwrap();
+        let get = |value: Option<String>| {
+            let request = Request::get("/x").header(header::HOST, "anything.test:5000");
+            let request = match value {
+                Some(value) => request.header(header::AUTHORIZATION, value),
+                None => request,
+            };
+            status_of(guard.protect(routes()), request)
+        };
+
+        assert_eq!(get(None).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(get(Some("Bearer".to_owned())).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(get(Some("Bearer wrong".to_owned())).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(get(Some(format!("Bearer {password}"))).await, StatusCode::UNAUTHORIZED);
+        assert_eq!(get(Some(format!("bearer {token}"))).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn content_wants_the_password_where_others_can_reach_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = guard("0.0.0.0:5000", folder.path());
+        let password = fs::read_to_string(folder.path().join(REGISTRY_PASSWORD_FILE)).unwrap();
+        let basic = |pair: &str| {
+            Request::get("/x")
+                .header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(pair)))
+        };
+
+        let bare = guard
+            .protect_content(routes())
+            .oneshot(Request::get("/x").body(Body::empty()).unwrap())
+            .await;
+
+        let bare = bare.unwrap();
+        assert_eq!(bare.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(bare.headers()[header::WWW_AUTHENTICATE], "Basic realm=\"sealyard\"");
+        for wrong in ["", "u", "u:", "u:wrong", &password] {
+            let status = status_of(guard.protect_content(routes()), basic(wrong)).await;
+            assert_eq!(status, StatusCode::UNAUTHORIZED, "{wrong}");
+        }
+        let right = basic(&format!("anybody:{password}"));
+        assert_eq!(status_of(guard.protect_content(routes()), right).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn content_is_free_on_the_loopback_but_not_for_foreign_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = guard("127.0.0.1:5000", folder.path());
+
+        assert_eq!(
+            status_of(guard.protect_content(routes()), Request::put("/x")).await,
+            StatusCode::OK
+        );
+        let page = Request::post("/x")
+            .header(header::HOST, "localhost:5000")
+            .header(header::ORIGIN, "https://evil.test");
+        assert_eq!(status_of(guard.protect_content(routes()), page).await, StatusCode::FORBIDDEN);
+        assert!(
+            fs::read_dir(folder.path()).unwrap().next().is_none(),
+            "no secret is made where none is asked for"
+        );
+    }
+
+    #[test]
+    fn secrets_are_kept_and_are_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+
+        let made = read_or_make(&path).unwrap();
+
+        assert_eq!(made.len(), 64);
+        assert_eq!(read_or_make(&path).unwrap(), made);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::write(&path, "\n").unwrap();
+        assert!(read_or_make(&path).is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! Whether the process is up and what state its registries are in. It needs no token, and no key: a registry that went
+//! dark because its key was revoked is healthy, and restarting it would not help.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::wire_name;
+use crate::app::App;
+
+/// The answer of `GET /_sealyard/health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthReport {
+    /// `ok`.
+    pub status: String,
+    /// The registries.
+    pub registries: Vec<RegistryHealth>,
+    /// How many times stored content did not authenticate since the start.
+    pub damaged: u64,
+}
+
+/// The state of one registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryHealth {
+    /// Its name.
+    pub name: String,
+    /// `active`, `checking` or `unavailable`.
+    pub state: String,
+    /// Why.
+    pub cause: Option<String>,
+}
+
+/// `GET /_sealyard/health`.
+pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
+    let registries = app.registries.iter().map(|registry| {
+        let status = registry.key_ring().status();
+        let cause = status.cause.map(wire_name);
+        RegistryHealth { name: registry.name().to_owned(), state: wire_name(status.state), cause }
+    });
+    Json(HealthReport {
+        status: "ok".to_owned(),
+        registries: registries.collect(),
+        damaged: app.registries.iter().map(crate::registry::Registry::damaged).sum(),
+    })
+}

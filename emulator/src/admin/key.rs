@@ -1,0 +1,316 @@
+//! The key of a registry from the owner's side: its versions, and what an owner does to them in the vault.
+//!
+//! The work in the vault goes over the Key Vault protocol with the owner's credential, never with the registry's
+//! identity. After it, with `wait`, the registry asks the vault, so that the answer tells a state that holds. A vault
+//! that is not ours to change is refused in a sentence.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::error::AdminError;
+use super::wire_name;
+use crate::app::App;
+use crate::keys::{InvalidKeyId, KeyId, Rotation};
+use crate::registry::Registry;
+use crate::vault_owner::{KeyVersionInfo, OwnerVault};
+
+/// What an owner does to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeyOperation {
+    /// A new version, which the registry takes by itself in time.
+    NewVersion,
+    /// A new version, which the registry takes at once.
+    Rotate,
+    /// A version refuses all use.
+    Disable,
+    /// And works again.
+    Enable,
+    /// The key with all versions is in the vault's bin.
+    Delete,
+    /// And back from it.
+    Recover,
+}
+
+/// The body of `POST /_sealyard/registries/NAME/key`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRequest {
+    /// What is to be done.
+    pub operation: KeyOperation,
+    /// The vault, if not that of the registry's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<String>,
+    /// The key, if not the registry's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The version to disable or enable, if not the one in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Whether to answer when the registry has seen the change.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+/// What was done, and the state after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyReply {
+    /// What was done.
+    pub operation: KeyOperation,
+    /// To which key, with the version if it was to one.
+    pub key_identifier: String,
+    /// The registry.
+    pub registry: String,
+    /// The registry's state.
+    pub state: String,
+    /// Its cause.
+    pub cause: Option<String>,
+    /// What the rotation did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationReport>,
+}
+
+/// What a rotation did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationReport {
+    /// The version before.
+    pub from: String,
+    /// The version after.
+    pub to: String,
+    /// How many data keys are wrapped under it.
+    pub data_keys: u64,
+    /// How many times the vault was asked.
+    pub vault_calls: u64,
+}
+
+/// The versions of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyList {
+    /// The key, without a version.
+    pub key_identifier: String,
+    /// Its versions, oldest first.
+    pub versions: Vec<KeyVersionReport>,
+}
+
+/// One version of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyVersionReport {
+    /// Its name.
+    pub version: String,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created: OffsetDateTime,
+    /// Whether the registry's data keys are wrapped under it.
+    pub current: bool,
+}
+
+/// What may be asked for in a listing.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    vault: Option<String>,
+    key: Option<String>,
+}
+
+/// A key, seen from a registry.
+struct Chosen<'a> {
+    registry: &'a Registry,
+    owner: &'a OwnerVault,
+    /// Without a version.
+    key: KeyId,
+    /// The version that the registry uses, if it is one of this key.
+    in_use: Option<KeyId>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `GET /_sealyard/registries/{name}/key`.
+pub(super) async fn list(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<KeyList>, AdminError> {
+    let Query(asked) = asked?;
+    let chosen = Chosen::of(&app, &name, asked.vault.as_deref(), asked.key.as_deref())?;
+    let versions = chosen.versions().await?.into_iter().map(|info| KeyVersionReport {
+        version: info.id.version().map(ToString::to_string).unwrap_or_default(),
+        enabled: info.enabled,
+        created: info.created,
+        current: chosen.in_use.as_ref() == Some(&info.id),
+    });
+    Ok(Json(KeyList {
+        key_identifier: app.endpoints.key_identifier(&chosen.key),
+        versions: versions.collect(),
+    }))
+}
+
+/// `POST /_sealyard/registries/{name}/key`.
+pub(super) async fn operate(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<KeyRequest>, JsonRejection>,
+) -> Result<Json<KeyReply>, AdminError> {
+    let Json(request) = request?;
+    let chosen = Chosen::of(&app, &name, request.vault.as_deref(), request.key.as_deref())?;
+    if request.version.is_some() && !request.operation.is_for_one_version() {
+        return Err(AdminError::bad_request("only disable and enable are for one version"));
+    }
+    let (key, rotation) = chosen.apply(&request).await?;
+    let ring = chosen.registry.key_ring();
+    let status =
+        if request.wait && rotation.is_none() { ring.check().await } else { ring.status() };
+    let identifier = |key: &KeyId| app.endpoints.key_identifier(key);
+    Ok(Json(KeyReply {
+        operation: request.operation,
+        key_identifier: identifier(&key),
+        registry: name,
+        state: wire_name(status.state),
+        cause: status.cause.map(wire_name),
+        rotation: rotation.map(|rotation| RotationReport {
+            from: identifier(&rotation.from),
+            to: identifier(&rotation.to),
+            data_keys: u64::try_from(rotation.data_keys).unwrap_or(u64::MAX),
+            vault_calls: u64::try_from(rotation.vault_calls).unwrap_or(u64::MAX),
+        }),
+    }))
+}
+
+impl KeyOperation {
+    fn is_for_one_version(self) -> bool {
+        matches!(self, Self::Disable | Self::Enable)
+    }
+}
+
+impl<'a> Chosen<'a> {
+    fn of(
+        app: &'a App,
+        name: &str,
+        vault: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<Self, AdminError> {
+        let registry = app.registry(name).ok_or_else(|| AdminError::no_registry(name))?;
+        let description = registry.key_ring().describe();
+        let own = description.configured.ok_or_else(|| {
+            AdminError::conflict(format!("the registry {name} has no customer-managed key"))
+        })?;
+        let owner = app.owner().ok_or_else(|| {
+            AdminError::conflict(format!(
+                "the vault at {} is not ours to change: use its own tools, such as `az keyvault key`",
+                app.endpoints.vault()
+            ))
+        })?;
+        let key = named(
+            vault.unwrap_or(&own.vault().to_string()),
+            key.unwrap_or(&own.name().to_string()),
+            None,
+        )?;
+        let is_own = own.vault() == key.vault() && own.name() == key.name();
+        let in_use = description.versioned.filter(|_| is_own);
+        Ok(Self { registry, owner, key, in_use })
+    }
+
+    async fn versions(&self) -> Result<Vec<KeyVersionInfo>, AdminError> {
+        self.owner.list_versions(&self.key).await.map_err(vault_error)
+    }
+
+    /// The key that was touched, and the rotation if it came to one.
+    async fn apply(&self, request: &KeyRequest) -> Result<(KeyId, Option<Rotation>), AdminError> {
+        match request.operation {
+            KeyOperation::NewVersion => {
+                let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
+                Ok((made, None))
+            }
+            KeyOperation::Rotate => self.rotate(request.wait).await,
+            KeyOperation::Disable | KeyOperation::Enable => {
+                let version = self.version(request.version.as_deref()).await?;
+                let enabled = request.operation == KeyOperation::Enable;
+                self.owner.set_enabled(&version, enabled).await.map_err(vault_error)?;
+                Ok((version, None))
+            }
+            KeyOperation::Delete => {
+                self.owner.delete(&self.key).await.map_err(vault_error)?;
+                Ok((self.key.clone(), None))
+            }
+            KeyOperation::Recover => {
+                self.owner.recover(&self.key).await.map_err(vault_error)?;
+                Ok((self.key.clone(), None))
+            }
+        }
+    }
+
+    async fn rotate(&self, wait: bool) -> Result<(KeyId, Option<Rotation>), AdminError> {
+        if self.in_use.is_none() {
+            return Err(AdminError::conflict(format!(
+                "the registry {} does not use the key {}: `key new-version` makes a version of it",
+                self.registry.name(),
+                self.key
+            )));
+        }
+        let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
+        // A registry that was given one version is given the next one; it does not begin to follow the newest.
+        let to = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
+        let ring = self.registry.key_ring().clone();
+        let rotating = tokio::spawn(async move { ring.rotate(to).await });
+        if !wait {
+            return Ok((made, None));
+        }
+        match rotating.await {
+            Ok(Ok(rotation)) => Ok((made, Some(rotation))),
+            Ok(Err(error)) => Err(AdminError::conflict(format!(
+                "the version {made} was made, but the registry could not take it: {}",
+                with_causes(&error)
+            ))),
+            Err(error) => {
+                Err(AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error))
+            }
+        }
+    }
+
+    /// The version that was named; else the one in use; else, for a key that the registry does not use, the newest.
+    async fn version(&self, named_version: Option<&str>) -> Result<KeyId, AdminError> {
+        if let Some(version) = named_version {
+            return named(
+                &self.key.vault().to_string(),
+                &self.key.name().to_string(),
+                Some(version),
+            );
+        }
+        if let Some(in_use) = &self.in_use {
+            return Ok(in_use.clone());
+        }
+        let newest = self.versions().await?.pop();
+        newest
+            .map(|info| info.id)
+            .ok_or_else(|| AdminError::conflict(format!("the key {} has no version", self.key)))
+    }
+}
+
+/// A key by its parts, as a client named them.
+fn named(vault: &str, name: &str, version: Option<&str>) -> Result<KeyId, AdminError> {
+    let parsed = || -> Result<KeyId, InvalidKeyId> {
+        Ok(KeyId::new(vault.parse()?, name.parse()?, version.map(str::parse).transpose()?))
+    };
+    parsed().map_err(AdminError::bad_request)
+}
+
+fn vault_error(error: impl std::error::Error) -> AdminError {
+    let message = format!("the vault did not do it: {}", with_causes(&error));
+    AdminError::new(StatusCode::BAD_GATEWAY, "VaultRefused", message)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

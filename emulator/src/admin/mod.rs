@@ -1,0 +1,73 @@
+//! The emulator's own API, under `/_sealyard/` on the registry's listener: health, status, keys, checks, the clock.
+//!
+//! The command line is its first client, a test suite in any language the second. It answers in every state of the key.
+//! Bodies are JSON; an error is `{"error":{"code","message"}}`. What is on the wire is written down as types here, which
+//! the command line reads back.
+//!
+//! Invariant: every route goes through [`Guard`]. A web page in the user's browser can reach the loopback too, and must
+//! not be able to disable a key.
+
+mod audit;
+mod clock;
+mod content;
+mod duration;
+mod endpoints;
+mod error;
+mod guard;
+mod health;
+mod key;
+mod status;
+
+use axum::Router;
+use axum::routing::{get, post};
+use serde::Serialize;
+
+pub use self::audit::AuditReport;
+pub use self::clock::{AdvanceRequest, ClockReport, restore_clock};
+pub use self::content::{CollectRequest, CollectedReport, VerifyLine};
+pub use self::duration::{DurationError, IsoDuration};
+pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
+pub(crate) use self::endpoints::{reachable, read as read_endpoints};
+pub use self::error::{AdminError, ErrorBody, ErrorReport};
+pub use self::guard::{ADMIN_TOKEN_FILE, Guard, REGISTRY_PASSWORD_FILE};
+pub use self::health::{HealthReport, RegistryHealth};
+pub use self::key::{
+    KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
+};
+pub use self::status::{KeyReport, RegistryReport, StatusReport};
+use crate::app::App;
+
+/// Where the admin API begins.
+pub const PREFIX: &str = "/_sealyard";
+
+/// The routes of the admin API.
+pub fn router(app: App) -> Router {
+    let guard = app.guard.clone();
+    let routes = Router::new()
+        .route("/status", get(status::status))
+        .route("/registries/{name}/key", get(key::list).post(key::operate))
+        .route("/registries/{name}/verify", post(content::verify))
+        .route("/registries/{name}/gc", post(content::collect))
+        .route("/clock", get(clock::read).post(clock::advance))
+        .route("/audit", get(audit::newest))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app.clone());
+    let health = Router::new()
+        .route(&format!("{PREFIX}/health"), get(health::health))
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app);
+    guard.protect_health(health).merge(Router::new().nest(PREFIX, guard.protect(routes)))
+}
+
+/// An enumeration's value as it stands in JSON.
+fn wire_name(value: impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(other) => other.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What runs where, and in which state: one shape for `GET /_sealyard/status`, `sealyard status --json` and the file of
+//! endpoints. Names are Azure Container Registry's where it has one.
+
+use std::path::PathBuf;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::clock::ClockReport;
+use super::error::AdminError;
+use super::wire_name;
+use crate::app::App;
+use crate::registry::Registry;
+
+/// What runs where, and in which state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// The base URL of the registry `local` and of the admin API.
+    pub registry: String,
+    /// The base URL of the Azure side; none with a vault in another process.
+    pub azure: Option<String>,
+    /// The base URL of the vault.
+    pub vault: String,
+    /// The base URL of the authority that issues tokens.
+    pub login: Option<String>,
+    /// The URL of the dashboard, where there is one.
+    pub dashboard: Option<String>,
+    /// The file of the CA that signs for the Azure side.
+    pub ca: Option<PathBuf>,
+    /// The process.
+    pub pid: u32,
+    /// The registries, `local` first.
+    pub registries: Vec<RegistryReport>,
+    /// The clock.
+    pub clock: ClockReport,
+}
+
+/// One registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryReport {
+    /// Its name.
+    pub name: String,
+    /// Its base URL.
+    pub url: String,
+    /// What goes before the repository in `docker push`.
+    pub login_server: String,
+    /// `active`, `checking` or `unavailable`.
+    pub state: String,
+    /// Why.
+    pub cause: Option<String>,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// The customer-managed key, if it has one.
+    pub key: Option<KeyReport>,
+    /// How many data keys are in the ring.
+    pub data_keys: u64,
+    /// How many blobs are stored.
+    pub blobs: u64,
+    /// Bytes of content.
+    pub bytes: u64,
+}
+
+/// The customer-managed key of a registry: `keyVaultProperties` of Azure Container Registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyReport {
+    /// The key as it was chosen.
+    pub key_identifier: String,
+    /// The version in use.
+    pub versioned_key_identifier: Option<String>,
+    /// Whether new versions are taken by themselves.
+    pub key_rotation_enabled: bool,
+    /// When the version in use was taken.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_key_rotation_timestamp: Option<OffsetDateTime>,
+}
+
+/// `GET /_sealyard/status`.
+pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusReport>, AdminError> {
+    Ok(Json(StatusReport::of(&app).await?))
+}
+
+impl StatusReport {
+    /// The report of a running emulator.
+    pub async fn of(app: &App) -> Result<Self, crate::registry::Error> {
+        let endpoints = &app.endpoints;
+        let mut registries = Vec::with_capacity(app.registries.len());
+        for registry in &app.registries {
+            registries.push(RegistryReport::of(app, registry).await?);
+        }
+        Ok(Self {
+            registry: endpoints.registry().to_owned(),
+            azure: endpoints.azure().map(str::to_owned),
+            vault: endpoints.vault().to_owned(),
+            login: endpoints.login().map(str::to_owned),
+            dashboard: None,
+            ca: endpoints.ca().map(ToOwned::to_owned),
+            pid: std::process::id(),
+            registries,
+            clock: ClockReport::of(&app.clock),
+        })
+    }
+
+    /// The registry of this name.
+    pub fn find(&self, name: &str) -> Option<&RegistryReport> {
+        self.registries.iter().find(|registry| registry.name == name)
+    }
+}
+
+impl RegistryReport {
+    async fn of(app: &App, registry: &Registry) -> Result<Self, crate::registry::Error> {
+        let ring = registry.key_ring();
+        let (status, description) = (ring.status(), ring.describe());
+        let stats = registry.stats().await?;
+        let key = description.configured.map(|configured| KeyReport {
+            key_identifier: app.endpoints.key_identifier(&configured),
+            versioned_key_identifier: description
+                .versioned
+                .map(|key| app.endpoints.key_identifier(&key)),
+            key_rotation_enabled: description.automatic,
+            last_key_rotation_timestamp: description.last_rotation,
+        });
+        Ok(Self {
+            name: registry.name().to_owned(),
+            url: app.endpoints.registry().to_owned(),
+            login_server: app.endpoints.login_server().to_owned(),
+            state: wire_name(status.state),
+            cause: status.cause.map(wire_name),
+            since: status.since,
+            key,
+            data_keys: u64::try_from(description.data_keys).unwrap_or(u64::MAX),
+            blobs: stats.blobs,
+            bytes: stats.bytes,
+        })
+    }
+}

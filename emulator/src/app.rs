@@ -1,0 +1,111 @@
+//! What a running emulator is made of, and the routes that it serves.
+//!
+//! `serve.rs` builds an [`App`] and binds its routes to listeners; tests use the same function. Nothing here decides:
+//! it only puts the parts together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::IntoResponse as _;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use mock_keyvault::clock::Clock;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Span;
+
+use crate::admin::{self, Endpoints};
+use crate::config::Config;
+use crate::oci::{self, Code, ErrorReply};
+use crate::registry::Registry;
+use crate::vault_owner::OwnerVault;
+
+/// The name of a request in answers and in the log, as Azure Container Registry spells it.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
+
+/// The parts of a running emulator. Clones share them.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// What [`App`] shares.
+#[derive(Debug)]
+pub struct Parts {
+    /// The registries, the one called `local` first.
+    pub registries: Vec<Registry>,
+    /// The clock of everything.
+    pub clock: Clock,
+    /// What was asked for at the start.
+    pub config: Config,
+    /// Where everything is to be found.
+    pub endpoints: Endpoints,
+    /// The owner's hand on the vault; none with a vault that is not ours to change.
+    pub owner: Option<OwnerVault>,
+    /// What the admin API and `local` ask for where the listener can be reached from outside.
+    pub guard: admin::Guard,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// A registry by its name.
+    pub fn registry(&self, name: &str) -> Option<&Registry> {
+        self.0.registries.iter().find(|registry| registry.name() == name)
+    }
+
+    /// The owner's hand on the vault.
+    pub fn owner(&self) -> Option<&OwnerVault> {
+        self.0.owner.as_ref()
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The routes of the registry's listener: `/v2/` of `local` and the admin API.
+///
+/// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:
+/// each handler has its own.
+pub fn routes(app: &App) -> Router {
+    let local = app.registries.first().cloned();
+    let content =
+        local.map(|registry| app.guard.protect_content(oci::router(registry))).unwrap_or_default();
+    content
+        .merge(admin::router(app.clone()))
+        .fallback(|| async {
+            ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, "there is nothing at this path", ().into())
+                .into_response()
+        })
+        .layer(CatchPanicLayer::custom(|_| {
+            // A panic is a defect. The client gets the error body all the same, and the process goes on.
+            let words = "internal error";
+            ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, words, ().into()).into_response()
+        }))
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(
+            TraceLayer::new_for_http()
+                .make_span_with(|request: &http::Request<_>| {
+                    let id = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("");
+                    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), id)
+                })
+                .on_request(())
+                .on_response(|response: &http::Response<_>, latency: Duration, _: &Span| {
+                    tracing::debug!(status = response.status().as_u16(), duration_ms = latency.as_millis(), "answered");
+                })
+                .on_failure(()),
+        )
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}

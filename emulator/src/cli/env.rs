@@ -1,0 +1,207 @@
+//! `sealyard env`: what a shell has to export so that clients reach the emulator and trust its certificates.
+//!
+//! A PEM bundle of the system's roots and ours is written into the data folder: most clients read one file and nothing
+//! else. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use fs_err as fs;
+use serde_json::{Map, Value};
+
+use super::Context;
+use super::client::Emulator;
+use super::error::{CliError, Exit};
+use crate::admin::StatusReport;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  eval \"$(sealyard env)\"                         bash, zsh
+  sealyard env --shell fish | source
+  sealyard env --shell powershell | Out-String | Invoke-Expression
+
+The docker daemon reads none of this: push to localhost:PORT, which needs neither a certificate nor a login.
+Java wants a trust store of its own: import the file of `ca` in `sealyard status` with keytool.";
+
+/// The bundle in the data folder.
+const BUNDLE_FILE: &str = "ca-bundle.pem";
+
+/// Where systems keep their roots, as Go's crypto/x509 and openssl-probe list them.
+const SYSTEM_BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
+/// The tenant, client and secret that every emulator on a loopback or in a trusted network knows, as Azurite has a
+/// well-known account.
+const WELL_KNOWN_TENANT: &str = "00000000-0000-4000-8000-00000000a001";
+const WELL_KNOWN_CLIENT: &str = "00000000-0000-4000-8000-00000000a003";
+const WELL_KNOWN_SECRET: &str = "sealyard";
+
+#[derive(Args, Debug)]
+pub(super) struct EnvArgs {
+    /// The shell that reads it
+    #[arg(long, value_name = "SHELL", default_value = "posix")]
+    shell: EnvShell,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum EnvShell {
+    /// bash, zsh, dash
+    Posix,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+}
+
+/// Names and values, in the order in which they are printed.
+pub(super) type Variables = Vec<(&'static str, String)>;
+
+pub(super) async fn env(
+    args: &EnvArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let report: StatusReport = emulator.get("/status", &[]).await?;
+    let variables = variables(&report, write_bundle(&report, context)?.as_deref());
+    let document: Map<String, Value> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
+    context.output.result(&render(&variables, args.shell), &document);
+    Ok(Exit::Fine)
+}
+
+/// The variables of an emulator. With no bundle there is no CA of ours to trust.
+pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variables {
+    let mut variables: Variables = Vec::new();
+    let mut set = |name, value: &str| variables.push((name, value.to_owned()));
+    set("SEALYARD_URL", &report.registry);
+    if let Some(local) = report.find("local") {
+        set("SEALYARD_REGISTRY", &local.login_server);
+    }
+    set("KEY_VAULT_URL", &report.vault);
+    if let Some(login) = &report.login {
+        set("AZURE_AUTHORITY_HOST", login);
+    }
+    if report.azure.as_deref().is_some_and(is_on_loopback) {
+        set("AZURE_TENANT_ID", WELL_KNOWN_TENANT);
+        set("AZURE_CLIENT_ID", WELL_KNOWN_CLIENT);
+        set("AZURE_CLIENT_SECRET", WELL_KNOWN_SECRET);
+    }
+    if let Some(bundle) = bundle.map(|bundle| bundle.display().to_string()) {
+        // OpenSSL, Go, Rust, Ruby, .NET on Linux; then Python and az; then curl.
+        set("SSL_CERT_FILE", &bundle);
+        set("REQUESTS_CA_BUNDLE", &bundle);
+        set("CURL_CA_BUNDLE", &bundle);
+    }
+    if let Some(ca) = &report.ca {
+        // Node adds it to its own roots.
+        set("NODE_EXTRA_CA_CERTS", &ca.display().to_string());
+    }
+    variables
+}
+
+pub(super) fn render(variables: &Variables, shell: EnvShell) -> String {
+    let line = |(name, value): &(&str, String)| match shell {
+        EnvShell::Posix => format!("export {name}='{}'\n", value.replace('\'', r"'\''")),
+        EnvShell::Fish => {
+            format!("set -gx {name} '{}'\n", value.replace('\\', r"\\").replace('\'', r"\'"))
+        }
+        EnvShell::Powershell => format!("$env:{name} = '{}'\n", value.replace('\'', "''")),
+    };
+    variables.iter().map(line).collect()
+}
+
+/// Writes the bundle of the system's roots and the emulator's CA, if there is one to be trusted.
+pub(super) fn write_bundle(
+    report: &StatusReport,
+    context: &Context,
+) -> Result<Option<PathBuf>, CliError> {
+    let Some(ca) = &report.ca else { return Ok(None) };
+    let ours = fs::read(ca)?;
+    let path = context.global.data_dir()?.join(BUNDLE_FILE);
+    let system = system_roots(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from), &path);
+    write_joined(&path, &system.unwrap_or_default(), &ours)?;
+    Ok(Some(path))
+}
+
+/// The roots of the system: the file that the shell names, unless that is one that we wrote, else a usual one.
+fn system_roots(named: Option<PathBuf>, written: &Path) -> Option<Vec<u8>> {
+    let is_ours = |path: &PathBuf| path.file_name() == written.file_name();
+    let named = named.filter(|path| !is_ours(path));
+    named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from)).find_map(|path| fs::read(path).ok())
+}
+
+fn write_joined(path: &Path, system: &[u8], ours: &[u8]) -> io::Result<()> {
+    let mut bundle = Vec::with_capacity(system.len() + ours.len() + 1);
+    bundle.extend_from_slice(system);
+    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
+        bundle.push(b'\n');
+    }
+    bundle.extend_from_slice(ours);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let new = path.with_extension("pem.new");
+    fs::write(&new, bundle)?;
+    fs::rename(&new, path)
+}
+
+/// The well-known identities hold on a loopback; elsewhere secrets are random, and the emulator says where they lie.
+fn is_on_loopback(url: &str) -> bool {
+    let Ok(url) = url.parse::<url::Url>() else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_survives_the_shell_that_reads_it() {
+        let variables = vec![("NAME", r"it's \ here".to_owned())];
+
+        assert_eq!(render(&variables, EnvShell::Posix), "export NAME='it'\\''s \\ here'\n");
+        assert_eq!(render(&variables, EnvShell::Fish), "set -gx NAME 'it\\'s \\\\ here'\n");
+        assert_eq!(render(&variables, EnvShell::Powershell), "$env:NAME = 'it''s \\ here'\n");
+    }
+
+    #[test]
+    fn a_bundle_that_we_wrote_is_not_taken_for_the_systems() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = folder.path().join(BUNDLE_FILE);
+        let named = folder.path().join("corporate.pem");
+        fs::write(&named, "corporate").unwrap();
+        write_joined(&written, b"corporate", b"ours\n").unwrap();
+
+        assert_eq!(fs::read_to_string(&written).unwrap(), "corporate\nours\n");
+        assert_eq!(system_roots(Some(named), &written).unwrap(), b"corporate");
+        assert_ne!(
+            system_roots(Some(written.clone()), &written).unwrap_or_default(),
+            b"corporate\nours\n"
+        );
+    }
+
+    #[test]
+    fn the_well_known_secret_is_for_the_loopback_alone() {
+        for (url, is) in [
+            ("https://127.0.0.1:8443", true),
+            ("https://login.localhost:8443", true),
+            ("https://[::1]:8443", true),
+            ("https://192.0.2.1:8443", false),
+            ("https://localhost.evil.test", false),
+        ] {
+            assert_eq!(is_on_loopback(url), is, "{url}");
+        }
+    }
+}

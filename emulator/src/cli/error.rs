@@ -1,0 +1,182 @@
+//! Why a command did not do what it was asked, with what to do about it, and the exit codes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use http::StatusCode;
+use thiserror::Error;
+
+use super::hints::Hints;
+use super::port_owner::PortOwner;
+use crate::admin::ErrorReport;
+use crate::config::ConfigError;
+use crate::serve::StartError;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// It did what it was asked.
+    Fine,
+    /// It failed, or what it looked at is not healthy or not sound.
+    Failed,
+    /// The command line is wrong.
+    Usage,
+    /// No emulator is running.
+    NotRunning,
+    /// The key of the registry cannot be used.
+    Refused,
+    /// Of the command that `run` ran.
+    Of(u8),
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Error)]
+pub(super) enum CliError {
+    /// A flag's value cannot be gone by.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Nothing runs for this data folder.
+    #[error("no emulator is running for {}", .0.display())]
+    NotRunning(PathBuf),
+    /// Nothing answers at this URL.
+    #[error("no emulator answers at {url}")]
+    NoAnswer {
+        /// The URL.
+        url: String,
+        /// Why.
+        #[source]
+        source: Option<reqwest::Error>,
+    },
+    /// Something answers that is no emulator, or one of another version.
+    #[error("what answers at {url} is not an emulator of this version: {status}")]
+    NotOurs {
+        /// The URL.
+        url: String,
+        /// What it said.
+        status: StatusCode,
+    },
+    /// The connection broke in the middle of an answer.
+    #[error("the emulator went away before its answer was complete")]
+    Cut(#[source] Option<reqwest::Error>),
+    /// The emulator refused.
+    #[error("{}", .0.message)]
+    Answer(ErrorReport),
+    /// A port is taken.
+    #[error("{}", taken(*address, owner.as_ref()))]
+    PortTaken {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// The flag that chooses another.
+        flag: &'static str,
+        /// Who has it.
+        owner: Option<PortOwner>,
+    },
+    /// The emulator did not start.
+    #[error("the emulator did not start")]
+    Start(#[from] StartError),
+    /// The command of `run` could not be run.
+    #[error("{command} cannot be run")]
+    Command {
+        /// The command.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file or a terminal.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl CliError {
+    /// The exit code.
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) => Exit::Usage,
+            Self::NotRunning(_) | Self::NoAnswer { .. } => Exit::NotRunning,
+            Self::Answer(report) if report.state.is_some() => Exit::Refused,
+            Self::Command { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => Exit::Of(127),
+                _ => Exit::Of(126),
+            },
+            Self::NotOurs { .. }
+            | Self::Cut(_)
+            | Self::Answer(_)
+            | Self::PortTaken { .. }
+            | Self::Start(_)
+            | Self::Io(_) => Exit::Failed,
+        }
+    }
+
+    /// A word for programs.
+    pub(super) fn code(&self) -> &str {
+        match self {
+            Self::Config(_) => "Usage",
+            Self::NotRunning(_) => "NotRunning",
+            Self::NoAnswer { .. } => "NoAnswer",
+            Self::NotOurs { .. } => "NotAnEmulator",
+            Self::Cut(_) => "ConnectionLost",
+            Self::Answer(report) => &report.code,
+            Self::PortTaken { .. } => "PortTaken",
+            Self::Start(_) => "NotStarted",
+            Self::Command { .. } => "CommandNotRun",
+            Self::Io(_) => "Io",
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(&self, hints: &Hints) -> Option<String> {
+        match self {
+            Self::NotRunning(_) => Some(format!("start one with `{}`", hints.command("serve"))),
+            Self::NoAnswer { .. } => {
+                Some("is the URL right? `--data-dir` finds the emulator by its folder".to_owned())
+            }
+            Self::PortTaken { flag, owner, .. } => Some(match owner {
+                Some(owner) if owner.is_sealyard() => {
+                    format!(
+                        "an emulator runs already: `{}` shows it; or choose another port with {flag}",
+                        hints.command("status")
+                    )
+                }
+                Some(_) => format!("stop it, or choose another with {flag}"),
+                None => format!("stop what has it, or choose another with {flag}"),
+            }),
+            Self::Answer(report) if report.code == "Unauthorized" => Some(format!(
+                "use --data-dir of the running emulator, or put what its file {} holds into {}",
+                crate::admin::ADMIN_TOKEN_FILE,
+                super::client::TOKEN_ENV
+            )),
+            Self::Answer(report) if report.state.is_some() => match report.cause.as_deref() {
+                Some("keyDisabled") => {
+                    Some(format!("`{}` brings it back", hints.command("key enable")))
+                }
+                Some("keyDeleted") => {
+                    Some(format!("`{}` brings it back", hints.command("key recover")))
+                }
+                _ => Some(format!("`{}` says more", hints.command("status"))),
+            },
+            _ => None,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::NotRunning => 3,
+            Exit::Refused => 4,
+            Exit::Of(code) => code,
+        })
+    }
+}
+
+fn taken(address: SocketAddr, owner: Option<&PortOwner>) -> String {
+    match owner {
+        Some(owner) => format!("port {} is taken by {owner}", address.port()),
+        None => format!("port {} is taken", address.port()),
+    }
+}

@@ -1,0 +1,167 @@
+//! `sealyard key`: what the owner of a key does to it in the vault, and what the registry makes of it.
+
+use clap::{Args, Subcommand};
+use time::format_description::well_known::Rfc3339;
+
+use super::Context;
+use super::client::Emulator;
+use super::content::segment;
+use super::error::{CliError, Exit};
+use super::output::{count, table};
+use super::status::state_in_words;
+use crate::admin::{KeyList, KeyOperation, KeyReply, KeyRequest};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealyard key list
+  sealyard key disable         the registry refuses all content
+  sealyard key enable          and it is back
+  sealyard key rotate          a new version, in use at once; no blob is touched
+
+A command returns when the registry has seen the change; --no-wait returns at once.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum KeyCommand {
+    /// List the versions of the key
+    List {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Make a new version, which the registry takes by itself within the time of --rotation-check
+    NewVersion(Change),
+    /// Make a new version and have the registry take it at once
+    Rotate(Change),
+    /// Disable a version: everything sealed under it cannot be opened
+    Disable(VersionChange),
+    /// Enable a version again
+    Enable(VersionChange),
+    /// Delete the key with all its versions; `recover` undoes it
+    Delete(Change),
+    /// Recover the deleted key
+    Recover(Change),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Which {
+    /// The registry
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    registry: String,
+    /// Another vault than that of the registry's key
+    #[arg(long, value_name = "NAME")]
+    vault: Option<String>,
+    /// Another key than the registry's
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Change {
+    #[command(flatten)]
+    which: Which,
+    /// Return at once, before the registry has seen the change
+    #[arg(long)]
+    no_wait: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct VersionChange {
+    #[command(flatten)]
+    change: Change,
+    /// The version [default: the one in use]
+    #[arg(long, value_name = "VERSION")]
+    version: Option<String>,
+}
+
+pub(super) async fn key(
+    command: KeyCommand,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let (operation, change) = match command {
+        KeyCommand::List { which } => return list(&which, emulator, context).await,
+        KeyCommand::NewVersion(change) => (KeyOperation::NewVersion, change.into()),
+        KeyCommand::Rotate(change) => (KeyOperation::Rotate, change.into()),
+        KeyCommand::Disable(change) => (KeyOperation::Disable, change),
+        KeyCommand::Enable(change) => (KeyOperation::Enable, change),
+        KeyCommand::Delete(change) => (KeyOperation::Delete, change.into()),
+        KeyCommand::Recover(change) => (KeyOperation::Recover, change.into()),
+    };
+    let VersionChange { change: Change { which, no_wait }, version } = change;
+    let path = format!("/registries/{}/key", segment(&which.registry));
+    let request =
+        KeyRequest { operation, vault: which.vault, key: which.key, version, wait: !no_wait };
+    let reply: KeyReply = emulator.post(&path, &request).await?;
+    context.output.result(&render(&reply, !no_wait), &reply);
+    Ok(Exit::Fine)
+}
+
+async fn list(which: &Which, emulator: &Emulator, context: &Context) -> Result<Exit, CliError> {
+    let query: Vec<(&str, &str)> =
+        [("vault", which.vault.as_deref()), ("key", which.key.as_deref())]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect();
+    let list: KeyList =
+        emulator.get(&format!("/registries/{}/key", segment(&which.registry)), &query).await?;
+    context.output.result(&render_list(&list), &list);
+    Ok(Exit::Fine)
+}
+
+pub(super) fn render_list(list: &KeyList) -> String {
+    let rows = list.versions.iter().map(|version| {
+        [
+            version.version.clone(),
+            version.created.format(&Rfc3339).unwrap_or_default(),
+            if version.enabled { "yes" } else { "no" }.to_owned(),
+            if version.current { "yes" } else { "" }.to_owned(),
+        ]
+    });
+    format!(
+        "{}\n\n{}",
+        list.key_identifier,
+        table(Some(["VERSION", "CREATED", "ENABLED", "IN USE"]), rows)
+    )
+}
+
+/// What happened, and the state after it.
+pub(super) fn render(reply: &KeyReply, waited: bool) -> String {
+    let (name, version) = name_and_version(&reply.key_identifier);
+    let key = match version {
+        Some(version) => format!("{name} version {version}"),
+        None => name.to_owned(),
+    };
+    let done = match (reply.operation, &reply.rotation) {
+        (KeyOperation::NewVersion, _) => {
+            format!("{name} has a new version {}", version.unwrap_or(""))
+        }
+        (KeyOperation::Rotate, Some(rotation)) => format!(
+            "{key} is in use, instead of {}; {} rewrapped in {}",
+            name_and_version(&rotation.from).1.unwrap_or("none"),
+            count(rotation.data_keys, "data key"),
+            count(rotation.vault_calls, "vault call"),
+        ),
+        (KeyOperation::Rotate, None) => format!("{key} was made, and the registry is taking it"),
+        (KeyOperation::Disable, _) => format!("{key} is disabled"),
+        (KeyOperation::Enable, _) => format!("{key} is enabled"),
+        (KeyOperation::Delete, _) => format!("{key} is deleted"),
+        (KeyOperation::Recover, _) => format!("{key} is recovered"),
+    };
+    let state = state_in_words(&reply.state, reply.cause.as_deref());
+    let when = if waited { "" } else { " when asked, before it has looked" };
+    format!("{done}; registry {}: {state}{when}", reply.registry)
+}
+
+/// The last parts of `https://VAULT/keys/NAME[/VERSION]`.
+fn name_and_version(identifier: &str) -> (&str, Option<&str>) {
+    let path = identifier.split_once("/keys/").map_or(identifier, |(_, path)| path);
+    match path.split_once('/') {
+        Some((name, version)) => (name, Some(version)),
+        None => (path, None),
+    }
+}
+
+impl From<Change> for VersionChange {
+    fn from(change: Change) -> Self {
+        Self { change, version: None }
+    }
+}

@@ -1,0 +1,172 @@
+//! The only module that writes to the terminal: results on standard output, for people or as one JSON document, errors
+//! and progress on standard error.
+//!
+//! A reader that goes away is no error: what it wanted to know it knows.
+
+use std::error::Error as _;
+use std::io;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+
+use super::error::CliError;
+use super::hints::Hints;
+
+/// Where results go, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    /// For people, or for programs.
+    pub(super) fn new(json: bool, quiet: bool) -> Self {
+        Self { json, quiet }
+    }
+
+    /// Prints a result: the text for people, or the value as one document.
+    pub(super) fn result(self, human: &str, value: &impl Serialize) {
+        if self.json {
+            let mut document = serde_json::to_string_pretty(value).unwrap_or_default();
+            document.push('\n');
+            self.raw(document.as_bytes());
+        } else {
+            self.raw(format!("{}\n", human.trim_end()).as_bytes());
+        }
+    }
+
+    /// Prints bytes as they are.
+    #[expect(clippy::unused_self, reason = "where results go is this type's business alone")]
+    pub(super) fn raw(self, bytes: &[u8]) {
+        let mut out = io::stdout().lock();
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+
+    /// Prints an error on standard error: what, why, and what to do.
+    pub(super) fn error(self, error: &CliError, hints: &Hints) {
+        let text = if self.json { error_document(error, hints) } else { error_text(error, hints) };
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// A line that grows while something is under way. It is not seen where nobody looks.
+    pub(super) fn progress(self, what: &'static str) -> ProgressBar {
+        if self.json || self.quiet || !io::stderr().is_terminal() {
+            return ProgressBar::hidden();
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg} ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(what);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        bar
+    }
+}
+
+/// Rows under a header, aligned and without borders.
+pub(super) fn table<const N: usize>(
+    header: Option<[&str; N]>,
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if let Some(header) = header {
+        table.set_header(header);
+    }
+    for row in rows {
+        table.add_row(row);
+    }
+    let text = table.to_string();
+    let mut lines = String::new();
+    for line in text.lines() {
+        lines.push_str(line.trim_end());
+        lines.push('\n');
+    }
+    lines
+}
+
+/// A number of bytes for people.
+pub(super) fn bytes(count: u64) -> String {
+    HumanBytes(count).to_string()
+}
+
+/// A number of things for people.
+pub(super) fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+fn error_text(error: &CliError, hints: &Hints) -> String {
+    let mut text = format!("error: {error}\n");
+    for cause in causes(error) {
+        text.push_str("Caused by: ");
+        text.push_str(&cause);
+        text.push('\n');
+    }
+    if let Some(hint) = error.hint(hints) {
+        text.push_str("hint: ");
+        text.push_str(&hint);
+        text.push('\n');
+    }
+    text
+}
+
+fn error_document(error: &CliError, hints: &Hints) -> String {
+    let mut report =
+        json!({ "code": error.code(), "message": error.to_string(), "hint": error.hint(hints) });
+    let causes = causes(error);
+    if !causes.is_empty() {
+        report["causes"] = causes.into();
+    }
+    if let CliError::Answer(answer) = error
+        && let Some(state) = &answer.state
+    {
+        report["state"] = state.as_str().into();
+        report["cause"] = answer.cause.as_deref().into();
+    }
+    format!("{:#}\n", json!({ "error": report }))
+}
+
+/// What an error came from, without what its own words have said.
+fn causes(error: &CliError) -> Vec<String> {
+    let mut said = error.to_string();
+    let mut causes = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !said.contains(&words) {
+            causes.push(words.clone());
+            said = words;
+        }
+        source = cause.source();
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_have_no_blanks_at_their_end() {
+        let rows = [["a".to_owned(), "b".to_owned()], ["long name".to_owned(), String::new()]];
+
+        let text = table(Some(["ONE", "TWO"]), rows);
+
+        insta::assert_snapshot!(text, @r"
+        ONE        TWO
+        a          b
+        long name
+        ");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(count(1, "blob"), "1 blob");
+        assert_eq!(count(0, "blob"), "0 blobs");
+    }
+}

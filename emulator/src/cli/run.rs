@@ -1,0 +1,61 @@
+//! `sealyard run -- CMD`: one command with the environment of `sealyard env`.
+//!
+//! The command takes the place of this process, so that its exit code, its signals and its terminal are its own.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use clap::Args;
+
+use super::Context;
+use super::client::Emulator;
+use super::env::{Variables, variables, write_bundle};
+use super::error::CliError;
+use crate::admin::StatusReport;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealyard run -- curl \"$KEY_VAULT_URL/keys\"
+  sealyard run -- python3 app.py
+
+Exit codes: those of the command; 126 if it cannot be run, 127 if it is not found.";
+
+#[derive(Args, Debug)]
+pub(super) struct RunArgs {
+    /// The command and its arguments
+    #[arg(
+        value_name = "CMD",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
+
+/// A command that is ready to take the place of this process.
+#[derive(Debug)]
+pub(super) struct Replacement {
+    command: Vec<OsString>,
+    variables: Variables,
+}
+
+pub(super) async fn prepare(
+    args: RunArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Replacement, CliError> {
+    let report: StatusReport = emulator.get("/status", &[]).await?;
+    let variables = variables(&report, write_bundle(&report, context)?.as_deref());
+    Ok(Replacement { command: args.command, variables })
+}
+
+impl Replacement {
+    /// Runs it. It returns only if that fails.
+    pub(super) fn exec(self) -> CliError {
+        let mut words = self.command.into_iter();
+        let program = words.next().unwrap_or_default();
+        let error = Command::new(&program).args(words).envs(self.variables).exec();
+        CliError::Command { command: program.to_string_lossy().into_owned(), source: error }
+    }
+}

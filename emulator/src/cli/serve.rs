@@ -1,0 +1,169 @@
+//! `sealyard serve`: the emulator in the foreground, until it is told to stop.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Context;
+use super::error::{CliError, Exit};
+use super::hints::Hints;
+use super::port_owner::PortOwner;
+use super::status::state_in_words;
+use crate::admin::{REGISTRY_PASSWORD_FILE, StatusReport};
+use crate::config::{Config, ServeArgs};
+use crate::serve::{Sealyard, StartError};
+
+/// Serves until SIGINT or SIGTERM.
+pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliError> {
+    args.data_dir.clone_from(&context.global.data_dir);
+    let config = Config::try_from(args)?;
+    set_limits();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run(config, context))
+}
+
+async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
+    let (listen, azure_listen) = (config.listen, config.azure_listen);
+    // Before anything is there to be cleaned up.
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let started = tokio::select! {
+        started = Sealyard::builder().config(config).start() => started,
+        _ = interrupt.recv() => return Ok(Exit::Of(130)),
+        _ = terminate.recv() => return Ok(Exit::Of(143)),
+    };
+    let emulator = started.map_err(|error| explained(error, listen, azure_listen))?;
+    let app = emulator.app();
+    let report = StatusReport::of(app).await.map_err(io::Error::other)?;
+    let password =
+        app.guard.asks_for_secrets().then(|| app.endpoints.data_dir().join(REGISTRY_PASSWORD_FILE));
+    let mut banner = banner(&report, &context.hints);
+    if let Some(file) = password {
+        let _ = write!(
+            banner,
+            "\nClients log in with any user name and the password in {}.\n",
+            file.display()
+        );
+    }
+    context.output.result(&banner, &report);
+    tokio::select! {
+        _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+        _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
+    }
+    // Whoever asks twice does not want to wait for requests that are under way.
+    tokio::select! {
+        () = emulator.shutdown() => Ok(Exit::Fine),
+        _ = interrupt.recv() => Ok(Exit::Of(130)),
+        _ = terminate.recv() => Ok(Exit::Of(143)),
+    }
+}
+
+/// What to type next.
+pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
+    let mut text = String::from("Sealyard is ready.\n\n");
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<9} {value}");
+    };
+    let local = report.find("local");
+    let state =
+        local.map(|local| state_in_words(&local.state, local.cause.as_deref())).unwrap_or_default();
+    line("registry", &format!("{} ({state})", report.registry));
+    line("vault", &report.vault);
+    if let Some(key) = local.and_then(|local| local.key.as_ref()) {
+        line("key", key.versioned_key_identifier.as_ref().unwrap_or(&key.key_identifier));
+    }
+    let server = local.map_or("localhost:5000", |local| local.login_server.as_str());
+    let _ = write!(
+        text,
+        "\nPush something to it:\n\
+         \x20 docker tag alpine {server}/alpine:1 && docker push {server}/alpine:1\n\
+         \x20 podman push --tls-verify=false alpine {server}/alpine:1\n\
+         \x20 helm push app-1.0.0.tgz oci://{server}/charts --plain-http\n\
+         \n\
+         Then take the key away, look, and give it back:\n\
+         \x20 {}\n\
+         \x20 {}\n\
+         \x20 {}\n\
+         \n\
+         Ctrl-C stops it.\n",
+        hints.command("key disable"),
+        hints.command("status"),
+        hints.command("key enable"),
+    );
+    text
+}
+
+/// A taken port is the error that people meet first: it says who has it, and what to do.
+fn explained(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) -> CliError {
+    if !is_taken(&error) {
+        return error.into();
+    }
+    let (address, flag) = match error {
+        StartError::Listen { .. } => (listen, "--listen"),
+        _ => (azure_listen, "--azure-listen"),
+    };
+    CliError::PortTaken { address, flag, owner: PortOwner::of(address) }
+}
+
+fn is_taken(error: &StartError) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
+}
+
+/// No core dumps: they would hold keys and content. As many open files as the system lets us have.
+fn set_limits() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps could not be turned off");
+    }
+    let files = getrlimit(Resource::Nofile);
+    if let Err(error) =
+        setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum })
+    {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_its_owner_and_the_flag_that_chooses_another() {
+        let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = holder.local_addr().unwrap();
+        let source = std::net::TcpListener::bind(address).unwrap_err();
+        let hints = Hints::new(None, None);
+
+        let error = explained(StartError::Listen { address, source }, address, address);
+
+        let words = error.to_string();
+        assert!(words.starts_with(&format!("port {} is taken by ", address.port())), "{words}");
+        assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
+        assert_eq!(error.hint(&hints).unwrap(), "stop it, or choose another with --listen");
+        assert_eq!(error.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn an_address_that_is_not_ours_is_not_a_taken_port() {
+        let address: SocketAddr = "192.0.2.1:5000".parse().unwrap();
+        let source = std::net::TcpListener::bind(address).unwrap_err();
+
+        let error = explained(StartError::Listen { address, source }, address, address);
+
+        assert!(matches!(error, CliError::Start(_)));
+    }
+}

@@ -1,0 +1,292 @@
+//! The command line as people see it: the tree, the help texts, the outputs, the exit codes.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use insta::{assert_snapshot, with_settings};
+use serde_json::json;
+use time::macros::datetime;
+
+use super::error::{CliError, Exit};
+use super::hints::Hints;
+use super::{Cli, Command, clock, content, data_dir_as_typed, health, key, parse, serve, status};
+use crate::admin::{
+    ClockReport, CollectedReport, ErrorReport, HealthReport, IsoDuration, KeyList, KeyOperation,
+    KeyReply, KeyReport, KeyVersionReport, RegistryHealth, RegistryReport, RotationReport,
+    StatusReport,
+};
+use crate::registry::{Finding, FindingKind, Verified};
+
+const V1: &str = "0123456789abcdef0123456789abcdef";
+const V2: &str = "fedcba9876543210fedcba9876543210";
+
+fn args(line: &str) -> Vec<OsString> {
+    std::iter::once("sealyard").chain(line.split_whitespace()).map(OsString::from).collect()
+}
+
+fn kid(version: &str) -> String {
+    format!("https://local.vault.localhost:8443/keys/registry-key/{version}")
+}
+
+fn hints() -> Hints {
+    Hints::new(Some(&"./sealyard".into()), None)
+}
+
+fn report() -> StatusReport {
+    StatusReport {
+        registry: "http://127.0.0.1:5000".to_owned(),
+        azure: Some("https://127.0.0.1:8443".to_owned()),
+        vault: "https://local.vault.localhost:8443".to_owned(),
+        login: Some("https://login.localhost:8443".to_owned()),
+        dashboard: None,
+        ca: Some(PathBuf::from("/data/vault/ca.pem")),
+        pid: 4711,
+        registries: vec![RegistryReport {
+            name: "local".to_owned(),
+            url: "http://127.0.0.1:5000".to_owned(),
+            login_server: "localhost:5000".to_owned(),
+            state: "unavailable".to_owned(),
+            cause: Some("keyDisabled".to_owned()),
+            since: datetime!(2026-01-01 12:00 UTC),
+            key: Some(KeyReport {
+                key_identifier: "https://local.vault.localhost:8443/keys/registry-key".to_owned(),
+                versioned_key_identifier: Some(kid(V1)),
+                key_rotation_enabled: true,
+                last_key_rotation_timestamp: Some(datetime!(2026-01-01 10:00 UTC)),
+            }),
+            data_keys: 2,
+            blobs: 12,
+            bytes: 3 << 20,
+        }],
+        clock: ClockReport {
+            now: datetime!(2026-01-01 12:30 UTC),
+            offset: IsoDuration::from_seconds(3600),
+            frozen: false,
+        },
+    }
+}
+
+fn reply(operation: KeyOperation) -> KeyReply {
+    KeyReply {
+        operation,
+        key_identifier: kid(V1),
+        registry: "local".to_owned(),
+        state: "active".to_owned(),
+        cause: None,
+        rotation: None,
+    }
+}
+
+#[test]
+fn the_tree_of_commands_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_help_texts_are_what_they_were() {
+    fn walk(command: &mut clap::Command, path: &str) {
+        let mut of_this = command.clone().mut_args(|arg| arg.hide_env_values(true)).term_width(100);
+        assert_snapshot!(format!("help_{}", path.replace(' ', "_")), of_this.render_long_help());
+        for sub in command.get_subcommands_mut() {
+            let path = format!("{path} {}", sub.get_name());
+            walk(sub, &path);
+        }
+    }
+    let mut command = Cli::command();
+    command.build();
+
+    with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        walk(&mut command, "sealyard");
+    });
+}
+
+#[test]
+fn without_a_command_it_serves_with_the_same_options() {
+    let bare = parse(&args("--listen 6000 --ephemeral")).unwrap();
+    let named = parse(&args("serve --listen 6000 --ephemeral")).unwrap();
+
+    assert!(bare.command.is_none());
+    let Some(Command::Serve(named)) = named.command else { panic!("it is serve") };
+    assert_eq!((bare.serve.listen, bare.serve.ephemeral), (named.listen, named.ephemeral));
+}
+
+#[test]
+fn options_of_serve_before_another_command_are_not_swallowed() {
+    let before_serve = parse(&args("--listen 6000 serve")).unwrap_err();
+    let before_status = parse(&args("--ephemeral status")).unwrap_err();
+
+    assert!(before_serve.to_string().contains("put --listen after `serve`"), "{before_serve}");
+    assert!(
+        before_status.to_string().contains("--ephemeral is an option of `serve`, not of `status`")
+    );
+    assert_eq!(before_serve.exit_code(), 2);
+}
+
+#[test]
+fn global_options_stand_before_and_after_a_command() {
+    for line in ["--json --data-dir /d status", "status --json --data-dir /d"] {
+        let cli = parse(&args(line)).unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.data_dir, Some(PathBuf::from("/d")));
+    }
+    assert!(parse(&args("-v -q status")).is_err());
+    assert!(parse(&args("--endpoint localhost:5000 status")).is_err());
+}
+
+#[test]
+fn what_follows_two_dashes_is_the_commands_own() {
+    let cli = parse(&args("run -- az --json --data-dir /x")).unwrap();
+
+    assert!(!cli.global.json);
+    assert_eq!(data_dir_as_typed(&args("run -- az --data-dir /x")), None);
+    assert_eq!(data_dir_as_typed(&args("status --data-dir /x")), Some("/x".into()));
+    assert_eq!(data_dir_as_typed(&args("--data-dir=/y status")), Some("/y".into()));
+    assert!(parse(&args("run")).is_err());
+}
+
+#[test]
+fn status_for_people() {
+    assert_snapshot!(status::render(&report(), &hints()));
+}
+
+#[test]
+fn status_for_programs_has_the_shape_that_is_promised() {
+    insta::assert_json_snapshot!(report());
+}
+
+#[test]
+fn serve_says_what_to_type_next() {
+    let mut report = report();
+    report.registries[0].state = "active".to_owned();
+    report.registries[0].cause = None;
+
+    assert_snapshot!(serve::banner(&report, &hints()));
+}
+
+#[test]
+fn keys_for_people() {
+    let key_operations = [
+        reply(KeyOperation::NewVersion),
+        KeyReply {
+            rotation: Some(RotationReport {
+                from: kid(V2),
+                to: kid(V1),
+                data_keys: 1,
+                vault_calls: 4,
+            }),
+            ..reply(KeyOperation::Rotate)
+        },
+        KeyReply {
+            state: "unavailable".to_owned(),
+            cause: Some("keyDisabled".to_owned()),
+            ..reply(KeyOperation::Disable)
+        },
+        reply(KeyOperation::Enable),
+        KeyReply {
+            key_identifier: "https://local.vault.localhost:8443/keys/registry-key".to_owned(),
+            state: "unavailable".to_owned(),
+            cause: Some("keyDeleted".to_owned()),
+            ..reply(KeyOperation::Delete)
+        },
+        reply(KeyOperation::Recover),
+    ];
+    let mut lines: Vec<String> =
+        key_operations.iter().map(|reply| key::render(reply, true)).collect();
+    lines.push(key::render(&reply(KeyOperation::Rotate), false));
+
+    assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
+fn versions_for_people() {
+    let version = |version: &str, enabled, current| KeyVersionReport {
+        version: version.to_owned(),
+        enabled,
+        created: datetime!(2026-01-01 10:00 UTC),
+        current,
+    };
+    let list = KeyList {
+        key_identifier: "https://local.vault.localhost:8443/keys/registry-key".to_owned(),
+        versions: vec![version(V1, false, false), version(V2, true, true)],
+    };
+
+    assert_snapshot!(key::render_list(&list));
+}
+
+#[test]
+fn findings_for_people() {
+    let finding = |kind, object: &str, words: &str| Finding {
+        kind,
+        object: object.to_owned(),
+        words: words.to_owned(),
+    };
+    let sound = Verified { blobs: 1, manifests: 2, bytes: 2048, findings: Vec::new() };
+    let left = finding(FindingKind::Unreferenced, "objects/ab/cd", "no row names this file");
+    let harmless = Verified { findings: vec![left.clone()], ..sound.clone() };
+    let damaged = finding(FindingKind::Damaged, "blob sha256:12", "the stored content is damaged");
+    let broken = Verified { findings: vec![damaged, left], ..sound.clone() };
+
+    let texts = [sound, harmless, broken].map(|verified| content::render_verified(&verified));
+
+    assert_snapshot!(texts.join("\n\n"));
+}
+
+#[test]
+fn collection_for_people() {
+    let much = CollectedReport { uploads: 1, links: 3, blobs: 2, bytes: 5 << 20, orphans: 2 };
+
+    assert_eq!(content::render_collected(&CollectedReport::default()), "nothing was left behind");
+    assert_snapshot!(content::render_collected(&much));
+}
+
+#[test]
+fn health_for_people() {
+    let local = |state: &str, cause: Option<&str>| RegistryHealth {
+        name: "local".to_owned(),
+        state: state.to_owned(),
+        cause: cause.map(str::to_owned),
+    };
+    let report = HealthReport {
+        status: "ok".to_owned(),
+        registries: vec![local("unavailable", Some("keyDisabled"))],
+        damaged: 2,
+    };
+
+    assert_snapshot!(health::render(&report));
+}
+
+#[test]
+fn the_clock_for_people() {
+    assert_snapshot!(clock::render(&report().clock));
+}
+
+#[test]
+fn a_duration_is_read_in_both_ways_of_writing_it() {
+    assert_eq!(clock::duration("1h"), clock::duration("PT1H"));
+    assert_eq!(clock::duration("90d").unwrap().seconds(), 90 * 86_400);
+    for bad in ["", "0s", "PT0S", "-PT1H", "soon"] {
+        assert!(clock::duration(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_refusal_of_the_key_has_its_own_exit_code_and_the_way_back() {
+    let report = |state: Option<&str>, cause: Option<&str>| ErrorReport {
+        code: "KeyRefused".to_owned(),
+        message: "Access to Key Encryption Key is forbidden".to_owned(),
+        state: state.map(str::to_owned),
+        cause: cause.map(str::to_owned),
+    };
+
+    let refused = CliError::Answer(report(Some("unavailable"), Some("keyDeleted")));
+    let other = CliError::Answer(report(None, None));
+
+    assert_eq!((refused.exit(), other.exit()), (Exit::Refused, Exit::Failed));
+    assert_eq!(refused.hint(&hints()).unwrap(), "`./sealyard key recover` brings it back");
+}
+
+#[test]
+fn an_enumeration_is_written_as_the_border_names_it() {
+    assert_eq!(json!(KeyOperation::NewVersion), json!("newVersion"));
+}

@@ -1,0 +1,494 @@
+//! What can be set from outside: the flags of `sealyard serve` and the environment variables beside them.
+//!
+//! [`ServeArgs`] is what a person types, [`Config`] is what the program goes by: plain values that were checked. This is
+//! the only place that names environment variables of `serve`. It opens nothing and looks nothing up but the home folder.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+use directories::ProjectDirs;
+use mock_keyvault::durable::Durability;
+use mock_keyvault::listen::parse_address;
+use thiserror::Error;
+use url::Url;
+
+/// The port of the registry `local` where none is chosen: the one that people type after `localhost:`.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
+/// The port of the Azure side where none is chosen.
+pub const DEFAULT_AZURE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+/// The key of the registry `local` where none is named.
+pub const DEFAULT_KEY_NAME: &str = "registry-key";
+
+/// The shortest lease: below it the vault would be asked all the time.
+const MIN_KEY_LEASE: Duration = Duration::from_millis(100);
+/// The longest lease: a revocation has to be seen in reasonable time.
+const MAX_KEY_LEASE: Duration = Duration::from_hours(1);
+/// The longest time between two checks for a new version: the service promises one hour.
+const MAX_ROTATION_CHECK: Duration = Duration::from_hours(1);
+
+/// What an emulator goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where the registry `local`, the admin API and the dashboard listen.
+    pub listen: SocketAddr,
+    /// Where the Azure side of the embedded vault listens.
+    pub azure_listen: SocketAddr,
+    /// The data folder of the registry.
+    pub data_dir: PathBuf,
+    /// The data folder of the embedded vault, if it is not beside the registry's own.
+    pub vault_data_dir: Option<PathBuf>,
+    /// Whether everything is gone at exit. The file of endpoints in [`Config::data_dir`] is written all the same.
+    pub ephemeral: bool,
+    /// The vault that holds the key.
+    pub vault: VaultChoice,
+    /// The name of the key of `local`, without a version: automatic rotation.
+    pub key_name: String,
+    /// The size of that key in bits, where it has to be made.
+    pub key_size: u32,
+    /// How long an unwrapped data key may be used without asking the vault.
+    pub key_lease: Duration,
+    /// How often an unversioned key is checked for a new version, in emulator time.
+    pub rotation_check: Duration,
+    /// What a commit waits for.
+    pub durability: Durability,
+    /// Whether the network is trusted although the listener is not on the loopback: the well-known identities hold, and
+    /// `local` and the admin API ask for nothing.
+    pub trusted_network: bool,
+    /// A file of endpoints that is written when ready and on change, beside the one in the data folder.
+    pub endpoints_file: Option<PathBuf>,
+    /// More host names under which the emulator is reached, such as the alias of a container.
+    pub hostname_alias: Vec<String>,
+    /// Whether an index may list manifests that the repository does not have.
+    pub sparse_indexes: bool,
+}
+
+/// The vault that holds the key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum VaultChoice {
+    /// The one that this process embeds.
+    #[default]
+    Embedded,
+    /// Another one, reached over the Key Vault protocol.
+    External(ExternalVault),
+}
+
+/// A vault in another process: a `mock-keyvault`, or a real Azure Key Vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalVault {
+    /// Its base URL, `https://` without a path.
+    pub url: Url,
+    /// The base URL of the authority that issues tokens, if the vault's own challenge is not to be followed.
+    pub authority: Option<Url>,
+    /// The tenant in which the identity lives.
+    pub tenant: Option<String>,
+    /// The client id of the registry's identity.
+    pub client_id: Option<String>,
+    /// The file with the identity's secret.
+    pub client_secret_file: Option<PathBuf>,
+    /// The PEM file of a CA to trust beside the system's, for vault and authority.
+    pub ca: Option<PathBuf>,
+}
+
+/// A value that cannot be gone by.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// An option of an external vault without one.
+    #[error("{0} says how to reach another vault: name it with --vault-url")]
+    WithoutVaultUrl(&'static str),
+    /// An option of the embedded vault beside an external one.
+    #[error(
+        "{0} is for the embedded vault, and --vault-url names another one: leave one of the two out"
+    )]
+    WithVaultUrl(&'static str),
+    /// A URL that tokens must not be sent to, or that is more than a base.
+    #[error("{flag} has to be an https URL without a path, such as {example}")]
+    BaseUrl {
+        /// The flag.
+        flag: &'static str,
+        /// What one looks like.
+        example: &'static str,
+    },
+    /// A duration outside of its bounds.
+    #[error(
+        "{flag} has to lie between {} and {}",
+        humantime::format_duration(*least),
+        humantime::format_duration(*most)
+    )]
+    Duration {
+        /// The flag.
+        flag: &'static str,
+        /// The lower bound.
+        least: Duration,
+        /// The upper bound.
+        most: Duration,
+    },
+    /// A key name that no vault takes.
+    #[error("--key-name {0:?} is not a key name: 1 to 127 letters, digits and dashes")]
+    KeyName(String),
+    /// A host name that none can have.
+    #[error(
+        "--hostname-alias {0:?} is not a host name: letters, digits, dots and dashes, and no port"
+    )]
+    HostName(String),
+    /// No place for data.
+    #[error("there is no home folder to keep data in: choose a folder with --data-dir")]
+    NoDataDir,
+}
+
+/// The flags of `sealyard serve`, each with an environment variable beside it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of serve")]
+pub struct ServeArgs {
+    /// Where the registry and the admin API listen: ADDRESS:PORT, or a port of the loopback; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = parse_address)]
+    pub listen: SocketAddr,
+    /// Where the Azure side (TLS: vault and login) listens
+    #[arg(long, value_name = "ADDRESS", env = "SEALYARD_AZURE_LISTEN", default_value_t = DEFAULT_AZURE_LISTEN, value_parser = parse_address)]
+    pub azure_listen: SocketAddr,
+    /// The data folder; the command line has it as an option of all commands and fills it in
+    #[arg(skip)]
+    pub data_dir: Option<PathBuf>,
+    /// The data folder of the embedded vault [default: `vault` in the data folder]
+    #[arg(long, value_name = "FOLDER", env = "SEALYARD_VAULT_DATA_DIR")]
+    pub vault_data_dir: Option<PathBuf>,
+    /// Keep everything in a temporary folder that is gone at exit
+    #[arg(long, env = "SEALYARD_EPHEMERAL", value_parser = FalseyValueParser::new())]
+    pub ephemeral: bool,
+    /// Use this vault instead of the embedded one: a mock-keyvault, or a real Azure Key Vault
+    #[arg(long, value_name = "URL", env = "SEALYARD_VAULT_URL")]
+    pub vault_url: Option<Url>,
+    /// The authority that issues tokens for that vault [default: what the vault's challenge names]
+    #[arg(long, value_name = "URL", env = "SEALYARD_AUTHORITY")]
+    pub authority: Option<Url>,
+    /// The tenant of the registry's identity
+    #[arg(long, value_name = "ID", env = "SEALYARD_TENANT")]
+    pub tenant: Option<String>,
+    /// The client id of the registry's identity
+    #[arg(long, value_name = "ID", env = "SEALYARD_CLIENT_ID")]
+    pub client_id: Option<String>,
+    /// The file with the secret of the registry's identity
+    #[arg(long, value_name = "FILE", env = "SEALYARD_CLIENT_SECRET_FILE")]
+    pub client_secret_file: Option<PathBuf>,
+    /// A CA to trust for that vault and its authority, in PEM
+    #[arg(long, value_name = "FILE", env = "SEALYARD_AZURE_CA")]
+    pub azure_ca: Option<PathBuf>,
+    /// The key of the registry in the vault; it is made at the first start
+    #[arg(long, value_name = "NAME", env = "SEALYARD_KEY_NAME", default_value = DEFAULT_KEY_NAME)]
+    pub key_name: String,
+    /// The size of that key in bits
+    #[arg(long, value_name = "BITS", env = "SEALYARD_KEY_SIZE", default_value_t = KeySize::Rsa2048)]
+    pub key_size: KeySize,
+    /// How long an unwrapped data key may be used without asking the vault: a revocation is seen within it
+    #[arg(long, value_name = "DURATION", env = "SEALYARD_KEY_LEASE", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub key_lease: Duration,
+    /// How often the vault is asked for a new version of the key, in emulator time
+    #[arg(long, value_name = "DURATION", env = "SEALYARD_ROTATION_CHECK", default_value = "15m", value_parser = humantime::parse_duration)]
+    pub rotation_check: Duration,
+    /// What a push waits for: `full` is the disk, `relaxed` is the operating system (for throw-away suites)
+    #[arg(long, value_name = "LEVEL", env = "SEALYARD_DURABILITY", default_value = "full")]
+    pub durability: DurabilityArg,
+    /// Ask for no password although the listener is not on the loopback; for a private network of containers
+    #[arg(long, env = "SEALYARD_TRUSTED_NETWORK", value_parser = FalseyValueParser::new())]
+    pub trusted_network: bool,
+    /// Write the endpoints to this file as well, when ready and on change
+    #[arg(long, value_name = "FILE", env = "SEALYARD_ENDPOINTS_FILE")]
+    pub endpoints_file: Option<PathBuf>,
+    /// Another host name under which the emulator is reached; may be given more than once
+    #[arg(long, value_name = "NAME", env = "SEALYARD_HOSTNAME_ALIAS", value_delimiter = ',')]
+    pub hostname_alias: Vec<String>,
+    /// Take an index although the repository lacks manifests that it lists
+    #[arg(long, env = "SEALYARD_SPARSE_INDEXES", value_parser = FalseyValueParser::new())]
+    pub sparse_indexes: bool,
+}
+
+/// The sizes of an RSA key that Key Vault makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeySize {
+    /// 2048 bits.
+    #[value(name = "2048")]
+    Rsa2048,
+    /// 3072 bits.
+    #[value(name = "3072")]
+    Rsa3072,
+    /// 4096 bits.
+    #[value(name = "4096")]
+    Rsa4096,
+}
+
+/// [`Durability`] as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DurabilityArg {
+    /// The disk.
+    Full,
+    /// The operating system.
+    Relaxed,
+}
+
+impl Config {
+    /// The data folder of the platform, below the home folder.
+    pub fn default_data_dir() -> Option<PathBuf> {
+        ProjectDirs::from("", "", "sealyard").map(|dirs| dirs.data_dir().to_owned())
+    }
+
+    /// Whether the registry's listener can be reached from this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
+
+    /// Whether no password is asked for: nobody else can reach the listener, or everybody who can is trusted.
+    pub fn is_open(&self) -> bool {
+        self.is_loopback() || self.trusted_network
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_LISTEN,
+            azure_listen: DEFAULT_AZURE_LISTEN,
+            data_dir: Self::default_data_dir().unwrap_or_else(|| PathBuf::from("sealyard-data")),
+            vault_data_dir: None,
+            ephemeral: false,
+            vault: VaultChoice::Embedded,
+            key_name: DEFAULT_KEY_NAME.to_owned(),
+            key_size: KeySize::Rsa2048.bits(),
+            key_lease: Duration::from_secs(5),
+            rotation_check: Duration::from_mins(15),
+            durability: Durability::Full,
+            trusted_network: false,
+            endpoints_file: None,
+            hostname_alias: Vec::new(),
+            sparse_indexes: false,
+        }
+    }
+}
+
+impl TryFrom<ServeArgs> for Config {
+    type Error = ConfigError;
+
+    fn try_from(args: ServeArgs) -> Result<Self, ConfigError> {
+        let vault = args.vault()?;
+        within("--key-lease", args.key_lease, MIN_KEY_LEASE, MAX_KEY_LEASE)?;
+        within(
+            "--rotation-check",
+            args.rotation_check,
+            Duration::from_secs(1),
+            MAX_ROTATION_CHECK,
+        )?;
+        if !is_key_name(&args.key_name) {
+            return Err(ConfigError::KeyName(args.key_name));
+        }
+        if let Some(name) = args.hostname_alias.iter().find(|name| !is_host_name(name)) {
+            return Err(ConfigError::HostName(name.clone()));
+        }
+        Ok(Self {
+            listen: args.listen,
+            azure_listen: args.azure_listen,
+            data_dir: args
+                .data_dir
+                .or_else(Self::default_data_dir)
+                .ok_or(ConfigError::NoDataDir)?,
+            vault_data_dir: args.vault_data_dir,
+            ephemeral: args.ephemeral,
+            vault,
+            key_name: args.key_name,
+            key_size: args.key_size.bits(),
+            key_lease: args.key_lease,
+            rotation_check: args.rotation_check,
+            durability: args.durability.into(),
+            trusted_network: args.trusted_network,
+            endpoints_file: args.endpoints_file,
+            hostname_alias: args.hostname_alias,
+            sparse_indexes: args.sparse_indexes,
+        })
+    }
+}
+
+impl ServeArgs {
+    fn vault(&self) -> Result<VaultChoice, ConfigError> {
+        let Some(url) = &self.vault_url else {
+            let of_external = [
+                ("--authority", self.authority.is_some()),
+                ("--tenant", self.tenant.is_some()),
+                ("--client-id", self.client_id.is_some()),
+                ("--client-secret-file", self.client_secret_file.is_some()),
+                ("--azure-ca", self.azure_ca.is_some()),
+            ];
+            return match of_external.into_iter().find(|(_, given)| *given) {
+                Some((flag, _)) => Err(ConfigError::WithoutVaultUrl(flag)),
+                None => Ok(VaultChoice::Embedded),
+            };
+        };
+        if self.vault_data_dir.is_some() {
+            return Err(ConfigError::WithVaultUrl("--vault-data-dir"));
+        }
+        if !is_base_url(url) {
+            return Err(ConfigError::BaseUrl {
+                flag: "--vault-url",
+                example: "https://myvault.vault.azure.net",
+            });
+        }
+        if self.authority.as_ref().is_some_and(|authority| !is_base_url(authority)) {
+            return Err(ConfigError::BaseUrl {
+                flag: "--authority",
+                example: "https://login.microsoftonline.com",
+            });
+        }
+        Ok(VaultChoice::External(ExternalVault {
+            url: url.clone(),
+            authority: self.authority.clone(),
+            tenant: self.tenant.clone(),
+            client_id: self.client_id.clone(),
+            client_secret_file: self.client_secret_file.clone(),
+            ca: self.azure_ca.clone(),
+        }))
+    }
+}
+
+impl KeySize {
+    /// The size as a number.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Rsa2048 => 2048,
+            Self::Rsa3072 => 3072,
+            Self::Rsa4096 => 4096,
+        }
+    }
+}
+
+impl std::fmt::Display for KeySize {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.bits())
+    }
+}
+
+impl From<DurabilityArg> for Durability {
+    fn from(arg: DurabilityArg) -> Self {
+        match arg {
+            DurabilityArg::Full => Self::Full,
+            DurabilityArg::Relaxed => Self::Relaxed,
+        }
+    }
+}
+
+fn within(
+    flag: &'static str,
+    value: Duration,
+    least: Duration,
+    most: Duration,
+) -> Result<(), ConfigError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(ConfigError::Duration { flag, least, most })
+    }
+}
+
+/// Tokens and wrapped keys go there: not over plain HTTP.
+fn is_base_url(url: &Url) -> bool {
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+    url.scheme() == "https"
+        && url.has_host()
+        && is_bare
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
+/// `^[0-9a-zA-Z-]{1,127}$` of the Key Vault documentation.
+fn is_key_name(name: &str) -> bool {
+    (1..=127).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    fn config(args: &[&str]) -> Result<Config, ConfigError> {
+        let args = ["sealyard", "--key-lease", "5s"].iter().chain(args);
+        Config::try_from(Line::try_parse_from(args).unwrap().serve)
+    }
+
+    #[test]
+    fn with_no_flags_the_configuration_is_the_default() {
+        assert_eq!(config(&[]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn options_of_another_vault_need_its_url() {
+        for flag in ["--authority", "--tenant", "--client-id", "--client-secret-file", "--azure-ca"]
+        {
+            assert_eq!(
+                config(&[flag, "https://x"]).unwrap_err(),
+                ConfigError::WithoutVaultUrl(flag)
+            );
+        }
+    }
+
+    #[test]
+    fn another_vault_is_reached_over_https_alone() {
+        for url in [
+            "http://vault.test",
+            "https://vault.test/keys",
+            "https://u@vault.test",
+            "ftp://vault.test",
+        ] {
+            let error = config(&["--vault-url", url]).unwrap_err();
+            assert!(matches!(error, ConfigError::BaseUrl { flag: "--vault-url", .. }), "{url}");
+        }
+
+        let config = config(&["--vault-url", "https://vault:8443", "--client-id", "abc"]).unwrap();
+
+        let VaultChoice::External(vault) = config.vault else { panic!("the vault is external") };
+        assert_eq!(
+            (vault.url.as_str(), vault.client_id.as_deref()),
+            ("https://vault:8443/", Some("abc"))
+        );
+    }
+
+    #[test]
+    fn durations_have_bounds() {
+        let words = config(&["--rotation-check", "2h"]).unwrap_err().to_string();
+
+        assert_eq!(words, "--rotation-check has to lie between 1s and 1h");
+    }
+
+    #[test]
+    fn names_are_checked_at_the_border() {
+        assert_eq!(
+            config(&["--key-name", "a/b"]).unwrap_err(),
+            ConfigError::KeyName("a/b".to_owned())
+        );
+        let error = config(&["--hostname-alias", "registry,bad:5000"]).unwrap_err();
+        assert_eq!(error, ConfigError::HostName("bad:5000".to_owned()));
+    }
+
+    #[test]
+    fn any_listener_but_the_loopback_is_closed_unless_the_network_is_trusted() {
+        assert!(config(&[]).unwrap().is_open());
+        assert!(!config(&["--listen", "0.0.0.0:5000"]).unwrap().is_open());
+        assert!(config(&["--listen", "0.0.0.0:5000", "--trusted-network"]).unwrap().is_open());
+    }
+}

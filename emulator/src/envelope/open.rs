@@ -1,0 +1,173 @@
+//! Random access to a finished file.
+//!
+//! Opening reads and authenticates the trailer, compares the name and the exact length, and reads no content. A segment
+//! is then read alone: its place follows from the trailer, its key from the data key, which is handed in anew each time.
+//! Nothing is kept between calls that could open content.
+
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::header::{HEADER_LEN, Header};
+use super::kdf::{Binding, COMMITMENT_LEN, FileContext};
+use super::nonce::Nonce;
+use super::random::SALT_LEN;
+use super::runs::{Layout, RUN_HEAD_LEN};
+use super::trailer::{FOOTER_LEN, Trailer};
+use super::{DataKey, OpenError};
+
+/// Reads any segment of a finished file. See the notes of the module.
+pub struct Opener<R: Read + Seek> {
+    input: R,
+    context: FileContext,
+    layout: Layout,
+    checked: Option<CheckedRun>,
+}
+
+/// The run that was read from last. Its head was found to be the one that the trailer lists.
+struct CheckedRun {
+    number: usize,
+    commitment: [u8; COMMITMENT_LEN],
+}
+
+impl<R: Read + Seek> Opener<R> {
+    /// Opens a finished file. `header` is what [`Header::read`] gave for this `input`; `key` is the data key that it names;
+    /// `identity` is what the file was finished with.
+    pub fn open(
+        mut input: R,
+        header: Header,
+        binding: Binding,
+        key: &DataKey,
+        identity: &str,
+    ) -> Result<Self, OpenError> {
+        const FIXED_LEN: u64 = (HEADER_LEN + FOOTER_LEN) as u64;
+        if header.kind() != binding.kind {
+            return Err(OpenError::Damaged);
+        }
+        let context = FileContext::new(header, binding);
+        let file_len = input.seek(SeekFrom::End(0))?;
+        let Some(rest) = file_len.checked_sub(FIXED_LEN) else {
+            return Err(OpenError::Malformed("too short for a finished file"));
+        };
+        let mut found = [0; HEADER_LEN];
+        read_at(&mut input, 0, &mut found)?;
+        if found != header.to_bytes() {
+            return Err(OpenError::Damaged);
+        }
+        let mut footer = [0; FOOTER_LEN];
+        read_at(&mut input, file_len - FOOTER_LEN as u64, &mut footer)?;
+        let sealed_len = Trailer::sealed_len(footer)?;
+        let Some(body_len) = rest.checked_sub(sealed_len as u64) else {
+            return Err(OpenError::Malformed("trailer longer than the file"));
+        };
+        let trailer_offset = HEADER_LEN as u64 + body_len;
+        let mut sealed = vec![0; sealed_len];
+        read_at(&mut input, trailer_offset, &mut sealed)?;
+        let trailer = Trailer::open(&context, key, sealed)?;
+        if trailer.identity != identity {
+            return Err(OpenError::Damaged);
+        }
+        let layout = Layout::new(&trailer.runs, header.segment_len(), trailer.plaintext_len)?;
+        if layout.end() != trailer_offset {
+            return Err(OpenError::Damaged);
+        }
+        Ok(Self { input, context, layout, checked: None })
+    }
+
+    /// How many bytes of content the file holds.
+    #[expect(clippy::len_without_is_empty, reason = "a length of content, not a collection")]
+    pub fn len(&self) -> u64 {
+        self.layout.plaintext_len()
+    }
+
+    /// How many bytes of content every segment but the last holds.
+    pub fn segment_len(&self) -> u32 {
+        self.context.header.segment_len()
+    }
+
+    /// How many segments there are. None if the content is empty.
+    pub fn segment_count(&self) -> u64 {
+        self.layout.segments()
+    }
+
+    /// The number of the segment that holds the byte at this offset of the content.
+    pub fn segment_of(&self, offset: u64) -> u64 {
+        offset / u64::from(self.segment_len())
+    }
+
+    /// Puts the plaintext of one segment into `segment`, whose old content is gone. Empty after an error.
+    ///
+    /// Nothing is copied: the sealed bytes are read into `segment` and decrypted there.
+    pub fn read_segment(
+        &mut self,
+        key: &DataKey,
+        index: u64,
+        segment: &mut Vec<u8>,
+    ) -> Result<(), OpenError> {
+        segment.clear();
+        let result = self.read_into(key, index, segment);
+        if result.is_err() {
+            segment.clear();
+        }
+        result
+    }
+
+    #[cfg(test)]
+    pub(super) fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    fn read_into(
+        &mut self,
+        key: &DataKey,
+        index: u64,
+        segment: &mut Vec<u8>,
+    ) -> Result<(), OpenError> {
+        let place = self.layout.segment(index).ok_or(OpenError::NoSuchSegment(index))?;
+        let run = self.layout.run(place.run).ok_or(OpenError::NoSuchSegment(index))?;
+        let nonce = Nonce::of_segment(place.index_in_run).ok_or(OpenError::Damaged)?;
+        let run_key = self.context.run_key(key, &run.salt, run.place);
+        let commitment = match &self.checked {
+            Some(checked) if checked.number == place.run => checked.commitment,
+            _ => {
+                let mut head = [0; RUN_HEAD_LEN];
+                read_at(&mut self.input, run.offset, &mut head)?;
+                let (salt, commitment) = head.split_at(SALT_LEN);
+                if salt != run.salt.0 {
+                    return Err(OpenError::Damaged);
+                }
+                commitment.try_into().map_err(|_| OpenError::Damaged)?
+            }
+        };
+        if !run_key.commits_to(&commitment) {
+            return Err(OpenError::Damaged);
+        }
+        self.checked = Some(CheckedRun { number: place.run, commitment });
+        self.input.seek(SeekFrom::Start(place.offset))?;
+        read_up_to(&mut self.input, place.sealed_len, segment)?;
+        if segment.len() != place.sealed_len {
+            return Err(OpenError::Damaged);
+        }
+        run_key.open(&nonce, &[], segment).map_err(|_| OpenError::Damaged)
+    }
+}
+
+impl<R: Read + Seek> fmt::Debug for Opener<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opener")
+            .field("header", &self.context.header)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Appends up to `len` bytes to `bytes`, fewer at the end of the input. The new room is not filled with zeros first.
+pub(super) fn read_up_to(input: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    bytes.reserve_exact(len);
+    input.take(len as u64).read_to_end(bytes)?;
+    Ok(())
+}
+
+fn read_at(input: &mut (impl Read + Seek), offset: u64, bytes: &mut [u8]) -> Result<(), OpenError> {
+    input.seek(SeekFrom::Start(offset))?;
+    input.read_exact(bytes).map_err(OpenError::from_read)
+}

@@ -1,0 +1,8 @@
+//! What the format must keep and must defeat, by subject. `support` makes files and keys.
+
+mod arbitrary;
+mod resume;
+mod round_trip;
+mod support;
+mod tamper;
+mod vectors;

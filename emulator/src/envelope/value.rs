@@ -1,0 +1,72 @@
+//! Sealing short values: data keys in the ring, rows that must not be readable.
+//!
+//! Each value has a salt of its own, so its key seals one message and the nonce is fixed. The caller's context separates
+//! one use from another; the associated data binds the value to its place. Values are not meant for content.
+
+use zeroize::Zeroizing;
+
+use super::kdf::{COMMITMENT_LEN, TAG_LEN, value_key};
+use super::nonce::Nonce;
+use super::random::{SALT_LEN, Salts};
+use super::{DataKey, OpenError, SealError};
+
+/// How much longer a value is when sealed.
+pub const VALUE_OVERHEAD: usize = 1 + SALT_LEN + COMMITMENT_LEN + TAG_LEN;
+
+/// Never changes within this form.
+const VERSION: u8 = 1;
+
+/// Seals `plaintext`. It opens only with the same key, context and associated data.
+pub fn seal_value(
+    key: &DataKey,
+    context: &[u8],
+    associated: &[u8],
+    plaintext: &[u8],
+) -> Result<Vec<u8>, SealError> {
+    seal_value_with(key, context, associated, plaintext, &mut Salts::System)
+}
+
+pub(super) fn seal_value_with(
+    key: &DataKey,
+    context: &[u8],
+    associated: &[u8],
+    plaintext: &[u8],
+    salts: &mut Salts,
+) -> Result<Vec<u8>, SealError> {
+    const HEAD_LEN: usize = VALUE_OVERHEAD - TAG_LEN;
+    let salt = salts.draw()?;
+    let key = value_key(key, &salt, context);
+    let mut sealed = Vec::with_capacity(plaintext.len() + VALUE_OVERHEAD);
+    sealed.push(VERSION);
+    sealed.extend_from_slice(&salt.0);
+    sealed.extend_from_slice(key.commitment());
+    sealed.extend_from_slice(plaintext);
+    let tag = key
+        .seal(&Nonce::VALUE, associated, (&mut sealed[HEAD_LEN..]).into())
+        .map_err(|_| SealError::TooLong)?;
+    sealed.extend_from_slice(&tag);
+    Ok(sealed)
+}
+
+/// Opens what [`seal_value`] sealed.
+pub fn open_value(
+    key: &DataKey,
+    context: &[u8],
+    associated: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    const TOO_SHORT: OpenError = OpenError::Malformed("value too short");
+    let (version, rest) = sealed.split_first().ok_or(OpenError::NotSealed)?;
+    if *version != VERSION {
+        return Err(OpenError::UnsupportedVersion(u16::from(*version)));
+    }
+    let (salt, rest) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
+    let (commitment, ciphertext) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
+    let key = value_key(key, &super::random::Salt(*salt), context);
+    if !key.commits_to(commitment) {
+        return Err(OpenError::Damaged);
+    }
+    let mut value = Zeroizing::new(ciphertext.to_vec());
+    key.open(&Nonce::VALUE, associated, &mut value).map_err(|_| OpenError::Damaged)?;
+    Ok(value)
+}

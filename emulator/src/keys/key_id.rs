@@ -1,0 +1,303 @@
+//! The name of a key in a vault, without host or port.
+//!
+//! A [`KeyId`] is made at the border, from a key identifier or from its parts, and is never again a text. It is stored
+//! as vault, name and version; [`KeyId::kid`] renders it for the address that somebody uses at the moment. Ports change
+//! from start to start, so none may be stored.
+//!
+//! It does not know whether the key exists.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use reqwest::Url;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest name of a vault, and the shortest, as Azure has them.
+const VAULT_NAME_LEN: std::ops::RangeInclusive<usize> = 3..=24;
+
+/// The longest name of a key.
+const MAX_KEY_NAME_LEN: usize = 127;
+
+/// The length of a version: 16 bytes in hexadecimal.
+const VERSION_LEN: usize = 32;
+
+/// A text that names no key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidKeyId {
+    /// Not an absolute URL with a host.
+    #[error(
+        "a key identifier looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+    )]
+    NotAnIdentifier,
+    /// The host is not one of a vault.
+    #[error("the host of a key identifier looks like NAME.vault.azure.net or NAME.vault.localhost")]
+    Host,
+    /// The name of the vault.
+    #[error(
+        "the name of a vault has 3 to 24 letters, digits and hyphens, and begins with a letter"
+    )]
+    VaultName,
+    /// The name of the key.
+    #[error("the name of a key has 1 to 127 letters, digits and hyphens")]
+    KeyName,
+    /// The version of the key.
+    #[error("the version of a key has 32 hexadecimal digits")]
+    KeyVersion,
+}
+
+/// The name of a vault, in lower case: vaults do not differ by case.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct VaultName(Arc<str>);
+
+/// The name of a key, as it was written.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyName(Arc<str>);
+
+/// A version of a key: 32 hexadecimal digits in lower case.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct KeyVersion(Arc<str>);
+
+/// A key, or one version of a key.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct KeyId {
+    vault: VaultName,
+    name: KeyName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<KeyVersion>,
+}
+
+impl KeyId {
+    /// The key of this name in this vault; with no version, whichever is the newest.
+    pub fn new(vault: VaultName, name: KeyName, version: Option<KeyVersion>) -> Self {
+        Self { vault, name, version }
+    }
+
+    /// The vault that holds the key.
+    pub fn vault(&self) -> &VaultName {
+        &self.vault
+    }
+
+    /// The name within the vault.
+    pub fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The version, if this names one.
+    pub fn version(&self) -> Option<&KeyVersion> {
+        self.version.as_ref()
+    }
+
+    /// The same key, in this version.
+    #[must_use]
+    pub fn at(&self, version: KeyVersion) -> Self {
+        Self { version: Some(version), ..self.clone() }
+    }
+
+    /// The same key, in no version.
+    #[must_use]
+    pub fn unversioned(&self) -> Self {
+        Self { version: None, ..self.clone() }
+    }
+
+    /// The identifier under which the vault at `base` knows the key.
+    pub fn kid(&self, base: &Url) -> String {
+        let base = base.as_str().trim_end_matches('/');
+        match &self.version {
+            Some(version) => format!("{base}/keys/{}/{version}", self.name),
+            None => format!("{base}/keys/{}", self.name),
+        }
+    }
+}
+
+/// For people: `NAME`, or `NAME version VERSION`, and the vault.
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            Some(version) => write!(f, "{} version {version} in vault {}", self.name, self.vault),
+            None => write!(f, "{} in vault {}", self.name, self.vault),
+        }
+    }
+}
+
+/// Reads a key identifier. Its host and port are dropped, but for the name of the vault.
+impl FromStr for KeyId {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let url = Url::parse(text).map_err(|_| InvalidKeyId::NotAnIdentifier)?;
+        if !matches!(url.scheme(), "https" | "http")
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err(InvalidKeyId::NotAnIdentifier);
+        }
+        let host = url.host_str().ok_or(InvalidKeyId::NotAnIdentifier)?;
+        let (vault, rest) = host.split_once('.').ok_or(InvalidKeyId::Host)?;
+        if !rest.starts_with("vault.") {
+            return Err(InvalidKeyId::Host);
+        }
+        let mut path = url.path_segments().ok_or(InvalidKeyId::NotAnIdentifier)?;
+        if path.next() != Some("keys") {
+            return Err(InvalidKeyId::NotAnIdentifier);
+        }
+        let name = path.next().ok_or(InvalidKeyId::KeyName)?.parse()?;
+        // SDKs write a key without a version with a slash at the end.
+        let version = path.next().filter(|version| !version.is_empty());
+        if path.next().is_some() {
+            return Err(InvalidKeyId::NotAnIdentifier);
+        }
+        Ok(Self { vault: vault.parse()?, name, version: version.map(str::parse).transpose()? })
+    }
+}
+
+impl FromStr for VaultName {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let fits = VAULT_NAME_LEN.contains(&text.len())
+            && is_name(text)
+            && text.starts_with(|first: char| first.is_ascii_alphabetic());
+        if fits { Ok(Self(text.to_ascii_lowercase().into())) } else { Err(InvalidKeyId::VaultName) }
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let fits = (1..=MAX_KEY_NAME_LEN).contains(&text.len()) && is_name(text);
+        if fits { Ok(Self(text.into())) } else { Err(InvalidKeyId::KeyName) }
+    }
+}
+
+impl FromStr for KeyVersion {
+    type Err = InvalidKeyId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
+        let fits = text.len() == VERSION_LEN && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if fits {
+            Ok(Self(text.to_ascii_lowercase().into()))
+        } else {
+            Err(InvalidKeyId::KeyVersion)
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// The three parts read and write alike.
+macro_rules! text_part {
+    ($part:ty) => {
+        impl $part {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $part {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $part {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $part {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_part!(VaultName);
+text_part!(KeyName);
+text_part!(KeyVersion);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VERSION: &str = "0123456789abcdef0123456789abcdef";
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<(&str, &str, Option<&str>), InvalidKeyId>) {
+        let parsed = text.parse::<KeyId>();
+        let parts = parsed.as_ref().map(|id| {
+            (id.vault().as_str(), id.name().as_str(), id.version().map(KeyVersion::as_str))
+        });
+        assert_eq!(parts, expected.as_ref().map(|parts| *parts), "{text}");
+    }
+
+    #[test]
+    fn identifiers_are_read_whatever_their_host_and_port() {
+        check("https://local.vault.localhost:8443/keys/k", Ok(("local", "k", None)));
+        check("https://Acme.vault.azure.net/keys/My-Key/", Ok(("acme", "My-Key", None)));
+        let versioned =
+            format!("https://acme.vault.usgovcloudapi.net/keys/k/{}", VERSION.to_uppercase());
+        check(&versioned, Ok(("acme", "k", Some(VERSION))));
+    }
+
+    #[test]
+    fn texts_that_name_no_key_are_refused() {
+        check("", Err(InvalidKeyId::NotAnIdentifier));
+        check("registry-key", Err(InvalidKeyId::NotAnIdentifier));
+        check("ftp://acme.vault.azure.net/keys/k", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://acme.vault.azure.net/secrets/k", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://acme.vault.azure.net/keys/k?x=1", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://127.0.0.1:8443/keys/k", Err(InvalidKeyId::Host));
+        check("https://vault.localhost/keys/k", Err(InvalidKeyId::Host));
+        check("https://ab.vault.azure.net/keys/k", Err(InvalidKeyId::VaultName));
+        check("https://acme.vault.azure.net/keys", Err(InvalidKeyId::KeyName));
+        check("https://acme.vault.azure.net/keys/", Err(InvalidKeyId::KeyName));
+        check("https://acme.vault.azure.net/keys/k%20k", Err(InvalidKeyId::KeyName));
+        check("https://acme.vault.azure.net/keys/k/v1", Err(InvalidKeyId::KeyVersion));
+        let long = format!("https://acme.vault.azure.net/keys/k/{VERSION}/wrapkey");
+        check(&long, Err(InvalidKeyId::NotAnIdentifier));
+    }
+
+    #[test]
+    fn a_key_identifier_is_rendered_for_the_address_in_use() {
+        let id: KeyId = format!("https://acme.vault.azure.net/keys/k/{VERSION}").parse().unwrap();
+
+        let there = Url::parse("https://acme.vault.localhost:8443").unwrap();
+        assert_eq!(id.kid(&there), format!("https://acme.vault.localhost:8443/keys/k/{VERSION}"));
+        assert_eq!(id.unversioned().kid(&there), "https://acme.vault.localhost:8443/keys/k");
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_survives_its_identifier_and_its_stored_form(
+            vault in "[a-z][a-z0-9-]{2,23}",
+            name in "[a-zA-Z0-9-]{1,127}",
+            version in proptest::option::of("[0-9a-f]{32}"),
+        ) {
+            // A host must not begin with "xn--" unless it is an internationalised name.
+            prop_assume!(!vault.contains("--") && !vault.ends_with('-'));
+            let version = version.map(|version| version.parse().unwrap());
+            let id = KeyId::new(vault.parse().unwrap(), name.parse().unwrap(), version);
+
+            let base = Url::parse(&format!("https://{vault}.vault.azure.net:1234")).unwrap();
+            prop_assert_eq!(id.kid(&base).parse::<KeyId>(), Ok(id.clone()));
+            let stored = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(serde_json::from_str::<KeyId>(&stored).unwrap(), id);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,80}") {
+            let _ = text.parse::<KeyId>();
+        }
+    }
+}

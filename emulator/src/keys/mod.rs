@@ -1,0 +1,44 @@
+//! The registry's hold on its key.
+//!
+//! Everything that the registry stores is sealed under data keys. They lie in a *ring*, wrapped by a key in a vault and
+//! sealed under the service-managed key. This area asks the vault to unwrap them, lends them out for the length of a
+//! *lease*, wipes them when it ends, and wraps them anew when the vault's key is rotated. Its facade is [`KeyRing`].
+//!
+//! **Invariant:** content can be read or written only while the vault admits it, give or take one lease.
+//!
+//! It keeps nothing itself: [`RingStore`] and [`AuditSink`] are filled by `registry/`. It knows no objects, no routes
+//! and no status codes; a [`Refusal`] says why content is not served, and others say it to clients.
+
+mod answers;
+mod ask;
+mod audit;
+mod credential;
+mod error;
+mod health;
+mod http;
+mod keeper;
+mod key_id;
+mod lease;
+mod manage;
+mod ring;
+mod rotate;
+mod service_key;
+mod slot;
+mod state;
+mod stored;
+mod vault;
+mod vault_client;
+
+pub use self::audit::{AuditSink, KeyOperation, KeyUse, Purpose};
+pub use self::credential::ClientSecret;
+pub use self::error::{KeyError, LeaseEnded, RingError, RingStoreError};
+pub use self::http::{HttpError, HttpSettings};
+pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};
+pub use self::lease::KeyLease;
+pub use self::ring::{Description, KeyRing, RingConfig};
+pub use self::rotate::Rotation;
+pub use self::service_key::ServiceKey;
+pub use self::state::{Cause, REFUSAL_SENTENCE, Refusal, Severity, State, Status};
+pub use self::stored::{RingStore, StoredRing};
+pub use self::vault::{Answer, KeyInfo, KeyVault, VaultError};
+pub use self::vault_client::{VaultClient, VaultClientConfig};

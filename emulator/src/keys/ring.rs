@@ -1,0 +1,388 @@
+//! The registry's hold on its key: the facade of this area.
+//!
+//! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever asked for, and what is known of
+//! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`health.rs`) and rotates (`rotate.rs`).
+//!
+//! Invariants:
+//! - No data key is in memory in plaintext outside of a slot, but for the moments of a question and of a rotation.
+//! - No data key is handed out that was not durable before.
+//! - The order of locks is: the flight of a slot, health, the table of slots, the contents of a slot. The ring itself
+//!   is behind a lock of its own, which is held to copy a pointer.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use mock_keyvault::clock::Clock;
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{AuditSink, AuditedVault, Purpose};
+use super::error::{KeyError, RingError};
+use super::health::Health;
+use super::lease::KeyLease;
+use super::rotate::Rotation;
+use super::service_key::ServiceKey;
+use super::slot::{Slot, lock};
+use super::stored::{Ring, RingStore};
+use super::vault::KeyVault;
+use super::{KeyId, State, Status};
+use crate::envelope::DataKeyId;
+
+/// The shortest lease: a shorter one would end before the vault has answered.
+const MIN_LEASE: Duration = Duration::from_millis(50);
+
+/// What a ring goes by.
+#[derive(Clone, Debug)]
+pub struct RingConfig {
+    /// The registry. Everything that is sealed is bound to its name.
+    pub registry: String,
+    /// The customer-managed key that the ring is made with. None: the service-managed key alone. A ring that exists
+    /// keeps the key that it has: only a rotation changes it.
+    pub configured: Option<KeyId>,
+    /// How long a data key may be used without asking the vault.
+    pub lease: Duration,
+    /// How long a caller waits for an answer, in real time.
+    pub wait_limit: Duration,
+}
+
+/// What can be told of a ring.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Description {
+    /// The customer-managed key as it was chosen, with or without a version.
+    pub configured: Option<KeyId>,
+    /// The version in use.
+    pub versioned: Option<KeyId>,
+    /// Whether newer versions are taken into use without anybody asking.
+    pub automatic: bool,
+    /// When the version in use was taken into use, if it was not the first, in emulator time.
+    pub last_rotation: Option<OffsetDateTime>,
+    /// How many data keys there are.
+    pub data_keys: usize,
+}
+
+/// The registry's hold on its key. Clones share it; when the last one and the last lease are gone, all keys are wiped.
+#[derive(Clone)]
+pub struct KeyRing(Arc<Inner>);
+
+/// What clones share.
+pub(super) struct Inner {
+    config: RingConfig,
+    pub(super) service_key: ServiceKey,
+    pub(super) vault: Option<Arc<AuditedVault>>,
+    pub(super) store: Arc<dyn RingStore>,
+    pub(super) clock: Clock,
+    /// Where questions and keepers run, whoever starts them.
+    pub(super) runtime: Handle,
+    ring: RwLock<Arc<Ring>>,
+    slots: Mutex<HashMap<DataKeyId, Arc<Slot>>>,
+    health: Mutex<Health>,
+    status: watch::Sender<Status>,
+    /// One change of the stored ring at a time.
+    pub(super) changing: tokio::sync::Mutex<()>,
+    /// Cancelled when the ring is dropped.
+    pub(super) stop: CancellationToken,
+}
+
+impl Default for RingConfig {
+    fn default() -> Self {
+        Self {
+            registry: String::new(),
+            configured: None,
+            lease: Duration::from_secs(5),
+            wait_limit: Duration::from_secs(10),
+        }
+    }
+}
+
+impl KeyRing {
+    /// Opens the ring of a registry, or makes one if there is none.
+    ///
+    /// To make one, the vault has to answer. A ring that exists opens although the vault is down: it is then
+    /// [`State::Checking`], and asks. Needs a tokio runtime, which the background work goes on in.
+    pub async fn open(
+        mut config: RingConfig,
+        vault: Option<Arc<dyn KeyVault>>,
+        service_key: ServiceKey,
+        store: Arc<dyn RingStore>,
+        sink: Arc<dyn AuditSink>,
+        clock: Clock,
+    ) -> Result<Self, RingError> {
+        config.lease = config.lease.max(MIN_LEASE);
+        let vault = vault.map(|vault| Arc::new(AuditedVault::new(vault, sink, clock.clone())));
+        let opening = super::rotate::Opening {
+            config: &config,
+            vault: vault.as_ref(),
+            service_key: &service_key,
+            store: &store,
+        };
+        let (ring, made) = opening.run().await?;
+        let known = made || ring.head.kek.is_none();
+        let state = if known { State::Active } else { State::Checking };
+        let status = Status { state, cause: None, words: None, since: clock.now() };
+        let opened = Self(Arc::new(Inner {
+            config,
+            service_key,
+            vault,
+            store,
+            clock,
+            runtime: Handle::current(),
+            ring: RwLock::new(Arc::new(ring)),
+            slots: Mutex::default(),
+            health: Mutex::new(Health::new()),
+            status: watch::Sender::new(status),
+            changing: tokio::sync::Mutex::default(),
+            stop: CancellationToken::new(),
+        }));
+        if !known {
+            let ring = opened.clone();
+            tokio::spawn(async move { ring.check().await });
+        }
+        Ok(opened)
+    }
+
+    /// The gate of every content route: whether content may be served at this moment.
+    ///
+    /// It may if some data key can be used, or if the vault says yes now. A refusal is repeated without asking for a
+    /// fifth of the lease, and for a second at the most.
+    pub async fn admit(&self) -> Result<(), KeyError> {
+        let current = self.0.slot(self.0.ring().head.current)?;
+        if !current.is_alive(&self.0.clock)
+            && let Some(other) = self.0.alive_slot()
+        {
+            other.touch(&self.0.clock);
+            return Ok(());
+        }
+        self.0.ensure(&current).await
+    }
+
+    /// A lease on the data key for new objects.
+    pub async fn current(&self) -> Result<KeyLease, KeyError> {
+        self.lease(self.0.ring().head.current).await
+    }
+
+    /// A lease on the data key that an object names.
+    pub async fn lease(&self, id: DataKeyId) -> Result<KeyLease, KeyError> {
+        let slot = self.0.slot(id)?;
+        // Before anything is waited for: a key that somebody waits for is not retired.
+        let usage = slot.usage();
+        self.0.ensure(&slot).await?;
+        Ok(KeyLease::new(Arc::clone(&self.0), slot, usage))
+    }
+
+    /// Asks the vault now, whatever the lease says. When it returns, the state shows what was true when it was called.
+    pub async fn check(&self) -> Status {
+        if let Some(kek) = self.0.ring().head.kek.clone() {
+            let answer = match self.0.slot(self.0.ring().head.current) {
+                Ok(slot) => self.0.ask_anew(&slot, Purpose::Check).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Ok(()) => self.0.look_at(&kek).await,
+                Err(error) => {
+                    tracing::debug!(registry.name = self.0.registry(), %error, "checked the key");
+                }
+            }
+        }
+        self.status()
+    }
+
+    /// The state, without asking anybody.
+    pub fn status(&self) -> Status {
+        self.0.status.borrow().clone()
+    }
+
+    /// Tells of every change of the state, until the ring is dropped.
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.0.status.subscribe()
+    }
+
+    /// Wraps all data keys anew: under the newest version of the key, or under another key, which is the configured one
+    /// from then on. Without a version it is followed automatically, with one it is not.
+    ///
+    /// Each data key is unwrapped under the old version by the vault, never taken from memory, which would get round a
+    /// revocation. It goes on if the caller is dropped. Nothing is changed unless all has succeeded.
+    pub async fn rotate(&self, to: Option<KeyId>) -> Result<Rotation, RingError> {
+        let inner = Arc::clone(&self.0);
+        let task = self.0.runtime.spawn(async move { inner.rotate(to).await });
+        task.await.map_err(|_| RingError::BrokenOff)?
+    }
+
+    /// Takes the data keys out of the ring that nothing is sealed under, but for the current one. Says how many.
+    pub async fn retire_unused(&self) -> Result<usize, RingError> {
+        let inner = Arc::clone(&self.0);
+        let task = self.0.runtime.spawn(async move { inner.retire_unused().await });
+        task.await.map_err(|_| RingError::BrokenOff)?
+    }
+
+    /// What can be told of the ring.
+    pub fn describe(&self) -> Description {
+        let ring = self.0.ring();
+        let head = &ring.head;
+        Description {
+            automatic: head.configured.as_ref().is_some_and(|key| key.version().is_none()),
+            configured: head.configured.clone(),
+            versioned: head.kek.clone(),
+            last_rotation: head.rotated.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
+            data_keys: ring.len(),
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn registry(&self) -> &str {
+        &self.config.registry
+    }
+
+    pub(super) fn lease(&self) -> Duration {
+        self.config.lease
+    }
+
+    pub(super) fn wait_limit(&self) -> Duration {
+        self.config.wait_limit
+    }
+
+    pub(super) fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a stored ring into use.
+    pub(super) fn install(&self, ring: Ring) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+    }
+
+    pub(super) fn health(&self) -> MutexGuard<'_, Health> {
+        lock(&self.health)
+    }
+
+    /// The key version in use. In a registry without one nobody is ever refused for it.
+    pub(super) fn key_in_use(&self) -> Option<KeyId> {
+        self.ring().head.kek.clone()
+    }
+
+    pub(super) fn identifier(&self, key: &KeyId) -> String {
+        self.vault.as_ref().map(|vault| vault.identifier(key)).unwrap_or_default()
+    }
+
+    /// The slot of a data key of the ring.
+    fn slot(&self, id: DataKeyId) -> Result<Arc<Slot>, KeyError> {
+        let mut slots = lock(&self.slots);
+        if let Some(slot) = slots.get(&id) {
+            return Ok(Arc::clone(slot));
+        }
+        if !self.ring().contains(id) {
+            return Err(KeyError::NoSuchDataKey(id));
+        }
+        let slot = Arc::new(Slot::new(id));
+        slots.insert(id, Arc::clone(&slot));
+        Ok(slot)
+    }
+
+    /// Whether this is the slot of its data key: a retired one is nobody's.
+    pub(super) fn has_slot(&self, slot: &Arc<Slot>) -> bool {
+        lock(&self.slots).get(&slot.id).is_some_and(|other| Arc::ptr_eq(slot, other))
+    }
+
+    /// Those of these data keys that nobody holds a lease on.
+    pub(super) fn not_leased(&self, ids: impl Iterator<Item = DataKeyId>) -> Vec<DataKeyId> {
+        let slots = lock(&self.slots);
+        ids.filter(|id| slots.get(id).is_none_or(|slot| !slot.is_leased())).collect()
+    }
+
+    /// Takes the slots of retired data keys away.
+    pub(super) fn drop_slots(&self, ids: &[DataKeyId]) {
+        let health = self.health();
+        let mut slots = lock(&self.slots);
+        for slot in ids.iter().filter_map(|id| slots.remove(id)) {
+            slot.erase();
+        }
+        drop((slots, health));
+    }
+
+    pub(super) fn erase_all(&self) {
+        lock(&self.slots).values().for_each(|slot| slot.erase());
+    }
+
+    fn alive_slot(&self) -> Option<Arc<Slot>> {
+        lock(&self.slots).values().find(|slot| slot.is_alive(&self.clock)).cloned()
+    }
+
+    pub(super) fn any_alive(&self) -> bool {
+        self.alive_slot().is_some()
+    }
+
+    /// Looks up the version in use, for its validity. What goes wrong says nothing of the data keys.
+    async fn look_at(&self, kek: &KeyId) {
+        let Some(vault) = &self.vault else { return };
+        match vault.get(kek, Purpose::Check).await {
+            Ok(info) => {
+                let mut health = self.health();
+                health.set_validity(info.not_before, info.expires);
+                if self.is_active() {
+                    self.publish(health.active(self.clock.now()));
+                }
+            }
+            Err(error) => tracing::debug!(key = %kek, %error, "the key could not be looked up"),
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.status.borrow().state == State::Active
+    }
+
+    /// Shows a status, if it is another one. To be called with the health locked, so that states keep their order.
+    pub(super) fn publish(&self, status: Status) {
+        let mut before = None;
+        let changed = self.status.send_if_modified(|shown| {
+            let same = (shown.state, shown.cause, &shown.words)
+                == (status.state, status.cause, &status.words);
+            if !same {
+                before = Some(std::mem::replace(shown, status.clone()).state);
+            }
+            !same
+        });
+        if !changed {
+            return;
+        }
+        let (registry, cause) = (self.registry(), status.cause.map(super::Cause::name));
+        match status.state {
+            State::Unavailable => {
+                tracing::warn!(registry.name = registry, cause, "content is not served");
+            }
+            State::Active if before == Some(State::Unavailable) => {
+                tracing::info!(registry.name = registry, "content is served again");
+            }
+            state => tracing::debug!(
+                registry.name = registry,
+                state = state.name(),
+                cause,
+                "the state has changed"
+            ),
+        }
+    }
+
+    /// Shows the last failure, unless some data key can still be used.
+    pub(super) fn publish_if_dark(&self, health: &Health) {
+        if let Some(status) = health.unavailable(self.clock.now())
+            && !self.any_alive()
+        {
+            self.publish(status);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.erase_all();
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("registry", &self.0.registry()).finish_non_exhaustive()
+    }
+}

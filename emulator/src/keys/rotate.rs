@@ -1,0 +1,328 @@
+//! Changing the stored ring: making it, wrapping it anew, thinning it out.
+//!
+//! # A rotation
+//!
+//! Each data key is unwrapped under the old version by the vault, wrapped under the new one, and unwrapped back; the
+//! result is compared before anything is kept. A new data key for the next objects is made in the same way. Then the
+//! whole ring is replaced at once, by compare-and-swap. Until that moment the stored ring is the old one, and from that
+//! moment it is the new one: wherever the program is killed, the ring that is found opens. The number of vault calls is
+//! one, three for each data key, and two for the new one. No object is touched, since objects name data keys only.
+//!
+//! Memory is never used as a source of data keys, though it may hold them: a rotation that worked without the old
+//! version would get round its revocation.
+//!
+//! A refusal of the old version is a refusal like any other, and darkens the registry. One of the new version is not:
+//! the registry goes on under the old one, and its state says why it was not rotated, if nobody asked for that key.
+
+use std::sync::Arc;
+
+use super::audit::{AuditedVault, Purpose};
+use super::error::{RingError, RingStoreError};
+use super::ring::{Inner, RingConfig};
+use super::service_key::ServiceKey;
+use super::slot::Slot;
+use super::stored::{Entry, Head, Ring, RingStore, StoredRing, Wrapped};
+use super::vault::{KeyInfo, VaultError};
+use super::{Cause, KeyId};
+use crate::envelope::{DataKey, DataKeyId};
+
+/// How often a change is begun again because the ring was changed meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// What a rotation has done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// The version that was in use.
+    pub from: KeyId,
+    /// The version in use.
+    pub to: KeyId,
+    /// How many data keys were wrapped anew. None if the version was in use already.
+    pub data_keys: usize,
+    /// How often the vault was asked.
+    pub vault_calls: u64,
+}
+
+/// Reads the ring of a registry, or makes it.
+pub(super) struct Opening<'a> {
+    pub(super) config: &'a RingConfig,
+    pub(super) vault: Option<&'a Arc<AuditedVault>>,
+    pub(super) service_key: &'a ServiceKey,
+    pub(super) store: &'a Arc<dyn RingStore>,
+}
+
+/// Asks the vault and counts.
+struct Steps<'a> {
+    vault: &'a AuditedVault,
+    purpose: Purpose,
+    calls: u64,
+}
+
+impl Opening<'_> {
+    /// The ring, and whether it was made now.
+    pub(super) async fn run(&self) -> Result<(Ring, bool), RingError> {
+        let registry = &self.config.registry;
+        if self.config.configured.is_some() && self.vault.is_none() {
+            return Err(RingError::NoVault);
+        }
+        if let Some(stored) = load(self.store).await? {
+            return Ok((self.check(Ring::read(stored, registry, self.service_key)?)?, false));
+        }
+        let ring = self.make().await?;
+        let stored = ring.write(registry, self.service_key)?;
+        if replace(self.store, None, stored).await? {
+            return Ok((ring, true));
+        }
+        let stored = load(self.store).await?.ok_or(RingError::Conflict)?;
+        Ok((self.check(Ring::read(stored, registry, self.service_key)?)?, false))
+    }
+
+    /// Whether a ring has a customer-managed key was settled when it was made.
+    fn check(&self, ring: Ring) -> Result<Ring, RingError> {
+        match (&ring.head.configured, &self.config.configured) {
+            (Some(_), None) => Err(RingError::KeyRequired),
+            (None, Some(_)) => Err(RingError::NoCustomerManagedKey),
+            (Some(found), Some(asked)) if found.unversioned() != asked.unversioned() => {
+                tracing::warn!(key = %found, asked = %asked, "the registry keeps the key that it has; rotate to change it");
+                Ok(ring)
+            }
+            _ => Ok(ring),
+        }
+    }
+
+    async fn make(&self) -> Result<Ring, RingError> {
+        let id = DataKeyId::random()?;
+        let (entry, kek) = match (&self.config.configured, self.vault) {
+            (Some(configured), Some(vault)) => {
+                let mut steps = Steps { vault, purpose: Purpose::Create, calls: 0 };
+                let kek = steps.usable(configured).await?.id;
+                (steps.wrap(&kek, id, &DataKey::generate()?).await?, Some(kek))
+            }
+            _ => (Entry::Bare(DataKey::generate()?), None),
+        };
+        let configured = self.config.configured.clone();
+        let head = Head { configured, kek, current: id, rotated: None };
+        let sealed = entry.seal(id, &self.config.registry, self.service_key)?;
+        Ok(Ring::new(1, head, vec![(id, sealed)]))
+    }
+}
+
+impl Inner {
+    pub(super) async fn rotate(self: &Arc<Self>, to: Option<KeyId>) -> Result<Rotation, RingError> {
+        let _alone = self.changing.lock().await;
+        let followed = to.is_none();
+        for _ in 0..ATTEMPTS {
+            let outcome = self.rotate_once(to.as_ref()).await;
+            if let Err(error) = &outcome
+                && followed
+                && let Some(note) = note_of(error)
+            {
+                self.note(Some(note));
+            }
+            if let Some(rotation) = outcome? {
+                self.note(None);
+                return Ok(rotation);
+            }
+        }
+        Err(RingError::Conflict)
+    }
+
+    /// None: the ring was changed meanwhile.
+    async fn rotate_once(
+        self: &Arc<Self>,
+        to: Option<&KeyId>,
+    ) -> Result<Option<Rotation>, RingError> {
+        let ring = self.reload().await?;
+        let (Some(configured), Some(from)) = (&ring.head.configured, &ring.head.kek) else {
+            return Err(RingError::NoCustomerManagedKey);
+        };
+        let vault = self.vault.as_ref().ok_or(RingError::NoVault)?;
+        let configured = to.unwrap_or(configured);
+        let mut steps = Steps { vault, purpose: Purpose::Rotation, calls: 0 };
+        let info = steps.usable(configured).await?;
+        let to = info.id.clone();
+        let same = to == *from;
+        let mut head = Head { configured: Some(configured.clone()), ..ring.head.clone() };
+        let mut entries = Vec::with_capacity(ring.len() + 1);
+        if same && head == ring.head {
+            return Ok(Some(Rotation {
+                from: to.clone(),
+                to,
+                data_keys: 0,
+                vault_calls: steps.calls,
+            }));
+        }
+        for id in ring.ids() {
+            entries.push((id, self.rewrapped(&mut steps, &ring, id, from, &to).await?));
+        }
+        let data_keys = entries.len();
+        let id = DataKeyId::random()?;
+        let entry = steps.wrap(&to, id, &DataKey::generate()?).await?;
+        entries.push((id, entry.seal(id, self.registry(), &self.service_key)?));
+        head.current = id;
+        head.kek = Some(to.clone());
+        head.rotated = Some(self.clock.unix_now());
+        let rotated = Ring::new(ring.generation + 1, head, entries);
+        let stored = rotated.write(self.registry(), &self.service_key)?;
+        match replace(&self.store, Some(ring.generation), stored).await {
+            Ok(true) => self.install(rotated),
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                // It may be there nevertheless. Whatever is there opens.
+                let _ = self.reload().await;
+                return Err(error.into());
+            }
+        }
+        let mut health = self.health();
+        health.set_validity(info.not_before, info.expires);
+        drop(health);
+        tracing::info!(registry.name = self.registry(), from = %from, to = %to, data_keys, "the key was rotated");
+        Ok(Some(Rotation { from: from.clone(), to, data_keys, vault_calls: steps.calls }))
+    }
+
+    /// One entry, wrapped anew.
+    async fn rewrapped(
+        self: &Arc<Self>,
+        steps: &mut Steps<'_>,
+        ring: &Ring,
+        id: DataKeyId,
+        from: &KeyId,
+        to: &KeyId,
+    ) -> Result<Vec<u8>, RingError> {
+        let Ok(Entry::Wrapped(entry)) = ring.entry(id, self.registry(), &self.service_key) else {
+            return Err(RingError::DamagedDataKey(id));
+        };
+        let number = self.health().draw();
+        let key = steps.unwrap(&entry, id).await.inspect_err(|error| {
+            if let RingError::Vault { source, .. } = error
+                && let Some(cause) = source.cause().filter(|cause| cause.is_refusal())
+            {
+                self.refused(&Slot::new(id), number, &self.refusal(cause, from, source));
+            }
+        })?;
+        Ok(steps.wrap(to, id, &key).await?.seal(id, self.registry(), &self.service_key)?)
+    }
+
+    pub(super) async fn retire_unused(self: &Arc<Self>) -> Result<usize, RingError> {
+        let _alone = self.changing.lock().await;
+        for _ in 0..ATTEMPTS {
+            let ring = self.reload().await?;
+            let current = ring.head.current;
+            let candidates = self.not_leased(ring.ids().filter(|id| *id != current));
+            if candidates.is_empty() {
+                return Ok(0);
+            }
+            let store = Arc::clone(&self.store);
+            let expected = ring.generation;
+            let removed = blocking(move || store.remove_unused(expected, &candidates)).await?;
+            if let Some(removed) = removed {
+                self.reload().await?;
+                self.drop_slots(&removed);
+                return Ok(removed.len());
+            }
+        }
+        Err(RingError::Conflict)
+    }
+
+    /// Reads the stored ring and puts it into use.
+    async fn reload(&self) -> Result<Arc<Ring>, RingError> {
+        let stored = load(&self.store).await?.ok_or(RingError::DamagedRing)?;
+        let ring = Ring::read(stored, self.registry(), &self.service_key)?;
+        self.install(ring);
+        Ok(self.ring())
+    }
+
+    /// Shows beside the state why the key is not rotated, or no longer.
+    fn note(&self, note: Option<(Cause, String)>) {
+        let mut health = self.health();
+        health.set_note(note);
+        if self.is_active() {
+            self.publish(health.active(self.clock.now()));
+        }
+    }
+}
+
+impl Steps<'_> {
+    /// The key that is to be wrapped with, in its version.
+    async fn usable(&mut self, key: &KeyId) -> Result<KeyInfo, RingError> {
+        self.calls += 1;
+        let info = self.vault.get(key, self.purpose).await.map_err(|source| failed(key, source))?;
+        if !info.is_rsa() {
+            return Err(RingError::KeyType { key: info.id, kty: info.kty });
+        }
+        if info.id.version().is_none() {
+            return Err(failed(key, VaultError::new(None, "the vault named no version")));
+        }
+        if info.enabled { Ok(info) } else { Err(RingError::KeyDisabled(info.id)) }
+    }
+
+    async fn unwrap(&mut self, entry: &Wrapped, id: DataKeyId) -> Result<DataKey, RingError> {
+        self.calls += 1;
+        let unwrapped = self.vault.unwrap(&entry.kek, id, &entry.wrapped, self.purpose).await;
+        let key = unwrapped.map_err(|source| failed(&entry.kek, source))?;
+        if entry.is_proven_by(id, &key) { Ok(key) } else { Err(RingError::DamagedDataKey(id)) }
+    }
+
+    /// Wraps a data key, and sees that it comes back.
+    async fn wrap(
+        &mut self,
+        kek: &KeyId,
+        id: DataKeyId,
+        key: &DataKey,
+    ) -> Result<Entry, RingError> {
+        self.calls += 2;
+        let wrapped = self
+            .vault
+            .wrap(kek, id, key, self.purpose)
+            .await
+            .map_err(|source| failed(kek, source))?;
+        let back = self.vault.unwrap(kek, id, &wrapped, self.purpose).await;
+        if !back.map_err(|source| failed(kek, source))?.ct_eq(key) {
+            return Err(RingError::Mismatch(kek.clone()));
+        }
+        Ok(Entry::Wrapped(Wrapped::new(kek.clone(), wrapped, id, key)?))
+    }
+}
+
+fn failed(key: &KeyId, source: VaultError) -> RingError {
+    RingError::Vault { key: key.clone(), source }
+}
+
+/// What stands beside the state when the newest version of a followed key cannot be taken into use.
+fn note_of(error: &RingError) -> Option<(Cause, String)> {
+    let cause = match error {
+        RingError::Vault { source, .. } if source.cause() == Some(Cause::KeyExpired) => {
+            Cause::KeyExpired
+        }
+        RingError::Vault { .. }
+        | RingError::KeyDisabled(_)
+        | RingError::KeyType { .. }
+        | RingError::Mismatch(_)
+        | RingError::DamagedDataKey(_) => Cause::RotationBlocked,
+        _ => return None,
+    };
+    let why = match error {
+        RingError::Vault { source, .. } => format!("{error}: {source}"),
+        error => error.to_string(),
+    };
+    Some((cause, format!("{}: {why}", cause.words())))
+}
+
+async fn load(store: &Arc<dyn RingStore>) -> Result<Option<StoredRing>, RingStoreError> {
+    let store = Arc::clone(store);
+    blocking(move || store.load()).await
+}
+
+async fn replace(
+    store: &Arc<dyn RingStore>,
+    expected: Option<u64>,
+    ring: StoredRing,
+) -> Result<bool, RingStoreError> {
+    let store = Arc::clone(store);
+    blocking(move || store.replace(expected, &ring)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RingStoreError> + Send + 'static,
+) -> Result<T, RingStoreError> {
+    tokio::task::spawn_blocking(work).await.map_err(RingStoreError::new)?
+}

@@ -1,0 +1,78 @@
+//! The service-managed key: the encryption that every registry has, with a customer-managed key or without.
+//!
+//! It seals the entries and the head of the ring. With a customer-managed key it is the outer of two layers, so that
+//! nobody can plant a data key who has only the public part of the vault's key; without one it is the only layer.
+//! Where it lies is the business of whoever makes it.
+
+use zeroize::Zeroizing;
+
+use crate::envelope::{DATA_KEY_LEN, DataKey, OpenError, SealError, open_value, seal_value};
+
+/// The emulator's own AES-256 key. It can neither be printed nor cloned.
+#[expect(missing_debug_implementations, reason = "a key is never printed")]
+pub struct ServiceKey(DataKey);
+
+/// What a sealed value is, so that none can stand in the place of another.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// The head of a ring.
+    Head,
+    /// The entry of this data key.
+    Entry(&'a [u8]),
+}
+
+impl ServiceKey {
+    /// A new key from the operating system's generator.
+    pub fn generate() -> Result<Self, SealError> {
+        DataKey::generate().map(Self)
+    }
+
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: Zeroizing<[u8; DATA_KEY_LEN]>) -> Self {
+        Self(DataKey::from_bytes(bytes))
+    }
+
+    /// The secret bytes, for the file that they are kept in.
+    pub fn expose(&self) -> &[u8; DATA_KEY_LEN] {
+        self.0.expose()
+    }
+
+    /// Seals a part of the ring of a registry.
+    pub(super) fn seal(
+        &self,
+        registry: &str,
+        place: Place<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        seal_value(&self.0, place.context(), &place.associated(registry), plain)
+    }
+
+    /// Opens what [`ServiceKey::seal`] sealed for the same registry and place.
+    pub(super) fn open(
+        &self,
+        registry: &str,
+        place: Place<'_>,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        open_value(&self.0, place.context(), &place.associated(registry), sealed)
+    }
+}
+
+impl Place<'_> {
+    const fn context(self) -> &'static [u8] {
+        match self {
+            Self::Head => b"sealyard ring v1 head",
+            Self::Entry(_) => b"sealyard ring v1 entry",
+        }
+    }
+
+    /// The registry, with its length in front so that no two pairs give the same bytes, and the data key.
+    fn associated(self, registry: &str) -> Vec<u8> {
+        let id = match self {
+            Self::Head => &[],
+            Self::Entry(id) => id,
+        };
+        let len = u64::try_from(registry.len()).unwrap_or(u64::MAX).to_be_bytes();
+        [&len[..], registry.as_bytes(), id].concat()
+    }
+}

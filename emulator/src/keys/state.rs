@@ -1,0 +1,293 @@
+//! What the registry's hold on its key looks like from outside: state, cause, and the refusal that clients see.
+//!
+//! There is one table of causes, in words, and it is here. The ring sets the state, everything else reads it.
+//! How a refusal is rendered is the business of the HTTP areas: this module only says whether it lasts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::KeyId;
+
+/// What threads about the real service quote. It comes first in every refusal, so that a search for it finds help.
+pub const REFUSAL_SENTENCE: &str = "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk.";
+
+/// Whether content can be served.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// The vault said yes when it was last asked, or nobody has had to ask.
+    Active,
+    /// The vault was asked, and nothing is known until it answers.
+    Checking,
+    /// The vault said no, or does not answer and the lease has ended.
+    Unavailable,
+}
+
+/// Why a state is what it is.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Cause {
+    /// The key version has expired. It still unwraps, but wraps no more.
+    KeyExpired,
+    /// The key cannot be rotated.
+    RotationBlocked,
+    /// The access policy of the vault does not let the identity use the key.
+    PolicyRemoved,
+    /// The identity has no role that lets it use the key.
+    RoleRemoved,
+    /// The key version is disabled.
+    KeyDisabled,
+    /// The key is deleted, and can be recovered.
+    KeyDeleted,
+    /// The key is gone for good.
+    KeyPurged,
+    /// The firewall of the vault is closed to the registry.
+    VaultFirewall,
+    /// There is no vault of this name.
+    VaultDeleted,
+    /// The identity of the registry is gone, or is no longer its own.
+    IdentityRemoved,
+    /// The vault does not answer, or answers with an error of its own.
+    VaultUnreachable,
+    /// The vault has too many requests.
+    VaultThrottled,
+    /// The issuer of tokens does not answer.
+    IssuerDown,
+}
+
+/// What a cause does to content.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Severity {
+    /// Nothing: content is served as usual.
+    Note,
+    /// The vault said no. It will say no again until somebody changes something: 403.
+    Refusal,
+    /// Nobody said no. It may pass by itself: 503.
+    Outage,
+}
+
+impl Cause {
+    /// The one table.
+    const fn row(self) -> (Severity, &'static str) {
+        match self {
+            Self::KeyExpired => (
+                Severity::Note,
+                "the key version is outside of its validity: it opens what there is and wraps nothing new",
+            ),
+            Self::RotationBlocked => (Severity::Note, "the key cannot be rotated"),
+            Self::PolicyRemoved => (
+                Severity::Refusal,
+                "the access policy of the vault does not let the registry's identity use the key",
+            ),
+            Self::RoleRemoved => {
+                (Severity::Refusal, "the registry's identity has no role that lets it use the key")
+            }
+            Self::KeyDisabled => (Severity::Refusal, "the key is disabled"),
+            Self::KeyDeleted => (Severity::Refusal, "the key is deleted, and can be recovered"),
+            Self::KeyPurged => (Severity::Refusal, "the key does not exist any more"),
+            Self::VaultFirewall => {
+                (Severity::Refusal, "the firewall of the vault is closed to the registry")
+            }
+            Self::VaultDeleted => (Severity::Refusal, "there is no vault of this name"),
+            Self::IdentityRemoved => (
+                Severity::Refusal,
+                "the registry's identity is gone, or its credential is not accepted",
+            ),
+            Self::VaultUnreachable => (Severity::Outage, "the vault does not answer"),
+            Self::VaultThrottled => (Severity::Outage, "the vault has too many requests"),
+            Self::IssuerDown => (Severity::Outage, "the issuer of tokens does not answer"),
+        }
+    }
+
+    /// What it does to content.
+    pub const fn severity(self) -> Severity {
+        self.row().0
+    }
+
+    /// Whether the vault said no, and not merely nothing.
+    pub const fn is_refusal(self) -> bool {
+        matches!(self.severity(), Severity::Refusal)
+    }
+
+    /// The cause in words, for a sentence that goes on after a colon.
+    pub const fn words(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The name for programs, as it is serialized.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeyExpired => "keyExpired",
+            Self::RotationBlocked => "rotationBlocked",
+            Self::PolicyRemoved => "policyRemoved",
+            Self::RoleRemoved => "roleRemoved",
+            Self::KeyDisabled => "keyDisabled",
+            Self::KeyDeleted => "keyDeleted",
+            Self::KeyPurged => "keyPurged",
+            Self::VaultFirewall => "vaultFirewall",
+            Self::VaultDeleted => "vaultDeleted",
+            Self::IdentityRemoved => "identityRemoved",
+            Self::VaultUnreachable => "vaultUnreachable",
+            Self::VaultThrottled => "vaultThrottled",
+            Self::IssuerDown => "issuerDown",
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl State {
+    /// The name for programs, as it is serialized.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Checking => "checking",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The state, and since when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Status {
+    /// Whether content can be served.
+    pub state: State,
+    /// Why.
+    pub cause: Option<Cause>,
+    /// The cause in words.
+    pub words: Option<String>,
+    /// Since when, in emulator time.
+    pub since: OffsetDateTime,
+}
+
+/// Why content is not served at this moment.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// The state of the registry: never [`State::Active`].
+    pub state: State,
+    /// Why; none while the vault has still to answer.
+    pub cause: Option<Cause>,
+    /// The cause in words.
+    pub words: Arc<str>,
+    /// The key version that was asked for.
+    pub key: KeyId,
+    /// When it makes sense to ask again, if the vault said so.
+    pub retry_after: Option<Duration>,
+    /// The identifier of the key, at the address that the registry uses.
+    identifier: Arc<str>,
+}
+
+impl Refusal {
+    /// For the state `unavailable`.
+    pub(super) fn unavailable(
+        cause: Cause,
+        key: KeyId,
+        identifier: &str,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        Self {
+            state: State::Unavailable,
+            cause: Some(cause),
+            words: cause.words().into(),
+            key,
+            retry_after,
+            identifier: identifier.into(),
+        }
+    }
+
+    /// For the state `checking`.
+    pub(super) fn checking(key: KeyId, identifier: &str) -> Self {
+        Self {
+            state: State::Checking,
+            cause: None,
+            words: "the vault was asked and has not answered yet".into(),
+            key,
+            retry_after: None,
+            identifier: identifier.into(),
+        }
+    }
+
+    /// Whether it lasts until somebody changes something (403), or may pass by itself (503).
+    pub fn is_lasting(&self) -> bool {
+        self.cause.is_some_and(Cause::is_refusal)
+    }
+
+    /// The identifier of the key version, as the vault knows it.
+    pub fn key_identifier(&self) -> &str {
+        &self.identifier
+    }
+
+    /// The text for a client: what people search for first, then key and cause.
+    pub fn message(&self) -> String {
+        format!("{REFUSAL_SENTENCE} {self}")
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key {}: {}", self.key, self.words)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Cause; 13] = [
+        Cause::KeyExpired,
+        Cause::RotationBlocked,
+        Cause::PolicyRemoved,
+        Cause::RoleRemoved,
+        Cause::KeyDisabled,
+        Cause::KeyDeleted,
+        Cause::KeyPurged,
+        Cause::VaultFirewall,
+        Cause::VaultDeleted,
+        Cause::IdentityRemoved,
+        Cause::VaultUnreachable,
+        Cause::VaultThrottled,
+        Cause::IssuerDown,
+    ];
+
+    #[test]
+    fn causes_are_serialized_under_their_names() {
+        for cause in ALL {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.name());
+        }
+        for state in [State::Active, State::Checking, State::Unavailable] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.name());
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_sentence_the_key_and_the_cause() {
+        let key: KeyId = "https://local.vault.localhost/keys/registry-key".parse().unwrap();
+
+        let refusal =
+            Refusal::unavailable(Cause::KeyDisabled, key, "https://v/keys/registry-key", None);
+
+        assert_eq!(
+            refusal.message(),
+            "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk. \
+             Key registry-key in vault local: the key is disabled"
+        );
+        assert!(refusal.is_lasting());
+    }
+}

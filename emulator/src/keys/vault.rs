@@ -1,0 +1,196 @@
+//! What the registry asks of a vault, and what can come of it.
+//!
+//! [`KeyVault`] is the seam: the ring asks through it, [`VaultClient`](super::VaultClient) answers over HTTPS, tests
+//! answer from memory. It does three things only; making and changing keys is not the registry's business.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use time::OffsetDateTime;
+
+use super::{Cause, KeyId};
+use crate::envelope::DataKey;
+
+/// A vault, as seen by the identity of one registry.
+///
+/// Wrapping is RSA-OAEP with SHA-256 (`RSA-OAEP-256` in RFC 7518). The implementation bounds the time of each call.
+pub trait KeyVault: Send + Sync + 'static {
+    /// Looks a key up; with no version, the newest. The answer names the version.
+    fn get_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<Answer<KeyInfo>, VaultError>>;
+
+    /// Wraps a data key under a key version.
+    fn wrap_key<'a>(
+        &'a self,
+        key: &'a KeyId,
+        data_key: &'a DataKey,
+    ) -> BoxFuture<'a, Result<Answer<Vec<u8>>, VaultError>>;
+
+    /// Unwraps a data key under the key version that it was wrapped with.
+    fn unwrap_key<'a>(
+        &'a self,
+        key: &'a KeyId,
+        wrapped: &'a [u8],
+    ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>>;
+
+    /// The identifier of a key, at the address that this vault is reached at.
+    fn identifier(&self, key: &KeyId) -> String;
+
+    /// Who asks, for the audit log: the client id of the identity.
+    fn caller(&self) -> String;
+}
+
+/// An answer of the vault.
+#[expect(missing_debug_implementations, reason = "the value may be a key")]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// The vault's name for the request, for the audit log.
+    pub request_id: Option<String>,
+}
+
+/// What a vault tells of a key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyInfo {
+    /// The key, with its version.
+    pub id: KeyId,
+    /// The type, as in RFC 7517: `RSA`, `RSA-HSM`, `EC`, …
+    pub kty: String,
+    /// The length of the modulus in bits, of an RSA key.
+    pub key_size: Option<usize>,
+    /// Whether it can be used.
+    pub enabled: bool,
+    /// Before this it wraps nothing.
+    pub not_before: Option<OffsetDateTime>,
+    /// From this on it wraps nothing.
+    pub expires: Option<OffsetDateTime>,
+}
+
+impl KeyInfo {
+    /// Whether keys can be wrapped with it. Elliptic-curve keys only sign.
+    pub fn is_rsa(&self) -> bool {
+        matches!(self.kty.as_str(), "RSA" | "RSA-HSM")
+    }
+
+    /// Whether it wraps at this moment, as far as its validity goes.
+    pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
+        self.not_before.is_none_or(|from| from <= now) && self.expires.is_none_or(|end| now < end)
+    }
+}
+
+/// Why the vault did not do what it was asked for.
+pub struct VaultError(Box<Detail>);
+
+/// The parts of an error. It lies in a box because it is seldom and large.
+struct Detail {
+    cause: Option<Cause>,
+    status: Option<u16>,
+    code: Option<String>,
+    inner_code: Option<String>,
+    message: String,
+    request_id: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+impl VaultError {
+    /// An error that means this for the registry. None: the request itself was at fault, such as a wrapped key that
+    /// does not open.
+    pub fn new(cause: Option<Cause>, message: impl Into<String>) -> Self {
+        Self(Box::new(Detail {
+            cause,
+            status: None,
+            code: None,
+            inner_code: None,
+            message: message.into(),
+            request_id: None,
+            retry_after: None,
+        }))
+    }
+
+    /// Adds what Azure says in status and body.
+    #[must_use]
+    pub fn with_codes(
+        mut self,
+        status: u16,
+        code: Option<String>,
+        inner_code: Option<String>,
+    ) -> Self {
+        self.0.status = Some(status);
+        self.0.code = code;
+        self.0.inner_code = inner_code;
+        self
+    }
+
+    /// The same error with another meaning.
+    #[must_use]
+    pub fn with_cause(mut self, cause: Cause) -> Self {
+        self.0.cause = Some(cause);
+        self
+    }
+
+    /// Adds the vault's name for the request.
+    #[must_use]
+    pub fn with_request_id(mut self, request_id: Option<String>) -> Self {
+        self.0.request_id = request_id;
+        self
+    }
+
+    /// Adds when to ask again.
+    #[must_use]
+    pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.0.retry_after = retry_after;
+        self
+    }
+
+    /// What it means for the registry, if it means anything for the registry.
+    pub fn cause(&self) -> Option<Cause> {
+        self.0.cause
+    }
+
+    /// The status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.status
+    }
+
+    /// What the audit log calls it: the innermost code there is.
+    pub fn code(&self) -> &str {
+        let codes = self.0.inner_code.as_deref().or(self.0.code.as_deref());
+        codes.or(self.0.cause.map(Cause::name)).unwrap_or("error")
+    }
+
+    /// The vault's name for the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.request_id.as_deref()
+    }
+
+    /// When to ask again, if the vault said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+}
+
+impl fmt::Display for VaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        match self.0.status {
+            Some(status) => write!(f, " ({status} {})", self.code()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for VaultError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultError")
+            .field("cause", &self.0.cause)
+            .field("status", &self.0.status)
+            .field("code", &self.0.code)
+            .field("inner_code", &self.0.inner_code)
+            .field("message", &self.0.message)
+            .field("request_id", &self.0.request_id)
+            .field("retry_after", &self.0.retry_after)
+            .finish()
+    }
+}
+
+impl std::error::Error for VaultError {}

@@ -1,0 +1,341 @@
+//! The vault over HTTPS: the Key Vault REST protocol, with a bearer token for the registry's identity.
+//!
+//! The same code talks to the embedded vault, to one in another process and to a real Azure Key Vault. It asks three
+//! things (get, wrapKey, unwrapKey), and one more when a key is missing: whether it can be recovered.
+//!
+//! A token that is not accepted is fetched once more. Nothing else is tried twice here: the ring knows when that helps.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use mock_keyvault::clock::Clock;
+use reqwest::{Client, Method, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::answers::{KEY_NOT_FOUND, error_of, request_id};
+use super::credential::{ClientSecret, Credential};
+use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
+use super::vault::{Answer, KeyInfo, KeyVault, VaultError};
+use super::{Cause, KeyId, VaultName};
+use crate::envelope::{DATA_KEY_LEN, DataKey};
+
+/// The version of the protocol that is spoken.
+const API_VERSION: &str = "7.4";
+
+/// RSA-OAEP with SHA-256 for both hashes, as RFC 7518 names it.
+const ALGORITHM: &str = "RSA-OAEP-256";
+
+/// Where a vault is, and who asks.
+#[derive(Clone, Debug)]
+pub struct VaultClientConfig {
+    /// The vault that `vault_url` leads to.
+    pub vault: VaultName,
+    /// Its base URL. If the host begins with the name of the vault, other vaults are reached in the same way.
+    pub vault_url: Url,
+    /// The base URL of the issuer of tokens.
+    pub authority_url: Url,
+    /// The tenant of the identity.
+    pub tenant: String,
+    /// The client id of the identity.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: ClientSecret,
+    /// Whom to trust, and where names lead.
+    pub http: HttpSettings,
+}
+
+/// A vault at the other end of a connection.
+pub struct VaultClient {
+    vault: VaultName,
+    base: Url,
+    client: Client,
+    credential: Credential,
+}
+
+/// A body that arrived, and the vault's name for the request.
+pub(super) struct Received {
+    pub(super) body: Zeroizing<Vec<u8>>,
+    request_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct OperationBody<'a> {
+    alg: &'static str,
+    value: &'a str,
+}
+
+#[derive(Deserialize)]
+struct OperationResult<'a> {
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct KeyBundle {
+    key: JsonWebKey,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+#[derive(Deserialize)]
+struct JsonWebKey {
+    kid: String,
+    kty: String,
+    n: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Attributes {
+    enabled: Option<bool>,
+    nbf: Option<i64>,
+    exp: Option<i64>,
+}
+
+impl VaultClient {
+    /// A client. Nothing is asked yet.
+    pub fn new(config: VaultClientConfig, clock: Clock) -> Result<Self, HttpError> {
+        let VaultClientConfig {
+            vault,
+            vault_url,
+            authority_url,
+            tenant,
+            client_id,
+            client_secret,
+            http,
+        } = config;
+        let client = http.client(&[&vault_url, &authority_url])?;
+        let credential = Credential::new(
+            client.clone(),
+            &authority_url,
+            &tenant,
+            client_id,
+            client_secret,
+            clock,
+        );
+        Ok(Self { vault, base: vault_url, client, credential })
+    }
+
+    /// The base URL of a vault.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
+    fn base_of(&self, vault: &VaultName) -> Option<Url> {
+        if *vault == self.vault {
+            return Some(self.base.clone());
+        }
+        let (ours, rest) = self.base.host_str()?.split_once('.')?;
+        if !ours.eq_ignore_ascii_case(self.vault.as_str()) {
+            return None;
+        }
+        let mut base = self.base.clone();
+        base.set_host(Some(&format!("{vault}.{rest}"))).ok()?;
+        Some(base)
+    }
+
+    pub(super) fn url(&self, vault: &VaultName, path: &[&str]) -> Result<Url, VaultError> {
+        let nowhere = || {
+            let words = format!("{} does not lead to a vault {vault}", self.base);
+            VaultError::new(Some(Cause::VaultDeleted), words)
+        };
+        let mut url = self.base_of(vault).ok_or_else(nowhere)?;
+        url.path_segments_mut().map_err(|()| nowhere())?.pop_if_empty().extend(path);
+        url.query_pairs_mut().append_pair("api-version", API_VERSION);
+        Ok(url)
+    }
+
+    /// Sends a request, a second time with a fresh token if the first was not accepted.
+    pub(super) async fn request(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+    ) -> Result<Received, VaultError> {
+        let token = self.credential.token().await?;
+        let first = self.send(method.clone(), url, body.clone(), token.header()?).await;
+        if first.as_ref().err().and_then(VaultError::status)
+            != Some(StatusCode::UNAUTHORIZED.as_u16())
+        {
+            return first;
+        }
+        self.credential.forget(&token).await;
+        let token = self.credential.token().await?;
+        self.send(method, url, body, token.header()?).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+        authorization: http::HeaderValue,
+    ) -> Result<Received, VaultError> {
+        let mut request = self.client.request(method, url.clone());
+        request = request.header(http::header::AUTHORIZATION, authorization);
+        if let Some(body) = body {
+            request = request.header(http::header::CONTENT_TYPE, "application/json").body(body);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = body_of(response).await.map_err(unreachable)?;
+        let body = body.ok_or_else(|| malformed("the answer is too long"))?;
+        if status != StatusCode::OK {
+            return Err(error_of(status, &headers, &body));
+        }
+        Ok(Received { body, request_id: request_id(&headers) })
+    }
+
+    /// Sends a request about a key. Of a key that is missing it finds out whether it can be recovered.
+    async fn about(
+        &self,
+        key: &KeyId,
+        method: Method,
+        operation: Option<&str>,
+        body: Option<Bytes>,
+    ) -> Result<Received, VaultError> {
+        let version = key.version().map(super::KeyVersion::as_str);
+        let path: Vec<&str> =
+            ["keys", key.name().as_str()].into_iter().chain(version).chain(operation).collect();
+        let url = self.url(key.vault(), &path)?;
+        match self.request(method, &url, body).await {
+            Err(error) if error.code() == KEY_NOT_FOUND => Err(self.missing(key, error).await),
+            received => received,
+        }
+    }
+
+    async fn missing(&self, key: &KeyId, error: VaultError) -> VaultError {
+        let url = match self.url(key.vault(), &["deletedkeys", key.name().as_str()]) {
+            Ok(url) => url,
+            Err(error) => return error,
+        };
+        match self.request(Method::GET, &url, None).await {
+            Err(deleted) if deleted.code() == KEY_NOT_FOUND => error.with_cause(Cause::KeyPurged),
+            // It is there, or we may not know.
+            _ => error.with_cause(Cause::KeyDeleted),
+        }
+    }
+
+    async fn get(&self, key: &KeyId) -> Result<Answer<KeyInfo>, VaultError> {
+        let Received { body, request_id } = self.about(key, Method::GET, None, None).await?;
+        let bundle: KeyBundle =
+            serde_json::from_slice(&body).map_err(|_| malformed("the answer is not a key"))?;
+        let version =
+            version_of(&bundle.key.kid).ok_or_else(|| malformed("the key has no version"))?;
+        let modulus = bundle.key.n.and_then(|n| URL_SAFE_NO_PAD.decode(n).ok());
+        let at = |seconds: i64| OffsetDateTime::from_unix_timestamp(seconds).ok();
+        let value = KeyInfo {
+            id: key.at(version),
+            kty: bundle.key.kty,
+            key_size: modulus.map(|modulus| modulus.len() * 8),
+            enabled: bundle.attributes.enabled.unwrap_or(true),
+            not_before: bundle.attributes.nbf.and_then(at),
+            expires: bundle.attributes.exp.and_then(at),
+        };
+        Ok(Answer { value, request_id })
+    }
+
+    /// Wraps or unwraps. The answer is in base64url still.
+    async fn operate(
+        &self,
+        key: &KeyId,
+        operation: &str,
+        input: &[u8],
+    ) -> Result<Received, VaultError> {
+        let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(input));
+        let body = OperationBody { alg: ALGORITHM, value: &value };
+        let body =
+            Zeroizing::new(serde_json::to_vec(&body).map_err(|_| malformed("nothing to send"))?);
+        self.about(key, Method::POST, Some(operation), Some(Bytes::from_owner(body))).await
+    }
+
+    async fn wrap(&self, key: &KeyId, data_key: &DataKey) -> Result<Answer<Vec<u8>>, VaultError> {
+        let Received { body, request_id } = self.operate(key, "wrapkey", data_key.expose()).await?;
+        let value = value_of(&body)?;
+        let value = URL_SAFE_NO_PAD
+            .decode(&*value)
+            .map_err(|_| malformed("the answer is not base64url"))?;
+        Ok(Answer { value, request_id })
+    }
+
+    async fn unwrap(&self, key: &KeyId, wrapped: &[u8]) -> Result<Answer<DataKey>, VaultError> {
+        let Received { body, request_id } = self.operate(key, "unwrapkey", wrapped).await?;
+        let value = value_of(&body)?;
+        // The decoder asks for room in whole groups of three bytes.
+        let mut bytes = Zeroizing::new([0; DATA_KEY_LEN.next_multiple_of(3)]);
+        let len = URL_SAFE_NO_PAD.decode_slice(&*value, bytes.as_mut_slice()).ok();
+        if len != Some(DATA_KEY_LEN) {
+            return Err(malformed("what the vault unwrapped is not a data key"));
+        }
+        let mut key = Zeroizing::new([0; DATA_KEY_LEN]);
+        key.copy_from_slice(&bytes[..DATA_KEY_LEN]);
+        Ok(Answer { value: DataKey::from_bytes(key), request_id })
+    }
+}
+
+impl KeyVault for VaultClient {
+    fn get_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<Answer<KeyInfo>, VaultError>> {
+        self.get(key).boxed()
+    }
+
+    fn wrap_key<'a>(
+        &'a self,
+        key: &'a KeyId,
+        data_key: &'a DataKey,
+    ) -> BoxFuture<'a, Result<Answer<Vec<u8>>, VaultError>> {
+        self.wrap(key, data_key).boxed()
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        key: &'a KeyId,
+        wrapped: &'a [u8],
+    ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>> {
+        self.unwrap(key, wrapped).boxed()
+    }
+
+    fn identifier(&self, key: &KeyId) -> String {
+        key.kid(&self.base_of(key.vault()).unwrap_or_else(|| self.base.clone()))
+    }
+
+    fn caller(&self) -> String {
+        self.credential.client_id().to_owned()
+    }
+}
+
+impl fmt::Debug for VaultClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultClient").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// The last part of a key identifier. Its host is the vault's own idea of it, and of no interest.
+fn version_of(kid: &str) -> Option<super::KeyVersion> {
+    let url = Url::parse(kid).ok()?;
+    let mut path = url.path_segments()?;
+    (path.next()? == "keys").then(|| path.nth(1)?.parse().ok())?
+}
+
+/// `value` of an operation's result. Base64url has nothing to unescape, so it is borrowed from the body.
+fn value_of(body: &[u8]) -> Result<Cow<'_, str>, VaultError> {
+    let result: OperationResult<'_> =
+        serde_json::from_slice(body).map_err(|_| malformed("the answer has no value"))?;
+    Ok(result.value)
+}
+
+fn unreachable(error: reqwest::Error) -> VaultError {
+    let gone = is_no_such_host(&error);
+    let cause = if gone { Cause::VaultDeleted } else { Cause::VaultUnreachable };
+    VaultError::new(Some(cause), words_of(error))
+}
+
+/// An answer that no vault gives. It says nothing of the key, so it is an outage.
+fn malformed(words: &str) -> VaultError {
+    VaultError::new(Some(Cause::VaultUnreachable), words)
+}

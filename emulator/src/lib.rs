@@ -1,0 +1,37 @@
+//! A local emulator of Azure Container Registry with customer-managed keys.
+//!
+//! [`Sealyard`] is a running emulator: the registry, its embedded mock Key Vault, and the clock of both. Tests of
+//! anything that pushes to a registry, or uses one whose key can be revoked, start one on free ports:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = sealyard::Sealyard::builder().ephemeral().start().await?;
+//! println!("docker push {}/app:1", emulator.registry_address());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The folders in the order in which a request meets them: [`oci`] and [`admin`] parse and render, [`registry`]
+//! decides, [`keys`] has the word on whether content may be touched, [`envelope`] is the format, [`store`] keeps.
+//! `ARCHITECTURE.md` has the map and what holds at every moment.
+
+pub mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod envelope;
+pub mod keys;
+pub mod oci;
+pub mod registry;
+pub mod serve;
+pub mod store;
+pub mod telemetry;
+pub mod vault_owner;
+
+pub use self::serve::{Builder, Sealyard, StartError};
+
+/// Chooses the implementation of TLS for this process, if none is chosen yet.
+pub fn install_crypto_provider() {
+    // An error says that one was chosen already, by us or by the program that we are a part of.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

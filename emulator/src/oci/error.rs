@@ -1,0 +1,299 @@
+//! The error answers of the distribution specification: one table from the domain's errors to status and code.
+//!
+//! The body is `{"errors":[{"code","message","detail"}]}`. Codes are those of the specification, and the few that
+//! Docker's registry and Azure's added to it, which clients know. What is not the client's doing is logged here, and
+//! the client is told no more than that it happened.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::header_value;
+use super::range::RangeError;
+use super::route::RouteError;
+use crate::registry::{Error, ManifestError, Reference};
+
+/// The codes of OCI distribution specification 1.1, "Error Codes", and those beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The blob is not known.
+    BlobUnknown,
+    /// The upload cannot go on.
+    BlobUploadInvalid,
+    /// The upload is not known.
+    BlobUploadUnknown,
+    /// Access is refused, by policy or because the key is.
+    Denied,
+    /// The digest is malformed or not the content's.
+    DigestInvalid,
+    /// A manifest refers to something unknown.
+    ManifestBlobUnknown,
+    /// The manifest is not acceptable.
+    ManifestInvalid,
+    /// The manifest is not known.
+    ManifestUnknown,
+    /// The repository name is malformed.
+    NameInvalid,
+    /// The repository is not known.
+    NameUnknown,
+    /// The range cannot be served (of Docker's registry).
+    RangeInvalid,
+    /// A length is not what was said.
+    SizeInvalid,
+    /// Try again later.
+    TooManyRequests,
+    /// The registry cannot answer at this moment (of Docker's registry).
+    Unavailable,
+    /// Something went wrong inside (of Docker's registry).
+    Unknown,
+    /// The operation is not supported.
+    Unsupported,
+}
+
+/// An error answer.
+#[derive(Debug)]
+pub struct ErrorReply {
+    status: StatusCode,
+    errors: Vec<(Code, String, Value)>,
+    headers: HeaderMap,
+}
+
+impl Code {
+    /// The code as it stands in the body.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BlobUnknown => "BLOB_UNKNOWN",
+            Self::BlobUploadInvalid => "BLOB_UPLOAD_INVALID",
+            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
+            Self::Denied => "DENIED",
+            Self::DigestInvalid => "DIGEST_INVALID",
+            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
+            Self::ManifestInvalid => "MANIFEST_INVALID",
+            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
+            Self::NameInvalid => "NAME_INVALID",
+            Self::NameUnknown => "NAME_UNKNOWN",
+            Self::RangeInvalid => "RANGE_INVALID",
+            Self::SizeInvalid => "SIZE_INVALID",
+            Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::Unknown => "UNKNOWN",
+            Self::Unsupported => "UNSUPPORTED",
+        }
+    }
+}
+
+impl ErrorReply {
+    /// An answer with one error.
+    pub fn new(status: StatusCode, code: Code, message: impl ToString, detail: Value) -> Self {
+        Self {
+            status,
+            errors: vec![(code, message.to_string(), detail)],
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// 405 with the methods that would do.
+    pub(super) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Self {
+        let words = format!("the method {method} is not supported here");
+        let reply =
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, words, Value::Null);
+        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+        reply.with(ALLOW, names.join(", "))
+    }
+
+    /// 416 of a download.
+    pub(super) fn range_not_satisfiable(len: u64) -> Self {
+        let words = format!("the range lies outside of the {len} bytes of the blob");
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            Code::RangeInvalid,
+            words,
+            json!({ "size": len }),
+        )
+        .with(CONTENT_RANGE, format!("bytes */{len}"))
+    }
+
+    pub(super) fn bad_request(code: Code, message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message, Value::Null)
+    }
+
+    /// Adds a header.
+    pub(super) fn with(mut self, name: http::HeaderName, value: impl ToString) -> Self {
+        self.headers.insert(name, header_value(value));
+        self
+    }
+}
+
+impl From<RouteError> for ErrorReply {
+    fn from(error: RouteError) -> Self {
+        let (status, code) = match &error {
+            RouteError::NoRoute => (StatusCode::NOT_FOUND, Code::Unsupported),
+            // A malformed tag can be no manifest's: clients that probe expect 404 for it.
+            RouteError::Name(crate::registry::NameError::Tag(_)) => {
+                (StatusCode::BAD_REQUEST, Code::ManifestInvalid)
+            }
+            RouteError::Name(_) => (StatusCode::BAD_REQUEST, Code::NameInvalid),
+            RouteError::Digest(_) => (StatusCode::BAD_REQUEST, Code::DigestInvalid),
+            RouteError::Upload(_) => (StatusCode::NOT_FOUND, Code::BlobUploadUnknown),
+        };
+        Self::new(status, code, error, Value::Null)
+    }
+}
+
+impl From<RangeError> for ErrorReply {
+    fn from(error: RangeError) -> Self {
+        match error {
+            RangeError::Malformed => {
+                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, error, Value::Null)
+            }
+            RangeError::MalformedChunk => Self::bad_request(Code::BlobUploadInvalid, error),
+        }
+    }
+}
+
+impl From<Error> for ErrorReply {
+    fn from(error: Error) -> Self {
+        use StatusCode as S;
+        let message = error.to_string();
+        let (status, code, detail) = match &error {
+            Error::Refused(refusal) => return Self::refused(refusal),
+            Error::Name(_) => (S::BAD_REQUEST, Code::NameInvalid, Value::Null),
+            Error::RepositoryUnknown(name) => {
+                (S::NOT_FOUND, Code::NameUnknown, json!({ "name": name.as_str() }))
+            }
+            Error::Digest(_) => (S::BAD_REQUEST, Code::DigestInvalid, Value::Null),
+            Error::DigestMismatch { named, actual } => {
+                let detail = json!({ "digest": named.as_str(), "actual": actual.as_str() });
+                (S::BAD_REQUEST, Code::DigestInvalid, detail)
+            }
+            Error::BlobUnknown(digest) => {
+                (S::NOT_FOUND, Code::BlobUnknown, json!({ "digest": digest.as_str() }))
+            }
+            Error::BlobInUse(digest) => {
+                (S::METHOD_NOT_ALLOWED, Code::Unsupported, json!({ "digest": digest.as_str() }))
+            }
+            Error::UploadUnknown(_) => (S::NOT_FOUND, Code::BlobUploadUnknown, Value::Null),
+            Error::UploadBusy(_) => (S::TOO_MANY_REQUESTS, Code::TooManyRequests, Value::Null),
+            Error::UploadOutOfOrder { expected, .. } => {
+                (S::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, json!({ "received": expected }))
+            }
+            Error::ChunkLength { .. } => (S::BAD_REQUEST, Code::SizeInvalid, Value::Null),
+            Error::BodyCut(_) => (S::BAD_REQUEST, Code::BlobUploadInvalid, Value::Null),
+            Error::TooManyUploads(_) => (S::TOO_MANY_REQUESTS, Code::TooManyRequests, Value::Null),
+            Error::ManifestUnknown(reference) => {
+                (S::NOT_FOUND, Code::ManifestUnknown, detail_of(reference))
+            }
+            Error::Manifest(ManifestError::Descriptor(_)) => {
+                (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
+            }
+            Error::Manifest(ManifestError::Schema1) => {
+                (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
+            }
+            Error::Manifest(_) => (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null),
+            Error::MetadataTooLong => (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null),
+            Error::ManifestTooLarge(limit) => {
+                (S::PAYLOAD_TOO_LARGE, Code::ManifestInvalid, json!({ "limit": limit }))
+            }
+            Error::ReferencesUnknown(missing) => return Self::references_unknown(missing),
+            Error::SizeMismatch { digest, named, actual } => {
+                let detail = json!({ "digest": digest.as_str(), "named": named, "actual": actual });
+                (S::BAD_REQUEST, Code::SizeInvalid, detail)
+            }
+            Error::RangeNotSatisfiable(len) => return Self::range_not_satisfiable(*len),
+            Error::DiskFull => (S::INSUFFICIENT_STORAGE, Code::Unavailable, Value::Null),
+            Error::Damaged(_) | Error::Ring(_) | Error::Internal(_) => {
+                tracing::error!(error = %Chain(&error), "a request failed");
+                (S::INTERNAL_SERVER_ERROR, Code::Unknown, Value::Null)
+            }
+        };
+        let reply = Self::new(status, code, message, detail);
+        match &error {
+            Error::UploadOutOfOrder { upload, expected, .. } => reply
+                .with(RANGE, super::uploads::range_value(*expected))
+                .with(super::uploads::UPLOAD_UUID, upload),
+            Error::UploadBusy(_) | Error::TooManyUploads(_) => reply.with(RETRY_AFTER, 1),
+            _ => reply,
+        }
+    }
+}
+
+impl ErrorReply {
+    /// The refusal of a dark registry. 403 and `DENIED` are Sealyard's choice: Azure publishes the sentence, but not
+    /// status and code.
+    fn refused(refusal: &crate::keys::Refusal) -> Self {
+        let detail = json!({
+            "state": refusal.state,
+            "cause": refusal.cause,
+            "keyIdentifier": refusal.key_identifier(),
+        });
+        if refusal.is_lasting() {
+            return Self::new(StatusCode::FORBIDDEN, Code::Denied, refusal.message(), detail);
+        }
+        let reply = Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::Unavailable,
+            refusal.message(),
+            detail,
+        );
+        let seconds = refusal.retry_after.map_or(1, |after| after.as_secs().max(1));
+        reply.with(RETRY_AFTER, seconds)
+    }
+
+    fn references_unknown(missing: &[crate::registry::Digest]) -> Self {
+        let words = "the manifest refers to content that is not in this repository: push it first";
+        let errors = missing.iter().map(|digest| {
+            (Code::ManifestBlobUnknown, words.to_owned(), json!({ "digest": digest.as_str() }))
+        });
+        Self { status: StatusCode::NOT_FOUND, errors: errors.collect(), headers: HeaderMap::new() }
+    }
+
+    /// Tells a client that is out of step where the upload is.
+    pub(super) fn at(self, location: &str) -> Self {
+        self.with(LOCATION, location)
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+fn detail_of(reference: &Reference) -> Value {
+    match reference {
+        Reference::Digest(digest) => json!({ "digest": digest.as_str() }),
+        Reference::Tag(tag) => json!({ "tag": tag.as_str() }),
+    }
+}
+
+impl IntoResponse for ErrorReply {
+    fn into_response(self) -> Response {
+        let errors: Vec<Value> = self
+            .errors
+            .into_iter()
+            .map(|(code, message, detail)| json!({ "code": code.as_str(), "message": message, "detail": detail }))
+            .collect();
+        let body = json!({ "errors": errors }).to_string();
+        let mut response = (self.status, body).into_response();
+        response.headers_mut().extend(self.headers);
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, header_value("application/json; charset=utf-8"));
+        response
+    }
+}
+
+/// An error with all that it came from, for the log.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! `GET`, `HEAD`, `PUT` and `DELETE` of `/v2/<name>/manifests/<reference>`.
+
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
+use http::request::Parts;
+use http::{HeaderName, Method, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use zeroize::Zeroizing;
+
+use super::blobs::{entity_tag, unmodified};
+use super::error::{Code, ErrorReply};
+use super::{CONTENT_DIGEST, header_value};
+use crate::registry::{Content, Error, MAX_MANIFEST_LEN, Reference, RepositoryName};
+
+/// Tells a client that the referrers API knows of the subject (OCI distribution specification 1.1).
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+
+/// The manifest as it was pushed. `Accept` does not matter: nothing is converted.
+pub(super) async fn get(
+    content: &Content,
+    name: &RepositoryName,
+    reference: &Reference,
+    head: &Parts,
+) -> Result<Response, ErrorReply> {
+    let manifest = content.manifest(name, reference).await?;
+    let etag = entity_tag(&manifest.digest);
+    if let Some(response) = unmodified(&head.headers, &etag) {
+        return Ok(response);
+    }
+    let body = if head.method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::from(Bytes::from_owner(content.read_manifest(&manifest).await?))
+    };
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, header_value(&manifest.media_type));
+    headers.insert(CONTENT_LENGTH, header_value(manifest.len));
+    headers.insert(CONTENT_DIGEST, header_value(&manifest.digest));
+    headers.insert(ETAG, header_value(&etag));
+    Ok(response)
+}
+
+/// Stores a manifest.
+pub(super) async fn put(
+    content: &Content,
+    name: &RepositoryName,
+    reference: &Reference,
+    head: &Parts,
+    body: Body,
+) -> Result<Response, ErrorReply> {
+    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type =
+        content_type.map(|text| text.split(';').next().unwrap_or(text).trim().to_owned());
+    let content_type = content_type.filter(|text| !text.is_empty());
+    let bytes = limited_body(body).await?;
+    let put = content.put_manifest(name, reference, content_type.as_deref(), bytes).await?;
+    let mut response = (StatusCode::CREATED, Body::empty()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, header_value(format!("/v2/{name}/manifests/{}", put.digest)));
+    headers.insert(CONTENT_DIGEST, header_value(&put.digest));
+    headers.insert(CONTENT_LENGTH, header_value(0));
+    if let Some(subject) = &put.subject {
+        headers.insert(OCI_SUBJECT, header_value(subject));
+    }
+    Ok(response)
+}
+
+/// Deletes a manifest, or a tag alone.
+pub(super) async fn delete(
+    content: &Content,
+    name: &RepositoryName,
+    reference: &Reference,
+) -> Result<Response, ErrorReply> {
+    content.delete_manifest(name, reference).await?;
+    Ok((StatusCode::ACCEPTED, [(CONTENT_LENGTH, "0")]).into_response())
+}
+
+/// The body, if it is not larger than a manifest may be.
+async fn limited_body(body: Body) -> Result<Zeroizing<Vec<u8>>, ErrorReply> {
+    let collected = Limited::new(body, MAX_MANIFEST_LEN).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            return ErrorReply::from(Error::ManifestTooLarge(MAX_MANIFEST_LEN));
+        }
+        ErrorReply::bad_request(
+            Code::ManifestInvalid,
+            format!("the body of the request ended early: {error}"),
+        )
+    })?;
+    Ok(Zeroizing::new(collected.to_bytes().into()))
+}

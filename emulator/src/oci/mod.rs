@@ -1,0 +1,103 @@
+//! The HTTP surface of the OCI distribution specification 1.1.
+//!
+//! A request is parsed here into domain types, one domain method is called, and what it returns is rendered here.
+//! There is no storage logic and no cryptography in this folder. Every answer below `/v2/` that is not a success has
+//! the JSON body of the specification, on every route.
+
+mod blobs;
+mod error;
+mod lists;
+mod manifests;
+mod query;
+mod range;
+mod route;
+mod uploads;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::any;
+use http::{HeaderName, HeaderValue, Method, header};
+
+pub use self::error::{Code, ErrorReply};
+pub use self::range::{ByteRange, ContentRange, RangeError};
+pub use self::route::{Route, RouteError};
+use crate::registry::Registry;
+
+/// What old Docker clients look for to know a registry.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// The routes below `/v2/` of a registry.
+pub fn router(registry: Registry) -> Router {
+    Router::new()
+        .route("/v2", any(dispatch))
+        .route("/v2/", any(dispatch))
+        .route("/v2/{*path}", any(dispatch))
+        .with_state(registry)
+}
+
+/// Takes a request to its handler. Only the base route answers without the key's admission.
+async fn dispatch(State(registry): State<Registry>, request: Request) -> Response {
+    let mut response = match handle(&registry, request).await {
+        Ok(response) => response,
+        Err(reply) => reply.into_response(),
+    };
+    response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    response
+}
+
+async fn handle(registry: &Registry, request: Request) -> Result<Response, ErrorReply> {
+    let (head, body) = request.into_parts();
+    let route = Route::of(head.uri.path())?;
+    let method = head.method.clone();
+    if !route.methods().contains(&method) {
+        return Err(ErrorReply::method_not_allowed(&method, route.methods()));
+    }
+    if matches!(route, Route::Base) {
+        return Ok(base());
+    }
+    let content = registry.content().await?;
+    match (route, method) {
+        (Route::Base, _) => Ok(base()),
+        (Route::Catalog, _) => lists::catalog(&content, &head).await,
+        (Route::Tags { name }, _) => lists::tags(&content, &name, &head).await,
+        (Route::Referrers { name, subject }, _) => {
+            lists::referrers(&content, &name, &subject, &head).await
+        }
+        (Route::Manifest { name, reference }, Method::PUT) => {
+            manifests::put(&content, &name, &reference, &head, body).await
+        }
+        (Route::Manifest { name, reference }, Method::DELETE) => {
+            manifests::delete(&content, &name, &reference).await
+        }
+        (Route::Manifest { name, reference }, _) => {
+            manifests::get(&content, &name, &reference, &head).await
+        }
+        (Route::Blob { name, digest }, Method::DELETE) => {
+            blobs::delete(&content, &name, &digest).await
+        }
+        (Route::Blob { name, digest }, _) => blobs::get(&content, &name, &digest, &head).await,
+        (Route::Uploads { name }, _) => uploads::start(&content, &name, &head, body).await,
+        (Route::Upload { name, id }, Method::PATCH) => {
+            uploads::append(&content, &name, id, &head, body).await
+        }
+        (Route::Upload { name, id }, Method::PUT) => {
+            uploads::finish(&content, &name, id, &head, body).await
+        }
+        (Route::Upload { name, id }, Method::DELETE) => uploads::cancel(&content, &name, id).await,
+        (Route::Upload { name, id }, _) => uploads::status(&content, &name, id).await,
+    }
+}
+
+/// `GET /v2/`: this is a registry. It answers in every state of the key.
+fn base() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], Body::from("{}")).into_response()
+}
+
+/// A digest, path or number that we made ourselves as the value of a header.
+fn header_value(text: impl ToString) -> HeaderValue {
+    // Digests, names and numbers hold visible ASCII alone: they were parsed.
+    HeaderValue::try_from(text.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

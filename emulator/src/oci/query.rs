@@ -1,0 +1,39 @@
+//! Query strings, read into the few parameters that the routes know. What they do not know is ignored.
+
+use http::Uri;
+use url::form_urlencoded;
+
+use super::error::{Code, ErrorReply};
+
+/// The parameters of a request.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn of(uri: &Uri) -> Self {
+        let text = uri.query().unwrap_or_default();
+        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    /// The first value of a parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The number of entries asked for with `n`.
+    pub(super) fn page_len(&self) -> Result<Option<usize>, ErrorReply> {
+        let Some(text) = self.get("n").filter(|text| !text.is_empty()) else { return Ok(None) };
+        let number = text.parse().map_err(|_| {
+            ErrorReply::bad_request(
+                Code::Unsupported,
+                format!("n has to be a number of entries, not {text:?}"),
+            )
+        })?;
+        Ok(Some(number))
+    }
+
+    /// The entry after which a page begins.
+    pub(super) fn last(&self) -> Option<String> {
+        self.get("last").filter(|text| !text.is_empty()).map(str::to_owned)
+    }
+}

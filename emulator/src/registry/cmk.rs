@@ -1,0 +1,106 @@
+//! The customer-managed key of a registry: what `keys/` needs of the store, and what a refusal sets off.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::error::Error;
+use super::{Parts, SERVICE_KEY_FILE};
+use crate::envelope::DataKeyId;
+use crate::keys::{KeyId, KeyVault, RingStore, RingStoreError, ServiceKey, State, StoredRing};
+use crate::store::{RingRow, Store};
+
+/// The key that a registry is given at its creation, and the way to the vault that has it.
+#[derive(Clone)]
+pub struct CustomerManagedKey {
+    /// The key. Without a version the registry follows the newest.
+    pub key: KeyId,
+    /// The vault, as the registry's identity reaches it.
+    pub vault: Arc<dyn KeyVault>,
+}
+
+/// The ring of one registry, kept in the store.
+#[derive(Debug)]
+pub(super) struct StoredRings {
+    store: Arc<Store>,
+    registry: String,
+}
+
+impl fmt::Debug for CustomerManagedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CustomerManagedKey").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl StoredRings {
+    pub(super) fn new(store: Arc<Store>, registry: String) -> Self {
+        Self { store, registry }
+    }
+}
+
+impl RingStore for StoredRings {
+    fn load(&self) -> Result<Option<StoredRing>, RingStoreError> {
+        let row = self.store.ring(&self.registry).map_err(RingStoreError::new)?;
+        Ok(row.map(|row| StoredRing {
+            generation: row.generation,
+            head: row.head,
+            entries: row
+                .entries
+                .into_iter()
+                .map(|(id, entry)| (DataKeyId::from_bytes(id), entry))
+                .collect(),
+        }))
+    }
+
+    fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError> {
+        let entries = ring.entries.iter().map(|(id, entry)| (*id.as_bytes(), entry.clone()));
+        let row = RingRow {
+            generation: ring.generation,
+            head: ring.head.clone(),
+            entries: entries.collect(),
+        };
+        self.store.replace_ring(&self.registry, expected, &row).map_err(RingStoreError::new)
+    }
+
+    fn remove_unused(
+        &self,
+        expected: u64,
+        data_keys: &[DataKeyId],
+    ) -> Result<Option<Vec<DataKeyId>>, RingStoreError> {
+        let ids: Vec<[u8; 16]> = data_keys.iter().map(|id| *id.as_bytes()).collect();
+        let removed = self.store.remove_unused_data_keys(&self.registry, expected, &ids);
+        let removed = removed.map_err(RingStoreError::new)?;
+        Ok(removed.map(|ids| ids.into_iter().map(DataKeyId::from_bytes).collect()))
+    }
+}
+
+/// The service-managed key: read from its file, which is made at the first start.
+pub(super) fn service_key(store: &Store) -> Result<ServiceKey, Error> {
+    if let Some(bytes) = store.read_secret_file(SERVICE_KEY_FILE)? {
+        let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
+            Error::internal(format!("{SERVICE_KEY_FILE} does not hold a key of 32 bytes"))
+        })?;
+        return Ok(ServiceKey::from_bytes(Zeroizing::new(bytes)));
+    }
+    let key = ServiceKey::generate().map_err(Error::internal)?;
+    store.write_secret_file(SERVICE_KEY_FILE, key.expose())?;
+    Ok(key)
+}
+
+/// Drops the plaintext that open uploads hold as soon as the key is refused, until the registry is gone.
+pub(super) async fn drop_plaintext_on_refusal(parts: Weak<Parts>, ended: CancellationToken) {
+    let Some(mut status) = parts.upgrade().map(|parts| parts.ring.watch()) else { return };
+    loop {
+        if status.borrow_and_update().state == State::Unavailable
+            && let Some(parts) = parts.upgrade()
+        {
+            parts.sessions.drop_writers();
+        }
+        tokio::select! {
+            () = ended.cancelled() => return,
+            changed = status.changed() => if changed.is_err() { return },
+        }
+    }
+}

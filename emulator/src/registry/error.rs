@@ -1,0 +1,178 @@
+//! Everything that can go wrong between a request for content and its answer, in the domain's own words.
+//!
+//! `oci/error.rs` and its siblings turn these into status and code, each in one match without a rest arm. What is
+//! [`Error::Internal`] or [`Error::Damaged`] is logged where it is rendered, once; a client never sees its cause.
+
+use std::io;
+
+use thiserror::Error;
+
+use super::digest::{Digest, DigestError};
+use super::manifest::ManifestError;
+use super::names::{NameError, Reference, RepositoryName};
+use super::uploads::UploadId;
+use crate::envelope::{OpenError, SealError};
+use crate::keys::{KeyError, Refusal, RingError};
+use crate::store::StoreError;
+
+/// Why the registry does not do what it was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The key cannot be used: the registry is dark.
+    #[error("{}", .0.message())]
+    Refused(Box<Refusal>),
+    /// The repository name is malformed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The repository does not exist.
+    #[error("the repository {0} is not known to the registry")]
+    RepositoryUnknown(RepositoryName),
+    /// The digest is malformed or of an unsupported algorithm.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    /// The content does not have the digest that the client named.
+    #[error("the content has the digest {actual}, not {named}")]
+    DigestMismatch {
+        /// What the client said.
+        named: Digest,
+        /// What was received.
+        actual: Digest,
+    },
+    /// The blob is not in this repository.
+    #[error("the blob {0} is not known in this repository")]
+    BlobUnknown(Digest),
+    /// A manifest refers to the blob.
+    #[error("the blob {0} is in use by a manifest of this repository: delete the manifest first")]
+    BlobInUse(Digest),
+    /// The upload does not exist, was cancelled, finished or has expired.
+    #[error("the upload {0} is not known: it was cancelled or finished, or it has expired")]
+    UploadUnknown(UploadId),
+    /// Another request is writing to the upload.
+    #[error("another request is writing to the upload {0}")]
+    UploadBusy(UploadId),
+    /// A chunk does not begin where the upload stands.
+    #[error("the chunk begins at byte {offered}, but the upload stands at byte {expected}")]
+    UploadOutOfOrder {
+        /// The upload.
+        upload: UploadId,
+        /// Where the next chunk has to begin: the number of bytes received.
+        expected: u64,
+        /// Where this one begins.
+        offered: u64,
+    },
+    /// A chunk is longer or shorter than its `Content-Range` or `Content-Length` says.
+    #[error("the chunk has {actual} bytes, but its headers say {named}")]
+    ChunkLength {
+        /// What the headers say.
+        named: u64,
+        /// What was received.
+        actual: u64,
+    },
+    /// The client went away in the middle of a body; what arrived is kept.
+    #[error("the body of the request ended early: {0}")]
+    BodyCut(String),
+    /// Too many uploads are open.
+    #[error(
+        "{0} uploads are open, which is the limit: finish or cancel some, or wait until they expire"
+    )]
+    TooManyUploads(usize),
+    /// No manifest has this tag or digest.
+    #[error("the manifest {0} is not known in this repository")]
+    ManifestUnknown(Reference),
+    /// The manifest is not one.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The manifest is longer than the limit.
+    #[error("the manifest is larger than {0} bytes")]
+    ManifestTooLarge(usize),
+    /// The manifest refers to blobs or manifests that the repository does not have.
+    #[error("the manifest refers to content that is not in this repository: push it first")]
+    ReferencesUnknown(Vec<Digest>),
+    /// A descriptor's size is not its blob's.
+    #[error("the manifest says that {digest} has {named} bytes, but it has {actual}")]
+    SizeMismatch {
+        /// The blob.
+        digest: Digest,
+        /// What the manifest says.
+        named: u64,
+        /// What is stored.
+        actual: u64,
+    },
+    /// The requested range lies outside of the content.
+    #[error("the range lies outside of the {0} bytes of the content")]
+    RangeNotSatisfiable(u64),
+    /// The disk is full. Nothing was acknowledged; what there is can be read.
+    #[error("the disk of the registry is full")]
+    DiskFull,
+    /// A stored object does not authenticate.
+    #[error("the stored content is damaged")]
+    Damaged(#[source] OpenError),
+    /// The ring of data keys cannot be opened.
+    #[error("the ring of data keys cannot be opened: {0}")]
+    Ring(#[from] RingError),
+    /// Names and media types of a manifest are longer than the registry keeps.
+    #[error("the media types of the manifest are too long")]
+    MetadataTooLong,
+    /// Anything else that is not the client's doing.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    pub(super) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Refused(refusal) => Self::Refused(Box::new(refusal)),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull(_) => Self::DiskFull,
+            StoreError::RowTooLong { .. } => Self::MetadataTooLong,
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Io(error) => error.into(),
+            other => Self::internal(other),
+        }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Io(error) => error.into(),
+            other => Self::Damaged(other),
+        }
+    }
+}
+
+impl From<tokio::task::JoinError> for Error {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::internal(error)
+    }
+}

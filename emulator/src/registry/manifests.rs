@@ -1,0 +1,363 @@
+//! Manifests: putting one with all that it refers to checked, reading and deleting it, and the lists made of them.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::runtime::Handle;
+use zeroize::Zeroizing;
+
+use super::blocking::blocking;
+use super::digest::{Algorithm, Digest};
+use super::error::Error;
+use super::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
+use super::names::{Reference, RepositoryName, Tag};
+use super::object;
+use super::{Content, Parts};
+use crate::envelope::{Binding, ObjectKind, Sealer};
+use crate::keys::KeyLease;
+use crate::store::{DeletedManifest, ManifestRow, NewManifest, ObjectRow, Put, StoreError};
+
+/// Manifests are small: a segment of this size holds most of them.
+const MANIFEST_SEGMENT_LEN: u32 = 64 << 10;
+/// How many referrers one answer lists.
+pub const REFERRERS_PAGE: usize = 100;
+
+/// A manifest as it is stored, without its bytes.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its media type.
+    pub media_type: String,
+    /// Its length in bytes.
+    pub len: u64,
+    pub(super) row: ManifestRow,
+}
+
+/// What a push of a manifest led to.
+#[derive(Clone, Debug)]
+pub struct PutManifest {
+    /// The digest under which it is stored.
+    pub digest: Digest,
+    /// The subject that it names, which tells the client that the referrers API knows of it.
+    pub subject: Option<Digest>,
+}
+
+/// A descriptor in the list of referrers (OCI distribution specification 1.1, "Listing Referrers").
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReferrerDescriptor {
+    /// The manifest's media type.
+    pub media_type: String,
+    /// The manifest's digest.
+    pub digest: String,
+    /// The manifest's length in bytes.
+    pub size: u64,
+    /// Its artifact type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    /// Its annotations.
+    #[serde(skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub annotations: std::collections::BTreeMap<String, String>,
+}
+
+/// A page of a list, and where the next one begins.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// The value for `last` that leads to the next page, if there is one.
+    pub next: Option<String>,
+}
+
+impl Content {
+    /// Stores a manifest under its digest and, if it was pushed by tag, lets the tag point at it.
+    ///
+    /// Returns when both are durable. Everything that it refers to has to be in the repository: that is checked in
+    /// the transaction that stores it, so no collection can come between.
+    pub async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        content_type: Option<&str>,
+        bytes: Zeroizing<Vec<u8>>,
+    ) -> Result<PutManifest, Error> {
+        if bytes.len() > MAX_MANIFEST_LEN {
+            return Err(Error::ManifestTooLarge(MAX_MANIFEST_LEN));
+        }
+        let (digest, tag) = match reference {
+            Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), Some(tag.clone())),
+            Reference::Digest(named) => {
+                let actual = Digest::of(named.algorithm(), &bytes);
+                if actual != *named {
+                    return Err(Error::DigestMismatch { named: named.clone(), actual });
+                }
+                (actual, None)
+            }
+        };
+        let parsed = ParsedManifest::read(&bytes, content_type)?;
+        let subject = parsed.subject.clone();
+        let put = Arc::new(Pushed {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            tag,
+            parsed,
+            bytes,
+        });
+        for _ in 0..3 {
+            let lease = self.0.ring.current().await?;
+            let (parts, put) = (Arc::clone(&self.0), Arc::clone(&put));
+            let runtime = Handle::current();
+            let stored =
+                tokio::task::spawn_blocking(move || put.store(&parts, &lease, &runtime)).await?;
+            if let Some(outcome) = stored? {
+                self.accepted(&digest, outcome)?;
+                return Ok(PutManifest { digest, subject });
+            }
+        }
+        Err(Error::internal("the data keys are retired faster than a manifest can be stored"))
+    }
+
+    fn accepted(&self, digest: &Digest, outcome: Put) -> Result<(), Error> {
+        let parse = |texts: Vec<String>| texts.iter().map(|text| Ok(text.parse()?)).collect();
+        match outcome {
+            Put::Stored => {
+                tracing::debug!(manifest.digest = %digest, registry.name = self.0.name, "stored a manifest");
+                Ok(())
+            }
+            Put::MissingBlobs(missing) | Put::MissingManifests(missing) => {
+                let missing: Result<Vec<Digest>, Error> = parse(missing);
+                Err(Error::ReferencesUnknown(missing?))
+            }
+        }
+    }
+
+    /// The manifest that a reference leads to.
+    pub async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<Manifest, Error> {
+        let parts = Arc::clone(&self.0);
+        let (repository, reference) = (repository.clone(), reference.clone());
+        blocking(move || find(&parts, &repository, &reference)).await
+    }
+
+    /// The bytes of a manifest, as they were pushed.
+    pub async fn read_manifest(&self, manifest: &Manifest) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let row = manifest.row.object.clone();
+        object::read_all(&self.0, row, ObjectKind::Manifest, manifest.digest.clone()).await
+    }
+
+    /// Deletes a manifest with all its tags, or just a tag.
+    pub async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let (repository, reference) = (repository.clone(), reference.clone());
+        blocking(move || {
+            require_repository(&parts, &repository)?;
+            let (registry, name) = (parts.name.as_str(), repository.as_str());
+            let found = match &reference {
+                Reference::Tag(tag) => parts.store.delete_tag(registry, name, tag.as_str())?,
+                Reference::Digest(digest) => {
+                    match parts.store.delete_manifest(registry, name, digest.as_str())? {
+                        DeletedManifest::Removed => true,
+                        DeletedManifest::Unknown => false,
+                    }
+                }
+            };
+            if found { Ok(()) } else { Err(Error::ManifestUnknown(reference)) }
+        })
+        .await
+    }
+
+    /// The tags of a repository in lexical order, after `last`, at most `n`.
+    pub async fn tags(
+        &self,
+        repository: &RepositoryName,
+        last: Option<String>,
+        n: Option<usize>,
+    ) -> Result<Page<String>, Error> {
+        let parts = Arc::clone(&self.0);
+        let repository = repository.clone();
+        blocking(move || {
+            let limit = n.unwrap_or(parts.settings.page_len).min(parts.settings.page_len);
+            let tags =
+                parts.store.tags(&parts.name, repository.as_str(), last.as_deref(), limit + 1)?;
+            let tags = tags.ok_or(Error::RepositoryUnknown(repository))?;
+            Ok::<_, Error>(Page::cut(tags, limit, Clone::clone))
+        })
+        .await
+    }
+
+    /// The repositories in lexical order, after `last`, at most `n`.
+    pub async fn repositories(
+        &self,
+        last: Option<String>,
+        n: Option<usize>,
+    ) -> Result<Page<String>, Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || {
+            let limit = n.unwrap_or(parts.settings.page_len).min(parts.settings.page_len);
+            let names = parts.store.repositories(&parts.name, last.as_deref(), limit + 1)?;
+            Ok::<_, Error>(Page::cut(names, limit, Clone::clone))
+        })
+        .await
+    }
+
+    /// The manifests that name `subject` as theirs, whether or not it exists, after the digest `last`.
+    pub async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        last: Option<&str>,
+    ) -> Result<Page<ReferrerDescriptor>, Error> {
+        let parts = Arc::clone(&self.0);
+        let (name, subject) = (repository.clone(), subject.clone());
+        let listed =
+            blocking(move || parts.store.referrers(&parts.name, name.as_str(), subject.as_str()))
+                .await?;
+        let wanted = listed.into_iter().filter(|referrer| {
+            artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted))
+                && last.is_none_or(|last| referrer.digest.as_str() > last)
+        });
+        let page = Page::cut(
+            wanted.map(|referrer| referrer.digest).collect(),
+            REFERRERS_PAGE,
+            Clone::clone,
+        );
+        let mut items = Vec::with_capacity(page.items.len());
+        for digest in page.items {
+            let reference = Reference::Digest(digest.parse()?);
+            // Deleted between the list and now: then it is not a referrer any more.
+            let Ok(manifest) = self.manifest(repository, &reference).await else { continue };
+            let bytes = self.read_manifest(&manifest).await?;
+            let parsed = ParsedManifest::read(&bytes, Some(&manifest.media_type))?;
+            items.push(ReferrerDescriptor {
+                media_type: manifest.media_type,
+                digest,
+                size: manifest.len,
+                artifact_type: parsed.artifact_type,
+                annotations: parsed.annotations,
+            });
+        }
+        Ok(Page { items, next: page.next })
+    }
+}
+
+/// A manifest on its way into the store.
+struct Pushed {
+    repository: RepositoryName,
+    digest: Digest,
+    tag: Option<Tag>,
+    parsed: ParsedManifest,
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Pushed {
+    /// Seals and stores the manifest. `None`: the data key was retired meanwhile, and another one has to be used.
+    fn store(
+        &self,
+        parts: &Parts,
+        lease: &KeyLease,
+        runtime: &Handle,
+    ) -> Result<Option<Put>, Error> {
+        let repository = self.repository.as_str();
+        for (digest, named) in &self.parsed.blobs {
+            let row = parts.store.blob(&parts.name, repository, digest.as_str())?;
+            if let Some(row) = row.filter(|row| row.size != *named) {
+                return Err(Error::SizeMismatch {
+                    digest: digest.clone(),
+                    named: *named,
+                    actual: row.size,
+                });
+            }
+        }
+        let mut file = parts.store.new_file()?;
+        let binding = Binding::new(parts.name.as_str(), ObjectKind::Manifest);
+        lease.with_renewal(runtime, |key| {
+            let mut sealer =
+                Sealer::create(file.file(), lease.id(), binding.clone(), MANIFEST_SEGMENT_LEN)?;
+            sealer.append(key, &self.bytes)?;
+            sealer.finish(key, self.digest.as_str()).map(drop)
+        })??;
+        let now = parts.clock.unix_now();
+        let object = ObjectRow {
+            file: file.id(),
+            size: self.bytes.len() as u64,
+            data_key: *lease.id().as_bytes(),
+            created: now,
+        };
+        let texts = |digests: &mut dyn Iterator<Item = &Digest>| {
+            digests.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let blobs = texts(&mut self.parsed.blobs.iter().map(|(digest, _)| digest));
+        let sparse = parts.settings.sparse_indexes;
+        let children = if sparse { Vec::new() } else { texts(&mut self.parsed.children.iter()) };
+        let manifest = NewManifest {
+            digest: self.digest.as_str(),
+            row: ManifestRow {
+                object,
+                media_type: self.parsed.media_type.clone(),
+                artifact_type: self.parsed.artifact_type.clone(),
+                subject: self.parsed.subject.as_ref().map(ToString::to_string),
+                pushed: now,
+            },
+            tag: self.tag.as_ref().map(Tag::as_str),
+            blobs: &blobs,
+            children: &children,
+        };
+        match parts.store.put_manifest(&parts.name, repository, manifest, file) {
+            Err(StoreError::DataKeyRetired) => Ok(None),
+            put => Ok(Some(put?)),
+        }
+    }
+}
+
+impl<T> Page<T> {
+    /// Cuts a list that was read one longer than the page, to know whether there is more.
+    fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self
+    where
+        T: Clone,
+    {
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| more).map(key);
+        Self { items, next }
+    }
+}
+
+fn find(
+    parts: &Parts,
+    repository: &RepositoryName,
+    reference: &Reference,
+) -> Result<Manifest, Error> {
+    let (registry, name) = (parts.name.as_str(), repository.as_str());
+    let digest = match reference {
+        Reference::Digest(digest) => Some(digest.clone()),
+        Reference::Tag(tag) => {
+            parts.store.tag(registry, name, tag.as_str())?.map(|text| text.parse()).transpose()?
+        }
+    };
+    let row = match &digest {
+        Some(digest) => parts.store.manifest(registry, name, digest.as_str())?,
+        None => None,
+    };
+    if let Some((digest, row)) = digest.zip(row) {
+        Ok(Manifest { digest, media_type: row.media_type.clone(), len: row.object.size, row })
+    } else {
+        require_repository(parts, repository)?;
+        Err(Error::ManifestUnknown(reference.clone()))
+    }
+}
+
+fn require_repository(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+    if parts.store.repository_exists(&parts.name, repository.as_str())? {
+        return Ok(());
+    }
+    Err(Error::RepositoryUnknown(repository.clone()))
+}

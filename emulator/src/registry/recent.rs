@@ -1,0 +1,36 @@
+//! What clients used a moment ago, by the real clock.
+//!
+//! A push sends or finds its blobs first and its manifest last. Between the two nothing refers to the blobs. Their
+//! rows have emulator time, which can jump; this memory has real time, so that a jump never lets collection take a
+//! blob out of a push that is under way.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::digest::Digest;
+use super::names::RepositoryName;
+
+/// Blobs that were pushed, mounted or looked at, with the real time of it.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<HashMap<(String, String), Duration>>);
+
+impl Recent {
+    /// Remembers that a client used the blob.
+    pub(super) fn note(&self, repository: &RepositoryName, digest: &Digest, now: Duration) {
+        let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
+    }
+
+    /// When it was last used. What was not used since the start may have been used just before it.
+    pub(super) fn last_used(&self, repository: &str, digest: &str) -> Duration {
+        let key = (repository.to_owned(), digest.to_owned());
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        seen.unwrap_or(Duration::ZERO)
+    }
+
+    /// Keeps only what was used at one of the times that are picked.
+    pub(super) fn retain(&self, keep: impl Fn(Duration) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, seen| keep(*seen));
+    }
+}

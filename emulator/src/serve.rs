@@ -1,0 +1,303 @@
+//! Starting an emulator: the folder, the vault, the registry, the listeners; and stopping it.
+//!
+//! [`Sealyard`] is the handle that `main.rs`, the tests of this project and the tests of others hold.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mock_keyvault::clock::Clock;
+use mock_keyvault::durable::Durability;
+use mock_keyvault::listen::{self, Transport};
+use mock_keyvault::{MockKeyVault, StartError as VaultStartError};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Endpoints, Guard};
+use crate::app::{self, App, Parts};
+use crate::config::{Config, VaultChoice};
+use crate::registry::{CustomerManagedKey, Registry, Settings};
+use crate::store::{Store, StoreError};
+use crate::vault_owner::{OwnerVault, VaultAccess};
+
+/// The registry that answers where no other is named.
+pub const LOCAL: &str = "local";
+
+/// A running emulator. It stops when this is dropped; [`Sealyard::shutdown`] waits for it.
+#[derive(Debug)]
+pub struct Sealyard {
+    app: App,
+    address: SocketAddr,
+    vault: Option<MockKeyVault>,
+    stop: CancellationToken,
+    server: Option<JoinHandle<()>>,
+    /// The folder of an emulator that is gone at exit.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// What a running emulator is made from.
+#[derive(Debug)]
+pub struct Builder {
+    config: Config,
+    clock: Option<Clock>,
+    settings: Settings,
+    /// Whether even the file by which the command line finds an emulator goes into the folder that is gone at exit.
+    hidden: bool,
+}
+
+/// Why an emulator did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is taken or cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The data folder cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The embedded vault did not start.
+    #[error("the embedded vault did not start")]
+    Vault(#[from] VaultStartError),
+    /// The vault cannot be reached with what was given.
+    #[error("the vault cannot be used: {0}")]
+    VaultAccess(String),
+    /// The registry cannot be opened.
+    #[error("the registry cannot be opened")]
+    Registry(#[from] crate::registry::Error),
+    /// A file could not be read or written.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl Sealyard {
+    /// An emulator that is still to be told what it should be like.
+    pub fn builder() -> Builder {
+        Builder {
+            config: Config::default(),
+            clock: None,
+            settings: Settings::default(),
+            hidden: false,
+        }
+    }
+
+    /// The parts of the emulator.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Where the registry `local` listens.
+    pub fn registry_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The base URL of the registry `local`.
+    pub fn registry_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The registry `local`.
+    pub fn registry(&self) -> &Registry {
+        &self.app.registries[0]
+    }
+
+    /// The embedded vault, unless another one is used.
+    pub fn vault(&self) -> Option<&MockKeyVault> {
+        self.vault.as_ref()
+    }
+
+    /// The clock of the emulator and of its embedded vault.
+    pub fn clock(&self) -> &Clock {
+        &self.app.clock
+    }
+
+    /// Where everything is to be found.
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.app.endpoints
+    }
+
+    /// Stops: no new connections, requests under way get some time to end.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(server) = self.server.take() {
+            let _ = server.await;
+        }
+        if let Some(vault) = self.vault.take() {
+            vault.shutdown().await;
+        }
+        self.app.endpoints.remove_files(&self.app.config);
+    }
+}
+
+impl Drop for Sealyard {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Builder {
+    /// Everything that the command line can set.
+    #[must_use]
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// For tests: free ports, a folder that goes with the handle, and no waiting for disks.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.config.ephemeral = true;
+        self.hidden = true;
+        self.config.durability = Durability::Relaxed;
+        self.free_ports()
+    }
+
+    /// Free ports on the loopback, chosen by the system.
+    #[must_use]
+    pub fn free_ports(mut self) -> Self {
+        self.config.listen.set_port(0);
+        self.config.azure_listen.set_port(0);
+        self
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.data_dir = path.into();
+        self.config.ephemeral = false;
+        self
+    }
+
+    /// Where the registry `local` listens.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.config.listen = address;
+        self
+    }
+
+    /// The time that the emulator and its vault go by.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// How long an unwrapped data key may be used without asking the vault.
+    #[must_use]
+    pub fn key_lease(mut self, lease: Duration) -> Self {
+        self.config.key_lease = lease;
+        self
+    }
+
+    /// What a commit waits for.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.config.durability = durability;
+        self
+    }
+
+    /// What the command line cannot set of a registry.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Starts the emulator. When this returns, it answers.
+    pub async fn start(self) -> Result<Sealyard, StartError> {
+        let Self { mut config, clock, mut settings, hidden } = self;
+        let clock = clock.unwrap_or_else(Clock::system);
+        let folder = if config.ephemeral { Some(tempfile::tempdir()?) } else { None };
+        let data_dir = folder
+            .as_ref()
+            .map_or_else(|| config.data_dir.clone(), |folder| folder.path().join("data"));
+        if hidden {
+            config.data_dir.clone_from(&data_dir);
+        }
+        let listener = bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        config.listen = address;
+        // The folder before the vault: a folder in use is the sentence that helps most.
+        let store = open_store(data_dir.clone(), config.durability).await?;
+        admin::restore_clock(&data_dir, &clock)?;
+        let vault = match config.vault {
+            VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
+            VaultChoice::External(_) => None,
+        };
+        let access = VaultAccess::of(&config, vault.as_ref(), &clock)?;
+        let owner = access.owner()?;
+        let key = ready_key(&config, &access, owner.as_ref()).await?;
+        settings.key_lease = config.key_lease;
+        settings.write_back = config.durability == Durability::Full;
+        settings.sparse_indexes = config.sparse_indexes;
+        let registry =
+            Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
+        let guard = Guard::open(&config, &data_dir)?;
+        let endpoints = Endpoints::new(&config, address, &access, &data_dir);
+        let app =
+            App::new(Parts { registries: vec![registry], clock, config, endpoints, owner, guard });
+        let stop = CancellationToken::new();
+        let server = tokio::spawn(listen::serve(
+            listener,
+            app::routes(&app),
+            Transport::Plain,
+            stop.clone(),
+        ));
+        app.endpoints.write_files(&app).await?;
+        tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
+        Ok(Sealyard { app, address, vault, stop, server: Some(server), _folder: folder })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+async fn open_store(path: PathBuf, durability: Durability) -> Result<Arc<Store>, StartError> {
+    let opened = tokio::task::spawn_blocking(move || Store::open(&path, durability)).await;
+    Ok(Arc::new(opened.map_err(std::io::Error::other)??))
+}
+
+/// Starts the embedded vault beside the registry's own data, on a listener of its own.
+async fn start_vault(
+    config: &mut Config,
+    data_dir: &Path,
+    clock: &Clock,
+) -> Result<MockKeyVault, StartError> {
+    let folder = config.vault_data_dir.clone().filter(|_| !config.ephemeral);
+    let mut builder = MockKeyVault::builder()
+        .data_dir(folder.unwrap_or_else(|| data_dir.join("vault")))
+        .listen(config.azure_listen)
+        .clock(clock.clone())
+        .trusted_network(config.trusted_network)
+        .durability(config.durability);
+    for alias in &config.hostname_alias {
+        builder = builder.hostname_alias(alias);
+    }
+    let vault = builder.start().await?;
+    config.azure_listen = vault.address();
+    Ok(vault)
+}
+
+/// The customer-managed key of `local`: made at the first start where we may make it.
+async fn ready_key(
+    config: &Config,
+    access: &VaultAccess,
+    owner: Option<&OwnerVault>,
+) -> Result<CustomerManagedKey, StartError> {
+    let key = access.key_id(&config.key_name)?;
+    if let Some(owner) = owner {
+        // A vault that is down at a later start is no reason not to start: the registry is dark until it is back.
+        if let Err(error) = owner.ensure_key(&key, config.key_size as usize).await {
+            tracing::warn!(key = %key, %error, "the key could not be looked up in the vault");
+        }
+    }
+    Ok(CustomerManagedKey { key, vault: access.identity_client()? })
+}

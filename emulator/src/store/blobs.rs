@@ -1,0 +1,259 @@
+//! Blobs: stored once for a registry, shown by the repositories that link to them.
+//!
+//! A blob lives as long as a repository links to it; a link that a manifest refers to cannot be taken away. Both
+//! counts are in the rows, changed by the same transactions that change what they count. What a blob holds and
+//! whether its digest is right was seen to before it comes here.
+
+use fs_err as fs;
+
+use super::database::View;
+use super::error::StoreError;
+use super::files::remove_if_there;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{BlobRow, LinkRow, ObjectRow, UploadRow, key};
+
+/// How long the note that a client saw a blob stands before it is written again, in seconds.
+const TOUCH_INTERVAL: i64 = 60;
+
+/// What became of a link between a repository and a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlinked {
+    /// It is gone.
+    Removed,
+    /// There was none.
+    Unknown,
+    /// A manifest of the repository refers to the blob: nothing was done.
+    Referenced,
+}
+
+/// What a look at the rows says about a blob that is to be published.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Published {
+    /// It is there, with the file that was brought.
+    Stored,
+    /// The registry had it: the file that was brought has no row any more.
+    Deduplicated,
+    /// The file must be brought first.
+    NeedsFile,
+}
+
+impl Store {
+    /// Publishes the finished file of an upload as a blob of the repository, and ends the upload. Durable on return.
+    ///
+    /// If the registry has the digest already, the older file stays and this one is dropped.
+    /// `object.file` and `object.data_key` are those of the upload's row. After an error the upload is still there.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody writes to the file after this")]
+    pub fn publish_blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+        upload_id: &str,
+        object: ObjectRow,
+        file: fs::File,
+    ) -> Result<(), StoreError> {
+        let _claim = self.claims.claim(object.file);
+        let at = self.layout.upload(object.file);
+        let insert = |has_file: bool| {
+            self.database.transact(|view| {
+                insert_blob(view, registry, repository, digest, upload_id, &object, has_file)
+            })
+        };
+        // What the registry has needs no sync of what was sent again.
+        let mut outcome = insert(false)?;
+        if outcome == Published::NeedsFile {
+            let placed = self.place(object.file, &file, at.clone())?;
+            let inserted = insert(true);
+            match inserted {
+                Ok(Published::Stored) => placed.keep(),
+                // The file goes back, to be unlinked from there.
+                Ok(_) => drop(placed),
+                Err(error) => {
+                    drop(placed);
+                    if matches!(error, StoreError::UnknownUpload) {
+                        remove_if_there(&at)?;
+                    }
+                    return Err(error);
+                }
+            }
+            outcome = inserted?;
+        }
+        self.database.commit()?;
+        if outcome == Published::Deduplicated {
+            remove_if_there(&at)?;
+        }
+        Ok(())
+    }
+
+    /// Shows a blob of the registry in this repository too (a mount). False: the registry does not have it. Durable.
+    pub fn link_blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let linked = self.database.transact(|view| {
+            let Some(blob) = view.row(Table::Blobs, &key(&[registry, digest]))? else {
+                return Ok(false);
+            };
+            link(view, registry, repository, digest, blob, now)?;
+            Ok(true)
+        })?;
+        self.database.commit()?;
+        Ok(linked)
+    }
+
+    /// A blob, if this repository shows it.
+    pub fn blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+    ) -> Result<Option<ObjectRow>, StoreError> {
+        if !self.database.has(Table::Links, &key(&[registry, repository, digest]))? {
+            return Ok(None);
+        }
+        let blob: Option<BlobRow> = self.database.row(Table::Blobs, &key(&[registry, digest]))?;
+        Ok(blob.map(|blob| blob.object))
+    }
+
+    /// Notes that a client saw the blob here at `now`, so that collection leaves it for a while. Not durable, and
+    /// written at most once a minute.
+    pub fn touch_blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        let key = key(&[registry, repository, digest]);
+        let is_due = |link: &LinkRow| TOUCH_INTERVAL <= now.saturating_sub(link.touched);
+        if !self.database.row(Table::Links, &key)?.as_ref().is_some_and(is_due) {
+            return Ok(());
+        }
+        self.database.transact(|view| {
+            let Some(mut link) = view.row::<LinkRow>(Table::Links, &key)? else {
+                return Ok(());
+            };
+            link.touched = link.touched.max(now);
+            view.put(Table::Links, key.clone(), &link)
+        })
+    }
+
+    /// Takes a blob out of a repository; with the last repository it is deleted. Durable.
+    pub fn unlink_blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+    ) -> Result<Unlinked, StoreError> {
+        let (unlinked, deleted) = self.database.transact(|view| {
+            let row = view.row::<LinkRow>(Table::Links, &key(&[registry, repository, digest]))?;
+            match row {
+                None => Ok((Unlinked::Unknown, None)),
+                Some(link) if 0 < link.refs => Ok((Unlinked::Referenced, None)),
+                Some(_) => {
+                    let deleted = unlink(view, registry, repository, digest)?;
+                    Ok((Unlinked::Removed, deleted))
+                }
+            }
+        })?;
+        if unlinked == Unlinked::Removed {
+            self.database.commit()?;
+        }
+        if let Some(object) = deleted {
+            self.unlink(object.file)?;
+        }
+        Ok(unlinked)
+    }
+}
+
+fn insert_blob(
+    view: &View<'_>,
+    registry: &str,
+    repository: &str,
+    digest: &str,
+    upload_id: &str,
+    object: &ObjectRow,
+    has_file: bool,
+) -> Result<Published, StoreError> {
+    let upload_key = key(&[registry, upload_id]);
+    let Some(upload) = view.row::<UploadRow>(Table::Uploads, &upload_key)? else {
+        return Err(StoreError::UnknownUpload);
+    };
+    if upload.file != object.file || upload.data_key != object.data_key {
+        return Err(StoreError::UnknownUpload);
+    }
+    let existing = view.row::<BlobRow>(Table::Blobs, &key(&[registry, digest]))?;
+    let (blob, outcome) = match existing {
+        Some(blob) => (blob, Published::Deduplicated),
+        None if has_file => (BlobRow { object: object.clone(), links: 0 }, Published::Stored),
+        None => return Ok(Published::NeedsFile),
+    };
+    if outcome == Published::Stored {
+        view.require_data_key(registry, object.data_key)?;
+    } else {
+        view.disown_file(registry, object.file, object.data_key)?;
+    }
+    link(view, registry, repository, digest, blob, object.created)?;
+    view.remove(Table::Uploads, upload_key)?;
+    view.count(registry, |stats| {
+        stats.uploads = stats.uploads.saturating_sub(1);
+        if outcome == Published::Stored {
+            stats.blobs += 1;
+            stats.bytes = stats.bytes.saturating_add(object.size);
+        }
+    })?;
+    Ok(outcome)
+}
+
+/// Links a repository to a blob, or notes that it was seen there. Writes the blob's row.
+fn link(
+    view: &View<'_>,
+    registry: &str,
+    repository: &str,
+    digest: &str,
+    mut blob: BlobRow,
+    now: i64,
+) -> Result<(), StoreError> {
+    let link_key = key(&[registry, repository, digest]);
+    let known = view.row::<LinkRow>(Table::Links, &link_key)?;
+    if known.is_none() {
+        blob.links += 1;
+        view.put(Table::Blobs, key(&[registry, digest]), &blob)?;
+    }
+    let link = known.map_or(LinkRow { touched: now, refs: 0 }, |known| LinkRow {
+        touched: known.touched.max(now),
+        ..known
+    });
+    view.put(Table::Links, link_key, &link)
+}
+
+/// Removes a link that exists and that nothing refers to. With the last one the blob goes: its file is returned, to be
+/// unlinked after the commit.
+pub(super) fn unlink(
+    view: &View<'_>,
+    registry: &str,
+    repository: &str,
+    digest: &str,
+) -> Result<Option<ObjectRow>, StoreError> {
+    view.remove(Table::Links, key(&[registry, repository, digest]))?;
+    let blob_key = key(&[registry, digest]);
+    let Some(mut blob) = view.row::<BlobRow>(Table::Blobs, &blob_key)? else {
+        return Ok(None);
+    };
+    blob.links = blob.links.saturating_sub(1);
+    if 0 < blob.links {
+        view.put(Table::Blobs, blob_key, &blob)?;
+        return Ok(None);
+    }
+    view.remove(Table::Blobs, blob_key)?;
+    view.disown_file(registry, blob.object.file, blob.object.data_key)?;
+    view.count(registry, |stats| {
+        stats.blobs = stats.blobs.saturating_sub(1);
+        stats.bytes = stats.bytes.saturating_sub(blob.object.size);
+    })?;
+    Ok(Some(blob.object))
+}

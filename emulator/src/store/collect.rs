@@ -1,0 +1,198 @@
+//! Collection of what nobody holds on to any more: expired uploads, links with no manifest, files with no row.
+//!
+//! Each removal is a transaction that looks again at what the scan found: a push that came between keeps its blob.
+//! Files are unlinked after the commit of the rows that named them. How old is old enough, in emulator time and in
+//! real seconds, is the domain's to say.
+
+use std::fmt;
+
+use fs_err as fs;
+
+use super::blobs::unlink;
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{FileId, LinkRow, UploadRow, decode, key, nth_part, prefix};
+
+/// How many removals share a commit.
+const BATCH: usize = 256;
+
+/// What may be collected.
+#[derive(Clone, Copy)]
+pub struct CollectRules<'a> {
+    /// Links that no manifest refers to go when they were last seen before this: seconds since 1970, emulator time.
+    pub unreferenced_before: i64,
+    /// Uploads go when they last grew before this: seconds since 1970, emulator time.
+    pub uploads_touched_before: i64,
+    /// Whether an upload, by its id, is held by a client at this moment, whatever emulator time says.
+    pub is_live: &'a dyn Fn(&str) -> bool,
+    /// Whether a blob of a repository (repository, digest) was pushed or asked for in the last real seconds.
+    pub is_recent: &'a dyn Fn(&str, &str) -> bool,
+}
+
+/// What was collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Uploads that had expired.
+    pub uploads: u64,
+    /// Links from repositories to blobs.
+    pub links: u64,
+    /// Blobs that no repository showed any more.
+    pub blobs: u64,
+    /// Bytes of plaintext in those blobs.
+    pub bytes: u64,
+    /// Files that nothing named, in the whole data folder.
+    pub orphans: u64,
+}
+
+impl Store {
+    /// Removes what the rules give up, batch by batch; `progress` is told the sum so far after each. A push that goes
+    /// on meanwhile is told that a blob is missing, or keeps it; it never succeeds without.
+    pub fn collect(
+        &self,
+        registry: &str,
+        rules: CollectRules<'_>,
+        progress: &mut dyn FnMut(&Collected),
+    ) -> Result<Collected, StoreError> {
+        let mut collected = Collected::default();
+        self.collect_uploads(registry, rules, &mut collected)?;
+        progress(&collected);
+        self.collect_links(registry, rules, &mut collected, progress)?;
+        collected.orphans = self.sweep_orphans()?;
+        progress(&collected);
+        Ok(collected)
+    }
+
+    /// Files of the data folder that no row names and nobody is about to publish. A look through all files.
+    pub fn orphans(&self) -> Result<Vec<FileId>, StoreError> {
+        let mut orphans = Vec::new();
+        for shard in self.layout.shards() {
+            for entry in fs::read_dir(shard)? {
+                // A name of another form is not ours: it stays.
+                let name = entry?.file_name();
+                let Some(id) = name.to_str().and_then(|name| name.parse::<FileId>().ok()) else {
+                    continue;
+                };
+                // In this order: a claim ends only after the row is there.
+                if !self.claims.has(id) && !self.database.has(Table::Files, id.as_bytes())? {
+                    orphans.push(id);
+                }
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Removes the [`Store::orphans`] and says how many there were. To be run in the background after the start.
+    pub fn sweep_orphans(&self) -> Result<u64, StoreError> {
+        let orphans = self.orphans()?;
+        if orphans.is_empty() {
+            return Ok(0);
+        }
+        // That a file has no row may be news that is not durable yet.
+        self.database.commit()?;
+        for id in &orphans {
+            self.unlink(*id)?;
+        }
+        Ok(orphans.len() as u64)
+    }
+
+    fn collect_uploads(
+        &self,
+        registry: &str,
+        rules: CollectRules<'_>,
+        collected: &mut Collected,
+    ) -> Result<(), StoreError> {
+        let has_expired = |row: &UploadRow| row.touched < rules.uploads_touched_before;
+        for row in self.uploads(registry)? {
+            if has_expired(&row)
+                && !(rules.is_live)(&row.id)
+                && self.forget_upload(registry, &row.id, has_expired)?
+            {
+                collected.uploads += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_links(
+        &self,
+        registry: &str,
+        rules: CollectRules<'_>,
+        collected: &mut Collected,
+        progress: &mut dyn FnMut(&Collected),
+    ) -> Result<(), StoreError> {
+        let is_unused = |link: &LinkRow| link.refs == 0 && link.touched < rules.unreferenced_before;
+        let mut files = Vec::new();
+        let mut removed = 0;
+        for row in self.database.scan(Table::Links, &prefix(&[registry])) {
+            let (key, bytes) = row?;
+            if !is_unused(&decode(&bytes)?) {
+                continue;
+            }
+            let (repository, digest) = (nth_part(&key, 1)?, nth_part(&key, 2)?);
+            if (rules.is_recent)(&repository, &digest) {
+                continue;
+            }
+            let Some(blob) = self.collect_link(registry, &repository, &digest, is_unused)? else {
+                continue;
+            };
+            removed += 1;
+            collected.links += 1;
+            if let Some((file, size)) = blob {
+                files.push(file);
+                collected.blobs += 1;
+                collected.bytes = collected.bytes.saturating_add(size);
+            }
+            if removed == BATCH {
+                self.commit_and_unlink(&mut files)?;
+                progress(collected);
+                removed = 0;
+            }
+        }
+        if 0 < removed {
+            self.commit_and_unlink(&mut files)?;
+            progress(collected);
+        }
+        Ok(())
+    }
+
+    /// Removes a link if it is still unused. None: it is not; else the file of the blob that went with it, if one did.
+    #[expect(
+        clippy::option_option,
+        reason = "whether the link went, and whether a blob went with it"
+    )]
+    fn collect_link(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+        is_unused: impl Fn(&LinkRow) -> bool,
+    ) -> Result<Option<Option<(FileId, u64)>>, StoreError> {
+        self.database.transact(|view| {
+            let link_key = key(&[registry, repository, digest]);
+            let link = view.row::<LinkRow>(Table::Links, &link_key)?;
+            if !link.as_ref().is_some_and(&is_unused) {
+                return Ok(None);
+            }
+            let blob = unlink(view, registry, repository, digest)?;
+            Ok(Some(blob.map(|object| (object.file, object.size))))
+        })
+    }
+
+    fn commit_and_unlink(&self, files: &mut Vec<FileId>) -> Result<(), StoreError> {
+        self.database.commit()?;
+        for file in files.drain(..) {
+            self.unlink(file)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CollectRules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectRules")
+            .field("unreferenced_before", &self.unreferenced_before)
+            .field("uploads_touched_before", &self.uploads_touched_before)
+            .finish_non_exhaustive()
+    }
+}

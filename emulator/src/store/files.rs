@@ -1,0 +1,220 @@
+//! Files on their way into the data folder, and out of it.
+//!
+//! A file is written under a temporary name ([`NewFile`], or the file of an upload), then synced and renamed
+//! ([`Placed`]), then a transaction names it in a row and it is kept. Dropped in any state before, it goes back to
+//! where it was, or away: nothing half written is ever found under a published name. A [`Claim`] tells the sweeper
+//! that a file with no row is not an orphan but somebody's.
+//!
+//! What a file holds is sealed by the caller.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt;
+use mock_keyvault::durable::{Durability, sync_dir};
+
+use super::error::StoreError;
+use super::layout::Layout;
+use super::open::Store;
+use super::rows::FileId;
+
+/// Below this many free bytes nothing new is begun: sled needs room, and does not recover from having none.
+const RESERVED_SPACE: u64 = 64 << 20;
+
+/// A file that is being written and is not published yet. Dropped, it is gone.
+#[derive(Debug)]
+pub struct NewFile {
+    file: fs::File,
+    claim: Claim,
+    published: bool,
+}
+
+/// The files that are about to be published.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims(Arc<Mutex<HashSet<FileId>>>);
+
+/// While it lives, the file is not an orphan.
+#[derive(Debug)]
+pub(super) struct Claim {
+    id: FileId,
+    claims: Claims,
+}
+
+/// A synced file under its published name, which no row names yet. Dropped, it is back where it was.
+#[must_use = "dropped, the file goes back; keep it once a row names it"]
+pub(super) struct Placed {
+    from: PathBuf,
+    to: PathBuf,
+    kept: bool,
+}
+
+impl Store {
+    /// A file to seal a manifest into, in the file system of the published ones.
+    pub fn new_file(&self) -> Result<NewFile, StoreError> {
+        self.ensure_space()?;
+        let id = FileId::random();
+        let claim = self.claims.claim(id);
+        let file = create_private(&self.layout.new_file(id))?;
+        Ok(NewFile { file, claim, published: false })
+    }
+
+    /// Opens a published file to read. Who has it open can read on after it was deleted.
+    ///
+    /// [`StoreError::NotFound`] if it has been deleted since its row was read: read the row again.
+    pub fn open_file(&self, id: FileId) -> Result<fs::File, StoreError> {
+        fs::File::open(self.layout.file(id)).map_err(|error| not_found(error, id))
+    }
+
+    /// Refuses with [`StoreError::DiskFull`] when so little room is left that the database itself could run out of it.
+    /// To be called now and then by whoever writes much: sled does not recover from a full disk, the registry must.
+    pub fn ensure_space(&self) -> Result<(), StoreError> {
+        let disk = rustix::fs::statvfs(self.layout.root()).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
+        // A small disk, such as a container's memory, is not refused for being small.
+        if free < RESERVED_SPACE.min(total / 16) {
+            return Err(StoreError::DiskFull(io::ErrorKind::StorageFull.into()));
+        }
+        Ok(())
+    }
+
+    /// Syncs a file and gives it its published name.
+    pub(super) fn place(
+        &self,
+        id: FileId,
+        file: &fs::File,
+        from: PathBuf,
+    ) -> Result<Placed, StoreError> {
+        if self.durability == Durability::Full {
+            file.sync_data()?;
+        }
+        let to = self.layout.file(id);
+        fs::rename(&from, &to).map_err(|error| not_found(error, id))?;
+        let placed = Placed { from, to, kept: false };
+        // The folder that the file left is not synced: should its old name come back after a power cut, it is swept.
+        if self.durability == Durability::Full {
+            sync_dir(&self.layout.shard(id))?;
+        }
+        Ok(placed)
+    }
+
+    /// Unlinks a published file. Its row is gone, and committed.
+    pub(super) fn unlink(&self, id: FileId) -> Result<(), StoreError> {
+        remove_if_there(&self.layout.file(id))
+    }
+}
+
+impl NewFile {
+    /// The id that it is going to have.
+    pub fn id(&self) -> FileId {
+        self.claim.id
+    }
+
+    /// The open file, to be written.
+    pub fn file(&mut self) -> &mut fs::File {
+        &mut self.file
+    }
+
+    pub(super) fn handle(&self) -> &fs::File {
+        &self.file
+    }
+
+    /// Ends the claim; the file has a row now.
+    pub(super) fn published(mut self) {
+        self.published = true;
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.published
+            && let Err(error) = remove_if_there(self.file.path())
+        {
+            tracing::warn!(file.id = %self.claim.id, %error, "a temporary file could not be removed");
+        }
+    }
+}
+
+impl Claims {
+    pub(super) fn claim(&self, id: FileId) -> Claim {
+        self.lock().insert(id);
+        Claim { id, claims: self.clone() }
+    }
+
+    pub(super) fn has(&self, id: FileId) -> bool {
+        self.lock().contains(&id)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<FileId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.claims.lock().remove(&self.id);
+    }
+}
+
+impl Placed {
+    /// A row names the file: it stays.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        if !self.kept
+            && let Err(error) = fs::rename(&self.to, &self.from)
+        {
+            tracing::warn!(%error, "a file that was not published could not be put back");
+        }
+    }
+}
+
+/// Makes a file that only we read and write.
+pub(super) fn create_private(path: &Path) -> Result<fs::File, StoreError> {
+    Ok(fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?)
+}
+
+/// Replaces a small file: whoever reads it finds the old content or the new one, also after a power cut.
+pub(super) fn replace_file(
+    path: &Path,
+    bytes: &[u8],
+    durability: Durability,
+) -> Result<(), StoreError> {
+    let temporary = Layout::replacement(path);
+    remove_if_there(&temporary)?;
+    let mut file = create_private(&temporary)?;
+    file.write_all(bytes)?;
+    if durability == Durability::Full {
+        file.sync_all()?;
+    }
+    fs::rename(&temporary, path)?;
+    if durability == Durability::Full
+        && let Some(folder) = path.parent()
+    {
+        sync_dir(folder)?;
+    }
+    Ok(())
+}
+
+/// Removes a file; that it is gone already is as good.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// That a file is not there is an answer of its own.
+pub(super) fn not_found(error: io::Error, id: FileId) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NotFound(id),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,173 @@
+//! Every path of the data folder and every tree of the database is named here, and nowhere else.
+//!
+//! ```text
+//! sealyard.json   {"formatVersion":1}
+//! lock            locked while a process has the folder open; holds its id
+//! service.key     and other small secrets, each a file of mode 0600
+//! rows/           sled
+//! files/ab/       256 folders; published sealed files, each named by 32 hexadecimal digits
+//! uploads/        sealed files that still grow; `.new` after the name: a manifest that is being written
+//! audit/          sealed logs, written by the domain
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use super::rows::FileId;
+
+/// The only format version there is.
+pub(super) const FORMAT_VERSION: u64 = 1;
+
+/// What the name of a manifest that is being written ends in.
+const NEW_SUFFIX: &str = ".new";
+
+/// The paths of one data folder.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+}
+
+/// The trees of the database. The order is that of [`Table::ALL`]; names are the format on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Table {
+    /// registry, digest → blob.
+    Blobs,
+    /// registry → counters.
+    Counters,
+    /// file id → owner: finds files that nobody owns.
+    Files,
+    /// registry, repository, digest → link of the repository to the blob.
+    Links,
+    /// registry, repository, digest → manifest.
+    Manifests,
+    /// registry, repository, manifest digest, blob digest → nothing: what a manifest holds on to.
+    References,
+    /// registry, repository, subject digest, manifest digest → artifact type.
+    Referrers,
+    /// registry, repository → repository.
+    Repositories,
+    /// registry → generation and head of the ring.
+    Rings,
+    /// registry, data-key id → place in the ring and wrapped data key.
+    RingKeys,
+    /// registry, repository, manifest digest, tag → nothing: the tags of a manifest.
+    Tagged,
+    /// registry, repository, tag → digest.
+    Tags,
+    /// registry, upload id → upload.
+    Uploads,
+    /// registry, data-key id, file id → nothing: what is sealed under a data key.
+    Uses,
+}
+
+impl Layout {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file that says that the folder is ours, and of which version.
+    pub(super) fn marker(&self) -> PathBuf {
+        self.root.join("sealyard.json")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.root.join("lock")
+    }
+
+    pub(super) fn rows(&self) -> PathBuf {
+        self.root.join("rows")
+    }
+
+    pub(super) fn files(&self) -> PathBuf {
+        self.root.join("files")
+    }
+
+    pub(super) fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    pub(super) fn audit(&self) -> PathBuf {
+        self.root.join("audit")
+    }
+
+    /// Where the next content of a small file is written before it is renamed.
+    pub(super) fn replacement(path: &Path) -> PathBuf {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".replacement");
+        path.with_file_name(name)
+    }
+
+    /// A small file in the root, by its name in the program.
+    pub(super) fn named(&self, name: &'static str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The 256 folders of published files.
+    pub(super) fn shards(&self) -> impl Iterator<Item = PathBuf> {
+        let files = self.files();
+        (0..=u8::MAX).map(move |shard| files.join(hex::encode([shard])))
+    }
+
+    /// The folder of a published file.
+    pub(super) fn shard(&self, id: FileId) -> PathBuf {
+        self.files().join(hex::encode(&id.as_bytes()[..1]))
+    }
+
+    /// A published file.
+    pub(super) fn file(&self, id: FileId) -> PathBuf {
+        self.shard(id).join(id.to_string())
+    }
+
+    /// The file of an upload.
+    pub(super) fn upload(&self, id: FileId) -> PathBuf {
+        self.uploads().join(id.to_string())
+    }
+
+    /// A manifest that is being written.
+    pub(super) fn new_file(&self, id: FileId) -> PathBuf {
+        self.uploads().join(format!("{id}{NEW_SUFFIX}"))
+    }
+}
+
+impl Table {
+    /// All of them, each at the index that is its number.
+    pub(super) const ALL: [Self; 14] = [
+        Self::Blobs,
+        Self::Counters,
+        Self::Files,
+        Self::Links,
+        Self::Manifests,
+        Self::References,
+        Self::Referrers,
+        Self::Repositories,
+        Self::Rings,
+        Self::RingKeys,
+        Self::Tagged,
+        Self::Tags,
+        Self::Uploads,
+        Self::Uses,
+    ];
+
+    /// The name of the tree.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Blobs => "blobs",
+            Self::Counters => "counters",
+            Self::Files => "files",
+            Self::Links => "links",
+            Self::Manifests => "manifests",
+            Self::References => "references",
+            Self::Referrers => "referrers",
+            Self::Repositories => "repositories",
+            Self::Rings => "rings",
+            Self::RingKeys => "ring-keys",
+            Self::Tagged => "tagged",
+            Self::Tags => "tags",
+            Self::Uploads => "uploads",
+            Self::Uses => "uses",
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The data folder of the registry: the only place that knows sled and the file system.
+//!
+//! Sealed bytes are files with random names; rows in sled say which digest is which file, and which repository shows
+//! it. The domain (`registry/`) calls this from blocking threads and hands in names and digests that it has parsed.
+//!
+//! What holds at any moment, also after a kill: a row never names a file that was not synced before it; a file is
+//! unlinked only after the commit that removed its last row; a manifest holds on to its blobs from the transaction
+//! that inserts it to the one that removes it. Files with no row are left-overs and are swept.
+//!
+//! The store does not know what the files hold, has no keys, reads no clock and decides nothing.
+
+mod blobs;
+mod collect;
+mod database;
+mod error;
+mod files;
+mod layout;
+mod manifests;
+mod open;
+mod referrers;
+mod ring;
+mod rows;
+mod secrets;
+mod stats;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod uploads;
+
+pub use mock_keyvault::durable::Durability;
+
+pub use self::blobs::Unlinked;
+pub use self::collect::{CollectRules, Collected};
+pub use self::error::StoreError;
+pub use self::files::NewFile;
+pub use self::manifests::{DeletedManifest, NewManifest, Put};
+pub use self::open::Store;
+pub use self::rows::{
+    FileId, InvalidFileId, ManifestRow, ObjectRow, Referrer, RepositoryRow, RingRow, TagRow,
+    UploadRow,
+};
+pub use self::stats::{Stats, StoredObject};

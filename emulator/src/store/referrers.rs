@@ -1,0 +1,28 @@
+//! Referrers: which manifests name another as their subject.
+//!
+//! The rows come and go with the manifest that refers (in `manifests`), never with the subject: it may come later, and
+//! what refers to it stays when it is deleted. Annotations are not here: they are content and sealed.
+
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{Referrer, decode, last_part, prefix};
+
+impl Store {
+    /// The manifests of the repository that name `subject` as theirs, in the order of their digests. The subject
+    /// itself may be there, may be gone or may be still to come.
+    pub fn referrers(
+        &self,
+        registry: &str,
+        repository: &str,
+        subject: &str,
+    ) -> Result<Vec<Referrer>, StoreError> {
+        self.database
+            .scan(Table::Referrers, &prefix(&[registry, repository, subject]))
+            .map(|row| {
+                let (key, bytes) = row?;
+                Ok(Referrer { digest: last_part(&key)?, artifact_type: decode(&bytes)? })
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,147 @@
+//! The ring of wrapped data keys: one row for its head, one for each entry, replaced together by compare-and-swap.
+//!
+//! One row for all would be larger than sled keeps durably. A data key is in use while a file is sealed under it; there
+//! is one row for each use, and no transaction takes a data key that has one out of the ring, nor adds one to a data key
+//! that is not in it. Heads and entries are opaque: `keys/` wraps and seals them.
+
+use std::collections::HashSet;
+
+use super::database::{View, Writer};
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{RingRow, key, last_part, prefix};
+
+/// Head row: the generation, then the head.
+const GENERATION_LEN: usize = size_of::<u64>();
+/// Entry row: the place in the ring, then the entry.
+const PLACE_LEN: usize = size_of::<u32>();
+
+impl Store {
+    /// The ring of a registry, if it has one.
+    pub fn ring(&self, registry: &str) -> Result<Option<RingRow>, StoreError> {
+        self.read_ring(registry, &self.database.writer())
+    }
+
+    /// Replaces the ring in one transaction if its generation is `expected` (none: if there is no ring). Durable on
+    /// return. False: it has another generation, nothing was done.
+    ///
+    /// [`StoreError::DataKeyInUse`] if the new ring leaves out a data key that something is sealed under.
+    pub fn replace_ring(
+        &self,
+        registry: &str,
+        expected: Option<u64>,
+        ring: &RingRow,
+    ) -> Result<bool, StoreError> {
+        let writer = self.database.writer();
+        let old = self.read_ring(registry, &writer)?;
+        if old.as_ref().map(|old| old.generation) != expected {
+            return Ok(false);
+        }
+        let kept: HashSet<&[u8; 16]> = ring.entries.iter().map(|(id, _)| id).collect();
+        let mut dropped = Vec::new();
+        for (id, _) in old.into_iter().flat_map(|old| old.entries) {
+            if kept.contains(&id) {
+                continue;
+            }
+            if self.data_key_in_use(registry, id)? {
+                return Err(StoreError::DataKeyInUse);
+            }
+            dropped.push(id);
+        }
+        writer.transact(|view| write_ring(view, registry, ring, &dropped))?;
+        drop(writer);
+        self.database.commit()?;
+        Ok(true)
+    }
+
+    /// Whether a blob, a manifest or an upload is sealed under a data key.
+    pub fn data_key_in_use(&self, registry: &str, data_key: [u8; 16]) -> Result<bool, StoreError> {
+        let uses = prefix(&[registry, &hex::encode(data_key)]);
+        Ok(self.database.scan(Table::Uses, &uses).next().transpose()?.is_some())
+    }
+
+    /// Takes those of these data keys out of the ring that nothing is sealed under, and says which. Durable. With at
+    /// least one, the generation grows by one. None: the ring has another generation, nothing was done.
+    pub fn remove_unused_data_keys(
+        &self,
+        registry: &str,
+        expected: u64,
+        data_keys: &[[u8; 16]],
+    ) -> Result<Option<Vec<[u8; 16]>>, StoreError> {
+        let writer = self.database.writer();
+        let Some(mut ring) = self.read_ring(registry, &writer)? else {
+            return Ok(None);
+        };
+        if ring.generation != expected {
+            return Ok(None);
+        }
+        let mut removed = Vec::new();
+        for (id, _) in &ring.entries {
+            if data_keys.contains(id) && !self.data_key_in_use(registry, *id)? {
+                removed.push(*id);
+            }
+        }
+        if removed.is_empty() {
+            return Ok(Some(removed));
+        }
+        ring.entries.retain(|(id, _)| !removed.contains(id));
+        ring.generation += 1;
+        writer.transact(|view| write_ring(view, registry, &ring, &removed))?;
+        drop(writer);
+        self.database.commit()?;
+        Ok(Some(removed))
+    }
+
+    /// Reads head and entries; with the writer's lock they belong together.
+    fn read_ring(
+        &self,
+        registry: &str,
+        _writer: &Writer<'_>,
+    ) -> Result<Option<RingRow>, StoreError> {
+        let Some(head) = self.database.bytes(Table::Rings, &key(&[registry]))? else {
+            return Ok(None);
+        };
+        let (generation, head) = split::<GENERATION_LEN>(&head)?;
+        let mut entries = Vec::new();
+        for row in self.database.scan(Table::RingKeys, &prefix(&[registry])) {
+            let (key, bytes) = row?;
+            let mut id = [0; 16];
+            hex::decode_to_slice(last_part(&key)?, &mut id).map_err(|_| damaged())?;
+            let (place, entry) = split::<PLACE_LEN>(&bytes)?;
+            entries.push((u32::from_be_bytes(place), id, entry.to_vec()));
+        }
+        entries.sort_unstable_by_key(|(place, _, _)| *place);
+        Ok(Some(RingRow {
+            generation: u64::from_be_bytes(generation),
+            head: head.to_vec(),
+            entries: entries.into_iter().map(|(_, id, entry)| (id, entry)).collect(),
+        }))
+    }
+}
+
+fn write_ring(
+    view: &View<'_>,
+    registry: &str,
+    ring: &RingRow,
+    dropped: &[[u8; 16]],
+) -> Result<(), StoreError> {
+    for id in dropped {
+        view.remove(Table::RingKeys, key(&[registry, &hex::encode(id)]))?;
+    }
+    for (place, (id, entry)) in (0_u32..).zip(&ring.entries) {
+        let value = [&place.to_be_bytes()[..], entry].concat();
+        view.put_bytes(Table::RingKeys, key(&[registry, &hex::encode(id)]), value)?;
+    }
+    let head = [&ring.generation.to_be_bytes()[..], &ring.head].concat();
+    view.put_bytes(Table::Rings, key(&[registry]), head)
+}
+
+fn split<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), StoreError> {
+    let (first, rest) = bytes.split_first_chunk().ok_or_else(damaged)?;
+    Ok((*first, rest))
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged("a row of the ring of data keys is too short".to_owned())
+}

@@ -1,0 +1,63 @@
+//! Small files beside the rows: the service-managed key and the like, settings, and the folder of sealed logs.
+//!
+//! Each is replaced as a whole. Names are constants of the program, never something that a client sent. What is in
+//! them, and whether it should be sealed, is the caller's to know.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use fs_err as fs;
+use zeroize::Zeroizing;
+
+use super::error::StoreError;
+use super::files::replace_file;
+use super::open::Store;
+
+/// The largest secret file that is read, in bytes: the buffer is never moved while it fills, which would leave copies.
+const MAX_SECRET: u64 = 64 << 10;
+
+impl Store {
+    /// Reads a small secret file in the data folder, such as `service.key`. None: it is not there.
+    pub fn read_secret_file(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let file = match fs::File::open(self.layout.named(name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let len = file.metadata()?.len();
+        if MAX_SECRET < len {
+            return Err(StoreError::Damaged(format!("{name} is too long")));
+        }
+        let len = usize::try_from(len).unwrap_or_default();
+        let mut bytes = Zeroizing::new(vec![0; len]);
+        (&file).read_exact(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    /// Replaces a small secret file, mode 0600: old or new after a kill, never a part of either. Durable on return.
+    pub fn write_secret_file(&self, name: &'static str, bytes: &[u8]) -> Result<(), StoreError> {
+        replace_file(&self.layout.named(name), bytes, self.durability)
+    }
+
+    /// Reads a settings file in the data folder. None: it is not there.
+    pub fn read_settings(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        match fs::read(self.layout.named(name)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Replaces a settings file as [`Store::write_secret_file`] does.
+    pub fn write_settings(&self, name: &'static str, bytes: &[u8]) -> Result<(), StoreError> {
+        replace_file(&self.layout.named(name), bytes, self.durability)
+    }
+
+    /// The folder of the sealed logs; the domain writes in it.
+    pub fn audit_folder(&self) -> PathBuf {
+        self.layout.audit()
+    }
+}

@@ -1,0 +1,8 @@
+//! What the store promises, tried on real folders.
+
+mod model;
+mod opening;
+mod publishing;
+mod races;
+mod ring;
+mod support;

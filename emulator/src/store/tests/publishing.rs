@@ -1,0 +1,379 @@
+//! Uploads, blobs, manifests, tags and referrers, one after the other.
+
+use std::io::Write;
+
+use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object};
+use crate::store::*;
+
+const DAY: i64 = 86_400;
+
+#[test]
+fn a_published_blob_is_seen_in_its_repository_alone() {
+    let test = TestStore::with(Durability::Full);
+
+    test.push_blob("app", "sha256:a", 5);
+
+    let blob = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
+    assert_eq!(test.read(&blob), "sha256:a");
+    assert_eq!(test.store.blob(REGISTRY, "other", "sha256:a").unwrap(), None);
+    assert_eq!(test.store.blob("another", "app", "sha256:a").unwrap(), None);
+    assert_eq!(test.store.uploads(REGISTRY).unwrap(), []);
+    assert_eq!(test.files().len(), 1);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill() {
+    let test = TestStore::with(Durability::Full);
+    test.push_blob("app", "sha256:a", 5);
+    assert_eq!(test.put("app", &manifest("sha256:m", &["sha256:a"])), Put::Stored);
+    let (upload, _file) = test.upload("app", 6);
+
+    let killed = test.killed();
+
+    let blob = killed.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
+    assert_eq!(killed.read(&blob), "sha256:a");
+    let row = killed.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap();
+    assert_eq!(killed.read(&row.object), "sha256:m");
+    assert_eq!(killed.store.uploads(REGISTRY).unwrap(), std::slice::from_ref(&upload));
+    killed.store.open_upload(&upload).unwrap();
+    assert_eq!(killed.store.orphans().unwrap(), []);
+}
+
+#[test]
+fn a_kill_between_the_rename_and_the_row_leaves_an_upload_that_can_be_resumed() {
+    let test = TestStore::new();
+    let (upload, mut file) = test.upload("app", 5);
+    file.write_all(b"half").unwrap();
+    let published = test.store.layout.file(upload.file);
+    fs_err::rename(test.store.layout.upload(upload.file), &published).unwrap();
+
+    let killed = test.killed();
+
+    let row = killed.store.upload(REGISTRY, &upload.id).unwrap().unwrap();
+    assert_eq!(killed.store.open_upload(&row).unwrap().metadata().unwrap().len(), 4);
+    assert_eq!(killed.store.orphans().unwrap(), []);
+}
+
+#[test]
+fn a_kill_while_a_manifest_is_written_leaves_nothing() {
+    let test = TestStore::new();
+    let mut file = test.store.new_file().unwrap();
+    file.file().write_all(b"half").unwrap();
+
+    let killed = test.killed();
+
+    assert!(killed.files().is_empty());
+    assert_eq!(test.files().len(), 1);
+    drop(file);
+    assert!(test.files().is_empty());
+}
+
+#[test]
+fn an_upload_with_no_file_and_a_file_with_no_upload_go_when_the_store_is_opened() {
+    let test = TestStore::new();
+    let (upload, _file) = test.upload("app", 5);
+    fs_err::remove_file(test.store.layout.upload(upload.file)).unwrap();
+    fs_err::write(test.store.layout.upload(FileId::random()), "x").unwrap();
+
+    let test = test.reopened();
+
+    assert!(test.files().is_empty());
+    assert_eq!(test.store.upload(REGISTRY, &upload.id).unwrap(), None);
+    assert_eq!(test.store.stats(REGISTRY).unwrap().uploads, 0);
+    assert!(!test.store.data_key_in_use(REGISTRY, DATA_KEY).unwrap());
+}
+
+#[test]
+fn a_digest_that_the_registry_has_keeps_its_file_and_ends_the_second_upload() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 5);
+    let first = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
+
+    test.push_blob("other", "sha256:a", 6);
+    test.push_blob("app", "sha256:a", 7);
+
+    assert_eq!(test.store.blob(REGISTRY, "other", "sha256:a").unwrap(), Some(first.clone()));
+    assert_eq!(test.files(), [first.file.to_string()]);
+    let stats = test.store.stats(REGISTRY).unwrap();
+    assert_eq!((stats.blobs, stats.bytes, stats.uploads), (1, 8, 0));
+}
+
+#[test]
+fn a_cancelled_upload_cannot_be_published_and_leaves_no_file() {
+    let test = TestStore::new();
+    let (upload, file) = test.upload("app", 5);
+    assert!(test.store.remove_upload(REGISTRY, &upload.id).unwrap());
+    assert!(!test.store.remove_upload(REGISTRY, &upload.id).unwrap());
+
+    let object = object(upload.file, "x", 5);
+    let result = test.store.publish_blob(REGISTRY, "app", "sha256:a", &upload.id, object, file);
+
+    assert!(matches!(result, Err(StoreError::UnknownUpload)), "{result:?}");
+    assert!(test.files().is_empty());
+    assert!(matches!(test.store.open_upload(&upload), Err(StoreError::NotFound(_))));
+}
+
+#[test]
+fn a_mount_needs_a_blob_and_keeps_it_when_the_first_repository_lets_go() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 5);
+
+    assert!(!test.store.link_blob(REGISTRY, "other", "sha256:b", 6).unwrap());
+    assert!(test.store.link_blob(REGISTRY, "other", "sha256:a", 6).unwrap());
+    let unlinked = test.store.unlink_blob(REGISTRY, "app", "sha256:a").unwrap();
+
+    assert_eq!(unlinked, Unlinked::Removed);
+    assert_eq!(test.store.blob(REGISTRY, "app", "sha256:a").unwrap(), None);
+    let blob = test.store.blob(REGISTRY, "other", "sha256:a").unwrap().unwrap();
+    assert_eq!(test.read(&blob), "sha256:a");
+    let unlinked = test.store.unlink_blob(REGISTRY, "other", "sha256:a").unwrap();
+    assert_eq!(unlinked, Unlinked::Removed);
+    assert!(matches!(test.store.open_file(blob.file), Err(StoreError::NotFound(_))));
+    assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
+}
+
+#[test]
+fn a_reader_reads_on_after_the_blob_was_deleted() {
+    use std::io::Read;
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 5);
+    let blob = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
+    let mut file = test.store.open_file(blob.file).unwrap();
+
+    test.store.unlink_blob(REGISTRY, "app", "sha256:a").unwrap();
+
+    let mut content = String::new();
+    file.read_to_string(&mut content).unwrap();
+    assert_eq!(content, "sha256:a");
+}
+
+#[test]
+fn a_manifest_is_refused_while_something_is_missing() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 5);
+    test.push_blob("other", "sha256:b", 5);
+    let mut wanted = manifest("sha256:m", &["sha256:a", "sha256:b"]);
+    wanted.children = vec!["sha256:child".to_owned()];
+
+    let missing_blob = test.put("app", &wanted);
+    test.store.link_blob(REGISTRY, "app", "sha256:b", 6).unwrap();
+    let missing_child = test.put("app", &wanted);
+
+    assert_eq!(missing_blob, Put::MissingBlobs(vec!["sha256:b".to_owned()]));
+    assert_eq!(missing_child, Put::MissingManifests(vec!["sha256:child".to_owned()]));
+    assert!(!test.store.repository_exists(REGISTRY, "app").unwrap());
+    assert_eq!(test.files().len(), 2);
+}
+
+#[test]
+fn a_referenced_blob_is_not_unlinked_until_its_last_manifest_goes() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 5);
+    // The same blob twice in one manifest is one reference.
+    test.put("app", &manifest("sha256:m", &["sha256:a", "sha256:a"]));
+    test.put("app", &manifest("sha256:n", &["sha256:a"]));
+    let unlink = || test.store.unlink_blob(REGISTRY, "app", "sha256:a").unwrap();
+    let delete = |digest| test.store.delete_manifest(REGISTRY, "app", digest).unwrap();
+
+    assert_eq!(unlink(), Unlinked::Referenced);
+    assert_eq!(delete("sha256:m"), DeletedManifest::Removed);
+    assert_eq!(delete("sha256:m"), DeletedManifest::Unknown);
+    assert_eq!(unlink(), Unlinked::Referenced);
+    assert_eq!(delete("sha256:n"), DeletedManifest::Removed);
+    assert_eq!(unlink(), Unlinked::Removed);
+    assert_eq!(unlink(), Unlinked::Unknown);
+    assert!(test.files().is_empty());
+}
+
+#[test]
+fn the_same_manifest_again_sets_a_tag_and_counts_nothing_twice() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 5);
+    let first = manifest("sha256:m", &["sha256:a"]);
+    test.put("app", &first);
+
+    test.put("app", &Manifest { tag: Some("v1".to_owned()), now: 9, ..first });
+
+    assert_eq!(test.files().len(), 2);
+    assert_eq!(test.store.tag(REGISTRY, "app", "v1").unwrap().unwrap(), "sha256:m");
+    assert_eq!(test.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap().pushed, 0);
+    let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
+    assert_eq!((repository.manifests, repository.tags, repository.updated), (1, 1, 9));
+    let stats = test.store.stats(REGISTRY).unwrap();
+    assert_eq!((stats.repositories, stats.manifests, stats.bytes), (1, 1, 16));
+}
+
+#[test]
+fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
+    let test = TestStore::new();
+    for (digest, tag) in
+        [("sha256:m", "b"), ("sha256:m", "a"), ("sha256:n", "B"), ("sha256:n", "b")]
+    {
+        test.put("app", &Manifest { tag: Some(tag.to_owned()), ..manifest(digest, &[]) });
+    }
+    test.put("app-2", &Manifest { tag: Some("z".to_owned()), ..manifest("sha256:m", &[]) });
+    let tags = |after, limit| test.store.tags(REGISTRY, "app", after, limit).unwrap().unwrap();
+
+    assert_eq!(tags(None, 10), ["B", "a", "b"]);
+    assert_eq!(tags(None, 2), ["B", "a"]);
+    assert_eq!(tags(Some("a"), 2), ["b"]);
+    assert_eq!(tags(Some("0"), 1), ["B"]);
+    assert!(tags(Some("b"), 1).is_empty());
+    assert!(tags(None, 0).is_empty());
+    assert_eq!(test.store.tags(REGISTRY, "ap", None, 1).unwrap(), None);
+    assert_eq!(test.store.tags_of(REGISTRY, "app", "sha256:n").unwrap(), ["B", "b"]);
+
+    assert!(test.store.delete_tag(REGISTRY, "app", "a").unwrap());
+    assert!(!test.store.delete_tag(REGISTRY, "app", "a").unwrap());
+    test.store.delete_manifest(REGISTRY, "app", "sha256:n").unwrap();
+    assert!(tags(None, 10).is_empty());
+    let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
+    assert_eq!((repository.manifests, repository.tags), (1, 0));
+    assert_eq!(test.store.tag(REGISTRY, "app-2", "z").unwrap().unwrap(), "sha256:m");
+}
+
+#[test]
+fn repositories_are_listed_in_pages_and_only_an_empty_one_is_removed() {
+    let test = TestStore::new();
+    for repository in ["b", "a/b", "a", "a-b"] {
+        test.put(repository, &manifest("sha256:m", &[]));
+    }
+    let list = |after, limit| test.store.repositories(REGISTRY, after, limit).unwrap();
+
+    assert_eq!(list(None, 10), ["a", "a-b", "a/b", "b"]);
+    assert_eq!(list(Some("a"), 2), ["a-b", "a/b"]);
+    assert!(!test.store.remove_repository(REGISTRY, "a").unwrap());
+    test.store.delete_manifest(REGISTRY, "a", "sha256:m").unwrap();
+    assert!(test.store.repository_exists(REGISTRY, "a").unwrap());
+    assert!(test.store.remove_repository(REGISTRY, "a").unwrap());
+    assert_eq!(list(None, 10), ["a-b", "a/b", "b"]);
+    assert_eq!(test.store.stats(REGISTRY).unwrap().repositories, 3);
+}
+
+#[test]
+fn referrers_come_before_their_subject_and_stay_after_it() {
+    let test = TestStore::new();
+    let signature =
+        Manifest { subject: Some("sha256:m".to_owned()), ..manifest("sha256:sig", &[]) };
+    let referrers = || test.store.referrers(REGISTRY, "app", "sha256:m").unwrap();
+    let expected = Referrer {
+        digest: "sha256:sig".to_owned(),
+        artifact_type: Some("application/x".to_owned()),
+    };
+
+    test.put("app", &signature);
+    assert_eq!(referrers(), std::slice::from_ref(&expected));
+    test.put("app", &manifest("sha256:m", &[]));
+    test.store.delete_manifest(REGISTRY, "app", "sha256:m").unwrap();
+    assert_eq!(referrers(), [expected]);
+    test.store.delete_manifest(REGISTRY, "app", "sha256:sig").unwrap();
+    assert_eq!(referrers(), []);
+}
+
+#[test]
+fn collection_takes_what_is_unreferenced_and_old_and_nothing_else() {
+    let test = TestStore::new();
+    for (digest, now) in
+        [("sha256:old", 0), ("sha256:used", 0), ("sha256:seen", 0), ("sha256:new", DAY)]
+    {
+        test.push_blob("app", digest, now);
+    }
+    test.put("app", &manifest("sha256:m", &["sha256:used"]));
+    test.store.touch_blob(REGISTRY, "app", "sha256:seen", DAY).unwrap();
+    fs_err::write(test.store.layout.file(FileId::random()), "x").unwrap();
+    let (expired, _) = test.upload("app", 0);
+    let (live, _) = test.upload("app", 0);
+    let (touched, _) = test.upload("app", 0);
+    assert!(test.store.touch_upload(REGISTRY, &touched.id, DAY).unwrap());
+    assert!(!test.store.touch_upload(REGISTRY, "unknown", DAY).unwrap());
+
+    let rules = CollectRules {
+        unreferenced_before: DAY,
+        uploads_touched_before: DAY,
+        is_live: &|id| id == live.id,
+        is_recent: &|_, _| false,
+    };
+    let mut calls = 0;
+    let collected = test.store.collect(REGISTRY, rules, &mut |_| calls += 1).unwrap();
+
+    let expected = Collected { uploads: 1, links: 1, blobs: 1, bytes: 10, orphans: 1 };
+    assert_eq!(collected, expected);
+    assert!(0 < calls);
+    assert_eq!(test.store.upload(REGISTRY, &expired.id).unwrap(), None);
+    for digest in ["sha256:used", "sha256:seen", "sha256:new"] {
+        let blob = test.store.blob(REGISTRY, "app", digest).unwrap().unwrap();
+        assert_eq!(test.read(&blob), digest);
+    }
+    // Three blobs, the manifest, two uploads.
+    assert_eq!(test.files().len(), 6);
+}
+
+#[test]
+fn collection_leaves_what_was_seen_in_the_last_real_seconds() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 0);
+    test.push_blob("app", "sha256:b", 0);
+
+    let rules = CollectRules {
+        unreferenced_before: DAY,
+        uploads_touched_before: DAY,
+        is_live: &|_| false,
+        is_recent: &|repository, digest| (repository, digest) == ("app", "sha256:a"),
+    };
+    let collected = test.store.collect(REGISTRY, rules, &mut |_| ()).unwrap();
+
+    assert_eq!((collected.links, collected.blobs), (1, 1));
+    assert!(test.store.blob(REGISTRY, "app", "sha256:a").unwrap().is_some());
+}
+
+#[test]
+fn more_than_one_batch_is_collected() {
+    let test = TestStore::new();
+    for i in 0..300 {
+        test.push_blob("app", &format!("sha256:{i}"), 0);
+    }
+
+    let collected = test.collect(DAY);
+
+    assert_eq!((collected.links, collected.blobs), (300, 300));
+    assert!(test.files().is_empty());
+    assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
+}
+
+#[test]
+fn a_media_type_that_is_too_long_is_refused_and_leaves_nothing() {
+    let test = TestStore::new();
+    let file = test.store.new_file().unwrap();
+    let row = ManifestRow {
+        object: object(file.id(), "x", 0),
+        media_type: "x".repeat(5000),
+        artifact_type: None,
+        subject: None,
+        pushed: 0,
+    };
+
+    let new = NewManifest { digest: "sha256:m", row, tag: None, blobs: &[], children: &[] };
+    let result = test.store.put_manifest(REGISTRY, "app", new, file);
+
+    assert!(matches!(result, Err(StoreError::RowTooLong { .. })), "{result:?}");
+    assert!(test.files().is_empty());
+    assert!(!test.store.repository_exists(REGISTRY, "app").unwrap());
+}
+
+#[test]
+fn all_objects_are_walked_over_registry_by_registry() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 0);
+    test.put("app", &manifest("sha256:m", &["sha256:a"]));
+
+    let objects: Vec<_> = test.store.all_objects(REGISTRY).collect::<Result<_, _>>().unwrap();
+
+    assert!(matches!(&objects[0], StoredObject::Blob { digest, .. } if digest == "sha256:a"));
+    assert!(matches!(
+        &objects[1],
+        StoredObject::Manifest { repository, digest, .. }
+            if repository == "app" && digest == "sha256:m"
+    ));
+    assert_eq!(objects.len(), 2);
+    assert_eq!(test.store.all_objects("loc").count(), 0);
+}

@@ -1,0 +1,131 @@
+//! The ring of data keys: replaced as a whole, never without a key that is in use.
+
+use super::support::{DATA_KEY, REGISTRY, TestStore, manifest};
+use crate::store::*;
+
+/// A ring as large as `keys/` may make one.
+fn ring(generation: u64, n_entries: u16) -> RingRow {
+    let entries = (0..n_entries)
+        .rev()
+        .map(|i| {
+            let mut id = [0; 16];
+            id[..2].copy_from_slice(&i.to_be_bytes());
+            (id, vec![u8::try_from(i % 251).unwrap(); 2048])
+        })
+        .chain([(DATA_KEY, vec![1])])
+        .collect();
+    RingRow { generation, head: vec![9; 2048], entries }
+}
+
+#[test]
+fn a_ring_of_300_data_keys_is_read_back_in_its_order_after_a_kill() {
+    let test = TestStore::with(Durability::Full);
+    let large = ring(2, 300);
+
+    assert!(test.store.replace_ring(REGISTRY, Some(1), &large).unwrap());
+
+    assert_eq!(test.store.ring(REGISTRY).unwrap().unwrap(), large);
+    assert_eq!(test.killed().store.ring(REGISTRY).unwrap().unwrap(), large);
+    assert_eq!(test.store.ring("another").unwrap(), None);
+}
+
+#[test]
+fn a_ring_of_another_generation_is_not_replaced() {
+    let test = TestStore::new();
+
+    assert!(!test.store.replace_ring(REGISTRY, None, &ring(2, 1)).unwrap());
+    assert!(!test.store.replace_ring(REGISTRY, Some(7), &ring(8, 1)).unwrap());
+    assert!(test.store.replace_ring(REGISTRY, Some(1), &ring(2, 1)).unwrap());
+    assert!(!test.store.replace_ring(REGISTRY, Some(1), &ring(2, 2)).unwrap());
+
+    assert_eq!(test.store.ring(REGISTRY).unwrap().unwrap(), ring(2, 1));
+}
+
+#[test]
+fn of_threads_that_replace_the_same_ring_one_wins() {
+    let test = TestStore::new();
+
+    let n_winners = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|i| {
+                scope.spawn({
+                    let store = &test.store;
+                    move || store.replace_ring(REGISTRY, Some(1), &ring(2, i)).unwrap()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count()
+    });
+
+    assert_eq!(n_winners, 1);
+}
+
+#[test]
+fn a_data_key_that_is_in_use_stays_in_the_ring() {
+    let test = TestStore::new();
+    let without = RingRow { generation: 2, head: vec![], entries: vec![([1; 16], vec![])] };
+    let (upload, _file) = test.upload("app", 0);
+
+    let replaced = test.store.replace_ring(REGISTRY, Some(1), &without);
+    let removed = test.store.remove_unused_data_keys(REGISTRY, 1, &[DATA_KEY]).unwrap();
+
+    assert!(matches!(replaced, Err(StoreError::DataKeyInUse)), "{replaced:?}");
+    assert_eq!(removed, Some(vec![]));
+    assert_eq!(test.store.ring(REGISTRY).unwrap().unwrap().generation, 1);
+    test.store.remove_upload(REGISTRY, &upload.id).unwrap();
+    assert!(test.store.replace_ring(REGISTRY, Some(1), &without).unwrap());
+}
+
+#[test]
+fn blobs_and_manifests_hold_on_to_their_data_key_until_the_last_of_them_goes() {
+    let test = TestStore::new();
+    let in_use = || test.store.data_key_in_use(REGISTRY, DATA_KEY).unwrap();
+    assert!(!in_use());
+
+    test.push_blob("app", "sha256:a", 0);
+    test.put("app", &manifest("sha256:m", &["sha256:a"]));
+    test.push_blob("app", "sha256:a", 0);
+    assert!(in_use());
+    test.store.delete_manifest(REGISTRY, "app", "sha256:m").unwrap();
+    assert!(in_use());
+    test.store.unlink_blob(REGISTRY, "app", "sha256:a").unwrap();
+
+    assert!(!in_use());
+    assert!(!test.store.data_key_in_use(REGISTRY, [1; 16]).unwrap());
+}
+
+#[test]
+fn nothing_new_is_sealed_under_a_retired_data_key() {
+    let test = TestStore::new();
+    assert!(test.store.replace_ring(REGISTRY, Some(1), &ring(2, 1)).unwrap());
+    assert_eq!(test.store.remove_unused_data_keys(REGISTRY, 1, &[DATA_KEY]).unwrap(), None);
+    let removed = test.store.remove_unused_data_keys(REGISTRY, 2, &[DATA_KEY, [3; 16]]).unwrap();
+    assert_eq!(removed, Some(vec![DATA_KEY]));
+    assert_eq!(test.store.ring(REGISTRY).unwrap().unwrap().generation, 3);
+
+    let upload = UploadRow {
+        id: "u".to_owned(),
+        repository: "app".to_owned(),
+        file: FileId::random(),
+        data_key: DATA_KEY,
+        algorithm: "sha256".to_owned(),
+        started: 0,
+        touched: 0,
+    };
+    let created = test.store.create_upload(REGISTRY, &upload);
+    let file = test.store.new_file().unwrap();
+    let row = ManifestRow {
+        object: ObjectRow { file: file.id(), size: 1, data_key: DATA_KEY, created: 0 },
+        media_type: "m".to_owned(),
+        artifact_type: None,
+        subject: None,
+        pushed: 0,
+    };
+    let new = NewManifest { digest: "sha256:m", row, tag: None, blobs: &[], children: &[] };
+    let put = test.store.put_manifest(REGISTRY, "app", new, file);
+
+    assert!(matches!(created, Err(StoreError::DataKeyRetired)), "{created:?}");
+    assert!(matches!(put, Err(StoreError::DataKeyRetired)), "{put:?}");
+    assert!(test.files().is_empty());
+    assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
+}

@@ -1,0 +1,163 @@
+//! A store in a folder of its own, and short ways to push into it.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::store::*;
+
+pub(super) const REGISTRY: &str = "local";
+pub(super) const DATA_KEY: [u8; 16] = [7; 16];
+
+/// A store with a ring of one data key. The folder goes with it.
+pub(super) struct TestStore {
+    pub(super) store: Store,
+    folder: tempfile::TempDir,
+}
+
+impl TestStore {
+    pub(super) fn new() -> Self {
+        Self::with(Durability::Relaxed)
+    }
+
+    pub(super) fn with(durability: Durability) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("data"), durability).unwrap();
+        let ring = RingRow { generation: 1, head: Vec::new(), entries: vec![(DATA_KEY, vec![1])] };
+        assert!(store.replace_ring(REGISTRY, None, &ring).unwrap());
+        Self { store, folder }
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Closes the store and opens it again.
+    pub(super) fn reopened(self) -> Self {
+        let path = self.path();
+        drop(self.store);
+        Self { store: Store::open(&path, Durability::Relaxed).unwrap(), folder: self.folder }
+    }
+
+    /// What another process would find if this one was killed now: a store over a copy of the folder.
+    pub(super) fn killed(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&self.path(), &folder.path().join("data"));
+        let store = Store::open(&folder.path().join("data"), Durability::Relaxed).unwrap();
+        Self { store, folder }
+    }
+
+    pub(super) fn upload(&self, repository: &str, now: i64) -> (UploadRow, fs_err::File) {
+        let file = FileId::random();
+        let row = UploadRow {
+            id: format!("upload-{file}"),
+            repository: repository.to_owned(),
+            file,
+            data_key: DATA_KEY,
+            algorithm: "sha256".to_owned(),
+            started: now,
+            touched: now,
+        };
+        let file = self.store.create_upload(REGISTRY, &row).unwrap();
+        (row, file)
+    }
+
+    pub(super) fn push_blob(&self, repository: &str, digest: &str, now: i64) {
+        let (upload, mut file) = self.upload(repository, now);
+        file.write_all(digest.as_bytes()).unwrap();
+        let object = object(upload.file, digest, now);
+        self.store.publish_blob(REGISTRY, repository, digest, &upload.id, object, file).unwrap();
+    }
+
+    pub(super) fn put(&self, repository: &str, manifest: &Manifest) -> Put {
+        let mut file = self.store.new_file().unwrap();
+        file.file().write_all(manifest.digest.as_bytes()).unwrap();
+        let row = ManifestRow {
+            object: object(file.id(), &manifest.digest, manifest.now),
+            media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
+            artifact_type: Some("application/x".to_owned()),
+            subject: manifest.subject.clone(),
+            pushed: manifest.now,
+        };
+        let new = NewManifest {
+            digest: &manifest.digest,
+            row,
+            tag: manifest.tag.as_deref(),
+            blobs: &manifest.blobs,
+            children: &manifest.children,
+        };
+        self.store.put_manifest(REGISTRY, repository, new, file).unwrap()
+    }
+
+    /// Everything unreferenced and idle goes that was last seen before `before`.
+    pub(super) fn collect(&self, before: i64) -> Collected {
+        let rules = CollectRules {
+            unreferenced_before: before,
+            uploads_touched_before: before,
+            is_live: &|_| false,
+            is_recent: &|_, _| false,
+        };
+        self.store.collect(REGISTRY, rules, &mut |_| ()).unwrap()
+    }
+
+    pub(super) fn read(&self, object: &ObjectRow) -> String {
+        let mut text = String::new();
+        self.store.open_file(object.file).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Names of all files of content, published or not.
+    pub(super) fn files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for part in ["files", "uploads"] {
+            files_under(&self.path().join(part), &mut names);
+        }
+        names
+    }
+}
+
+/// A manifest to be put in a test.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Manifest {
+    pub(super) digest: String,
+    pub(super) tag: Option<String>,
+    pub(super) blobs: Vec<String>,
+    pub(super) children: Vec<String>,
+    pub(super) subject: Option<String>,
+    pub(super) now: i64,
+}
+
+pub(super) fn manifest(digest: &str, blobs: &[&str]) -> Manifest {
+    Manifest {
+        digest: digest.to_owned(),
+        blobs: blobs.iter().map(|blob| (*blob).to_owned()).collect(),
+        ..Manifest::default()
+    }
+}
+
+pub(super) fn object(file: FileId, content: &str, now: i64) -> ObjectRow {
+    ObjectRow { file, size: content.len() as u64, data_key: DATA_KEY, created: now }
+}
+
+fn files_under(folder: &Path, names: &mut Vec<String>) {
+    for entry in fs_err::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            files_under(&entry.path(), names);
+        } else {
+            names.push(entry.file_name().into_string().unwrap());
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs_err::create_dir(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs_err::copy(entry.path(), target).unwrap();
+        }
+    }
+}

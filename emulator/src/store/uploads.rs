@@ -1,0 +1,103 @@
+//! Uploads under way: a row and a file that grows.
+//!
+//! The row is durable before the upload is told to the client, so that it can be resumed. Its file is in use by the
+//! data key from the beginning. Growth is not noted durably: after a kill the file itself says how far it came.
+//! How many uploads there may be, and which of them are live, is the domain's to know.
+
+use fs_err as fs;
+
+use super::error::StoreError;
+use super::files::{create_private, not_found, remove_if_there};
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{UploadRow, decode, key, prefix};
+
+impl Store {
+    /// Makes the file of an upload, empty, to read and write, and its row. From then on the data key is in use.
+    ///
+    /// [`StoreError::DataKeyRetired`] if the data key is not in the ring, [`StoreError::UploadExists`].
+    pub fn create_upload(&self, registry: &str, row: &UploadRow) -> Result<fs::File, StoreError> {
+        self.ensure_space()?;
+        let path = self.layout.upload(row.file);
+        let file = create_private(&path)?;
+        let inserted = self.database.transact(|view| {
+            let key = key(&[registry, &row.id]);
+            if view.has(Table::Uploads, &key)? {
+                return Err(StoreError::UploadExists);
+            }
+            view.own_file(registry, row.file, row.data_key)?;
+            view.put(Table::Uploads, key, row)?;
+            view.count(registry, |stats| stats.uploads += 1)
+        });
+        if let Err(error) = inserted {
+            remove_if_there(&path)?;
+            return Err(error);
+        }
+        self.database.commit()?;
+        Ok(file)
+    }
+
+    /// An upload by its id.
+    pub fn upload(&self, registry: &str, id: &str) -> Result<Option<UploadRow>, StoreError> {
+        self.database.row(Table::Uploads, &key(&[registry, id]))
+    }
+
+    /// All uploads of a registry, in the order of their ids.
+    pub fn uploads(&self, registry: &str) -> Result<Vec<UploadRow>, StoreError> {
+        let rows = self.database.scan(Table::Uploads, &prefix(&[registry]));
+        rows.map(|row| decode(&row?.1)).collect()
+    }
+
+    /// Notes that the upload grew at `now`. Not durable. False: there is no such upload.
+    pub fn touch_upload(&self, registry: &str, id: &str, now: i64) -> Result<bool, StoreError> {
+        self.database.transact(|view| {
+            let key = key(&[registry, id]);
+            let Some(mut row) = view.row::<UploadRow>(Table::Uploads, &key)? else {
+                return Ok(false);
+            };
+            row.touched = row.touched.max(now);
+            view.put(Table::Uploads, key, &row)?;
+            Ok(true)
+        })
+    }
+
+    /// Opens the file of an upload again, to read and write, as after a restart. [`StoreError::NotFound`] if it has
+    /// ended since its row was read.
+    pub fn open_upload(&self, row: &UploadRow) -> Result<fs::File, StoreError> {
+        fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.layout.upload(row.file))
+            .map_err(|error| not_found(error, row.file))
+    }
+
+    /// Forgets an upload and its file. False: there is no such upload. Not durable: after a kill right now the row may
+    /// be back, with no file, and then goes at the next start.
+    pub fn remove_upload(&self, registry: &str, id: &str) -> Result<bool, StoreError> {
+        self.forget_upload(registry, id, |_| true)
+    }
+
+    /// Forgets an upload if its row, as it is now, says that it should be.
+    pub(super) fn forget_upload(
+        &self,
+        registry: &str,
+        id: &str,
+        should: impl Fn(&UploadRow) -> bool,
+    ) -> Result<bool, StoreError> {
+        let removed = self.database.transact(|view| {
+            let key = key(&[registry, id]);
+            let Some(row) = view.row::<UploadRow>(Table::Uploads, &key)?.filter(&should) else {
+                return Ok(None);
+            };
+            view.remove(Table::Uploads, key)?;
+            view.disown_file(registry, row.file, row.data_key)?;
+            view.count(registry, |stats| stats.uploads = stats.uploads.saturating_sub(1))?;
+            Ok(Some(row.file))
+        })?;
+        let Some(file) = removed else {
+            return Ok(false);
+        };
+        remove_if_there(&self.layout.upload(file))?;
+        Ok(true)
+    }
+}

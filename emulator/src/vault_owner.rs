@@ -1,0 +1,312 @@
+//! The way to the vault: as the registry's identity, which may only use its key, and as the owner, who may change it.
+//!
+//! [`VaultAccess`] says where the vault and the issuer are, whichever vault was chosen. [`OwnerVault`] is what the
+//! `key` commands and the first start use; it speaks the same REST protocol as everybody. A vault that is not ours to
+//! change, such as Azure's, has no owner here.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::Method;
+use mock_keyvault::MockKeyVault;
+use mock_keyvault::clock::Clock;
+use mock_keyvault::identity::{
+    MANAGED_IDENTITY_CLIENT_ID, OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET,
+};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use url::Url;
+use zeroize::Zeroizing;
+
+use crate::config::{Config, ExternalVault, VaultChoice};
+use crate::keys::{
+    ClientSecret, HttpSettings, KeyId, KeyVault, KeyVersion, VaultClient, VaultClientConfig,
+    VaultError, VaultName,
+};
+use crate::serve::StartError;
+
+/// The vault that answers where no name selects another one.
+const LOCAL_VAULT: &str = "local";
+
+/// Where the vault and the issuer are, and who the registry is to them.
+#[derive(Clone)]
+pub struct VaultAccess {
+    name: VaultName,
+    vault: Url,
+    authority: Url,
+    tenant: String,
+    client_id: String,
+    secret: Zeroizing<String>,
+    owner_secret: Option<Zeroizing<String>>,
+    ca: Option<PathBuf>,
+    is_ours: bool,
+    clock: Clock,
+}
+
+/// The owner's hand on the vault. Clones share the client.
+#[derive(Clone)]
+pub struct OwnerVault(Arc<VaultClient>);
+
+/// A version of a key, as the owner sees it.
+#[derive(Clone, Debug)]
+pub struct KeyVersionInfo {
+    /// The key with this version.
+    pub id: KeyId,
+    /// Whether it may be used.
+    pub enabled: bool,
+    /// When it was made.
+    pub created: OffsetDateTime,
+}
+
+impl VaultAccess {
+    /// The way to the embedded vault, or to the one that was named.
+    pub fn of(
+        config: &Config,
+        embedded: Option<&MockKeyVault>,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
+        match (&config.vault, embedded) {
+            (VaultChoice::External(external), _) => Self::external(config, external, clock),
+            (VaultChoice::Embedded, Some(vault)) => Ok(Self {
+                name: local_name()?,
+                vault: parse(&vault.uri())?,
+                authority: parse(&vault.authority_uri())?,
+                tenant: vault.tenant().to_owned(),
+                client_id: vault.managed_identity().client_id.to_owned(),
+                secret: Zeroizing::new(vault.managed_identity().secret.expose().to_owned()),
+                owner_secret: Some(Zeroizing::new(vault.owner().secret.expose().to_owned())),
+                ca: Some(vault.ca_path().to_owned()),
+                is_ours: true,
+                clock: clock.clone(),
+            }),
+            (VaultChoice::Embedded, None) => Err(config_error("no vault was started")),
+        }
+    }
+
+    fn external(
+        config: &Config,
+        external: &ExternalVault,
+        clock: &Clock,
+    ) -> Result<Self, StartError> {
+        let host = external.url.host_str().unwrap_or_default();
+        let is_azure = is_azure(host);
+        // `NAME.vault.…` names a vault; any other host, such as a container's, is answered by the one called `local`.
+        let name = match host.split_once('.') {
+            Some((name, rest)) if rest.starts_with("vault.") => {
+                name.parse().map_err(|error| config_error(format!("--vault-url: {error}")))?
+            }
+            _ => local_name()?,
+        };
+        let default_authority = if is_azure {
+            parse("https://login.microsoftonline.com")?
+        } else {
+            external.url.clone()
+        };
+        // Well-known secrets are for a vault that only we can reach.
+        let well_known = !is_azure && config.is_open();
+        let secret = match &external.client_secret_file {
+            Some(path) => Zeroizing::new(fs_err::read_to_string(path)?.trim().to_owned()),
+            None if well_known => Zeroizing::new(WELL_KNOWN_SECRET.to_owned()),
+            None => {
+                return Err(config_error(
+                    "--client-secret-file is missing: the file with the secret of the registry's identity",
+                ));
+            }
+        };
+        Ok(Self {
+            name,
+            vault: external.url.clone(),
+            authority: external.authority.clone().unwrap_or(default_authority),
+            tenant: external.tenant.clone().unwrap_or_else(|| TENANT.to_owned()),
+            client_id: external
+                .client_id
+                .clone()
+                .unwrap_or_else(|| MANAGED_IDENTITY_CLIENT_ID.to_owned()),
+            secret,
+            owner_secret: well_known.then(|| Zeroizing::new(WELL_KNOWN_SECRET.to_owned())),
+            ca: external.ca.clone(),
+            is_ours: false,
+            clock: clock.clone(),
+        })
+    }
+
+    /// The key of this name, without a version: the registry follows the newest.
+    pub fn key_id(&self, name: &str) -> Result<KeyId, StartError> {
+        let name = name.parse().map_err(|error| config_error(format!("--key-name: {error}")))?;
+        Ok(KeyId::new(self.name.clone(), name, None))
+    }
+
+    /// The vault as the registry's identity reaches it.
+    pub fn identity_client(&self) -> Result<Arc<dyn KeyVault>, StartError> {
+        Ok(Arc::new(self.client(&self.client_id, self.secret.clone())?))
+    }
+
+    /// The vault as its owner reaches it, if it is ours to change.
+    pub fn owner(&self) -> Result<Option<OwnerVault>, StartError> {
+        let Some(secret) = &self.owner_secret else { return Ok(None) };
+        Ok(Some(OwnerVault(Arc::new(self.client(OWNER_CLIENT_ID, secret.clone())?))))
+    }
+
+    fn client(
+        &self,
+        client_id: &str,
+        secret: Zeroizing<String>,
+    ) -> Result<VaultClient, StartError> {
+        let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
+        let config = VaultClientConfig {
+            vault: self.name.clone(),
+            vault_url: self.vault.clone(),
+            authority_url: self.authority.clone(),
+            tenant: self.tenant.clone(),
+            client_id: client_id.to_owned(),
+            client_secret: ClientSecret::new(secret.as_str()),
+            http: HttpSettings { ca_pem, resolve: Vec::new() },
+        };
+        VaultClient::new(config, self.clock.clone())
+            .map_err(|error| config_error(error.to_string()))
+    }
+
+    /// The base URL of the Azure side, if it is served here.
+    pub fn azure_url(&self) -> Option<String> {
+        let port = self.vault.port_or_known_default()?;
+        self.is_ours.then(|| format!("https://127.0.0.1:{port}"))
+    }
+
+    /// The base URL of the vault.
+    pub fn vault_url(&self) -> String {
+        trimmed(&self.vault)
+    }
+
+    /// The base URL of the issuer of tokens.
+    pub fn login_url(&self) -> Option<String> {
+        Some(trimmed(&self.authority))
+    }
+
+    /// The file of the authority that signed the vault's certificate.
+    pub fn ca(&self) -> Option<PathBuf> {
+        self.ca.clone()
+    }
+}
+
+impl OwnerVault {
+    /// Makes the key if there is none of this name.
+    pub async fn ensure_key(&self, key: &KeyId, size: usize) -> Result<(), VaultError> {
+        match self.send(Method::GET, key, None, None).await {
+            Err(error) if error.status() == Some(404) => {
+                self.send(Method::POST, key, Some("create"), Some(rsa(size))).await?;
+                tracing::info!(%key, "made the key");
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    }
+
+    /// All versions of a key, oldest first.
+    pub async fn list_versions(&self, key: &KeyId) -> Result<Vec<KeyVersionInfo>, VaultError> {
+        let mut versions = Vec::new();
+        let mut page = self.send(Method::GET, &key.unversioned(), Some("versions"), None).await?;
+        loop {
+            for item in page["value"].as_array().into_iter().flatten() {
+                versions.push(version_info(key, &item["kid"], &item["attributes"])?);
+            }
+            let Some(next) = page["nextLink"].as_str() else { break };
+            page = self.0.follow(next).await?;
+        }
+        // Times of creation are whole seconds: of two that are equal, the one that the vault gives unasked is the newer.
+        let newest = self.0.get_key(&key.unversioned()).await.ok().map(|answer| answer.value.id);
+        versions.sort_by_key(|version| (version.created, Some(&version.id) == newest.as_ref()));
+        Ok(versions)
+    }
+
+    /// Makes a new version.
+    pub async fn create_version(&self, key: &KeyId) -> Result<KeyId, VaultError> {
+        let key = &key.unversioned();
+        let size = self.0.get_key(key).await?.value.key_size.unwrap_or(2048);
+        let made = self.send(Method::POST, key, Some("create"), Some(rsa(size))).await?;
+        Ok(version_info(key, &made["key"]["kid"], &made["attributes"])?.id)
+    }
+
+    /// Enables or disables a version; the newest if none is named.
+    pub async fn set_enabled(&self, key: &KeyId, enabled: bool) -> Result<(), VaultError> {
+        let body = json!({ "attributes": { "enabled": enabled } });
+        self.send(Method::PATCH, key, None, Some(body)).await.map(drop)
+    }
+
+    /// Deletes the key with all its versions; it can be recovered.
+    pub async fn delete(&self, key: &KeyId) -> Result<(), VaultError> {
+        self.send(Method::DELETE, &key.unversioned(), None, None).await.map(drop)
+    }
+
+    /// Recovers the deleted key.
+    pub async fn recover(&self, key: &KeyId) -> Result<(), VaultError> {
+        let path = ["deletedkeys", key.name().as_str(), "recover"];
+        self.0.manage(key.vault(), Method::POST, &path, None).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        key: &KeyId,
+        operation: Option<&str>,
+        body: Option<Value>,
+    ) -> Result<Value, VaultError> {
+        let version = key.version().map(KeyVersion::as_str);
+        let path: Vec<&str> =
+            ["keys", key.name().as_str()].into_iter().chain(version).chain(operation).collect();
+        self.0.manage(key.vault(), method, &path, body).await
+    }
+}
+
+impl fmt::Debug for VaultAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultAccess").field("vault", &self.vault.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for OwnerVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnerVault").finish_non_exhaustive()
+    }
+}
+
+fn rsa(size: usize) -> Value {
+    json!({ "kty": "RSA", "key_size": size })
+}
+
+fn version_info(
+    key: &KeyId,
+    kid: &Value,
+    attributes: &Value,
+) -> Result<KeyVersionInfo, VaultError> {
+    let malformed = || VaultError::new(None, "the vault's answer does not name a key version");
+    let version = kid.as_str().and_then(|kid| kid.rsplit('/').next()).ok_or_else(malformed)?;
+    let created = attributes["created"].as_i64().unwrap_or_default();
+    Ok(KeyVersionInfo {
+        id: key.at(version.parse().map_err(|_| malformed())?),
+        enabled: attributes["enabled"].as_bool().unwrap_or(true),
+        created: OffsetDateTime::from_unix_timestamp(created).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+    })
+}
+
+fn is_azure(host: &str) -> bool {
+    [".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"]
+        .iter()
+        .any(|end| host.ends_with(end))
+}
+
+fn local_name() -> Result<VaultName, StartError> {
+    LOCAL_VAULT.parse().map_err(|error| config_error(format!("{error}")))
+}
+
+fn parse(url: &str) -> Result<Url, StartError> {
+    Url::parse(url).map_err(|error| config_error(format!("{url}: {error}")))
+}
+
+fn trimmed(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn config_error(words: impl Into<String>) -> StartError {
+    StartError::VaultAccess(words.into())
+}

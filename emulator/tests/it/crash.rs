@@ -1,0 +1,153 @@
+//! `kill -9` at random moments: every acknowledged push is there to the byte, and nothing half done is visible.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use tokio::process::{Child, Command};
+
+use crate::support::{Client, content};
+
+/// How many times the process is killed.
+const KILLS: u64 = 20;
+const CLIENTS: u64 = 3;
+
+struct Process {
+    child: Child,
+    client: Client,
+}
+
+/// Starts the program on free ports and waits until it says where it listens.
+async fn spawn(folder: &Path) -> Process {
+    let endpoints = folder.join("endpoints.json");
+    let _ = std::fs::remove_file(&endpoints);
+    let child = Command::new(env!("CARGO_BIN_EXE_sealyard"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--azure-listen", "127.0.0.1:0"])
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .arg("--endpoints-file")
+        .arg(&endpoints)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let document = tokio::time::timeout(Duration::from_mins(1), async {
+        loop {
+            if let Ok(text) = std::fs::read_to_string(&endpoints)
+                && let Ok(document) = serde_json::from_str::<serde_json::Value>(&text)
+            {
+                return document;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .expect("the program says where it listens");
+    let client = Client::at(document["registry"].as_str().unwrap());
+    Process { child, client }
+}
+
+/// Pushes blobs until the registry is gone; notes what was acknowledged.
+async fn push_until_killed(
+    client: Client,
+    next: Arc<AtomicU64>,
+    count: Arc<AtomicU64>,
+    acknowledged: tokio::sync::mpsc::UnboundedSender<u64>,
+) {
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        let blob = blob(seed);
+        let path = format!("/v2/app/blobs/uploads/?digest={}", content::digest(&blob));
+        match client.request(Method::POST, &path).body(blob).send().await {
+            Ok(answer) if answer.status() == StatusCode::CREATED => {
+                acknowledged.send(seed).unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(answer) => panic!("{:?}", answer.status()),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Of lengths from nothing to several segments.
+fn blob(seed: u64) -> Vec<u8> {
+    content::bytes(seed + 1, usize::try_from(seed * 131_071 % 1_200_000).unwrap())
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let (next, count) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let (sender, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
+
+    for kill in 0..KILLS {
+        let mut process = spawn(folder.path()).await;
+        let pushes: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                tokio::spawn(push_until_killed(
+                    process.client.clone(),
+                    Arc::clone(&next),
+                    Arc::clone(&count),
+                    sender.clone(),
+                ))
+            })
+            .collect();
+        // Some pushes are acknowledged, others are at some moment of theirs: it differs from kill to kill.
+        while count.load(Ordering::Relaxed) < 2 * (kill + 1) {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(kill * 37 % 61)).await;
+        process.child.kill().await.unwrap();
+        for push in pushes {
+            push.await.unwrap();
+        }
+    }
+    drop(sender);
+    let process = spawn(folder.path()).await;
+
+    let mut compared = 0;
+    while let Some(seed) = acknowledged.recv().await {
+        let blob = blob(seed);
+        let pulled = process.client.pull_blob("app", &blob).await;
+        assert_eq!(pulled.status, StatusCode::OK, "blob {seed} was acknowledged");
+        assert!(pulled.body == blob, "blob {seed} is not what was pushed");
+        compared += 1;
+    }
+    assert!(compared >= 2 * KILLS, "the clients were busy: {compared}");
+    let verified = process
+        .client
+        .send_json("/_sealyard/registries/local/verify", &serde_json::json!({}))
+        .await;
+    let text = String::from_utf8(verified.body).unwrap();
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let findings = last["verified"]["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|finding| finding["kind"] == "unreferenced"), "{findings:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_was_cut_by_a_kill_goes_on_where_its_status_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let blob = content::bytes(99, 2_000_000);
+    let mut process = spawn(folder.path()).await;
+    let location = process.client.begin("app").await;
+    process.client.send(Method::PATCH, &location, blob[..1_500_000].to_vec()).await;
+    process.child.kill().await.unwrap();
+
+    let process = spawn(folder.path()).await;
+    let status = process.client.get(&location).await;
+    let at: usize = status.header("range").trim_start_matches("0-").parse::<usize>().unwrap() + 1;
+    process.client.send(Method::PATCH, &location, blob[at..].to_vec()).await;
+    let done = process
+        .client
+        .send(Method::PUT, &format!("{location}?digest={}", content::digest(&blob)), "")
+        .await;
+
+    assert!(at > 1_000_000 && at <= 1_500_000, "{at}");
+    assert_eq!(done.status, StatusCode::CREATED, "{done:?}");
+    assert!(process.client.pull_blob("app", &blob).await.body == blob);
+}

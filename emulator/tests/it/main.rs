@@ -1,0 +1,12 @@
+//! The emulator from outside: real listeners on free ports, a folder for each test, the injected clock.
+
+mod at_rest;
+mod crash;
+mod push_pull;
+mod refusal;
+mod restart;
+mod rotation;
+mod routes;
+mod structure;
+mod support;
+mod uploads;

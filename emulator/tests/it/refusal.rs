@@ -1,0 +1,153 @@
+//! A key that is taken away: everything that is content is refused within one lease, and comes back to the byte.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use reqwest::{Method, StatusCode};
+
+use crate::support::{content, start, start_with_clock};
+
+#[tokio::test]
+async fn a_disabled_key_refuses_content_and_enabling_it_brings_everything_back() {
+    let (_emulator, client) = start().await;
+    let layer = content::bytes(1, 300_000);
+    let manifest = client.push_image("app", "v1", &[&layer]).await;
+    let upload = client.begin("app").await;
+
+    let seen = client.key("disable").await;
+    let pull = client.get("/v2/app/manifests/v1").await;
+    let push = client.send(Method::POST, "/v2/app/blobs/uploads/", "").await;
+    let under_way = client.send(Method::PATCH, &upload, "more").await;
+    let base = client.get("/v2/").await;
+    client.key("enable").await;
+
+    assert_eq!(
+        (seen["state"].as_str(), seen["cause"].as_str()),
+        (Some("unavailable"), Some("keyDisabled"))
+    );
+    for refused in [&pull, &push, &under_way] {
+        assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "DENIED"));
+        let error = &refused.json()["errors"][0];
+        let message = error["message"].as_str().unwrap();
+        assert!(message.starts_with("Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk"), "{message}");
+        assert!(message.contains("registry-key"), "{message}");
+        assert_eq!(error["detail"]["cause"], "keyDisabled");
+    }
+    assert_eq!(base.status, StatusCode::OK);
+    assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+}
+
+#[tokio::test]
+async fn a_registry_that_nobody_told_of_the_change_sees_it_when_the_lease_ends() {
+    let (emulator, client, clock) = start_with_clock().await;
+    client.push_blob("app", b"content").await;
+    let vault = emulator.vault().unwrap();
+
+    vault.set_key_enabled("local", "registry-key", None, false).await.unwrap();
+    assert_eq!(
+        client.pull_blob("app", b"content").await.status,
+        StatusCode::OK,
+        "the lease is still running"
+    );
+    clock.pass(Duration::from_secs(6));
+    let refused = client.pull_blob("app", b"content").await;
+
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "DENIED"));
+}
+
+#[tokio::test]
+async fn a_download_in_mid_stream_is_cut_and_never_ends_cleanly() {
+    let (_emulator, client) = start().await;
+    // Larger than all buffers between the disk and this test.
+    let blob = content::bytes(2, 64 << 20);
+    client.push_blob("app", &blob).await;
+    let path = format!("/v2/app/blobs/{}", content::digest(&blob));
+
+    let mut stream = client.request(Method::GET, &path).send().await.unwrap().bytes_stream();
+    let first = stream.next().await.unwrap().unwrap();
+    client.key("disable").await;
+    let mut received = first.len();
+    let end = loop {
+        match stream.next().await {
+            Some(Ok(bytes)) => received += bytes.len(),
+            other => break other,
+        }
+    };
+
+    assert!(matches!(end, Some(Err(_))), "the body has to break");
+    assert!(received < blob.len());
+}
+
+#[tokio::test]
+async fn every_content_route_is_refused_and_the_base_route_and_health_are_not() {
+    let (_emulator, client) = start().await;
+    client.push_image("app", "v1", &[b"layer"]).await;
+    client.key("disable").await;
+
+    let digest = content::digest(b"layer");
+    for path in [
+        "/v2/_catalog".to_owned(),
+        "/v2/app/tags/list".to_owned(),
+        "/v2/app/manifests/v1".to_owned(),
+        format!("/v2/app/blobs/{digest}"),
+        format!("/v2/app/referrers/{digest}"),
+    ] {
+        assert_eq!(client.get(&path).await.code(), "DENIED", "{path}");
+    }
+
+    assert_eq!(client.get("/v2/").await.status, StatusCode::OK);
+    assert_eq!(client.get("/_sealyard/health").await.status, StatusCode::OK);
+    assert_eq!(
+        client.get("/_sealyard/status").await.json()["registries"][0]["cause"],
+        "keyDisabled"
+    );
+}
+
+#[tokio::test]
+async fn a_vault_that_does_not_answer_is_503_with_a_time_to_come_back() {
+    let (emulator, client, clock) = start_with_clock().await;
+    client.push_blob("app", b"content").await;
+
+    emulator.vault().unwrap().set_outage(true);
+    clock.pass(Duration::from_secs(6));
+    let refused = client.pull_blob("app", b"content").await;
+    emulator.vault().unwrap().set_outage(false);
+    clock.pass(Duration::from_secs(6));
+
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
+    );
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(client.pull_blob("app", b"content").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_deleted_key_is_told_apart_and_recovery_brings_the_content_back() {
+    let (_emulator, client) = start().await;
+    client.push_blob("app", b"content").await;
+
+    let deleted = client.key("delete").await;
+    let refused = client.pull_blob("app", b"content").await;
+    client.key("recover").await;
+
+    assert_eq!(deleted["cause"], "keyDeleted");
+    assert_eq!(refused.code(), "DENIED");
+    assert_eq!(client.pull_blob("app", b"content").await.body, b"content");
+}
+
+#[tokio::test]
+async fn a_permission_taken_away_refuses_and_given_back_admits() {
+    let (emulator, client, clock) = start_with_clock().await;
+    client.push_blob("app", b"content").await;
+    let vault = emulator.vault().unwrap();
+    let identity = vault.managed_identity().object_id.to_owned();
+
+    vault.remove_access_policy("local", &identity).await.unwrap();
+    clock.pass(Duration::from_secs(6));
+    let refused = client.pull_blob("app", b"content").await;
+
+    assert_eq!(refused.code(), "DENIED");
+    assert_eq!(refused.json()["errors"][0]["detail"]["cause"], "policyRemoved");
+}

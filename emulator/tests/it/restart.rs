@@ -1,0 +1,72 @@
+//! Data stays over restarts; a folder is opened once at a time, and only if it is ours.
+
+use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
+
+use crate::support::{Client, content};
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart_on_other_ports() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+    let layer = content::bytes(1, 300_000);
+    let manifest = client.push_image("app", "v1", &[&layer]).await;
+    client.key("rotate").await;
+    let before = emulator.registry().key_ring().describe().versioned;
+    emulator.shutdown().await;
+
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+
+    assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+    assert_eq!(emulator.registry().key_ring().describe().versioned, before);
+}
+
+#[tokio::test]
+async fn an_upload_goes_on_after_a_restart_from_the_place_that_its_status_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let blob = content::bytes(2, 1_000_000);
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+    let location = client.begin("app").await;
+    client.send(Method::PATCH, &location, blob[..700_000].to_vec()).await;
+    emulator.shutdown().await;
+
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+    let status = client.get(&location).await;
+    let at: usize = status.header("range").trim_start_matches("0-").parse::<usize>().unwrap() + 1;
+    client.send(Method::PATCH, &location, blob[at..].to_vec()).await;
+    let done = client
+        .send(Method::PUT, &format!("{location}?digest={}", content::digest(&blob)), "")
+        .await;
+
+    assert!(at > 500_000 && at <= 700_000, "whole segments are kept: {at}");
+    assert_eq!(done.status, StatusCode::CREATED, "{done:?}");
+    assert!(client.pull_blob("app", &blob).await.body == blob);
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_refused_with_a_sentence_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let _first = start().await.unwrap();
+
+    let error = start().await.unwrap_err();
+
+    assert!(error.to_string().contains("is in use by process"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_of_another_format_version_is_refused_with_a_sentence_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("sealyard.json"), r#"{"formatVersion":99}"#).unwrap();
+
+    let error = Sealyard::builder().ephemeral().data_dir(folder.path()).start().await.unwrap_err();
+
+    assert!(error.to_string().contains("format version 99"), "{error}");
+}

@@ -1,0 +1,69 @@
+//! Rotation: the data keys are wrapped anew, the blobs are not touched.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Client, content};
+use sealyard::Sealyard;
+
+/// Every sealed file with its bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.join("files")];
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.clone(), std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+async fn calls_of_a_rotation(blobs: u64) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator =
+        Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start().await.unwrap();
+    let client = Client::of(&emulator);
+    for blob in 0..blobs {
+        client.push_blob("app", &content::bytes(blob + 1, 100)).await;
+    }
+    let before = (files(&folder.path().join("d")), emulator.vault().unwrap().calls().len());
+
+    let seen = client.key("rotate").await;
+
+    assert_eq!(seen["state"], "active", "{seen}");
+    assert_eq!(files(&folder.path().join("d")), before.0, "no sealed file is touched");
+    let calls = emulator.vault().unwrap().calls().len() - before.1;
+    for blob in 0..blobs {
+        let bytes = content::bytes(blob + 1, 100);
+        assert_eq!(client.pull_blob("app", &bytes).await.body, bytes);
+    }
+    calls
+}
+
+#[tokio::test]
+async fn rotating_asks_the_vault_as_often_with_many_blobs_as_with_one() {
+    assert_eq!(calls_of_a_rotation(1).await, calls_of_a_rotation(100).await);
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_old_version_may_be_disabled() {
+    let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
+    let client = Client::of(&emulator);
+    client.push_blob("app", b"before").await;
+    let old =
+        emulator.registry().key_ring().describe().versioned.unwrap().version().unwrap().to_string();
+
+    client.key("rotate").await;
+    client.push_blob("app", b"after").await;
+    let vault = emulator.vault().unwrap();
+    vault.set_key_enabled("local", "registry-key", Some(&old), false).await.unwrap();
+    emulator.registry().key_ring().check().await;
+
+    assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
+    assert_eq!(client.pull_blob("app", b"after").await.body, b"after");
+}

@@ -1,0 +1,112 @@
+//! Coverage by construction: each route and each malformed request has the error body of the specification.
+
+use reqwest::{Method, StatusCode};
+
+use crate::support::client::Answer;
+use crate::support::{content, start};
+
+#[tokio::test]
+async fn every_refused_request_has_the_status_and_code_of_the_specification() {
+    let (_emulator, client) = start().await;
+    client.push_image("app", "v1", &[b"layer"]).await;
+    let unknown = content::digest(b"unknown");
+    let layer = content::digest(b"layer");
+    let upload = client.begin("app").await;
+    let rows: Vec<(Method, String, u16, &str)> = vec![
+        (Method::GET, "/v2/UPPER/tags/list".into(), 400, "NAME_INVALID"),
+        (Method::GET, "/v2/nobody/tags/list".into(), 404, "NAME_UNKNOWN"),
+        (Method::GET, "/v2/nobody/manifests/v1".into(), 404, "NAME_UNKNOWN"),
+        (Method::GET, "/v2/app/manifests/v9".into(), 404, "MANIFEST_UNKNOWN"),
+        (Method::GET, format!("/v2/app/manifests/{unknown}"), 404, "MANIFEST_UNKNOWN"),
+        (Method::GET, "/v2/app/manifests/sha256:short".into(), 400, "DIGEST_INVALID"),
+        (Method::PUT, "/v2/app/manifests/v2".into(), 400, "MANIFEST_INVALID"),
+        (Method::DELETE, "/v2/app/manifests/v9".into(), 404, "MANIFEST_UNKNOWN"),
+        (Method::GET, format!("/v2/app/blobs/{unknown}"), 404, "BLOB_UNKNOWN"),
+        (Method::GET, "/v2/app/blobs/md5:abc".into(), 400, "DIGEST_INVALID"),
+        (Method::DELETE, format!("/v2/app/blobs/{unknown}"), 404, "BLOB_UNKNOWN"),
+        (Method::DELETE, format!("/v2/app/blobs/{layer}"), 405, "UNSUPPORTED"),
+        (Method::POST, "/v2/app/blobs/uploads/?digest=nonsense".into(), 400, "DIGEST_INVALID"),
+        (Method::POST, "/v2/app/blobs/uploads/?digest-algorithm=md5".into(), 400, "DIGEST_INVALID"),
+        (Method::PATCH, "/v2/app/blobs/uploads/not-one-of-ours".into(), 404, "BLOB_UPLOAD_UNKNOWN"),
+        (
+            Method::GET,
+            "/v2/app/blobs/uploads/00000000-0000-4000-8000-000000000000".into(),
+            404,
+            "BLOB_UPLOAD_UNKNOWN",
+        ),
+        (Method::PUT, upload.clone(), 400, "DIGEST_INVALID"),
+        (Method::GET, upload.replace("/app/", "/other/"), 404, "BLOB_UPLOAD_UNKNOWN"),
+        (Method::GET, "/v2/app/tags/list?n=many".into(), 400, "UNSUPPORTED"),
+        (Method::GET, "/v2/app/referrers/nonsense".into(), 400, "DIGEST_INVALID"),
+        (Method::POST, "/v2/app/tags/list".into(), 405, "UNSUPPORTED"),
+        (Method::DELETE, "/v2/".into(), 405, "UNSUPPORTED"),
+        (Method::GET, "/v2/app".into(), 404, "UNSUPPORTED"),
+        (Method::GET, "/elsewhere".into(), 404, "UNSUPPORTED"),
+    ];
+
+    for (method, path, status, code) in rows {
+        let answer = client.send(method.clone(), &path, "").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.code().as_str()),
+            (status, code),
+            "{method} {path}"
+        );
+        let error = &answer.json()["errors"][0];
+        assert!(error["message"].is_string() && error.get("detail").is_some(), "{method} {path}");
+        assert_eq!(answer.header("content-type"), "application/json; charset=utf-8");
+    }
+}
+
+#[tokio::test]
+async fn ranges_that_cannot_be_are_416_and_those_that_mean_nothing_here_are_ignored() {
+    let (_emulator, client) = start().await;
+    client.push_blob("app", b"0123456789").await;
+    let path = format!("/v2/app/blobs/{}", content::digest(b"0123456789"));
+
+    for (range, status) in [
+        ("bytes=0-4", 206),
+        ("bytes=-4", 206),
+        ("bytes=10-", 416),
+        ("bytes=5-4", 416),
+        ("bytes=x", 416),
+        ("items=0-4", 200),
+        ("bytes=0-1,4-5", 200),
+    ] {
+        let request = client.request(Method::GET, &path).header("range", range);
+        assert_eq!(
+            Answer::of(request.send().await.unwrap()).await.status.as_u16(),
+            status,
+            "{range}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_too_large_is_413() {
+    let (_emulator, client) = start().await;
+
+    let answer = client.send(Method::PUT, "/v2/app/manifests/v1", vec![b' '; (4 << 20) + 1]).await;
+
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID")
+    );
+}
+
+#[tokio::test]
+async fn conditional_requests_are_followed() {
+    let (_emulator, client) = start().await;
+    client.push_blob("app", b"content").await;
+    let path = format!("/v2/app/blobs/{}", content::digest(b"content"));
+    let etag = client.get(&path).await.header("etag").to_owned();
+
+    for (name, value, status) in [
+        ("if-none-match", etag.as_str(), 304),
+        ("if-none-match", "\"other\"", 200),
+        ("if-match", "\"other\"", 412),
+        ("if-match", etag.as_str(), 200),
+    ] {
+        let request = client.request(Method::GET, &path).header(name, value);
+        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{name}: {value}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Content to push: what looks random, but is the same each time; and manifests.
+
+use sealyard::registry::{Algorithm, Digest};
+use serde_json::{Value, json};
+
+/// So many bytes of text that is no constant run anywhere, so that a search for 16 of them means something.
+pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+pub(crate) fn digest(bytes: &[u8]) -> Digest {
+    Digest::of(Algorithm::Sha256, bytes)
+}
+
+pub(crate) const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
+
+pub(crate) fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": digest(bytes).as_str(), "size": bytes.len() })
+}
+
+/// An image manifest of one config and these layers.
+pub(crate) fn image(config: &[u8], layers: &[&[u8]]) -> Value {
+    let layers: Vec<Value> = layers
+        .iter()
+        .map(|layer| descriptor("application/vnd.oci.image.layer.v1.tar", layer))
+        .collect();
+    json!({
+        "schemaVersion": 2,
+        "mediaType": IMAGE,
+        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
+        "layers": layers,
+    })
+}

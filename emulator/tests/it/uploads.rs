@@ -1,0 +1,142 @@
+//! Uploads in pieces: order, status, cancelling, and what a client leaves behind that goes away.
+
+use bytes::Bytes;
+use futures::stream;
+use reqwest::{Method, StatusCode};
+
+use crate::support::client::Answer;
+use crate::support::{Client, content, start};
+
+async fn append(client: &Client, location: &str, first: usize, chunk: &[u8]) -> Answer {
+    let range = format!("{first}-{}", first + chunk.len() - 1);
+    let request = client.request(Method::PATCH, location).header("content-range", range);
+    Answer::of(request.body(chunk.to_vec()).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn chunks_in_order_make_the_blob() {
+    let (_emulator, client) = start().await;
+    let blob = content::bytes(1, 700_001);
+    let location = client.begin("app").await;
+
+    let mut sent = 0;
+    for chunk in blob.chunks(99_999) {
+        assert_eq!(append(&client, &location, sent, chunk).await.status, StatusCode::ACCEPTED);
+        sent += chunk.len();
+    }
+    let done = client
+        .send(Method::PUT, &format!("{location}?digest={}", content::digest(&blob)), "")
+        .await;
+
+    assert_eq!(done.status, StatusCode::CREATED);
+    assert!(client.pull_blob("app", &blob).await.body == blob);
+}
+
+#[tokio::test]
+async fn a_chunk_out_of_order_is_refused_and_the_answer_says_where_the_upload_is() {
+    let (_emulator, client) = start().await;
+    let location = client.begin("app").await;
+    append(&client, &location, 0, b"hello").await;
+
+    let refused = append(&client, &location, 6, b"world").await;
+
+    assert_eq!(refused.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(refused.header("range"), "0-4");
+    assert_eq!(refused.header("location"), location);
+    assert_eq!(append(&client, &location, 5, b"world").await.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn content_of_another_digest_is_refused_and_ends_the_upload() {
+    let (_emulator, client) = start().await;
+    let location = client.begin("app").await;
+    append(&client, &location, 0, b"hello").await;
+
+    let refused = client
+        .send(Method::PUT, &format!("{location}?digest={}", content::digest(b"other")), "")
+        .await;
+
+    assert_eq!(
+        (refused.status, refused.code().as_str()),
+        (StatusCode::BAD_REQUEST, "DIGEST_INVALID")
+    );
+    assert_eq!(client.get(&location).await.code(), "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(client.pull_blob("app", b"hello").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_digest_of_an_algorithm_that_was_not_named_at_the_beginning_is_computed_at_the_end() {
+    let (_emulator, client) = start().await;
+    let blob = content::bytes(5, 600_000);
+    let digest = sealyard::registry::Digest::of(sealyard::registry::Algorithm::Sha512, &blob);
+    let location = client.begin("app").await;
+    append(&client, &location, 0, &blob).await;
+
+    let done = client.send(Method::PUT, &format!("{location}?digest={digest}"), "").await;
+
+    assert_eq!(done.status, StatusCode::CREATED, "{done:?}");
+    assert!(client.get(&format!("/v2/app/blobs/{digest}")).await.body == blob);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_an_upload_that_goes_on_where_it_stands() {
+    let (_emulator, client) = start().await;
+    let blob = content::bytes(6, 900_000);
+    let location = client.begin("app").await;
+    let cut = stream::iter([
+        Ok(Bytes::copy_from_slice(&blob[..500_000])),
+        Err(std::io::Error::other("cut")),
+    ]);
+
+    let body = reqwest::Body::wrap_stream(cut);
+    assert!(client.request(Method::PATCH, &location).body(body).send().await.is_err());
+    let status = client.get(&location).await;
+    let at: usize = status.header("range").trim_start_matches("0-").parse::<usize>().unwrap() + 1;
+    let rest = append(&client, &location, at, &blob[at..]).await;
+    let done = client
+        .send(Method::PUT, &format!("{location}?digest={}", content::digest(&blob)), "")
+        .await;
+
+    assert_eq!((status.status, rest.status), (StatusCode::NO_CONTENT, StatusCode::ACCEPTED));
+    assert_eq!(done.status, StatusCode::CREATED);
+    assert!(client.pull_blob("app", &blob).await.body == blob);
+}
+
+#[tokio::test]
+async fn what_pushes_left_behind_is_collected_and_what_is_in_use_is_not() {
+    let (emulator, client, clock) = crate::support::start_with_clock().await;
+    let layer = content::bytes(8, 1000);
+    client.push_image("app", "v1", &[&layer]).await;
+    client.push_blob("app", b"nobody refers to this").await;
+    let left = client.begin("app").await;
+
+    let fresh =
+        emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+    clock.pass(std::time::Duration::from_hours(25));
+    emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+
+    assert_eq!((fresh.blobs, fresh.uploads), (0, 0));
+    assert_eq!(
+        client.pull_blob("app", b"nobody refers to this").await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(client.get(&left).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(client.pull_blob("app", &layer).await.body, layer);
+}
+
+#[tokio::test]
+async fn a_jump_of_the_clock_takes_no_push_that_is_under_way() {
+    let (emulator, client, clock) = crate::support::start_with_clock().await;
+    let location = client.begin("app").await;
+    append(&client, &location, 0, b"hello").await;
+    client.push_blob("app", b"its manifest is still to come").await;
+
+    clock.advance(std::time::Duration::from_hours(720));
+    emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+
+    assert_eq!(client.get(&location).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        client.pull_blob("app", b"its manifest is still to come").await.status,
+        StatusCode::OK
+    );
+}

@@ -1,0 +1,127 @@
+//! The keys API over HTTP: parses a request, calls the vault once, renders the answer.
+//!
+//! Called by the router when token and permission have been checked. Nothing is decided here.
+
+mod admin;
+mod crypto;
+mod deleted;
+mod keys;
+mod query;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::error::{ApiError, JSON};
+use crate::operation::{Asked, Operation};
+use crate::vault::error::VaultError;
+use crate::vault::names::{KeyName, VaultName};
+use crate::vault::{KeyReference, Vaults};
+
+pub(crate) use admin::answer as answer_admin;
+pub(crate) use query::Query;
+
+/// The largest body that is read. The largest that makes sense, with all tags, is below 16 KiB.
+const MAX_BODY: usize = 256 << 10;
+
+/// What every operation needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub(crate) vaults: Arc<Vaults>,
+    pub(crate) vault: VaultName,
+    /// Host and port as the client wrote them: what ids are rendered with.
+    pub(crate) host: String,
+    pub(crate) query: Query,
+    pub(crate) asked: Asked,
+}
+
+impl Context {
+    fn name(&self) -> Result<KeyName, ApiError> {
+        let name = self.asked.key.as_deref().unwrap_or_default();
+        Ok(name.parse::<KeyName>().map_err(VaultError::from)?)
+    }
+
+    /// The key that the path names. A version that cannot be one is a key that is not found, as SDKs expect.
+    fn reference(&self) -> Result<KeyReference, ApiError> {
+        let name = self.name()?;
+        match &self.asked.version {
+            None => Ok(KeyReference { name, version: None }),
+            Some(version) => match version.parse() {
+                Ok(version) => Ok(KeyReference { name, version: Some(version) }),
+                Err(_) => Err(VaultError::KeyNotFound(KeyReference { name, version: None }).into()),
+            },
+        }
+    }
+
+    /// Calls the vault on a thread that may block.
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Vaults, &VaultName) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (vaults, vault) = (Arc::clone(&self.vaults), self.vault.clone());
+        let called = tokio::task::spawn_blocking(move || call(&vaults, &vault)).await;
+        Ok(called.map_err(|error| VaultError::Internal(error.to_string()))??)
+    }
+}
+
+/// Does what was asked.
+pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, ApiError> {
+    match context.asked.route.operation {
+        Operation::CreateKey => keys::create(context, body).await,
+        Operation::GetKey => keys::get(context).await,
+        Operation::ListKeys => keys::list(context).await,
+        Operation::ListKeyVersions => keys::versions(context).await,
+        Operation::UpdateKey => keys::update(context, body).await,
+        Operation::WrapKey => crypto::wrap(context, body).await,
+        Operation::UnwrapKey => crypto::unwrap(context, body).await,
+        Operation::DeleteKey => deleted::delete(context).await,
+        Operation::ListDeletedKeys => deleted::list(context).await,
+        Operation::GetDeletedKey => deleted::get(context).await,
+        Operation::RecoverDeletedKey => deleted::recover(context).await,
+        Operation::PurgeDeletedKey => deleted::purge(context).await,
+        Operation::BackupKey
+        | Operation::Decrypt
+        | Operation::Encrypt
+        | Operation::GetKeyAttestation
+        | Operation::GetKeyRotationPolicy
+        | Operation::ImportKey
+        | Operation::Release
+        | Operation::RestoreKey
+        | Operation::RotateKey
+        | Operation::Sign
+        | Operation::UpdateKeyRotationPolicy
+        | Operation::Verify => {
+            Err(ApiError::NotServed(format!("The operation {}", context.asked.route.operation)))
+        }
+    }
+}
+
+/// A body of JSON. Bodies may hold secrets, so the bytes are wiped.
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
+    let bad = |words: String| ApiError::from(VaultError::BadParameter(words));
+    let collected = Limited::new(body, MAX_BODY)
+        .collect()
+        .await
+        .map_err(|error| bad(format!("The request body cannot be read: {error}")))?;
+    let bytes = Zeroizing::new(collected.to_bytes().to_vec());
+    serde_json::from_slice(&bytes)
+        .map_err(|error| bad(format!("The request body is not what this operation takes: {error}")))
+}
+
+fn json(body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => {
+            let mut response = Response::new(Body::from(bytes));
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            response
+        }
+        Err(error) => ApiError::from(VaultError::Internal(error.to_string())).into_response(),
+    }
+}

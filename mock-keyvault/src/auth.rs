@@ -1,0 +1,83 @@
+//! Who a request comes from: the bearer token's check, and the challenge that sends SDKs to the issuer.
+//!
+//! Called by the router before anything of a body is read: SDKs send their first request without token and body, to be
+//! challenged.
+
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response};
+
+use crate::error::ApiError;
+use crate::host::Site;
+use crate::identity::{Issuer, TENANT};
+use crate::vault::Caller;
+
+/// The resource of the public Key Vault.
+const PUBLIC_AUDIENCE: &str = "https://vault.azure.net";
+/// The resource of the local vaults; a port may follow.
+const LOCAL_AUDIENCE: &str = "https://vault.localhost";
+/// The application id of Key Vault: tokens may name it in place of the address.
+const APPLICATION_AUDIENCE: &str = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
+
+/// The caller whom the token of a request names.
+pub(crate) fn caller(issuer: &Issuer, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let value = headers.get(AUTHORIZATION).ok_or(ApiError::NoToken)?;
+    let value = value.to_str().map_err(|_| ApiError::NoToken)?;
+    let (scheme, token) = value.split_once(' ').ok_or(ApiError::NoToken)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(ApiError::NoToken);
+    }
+    let claims = issuer.verify(token.trim(), is_ours)?;
+    Ok(Caller { app_id: claims.appid, object_id: claims.oid, issuer: claims.iss })
+}
+
+/// Tells a refused client where to get a token and for what. Every 401 carries it.
+pub(crate) fn challenge<B>(site: &Site, response: &mut Response<B>) {
+    let (authority, resource) = (site.authority(), site.resource());
+    let value =
+        format!("Bearer authorization=\"https://{authority}/{TENANT}\", resource=\"{resource}\"");
+    // A host that came in a header fits in a header.
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+}
+
+/// Whether tokens for this resource are for us: the public name, or the local one with any port, since ports change.
+fn is_ours(audience: &str) -> bool {
+    let audience = audience.strip_suffix('/').unwrap_or(audience);
+    if audience == PUBLIC_AUDIENCE || audience == APPLICATION_AUDIENCE {
+        return true;
+    }
+    match audience.strip_prefix(LOCAL_AUDIENCE) {
+        Some("") => true,
+        Some(rest) => rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_names_of_the_resource_are_accepted_and_no_other() {
+        for audience in [
+            "https://vault.azure.net",
+            "https://vault.azure.net/",
+            "https://vault.localhost",
+            "https://vault.localhost:8443",
+            "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
+        ] {
+            assert!(is_ours(audience), "{audience}");
+        }
+        for audience in [
+            "",
+            "https://management.azure.com",
+            "https://vault.azure.net.evil.example",
+            "https://vault.localhost.evil.example",
+            "https://vault.localhost:99999",
+            "http://vault.localhost",
+        ] {
+            assert!(!is_ours(audience), "{audience}");
+        }
+    }
+}

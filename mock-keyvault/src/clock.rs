@@ -1,0 +1,266 @@
+//! The one clock of a process: every part that reads the time is handed a [`Clock`].
+//!
+//! There are two times. *Emulator time* is what keys, tokens, rotation and retention go by; it can be moved and
+//! frozen, so that an hour or ninety days pass at a call. *Real time* only ever runs forward; it bounds what must
+//! not outlast a wall clock whatever the emulator's says, such as the lease of a data key. A [`Deadline`] watches both.
+//!
+//! This module knows nothing of vaults. It does not persist the offset: its owner does.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+/// The injected source of time. Clones share one clock.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+/// A moment in both times; it has passed as soon as either time reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Real time, as [`Clock::elapsed`] counts it.
+    real: Duration,
+    /// Emulator time.
+    emulated: OffsetDateTime,
+}
+
+struct Inner {
+    source: Source,
+    setting: Mutex<Setting>,
+    /// Counts the moves of the clock, so that sleepers look again.
+    moved: watch::Sender<u64>,
+}
+
+enum Source {
+    /// The operating system's clocks; the instant is the start of the count.
+    System(std::time::Instant),
+    /// Stands still until a test moves it.
+    Manual(Mutex<(OffsetDateTime, Duration)>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Setting {
+    offset: time::Duration,
+    frozen_at: Option<OffsetDateTime>,
+}
+
+impl Clock {
+    /// A clock that follows the operating system's, with no offset.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the system's clocks"
+    )]
+    pub fn system() -> Self {
+        Self::with_source(Source::System(std::time::Instant::now()))
+    }
+
+    /// A clock for tests: both times stand still until [`Clock::pass`] or [`Clock::advance`] moves them.
+    pub fn manual(start: OffsetDateTime) -> Self {
+        Self::with_source(Source::Manual(Mutex::new((start, Duration::ZERO))))
+    }
+
+    fn with_source(source: Source) -> Self {
+        let setting = Mutex::new(Setting { offset: time::Duration::ZERO, frozen_at: None });
+        Self(Arc::new(Inner { source, setting, moved: watch::Sender::new(0) }))
+    }
+
+    /// Emulator time, in UTC.
+    pub fn now(&self) -> OffsetDateTime {
+        let setting = self.setting();
+        setting.frozen_at.unwrap_or_else(|| self.real_now() + setting.offset)
+    }
+
+    /// Emulator time as whole seconds since 1970, as Key Vault and JWT count them.
+    pub fn unix_now(&self) -> i64 {
+        self.now().unix_timestamp()
+    }
+
+    /// Real time, in UTC: for TLS certificates and for tokens of a foreign issuer.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the system's clocks"
+    )]
+    pub fn real_now(&self) -> OffsetDateTime {
+        match &self.0.source {
+            Source::System(_) => OffsetDateTime::from(SystemTime::now()),
+            Source::Manual(time) => lock(time).0,
+        }
+    }
+
+    /// Real time since the clock was made; it never goes back.
+    pub fn elapsed(&self) -> Duration {
+        match &self.0.source {
+            Source::System(start) => start.elapsed(),
+            Source::Manual(time) => lock(time).1,
+        }
+    }
+
+    /// How far emulator time is ahead of real time, as far as it was set.
+    pub fn offset(&self) -> time::Duration {
+        let setting = self.setting();
+        setting.frozen_at.map_or(setting.offset, |at| at - self.real_now())
+    }
+
+    /// Whether emulator time stands still.
+    pub fn is_frozen(&self) -> bool {
+        self.setting().frozen_at.is_some()
+    }
+
+    /// Moves emulator time forward. Real time is not touched.
+    pub fn advance(&self, by: Duration) {
+        let by = time::Duration::try_from(by).unwrap_or(time::Duration::MAX);
+        self.change(|setting| match &mut setting.frozen_at {
+            Some(at) => *at = at.saturating_add(by),
+            None => setting.offset = setting.offset.saturating_add(by),
+        });
+    }
+
+    /// Sets how far emulator time is ahead of real time, as at a restart.
+    pub fn set_offset(&self, offset: time::Duration) {
+        let real = self.real_now();
+        self.change(|setting| match &mut setting.frozen_at {
+            Some(at) => *at = real.saturating_add(offset),
+            None => setting.offset = offset,
+        });
+    }
+
+    /// Stops emulator time where it is.
+    pub fn freeze(&self) {
+        let now = self.now();
+        self.change(|setting| setting.frozen_at = Some(now));
+    }
+
+    /// Lets emulator time run on from where it was frozen.
+    pub fn resume(&self) {
+        let real = self.real_now();
+        self.change(|setting| {
+            if let Some(at) = setting.frozen_at.take() {
+                setting.offset = at - real;
+            }
+        });
+    }
+
+    /// Moves both times forward. For a clock made by [`Clock::manual`]; on any other this moves emulator time alone.
+    pub fn pass(&self, by: Duration) {
+        match &self.0.source {
+            Source::System(_) => self.advance(by),
+            Source::Manual(time) => {
+                let mut time = lock(time);
+                time.0 += by;
+                time.1 += by;
+                drop(time);
+                self.change(|_| ());
+            }
+        }
+    }
+
+    /// The moment that lies `after` from now in both times.
+    pub fn deadline(&self, after: Duration) -> Deadline {
+        Deadline { real: self.elapsed().saturating_add(after), emulated: self.now() + after }
+    }
+
+    /// Whether a deadline has passed in either time.
+    pub fn has_passed(&self, deadline: Deadline) -> bool {
+        self.elapsed() >= deadline.real || self.now() >= deadline.emulated
+    }
+
+    /// Waits until a deadline has passed in either time, whoever moves the clock meanwhile.
+    pub async fn until(&self, deadline: Deadline) {
+        let mut moved = self.0.moved.subscribe();
+        while !self.has_passed(deadline) {
+            let real = deadline.real.saturating_sub(self.elapsed());
+            let emulated =
+                Duration::try_from(deadline.emulated - self.now()).unwrap_or(Duration::ZERO);
+            let left = if self.is_frozen() { real } else { real.min(emulated) };
+            match self.0.source {
+                // The sender lives as long as this clock: a change is the only way to wake.
+                Source::Manual(_) => drop(moved.changed().await),
+                Source::System(_) => tokio::select! {
+                    () = tokio::time::sleep(left.max(Duration::from_millis(1))) => (),
+                    _ = moved.changed() => (),
+                },
+            }
+        }
+    }
+
+    fn setting(&self) -> Setting {
+        *lock(&self.0.setting)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Setting)) {
+        change(&mut lock(&self.0.setting));
+        self.0.moved.send_modify(|count| *count += 1);
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clock").field("now", &self.now()).finish_non_exhaustive()
+    }
+}
+
+/// No code panics while it holds one of these locks; a poisoned one still holds a whole value.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+
+    #[test]
+    fn advancing_moves_emulator_time_and_not_real_time() {
+        let clock = Clock::manual(START);
+
+        clock.advance(Duration::from_hours(1));
+
+        assert_eq!(clock.now(), datetime!(2026-01-01 01:00 UTC));
+        assert_eq!(clock.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_frozen_clock_stands_while_real_time_passes_and_resumes_where_it_stood() {
+        let clock = Clock::manual(START);
+
+        clock.freeze();
+        clock.pass(Duration::from_mins(1));
+        assert_eq!(clock.now(), START);
+        clock.resume();
+        clock.pass(Duration::from_secs(1));
+
+        assert_eq!(clock.now(), datetime!(2026-01-01 00:00:01 UTC));
+    }
+
+    #[test]
+    fn a_deadline_passes_with_either_time() {
+        let clock = Clock::manual(START);
+        let by_emulator = clock.deadline(Duration::from_secs(5));
+        clock.advance(Duration::from_secs(5));
+        assert!(clock.has_passed(by_emulator));
+
+        clock.freeze();
+        let by_real = clock.deadline(Duration::from_secs(5));
+        clock.pass(Duration::from_secs(5));
+        assert!(clock.has_passed(by_real));
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_wakes_when_the_clock_is_moved() {
+        let clock = Clock::manual(START);
+        let deadline = clock.deadline(Duration::from_hours(1));
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.until(deadline).await }
+        });
+
+        clock.advance(Duration::from_hours(1));
+
+        sleeper.await.unwrap();
+    }
+}

@@ -1,0 +1,263 @@
+//! The wire forms of everything a vault refuses: `{"error":{"code","message","innererror"}}`, in one match.
+//!
+//! Called by the routes. Messages are Azure's, to the letter where a recorded answer is known, since people search for
+//! them and tests compare them. A failure of our own is logged here, once, and never shown.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::BorrowedFormatItem;
+use time::macros::format_description;
+
+use crate::identity::TokenRefused;
+use crate::vault::error::VaultError;
+
+/// The content type of every JSON body of Key Vault.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+/// How .NET, in which the service is written, prints a moment in US English.
+const DOTNET: &[BorrowedFormatItem<'_>] = format_description!(
+    "[month padding:none]/[day padding:none]/[year] [hour padding:none repr:12]:[minute]:[second] [period case:upper]"
+);
+
+/// Why a request is not answered as it wished.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The vault refuses.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// There is no token.
+    #[error("the request has no token")]
+    NoToken,
+    /// The token does not hold.
+    #[error(transparent)]
+    Token(#[from] TokenRefused),
+    /// There is no `api-version`.
+    #[error("the request has no api-version")]
+    NoApiVersion,
+    /// There is nothing at this path.
+    #[error("there is nothing at {0}")]
+    NotFound(String),
+    /// The path does not take this method.
+    #[error("{path} does not take {method}")]
+    MethodNotAllowed {
+        /// The method.
+        method: String,
+        /// The path.
+        path: String,
+    },
+    /// Key Vault has this, and this vault does not have it yet.
+    #[error("{0} is not served by this vault")]
+    NotServed(String),
+    /// The vault was told to be unreachable.
+    #[error("the vault is unreachable for now")]
+    Outage,
+}
+
+/// What the wire shows of an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WireError {
+    pub(crate) status: StatusCode,
+    pub(crate) code: &'static str,
+    pub(crate) inner: Option<&'static str>,
+    pub(crate) message: String,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    error: Detail<'a>,
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    innererror: Option<Inner<'a>>,
+}
+
+#[derive(Serialize)]
+struct Inner<'a> {
+    code: &'a str,
+}
+
+impl ApiError {
+    /// The wire form.
+    pub(crate) fn wire(&self) -> WireError {
+        let unauthorized =
+            |message: String| WireError::new(StatusCode::UNAUTHORIZED, "Unauthorized", message);
+        let bad =
+            |message: String| WireError::new(StatusCode::BAD_REQUEST, "BadParameter", message);
+        match self {
+            Self::Vault(error) => of_vault(error),
+            Self::NoToken => {
+                unauthorized("AKV10000: Request is missing a Bearer or PoP token.".to_owned())
+            }
+            Self::Token(TokenRefused::Malformed) => unauthorized(
+                "Error validating token: IDX12741: JWT must have three segments (JWS) or five segments (JWE)."
+                    .to_owned(),
+            ),
+            Self::Token(TokenRefused::Signature { encoded_header }) => unauthorized(format!(
+                "AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '{encoded_header}'."
+            )),
+            Self::Token(TokenRefused::Issuer { expected, found }) => unauthorized(format!(
+                "AKV10032: Invalid issuer. Expected one of {expected}, found {found}."
+            )),
+            Self::Token(TokenRefused::Audience { found }) => unauthorized(format!(
+                "AKV10022: Invalid audience. Expected https://vault.azure.net, found: {found}."
+            )),
+            Self::Token(TokenRefused::Expired { end, now }) => unauthorized(format!(
+                "Error validating token: IDX10223: Lifetime validation failed. The token is expired. ValidTo: '{}', Current time: '{}'.",
+                dotnet(*end),
+                dotnet(*now)
+            )),
+            Self::Token(TokenRefused::NotYetValid { start, now }) => unauthorized(format!(
+                "Error validating token: IDX10222: Lifetime validation failed. The token is not yet valid. ValidFrom: '{}', Current time: '{}'.",
+                dotnet(*start),
+                dotnet(*now)
+            )),
+            // Azure's words for this are not known; the code is.
+            Self::NoApiVersion => bad("api-version must be specified".to_owned()),
+            Self::NotFound(path) => WireError::new(
+                StatusCode::NOT_FOUND,
+                "NotFound",
+                format!("There is nothing at {path}"),
+            ),
+            Self::MethodNotAllowed { method, path } => WireError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                format!("{path} does not take {method}"),
+            ),
+            Self::NotServed(what) => WireError::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "NotSupported",
+                format!("{what} is part of Azure Key Vault, but this local vault does not serve it"),
+            ),
+            Self::Outage => WireError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "The service is unavailable.".to_owned(),
+            ),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        if let Self::Vault(VaultError::Internal(error)) = &self {
+            tracing::error!(%error, "the vault failed");
+        }
+        self.wire().into_response()
+    }
+}
+
+impl WireError {
+    fn new(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { status, code, inner: None, message }
+    }
+
+    fn inner(self, inner: &'static str) -> Self {
+        Self { inner: Some(inner), ..self }
+    }
+}
+
+impl IntoResponse for WireError {
+    fn into_response(self) -> Response {
+        let innererror = self.inner.map(|code| Inner { code });
+        let error = Detail { code: self.code, message: &self.message, innererror };
+        let body = serde_json::to_vec(&Envelope { error }).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
+        response.extensions_mut().insert(ErrorCode { code: self.code, inner: self.inner });
+        response
+    }
+}
+
+/// The codes of an error, an extension of its response: for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ErrorCode {
+    pub(crate) code: &'static str,
+    pub(crate) inner: Option<&'static str>,
+}
+
+fn of_vault(error: &VaultError) -> WireError {
+    let forbidden = |inner, message: String| {
+        WireError::new(StatusCode::FORBIDDEN, "Forbidden", message).inner(inner)
+    };
+    let not_found = |message: String| WireError::new(StatusCode::NOT_FOUND, "KeyNotFound", message);
+    let bad = |message: String| WireError::new(StatusCode::BAD_REQUEST, "BadParameter", message);
+    match error {
+        // A real vault that is not there has no host name either.
+        VaultError::VaultNotFound(name) => WireError::new(
+            StatusCode::NOT_FOUND,
+            "VaultNotFound",
+            format!("There is no vault called '{name}' here."),
+        ),
+        VaultError::Denied { caller, permission, vault, location, has_policy } => forbidden(
+            if *has_policy { "ForbiddenByPolicy" } else { "AccessDenied" },
+            format!(
+                "The user, group or application 'appid={};oid={};iss={}' does not have keys {permission} permission on key vault '{vault};location={location}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
+                caller.app_id, caller.object_id, caller.issuer
+            ),
+        ),
+        VaultError::KeyNotFound(at) => not_found(format!(
+            "A key with (name/id) {at} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+        )),
+        VaultError::DeletedKeyNotFound(name) => not_found(format!("Deleted Key not found: {name}")),
+        VaultError::DeletedButRecoverable(name) => WireError::new(
+            StatusCode::CONFLICT,
+            "Conflict",
+            format!(
+                "Key {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the key can only be recovered or purged."
+            ),
+        )
+        .inner("ObjectIsDeletedButRecoverable"),
+        VaultError::KeyDisabled(operation) => forbidden(
+            "KeyDisabled",
+            format!("Operation {operation} is not allowed on a disabled key."),
+        ),
+        // Inner codes and words of the next two follow the pattern of the others; no recorded answer is known.
+        VaultError::KeyExpired(operation) => forbidden(
+            "KeyExpired",
+            format!("Operation {operation} is not allowed on an expired key."),
+        ),
+        VaultError::KeyNotYetValid(operation) => forbidden(
+            "KeyNotYetValid",
+            format!("Operation {operation} is not allowed on a key that is not yet valid."),
+        ),
+        VaultError::OperationNotPermitted(operation) => forbidden(
+            "KeyOperationForbidden",
+            format!("Operation {operation} is not permitted on this key."),
+        ),
+        VaultError::PurgeProtected { vault, location } => forbidden(
+            "ForbiddenByPolicy",
+            format!(
+                "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.\r\nVault: {vault};location={location}"
+            ),
+        ),
+        VaultError::UnwrapFailed => bad("Unable to decrypt specified value with this key.".to_owned()),
+        VaultError::ValueTooLong { max, len } => bad(format!(
+            "Invalid length of 'value': {len} bytes. At most {max} bytes fit this key and algorithm."
+        )),
+        VaultError::KeyTypeNotSupported(kty) => {
+            bad(format!("Invalid kty value: {kty}")).inner("KeyTypeNotSupported")
+        }
+        VaultError::BadParameter(message) => bad(message.clone()),
+        VaultError::Internal(_) => WireError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerError",
+            "An internal error occurred.".to_owned(),
+        ),
+    }
+}
+
+fn dotnet(seconds: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()
+        .and_then(|moment| moment.format(DOTNET).ok())
+        .unwrap_or_default()
+}

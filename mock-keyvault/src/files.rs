@@ -1,0 +1,85 @@
+//! Small files that are written whole: certificates, keys, secrets, endpoints.
+//!
+//! Called wherever a file is a value rather than a stream. A reader sees the old bytes or the new ones, never a part,
+//! and after a return the new ones survive a power cut. This module knows nothing of what the files hold.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use fs_err as fs;
+
+use crate::durable::sync_dir;
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody: mode 0644.
+    Public,
+    /// The owner alone: mode 0600.
+    Private,
+}
+
+impl Access {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Public => 0o644,
+            Self::Private => 0o600,
+        }
+    }
+}
+
+/// Writes `bytes` to the file `path`, which is replaced in one step. The folder must exist. Blocks.
+pub fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    // A temporary file is made with mode 0600: nobody else can read a secret even for a moment.
+    let mut file = tempfile::NamedTempFile::new_in(folder)
+        .map_err(|error| with_path(&error, "a file could not be made in", folder))?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(access.mode()))?;
+    file.as_file().sync_all()?;
+    file.persist(path)
+        .map_err(|error| with_path(&error.error, "a file could not be moved to", path))?;
+    sync_dir(folder)
+}
+
+/// The bytes of a file, or `None` when there is no such file. Blocks.
+pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn with_path(error: &io::Error, what: &str, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_for_its_owner_alone_and_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+
+        write_whole(&path, b"a longer first value", Access::Private).unwrap();
+        write_whole(&path, b"second", Access::Private).unwrap();
+
+        assert_eq!(read_if_there(&path).unwrap().unwrap(), b"second");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+
+        assert!(read_if_there(&folder.path().join("none")).unwrap().is_none());
+    }
+}

@@ -1,0 +1,131 @@
+//! The site that a request is for, by its Host: a vault, the issuer, or both.
+//!
+//! Called by the router. What is rendered into answers (key ids, next links, the challenge) comes from the host that the
+//! client used, never from the address that is listened on: both mapped ports and container aliases work.
+
+use crate::vault::names::VaultName;
+
+/// The site that a request is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// Host and port as the client wrote them.
+    pub(crate) host: String,
+    pub(crate) role: Role,
+    /// Which names the client uses.
+    naming: Naming,
+}
+
+/// What a site serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The vault of this name.
+    Vault(VaultName),
+    /// The issuer.
+    Login,
+    /// The vault called `local`, and the issuer at its own paths: one address is enough.
+    Both,
+    /// A vault name that cannot be one.
+    Nothing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    /// `*.vault.azure.net` and `login.microsoftonline.com`.
+    Public,
+    /// `*.vault.localhost` and `login.localhost`.
+    Local,
+    /// Anything else: an address, a container's name.
+    Other,
+}
+
+impl Site {
+    /// The site that this Host header names.
+    pub(crate) fn of(host: &str) -> Self {
+        let name = without_port(host).to_ascii_lowercase();
+        let vault = |name: &str| name.parse().map_or(Role::Nothing, Role::Vault);
+        let (role, naming) = if name == "login.microsoftonline.com" {
+            (Role::Login, Naming::Public)
+        } else if name == "login.localhost" {
+            (Role::Login, Naming::Local)
+        } else if let Some(name) = name.strip_suffix(".vault.azure.net") {
+            (vault(name), Naming::Public)
+        } else if let Some(name) = name.strip_suffix(".vault.localhost") {
+            (vault(name), Naming::Local)
+        } else {
+            (Role::Both, Naming::Other)
+        };
+        Self { host: host.to_owned(), role, naming }
+    }
+
+    /// The vault that answers here.
+    pub(crate) fn vault(&self) -> Option<VaultName> {
+        match &self.role {
+            Role::Vault(name) => Some(name.clone()),
+            Role::Both => Some(VaultName::local()),
+            Role::Login | Role::Nothing => None,
+        }
+    }
+
+    /// Host and port of the issuer, as this client reaches it.
+    pub(crate) fn authority(&self) -> String {
+        match self.naming {
+            Naming::Public => "login.microsoftonline.com".to_owned(),
+            Naming::Local => format!("login.localhost{}", self.port()),
+            Naming::Other => self.host.clone(),
+        }
+    }
+
+    /// The resource that tokens are to be for. SDKs compare it with the host, some of them with the port as well.
+    pub(crate) fn resource(&self) -> String {
+        match self.naming {
+            Naming::Public | Naming::Other => "https://vault.azure.net".to_owned(),
+            Naming::Local => format!("https://vault.localhost{}", self.port()),
+        }
+    }
+
+    /// The port as it is written, with its colon, or nothing.
+    fn port(&self) -> &str {
+        self.host.get(without_port(&self.host).len()..).unwrap_or_default()
+    }
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // An IPv6 address without port ends in a bracket.
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(host: &str, vault: Option<&str>, authority: &str, resource: &str) {
+        let site = Site::of(host);
+
+        assert_eq!(site.vault().map(|name| name.to_string()).as_deref(), vault, "{host}");
+        assert_eq!(site.authority(), authority);
+        assert_eq!(site.resource(), resource);
+    }
+
+    #[test]
+    fn the_host_selects_the_vault_and_what_the_challenge_names() {
+        let public = "https://vault.azure.net";
+        check("a-b.vault.azure.net", Some("a-b"), "login.microsoftonline.com", public);
+        check(
+            "Local.vault.localhost:8443",
+            Some("local"),
+            "login.localhost:8443",
+            "https://vault.localhost:8443",
+        );
+        check("x.vault.localhost", None, "login.localhost", "https://vault.localhost");
+        check("localhost:8443", Some("local"), "localhost:8443", public);
+        check("127.0.0.1:1", Some("local"), "127.0.0.1:1", public);
+        check("[::1]:8443", Some("local"), "[::1]:8443", public);
+        check("[::1]", Some("local"), "[::1]", public);
+        check("vault:8443", Some("local"), "vault:8443", public);
+        check("login.localhost:1", None, "login.localhost:1", "https://vault.localhost:1");
+    }
+}

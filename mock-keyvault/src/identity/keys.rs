@@ -1,0 +1,62 @@
+//! The key that signs tokens: RSA-2048, sealed at rest, with its public half for whoever verifies.
+//!
+//! Called by [`super::Issuer`] alone.
+
+use std::io;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use rand::rngs::SysRng;
+use rsa::PrivateKey;
+use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
+use rsa::traits::PublicKeyParts;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::files::{Access, read_if_there, write_whole};
+use crate::sealing::SealingKey;
+
+/// The file of the sealed key. Its content is bound to the context below; both must stay.
+const KEY_FILE: &str = "issuer.sealed";
+const CONTEXT: &[u8] = b"mock-keyvault issuer 1";
+const BITS: usize = 2048;
+
+pub(super) struct SigningKey {
+    /// Names the key in tokens and in the set of public keys.
+    pub(super) id: String,
+    pub(super) signing: EncodingKey,
+    pub(super) verifying: DecodingKey,
+    /// Base64url, as the set of public keys carries it.
+    pub(super) modulus: String,
+    /// Base64url, as the set of public keys carries it.
+    pub(super) exponent: String,
+}
+
+impl SigningKey {
+    pub(super) fn open(folder: &Path, sealing: &SealingKey) -> io::Result<Self> {
+        let path = folder.join(KEY_FILE);
+        let damaged = || {
+            let words = format!("the issuer's key in {} does not open", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, words)
+        };
+        let der: Zeroizing<Vec<u8>> = if let Some(sealed) = read_if_there(&path)? {
+            sealing.open_sealed(CONTEXT, &sealed).map_err(|_| damaged())?
+        } else {
+            let key = PrivateKey::new(&mut SysRng, BITS).map_err(io::Error::other)?;
+            let der = key.to_pkcs1_der().map_err(io::Error::other)?.to_bytes();
+            write_whole(&path, &sealing.seal(CONTEXT, &der)?, Access::Private)?;
+            der
+        };
+        let key = PrivateKey::from_pkcs1_der(&der).map_err(|_| damaged())?;
+        let (modulus, exponent) = (key.n_bytes(), key.e_bytes());
+        Ok(Self {
+            id: URL_SAFE_NO_PAD.encode(&Sha256::digest(&modulus)[..20]),
+            signing: EncodingKey::from_rsa_der(&der),
+            verifying: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
+            modulus: URL_SAFE_NO_PAD.encode(&modulus),
+            exponent: URL_SAFE_NO_PAD.encode(&exponent),
+        })
+    }
+}

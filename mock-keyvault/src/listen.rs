@@ -1,0 +1,312 @@
+//! Serves an axum router on a TCP listener: plain HTTP, TLS, or both told apart by the first byte.
+//!
+//! Called by the vault and by the emulator's registry, which streams large bodies through it: there is no limit on
+//! bodies here and no copy that could be spared. An I/O error of one connection ends that connection and nothing else.
+//! On shutdown no connection is accepted any more, requests under way may end for [`DRAIN`], and what is left is dropped.
+//!
+//! This module knows nothing of vaults. It does not bind, and it does not decide what is served.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::IntoResponse;
+use http::header::HOST;
+use http::{Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+/// How long requests under way may go on after a shutdown was asked for.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a client may take to send a request head. It bounds the idle time of a kept connection as well, so it is
+/// longer than the pools of common clients keep one that they mean to use again.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(100);
+
+/// How long a client may take to say whether it speaks TLS, and then to shake hands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long accepting rests after an error that is not of one connection, such as too many open files.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// The first byte of a TLS connection: a record of type handshake (RFC 8446, section 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// What a listener speaks.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// HTTP without TLS.
+    Plain,
+    /// HTTP over TLS.
+    Tls(Arc<ServerConfig>),
+    /// Either one, told apart by the first byte that the client sends.
+    TlsAndPlain(Arc<ServerConfig>),
+}
+
+/// An address as people type it: `ADDRESS:PORT`, `localhost:PORT`, or a port of the loopback. The error is a sentence.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse().map_err(|_| {
+        "expected ADDRESS:PORT, such as 127.0.0.1:5000, 0.0.0.0:5000 or [::1]:5000".to_owned()
+    })
+}
+
+/// How a request arrived: an extension of every request, beside `ConnectInfo<SocketAddr>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Without TLS.
+    Plain,
+    /// Over TLS.
+    Tls,
+}
+
+/// Serves `app` until `shutdown` is cancelled and requests under way have ended, or [`DRAIN`] is over.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    transport: Transport,
+    shutdown: CancellationToken,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            // Finished connections are reaped, so that the set holds open ones only.
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (app, transport) = (app.clone(), transport.clone());
+                let shutdown = shutdown.clone();
+                connections.spawn(async move {
+                    if let Err(error) = connection(stream, peer, app, transport, shutdown).await {
+                        tracing::debug!(client.address = %peer, %error, "a connection ended early");
+                    }
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => (),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!(connections = connections.len(), "requests under way were cut off");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    transport: Transport,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let tls = match transport {
+        Transport::Plain => None,
+        Transport::Tls(config) => Some(config),
+        Transport::TlsAndPlain(config) => {
+            let mut first = [0];
+            let peeked = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                peeked = tokio::time::timeout(HEADER_READ_TIMEOUT, stream.peek(&mut first)) => peeked,
+            };
+            match peeked {
+                Ok(Ok(1)) => (first[0] == TLS_HANDSHAKE).then_some(config),
+                Ok(Ok(_)) => return Ok(()),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+            }
+        }
+    };
+    match tls {
+        None => serve_stream(stream, peer, Wire::Plain, app, shutdown).await,
+        Some(config) => {
+            let accept = TlsAcceptor::from(config).accept(stream);
+            let stream = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, accept) => stream,
+            };
+            let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            serve_stream(stream, peer, Wire::Tls, app, shutdown).await
+        }
+    }
+}
+
+/// Serves `app` on one connection that is open already, such as the inside of a CONNECT tunnel.
+pub async fn serve_stream<S>(
+    stream: S,
+    peer: SocketAddr,
+    wire: Wire,
+    app: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(wire);
+        // A router is always ready, and its clone is a count.
+        let answer = names_one_host(&request).then(|| app.clone().call(request));
+        async move {
+            match answer {
+                Some(answer) => answer.await as Result<Response<Body>, Infallible>,
+                None => Ok(StatusCode::BAD_REQUEST.into_response()),
+            }
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    ended.map_err(io::Error::other)
+}
+
+/// A request of HTTP/1.1 that has no `Host`, or several, has to be refused (RFC 9112, section 3.2).
+fn names_one_host<B>(request: &Request<B>) -> bool {
+    let count = request.headers().get_all(HOST).iter().count();
+    count == 1 || (count == 0 && request.version() < Version::HTTP_11)
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    async fn bound() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[test]
+    fn an_address_may_be_a_port_alone() {
+        assert_eq!(parse_address("6000").unwrap(), "127.0.0.1:6000".parse().unwrap());
+        assert_eq!(parse_address(":0").unwrap(), "127.0.0.1:0".parse().unwrap());
+        assert_eq!(parse_address("localhost:5000").unwrap(), "127.0.0.1:5000".parse().unwrap());
+        assert_eq!(parse_address("[::1]:5000").unwrap(), "[::1]:5000".parse().unwrap());
+        for bad in ["", "65536", "host:5000", "127.0.0.1"] {
+            assert!(parse_address(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_knows_the_peer_and_the_wire() {
+        let (listener, address) = bound().await;
+        let app = Router::new().route(
+            "/",
+            get(
+                |ConnectInfo(peer): ConnectInfo<SocketAddr>,
+                 axum::Extension(wire): axum::Extension<Wire>| async move {
+                    format!("{} {wire:?}", peer.ip())
+                },
+            ),
+        );
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, app, Transport::Plain, shutdown.clone()));
+
+        let answer = ask(address, "/").await;
+        shutdown.cancel();
+        server.await.unwrap();
+
+        assert!(answer.ends_with("127.0.0.1 Plain"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_ends_although_a_shutdown_was_asked_for() {
+        let (listener, address) = bound().await;
+        let (arrived, has_arrived) = oneshot::channel();
+        let (release, released) = oneshot::channel::<()>();
+        let once = Arc::new(std::sync::Mutex::new(Some((arrived, released))));
+        let app = Router::new().route(
+            "/",
+            get(move || async move {
+                let (arrived, released) = once.lock().unwrap().take().unwrap();
+                arrived.send(()).unwrap();
+                released.await.unwrap();
+                "ended"
+            }),
+        );
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, app, Transport::Plain, shutdown.clone()));
+        let client = tokio::spawn(async move { ask(address, "/").await });
+
+        has_arrived.await.unwrap();
+        shutdown.cancel();
+        release.send(()).unwrap();
+
+        assert!(client.await.unwrap().ends_with("ended"));
+        server.await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_does_not_end_the_server() {
+        let (listener, address) = bound().await;
+        let app = Router::new().route("/", get(|| async { "here" }));
+        let shutdown = CancellationToken::new();
+        let _server = tokio::spawn(serve(listener, app, Transport::Plain, shutdown.clone()));
+
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HT").await.unwrap();
+        drop(stream);
+
+        assert!(ask(address, "/").await.ends_with("here"));
+        shutdown.cancel();
+    }
+}

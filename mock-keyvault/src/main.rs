@@ -1,0 +1,16 @@
+//! The `mock-keyvault` program: a vault in a process of its own.
+
+mod program;
+
+use std::alloc::System;
+use std::process::ExitCode;
+
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is wiped when it is freed: keys pass through the buffers of HTTP, TLS and JSON, whose types do not wipe.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+
+fn main() -> ExitCode {
+    program::main()
+}

@@ -1,0 +1,369 @@
+//! Every operation of the keys API of Key Vault, where it lives, and whether it is served.
+//!
+//! The router finds the operation of a request here; the table in README.md is checked against [`OPERATIONS`] by a test.
+//! Final segments are matched in any letter case, the version may be absent or empty, and slashes may be doubled or
+//! trail: SDKs do all of that.
+
+use std::fmt;
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::vault::policy::KeyPermission;
+
+/// An operation of the keys API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum Operation {
+    /// Backup of a key.
+    BackupKey,
+    /// A new key, or a new version.
+    CreateKey,
+    /// Decrypt.
+    Decrypt,
+    /// Soft delete of a key.
+    DeleteKey,
+    /// Encrypt.
+    Encrypt,
+    /// One deleted key.
+    GetDeletedKey,
+    /// A key or a version of it.
+    GetKey,
+    /// The attestation of a key in hardware.
+    GetKeyAttestation,
+    /// The rotation policy.
+    GetKeyRotationPolicy,
+    /// Import of a key.
+    ImportKey,
+    /// Deleted keys.
+    ListDeletedKeys,
+    /// Keys.
+    ListKeys,
+    /// Versions of a key.
+    ListKeyVersions,
+    /// The end of a deleted key.
+    PurgeDeletedKey,
+    /// A deleted key back.
+    RecoverDeletedKey,
+    /// Secure key release.
+    Release,
+    /// A backup back.
+    RestoreKey,
+    /// A new version by the rotation policy.
+    RotateKey,
+    /// Sign.
+    Sign,
+    /// Unwrap.
+    UnwrapKey,
+    /// Change of attributes.
+    UpdateKey,
+    /// Change of the rotation policy.
+    UpdateKeyRotationPolicy,
+    /// Verify.
+    Verify,
+    /// Wrap.
+    WrapKey,
+}
+
+/// Where an operation lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The operation.
+    pub operation: Operation,
+    /// Its method.
+    pub method: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// What the caller needs.
+    pub permission: KeyPermission,
+    /// Whether it is served; one that is not is refused with 501.
+    pub served: bool,
+}
+
+const fn served(
+    operation: Operation,
+    method: &'static str,
+    path: &'static str,
+    permission: KeyPermission,
+) -> Route {
+    Route { operation, method, path, permission, served: true }
+}
+
+const fn later(
+    operation: Operation,
+    method: &'static str,
+    path: &'static str,
+    permission: KeyPermission,
+) -> Route {
+    Route { operation, method, path, permission, served: false }
+}
+
+/// Every operation there is. Paths are Azure's; a `{version}` may be absent where an operation on the newest makes sense.
+pub const OPERATIONS: &[Route] = &[
+    served(Operation::CreateKey, "POST", "/keys/{name}/create", KeyPermission::Create),
+    served(Operation::GetKey, "GET", "/keys/{name}/{version}", KeyPermission::Get),
+    served(Operation::ListKeys, "GET", "/keys", KeyPermission::List),
+    served(Operation::ListKeyVersions, "GET", "/keys/{name}/versions", KeyPermission::List),
+    served(Operation::UpdateKey, "PATCH", "/keys/{name}/{version}", KeyPermission::Update),
+    served(Operation::WrapKey, "POST", "/keys/{name}/{version}/wrapkey", KeyPermission::WrapKey),
+    served(
+        Operation::UnwrapKey,
+        "POST",
+        "/keys/{name}/{version}/unwrapkey",
+        KeyPermission::UnwrapKey,
+    ),
+    served(Operation::DeleteKey, "DELETE", "/keys/{name}", KeyPermission::Delete),
+    served(Operation::ListDeletedKeys, "GET", "/deletedkeys", KeyPermission::List),
+    served(Operation::GetDeletedKey, "GET", "/deletedkeys/{name}", KeyPermission::Get),
+    served(
+        Operation::RecoverDeletedKey,
+        "POST",
+        "/deletedkeys/{name}/recover",
+        KeyPermission::Recover,
+    ),
+    served(Operation::PurgeDeletedKey, "DELETE", "/deletedkeys/{name}", KeyPermission::Purge),
+    later(Operation::ImportKey, "PUT", "/keys/{name}", KeyPermission::Import),
+    later(Operation::RotateKey, "POST", "/keys/{name}/rotate", KeyPermission::Rotate),
+    later(
+        Operation::GetKeyRotationPolicy,
+        "GET",
+        "/keys/{name}/rotationpolicy",
+        KeyPermission::GetRotationPolicy,
+    ),
+    later(
+        Operation::UpdateKeyRotationPolicy,
+        "PUT",
+        "/keys/{name}/rotationpolicy",
+        KeyPermission::SetRotationPolicy,
+    ),
+    later(Operation::BackupKey, "POST", "/keys/{name}/backup", KeyPermission::Backup),
+    later(Operation::RestoreKey, "POST", "/keys/restore", KeyPermission::Restore),
+    later(Operation::Encrypt, "POST", "/keys/{name}/{version}/encrypt", KeyPermission::Encrypt),
+    later(Operation::Decrypt, "POST", "/keys/{name}/{version}/decrypt", KeyPermission::Decrypt),
+    later(Operation::Sign, "POST", "/keys/{name}/{version}/sign", KeyPermission::Sign),
+    later(Operation::Verify, "POST", "/keys/{name}/{version}/verify", KeyPermission::Verify),
+    later(Operation::Release, "POST", "/keys/{name}/{version}/release", KeyPermission::Release),
+    later(
+        Operation::GetKeyAttestation,
+        "GET",
+        "/keys/{name}/{version}/attestation",
+        KeyPermission::Get,
+    ),
+];
+
+/// What a request asks for, with the names as they came.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) route: &'static Route,
+    pub(crate) key: Option<String>,
+    pub(crate) version: Option<String>,
+}
+
+impl Operation {
+    /// The operation in words of Azure's API, such as `unwrapKey`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BackupKey => "backupKey",
+            Self::CreateKey => "createKey",
+            Self::Decrypt => "decrypt",
+            Self::DeleteKey => "deleteKey",
+            Self::Encrypt => "encrypt",
+            Self::GetDeletedKey => "getDeletedKey",
+            Self::GetKey => "getKey",
+            Self::GetKeyAttestation => "getKeyAttestation",
+            Self::GetKeyRotationPolicy => "getKeyRotationPolicy",
+            Self::ImportKey => "importKey",
+            Self::ListDeletedKeys => "listDeletedKeys",
+            Self::ListKeys => "listKeys",
+            Self::ListKeyVersions => "listKeyVersions",
+            Self::PurgeDeletedKey => "purgeDeletedKey",
+            Self::RecoverDeletedKey => "recoverDeletedKey",
+            Self::Release => "release",
+            Self::RestoreKey => "restoreKey",
+            Self::RotateKey => "rotateKey",
+            Self::Sign => "sign",
+            Self::UnwrapKey => "unwrapKey",
+            Self::UpdateKey => "updateKey",
+            Self::UpdateKeyRotationPolicy => "updateKeyRotationPolicy",
+            Self::Verify => "verify",
+            Self::WrapKey => "wrapKey",
+        }
+    }
+
+    /// Where it lives.
+    fn route(self) -> Option<&'static Route> {
+        OPERATIONS.iter().find(|route| route.operation == self)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The operation that a method and a path name.
+pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
+    let not_found = || ApiError::NotFound(path.to_owned());
+    let decoded: Result<Vec<String>, ApiError> = path
+        .split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| match percent_decode_str(segment).decode_utf8() {
+            Ok(segment) => Ok(segment.into_owned()),
+            Err(_) => Err(not_found()),
+        })
+        .collect();
+    let decoded = decoded?;
+    let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    let named = |operations: &[(Method, Operation)], key: Option<&str>, version: Option<&str>| {
+        let found = operations.iter().find(|(takes, _)| takes == method);
+        let Some((_, operation)) = found else {
+            let (method, path) = (method.to_string(), path.to_owned());
+            return Err(ApiError::MethodNotAllowed { method, path });
+        };
+        let route = operation.route().ok_or_else(not_found)?;
+        Ok(Asked { route, key: key.map(str::to_owned), version: version.map(str::to_owned) })
+    };
+    match segments.as_slice() {
+        ["keys"] => named(&[(Method::GET, Operation::ListKeys)], None, None),
+        ["keys", "restore"] if method == Method::POST => {
+            named(&[(Method::POST, Operation::RestoreKey)], None, None)
+        }
+        ["keys", key] => named(
+            &[
+                (Method::GET, Operation::GetKey),
+                (Method::PUT, Operation::ImportKey),
+                (Method::PATCH, Operation::UpdateKey),
+                (Method::DELETE, Operation::DeleteKey),
+            ],
+            Some(key),
+            None,
+        ),
+        ["keys", key, third] => {
+            let third_lower = third.to_ascii_lowercase();
+            match (of_key(&third_lower), of_version(&third_lower)) {
+                (Some(operations), _) => named(operations, Some(key), None),
+                (None, Some(operation)) => named(&[operation], Some(key), None),
+                (None, None) => named(
+                    &[(Method::GET, Operation::GetKey), (Method::PATCH, Operation::UpdateKey)],
+                    Some(key),
+                    Some(third),
+                ),
+            }
+        }
+        ["keys", key, version, last] => match of_version(&last.to_ascii_lowercase()) {
+            Some(operation) => named(&[operation], Some(key), Some(version)),
+            None => Err(not_found()),
+        },
+        ["deletedkeys"] => named(&[(Method::GET, Operation::ListDeletedKeys)], None, None),
+        ["deletedkeys", key] => named(
+            &[
+                (Method::GET, Operation::GetDeletedKey),
+                (Method::DELETE, Operation::PurgeDeletedKey),
+            ],
+            Some(key),
+            None,
+        ),
+        ["deletedkeys", key, last] if last.eq_ignore_ascii_case("recover") => {
+            named(&[(Method::POST, Operation::RecoverDeletedKey)], Some(key), None)
+        }
+        [
+            area @ ("secrets"
+            | "deletedsecrets"
+            | "certificates"
+            | "deletedcertificates"
+            | "storage"
+            | "rng"),
+            ..,
+        ] => Err(ApiError::NotServed(format!("/{area}"))),
+        _ => Err(not_found()),
+    }
+}
+
+/// Operations whose name stands in place of a version.
+fn of_key(last: &str) -> Option<&'static [(Method, Operation)]> {
+    match last {
+        "create" => Some(&[(Method::POST, Operation::CreateKey)]),
+        "rotate" => Some(&[(Method::POST, Operation::RotateKey)]),
+        "backup" => Some(&[(Method::POST, Operation::BackupKey)]),
+        "versions" => Some(&[(Method::GET, Operation::ListKeyVersions)]),
+        "rotationpolicy" => Some(&[
+            (Method::GET, Operation::GetKeyRotationPolicy),
+            (Method::PUT, Operation::UpdateKeyRotationPolicy),
+        ]),
+        _ => None,
+    }
+}
+
+/// Operations on a version, whose name comes last.
+fn of_version(last: &str) -> Option<(Method, Operation)> {
+    match last {
+        "wrapkey" => Some((Method::POST, Operation::WrapKey)),
+        "unwrapkey" => Some((Method::POST, Operation::UnwrapKey)),
+        "encrypt" => Some((Method::POST, Operation::Encrypt)),
+        "decrypt" => Some((Method::POST, Operation::Decrypt)),
+        "sign" => Some((Method::POST, Operation::Sign)),
+        "verify" => Some((Method::POST, Operation::Verify)),
+        "release" => Some((Method::POST, Operation::Release)),
+        "attestation" => Some((Method::GET, Operation::GetKeyAttestation)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(method: &Method, path: &str, operation: Operation, at: (Option<&str>, Option<&str>)) {
+        let asked = asked(method, path).unwrap();
+
+        assert_eq!(asked.route.operation, operation, "{path}");
+        assert_eq!((asked.key.as_deref(), asked.version.as_deref()), at, "{path}");
+    }
+
+    #[test]
+    fn paths_as_sdks_write_them_lead_to_the_operation() {
+        let (get, post) = (Method::GET, Method::POST);
+        check(&get, "/keys", Operation::ListKeys, (None, None));
+        check(&get, "/keys/k/", Operation::GetKey, (Some("k"), None));
+        check(&get, "/keys/k/0a", Operation::GetKey, (Some("k"), Some("0a")));
+        check(&get, "/keys/restore", Operation::GetKey, (Some("restore"), None));
+        check(&post, "/keys/k/0a/wrapKey", Operation::WrapKey, (Some("k"), Some("0a")));
+        check(&post, "/keys/k//unwrapkey", Operation::UnwrapKey, (Some("k"), None));
+        check(&post, "//keys/k/wrapKey", Operation::WrapKey, (Some("k"), None));
+        check(&Method::PATCH, "/keys/k/", Operation::UpdateKey, (Some("k"), None));
+        check(&get, "/keys/k/versions", Operation::ListKeyVersions, (Some("k"), None));
+        check(&post, "/deletedkeys/k/recover", Operation::RecoverDeletedKey, (Some("k"), None));
+    }
+
+    #[test]
+    fn every_operation_is_found_at_its_own_path() {
+        for route in OPERATIONS {
+            let path = route.path.replace("{name}", "k").replace("{version}", &"0".repeat(32));
+            let method = Method::from_bytes(route.method.as_bytes()).unwrap();
+            assert_eq!(asked(&method, &path).unwrap().route.operation, route.operation, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_apart_from_a_wrong_method() {
+        assert!(matches!(asked(&Method::GET, "/x"), Err(ApiError::NotFound(_))));
+        assert!(matches!(asked(&Method::GET, "/keys/k/v/x"), Err(ApiError::NotFound(_))));
+        assert!(matches!(asked(&Method::GET, "/secrets/s"), Err(ApiError::NotServed(_))));
+        let wrong = asked(&Method::POST, "/keys");
+        assert!(matches!(wrong, Err(ApiError::MethodNotAllowed { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in "(/[a-z%0-9A-F]{0,6}){0,6}") {
+            let _ = asked(&Method::GET, &path);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The file that says where a vault is: `endpoints.json` in its data folder, and the one that was asked for.
+//!
+//! It is written when requests are answered and taken away at the end. It holds no secret.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use mock_keyvault::MockKeyVault;
+use mock_keyvault::files::{Access, read_if_there, write_whole};
+use serde::{Deserialize, Serialize};
+
+const FILE: &str = "endpoints.json";
+
+/// Where a vault is.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Endpoints {
+    /// The base address of the vault `local`.
+    vault: String,
+    /// The base address of the issuer.
+    login: String,
+    /// The file of the local authority's certificate.
+    ca: PathBuf,
+    /// The process.
+    pid: u32,
+    /// The socket.
+    pub(super) address: SocketAddr,
+}
+
+impl Endpoints {
+    pub(super) fn of(vault: &MockKeyVault) -> Self {
+        Self {
+            vault: vault.uri(),
+            login: vault.authority_uri(),
+            ca: vault.ca_path().to_owned(),
+            pid: std::process::id(),
+            address: vault.address(),
+        }
+    }
+
+    /// What the vault of this folder wrote, if one runs.
+    pub(super) fn read(data_dir: &Path) -> io::Result<Option<Self>> {
+        let bytes = read_if_there(&data_dir.join(FILE))?;
+        Ok(bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
+    }
+
+    /// Writes the files; the answer takes them away.
+    pub(super) fn write(&self, data_dir: &Path, asked: Option<&Path>) -> io::Result<Written> {
+        let mut text = serde_json::to_vec_pretty(self)?;
+        text.push(b'\n');
+        let mut written = Written(Vec::new());
+        for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
+            write_whole(&path, &text, Access::Public)?;
+            written.0.push(path);
+        }
+        Ok(written)
+    }
+}
+
+/// Files that are taken away when this is dropped.
+#[derive(Debug)]
+pub(super) struct Written(Vec<PathBuf>);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            // One that is gone already is as it should be.
+            let _ = fs::remove_file(path);
+        }
+    }
+}

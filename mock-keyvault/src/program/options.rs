@@ -1,0 +1,95 @@
+//! The arguments, each also an environment variable.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use directories::ProjectDirs;
+use mock_keyvault::listen;
+
+use super::Failure;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+
+/// A local Azure Key Vault for keys.
+///
+/// Serves until it is interrupted. Vaults are chosen by Host name, NAME.vault.localhost; with any other name the vault
+/// `local` answers. Tokens come from its own issuer, at login.localhost or the same address.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Exit codes:
+  0  it was asked to stop, or it is healthy
+  1  it could not start, or it is not healthy
+  2  an argument was not understood"
+)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// Where to listen, with TLS; a port alone is one of the loopback, and 0 is any free one
+    #[arg(long, global = true, value_name = "ADDRESS", env = "MOCK_KEYVAULT_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = listen::parse_address)]
+    pub(super) listen: SocketAddr,
+    /// The folder that everything is kept in [default: the platform's data folder]
+    #[arg(long, global = true, value_name = "FOLDER", env = "MOCK_KEYVAULT_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// Write where everything is to this file as well, once requests are answered
+    #[arg(long, value_name = "FILE", env = "MOCK_KEYVAULT_ENDPOINTS_FILE")]
+    pub(super) endpoints_file: Option<PathBuf>,
+    /// Use the well-known secrets and open the admin API although the listener is not on the loopback
+    #[arg(long, env = "MOCK_KEYVAULT_TRUSTED_NETWORK")]
+    pub(super) trusted_network: bool,
+    /// A further host name or address that clients use, such as a container's name; may be given several times
+    #[arg(long, value_name = "NAME", env = "MOCK_KEYVAULT_HOSTNAME_ALIAS", value_delimiter = ',')]
+    pub(super) hostname_alias: Vec<String>,
+    /// Write the certificate of the local authority to this file as well, for clients to trust
+    #[arg(long, value_name = "FILE", env = "MOCK_KEYVAULT_CA_FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+/// What to do other than to serve.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Ask the vault of this data folder whether it is well; for health checks
+    Health,
+}
+
+impl Options {
+    /// The folder that was asked for, or the platform's.
+    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.data_dir {
+            return Ok(folder.clone());
+        }
+        let folders = ProjectDirs::from("", "", "mock-keyvault").ok_or(Failure::NoDataDir)?;
+        Ok(folders.data_dir().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_sound() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn without_arguments_it_listens_on_the_loopback_alone() {
+        let options = Options::try_parse_from(["mock-keyvault"]).unwrap();
+
+        assert_eq!(options.listen, DEFAULT_LISTEN);
+        assert!(!options.trusted_network);
+    }
+
+    #[test]
+    fn health_takes_the_folder_after_its_name() {
+        let options =
+            Options::try_parse_from(["mock-keyvault", "health", "--data-dir=/data"]).unwrap();
+
+        assert!(matches!(options.command, Some(Command::Health)));
+        assert_eq!(options.data_dir().unwrap(), PathBuf::from("/data"));
+    }
+}

@@ -1,0 +1,227 @@
+//! Leads each request to the vault, the issuer or the admin API, by Host and path; every check is in order here.
+//!
+//! For the vault: reachable, vault there, token, operation, api-version, permission, and only then the body is read.
+//! Every answer leaves with the headers of the real service, and every call of an operation is taken down.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+use uuid::Uuid;
+
+use crate::api::{self, Context, Query};
+use crate::audit::{AuditLog, Call};
+use crate::auth;
+use crate::clock::Clock;
+use crate::error::{ApiError, ErrorCode};
+use crate::files::{Access, write_whole};
+use crate::host::{Role, Site};
+use crate::identity::{self, Issuer};
+use crate::listen::Wire;
+use crate::operation::{self, Operation};
+use crate::server::Folder;
+use crate::vault::Caller;
+use crate::vault::Vaults;
+use crate::vault::error::VaultError;
+use crate::vault::names::VaultName;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+/// Longer client request ids are not echoed.
+const MAX_CLIENT_REQUEST_ID: usize = 128;
+
+/// All that a running vault is made of.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) vaults: Arc<Vaults>,
+    pub(crate) issuer: Issuer,
+    pub(crate) audit: AuditLog,
+    pub(crate) clock: Clock,
+    /// Whether the admin API answers off the loopback as well.
+    pub(crate) trusted_network: bool,
+    /// Where the offset of the clock is kept, if it is this vault's own.
+    pub(crate) clock_file: Option<PathBuf>,
+    /// Whether the vaults are to seem unreachable.
+    pub(crate) outage: AtomicBool,
+    /// Whether the issuer is to seem unreachable.
+    pub(crate) issuer_outage: AtomicBool,
+    /// The data folder. It comes last, so that its lock goes after all that uses it.
+    pub(crate) folder: Folder,
+}
+
+impl App {
+    /// Keeps the offset of the clock over a restart, if the clock is this vault's own. Blocks.
+    pub(crate) fn keep_clock(&self) -> io::Result<()> {
+        match &self.clock_file {
+            None => Ok(()),
+            Some(path) => {
+                let seconds = self.clock.offset().whole_seconds().to_string();
+                write_whole(path, seconds.as_bytes(), Access::Private)
+            }
+        }
+    }
+}
+
+/// The router of a vault: what listeners serve and tests may call.
+pub(crate) fn build(app: Arc<App>) -> Router {
+    Router::new().fallback(dispatch).with_state(app).layer(CatchPanicLayer::new())
+}
+
+async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    let site = Site::of(host(&request));
+    if request.uri().path().starts_with("/_keyvault/") {
+        return api::answer_admin(&app, request).await;
+    }
+    if request.extensions().get() == Some(&Wire::Plain) {
+        let words = "This listener speaks TLS: use https:// in place of http://.\n";
+        return (StatusCode::BAD_REQUEST, words).into_response();
+    }
+    let request = match &site.role {
+        Role::Vault(_) | Role::Nothing => request,
+        Role::Login | Role::Both => {
+            if app.issuer_outage.load(Ordering::Relaxed) && site.role == Role::Login {
+                return ApiError::Outage.into_response();
+            }
+            match identity::answer(&app.issuer, &site.host, request).await {
+                Ok(_) if app.issuer_outage.load(Ordering::Relaxed) => {
+                    return ApiError::Outage.into_response();
+                }
+                Ok(response) => return response,
+                Err(_) if site.role == Role::Login => return StatusCode::NOT_FOUND.into_response(),
+                Err(request) => request,
+            }
+        }
+    };
+    let request_id = Uuid::new_v4().to_string();
+    let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+    let mut response = match site.vault() {
+        Some(vault) => of_vault(&app, &site, vault, request, &request_id).await,
+        None => ApiError::NotFound(site.host.clone()).into_response(),
+    };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        auth::challenge(&site, &mut response);
+    }
+    service_headers(&mut response, &request_id, client_request_id);
+    response
+}
+
+async fn of_vault(
+    app: &App,
+    site: &Site,
+    vault: VaultName,
+    request: Request<Body>,
+    request_id: &str,
+) -> Response {
+    if app.outage.load(Ordering::Relaxed) {
+        return ApiError::Outage.into_response();
+    }
+    let (head, body) = request.into_parts();
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+    let caller = auth::caller(&app.issuer, &head.headers);
+    let asked = operation::asked(&head.method, head.uri.path());
+    let Ok(known) = &asked else {
+        // Who has no token learns nothing of what there is.
+        let error = caller.err().or(asked.err());
+        return error
+            .map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response);
+    };
+    let mut call = Call {
+        time: app.clock.now(),
+        operation: known.route.operation,
+        vault: vault.to_string(),
+        key: known.key.clone(),
+        version: known.version.clone(),
+        app_id: caller.as_ref().ok().map(|caller| caller.app_id.clone()),
+        object_id: caller.as_ref().ok().map(|caller| caller.object_id.clone()),
+        status: 0,
+        code: None,
+        client: peer,
+        request_id: request_id.to_owned(),
+    };
+    let context = Context {
+        vaults: Arc::clone(&app.vaults),
+        vault,
+        host: site.host.clone(),
+        query: Query::parse(head.uri.query().unwrap_or_default()),
+        asked: known.clone(),
+    };
+    let response = match allowed(&context, caller) {
+        Ok(()) => api::perform(&context, body).await.unwrap_or_else(IntoResponse::into_response),
+        Err(error) => error.into_response(),
+    };
+    call.status = response.status().as_u16();
+    call.code =
+        response.extensions().get::<ErrorCode>().map(|code| code.inner.unwrap_or(code.code));
+    app.audit.record(call);
+    response
+}
+
+/// Every check that comes before the body is read.
+fn allowed(context: &Context, caller: Result<Caller, ApiError>) -> Result<(), ApiError> {
+    if !context.vaults.contains(&context.vault) {
+        return Err(VaultError::VaultNotFound(context.vault.clone()).into());
+    }
+    let caller = caller?;
+    let route = context.asked.route;
+    if context.query.api_version.is_none() {
+        return Err(ApiError::NoApiVersion);
+    }
+    context.vaults.authorize(&context.vault, &caller, route.permission)?;
+    if !route.served {
+        return Err(not_served(route.operation));
+    }
+    Ok(())
+}
+
+fn not_served(operation: Operation) -> ApiError {
+    ApiError::NotServed(format!("The operation {operation}"))
+}
+
+/// The host that the client used: from the request line if it is there, else from the header (RFC 9112, section 3.2.2).
+fn host(request: &Request<Body>) -> &str {
+    if let Some(authority) = request.uri().authority() {
+        authority.as_str()
+    } else {
+        let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        header.unwrap_or("localhost")
+    }
+}
+
+/// What every answer of the real service carries, but for `Strict-Transport-Security`: a browser that saw it once on
+/// `localhost` would no longer open any plain page there, such as the registry's.
+fn service_headers(response: &mut Response, request_id: &str, client: Option<HeaderValue>) {
+    const FIXED: [(HeaderName, HeaderValue); 7] = [
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (PRAGMA, HeaderValue::from_static("no-cache")),
+        (EXPIRES, HeaderValue::from_static("-1")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            HeaderName::from_static("x-ms-keyvault-network-info"),
+            HeaderValue::from_static("conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;"),
+        ),
+        (HeaderName::from_static("x-ms-keyvault-region"), HeaderValue::from_static("eastus")),
+        (
+            HeaderName::from_static("x-ms-keyvault-service-version"),
+            HeaderValue::from_static("1.9.1054.1"),
+        ),
+    ];
+    let headers = response.headers_mut();
+    for (name, value) in FIXED {
+        headers.insert(name, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    if let Some(value) = client.filter(|value| value.len() <= MAX_CLIENT_REQUEST_ID) {
+        headers.insert(CLIENT_REQUEST_ID, value);
+    }
+}

@@ -1,0 +1,281 @@
+//! How a vault is to be started, and everything that can be in the way.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::MockKeyVault;
+use super::folder::Folder;
+use crate::audit::AuditLog;
+use crate::clock::Clock;
+use crate::durable::Durability;
+use crate::files::read_if_there;
+use crate::identity::principals::{MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID};
+use crate::identity::{Issuer, Secrets};
+use crate::listen::{self, Transport};
+use crate::router::{self, App};
+use crate::sealing::SealingKey;
+use crate::store::StoreError;
+use crate::tls::{LocalAuthority, TlsError};
+use crate::vault::Vaults;
+use crate::vault::names::VaultName;
+use crate::vault::policy::KeyPermission;
+
+/// How a vault is to be started.
+#[derive(Debug)]
+pub struct Builder {
+    data_dir: Option<PathBuf>,
+    socket: Socket,
+    clock: Option<Clock>,
+    trusted_network: bool,
+    durability: Option<Durability>,
+    aliases: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Address(SocketAddr),
+    Bound(std::net::TcpListener),
+}
+
+/// Why a vault cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error(
+        "{address} is taken by another program; choose another address with --listen, such as --listen 127.0.0.1:0 for any free port"
+    )]
+    PortTaken {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Another process uses the data folder.
+    #[error(
+        "the data folder {folder} is in use by another mock-keyvault; stop it, or choose another folder with --data-dir"
+    )]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The data folder cannot be read or written.
+    #[error("the data folder cannot be used: {0}")]
+    Io(#[from] io::Error),
+    /// The rows of the vaults cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A part of the start ended without a result.
+    #[error("the start was cut short: {0}")]
+    CutShort(String),
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            socket: Socket::Address(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            clock: None,
+            trusted_network: false,
+            durability: None,
+            aliases: Vec::new(),
+        }
+    }
+}
+
+/// What opening a folder gives.
+struct Opened {
+    folder: Folder,
+    vaults: Vaults,
+    issuer: Issuer,
+    audit: AuditLog,
+    authority: LocalAuthority,
+    clock: Clock,
+    clock_file: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Keeps everything in this folder. Durable unless [`Builder::durability`] says otherwise.
+    #[must_use]
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(path.into());
+        self
+    }
+
+    /// Keeps everything in a folder that is removed at the end. This is the default, and syncs nothing.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.data_dir = None;
+        self
+    }
+
+    /// Listens on this address; port 0 is any free port. The default is `127.0.0.1:0`.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.socket = Socket::Address(address);
+        self
+    }
+
+    /// Listens on a socket that is bound already.
+    #[must_use]
+    pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
+        self.socket = Socket::Bound(listener);
+        self
+    }
+
+    /// Goes by this clock, whose owner keeps it over a restart. The default is a clock of its own.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Uses the well-known secrets, and opens the admin API, although the listener is not on the loopback.
+    #[must_use]
+    pub fn trusted_network(mut self, trusted: bool) -> Self {
+        self.trusted_network = trusted;
+        self
+    }
+
+    /// What a change waits for before it is answered.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// A further host name or IP address that clients use, such as a container's name. May be called repeatedly.
+    #[must_use]
+    pub fn hostname_alias(mut self, alias: impl Into<String>) -> Self {
+        self.aliases.push(alias.into());
+        self
+    }
+
+    /// Starts the vault. When it returns, requests are answered.
+    pub async fn start(self) -> Result<MockKeyVault, StartError> {
+        // The port comes first: nothing is made on disk if it is taken.
+        let listener = match self.socket {
+            Socket::Address(address) => bind(address).await?,
+            Socket::Bound(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)?
+            }
+        };
+        let address = listener.local_addr()?;
+        let secrets = if address.ip().is_loopback() || self.trusted_network {
+            Secrets::WellKnown
+        } else {
+            Secrets::Random
+        };
+        let (data_dir, clock) = (self.data_dir, self.clock);
+        let durability = self.durability.unwrap_or(match data_dir {
+            Some(_) => Durability::Full,
+            None => Durability::Relaxed,
+        });
+        let opened = tokio::task::spawn_blocking(move || {
+            open(data_dir.as_deref(), clock, durability, secrets)
+        });
+        let opened = opened.await.map_err(|error| StartError::CutShort(error.to_string()))??;
+        let transport = Transport::TlsAndPlain(opened.authority.server_config(&self.aliases)?);
+        let app = Arc::new(App {
+            vaults: Arc::new(opened.vaults),
+            issuer: opened.issuer,
+            audit: opened.audit,
+            clock: opened.clock,
+            trusted_network: self.trusted_network,
+            clock_file: opened.clock_file,
+            outage: AtomicBool::new(false),
+            issuer_outage: AtomicBool::new(false),
+            folder: opened.folder,
+        });
+        let stop = CancellationToken::new();
+        let router = router::build(Arc::clone(&app));
+        let server = tokio::spawn(listen::serve(listener, router, transport, stop.clone()));
+        Ok(MockKeyVault {
+            app,
+            address,
+            authority: opened.authority,
+            _stop_on_drop: stop.clone().drop_guard(),
+            stop,
+            server: Some(server),
+        })
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortTaken { address },
+        _ => StartError::Listen { address, source },
+    })
+}
+
+fn open(
+    data_dir: Option<&Path>,
+    clock: Option<Clock>,
+    durability: Durability,
+    secrets: Secrets,
+) -> Result<Opened, StartError> {
+    let folder = data_dir.map_or_else(Folder::temporary, Folder::open)?;
+    let (clock, clock_file) = match clock {
+        Some(clock) => (clock, None),
+        None => (own_clock(&folder)?, Some(folder.clock())),
+    };
+    let sealing = Arc::new(SealingKey::open(&folder.sealing_key())?);
+    // Finding primes takes longest by far: everything else happens beside it.
+    let (issuer, rest) = std::thread::scope(|scope| {
+        let issuer = scope.spawn(|| Issuer::open(&folder.identity(), secrets, &sealing, &clock));
+        let rest = open_beside(&folder, durability, &sealing, &clock);
+        (issuer.join(), rest)
+    });
+    let issuer =
+        issuer.map_err(|_| StartError::CutShort("the issuer could not be opened".to_owned()))??;
+    let (vaults, authority, audit) = rest?;
+    Ok(Opened { folder, vaults, issuer, audit, authority, clock, clock_file })
+}
+
+fn open_beside(
+    folder: &Folder,
+    durability: Durability,
+    sealing: &Arc<SealingKey>,
+    clock: &Clock,
+) -> Result<(Vaults, LocalAuthority, AuditLog), StartError> {
+    let vaults = Vaults::open(&folder.database(), durability, Arc::clone(sealing), clock)?;
+    vaults.ensure_vault(
+        &VaultName::local(),
+        &[
+            (OWNER_OBJECT_ID, KeyPermission::ALL),
+            (MANAGED_IDENTITY_OBJECT_ID, KeyPermission::FOR_ENCRYPTION),
+        ],
+    )?;
+    let authority = LocalAuthority::open(&folder.tls(), clock)?;
+    let audit = AuditLog::open(&folder.audit())?;
+    Ok((vaults, authority, audit))
+}
+
+fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
+    let clock = Clock::system();
+    if let Some(text) = read_if_there(&folder.clock())? {
+        let seconds = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
+        let seconds = seconds.ok_or_else(|| {
+            let words = format!("{} is not a number of seconds", folder.clock().display());
+            io::Error::new(io::ErrorKind::InvalidData, words)
+        })?;
+        clock.set_offset(time::Duration::seconds(seconds));
+    }
+    Ok(clock)
+}

@@ -1,0 +1,247 @@
+//! Starts a vault and holds it: [`MockKeyVault`], for tests, for the emulator, and for the `mock-keyvault` program.
+//!
+//! Opening blocks (disk, primes) and happens off the async threads; the issuer's key is made beside all else.
+//! The server ends when the handle is dropped; [`MockKeyVault::shutdown`] also waits for requests under way.
+
+mod builder;
+mod folder;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::audit::Call;
+use crate::clock::Clock;
+use crate::identity::{Credentials, TENANT};
+use crate::router::App;
+use crate::tls::LocalAuthority;
+use crate::vault::error::VaultError;
+use crate::vault::names::{KeyName, KeyVersion, VaultName};
+use crate::vault::policy::{AccessPolicy, KeyPermission};
+use crate::vault::rsa::KeySize;
+use crate::vault::{KeyChanges, KeyReference, NewKey, Vaults};
+
+pub use builder::{Builder, StartError};
+pub(crate) use folder::Folder;
+
+/// A running vault. It ends when this is dropped.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use mock_keyvault::{KeySize, MockKeyVault};
+///
+/// let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
+/// let key = vault.create_key("local", "registry-key", KeySize::Rsa2048).await.unwrap();
+///
+/// assert!(vault.key_uri("local", &key).starts_with(&vault.uri()));
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct MockKeyVault {
+    app: Arc<App>,
+    address: SocketAddr,
+    authority: LocalAuthority,
+    stop: CancellationToken,
+    server: Option<JoinHandle<()>>,
+    /// Ends the server when the handle is dropped.
+    _stop_on_drop: DropGuard,
+}
+
+impl MockKeyVault {
+    /// How a vault is to be started.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The address of the vault called `local`, such as `https://local.vault.localhost:8443`.
+    ///
+    /// Not every resolver knows names under `localhost`: a client may have to be told that it is [`Self::address`].
+    pub fn uri(&self) -> String {
+        self.vault_uri(VaultName::LOCAL)
+    }
+
+    /// The address of a vault.
+    pub fn vault_uri(&self, vault: &str) -> String {
+        format!("https://{vault}.vault.localhost:{}", self.address.port())
+    }
+
+    /// The address of a key, or of the version that is named.
+    pub fn key_uri(&self, vault: &str, key: &KeyReference) -> String {
+        format!("{}/keys/{key}", self.vault_uri(vault))
+    }
+
+    /// The address of the issuer, such as `https://login.localhost:8443`.
+    pub fn authority_uri(&self) -> String {
+        format!("https://login.localhost:{}", self.address.port())
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificate of the local authority, PEM.
+    pub fn ca_pem(&self) -> &str {
+        self.authority.ca_pem()
+    }
+
+    /// The file of that certificate.
+    pub fn ca_path(&self) -> &Path {
+        self.authority.ca_path()
+    }
+
+    /// The data folder.
+    pub fn data_dir(&self) -> &Path {
+        self.app.folder.path()
+    }
+
+    /// The tenant of all identities.
+    pub fn tenant(&self) -> &'static str {
+        TENANT
+    }
+
+    /// Who may do everything.
+    pub fn owner(&self) -> &Credentials {
+        self.app.issuer.owner()
+    }
+
+    /// Who may get, wrap and unwrap: the identity of a registry.
+    pub fn managed_identity(&self) -> &Credentials {
+        self.app.issuer.managed_identity()
+    }
+
+    /// The clock that everything here goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.app.clock
+    }
+
+    /// Makes an RSA key, or a new version of it, and returns when it is durable.
+    pub async fn create_key(
+        &self,
+        vault: &str,
+        key: &str,
+        size: KeySize,
+    ) -> Result<KeyReference, VaultError> {
+        let name: KeyName = key.parse()?;
+        let made = self
+            .call(vault, move |vaults, vault| vaults.create(vault, &name, NewKey::rsa(size)))
+            .await?;
+        Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
+    }
+
+    /// The newest version of a key, or none if there is no such key.
+    pub async fn latest_version(
+        &self,
+        vault: &str,
+        key: &str,
+    ) -> Result<Option<KeyReference>, VaultError> {
+        let at = KeyReference { name: key.parse()?, version: None };
+        match self.call(vault, move |vaults, vault| vaults.key(vault, &at)).await {
+            Ok(found) => {
+                Ok(Some(KeyReference { name: found.name, version: Some(found.version.id.clone()) }))
+            }
+            Err(VaultError::KeyNotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Enables or disables a version of a key, or the newest.
+    pub async fn set_key_enabled(
+        &self,
+        vault: &str,
+        key: &str,
+        version: Option<&str>,
+        enabled: bool,
+    ) -> Result<(), VaultError> {
+        let version: Option<KeyVersion> = version.map(str::parse).transpose()?;
+        let at = KeyReference { name: key.parse()?, version };
+        let changes = KeyChanges { enabled: Some(enabled), ..KeyChanges::default() };
+        self.call(vault, move |vaults, vault| vaults.update(vault, &at, changes)).await.map(drop)
+    }
+
+    /// Gives an identity, by its object id, these permissions in place of those it had.
+    pub async fn set_access_policy(
+        &self,
+        vault: &str,
+        object_id: &str,
+        permissions: &[KeyPermission],
+    ) -> Result<(), VaultError> {
+        let (object_id, policy) = (object_id.to_owned(), AccessPolicy::new(permissions));
+        self.call(vault, move |vaults, vault| vaults.set_policy(vault, &object_id, Some(policy)))
+            .await
+    }
+
+    /// Takes the access policy of an identity away.
+    pub async fn remove_access_policy(
+        &self,
+        vault: &str,
+        object_id: &str,
+    ) -> Result<(), VaultError> {
+        let object_id = object_id.to_owned();
+        self.call(vault, move |vaults, vault| vaults.set_policy(vault, &object_id, None)).await
+    }
+
+    /// Deletes a key with all its versions; it can be recovered.
+    pub async fn delete_key(&self, vault: &str, key: &str) -> Result<(), VaultError> {
+        let name: KeyName = key.parse()?;
+        self.call(vault, move |vaults, vault| vaults.delete(vault, &name)).await.map(drop)
+    }
+
+    /// Brings a deleted key back.
+    pub async fn recover_key(&self, vault: &str, key: &str) -> Result<(), VaultError> {
+        let name: KeyName = key.parse()?;
+        self.call(vault, move |vaults, vault| vaults.recover(vault, &name)).await.map(drop)
+    }
+
+    /// Destroys a deleted key for good.
+    pub async fn purge_key(&self, vault: &str, key: &str) -> Result<(), VaultError> {
+        let name: KeyName = key.parse()?;
+        self.call(vault, move |vaults, vault| vaults.purge(vault, &name)).await
+    }
+
+    /// Has every vault answer 503 until it is set back. The issuer goes on.
+    pub fn set_outage(&self, outage: bool) {
+        self.app.outage.store(outage, Ordering::Relaxed);
+    }
+
+    /// Has the issuer answer 503 until it is set back. The vaults go on.
+    pub fn set_issuer_outage(&self, outage: bool) {
+        self.app.issuer_outage.store(outage, Ordering::Relaxed);
+    }
+
+    /// The calls of the keys API so far, the oldest first: at most the last 10,000. What this handle does is not among them.
+    pub fn calls(&self) -> Vec<Call> {
+        self.app.audit.calls()
+    }
+
+    /// Stops accepting, lets requests under way end for [`crate::listen::DRAIN`] at most, and returns when all is closed.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        if let Some(server) = self.server.take() {
+            // The server ends in any case, and there is nothing to be done about one that did not end well.
+            let _ = server.await;
+        }
+        // The last holder of the database closes it, which blocks.
+        let _ = tokio::task::spawn_blocking(move || {
+            self.app.audit.close();
+            drop(self);
+        })
+        .await;
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        vault: &str,
+        call: impl FnOnce(&Vaults, &VaultName) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let vault: VaultName = vault.parse()?;
+        let vaults = Arc::clone(&self.app.vaults);
+        tokio::task::spawn_blocking(move || call(&vaults, &vault))
+            .await
+            .map_err(|error| VaultError::Internal(error.to_string()))?
+    }
+}

@@ -1,0 +1,347 @@
+//! What a vault keeps on disk, and the only place that knows how: rows in sled, each below 4 KiB.
+//!
+//! Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change are one
+//! batch; the sealed private part of a version is written before the rows that name it, so a crash leaves at worst a
+//! private part that nothing names, which the next start removes. Nothing stored holds a host or a port.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sled::{Batch, Tree};
+
+use crate::durable::{Durability, DurableDb};
+use crate::vault::key::{Attributes, Deletion, KeyOperation, KeyType};
+use crate::vault::names::{KeyName, KeyVersion, VaultName};
+use crate::vault::policy::AccessPolicy;
+
+/// The form of the rows. A folder of another form is refused.
+const FORMAT: &[u8] = b"1";
+const FORMAT_KEY: &[u8] = b"format";
+
+/// Parts of a row key are separated by a byte that no name holds.
+const SEPARATOR: u8 = 0;
+
+/// The first byte of a row key says what the row is. They must stay: rows on disk begin with them.
+const VAULT: u8 = b'v';
+const POLICY: u8 = b'p';
+const KEY: u8 = b'k';
+const VERSION: u8 = b'n';
+const TAG: u8 = b't';
+
+/// Why the rows cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database cannot be read or written.
+    #[error("the database of the vault cannot be used: {0}")]
+    Io(#[from] io::Error),
+    /// The folder was written by another version of this program.
+    #[error("the data folder has format {found}, and this program reads format 1")]
+    Format {
+        /// What the folder says.
+        found: String,
+    },
+    /// A row cannot be read.
+    #[error("a row of the database of the vault is damaged: {0}")]
+    Damaged(String),
+}
+
+/// What is kept of a vault itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VaultRow {
+    pub(crate) location: String,
+    pub(crate) retention_days: u16,
+    pub(crate) purge_protection: bool,
+}
+
+/// What is kept of a key itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KeyRow {
+    pub(crate) name: String,
+    pub(crate) deletion: Option<Deletion>,
+}
+
+/// What is kept of a version, beside its tags and its private part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VersionRow {
+    pub(crate) sequence: u64,
+    pub(crate) kty: KeyType,
+    /// Base64url, as responses carry it.
+    pub(crate) modulus: String,
+    /// Base64url, as responses carry it.
+    pub(crate) exponent: String,
+    pub(crate) operations: Vec<KeyOperation>,
+    pub(crate) attributes: Attributes,
+}
+
+/// Where a version belongs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VersionAt<'a> {
+    pub(crate) vault: &'a VaultName,
+    pub(crate) key: &'a KeyName,
+    pub(crate) version: &'a KeyVersion,
+}
+
+/// All there is, as it is read at a start.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    pub(crate) vaults: BTreeMap<String, LoadedVault>,
+}
+
+/// A vault and all in it.
+#[derive(Debug)]
+pub(crate) struct LoadedVault {
+    pub(crate) row: VaultRow,
+    pub(crate) policies: BTreeMap<String, AccessPolicy>,
+    pub(crate) keys: BTreeMap<String, LoadedKey>,
+}
+
+/// A key and all its versions.
+#[derive(Debug)]
+pub(crate) struct LoadedKey {
+    pub(crate) row: KeyRow,
+    pub(crate) versions: Vec<(String, VersionRow, BTreeMap<String, String>)>,
+}
+
+/// The rows of all vaults of one data folder.
+#[derive(Debug)]
+pub(crate) struct Store {
+    db: DurableDb,
+    rows: Tree,
+    private: Tree,
+}
+
+impl Store {
+    /// Opens the database in `folder`, or makes it there.
+    pub(crate) fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let db = DurableDb::open(folder, durability)?;
+        let settings = db.tree("settings")?;
+        match settings.get(FORMAT_KEY).map_err(io::Error::from)? {
+            None => {
+                settings.insert(FORMAT_KEY, FORMAT).map_err(io::Error::from)?;
+                db.commit()?;
+            }
+            Some(found) if found == FORMAT => (),
+            Some(found) => {
+                let found = String::from_utf8_lossy(&found).into_owned();
+                return Err(StoreError::Format { found });
+            }
+        }
+        let (rows, private) = (db.tree("rows")?, db.tree("private")?);
+        Ok(Self { db, rows, private })
+    }
+
+    /// Reads everything, and removes private parts that no version names.
+    pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded::default();
+        self.each(VAULT, |parts, value| {
+            let [vault] = named(parts)?;
+            let vault_rows = LoadedVault {
+                row: parsed(value)?,
+                policies: BTreeMap::new(),
+                keys: BTreeMap::new(),
+            };
+            loaded.vaults.insert(vault, vault_rows);
+            Ok(())
+        })?;
+        self.each(POLICY, |parts, value| {
+            let [vault, object_id] = named(parts)?;
+            let policy = parsed(value)?;
+            existing(loaded.vaults.get_mut(&vault))?.policies.insert(object_id, policy);
+            Ok(())
+        })?;
+        self.each(KEY, |parts, value| {
+            let [vault, key] = named(parts)?;
+            let rows = LoadedKey { row: parsed(value)?, versions: Vec::new() };
+            existing(loaded.vaults.get_mut(&vault))?.keys.insert(key, rows);
+            Ok(())
+        })?;
+        let mut tags: BTreeMap<Vec<u8>, BTreeMap<String, String>> = BTreeMap::new();
+        self.each(TAG, |parts, value| {
+            let [vault, key, version, tag] = named(parts)?;
+            let at = row_key(VERSION, &[&vault, &key, &version]);
+            tags.entry(at).or_default().insert(tag, text(value)?);
+            Ok(())
+        })?;
+        let mut known = std::collections::HashSet::new();
+        self.each(VERSION, |parts, value| {
+            let [vault, key, version] = named(parts)?;
+            let at = row_key(VERSION, &[&vault, &key, &version]);
+            let tags = tags.remove(&at).unwrap_or_default();
+            let vault = existing(loaded.vaults.get_mut(&vault))?;
+            let key = existing(vault.keys.get_mut(&key))?;
+            key.versions.push((version, parsed(value)?, tags));
+            known.insert(at);
+            Ok(())
+        })?;
+        let mut orphans = Batch::default();
+        for entry in &self.private {
+            let (at, _) = entry.map_err(io::Error::from)?;
+            if !known.contains(at.as_ref()) {
+                orphans.remove(at);
+            }
+        }
+        self.private.apply_batch(orphans).map_err(io::Error::from)?;
+        Ok(loaded)
+    }
+
+    /// Keeps what a vault itself is.
+    pub(crate) fn put_vault(&self, vault: &VaultName, row: &VaultRow) -> io::Result<()> {
+        self.rows.insert(row_key(VAULT, &[vault.as_str()]), json(row)?)?;
+        self.db.commit()
+    }
+
+    /// Keeps the access policy of an identity, or that it has none.
+    pub(crate) fn put_policy(
+        &self,
+        vault: &VaultName,
+        object_id: &str,
+        policy: Option<&AccessPolicy>,
+    ) -> io::Result<()> {
+        let at = row_key(POLICY, &[vault.as_str(), object_id]);
+        match policy {
+            Some(policy) => self.rows.insert(at, json(policy)?)?,
+            None => self.rows.remove(at)?,
+        };
+        self.db.commit()
+    }
+
+    /// Keeps a new version of a key, whose row is made with the first.
+    pub(crate) fn add_version(
+        &self,
+        at: VersionAt<'_>,
+        key: &KeyRow,
+        version: &VersionRow,
+        tags: &BTreeMap<String, String>,
+        sealed: &[u8],
+    ) -> io::Result<()> {
+        self.private.insert(at.row(VERSION), sealed)?;
+        let mut batch = Batch::default();
+        batch.insert(row_key(KEY, &[at.vault.as_str(), at.key.folded()]), json(key)?);
+        self.version_into(&mut batch, at, version, tags)?;
+        self.rows.apply_batch(batch)?;
+        self.db.commit()
+    }
+
+    /// Keeps the changed attributes, operations and tags of a version.
+    pub(crate) fn put_version(
+        &self,
+        at: VersionAt<'_>,
+        version: &VersionRow,
+        tags: &BTreeMap<String, String>,
+    ) -> io::Result<()> {
+        let mut batch = Batch::default();
+        self.version_into(&mut batch, at, version, tags)?;
+        self.rows.apply_batch(batch)?;
+        self.db.commit()
+    }
+
+    /// Keeps that a key is deleted, or no longer is.
+    pub(crate) fn put_key(&self, vault: &VaultName, key: &KeyName, row: &KeyRow) -> io::Result<()> {
+        self.rows.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?)?;
+        self.db.commit()
+    }
+
+    /// Forgets a key with all its versions. The private parts go first: without them nothing can be used.
+    pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
+        let names = [vault.as_str(), key.folded()];
+        let mut private = Batch::default();
+        for entry in self.private.scan_prefix(prefix(VERSION, &names)) {
+            private.remove(entry?.0);
+        }
+        let mut rows = Batch::default();
+        rows.remove(row_key(KEY, &names));
+        for kind in [VERSION, TAG] {
+            for entry in self.rows.scan_prefix(prefix(kind, &names)) {
+                rows.remove(entry?.0);
+            }
+        }
+        self.rows.apply_batch(rows)?;
+        self.private.apply_batch(private)?;
+        self.db.commit()
+    }
+
+    /// The sealed private part of a version.
+    pub(crate) fn private(&self, at: VersionAt<'_>) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.private.get(at.row(VERSION))?.map(|sealed| sealed.to_vec()))
+    }
+
+    fn version_into(
+        &self,
+        batch: &mut Batch,
+        at: VersionAt<'_>,
+        version: &VersionRow,
+        tags: &BTreeMap<String, String>,
+    ) -> io::Result<()> {
+        batch.insert(at.row(VERSION), json(version)?);
+        let names = [at.vault.as_str(), at.key.folded(), at.version.as_str()];
+        for entry in self.rows.scan_prefix(prefix(TAG, &names)) {
+            batch.remove(entry?.0);
+        }
+        for (tag, value) in tags {
+            let [vault, key, version] = names;
+            batch.insert(row_key(TAG, &[vault, key, version, tag]), value.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn each(
+        &self,
+        kind: u8,
+        mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        for entry in self.rows.scan_prefix([kind, SEPARATOR]) {
+            let (at, value) = entry.map_err(io::Error::from)?;
+            visit(at.get(2..).unwrap_or_default(), &value)?;
+        }
+        Ok(())
+    }
+}
+
+impl VersionAt<'_> {
+    fn row(self, kind: u8) -> Vec<u8> {
+        row_key(kind, &[self.vault.as_str(), self.key.folded(), self.version.as_str()])
+    }
+}
+
+fn row_key(kind: u8, names: &[&str]) -> Vec<u8> {
+    let mut at = prefix(kind, names);
+    at.pop();
+    at
+}
+
+/// The beginning of every row key under these names.
+fn prefix(kind: u8, names: &[&str]) -> Vec<u8> {
+    let mut at = vec![kind, SEPARATOR];
+    for name in names {
+        at.extend_from_slice(name.as_bytes());
+        at.push(SEPARATOR);
+    }
+    at
+}
+
+/// The names of a row key. The last may hold the separator, since tags may hold any character.
+fn named<const N: usize>(parts: &[u8]) -> Result<[String; N], StoreError> {
+    let names: Result<Vec<String>, StoreError> =
+        parts.splitn(N, |byte| *byte == SEPARATOR).map(text).collect();
+    names?.try_into().map_err(|_| StoreError::Damaged("a row key has too few parts".to_owned()))
+}
+
+fn text(bytes: &[u8]) -> Result<String, StoreError> {
+    String::from_utf8(bytes.to_vec()).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+fn existing<T>(found: Option<&mut T>) -> Result<&mut T, StoreError> {
+    found.ok_or_else(|| StoreError::Damaged("a row belongs to nothing".to_owned()))
+}
+
+fn parsed<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(value).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+fn json(row: &impl Serialize) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(row).map_err(io::Error::other)
+}

@@ -1,0 +1,125 @@
+//! A key and its versions, as the vault keeps them in memory.
+//!
+//! Called by [`super::Vaults`]; the rows on disk are in [`crate::store`]. A version never changes in place: an update
+//! puts a new value in its stead, so that an operation under way sees one whole version. The private part is opened at
+//! its first use and wiped when the last holder of the version is gone.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{KeyName, KeyVersion};
+use super::policy::KeyPermission;
+use super::rsa::{RsaKey, RsaPublic};
+
+/// What kind of key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum KeyType {
+    /// RSA in software.
+    #[serde(rename = "RSA")]
+    Rsa,
+    /// RSA that a real vault keeps in hardware. Here it is software as well.
+    #[serde(rename = "RSA-HSM")]
+    RsaHsm,
+}
+
+/// What a key may be used for, with Azure's spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum KeyOperation {
+    /// Encrypt.
+    Encrypt,
+    /// Decrypt.
+    Decrypt,
+    /// Sign.
+    Sign,
+    /// Verify.
+    Verify,
+    /// Wrap another key.
+    WrapKey,
+    /// Unwrap another key.
+    UnwrapKey,
+}
+
+impl KeyOperation {
+    /// What an RSA key may do when its creator does not say, in Azure's order.
+    pub(crate) const RSA_DEFAULT: &[Self] =
+        &[Self::Encrypt, Self::Decrypt, Self::Sign, Self::Verify, Self::WrapKey, Self::UnwrapKey];
+
+    /// The permission of the same name.
+    pub(crate) fn permission(self) -> KeyPermission {
+        match self {
+            Self::Encrypt => KeyPermission::Encrypt,
+            Self::Decrypt => KeyPermission::Decrypt,
+            Self::Sign => KeyPermission::Sign,
+            Self::Verify => KeyPermission::Verify,
+            Self::WrapKey => KeyPermission::WrapKey,
+            Self::UnwrapKey => KeyPermission::UnwrapKey,
+        }
+    }
+}
+
+/// The attributes of a version. Times are whole seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    pub(crate) enabled: bool,
+    pub(crate) not_before: Option<i64>,
+    pub(crate) expires: Option<i64>,
+    pub(crate) created: i64,
+    pub(crate) updated: i64,
+}
+
+/// The deletion of a key with all its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Deletion {
+    /// When it was deleted.
+    pub(crate) deleted: i64,
+    /// When it is purged unless it is recovered before.
+    pub(crate) scheduled_purge: i64,
+}
+
+/// One version of a key.
+#[derive(Clone)]
+pub(crate) struct Version {
+    pub(crate) id: KeyVersion,
+    /// Counts the versions of a key; the newest has the highest number.
+    pub(crate) sequence: u64,
+    pub(crate) kty: KeyType,
+    pub(crate) public: RsaPublic,
+    pub(crate) operations: Vec<KeyOperation>,
+    pub(crate) attributes: Attributes,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) private: Arc<PrivateSlot>,
+}
+
+/// The private part of a version, once it was needed.
+#[derive(Default)]
+pub(crate) struct PrivateSlot(pub(crate) OnceLock<Arc<RsaKey>>);
+
+/// A key: its name and all its versions in the order of their creation. There is at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: KeyName,
+    pub(crate) versions: Vec<Arc<Version>>,
+    pub(crate) deletion: Option<Deletion>,
+}
+
+impl Key {
+    /// The newest version, or the one that is named.
+    pub(crate) fn version(&self, named: Option<&KeyVersion>) -> Option<&Arc<Version>> {
+        match named {
+            None => self.versions.last(),
+            Some(id) => self.versions.iter().find(|version| version.id == *id),
+        }
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Version").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,284 @@
+//! The vaults of one data folder: their keys, who may use them, and what becomes of deleted ones.
+//!
+//! Called by the routes and by the fixture's handle. The methods block (RSA, disk): callers on async threads use
+//! `spawn_blocking`. Invariant: what a method returned is on disk, and what memory shows was on disk before.
+//! Changes are made one at a time under one lock; readers never wait for the disk.
+//!
+//! This folder knows nothing of HTTP, of hosts and of tokens.
+
+pub mod error;
+pub mod key;
+pub mod names;
+pub mod policy;
+pub mod rsa;
+
+mod crypto;
+mod manage;
+mod soft_delete;
+mod view;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::clock::Clock;
+use crate::durable::Durability;
+use crate::sealing::SealingKey;
+use crate::store::{LoadedVault, Store, StoreError, VaultRow, VersionRow};
+
+use error::VaultError;
+use key::{Key, PrivateSlot, Version};
+use names::{KeyName, KeyVersion, VaultName};
+use policy::{AccessPolicy, KeyPermission};
+use rsa::RsaPublic;
+
+pub(crate) use manage::{KeyChanges, NewKey};
+pub(crate) use view::{KeyView, Page, PageRequest};
+
+/// Where a vault says that it is, unless it is told otherwise.
+const DEFAULT_LOCATION: &str = "eastus";
+/// How long deleted keys can be recovered, unless a vault says otherwise. Azure's default.
+const DEFAULT_RETENTION_DAYS: u16 = 90;
+
+/// Who asks, as refusals name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The client id of the application.
+    pub app_id: String,
+    /// The object id of its service principal: what access policies go by.
+    pub object_id: String,
+    /// Who issued the token.
+    pub issuer: String,
+}
+
+/// A key or a version of it, as refusals name it: `name` or `name/version`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyReference {
+    /// The key.
+    pub name: KeyName,
+    /// The version; none means the newest.
+    pub version: Option<KeyVersion>,
+}
+
+impl fmt::Display for KeyReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.version {
+            None => write!(f, "{}", self.name),
+            Some(version) => write!(f, "{}/{version}", self.name),
+        }
+    }
+}
+
+/// The vaults of one data folder.
+pub(crate) struct Vaults {
+    store: Store,
+    sealing: Arc<SealingKey>,
+    clock: Clock,
+    vaults: RwLock<BTreeMap<VaultName, Vault>>,
+    /// Held over each change, from the check to the moment memory shows it.
+    changing: Mutex<()>,
+}
+
+/// One vault in memory.
+#[derive(Debug)]
+struct Vault {
+    settings: VaultRow,
+    policies: HashMap<String, AccessPolicy>,
+    /// By the name in upper case: the order in which Azure lists.
+    keys: BTreeMap<String, Key>,
+}
+
+impl Vaults {
+    /// Opens the vaults in `folder`.
+    pub(crate) fn open(
+        folder: &Path,
+        durability: Durability,
+        sealing: Arc<SealingKey>,
+        clock: &Clock,
+    ) -> Result<Self, StoreError> {
+        let store = Store::open(folder, durability)?;
+        let mut vaults = BTreeMap::new();
+        for (name, rows) in store.load()?.vaults {
+            let name = name.parse::<VaultName>().map_err(damaged)?;
+            vaults.insert(name, Vault::from_rows(rows)?);
+        }
+        Ok(Self {
+            store,
+            sealing,
+            clock: clock.clone(),
+            vaults: RwLock::new(vaults),
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// Makes a vault with these access policies, unless there is one of this name.
+    pub(crate) fn ensure_vault(
+        &self,
+        name: &VaultName,
+        policies: &[(&str, &[KeyPermission])],
+    ) -> io::Result<()> {
+        let _changing = self.change();
+        if self.read().contains_key(name) {
+            return Ok(());
+        }
+        let settings = VaultRow {
+            location: DEFAULT_LOCATION.to_owned(),
+            retention_days: DEFAULT_RETENTION_DAYS,
+            purge_protection: false,
+        };
+        let policies: HashMap<String, AccessPolicy> = policies
+            .iter()
+            .map(|(object_id, permissions)| {
+                ((*object_id).to_owned(), AccessPolicy::new(permissions))
+            })
+            .collect();
+        for (object_id, policy) in &policies {
+            self.store.put_policy(name, object_id, Some(policy))?;
+        }
+        self.store.put_vault(name, &settings)?;
+        let vault = Vault { settings, policies, keys: BTreeMap::new() };
+        self.write().insert(name.clone(), vault);
+        Ok(())
+    }
+
+    /// Gives an identity these permissions in place of those it had, or takes its policy away.
+    pub(crate) fn set_policy(
+        &self,
+        name: &VaultName,
+        object_id: &str,
+        policy: Option<AccessPolicy>,
+    ) -> Result<(), VaultError> {
+        let _changing = self.change();
+        self.with_vault(name, |_| Ok(()))?;
+        self.store.put_policy(name, object_id, policy.as_ref())?;
+        let mut vaults = self.write();
+        let vault = vaults.get_mut(name).ok_or_else(|| VaultError::VaultNotFound(name.clone()))?;
+        match policy {
+            Some(policy) => vault.policies.insert(object_id.to_owned(), policy),
+            None => vault.policies.remove(object_id),
+        };
+        Ok(())
+    }
+
+    /// Whether there is a vault of this name.
+    pub(crate) fn contains(&self, name: &VaultName) -> bool {
+        self.read().contains_key(name)
+    }
+
+    /// Refuses a caller whose access policy lacks the permission.
+    pub(crate) fn authorize(
+        &self,
+        name: &VaultName,
+        caller: &Caller,
+        permission: KeyPermission,
+    ) -> Result<(), VaultError> {
+        self.with_vault(name, |vault| {
+            let policy = vault.policies.get(&caller.object_id);
+            if policy.is_some_and(|policy| policy.allows(permission)) {
+                return Ok(());
+            }
+            Err(VaultError::Denied {
+                caller: caller.clone(),
+                permission,
+                vault: name.clone(),
+                location: vault.settings.location.clone(),
+                has_policy: policy.is_some(),
+            })
+        })
+    }
+
+    fn with_vault<T>(
+        &self,
+        name: &VaultName,
+        see: impl FnOnce(&Vault) -> Result<T, VaultError>,
+    ) -> Result<T, VaultError> {
+        let vaults = self.read();
+        see(vaults.get(name).ok_or_else(|| VaultError::VaultNotFound(name.clone()))?)
+    }
+
+    /// Changes a vault in memory, after the change is on disk.
+    fn with_vault_mut<T>(
+        &self,
+        name: &VaultName,
+        change: impl FnOnce(&mut Vault) -> T,
+    ) -> Result<T, VaultError> {
+        let mut vaults = self.write();
+        let vault = vaults.get_mut(name).ok_or_else(|| VaultError::VaultNotFound(name.clone()))?;
+        Ok(change(vault))
+    }
+
+    // Nothing panics while one of these locks is held; what they guard is whole even if they are poisoned.
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, BTreeMap<VaultName, Vault>> {
+        self.vaults.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<VaultName, Vault>> {
+        self.vaults.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Vaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vaults").finish_non_exhaustive()
+    }
+}
+
+impl Vault {
+    fn from_rows(rows: LoadedVault) -> Result<Self, StoreError> {
+        let mut keys = BTreeMap::new();
+        for (folded, loaded) in rows.keys {
+            let mut versions = Vec::with_capacity(loaded.versions.len());
+            for (id, row, tags) in loaded.versions {
+                versions.push(Arc::new(Version {
+                    id: id.parse().map_err(damaged)?,
+                    sequence: row.sequence,
+                    kty: row.kty,
+                    public: RsaPublic {
+                        modulus: URL_SAFE_NO_PAD.decode(&row.modulus).map_err(damaged)?,
+                        exponent: URL_SAFE_NO_PAD.decode(&row.exponent).map_err(damaged)?,
+                    },
+                    operations: row.operations,
+                    attributes: row.attributes,
+                    tags,
+                    private: Arc::new(PrivateSlot::default()),
+                }));
+            }
+            versions.sort_by_key(|version| version.sequence);
+            let name = loaded.row.name.parse().map_err(damaged)?;
+            keys.insert(folded, Key { name, versions, deletion: loaded.row.deletion });
+        }
+        let policies = rows.policies.into_iter().collect();
+        Ok(Self { settings: rows.row, policies, keys })
+    }
+
+    /// A key that is not deleted.
+    fn live(&self, name: &KeyName) -> Option<&Key> {
+        self.keys.get(name.folded()).filter(|key| key.deletion.is_none())
+    }
+}
+
+/// The row of a version.
+fn row_of(version: &Version) -> VersionRow {
+    VersionRow {
+        sequence: version.sequence,
+        kty: version.kty,
+        modulus: URL_SAFE_NO_PAD.encode(&version.public.modulus),
+        exponent: URL_SAFE_NO_PAD.encode(&version.public.exponent),
+        operations: version.operations.clone(),
+        attributes: version.attributes.clone(),
+    }
+}
+
+fn damaged(error: impl fmt::Display) -> StoreError {
+    StoreError::Damaged(error.to_string())
+}

@@ -1,0 +1,105 @@
+//! Deleting, recovering and purging keys, each with all its versions.
+//!
+//! Called by the routes and the fixture. What is due to be purged by the clock is purged before anybody can see it.
+
+use super::error::VaultError;
+use super::key::Deletion;
+use super::names::{KeyName, VaultName};
+use super::view::KeyView;
+use super::{KeyReference, Vaults};
+use crate::store::KeyRow;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+impl Vaults {
+    /// Deletes a key; it can be recovered until the vault's retention is over.
+    pub(crate) fn delete(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
+        let _changing = self.change();
+        let view = self.key(vault, &KeyReference { name: name.clone(), version: None })?;
+        let deleted = self.clock.unix_now();
+        let retention = i64::from(view.recoverable_days) * SECONDS_PER_DAY;
+        let deletion = Deletion { deleted, scheduled_purge: deleted.saturating_add(retention) };
+        self.keep_deletion(vault, &view.name, Some(deletion))?;
+        Ok(KeyView { deletion: Some(deletion), ..view })
+    }
+
+    /// Brings a deleted key back.
+    pub(crate) fn recover(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
+        self.purge_due(vault)?;
+        let _changing = self.change();
+        let view = self.deleted(vault, name)?;
+        self.keep_deletion(vault, &view.name, None)?;
+        Ok(KeyView { deletion: None, ..view })
+    }
+
+    /// Destroys a deleted key for good.
+    pub(crate) fn purge(&self, vault: &VaultName, name: &KeyName) -> Result<(), VaultError> {
+        let _changing = self.change();
+        let view = self.deleted(vault, name)?;
+        self.with_vault(vault, |found| {
+            if found.settings.purge_protection {
+                return Err(VaultError::PurgeProtected {
+                    vault: vault.clone(),
+                    location: found.settings.location.clone(),
+                });
+            }
+            Ok(())
+        })?;
+        self.forget(vault, &view.name)
+    }
+
+    /// Purges what is due by the clock.
+    pub(super) fn purge_due(&self, vault: &VaultName) -> Result<(), VaultError> {
+        let now = self.clock.unix_now();
+        let due = |deletion: Option<Deletion>| deletion.is_some_and(|d| d.scheduled_purge <= now);
+        let any =
+            self.with_vault(vault, |found| Ok(found.keys.values().any(|key| due(key.deletion))))?;
+        if !any {
+            return Ok(());
+        }
+        let _changing = self.change();
+        let names: Vec<KeyName> = self.with_vault(vault, |found| {
+            let keys = found.keys.values().filter(|key| due(key.deletion));
+            Ok(keys.map(|key| key.name.clone()).collect())
+        })?;
+        for name in &names {
+            self.forget(vault, name)?;
+        }
+        Ok(())
+    }
+
+    fn deleted(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
+        self.with_vault(vault, |found| {
+            let key = found.keys.get(name.folded());
+            let parts = key.and_then(|key| Some((key, key.deletion?, key.versions.last()?)));
+            let Some((key, deletion, version)) = parts else {
+                return Err(VaultError::DeletedKeyNotFound(name.clone()));
+            };
+            Ok(found.view(vault, &key.name, version, Some(deletion)))
+        })
+    }
+
+    /// Keeps on disk and in memory that a key is deleted, or no longer is. The change lock is held.
+    fn keep_deletion(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        deletion: Option<Deletion>,
+    ) -> Result<(), VaultError> {
+        let row = KeyRow { name: name.as_str().to_owned(), deletion };
+        self.store.put_key(vault, name, &row)?;
+        self.with_vault_mut(vault, |found| {
+            if let Some(key) = found.keys.get_mut(name.folded()) {
+                key.deletion = deletion;
+            }
+        })
+    }
+
+    /// Removes a key from disk and memory. The change lock is held.
+    fn forget(&self, vault: &VaultName, name: &KeyName) -> Result<(), VaultError> {
+        self.store.remove_key(vault, name)?;
+        self.with_vault_mut(vault, |found| {
+            found.keys.remove(name.folded());
+        })
+    }
+}

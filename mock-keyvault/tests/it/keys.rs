@@ -1,0 +1,294 @@
+//! Keys and versions: create, get, list, update, and what is refused.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_keyvault::KeySize;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{World, send};
+
+#[tokio::test]
+async fn a_new_key_has_the_shape_of_the_real_service() {
+    let world = World::new().await;
+
+    let body = json!({"kty": "RSA", "attributes": {"enabled": true}});
+    let answer = world.owner(Method::POST, "/keys/Registry-Key/create", Some(body)).await;
+
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let made = answer.json();
+    let n = made["key"]["n"].as_str().unwrap();
+    let kid = made["key"]["kid"].as_str().unwrap();
+    let version = kid.rsplit('/').next().unwrap();
+    assert_eq!(URL_SAFE_NO_PAD.decode(n).unwrap().len(), 256);
+    assert_eq!(version.len(), 32);
+    assert_eq!(kid, format!("{}/keys/Registry-Key/{version}", world.vault.uri()));
+    let now = world.clock.unix_now();
+    assert_eq!(
+        answer.text,
+        format!(
+            r#"{{"key":{{"kid":"{kid}","kty":"RSA","key_ops":["encrypt","decrypt","sign","verify","wrapKey","unwrapKey"],"n":"{n}","e":"AQAB"}},"attributes":{{"enabled":true,"created":{now},"updated":{now},"recoveryLevel":"Recoverable+Purgeable","recoverableDays":90}}}}"#
+        )
+    );
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_of_the_service() {
+    let world = World::with_key().await;
+    let token = world.token(world.vault.owner()).await;
+
+    let answer = send(
+        world
+            .http
+            .get(world.url("/keys/k"))
+            .bearer_auth(token)
+            .header("x-ms-client-request-id", "abc-1"),
+    )
+    .await;
+
+    let header = |name: &str| answer.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "application/json; charset=utf-8");
+    assert_eq!(header("cache-control"), "no-cache");
+    assert_eq!(header("pragma"), "no-cache");
+    assert_eq!(header("expires"), "-1");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("x-ms-client-request-id"), "abc-1");
+    assert_eq!(header("x-ms-request-id").len(), 36);
+    assert_eq!(header("x-ms-keyvault-region"), "eastus");
+}
+
+#[tokio::test]
+async fn sizes_kinds_tags_and_attributes_are_kept() {
+    let world = World::new().await;
+    let now = world.clock.unix_now();
+    let body = json!({
+        "kty": "RSA-HSM", "key_size": 3072, "key_ops": ["wrapKey"], "tags": {"a": "1"},
+        "attributes": {"enabled": false, "nbf": now, "exp": now + 10},
+    });
+
+    let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
+    let got = world.owner(Method::GET, "/keys/k/", None).await.json();
+
+    assert_eq!(made, got);
+    assert_eq!(made["key"]["kty"], "RSA-HSM");
+    assert_eq!(made["tags"], json!({"a": "1"}));
+    assert_eq!(made["attributes"]["exp"], now + 10);
+    assert_eq!(made["attributes"]["enabled"], false);
+    let n = URL_SAFE_NO_PAD.decode(made["key"]["n"].as_str().unwrap()).unwrap();
+    assert_eq!(n.len(), 384);
+}
+
+#[tokio::test]
+async fn a_version_is_found_by_its_id_and_the_newest_without_one() {
+    let world = World::new().await;
+    let first = world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    let second = world.vault.create_key("local", "K", KeySize::Rsa2048).await.unwrap();
+
+    let newest = world.owner(Method::GET, "/keys/k", None).await.json();
+    let path = format!("/keys/k/{}", first.version.as_ref().unwrap());
+    let older = world.owner(Method::GET, &path, None).await.json();
+
+    assert_eq!(newest["key"]["kid"], world.vault.key_uri("local", &second));
+    assert_eq!(older["key"]["kid"], world.vault.key_uri("local", &first));
+    assert_ne!(first.version, second.version);
+}
+
+#[tokio::test]
+async fn an_id_is_rendered_for_the_host_that_the_client_used() {
+    let world = World::with_key().await;
+    let token = world.token(world.vault.owner()).await;
+    let port = world.vault.address().port();
+
+    for host in ["vault:9999", "local.vault.azure.net", "127.0.0.1:1", "LOCAL.vault.localhost"] {
+        let url = format!("https://127.0.0.1:{port}/keys/k?api-version=7.4");
+        let answer = send(world.http.get(url).bearer_auth(&token).header("host", host)).await;
+        let kid = answer.json()["key"]["kid"].as_str().unwrap().to_owned();
+        assert!(kid.starts_with(&format!("https://{host}/keys/k/")), "{kid}");
+    }
+}
+
+async fn pages(world: &World, path: &str) -> Vec<Vec<String>> {
+    let token = world.token(world.vault.owner()).await;
+    let mut pages = Vec::new();
+    let mut url = world.url(path);
+    loop {
+        let page: Value = send(world.http.get(&url).bearer_auth(&token)).await.json();
+        let kids = page["value"].as_array().unwrap().iter();
+        pages.push(kids.map(|item| item["kid"].as_str().unwrap().to_owned()).collect());
+        match page["nextLink"].as_str() {
+            Some(next) => url = next.to_owned(),
+            None => return pages,
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_and_versions_are_listed_page_by_page_without_gap_or_repeat() {
+    let world = World::new().await;
+    for name in ["b", "A", "c", "a-1", "B-2"] {
+        world.vault.create_key("local", name, KeySize::Rsa2048).await.unwrap();
+    }
+    world.vault.create_key("local", "c", KeySize::Rsa2048).await.unwrap();
+    world.vault.create_key("local", "c", KeySize::Rsa2048).await.unwrap();
+
+    let keys = pages(&world, "/keys?maxresults=2").await;
+    let versions = pages(&world, "/keys/c/versions?maxresults=1").await;
+    let all = pages(&world, "/keys").await;
+
+    let id = |name: &str| format!("{}/keys/{name}", world.vault.uri());
+    assert_eq!(keys, [vec![id("A"), id("a-1")], vec![id("b"), id("B-2")], vec![id("c")]]);
+    assert_eq!(all.len(), 1);
+    assert_eq!(versions.len(), 3);
+    let mut sorted = versions.clone();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!(sorted, versions);
+}
+
+#[tokio::test]
+async fn an_empty_list_is_as_short_as_the_real_one() {
+    let world = World::new().await;
+
+    let answer = world.owner(Method::GET, "/keys", None).await;
+
+    assert_eq!(answer.text, r#"{"value":[],"nextLink":null}"#);
+}
+
+#[tokio::test]
+async fn an_update_changes_what_it_names_and_nothing_else() {
+    let world = World::new().await;
+    let body = json!({"kty": "RSA", "tags": {"a": "1"}, "attributes": {"exp": 4_000_000_000_i64}});
+    let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
+    world.clock.advance(std::time::Duration::from_mins(1));
+
+    let patch = json!({"tags": {"b": "2", "c": "3"}, "key_ops": ["wrapKey"]});
+    let changed = world.owner(Method::PATCH, "/keys/k", Some(patch)).await.json();
+    let got = world.owner(Method::GET, "/keys/k", None).await.json();
+
+    assert_eq!(changed, got);
+    assert_eq!(changed["tags"], json!({"b": "2", "c": "3"}));
+    assert_eq!(changed["key"]["key_ops"], json!(["wrapKey"]));
+    assert_eq!(changed["key"]["n"], made["key"]["n"]);
+    assert_eq!(changed["attributes"]["exp"], 4_000_000_000_i64);
+    let (created, updated) = (&changed["attributes"]["created"], &changed["attributes"]["updated"]);
+    assert_eq!(updated.as_i64().unwrap() - created.as_i64().unwrap(), 60);
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_there_is_refused_as_the_real_service_does() {
+    let world = World::with_key().await;
+    let none = "0".repeat(32);
+
+    for (path, named) in [
+        ("/keys/none".to_owned(), "none".to_owned()),
+        (format!("/keys/k/{none}"), format!("k/{none}")),
+    ] {
+        let refused = world.owner(Method::GET, &path, None).await;
+        assert_eq!(
+            refused.text,
+            format!(
+                r#"{{"error":{{"code":"KeyNotFound","message":"A key with (name/id) {named} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"}}}}"#
+            )
+        );
+        assert_eq!(refused.status, StatusCode::NOT_FOUND);
+    }
+    let guid = world.owner(Method::GET, "/keys/k/not-a-version", None).await;
+    assert_eq!((guid.status.as_u16(), guid.refusal().1.as_str()), (404, "KeyNotFound"));
+}
+
+#[tokio::test]
+async fn bad_parameters_are_400_with_words_and_never_500() {
+    let world = World::new().await;
+    let long = "x".repeat(128);
+    let tags: serde_json::Map<String, Value> =
+        (0..16).map(|i| (i.to_string(), json!("v"))).collect();
+
+    for (path, body, code, words) in [
+        ("/keys/k/create", json!({}), "BadParameter", "'kty' is required"),
+        (
+            "/keys/k/create",
+            json!({"kty": "oct"}),
+            "BadParameter/KeyTypeNotSupported",
+            "Invalid kty value: oct",
+        ),
+        ("/keys/k/create", json!({"kty": "EC"}), "BadParameter/KeyTypeNotSupported", "EC"),
+        (
+            "/keys/k/create",
+            json!({"kty": "RSA", "key_size": 1024}),
+            "BadParameter",
+            "Unsupported key size (1024)",
+        ),
+        ("/keys/k/create", json!({"kty": "RSA", "key_size": -1}), "BadParameter", "invalid value"),
+        ("/keys/k/create", json!({"kty": "RSA", "key_ops": ["fly"]}), "BadParameter", "\"fly\""),
+        ("/keys/k/create", json!({"kty": "RSA", "tags": tags}), "BadParameter", "Too many tags"),
+        (
+            "/keys/k/create",
+            json!({"kty": "RSA", "attributes": {"exportable": true}}),
+            "BadParameter",
+            "AKV.SKR.1004",
+        ),
+        ("/keys/k/create", json!("x"), "BadParameter", "invalid type"),
+        ("/keys/k_k/create", json!({"kty": "RSA"}), "BadParameter", "k_k"),
+        (&format!("/keys/{long}/create"), json!({"kty": "RSA"}), "BadParameter", "127"),
+    ] {
+        let refused = world.owner(Method::POST, path, Some(body.clone())).await;
+        let (status, got, message) = refused.refusal();
+        assert_eq!((status, got.as_str()), (400, code), "{body} {message}");
+        assert!(message.contains(words), "{message}");
+    }
+    let huge = json!({"kty": "RSA", "x": "y".repeat(300_000)});
+    assert_eq!(world.owner(Method::POST, "/keys/k/create", Some(huge)).await.status, 400);
+}
+
+#[tokio::test]
+async fn an_absent_api_version_is_refused_and_an_unknown_one_is_served() {
+    let world = World::with_key().await;
+    let token = world.token(world.vault.owner()).await;
+    let get = |query: &'static str| {
+        send(world.http.get(format!("{}/keys/k{query}", world.vault.uri())).bearer_auth(&token))
+    };
+
+    assert_eq!(get("").await.refusal().1, "BadParameter");
+    assert_eq!(get("?api-version=").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(get("?api-version=2042-01-01").await.status, StatusCode::OK);
+    let newer = get("?API-Version=7.6").await.json();
+    assert_eq!(newer["attributes"]["exportable"], false);
+    assert_eq!(newer["attributes"]["hsmPlatform"], "0");
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_refused_clearly() {
+    let world = World::with_key().await;
+
+    let later = world.owner(Method::POST, "/keys/k/sign", Some(json!({}))).await;
+    let secrets = world.owner(Method::GET, "/secrets", None).await;
+    let nothing = world.owner(Method::GET, "/nothing", None).await;
+    let method = world.owner(Method::PUT, "/keys", Some(json!({}))).await;
+
+    assert_eq!(later.refusal().0, 501);
+    assert_eq!(secrets.refusal().0, 501);
+    assert_eq!(nothing.refusal().0, 404);
+    assert_eq!(method.refusal().0, 405);
+}
+
+#[tokio::test]
+async fn a_vault_that_is_not_there_says_so() {
+    let world = World::new().await;
+
+    let url = format!("{}/keys?api-version=7.4", world.vault.vault_uri("other"));
+    let answer = send(world.http.get(url)).await;
+
+    assert_eq!(answer.refusal().1, "VaultNotFound");
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn plain_http_is_told_to_use_tls() {
+    let world = World::new().await;
+
+    let url = format!("http://{}/keys", world.vault.address());
+    let answer = send(world.http.get(url)).await;
+
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(answer.text.contains("https://"), "{}", answer.text);
+}

@@ -1,0 +1,120 @@
+//! What is left when a vault ends, however it ends, and starts again.
+
+use mock_keyvault::{KeySize, MockKeyVault, StartError};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn after_a_restart_on_another_port_every_id_works_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("vault");
+    let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
+    let body = json!({"kty": "RSA", "tags": {"a": "1"}});
+    let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
+    world.vault.create_key("local", "gone", KeySize::Rsa2048).await.unwrap();
+    world.vault.delete_key("local", "gone").await.unwrap();
+    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"kept").await;
+    let identity = world.vault.managed_identity().object_id;
+    world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    world.vault.set_key_enabled("local", "k", None, false).await.unwrap();
+    let token = world.token(world.vault.managed_identity()).await;
+    let (ca, port) = (world.vault.ca_pem().to_owned(), world.vault.address().port());
+    world.vault.shutdown().await;
+
+    let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
+
+    assert_ne!(world.vault.address().port(), port);
+    assert_eq!(world.vault.ca_pem(), ca);
+    let version = made["key"]["kid"].as_str().unwrap().rsplit('/').next().unwrap();
+    let path = format!("/keys/k/{version}");
+    // A token of before the restart still holds: the issuer kept its key.
+    let got = world.with_token(&token, Method::GET, &path, None).await.json();
+    assert_eq!(got["key"]["n"], made["key"]["n"]);
+    assert_eq!(got["tags"], made["tags"]);
+    let kid = got["key"]["kid"].as_str().unwrap();
+    assert_eq!(kid, format!("{}{path}", world.vault.uri()));
+    let unwrapped =
+        world.wrap(&format!("{path}/unwrapkey"), "RSA-OAEP-256", &wrapped.value()).await;
+    assert_eq!(unwrapped.value(), b"kept");
+    let newest = world.identity(Method::GET, "/keys/k", None).await.json();
+    assert_eq!(newest["attributes"]["enabled"], false);
+    world.vault.recover_key("local", "gone").await.unwrap();
+    assert_eq!(identity, world.vault.managed_identity().object_id);
+}
+
+#[tokio::test]
+async fn a_copy_of_the_folder_taken_at_any_moment_holds_what_was_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, copy) = (folder.path().join("vault"), folder.path().join("copy"));
+    let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
+    let key = world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await.value();
+    let object_id = world.vault.managed_identity().object_id;
+    world.vault.remove_access_policy("local", world.vault.owner().object_id).await.unwrap();
+
+    // What is on disk while the vault runs is what a kill would leave.
+    copy_tree(&data, &copy);
+    let other = World::start(MockKeyVault::builder().data_dir(&copy)).await;
+
+    let latest = other.vault.latest_version("local", "k").await.unwrap();
+    assert_eq!(latest, Some(key));
+    assert_eq!(other.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped).await.value(), b"x");
+    assert_eq!(other.owner(Method::GET, "/keys", None).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(object_id, other.vault.managed_identity().object_id);
+}
+
+fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_use_and_a_port_in_use_are_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
+
+    let second = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap_err();
+    let third =
+        MockKeyVault::builder().ephemeral().listen(first.address()).start().await.unwrap_err();
+
+    assert!(matches!(second, StartError::FolderInUse { .. }), "{second}");
+    assert!(second.to_string().contains("--data-dir"));
+    assert!(matches!(third, StartError::PortTaken { .. }), "{third}");
+    assert!(third.to_string().contains("--listen"));
+}
+
+#[tokio::test]
+async fn an_ephemeral_vault_leaves_no_folder() {
+    let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
+    let folder = vault.data_dir().to_owned();
+    assert!(folder.exists());
+
+    vault.shutdown().await;
+
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+async fn a_dropped_vault_listens_no_more_and_its_folder_opens_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
+    let address = first.address();
+
+    first.shutdown().await;
+
+    assert!(tokio::net::TcpStream::connect(address).await.is_err());
+    for _ in 0..5 {
+        let again = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
+        again.shutdown().await;
+    }
+}

@@ -1,0 +1,162 @@
+//! A vault on a port of its own and a client that speaks to it as SDKs do.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_keyvault::clock::Clock;
+use mock_keyvault::identity::Credentials;
+use mock_keyvault::{Builder, KeySize, MockKeyVault};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use time::macros::datetime;
+
+/// The query that every request carries.
+const API: &str = "api-version=7.4";
+
+/// A running vault and a client.
+pub(crate) struct World {
+    pub(crate) vault: MockKeyVault,
+    pub(crate) clock: Clock,
+    pub(crate) http: reqwest::Client,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+/// Every name is this machine: nothing here asks a name server.
+struct Loopback;
+
+impl Resolve for Loopback {
+    fn resolve(&self, _name: Name) -> Resolving {
+        let addresses: Addrs = Box::new(std::iter::once(SocketAddr::from(([127, 0, 0, 1], 0))));
+        Box::pin(async move { Ok(addresses) })
+    }
+}
+
+pub(crate) fn clock() -> Clock {
+    Clock::manual(datetime!(2026-01-01 00:00 UTC))
+}
+
+pub(crate) fn client(ca_pem: &str) -> reqwest::Client {
+    // Whoever comes first installs it; there is one for the process.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .add_root_certificate(reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap())
+        .dns_resolver(Arc::new(Loopback))
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+impl World {
+    /// A fresh vault with no keys.
+    pub(crate) async fn new() -> Self {
+        Self::start(MockKeyVault::builder().ephemeral()).await
+    }
+
+    /// A fresh vault with an RSA-2048 key called `k`.
+    pub(crate) async fn with_key() -> Self {
+        let world = Self::new().await;
+        world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+        world
+    }
+
+    pub(crate) async fn start(builder: Builder) -> Self {
+        let clock = clock();
+        let vault = builder.clock(clock.clone()).start().await.unwrap();
+        let http = client(vault.ca_pem());
+        Self { vault, clock, http }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        format!("{}{path}{separator}{API}", self.vault.uri())
+    }
+
+    /// A token as the issuer gives it over the wire.
+    pub(crate) async fn token(&self, who: &Credentials) -> String {
+        let url =
+            format!("{}/{}/oauth2/v2.0/token", self.vault.authority_uri(), self.vault.tenant());
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", who.client_id),
+            ("client_secret", who.secret.expose()),
+            ("scope", "https://vault.azure.net/.default"),
+        ];
+        let answer = send(self.http.post(url).form(&form)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A request of the owner.
+    pub(crate) async fn owner(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let token = self.token(self.vault.owner()).await;
+        self.with_token(&token, method, path, body).await
+    }
+
+    /// A request of the managed identity.
+    pub(crate) async fn identity(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let token = self.token(self.vault.managed_identity()).await;
+        self.with_token(&token, method, path, body).await
+    }
+
+    pub(crate) async fn with_token(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let request = self.http.request(method, self.url(path)).bearer_auth(token);
+        send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+
+    pub(crate) async fn wrap(&self, path: &str, alg: &str, value: &[u8]) -> Answer {
+        let body = json!({"alg": alg, "value": URL_SAFE_NO_PAD.encode(value)});
+        self.identity(Method::POST, path, Some(body)).await
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    pub(crate) fn field(&self, name: &str) -> String {
+        self.json()[name].as_str().unwrap().to_owned()
+    }
+
+    /// The value of a key operation, decoded.
+    pub(crate) fn value(&self) -> Vec<u8> {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.text);
+        URL_SAFE_NO_PAD.decode(self.field("value")).unwrap()
+    }
+
+    /// Status, inner code and message of a refusal; the code itself is checked with the status.
+    #[track_caller]
+    pub(crate) fn refusal(&self) -> (u16, String, String) {
+        let error = &self.json()["error"];
+        let inner = error["innererror"]["code"].as_str().unwrap_or_default();
+        let code = error["code"].as_str().unwrap();
+        let code = if inner.is_empty() { code.to_owned() } else { format!("{code}/{inner}") };
+        (self.status.as_u16(), code, error["message"].as_str().unwrap().to_owned())
+    }
+}
+
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}

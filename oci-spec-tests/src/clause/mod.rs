@@ -1,0 +1,154 @@
+//! What is promised, where it is written, and how strongly.
+//!
+//! Every clause has a case of the same name in `cases`, and no case is without its clause: a test holds the two together.
+//! The statements are the suite's own words; the sections are those of the specification.
+
+mod table;
+
+use std::fmt;
+
+pub use table::CLAUSES;
+
+/// One promise that a client can check.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Clause {
+    /// The name of the clause, and of its case.
+    pub id: &'static str,
+    /// Where it is written.
+    pub section: Section,
+    /// How strongly.
+    pub level: Level,
+    /// What the registry does, in one sentence.
+    pub statement: &'static str,
+}
+
+/// The clause of this name, if there is one.
+pub fn clause(id: &str) -> Option<&'static Clause> {
+    CLAUSES.iter().find(|clause| clause.id == id)
+}
+
+/// The force of a clause (RFC 2119).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// A registry that does otherwise does not conform.
+    Must,
+    /// Recommended. The meanings that the specification gives to endpoints' failures and to error codes count as recommendations.
+    Should,
+    /// Optional; but who offers it does it so.
+    May,
+    /// Not in version 1.1 of the specification: a later draft, another document, or common sense about bad input.
+    Extension,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Must => "MUST",
+            Self::Should => "SHOULD",
+            Self::May => "MAY",
+            Self::Extension => "extension",
+        })
+    }
+}
+
+const SPECIFICATION: &str =
+    "https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md";
+
+/// A section of the specification, or another document.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[expect(missing_docs, reason = "each is the section of that title")]
+pub enum Section {
+    DeterminingSupport,
+    LegacyHeaders,
+    PullingManifests,
+    PullingBlobs,
+    CheckingForContent,
+    Push,
+    PostThenPut,
+    SinglePost,
+    Chunks,
+    Mounting,
+    PushingManifests,
+    PushingSubjects,
+    ListingTags,
+    ListingReferrers,
+    DeletingTags,
+    DeletingManifests,
+    DeletingBlobs,
+    Endpoints,
+    ErrorCodes,
+    Warnings,
+    LaterDraft,
+    ImageSpecification,
+    DockerApi,
+    Advisory,
+    Http,
+    Robustness,
+}
+
+impl Section {
+    /// The heading, in the words of the document.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::DeterminingSupport => "Determining Support",
+            Self::LegacyHeaders => "Legacy Docker support HTTP headers",
+            Self::PullingManifests => "Pulling manifests",
+            Self::PullingBlobs => "Pulling blobs",
+            Self::CheckingForContent => "Checking if content exists in the registry",
+            Self::Push => "Push",
+            Self::PostThenPut => "POST then PUT",
+            Self::SinglePost => "Single POST",
+            Self::Chunks => "Pushing a blob in chunks",
+            Self::Mounting => "Mounting a blob from another repository",
+            Self::PushingManifests => "Pushing Manifests",
+            Self::PushingSubjects => "Pushing Manifests with Subject",
+            Self::ListingTags => "Listing Tags",
+            Self::ListingReferrers => "Listing Referrers",
+            Self::DeletingTags => "Deleting tags",
+            Self::DeletingManifests => "Deleting Manifests",
+            Self::DeletingBlobs => "Deleting Blobs",
+            Self::Endpoints => "Endpoints",
+            Self::ErrorCodes => "Error Codes",
+            Self::Warnings => "Warnings",
+            Self::LaterDraft => "Drafts after 1.1.1",
+            Self::ImageSpecification => "OCI image specification 1.1",
+            Self::DockerApi => "Docker Registry HTTP API V2",
+            Self::Advisory => "CVE-2021-41190",
+            Self::Http => "HTTP (RFC 9110, RFC 9112, RFC 3986)",
+            Self::Robustness => "Bad input and lost clients",
+        }
+    }
+
+    /// Where to read it; empty for [`Section::Robustness`], which is the suite's own.
+    pub fn url(self) -> String {
+        let anchor = match self {
+            Self::DeterminingSupport => "determining-support",
+            Self::LegacyHeaders => "legacy-docker-support-http-headers",
+            Self::PullingManifests => "pulling-manifests",
+            Self::PullingBlobs => "pulling-blobs",
+            Self::CheckingForContent => "checking-if-content-exists-in-the-registry",
+            Self::Push => "push",
+            Self::PostThenPut => "post-then-put",
+            Self::SinglePost => "single-post",
+            Self::Chunks => "pushing-a-blob-in-chunks",
+            Self::Mounting => "mounting-a-blob-from-another-repository",
+            Self::PushingManifests => "pushing-manifests",
+            Self::PushingSubjects => "pushing-manifests-with-subject",
+            Self::ListingTags => "listing-tags",
+            Self::ListingReferrers => "listing-referrers",
+            Self::DeletingTags => "deleting-tags",
+            Self::DeletingManifests => "deleting-manifests",
+            Self::DeletingBlobs => "deleting-blobs",
+            Self::Endpoints => "endpoints",
+            Self::ErrorCodes => "error-codes",
+            Self::Warnings => "warnings",
+            Self::LaterDraft => return "https://github.com/opencontainers/distribution-spec/blob/main/spec.md".into(),
+            Self::ImageSpecification => return "https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md".into(),
+            Self::DockerApi => return "https://distribution.github.io/distribution/spec/api/".into(),
+            Self::Advisory => return "https://github.com/opencontainers/distribution-spec/security/advisories/GHSA-mc8v-mgrf-8f4m".into(),
+            Self::Http => return "https://www.rfc-editor.org/rfc/rfc9110".into(),
+            Self::Robustness => return String::new(),
+        };
+        format!("{SPECIFICATION}#{anchor}")
+    }
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Part of scripts/e2e: the docker engine and its command. Sourced.
+
+# What is in an image of the engine, file by file.
+docker_files() {
+    docker save "$1" -o "$WORK/docker-save.tar"
+    "$SCRIPTS/oci-image" files "$WORK/docker-save.tar"
+    rm -f "$WORK/docker-save.tar"
+}
+
+docker_build() {
+    rm -rf "$WORK/docker-context"
+    "$SCRIPTS/oci-image" rootfs "$WORK/docker-context"
+    DOCKER_BUILDKIT=0 docker build -q -t "$1" "$WORK/docker-context"
+}
+
+docker_push() {
+    docker_build "$REGISTRY/e2e/docker:1"
+    docker_files "$REGISTRY/e2e/docker:1" >"$WORK/docker.files"
+    docker image inspect -f '{{.Id}}' "$REGISTRY/e2e/docker:1" >"$WORK/docker.id"
+    docker push "$REGISTRY/e2e/docker:1" | tee "$WORK/docker.push"
+    sed -n 's/.*digest: \(sha256:[0-9a-f]*\).*/\1/p' "$WORK/docker.push" >"$WORK/docker.digest"
+    [ -s "$WORK/docker.digest" ]
+    expect 200 GET "/v2/e2e/docker/manifests/1" -H "$ANY_MANIFEST"
+    [ "$(digest_of "$WORK/body")" = "$(cat "$WORK/docker.digest")" ]
+    echo "result: $(cat "$WORK/docker.digest")"
+}
+
+# The local image is gone before each pull; what comes back has the same id and the same files.
+docker_pull_as() {
+    docker image rm -f "$(cat "$WORK/docker.id")" >/dev/null 2>&1 || true
+    if docker image inspect "$(cat "$WORK/docker.id")" >/dev/null 2>&1; then
+        echo "the image is still there"
+        return 1
+    fi
+    docker pull -q "$1"
+    [ "$(docker image inspect -f '{{.Id}}' "$1")" = "$(cat "$WORK/docker.id")" ]
+    docker_files "$1" | diff "$WORK/docker.files" -
+}
+docker_pull_tag() { docker_pull_as "$REGISTRY/e2e/docker:1"; }
+docker_pull_digest() { docker_pull_as "$REGISTRY/e2e/docker@$(cat "$WORK/docker.digest")"; }
+
+docker_list() {
+    docker tag "$(cat "$WORK/docker.id")" "$REGISTRY/e2e/docker:2"
+    docker push -q "$REGISTRY/e2e/docker:2"
+    tags_are e2e/docker 1 2
+    docker manifest inspect --insecure "$REGISTRY/e2e/docker:2" | jq -e '.layers | length == 2'
+}
+
+# docker has no command that deletes in a registry: the specification's request does it, docker sees it.
+docker_delete() {
+    docker_build "$REGISTRY/e2e/docker-gone:1"
+    docker push -q "$REGISTRY/e2e/docker-gone:1"
+    expect 200 GET /v2/e2e/docker-gone/manifests/1 -H "$ANY_MANIFEST"
+    local digest
+    digest=$(digest_of "$WORK/body")
+    docker image rm -f "$REGISTRY/e2e/docker-gone:1"
+    expect 202 DELETE "/v2/e2e/docker-gone/manifests/$digest"
+    expect 404 GET "/v2/e2e/docker-gone/manifests/$digest" -H "$ANY_MANIFEST"
+    if docker pull "$REGISTRY/e2e/docker-gone:1"; then
+        echo "pulled what was deleted"
+        return 1
+    fi
+}
+
+docker_index() {
+    local arch list=$REGISTRY/e2e/docker-index:1
+    for arch in amd64 arm64; do
+        docker_build "$REGISTRY/e2e/docker-index:$arch"
+        docker push -q "$REGISTRY/e2e/docker-index:$arch"
+        docker image inspect -f '{{.Id}}' "$REGISTRY/e2e/docker-index:$arch" >"$WORK/docker.$arch"
+    done
+    rm -rf "${DOCKER_CONFIG:?}/manifests"
+    docker manifest create --insecure "$list" "$REGISTRY/e2e/docker-index:amd64" "$REGISTRY/e2e/docker-index:arm64"
+    docker manifest annotate "$list" "$REGISTRY/e2e/docker-index:arm64" --os linux --arch arm64
+    docker manifest push --insecure "$list"
+    docker image rm -f "$(cat "$WORK/docker.amd64")" "$(cat "$WORK/docker.arm64")"
+    docker pull -q "$list"
+    [ "$(docker image inspect -f '{{.Id}}' "$list")" = "$(cat "$WORK/docker.amd64")" ]
+    docker image rm -f "$(cat "$WORK/docker.amd64")"
+    docker pull -q --platform linux/arm64 "$list"
+    [ "$(docker image inspect -f '{{.Id}}' "$list")" = "$(cat "$WORK/docker.arm64")" ]
+    docker image rm -f "$(cat "$WORK/docker.arm64")"
+}
+
+part_docker() {
+    have docker || { skip docker "not installed (apt-get install docker.io)"; return; }
+    check "docker: an engine answers" docker info -f '{{"result: engine "}}{{.ServerVersion}}'
+    check "docker: push, digest as the registry has it" docker_push
+    check "docker: pull by tag, same files" docker_pull_tag
+    check "docker: pull by digest, same files" docker_pull_digest
+    check "docker: list tags, inspect a manifest" docker_list
+    check "docker: delete, then no pull" docker_delete
+    check "docker: multi-arch list, each platform pulled" docker_index
+}
