@@ -67,6 +67,7 @@ pub struct Config {
 
 /// The vault that holds the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum VaultChoice {
     /// The one that this process embeds.
     #[default]

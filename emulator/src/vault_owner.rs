@@ -139,19 +139,19 @@ impl VaultAccess {
 
     /// The vault as the registry's identity reaches it.
     pub fn identity_client(&self) -> Result<Arc<dyn KeyVault>, StartError> {
-        Ok(Arc::new(self.client(&self.client_id, self.secret.clone())?))
+        Ok(Arc::new(self.client(&self.client_id, &self.secret)?))
     }
 
     /// The vault as its owner reaches it, if it is ours to change.
     pub fn owner(&self) -> Result<Option<OwnerVault>, StartError> {
         let Some(secret) = &self.owner_secret else { return Ok(None) };
-        Ok(Some(OwnerVault(Arc::new(self.client(OWNER_CLIENT_ID, secret.clone())?))))
+        Ok(Some(OwnerVault(Arc::new(self.client(OWNER_CLIENT_ID, secret)?))))
     }
 
     fn client(
         &self,
         client_id: &str,
-        secret: Zeroizing<String>,
+        secret: &Zeroizing<String>,
     ) -> Result<VaultClient, StartError> {
         let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
         let config = VaultClientConfig {

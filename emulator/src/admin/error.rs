@@ -41,6 +41,10 @@ pub struct ErrorBody {
 
 impl AdminError {
     /// An error answer.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers hand over a literal, a text or an error"
+    )]
     pub(super) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
         let report = ErrorReport {
             code: code.to_owned(),

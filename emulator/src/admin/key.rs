@@ -180,7 +180,7 @@ pub(super) async fn operate(
             from: identifier(&rotation.from),
             to: identifier(&rotation.to),
             data_keys: u64::try_from(rotation.data_keys).unwrap_or(u64::MAX),
-            vault_calls: u64::try_from(rotation.vault_calls).unwrap_or(u64::MAX),
+            vault_calls: rotation.vault_calls,
         }),
     }))
 }

@@ -175,7 +175,7 @@ impl Inner {
             return Err(AskError::Key(KeyError::NoSuchDataKey(slot.id)));
         }
         let start_keeper = slot.hold(key, Some(terms));
-        self.publish(health.active(self.clock.now()));
+        self.publish(&health.active(self.clock.now()));
         drop(health);
         if start_keeper {
             self.start_keeper(slot);
@@ -221,7 +221,7 @@ impl Inner {
         if health.refuse(number, Failure { refusal: refusal.clone(), not_before }) {
             self.erase_all();
             if let Some(status) = health.unavailable(self.clock.now()) {
-                self.publish(status);
+                self.publish(&status);
             }
         }
         slot.erase();
@@ -261,7 +261,7 @@ impl Inner {
         }
         if !self.any_alive() {
             let now = self.clock.now();
-            self.publish(super::Status {
+            self.publish(&super::Status {
                 state: State::Checking,
                 cause: None,
                 words: None,

@@ -87,7 +87,7 @@ impl Credential {
         }
         *cached = None;
         let (token, life) = self.ask().await?;
-        let refresh_at = self.clock.deadline(life.checked_sub(MARGIN.min(life / 5)).unwrap());
+        let refresh_at = self.clock.deadline(life.saturating_sub(MARGIN.min(life / 5)));
         *cached = Some((token.clone(), refresh_at));
         Ok(token)
     }

@@ -146,8 +146,8 @@ fn no_such_host(error: io::Error) -> Box<dyn StdError + Send + Sync> {
 
 /// Whether a request failed because there is no host of its name.
 pub(super) fn is_no_such_host(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |&error| error.source())
-        .any(<dyn std::error::Error + 'static>::is::<NoSuchHost>)
+    let mut sources = std::iter::successors(error.source(), |&error| error.source());
+    sources.any(<dyn std::error::Error>::is::<NoSuchHost>)
 }
 
 /// What a request failed of, in one line and without its URL.

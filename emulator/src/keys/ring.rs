@@ -322,7 +322,7 @@ impl Inner {
                 let mut health = self.health();
                 health.set_validity(info.not_before, info.expires);
                 if self.is_active() {
-                    self.publish(health.active(self.clock.now()));
+                    self.publish(&health.active(self.clock.now()));
                 }
             }
             Err(error) => tracing::debug!(key = %kek, %error, "the key could not be looked up"),
@@ -334,7 +334,7 @@ impl Inner {
     }
 
     /// Shows a status, if it is another one. To be called with the health locked, so that states keep their order.
-    pub(super) fn publish(&self, status: Status) {
+    pub(super) fn publish(&self, status: &Status) {
         let mut before = None;
         let changed = self.status.send_if_modified(|shown| {
             let same = (shown.state, shown.cause, &shown.words)
@@ -369,7 +369,7 @@ impl Inner {
         if let Some(status) = health.unavailable(self.clock.now())
             && !self.any_alive()
         {
-            self.publish(status);
+            self.publish(&status);
         }
     }
 }

@@ -236,7 +236,7 @@ impl Inner {
         let mut health = self.health();
         health.set_note(note);
         if self.is_active() {
-            self.publish(health.active(self.clock.now()));
+            self.publish(&health.active(self.clock.now()));
         }
     }
 }

@@ -95,7 +95,7 @@ impl Slot {
         let mut contents = self.contents();
         contents.failures = 0;
         if let Some(held) = &mut contents.held {
-            held.terms = terms
+            held.terms = terms;
         } else {
             let plain = Arc::new(Plain { key, ended: watch::Sender::new(()) });
             contents.held = Some(Held { plain, terms });

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::header_value;
 use super::range::RangeError;
 use super::route::RouteError;
-use crate::registry::{Error, ManifestError, Reference};
+use crate::registry::{Error, Reference};
 
 /// The codes of OCI distribution specification 1.1, "Error Codes", and those beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,10 @@ impl Code {
 
 impl ErrorReply {
     /// An answer with one error.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers hand over a literal, a text or an error"
+    )]
     pub fn new(status: StatusCode, code: Code, message: impl ToString, detail: Value) -> Self {
         Self {
             status,
@@ -174,24 +178,20 @@ impl From<Error> for ErrorReply {
                 (S::METHOD_NOT_ALLOWED, Code::Unsupported, json!({ "digest": digest.as_str() }))
             }
             Error::UploadUnknown(_) => (S::NOT_FOUND, Code::BlobUploadUnknown, Value::Null),
-            Error::UploadBusy(_) => (S::TOO_MANY_REQUESTS, Code::TooManyRequests, Value::Null),
+            Error::UploadBusy(_) | Error::TooManyUploads(_) => {
+                (S::TOO_MANY_REQUESTS, Code::TooManyRequests, Value::Null)
+            }
             Error::UploadOutOfOrder { expected, .. } => {
                 (S::RANGE_NOT_SATISFIABLE, Code::BlobUploadInvalid, json!({ "received": expected }))
             }
             Error::ChunkLength { .. } => (S::BAD_REQUEST, Code::SizeInvalid, Value::Null),
             Error::BodyCut(_) => (S::BAD_REQUEST, Code::BlobUploadInvalid, Value::Null),
-            Error::TooManyUploads(_) => (S::TOO_MANY_REQUESTS, Code::TooManyRequests, Value::Null),
             Error::ManifestUnknown(reference) => {
                 (S::NOT_FOUND, Code::ManifestUnknown, detail_of(reference))
             }
-            Error::Manifest(ManifestError::Descriptor(_)) => {
+            Error::Manifest(_) | Error::MetadataTooLong => {
                 (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
             }
-            Error::Manifest(ManifestError::Schema1) => {
-                (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
-            }
-            Error::Manifest(_) => (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null),
-            Error::MetadataTooLong => (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null),
             Error::ManifestTooLarge(limit) => {
                 (S::PAYLOAD_TOO_LARGE, Code::ManifestInvalid, json!({ "limit": limit }))
             }

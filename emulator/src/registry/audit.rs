@@ -5,7 +5,7 @@
 //! to its limit becomes the previous one, and the one before that goes.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
@@ -74,7 +74,7 @@ fn open(folder: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).open(folder.join(CURRENT))
 }
 
-fn write(folder: &PathBuf, mut file: File, messages: &Receiver<Message>) {
+fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     for message in messages {
         let written = match message {
             Message::Record(key_use) => append(folder, &mut file, &key_use),

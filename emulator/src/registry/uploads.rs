@@ -444,7 +444,9 @@ impl Writer {
         let hashed = tokio::task::spawn_blocking({
             let chunks = chunks.clone();
             move || {
-                chunks.iter().for_each(|chunk| hasher.update(chunk));
+                for chunk in &chunks {
+                    hasher.update(chunk);
+                }
                 hasher
             }
         });

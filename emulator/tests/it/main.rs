@@ -1,4 +1,5 @@
 //! The emulator from outside: real listeners on free ports, a folder for each test, the injected clock.
+#![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod at_rest;
 mod crash;

@@ -116,7 +116,7 @@ async fn pages(world: &World, path: &str) -> Vec<Vec<String>> {
         let kids = page["value"].as_array().unwrap().iter();
         pages.push(kids.map(|item| item["kid"].as_str().unwrap().to_owned()).collect());
         match page["nextLink"].as_str() {
-            Some(next) => url = next.to_owned(),
+            Some(next) => next.clone_into(&mut url),
             None => return pages,
         }
     }

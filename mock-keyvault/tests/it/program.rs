@@ -1,13 +1,10 @@
 //! The program `mock-keyvault`, as somebody starts it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
-
-/// Long enough for a slow machine; nothing waits that long.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mock-keyvault"));
@@ -26,17 +23,16 @@ impl Running {
         let child = program(folder)
             .args(["--listen", "0"])
             .args(more)
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let mut running = Self { child, endpoints: folder.join("endpoints.json") };
-        let began = Instant::now();
-        while !running.endpoints.exists() {
-            assert!(running.child.try_wait().unwrap().is_none(), "it ended");
-            assert!(began.elapsed() < PATIENCE, "it is not ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        // It says that it is ready when it is; a program that ends says nothing.
+        let mut said = String::new();
+        let stdout = running.child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut said).unwrap();
+        assert_eq!(said, "mock-keyvault is ready.\n");
         running
     }
 
