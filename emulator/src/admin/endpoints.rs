@@ -106,7 +106,8 @@ impl Endpoints {
         let report = StatusReport::of(app).await.map_err(io::Error::other)?;
         let paths = files(&app.config);
         let written = tokio::task::spawn_blocking(move || {
-            let mut text = serde_json::to_vec_pretty(&report)?;
+            // On one line: a search of the data folder for pushed JSON must not meet the same indentation here.
+            let mut text = serde_json::to_vec(&report)?;
             text.push(b'\n');
             paths.iter().try_for_each(|path| replace(path, &text))
         });

@@ -47,7 +47,7 @@ impl Endpoints {
 
     /// Writes the files; the answer takes them away.
     pub(super) fn write(&self, data_dir: &Path, asked: Option<&Path>) -> io::Result<Written> {
-        let mut text = serde_json::to_vec_pretty(self)?;
+        let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
         let mut written = Written(Vec::new());
         for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
