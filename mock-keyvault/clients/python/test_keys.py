@@ -1,0 +1,113 @@
+"""KeyClient: every operation on keys, over both transports, with the challenge verified."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+RSA_OPERATIONS = {"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
+
+
+def moment(**delta):
+    """A whole second: that is what the wire carries."""
+    return datetime.now(timezone.utc).replace(microsecond=0) + timedelta(**delta)
+
+
+@pytest.mark.parametrize("size", [2048, 3072, 4096])
+def test_an_rsa_key_of_each_size_is_made(sdk, name, size):
+    key = sdk.keys.create_rsa_key(name, size=size)
+
+    assert (key.name, key.key_type) == (name, "RSA")
+    assert key.id == f"{sdk.program.url()}/keys/{name}/{key.properties.version}"
+    assert len(key.key.n) * 8 == size and key.key.e == b"\x01\x00\x01"
+    assert set(key.key_operations) == RSA_OPERATIONS
+    assert key.properties.enabled and key.properties.created_on == key.properties.updated_on
+    assert key.properties.recovery_level == "Recoverable+Purgeable" and key.properties.recoverable_days == 90
+    assert not any([key.key.d, key.key.p, key.key.q, key.key.dp, key.key.dq, key.key.qi])
+
+
+def test_a_hardware_key_is_made_and_says_so(sdk, name):
+    assert sdk.keys.create_rsa_key(name, hardware_protected=True).key_type == "RSA-HSM"
+
+
+def test_a_key_is_made_with_all_that_can_be_said_of_it(sdk, name):
+    begins, ends = moment(days=-1), moment(days=30)
+
+    made = sdk.keys.create_rsa_key(
+        name, key_operations=["wrapKey", "unwrapKey"], not_before=begins, expires_on=ends, enabled=False, tags={"a": "b", "ü": "€"}
+    )
+
+    for key in (made, sdk.keys.get_key(name), sdk.keys.get_key(name, made.properties.version)):
+        assert key.key_operations == ["wrapKey", "unwrapKey"]
+        assert (key.properties.not_before, key.properties.expires_on) == (begins, ends)
+        assert key.properties.enabled is False and key.properties.tags == {"a": "b", "ü": "€"}
+
+
+def test_versions_are_kept_and_the_newest_answers_without_one(sdk, name):
+    versions = [sdk.keys.create_rsa_key(name).properties.version for _ in range(3)]
+
+    assert len(set(versions)) == 3
+    assert sdk.keys.get_key(name).properties.version == versions[-1]
+    for version in versions:
+        assert sdk.keys.get_key(name, version).properties.version == version
+    listed = list(sdk.keys.list_properties_of_key_versions(name))
+    assert sorted(item.version for item in listed) == sorted(versions)
+    assert all(item.name == name and item.id.startswith(sdk.program.url()) for item in listed)
+
+
+def test_keys_are_listed_page_by_page(open_sdk, own_program):
+    sdk = open_sdk(own_program)
+    names = [f"page-{number}" for number in range(4)]
+    for name in names:
+        sdk.keys.create_rsa_key(name)
+
+    pages = [[item.name for item in page] for page in sdk.keys.list_properties_of_keys(max_page_size=3).by_page()]
+
+    assert [len(page) for page in pages] == [3, 1]
+    assert sum(pages, []) == names
+    assert [item.name for item in sdk.keys.list_properties_of_keys()] == names
+
+
+def test_properties_are_updated_and_the_material_stays(sdk, name):
+    made = sdk.keys.create_rsa_key(name, tags={"old": "1"})
+    ends = moment(days=3)
+
+    changed = sdk.keys.update_key_properties(name, enabled=False, expires_on=ends, tags={"new": "2"}, key_operations=["wrapKey"])
+    by_version = sdk.keys.update_key_properties(name, made.properties.version, enabled=True)
+
+    assert changed.key.n == made.key.n and changed.id == made.id
+    assert (changed.properties.enabled, changed.properties.expires_on) == (False, ends)
+    assert changed.properties.tags == {"new": "2"} and changed.key_operations == ["wrapKey"]
+    assert by_version.properties.enabled and by_version.properties.tags == {"new": "2"}
+
+
+def test_a_key_is_deleted_listed_recovered_deleted_and_purged(sdk, name):
+    made = sdk.keys.create_rsa_key(name)
+
+    deleted = sdk.delete(name)
+
+    assert deleted.name == name and deleted.recovery_id == f"{sdk.program.url()}/deletedkeys/{name}"
+    assert deleted.scheduled_purge_date - deleted.deleted_date == timedelta(days=90)
+    with pytest.raises(ResourceNotFoundError):
+        sdk.keys.get_key(name)
+    assert name in [item.name for item in sdk.keys.list_deleted_keys()]
+    assert sdk.keys.get_deleted_key(name).key.n == made.key.n
+    with pytest.raises(ResourceExistsError) as taken:
+        sdk.keys.create_rsa_key(name)
+    assert taken.value.error.innererror["code"] == "ObjectIsDeletedButRecoverable"
+    assert sdk.recover(name).id == made.id
+    assert sdk.keys.get_key(name).key.n == made.key.n
+    sdk.delete(name)
+    sdk.keys.purge_deleted_key(name)
+    assert name not in [item.name for item in sdk.keys.list_deleted_keys()]
+    for gone in (sdk.keys.get_deleted_key, sdk.keys.get_key):
+        with pytest.raises(ResourceNotFoundError):
+            gone(name)
+    assert sdk.keys.create_rsa_key(name).id != made.id
+
+
+@pytest.mark.parametrize("version", ["7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01"])
+def test_each_api_version_of_the_sdk_is_served(open_sdk, program, name, version):
+    sdk = open_sdk(program, api_version=version)
+    made = sdk.keys.create_rsa_key(name)
+    assert sdk.keys.get_key(name).id == made.id
