@@ -7,6 +7,7 @@
 //! Modules that know nothing of vaults, and that the registry uses too: [`clock`], [`durable`], [`files`], [`identity`],
 //! [`listen`], [`sealing`] and [`tls`].
 
+pub mod authorization;
 pub mod clock;
 pub mod durable;
 pub mod files;
