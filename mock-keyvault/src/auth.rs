@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use crate::error::ApiError;
 use crate::host::Site;
-use crate::identity::{Issuer, TENANT};
+use crate::identity::{Issuer, Principal, TENANT};
 use crate::vault::Caller;
 
 /// The resource of the public Key Vault.
@@ -26,8 +26,17 @@ pub(crate) fn caller(issuer: &Issuer, headers: &HeaderMap) -> Result<Caller, Api
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::NoToken);
     }
-    let claims = issuer.verify(token.trim(), is_ours)?;
-    Ok(Caller { app_id: claims.appid, object_id: claims.oid, issuer: claims.iss })
+    let verified = issuer.verify(token.trim(), is_ours)?;
+    Ok(caller_of(&verified.principal, issuer))
+}
+
+fn caller_of(principal: &Principal, issuer: &Issuer) -> Caller {
+    Caller {
+        app_id: principal.client_id().to_owned(),
+        object_id: principal.object_id().to_owned(),
+        issuer: issuer.name(),
+        kind: principal.kind(),
+    }
 }
 
 /// Tells a refused client where to get a token and for what. Every 401 carries it.

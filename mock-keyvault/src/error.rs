@@ -119,6 +119,10 @@ impl ApiError {
                 dotnet(*start),
                 dotnet(*now)
             )),
+            // Azure goes on taking such a token until it ends. These words are ours.
+            Self::Token(TokenRefused::PrincipalGone { app_id }) => unauthorized(format!(
+                "Error validating token: the application '{app_id}' was removed from the directory, and its tokens with it."
+            )),
             // Azure's words for this are not known; the code is.
             Self::NoApiVersion => bad("api-version must be specified".to_owned()),
             Self::NotFound(path) => WireError::new(

@@ -43,7 +43,7 @@ const MAX_CLIENT_REQUEST_ID: usize = 128;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) vaults: Arc<Vaults>,
-    pub(crate) issuer: Issuer,
+    pub(crate) issuer: Arc<Issuer>,
     pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
     /// Whether the admin API answers off the loopback as well.

@@ -16,6 +16,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::read;
+use crate::identity;
 use crate::router::App;
 
 #[derive(Deserialize)]
@@ -39,6 +40,9 @@ pub(crate) async fn answer(app: &Arc<App>, request: Request<Body>) -> Response {
             "the admin API answers on the loopback only; see --trusted-network",
         );
     }
+    if path.starts_with(identity::PRINCIPALS_PATH) {
+        return identity::answer_principals(&app.issuer, request).await;
+    }
     let method = request.method().clone();
     match (&method, path.as_str()) {
         (&Method::GET, "/_keyvault/audit") => Json(app.audit.calls()).into_response(),
@@ -46,7 +50,7 @@ pub(crate) async fn answer(app: &Arc<App>, request: Request<Body>) -> Response {
         (&Method::POST, "/_keyvault/clock") => advance(app, request.into_body()).await,
         _ => words(
             StatusCode::NOT_FOUND,
-            "there is /_keyvault/health, /_keyvault/audit and /_keyvault/clock",
+            "there is /_keyvault/health, /_keyvault/audit, /_keyvault/clock and /_keyvault/principals",
         ),
     }
 }

@@ -3,6 +3,8 @@
 //! Called by the router with a path that may be the issuer's. All addresses in answers are rendered from the host that
 //! the client used.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -19,6 +21,8 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::EntraError;
+use super::principal::Principal;
+use super::secret::Secret;
 use super::token::TOKEN_LIFETIME;
 use super::{Issuer, TENANT};
 
@@ -92,7 +96,7 @@ async fn token(issuer: &Issuer, tenant: &str, form: Form, request: Request<Body>
                     "token_type": "Bearer",
                     "expires_in": left,
                     "ext_expires_in": left,
-                    "access_token": token,
+                    "access_token": token.expose(),
                 }),
                 Form::V1 => json!({
                     "token_type": "Bearer",
@@ -101,7 +105,7 @@ async fn token(issuer: &Issuer, tenant: &str, form: Form, request: Request<Body>
                     "expires_on": (now + TOKEN_LIFETIME).to_string(),
                     "not_before": now.to_string(),
                     "resource": resource,
-                    "access_token": token,
+                    "access_token": token.expose(),
                 }),
             };
             ([(CACHE_CONTROL, "no-store, no-cache"), (PRAGMA, "no-cache")], Json(body))
@@ -111,7 +115,7 @@ async fn token(issuer: &Issuer, tenant: &str, form: Form, request: Request<Body>
 }
 
 struct Granted {
-    token: std::io::Result<String>,
+    token: std::io::Result<Secret>,
     resource: String,
     now: i64,
 }
@@ -123,29 +127,13 @@ fn grant(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Granted, EntraError> {
-    if !tenant.eq_ignore_ascii_case(TENANT) {
-        return Err(EntraError::UnknownTenant(tenant.to_owned()));
-    }
+    our_tenant(tenant)?;
     let field = |name| form_field(body, name);
     let grant = field("grant_type").ok_or(EntraError::MissingParameter("grant_type"))?;
     if *grant != "client_credentials" {
         return Err(EntraError::UnsupportedGrant(grant.to_string()));
     }
-    let basic = basic(headers);
-    let (client_id, secret) = if let Some((client_id, secret)) = basic {
-        (client_id, Some(secret))
-    } else {
-        let id = field("client_id").ok_or(EntraError::MissingParameter("client_id"))?;
-        (id, field("client_secret"))
-    };
-    let principal = issuer
-        .principals
-        .find(&client_id)
-        .ok_or_else(|| EntraError::UnknownApplication(client_id.to_string()))?;
-    let secret = secret.ok_or(EntraError::NoSecret)?;
-    if !principal.secret.is(&secret) {
-        return Err(EntraError::WrongSecret(client_id.to_string()));
-    }
+    let principal = proven(issuer, headers, body)?;
     let resource = match form {
         Form::V1 => field("resource").ok_or(EntraError::MissingParameter("resource"))?.to_string(),
         Form::V2 => {
@@ -158,8 +146,50 @@ fn grant(
             }
         }
     };
-    let token = issuer.token_for(principal, &resource);
+    let token = issuer.token_for(&principal, &resource);
     Ok(Granted { token, resource, now: issuer.clock.unix_now() })
+}
+
+/// Refuses every tenant but ours. An application has no home tenant by which a placeholder could be resolved.
+fn our_tenant(tenant: &str) -> Result<(), EntraError> {
+    if tenant.eq_ignore_ascii_case(TENANT) {
+        Ok(())
+    } else if is_placeholder(tenant) {
+        Err(EntraError::NoTenant(tenant.to_owned()))
+    } else {
+        Err(EntraError::UnknownTenant(tenant.to_owned()))
+    }
+}
+
+/// Whether this names no tenant, but any of some kind.
+fn is_placeholder(tenant: &str) -> bool {
+    ["common", "organizations", "consumers"].iter().any(|name| tenant.eq_ignore_ascii_case(name))
+}
+
+/// The application whose secret is in the body or in the header.
+fn proven(issuer: &Issuer, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Principal>, EntraError> {
+    let (client_id, secret) = if let Some((client_id, secret)) = basic(headers) {
+        (client_id, Some(secret))
+    } else {
+        let id = form_field(body, "client_id").ok_or(EntraError::MissingParameter("client_id"))?;
+        (id, form_field(body, "client_secret"))
+    };
+    let entry = issuer
+        .principals
+        .find(&client_id)
+        .ok_or_else(|| EntraError::UnknownApplication(client_id.to_string()))?;
+    let secret = match secret {
+        Some(secret) => secret,
+        None if form_field(body, "client_assertion").is_some() => {
+            return Err(EntraError::ClientAssertion);
+        }
+        None => return Err(EntraError::NoSecret),
+    };
+    if entry.proves(&secret) {
+        Ok(entry.principal)
+    } else {
+        Err(EntraError::WrongSecret(client_id.to_string()))
+    }
 }
 
 /// A field of a form (`application/x-www-form-urlencoded`).
@@ -193,9 +223,11 @@ fn basic(headers: &HeaderMap) -> Option<(Zeroizing<String>, Zeroizing<String>)> 
 }
 
 fn known(issuer: &Issuer, tenant: &str, answer: impl FnOnce() -> Response) -> Response {
-    let is_ours =
-        tenant.eq_ignore_ascii_case(TENANT) || ["common", "organizations"].contains(&tenant);
-    if is_ours { answer() } else { refused(issuer, &EntraError::UnknownTenant(tenant.to_owned())) }
+    if tenant.eq_ignore_ascii_case(TENANT) || is_placeholder(tenant) {
+        answer()
+    } else {
+        refused(issuer, &EntraError::UnknownTenant(tenant.to_owned()))
+    }
 }
 
 fn discovery(issuer: &Issuer, host: &str) -> Response {

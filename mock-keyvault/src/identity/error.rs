@@ -34,6 +34,16 @@ pub enum EntraError {
     /// The grant is not one that an application has.
     #[error("AADSTS70003: The app requested an unsupported grant type '{0}'.")]
     UnsupportedGrant(String),
+    /// The tenant is a placeholder, and an application has no home that would tell which is meant.
+    #[error(
+        "AADSTS50059: No tenant-identifying information found in either the request or implied by any provided credentials. This issuer has one tenant: ask at /{TENANT}/ in place of /{0}/."
+    )]
+    NoTenant(String),
+    /// A certificate or a token of another issuer is offered in place of a secret.
+    #[error(
+        "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application. This local issuer knows no certificates and no federated credentials: send a 'client_secret'."
+    )]
+    ClientAssertion,
     /// The scope is not a resource with `/.default`.
     #[error(
         "AADSTS1002012: The provided value for scope {0} is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI)."
@@ -49,6 +59,8 @@ impl EntraError {
             Self::UnknownTenant(_) => (400, "invalid_request", 90_002),
             Self::WrongSecret(_) => (401, "invalid_client", 7_000_215),
             Self::NoSecret => (401, "invalid_client", 7_000_216),
+            Self::NoTenant(_) => (400, "invalid_request", 50_059),
+            Self::ClientAssertion => (401, "invalid_client", 700_027),
             Self::MissingParameter(_) => (400, "invalid_request", 900_144),
             Self::UnsupportedGrant(_) => (400, "unsupported_grant_type", 70_003),
             Self::InvalidScope(_) => (400, "invalid_scope", 1_002_012),
@@ -98,5 +110,11 @@ pub enum TokenRefused {
         start: i64,
         /// What time it is.
         now: i64,
+    },
+    /// Its principal was removed.
+    #[error("the principal '{app_id}' of the token is gone")]
+    PrincipalGone {
+        /// The client id in the token.
+        app_id: String,
     },
 }

@@ -3,12 +3,16 @@
 //! Called by the router, which leads the issuer's paths here, by the vault's token check, and by the emulator, whose
 //! registry takes the same tokens. It imports nothing of the vault: a token is for any resource.
 
-pub mod principals;
 pub mod token;
 
+mod admin;
 mod api;
 mod error;
 mod keys;
+mod principal;
+mod principals;
+mod secret;
+mod well_known;
 
 use std::io;
 use std::path::Path;
@@ -18,16 +22,22 @@ use crate::clock::Clock;
 use crate::sealing::SealingKey;
 
 pub use error::{EntraError, TokenRefused};
-pub use principals::{
-    Credentials, MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID,
-    OWNER_OBJECT_ID, Secret, Secrets, WELL_KNOWN_SECRET,
+pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
+pub use principals::{MadePrincipal, MadeSecret};
+pub use secret::Secret;
+pub use token::{Claims, Verified};
+pub use well_known::{
+    Credentials, MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID,
+    MANAGED_IDENTITY_RESOURCE_ID, OWNER_CLIENT_ID, OWNER_OBJECT_ID, SUBSCRIPTION, Secrets,
+    WELL_KNOWN_SECRET,
 };
-pub use token::Claims;
 
+pub(crate) use admin::{PATH as PRINCIPALS_PATH, answer as answer_principals};
 pub(crate) use api::answer;
 
 use keys::SigningKey;
 use principals::Principals;
+use well_known::WellKnown;
 
 /// The well-known tenant.
 pub const TENANT: &str = "00000000-0000-4000-8000-00000000a001";
@@ -35,6 +45,7 @@ pub const TENANT: &str = "00000000-0000-4000-8000-00000000a001";
 /// The issuer of tokens for one tenant.
 pub struct Issuer {
     principals: Principals,
+    well_known: WellKnown,
     key: SigningKey,
     clock: Clock,
 }
@@ -49,8 +60,9 @@ impl Issuer {
     ) -> io::Result<Self> {
         crate::durable::make_dir_durably(folder)?;
         let key = SigningKey::open(folder, sealing)?;
-        let principals = Principals::open(folder, secrets)?;
-        Ok(Self { principals, key, clock: clock.clone() })
+        let well_known = WellKnown::open(folder, secrets)?;
+        let principals = Principals::open(folder.join("principals"), &well_known)?;
+        Ok(Self { principals, well_known, key, clock: clock.clone() })
     }
 
     /// What tokens say issued them.
@@ -60,12 +72,54 @@ impl Issuer {
 
     /// The owner of everything local.
     pub fn owner(&self) -> &Credentials {
-        &self.principals.owner
+        &self.well_known.owner
     }
 
     /// The identity that stands for a registry's managed identity.
     pub fn managed_identity(&self) -> &Credentials {
-        &self.principals.managed_identity
+        &self.well_known.managed_identity
+    }
+
+    /// What a request to the App Service endpoint carries as `X-IDENTITY-HEADER`.
+    pub fn identity_header(&self) -> &Secret {
+        &self.well_known.identity_header
+    }
+
+    /// All principals, the well-known ones among them, by name.
+    pub fn principals(&self) -> Vec<Arc<Principal>> {
+        self.principals.all()
+    }
+
+    /// The principal of this client id.
+    pub fn principal(&self, client_id: &str) -> Result<Arc<Principal>, PrincipalError> {
+        let entry = self.principals.find(client_id);
+        let entry = entry.ok_or_else(|| PrincipalError::NotFound(client_id.to_owned()))?;
+        Ok(entry.principal)
+    }
+
+    /// Makes a principal, and a secret if it is an application. Blocks.
+    pub fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
+        self.principals.add(new)
+    }
+
+    /// Removes a principal: it gets no more tokens, and those it has are refused. Blocks.
+    pub fn remove_principal(&self, client_id: &str) -> Result<(), PrincipalError> {
+        self.principals.remove(client_id)
+    }
+
+    /// Gives an application a further secret. Blocks.
+    pub fn add_secret(&self, client_id: &str) -> Result<MadeSecret, PrincipalError> {
+        self.principals.add_secret(client_id)
+    }
+
+    /// Takes a secret of an application away: it is good for no further token. Blocks.
+    pub fn remove_secret(&self, client_id: &str, secret_id: &str) -> Result<(), PrincipalError> {
+        self.principals.remove_secret(client_id, secret_id)
+    }
+
+    /// The ids of the secrets of an application that was made.
+    pub fn secret_ids(&self, client_id: &str) -> Vec<String> {
+        self.principals.secret_ids(client_id)
     }
 }
 

@@ -15,8 +15,7 @@ use crate::audit::AuditLog;
 use crate::clock::Clock;
 use crate::durable::Durability;
 use crate::files::read_if_there;
-use crate::identity::principals::{MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID};
-use crate::identity::{Issuer, Secrets};
+use crate::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
 use crate::listen::{self, Transport};
 use crate::router::{self, App};
 use crate::sealing::SealingKey;
@@ -194,7 +193,7 @@ impl Builder {
         let transport = Transport::TlsAndPlain(opened.authority.server_config(&self.aliases)?);
         let app = Arc::new(App {
             vaults: Arc::new(opened.vaults),
-            issuer: opened.issuer,
+            issuer: Arc::new(opened.issuer),
             audit: opened.audit,
             clock: opened.clock,
             trusted_network: self.trusted_network,

@@ -6,17 +6,21 @@
 mod builder;
 mod folder;
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::audit::Call;
 use crate::clock::Clock;
-use crate::identity::{Credentials, TENANT};
+use crate::identity::{
+    Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError, Secret, TENANT,
+};
 use crate::router::App;
 use crate::tls::LocalAuthority;
 use crate::vault::error::VaultError;
@@ -203,6 +207,40 @@ impl MockKeyVault {
         self.call(vault, move |vaults, vault| vaults.purge(vault, &name)).await
     }
 
+    /// All principals, the two well-known ones among them.
+    pub fn principals(&self) -> Vec<Arc<Principal>> {
+        self.app.issuer.principals()
+    }
+
+    /// Makes an application with a secret, which is allowed nothing yet: see [`Self::set_access_policy`].
+    pub async fn add_application(&self, name: &str) -> Result<MadePrincipal, PrincipalError> {
+        self.add_principal(NewPrincipal::application(name)?).await
+    }
+
+    /// Makes a principal, and returns when it is durable.
+    pub async fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
+        self.issue(move |issuer| issuer.add_principal(new)).await
+    }
+
+    /// Removes a principal by its client id: it gets no more tokens, and its next call is refused.
+    pub async fn remove_principal(&self, client_id: &str) -> Result<(), PrincipalError> {
+        let client_id = client_id.to_owned();
+        self.issue(move |issuer| issuer.remove_principal(&client_id)).await
+    }
+
+    /// A token of a principal, by its client id, for a resource such as `https://vault.azure.net`: as it would get one.
+    pub fn token(&self, client_id: &str, resource: &str) -> Result<Secret, PrincipalError> {
+        let issuer = &self.app.issuer;
+        Ok(issuer.token_for(&*issuer.principal(client_id)?, resource)?)
+    }
+
+    /// Moves the time of everything here, and keeps the offset over a restart if the clock is this vault's own.
+    pub async fn advance(&self, by: Duration) -> io::Result<()> {
+        self.app.clock.advance(by);
+        let app = Arc::clone(&self.app);
+        tokio::task::spawn_blocking(move || app.keep_clock()).await.map_err(io::Error::other)?
+    }
+
     /// Has every vault answer 503 until it is set back. The issuer goes on.
     pub fn set_outage(&self, outage: bool) {
         self.app.outage.store(outage, Ordering::Relaxed);
@@ -231,6 +269,14 @@ impl MockKeyVault {
             drop(self);
         })
         .await;
+    }
+
+    async fn issue<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Issuer) -> Result<T, PrincipalError> + Send + 'static,
+    ) -> Result<T, PrincipalError> {
+        let issuer = Arc::clone(&self.app.issuer);
+        tokio::task::spawn_blocking(move || call(&issuer)).await.map_err(io::Error::other)?
     }
 
     async fn call<T: Send + 'static>(

@@ -28,6 +28,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::clock::Clock;
 use crate::durable::Durability;
+use crate::identity::PrincipalKind;
 use crate::sealing::SealingKey;
 use crate::store::{LoadedVault, Store, StoreError, VaultRow, VersionRow};
 
@@ -54,6 +55,8 @@ pub struct Caller {
     pub object_id: String,
     /// Who issued the token.
     pub issuer: String,
+    /// What kind of principal it is: a managed identity may be a trusted service.
+    pub kind: PrincipalKind,
 }
 
 /// A key or a version of it, as refusals name it: `name` or `name/version`.

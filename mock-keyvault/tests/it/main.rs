@@ -5,6 +5,7 @@ mod at_rest;
 mod auth;
 mod keys;
 mod policy;
+mod principals;
 mod program;
 mod readme;
 mod restart;
