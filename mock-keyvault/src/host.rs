@@ -66,6 +66,11 @@ impl Site {
         }
     }
 
+    /// Whether the client used a name of the public service.
+    pub(crate) fn is_public(&self) -> bool {
+        self.naming == Naming::Public
+    }
+
     /// Host and port of the issuer, as this client reaches it.
     pub(crate) fn authority(&self) -> String {
         match self.naming {
@@ -89,7 +94,7 @@ impl Site {
     }
 }
 
-fn without_port(host: &str) -> &str {
+pub(crate) fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         // An IPv6 address without port ends in a bracket.
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,

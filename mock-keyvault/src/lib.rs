@@ -21,6 +21,7 @@ mod api;
 mod audit;
 mod auth;
 mod error;
+mod guard;
 mod host;
 mod operation;
 mod random;

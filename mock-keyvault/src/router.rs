@@ -24,8 +24,9 @@ use crate::auth;
 use crate::clock::Clock;
 use crate::error::{ApiError, ErrorCode};
 use crate::files::{Access, write_whole};
+use crate::guard::Guard;
 use crate::host::{Role, Site};
-use crate::identity::{self, Issuer};
+use crate::identity::{self, Issuer, ManagedEndpoint};
 use crate::listen::Wire;
 use crate::operation::{self, Operation};
 use crate::server::Folder;
@@ -46,8 +47,10 @@ pub(crate) struct App {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
-    /// Whether the admin API answers off the loopback as well.
-    pub(crate) trusted_network: bool,
+    /// Who may use the admin API and the managed-identity endpoints.
+    pub(crate) guard: Guard,
+    /// Whether a token that is not the issuer's is the owner's.
+    pub(crate) accept_any_token: bool,
     /// Where the offset of the clock is kept, if it is this vault's own.
     pub(crate) clock_file: Option<PathBuf>,
     /// Whether the vaults are to seem unreachable.
@@ -79,7 +82,10 @@ pub(crate) fn build(app: Arc<App>) -> Router {
 async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let site = Site::of(host(&request));
     if request.uri().path().starts_with("/_keyvault/") {
-        return api::answer_admin(&app, request).await;
+        return api::answer_admin(&app, &site.host, request).await;
+    }
+    if let Some(endpoint) = ManagedEndpoint::of(request.uri().path()) {
+        return managed_identity(&app, &site, endpoint, request);
     }
     if request.extensions().get() == Some(&Wire::Plain) {
         let words = "This listener speaks TLS: use https:// in place of http://.\n";
@@ -114,6 +120,22 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     response
 }
 
+/// A token for a managed identity, which needs no secret: only for peers that the guard lets through.
+fn managed_identity(
+    app: &App,
+    site: &Site,
+    endpoint: ManagedEndpoint,
+    request: Request<Body>,
+) -> Response {
+    if let Err(refusal) = app.guard.admit(&site.host, &request) {
+        return (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response();
+    }
+    if app.issuer_outage.load(Ordering::Relaxed) {
+        return ApiError::Outage.into_response();
+    }
+    endpoint.answer(&app.issuer, &request.into_parts().0)
+}
+
 async fn of_vault(
     app: &App,
     site: &Site,
@@ -126,7 +148,7 @@ async fn of_vault(
     }
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
-    let caller = auth::caller(&app.issuer, &head.headers);
+    let caller = auth::caller(&app.issuer, app.accept_any_token, &head.headers);
     let asked = operation::asked(&head.method, head.uri.path());
     let Ok(known) = &asked else {
         // Who has no token learns nothing of what there is.

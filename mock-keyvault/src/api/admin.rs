@@ -1,14 +1,12 @@
 //! The admin API of the mock vault itself, under `/_keyvault/`: health, audit, clock.
 //!
-//! Health needs no token and no trust. The rest answers only on the loopback, or where the network is trusted.
+//! Health needs no token and no trust. The rest answers only whom [`crate::guard`] lets through.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse, Response};
 use http::{Method, Request, StatusCode};
 use serde::Deserialize;
@@ -25,20 +23,14 @@ struct ClockRequest {
     advance: String,
 }
 
-/// Answers a request whose path begins with `/_keyvault/`.
-pub(crate) async fn answer(app: &Arc<App>, request: Request<Body>) -> Response {
+/// Answers a request whose path begins with `/_keyvault/`. `host` is what the client used.
+pub(crate) async fn answer(app: &Arc<App>, host: &str, request: Request<Body>) -> Response {
     let path = request.uri().path().trim_end_matches('/').to_owned();
     if path == "/_keyvault/health" {
-        let version = env!("CARGO_PKG_VERSION");
-        return Json(json!({"status": "ok", "version": version})).into_response();
+        return health(app);
     }
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let is_local = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
-    if !is_local && !app.trusted_network {
-        return words(
-            StatusCode::FORBIDDEN,
-            "the admin API answers on the loopback only; see --trusted-network",
-        );
+    if let Err(refusal) = app.guard.admit(host, &request) {
+        return words(StatusCode::FORBIDDEN, &refusal.to_string());
     }
     if path.starts_with(identity::PRINCIPALS_PATH) {
         return identity::answer_principals(&app.issuer, request).await;
@@ -53,6 +45,21 @@ pub(crate) async fn answer(app: &Arc<App>, request: Request<Body>) -> Response {
             "there is /_keyvault/health, /_keyvault/audit, /_keyvault/clock and /_keyvault/principals",
         ),
     }
+}
+
+/// Whether all is well, and what a person should know before they trust the answers here.
+fn health(app: &App) -> Response {
+    let mut warnings = Vec::new();
+    if app.accept_any_token {
+        warnings.push(crate::auth::ANY_TOKEN_WARNING);
+    }
+    Json(json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "acceptsAnyToken": app.accept_any_token,
+        "warnings": warnings,
+    }))
+    .into_response()
 }
 
 fn clock(app: &App) -> Response {

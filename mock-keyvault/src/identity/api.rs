@@ -21,6 +21,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::EntraError;
+use super::form::field;
 use super::principal::Principal;
 use super::secret::Secret;
 use super::token::TOKEN_LIFETIME;
@@ -128,7 +129,7 @@ fn grant(
     body: &[u8],
 ) -> Result<Granted, EntraError> {
     our_tenant(tenant)?;
-    let field = |name| form_field(body, name);
+    let field = |name| field(body, name);
     let grant = field("grant_type").ok_or(EntraError::MissingParameter("grant_type"))?;
     if *grant != "client_credentials" {
         return Err(EntraError::UnsupportedGrant(grant.to_string()));
@@ -171,8 +172,8 @@ fn proven(issuer: &Issuer, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Princ
     let (client_id, secret) = if let Some((client_id, secret)) = basic(headers) {
         (client_id, Some(secret))
     } else {
-        let id = form_field(body, "client_id").ok_or(EntraError::MissingParameter("client_id"))?;
-        (id, form_field(body, "client_secret"))
+        let id = field(body, "client_id").ok_or(EntraError::MissingParameter("client_id"))?;
+        (id, field(body, "client_secret"))
     };
     let entry = issuer
         .principals
@@ -180,7 +181,7 @@ fn proven(issuer: &Issuer, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Princ
         .ok_or_else(|| EntraError::UnknownApplication(client_id.to_string()))?;
     let secret = match secret {
         Some(secret) => secret,
-        None if form_field(body, "client_assertion").is_some() => {
+        None if field(body, "client_assertion").is_some() => {
             return Err(EntraError::ClientAssertion);
         }
         None => return Err(EntraError::NoSecret),
@@ -190,20 +191,6 @@ fn proven(issuer: &Issuer, headers: &HeaderMap, body: &[u8]) -> Result<Arc<Princ
     } else {
         Err(EntraError::WrongSecret(client_id.to_string()))
     }
-}
-
-/// A field of a form (`application/x-www-form-urlencoded`).
-fn form_field(body: &[u8], name: &str) -> Option<Zeroizing<String>> {
-    let body = std::str::from_utf8(body).ok()?;
-    body.split('&').find_map(|pair| {
-        let (key, value) = pair.split_once('=')?;
-        if key != name {
-            return None;
-        }
-        let spaced = Zeroizing::new(value.replace('+', " "));
-        let decoded = percent_decode_str(&spaced).decode_utf8().ok()?;
-        Some(Zeroizing::new(decoded.into_owned()))
-    })
 }
 
 /// Client id and secret of HTTP Basic authentication, each form-encoded (RFC 6749, section 2.3.1).
@@ -292,27 +279,4 @@ fn refused(issuer: &Issuer, error: &EntraError) -> Response {
         "correlation_id": correlation,
     }));
     (status, [(CACHE_CONTROL, "no-store, no-cache"), (PRAGMA, "no-cache")], body).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_form_field_is_decoded() {
-        let body = b"a=1&scope=https%3A%2F%2Fvault.azure.net%2F.default&b=x+y%2Bz";
-
-        assert_eq!(*form_field(body, "scope").unwrap(), "https://vault.azure.net/.default");
-        assert_eq!(*form_field(body, "b").unwrap(), "x y+z");
-        assert!(form_field(body, "c").is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn no_form_panics(body in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let _ = form_field(&body, "a");
-        }
-    }
 }

@@ -118,3 +118,16 @@ pub enum TokenRefused {
         app_id: String,
     },
 }
+
+impl TokenRefused {
+    /// Whether the issuer that refuses made the token itself: its signature holds.
+    pub(crate) fn is_of_own_token(&self) -> bool {
+        match self {
+            Self::Malformed | Self::Signature { .. } | Self::Issuer { .. } => false,
+            Self::Audience { .. }
+            | Self::Expired { .. }
+            | Self::NotYetValid { .. }
+            | Self::PrincipalGone { .. } => true,
+        }
+    }
+}

@@ -8,7 +8,9 @@ pub mod token;
 mod admin;
 mod api;
 mod error;
+mod form;
 mod keys;
+mod managed;
 mod principal;
 mod principals;
 mod secret;
@@ -22,6 +24,7 @@ use crate::clock::Clock;
 use crate::sealing::SealingKey;
 
 pub use error::{EntraError, TokenRefused};
+pub use managed::{APP_SERVICE_PATH, IMDS_PATH};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
 pub use principals::{MadePrincipal, MadeSecret};
 pub use secret::Secret;
@@ -34,6 +37,7 @@ pub use well_known::{
 
 pub(crate) use admin::{PATH as PRINCIPALS_PATH, answer as answer_principals};
 pub(crate) use api::answer;
+pub(crate) use managed::Endpoint as ManagedEndpoint;
 
 use keys::SigningKey;
 use principals::Principals;

@@ -12,9 +12,11 @@ use tokio_util::sync::CancellationToken;
 use super::MockKeyVault;
 use super::folder::Folder;
 use crate::audit::AuditLog;
+use crate::auth::ANY_TOKEN_WARNING;
 use crate::clock::Clock;
 use crate::durable::Durability;
 use crate::files::read_if_there;
+use crate::guard::Guard;
 use crate::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
 use crate::listen::{self, Transport};
 use crate::router::{self, App};
@@ -32,6 +34,7 @@ pub struct Builder {
     socket: Socket,
     clock: Option<Clock>,
     trusted_network: bool,
+    accept_any_token: bool,
     durability: Option<Durability>,
     aliases: Vec<String>,
 }
@@ -79,6 +82,14 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// Whoever reaches the listener would be the owner of everything.
+    #[error(
+        "any token is accepted (--accept-any-token) on {address}, which others can reach; listen on the loopback, or say --trusted-network if nobody else is on that network"
+    )]
+    AnyTokenOffLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
     /// A part of the start ended without a result.
     #[error("the start was cut short: {0}")]
     CutShort(String),
@@ -91,6 +102,7 @@ impl Default for Builder {
             socket: Socket::Address(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
             clock: None,
             trusted_network: false,
+            accept_any_token: false,
             durability: None,
             aliases: Vec::new(),
         }
@@ -144,10 +156,19 @@ impl Builder {
         self
     }
 
-    /// Uses the well-known secrets, and opens the admin API, although the listener is not on the loopback.
+    /// Uses the well-known secrets, and opens the admin API and the managed-identity endpoints, although the listener is not on the loopback.
     #[must_use]
     pub fn trusted_network(mut self, trusted: bool) -> Self {
         self.trusted_network = trusted;
+        self
+    }
+
+    /// Takes any bearer token for the owner's, unless it is one of the issuer's own: for quick starts, with clients whose
+    /// credentials are Azure's. Off by default. What a real principal may do stays as it is, and a request with no token
+    /// is challenged as always. [`Builder::start`] refuses this off the loopback, unless the network is trusted.
+    #[must_use]
+    pub fn accept_any_token(mut self, accept: bool) -> Self {
+        self.accept_any_token = accept;
         self
     }
 
@@ -176,11 +197,14 @@ impl Builder {
             }
         };
         let address = listener.local_addr()?;
-        let secrets = if address.ip().is_loopback() || self.trusted_network {
-            Secrets::WellKnown
-        } else {
-            Secrets::Random
-        };
+        let is_ours_alone = address.ip().is_loopback() || self.trusted_network;
+        if self.accept_any_token {
+            if !is_ours_alone {
+                return Err(StartError::AnyTokenOffLoopback { address });
+            }
+            tracing::warn!("{ANY_TOKEN_WARNING}");
+        }
+        let secrets = if is_ours_alone { Secrets::WellKnown } else { Secrets::Random };
         let (data_dir, clock) = (self.data_dir, self.clock);
         let durability = self.durability.unwrap_or(match data_dir {
             Some(_) => Durability::Full,
@@ -196,7 +220,8 @@ impl Builder {
             issuer: Arc::new(opened.issuer),
             audit: opened.audit,
             clock: opened.clock,
-            trusted_network: self.trusted_network,
+            guard: Guard::new(self.trusted_network, &self.aliases),
+            accept_any_token: self.accept_any_token,
             clock_file: opened.clock_file,
             outage: AtomicBool::new(false),
             issuer_outage: AtomicBool::new(false),

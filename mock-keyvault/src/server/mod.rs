@@ -7,7 +7,7 @@ mod builder;
 mod folder;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +19,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::audit::Call;
 use crate::clock::Clock;
 use crate::identity::{
-    Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError, Secret, TENANT,
+    APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
+    Secret, TENANT,
 };
 use crate::router::App;
 use crate::tls::LocalAuthority;
@@ -81,6 +82,21 @@ impl MockKeyVault {
     /// The address of the issuer, such as `https://login.localhost:8443`.
     pub fn authority_uri(&self) -> String {
         format!("https://login.localhost:{}", self.address.port())
+    }
+
+    /// What `AZURE_POD_IDENTITY_AUTHORITY_HOST` is to hold, for clients that get managed-identity tokens from a virtual machine.
+    pub fn imds_uri(&self) -> String {
+        format!("http://{}", self.reachable())
+    }
+
+    /// What `IDENTITY_ENDPOINT` is to hold, for clients that get managed-identity tokens from App Service.
+    pub fn identity_endpoint(&self) -> String {
+        format!("http://{}{APP_SERVICE_PATH}", self.reachable())
+    }
+
+    /// What `IDENTITY_HEADER` is to hold beside it.
+    pub fn identity_header(&self) -> &Secret {
+        self.app.issuer.identity_header()
     }
 
     /// Where it listens.
@@ -269,6 +285,17 @@ impl MockKeyVault {
             drop(self);
         })
         .await;
+    }
+
+    /// What listens on every address is reached on the loopback.
+    fn reachable(&self) -> SocketAddr {
+        let mut address = self.address;
+        match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+            _ => (),
+        }
+        address
     }
 
     async fn issue<T: Send + 'static>(

@@ -1,9 +1,11 @@
 //! What a vault does on the wire, as a client sees it.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod any_token;
 mod at_rest;
 mod auth;
 mod keys;
+mod managed_identity;
 mod policy;
 mod principals;
 mod program;
