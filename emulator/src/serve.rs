@@ -235,6 +235,7 @@ impl Builder {
         let owner = access.owner()?;
         let key = ready_key(&config, &access, owner.as_ref()).await?;
         settings.key_lease = config.key_lease;
+        settings.rotation_check = config.rotation_check;
         settings.write_back = config.durability == Durability::Full;
         settings.sparse_indexes = config.sparse_indexes;
         let registry =

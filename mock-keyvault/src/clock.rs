@@ -185,6 +185,21 @@ impl Clock {
         }
     }
 
+    /// Waits until emulator time has reached a moment, whoever moves the clock meanwhile.
+    pub async fn reached(&self, moment: OffsetDateTime) {
+        let mut moved = self.0.moved.subscribe();
+        while self.now() < moment {
+            let left = Duration::try_from(moment - self.now()).unwrap_or(Duration::ZERO);
+            match self.0.source {
+                Source::System(_) if !self.is_frozen() => tokio::select! {
+                    () = tokio::time::sleep(left.max(Duration::from_millis(1))) => (),
+                    _ = moved.changed() => (),
+                },
+                Source::System(_) | Source::Manual(_) => drop(moved.changed().await),
+            }
+        }
+    }
+
     fn setting(&self) -> Setting {
         *lock(&self.0.setting)
     }
@@ -248,6 +263,24 @@ mod tests {
         let by_real = clock.deadline(Duration::from_secs(5));
         clock.pass(Duration::from_secs(5));
         assert!(clock.has_passed(by_real));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_emulator_time_is_not_woken_by_real_time() {
+        let clock = Clock::manual(START);
+        clock.freeze();
+        let moment = START + Duration::from_hours(1);
+        let sleeper = tokio::spawn({
+            let clock = clock.clone();
+            async move { clock.reached(moment).await }
+        });
+
+        clock.pass(Duration::from_hours(2));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        clock.advance(Duration::from_hours(1));
+
+        sleeper.await.unwrap();
     }
 
     #[tokio::test]

@@ -84,6 +84,7 @@ pub(super) async fn advance(
         AdminError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
     })?;
     for registry in &app.registries {
+        registry.key_ring().follow_if_due().await;
         registry.key_ring().check().await;
     }
     Ok(Json(ClockReport::of(&app.clock)))

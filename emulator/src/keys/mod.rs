@@ -28,6 +28,10 @@ mod state;
 mod stored;
 mod vault;
 mod vault_client;
+mod watcher;
+
+#[cfg(test)]
+mod tests;
 
 pub use self::audit::{AuditSink, KeyOperation, KeyUse, Purpose};
 pub use self::credential::ClientSecret;

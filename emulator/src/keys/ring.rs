@@ -1,7 +1,8 @@
 //! The registry's hold on its key: the facade of this area.
 //!
 //! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever asked for, and what is known of
-//! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`health.rs`) and rotates (`rotate.rs`).
+//! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`health.rs`), rotates (`rotate.rs`) and follows
+//! the newest version (`watcher.rs`).
 //!
 //! Invariants:
 //! - No data key is in memory in plaintext outside of a slot, but for the moments of a question and of a rotation.
@@ -47,6 +48,8 @@ pub struct RingConfig {
     pub lease: Duration,
     /// How long a caller waits for an answer, in real time.
     pub wait_limit: Duration,
+    /// How often a key without a version is looked at for a newer one, in emulator time.
+    pub rotation_check: Duration,
 }
 
 /// What can be told of a ring.
@@ -83,6 +86,8 @@ pub(super) struct Inner {
     status: watch::Sender<Status>,
     /// One change of the stored ring at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
+    /// When a newer version is looked for next. Locked while it is looked for.
+    pub(super) next_check: tokio::sync::Mutex<OffsetDateTime>,
     /// Cancelled when the ring is dropped.
     pub(super) stop: CancellationToken,
 }
@@ -94,6 +99,7 @@ impl Default for RingConfig {
             configured: None,
             lease: Duration::from_secs(5),
             wait_limit: Duration::from_secs(10),
+            rotation_check: Duration::from_mins(15),
         }
     }
 }
@@ -123,6 +129,8 @@ impl KeyRing {
         let known = made || ring.head.kek.is_none();
         let state = if known { State::Active } else { State::Checking };
         let status = Status { state, cause: None, words: None, since: clock.now() };
+        // A ring that was just made is under the newest version; how old one is that was found, nobody knows.
+        let next_check = if made { clock.now() + config.rotation_check } else { clock.now() };
         let opened = Self(Arc::new(Inner {
             config,
             service_key,
@@ -135,12 +143,14 @@ impl KeyRing {
             health: Mutex::new(Health::new()),
             status: watch::Sender::new(status),
             changing: tokio::sync::Mutex::default(),
+            next_check: tokio::sync::Mutex::new(next_check),
             stop: CancellationToken::new(),
         }));
         if !known {
             let ring = opened.clone();
             tokio::spawn(async move { ring.check().await });
         }
+        opened.0.start_watcher();
         Ok(opened)
     }
 
@@ -218,6 +228,14 @@ impl KeyRing {
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
+    /// Looks for a newer version of a followed key, if that is due by the clock, and takes it into use. Returns when it
+    /// is done, whoever does it.
+    pub async fn follow_if_due(&self) {
+        let inner = Arc::clone(&self.0);
+        // It goes on if the caller is dropped.
+        let _ = self.0.runtime.spawn(async move { inner.follow_if_due().await }).await;
+    }
+
     /// What can be told of the ring.
     pub fn describe(&self) -> Description {
         let ring = self.0.ring();
@@ -239,6 +257,10 @@ impl Inner {
 
     pub(super) fn lease(&self) -> Duration {
         self.config.lease
+    }
+
+    pub(super) fn rotation_check(&self) -> Duration {
+        self.config.rotation_check
     }
 
     pub(super) fn wait_limit(&self) -> Duration {

@@ -23,7 +23,7 @@ use super::service_key::ServiceKey;
 use super::slot::Slot;
 use super::stored::{Entry, Head, Ring, RingStore, StoredRing, Wrapped};
 use super::vault::{KeyInfo, VaultError};
-use super::{Cause, KeyId};
+use super::{Cause, KeyId, Severity};
 use crate::envelope::{DataKey, DataKeyId};
 
 /// How often a change is begun again because the ring was changed meanwhile.
@@ -114,7 +114,7 @@ impl Inner {
             let outcome = self.rotate_once(to.as_ref()).await;
             if let Err(error) = &outcome
                 && followed
-                && let Some(note) = note_of(error)
+                && let Some(note) = note_of(error, self.key_in_use().as_ref())
             {
                 self.note(Some(note));
             }
@@ -288,23 +288,32 @@ fn failed(key: &KeyId, source: VaultError) -> RingError {
 }
 
 /// What stands beside the state when the newest version of a followed key cannot be taken into use.
-fn note_of(error: &RingError) -> Option<(Cause, String)> {
-    let cause = match error {
-        RingError::Vault { source, .. } if source.cause() == Some(Cause::KeyExpired) => {
-            Cause::KeyExpired
+///
+/// A refusal of the version in use darkens the registry, which says it all. A vault that does not answer has refused
+/// nothing.
+fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)> {
+    let why = match error {
+        RingError::Vault { key, .. } | RingError::KeyDisabled(key) if Some(key) == in_use => {
+            return None;
         }
-        RingError::Vault { .. }
-        | RingError::KeyDisabled(_)
+        RingError::Vault { source, .. } => match source.cause().map(Cause::severity) {
+            Some(Severity::Outage) => return None,
+            Some(Severity::Note | Severity::Refusal) | None => format!("{error}: {source}"),
+        },
+        RingError::KeyDisabled(_)
         | RingError::KeyType { .. }
         | RingError::Mismatch(_)
-        | RingError::DamagedDataKey(_) => Cause::RotationBlocked,
-        _ => return None,
+        | RingError::DamagedDataKey(_) => error.to_string(),
+        RingError::NoVault
+        | RingError::KeyRequired
+        | RingError::NoCustomerManagedKey
+        | RingError::DamagedRing
+        | RingError::Conflict
+        | RingError::Seal(_)
+        | RingError::Store(_)
+        | RingError::BrokenOff => return None,
     };
-    let why = match error {
-        RingError::Vault { source, .. } => format!("{error}: {source}"),
-        error => error.to_string(),
-    };
-    Some((cause, format!("{}: {why}", cause.words())))
+    Some((Cause::RotationBlocked, format!("{}: {why}", Cause::RotationBlocked.words())))
 }
 
 async fn load(store: &Arc<dyn RingStore>) -> Result<Option<StoredRing>, RingStoreError> {

@@ -63,6 +63,8 @@ pub struct Content(Arc<Parts>);
 pub struct Settings {
     /// How long an unwrapped data key may be used without asking the vault.
     pub key_lease: Duration,
+    /// How often a key without a version is looked at for a newer one, in emulator time.
+    pub rotation_check: Duration,
     /// The most uploads that are open at a time.
     pub max_uploads: usize,
     /// How long a body may stand still before the request is given up; the upload stays.
@@ -96,6 +98,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             key_lease: Duration::from_secs(5),
+            rotation_check: Duration::from_mins(15),
             max_uploads: 1000,
             body_idle: Duration::from_mins(1),
             page_len: 1000,
@@ -130,6 +133,7 @@ impl Registry {
             registry: name.clone(),
             configured,
             lease: settings.key_lease,
+            rotation_check: settings.rotation_check,
             ..RingConfig::default()
         };
         let rows = Arc::new(cmk::StoredRings::new(Arc::clone(&store), name.clone()));

@@ -1,0 +1,140 @@
+//! Leases as a whole: when a data key is in memory, who is asked for it, and when it is gone.
+
+use std::time::Duration;
+
+use super::support::{LEASE, World, current, settle};
+use crate::keys::{Cause, KeyError, State};
+
+#[tokio::test]
+async fn a_key_is_gone_when_its_lease_ends_by_either_time_and_nobody_looks() {
+    for pass in [true, false] {
+        let (world, _) = World::new();
+        let ring = world.open().await;
+        current(&ring).await;
+        let lease = ring.current().await.unwrap();
+        let ended = lease.ended();
+        world.vault.fail(Some((Cause::VaultUnreachable, None)));
+
+        if pass {
+            world.clock.pass(LEASE);
+        } else {
+            world.clock.advance(LEASE);
+        }
+        ended.await;
+
+        assert!(!lease.is_alive());
+        assert!(lease.with(|_| ()).is_err());
+    }
+}
+
+#[tokio::test]
+async fn many_who_want_the_key_ask_the_vault_once() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let before = world.vault.unwraps();
+    world.vault.close_gate();
+
+    let waiting: Vec<_> = (0..50)
+        .map(|_| {
+            let ring = ring.clone();
+            tokio::spawn(async move { ring.current().await.map(|lease| lease.is_alive()) })
+        })
+        .collect();
+    settle().await;
+    world.vault.open_gate();
+
+    for waiting in waiting {
+        assert!(waiting.await.unwrap().unwrap());
+    }
+    assert_eq!(world.vault.unwraps() - before, 1);
+}
+
+#[tokio::test]
+async fn a_key_in_use_is_renewed_from_half_of_its_lease_on_and_an_idle_one_is_not() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let lease = ring.current().await.unwrap();
+    let asked = world.vault.unwraps();
+
+    world.clock.pass(LEASE / 2);
+    while world.vault.unwraps() == asked {
+        tokio::task::yield_now().await;
+    }
+    settle().await;
+    world.clock.pass(LEASE / 2);
+    settle().await;
+    assert!(lease.is_alive(), "the renewal has moved the end");
+
+    let ended = lease.ended();
+    drop(lease);
+    settle().await;
+    let asked = world.vault.unwraps();
+    for _ in 0..4 {
+        world.clock.pass(LEASE / 2);
+        settle().await;
+    }
+    ended.await;
+    assert!(world.vault.unwraps() <= asked + 1, "nobody uses it, so nobody asks for it");
+}
+
+#[tokio::test]
+async fn a_refusal_takes_every_key_at_once_and_a_yes_brings_them_back() {
+    let (world, first) = World::new();
+    let ring = world.open().await;
+    let lease = ring.current().await.unwrap();
+    let ended = lease.ended();
+
+    world.vault.refuse(&first, Some(Cause::PolicyRemoved));
+    let dark = ring.check().await;
+    ended.await;
+    let refused = ring.admit().await;
+
+    assert_eq!((dark.state, dark.cause), (State::Unavailable, Some(Cause::PolicyRemoved)));
+    assert!(matches!(&refused, Err(KeyError::Refused(refusal)) if refusal.is_lasting()));
+    world.vault.refuse(&first, None);
+    assert_eq!(ring.check().await.state, State::Active);
+    ring.admit().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_outage_shorter_than_the_lease_is_not_noticed() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let lease = ring.current().await.unwrap();
+    world.vault.fail(Some((Cause::VaultUnreachable, None)));
+    let asked = world.vault.unwraps();
+
+    world.clock.pass(LEASE / 2);
+    while world.vault.unwraps() == asked {
+        tokio::task::yield_now().await;
+    }
+    settle().await;
+    ring.admit().await.unwrap();
+    assert_eq!(ring.status().state, State::Active);
+    world.vault.fail(None);
+    world.clock.pass(LEASE / 4);
+    settle().await;
+    world.clock.pass(LEASE / 4);
+    settle().await;
+
+    assert!(lease.is_alive(), "it was renewed in time");
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_lease_is_told_apart_from_a_refusal() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let lease = ring.current().await.unwrap();
+    world.vault.fail(Some((Cause::VaultThrottled, Some(Duration::from_secs(7)))));
+
+    let ended = lease.ended();
+    world.clock.pass(LEASE);
+    ended.await;
+    let refused = ring.admit().await;
+
+    let Err(KeyError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refusal.cause, Some(Cause::VaultThrottled));
+    assert_eq!(refusal.retry_after, Some(Duration::from_secs(7)));
+    assert!(!refusal.is_lasting());
+    assert_eq!(ring.status().state, State::Unavailable);
+}

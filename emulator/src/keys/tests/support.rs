@@ -1,0 +1,317 @@
+//! A vault and a store of rings in memory, and a ring over the two whose time a test moves.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use mock_keyvault::clock::Clock;
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tokio::sync::Notify;
+use zeroize::Zeroizing;
+
+use crate::envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
+use crate::keys::audit::{AuditSink, KeyOperation, KeyUse};
+use crate::keys::{
+    Answer, Cause, KeyId, KeyInfo, KeyRing, KeyVault, KeyVersion, RingConfig, RingStore,
+    RingStoreError, ServiceKey, StoredRing, VaultError,
+};
+
+pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
+pub(super) const LEASE: Duration = Duration::from_secs(5);
+pub(super) const CHECK: Duration = Duration::from_mins(15);
+
+/// A version of the one key of a [`FakeVault`].
+#[derive(Clone)]
+pub(super) struct FakeVersion {
+    pub(super) id: KeyVersion,
+    pub(super) kty: &'static str,
+    /// Why it is refused, if it is.
+    pub(super) refused: Option<Cause>,
+    pad: u8,
+}
+
+#[derive(Default)]
+struct VaultState {
+    versions: Vec<FakeVersion>,
+    calls: Vec<KeyOperation>,
+    /// What every call is answered with.
+    failure: Option<(Cause, Option<Duration>)>,
+    /// The call of this number, counted from zero, is never answered.
+    hangs_at: Option<usize>,
+    /// Calls wait for this before they are answered.
+    gate: Option<Arc<Notify>>,
+}
+
+/// A vault with one key, `k` in the vault `local`.
+#[derive(Default)]
+pub(super) struct FakeVault {
+    state: Mutex<VaultState>,
+    pub(super) hanging: Notify,
+}
+
+/// Where a [`MemoryStore`] fails in place of keeping a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StoreFault {
+    /// Nothing is kept, and an error is told.
+    Before,
+    /// The ring is kept, and an error is told: a power cut before the answer.
+    After,
+}
+
+#[derive(Default)]
+pub(super) struct MemoryStore {
+    ring: Mutex<Option<StoredRing>>,
+    pub(super) fault: Mutex<Option<StoreFault>>,
+}
+
+struct NoAudit;
+
+/// All that outlives a ring, and what a ring is opened with.
+pub(super) struct World {
+    pub(super) vault: Arc<FakeVault>,
+    pub(super) store: Arc<MemoryStore>,
+    pub(super) clock: Clock,
+    service_key: [u8; DATA_KEY_LEN],
+}
+
+impl FakeVault {
+    /// Adds a version; it is the newest from then on.
+    pub(super) fn add(&self, kty: &'static str) -> KeyId {
+        let mut state = self.state.lock().unwrap();
+        let number = u8::try_from(state.versions.len()).unwrap() + 1;
+        let id: KeyVersion = format!("{number:032x}").parse().unwrap();
+        let version = FakeVersion { id: id.clone(), kty, refused: None, pad: number };
+        state.versions.push(version);
+        key().at(id)
+    }
+
+    pub(super) fn refuse(&self, at: &KeyId, cause: Option<Cause>) {
+        let mut state = self.state.lock().unwrap();
+        let version = state.versions.iter_mut().find(|v| Some(&v.id) == at.version()).unwrap();
+        version.refused = cause;
+    }
+
+    /// Has every call fail, or no longer.
+    pub(super) fn fail(&self, failure: Option<(Cause, Option<Duration>)>) {
+        self.state.lock().unwrap().failure = failure;
+    }
+
+    /// Has one call of those to come hang for ever; [`FakeVault::hanging`] tells when it does.
+    pub(super) fn hang_at(&self, call: Option<usize>) {
+        let mut state = self.state.lock().unwrap();
+        state.hangs_at = call.map(|call| state.calls.len() + call);
+    }
+
+    /// Has calls wait until the answer is notified.
+    pub(super) fn close_gate(&self) -> Arc<Notify> {
+        let gate = Arc::new(Notify::new());
+        self.state.lock().unwrap().gate = Some(Arc::clone(&gate));
+        gate
+    }
+
+    pub(super) fn open_gate(&self) {
+        if let Some(gate) = self.state.lock().unwrap().gate.take() {
+            gate.notify_waiters();
+        }
+    }
+
+    pub(super) fn calls(&self) -> Vec<KeyOperation> {
+        self.state.lock().unwrap().calls.clone()
+    }
+
+    pub(super) fn unwraps(&self) -> usize {
+        self.calls().into_iter().filter(|call| *call == KeyOperation::UnwrapKey).count()
+    }
+
+    /// Takes a call down, and gives the version that it is about.
+    async fn call(&self, operation: KeyOperation, at: &KeyId) -> Result<FakeVersion, VaultError> {
+        let (hangs, gate) = {
+            let mut state = self.state.lock().unwrap();
+            let hangs = state.hangs_at == Some(state.calls.len());
+            state.calls.push(operation);
+            // The place in the queue is taken before the gate can open.
+            (hangs, state.gate.clone().map(Notify::notified_owned))
+        };
+        if hangs {
+            self.hanging.notify_one();
+            std::future::pending::<()>().await;
+        }
+        if let Some(gate) = gate {
+            gate.await;
+        }
+        let state = self.state.lock().unwrap();
+        if let Some((cause, after)) = state.failure {
+            return Err(VaultError::new(Some(cause), "as was asked for").with_retry_after(after));
+        }
+        let found = match at.version() {
+            None => state.versions.last(),
+            Some(id) => state.versions.iter().find(|version| version.id == *id),
+        };
+        let found = found.ok_or_else(|| VaultError::new(Some(Cause::KeyDeleted), "no such key"))?;
+        match (operation, found.refused) {
+            (KeyOperation::WrapKey | KeyOperation::UnwrapKey, Some(cause)) => {
+                Err(VaultError::new(Some(cause), "as was asked for"))
+            }
+            _ => Ok(found.clone()),
+        }
+    }
+}
+
+impl KeyVault for FakeVault {
+    fn get_key<'a>(&'a self, at: &'a KeyId) -> BoxFuture<'a, Result<Answer<KeyInfo>, VaultError>> {
+        async move {
+            let found = self.call(KeyOperation::Get, at).await?;
+            let value = KeyInfo {
+                id: at.at(found.id),
+                kty: found.kty.to_owned(),
+                key_size: Some(2048),
+                enabled: found.refused != Some(Cause::KeyDisabled),
+                not_before: None,
+                expires: None,
+            };
+            Ok(Answer { value, request_id: None })
+        }
+        .boxed()
+    }
+
+    fn wrap_key<'a>(
+        &'a self,
+        at: &'a KeyId,
+        data_key: &'a DataKey,
+    ) -> BoxFuture<'a, Result<Answer<Vec<u8>>, VaultError>> {
+        async move {
+            let found = self.call(KeyOperation::WrapKey, at).await?;
+            let padded = data_key.expose().iter().map(|byte| byte ^ found.pad);
+            let value = std::iter::once(found.pad).chain(padded).collect();
+            Ok(Answer { value, request_id: None })
+        }
+        .boxed()
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        at: &'a KeyId,
+        wrapped: &'a [u8],
+    ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>> {
+        async move {
+            let found = self.call(KeyOperation::UnwrapKey, at).await?;
+            let (pad, padded) = wrapped.split_first().unwrap();
+            assert_eq!(*pad, found.pad, "unwrapped with another version than it was wrapped with");
+            let mut bytes = Zeroizing::new([0; DATA_KEY_LEN]);
+            for (byte, padded) in bytes.iter_mut().zip(padded) {
+                *byte = padded ^ pad;
+            }
+            Ok(Answer { value: DataKey::from_bytes(bytes), request_id: None })
+        }
+        .boxed()
+    }
+
+    fn identifier(&self, key: &KeyId) -> String {
+        key.to_string()
+    }
+
+    fn caller(&self) -> String {
+        "test".to_owned()
+    }
+}
+
+impl RingStore for MemoryStore {
+    fn load(&self) -> Result<Option<StoredRing>, RingStoreError> {
+        Ok(self.ring.lock().unwrap().clone())
+    }
+
+    fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError> {
+        let mut kept = self.ring.lock().unwrap();
+        if kept.as_ref().map(|ring| ring.generation) != expected {
+            return Ok(false);
+        }
+        let fault = self.fault.lock().unwrap().take();
+        if fault != Some(StoreFault::Before) {
+            *kept = Some(ring.clone());
+        }
+        if fault.is_some() { Err(RingStoreError::new("the disk is gone")) } else { Ok(true) }
+    }
+
+    fn remove_unused(
+        &self,
+        expected: u64,
+        data_keys: &[DataKeyId],
+    ) -> Result<Option<Vec<DataKeyId>>, RingStoreError> {
+        let mut kept = self.ring.lock().unwrap();
+        match kept.as_mut().filter(|ring| ring.generation == expected) {
+            None => Ok(None),
+            Some(ring) => {
+                ring.entries.retain(|(id, _)| !data_keys.contains(id));
+                ring.generation += 1;
+                Ok(Some(data_keys.to_vec()))
+            }
+        }
+    }
+}
+
+impl AuditSink for NoAudit {
+    fn record(&self, _: KeyUse) {}
+}
+
+impl World {
+    /// A vault whose key has one version, and no ring yet.
+    pub(super) fn new() -> (Self, KeyId) {
+        let vault = Arc::new(FakeVault::default());
+        let first = vault.add("RSA");
+        let service_key = *ServiceKey::generate().unwrap().expose();
+        (Self { vault, store: Arc::default(), clock: Clock::manual(START), service_key }, first)
+    }
+
+    /// Opens the ring, as a start of the program does.
+    pub(super) async fn open(&self) -> KeyRing {
+        self.open_with(key()).await
+    }
+
+    pub(super) async fn open_with(&self, configured: KeyId) -> KeyRing {
+        let config = RingConfig {
+            registry: "local".to_owned(),
+            configured: Some(configured),
+            lease: LEASE,
+            rotation_check: CHECK,
+            ..RingConfig::default()
+        };
+        let vault: Arc<dyn KeyVault> = Arc::<FakeVault>::clone(&self.vault);
+        let service_key = ServiceKey::from_bytes(Zeroizing::new(self.service_key));
+        let store = Arc::<MemoryStore>::clone(&self.store);
+        KeyRing::open(
+            config,
+            Some(vault),
+            service_key,
+            store,
+            Arc::new(NoAudit),
+            self.clock.clone(),
+        )
+        .await
+        .unwrap()
+    }
+}
+
+/// The key of every [`FakeVault`], without a version.
+pub(super) fn key() -> KeyId {
+    "https://local.vault.localhost/keys/k".parse().unwrap()
+}
+
+/// The bytes of the data key that a ring would seal with now.
+pub(super) async fn current(ring: &KeyRing) -> (DataKeyId, [u8; DATA_KEY_LEN]) {
+    let lease = ring.current().await.unwrap();
+    (lease.id(), lease.with(|key| *key.expose()).unwrap())
+}
+
+/// The bytes of a data key by its name.
+pub(super) async fn bytes_of(ring: &KeyRing, id: DataKeyId) -> [u8; DATA_KEY_LEN] {
+    ring.lease(id).await.unwrap().with(|key| *key.expose()).unwrap()
+}
+
+/// Lets everything run that can run at this moment.
+pub(super) async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,121 @@
+//! A key without a version is followed by the clock alone.
+
+use std::time::Duration;
+
+use super::support::{CHECK, START, World, bytes_of, current, key, settle};
+use crate::keys::{Cause, KeyOperation, State};
+
+#[tokio::test]
+async fn a_new_version_is_in_use_when_the_next_look_is_due_and_not_before() {
+    let (world, first) = World::new();
+    let ring = world.open().await;
+    let (id, bytes) = current(&ring).await;
+    let second = world.vault.add("RSA");
+
+    let second_before = CHECK.checked_sub(Duration::from_secs(1)).unwrap();
+    world.clock.advance(second_before);
+    ring.follow_if_due().await;
+    assert_eq!(ring.describe().versioned, Some(first));
+    world.clock.advance(Duration::from_secs(1));
+    ring.follow_if_due().await;
+
+    let told = ring.describe();
+    assert_eq!(told.versioned, Some(second));
+    assert_eq!(told.configured, Some(key()));
+    assert!(told.automatic);
+    assert_eq!(told.last_rotation, Some(START + CHECK));
+    assert_eq!(bytes_of(&ring, id).await, bytes);
+}
+
+#[tokio::test]
+async fn the_watcher_wakes_by_itself_when_the_clock_is_moved() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let second = world.vault.add("RSA");
+    settle().await;
+
+    world.clock.advance(CHECK);
+
+    // Comes true only if the watcher acts: nobody else does.
+    while ring.describe().versioned.as_ref() != Some(&second) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_ring_that_was_down_looks_when_it_is_opened() {
+    let (world, _) = World::new();
+    drop(world.open().await);
+    let second = world.vault.add("RSA");
+
+    let ring = world.open().await;
+    ring.follow_if_due().await;
+
+    assert_eq!(ring.describe().versioned, Some(second));
+}
+
+#[tokio::test]
+async fn a_key_with_a_version_is_never_looked_at() {
+    let (world, first) = World::new();
+    let ring = world.open_with(first.clone()).await;
+    world.vault.add("RSA");
+    let looks =
+        || world.vault.calls().into_iter().filter(|call| *call == KeyOperation::Get).count();
+    let before = looks();
+
+    world.clock.advance(Duration::from_hours(24));
+    ring.follow_if_due().await;
+
+    assert_eq!(looks(), before);
+    assert_eq!(ring.describe().versioned, Some(first));
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_used_leaves_the_old_one_in_force_and_the_state_says_why() {
+    for (kty, refused, why) in [
+        ("EC", None, "only RSA"),
+        ("RSA", Some(Cause::KeyDisabled), "is disabled"),
+        ("RSA", Some(Cause::KeyExpired), "did not let the key"),
+    ] {
+        let (world, first) = World::new();
+        let ring = world.open().await;
+        current(&ring).await;
+        let second = world.vault.add(kty);
+        world.vault.refuse(&second, refused);
+
+        world.clock.advance(CHECK);
+        ring.follow_if_due().await;
+
+        let status = ring.check().await;
+        assert_eq!(status.state, State::Active, "{kty} {refused:?}");
+        assert_eq!(status.cause, Some(Cause::RotationBlocked), "{kty} {refused:?}");
+        assert!(status.words.as_ref().unwrap().contains(why), "{status:?}");
+        assert_eq!(ring.describe().versioned, Some(first), "{kty} {refused:?}");
+
+        let third = world.vault.add("RSA");
+        world.clock.advance(CHECK);
+        ring.follow_if_due().await;
+
+        assert_eq!(ring.describe().versioned, Some(third));
+        assert_eq!(ring.check().await.cause, None, "what was in the way is forgotten");
+    }
+}
+
+#[tokio::test]
+async fn a_vault_that_does_not_answer_a_look_changes_nothing_and_the_next_look_succeeds() {
+    let (world, first) = World::new();
+    let ring = world.open().await;
+    current(&ring).await;
+    let second = world.vault.add("RSA");
+
+    world.vault.fail(Some((Cause::VaultUnreachable, None)));
+    world.clock.advance(CHECK);
+    ring.follow_if_due().await;
+    assert_eq!(ring.describe().versioned, Some(first));
+    world.vault.fail(None);
+    assert_eq!(ring.check().await.cause, None);
+    world.clock.advance(CHECK);
+    ring.follow_if_due().await;
+
+    assert_eq!(ring.describe().versioned, Some(second));
+}
