@@ -4,12 +4,14 @@
 //! `mock-keyvault`, and is embedded in the registry emulator. Clients speak the Key Vault REST protocol over TLS, with
 //! tokens of its own issuer; official SDKs find the issuer by themselves.
 //!
-//! Modules that know nothing of vaults, and that the registry uses too: [`clock`], [`durable`], [`files`], [`identity`],
+//! Modules that know nothing of vaults, and that the registry uses too: [`clock`], [`duration`], [`durable`], [`files`], [`identity`],
 //! [`listen`], [`sealing`] and [`tls`].
 
 pub mod authorization;
 pub mod clock;
 pub mod durable;
+pub mod duration;
+pub mod events;
 pub mod files;
 pub mod identity;
 pub mod listen;
@@ -23,6 +25,7 @@ mod auth;
 mod error;
 mod guard;
 mod host;
+mod lines;
 mod operation;
 mod random;
 mod router;
@@ -31,7 +34,7 @@ mod store;
 
 pub use audit::Call;
 pub use operation::{OPERATIONS, Operation, Route};
-pub use server::{Builder, MockKeyVault, StartError};
+pub use server::{Builder, MockKeyVault, StartError, Timekeeper};
 pub use store::StoreError;
 pub use vault::KeyReference;
 pub use vault::error::VaultError;

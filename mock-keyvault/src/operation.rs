@@ -125,20 +125,20 @@ pub const OPERATIONS: &[Route] = &[
         KeyPermission::Recover,
     ),
     served(Operation::PurgeDeletedKey, "DELETE", "/deletedkeys/{name}", KeyPermission::Purge),
-    later(Operation::ImportKey, "PUT", "/keys/{name}", KeyPermission::Import),
-    later(Operation::RotateKey, "POST", "/keys/{name}/rotate", KeyPermission::Rotate),
-    later(
+    served(Operation::RotateKey, "POST", "/keys/{name}/rotate", KeyPermission::Rotate),
+    served(
         Operation::GetKeyRotationPolicy,
         "GET",
         "/keys/{name}/rotationpolicy",
         KeyPermission::GetRotationPolicy,
     ),
-    later(
+    served(
         Operation::UpdateKeyRotationPolicy,
         "PUT",
         "/keys/{name}/rotationpolicy",
         KeyPermission::SetRotationPolicy,
     ),
+    later(Operation::ImportKey, "PUT", "/keys/{name}", KeyPermission::Import),
     later(Operation::BackupKey, "POST", "/keys/{name}/backup", KeyPermission::Backup),
     later(Operation::RestoreKey, "POST", "/keys/restore", KeyPermission::Restore),
     later(Operation::Encrypt, "POST", "/keys/{name}/{version}/encrypt", KeyPermission::Encrypt),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sled::{Batch, Tree};
 
 use crate::durable::{Durability, DurableDb};
+use crate::vault::Agenda;
 use crate::vault::key::{Attributes, Deletion, KeyOperation, KeyType};
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::policy::AccessPolicy;
@@ -30,6 +31,7 @@ const POLICY: u8 = b'p';
 const KEY: u8 = b'k';
 const VERSION: u8 = b'n';
 const TAG: u8 = b't';
+const AGENDA: u8 = b'a';
 
 /// Why the rows cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,7 @@ pub(crate) struct LoadedVault {
 #[derive(Debug)]
 pub(crate) struct LoadedKey {
     pub(crate) row: KeyRow,
+    pub(crate) agenda: Agenda,
     pub(crate) versions: Vec<(String, VersionRow, BTreeMap<String, String>)>,
 }
 
@@ -155,8 +158,20 @@ impl Store {
         })?;
         self.each(KEY, |parts, value| {
             let [vault, key] = named(parts)?;
-            let rows = LoadedKey { row: parsed(value)?, versions: Vec::new() };
+            let rows =
+                LoadedKey { row: parsed(value)?, agenda: Agenda::default(), versions: Vec::new() };
             existing(loaded.vaults.get_mut(&vault))?.keys.insert(key, rows);
+            Ok(())
+        })?;
+        self.each(AGENDA, |parts, value| {
+            let [vault, key] = named(parts)?;
+            let Some(vault) = loaded.vaults.get_mut(&vault) else {
+                return Ok(());
+            };
+            // A key may go without its agenda going first; then there is nothing left to be due.
+            if let Some(key) = vault.keys.get_mut(&key) {
+                key.agenda = parsed(value)?;
+            }
             Ok(())
         })?;
         let mut tags: BTreeMap<Vec<u8>, BTreeMap<String, String>> = BTreeMap::new();
@@ -245,6 +260,17 @@ impl Store {
         self.db.commit()
     }
 
+    /// Keeps what is due for a key, and what was announced.
+    pub(crate) fn put_agenda(
+        &self,
+        vault: &VaultName,
+        key: &KeyName,
+        agenda: &Agenda,
+    ) -> io::Result<()> {
+        self.rows.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?)?;
+        self.db.commit()
+    }
+
     /// Forgets a key with all its versions. The private parts go first: without them nothing can be used.
     pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
         let names = [vault.as_str(), key.folded()];
@@ -254,6 +280,7 @@ impl Store {
         }
         let mut rows = Batch::default();
         rows.remove(row_key(KEY, &names));
+        rows.remove(row_key(AGENDA, &names));
         for kind in [VERSION, TAG] {
             for entry in self.rows.scan_prefix(prefix(kind, &names)) {
                 rows.remove(entry?.0);

@@ -7,6 +7,7 @@ mod crypto;
 mod deleted;
 mod keys;
 mod query;
+mod rotation;
 mod wire;
 
 use std::sync::Arc;
@@ -86,17 +87,17 @@ pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, A
         Operation::GetDeletedKey => deleted::get(context).await,
         Operation::RecoverDeletedKey => deleted::recover(context).await,
         Operation::PurgeDeletedKey => deleted::purge(context).await,
+        Operation::RotateKey => rotation::rotate(context).await,
+        Operation::GetKeyRotationPolicy => rotation::policy(context).await,
+        Operation::UpdateKeyRotationPolicy => rotation::set_policy(context, body).await,
         Operation::BackupKey
         | Operation::Decrypt
         | Operation::Encrypt
         | Operation::GetKeyAttestation
-        | Operation::GetKeyRotationPolicy
         | Operation::ImportKey
         | Operation::Release
         | Operation::RestoreKey
-        | Operation::RotateKey
         | Operation::Sign
-        | Operation::UpdateKeyRotationPolicy
         | Operation::Verify => {
             Err(ApiError::NotServed(format!("The operation {}", context.asked.route.operation)))
         }

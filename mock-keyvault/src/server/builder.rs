@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::MockKeyVault;
 use super::folder::Folder;
+use super::timekeeper::Timekeeper;
 use crate::audit::AuditLog;
 use crate::auth::ANY_TOKEN_WARNING;
 use crate::clock::Clock;
 use crate::durable::Durability;
+use crate::events::EventLog;
 use crate::files::read_if_there;
 use crate::guard::Guard;
 use crate::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
@@ -229,6 +231,8 @@ impl Builder {
         });
         let stop = CancellationToken::new();
         let router = router::build(Arc::clone(&app));
+        let timekeeper = Timekeeper::new(&app, stop.clone());
+        let time = tokio::spawn(timekeeper.clone().run());
         let server = tokio::spawn(listen::serve(listener, router, transport, stop.clone()));
         Ok(MockKeyVault {
             app,
@@ -237,6 +241,8 @@ impl Builder {
             _stop_on_drop: stop.clone().drop_guard(),
             stop,
             server: Some(server),
+            timekeeper,
+            time: Some(time),
         })
     }
 }
@@ -278,7 +284,8 @@ fn open_beside(
     sealing: &Arc<SealingKey>,
     clock: &Clock,
 ) -> Result<(Vaults, LocalAuthority, AuditLog), StartError> {
-    let vaults = Vaults::open(&folder.database(), durability, Arc::clone(sealing), clock)?;
+    let events = EventLog::open(&folder.events())?;
+    let vaults = Vaults::open(&folder.database(), durability, Arc::clone(sealing), clock, events)?;
     vaults.ensure_vault(
         &VaultName::local(),
         &[

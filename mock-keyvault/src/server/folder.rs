@@ -68,6 +68,11 @@ impl Folder {
         self.path.join("audit.jsonl")
     }
 
+    /// The event log.
+    pub(super) fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
     /// The offset of the vault's own clock, in seconds.
     pub(super) fn clock(&self) -> PathBuf {
         self.path.join("clock-offset")

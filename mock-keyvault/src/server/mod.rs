@@ -5,6 +5,7 @@
 
 mod builder;
 mod folder;
+mod timekeeper;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::audit::Call;
 use crate::clock::Clock;
+use crate::events::KeyEvent;
 use crate::identity::{
     APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
     Secret, TENANT,
@@ -32,6 +34,7 @@ use crate::vault::{KeyChanges, KeyReference, NewKey, Vaults};
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
+pub use timekeeper::Timekeeper;
 
 /// A running vault. It ends when this is dropped.
 ///
@@ -52,6 +55,9 @@ pub struct MockKeyVault {
     authority: LocalAuthority,
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
+    timekeeper: Timekeeper,
+    /// Does what becomes due as time passes.
+    time: Option<JoinHandle<()>>,
     /// Ends the server when the handle is dropped.
     _stop_on_drop: DropGuard,
 }
@@ -137,6 +143,35 @@ impl MockKeyVault {
     /// The clock that everything here goes by.
     pub fn clock(&self) -> &Clock {
         &self.app.clock
+    }
+
+    /// What makes the vault do what is due, for whoever moves its clock.
+    pub fn timekeeper(&self) -> Timekeeper {
+        self.timekeeper.clone()
+    }
+
+    /// Returns when everything that is due by the clock was done, in the order of time: rotations, notices, ends, purges.
+    ///
+    /// It happens by itself too. Call this after the clock was moved, to see what came of it.
+    pub async fn run_due(&self) -> Result<(), VaultError> {
+        self.timekeeper.run_due().await.map(drop)
+    }
+
+    /// Moves the time of everything here, and returns when everything that became due was done.
+    ///
+    /// The offset is kept over a restart if the clock is this vault's own.
+    pub async fn advance(&self, by: Duration) -> Result<(), VaultError> {
+        self.app.clock.advance(by);
+        let app = Arc::clone(&self.app);
+        tokio::task::spawn_blocking(move || app.keep_clock())
+            .await
+            .map_err(|error| VaultError::Internal(error.to_string()))??;
+        self.run_due().await
+    }
+
+    /// What became of keys so far, the oldest first: at most the last 1,000.
+    pub fn events(&self) -> Vec<KeyEvent> {
+        self.app.vaults.events().events()
     }
 
     /// Makes an RSA key, or a new version of it, and returns when it is durable.
@@ -250,13 +285,6 @@ impl MockKeyVault {
         Ok(issuer.token_for(&*issuer.principal(client_id)?, resource)?)
     }
 
-    /// Moves the time of everything here, and keeps the offset over a restart if the clock is this vault's own.
-    pub async fn advance(&self, by: Duration) -> io::Result<()> {
-        self.app.clock.advance(by);
-        let app = Arc::clone(&self.app);
-        tokio::task::spawn_blocking(move || app.keep_clock()).await.map_err(io::Error::other)?
-    }
-
     /// Has every vault answer 503 until it is set back. The issuer goes on.
     pub fn set_outage(&self, outage: bool) {
         self.app.outage.store(outage, Ordering::Relaxed);
@@ -278,6 +306,9 @@ impl MockKeyVault {
         if let Some(server) = self.server.take() {
             // The server ends in any case, and there is nothing to be done about one that did not end well.
             let _ = server.await;
+        }
+        if let Some(time) = self.time.take() {
+            let _ = time.await;
         }
         // The last holder of the database closes it, which blocks.
         let _ = tokio::task::spawn_blocking(move || {

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::agenda::Agenda;
 use super::names::{KeyName, KeyVersion};
 use super::policy::KeyPermission;
 use super::rsa::{RsaKey, RsaPublic};
@@ -106,6 +107,8 @@ pub(crate) struct Key {
     pub(crate) name: KeyName,
     pub(crate) versions: Vec<Arc<Version>>,
     pub(crate) deletion: Option<Deletion>,
+    /// The rotation policy and what was announced.
+    pub(crate) agenda: Agenda,
 }
 
 impl Key {

@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::agenda::Agenda;
 use super::error::VaultError;
 use super::key::{Attributes, Key, KeyOperation, KeyType, PrivateSlot, Version};
 use super::names::{KeyName, KeyVersion, VaultName};
 use super::rsa::{KeySize, RsaKey};
 use super::view::KeyView;
 use super::{KeyReference, Vaults, row_of};
+use crate::events::EventKind;
 use crate::random;
 use crate::store::{KeyRow, VersionAt};
 
@@ -40,6 +42,33 @@ impl NewKey {
             tags: BTreeMap::new(),
         }
     }
+
+    /// A version like another: enabled, valid from now on, and with no end.
+    pub(super) fn like(version: &Version) -> Result<Self, VaultError> {
+        let size = u32::try_from(version.public.modulus.len() * 8)
+            .ok()
+            .and_then(KeySize::from_bits)
+            .ok_or_else(|| {
+                VaultError::Internal("a key has a size that is not served".to_owned())
+            })?;
+        Ok(Self {
+            kty: version.kty,
+            operations: Some(version.operations.clone()),
+            tags: version.tags.clone(),
+            ..Self::rsa(size)
+        })
+    }
+}
+
+/// How a version comes about, other than that somebody makes it now.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Making {
+    /// When it was made, if not now.
+    pub(super) created: Option<i64>,
+    /// Whether there has to be a key already.
+    pub(super) existing: bool,
+    /// Nothing is made unless this is the newest version.
+    pub(super) only_after: Option<KeyVersion>,
 }
 
 /// What is to change in a version; what is none stays as it is.
@@ -61,6 +90,18 @@ impl Vaults {
         new: NewKey,
     ) -> Result<KeyView, VaultError> {
         self.purge_due(vault)?;
+        let made = self.make(vault, name, new, &Making::default())?;
+        made.ok_or_else(|| VaultError::Internal("a new key was not made".to_owned()))
+    }
+
+    /// Makes a version, unless [`Making`] says that it is not wanted any more. Blocks for as long as RSA takes.
+    pub(super) fn make(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        new: NewKey,
+        making: &Making,
+    ) -> Result<Option<KeyView>, VaultError> {
         self.refuse_deleted(vault, name)?;
         // Primes are found before the lock is taken: others change keys meanwhile.
         let private = RsaKey::generate(new.size).map_err(|error| internal(&error))?;
@@ -73,7 +114,12 @@ impl Vaults {
         // A new version keeps the spelling of the first.
         let name = existing.as_ref().map_or(name, |key| &key.name).clone();
         let last = existing.as_ref().and_then(|key| key.versions.last());
-        let now = self.clock.unix_now();
+        let newest = last.map(|version| &version.id);
+        let is_late = making.only_after.as_ref().is_some_and(|after| newest != Some(after));
+        if is_late || (making.existing && newest.is_none()) {
+            return Ok(None);
+        }
+        let now = making.created.unwrap_or_else(|| self.clock.unix_now());
         let version = Version {
             id: id.clone(),
             sequence: last.map_or(0, |version| version.sequence + 1),
@@ -94,16 +140,23 @@ impl Vaults {
         let sealed = self.sealing.seal(&context(at), &der)?;
         let key_row = KeyRow { name: name.as_str().to_owned(), deletion: None };
         self.store.add_version(at, &key_row, &row_of(&version), &version.tags, &sealed)?;
-        self.with_vault_mut(vault, |found| {
+        let (view, has_agenda) = self.with_vault_mut(vault, |found| {
             let version = Arc::new(version);
             let key = found.keys.entry(name.folded().to_owned()).or_insert_with(|| Key {
                 name: name.clone(),
                 versions: Vec::new(),
                 deletion: None,
+                agenda: Agenda::default(),
             });
             key.versions.push(Arc::clone(&version));
-            found.view(vault, &name, &version, None)
-        })
+            let has_agenda = Self::has_agenda(key);
+            (found.view(vault, &name, &version, None), has_agenda)
+        })?;
+        self.announce(EventKind::NewVersionCreated, &view, now);
+        if has_agenda {
+            self.agenda_changed.notify_one();
+        }
+        Ok(Some(view))
     }
 
     /// Changes a version, or the newest.
@@ -129,6 +182,7 @@ impl Vaults {
         attributes.updated = self.clock.unix_now();
         let row_at = VersionAt { vault, key: &view.name, version: &version.id };
         self.store.put_version(row_at, &row_of(&version), &version.tags)?;
+        self.agenda_changed.notify_one();
         self.with_vault_mut(vault, |found| {
             let version = Arc::new(version);
             if let Some(key) = found.keys.get_mut(view.name.folded()) {

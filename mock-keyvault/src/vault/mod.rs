@@ -12,8 +12,10 @@ pub mod names;
 pub mod policy;
 pub mod rsa;
 
+mod agenda;
 mod crypto;
 mod manage;
+mod rotation;
 mod soft_delete;
 mod view;
 
@@ -25,9 +27,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::durable::Durability;
+use crate::events::{EventKind, EventLog, KeyEvent};
 use crate::identity::PrincipalKind;
 use crate::sealing::SealingKey;
 use crate::store::{LoadedVault, Store, StoreError, VaultRow, VersionRow};
@@ -38,7 +43,9 @@ use names::{KeyName, KeyVersion, VaultName};
 use policy::{AccessPolicy, KeyPermission};
 use rsa::RsaPublic;
 
+pub(crate) use agenda::Agenda;
 pub(crate) use manage::{KeyChanges, NewKey};
+pub(crate) use rotation::{PolicyTerms, PolicyView, Trigger};
 pub(crate) use view::{KeyView, Page, PageRequest};
 
 /// Where a vault says that it is, unless it is told otherwise.
@@ -85,6 +92,11 @@ pub(crate) struct Vaults {
     vaults: RwLock<BTreeMap<VaultName, Vault>>,
     /// Held over each change, from the check to the moment memory shows it.
     changing: Mutex<()>,
+    events: EventLog,
+    /// Held while what is due is done, so that two who do it do not mix up the order.
+    keeping_time: Mutex<()>,
+    /// Told when something may be due earlier than it was.
+    agenda_changed: Notify,
 }
 
 /// One vault in memory.
@@ -103,6 +115,7 @@ impl Vaults {
         durability: Durability,
         sealing: Arc<SealingKey>,
         clock: &Clock,
+        events: EventLog,
     ) -> Result<Self, StoreError> {
         let store = Store::open(folder, durability)?;
         let mut vaults = BTreeMap::new();
@@ -116,6 +129,9 @@ impl Vaults {
             clock: clock.clone(),
             vaults: RwLock::new(vaults),
             changing: Mutex::new(()),
+            events,
+            keeping_time: Mutex::new(()),
+            agenda_changed: Notify::new(),
         })
     }
 
@@ -195,6 +211,25 @@ impl Vaults {
         })
     }
 
+    /// What became of keys.
+    pub(crate) fn events(&self) -> &EventLog {
+        &self.events
+    }
+
+    /// Returns when something may be due earlier than it was, or at once if it was since the last call.
+    pub(crate) async fn agenda_changed(&self) {
+        self.agenda_changed.notified().await;
+    }
+
+    /// Takes down what became of a version at a moment. Blocks.
+    fn announce(&self, kind: EventKind, view: &KeyView, at: i64) {
+        let version = &view.version;
+        let at = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let named = (view.vault.as_str(), view.name.as_str(), version.id.as_str());
+        let validity = (version.attributes.not_before, version.attributes.expires);
+        self.events.record(KeyEvent::new(kind, at, named, validity));
+    }
+
     fn with_vault<T>(
         &self,
         name: &VaultName,
@@ -258,7 +293,8 @@ impl Vault {
             }
             versions.sort_by_key(|version| version.sequence);
             let name = loaded.row.name.parse().map_err(damaged)?;
-            keys.insert(folded, Key { name, versions, deletion: loaded.row.deletion });
+            let (deletion, agenda) = (loaded.row.deletion, loaded.agenda);
+            keys.insert(folded, Key { name, versions, deletion, agenda });
         }
         let policies = rows.policies.into_iter().collect();
         Ok(Self { settings: rows.row, policies, keys })

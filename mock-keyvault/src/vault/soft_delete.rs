@@ -29,6 +29,8 @@ impl Vaults {
         let _changing = self.change();
         let view = self.deleted(vault, name)?;
         self.keep_deletion(vault, &view.name, None)?;
+        let now = self.clock.unix_now();
+        self.change_agenda(vault, &view.name, |agenda| agenda.since = Some(now))?;
         Ok(KeyView { deletion: None, ..view })
     }
 
@@ -92,7 +94,9 @@ impl Vaults {
             if let Some(key) = found.keys.get_mut(name.folded()) {
                 key.deletion = deletion;
             }
-        })
+        })?;
+        self.agenda_changed.notify_one();
+        Ok(())
     }
 
     /// Removes a key from disk and memory. The change lock is held.

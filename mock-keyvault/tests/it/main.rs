@@ -11,6 +11,7 @@ mod principals;
 mod program;
 mod readme;
 mod restart;
+mod rotation;
 mod soft_delete;
 mod support;
 mod wrap;

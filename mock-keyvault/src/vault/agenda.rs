@@ -1,0 +1,441 @@
+//! What becomes due in a vault as time passes, and doing it in the order of time.
+//!
+//! For the newest version of a key: the notice before its end, the rotation by policy, its end. For a deleted key: its
+//! purge. Called by the background task of a running vault and by whoever moves the clock.
+//!
+//! What is due when follows from what is on disk alone, and each step is durable before the next is looked for. So a
+//! year in one jump does what a year in small steps does, and a kill between two steps loses none: the next start goes
+//! on. A version that a rotation makes was made when the rotation was due, not when it was noticed.
+//!
+//! Times are whole seconds, as everywhere in Key Vault.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::Vaults;
+use super::error::VaultError;
+use super::key::{Deletion, Key};
+use super::names::{KeyName, KeyVersion, VaultName};
+use super::rotation::{DEFAULT_NOTICE, RotationPolicy, Trigger};
+use crate::duration::IsoDuration;
+use crate::events::EventKind;
+
+/// What is kept of a key for the sake of time, in a row of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Agenda {
+    /// The rotation policy, if one was set.
+    pub(crate) policy: Option<RotationPolicy>,
+    /// What was announced already.
+    pub(crate) told: Told,
+    /// When the key came back from deletion: nothing was due while it was away.
+    pub(crate) since: Option<i64>,
+}
+
+/// What was announced of a version, by the end that it had then: who moves the end hears of it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    version: String,
+    near_expiry: Option<i64>,
+    expired: Option<i64>,
+}
+
+/// Something that is due at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) at: i64,
+    pub(super) action: Action,
+}
+
+/// What is due. At the same moment, the notice comes before the rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Action {
+    TellNearExpiry,
+    Rotate,
+    TellExpired,
+    Purge,
+}
+
+/// All of a key that decides what is due.
+#[derive(Clone, Debug)]
+struct Facts<'a> {
+    deletion: Option<Deletion>,
+    version: &'a str,
+    created: i64,
+    /// A new end comes with an update. One of the tags alone moves it too, which delays nothing that was done in time.
+    updated: i64,
+    expires: Option<i64>,
+    agenda: &'a Agenda,
+}
+
+impl Facts<'_> {
+    fn of(key: &Key) -> Option<Facts<'_>> {
+        let newest = key.versions.last()?;
+        Some(Facts {
+            deletion: key.deletion,
+            version: newest.id.as_str(),
+            created: newest.attributes.created,
+            updated: newest.attributes.updated,
+            expires: newest.attributes.expires,
+            agenda: &key.agenda,
+        })
+    }
+
+    /// What is due next, whenever that is.
+    fn next(&self) -> Option<Due> {
+        if let Some(deletion) = self.deletion {
+            return Some(Due { at: deletion.scheduled_purge, action: Action::Purge });
+        }
+        let soonest = [
+            (self.near_expiry(), Action::TellNearExpiry),
+            (self.rotation(), Action::Rotate),
+            (self.expiry(), Action::TellExpired),
+        ];
+        soonest
+            .into_iter()
+            .filter_map(|(at, action)| Some(Due { at: at?, action }))
+            .min_by_key(|due| (due.at, due.action))
+    }
+
+    fn near_expiry(&self) -> Option<i64> {
+        let end = self.expires?;
+        if self.told().is_some_and(|told| told.near_expiry == Some(end)) {
+            return None;
+        }
+        let policy = self.agenda.policy;
+        let notice = policy.map_or(DEFAULT_NOTICE, |policy| policy.terms.notify_before_expiry);
+        let cause = policy.map_or(self.updated, |policy| policy.updated.max(self.updated));
+        // Who learns of the end only when it is there hears of the end alone.
+        Some(self.not_before(before(end, notice)?, cause)).filter(|at| *at < end)
+    }
+
+    fn rotation(&self) -> Option<i64> {
+        let policy = self.agenda.policy?;
+        let at = match policy.terms.rotate? {
+            Trigger::AfterCreate(span) => after(self.created, span)?,
+            Trigger::BeforeExpiry(span) => before(self.expires?, span)?.max(self.updated),
+        };
+        Some(self.not_before(at, policy.updated))
+    }
+
+    fn expiry(&self) -> Option<i64> {
+        let end = self.expires?;
+        if self.told().is_some_and(|told| told.expired == Some(end)) {
+            return None;
+        }
+        Some(self.not_before(end, self.updated))
+    }
+
+    fn told(&self) -> Option<&Told> {
+        Some(&self.agenda.told).filter(|told| told.version == self.version)
+    }
+
+    /// Nothing was due before the key came back, nor before what makes it due was there.
+    fn not_before(&self, at: i64, cause: i64) -> i64 {
+        at.max(cause).max(self.agenda.since.unwrap_or(i64::MIN))
+    }
+}
+
+impl Told {
+    fn of_version(self, version: &str) -> Self {
+        if self.version == version {
+            return self;
+        }
+        Self { version: version.to_owned(), ..Self::default() }
+    }
+}
+
+impl Vaults {
+    /// Whether anything will ever be due for a key as it is.
+    pub(super) fn has_agenda(key: &Key) -> bool {
+        Facts::of(key).is_some_and(|facts| facts.next().is_some())
+    }
+
+    /// Does everything that is due by the clock, in the order of time, unless `is_stopped` says to stop between two steps.
+    ///
+    /// What others change meanwhile is seen. Returns how many steps there were. Blocks.
+    pub(crate) fn run_due(&self, is_stopped: impl Fn() -> bool) -> Result<usize, VaultError> {
+        let _keeping = self.keeping_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut steps = 0;
+        let mut waiting: BinaryHeap<Reverse<(i64, VaultName, String)>> = self.all_due();
+        while let Some(Reverse((at, vault, folded))) = waiting.pop() {
+            if is_stopped() || at > self.clock.unix_now() {
+                break;
+            }
+            let Some((name, version, due)) = self.next_of(&vault, &folded) else {
+                continue;
+            };
+            if due.at == at {
+                self.perform(&vault, &name, &version, due)?;
+                steps += 1;
+            }
+            if let Some((_, _, next)) = self.next_of(&vault, &folded) {
+                waiting.push(Reverse((next.at, vault, folded)));
+            }
+        }
+        Ok(steps)
+    }
+
+    /// How long it is until something is due; none when nothing is.
+    pub(crate) fn until_next_due(&self) -> Option<Duration> {
+        let Reverse((at, ..)) = self.all_due().into_iter().max()?;
+        let at = OffsetDateTime::from_unix_timestamp(at).ok()?;
+        Some(Duration::try_from(at - self.clock.now()).unwrap_or(Duration::ZERO))
+    }
+
+    /// Changes what is kept of a key for the sake of time, on disk and in memory. The change lock is held.
+    pub(super) fn change_agenda(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        change: impl FnOnce(&mut Agenda),
+    ) -> Result<(), VaultError> {
+        let found = self.with_vault(vault, |found| {
+            Ok(found.keys.get(name.folded()).map(|key| key.agenda.clone()))
+        })?;
+        let Some(mut agenda) = found else {
+            return Ok(());
+        };
+        change(&mut agenda);
+        self.store.put_agenda(vault, name, &agenda)?;
+        self.with_vault_mut(vault, |found| {
+            if let Some(key) = found.keys.get_mut(name.folded()) {
+                key.agenda = agenda;
+            }
+        })?;
+        self.agenda_changed.notify_one();
+        Ok(())
+    }
+
+    fn all_due(&self) -> BinaryHeap<Reverse<(i64, VaultName, String)>> {
+        let vaults = self.read();
+        let keys = vaults.iter().flat_map(|(name, vault)| {
+            vault.keys.iter().map(move |(folded, key)| (name, folded, key))
+        });
+        keys.filter_map(|(vault, folded, key)| {
+            let due = Facts::of(key)?.next()?;
+            Some(Reverse((due.at, vault.clone(), folded.clone())))
+        })
+        .collect()
+    }
+
+    fn next_of(&self, vault: &VaultName, folded: &str) -> Option<(KeyName, KeyVersion, Due)> {
+        let vaults = self.read();
+        let key = vaults.get(vault)?.keys.get(folded)?;
+        let due = Facts::of(key)?.next()?;
+        Some((key.name.clone(), key.versions.last()?.id.clone(), due))
+    }
+
+    fn perform(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        version: &KeyVersion,
+        due: Due,
+    ) -> Result<(), VaultError> {
+        match due.action {
+            Action::Rotate => match self.rotate_when_due(vault, name, version, due.at) {
+                // It was deleted at this very moment: nothing is due any more.
+                Err(VaultError::KeyNotFound(_) | VaultError::DeletedButRecoverable(_)) => Ok(()),
+                done => done,
+            },
+            Action::Purge => self.purge_due(vault),
+            Action::TellNearExpiry | Action::TellExpired => {
+                let _changing = self.change();
+                // Somebody may have changed the key before the lock was taken.
+                match self.next_of(vault, name.folded()) {
+                    Some((_, now, same)) if now == *version && same == due => {
+                        self.tell(vault, name, version, due)
+                    }
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Announces the end of a version, and keeps that it was announced. The change lock is held.
+    ///
+    /// The event comes first: after a kill between the two it is told again, under the same id.
+    fn tell(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        version: &KeyVersion,
+        due: Due,
+    ) -> Result<(), VaultError> {
+        let view = self.key(
+            vault,
+            &super::KeyReference { name: name.clone(), version: Some(version.clone()) },
+        )?;
+        let end = view.version.attributes.expires;
+        let kind = match due.action {
+            Action::TellNearExpiry => EventKind::NearExpiry,
+            _ => EventKind::Expired,
+        };
+        self.announce(kind, &view, due.at);
+        self.change_agenda(vault, name, |agenda| {
+            let mut told = std::mem::take(&mut agenda.told).of_version(version.as_str());
+            match due.action {
+                Action::TellNearExpiry => told.near_expiry = end,
+                _ => told.expired = end,
+            }
+            agenda.told = told;
+        })
+    }
+}
+
+fn after(moment: i64, span: IsoDuration) -> Option<i64> {
+    let moment = OffsetDateTime::from_unix_timestamp(moment).ok()?;
+    Some(span.after(moment)?.unix_timestamp())
+}
+
+fn before(moment: i64, span: IsoDuration) -> Option<i64> {
+    let moment = OffsetDateTime::from_unix_timestamp(moment).ok()?;
+    Some(span.before(moment)?.unix_timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::rotation::PolicyTerms;
+    use super::*;
+
+    const DAY: i64 = 86_400;
+
+    /// A key without a vault: what happens to its newest version when time passes.
+    #[derive(Clone, Debug)]
+    struct Model {
+        number: u32,
+        created: i64,
+        expires: Option<i64>,
+        agenda: Agenda,
+        steps: Vec<(i64, Action, u32)>,
+    }
+
+    impl Model {
+        fn new(terms: PolicyTerms, set: i64, expires: Option<i64>) -> Self {
+            let policy = RotationPolicy { terms, created: set, updated: set };
+            let agenda = Agenda { policy: Some(policy), ..Agenda::default() };
+            Self { number: 0, created: 0, expires, agenda, steps: Vec::new() }
+        }
+
+        fn run_to(&mut self, now: i64) {
+            loop {
+                let version = self.number.to_string();
+                let facts = Facts {
+                    deletion: None,
+                    version: &version,
+                    created: self.created,
+                    updated: self.created,
+                    expires: self.expires,
+                    agenda: &self.agenda,
+                };
+                let Some(due) = facts.next().filter(|due| due.at <= now) else {
+                    return;
+                };
+                self.steps.push((due.at, due.action, self.number));
+                let mut told = std::mem::take(&mut self.agenda.told).of_version(&version);
+                match due.action {
+                    Action::Rotate => {
+                        self.number += 1;
+                        self.created = due.at;
+                        let life = self.agenda.policy.unwrap().terms.expiry;
+                        self.expires = life.and_then(|life| after(due.at, life));
+                    }
+                    Action::TellNearExpiry => told.near_expiry = self.expires,
+                    Action::TellExpired => told.expired = self.expires,
+                    Action::Purge => unreachable!("the key is not deleted"),
+                }
+                self.agenda.told = told;
+            }
+        }
+    }
+
+    fn terms(rotate: Option<Trigger>, notify: &str, expiry: Option<&str>) -> PolicyTerms {
+        let span = |text: &str| text.parse::<IsoDuration>().unwrap();
+        PolicyTerms::new(rotate, Some(span(notify)), expiry.map(span)).unwrap()
+    }
+
+    fn any_terms() -> impl Strategy<Value = PolicyTerms> {
+        let rotate = prop_oneof![
+            Just(None),
+            (7..400_u32).prop_map(|days| Some(Trigger::AfterCreate(IsoDuration::days(days)))),
+            (7..400_u32).prop_map(|days| Some(Trigger::BeforeExpiry(IsoDuration::days(days)))),
+            Just(Some(Trigger::AfterCreate("P1M".parse().unwrap()))),
+        ];
+        let expiry = prop_oneof![
+            Just(None),
+            (28..800_u32).prop_map(|days| Some(IsoDuration::days(days))),
+            Just(Some("P3M".parse().unwrap())),
+        ];
+        let notify = (7..200_u32).prop_map(IsoDuration::days);
+        (rotate, notify, expiry).prop_filter_map("not a policy", |(rotate, notify, expiry)| {
+            PolicyTerms::new(rotate, Some(notify), expiry).ok()
+        })
+    }
+
+    #[test]
+    fn a_year_of_thirty_days_makes_twelve_versions_each_when_it_was_due() {
+        let rotate = Some(Trigger::AfterCreate("P30D".parse().unwrap()));
+        let mut key = Model::new(terms(rotate, "P7D", Some("P60D")), 0, None);
+
+        key.run_to(365 * DAY);
+
+        let rotations: Vec<i64> =
+            key.steps.iter().filter(|step| step.1 == Action::Rotate).map(|step| step.0).collect();
+        assert_eq!(rotations, (1..=12).map(|n| n * 30 * DAY).collect::<Vec<_>>());
+        assert_eq!(key.steps.len(), 12, "each version was replaced before its notice was due");
+    }
+
+    #[test]
+    fn a_version_is_announced_near_its_end_and_at_it_once_each() {
+        let mut key = Model::new(PolicyTerms::unset(), 0, Some(100 * DAY));
+
+        key.run_to(1000 * DAY);
+
+        let expected = [(70 * DAY, Action::TellNearExpiry, 0), (100 * DAY, Action::TellExpired, 0)];
+        assert_eq!(key.steps, expected);
+        key.expires = Some(2000 * DAY);
+        key.run_to(3000 * DAY);
+        assert_eq!(key.steps.len(), 4, "another end is announced again");
+    }
+
+    #[test]
+    fn nothing_happens_before_the_policy_was_there() {
+        let rotate = Some(Trigger::AfterCreate("P30D".parse().unwrap()));
+        let mut key = Model::new(terms(rotate, "P30D", None), 100 * DAY, None);
+
+        key.run_to(129 * DAY);
+
+        assert_eq!(key.steps, [(100 * DAY, Action::Rotate, 0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn one_jump_does_what_many_small_ones_do_and_in_the_order_of_time(
+            terms in any_terms(),
+            set in 0..(400 * DAY),
+            life in prop::option::of(1..(900 * DAY)),
+            jumps in prop::collection::vec(1..(90 * DAY), 1..40),
+        ) {
+            let end = set + jumps.iter().sum::<i64>();
+            let (mut at_once, mut in_steps) = (Model::new(terms, set, life), Model::new(terms, set, life));
+
+            at_once.run_to(end);
+            let mut now = set;
+            for jump in jumps {
+                now += jump;
+                in_steps.run_to(now);
+            }
+
+            prop_assert_eq!(&at_once.steps, &in_steps.steps);
+            prop_assert!(at_once.steps.is_sorted_by_key(|step| step.0));
+            prop_assert_eq!(at_once.expires, in_steps.expires);
+        }
+    }
+}

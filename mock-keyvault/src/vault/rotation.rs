@@ -1,0 +1,226 @@
+//! Rotation policies: what they may say, and new versions by hand or by policy.
+//!
+//! Called by the routes and by [`super::agenda`], which makes policies act. A policy replaces the one before it whole. The
+//! service adds a notice of thirty days to every policy that has none, and so does this.
+//!
+//! This file does not know when anything is due.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::error::VaultError;
+use super::key::Version;
+use super::manage::Making;
+use super::names::{KeyName, KeyVersion, VaultName};
+use super::view::KeyView;
+use super::{KeyReference, NewKey, Vaults};
+use crate::duration::IsoDuration;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+/// A trigger is at least this long after the creation or before the end.
+const SHORTEST_TRIGGER_DAYS: i64 = 7;
+/// A version lives at least this long.
+const SHORTEST_LIFE_DAYS: i64 = 28;
+
+/// When the end of a key is announced unless its policy says otherwise.
+pub(super) const DEFAULT_NOTICE: IsoDuration = IsoDuration::days(30);
+
+/// When a new version is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Trigger {
+    /// This long after the newest version was made.
+    AfterCreate(IsoDuration),
+    /// This long before the newest version ends.
+    BeforeExpiry(IsoDuration),
+}
+
+/// What a policy is to be; checked by [`PolicyTerms::new`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PolicyTerms {
+    pub(crate) rotate: Option<Trigger>,
+    /// How long before its end a version is announced to be near it.
+    pub(crate) notify_before_expiry: IsoDuration,
+    /// How long a version lives that a rotation makes.
+    pub(crate) expiry: Option<IsoDuration>,
+}
+
+/// The policy of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RotationPolicy {
+    pub(crate) terms: PolicyTerms,
+    pub(crate) created: i64,
+    pub(crate) updated: i64,
+}
+
+/// The policy of a key with what its rendering needs; none means that nobody has set one.
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyView {
+    pub(crate) name: KeyName,
+    pub(crate) policy: Option<RotationPolicy>,
+}
+
+impl PolicyTerms {
+    /// The terms, if the service would take them. Its words for a refusal are not known.
+    pub(crate) fn new(
+        rotate: Option<Trigger>,
+        notify_before_expiry: Option<IsoDuration>,
+        expiry: Option<IsoDuration>,
+    ) -> Result<Self, VaultError> {
+        let bad = |words: &str| Err(VaultError::BadParameter(words.to_owned()));
+        let is_shorter =
+            |span: IsoDuration, days: i64| span.shortest_seconds() < days * SECONDS_PER_DAY;
+        if expiry.is_some_and(|expiry| is_shorter(expiry, SHORTEST_LIFE_DAYS)) {
+            return bad("Invalid value of 'expiryTime': it must be at least 28 days.");
+        }
+        let trigger = match rotate {
+            None => None,
+            Some(Trigger::AfterCreate(span) | Trigger::BeforeExpiry(span)) => Some(span),
+        };
+        for span in trigger.iter().chain(&notify_before_expiry) {
+            if is_shorter(*span, SHORTEST_TRIGGER_DAYS) {
+                return bad("Invalid trigger of a lifetime action: it must be at least 7 days.");
+            }
+        }
+        match (trigger, expiry) {
+            (Some(span), Some(expiry)) => {
+                let left = expiry.shortest_seconds().saturating_sub(span.shortest_seconds());
+                if left < SHORTEST_TRIGGER_DAYS * SECONDS_PER_DAY {
+                    return bad(
+                        "Invalid trigger of the action 'Rotate': it must lie at least 7 days within 'expiryTime'.",
+                    );
+                }
+            }
+            (Some(_), None) if matches!(rotate, Some(Trigger::BeforeExpiry(_))) => {
+                return bad(
+                    "The trigger 'timeBeforeExpiry' of the action 'Rotate' needs 'expiryTime'.",
+                );
+            }
+            _ => (),
+        }
+        let notify_before_expiry = notify_before_expiry.unwrap_or(DEFAULT_NOTICE);
+        Ok(Self { rotate, notify_before_expiry, expiry })
+    }
+
+    /// What somebody has whose key has no policy.
+    pub(crate) fn unset() -> Self {
+        Self { rotate: None, notify_before_expiry: DEFAULT_NOTICE, expiry: None }
+    }
+}
+
+impl RotationPolicy {
+    /// When a version ends that is made at `created`.
+    fn end_of(&self, created: i64) -> Option<i64> {
+        let created = OffsetDateTime::from_unix_timestamp(created).ok()?;
+        Some(self.terms.expiry?.after(created)?.unix_timestamp())
+    }
+}
+
+impl Vaults {
+    /// The policy of a key.
+    pub(crate) fn rotation_policy(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+    ) -> Result<PolicyView, VaultError> {
+        self.with_vault(vault, |found| match found.live(name) {
+            Some(key) => Ok(PolicyView { name: key.name.clone(), policy: key.agenda.policy }),
+            None => {
+                Err(VaultError::KeyNotFound(KeyReference { name: name.clone(), version: None }))
+            }
+        })
+    }
+
+    /// Puts a policy in the place of the one before it.
+    pub(crate) fn set_rotation_policy(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        terms: PolicyTerms,
+    ) -> Result<PolicyView, VaultError> {
+        let _changing = self.change();
+        let PolicyView { name, policy } = self.rotation_policy(vault, name)?;
+        let now = self.clock.unix_now();
+        let created = policy.map_or(now, |policy| policy.created);
+        let policy = Some(RotationPolicy { terms, created, updated: now });
+        self.change_agenda(vault, &name, |agenda| agenda.policy = policy)?;
+        Ok(PolicyView { name, policy })
+    }
+
+    /// Makes a new version like the newest, now.
+    pub(crate) fn rotate(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
+        let at = KeyReference { name: name.clone(), version: None };
+        let newest = self.key(vault, &at)?.version;
+        let (new, making) = self.successor(vault, name, &newest, None)?;
+        self.make(vault, name, new, &making)?.ok_or(VaultError::KeyNotFound(at))
+    }
+
+    /// Makes the version that was due at a moment, unless there is a newer one than `newest` by now.
+    pub(super) fn rotate_when_due(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        newest: &KeyVersion,
+        due: i64,
+    ) -> Result<(), VaultError> {
+        let at = KeyReference { name: name.clone(), version: Some(newest.clone()) };
+        let last = self.key(vault, &at)?.version;
+        let (new, making) = self.successor(vault, name, &last, Some(due))?;
+        let making = Making { only_after: Some(newest.clone()), ..making };
+        self.make(vault, name, new, &making).map(drop)
+    }
+
+    /// What the next version is to be: of the same kind, with the same operations and tags, enabled, and with the end
+    /// that the policy gives it.
+    fn successor(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        last: &Version,
+        created: Option<i64>,
+    ) -> Result<(NewKey, Making), VaultError> {
+        let policy = self.rotation_policy(vault, name)?.policy;
+        let created = created.unwrap_or_else(|| self.clock.unix_now());
+        let expires = policy.and_then(|policy| policy.end_of(created));
+        let new = NewKey { expires, ..NewKey::like(last)? };
+        Ok((new, Making { created: Some(created), existing: true, only_after: None }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rotate: Option<Trigger>, notify: Option<&str>, expiry: Option<&str>, fits: bool) {
+        let span = |text: Option<&str>| text.map(|text| text.parse::<IsoDuration>().unwrap());
+
+        let terms = PolicyTerms::new(rotate, span(notify), span(expiry));
+
+        assert_eq!(terms.is_ok(), fits, "{rotate:?} {notify:?} {expiry:?}: {terms:?}");
+    }
+
+    #[test]
+    fn a_policy_keeps_to_the_limits_of_the_service() {
+        let after = |text: &str| Some(Trigger::AfterCreate(text.parse().unwrap()));
+        let before = |text: &str| Some(Trigger::BeforeExpiry(text.parse().unwrap()));
+
+        // Those that recorded traffic shows to be taken.
+        check(after("P15D"), Some("P7D"), Some("P30D"), true);
+        check(after("P2M"), None, None, true);
+        check(before("P30D"), None, Some("P90D"), true);
+        check(None, Some("P30D"), Some("P90D"), true);
+        check(None, Some("P30D"), None, true);
+        // The limits.
+        check(after("P7D"), None, None, true);
+        check(after("PT167H"), None, None, false);
+        check(before("P6D"), None, Some("P90D"), false);
+        check(None, Some("P6D"), Some("P90D"), false);
+        check(None, None, Some("P28D"), true);
+        check(None, None, Some("P1M"), true);
+        check(None, None, Some("P27D"), false);
+        check(before("P30D"), None, None, false);
+        check(before("P23D"), None, Some("P30D"), true);
+        check(before("P24D"), None, Some("P30D"), false);
+        check(after("P24D"), None, Some("P30D"), false);
+    }
+}

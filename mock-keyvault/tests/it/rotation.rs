@@ -1,0 +1,271 @@
+//! New versions by hand and by policy, and what becomes due as time passes.
+
+use std::time::Duration;
+
+use mock_keyvault::events::EventKind;
+use mock_keyvault::{KeySize, MockKeyVault};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World};
+
+const DAY: u64 = 86_400;
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * DAY)
+}
+
+async fn set_policy(world: &World, policy: Value) -> Answer {
+    world.owner(Method::PUT, "/keys/k/rotationpolicy", Some(policy)).await
+}
+
+fn rotate_after(span: &str, expiry: Option<&str>) -> Value {
+    json!({
+        "lifetimeActions": [{"trigger": {"timeAfterCreate": span}, "action": {"type": "Rotate"}}],
+        "attributes": {"expiryTime": expiry},
+    })
+}
+
+/// The creation times of all versions, the oldest first, in days since the test began.
+async fn versions(world: &World, start: i64) -> Vec<i64> {
+    let listed = world.owner(Method::GET, "/keys/k/versions", None).await.json();
+    let created = |item: &Value| (item["attributes"]["created"].as_i64().unwrap() - start) / 86_400;
+    let mut all: Vec<i64> = listed["value"].as_array().unwrap().iter().map(created).collect();
+    all.sort_unstable();
+    all
+}
+
+#[tokio::test]
+async fn rotating_makes_a_version_like_the_newest_and_the_old_one_goes_on() {
+    let world = World::new().await;
+    let body = json!({"kty": "RSA", "key_size": 3072, "key_ops": ["wrapKey", "unwrapKey"], "tags": {"a": "1"}, "attributes": {"exp": 4_000_000_000_i64}});
+    let first = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
+    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await;
+    let old = wrapped.field("kid").rsplit('/').next().unwrap().to_owned();
+
+    let second = world.owner(Method::POST, "/keys/k/rotate", None).await.json();
+
+    assert_ne!(second["key"]["kid"], first["key"]["kid"]);
+    assert_ne!(second["key"]["n"], first["key"]["n"]);
+    assert_eq!(
+        second["key"]["n"].as_str().unwrap().len(),
+        first["key"]["n"].as_str().unwrap().len()
+    );
+    for same in ["kty", "key_ops"] {
+        assert_eq!(second["key"][same], first["key"][same]);
+    }
+    assert_eq!(second["tags"], first["tags"]);
+    assert_eq!(second["attributes"]["exp"], Value::Null, "no policy gives it an end");
+    let path = format!("/keys/k/{old}/unwrapkey");
+    assert_eq!(world.wrap(&path, "RSA-OAEP-256", &wrapped.value()).await.value(), b"x");
+}
+
+#[tokio::test]
+async fn a_rotated_version_ends_when_the_policy_says() {
+    let world = World::with_key().await;
+    let set = set_policy(&world, rotate_after("P2M", Some("P90D"))).await;
+    assert_eq!(set.status, StatusCode::OK, "{}", set.text);
+
+    let made = world.owner(Method::POST, "/keys/k/rotate", None).await.json();
+
+    let attributes = &made["attributes"];
+    let life = attributes["exp"].as_i64().unwrap() - attributes["created"].as_i64().unwrap();
+    assert_eq!(life, 90 * 86_400);
+}
+
+#[tokio::test]
+async fn rotating_needs_a_live_key_and_the_permission() {
+    let world = World::with_key().await;
+    world.vault.delete_key("local", "k").await.unwrap();
+
+    let deleted = world.owner(Method::POST, "/keys/k/rotate", None).await;
+    let absent = world.owner(Method::POST, "/keys/none/rotate", None).await;
+    let refused = world.identity(Method::POST, "/keys/k/rotate", None).await;
+    let policy = world.owner(Method::GET, "/keys/k/rotationpolicy", None).await;
+
+    assert_eq!(deleted.refusal().1, "KeyNotFound");
+    assert_eq!(absent.refusal().1, "KeyNotFound");
+    assert_eq!(refused.refusal().1, "Forbidden/ForbiddenByPolicy");
+    assert!(refused.refusal().2.contains("keys rotate permission"), "{}", refused.text);
+    assert_eq!(policy.refusal().1, "KeyNotFound");
+}
+
+#[tokio::test]
+async fn a_policy_is_replaced_whole_and_has_a_notice_in_any_case() {
+    let world = World::with_key().await;
+    let now = world.clock.unix_now();
+    let id = format!("{}/keys/k/rotationpolicy", world.vault.uri());
+    let notice = r#"{"trigger":{"timeBeforeExpiry":"P30D"},"action":{"type":"Notify"}}"#;
+
+    let unset = world.owner(Method::GET, "/keys/k/rotationpolicy", None).await;
+    let first = set_policy(&world, rotate_after("P2M", None)).await;
+    world.clock.advance(Duration::from_secs(5));
+    let second = set_policy(
+        &world,
+        json!({
+            "lifetimeActions": [{"trigger": {"timeBeforeExpiry": "P30D", "timeAfterCreate": null}, "action": {"type": "notify"}}],
+            "attributes": {"expiryTime": "P90D"},
+        }),
+    )
+    .await;
+    let read = world.owner(Method::GET, "/keys/K/rotationpolicy", None).await;
+
+    assert_eq!(
+        unset.text,
+        format!(r#"{{"id":"{id}","lifetimeActions":[{notice}],"attributes":{{}}}}"#)
+    );
+    assert_eq!(
+        first.text,
+        format!(
+            r#"{{"id":"{id}","lifetimeActions":[{{"trigger":{{"timeAfterCreate":"P2M"}},"action":{{"type":"Rotate"}}}},{notice}],"attributes":{{"created":{now},"updated":{now}}}}}"#
+        )
+    );
+    assert_eq!(
+        second.text,
+        format!(
+            r#"{{"id":"{id}","lifetimeActions":[{notice}],"attributes":{{"expiryTime":"P90D","created":{now},"updated":{}}}}}"#,
+            now + 5
+        )
+    );
+    assert_eq!(read.text, second.text);
+}
+
+#[tokio::test]
+async fn a_policy_that_the_service_would_not_take_is_refused_and_changes_nothing() {
+    let world = World::with_key().await;
+    let before = set_policy(&world, rotate_after("P2M", Some("P90D"))).await;
+    let action = |kind: &str, trigger: Value| json!({"trigger": trigger, "action": {"type": kind}});
+    let rotate = || action("ROTATE", json!({"timeAfterCreate": "P30D", "timeBeforeExpiry": ""}));
+    let notify = || action("Notify", json!({"timeBeforeExpiry": "P30D"}));
+    let actions = |actions: Vec<Value>| json!({"lifetimeActions": actions, "attributes": {"expiryTime": "P90D"}});
+
+    for wrong in [
+        actions(vec![rotate(), rotate()]),
+        actions(vec![notify(), notify()]),
+        actions(vec![action("Notify", json!({"timeAfterCreate": "P30D"}))]),
+        actions(vec![action("Delete", json!({"timeAfterCreate": "P30D"}))]),
+        actions(vec![action("Rotate", json!({"timeAfterCreate": "30 days"}))]),
+        actions(vec![action("Rotate", json!({"timeAfterCreate": "P6D"}))]),
+        actions(vec![action("Rotate", json!({}))]),
+        actions(vec![action(
+            "Rotate",
+            json!({"timeAfterCreate": "P30D", "timeBeforeExpiry": "P30D"}),
+        )]),
+        actions(vec![json!({})]),
+        rotate_after("P30D", Some("P27D")),
+        json!({"lifetimeActions": [action("Rotate", json!({"timeBeforeExpiry": "P30D"}))]}),
+        json!([]),
+    ] {
+        let refused = set_policy(&world, wrong.clone()).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.refusal().1.as_str()),
+            (400, "BadParameter"),
+            "{wrong}"
+        );
+    }
+    let taken = set_policy(&world, actions(vec![notify(), rotate()])).await;
+
+    let after = world.owner(Method::GET, "/keys/k/rotationpolicy", None).await;
+    assert_eq!(taken.json()["lifetimeActions"][0]["action"]["type"], "Rotate", "{}", taken.text);
+    assert_eq!(after.text, taken.text);
+    assert_ne!(before.text, after.text);
+}
+
+#[tokio::test]
+async fn a_jump_of_a_year_makes_every_version_at_the_time_that_it_was_due() {
+    let world = World::with_key().await;
+    let start = world.clock.unix_now();
+    set_policy(&world, rotate_after("P30D", Some("P90D"))).await;
+
+    world.vault.advance(days(365)).await.unwrap();
+
+    let expected: Vec<i64> = (0..=12).map(|n| n * 30).collect();
+    assert_eq!(versions(&world, start).await, expected);
+    let newest = world.owner(Method::GET, "/keys/k", None).await.json();
+    assert_eq!(newest["attributes"]["created"], start + 360 * 86_400);
+    assert_eq!(newest["attributes"]["exp"], start + 450 * 86_400);
+}
+
+#[tokio::test]
+async fn what_becomes_due_happens_by_itself_when_the_clock_moves() {
+    let world = World::with_key().await;
+    let first = world.vault.latest_version("local", "k").await.unwrap();
+    set_policy(&world, rotate_after("P30D", None)).await;
+
+    world.clock.advance(days(30));
+
+    // Nobody asks for it: the vault's own task does it. This ends when it did.
+    while world.vault.latest_version("local", "k").await.unwrap() == first {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn rotation_before_the_end_follows_the_end() {
+    let world = World::new().await;
+    let start = world.clock.unix_now();
+    let body = json!({"kty": "RSA", "attributes": {"exp": start + 50 * 86_400}});
+    world.owner(Method::POST, "/keys/k/create", Some(body)).await;
+    let policy = json!({
+        "lifetimeActions": [{"trigger": {"timeBeforeExpiry": "P10D"}, "action": {"type": "Rotate"}}],
+        "attributes": {"expiryTime": "P40D"},
+    });
+    set_policy(&world, policy).await;
+
+    world.vault.advance(days(39)).await.unwrap();
+    let before = versions(&world, start).await;
+    world.vault.advance(days(32)).await.unwrap();
+
+    assert_eq!(before, [0]);
+    assert_eq!(versions(&world, start).await, [0, 40, 70]);
+}
+
+#[tokio::test]
+async fn a_deleted_key_is_not_rotated_and_once_recovered_not_into_the_past() {
+    let world = World::with_key().await;
+    let start = world.clock.unix_now();
+    set_policy(&world, rotate_after("P30D", None)).await;
+    world.vault.delete_key("local", "k").await.unwrap();
+
+    world.vault.advance(days(45)).await.unwrap();
+    world.vault.recover_key("local", "k").await.unwrap();
+    world.vault.run_due().await.unwrap();
+
+    assert_eq!(versions(&world, start).await, [0, 45]);
+}
+
+#[tokio::test]
+async fn a_deleted_key_is_purged_when_its_retention_is_over() {
+    let world = World::with_key().await;
+    world.vault.delete_key("local", "k").await.unwrap();
+
+    world.vault.advance(days(90)).await.unwrap();
+
+    let listed = world.owner(Method::GET, "/deletedkeys", None).await.json();
+    assert_eq!(listed["value"], json!([]));
+}
+
+#[tokio::test]
+async fn what_became_due_while_a_vault_was_not_running_is_made_up_for_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("vault");
+    let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
+    let start = world.clock.unix_now();
+    world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    set_policy(&world, rotate_after("P30D", Some("P37D"))).await;
+    let clock = world.clock.clone();
+    world.vault.shutdown().await;
+
+    clock.advance(days(70));
+    let vault = MockKeyVault::builder().data_dir(&data).clock(clock.clone()).start().await.unwrap();
+    vault.run_due().await.unwrap();
+
+    let events: Vec<(EventKind, i64)> = vault
+        .events()
+        .iter()
+        .map(|event| (event.event_type, (event.event_time.unix_timestamp() - start) / 86_400))
+        .collect();
+    let (created, near) = (EventKind::NewVersionCreated, EventKind::NearExpiry);
+    // The notice of 30 days before the end of a version of 37 days comes on its seventh day.
+    assert_eq!(events, [(created, 0), (created, 30), (near, 37), (created, 60), (near, 67)]);
+}
