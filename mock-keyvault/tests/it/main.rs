@@ -4,7 +4,9 @@
 mod any_token;
 mod at_rest;
 mod auth;
+mod crash;
 mod keys;
+mod load;
 mod managed_identity;
 mod policy;
 mod principals;

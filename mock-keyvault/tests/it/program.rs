@@ -13,13 +13,13 @@ fn program(folder: &Path) -> Command {
 }
 
 /// A running program, ended with the test.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     endpoints: PathBuf,
 }
 
 impl Running {
-    fn start(folder: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(folder: &Path, more: &[&str]) -> Self {
         let child = program(folder)
             .args(["--listen", "0"])
             .args(more)
@@ -36,8 +36,14 @@ impl Running {
         running
     }
 
-    fn endpoints(&self) -> Value {
+    pub(crate) fn endpoints(&self) -> Value {
         serde_json::from_slice(&std::fs::read(&self.endpoints).unwrap()).unwrap()
+    }
+
+    /// Ends it as a power cut would: nothing of it runs after this.
+    pub(crate) fn kill(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 
     fn terminate(mut self) -> std::process::ExitStatus {
