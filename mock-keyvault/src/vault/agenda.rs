@@ -223,7 +223,12 @@ impl Vaults {
         .collect()
     }
 
-    fn next_of(&self, vault: &VaultName, folded: &str) -> Option<(KeyName, KeyVersion, Due)> {
+    /// What is due next for a key, with its newest version.
+    pub(super) fn next_of(
+        &self,
+        vault: &VaultName,
+        folded: &str,
+    ) -> Option<(KeyName, KeyVersion, Due)> {
         let vaults = self.read();
         let key = vaults.get(vault)?.keys.get(folded)?;
         let due = Facts::of(key)?.next()?;
@@ -238,7 +243,7 @@ impl Vaults {
         due: Due,
     ) -> Result<(), VaultError> {
         match due.action {
-            Action::Rotate => match self.rotate_when_due(vault, name, version, due.at) {
+            Action::Rotate => match self.rotate_when_due(vault, name, version, due) {
                 // It was deleted at this very moment: nothing is due any more.
                 Err(VaultError::KeyNotFound(_) | VaultError::DeletedButRecoverable(_)) => Ok(()),
                 done => done,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::agenda::Agenda;
+use super::agenda::{Agenda, Due};
 use super::error::VaultError;
 use super::key::{Attributes, Key, KeyOperation, KeyType, PrivateSlot, Version};
 use super::names::{KeyName, KeyVersion, VaultName};
@@ -67,8 +67,8 @@ pub(super) struct Making {
     pub(super) created: Option<i64>,
     /// Whether there has to be a key already.
     pub(super) existing: bool,
-    /// Nothing is made unless this is the newest version.
-    pub(super) only_after: Option<KeyVersion>,
+    /// Nothing is made unless this is due for this version, also when the lock is held.
+    pub(super) due: Option<(KeyVersion, Due)>,
 }
 
 /// What is to change in a version; what is none stays as it is.
@@ -114,9 +114,11 @@ impl Vaults {
         // A new version keeps the spelling of the first.
         let name = existing.as_ref().map_or(name, |key| &key.name).clone();
         let last = existing.as_ref().and_then(|key| key.versions.last());
-        let newest = last.map(|version| &version.id);
-        let is_late = making.only_after.as_ref().is_some_and(|after| newest != Some(after));
-        if is_late || (making.existing && newest.is_none()) {
+        let is_late = making.due.as_ref().is_some_and(|(version, due)| {
+            let next = self.next_of(vault, name.folded());
+            next.is_none_or(|(_, newest, next)| newest != *version || next != *due)
+        });
+        if is_late || (making.existing && last.is_none()) {
             return Ok(None);
         }
         let now = making.created.unwrap_or_else(|| self.clock.unix_now());

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::agenda::Due;
 use super::error::VaultError;
 use super::key::Version;
 use super::manage::Making;
@@ -154,18 +155,18 @@ impl Vaults {
         self.make(vault, name, new, &making)?.ok_or(VaultError::KeyNotFound(at))
     }
 
-    /// Makes the version that was due at a moment, unless there is a newer one than `newest` by now.
+    /// Makes the version that was due at a moment, unless it is not due any more.
     pub(super) fn rotate_when_due(
         &self,
         vault: &VaultName,
         name: &KeyName,
         newest: &KeyVersion,
-        due: i64,
+        due: Due,
     ) -> Result<(), VaultError> {
         let at = KeyReference { name: name.clone(), version: Some(newest.clone()) };
         let last = self.key(vault, &at)?.version;
-        let (new, making) = self.successor(vault, name, &last, Some(due))?;
-        let making = Making { only_after: Some(newest.clone()), ..making };
+        let (new, making) = self.successor(vault, name, &last, Some(due.at))?;
+        let making = Making { due: Some((newest.clone(), due)), ..making };
         self.make(vault, name, new, &making).map(drop)
     }
 
@@ -182,7 +183,7 @@ impl Vaults {
         let created = created.unwrap_or_else(|| self.clock.unix_now());
         let expires = policy.and_then(|policy| policy.end_of(created));
         let new = NewKey { expires, ..NewKey::like(last)? };
-        Ok((new, Making { created: Some(created), existing: true, only_after: None }))
+        Ok((new, Making { created: Some(created), existing: true, due: None }))
     }
 }
 

@@ -28,9 +28,10 @@ impl Vaults {
         self.purge_due(vault)?;
         let _changing = self.change();
         let view = self.deleted(vault, name)?;
-        self.keep_deletion(vault, &view.name, None)?;
+        // First, so that nobody sees the key without it and rotates it into the past.
         let now = self.clock.unix_now();
         self.change_agenda(vault, &view.name, |agenda| agenda.since = Some(now))?;
+        self.keep_deletion(vault, &view.name, None)?;
         Ok(KeyView { deletion: None, ..view })
     }
 
