@@ -99,10 +99,14 @@ async fn files_that_hold_secrets_are_for_their_owner_alone() {
         "identity/issuer.sealed",
         "identity/owner.secret",
         "identity/managed-identity.secret",
+        "identity/identity-header.secret",
     ] {
         assert_eq!(mode(&data.join(file)), 0o600, "{file}");
     }
     assert_eq!(mode(vault.ca_path()), 0o644);
+    let app = vault.add_application("app").await.unwrap().principal;
+    let kept = data.join("identity/principals").join(format!("{}.json", app.client_id()));
+    assert_eq!(mode(&kept), 0o600);
 }
 
 #[tokio::test]
@@ -121,4 +125,35 @@ async fn the_audit_log_names_calls_and_holds_no_value() {
     assert_eq!(line["key"], "k");
     assert_eq!(line["status"], 200);
     assert!(!log.contains(&value));
+}
+
+#[tokio::test]
+async fn no_secret_and_no_token_of_a_principal_is_in_the_data_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(MockKeyVault::builder().data_dir(folder.path())).await;
+    let app = world.vault.add_application("app").await.unwrap();
+    let (id, secret) = (app.principal.client_id().to_owned(), app.secret.unwrap().secret);
+    let token = world.vault.token(&id, "https://vault.azure.net").unwrap();
+    world.with_token(token.expose(), reqwest::Method::GET, "/keys", None).await;
+    world.vault.shutdown().await;
+
+    let mut paths = Vec::new();
+    files(folder.path(), &mut paths);
+
+    let raw = hex::decode(secret.expose()).unwrap();
+    let forms = [
+        secret.expose().as_bytes()[8..56].to_vec(),
+        STANDARD.encode(secret.expose()).as_bytes()[..40].to_vec(),
+        raw.clone(),
+        STANDARD_NO_PAD.encode(&raw).as_bytes()[..40].to_vec(),
+        URL_SAFE_NO_PAD.encode(&raw).as_bytes()[..40].to_vec(),
+        token.expose().rsplit('.').next().unwrap().as_bytes()[..40].to_vec(),
+    ];
+    assert!(paths.iter().any(|path| path.ends_with(format!("identity/principals/{id}.json"))));
+    for path in paths {
+        let bytes = std::fs::read(&path).unwrap();
+        for form in &forms {
+            assert!(!holds(&bytes, form), "{} holds a secret", path.display());
+        }
+    }
 }

@@ -16,4 +16,5 @@ mod restart;
 mod rotation;
 mod soft_delete;
 mod support;
+mod tokens;
 mod wrap;

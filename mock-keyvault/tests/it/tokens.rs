@@ -1,0 +1,284 @@
+//! Tokens in every way that they can be wrong, and the keys by which others verify them.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use mock_keyvault::clock::Clock;
+use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets, TokenRefused};
+use mock_keyvault::sealing::SealingKey;
+use proptest::prelude::*;
+use rand::rngs::SysRng;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, StatusCode};
+use rsa::pkcs1::EncodeRsaPrivateKey as _;
+use rsa::pkcs1v15::{Signature, VerifyingKey};
+use rsa::signature::Verifier as _;
+use rsa::{BoxedUint, PrivateKey, PublicKey};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::support::{Answer, World, claims_of, clock, send};
+
+const RESOURCE: &str = "https://vault.azure.net";
+const SCOPE: &str = "https://vault.azure.net/.default";
+
+/// Claims of a token that is right in everything but who signs it.
+fn claims(world: &World) -> Value {
+    let token = world.vault.token(OWNER_CLIENT_ID, RESOURCE).unwrap();
+    claims_of(token.expose())
+}
+
+async fn published_key(world: &World) -> Value {
+    let base = format!("{}/{}", world.vault.authority_uri(), world.vault.tenant());
+    let keys = send(world.http.get(format!("{base}/discovery/v2.0/keys"))).await.json();
+    keys["keys"][0].clone()
+}
+
+/// The refusal of a token: a 401 with a challenge.
+async fn refused(world: &World, token: &str) -> String {
+    let answer = world.with_token(token, Method::GET, "/keys", None).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{token}");
+    assert!(answer.headers.contains_key("www-authenticate"));
+    answer.refusal().2
+}
+
+async fn asked(world: &World, tenant: &str, form: &[(&str, &str)]) -> Answer {
+    let url = format!("{}/{tenant}/oauth2/v2.0/token", world.vault.authority_uri());
+    send(world.http.post(url).form(form)).await
+}
+
+fn decoded(key: &Value, name: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_key_made_from_the_published_numbers_verifies_a_token_with_no_library_for_tokens() {
+    let world = World::new().await;
+    let key = published_key(&world).await;
+    let token = world.token(world.vault.owner()).await;
+
+    let number = |name: &str| BoxedUint::from_be_slice_vartime(&decoded(&key, name));
+    let public = PublicKey::new(number("n"), number("e")).unwrap();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let signature = Signature::try_from(signature.as_slice()).unwrap();
+    let verifying = VerifyingKey::<Sha256>::new(public);
+
+    verifying.verify(signed.as_bytes(), &signature).unwrap();
+    assert!(verifying.verify(&signed.as_bytes()[1..], &signature).is_err());
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    assert_eq!(header, json!({"alg": "RS256", "typ": "JWT", "kid": key["kid"]}));
+}
+
+#[tokio::test]
+async fn a_token_signed_with_anything_but_the_key_of_the_issuer_is_refused() {
+    let world = World::new().await;
+    let key = published_key(&world).await;
+    let kid = key["kid"].as_str().unwrap();
+    let claims = claims(&world);
+    let own = PrivateKey::new(&mut SysRng, 2048).unwrap();
+    let own = EncodingKey::from_rsa_der(own.to_pkcs1_der().unwrap().as_bytes());
+    let signed = |algorithm: Algorithm, kid: Option<&str>, key: &EncodingKey| {
+        let mut header = Header::new(algorithm);
+        header.kid = kid.map(str::to_owned);
+        jsonwebtoken::encode(&header, &claims, key).unwrap()
+    };
+
+    let mut forged = vec![
+        signed(Algorithm::RS256, Some(kid), &own),
+        signed(Algorithm::RS256, Some("another"), &own),
+        signed(Algorithm::RS256, None, &own),
+        signed(Algorithm::PS256, Some(kid), &own),
+    ];
+    // The public key as the secret of a keyed hash: what a careless verifier would take.
+    let modulus = key["n"].as_str().unwrap();
+    for secret in [decoded(&key, "n"), modulus.as_bytes().to_vec(), key.to_string().into_bytes()] {
+        forged.push(signed(Algorithm::HS256, Some(kid), &EncodingKey::from_secret(&secret)));
+    }
+    let unsigned = json!({"alg": "none", "typ": "JWT", "kid": kid}).to_string();
+    let unsigned = URL_SAFE_NO_PAD.encode(unsigned);
+    forged.push(format!("{unsigned}.{}.", forged[0].split('.').nth(1).unwrap()));
+
+    for token in forged {
+        let header = token.split('.').next().unwrap();
+        assert_eq!(
+            refused(&world, &token).await,
+            format!(
+                "AKV10046: Unable to resolve the key used for signature validation. EncodedJwtHeader: '{header}'."
+            )
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_cut_short_or_much_too_long_or_no_text_is_refused() {
+    let world = World::new().await;
+    let good = world.token(world.vault.owner()).await;
+
+    for cut in [1, 10, 342, 343, 344, good.len() - 1] {
+        refused(&world, &good[..good.len() - cut]).await;
+    }
+    for token in
+        ["...", "..", ".", "a.b", "a.b.c.d", &"a".repeat(40_000), &format!("{good}.{good}")]
+    {
+        assert!(refused(&world, token).await.contains("IDX12741") || token == "..", "{token}");
+    }
+    let huge = format!("{}.b.c", "a".repeat(100_000));
+    assert!(refused(&world, &huge).await.contains("IDX12741"));
+    let bytes = HeaderValue::from_bytes(b"Bearer \xff\xfe.\xff.\xff").unwrap();
+    let no_text = send(world.http.get(world.url("/keys")).header(AUTHORIZATION, bytes)).await;
+    assert_eq!(no_text.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_token_holds_from_its_first_second_to_the_one_before_its_last() {
+    let world = World::new().await;
+    let token = world.token(world.vault.owner()).await;
+    let get = || world.with_token(&token, Method::GET, "/keys", None);
+
+    let first = get().await;
+    world.clock.set_offset(time::Duration::seconds(-1));
+    let early = get().await;
+    world.clock.set_offset(time::Duration::seconds(3599));
+    let last = get().await;
+    world.clock.advance(Duration::from_secs(1));
+    let late = get().await;
+
+    assert_eq!((first.status, last.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(
+        early.refusal().2,
+        "Error validating token: IDX10222: Lifetime validation failed. The token is not yet valid. ValidFrom: '1/1/2026 12:00:00 AM', Current time: '12/31/2025 11:59:59 PM'."
+    );
+    assert!(late.refusal().2.contains("IDX10223"), "{}", late.text);
+    // Whoever asks again gets one that holds.
+    let again = world.token(world.vault.owner()).await;
+    let again = world.with_token(&again, Method::GET, "/keys", None).await;
+    assert_eq!(again.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_msal_sends_beside_the_grant_is_tolerated() {
+    let world = World::new().await;
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER_CLIENT_ID),
+        ("client_secret", "sealyard"),
+        ("client_info", "1"),
+        ("claims", r#"{"access_token":{"xms_cc":{"values":["CP1"]}}}"#),
+        ("scope", SCOPE),
+    ];
+
+    let answer = asked(&world, world.vault.tenant(), &form).await;
+
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.json()["expires_in"], 3599);
+    assert_eq!(answer.json()["token_type"], "Bearer");
+}
+
+#[tokio::test]
+async fn other_tenants_and_other_proofs_are_refused_clearly() {
+    let world = World::new().await;
+    let secret = [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER_CLIENT_ID),
+        ("client_secret", "sealyard"),
+        ("scope", SCOPE),
+    ];
+    let assertion = [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER_CLIENT_ID),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", "a.b.c"),
+        ("scope", SCOPE),
+    ];
+
+    for (tenant, form, status, number, words) in [
+        ("common", &secret[..], 400, 50_059, "No tenant-identifying information found"),
+        ("Organizations", &secret[..], 400, 50_059, world.vault.tenant()),
+        ("contoso.com", &secret[..], 400, 90_002, "Tenant 'contoso.com' not found"),
+        (world.vault.tenant(), &assertion[..], 401, 700_027, "send a 'client_secret'"),
+    ] {
+        let answer = asked(&world, tenant, form).await;
+        let body = answer.json();
+        assert_eq!((answer.status.as_u16(), &body["error_codes"]), (status, &json!([number])));
+        let description = body["error_description"].as_str().unwrap();
+        assert!(description.starts_with(&format!("AADSTS{number}: ")), "{description}");
+        assert!(description.contains(words), "{description}");
+    }
+}
+
+#[tokio::test]
+async fn an_authority_is_found_in_all_the_ways_msal_looks_for_it() {
+    let world = World::new().await;
+    let (authority, tenant) = (world.vault.authority_uri(), world.vault.tenant());
+
+    let instance = send(world.http.get(format!(
+        "{authority}/common/discovery/instance?api-version=1.1&authorization_endpoint={authority}/{tenant}/oauth2/v2.0/authorize"
+    )))
+    .await;
+    let found = send(world.http.get(instance.field("tenant_discovery_endpoint"))).await;
+    let older =
+        send(world.http.get(format!("{authority}/{tenant}/.well-known/openid-configuration")));
+    let common = format!("{authority}/common/v2.0/.well-known/openid-configuration");
+    let elsewhere = format!("{authority}/contoso.com/v2.0/.well-known/openid-configuration");
+
+    assert_eq!(found.field("token_endpoint"), format!("{authority}/{tenant}/oauth2/v2.0/token"));
+    assert_eq!(older.await.json(), found.json());
+    assert_eq!(send(world.http.get(common)).await.json(), found.json());
+    assert_eq!(send(world.http.get(elsewhere)).await.json()["error_codes"], json!([90_002]));
+}
+
+/// One issuer for all cases of the properties, and a token of it.
+fn issuer() -> &'static (Issuer, String) {
+    static ISSUER: OnceLock<(Issuer, String)> = OnceLock::new();
+    ISSUER.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let sealing = SealingKey::open(&folder.path().join("key")).unwrap().into();
+        let clock: Clock = clock();
+        let issuer = Issuer::open(folder.path(), Secrets::WellKnown, &sealing, &clock).unwrap();
+        let owner = issuer.principal(OWNER_CLIENT_ID).unwrap();
+        let token = issuer.token_for(&owner, RESOURCE).unwrap().expose().to_owned();
+        (issuer, token)
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_text_is_a_token(text in "\\PC{0,200}") {
+        prop_assert!(issuer().0.verify(&text, |_| true).is_err());
+    }
+
+    #[test]
+    fn no_three_parts_are_a_token(
+        header in r#"\{"(alg|typ|kid)":"(RS256|HS256|none|ES256|)"(,"[a-z]{0,3}":[0-9]{1,3})?\}?"#,
+        claims in r#"\{("(iss|aud|exp|nbf|appid)":("[ -~&&[^"\\]]{0,9}"|-?[0-9]{1,25}|null),?){0,5}\}?"#,
+        signature in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let [header, claims, signature] = [header.as_bytes(), claims.as_bytes(), &signature]
+            .map(|part| URL_SAFE_NO_PAD.encode(part));
+        let refused = issuer().0.verify(&format!("{header}.{claims}.{signature}"), |_| true);
+        let as_it_should =
+            matches!(refused, Err(TokenRefused::Signature { .. } | TokenRefused::Issuer { .. }));
+        prop_assert!(as_it_should);
+    }
+
+    #[test]
+    fn a_token_with_any_change_is_refused(at in 0..2000_usize, byte in 0x20..0x7f_u8, kind in 0..3) {
+        let (issuer, token) = issuer();
+        let at = at % token.len();
+        let mut changed = token.clone().into_bytes();
+        match kind {
+            0 => changed[at] = byte,
+            1 => changed.insert(at, byte),
+            _ => drop(changed.remove(at)),
+        }
+        let changed = String::from_utf8(changed).unwrap();
+        prop_assume!(changed != *token);
+        prop_assert!(issuer.verify(&changed, |_| true).is_err());
+        prop_assert!(issuer.verify(token, |_| true).is_ok());
+    }
+}
