@@ -11,31 +11,48 @@ use mock_keyvault::MockKeyVault;
 use mock_keyvault::files::{Access, read_if_there, write_whole};
 use serde::{Deserialize, Serialize};
 
+use super::reachable;
+
 const FILE: &str = "endpoints.json";
 
 /// Where a vault is.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Endpoints {
+    /// The base address of everything, by the address of the socket.
+    pub(super) azure: String,
     /// The base address of the vault `local`.
-    vault: String,
+    pub(super) vault: String,
     /// The base address of the issuer.
-    login: String,
+    pub(super) login: String,
     /// The file of the local authority's certificate.
-    ca: PathBuf,
+    pub(super) ca: PathBuf,
     /// The process.
-    pid: u32,
+    pub(super) pid: u32,
     /// The socket.
     pub(super) address: SocketAddr,
+    /// The tenant of all identities.
+    pub(super) tenant: String,
+    /// The client id of the owner.
+    pub(super) client_id: String,
+    /// The file of the owner's secret, unless it is the well-known one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) secret_file: Option<PathBuf>,
 }
 
 impl Endpoints {
     pub(super) fn of(vault: &MockKeyVault) -> Self {
+        let owner = vault.owner();
         Self {
+            azure: format!("https://{}", reachable(vault.address())),
             vault: vault.uri(),
             login: vault.authority_uri(),
             ca: vault.ca_path().to_owned(),
             pid: std::process::id(),
             address: vault.address(),
+            tenant: vault.tenant().to_owned(),
+            client_id: owner.client_id.to_owned(),
+            secret_file: owner.secret_file.clone(),
         }
     }
 

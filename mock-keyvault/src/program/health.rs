@@ -1,6 +1,6 @@
 //! Asks a vault whether it is well: one line and an exit code, with no shell and no token.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,23 +12,31 @@ use tokio::net::TcpStream;
 
 use super::endpoints::Endpoints;
 use super::options::Options;
-use super::{Failure, say};
+use super::{Failure, reachable, say};
 
 /// A vault that takes longer is not well.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 pub(super) async fn health(options: &Options) -> Result<(), Failure> {
     let running = options.data_dir().ok().and_then(|folder| Endpoints::read(&folder).ok()?);
-    let address = reachable(running.map_or(options.listen, |running| running.address));
+    let address = running.map_or(options.listen, |running| running.address);
+    asked(address).await?;
+    say("healthy");
+    Ok(())
+}
+
+/// Whether the vault at this address says that it is well.
+pub(super) async fn asked(address: SocketAddr) -> Result<(), Failure> {
+    let address = reachable(address);
     let status = tokio::time::timeout(PATIENCE, ask(address))
         .await
         .map_err(|_| Failure::NotHealthy(format!("{address} does not answer")))?
         .map_err(|error| Failure::NotHealthy(format!("{address}: {error}")))?;
-    if status != StatusCode::OK {
-        return Err(Failure::NotHealthy(format!("{address} answers {status}")));
+    if status == StatusCode::OK {
+        Ok(())
+    } else {
+        Err(Failure::NotHealthy(format!("{address} answers {status}")))
     }
-    say("healthy");
-    Ok(())
 }
 
 /// Health is answered without TLS as well, so nothing has to be trusted.
@@ -42,14 +50,4 @@ async fn ask(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Erro
     let answer = sender.send_request(request).await?;
     connection.abort();
     Ok(answer.status())
-}
-
-/// What listens on every address answers on the loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
 }

@@ -1,23 +1,33 @@
-//! The command line of `mock-keyvault`: serves a vault, or asks whether one is healthy.
+//! The command line of `mock-keyvault`: serves a vault, asks whether one is healthy, or prints what its clients export.
 //!
 //! `options` reads the arguments, `serve` runs a vault until it is told to stop, `endpoints` is the file that says where
-//! it is, and `health` asks. Everything else is in the library.
+//! it is, `health` asks it, and `env` prints what `client_env` knows of its clients. Everything else is in the library.
 
+mod client_env;
 mod endpoints;
+mod env;
 mod health;
 mod options;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
+use endpoints::Endpoints;
 use options::{Command, Options};
 
 /// The environment variable that filters the log, as `tracing-subscriber` reads it.
 const LOG_ENV: &str = "MOCK_KEYVAULT_LOG";
+/// A resolver that takes longer knows no local names.
+const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Does what the arguments ask for. Exit code 1 is a failure, 2 an argument that is not understood.
 pub(crate) fn main() -> ExitCode {
@@ -30,8 +40,9 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     let done = runtime.block_on(async {
-        match options.command {
+        match &options.command {
             Some(Command::Health) => health::health(&options).await,
+            Some(Command::Env(wish)) => env::env(&options, wish).await,
             None => serve::serve(&options).await,
         }
     });
@@ -50,8 +61,30 @@ enum Failure {
     Io(#[from] io::Error),
     #[error("not healthy: {0}")]
     NotHealthy(String),
+    #[error("no vault runs with the data folder {}; start one, or name its folder with --data-dir", .0.display())]
+    NotRunning(PathBuf),
     #[error("no data folder: the home folder of this user is not known; use --data-dir")]
     NoDataDir,
+}
+
+/// What listens on every address is reached on the loopback.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => (),
+    }
+    address
+}
+
+/// Whether this machine knows names under `localhost`. Some resolvers know the one name alone.
+async fn names_resolve(endpoints: &Endpoints) -> bool {
+    let host = endpoints.vault.trim_start_matches("https://");
+    let found = tokio::time::timeout(RESOLVER_PATIENCE, tokio::net::lookup_host(host)).await;
+    match found {
+        Ok(Ok(mut found)) => found.any(|address| address.ip().is_loopback()),
+        Ok(Err(_)) | Err(_) => false,
+    }
 }
 
 /// A line for people, on standard output. It is gone if nobody reads it, which is no failure of a vault.

@@ -7,9 +7,10 @@ use mock_keyvault::files::{Access, write_whole};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::client_env::{Managed, Shell, Variables, write_bundle};
 use super::endpoints::Endpoints;
 use super::options::Options;
-use super::{Failure, say};
+use super::{Failure, names_resolve, say};
 
 pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     no_core_dumps();
@@ -20,15 +21,20 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     let builder = MockKeyVault::builder()
         .data_dir(&data_dir)
         .listen(options.listen)
-        .trusted_network(options.trusted_network);
+        .trusted_network(options.trusted_network)
+        .accept_any_token(options.accept_any_token);
     let builder =
         options.hostname_alias.iter().fold(builder, mock_keyvault::Builder::hostname_alias);
     let vault = builder.start().await?;
     if let Some(path) = &options.ca_file {
         write_whole(path, vault.ca_pem().as_bytes(), Access::Public)?;
     }
-    let _written = Endpoints::of(&vault).write(&data_dir, options.endpoints_file.as_deref())?;
-    say(&banner(&vault, options));
+    let endpoints = Endpoints::of(&vault);
+    let bundle = write_bundle(&data_dir, &endpoints.ca)?;
+    let resolves = names_resolve(&endpoints).await;
+    let variables = Variables::of(&endpoints, &bundle, Managed::default(), resolves)?;
+    let _written = endpoints.write(&data_dir, options.endpoints_file.as_deref())?;
+    say(&banner(&endpoints, &variables, resolves, &own_command(options)));
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
@@ -37,29 +43,63 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-fn banner(vault: &MockKeyVault, options: &Options) -> String {
-    let owner = vault.owner();
-    let secret = if vault.address().ip().is_loopback() || options.trusted_network {
-        "sealyard".to_owned()
+/// What a person reads once requests are answered: where everything is, and what to type next.
+pub(super) fn banner(
+    endpoints: &Endpoints,
+    variables: &Variables,
+    resolves: bool,
+    own_command: &str,
+) -> String {
+    let variables = match &endpoints.secret_file {
+        None => variables.render(Shell::Posix),
+        // A secret that is not well known does not belong on a screen or in a log.
+        Some(_) => format!("eval \"$({own_command} env)\"\n"),
+    };
+    let names = if resolves {
+        ""
     } else {
-        format!("in {}", vault.data_dir().join("identity").display())
+        "Names under localhost are not known to this machine's resolver, so `localhost` stands above. SDKs compare it with\n\
+         the resource they get a token for: turn that off (Python: verify_challenge_resource=False), or add this line to\n\
+         /etc/hosts:  127.0.0.1 local.vault.localhost login.localhost\n\n"
     };
     format!(
         "mock-keyvault is ready.\n\n  \
          vault   {}\n  \
-         socket  {}\n  \
          login   {}\n  \
-         CA      {}\n  \
-         tenant  {}\n  \
-         owner   {} (client id), its secret: {secret}\n\n\
+         socket  {}\n  \
+         CA      {}\n\n\
+         Type this in the shell of a client, or: eval \"$({own_command} env)\"\n\n  \
+         {}\n\n\
+         {names}\
+         Python's ClientSecretCredential needs disable_instance_discovery=True beside it; ManagedIdentityCredential needs nothing.\n\n\
          Ctrl-C stops it.",
-        vault.uri(),
-        vault.address(),
-        vault.authority_uri(),
-        vault.ca_path().display(),
-        vault.tenant(),
-        owner.client_id,
+        endpoints.vault,
+        endpoints.login,
+        endpoints.address,
+        endpoints.ca.display(),
+        variables.trim_end().replace('\n', "\n  "),
     )
+}
+
+/// This program as it was called, with its data folder if that is not the usual one: a hint that can be typed.
+fn own_command(options: &Options) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "mock-keyvault".to_owned());
+    match options.named_data_dir() {
+        Some(folder) => {
+            format!("{} --data-dir {}", quoted(&program), quoted(&folder.to_string_lossy()))
+        }
+        None => quoted(&program),
+    }
+}
+
+/// A word as a POSIX shell reads it back.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A core dump would hold private keys.

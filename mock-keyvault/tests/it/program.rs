@@ -1,10 +1,13 @@
 //! The program `mock-keyvault`, as somebody starts it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+
+use crate::support::{client, send};
 
 fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mock-keyvault"));
@@ -59,6 +62,18 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The exports that `env` prints, as names and values.
+fn exports(folder: &Path, more: &[&str]) -> BTreeMap<String, String> {
+    let answer = program(folder).arg("env").args(more).output().unwrap();
+    assert_eq!(answer.status.code(), Some(0));
+    let text = String::from_utf8(answer.stdout).unwrap();
+    let read = |line: &str| {
+        let (name, value) = line.strip_prefix("export ")?.split_once('=')?;
+        Some((name.to_owned(), value.trim_matches('\'').to_owned()))
+    };
+    text.lines().map(|line| read(line).unwrap()).collect()
 }
 
 fn health(folder: &Path) -> Output {
@@ -122,4 +137,132 @@ fn a_taken_port_is_refused_with_the_flag_that_chooses_another() {
         "{words}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
+}
+
+#[tokio::test]
+async fn what_env_prints_is_all_that_a_client_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let _running = Running::start(folder.path(), &[]);
+
+    let exports = exports(folder.path(), &[]);
+    let bundle = std::fs::read_to_string(&exports["SSL_CERT_FILE"]).unwrap();
+    let ca = std::fs::read_to_string(&exports["NODE_EXTRA_CA_CERTS"]).unwrap();
+    let http = client(&ca);
+    let of_login = |name| {
+        send(
+            http.post(format!(
+                "{}/{}/oauth2/v2.0/token",
+                exports["AZURE_AUTHORITY_HOST"], exports["AZURE_TENANT_ID"]
+            ))
+            .form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", exports["AZURE_CLIENT_ID"].as_str()),
+                ("client_secret", exports[name].as_str()),
+                ("scope", "https://vault.azure.net/.default"),
+            ]),
+        )
+    };
+    let token = of_login("AZURE_CLIENT_SECRET").await.field("access_token");
+    let keys = format!("{}/keys?api-version=7.4", exports["KEY_VAULT_URL"]);
+    let keys = send(http.get(keys).bearer_auth(token)).await;
+    let imds = format!(
+        "{}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net",
+        exports["AZURE_POD_IDENTITY_AUTHORITY_HOST"]
+    );
+    let imds = send(http.get(imds).header("Metadata", "true")).await;
+
+    assert!(bundle.ends_with(&ca));
+    assert_eq!(exports["REQUESTS_CA_BUNDLE"], exports["SSL_CERT_FILE"]);
+    assert_eq!(keys.status.as_u16(), 200, "{}", keys.text);
+    assert_eq!(imds.status.as_u16(), 200, "{}", imds.text);
+    assert!(exports.keys().all(|name| !name.to_ascii_lowercase().contains("proxy")));
+}
+
+#[tokio::test]
+async fn env_prints_what_app_service_sets_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(folder.path(), &[]);
+
+    let exports = exports(folder.path(), &["--app-service"]);
+    let ca = std::fs::read_to_string(&exports["NODE_EXTRA_CA_CERTS"]).unwrap();
+    let url = format!(
+        "{}?api-version=2019-08-01&resource=https://vault.azure.net",
+        exports["IDENTITY_ENDPOINT"]
+    );
+    let header = &exports["IDENTITY_HEADER"];
+    let answer = send(client(&ca).get(url).header("X-IDENTITY-HEADER", header)).await;
+
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
+    assert!(!exports.contains_key("AZURE_POD_IDENTITY_AUTHORITY_HOST"));
+    let endpoints = running.endpoints();
+    assert_eq!(
+        endpoints["azure"],
+        exports["IDENTITY_ENDPOINT"].replace("http://", "https://").replace("/msi/token", "")
+    );
+    assert_eq!(endpoints["tenant"], exports["AZURE_TENANT_ID"]);
+}
+
+#[test]
+fn env_fails_where_no_vault_runs_or_one_was_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let env = || program(folder.path()).arg("env").output().unwrap();
+
+    let never = env();
+    let mut running = Running::start(folder.path(), &[]);
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    assert!(running.endpoints.exists());
+    let killed = env();
+
+    for answer in [never, killed] {
+        assert_eq!(answer.status.code(), Some(1));
+        assert!(answer.stdout.is_empty());
+        let words = String::from_utf8(answer.stderr).unwrap();
+        assert!(words.starts_with("mock-keyvault: no vault runs with the data folder"), "{words}");
+    }
+}
+
+#[test]
+fn an_argument_that_is_not_understood_ends_with_two() {
+    let folder = tempfile::tempdir().unwrap();
+
+    for wrong in
+        [&["--liste", "1"][..], &["--listen", "nowhere"], &["serve"], &["env", "--shell", "x"]]
+    {
+        let answer = program(folder.path()).args(wrong).output().unwrap();
+        assert_eq!(answer.status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn any_token_is_refused_off_the_loopback_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+
+    let answer = program(folder.path())
+        .args(["--listen", "0.0.0.0:0", "--accept-any-token"])
+        .output()
+        .unwrap();
+
+    assert_eq!(answer.status.code(), Some(1));
+    let words = String::from_utf8(answer.stderr).unwrap();
+    assert!(words.contains("--trusted-network"), "{words}");
+}
+
+#[test]
+fn any_token_is_warned_of_at_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = program(folder.path())
+        .args(["--listen", "0"])
+        .env("MOCK_KEYVAULT_ACCEPT_ANY_TOKEN", "true")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    assert!(said.contains("WARN") && said.contains("any bearer token is accepted"), "{said}");
 }

@@ -1,0 +1,148 @@
+//! What a shell exports so that clients find a vault, trust its certificate and have a token: printed at a start and by `env`.
+//!
+//! Most clients read one file of certificates and nothing else, so a bundle of the system's roots and ours is written into
+//! the data folder. A proxy is never exported: it would cut the shell off from everything else.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use fs_err as fs;
+use mock_keyvault::files::{Access, write_whole};
+use mock_keyvault::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
+
+use super::endpoints::Endpoints;
+use super::reachable;
+
+/// The bundle in the data folder.
+const BUNDLE_FILE: &str = "ca-bundle.pem";
+/// The file of the App Service header's value, beside the owner's secret.
+const HEADER_FILE: &str = "identity-header.secret";
+
+/// Where systems keep their roots, as Go's crypto/x509 and openssl-probe list them.
+const SYSTEM_BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
+
+/// What a client finds when it has no credentials of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Managed {
+    /// A virtual machine.
+    #[default]
+    VirtualMachine,
+    /// App Service.
+    AppService,
+}
+
+/// The shell that reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shell {
+    /// bash, zsh, dash
+    #[default]
+    Posix,
+    /// fish
+    Fish,
+    /// PowerShell
+    Powershell,
+}
+
+/// Names and values, in the order in which they are printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Variables(Vec<(&'static str, String)>);
+
+impl Variables {
+    /// The variables of a vault. `resolves` says whether names under `localhost` are known to this machine.
+    pub(super) fn of(
+        endpoints: &Endpoints,
+        bundle: &Path,
+        managed: Managed,
+        resolves: bool,
+    ) -> io::Result<Self> {
+        let (secret, header) = secrets(endpoints.secret_file.as_deref())?;
+        let plain = format!("http://{}", reachable(endpoints.address));
+        let at_localhost = format!("https://localhost:{}", endpoints.address.port());
+        let (vault, login) = if resolves {
+            (endpoints.vault.clone(), endpoints.login.clone())
+        } else {
+            (at_localhost.clone(), at_localhost)
+        };
+        let bundle = bundle.display().to_string();
+        let mut variables = vec![
+            ("KEY_VAULT_URL", vault),
+            ("AZURE_AUTHORITY_HOST", login),
+            ("AZURE_TENANT_ID", endpoints.tenant.clone()),
+            ("AZURE_CLIENT_ID", endpoints.client_id.clone()),
+            ("AZURE_CLIENT_SECRET", secret),
+        ];
+        match managed {
+            Managed::VirtualMachine => {
+                variables.push(("AZURE_POD_IDENTITY_AUTHORITY_HOST", plain));
+            }
+            Managed::AppService => {
+                variables.push(("IDENTITY_ENDPOINT", format!("{plain}{APP_SERVICE_PATH}")));
+                variables.push(("IDENTITY_HEADER", header));
+            }
+        }
+        // OpenSSL, Go, Rust, Ruby, .NET on Linux; then Python; then curl; then Node, which adds it to its own roots.
+        variables.push(("SSL_CERT_FILE", bundle.clone()));
+        variables.push(("REQUESTS_CA_BUNDLE", bundle.clone()));
+        variables.push(("CURL_CA_BUNDLE", bundle));
+        variables.push(("NODE_EXTRA_CA_CERTS", endpoints.ca.display().to_string()));
+        Ok(Self(variables))
+    }
+
+    /// The lines that a shell reads.
+    pub(super) fn render(&self, shell: Shell) -> String {
+        let mut lines = String::new();
+        for (name, value) in &self.0 {
+            // Writing to a string does not fail.
+            let _ = match shell {
+                Shell::Posix => {
+                    writeln!(lines, "export {name}='{}'", value.replace('\'', r"'\''"))
+                }
+                Shell::Fish => {
+                    let value = value.replace('\\', r"\\").replace('\'', r"\'");
+                    writeln!(lines, "set -gx {name} '{value}'")
+                }
+                Shell::Powershell => {
+                    writeln!(lines, "$env:{name} = '{}'", value.replace('\'', "''"))
+                }
+            };
+        }
+        lines
+    }
+}
+
+/// The owner's secret and the value of the App Service header.
+fn secrets(file: Option<&Path>) -> io::Result<(String, String)> {
+    let Some(file) = file else {
+        return Ok((WELL_KNOWN_SECRET.to_owned(), WELL_KNOWN_SECRET.to_owned()));
+    };
+    let read = |path: &Path| Ok::<_, io::Error>(fs::read_to_string(path)?.trim().to_owned());
+    Ok((read(file)?, read(&file.with_file_name(HEADER_FILE))?))
+}
+
+/// Writes the bundle of the system's roots and of ours.
+pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
+    let path = data_dir.join(BUNDLE_FILE);
+    let system = system_roots(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from));
+    let mut bundle = system.unwrap_or_default();
+    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
+        bundle.push(b'\n');
+    }
+    bundle.extend_from_slice(&fs::read(ca)?);
+    write_whole(&path, &bundle, Access::Public)?;
+    Ok(path)
+}
+
+/// The roots of the system: the file that the shell names, unless that is one that we wrote, else a usual one.
+fn system_roots(named: Option<PathBuf>) -> Option<Vec<u8>> {
+    let named = named.filter(|path| path.file_name() != Some(BUNDLE_FILE.as_ref()));
+    named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from)).find_map(|path| fs::read(path).ok())
+}

@@ -1,0 +1,33 @@
+//! `mock-keyvault env`: prints the exports for a client of the vault that runs with this data folder.
+
+use clap::Args;
+
+use super::client_env::{Managed, Shell, Variables, write_bundle};
+use super::endpoints::Endpoints;
+use super::options::Options;
+use super::{Failure, health, names_resolve, say};
+
+/// The options of `env`.
+#[derive(Args, Debug)]
+pub(super) struct EnvOptions {
+    /// The shell that reads it
+    #[arg(long, value_name = "SHELL", value_enum, default_value_t)]
+    shell: Shell,
+    /// Managed identities as in App Service (`IDENTITY_ENDPOINT`) in place of those of a virtual machine
+    #[arg(long)]
+    app_service: bool,
+}
+
+pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Failure> {
+    let data_dir = options.data_dir()?;
+    let none = || Failure::NotRunning(data_dir.clone());
+    let endpoints = Endpoints::read(&data_dir)?.ok_or_else(none)?;
+    // The file of a process that was killed stays.
+    health::asked(endpoints.address).await.map_err(|_| none())?;
+    let managed = if wish.app_service { Managed::AppService } else { Managed::VirtualMachine };
+    let bundle = write_bundle(&data_dir, &endpoints.ca)?;
+    let resolves = names_resolve(&endpoints).await;
+    let variables = Variables::of(&endpoints, &bundle, managed, resolves)?;
+    say(variables.render(wish.shell).trim_end());
+    Ok(())
+}
