@@ -4,6 +4,45 @@
 //! `mock-keyvault`, and is embedded in the registry emulator. Clients speak the Key Vault REST protocol over TLS, with
 //! tokens of its own issuer; official SDKs find the issuer by themselves.
 //!
+//! # A test that counts
+//!
+//! ```
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! use mock_keyvault::{KeyPermission, KeySize, MockKeyVault, Operation};
+//! use serde_json::{Value, json};
+//!
+//! let vault = MockKeyVault::builder().start().await.unwrap();
+//! let key = vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+//! let app = vault.add_application("the program under test").await.unwrap().principal;
+//! let may = [KeyPermission::WrapKey, KeyPermission::UnwrapKey];
+//! vault.set_access_policy("local", app.object_id(), &may).await.unwrap();
+//!
+//! // What the program under test does, in as few words as HTTP allows.
+//! let _ = rustls::crypto::ring::default_provider().install_default();
+//! let http = reqwest::Client::builder()
+//!     .add_root_certificate(reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap())
+//!     .resolve("local.vault.localhost", vault.address())
+//!     .build()
+//!     .unwrap();
+//! let token = vault.token(app.client_id(), "https://vault.azure.net").unwrap();
+//! let ask = async |operation: &str, value: &str| {
+//!     let url = format!("{}/{operation}?api-version=7.4", vault.key_uri("local", &key));
+//!     let body = json!({"alg": "RSA-OAEP-256", "value": value});
+//!     http.post(url).bearer_auth(token.expose()).json(&body).send().await.unwrap()
+//! };
+//! let wrapped: Value = ask("wrapkey", "AAECAwQFBgcICQoLDA0ODw").await.json().await.unwrap();
+//! ask("unwrapkey", wrapped["value"].as_str().unwrap()).await.error_for_status().unwrap();
+//!
+//! assert_eq!(vault.calls_of(Operation::UnwrapKey).len(), 1, "unwrapKey was called once");
+//!
+//! // What is taken away is refused at the next call.
+//! vault.remove_access_policy("local", app.object_id()).await.unwrap();
+//! assert_eq!(ask("wrapkey", "AA").await.status(), 403);
+//! vault.remove_principal(app.client_id()).await.unwrap();
+//! assert_eq!(ask("wrapkey", "AA").await.status(), 401);
+//! # });
+//! ```
+//!
 //! Modules that know nothing of vaults, and that the registry uses too: [`clock`], [`duration`], [`durable`], [`files`], [`identity`],
 //! [`listen`], [`sealing`] and [`tls`].
 

@@ -29,7 +29,26 @@ use crate::vault::Vaults;
 use crate::vault::names::VaultName;
 use crate::vault::policy::KeyPermission;
 
-/// How a vault is to be started.
+/// How a vault is to be started. With nothing said, it is one for a test: on a free port of the loopback, in a folder that
+/// goes with it, with the well-known principals and a vault called `local`.
+///
+/// ```
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// use std::time::Duration;
+///
+/// use mock_keyvault::MockKeyVault;
+/// use mock_keyvault::clock::Clock;
+///
+/// // Time stands still until the test moves it, and two vaults in one process know nothing of each other.
+/// let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
+/// let first = MockKeyVault::builder().clock(clock.clone()).start().await.unwrap();
+/// let second = MockKeyVault::builder().start().await.unwrap();
+///
+/// clock.advance(Duration::from_secs(3600));
+/// assert_eq!(first.clock().now(), time::macros::datetime!(2026-01-01 01:00 UTC));
+/// assert_ne!(first.address(), second.address());
+/// # });
+/// ```
 #[derive(Debug)]
 pub struct Builder {
     data_dir: Option<PathBuf>,

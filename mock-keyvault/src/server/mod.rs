@@ -24,6 +24,7 @@ use crate::identity::{
     APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
     Secret, TENANT,
 };
+use crate::operation::Operation;
 use crate::router::App;
 use crate::tls::LocalAuthority;
 use crate::vault::error::VaultError;
@@ -298,6 +299,11 @@ impl MockKeyVault {
     /// The calls of the keys API so far, the oldest first: at most the last 10,000. What this handle does is not among them.
     pub fn calls(&self) -> Vec<Call> {
         self.app.audit.calls()
+    }
+
+    /// The calls of one operation among [`Self::calls`], refused ones too: their `status` tells.
+    pub fn calls_of(&self, operation: Operation) -> Vec<Call> {
+        self.calls().into_iter().filter(|call| call.operation == operation).collect()
     }
 
     /// Stops accepting, lets requests under way end for [`crate::listen::DRAIN`] at most, and returns when all is closed.

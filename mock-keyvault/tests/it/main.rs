@@ -5,6 +5,7 @@ mod any_token;
 mod at_rest;
 mod auth;
 mod crash;
+mod handle;
 mod keys;
 mod load;
 mod managed_identity;
