@@ -6,6 +6,7 @@ mod at_rest;
 mod auth;
 mod crash;
 mod handle;
+mod hosts;
 mod keys;
 mod load;
 mod managed_identity;
