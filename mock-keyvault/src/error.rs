@@ -13,7 +13,9 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use crate::identity::TokenRefused;
-use crate::vault::error::VaultError;
+use crate::vault::KeyReference;
+use crate::vault::error::{Misfit, VaultError};
+use crate::vault::key::KeyOperation;
 
 /// The content type of every JSON body of Key Vault.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -29,6 +31,14 @@ pub(crate) enum ApiError {
     /// The vault refuses.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The vault refuses a request that came to this host, which ids in the message are rendered with.
+    #[error("{error}")]
+    VaultAt {
+        /// Host and port as the client wrote them.
+        host: String,
+        /// Why.
+        error: VaultError,
+    },
     /// There is no token.
     #[error("the request has no token")]
     NoToken,
@@ -92,7 +102,8 @@ impl ApiError {
         let bad =
             |message: String| WireError::new(StatusCode::BAD_REQUEST, "BadParameter", message);
         match self {
-            Self::Vault(error) => of_vault(error),
+            Self::Vault(error) => of_vault(error, None),
+            Self::VaultAt { host, error } => of_vault(error, Some(host)),
             Self::NoToken => {
                 unauthorized("AKV10000: Request is missing a Bearer or PoP token.".to_owned())
             }
@@ -151,7 +162,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if let Self::Vault(VaultError::Internal(error)) = &self {
+        if let Self::Vault(VaultError::Internal(error))
+        | Self::VaultAt { error: VaultError::Internal(error), .. } = &self
+        {
             tracing::error!(%error, "the vault failed");
         }
         self.wire().into_response()
@@ -188,12 +201,16 @@ pub(crate) struct ErrorCode {
     pub(crate) inner: Option<&'static str>,
 }
 
-fn of_vault(error: &VaultError) -> WireError {
+fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
     let forbidden = |inner, message: String| {
         WireError::new(StatusCode::FORBIDDEN, "Forbidden", message).inner(inner)
     };
     let not_found = |message: String| WireError::new(StatusCode::NOT_FOUND, "KeyNotFound", message);
     let bad = |message: String| WireError::new(StatusCode::BAD_REQUEST, "BadParameter", message);
+    let kid = |at: &KeyReference| match host {
+        Some(host) => format!("https://{host}/keys/{at}"),
+        None => at.to_string(),
+    };
     match error {
         // A real vault that is not there has no host name either.
         VaultError::VaultNotFound(name) => WireError::new(
@@ -243,10 +260,30 @@ fn of_vault(error: &VaultError) -> WireError {
                 "Operation \"purge\" is not allowed because purge protection is enabled for this vault. Key Vault service will automatically purge it after the retention period has passed.\r\nVault: {vault};location={location}"
             ),
         ),
-        VaultError::UnwrapFailed => bad("Unable to decrypt specified value with this key.".to_owned()),
+        VaultError::DecryptionFailed => {
+            bad("Unable to decrypt specified value with this key.".to_owned())
+        }
+        VaultError::Incompatible { key, algorithm, misfit } => {
+            bad(incompatible(&kid(key), algorithm, *misfit))
+        }
+        VaultError::UnsupportedOperations { asked, supported } => {
+            bad(unsupported_operations(asked, supported))
+        }
+        VaultError::DigestLength { parameter, len, algorithm, needs } => bad(format!(
+            "Invalid length of '{parameter}': {len} bytes. {algorithm} requires {needs} bytes, encoded with base64url."
+        )),
         VaultError::ValueTooLong { max, len } => bad(format!(
             "Invalid length of 'value': {len} bytes. At most {max} bytes fit this key and algorithm."
         )),
+        VaultError::UnsupportedKeySize(bits) => bad(format!(
+            "Unsupported key size ({bits}). Supported sizes are [2048, 3072, 4096]"
+        )),
+        // Azure's words for the next two are not known.
+        VaultError::NotAKey(why) => bad(format!("Property 'key' has invalid value: {why}.\r\n")),
+        VaultError::NotABackup => bad("Property 'value' has invalid value: it is not a backup of a key, is damaged, or was made under another data folder.\r\n".to_owned()),
+        VaultError::RestoreConflict(at) => {
+            WireError::new(StatusCode::CONFLICT, "Conflict", restore_conflict(&kid(at)))
+        }
         VaultError::KeyTypeNotSupported(kty) => {
             bad(format!("Invalid kty value: {kty}")).inner("KeyTypeNotSupported")
         }
@@ -257,6 +294,40 @@ fn of_vault(error: &VaultError) -> WireError {
             "An internal error occurred.".to_owned(),
         ),
     }
+}
+
+fn incompatible(kid: &str, algorithm: &str, misfit: Misfit) -> String {
+    match misfit {
+        Misfit::Curve { found, needs } => format!(
+            "Key and signing algorithm are incompatible. Key {kid} uses curve '{found}', and algorithm '{algorithm}' can only be used with curve '{needs}'."
+        ),
+        // No recorded answer is known to the next two; they follow the one above.
+        Misfit::NeedsRsa(kty) => format!(
+            "Key and algorithm are incompatible. Key {kid} is of type '{}', and algorithm '{algorithm}' can only be used with a key of type 'RSA' or 'RSA-HSM'.",
+            kty.as_str()
+        ),
+        Misfit::NeedsEc(kty) => format!(
+            "Key and signing algorithm are incompatible. Key {kid} is of type '{}', and algorithm '{algorithm}' can only be used with a key of type 'EC' or 'EC-HSM'.",
+            kty.as_str()
+        ),
+    }
+}
+
+fn unsupported_operations(asked: &[String], supported: &[KeyOperation]) -> String {
+    let asked: Vec<String> = asked.iter().map(|name| format!("\"{name}\"")).collect();
+    let supported: Vec<String> =
+        supported.iter().map(|operation| format!("\"{}\"", operation.permission())).collect();
+    format!(
+        "Unsupported key operation(s): {}. Supported values are {}.",
+        asked.join(", "),
+        supported.join(", ")
+    )
+}
+
+fn restore_conflict(kid: &str) -> String {
+    format!(
+        "There was a conflict restoring the key '{kid}'. This can happen if either: a second key with the same name was created after the first key was deleted; thus trying to restore a key whose name is already in use. To fix this, rename the second key to something else so that the restore works. The second probable cause of this exception is when multiple operations are performed in parallel against the key. To avoid this error, perform operations against a key in a sequential manner."
+    )
 }
 
 fn dotnet(seconds: i64) -> String {

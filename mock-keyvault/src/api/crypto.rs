@@ -1,4 +1,4 @@
-//! Using keys: wrapKey and unwrapKey.
+//! Using keys: encrypt and decrypt, wrapKey and unwrapKey, sign and verify.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -6,41 +6,58 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::wire::{KeyOperationResult, KeyOperationsParameters, kid};
+use super::parameters::{KeyOperationsParameters, KeyVerifyParameters};
+use super::wire::{KeyOperationResult, KeyVerifyResult, kid};
 use super::{Context, json, read};
 use crate::error::ApiError;
-use crate::vault::error::VaultError;
-use crate::vault::rsa::WrapAlgorithm;
+use crate::vault::{KeyView, Purpose};
 
-pub(super) async fn wrap(context: &Context, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn encrypt(
+    context: &Context,
+    purpose: Purpose,
+    body: Body,
+) -> Result<Response, ApiError> {
     let at = context.reference()?;
-    let parameters = read::<KeyOperationsParameters>(body).await?;
-    let (algorithm, value) = (algorithm(&parameters)?, parameters.decoded()?);
-    let wrapped =
-        context.call(move |vaults, vault| vaults.wrap(vault, &at, algorithm, &value)).await?;
-    let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(&wrapped.value));
-    Ok(json(&KeyOperationResult { kid: kid(context, &wrapped.by), value }))
+    let (algorithm, value) = read::<KeyOperationsParameters>(body).await?.for_encryption()?;
+    let made = context
+        .call(move |vaults, vault| vaults.encrypt(vault, &at, purpose, algorithm, &value))
+        .await?;
+    Ok(result(context, &made.by, &made.value))
 }
 
-pub(super) async fn unwrap(context: &Context, body: Body) -> Result<Response, ApiError> {
+pub(super) async fn decrypt(
+    context: &Context,
+    purpose: Purpose,
+    body: Body,
+) -> Result<Response, ApiError> {
     let at = context.reference()?;
-    let parameters = read::<KeyOperationsParameters>(body).await?;
-    let (algorithm, value) = (algorithm(&parameters)?, parameters.decoded()?);
-    let unwrapped =
-        context.call(move |vaults, vault| vaults.unwrap(vault, &at, algorithm, &value)).await?;
-    let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*unwrapped.value));
-    Ok(json(&KeyOperationResult { kid: kid(context, &unwrapped.by), value }))
+    let (algorithm, value) = read::<KeyOperationsParameters>(body).await?.for_encryption()?;
+    let decrypted = context
+        .call(move |vaults, vault| vaults.decrypt(vault, &at, purpose, algorithm, &value))
+        .await?;
+    Ok(result(context, &decrypted.by, &decrypted.value))
 }
 
-fn algorithm(parameters: &KeyOperationsParameters) -> Result<WrapAlgorithm, VaultError> {
-    let name = parameters.alg.as_deref().unwrap_or_default();
-    if name.is_empty() {
-        return Err(VaultError::BadParameter("Property 'alg' is required.\r\n".to_owned()));
-    }
-    name.parse().map_err(|_| {
-        let start: String = name.chars().take(32).collect();
-        VaultError::BadParameter(format!(
-            "Key and algorithm are incompatible: '{start}'. Supported algorithms are \"RSA-OAEP-256\", \"RSA-OAEP\", \"RSA1_5\"."
-        ))
-    })
+pub(super) async fn sign(context: &Context, body: Body) -> Result<Response, ApiError> {
+    let at = context.reference()?;
+    let (algorithm, digest) = read::<KeyOperationsParameters>(body).await?.for_signature()?;
+    let made =
+        context.call(move |vaults, vault| vaults.sign(vault, &at, algorithm, &digest)).await?;
+    Ok(result(context, &made.by, &made.value))
+}
+
+pub(super) async fn verify(context: &Context, body: Body) -> Result<Response, ApiError> {
+    let at = context.reference()?;
+    let parameters = read::<KeyVerifyParameters>(body).await?;
+    let algorithm = parameters.algorithm()?;
+    let (digest, signature) = (parameters.digest()?, parameters.signature()?);
+    let value = context
+        .call(move |vaults, vault| vaults.verify(vault, &at, algorithm, &digest, &signature))
+        .await?;
+    Ok(json(&KeyVerifyResult { value }))
+}
+
+fn result(context: &Context, by: &KeyView, value: &[u8]) -> Response {
+    let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(value));
+    json(&KeyOperationResult { kid: kid(context, by), value })
 }

@@ -1,9 +1,11 @@
-//! Keys and their versions: create, get, list, update.
+//! Keys and their versions: create, import, get, list, update.
 
 use axum::body::Body;
 use axum::response::Response;
 
-use super::wire::{KeyBundle, KeyCreateParameters, KeyListResult, KeyUpdateParameters, Naming};
+use super::jwk::KeyImportParameters;
+use super::parameters::{KeyCreateParameters, KeyUpdateParameters};
+use super::wire::{KeyBundle, KeyListResult, Naming};
 use super::{Context, json, read};
 use crate::error::ApiError;
 
@@ -11,6 +13,13 @@ pub(super) async fn create(context: &Context, body: Body) -> Result<Response, Ap
     let name = context.name()?;
     let new = read::<KeyCreateParameters>(body).await?.into_new_key()?;
     let made = context.call(move |vaults, vault| vaults.create(vault, &name, new)).await?;
+    Ok(json(&KeyBundle::of(context, &made)))
+}
+
+pub(super) async fn import(context: &Context, body: Body) -> Result<Response, ApiError> {
+    let name = context.name()?;
+    let (parts, new) = read::<KeyImportParameters>(body).await?.into_parts()?;
+    let made = context.call(move |vaults, vault| vaults.import(vault, &name, &parts, new)).await?;
     Ok(json(&KeyBundle::of(context, &made)))
 }
 

@@ -3,9 +3,12 @@
 //! Called by the router when token and permission have been checked. Nothing is decided here.
 
 mod admin;
+mod backup;
 mod crypto;
 mod deleted;
+mod jwk;
 mod keys;
+mod parameters;
 mod query;
 mod rotation;
 mod wire;
@@ -24,7 +27,7 @@ use crate::error::{ApiError, JSON};
 use crate::operation::{Asked, Operation};
 use crate::vault::error::VaultError;
 use crate::vault::names::{KeyName, VaultName};
-use crate::vault::{KeyReference, Vaults};
+use crate::vault::{KeyReference, Purpose, Vaults};
 
 pub(crate) use admin::answer as answer_admin;
 pub(crate) use query::Query;
@@ -68,7 +71,8 @@ impl Context {
     ) -> Result<T, ApiError> {
         let (vaults, vault) = (Arc::clone(&self.vaults), self.vault.clone());
         let called = tokio::task::spawn_blocking(move || call(&vaults, &vault)).await;
-        Ok(called.map_err(|error| VaultError::Internal(error.to_string()))??)
+        let called = called.unwrap_or_else(|error| Err(VaultError::Internal(error.to_string())));
+        called.map_err(|error| ApiError::VaultAt { host: self.host.clone(), error })
     }
 }
 
@@ -76,12 +80,17 @@ impl Context {
 pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, ApiError> {
     match context.asked.route.operation {
         Operation::CreateKey => keys::create(context, body).await,
+        Operation::ImportKey => keys::import(context, body).await,
         Operation::GetKey => keys::get(context).await,
         Operation::ListKeys => keys::list(context).await,
         Operation::ListKeyVersions => keys::versions(context).await,
         Operation::UpdateKey => keys::update(context, body).await,
-        Operation::WrapKey => crypto::wrap(context, body).await,
-        Operation::UnwrapKey => crypto::unwrap(context, body).await,
+        Operation::WrapKey => crypto::encrypt(context, Purpose::Key, body).await,
+        Operation::UnwrapKey => crypto::decrypt(context, Purpose::Key, body).await,
+        Operation::Encrypt => crypto::encrypt(context, Purpose::Data, body).await,
+        Operation::Decrypt => crypto::decrypt(context, Purpose::Data, body).await,
+        Operation::Sign => crypto::sign(context, body).await,
+        Operation::Verify => crypto::verify(context, body).await,
         Operation::DeleteKey => deleted::delete(context).await,
         Operation::ListDeletedKeys => deleted::list(context).await,
         Operation::GetDeletedKey => deleted::get(context).await,
@@ -90,15 +99,9 @@ pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, A
         Operation::RotateKey => rotation::rotate(context).await,
         Operation::GetKeyRotationPolicy => rotation::policy(context).await,
         Operation::UpdateKeyRotationPolicy => rotation::set_policy(context, body).await,
-        Operation::BackupKey
-        | Operation::Decrypt
-        | Operation::Encrypt
-        | Operation::GetKeyAttestation
-        | Operation::ImportKey
-        | Operation::Release
-        | Operation::RestoreKey
-        | Operation::Sign
-        | Operation::Verify => {
+        Operation::BackupKey => backup::backup(context).await,
+        Operation::RestoreKey => backup::restore(context, body).await,
+        Operation::GetKeyAttestation | Operation::Release => {
             Err(ApiError::NotServed(format!("The operation {}", context.asked.route.operation)))
         }
     }
@@ -106,8 +109,12 @@ pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, A
 
 /// A body of JSON. Bodies may hold secrets, so the bytes are wiped.
 async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
+    read_up_to(body, MAX_BODY).await
+}
+
+async fn read_up_to<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, ApiError> {
     let bad = |words: String| ApiError::from(VaultError::BadParameter(words));
-    let collected = Limited::new(body, MAX_BODY)
+    let collected = Limited::new(body, limit)
         .collect()
         .await
         .map_err(|error| bad(format!("The request body cannot be read: {error}")))?;

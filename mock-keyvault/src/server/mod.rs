@@ -31,7 +31,7 @@ use crate::vault::error::VaultError;
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::policy::{AccessPolicy, KeyPermission};
 use crate::vault::rsa::KeySize;
-use crate::vault::{KeyChanges, KeyReference, NewKey, Vaults};
+use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, Vaults};
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
@@ -184,7 +184,9 @@ impl MockKeyVault {
     ) -> Result<KeyReference, VaultError> {
         let name: KeyName = key.parse()?;
         let made = self
-            .call(vault, move |vaults, vault| vaults.create(vault, &name, NewKey::rsa(size)))
+            .call(vault, move |vaults, vault| {
+                vaults.create(vault, &name, NewKey::of(KeyShape::Rsa(size)))
+            })
             .await?;
         Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
     }

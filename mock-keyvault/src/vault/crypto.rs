@@ -1,17 +1,19 @@
-//! Using keys: wrapKey and unwrapKey, and the rules that say when a version may be used.
+//! Using keys: encrypt and decrypt, wrapKey and unwrapKey, sign and verify, and the rules that say when a version may be used.
 //!
-//! Called by the routes on blocking threads. Outside its period of validity a version still unwraps but wraps no more,
-//! as Azure documents it.
+//! Called by the routes on blocking threads. Outside its period of validity a version still decrypts, unwraps and verifies,
+//! but encrypts, wraps and signs no more, as Azure documents it.
 
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::error::VaultError;
+use super::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
+use super::error::{Misfit, VaultError};
 use super::key::KeyOperation;
 use super::manage::context;
+use super::material::{PrivateKey, PublicKey};
 use super::names::VaultName;
-use super::rsa::{RsaError, RsaKey, WrapAlgorithm};
+use super::rsa::RsaError;
 use super::view::KeyView;
 use super::{KeyReference, Vaults};
 use crate::store::VersionAt;
@@ -23,48 +25,109 @@ use crate::store::VersionAt;
 /// shows nothing of the service. The stricter reading is taken; unwrapKey, decrypt and sign are refused in any case.
 const DISABLED_REFUSES_PUBLIC_OPERATIONS: bool = true;
 
-/// The result of wrapKey, with the version that was used.
+/// What encryption is for: data or another key. It is the same work under two names, each with a permission of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// encrypt and decrypt.
+    Data,
+    /// wrapKey and unwrapKey.
+    Key,
+}
+
+/// A result that is not secret, with the version that was used.
 #[derive(Debug)]
-pub(crate) struct Wrapped {
+pub(crate) struct Made {
     pub(crate) by: KeyView,
     pub(crate) value: Vec<u8>,
 }
 
-/// The result of unwrapKey, with the version that was used.
-pub(crate) struct Unwrapped {
+/// The result of decrypting, with the version that was used.
+pub(crate) struct Decrypted {
     pub(crate) by: KeyView,
     pub(crate) value: Zeroizing<Vec<u8>>,
 }
 
 impl Vaults {
-    /// Wraps `value` under a version, or the newest.
-    pub(crate) fn wrap(
+    /// Encrypts or wraps `value` under a version, or the newest.
+    pub(crate) fn encrypt(
         &self,
         vault: &VaultName,
         at: &KeyReference,
-        algorithm: WrapAlgorithm,
+        purpose: Purpose,
+        algorithm: EncryptionAlgorithm,
         value: &[u8],
-    ) -> Result<Wrapped, VaultError> {
-        let by = self.usable(vault, at, KeyOperation::WrapKey)?;
-        let value = by.version.public.wrap(algorithm, value).map_err(|error| match error {
+    ) -> Result<Made, VaultError> {
+        let operation = match purpose {
+            Purpose::Data => KeyOperation::Encrypt,
+            Purpose::Key => KeyOperation::WrapKey,
+        };
+        let by = self.usable(vault, at, operation)?;
+        let PublicKey::Rsa(public) = &by.version.public else {
+            return Err(needs_rsa(&by, algorithm));
+        };
+        let value = public.encrypt(algorithm, value).map_err(|error| match error {
             RsaError::TooLong { max } => VaultError::ValueTooLong { max, len: value.len() },
-            RsaError::Failed => VaultError::Internal(error.to_string()),
+            RsaError::Algorithm | RsaError::Failed => VaultError::Internal(error.to_string()),
         })?;
-        Ok(Wrapped { by, value })
+        Ok(Made { by, value })
     }
 
-    /// Unwraps what a version, or the newest, has wrapped.
-    pub(crate) fn unwrap(
+    /// Decrypts or unwraps what a version, or the newest, has encrypted.
+    pub(crate) fn decrypt(
         &self,
         vault: &VaultName,
         at: &KeyReference,
-        algorithm: WrapAlgorithm,
-        wrapped: &[u8],
-    ) -> Result<Unwrapped, VaultError> {
-        let by = self.usable(vault, at, KeyOperation::UnwrapKey)?;
+        purpose: Purpose,
+        algorithm: EncryptionAlgorithm,
+        value: &[u8],
+    ) -> Result<Decrypted, VaultError> {
+        let operation = match purpose {
+            Purpose::Data => KeyOperation::Decrypt,
+            Purpose::Key => KeyOperation::UnwrapKey,
+        };
+        let by = self.usable(vault, at, operation)?;
         let private = self.private(&by)?;
-        let value = private.unwrap(algorithm, wrapped).map_err(|_| VaultError::UnwrapFailed)?;
-        Ok(Unwrapped { by, value })
+        let PrivateKey::Rsa(private) = &*private else {
+            return Err(needs_rsa(&by, algorithm));
+        };
+        let value = private.decrypt(algorithm, value).map_err(|_| VaultError::DecryptionFailed)?;
+        Ok(Decrypted { by, value })
+    }
+
+    /// Signs a digest under a version, or the newest.
+    pub(crate) fn sign(
+        &self,
+        vault: &VaultName,
+        at: &KeyReference,
+        algorithm: SignatureAlgorithm,
+        digest: &[u8],
+    ) -> Result<Made, VaultError> {
+        let by = self.usable(vault, at, KeyOperation::Sign)?;
+        refuse_misfit(&by, algorithm, "value", digest)?;
+        let value = match &*self.private(&by)? {
+            PrivateKey::Rsa(key) => key.sign(algorithm, digest).map_err(|error| failed(&error))?,
+            PrivateKey::Ec(key) => key.sign(digest).map_err(|error| failed(&error))?,
+        };
+        Ok(Made { by, value })
+    }
+
+    /// Whether a version, or the newest, has signed this digest.
+    pub(crate) fn verify(
+        &self,
+        vault: &VaultName,
+        at: &KeyReference,
+        algorithm: SignatureAlgorithm,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, VaultError> {
+        let by = self.usable(vault, at, KeyOperation::Verify)?;
+        refuse_misfit(&by, algorithm, "digest", digest)?;
+        match &by.version.public {
+            PublicKey::Rsa(key) => {
+                key.verify(algorithm, digest, signature).map_err(|error| failed(&error))
+            }
+            PublicKey::Ec(key) => Ok(key.verify(digest, signature)),
+        }
     }
 
     /// The version to be used, if the rules allow this operation now.
@@ -102,20 +165,69 @@ impl Vaults {
     }
 
     /// The private part, opened at its first use.
-    fn private(&self, view: &KeyView) -> Result<Arc<RsaKey>, VaultError> {
-        let slot = &view.version.private.0;
+    fn private(&self, view: &KeyView) -> Result<Arc<PrivateKey>, VaultError> {
+        let slot = &view.version.private;
         if let Some(key) = slot.get() {
             return Ok(Arc::clone(key));
         }
         let at = VersionAt { vault: &view.vault, key: &view.name, version: &view.version.id };
-        let sealed = self.store.private(at)?.ok_or_else(|| internal("a private key is missing"))?;
-        let der = self
-            .sealing
-            .open_sealed(&context(at), &sealed)
-            .map_err(|_| internal("a private key does not open"))?;
-        let key = RsaKey::from_pkcs8(&der).map_err(|_| internal("a private key cannot be read"))?;
-        Ok(Arc::clone(slot.get_or_init(|| Arc::new(key))))
+        let form = match self.sealed_form(at) {
+            Ok(form) => form,
+            Err(error) => {
+                // Somebody may have purged the key since it was found; then it is not found.
+                self.key(&view.vault, &view.reference())?;
+                return Err(error);
+            }
+        };
+        slot.open(&view.version.public, &form)
+            .map(Arc::clone)
+            .map_err(|_| internal("a private key cannot be read"))
     }
+
+    /// The private part of a version, in the form that is sealed.
+    pub(super) fn sealed_form(&self, at: VersionAt<'_>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let sealed = self.store.private(at)?.ok_or_else(|| internal("a private key is missing"))?;
+        self.sealing
+            .open_sealed(&context(at), &sealed)
+            .map_err(|_| internal("a private key does not open"))
+    }
+}
+
+/// Refuses an algorithm of another kind of key, or of another curve, and a digest that is not its own.
+fn refuse_misfit(
+    by: &KeyView,
+    algorithm: SignatureAlgorithm,
+    parameter: &'static str,
+    digest: &[u8],
+) -> Result<(), VaultError> {
+    let misfit = match (&by.version.public, algorithm.curve()) {
+        (PublicKey::Rsa(_), None) => None,
+        (PublicKey::Rsa(_), Some(_)) => Some(Misfit::NeedsEc(by.version.kty)),
+        (PublicKey::Ec(_), None) => Some(Misfit::NeedsRsa(by.version.kty)),
+        (PublicKey::Ec(key), Some(needs)) if key.curve == needs => None,
+        (PublicKey::Ec(key), Some(needs)) => Some(Misfit::Curve { found: key.curve, needs }),
+    };
+    if let Some(misfit) = misfit {
+        let (key, algorithm) = (by.reference(), algorithm.as_str());
+        return Err(VaultError::Incompatible { key, algorithm, misfit });
+    }
+    let needs = algorithm.digest_len();
+    if digest.len() != needs {
+        return Err(VaultError::DigestLength { parameter, len: digest.len(), algorithm, needs });
+    }
+    Ok(())
+}
+
+fn needs_rsa(by: &KeyView, algorithm: EncryptionAlgorithm) -> VaultError {
+    VaultError::Incompatible {
+        key: by.reference(),
+        algorithm: algorithm.as_str(),
+        misfit: Misfit::NeedsRsa(by.version.kty),
+    }
+}
+
+fn failed(error: &impl ToString) -> VaultError {
+    VaultError::Internal(error.to_string())
 }
 
 fn internal(words: &str) -> VaultError {

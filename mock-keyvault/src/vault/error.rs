@@ -4,6 +4,9 @@
 
 use std::io;
 
+use super::algorithm::SignatureAlgorithm;
+use super::ec::Curve;
+use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
 use super::policy::KeyPermission;
 use super::{Caller, KeyReference};
@@ -58,10 +61,40 @@ pub enum VaultError {
         /// Where the vault says that it is.
         location: String,
     },
-    /// What is to be unwrapped does not unwrap. Nothing more is said, so that nothing helps a guesser.
-    #[error("the value does not unwrap")]
-    UnwrapFailed,
-    /// What is to be wrapped does not fit.
+    /// What is to be decrypted does not decrypt. Nothing more is said, so that nothing helps a guesser.
+    #[error("the value does not decrypt")]
+    DecryptionFailed,
+    /// The algorithm is for another kind of key.
+    #[error("{algorithm} is not for the key {key}: {misfit}")]
+    Incompatible {
+        /// The version that was asked.
+        key: KeyReference,
+        /// The algorithm.
+        algorithm: &'static str,
+        /// What does not fit.
+        misfit: Misfit,
+    },
+    /// The key is to be used for what such keys cannot do.
+    #[error("unsupported key operations: {}", .asked.join(", "))]
+    UnsupportedOperations {
+        /// The operations that are not supported.
+        asked: Vec<String>,
+        /// Those that are.
+        supported: &'static [KeyOperation],
+    },
+    /// A digest has not the length that the algorithm needs.
+    #[error("{len} bytes, and {algorithm} needs {needs}")]
+    DigestLength {
+        /// The parameter that holds it.
+        parameter: &'static str,
+        /// How many bytes there are.
+        len: usize,
+        /// The algorithm.
+        algorithm: SignatureAlgorithm,
+        /// How many bytes it needs.
+        needs: usize,
+    },
+    /// What is to be encrypted does not fit.
     #[error("at most {max} bytes fit")]
     ValueTooLong {
         /// How many bytes fit.
@@ -69,6 +102,18 @@ pub enum VaultError {
         /// How many there are.
         len: usize,
     },
+    /// An RSA key of this many bits is not served.
+    #[error("RSA keys of {0} bits are not served")]
+    UnsupportedKeySize(u32),
+    /// The numbers that were sent are not a key; the words say why, and no number.
+    #[error("not a key: {0}")]
+    NotAKey(String),
+    /// The name is taken, and a backup cannot be restored over it.
+    #[error("there is a key {0} already")]
+    RestoreConflict(KeyReference),
+    /// What is to be restored is no backup of this data folder, or is damaged. There is nothing more to say.
+    #[error("not a backup of this data folder")]
+    NotABackup,
     /// The kind of key is not served.
     #[error("keys of type '{0}' are not served")]
     KeyTypeNotSupported(String),
@@ -78,6 +123,26 @@ pub enum VaultError {
     /// The data folder failed, or a sealed key does not open. Logged, never shown.
     #[error("the vault failed: {0}")]
     Internal(String),
+}
+
+/// Why an algorithm cannot be used with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// The key is on another curve.
+    #[error("it is on {found}, not on {needs}")]
+    Curve {
+        /// The curve of the key.
+        found: Curve,
+        /// The curve of the algorithm.
+        needs: Curve,
+    },
+    /// An algorithm of RSA with a key on a curve.
+    #[error("its type is {}, not RSA", .0.as_str())]
+    NeedsRsa(KeyType),
+    /// An algorithm of curves with an RSA key.
+    #[error("its type is {}, not EC", .0.as_str())]
+    NeedsEc(KeyType),
 }
 
 impl From<io::Error> for VaultError {

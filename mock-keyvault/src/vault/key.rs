@@ -11,14 +11,21 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::agenda::Agenda;
+use super::error::VaultError;
+use super::material::{KeyShape, MaterialError, PrivateKey, PublicKey};
 use super::names::{KeyName, KeyVersion};
 use super::policy::KeyPermission;
-use super::rsa::{RsaKey, RsaPublic};
 
 /// What kind of key it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum KeyType {
+    /// An elliptic curve in software.
+    #[serde(rename = "EC")]
+    Ec,
+    /// An elliptic curve that a real vault keeps in hardware. Here it is software as well.
+    #[serde(rename = "EC-HSM")]
+    EcHsm,
     /// RSA in software.
     #[serde(rename = "RSA")]
     Rsa,
@@ -46,9 +53,56 @@ pub enum KeyOperation {
     UnwrapKey,
 }
 
+impl KeyType {
+    /// The type of a key of this shape.
+    pub(crate) fn of(shape: KeyShape, in_hsm: bool) -> Self {
+        match (shape, in_hsm) {
+            (KeyShape::Rsa(_), false) => Self::Rsa,
+            (KeyShape::Rsa(_), true) => Self::RsaHsm,
+            (KeyShape::Ec(_), false) => Self::Ec,
+            (KeyShape::Ec(_), true) => Self::EcHsm,
+        }
+    }
+
+    /// Azure's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ec => "EC",
+            Self::EcHsm => "EC-HSM",
+            Self::Rsa => "RSA",
+            Self::RsaHsm => "RSA-HSM",
+        }
+    }
+
+    /// Whether a real vault keeps it in hardware.
+    pub fn in_hsm(self) -> bool {
+        matches!(self, Self::EcHsm | Self::RsaHsm)
+    }
+
+    /// Refuses operations that such a key can never do.
+    pub(crate) fn refuse_unsupported(self, asked: &[KeyOperation]) -> Result<(), VaultError> {
+        let supported = self.operations();
+        let unsupported = asked.iter().filter(|operation| !supported.contains(operation));
+        let asked: Vec<String> =
+            unsupported.map(|operation| operation.permission().to_string()).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        Err(VaultError::UnsupportedOperations { asked, supported })
+    }
+
+    /// What such a key can do, and may do when its creator does not say, in Azure's order.
+    pub(crate) fn operations(self) -> &'static [KeyOperation] {
+        match self {
+            Self::Ec | Self::EcHsm => &[KeyOperation::Sign, KeyOperation::Verify],
+            Self::Rsa | Self::RsaHsm => KeyOperation::ALL,
+        }
+    }
+}
+
 impl KeyOperation {
-    /// What an RSA key may do when its creator does not say, in Azure's order.
-    pub(crate) const RSA_DEFAULT: &[Self] =
+    /// All of them, in Azure's order.
+    pub(crate) const ALL: &[Self] =
         &[Self::Encrypt, Self::Decrypt, Self::Sign, Self::Verify, Self::WrapKey, Self::UnwrapKey];
 
     /// The permission of the same name.
@@ -90,7 +144,7 @@ pub(crate) struct Version {
     /// Counts the versions of a key; the newest has the highest number.
     pub(crate) sequence: u64,
     pub(crate) kty: KeyType,
-    pub(crate) public: RsaPublic,
+    pub(crate) public: PublicKey,
     pub(crate) operations: Vec<KeyOperation>,
     pub(crate) attributes: Attributes,
     pub(crate) tags: BTreeMap<String, String>,
@@ -99,7 +153,32 @@ pub(crate) struct Version {
 
 /// The private part of a version, once it was needed.
 #[derive(Default)]
-pub(crate) struct PrivateSlot(pub(crate) OnceLock<Arc<RsaKey>>);
+pub(crate) struct PrivateSlot(OnceLock<Arc<PrivateKey>>);
+
+impl PrivateSlot {
+    /// A slot that holds its key already.
+    pub(crate) fn filled(key: PrivateKey) -> Self {
+        Self(Arc::new(key).into())
+    }
+
+    /// The key, if it was needed before.
+    pub(crate) fn get(&self) -> Option<&Arc<PrivateKey>> {
+        self.0.get()
+    }
+
+    /// Reads the key from the form that is sealed, unless it is there already.
+    pub(crate) fn open(
+        &self,
+        public: &PublicKey,
+        form: &[u8],
+    ) -> Result<&Arc<PrivateKey>, MaterialError> {
+        if let Some(key) = self.get() {
+            return Ok(key);
+        }
+        let key = Arc::new(PrivateKey::from_sealed_form(public, form)?);
+        Ok(self.0.get_or_init(|| key))
+    }
+}
 
 /// A key: its name and all its versions in the order of their creation. There is at least one.
 #[derive(Clone, Debug)]

@@ -8,19 +8,26 @@ use std::sync::Arc;
 use super::agenda::{Agenda, Due};
 use super::error::VaultError;
 use super::key::{Attributes, Key, KeyOperation, KeyType, PrivateSlot, Version};
+use super::material::{KeyShape, MaterialError, PrivateKey};
 use super::names::{KeyName, KeyVersion, VaultName};
-use super::rsa::{KeySize, RsaKey};
 use super::view::KeyView;
 use super::{KeyReference, Vaults, row_of};
 use crate::events::EventKind;
 use crate::random;
 use crate::store::{KeyRow, VersionAt};
 
-/// What a new version is to be.
+/// What is to be made.
 #[derive(Clone, Debug)]
 pub(crate) struct NewKey {
-    pub(crate) kty: KeyType,
-    pub(crate) size: KeySize,
+    pub(crate) shape: KeyShape,
+    pub(crate) version: NewVersion,
+}
+
+/// What a new version is to be, beside its key material.
+#[derive(Clone, Debug)]
+pub(crate) struct NewVersion {
+    /// Whether a real vault would keep it in hardware.
+    pub(crate) in_hsm: bool,
     /// None means all that the kind of key can do.
     pub(crate) operations: Option<Vec<KeyOperation>>,
     pub(crate) enabled: bool,
@@ -30,33 +37,26 @@ pub(crate) struct NewKey {
 }
 
 impl NewKey {
-    /// An enabled RSA key of this size with Azure's defaults.
-    pub(crate) fn rsa(size: KeySize) -> Self {
-        Self {
-            kty: KeyType::Rsa,
-            size,
+    /// An enabled key of this shape with Azure's defaults.
+    pub(crate) fn of(shape: KeyShape) -> Self {
+        let version = NewVersion {
+            in_hsm: false,
             operations: None,
             enabled: true,
             not_before: None,
             expires: None,
             tags: BTreeMap::new(),
-        }
+        };
+        Self { shape, version }
     }
 
     /// A version like another: enabled, valid from now on, and with no end.
-    pub(super) fn like(version: &Version) -> Result<Self, VaultError> {
-        let size = u32::try_from(version.public.modulus.len() * 8)
-            .ok()
-            .and_then(KeySize::from_bits)
-            .ok_or_else(|| {
-                VaultError::Internal("a key has a size that is not served".to_owned())
-            })?;
-        Ok(Self {
-            kty: version.kty,
-            operations: Some(version.operations.clone()),
-            tags: version.tags.clone(),
-            ..Self::rsa(size)
-        })
+    pub(super) fn like(version: &Version) -> Self {
+        let mut new = Self::of(version.public.shape());
+        new.version.in_hsm = version.kty.in_hsm();
+        new.version.operations = Some(version.operations.clone());
+        new.version.tags.clone_from(&version.tags);
+        new
     }
 }
 
@@ -104,8 +104,24 @@ impl Vaults {
     ) -> Result<Option<KeyView>, VaultError> {
         self.refuse_deleted(vault, name)?;
         // Primes are found before the lock is taken: others change keys meanwhile.
-        let private = RsaKey::generate(new.size).map_err(|error| internal(&error))?;
-        let der = private.to_pkcs8().map_err(|error| internal(&error))?;
+        let private = PrivateKey::generate(new.shape).map_err(|error| internal(&error))?;
+        self.add_version(vault, name, private, new.version, making)
+    }
+
+    /// Keeps key material as a new version of a key, whose first it may be, unless [`Making`] says that it is not wanted.
+    pub(super) fn add_version(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+        private: PrivateKey,
+        new: NewVersion,
+        making: &Making,
+    ) -> Result<Option<KeyView>, VaultError> {
+        let public = private.public();
+        let kty = KeyType::of(public.shape(), new.in_hsm);
+        let operations = new.operations.unwrap_or_else(|| kty.operations().to_vec());
+        kty.refuse_unsupported(&operations)?;
+        let form = private.to_sealed_form().map_err(|error| internal(&error))?;
         let id = KeyVersion::from_bytes(random::bytes()?);
 
         let _changing = self.change();
@@ -125,9 +141,9 @@ impl Vaults {
         let version = Version {
             id: id.clone(),
             sequence: last.map_or(0, |version| version.sequence + 1),
-            kty: new.kty,
-            public: private.public(),
-            operations: new.operations.unwrap_or_else(|| KeyOperation::RSA_DEFAULT.to_vec()),
+            kty,
+            public,
+            operations,
             attributes: Attributes {
                 enabled: new.enabled,
                 not_before: new.not_before,
@@ -136,10 +152,10 @@ impl Vaults {
                 updated: now,
             },
             tags: new.tags,
-            private: Arc::new(PrivateSlot(Arc::new(private).into())),
+            private: Arc::new(PrivateSlot::filled(private)),
         };
         let at = VersionAt { vault, key: &name, version: &id };
-        let sealed = self.sealing.seal(&context(at), &der)?;
+        let sealed = self.sealing.seal(&context(at), &form)?;
         let key_row = KeyRow { name: name.as_str().to_owned(), deletion: None };
         self.store.add_version(at, &key_row, &row_of(&version), &version.tags, &sealed)?;
         let (view, has_agenda) = self.with_vault_mut(vault, |found| {
@@ -172,6 +188,7 @@ impl Vaults {
         let view = self.key(vault, at)?;
         let mut version = Version::clone(&view.version);
         if let Some(operations) = changes.operations {
+            version.kty.refuse_unsupported(&operations)?;
             version.operations = operations;
         }
         if let Some(tags) = changes.tags {
@@ -198,7 +215,11 @@ impl Vaults {
         })
     }
 
-    fn refuse_deleted(&self, vault: &VaultName, name: &KeyName) -> Result<(), VaultError> {
+    pub(super) fn refuse_deleted(
+        &self,
+        vault: &VaultName,
+        name: &KeyName,
+    ) -> Result<(), VaultError> {
         self.with_vault(vault, |found| match found.keys.get(name.folded()) {
             Some(key) if key.deletion.is_some() => {
                 Err(VaultError::DeletedButRecoverable(key.name.clone()))
@@ -213,6 +234,6 @@ pub(super) fn context(at: VersionAt<'_>) -> Vec<u8> {
     format!("mock-keyvault key 1\0{}\0{}\0{}", at.vault, at.key.folded(), at.version).into_bytes()
 }
 
-fn internal(error: &super::rsa::RsaError) -> VaultError {
+fn internal(error: &MaterialError) -> VaultError {
     VaultError::Internal(error.to_string())
 }

@@ -6,6 +6,8 @@
 //!
 //! This folder knows nothing of HTTP, of hosts and of tokens.
 
+pub mod algorithm;
+pub mod ec;
 pub mod error;
 pub mod key;
 pub mod names;
@@ -13,11 +15,17 @@ pub mod policy;
 pub mod rsa;
 
 mod agenda;
+mod backup;
 mod crypto;
+mod import;
 mod manage;
+mod material;
 mod rotation;
 mod soft_delete;
 mod view;
+
+#[cfg(test)]
+mod vectors;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -35,8 +43,9 @@ use crate::durable::Durability;
 use crate::events::{EventKind, EventLog, KeyEvent};
 use crate::identity::PrincipalKind;
 use crate::sealing::SealingKey;
-use crate::store::{LoadedVault, Store, StoreError, VaultRow, VersionRow};
+use crate::store::{LoadedVault, PublicRow, Store, StoreError, VaultRow, VersionRow};
 
+use ec::EcPublic;
 use error::VaultError;
 use key::{Key, PrivateSlot, Version};
 use names::{KeyName, KeyVersion, VaultName};
@@ -44,8 +53,12 @@ use policy::{AccessPolicy, KeyPermission};
 use rsa::RsaPublic;
 
 pub(crate) use agenda::Agenda;
-pub(crate) use manage::{KeyChanges, NewKey};
+pub(crate) use crypto::Purpose;
+pub(crate) use import::KeyParts;
+pub(crate) use manage::{KeyChanges, NewKey, NewVersion};
+pub(crate) use material::{KeyShape, PublicKey};
 pub(crate) use rotation::{PolicyTerms, PolicyView, Trigger};
+pub(crate) use rsa::RsaParts;
 pub(crate) use view::{KeyView, Page, PageRequest};
 
 /// Where a vault says that it is, unless it is told otherwise.
@@ -277,19 +290,7 @@ impl Vault {
         for (folded, loaded) in rows.keys {
             let mut versions = Vec::with_capacity(loaded.versions.len());
             for (id, row, tags) in loaded.versions {
-                versions.push(Arc::new(Version {
-                    id: id.parse().map_err(damaged)?,
-                    sequence: row.sequence,
-                    kty: row.kty,
-                    public: RsaPublic {
-                        modulus: URL_SAFE_NO_PAD.decode(&row.modulus).map_err(damaged)?,
-                        exponent: URL_SAFE_NO_PAD.decode(&row.exponent).map_err(damaged)?,
-                    },
-                    operations: row.operations,
-                    attributes: row.attributes,
-                    tags,
-                    private: Arc::new(PrivateSlot::default()),
-                }));
+                versions.push(Arc::new(version_of(&id, row, tags)?));
             }
             versions.sort_by_key(|version| version.sequence);
             let name = loaded.row.name.parse().map_err(damaged)?;
@@ -311,11 +312,51 @@ fn row_of(version: &Version) -> VersionRow {
     VersionRow {
         sequence: version.sequence,
         kty: version.kty,
-        modulus: URL_SAFE_NO_PAD.encode(&version.public.modulus),
-        exponent: URL_SAFE_NO_PAD.encode(&version.public.exponent),
+        public: match &version.public {
+            PublicKey::Rsa(public) => PublicRow::Rsa {
+                modulus: URL_SAFE_NO_PAD.encode(&public.modulus),
+                exponent: URL_SAFE_NO_PAD.encode(&public.exponent),
+            },
+            PublicKey::Ec(public) => PublicRow::Ec {
+                curve: public.curve,
+                x: URL_SAFE_NO_PAD.encode(&public.x),
+                y: URL_SAFE_NO_PAD.encode(&public.y),
+            },
+        },
         operations: version.operations.clone(),
         attributes: version.attributes.clone(),
     }
+}
+
+/// The version that rows hold.
+fn version_of(
+    id: &str,
+    row: VersionRow,
+    tags: BTreeMap<String, String>,
+) -> Result<Version, StoreError> {
+    Ok(Version {
+        id: id.parse().map_err(damaged)?,
+        sequence: row.sequence,
+        kty: row.kty,
+        public: public_of(&row.public)?,
+        operations: row.operations,
+        attributes: row.attributes,
+        tags,
+        private: Arc::new(PrivateSlot::default()),
+    })
+}
+
+/// The public part that a row holds.
+fn public_of(row: &PublicRow) -> Result<PublicKey, StoreError> {
+    let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(damaged);
+    Ok(match row {
+        PublicRow::Rsa { modulus, exponent } => {
+            PublicKey::Rsa(RsaPublic { modulus: decode(modulus)?, exponent: decode(exponent)? })
+        }
+        PublicRow::Ec { curve, x, y } => {
+            PublicKey::Ec(EcPublic { curve: *curve, x: decode(x)?, y: decode(y)? })
+        }
+    })
 }
 
 fn damaged(error: impl fmt::Display) -> StoreError {

@@ -182,7 +182,8 @@ impl Vaults {
         let policy = self.rotation_policy(vault, name)?.policy;
         let created = created.unwrap_or_else(|| self.clock.unix_now());
         let expires = policy.and_then(|policy| policy.end_of(created));
-        let new = NewKey { expires, ..NewKey::like(last)? };
+        let mut new = NewKey::like(last);
+        new.version.expires = expires;
         Ok((new, Making { created: Some(created), existing: true, due: None }))
     }
 }

@@ -1,19 +1,30 @@
-//! RSA: the only place that knows the `rsa` crate. Key generation, and wrapping under Azure's three algorithms.
+//! RSA: the only place that knows the `rsa` crate. Key generation and import, encryption and signatures.
 //!
-//! Called by the vault on blocking threads, never on async ones: one private operation takes milliseconds.
-//! Private operations are blinded with the system's generator. Every failure to unwrap is the one error
-//! [`UnwrapFailed`], whatever was wrong; under `RSA1_5` the crate rejects implicitly, so that there is no padding oracle.
-
-use std::fmt;
-use std::str::FromStr;
+//! Called through [`super::material`] on blocking threads, never on async ones: one private operation takes milliseconds.
+//! Private operations are blinded with the system's generator, and each result is checked with the public key before it
+//! leaves. Private numbers are wiped when they are dropped.
+//!
+//! Every failure to decrypt is the one error [`DecryptionFailed`], whatever was wrong, and takes one private operation: a
+//! ciphertext of another length or beyond the modulus, which could be refused at once, is replaced by one that is neither.
+//!
+//! Under OAEP the crate reads past the first byte of the encoded message, which RFC 8017 has as 0, so that its value cannot
+//! leak (Manger's attack). All behind it is checked.
+//!
+//! Under `RSA1_5` the crate rejects implicitly: a ciphertext whose padding is wrong decrypts to bytes that look random and
+//! are always the same for that key and ciphertext. So there is no padding oracle, and a client learns from its own
+//! protocol that it holds nonsense. The real service answers with an error, which is what such an oracle is made of.
 
 use rand::rngs::SysRng;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use rsa::traits::PublicKeyParts;
-use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, PrivateKey, PublicKey};
+use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, PrivateKey, Pss, PublicKey};
 use sha1::Sha1;
-use sha2::Sha256;
+use sha2::digest::const_oid::AssociatedOid;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
+
+use super::algorithm::{EncryptionAlgorithm, Hash, SignatureAlgorithm};
 
 /// The public exponent of every key made here.
 pub(crate) const EXPONENT: u64 = 65_537;
@@ -51,81 +62,59 @@ impl KeySize {
     }
 }
 
-/// An algorithm to wrap with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum WrapAlgorithm {
-    /// RSAES-OAEP with SHA-1 for both hashes (RFC 8017).
-    RsaOaep,
-    /// RSAES-OAEP with SHA-256 for both hashes.
-    RsaOaep256,
-    /// RSAES-PKCS1-v1_5.
-    Rsa15,
-}
-
-impl WrapAlgorithm {
-    /// Azure's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RsaOaep => "RSA-OAEP",
-            Self::RsaOaep256 => "RSA-OAEP-256",
-            Self::Rsa15 => "RSA1_5",
-        }
-    }
-
-    /// How many bytes of the modulus the padding takes (RFC 8017, sections 7.1.1 and 7.2.1).
-    fn overhead(self) -> usize {
-        match self {
-            Self::RsaOaep => 2 * 20 + 2,
-            Self::RsaOaep256 => 2 * 32 + 2,
-            Self::Rsa15 => 11,
-        }
-    }
-}
-
-/// The name is of no algorithm that wraps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an algorithm to wrap with")]
-pub struct UnknownAlgorithm;
-
-impl FromStr for WrapAlgorithm {
-    type Err = UnknownAlgorithm;
-
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        match name {
-            "RSA-OAEP" => Ok(Self::RsaOaep),
-            "RSA-OAEP-256" => Ok(Self::RsaOaep256),
-            "RSA1_5" => Ok(Self::Rsa15),
-            _ => Err(UnknownAlgorithm),
-        }
-    }
-}
-
-impl fmt::Display for WrapAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why a key cannot be made, read or wrapped with.
+/// Why a key cannot be made, read, imported or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RsaError {
-    /// What is to be wrapped does not fit.
+    /// What is to be encrypted does not fit.
     #[error("at most {max} bytes fit")]
     TooLong {
         /// How many bytes fit.
         max: usize,
     },
+    /// The algorithm is for another kind of key.
+    #[error("not an algorithm of RSA")]
+    Algorithm,
     /// The key is damaged, or the generator of random bytes failed.
     #[error("the key cannot be used")]
     Failed,
 }
 
-/// The one answer to everything that does not unwrap.
+/// Why numbers from elsewhere are not a key that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAnRsaKey {
+    /// The modulus has not one of the sizes that Azure has.
+    #[error("the modulus has {0} bits")]
+    Size(u32),
+    /// The public exponent is even, below 3, or above 2^33 - 1.
+    #[error("the public exponent is out of range")]
+    Exponent,
+    /// There is no private number.
+    #[error("there is no private number")]
+    NoPrivate,
+    /// The primes are missing, and cannot be derived from the numbers that are there.
+    #[error("the primes are missing")]
+    NoPrimes,
+    /// The numbers do not belong to each other.
+    #[error("the numbers do not belong to each other")]
+    Inconsistent,
+}
+
+/// The numbers of a key from elsewhere, big-endian. What is absent is derived.
+pub(crate) struct RsaParts {
+    pub(crate) modulus: Vec<u8>,
+    pub(crate) exponent: Vec<u8>,
+    pub(crate) private_exponent: Option<Zeroizing<Vec<u8>>>,
+    pub(crate) primes: Option<[Zeroizing<Vec<u8>>; 2]>,
+    /// `d mod (p - 1)`, `d mod (q - 1)`, and `q` inverted modulo `p`.
+    pub(crate) crt: [Option<Zeroizing<Vec<u8>>>; 3],
+}
+
+/// The one answer to everything that does not decrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("decryption error")]
-pub struct UnwrapFailed;
+pub struct DecryptionFailed;
 
 /// A private key. The crate wipes its numbers when it is dropped.
 pub(crate) struct RsaKey(PrivateKey);
@@ -147,6 +136,44 @@ impl RsaKey {
             .map_err(|_| RsaError::Failed)
     }
 
+    /// Takes a key from elsewhere, if its numbers fit each other. Blocks for some milliseconds.
+    pub(crate) fn import(parts: &RsaParts) -> Result<Self, NotAnRsaKey> {
+        let public = parts.public()?;
+        let bound = public.modulus.len();
+        let secrets = parts.private_exponent.iter();
+        let mut secrets =
+            secrets.chain(parts.primes.iter().flatten()).chain(parts.crt.iter().flatten());
+        // Nothing is longer than the modulus, so that the work is bounded, and nothing is zero.
+        if secrets.any(|number| !(1..=bound).contains(&trimmed(number).len())) {
+            return Err(NotAnRsaKey::Inconsistent);
+        }
+        let (modulus, exponent) = (number(&public.modulus), number(&public.exponent));
+        let primes = |[one, other]: &[Zeroizing<Vec<u8>>; 2]| (number(one), number(other));
+        let key = match (&parts.private_exponent, &parts.primes) {
+            (None, None) => return Err(NotAnRsaKey::NoPrivate),
+            (Some(_), None) if parts.crt.iter().any(Option::is_some) || !recoverable(&public) => {
+                return Err(NotAnRsaKey::NoPrimes);
+            }
+            (Some(private), None) => {
+                PrivateKey::from_components(modulus, exponent, number(private), Vec::new())
+            }
+            (Some(private), Some(given)) => {
+                let (one, other) = primes(given);
+                PrivateKey::from_components(modulus, exponent, number(private), vec![one, other])
+            }
+            (None, Some(given)) => {
+                let (one, other) = primes(given);
+                PrivateKey::from_p_q(one, other, exponent)
+            }
+        };
+        let key = Self(key.map_err(|_| NotAnRsaKey::Inconsistent)?);
+        if key.public() == public && key.has_crt(&parts.crt) && key.works() {
+            Ok(key)
+        } else {
+            Err(NotAnRsaKey::Inconsistent)
+        }
+    }
+
     /// Reads a key from PKCS #8.
     pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, RsaError> {
         PrivateKey::from_pkcs8_der(der).map(Self).map_err(|_| RsaError::Failed)
@@ -162,66 +189,226 @@ impl RsaKey {
         RsaPublic { modulus: self.0.n_bytes().into(), exponent: self.0.e_bytes().into() }
     }
 
-    /// Unwraps. Blocks for some milliseconds.
-    pub(crate) fn unwrap(
-        &self,
-        algorithm: WrapAlgorithm,
-        wrapped: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, UnwrapFailed> {
-        let rng = &mut SysRng;
-        match algorithm {
-            WrapAlgorithm::RsaOaep => self.0.decrypt_blinded(rng, Oaep::<Sha1>::new(), wrapped),
-            WrapAlgorithm::RsaOaep256 => {
-                self.0.decrypt_blinded(rng, Oaep::<Sha256>::new(), wrapped)
+    /// Whether those of the three numbers that are given are this key's.
+    fn has_crt(&self, given: &[Option<Zeroizing<Vec<u8>>>; 3]) -> bool {
+        let own = [self.0.dp().cloned(), self.0.dq().cloned(), self.0.crt_coefficient()];
+        given.iter().zip(own).all(|(given, own)| match (given, own.map(Zeroizing::new)) {
+            (None, _) => true,
+            (Some(given), Some(own)) => {
+                let own = Zeroizing::new(own.to_be_bytes());
+                trimmed(given).ct_eq(trimmed(&own)).into()
             }
-            WrapAlgorithm::Rsa15 => self.0.decrypt_blinded(rng, Pkcs1v15Encrypt, wrapped),
+            (Some(_), None) => false,
+        })
+    }
+
+    /// Whether the private part undoes the public one: numbers that are no primes do not.
+    fn works(&self) -> bool {
+        let (algorithm, digest) = (SignatureAlgorithm::Rs256, [0x5a; 32]);
+        self.sign(algorithm, &digest)
+            .is_ok_and(|signature| self.public().verify(algorithm, &digest, &signature) == Ok(true))
+    }
+
+    /// Decrypts. Blocks for some milliseconds.
+    pub(crate) fn decrypt(
+        &self,
+        algorithm: EncryptionAlgorithm,
+        ciphertext: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, DecryptionFailed> {
+        let modulus = self.0.n_bytes();
+        // Both are public, so this may be seen. Big-endian numbers of one length compare as their bytes do.
+        let fits = ciphertext.len() == modulus.len() && ciphertext < &*modulus;
+        let stand_in = one(modulus.len());
+        let ciphertext = if fits { ciphertext } else { &stand_in };
+        let rng = &mut SysRng;
+        let decrypted = match algorithm {
+            EncryptionAlgorithm::RsaOaep => {
+                self.0.decrypt_blinded(rng, Oaep::<Sha1>::new(), ciphertext)
+            }
+            EncryptionAlgorithm::RsaOaep256 => {
+                self.0.decrypt_blinded(rng, Oaep::<Sha256>::new(), ciphertext)
+            }
+            EncryptionAlgorithm::Rsa15 => self.0.decrypt_blinded(rng, Pkcs1v15Encrypt, ciphertext),
+        };
+        match decrypted.map(Zeroizing::new) {
+            Ok(value) if fits => Ok(value),
+            _ => Err(DecryptionFailed),
         }
-        .map(Zeroizing::new)
-        .map_err(|_| UnwrapFailed)
+    }
+
+    /// Signs a digest, whose length the caller has checked. Blocks for some milliseconds.
+    pub(crate) fn sign(
+        &self,
+        algorithm: SignatureAlgorithm,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, RsaError> {
+        let (key, rng) = (&self.0, &mut SysRng);
+        match (Padding::of(algorithm)?, algorithm.hash()) {
+            (Padding::Pkcs1, Hash::Sha256) => key.sign_with_rng(rng, pkcs1::<Sha256>(), digest),
+            (Padding::Pkcs1, Hash::Sha384) => key.sign_with_rng(rng, pkcs1::<Sha384>(), digest),
+            (Padding::Pkcs1, Hash::Sha512) => key.sign_with_rng(rng, pkcs1::<Sha512>(), digest),
+            (Padding::Pss, Hash::Sha256) => key.sign_with_rng(rng, Pss::<Sha256>::new(), digest),
+            (Padding::Pss, Hash::Sha384) => key.sign_with_rng(rng, Pss::<Sha384>::new(), digest),
+            (Padding::Pss, Hash::Sha512) => key.sign_with_rng(rng, Pss::<Sha512>::new(), digest),
+        }
+        .map_err(|_| RsaError::Failed)
     }
 }
 
 impl RsaPublic {
-    /// Wraps. Blocks for a moment.
-    pub(crate) fn wrap(&self, algorithm: WrapAlgorithm, value: &[u8]) -> Result<Vec<u8>, RsaError> {
-        let max = self.modulus.len().saturating_sub(algorithm.overhead());
+    /// Encrypts. Blocks for a moment.
+    pub(crate) fn encrypt(
+        &self,
+        algorithm: EncryptionAlgorithm,
+        value: &[u8],
+    ) -> Result<Vec<u8>, RsaError> {
+        let max = self.modulus.len().saturating_sub(overhead(algorithm));
         if value.len() > max {
             return Err(RsaError::TooLong { max });
         }
-        let modulus = BoxedUint::from_be_slice_vartime(&self.modulus);
-        let exponent = BoxedUint::from_be_slice_vartime(&self.exponent);
-        let key = PublicKey::new(modulus, exponent).map_err(|_| RsaError::Failed)?;
-        let rng = &mut SysRng;
+        let (key, rng) = (self.key()?, &mut SysRng);
         match algorithm {
-            WrapAlgorithm::RsaOaep => key.encrypt(rng, Oaep::<Sha1>::new(), value),
-            WrapAlgorithm::RsaOaep256 => key.encrypt(rng, Oaep::<Sha256>::new(), value),
-            WrapAlgorithm::Rsa15 => key.encrypt(rng, Pkcs1v15Encrypt, value),
+            EncryptionAlgorithm::RsaOaep => key.encrypt(rng, Oaep::<Sha1>::new(), value),
+            EncryptionAlgorithm::RsaOaep256 => key.encrypt(rng, Oaep::<Sha256>::new(), value),
+            EncryptionAlgorithm::Rsa15 => key.encrypt(rng, Pkcs1v15Encrypt, value),
         }
         .map_err(|_| RsaError::Failed)
     }
+
+    /// Whether the signature over a digest is this key's. One that cannot be a signature at all is none.
+    pub(crate) fn verify(
+        &self,
+        algorithm: SignatureAlgorithm,
+        digest: &[u8],
+        signature: &[u8],
+    ) -> Result<bool, RsaError> {
+        let key = self.key()?;
+        let verified = match (Padding::of(algorithm)?, algorithm.hash()) {
+            (Padding::Pkcs1, Hash::Sha256) => key.verify(pkcs1::<Sha256>(), digest, signature),
+            (Padding::Pkcs1, Hash::Sha384) => key.verify(pkcs1::<Sha384>(), digest, signature),
+            (Padding::Pkcs1, Hash::Sha512) => key.verify(pkcs1::<Sha512>(), digest, signature),
+            (Padding::Pss, Hash::Sha256) => key.verify(Pss::<Sha256>::new(), digest, signature),
+            (Padding::Pss, Hash::Sha384) => key.verify(Pss::<Sha384>::new(), digest, signature),
+            (Padding::Pss, Hash::Sha512) => key.verify(Pss::<Sha512>::new(), digest, signature),
+        };
+        Ok(verified.is_ok())
+    }
+
+    /// The size, rounded to one that Azure has: a key that got in has one of them.
+    pub(crate) fn size(&self) -> KeySize {
+        match self.modulus.len() {
+            0..=256 => KeySize::Rsa2048,
+            257..=384 => KeySize::Rsa3072,
+            _ => KeySize::Rsa4096,
+        }
+    }
+
+    fn key(&self) -> Result<PublicKey, RsaError> {
+        let modulus = BoxedUint::from_be_slice_vartime(&self.modulus);
+        let exponent = BoxedUint::from_be_slice_vartime(&self.exponent);
+        PublicKey::new(modulus, exponent).map_err(|_| RsaError::Failed)
+    }
+}
+
+impl RsaParts {
+    /// The public half, if it is of a size and with an exponent that are taken.
+    fn public(&self) -> Result<RsaPublic, NotAnRsaKey> {
+        let (modulus, exponent) = (trimmed(&self.modulus), trimmed(&self.exponent));
+        let leading = modulus.first().map_or(0, |byte| byte.leading_zeros());
+        let bits = u32::try_from(modulus.len()).unwrap_or(u32::MAX).saturating_mul(8) - leading;
+        if KeySize::from_bits(bits).is_none() {
+            return Err(NotAnRsaKey::Size(bits));
+        }
+        let value = exponent_value(exponent).ok_or(NotAnRsaKey::Exponent)?;
+        if value % 2 == 0 || !(3..=PublicKey::MAX_PUB_EXPONENT).contains(&value) {
+            return Err(NotAnRsaKey::Exponent);
+        }
+        Ok(RsaPublic { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
+    }
+}
+
+/// Whether the primes can be derived from the exponents: the method asks for a public one above 2^16.
+fn recoverable(public: &RsaPublic) -> bool {
+    exponent_value(&public.exponent).is_some_and(|exponent| exponent > 1 << 16)
+}
+
+fn exponent_value(bytes: &[u8]) -> Option<u64> {
+    let mut value = [0; 8];
+    value.get_mut(8_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
+    Some(u64::from_be_bytes(value))
+}
+
+fn number(bytes: &[u8]) -> BoxedUint {
+    BoxedUint::from_be_slice_vartime(trimmed(bytes))
+}
+
+/// A big-endian number without leading zeros.
+fn trimmed(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
+}
+
+/// How a digest is padded before it is signed.
+#[derive(Clone, Copy)]
+enum Padding {
+    Pkcs1,
+    Pss,
+}
+
+impl Padding {
+    fn of(algorithm: SignatureAlgorithm) -> Result<Self, RsaError> {
+        use SignatureAlgorithm as Algorithm;
+
+        match algorithm {
+            Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 => Ok(Self::Pkcs1),
+            Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => Ok(Self::Pss),
+            Algorithm::Es256 | Algorithm::Es256k | Algorithm::Es384 | Algorithm::Es512 => {
+                Err(RsaError::Algorithm)
+            }
+        }
+    }
+}
+
+fn pkcs1<D: Digest + AssociatedOid>() -> Pkcs1v15Sign {
+    Pkcs1v15Sign::new::<D>()
+}
+
+/// How many bytes of the modulus the padding takes (RFC 8017, sections 7.1.1 and 7.2.1).
+fn overhead(algorithm: EncryptionAlgorithm) -> usize {
+    match algorithm {
+        EncryptionAlgorithm::RsaOaep => 2 * 20 + 2,
+        EncryptionAlgorithm::RsaOaep256 => 2 * 32 + 2,
+        EncryptionAlgorithm::Rsa15 => 11,
+    }
+}
+
+/// The number one, as wide as a modulus: a ciphertext in range that nobody made.
+fn one(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    if let Some(last) = bytes.last_mut() {
+        *last = 1;
+    }
+    bytes
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ALGORITHMS: [WrapAlgorithm; 3] =
-        [WrapAlgorithm::RsaOaep, WrapAlgorithm::RsaOaep256, WrapAlgorithm::Rsa15];
-
     #[test]
     fn every_length_that_fits_comes_back_and_one_more_byte_is_refused() {
         let key = RsaKey::generate(KeySize::Rsa2048).unwrap();
         let public = key.public();
 
-        for algorithm in ALGORITHMS {
-            let max = 256 - algorithm.overhead();
+        for &algorithm in EncryptionAlgorithm::ALL {
+            let max = 256 - overhead(algorithm);
             for len in [0, 1, 32, max] {
                 let value = vec![0x5a; len];
-                let wrapped = public.wrap(algorithm, &value).unwrap();
+                let wrapped = public.encrypt(algorithm, &value).unwrap();
                 assert_eq!(wrapped.len(), 256);
-                assert_eq!(*key.unwrap(algorithm, &wrapped).unwrap(), value, "{algorithm} {len}");
+                assert_eq!(*key.decrypt(algorithm, &wrapped).unwrap(), value, "{algorithm} {len}");
             }
-            let refused = public.wrap(algorithm, &vec![0; max + 1]);
+            let refused = public.encrypt(algorithm, &vec![0; max + 1]);
             assert_eq!(refused.unwrap_err(), RsaError::TooLong { max });
         }
     }
@@ -231,24 +418,30 @@ mod tests {
         let key = RsaKey::generate(KeySize::Rsa2048).unwrap();
         let again = RsaKey::from_pkcs8(&key.to_pkcs8().unwrap()).unwrap();
 
-        let wrapped = key.public().wrap(WrapAlgorithm::RsaOaep256, b"value").unwrap();
+        let wrapped = key.public().encrypt(EncryptionAlgorithm::RsaOaep256, b"value").unwrap();
 
         assert_eq!(key.public(), again.public());
-        assert_eq!(&*again.unwrap(WrapAlgorithm::RsaOaep256, &wrapped).unwrap(), b"value");
+        assert_eq!(&*again.decrypt(EncryptionAlgorithm::RsaOaep256, &wrapped).unwrap(), b"value");
         assert_eq!(key.public().exponent, [1, 0, 1]);
     }
 
     #[test]
-    fn whatever_does_not_unwrap_is_the_one_error() {
+    fn whatever_does_not_decrypt_is_the_one_error() {
         let key = RsaKey::generate(KeySize::Rsa2048).unwrap();
-        let wrapped = key.public().wrap(WrapAlgorithm::RsaOaep256, b"value").unwrap();
+        let wrapped = key.public().encrypt(EncryptionAlgorithm::RsaOaep256, b"value").unwrap();
         let mut changed = wrapped.clone();
         changed[200] ^= 1;
         let too_big = vec![0xff; 256];
 
         for bad in [&changed[..], &wrapped[1..], &[], &too_big] {
-            assert_eq!(key.unwrap(WrapAlgorithm::RsaOaep256, bad).unwrap_err(), UnwrapFailed);
+            assert_eq!(
+                key.decrypt(EncryptionAlgorithm::RsaOaep256, bad).unwrap_err(),
+                DecryptionFailed
+            );
         }
-        assert_eq!(key.unwrap(WrapAlgorithm::RsaOaep, &wrapped).unwrap_err(), UnwrapFailed);
+        assert_eq!(
+            key.decrypt(EncryptionAlgorithm::RsaOaep, &wrapped).unwrap_err(),
+            DecryptionFailed
+        );
     }
 }

@@ -20,6 +20,13 @@ pub(crate) struct KeyView {
     pub(crate) recoverable_days: u16,
 }
 
+impl KeyView {
+    /// The version, as refusals name it.
+    pub(crate) fn reference(&self) -> KeyReference {
+        KeyReference { name: self.name.clone(), version: Some(self.version.id.clone()) }
+    }
+}
+
 /// Which part of a list is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct PageRequest {

@@ -211,7 +211,7 @@ async fn bad_parameters_are_400_with_words_and_never_500() {
             "BadParameter/KeyTypeNotSupported",
             "Invalid kty value: oct",
         ),
-        ("/keys/k/create", json!({"kty": "EC"}), "BadParameter/KeyTypeNotSupported", "EC"),
+        ("/keys/k/create", json!({"kty": "EC", "crv": "P-224"}), "BadParameter", "P-224"),
         (
             "/keys/k/create",
             json!({"kty": "RSA", "key_size": 1024}),
@@ -260,7 +260,7 @@ async fn an_absent_api_version_is_refused_and_an_unknown_one_is_served() {
 async fn what_is_not_served_is_refused_clearly() {
     let world = World::with_key().await;
 
-    let later = world.owner(Method::POST, "/keys/k/sign", Some(json!({}))).await;
+    let later = world.owner(Method::POST, "/keys/k/release", Some(json!({}))).await;
     let secrets = world.owner(Method::GET, "/secrets", None).await;
     let nothing = world.owner(Method::GET, "/nothing", None).await;
     let method = world.owner(Method::PUT, "/keys", Some(json!({}))).await;

@@ -1,22 +1,27 @@
 //! What a vault keeps on disk, and the only place that knows how: rows in sled, each below 4 KiB.
 //!
-//! Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change are one
+//! Here are the database, the form of row keys, and reading it all at a start; what is written of vaults and of keys has a
+//! file each. Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change are one
 //! batch; the sealed private part of a version is written before the rows that name it, so a crash leaves at worst a
 //! private part that nothing names, which the next start removes. Nothing stored holds a host or a port.
+
+mod keys;
+mod vaults;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sled::{Batch, Tree};
 
 use crate::durable::{Durability, DurableDb};
 use crate::vault::Agenda;
-use crate::vault::key::{Attributes, Deletion, KeyOperation, KeyType};
-use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::policy::AccessPolicy;
+
+pub(crate) use keys::{KeyRow, PublicRow, RestoredVersion, VersionAt, VersionRow};
+pub(crate) use vaults::VaultRow;
 
 /// The form of the rows. A folder of another form is refused.
 const FORMAT: &[u8] = b"1";
@@ -49,42 +54,6 @@ pub enum StoreError {
     /// A row cannot be read.
     #[error("a row of the database of the vault is damaged: {0}")]
     Damaged(String),
-}
-
-/// What is kept of a vault itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct VaultRow {
-    pub(crate) location: String,
-    pub(crate) retention_days: u16,
-    pub(crate) purge_protection: bool,
-}
-
-/// What is kept of a key itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct KeyRow {
-    pub(crate) name: String,
-    pub(crate) deletion: Option<Deletion>,
-}
-
-/// What is kept of a version, beside its tags and its private part.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct VersionRow {
-    pub(crate) sequence: u64,
-    pub(crate) kty: KeyType,
-    /// Base64url, as responses carry it.
-    pub(crate) modulus: String,
-    /// Base64url, as responses carry it.
-    pub(crate) exponent: String,
-    pub(crate) operations: Vec<KeyOperation>,
-    pub(crate) attributes: Attributes,
-}
-
-/// Where a version belongs.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct VersionAt<'a> {
-    pub(crate) vault: &'a VaultName,
-    pub(crate) key: &'a KeyName,
-    pub(crate) version: &'a KeyVersion,
 }
 
 /// All there is, as it is read at a start.
@@ -203,118 +172,6 @@ impl Store {
         Ok(loaded)
     }
 
-    /// Keeps what a vault itself is.
-    pub(crate) fn put_vault(&self, vault: &VaultName, row: &VaultRow) -> io::Result<()> {
-        self.rows.insert(row_key(VAULT, &[vault.as_str()]), json(row)?)?;
-        self.db.commit()
-    }
-
-    /// Keeps the access policy of an identity, or that it has none.
-    pub(crate) fn put_policy(
-        &self,
-        vault: &VaultName,
-        object_id: &str,
-        policy: Option<&AccessPolicy>,
-    ) -> io::Result<()> {
-        let at = row_key(POLICY, &[vault.as_str(), object_id]);
-        match policy {
-            Some(policy) => self.rows.insert(at, json(policy)?)?,
-            None => self.rows.remove(at)?,
-        };
-        self.db.commit()
-    }
-
-    /// Keeps a new version of a key, whose row is made with the first.
-    pub(crate) fn add_version(
-        &self,
-        at: VersionAt<'_>,
-        key: &KeyRow,
-        version: &VersionRow,
-        tags: &BTreeMap<String, String>,
-        sealed: &[u8],
-    ) -> io::Result<()> {
-        self.private.insert(at.row(VERSION), sealed)?;
-        let mut batch = Batch::default();
-        batch.insert(row_key(KEY, &[at.vault.as_str(), at.key.folded()]), json(key)?);
-        self.version_into(&mut batch, at, version, tags)?;
-        self.rows.apply_batch(batch)?;
-        self.db.commit()
-    }
-
-    /// Keeps the changed attributes, operations and tags of a version.
-    pub(crate) fn put_version(
-        &self,
-        at: VersionAt<'_>,
-        version: &VersionRow,
-        tags: &BTreeMap<String, String>,
-    ) -> io::Result<()> {
-        let mut batch = Batch::default();
-        self.version_into(&mut batch, at, version, tags)?;
-        self.rows.apply_batch(batch)?;
-        self.db.commit()
-    }
-
-    /// Keeps that a key is deleted, or no longer is.
-    pub(crate) fn put_key(&self, vault: &VaultName, key: &KeyName, row: &KeyRow) -> io::Result<()> {
-        self.rows.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?)?;
-        self.db.commit()
-    }
-
-    /// Keeps what is due for a key, and what was announced.
-    pub(crate) fn put_agenda(
-        &self,
-        vault: &VaultName,
-        key: &KeyName,
-        agenda: &Agenda,
-    ) -> io::Result<()> {
-        self.rows.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?)?;
-        self.db.commit()
-    }
-
-    /// Forgets a key with all its versions. The private parts go first: without them nothing can be used.
-    pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
-        let names = [vault.as_str(), key.folded()];
-        let mut private = Batch::default();
-        for entry in self.private.scan_prefix(prefix(VERSION, &names)) {
-            private.remove(entry?.0);
-        }
-        let mut rows = Batch::default();
-        rows.remove(row_key(KEY, &names));
-        rows.remove(row_key(AGENDA, &names));
-        for kind in [VERSION, TAG] {
-            for entry in self.rows.scan_prefix(prefix(kind, &names)) {
-                rows.remove(entry?.0);
-            }
-        }
-        self.rows.apply_batch(rows)?;
-        self.private.apply_batch(private)?;
-        self.db.commit()
-    }
-
-    /// The sealed private part of a version.
-    pub(crate) fn private(&self, at: VersionAt<'_>) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.private.get(at.row(VERSION))?.map(|sealed| sealed.to_vec()))
-    }
-
-    fn version_into(
-        &self,
-        batch: &mut Batch,
-        at: VersionAt<'_>,
-        version: &VersionRow,
-        tags: &BTreeMap<String, String>,
-    ) -> io::Result<()> {
-        batch.insert(at.row(VERSION), json(version)?);
-        let names = [at.vault.as_str(), at.key.folded(), at.version.as_str()];
-        for entry in self.rows.scan_prefix(prefix(TAG, &names)) {
-            batch.remove(entry?.0);
-        }
-        for (tag, value) in tags {
-            let [vault, key, version] = names;
-            batch.insert(row_key(TAG, &[vault, key, version, tag]), value.as_bytes());
-        }
-        Ok(())
-    }
-
     fn each(
         &self,
         kind: u8,
@@ -325,12 +182,6 @@ impl Store {
             visit(at.get(2..).unwrap_or_default(), &value)?;
         }
         Ok(())
-    }
-}
-
-impl VersionAt<'_> {
-    fn row(self, kind: u8) -> Vec<u8> {
-        row_key(kind, &[self.vault.as_str(), self.key.folded(), self.version.as_str()])
     }
 }
 

@@ -1,0 +1,115 @@
+//! The JSON Web Key that importKey takes (RFC 7517, RFC 7518), and how it becomes the numbers of a key.
+//!
+//! Private members are wiped when they are dropped. Whether the numbers belong to each other is not decided here.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use zeroize::Zeroizing;
+
+use super::parameters::{AttributesIn, Family, Kty, SecretText, bad, curve, decoded};
+use crate::vault::ec::EcPublic;
+use crate::vault::error::VaultError;
+use crate::vault::{KeyParts, NewVersion, RsaParts};
+
+/// `KeyImportParameters`.
+#[derive(Debug, Deserialize)]
+pub(super) struct KeyImportParameters {
+    key: Option<JsonWebKey>,
+    /// With a capital, as Azure spells it.
+    #[serde(rename = "Hsm", alias = "hsm")]
+    hsm: Option<bool>,
+    attributes: Option<AttributesIn>,
+    tags: Option<BTreeMap<String, Option<String>>>,
+    release_policy: Option<IgnoredAny>,
+}
+
+/// `JsonWebKey` with its private members. Its `kid` is ignored, as Azure does.
+#[derive(Debug, Deserialize)]
+struct JsonWebKey {
+    kty: Option<String>,
+    key_ops: Option<Vec<String>>,
+    crv: Option<String>,
+    x: Option<SecretText>,
+    y: Option<SecretText>,
+    n: Option<SecretText>,
+    e: Option<SecretText>,
+    d: Option<SecretText>,
+    p: Option<SecretText>,
+    q: Option<SecretText>,
+    dp: Option<SecretText>,
+    dq: Option<SecretText>,
+    qi: Option<SecretText>,
+    /// A key that was wrapped for a hardware module elsewhere (BYOK).
+    key_hsm: Option<IgnoredAny>,
+}
+
+impl KeyImportParameters {
+    pub(super) fn into_parts(self) -> Result<(KeyParts, NewVersion), VaultError> {
+        let mut key = self.key.ok_or_else(|| bad("Property 'key' is required.\r\n"))?;
+        let kty = Kty::parse(key.kty.as_deref())?;
+        if key.key_hsm.is_some() {
+            return Err(bad(
+                "Property 'key_hsm' has invalid value: this vault has no hardware module that could open a transferred key.\r\n",
+            ));
+        }
+        let attributes = self.attributes.unwrap_or_default();
+        attributes.refuse_release(self.release_policy)?;
+        let in_hsm = kty.in_hsm || self.hsm == Some(true);
+        let version = attributes.into_new_version(in_hsm, key.key_ops.take(), self.tags)?;
+        let parts = match kty.family {
+            Family::Rsa => KeyParts::Rsa(key.rsa()?),
+            Family::Ec => key.ec()?,
+        };
+        Ok((parts, version))
+    }
+}
+
+impl JsonWebKey {
+    fn rsa(&self) -> Result<RsaParts, VaultError> {
+        let optional = |property, text: &Option<SecretText>| match text {
+            None => Ok(None),
+            text => decoded(property, text.as_ref()).map(Some),
+        };
+        let primes = match (optional("p", &self.p)?, optional("q", &self.q)?) {
+            (Some(p), Some(q)) => Some([p, q]),
+            (None, None) => None,
+            (Some(_), None) => return Err(bad("Property 'q' is required.\r\n")),
+            (None, Some(_)) => return Err(bad("Property 'p' is required.\r\n")),
+        };
+        Ok(RsaParts {
+            modulus: decoded("n", self.n.as_ref())?.to_vec(),
+            exponent: decoded("e", self.e.as_ref())?.to_vec(),
+            private_exponent: optional("d", &self.d)?,
+            primes,
+            crt: [optional("dp", &self.dp)?, optional("dq", &self.dq)?, optional("qi", &self.qi)?],
+        })
+    }
+
+    fn ec(&self) -> Result<KeyParts, VaultError> {
+        if self.crv.as_deref().unwrap_or_default().is_empty() {
+            return Err(bad("Property 'crv' is required.\r\n"));
+        }
+        let curve = curve(self.crv.as_deref(), None)?;
+        let number = |property, text: &Option<SecretText>| {
+            wide(property, &decoded(property, text.as_ref())?, curve.width())
+        };
+        let (x, y) = (number("x", &self.x)?.to_vec(), number("y", &self.y)?.to_vec());
+        let scalar = number("d", &self.d)?;
+        Ok(KeyParts::Ec { public: EcPublic { curve, x, y }, scalar })
+    }
+}
+
+/// A number as wide as the field. RFC 7518 asks for just that; leading zeros that a library left out are put back.
+fn wide(property: &str, bytes: &[u8], width: usize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let missing = width.checked_sub(bytes.len()).ok_or_else(|| {
+        let len = bytes.len();
+        bad(format!(
+            "Invalid length of '{property}': {len} bytes. The curve has {width} bytes.\r\n"
+        ))
+    })?;
+    let mut wide = Zeroizing::new(vec![0; width]);
+    wide[missing..].copy_from_slice(bytes);
+    Ok(wide)
+}

@@ -1,0 +1,348 @@
+//! The JSON that clients of the keys API send, and how it becomes domain types: here and nowhere else.
+//!
+//! Every refusal names the property that is wrong, in Azure's words where they are known. Values and private numbers are
+//! wiped when they are dropped. Whether a key may do what it is asked is not decided here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+use crate::vault::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
+use crate::vault::ec::Curve;
+use crate::vault::error::VaultError;
+use crate::vault::key::KeyOperation;
+use crate::vault::rsa::{EXPONENT, KeySize};
+use crate::vault::{KeyChanges, KeyShape, NewKey, NewVersion};
+
+const MAX_TAGS: usize = 15;
+const MAX_TAG_LEN: usize = 256;
+/// The last second of the year 9999, behind which there are no dates.
+const MAX_DATE: i64 = 253_402_300_799;
+/// Refusals repeat no more of a value than this.
+const MAX_SHOWN: usize = 32;
+
+/// `KeyCreateParameters`.
+#[derive(Debug, Deserialize)]
+pub(super) struct KeyCreateParameters {
+    kty: Option<String>,
+    crv: Option<String>,
+    key_size: Option<u32>,
+    public_exponent: Option<u64>,
+    key_ops: Option<Vec<String>>,
+    attributes: Option<AttributesIn>,
+    tags: Option<BTreeMap<String, Option<String>>>,
+    release_policy: Option<IgnoredAny>,
+}
+
+/// `KeyUpdateParameters`.
+#[derive(Debug, Deserialize)]
+pub(super) struct KeyUpdateParameters {
+    key_ops: Option<Vec<String>>,
+    attributes: Option<AttributesIn>,
+    tags: Option<BTreeMap<String, Option<String>>>,
+    release_policy: Option<IgnoredAny>,
+}
+
+/// `KeyOperationsParameters` and `KeySignParameters`. What symmetric keys alone need (`iv`, `aad`, `tag`) is not read.
+#[derive(Deserialize)]
+pub(super) struct KeyOperationsParameters {
+    alg: Option<String>,
+    value: Option<SecretText>,
+}
+
+/// `KeyVerifyParameters`.
+#[derive(Debug, Deserialize)]
+pub(super) struct KeyVerifyParameters {
+    alg: Option<String>,
+    digest: Option<SecretText>,
+    value: Option<SecretText>,
+}
+
+/// `KeyRestoreParameters`.
+#[derive(Debug, Deserialize)]
+pub(super) struct KeyRestoreParameters {
+    value: Option<SecretText>,
+}
+
+/// The attributes that a client may set.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AttributesIn {
+    enabled: Option<bool>,
+    nbf: Option<i64>,
+    exp: Option<i64>,
+    exportable: Option<bool>,
+}
+
+/// A text that is wiped when it is dropped.
+pub(super) struct SecretText(Zeroizing<String>);
+
+/// The kind of key that a `kty` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kty {
+    pub(super) family: Family,
+    pub(super) in_hsm: bool,
+}
+
+/// The two kinds of key that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    Ec,
+    Rsa,
+}
+
+impl KeyCreateParameters {
+    pub(super) fn into_new_key(self) -> Result<NewKey, VaultError> {
+        let kty = Kty::parse(self.kty.as_deref())?;
+        let shape = match kty.family {
+            Family::Rsa => KeyShape::Rsa(rsa_size(self.key_size.unwrap_or(2048))?),
+            Family::Ec => KeyShape::Ec(curve(self.crv.as_deref(), self.key_size)?),
+        };
+        if self.public_exponent.is_some_and(|exponent| exponent != EXPONENT) {
+            return Err(bad(
+                "Unsupported value of 'public_exponent'. This vault makes keys with 65537.",
+            ));
+        }
+        let attributes = self.attributes.unwrap_or_default();
+        attributes.refuse_release(self.release_policy)?;
+        let version = attributes.into_new_version(kty.in_hsm, self.key_ops, self.tags)?;
+        Ok(NewKey { shape, version })
+    }
+}
+
+impl KeyUpdateParameters {
+    pub(super) fn into_changes(self) -> Result<KeyChanges, VaultError> {
+        let attributes = self.attributes.unwrap_or_default();
+        if attributes.exportable == Some(true) {
+            // The code is Azure's; the words are not known.
+            return Err(bad(
+                "AKV.SKR.1003: The exportable attribute of an existing key cannot be changed.",
+            ));
+        }
+        attributes.refuse_release(self.release_policy)?;
+        Ok(KeyChanges {
+            operations: self.key_ops.map(operations).transpose()?,
+            enabled: attributes.enabled,
+            not_before: date("nbf", attributes.nbf)?,
+            expires: date("exp", attributes.exp)?,
+            tags: self.tags.map(tags).transpose()?,
+        })
+    }
+}
+
+impl KeyOperationsParameters {
+    /// The algorithm and the value of encrypt, decrypt, wrapKey and unwrapKey.
+    pub(super) fn for_encryption(
+        &self,
+    ) -> Result<(EncryptionAlgorithm, Zeroizing<Vec<u8>>), VaultError> {
+        let algorithm = algorithm(self.alg.as_deref(), EncryptionAlgorithm::ALL)?;
+        Ok((algorithm, decoded("value", self.value.as_ref())?))
+    }
+
+    /// The algorithm and the digest of sign.
+    pub(super) fn for_signature(
+        &self,
+    ) -> Result<(SignatureAlgorithm, Zeroizing<Vec<u8>>), VaultError> {
+        let algorithm = algorithm(self.alg.as_deref(), SignatureAlgorithm::ALL)?;
+        Ok((algorithm, decoded("value", self.value.as_ref())?))
+    }
+}
+
+impl KeyRestoreParameters {
+    pub(super) fn blob(&self) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        decoded("value", self.value.as_ref())
+    }
+}
+
+impl KeyVerifyParameters {
+    pub(super) fn algorithm(&self) -> Result<SignatureAlgorithm, VaultError> {
+        algorithm(self.alg.as_deref(), SignatureAlgorithm::ALL)
+    }
+
+    pub(super) fn digest(&self) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        decoded("digest", self.digest.as_ref())
+    }
+
+    pub(super) fn signature(&self) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        decoded("value", self.value.as_ref())
+    }
+}
+
+impl AttributesIn {
+    /// Nothing leaves this vault: there is no enclave that a key could be released to.
+    pub(super) fn refuse_release(&self, policy: Option<IgnoredAny>) -> Result<(), VaultError> {
+        match (self.exportable.unwrap_or(false), policy) {
+            (false, None) => Ok(()),
+            (true, None) => Err(bad("AKV.SKR.1004: Exportable keys must have release policy.")),
+            (false, Some(_)) => {
+                Err(bad("AKV.SKR.1005: Non-exportable keys must not have release policy."))
+            }
+            (true, Some(_)) => Err(bad(
+                "AKV.SKR.1001: The exportable attribute is only supported with premium vaults and API version >= '7.3-preview'.",
+            )),
+        }
+    }
+
+    pub(super) fn into_new_version(
+        self,
+        in_hsm: bool,
+        key_ops: Option<Vec<String>>,
+        given_tags: Option<BTreeMap<String, Option<String>>>,
+    ) -> Result<NewVersion, VaultError> {
+        Ok(NewVersion {
+            in_hsm,
+            operations: key_ops.map(operations).transpose()?,
+            enabled: self.enabled.unwrap_or(true),
+            not_before: date("nbf", self.nbf)?,
+            expires: date("exp", self.exp)?,
+            tags: given_tags.map(tags).transpose()?.unwrap_or_default(),
+        })
+    }
+}
+
+impl Kty {
+    pub(super) fn parse(name: Option<&str>) -> Result<Self, VaultError> {
+        let (family, in_hsm) = match name {
+            None | Some("") => return Err(bad("Property 'kty' is required.\r\n")),
+            Some("EC") => (Family::Ec, false),
+            Some("EC-HSM") => (Family::Ec, true),
+            Some("RSA") => (Family::Rsa, false),
+            Some("RSA-HSM") => (Family::Rsa, true),
+            Some(other) => return Err(VaultError::KeyTypeNotSupported(start(other))),
+        };
+        Ok(Self { family, in_hsm })
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(Zeroizing::new(text)))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(..)")
+    }
+}
+
+impl fmt::Debug for KeyOperationsParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyOperationsParameters").field("alg", &self.alg).finish_non_exhaustive()
+    }
+}
+
+/// The bytes of a property that has to be there. Padding is taken although Azure writes none.
+pub(super) fn decoded(
+    property: &str,
+    text: Option<&SecretText>,
+) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    let Some(SecretText(text)) = text else {
+        return Err(bad(format!("Property '{property}' is required.\r\n")));
+    };
+    URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map(Zeroizing::new).map_err(|_| {
+        bad(format!(
+            "Content of '{property}' is not base64url.\r\nProperty '{property}' is required.\r\n"
+        ))
+    })
+}
+
+/// The curve that is named, or the one of this size, or Azure's default.
+pub(super) fn curve(name: Option<&str>, bits: Option<u32>) -> Result<Curve, VaultError> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else {
+        return match bits {
+            None | Some(256) => Ok(Curve::P256),
+            Some(384) => Ok(Curve::P384),
+            Some(521) => Ok(Curve::P521),
+            Some(bits) => Err(bad(format!(
+                "Unsupported key size ({bits}). Supported sizes are [256, 384, 521]"
+            ))),
+        };
+    };
+    let curve: Curve = name.parse().map_err(|_| unknown("crv", name, Curve::ALL))?;
+    match bits {
+        Some(bits) if bits != curve.bits() => Err(bad(format!(
+            "Elliptic Curve Name: {curve} cannot be used with key size ({bits}).\r\n"
+        ))),
+        _ => Ok(curve),
+    }
+}
+
+/// The size of an RSA key.
+fn rsa_size(bits: u32) -> Result<KeySize, VaultError> {
+    KeySize::from_bits(bits).ok_or(VaultError::UnsupportedKeySize(bits))
+}
+
+pub(super) fn bad(words: impl Into<String>) -> VaultError {
+    VaultError::BadParameter(words.into())
+}
+
+fn algorithm<T>(name: Option<&str>, all: &[T]) -> Result<T, VaultError>
+where
+    T: std::str::FromStr + fmt::Display,
+{
+    match name {
+        None | Some("") => Err(bad("Property 'alg' is required.\r\n")),
+        Some(name) => name.parse().map_err(|_| unknown("alg", name, all)),
+    }
+}
+
+/// The refusal of a name, with those that are known. Azure begins so; how it goes on is not known.
+fn unknown(property: &str, name: &str, all: &[impl fmt::Display]) -> VaultError {
+    let all: Vec<String> = all.iter().map(|known| format!("\"{known}\"")).collect();
+    bad(format!(
+        "Property '{property}' has invalid value '{}'. Supported values are {}.",
+        start(name),
+        all.join(", ")
+    ))
+}
+
+fn start(text: &str) -> String {
+    text.chars().take(MAX_SHOWN).collect()
+}
+
+fn date(property: &str, seconds: Option<i64>) -> Result<Option<i64>, VaultError> {
+    match seconds {
+        Some(seconds) if !(0..=MAX_DATE).contains(&seconds) => {
+            Err(bad(format!("Property '{property}' has invalid value\r\n")))
+        }
+        seconds => Ok(seconds),
+    }
+}
+
+/// Operations by name. Whether the key can do them depends on its type, which is asked later.
+fn operations(names: Vec<String>) -> Result<Vec<KeyOperation>, VaultError> {
+    let mut found = Vec::new();
+    let mut unknown = Vec::new();
+    for name in names {
+        match serde_json::from_value(serde_json::Value::String(name.clone())) {
+            Ok(operation) if found.contains(&operation) => (),
+            Ok(operation) => found.push(operation),
+            Err(_) => unknown.push(start(&name)),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(found);
+    }
+    Err(VaultError::UnsupportedOperations { asked: unknown, supported: KeyOperation::ALL })
+}
+
+fn tags(tags: BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, String>, VaultError> {
+    if tags.len() > MAX_TAGS {
+        return Err(bad(format!("Too many tags: {}. At most 15 are allowed.", tags.len())));
+    }
+    let too_long = |text: &str| text.chars().count() > MAX_TAG_LEN;
+    if let Some((name, _)) = tags.iter().find(|(name, value)| {
+        name.is_empty() || too_long(name) || value.as_deref().is_some_and(too_long)
+    }) {
+        return Err(bad(format!(
+            "The tag '{}' is not valid: its name has 1 to 256 characters, its value at most 256.",
+            start(name)
+        )));
+    }
+    Ok(tags.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
+}

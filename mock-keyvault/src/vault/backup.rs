@@ -1,0 +1,152 @@
+//! Backup and restore: a key with all its versions as one opaque blob, sealed under the key of the data folder.
+//!
+//! Called by the routes. A blob opens in any vault of the same data folder, whatever became of the key meanwhile, and in
+//! no other folder. It is never stored here. Layout: the magic of the real service, then a sealed value whose content is
+//! JSON ([`Backup`]). The real one goes on with a JWE for the security world of a region; neither opens the other's.
+//! Policies of rotation are not part of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use super::agenda::Agenda;
+use super::error::VaultError;
+use super::key::{Key, Version};
+use super::manage::context;
+use super::names::{KeyName, VaultName};
+use super::view::KeyView;
+use super::{KeyReference, Vaults, row_of, version_of};
+use crate::store::{KeyRow, RestoredVersion, VersionAt, VersionRow};
+
+/// What a backup of the real service begins with.
+const MAGIC: &[u8] = b"&AzureKeyVaultKeyBackupV1.microsoft.com";
+/// What the sealed part is bound to. It must stay: blobs that people keep are bound to it.
+const CONTEXT: &[u8] = b"mock-keyvault backup 1";
+/// The real service documents that it may fail beyond this.
+const MAX_VERSIONS: usize = 500;
+
+/// What a blob holds.
+#[derive(Serialize, Deserialize)]
+struct Backup {
+    name: String,
+    versions: Vec<BackupVersion>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct BackupVersion {
+    id: String,
+    row: VersionRow,
+    tags: BTreeMap<String, String>,
+    private: SealedForm,
+}
+
+/// The private part of a version, in base64url.
+struct SealedForm(Zeroizing<Vec<u8>>);
+
+impl Vaults {
+    /// A key with all its versions, as a blob that [`Vaults::restore`] takes.
+    pub(crate) fn backup(&self, vault: &VaultName, name: &KeyName) -> Result<Vec<u8>, VaultError> {
+        // Nobody purges the key meanwhile.
+        let _changing = self.change();
+        let key = self.with_vault(vault, |found| {
+            let at = KeyReference { name: name.clone(), version: None };
+            found.live(name).cloned().ok_or(VaultError::KeyNotFound(at))
+        })?;
+        if key.versions.len() > MAX_VERSIONS {
+            return Err(VaultError::BadParameter(format!(
+                "Key {} has more than {MAX_VERSIONS} versions and cannot be backed up.",
+                key.name
+            )));
+        }
+        let mut versions = Vec::with_capacity(key.versions.len());
+        for version in &key.versions {
+            let at = VersionAt { vault, key: &key.name, version: &version.id };
+            versions.push(BackupVersion {
+                id: version.id.to_string(),
+                row: row_of(version),
+                tags: version.tags.clone(),
+                private: SealedForm(self.sealed_form(at)?),
+            });
+        }
+        let backup = Backup { name: key.name.to_string(), versions };
+        let json =
+            serde_json::to_vec(&backup).map(Zeroizing::new).map_err(|error| failed(&error))?;
+        Ok([MAGIC, &self.sealing.seal(CONTEXT, &json)?].concat())
+    }
+
+    /// Brings a key back as it was, under its own name. Nothing may have that name, not even a deleted key.
+    pub(crate) fn restore(&self, vault: &VaultName, blob: &[u8]) -> Result<KeyView, VaultError> {
+        let mut key = self.opened(blob)?;
+        self.purge_due(vault)?;
+
+        let _changing = self.change();
+        self.refuse_deleted(vault, &key.name)?;
+        let newest = key.versions.last().ok_or(VaultError::NotABackup)?;
+        if self.with_vault(vault, |found| Ok(found.live(&key.name).is_some()))? {
+            let version = Some(newest.id.clone());
+            return Err(VaultError::RestoreConflict(KeyReference { name: key.name, version }));
+        }
+        let newest = Arc::clone(newest);
+        // Nothing was due while the key was away.
+        key.agenda.since = Some(self.clock.unix_now());
+        let mut rows = Vec::with_capacity(key.versions.len());
+        for version in &key.versions {
+            let at = VersionAt { vault, key: &key.name, version: &version.id };
+            let private = version.private.get().ok_or(VaultError::NotABackup)?;
+            let form = private.to_sealed_form().map_err(|error| failed(&error))?;
+            let sealed = self.sealing.seal(&context(at), &form)?;
+            rows.push(RestoredVersion { at, row: row_of(version), tags: &version.tags, sealed });
+        }
+        let key_row = KeyRow { name: key.name.to_string(), deletion: None };
+        self.store.add_key(vault, &key.name, &key_row, &key.agenda, &rows)?;
+        drop(rows);
+        let view = self.with_vault_mut(vault, |found| {
+            let name = key.name.clone();
+            found.keys.insert(name.folded().to_owned(), key);
+            found.view(vault, &name, &newest, None)
+        })?;
+        self.agenda_changed.notify_one();
+        Ok(view)
+    }
+
+    /// The key in a blob. Whatever is wrong with a blob is the one refusal.
+    fn opened(&self, blob: &[u8]) -> Result<Key, VaultError> {
+        let sealed = blob.strip_prefix(MAGIC).ok_or(VaultError::NotABackup)?;
+        let json = self.sealing.open_sealed(CONTEXT, sealed).map_err(|_| VaultError::NotABackup)?;
+        let backup: Backup = serde_json::from_slice(&json).map_err(|_| VaultError::NotABackup)?;
+        let mut versions = Vec::with_capacity(backup.versions.len());
+        for BackupVersion { id, row, tags, private } in backup.versions {
+            let version = version_of(&id, row, tags).map_err(|_| VaultError::NotABackup)?;
+            version
+                .private
+                .open(&version.public, &private.0)
+                .map_err(|_| VaultError::NotABackup)?;
+            versions.push(Arc::new(version));
+        }
+        versions.sort_by_key(|version: &Arc<Version>| version.sequence);
+        let name = backup.name.parse().map_err(|_| VaultError::NotABackup)?;
+        Ok(Key { name, versions, deletion: None, agenda: Agenda::default() })
+    }
+}
+
+impl Serialize for SealedForm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&*self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for SealedForm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer).map(Zeroizing::new)?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.as_bytes()).map_err(serde::de::Error::custom)?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+}
+
+fn failed(error: &impl ToString) -> VaultError {
+    VaultError::Internal(error.to_string())
+}

@@ -1,0 +1,105 @@
+//! Keys on elliptic curves: create and get. What they sign is in `sign.rs`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::support::World;
+
+const CURVES: [(&str, usize); 4] = [("P-256", 32), ("P-256K", 32), ("P-384", 48), ("P-521", 66)];
+
+#[tokio::test]
+async fn a_key_on_each_curve_has_the_shape_of_the_real_service() {
+    let world = World::new().await;
+
+    for (curve, width) in CURVES {
+        let name = curve.to_lowercase();
+        let body = json!({"kty": "EC", "crv": curve});
+        let path = format!("/keys/{name}/create");
+        let answer = world.owner(Method::POST, &path, Some(body)).await;
+
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let made = answer.json();
+        let text = |field: &str| made["key"][field].as_str().unwrap().to_owned();
+        let (kid, x, y) = (text("kid"), text("x"), text("y"));
+        assert_eq!(URL_SAFE_NO_PAD.decode(&x).unwrap().len(), width, "{curve}");
+        assert_eq!(URL_SAFE_NO_PAD.decode(&y).unwrap().len(), width, "{curve}");
+        let key = format!(
+            r#"{{"key":{{"kid":"{kid}","kty":"EC","key_ops":["sign","verify"],"crv":"{curve}","x":"{x}","y":"{y}"}},"#
+        );
+        assert!(answer.text.starts_with(&key), "{}", answer.text);
+        let got = world.owner(Method::GET, &format!("/keys/{name}"), None).await;
+        assert_eq!(got.text, answer.text);
+    }
+}
+
+#[tokio::test]
+async fn the_curve_is_p256_unless_one_is_named_by_name_or_by_size() {
+    let world = World::new().await;
+
+    for (body, curve) in [
+        (json!({"kty": "EC"}), "P-256"),
+        (json!({"kty": "EC", "key_size": 256}), "P-256"),
+        (json!({"kty": "EC", "key_size": 384}), "P-384"),
+        (json!({"kty": "EC", "key_size": 521}), "P-521"),
+        (json!({"kty": "EC", "crv": "P-256K", "key_size": 256}), "P-256K"),
+    ] {
+        let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
+        assert_eq!(made["key"]["crv"], curve);
+    }
+}
+
+#[tokio::test]
+async fn a_key_of_hardware_says_so() {
+    let world = World::new().await;
+    let body = json!({"kty": "EC-HSM", "crv": "P-384", "key_ops": ["sign"]});
+
+    let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
+
+    assert_eq!(made["key"]["kty"], "EC-HSM");
+    assert_eq!(made["key"]["key_ops"], json!(["sign"]));
+}
+
+#[tokio::test]
+async fn what_a_curve_cannot_do_is_refused_when_it_is_asked_for() {
+    let world = World::new().await;
+    let ops = json!({"kty": "EC", "key_ops": ["wrapKey", "sign", "unwrapKey"]});
+
+    let refused = world.owner(Method::POST, "/keys/k/create", Some(ops)).await;
+    let body = json!({"kty": "EC"});
+    world.owner(Method::POST, "/keys/k/create", Some(body)).await;
+    let patch = json!({"key_ops": ["encrypt"]});
+    let patched = world.owner(Method::PATCH, "/keys/k", Some(patch)).await;
+
+    let words = |asked: &str| {
+        let supported = r#"Supported values are "sign", "verify"."#;
+        (400, "BadParameter".into(), format!("Unsupported key operation(s): {asked}. {supported}"))
+    };
+    assert_eq!(refused.refusal(), words(r#""wrapKey", "unwrapKey""#));
+    assert_eq!(patched.refusal(), words(r#""encrypt""#));
+    for (operation, status) in
+        [("encrypt", 403), ("decrypt", 403), ("wrapkey", 403), ("unwrapkey", 403)]
+    {
+        let body = json!({"alg": "RSA-OAEP", "value": "AAAA"});
+        let path = format!("/keys/k/{operation}");
+        let refused = world.owner(Method::POST, &path, Some(body)).await;
+        let (got, code, _) = refused.refusal();
+        assert_eq!((got, code.as_str()), (status, "Forbidden/KeyOperationForbidden"));
+    }
+}
+
+#[tokio::test]
+async fn versions_of_one_key_may_be_of_different_kinds() {
+    let world = World::with_key().await;
+    let old = world.vault.latest_version("local", "k").await.unwrap().unwrap();
+    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"old").await;
+
+    let body = json!({"kty": "EC"});
+    world.owner(Method::POST, "/keys/k/create", Some(body)).await;
+
+    let newest = world.owner(Method::GET, "/keys/k", None).await.json();
+    assert_eq!(newest["key"]["kty"], "EC");
+    let path = format!("/keys/k/{}/unwrapkey", old.version.unwrap());
+    assert_eq!(world.wrap(&path, "RSA-OAEP-256", &wrapped.value()).await.value(), b"old");
+}
