@@ -7,7 +7,7 @@
 // scripts/e2e-vault starts the vault, installs what package-lock.json pins and runs this.
 
 import assert from "node:assert/strict";
-import { createHash, randomUUID, webcrypto } from "node:crypto";
+import { createHash, generateKeyPairSync, randomUUID, webcrypto } from "node:crypto";
 import dns from "node:dns";
 import test from "node:test";
 
@@ -74,6 +74,50 @@ test("what is wrapped is unwrapped, with and without a version", async () => {
       assert.equal(Buffer.from((await crypto(id).unwrapKey(algorithm, result)).result).toString(), "data key");
     }
   }
+});
+
+test("what is encrypted is decrypted, and signatures verify", async () => {
+  const key = await keys.createRsaKey(fresh("rsa"));
+  for (const algorithm of ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256"]) {
+    const { result } = await crypto(key).encrypt({ algorithm, plaintext: Buffer.from("plain") });
+    const opened = await crypto(key).decrypt({ algorithm, ciphertext: result });
+    assert.equal(Buffer.from(opened.result).toString(), "plain");
+  }
+  for (const algorithm of ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]) {
+    await signs(key, algorithm);
+  }
+  const curves = { "P-256": "ES256", "P-256K": "ES256K", "P-384": "ES384", "P-521": "ES512" };
+  for (const [curve, algorithm] of Object.entries(curves)) {
+    const elliptic = await keys.createEcKey(fresh("ec"), { curve });
+    assert.equal(elliptic.key.crv, curve);
+    await signs(elliptic, algorithm);
+  }
+});
+
+async function signs(key, algorithm) {
+  const digest = hash(algorithm.slice(2, 5), "signed");
+  const { result } = await crypto(key).sign(algorithm, digest);
+  assert.equal((await crypto(key).verify(algorithm, digest, result)).result, true, algorithm);
+  assert.equal((await crypto(key).verify(algorithm, Buffer.alloc(digest.length), result)).result, false, algorithm);
+}
+
+test("a key is backed up and restored, imported, and rotated", async () => {
+  const name = fresh("moves");
+  const made = await keys.createRsaKey(name);
+  const backup = await keys.backupKey(name);
+  await (await keys.beginDeleteKey(name, { intervalInMs: 50 })).pollUntilDone();
+  await keys.purgeDeletedKey(name);
+  assert.equal((await keys.restoreKeyBackup(backup)).id, made.id);
+  const policy = { expiresIn: "P90D", lifetimeActions: [{ action: "Rotate", timeAfterCreate: "P30D" }] };
+  assert.equal((await keys.updateKeyRotationPolicy(name, policy)).expiresIn, "P90D");
+  assert.deepEqual((await keys.getKeyRotationPolicy(name)).lifetimeActions.map(({ action }) => action), ["Rotate", "Notify"]);
+  assert.notEqual((await keys.rotateKey(name)).id, made.id);
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const jwk = privateKey.export({ format: "jwk" });
+  const bytes = Object.entries(jwk).map(([part, text]) => [part, part === "kty" ? text : Buffer.from(text, "base64url")]);
+  const imported = await keys.importKey(fresh("import"), Object.fromEntries(bytes));
+  assert.equal(Buffer.from(imported.key.n).toString("base64url"), jwk.n);
+  assert.equal(imported.key.d, undefined);
 });
 
 test("refusals carry Azure's status and code", async () => {

@@ -4,6 +4,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.keyvault.keys import JsonWebKey, KeyRotationLifetimeAction, KeyRotationPolicy, KeyRotationPolicyAction
+from azure.keyvault.keys.crypto import EncryptionAlgorithm, KeyWrapAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 RSA_OPERATIONS = {"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"}
 
@@ -26,8 +30,72 @@ def test_an_rsa_key_of_each_size_is_made(sdk, name, size):
     assert not any([key.key.d, key.key.p, key.key.q, key.key.dp, key.key.dq, key.key.qi])
 
 
-def test_a_hardware_key_is_made_and_says_so(sdk, name):
+@pytest.mark.parametrize("curve, length", [("P-256", 32), ("P-256K", 32), ("P-384", 48), ("P-521", 66)])
+def test_an_elliptic_key_of_each_curve_is_made(sdk, name, curve, length):
+    key = sdk.keys.create_ec_key(name, curve=curve)
+
+    assert (key.key_type, key.key.crv, set(key.key_operations)) == ("EC", curve, {"sign", "verify"})
+    assert (len(key.key.x), len(key.key.y), key.key.d) == (length, length, None)
+    assert sdk.keys.get_key(name).key.x == key.key.x
+
+
+def test_hardware_keys_are_made_and_say_so(sdk, name):
     assert sdk.keys.create_rsa_key(name, hardware_protected=True).key_type == "RSA-HSM"
+    assert sdk.keys.create_ec_key(f"{name}-ec", hardware_protected=True).key_type == "EC-HSM"
+
+
+def test_a_key_of_elsewhere_is_imported_and_its_private_part_never_comes_back(sdk, name):
+    numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+    parts = {"d": numbers.d, "p": numbers.p, "q": numbers.q, "dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp}
+    parts |= {"n": numbers.public_numbers.n, "e": numbers.public_numbers.e}
+    jwk = JsonWebKey(kty="RSA", key_ops=["decrypt"], **{part: value.to_bytes((value.bit_length() + 7) // 8, "big") for part, value in parts.items()})
+
+    imported = sdk.keys.import_key(name, jwk, tags={"from": "elsewhere"}, enabled=True)
+
+    assert imported.key.n == jwk.n and imported.key.d is None and imported.key.p is None
+    assert sdk.keys.get_key(name).properties.tags == {"from": "elsewhere"}
+    public = numbers.public_numbers.public_key()
+    by_local = public.encrypt(b"plain", padding.OAEP(padding.MGF1(hashes.SHA256()), hashes.SHA256(), None))
+    assert sdk.crypto(imported.id).decrypt(EncryptionAlgorithm.rsa_oaep_256, by_local).plaintext == b"plain"
+
+
+def test_a_key_comes_back_from_its_backup_with_all_versions(sdk, name):
+    versions = [sdk.keys.create_rsa_key(name, tags={"n": str(n)}) for n in range(2)]
+    wrapped = sdk.crypto(versions[0].id).wrap_key(KeyWrapAlgorithm.rsa_oaep_256, b"old").encrypted_key
+    backup = sdk.keys.backup_key(name)
+    with pytest.raises(ResourceExistsError):
+        sdk.keys.restore_key_backup(backup)
+    sdk.delete(name)
+    with pytest.raises(ResourceExistsError):
+        sdk.keys.restore_key_backup(backup)
+    sdk.keys.purge_deleted_key(name)
+
+    restored = sdk.keys.restore_key_backup(backup)
+
+    assert restored.id == versions[1].id and restored.key.n == versions[1].key.n
+    assert sorted(item.id for item in sdk.keys.list_properties_of_key_versions(name)) == sorted(key.id for key in versions)
+    assert sdk.crypto(versions[0].id).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key == b"old"
+    with pytest.raises(HttpResponseError) as damaged:
+        sdk.keys.restore_key_backup(backup[:-9] + bytes(9))
+    assert damaged.value.status_code in (400, 409)
+
+
+def test_a_key_is_rotated_by_hand_and_its_policy_says_what_comes_of_itself(sdk, name):
+    first = sdk.keys.create_rsa_key(name, size=3072, tags={"kept": "yes"})
+    rotate = KeyRotationLifetimeAction(KeyRotationPolicyAction.rotate, time_after_create="P2M")
+
+    kept = sdk.keys.update_key_rotation_policy(name, KeyRotationPolicy(), expires_in="P90D", lifetime_actions=[rotate])
+    found = sdk.keys.get_key_rotation_policy(name)
+    rotated = sdk.keys.rotate_key(name)
+
+    for policy in (kept, found):
+        assert policy.expires_in == "P90D" and policy.id == f"{sdk.program.url()}/keys/{name}/rotationpolicy"
+        assert [(action.action, action.time_after_create, action.time_before_expiry) for action in policy.lifetime_actions] == [
+            (KeyRotationPolicyAction.rotate, "P2M", None), (KeyRotationPolicyAction.notify, None, "P30D")
+        ]
+    assert rotated.id != first.id and rotated.properties.tags == {"kept": "yes"} and len(rotated.key.n) * 8 == 3072
+    assert rotated.properties.expires_on - rotated.properties.created_on == timedelta(days=90)
+    assert sdk.keys.get_key(name).id == rotated.id and sdk.keys.get_key(name, first.properties.version).id == first.id
 
 
 def test_a_key_is_made_with_all_that_can_be_said_of_it(sdk, name):

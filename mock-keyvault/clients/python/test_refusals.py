@@ -3,7 +3,10 @@
 import pytest
 import world
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.keyvault.keys.crypto import KeyWrapAlgorithm
 from test_keys import moment
+
+OAEP, OAEP_256 = KeyWrapAlgorithm.rsa_oaep, KeyWrapAlgorithm.rsa_oaep_256
 
 
 def refused(call, *arguments, **named):
@@ -45,20 +48,20 @@ def test_a_wrong_secret_or_an_unknown_client_gets_no_token(open_sdk, program):
 def test_a_key_that_is_disabled_does_nothing_until_it_is_enabled(sdk, name):
     key = sdk.keys.create_rsa_key(name)
     crypto = sdk.crypto(key)
-    wrapped = crypto.wrap_key("RSA-OAEP-256", b"data key").encrypted_key
+    wrapped = crypto.wrap_key(OAEP_256, b"data key").encrypted_key
     sdk.keys.update_key_properties(name, enabled=False)
 
     words = "Operation unwrapKey is not allowed on a disabled key."
-    check(lambda: crypto.unwrap_key("RSA-OAEP-256", wrapped), 403, "Forbidden", "KeyDisabled", words)
+    check(lambda: crypto.unwrap_key(OAEP_256, wrapped), 403, "Forbidden", "KeyDisabled", words)
     assert sdk.keys.get_key(name).properties.enabled is False
     sdk.keys.update_key_properties(name, enabled=True)
-    assert crypto.unwrap_key("RSA-OAEP-256", wrapped).key == b"data key"
+    assert crypto.unwrap_key(OAEP_256, wrapped).key == b"data key"
 
 
 def test_an_operation_that_the_key_does_not_have_is_refused(sdk, name):
     key = sdk.keys.create_rsa_key(name, key_operations=["wrapKey"])
     crypto = sdk.crypto(key.id)
-    wrapped = crypto.wrap_key("RSA-OAEP-256", b"x").encrypted_key
+    wrapped = crypto.wrap_key(OAEP_256, b"x").encrypted_key
 
     answer = sdk.program.raw("POST", f"/keys/{name}/unwrapkey", {"alg": "RSA-OAEP-256", "value": "AA"})
 
@@ -67,12 +70,12 @@ def test_an_operation_that_the_key_does_not_have_is_refused(sdk, name):
         "code": "Forbidden", "message": "Operation unwrapKey is not permitted on this key.",
         "innererror": {"code": "KeyOperationForbidden"},
     }
-    check(lambda: crypto.unwrap_key("RSA-OAEP-256", wrapped), 403, "Forbidden", "KeyOperationForbidden", "unwrapKey")
+    check(lambda: crypto.unwrap_key(OAEP_256, wrapped), 403, "Forbidden", "KeyOperationForbidden", "unwrapKey")
 
 
 def test_before_and_after_its_time_a_key_still_unwraps_and_no_longer_wraps(sdk, name):
     key = sdk.keys.create_rsa_key(name)
-    wrapped = sdk.crypto(key).wrap_key("RSA-OAEP", b"x").encrypted_key
+    wrapped = sdk.crypto(key).wrap_key(OAEP, b"x").encrypted_key
 
     for inner, words, times in [
         ("KeyExpired", "Operation wrapKey is not allowed on an expired key.", {"not_before": moment(days=-9), "expires_on": moment(days=-1)}),
@@ -82,7 +85,7 @@ def test_before_and_after_its_time_a_key_still_unwraps_and_no_longer_wraps(sdk, 
         answer = sdk.program.raw("POST", f"/keys/{name}/wrapkey", {"alg": "RSA-OAEP", "value": "AA"})
         assert (answer.status_code, answer.json()["error"]["innererror"]["code"]) == (403, inner)
         assert answer.json()["error"]["message"] == words
-        assert sdk.crypto(key.id).unwrap_key("RSA-OAEP", wrapped).key == b"x"
+        assert sdk.crypto(key.id).unwrap_key(OAEP, wrapped).key == b"x"
 
 
 def test_what_a_principal_may_not_do_is_refused_with_who_and_what(open_sdk, program, sdk, name):
@@ -99,7 +102,7 @@ def test_what_a_principal_may_not_do_is_refused_with_who_and_what(open_sdk, prog
 
 def test_what_does_not_unwrap_is_refused_without_a_reason(sdk, name):
     crypto = sdk.crypto(sdk.keys.create_rsa_key(name))
-    for algorithm in ("RSA-OAEP", "RSA-OAEP-256"):
+    for algorithm in (OAEP, OAEP_256):
         for value in (b"\x01" * 256, b"\x01" * 255, b"\x01"):
             words = "Unable to decrypt specified value with this key."
             check(lambda: crypto.unwrap_key(algorithm, value), 400, "BadParameter", None, words)
