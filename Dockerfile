@@ -10,8 +10,10 @@ COPY --chown=65532:65532 dist/image/ /
 # Nobody in particular; a number, because there is no file of users.
 USER 65532:65532
 ENV SEALYARD_DATA_DIR=/data
+# For the vault alone, `--entrypoint /mock-keyvault` (mock-keyvault/README.md). As below, publish it on your loopback.
+ENV MOCK_KEYVAULT_DATA_DIR=/data MOCK_KEYVAULT_LISTEN=0.0.0.0:8443
 VOLUME /data
-EXPOSE 5000
+EXPOSE 5000 8443
 
 # A program of its own: there is no shell here. The vault's container has its own check in docker-compose.yml.
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=5 CMD ["/sealyard", "health"]

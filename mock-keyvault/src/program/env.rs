@@ -1,5 +1,7 @@
 //! `mock-keyvault env`: prints the exports for a client of the vault that runs with this data folder.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::client_env::{Managed, Shell, Variables, write_bundle};
@@ -16,16 +18,25 @@ pub(super) struct EnvOptions {
     /// Managed identities as in App Service (`IDENTITY_ENDPOINT`) in place of those of a virtual machine
     #[arg(long)]
     app_service: bool,
+    /// The certificate of the local authority where the client finds it, such as a copy outside of a container
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Failure> {
     let data_dir = options.data_dir()?;
     let none = || Failure::NotRunning(data_dir.clone());
-    let endpoints = Endpoints::read(&data_dir)?.ok_or_else(none)?;
+    let mut endpoints = Endpoints::read(&data_dir)?.ok_or_else(none)?;
     // The file of a process that was killed stays.
     health::asked(endpoints.address).await.map_err(|_| none())?;
     let managed = if wish.app_service { Managed::AppService } else { Managed::VirtualMachine };
-    let bundle = write_bundle(&data_dir, &endpoints.ca)?;
+    let bundle = match &wish.ca {
+        Some(copy) => {
+            endpoints.ca.clone_from(copy);
+            copy.clone()
+        }
+        None => write_bundle(&data_dir, &endpoints.ca)?,
+    };
     let resolves = names_resolve(&endpoints).await;
     let variables = Variables::of(&endpoints, &bundle, managed, resolves)?;
     say(variables.render(wish.shell).trim_end());

@@ -171,6 +171,10 @@ async fn what_env_prints_is_all_that_a_client_needs() {
     );
     let imds = send(http.get(imds).header("Metadata", "true")).await;
 
+    let copied = self::exports(folder.path(), &["--ca", "/elsewhere/ca.pem"]);
+    for name in ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"] {
+        assert_eq!(copied[name], "/elsewhere/ca.pem");
+    }
     assert!(bundle.ends_with(&ca));
     assert_eq!(exports["REQUESTS_CA_BUNDLE"], exports["SSL_CERT_FILE"]);
     assert_eq!(keys.status.as_u16(), 200, "{}", keys.text);
