@@ -76,6 +76,7 @@ pub use operation::{OPERATIONS, Operation, Route};
 pub use server::{Builder, MockKeyVault, StartError, Timekeeper};
 pub use store::StoreError;
 pub use vault::KeyReference;
+pub use vault::ec::Curve;
 pub use vault::error::VaultError;
 pub use vault::policy::KeyPermission;
 pub use vault::rsa::KeySize;

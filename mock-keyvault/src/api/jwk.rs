@@ -113,3 +113,72 @@ fn wide(property: &str, bytes: &[u8], width: usize) -> Result<Zeroizing<Vec<u8>>
     wide[missing..].copy_from_slice(bytes);
     Ok(wide)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn parts(body: Value) -> Result<KeyParts, VaultError> {
+        serde_json::from_value::<KeyImportParameters>(body).unwrap().into_parts().map(|made| made.0)
+    }
+
+    #[test]
+    fn leading_zeros_that_a_library_left_out_are_put_back() {
+        let key = json!({"kty": "EC", "crv": "P-521", "x": "AQ", "y": "AgM", "d": "BA"});
+
+        let Ok(KeyParts::Ec { public, scalar }) = parts(json!({"key": key})) else {
+            panic!("not taken for a key on a curve");
+        };
+
+        assert_eq!((public.x.len(), public.y.len(), scalar.len()), (66, 66, 66));
+        assert_eq!((public.x[65], public.y[64], public.y[65], scalar[65]), (1, 2, 3, 4));
+    }
+
+    #[test]
+    fn what_a_debugger_prints_holds_no_number() {
+        let key = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "c2VjcmV0"});
+        let parameters: KeyImportParameters = serde_json::from_value(json!({"key": key})).unwrap();
+
+        assert!(!format!("{parameters:?}").contains("c2VjcmV0"));
+    }
+
+    fn member() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            Just(Value::Null),
+            Just(json!("AQAB")),
+            "[A-Za-z0-9_-]{0,90}".prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+            Just(json!(["x"])),
+            Just(json!(7)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_json_web_key_panics_and_a_refusal_is_the_clients_fault(
+            kty in prop_oneof!["EC", "RSA", "EC-HSM", "RSA-HSM", "oct", ".{0,4}"],
+            crv in prop_oneof!["P-256", "P-256K", "P-384", "P-521", ".{0,6}"],
+            members in proptest::collection::btree_map(
+                prop_oneof!["n", "e", "d", "p", "q", "dp", "dq", "qi", "x", "y", "key_hsm", "kid", "key_ops"],
+                member(),
+                0..12,
+            ),
+            hsm in any::<Option<bool>>(),
+        ) {
+            let mut key = json!({"kty": kty, "crv": crv});
+            for (name, value) in members {
+                key[name] = value;
+            }
+            let body = json!({"key": key, "Hsm": hsm});
+
+            if let Ok(parameters) = serde_json::from_value::<KeyImportParameters>(body)
+                && let Err(refused) = parameters.into_parts()
+            {
+                prop_assert!(!matches!(refused, VaultError::Internal(_)));
+            }
+        }
+    }
+}

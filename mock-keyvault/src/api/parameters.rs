@@ -346,3 +346,108 @@ fn tags(tags: BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, Strin
     }
     Ok(tags.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn secret(text: &str) -> SecretText {
+        SecretText(Zeroizing::new(text.to_owned()))
+    }
+
+    #[test]
+    fn base64url_is_taken_with_padding_and_without_and_nothing_else_is() {
+        for (text, bytes) in [("", &b""[..]), ("_-8", &[0xff, 0xef]), ("_-8=", &[0xff, 0xef])] {
+            assert_eq!(*decoded("value", Some(&secret(text))).unwrap(), bytes);
+        }
+        for text in ["+/8", "A", "AB C", "AB\n", "=AB", "AB=C", "AQ\u{0}", "AR"] {
+            let refused = decoded("digest", Some(&secret(text))).unwrap_err().to_string();
+            assert!(refused.starts_with("Content of 'digest' is not base64url."), "{text}");
+        }
+    }
+
+    #[test]
+    fn tags_are_taken_up_to_their_limits() {
+        let longest = "\u{1f511}".repeat(256);
+        let fifteen: BTreeMap<String, Option<String>> =
+            (0..15).map(|i| (format!("{i}"), Some(longest.clone()))).collect();
+        let name = BTreeMap::from([(longest, None)]);
+
+        assert_eq!(tags(fifteen).unwrap().len(), 15);
+        assert_eq!(tags(name).unwrap().into_values().next().as_deref(), Some(""));
+    }
+
+    /// A body of any of the operations, of values that are near to right ones.
+    fn body() -> impl Strategy<Value = Value> {
+        let value = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            prop_oneof![
+                "RSA", "EC", "EC-HSM", "P-256", "P-521", "RS256", "RSA-OAEP", "AQAB", ".{0,40}"
+            ]
+            .prop_map(Value::from),
+            proptest::collection::vec(prop_oneof!["sign", "wrapKey", ".{0,9}"], 0..4)
+                .prop_map(Value::from),
+            proptest::collection::btree_map(".{0,5}", ".{0,9}", 0..18).prop_map(|map| json!(map)),
+            (any::<Option<i64>>(), any::<Option<i64>>(), any::<Option<bool>>()).prop_map(
+                |(nbf, exp, exportable)| json!({"nbf": nbf, "exp": exp, "exportable": exportable})
+            ),
+        ];
+        let names = prop_oneof![
+            "kty",
+            "crv",
+            "key_size",
+            "public_exponent",
+            "key_ops",
+            "attributes",
+            "tags",
+            "release_policy",
+            "alg",
+            "value",
+            "digest",
+        ];
+        proptest::collection::btree_map(names, value, 0..9).prop_map(|map| json!(map))
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics_and_a_refusal_is_the_clients_fault(body in body()) {
+            fn refused<P: for<'de> Deserialize<'de>, T>(
+                body: &Value,
+                parse: impl Fn(P) -> Result<T, VaultError>,
+            ) -> Option<VaultError> {
+                parse(serde_json::from_value(body.clone()).ok()?).err()
+            }
+            let refusals = [
+                refused(&body, KeyCreateParameters::into_new_key),
+                refused(&body, KeyUpdateParameters::into_changes),
+                refused(&body, |p: KeyOperationsParameters| p.for_encryption()),
+                refused(&body, |p: KeyOperationsParameters| p.for_signature()),
+                refused(&body, |p: KeyVerifyParameters| p.algorithm()),
+                refused(&body, |p: KeyVerifyParameters| p.digest()),
+                refused(&body, |p: KeyVerifyParameters| p.signature()),
+                refused(&body, |p: KeyRestoreParameters| p.blob()),
+            ];
+
+            for refusal in refusals.into_iter().flatten() {
+                prop_assert!(!matches!(refusal, VaultError::Internal(_)), "{refusal}");
+            }
+        }
+
+        #[test]
+        fn base64url_comes_back_as_it_was(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let text = secret(&URL_SAFE_NO_PAD.encode(&bytes));
+
+            prop_assert_eq!(&*decoded("value", Some(&text)).unwrap(), &bytes);
+        }
+
+        #[test]
+        fn no_text_panics_the_decoder(text in ".{0,200}") {
+            let _ = decoded("value", Some(&secret(&text)));
+        }
+    }
+}

@@ -27,6 +27,7 @@ use crate::identity::{
 use crate::operation::Operation;
 use crate::router::App;
 use crate::tls::LocalAuthority;
+use crate::vault::ec::Curve;
 use crate::vault::error::VaultError;
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::policy::{AccessPolicy, KeyPermission};
@@ -182,13 +183,17 @@ impl MockKeyVault {
         key: &str,
         size: KeySize,
     ) -> Result<KeyReference, VaultError> {
-        let name: KeyName = key.parse()?;
-        let made = self
-            .call(vault, move |vaults, vault| {
-                vaults.create(vault, &name, NewKey::of(KeyShape::Rsa(size)))
-            })
-            .await?;
-        Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
+        self.create(vault, key, KeyShape::Rsa(size)).await
+    }
+
+    /// Makes a key on an elliptic curve, or a new version of it, and returns when it is durable.
+    pub async fn create_ec_key(
+        &self,
+        vault: &str,
+        key: &str,
+        curve: Curve,
+    ) -> Result<KeyReference, VaultError> {
+        self.create(vault, key, KeyShape::Ec(curve)).await
     }
 
     /// The newest version of a key, or none if there is no such key.
@@ -343,6 +348,19 @@ impl MockKeyVault {
     ) -> Result<T, PrincipalError> {
         let issuer = Arc::clone(&self.app.issuer);
         tokio::task::spawn_blocking(move || call(&issuer)).await.map_err(io::Error::other)?
+    }
+
+    async fn create(
+        &self,
+        vault: &str,
+        key: &str,
+        shape: KeyShape,
+    ) -> Result<KeyReference, VaultError> {
+        let name: KeyName = key.parse()?;
+        let made = self
+            .call(vault, move |vaults, vault| vaults.create(vault, &name, NewKey::of(shape)))
+            .await?;
+        Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
     }
 
     async fn call<T: Send + 'static>(

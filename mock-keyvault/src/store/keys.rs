@@ -178,3 +178,22 @@ impl VersionAt<'_> {
         row_key(kind, &[self.vault.as_str(), self.key.folded(), self.version.as_str()])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As rows were written when all keys were RSA. They must be read for ever.
+    const OF_RSA: &str = r#"{"sequence":3,"kty":"RSA-HSM","modulus":"AQID","exponent":"AQAB","operations":["wrapKey"],"attributes":{"enabled":true,"not_before":null,"expires":7,"created":1,"updated":2}}"#;
+    const OF_EC: &str = r#"{"sequence":0,"kty":"EC","curve":"P-256K","x":"AQ","y":"Ag","operations":["sign","verify"],"attributes":{"enabled":true,"not_before":null,"expires":null,"created":1,"updated":1}}"#;
+
+    #[test]
+    fn rows_of_both_kinds_of_key_are_read_and_written_again_to_the_byte() {
+        for row in [OF_RSA, OF_EC] {
+            let read: VersionRow = serde_json::from_str(row).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), row);
+        }
+        let read: VersionRow = serde_json::from_str(OF_EC).unwrap();
+        assert!(matches!(read.public, PublicRow::Ec { curve: Curve::P256k, .. }));
+    }
+}

@@ -7,11 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use mock_keyvault::sealing::SealingKey;
 use mock_keyvault::{KeySize, MockKeyVault};
+use reqwest::{Method, StatusCode};
 use rsa::PrivateKey;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PrivateKeyParts;
+use serde_json::json;
 
+use crate::jwk;
 use crate::support::World;
 
 fn files(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -42,35 +45,75 @@ fn holds(bytes: &[u8], form: &[u8]) -> bool {
     bytes.windows(form.len()).any(|window| window == form)
 }
 
+/// Keys of every kind, made here and brought from elsewhere, each used and backed up.
+async fn fill(world: &World) {
+    world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"a known value 0123456789").await;
+    world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped.value()).await.value();
+    let rsa = json!({"key": jwk::rsa(3072)});
+    world.owner(Method::PUT, "/keys/imported", Some(rsa)).await;
+    for (curve, alg, len) in [
+        ("P-256", "ES256", 32),
+        ("P-256K", "ES256K", 32),
+        ("P-384", "ES384", 48),
+        ("P-521", "ES512", 64),
+    ] {
+        let body = json!({"kty": "EC", "crv": curve});
+        world.owner(Method::POST, &format!("/keys/{curve}/create"), Some(body)).await;
+        let body = json!({"key": jwk::ec(curve)});
+        world.owner(Method::PUT, &format!("/keys/{curve}"), Some(body)).await;
+        let body = json!({"alg": alg, "value": URL_SAFE_NO_PAD.encode(vec![1; len])});
+        world.owner(Method::POST, &format!("/keys/{curve}/sign"), Some(body)).await.value();
+        let backup = world.owner(Method::POST, &format!("/keys/{curve}/backup"), None).await;
+        assert_eq!(backup.status, StatusCode::OK);
+        world.vault.delete_key("local", curve).await.unwrap();
+        world.vault.purge_key("local", curve).await.unwrap();
+        let body = json!({"value": backup.field("value")});
+        let restored = world.owner(Method::POST, "/keys/restore", Some(body)).await;
+        assert_eq!(restored.status, StatusCode::OK);
+    }
+}
+
+/// Every private number of an RSA key.
+fn numbers(key: &PrivateKey) -> Vec<Vec<u8>> {
+    let crt = [key.dp().cloned(), key.dq().cloned(), key.crt_coefficient()];
+    let primes = key.primes().iter().map(|prime| prime.to_be_bytes());
+    let all = primes.chain(crt.into_iter().flatten().map(|number| number.to_be_bytes()));
+    all.chain([key.d().to_be_bytes()]).map(Vec::from).collect()
+}
+
 #[tokio::test]
 async fn no_part_of_a_private_key_is_in_the_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
-    let key = world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
-    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"a known value 0123456789").await;
-    world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped.value()).await.value();
+    fill(&world).await;
     world.vault.shutdown().await;
 
     // The test opens what is sealed, with the key of the folder, to know what to look for.
     let sealing = SealingKey::open(&data.join("sealing.key")).unwrap();
     let db = sled::open(data.join("vaults")).unwrap();
-    let (_, sealed) = db.open_tree("private").unwrap().iter().next().unwrap().unwrap();
-    let context = format!("mock-keyvault key 1\0local\0K\0{}", key.version.unwrap());
-    let der = sealing.open_sealed(context.as_bytes(), &sealed).unwrap();
-    let of_vault = PrivateKey::from_pkcs8_der(&der).unwrap();
+    let (mut of_rsa, mut of_curves) = (0, 0);
+    let mut secrets = Vec::new();
+    for entry in &db.open_tree("private").unwrap() {
+        let (at, sealed) = entry.unwrap();
+        let context = [b"mock-keyvault key 1\0", at.strip_prefix(b"n\0").unwrap()].concat();
+        let form = sealing.open_sealed(&context, &sealed).unwrap();
+        if let Ok(key) = PrivateKey::from_pkcs8_der(&form) {
+            of_rsa += 1;
+            secrets.extend(numbers(&key).iter().flat_map(|number| forms(number)));
+        } else {
+            of_curves += 1;
+            assert!([32, 48, 66].contains(&form.len()));
+            secrets.extend(forms(&form));
+        }
+    }
+    assert_eq!((of_rsa, of_curves), (2, 8));
     drop(db);
     let sealed = std::fs::read(data.join("identity/issuer.sealed")).unwrap();
     let der = sealing.open_sealed(b"mock-keyvault issuer 1", &sealed).unwrap();
     let of_issuer = PrivateKey::from_pkcs1_der(&der).unwrap();
-
-    let mut secrets = Vec::new();
-    for key in [&of_vault, &of_issuer] {
-        secrets.extend(forms(&key.d().to_be_bytes()));
-        for prime in key.primes() {
-            secrets.extend(forms(&prime.to_be_bytes()));
-        }
-    }
+    secrets.extend(numbers(&of_issuer).iter().flat_map(|number| forms(number)));
     secrets.push(b"a known value 0123456789".to_vec());
     secrets.push(STANDARD.encode(b"a known value 0123456789").into_bytes());
     let mut paths = Vec::new();
@@ -134,7 +177,7 @@ async fn no_secret_and_no_token_of_a_principal_is_in_the_data_folder() {
     let app = world.vault.add_application("app").await.unwrap();
     let (id, secret) = (app.principal.client_id().to_owned(), app.secret.unwrap().secret);
     let token = world.vault.token(&id, "https://vault.azure.net").unwrap();
-    world.with_token(token.expose(), reqwest::Method::GET, "/keys", None).await;
+    world.with_token(token.expose(), Method::GET, "/keys", None).await;
     world.vault.shutdown().await;
 
     let mut paths = Vec::new();

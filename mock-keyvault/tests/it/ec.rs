@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_keyvault::Curve;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -102,4 +103,15 @@ async fn versions_of_one_key_may_be_of_different_kinds() {
     assert_eq!(newest["key"]["kty"], "EC");
     let path = format!("/keys/k/{}/unwrapkey", old.version.unwrap());
     assert_eq!(world.wrap(&path, "RSA-OAEP-256", &wrapped.value()).await.value(), b"old");
+}
+
+#[tokio::test]
+async fn the_handle_makes_keys_on_curves_too() {
+    let world = World::new().await;
+
+    let made = world.vault.create_ec_key("local", "k", Curve::P521).await.unwrap();
+
+    let got = world.owner(Method::GET, "/keys/k", None).await.json();
+    assert_eq!(got["key"]["kid"], world.vault.key_uri("local", &made));
+    assert_eq!(got["key"]["crv"], "P-521");
 }

@@ -1,4 +1,5 @@
-//! RSA: the only place that knows the `rsa` crate. Key generation and import, encryption and signatures.
+//! RSA: the only folder that knows the `rsa` crate. Key generation, encryption and signatures here, import in a file of its
+//! own.
 //!
 //! Called through [`super::material`] on blocking threads, never on async ones: one private operation takes milliseconds.
 //! Private operations are blinded with the system's generator, and each result is checked with the public key before it
@@ -14,17 +15,21 @@
 //! are always the same for that key and ciphertext. So there is no padding oracle, and a client learns from its own
 //! protocol that it holds nonsense. The real service answers with an error, which is what such an oracle is made of.
 
+mod import;
+
 use rand::rngs::SysRng;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey};
-use rsa::traits::{PrivateKeyParts, PublicKeyParts};
+use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, PrivateKey, Pss, PublicKey};
 use sha1::Sha1;
 use sha2::digest::const_oid::AssociatedOid;
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::algorithm::{EncryptionAlgorithm, Hash, SignatureAlgorithm};
+
+pub use import::NotAnRsaKey;
+pub(crate) use import::RsaParts;
 
 /// The public exponent of every key made here.
 pub(crate) const EXPONENT: u64 = 65_537;
@@ -80,37 +85,6 @@ pub enum RsaError {
     Failed,
 }
 
-/// Why numbers from elsewhere are not a key that is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotAnRsaKey {
-    /// The modulus has not one of the sizes that Azure has.
-    #[error("the modulus has {0} bits")]
-    Size(u32),
-    /// The public exponent is even, below 3, or above 2^33 - 1.
-    #[error("the public exponent is out of range")]
-    Exponent,
-    /// There is no private number.
-    #[error("there is no private number")]
-    NoPrivate,
-    /// The primes are missing, and cannot be derived from the numbers that are there.
-    #[error("the primes are missing")]
-    NoPrimes,
-    /// The numbers do not belong to each other.
-    #[error("the numbers do not belong to each other")]
-    Inconsistent,
-}
-
-/// The numbers of a key from elsewhere, big-endian. What is absent is derived.
-pub(crate) struct RsaParts {
-    pub(crate) modulus: Vec<u8>,
-    pub(crate) exponent: Vec<u8>,
-    pub(crate) private_exponent: Option<Zeroizing<Vec<u8>>>,
-    pub(crate) primes: Option<[Zeroizing<Vec<u8>>; 2]>,
-    /// `d mod (p - 1)`, `d mod (q - 1)`, and `q` inverted modulo `p`.
-    pub(crate) crt: [Option<Zeroizing<Vec<u8>>>; 3],
-}
-
 /// The one answer to everything that does not decrypt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("decryption error")]
@@ -136,44 +110,6 @@ impl RsaKey {
             .map_err(|_| RsaError::Failed)
     }
 
-    /// Takes a key from elsewhere, if its numbers fit each other. Blocks for some milliseconds.
-    pub(crate) fn import(parts: &RsaParts) -> Result<Self, NotAnRsaKey> {
-        let public = parts.public()?;
-        let bound = public.modulus.len();
-        let secrets = parts.private_exponent.iter();
-        let mut secrets =
-            secrets.chain(parts.primes.iter().flatten()).chain(parts.crt.iter().flatten());
-        // Nothing is longer than the modulus, so that the work is bounded, and nothing is zero.
-        if secrets.any(|number| !(1..=bound).contains(&trimmed(number).len())) {
-            return Err(NotAnRsaKey::Inconsistent);
-        }
-        let (modulus, exponent) = (number(&public.modulus), number(&public.exponent));
-        let primes = |[one, other]: &[Zeroizing<Vec<u8>>; 2]| (number(one), number(other));
-        let key = match (&parts.private_exponent, &parts.primes) {
-            (None, None) => return Err(NotAnRsaKey::NoPrivate),
-            (Some(_), None) if parts.crt.iter().any(Option::is_some) || !recoverable(&public) => {
-                return Err(NotAnRsaKey::NoPrimes);
-            }
-            (Some(private), None) => {
-                PrivateKey::from_components(modulus, exponent, number(private), Vec::new())
-            }
-            (Some(private), Some(given)) => {
-                let (one, other) = primes(given);
-                PrivateKey::from_components(modulus, exponent, number(private), vec![one, other])
-            }
-            (None, Some(given)) => {
-                let (one, other) = primes(given);
-                PrivateKey::from_p_q(one, other, exponent)
-            }
-        };
-        let key = Self(key.map_err(|_| NotAnRsaKey::Inconsistent)?);
-        if key.public() == public && key.has_crt(&parts.crt) && key.works() {
-            Ok(key)
-        } else {
-            Err(NotAnRsaKey::Inconsistent)
-        }
-    }
-
     /// Reads a key from PKCS #8.
     pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, RsaError> {
         PrivateKey::from_pkcs8_der(der).map(Self).map_err(|_| RsaError::Failed)
@@ -187,26 +123,6 @@ impl RsaKey {
     /// The public half.
     pub(crate) fn public(&self) -> RsaPublic {
         RsaPublic { modulus: self.0.n_bytes().into(), exponent: self.0.e_bytes().into() }
-    }
-
-    /// Whether those of the three numbers that are given are this key's.
-    fn has_crt(&self, given: &[Option<Zeroizing<Vec<u8>>>; 3]) -> bool {
-        let own = [self.0.dp().cloned(), self.0.dq().cloned(), self.0.crt_coefficient()];
-        given.iter().zip(own).all(|(given, own)| match (given, own.map(Zeroizing::new)) {
-            (None, _) => true,
-            (Some(given), Some(own)) => {
-                let own = Zeroizing::new(own.to_be_bytes());
-                trimmed(given).ct_eq(trimmed(&own)).into()
-            }
-            (Some(_), None) => false,
-        })
-    }
-
-    /// Whether the private part undoes the public one: numbers that are no primes do not.
-    fn works(&self) -> bool {
-        let (algorithm, digest) = (SignatureAlgorithm::Rs256, [0x5a; 32]);
-        self.sign(algorithm, &digest)
-            .is_ok_and(|signature| self.public().verify(algorithm, &digest, &signature) == Ok(true))
     }
 
     /// Decrypts. Blocks for some milliseconds.
@@ -308,44 +224,6 @@ impl RsaPublic {
         let exponent = BoxedUint::from_be_slice_vartime(&self.exponent);
         PublicKey::new(modulus, exponent).map_err(|_| RsaError::Failed)
     }
-}
-
-impl RsaParts {
-    /// The public half, if it is of a size and with an exponent that are taken.
-    fn public(&self) -> Result<RsaPublic, NotAnRsaKey> {
-        let (modulus, exponent) = (trimmed(&self.modulus), trimmed(&self.exponent));
-        let leading = modulus.first().map_or(0, |byte| byte.leading_zeros());
-        let bits = u32::try_from(modulus.len()).unwrap_or(u32::MAX).saturating_mul(8) - leading;
-        if KeySize::from_bits(bits).is_none() {
-            return Err(NotAnRsaKey::Size(bits));
-        }
-        let value = exponent_value(exponent).ok_or(NotAnRsaKey::Exponent)?;
-        if value % 2 == 0 || !(3..=PublicKey::MAX_PUB_EXPONENT).contains(&value) {
-            return Err(NotAnRsaKey::Exponent);
-        }
-        Ok(RsaPublic { modulus: modulus.to_vec(), exponent: exponent.to_vec() })
-    }
-}
-
-/// Whether the primes can be derived from the exponents: the method asks for a public one above 2^16.
-fn recoverable(public: &RsaPublic) -> bool {
-    exponent_value(&public.exponent).is_some_and(|exponent| exponent > 1 << 16)
-}
-
-fn exponent_value(bytes: &[u8]) -> Option<u64> {
-    let mut value = [0; 8];
-    value.get_mut(8_usize.checked_sub(bytes.len())?..)?.copy_from_slice(bytes);
-    Some(u64::from_be_bytes(value))
-}
-
-fn number(bytes: &[u8]) -> BoxedUint {
-    BoxedUint::from_be_slice_vartime(trimmed(bytes))
-}
-
-/// A big-endian number without leading zeros.
-fn trimmed(bytes: &[u8]) -> &[u8] {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    bytes.get(zeros..).unwrap_or_default()
 }
 
 /// How a digest is padded before it is signed.
