@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::IntoResponse as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use mock_keyvault::Timekeeper;
 use mock_keyvault::clock::Clock;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -42,6 +43,8 @@ pub struct Parts {
     pub endpoints: Endpoints,
     /// The owner's hand on the vault; none with a vault that is not ours to change.
     pub owner: Option<OwnerVault>,
+    /// Has the embedded vault do what is due by the clock.
+    pub timekeeper: Option<Timekeeper>,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
     pub guard: admin::Guard,
 }

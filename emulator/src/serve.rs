@@ -242,8 +242,15 @@ impl Builder {
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
         let guard = Guard::open(&config, &data_dir)?;
         let endpoints = Endpoints::new(&config, address, &access, &data_dir);
-        let app =
-            App::new(Parts { registries: vec![registry], clock, config, endpoints, owner, guard });
+        let app = App::new(Parts {
+            registries: vec![registry],
+            clock,
+            config,
+            endpoints,
+            owner,
+            timekeeper: vault.as_ref().map(MockKeyVault::timekeeper),
+            guard,
+        });
         let stop = CancellationToken::new();
         let server = tokio::spawn(listen::serve(
             listener,

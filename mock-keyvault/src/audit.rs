@@ -1,29 +1,40 @@
-//! What was asked of the vaults: every call with who, what, and the answer's status. Never key material.
+//! What was asked of the vaults: every call with who, what, and the answer, in the shape of Key Vault's diagnostic log.
 //!
-//! Written by the router after each call; read by tests through the fixture's `calls()`, by the admin API, and by people
-//! as JSON lines in the data folder. Lines are written by a thread of their own, so that no call waits for the disk.
+//! Written by the router after each call, refused ones among them; read by tests through the fixture's `calls()`, by the
+//! admin API, and by people as JSON lines in the data folder. No call waits for the disk: a thread of its own writes.
+//! What it has written survives the end of the process; the calls of the last moment before a kill may be missing.
+//!
+//! It never holds key material, tokens or bodies. A URI is kept with the parameters that are Key Vault's own alone, and
+//! an error's words only as far as they do not quote a body.
 
 use std::collections::VecDeque;
-use std::io::{self, Write};
+use std::fmt;
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use fs_err as fs;
+use http::StatusCode;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::lines::{Limits, Lines};
 use crate::operation::Operation;
+use crate::vault::names::resource_id;
 
 /// How many calls are kept in memory; older ones are in the file alone.
 const KEPT: usize = 10_000;
 
+const LIMITS: Limits = Limits { bytes: 16 << 20, old_files: 4 };
+
+/// Longer texts that come from a client are cut.
+const MAX_TEXT: usize = 1024;
+
 /// One call of the keys API.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// When it was answered, by the emulator's clock.
-    #[serde(with = "time::serde::rfc3339")]
+    /// When it came, by the emulator's clock.
     pub time: OffsetDateTime,
     /// What was asked.
     pub operation: Operation,
@@ -33,6 +44,8 @@ pub struct Call {
     pub key: Option<String>,
     /// The version as it was asked for; none means the newest.
     pub version: Option<String>,
+    /// The version that answered, if one did.
+    pub used_version: Option<String>,
     /// The client id of the caller, if the token held.
     pub app_id: Option<String>,
     /// The object id of the caller, if the token held.
@@ -41,33 +54,219 @@ pub struct Call {
     pub status: u16,
     /// The code of a refusal: the inner one if there is one.
     pub code: Option<&'static str>,
+    /// The words of a refusal.
+    pub description: Option<String>,
     /// The address of the client.
     pub client: Option<String>,
+    /// What the client says that it is.
+    pub user_agent: Option<String>,
+    /// What was asked for, in full.
+    pub request_uri: String,
+    /// The API version that was asked for.
+    pub api_version: Option<String>,
+    /// How long it took, in real time.
+    pub duration: Duration,
     /// The id that the answer carried as `x-ms-request-id`.
     pub request_id: String,
+    /// The id that the client gave, if any.
+    pub client_request_id: Option<String>,
+    /// Whether the vault lets the caller do this; none if it did not come to that.
+    pub is_allowed: Option<bool>,
+}
+
+/// A call as the diagnostic log has it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record<'a> {
+    #[serde(with = "time::serde::rfc3339")]
+    time: OffsetDateTime,
+    category: &'static str,
+    operation_name: &'static str,
+    /// Recorded logs of the service say `Success` of refused calls too; the signature and the status tell them apart.
+    result_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_description: Option<&'a str>,
+    correlation_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_ip_address: Option<&'a str>,
+    identity: Identity<'a>,
+    properties: Properties<'a>,
+    resource_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation_version: Option<&'a str>,
+    result_signature: &'static str,
+    duration_ms: String,
+}
+
+#[derive(Serialize)]
+struct Identity<'a> {
+    claim: Claim<'a>,
+}
+
+#[derive(Serialize)]
+struct Claim<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    appid: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Properties<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_info: Option<&'a str>,
+    http_status_code: u16,
+    request_uri: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_access_policy_match: Option<bool>,
+    /// Ours: the code of a refusal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'a str>,
+    /// Ours: the id of the answer, also where the client gave one.
+    request_id: &'a str,
 }
 
 /// The calls so far.
-#[derive(Debug)]
 pub(crate) struct AuditLog {
     calls: Mutex<VecDeque<Call>>,
     writer: Mutex<Option<Writer>>,
 }
 
-#[derive(Debug)]
 struct Writer {
     lines: mpsc::Sender<Vec<u8>>,
     thread: JoinHandle<()>,
 }
 
+impl Call {
+    /// The call as the diagnostic log has it.
+    pub(crate) fn record(&self) -> Record<'_> {
+        let status = StatusCode::from_u16(self.status).ok();
+        Record {
+            time: self.time,
+            category: "AuditEvent",
+            operation_name: diagnostic_name(self.operation),
+            result_type: "Success",
+            result_description: self.description.as_deref(),
+            correlation_id: self.client_request_id.as_deref().unwrap_or(&self.request_id),
+            caller_ip_address: self.client.as_deref(),
+            identity: Identity {
+                claim: Claim { oid: self.object_id.as_deref(), appid: self.app_id.as_deref() },
+            },
+            properties: Properties {
+                id: self.id(),
+                client_info: self.user_agent.as_deref(),
+                http_status_code: self.status,
+                request_uri: &self.request_uri,
+                is_access_policy_match: self.is_allowed,
+                error_code: self.code,
+                request_id: &self.request_id,
+            },
+            // The service writes it in capitals here, and nowhere else.
+            resource_id: resource_id(&self.vault).to_ascii_uppercase(),
+            operation_version: self.api_version.as_deref(),
+            result_signature: status.and_then(|status| status.canonical_reason()).unwrap_or(""),
+            duration_ms: self.duration.as_millis().to_string(),
+        }
+    }
+
+    /// The address of the key, with the version that answered, at the host that the client used.
+    fn id(&self) -> Option<String> {
+        let authority = self.request_uri.strip_prefix("https://")?.split('/').next()?;
+        let key = self.key.as_deref()?;
+        let version = self.used_version.as_deref().or(self.version.as_deref());
+        let area = if self.is_of_deleted_key() { "deletedkeys" } else { "keys" };
+        Some(match version {
+            Some(version) if !self.is_of_all_versions() => {
+                format!("https://{authority}/{area}/{key}/{version}")
+            }
+            _ => format!("https://{authority}/{area}/{key}"),
+        })
+    }
+
+    fn is_of_deleted_key(&self) -> bool {
+        matches!(
+            self.operation,
+            Operation::GetDeletedKey | Operation::PurgeDeletedKey | Operation::RecoverDeletedKey
+        )
+    }
+
+    fn is_of_all_versions(&self) -> bool {
+        self.is_of_deleted_key()
+            || matches!(
+                self.operation,
+                Operation::DeleteKey
+                    | Operation::ListKeyVersions
+                    | Operation::GetKeyRotationPolicy
+                    | Operation::UpdateKeyRotationPolicy
+                    | Operation::BackupKey
+            )
+    }
+}
+
+/// What the published list of operations calls it. Release and attestation are not in that list.
+pub(crate) fn diagnostic_name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::BackupKey => "KeyBackup",
+        Operation::CreateKey => "KeyCreate",
+        Operation::Decrypt => "KeyDecrypt",
+        Operation::DeleteKey => "KeyDelete",
+        Operation::Encrypt => "KeyEncrypt",
+        Operation::GetDeletedKey => "KeyGetDeleted",
+        Operation::GetKey => "KeyGet",
+        Operation::GetKeyAttestation => "KeyGetAttestation",
+        Operation::GetKeyRotationPolicy => "KeyRotationPolicyGet",
+        Operation::ImportKey => "KeyImport",
+        Operation::ListDeletedKeys => "KeyListDeleted",
+        Operation::ListKeys => "KeyList",
+        Operation::ListKeyVersions => "KeyListVersions",
+        Operation::PurgeDeletedKey => "KeyPurge",
+        Operation::RecoverDeletedKey => "KeyRecover",
+        Operation::Release => "KeyRelease",
+        Operation::RestoreKey => "KeyRestore",
+        Operation::RotateKey => "KeyRotate",
+        Operation::Sign => "KeySign",
+        Operation::UnwrapKey => "KeyUnwrap",
+        Operation::UpdateKey => "KeyUpdate",
+        Operation::UpdateKeyRotationPolicy => "KeyRotationPolicySet",
+        Operation::Verify => "KeyVerify",
+        Operation::WrapKey => "KeyWrap",
+    }
+}
+
+/// The address that a client asked, with the parameters that are Key Vault's own: another one may hold anything.
+pub(crate) fn request_uri(host: &str, uri: &http::Uri) -> String {
+    let known = uri.query().unwrap_or_default().split('&').filter(|pair| {
+        let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        matches!(name.as_str(), "api-version" | "maxresults" | "$skiptoken" | "%24skiptoken")
+    });
+    let query: Vec<&str> = known.collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    cut(&format!("https://{host}{}{mark}{}", uri.path(), query.join("&")))
+}
+
+/// The words of a refusal, as far as they quote no body.
+pub(crate) fn described(words: &str) -> String {
+    let quotes_a_body = words.starts_with("The request body");
+    let start = if quotes_a_body { words.split(':').next().unwrap_or_default() } else { words };
+    cut(start)
+}
+
+/// A text of a client, cut at a length that does no harm.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
+
 impl AuditLog {
-    /// Opens the log; lines are appended to `path`.
+    /// Opens the log; lines are appended to `path`. Blocks.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
+        let mut file = Lines::open(path, LIMITS)?;
         let (lines, written) = mpsc::channel::<Vec<u8>>();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
             for line in written {
-                if let Err(error) = file.write_all(&line) {
+                if let Err(error) = file.append(&line) {
                     tracing::error!(%error, "the audit log could not be written");
                 }
             }
@@ -78,8 +277,7 @@ impl AuditLog {
 
     /// Takes a call down.
     pub(crate) fn record(&self, call: Call) {
-        if let Ok(mut line) = serde_json::to_vec(&call) {
-            line.push(b'\n');
+        if let Ok(line) = serde_json::to_vec(&call.record()) {
             let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(writer) = &*writer {
                 // The thread ends only when the log is closed.
@@ -106,5 +304,45 @@ impl AuditLog {
             drop(lines);
             let _ = thread.join();
         }
+    }
+}
+
+impl fmt::Debug for AuditLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLog").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_keeps_what_is_key_vaults_own_and_nothing_else() {
+        let uri: http::Uri =
+            "/keys/k?api-version=7.4&code=secret&maxresults=2&$skiptoken=abc&sig=x"
+                .parse()
+                .unwrap();
+
+        let kept = request_uri("local.vault.localhost:1", &uri);
+
+        assert_eq!(
+            kept,
+            "https://local.vault.localhost:1/keys/k?api-version=7.4&maxresults=2&$skiptoken=abc"
+        );
+        assert_eq!(request_uri("h", &"/keys".parse().unwrap()), "https://h/keys");
+    }
+
+    #[test]
+    fn words_that_quote_a_body_are_not_kept() {
+        let words =
+            "The request body is not what this operation takes: invalid type: string \"s3cret\"";
+
+        assert_eq!(described(words), "The request body is not what this operation takes");
+        assert_eq!(
+            described("Invalid length of 'value': 3 bytes."),
+            "Invalid length of 'value': 3 bytes."
+        );
+        assert_eq!(described(&"x".repeat(5000)).len(), MAX_TEXT);
     }
 }

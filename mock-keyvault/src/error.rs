@@ -189,16 +189,18 @@ impl IntoResponse for WireError {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         response.headers_mut().insert(CONTENT_TYPE, JSON);
-        response.extensions_mut().insert(ErrorCode { code: self.code, inner: self.inner });
+        let error = ErrorCode { code: self.code, inner: self.inner, message: self.message };
+        response.extensions_mut().insert(error);
         response
     }
 }
 
-/// The codes of an error, an extension of its response: for the audit log.
-#[derive(Clone, Copy, Debug)]
+/// The codes and the words of an error, an extension of its response: for the audit log.
+#[derive(Clone, Debug)]
 pub(crate) struct ErrorCode {
     pub(crate) code: &'static str,
     pub(crate) inner: Option<&'static str>,
+    pub(crate) message: String,
 }
 
 fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {

@@ -71,6 +71,20 @@ impl Site {
         self.naming == Naming::Public
     }
 
+    /// The address of a vault, for a client that came here: under its own name where this client uses such names, and
+    /// at the very same address for the vault that answers here.
+    pub(crate) fn vault_uri(&self, vault: &str) -> String {
+        if self.vault().is_some_and(|here| here.as_str() == vault) {
+            return format!("https://{}", self.host);
+        }
+        match self.naming {
+            Naming::Public => format!("https://{vault}.vault.azure.net{}", self.port()),
+            Naming::Local | Naming::Other => {
+                format!("https://{vault}.vault.localhost{}", self.port())
+            }
+        }
+    }
+
     /// Host and port of the issuer, as this client reaches it.
     pub(crate) fn authority(&self) -> String {
         match self.naming {

@@ -58,6 +58,7 @@ pub mod sealing;
 pub mod tls;
 pub mod vault;
 
+mod admin;
 mod api;
 mod audit;
 mod auth;

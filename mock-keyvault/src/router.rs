@@ -8,18 +8,20 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
+use crate::admin;
 use crate::api::{self, Context, Query};
-use crate::audit::{AuditLog, Call};
+use crate::audit::{self, AuditLog, Call};
 use crate::auth;
 use crate::clock::Clock;
 use crate::error::{ApiError, ErrorCode};
@@ -81,8 +83,8 @@ pub(crate) fn build(app: Arc<App>) -> Router {
 
 async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
     let site = Site::of(host(&request));
-    if request.uri().path().starts_with("/_keyvault/") {
-        return api::answer_admin(&app, &site.host, request).await;
+    if request.uri().path().starts_with(admin::PREFIX) {
+        return admin::answer(&app, &site.host, request).await;
     }
     if let Some(endpoint) = ManagedEndpoint::of(request.uri().path()) {
         return managed_identity(&app, &site, endpoint, request);
@@ -146,7 +148,12 @@ async fn of_vault(
     if app.outage.load(Ordering::Relaxed) {
         return ApiError::Outage.into_response();
     }
+    let started = app.clock.elapsed();
     let (head, body) = request.into_parts();
+    let query = Query::parse(head.uri.query().unwrap_or_default());
+    let text = |name: &HeaderName| {
+        head.headers.get(name).and_then(|value| value.to_str().ok()).map(audit::cut)
+    };
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
     let caller = auth::caller(&app.issuer, app.accept_any_token, &head.headers);
     let asked = operation::asked(&head.method, head.uri.path());
@@ -162,27 +169,42 @@ async fn of_vault(
         vault: vault.to_string(),
         key: known.key.clone(),
         version: known.version.clone(),
+        used_version: None,
         app_id: caller.as_ref().ok().map(|caller| caller.app_id.clone()),
         object_id: caller.as_ref().ok().map(|caller| caller.object_id.clone()),
         status: 0,
         code: None,
+        description: None,
         client: peer,
+        user_agent: text(&USER_AGENT),
+        request_uri: audit::request_uri(&site.host, &head.uri),
+        api_version: query.api_version.as_deref().map(audit::cut),
+        duration: Duration::ZERO,
         request_id: request_id.to_owned(),
+        client_request_id: text(&CLIENT_REQUEST_ID),
+        is_allowed: None,
     };
     let context = Context {
         vaults: Arc::clone(&app.vaults),
         vault,
         host: site.host.clone(),
-        query: Query::parse(head.uri.query().unwrap_or_default()),
+        query,
         asked: known.clone(),
+        used: Arc::default(),
     };
-    let response = match allowed(&context, caller) {
+    let allowed = allowed(&context, caller);
+    call.is_allowed = is_allowed(&allowed);
+    let response = match allowed {
         Ok(()) => api::perform(&context, body).await.unwrap_or_else(IntoResponse::into_response),
         Err(error) => error.into_response(),
     };
     call.status = response.status().as_u16();
-    call.code =
-        response.extensions().get::<ErrorCode>().map(|code| code.inner.unwrap_or(code.code));
+    if let Some(error) = response.extensions().get::<ErrorCode>() {
+        call.code = Some(error.inner.unwrap_or(error.code));
+        call.description = Some(audit::described(&error.message));
+    }
+    call.used_version = context.used.get().map(ToString::to_string);
+    call.duration = app.clock.elapsed().saturating_sub(started);
     app.audit.record(call);
     response
 }
@@ -202,6 +224,15 @@ fn allowed(context: &Context, caller: Result<Caller, ApiError>) -> Result<(), Ap
         return Err(not_served(route.operation));
     }
     Ok(())
+}
+
+/// What the checks say of the caller's permission: nothing if they did not come that far.
+fn is_allowed(checked: &Result<(), ApiError>) -> Option<bool> {
+    match checked {
+        Ok(()) | Err(ApiError::NotServed(_)) => Some(true),
+        Err(ApiError::Vault(VaultError::Denied { .. })) => Some(false),
+        Err(_) => None,
+    }
 }
 
 fn not_served(operation: Operation) -> ApiError {

@@ -65,7 +65,7 @@ pub(super) async fn read(State(app): State<App>) -> Json<ClockReport> {
     Json(ClockReport::of(&app.clock))
 }
 
-/// `POST /_sealyard/clock`. Answers when the registries have looked at their keys under the new time.
+/// `POST /_sealyard/clock`. Answers when the vault has done what became due and the registries have looked at their keys under the new time.
 pub(super) async fn advance(
     State(app): State<App>,
     request: Result<Json<AdvanceRequest>, JsonRejection>,
@@ -83,6 +83,12 @@ pub(super) async fn advance(
     save(app.endpoints.data_dir(), &app.clock).await.map_err(|error| {
         AdminError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
     })?;
+    // The vault first: the registries are to see the versions that became due.
+    if let Some(timekeeper) = &app.timekeeper {
+        timekeeper.run_due().await.map_err(|error| {
+            AdminError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+        })?;
+    }
     for registry in &app.registries {
         registry.key_ring().follow_if_due().await;
         registry.key_ring().check().await;

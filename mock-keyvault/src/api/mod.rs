@@ -2,7 +2,6 @@
 //!
 //! Called by the router when token and permission have been checked. Nothing is decided here.
 
-mod admin;
 mod backup;
 mod crypto;
 mod deleted;
@@ -13,7 +12,7 @@ mod query;
 mod rotation;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -26,10 +25,9 @@ use zeroize::Zeroizing;
 use crate::error::{ApiError, JSON};
 use crate::operation::{Asked, Operation};
 use crate::vault::error::VaultError;
-use crate::vault::names::{KeyName, VaultName};
+use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::{KeyReference, Purpose, Vaults};
 
-pub(crate) use admin::answer as answer_admin;
 pub(crate) use query::Query;
 
 /// The largest body that is read. The largest that makes sense, with all tags, is below 16 KiB.
@@ -44,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) host: String,
     pub(crate) query: Query,
     pub(crate) asked: Asked,
+    /// The version that answered, once it is known: for the audit log.
+    pub(crate) used: Arc<OnceLock<KeyVersion>>,
 }
 
 impl Context {

@@ -202,6 +202,7 @@ impl AttributesOut {
 
 /// The id of a version, rendered for the host that the client used.
 pub(super) fn kid(context: &Context, view: &KeyView) -> String {
+    context.used.get_or_init(|| view.version.id.clone());
     format!("{}/{}", base(context, "keys", view), view.version.id)
 }
 

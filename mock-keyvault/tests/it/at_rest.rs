@@ -164,9 +164,9 @@ async fn the_audit_log_names_calls_and_holds_no_value() {
     let log = std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
 
     let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
-    assert_eq!(line["operation"], "wrapKey");
-    assert_eq!(line["key"], "k");
-    assert_eq!(line["status"], 200);
+    assert_eq!(line["operationName"], "KeyWrap");
+    assert_eq!(line["properties"]["id"], wrapped.field("kid"));
+    assert_eq!(line["properties"]["httpStatusCode"], 200);
     assert!(!log.contains(&value));
 }
 

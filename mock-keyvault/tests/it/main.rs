@@ -1,14 +1,17 @@
 //! What a vault does on the wire, as a client sees it.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod admin;
 mod any_token;
 mod at_rest;
+mod audit;
 mod auth;
 mod backup;
 mod bad_input;
 mod crash;
 mod ec;
 mod encrypt;
+mod events;
 mod handle;
 mod hosts;
 mod import;

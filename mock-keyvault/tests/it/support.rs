@@ -166,3 +166,18 @@ pub(crate) async fn send(request: RequestBuilder) -> Answer {
     let (status, headers) = (response.status(), response.headers().clone());
     Answer { status, headers, text: response.text().await.unwrap() }
 }
+
+/// A request to the admin API, whose path begins after `/_keyvault/`.
+pub(crate) async fn admin(
+    world: &World,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Answer {
+    let request = world.http.request(method, format!("{}/_keyvault/{path}", world.vault.uri()));
+    send(match body {
+        Some(body) => request.json(&body),
+        None => request,
+    })
+    .await
+}

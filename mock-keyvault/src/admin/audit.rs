@@ -1,0 +1,92 @@
+//! `GET /_keyvault/audit`: the last calls, as the diagnostic log has them.
+//!
+//! Filters: `?operation=unwrapKey&vault=local&key=k&status=403&since=2026-01-01T00:00:00Z&limit=10`, each by itself or
+//! together. An operation is named as the API or as the log names it. These are the calls since the start; the file in
+//! the data folder has those before it as well.
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Method, Request};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::{AdminError, moment, only, query};
+use crate::audit::{Call, diagnostic_name};
+use crate::operation::OPERATIONS;
+use crate::router::App;
+
+#[derive(Default)]
+struct Filter {
+    operation: Option<String>,
+    vault: Option<String>,
+    key: Option<String>,
+    status: Option<u16>,
+    since: Option<OffsetDateTime>,
+    limit: Option<usize>,
+}
+
+pub(super) fn answer(app: &App, request: &Request<Body>) -> Result<Response, AdminError> {
+    only(&Method::GET, request)?;
+    let filter = Filter::of(request)?;
+    let mut calls: Vec<Call> =
+        app.audit.calls().into_iter().filter(|call| filter.takes(call)).collect();
+    if let Some(limit) = filter.limit {
+        calls.drain(..calls.len().saturating_sub(limit));
+    }
+    let records: Vec<_> = calls.iter().map(Call::record).collect();
+    Ok(Json(json!({"records": records})).into_response())
+}
+
+impl Filter {
+    fn of(request: &Request<Body>) -> Result<Self, AdminError> {
+        let mut filter = Self::default();
+        for (name, value) in query(request) {
+            let number = |words: &str| AdminError::Bad(format!("{name} takes {words}"));
+            match name.as_str() {
+                "operation" => filter.operation = Some(known_operation(value)?),
+                "vault" => filter.vault = Some(value),
+                "key" => filter.key = Some(value),
+                "status" => {
+                    filter.status =
+                        Some(value.parse().map_err(|_| number("a status, such as 403"))?);
+                }
+                "since" => filter.since = Some(moment("since", &value)?),
+                "limit" => {
+                    filter.limit =
+                        Some(value.parse().map_err(|_| number("a number, such as 100"))?);
+                }
+                _ => {
+                    return Err(AdminError::Bad(format!(
+                        "the query '{name}' is not known: there is operation, vault, key, status, since and limit"
+                    )));
+                }
+            }
+        }
+        Ok(filter)
+    }
+
+    fn takes(&self, call: &Call) -> bool {
+        let same = |asked: &Option<String>, found: &str| {
+            asked.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(found))
+        };
+        (same(&self.operation, call.operation.as_str())
+            || same(&self.operation, diagnostic_name(call.operation)))
+            && same(&self.vault, &call.vault)
+            && same(&self.key, call.key.as_deref().unwrap_or_default())
+            && self.status.is_none_or(|status| status == call.status)
+            && self.since.is_none_or(|since| call.time >= since)
+    }
+}
+
+/// A misspelt operation would find nothing, which looks like good news.
+fn known_operation(name: String) -> Result<String, AdminError> {
+    let is_known = OPERATIONS.iter().any(|route| {
+        name.eq_ignore_ascii_case(route.operation.as_str())
+            || name.eq_ignore_ascii_case(diagnostic_name(route.operation))
+    });
+    if is_known {
+        return Ok(name);
+    }
+    Err(AdminError::Bad(format!("there is no operation '{name}': try unwrapKey or KeyUnwrap")))
+}

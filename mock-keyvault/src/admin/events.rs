@@ -1,0 +1,83 @@
+//! `GET /_keyvault/events`: what became of keys, as Event Grid would deliver it.
+//!
+//! Filters: `?type=KeyNearExpiry&vault=local&key=k&since=2026-01-01T00:00:00Z&limit=10`, each by itself or together.
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Method, Request};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{AdminError, moment, only, query};
+use crate::events::KeyEvent;
+use crate::host::Site;
+use crate::router::App;
+use crate::vault::names::resource_id;
+
+#[derive(Default)]
+struct Filter {
+    kind: Option<String>,
+    vault: Option<String>,
+    key: Option<String>,
+    since: Option<OffsetDateTime>,
+    limit: Option<usize>,
+}
+
+pub(super) fn answer(
+    app: &App,
+    host: &str,
+    request: &Request<Body>,
+) -> Result<Response, AdminError> {
+    only(&Method::GET, request)?;
+    let filter = Filter::of(request)?;
+    let site = Site::of(host);
+    let mut events: Vec<KeyEvent> =
+        app.vaults.events().events().into_iter().filter(|event| filter.takes(event)).collect();
+    if let Some(limit) = filter.limit {
+        events.drain(..events.len().saturating_sub(limit));
+    }
+    let rendered: Vec<Value> = events
+        .iter()
+        .map(|event| event.to_event_grid(&site.vault_uri(&event.vault), &resource_id(&event.vault)))
+        .collect();
+    Ok(Json(json!({"events": rendered})).into_response())
+}
+
+impl Filter {
+    fn of(request: &Request<Body>) -> Result<Self, AdminError> {
+        let mut filter = Self::default();
+        for (name, value) in query(request) {
+            match name.as_str() {
+                "type" => filter.kind = Some(value),
+                "vault" => filter.vault = Some(value),
+                "key" => filter.key = Some(value),
+                "since" => filter.since = Some(moment("since", &value)?),
+                "limit" => {
+                    let limit = value.parse().map_err(|_| {
+                        AdminError::Bad("limit takes a number, such as 100".to_owned())
+                    })?;
+                    filter.limit = Some(limit);
+                }
+                _ => {
+                    return Err(AdminError::Bad(format!(
+                        "the query '{name}' is not known: there is type, vault, key, since and limit"
+                    )));
+                }
+            }
+        }
+        Ok(filter)
+    }
+
+    fn takes(&self, event: &KeyEvent) -> bool {
+        let same = |asked: &Option<String>, found: &str| {
+            asked.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(found))
+        };
+        let name = event.event_type.as_str();
+        let short = name.rsplit('.').next().unwrap_or(name);
+        (same(&self.kind, name) || same(&self.kind, short))
+            && same(&self.vault, &event.vault)
+            && same(&self.key, &event.key)
+            && self.since.is_none_or(|since| event.event_time >= since)
+    }
+}

@@ -1,0 +1,22 @@
+//! `GET /_keyvault/health`: for health checks, without a token and from everywhere.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::router::App;
+
+/// Whether all is well, and what a person should know before they trust the answers here.
+pub(super) fn answer(app: &App) -> Response {
+    let mut warnings = Vec::new();
+    if app.accept_any_token {
+        warnings.push(crate::auth::ANY_TOKEN_WARNING);
+    }
+    Json(json!({
+        "status": "ok",
+        "version": env!("CARGO_PKG_VERSION"),
+        "acceptsAnyToken": app.accept_any_token,
+        "warnings": warnings,
+    }))
+    .into_response()
+}

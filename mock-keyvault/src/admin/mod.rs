@@ -1,0 +1,148 @@
+//! The admin API of a vault, under `/_keyvault/`: its clock, its logs, its faults, its principals, and whether it is well.
+//!
+//! Called by the router. Test suites and people drive a vault by it; it is no part of Azure. Health answers everybody;
+//! all else only whom [`crate::guard`] lets through. Bodies are JSON; a field that is not known is refused, so that a
+//! misspelt one does not pass for done. Errors are `{"error":{"code","message"}}` with a sentence that helps.
+
+mod audit;
+mod clock;
+mod events;
+mod health;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::guard::NotAdmitted;
+use crate::identity;
+use crate::router::App;
+use crate::vault::error::VaultError;
+
+/// The first part of all paths that are answered here.
+pub(crate) const PREFIX: &str = "/_keyvault/";
+/// The largest body that is read.
+const MAX_BODY: usize = 64 << 10;
+
+/// Why a request is not done. Each is a sentence for people.
+#[derive(Debug, thiserror::Error)]
+enum AdminError {
+    /// Who asks may not.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
+    /// There is nothing at this path.
+    #[error(
+        "there is nothing at {0}: there is health, clock, events, audit and principals under {PREFIX}"
+    )]
+    NotFound(String),
+    /// The path does not take this method.
+    #[error("{0} does not take this method")]
+    MethodNotAllowed(String),
+    /// The body or the query is not what this takes.
+    #[error("{0}")]
+    Bad(String),
+    /// The vault failed. Logged, and shown: who is here is trusted.
+    #[error("the vault failed: {0}")]
+    Failed(String),
+}
+
+/// Answers a request whose path begins with [`PREFIX`]. `host` is what the client used.
+pub(crate) async fn answer(app: &Arc<App>, host: &str, request: Request<Body>) -> Response {
+    let path = request.uri().path().trim_end_matches('/').to_owned();
+    if path == "/_keyvault/health" {
+        return health::answer(app);
+    }
+    if let Err(refusal) = app.guard.admit(host, &request) {
+        return AdminError::from(refusal).into_response();
+    }
+    if path.starts_with(identity::PRINCIPALS_PATH) {
+        return identity::answer_principals(&app.issuer, request).await;
+    }
+    let noun = path.strip_prefix(PREFIX).unwrap_or_default().to_owned();
+    let answered = match noun.as_str() {
+        "audit" => audit::answer(app, &request),
+        "clock" => clock::answer(app, request).await,
+        "events" => events::answer(app, host, &request),
+        _ => Err(AdminError::NotFound(path)),
+    };
+    answered.unwrap_or_else(IntoResponse::into_response)
+}
+
+impl AdminError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotAdmitted(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<VaultError> for AdminError {
+    fn from(error: VaultError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        if let Self::Failed(error) = &self {
+            tracing::error!(%error, "the admin API could not do what it was asked");
+        }
+        let status = self.status();
+        let error = json!({"code": status.as_u16(), "message": self.to_string()});
+        (status, Json(json!({"error": error}))).into_response()
+    }
+}
+
+fn only(method: &Method, request: &Request<Body>) -> Result<(), AdminError> {
+    if request.method() == method {
+        return Ok(());
+    }
+    Err(AdminError::MethodNotAllowed(request.uri().path().to_owned()))
+}
+
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, AdminError> {
+    let bytes = Limited::new(body, MAX_BODY)
+        .collect()
+        .await
+        .map_err(|error| AdminError::Bad(format!("the body cannot be read: {error}")))?
+        .to_bytes();
+    serde_json::from_slice(&bytes)
+        .map_err(|error| AdminError::Bad(format!("the body is not what this takes: {error}")))
+}
+
+/// The parts of a query, decoded, in their order.
+fn query(request: &Request<Body>) -> Vec<(String, String)> {
+    let plain =
+        |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let text = request.uri().query().unwrap_or_default();
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (plain(name), plain(value)))
+        .collect()
+}
+
+/// A moment in a query: RFC 3339, or seconds since 1970.
+fn moment(name: &str, text: &str) -> Result<time::OffsetDateTime, AdminError> {
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+
+    let seconds = text.parse().ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+    // A plus sign means a space in the queries that forms send.
+    seconds.or_else(|| OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339).ok()).ok_or_else(
+        || {
+            AdminError::Bad(format!(
+                "{name} takes a moment such as 2026-01-01T00:00:00Z, or seconds since 1970"
+            ))
+        },
+    )
+}
