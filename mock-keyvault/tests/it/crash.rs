@@ -17,6 +17,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::jwk;
 use crate::program::Running;
 use crate::support::client;
 
@@ -136,7 +137,7 @@ async fn work(
         };
         let key = &mut keys[at];
         if key.versions.is_empty() || choice == 2 {
-            new_version(world, key).await?;
+            new_version(world, key, random).await?;
         } else if choice == 3 {
             change_deletion(world, key).await?;
         } else {
@@ -145,11 +146,20 @@ async fn work(
     }
 }
 
-async fn new_version(world: &World, key: &mut Key) -> Result<(), Gone> {
+/// A version by one of the three ways there are.
+async fn new_version(world: &World, key: &mut Key, random: &mut StdRng) -> Result<(), Gone> {
     let path = format!("/keys/{}", key.name);
     key.unanswered = true;
-    let made =
-        world.done(Method::POST, &format!("{path}/create"), Some(json!({"kty": "RSA"}))).await?;
+    let made = match random.random_range(0..3) {
+        0 if !key.versions.is_empty() => {
+            world.done(Method::POST, &format!("{path}/rotate"), None).await?
+        }
+        1 => world.done(Method::PUT, &path, Some(json!({"key": jwk::rsa(2048)}))).await?,
+        _ => {
+            let body = json!({"kty": "RSA"});
+            world.done(Method::POST, &format!("{path}/create"), Some(body)).await?
+        }
+    };
     key.unanswered = false;
     let (id, version) = version_of(&made);
     let at = format!("{path}/{id}");

@@ -1,4 +1,4 @@
-//! Many clients at once, while the key that they use changes under them.
+//! Many keys, listed page by page; and many clients at once, while the key that they use changes under them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_keyvault::Curve;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::sync::{RwLock, Semaphore};
 
-use crate::support::{Answer, World};
+use crate::support::{Answer, World, send};
 
+/// So many that a list is hundreds of pages.
+const KEYS: usize = 10_000;
 const CLIENTS: u64 = 64;
 const CHANGES: usize = 24;
 
@@ -98,8 +101,7 @@ impl Shared {
                     known.deleted = true;
                 }
                 1 => {
-                    let body = Some(json!({"kty": "RSA"}));
-                    let (version, wrapped) = self.new_version("/keys/k/create", body).await;
+                    let (version, wrapped) = self.new_version("/keys/k/rotate", None).await;
                     known.versions.insert(version, (true, wrapped));
                 }
                 _ => {
@@ -210,4 +212,35 @@ async fn sixty_four_clients_unwrap_while_the_key_changes_and_each_answer_is_righ
         shared.set_enabled(version, true).await;
         assert_eq!(shared.unwrap(version, wrapped).await.value(), version.as_bytes());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_keys_are_listed_page_by_page_each_once_and_in_order() {
+    // An ephemeral vault syncs nothing, and a key on a curve takes no primes: making them is cheap.
+    let world = World::new().await;
+    for number in 0..KEYS {
+        // Names that are neither made nor sorted in the order of their numbers.
+        let name = format!("key-{}", number * 7919 % KEYS);
+        world.vault.create_ec_key("local", &name, Curve::P256).await.unwrap();
+    }
+    let token = world.token(world.vault.owner()).await;
+
+    let (mut listed, mut pages) = (Vec::new(), 0);
+    let mut next = Some(world.url("/keys?maxresults=25"));
+    while let Some(url) = next {
+        let answer = send(world.http.get(url).bearer_auth(&token)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let page = answer.json();
+        let items = page["value"].as_array().unwrap();
+        assert!(items.len() <= 25);
+        listed.extend(items.iter().map(|item| item["kid"].as_str().unwrap().to_owned()));
+        next = page["nextLink"].as_str().map(str::to_owned);
+        pages += 1;
+    }
+
+    let mut expected: Vec<String> =
+        (0..KEYS).map(|number| format!("{}/keys/key-{number}", world.vault.uri())).collect();
+    expected.sort();
+    assert_eq!(listed, expected);
+    assert_eq!(pages, KEYS.div_ceil(25));
 }
