@@ -136,7 +136,10 @@ fn grant(
     }
     let principal = proven(issuer, headers, body)?;
     let resource = match form {
-        Form::V1 => field("resource").ok_or(EntraError::MissingParameter("resource"))?.to_string(),
+        Form::V1 => field("resource")
+            .filter(|resource| !resource.is_empty())
+            .ok_or(EntraError::MissingParameter("resource"))?
+            .to_string(),
         Form::V2 => {
             let scope = field("scope").ok_or(EntraError::MissingParameter("scope"))?;
             match scope.strip_suffix("/.default") {

@@ -30,13 +30,15 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/usr/local/etc/ssl/cert.pem",
 ];
 
-/// What a client finds when it has no credentials of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Managed {
-    /// A virtual machine.
+/// Who a client is, and how it gets its tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Identity {
+    /// the owner, with a secret
     #[default]
+    Owner,
+    /// a managed identity, as on a virtual machine
     VirtualMachine,
-    /// App Service.
+    /// a managed identity, as in App Service; the Rust SDK needs this one
     AppService,
 }
 
@@ -61,7 +63,7 @@ impl Variables {
     pub(super) fn of(
         endpoints: &Endpoints,
         bundle: &Path,
-        managed: Managed,
+        identity: Identity,
         resolves: bool,
     ) -> io::Result<Self> {
         let (secret, header) = secrets(endpoints.secret_file.as_deref())?;
@@ -77,14 +79,17 @@ impl Variables {
             ("KEY_VAULT_URL", vault),
             ("AZURE_AUTHORITY_HOST", login),
             ("AZURE_TENANT_ID", endpoints.tenant.clone()),
-            ("AZURE_CLIENT_ID", endpoints.client_id.clone()),
-            ("AZURE_CLIENT_SECRET", secret),
         ];
-        match managed {
-            Managed::VirtualMachine => {
+        // A client that finds a secret does not ask for a managed identity, so these are never together.
+        match identity {
+            Identity::Owner => {
+                variables.push(("AZURE_CLIENT_ID", endpoints.client_id.clone()));
+                variables.push(("AZURE_CLIENT_SECRET", secret));
+            }
+            Identity::VirtualMachine => {
                 variables.push(("AZURE_POD_IDENTITY_AUTHORITY_HOST", plain));
             }
-            Managed::AppService => {
+            Identity::AppService => {
                 variables.push(("IDENTITY_ENDPOINT", format!("{plain}{APP_SERVICE_PATH}")));
                 variables.push(("IDENTITY_HEADER", header));
             }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::client_env::{Managed, Shell, Variables, write_bundle};
+use super::client_env::{Identity, Shell, Variables, write_bundle};
 use super::endpoints::Endpoints;
 use super::options::Options;
 use super::{Failure, health, names_resolve, say};
@@ -15,9 +15,9 @@ pub(super) struct EnvOptions {
     /// The shell that reads it
     #[arg(long, value_name = "SHELL", value_enum, default_value_t)]
     shell: Shell,
-    /// Managed identities as in App Service (`IDENTITY_ENDPOINT`) in place of those of a virtual machine
-    #[arg(long)]
-    app_service: bool,
+    /// Who the client is
+    #[arg(long, value_name = "IDENTITY", value_enum, default_value_t)]
+    identity: Identity,
     /// The certificate of the local authority where the client finds it, such as a copy outside of a container
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -29,7 +29,6 @@ pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Fail
     let mut endpoints = Endpoints::read(&data_dir)?.ok_or_else(none)?;
     // The file of a process that was killed stays.
     health::asked(endpoints.address).await.map_err(|_| none())?;
-    let managed = if wish.app_service { Managed::AppService } else { Managed::VirtualMachine };
     let bundle = match &wish.ca {
         Some(copy) => {
             endpoints.ca.clone_from(copy);
@@ -38,7 +37,7 @@ pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Fail
         None => write_bundle(&data_dir, &endpoints.ca)?,
     };
     let resolves = names_resolve(&endpoints).await;
-    let variables = Variables::of(&endpoints, &bundle, managed, resolves)?;
+    let variables = Variables::of(&endpoints, &bundle, wish.identity, resolves)?;
     say(variables.render(wish.shell).trim_end());
     Ok(())
 }

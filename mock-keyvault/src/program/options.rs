@@ -68,6 +68,7 @@ pub(super) enum Command {
     #[command(after_help = "\
 Examples:
   eval \"$(mock-keyvault env)\"                       bash, zsh
+  mock-keyvault env --identity virtual-machine      no secret: for DefaultAzureCredential as it is
   mock-keyvault env --shell fish | source
   mock-keyvault env --shell powershell | Out-String | Invoke-Expression")]
     Env(EnvOptions),

@@ -7,7 +7,7 @@ use mock_keyvault::files::{Access, write_whole};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::client_env::{Managed, Shell, Variables, write_bundle};
+use super::client_env::{Identity, Shell, Variables, write_bundle};
 use super::endpoints::Endpoints;
 use super::options::Options;
 use super::{Failure, names_resolve, say};
@@ -32,7 +32,7 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     let endpoints = Endpoints::of(&vault);
     let bundle = write_bundle(&data_dir, &endpoints.ca)?;
     let resolves = names_resolve(&endpoints).await;
-    let variables = Variables::of(&endpoints, &bundle, Managed::default(), resolves)?;
+    let variables = Variables::of(&endpoints, &bundle, Identity::default(), resolves)?;
     let _written = endpoints.write(&data_dir, options.endpoints_file.as_deref())?;
     say(&banner(&endpoints, &variables, resolves, &own_command(options)));
     tokio::select! {
@@ -71,7 +71,8 @@ pub(super) fn banner(
          Type this in the shell of a client, or: eval \"$({own_command} env)\"\n\n  \
          {}\n\n\
          {names}\
-         Python's ClientSecretCredential needs disable_instance_discovery=True beside it; ManagedIdentityCredential needs nothing.\n\n\
+         With a secret, Python's credentials need disable_instance_discovery=True, those of JavaScript disableInstanceDiscovery.\n\
+         `{own_command} env --identity virtual-machine` is for clients that need neither: as a managed identity.\n\n\
          Ctrl-C stops it.",
         endpoints.vault,
         endpoints.login,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory as _;
 use insta::{assert_snapshot, with_settings};
 
-use super::client_env::{Managed, Shell, Variables};
+use super::client_env::{Identity, Shell, Variables};
 use super::endpoints::Endpoints;
 use super::options::Options;
 use super::serve::banner;
@@ -24,7 +24,7 @@ fn endpoints() -> Endpoints {
     }
 }
 
-fn variables(managed: Managed, resolves: bool) -> Variables {
+fn variables(managed: Identity, resolves: bool) -> Variables {
     let bundle = Path::new("/it's/ca-bundle.pem");
     Variables::of(&endpoints(), bundle, managed, resolves).unwrap()
 }
@@ -49,14 +49,14 @@ fn the_help_texts_are_what_they_were() {
 
 #[test]
 fn a_start_says_what_to_type_next() {
-    let variables = variables(Managed::VirtualMachine, true);
+    let variables = variables(Identity::Owner, true);
 
     assert_snapshot!(banner(&endpoints(), &variables, true, "./mock-keyvault"));
 }
 
 #[test]
 fn a_start_where_local_names_are_not_known_says_what_to_do() {
-    let variables = variables(Managed::VirtualMachine, false);
+    let variables = variables(Identity::Owner, false);
 
     assert_snapshot!(banner(&endpoints(), &variables, false, "./mock-keyvault"));
 }
@@ -69,17 +69,18 @@ fn a_secret_that_is_not_well_known_is_not_in_the_words_of_a_start() {
     fs_err::write(folder.path().join("identity-header.secret"), "hidden-2").unwrap();
     let endpoints = Endpoints { secret_file: Some(file), ..endpoints() };
 
-    let variables = Variables::of(&endpoints, Path::new("/b"), Managed::AppService, true).unwrap();
-    let words = banner(&endpoints, &variables, true, "./mock-keyvault");
+    let of = |identity| Variables::of(&endpoints, Path::new("/b"), identity, true).unwrap();
+    let (owner, app_service) = (of(Identity::Owner), of(Identity::AppService));
+    let words = banner(&endpoints, &owner, true, "./mock-keyvault");
 
     assert!(!words.contains("hidden"), "{words}");
-    let exports = variables.render(Shell::Posix);
-    assert!(exports.contains("SECRET='hidden-1'") && exports.contains("HEADER='hidden-2'"));
+    assert!(owner.render(Shell::Posix).contains("SECRET='hidden-1'"));
+    assert!(app_service.render(Shell::Posix).contains("HEADER='hidden-2'"));
 }
 
 #[test]
 fn exports_are_quoted_for_the_shell_that_reads_them() {
-    let variables = variables(Managed::AppService, true);
+    let variables = variables(Identity::AppService, true);
 
     assert_snapshot!("exports_posix", variables.render(Shell::Posix));
     assert_snapshot!("exports_fish", variables.render(Shell::Fish));

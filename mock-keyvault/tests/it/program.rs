@@ -165,9 +165,10 @@ async fn what_env_prints_is_all_that_a_client_needs() {
     let token = of_login("AZURE_CLIENT_SECRET").await.field("access_token");
     let keys = format!("{}/keys?api-version=7.4", exports["KEY_VAULT_URL"]);
     let keys = send(http.get(keys).bearer_auth(token)).await;
+    let machine = self::exports(folder.path(), &["--identity", "virtual-machine"]);
     let imds = format!(
         "{}/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.azure.net",
-        exports["AZURE_POD_IDENTITY_AUTHORITY_HOST"]
+        machine["AZURE_POD_IDENTITY_AUTHORITY_HOST"]
     );
     let imds = send(http.get(imds).header("Metadata", "true")).await;
 
@@ -179,6 +180,9 @@ async fn what_env_prints_is_all_that_a_client_needs() {
     assert_eq!(exports["REQUESTS_CA_BUNDLE"], exports["SSL_CERT_FILE"]);
     assert_eq!(keys.status.as_u16(), 200, "{}", keys.text);
     assert_eq!(imds.status.as_u16(), 200, "{}", imds.text);
+    assert!(
+        !machine.contains_key("AZURE_CLIENT_SECRET") && !machine.contains_key("AZURE_CLIENT_ID")
+    );
     assert!(exports.keys().all(|name| !name.to_ascii_lowercase().contains("proxy")));
 }
 
@@ -187,7 +191,7 @@ async fn env_prints_what_app_service_sets_too() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]);
 
-    let exports = exports(folder.path(), &["--app-service"]);
+    let exports = exports(folder.path(), &["--identity", "app-service"]);
     let ca = std::fs::read_to_string(&exports["NODE_EXTRA_CA_CERTS"]).unwrap();
     let url = format!(
         "{}?api-version=2019-08-01&resource=https://vault.azure.net",
@@ -198,6 +202,7 @@ async fn env_prints_what_app_service_sets_too() {
 
     assert_eq!(answer.status.as_u16(), 200, "{}", answer.text);
     assert!(!exports.contains_key("AZURE_POD_IDENTITY_AUTHORITY_HOST"));
+    assert!(!exports.contains_key("AZURE_CLIENT_SECRET"));
     let endpoints = running.endpoints();
     assert_eq!(
         endpoints["azure"],
