@@ -52,6 +52,42 @@ async fn what_is_not_json_or_not_of_the_shape_is_refused_by_every_operation() {
 }
 
 #[tokio::test]
+async fn a_refusal_repeats_no_value_of_a_wrong_type() {
+    let world = World::with_key().await;
+    let secret = jwk::rsa(2048)["d"].as_str().unwrap().to_owned();
+
+    for (method, path, body, words) in [
+        (
+            Method::PUT,
+            "/keys/k",
+            json!({"key": secret}),
+            "invalid type, expected struct JsonWebKey",
+        ),
+        (
+            Method::PUT,
+            "/keys/k",
+            json!({"key": {"kty": [secret]}}),
+            "invalid type, expected a string",
+        ),
+        (
+            Method::PUT,
+            "/keys/k",
+            json!({"key": {}, "Hsm": secret}),
+            "invalid type, expected a boolean",
+        ),
+        (Method::POST, "/keys/k/sign", json!(secret), "invalid type, expected struct"),
+        (Method::POST, "/keys/k/create", json!({"key_size": secret}), "invalid type, expected u32"),
+        (Method::POST, "/keys/k/create", json!({"key_size": -7}), "invalid value, expected u32"),
+    ] {
+        let refused = world.owner(method, path, Some(body)).await;
+        let (status, code, message) = refused.refusal();
+        assert_eq!((status, code.as_str()), (400, "BadParameter"));
+        assert!(message.contains(words), "{message}");
+        assert!(!refused.text.contains(&secret[..20]), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_by_every_operation() {
     let world = World::with_key().await;
     let token = world.token(world.vault.owner()).await;
