@@ -38,6 +38,11 @@ impl IsoDuration {
         Self { counts: [0, 0, 0, if days > MAX_COUNT { MAX_COUNT } else { days }, 0, 0, 0] }
     }
 
+    /// A number of seconds.
+    pub const fn seconds(seconds: u32) -> Self {
+        Self { counts: [0, 0, 0, 0, 0, 0, if seconds > MAX_COUNT { MAX_COUNT } else { seconds }] }
+    }
+
     /// The moment that lies this long after another, or none beyond the end of the calendar.
     ///
     /// Years and months come first, then days, then hours: a day that the month does not have is its last one.

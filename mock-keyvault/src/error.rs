@@ -62,9 +62,9 @@ pub(crate) enum ApiError {
     /// Key Vault has this, and this vault does not have it yet.
     #[error("{0} is not served by this vault")]
     NotServed(String),
-    /// The vault was told to be unreachable.
-    #[error("the vault is unreachable for now")]
-    Outage,
+    /// There were too many requests.
+    #[error("there were too many requests")]
+    Throttled,
 }
 
 /// What the wire shows of an error.
@@ -151,11 +151,7 @@ impl ApiError {
                 "NotSupported",
                 format!("{what} is part of Azure Key Vault, but this local vault does not serve it"),
             ),
-            Self::Outage => WireError::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "ServiceUnavailable",
-                "The service is unavailable.".to_owned(),
-            ),
+            Self::Throttled => WireError::of_status(StatusCode::TOO_MANY_REQUESTS),
         }
     }
 }
@@ -174,6 +170,29 @@ impl IntoResponse for ApiError {
 impl WireError {
     fn new(status: StatusCode, code: &'static str, message: String) -> Self {
         Self { status, code, inner: None, message }
+    }
+
+    /// An answer with this status for no reason of its own: for faults that somebody asked for. The words of a 429 are
+    /// recorded; the others are those that such an answer most likely has.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let (code, message) = match status.as_u16() {
+            400 => ("BadParameter", "The request is not valid."),
+            401 => ("Unauthorized", "AKV10000: Request is missing a Bearer or PoP token."),
+            403 => ("Forbidden", "Access is denied."),
+            404 => ("NotFound", "The resource was not found."),
+            409 => ("Conflict", "There was a conflict."),
+            429 => (
+                "Throttled",
+                "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached",
+            ),
+            500 => ("InternalServerError", "An internal error occurred."),
+            502 => ("BadGateway", "The service could not reach what it needs."),
+            503 => ("ServiceUnavailable", "The service is unavailable."),
+            504 => ("GatewayTimeout", "The service did not answer in time."),
+            _ if status.is_client_error() => ("RequestFailed", "The request failed."),
+            _ => ("ServerError", "The service failed."),
+        };
+        Self::new(status, code, message.to_owned())
     }
 
     fn inner(self, inner: &'static str) -> Self {

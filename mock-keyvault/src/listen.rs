@@ -7,10 +7,12 @@
 //! This module knows nothing of vaults. It does not bind, and it does not decide what is served.
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -24,7 +26,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -77,6 +79,10 @@ pub enum Wire {
     /// Over TLS.
     Tls,
 }
+
+/// An extension of a response: it is not sent, and the connection is reset in its place. For faults on demand.
+#[derive(Clone, Copy, Debug)]
+pub struct HangUp;
 
 /// Serves `app` until `shutdown` is cancelled and requests under way have ended, or [`DRAIN`] is over.
 pub async fn serve(
@@ -142,8 +148,10 @@ async fn connection(
             }
         }
     };
+    let stream = Resettable { stream, reset: Arc::default() };
+    let reset = Arc::clone(&stream.reset);
     match tls {
-        None => serve_stream(stream, peer, Wire::Plain, app, shutdown).await,
+        None => serve_until_reset(stream, reset, peer, Wire::Plain, app, shutdown).await,
         Some(config) => {
             let accept = TlsAcceptor::from(config).accept(stream);
             let stream = tokio::select! {
@@ -151,7 +159,7 @@ async fn connection(
                 stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, accept) => stream,
             };
             let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            serve_stream(stream, peer, Wire::Tls, app, shutdown).await
+            serve_until_reset(stream, reset, peer, Wire::Tls, app, shutdown).await
         }
     }
 }
@@ -167,17 +175,38 @@ pub async fn serve_stream<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    serve_until_reset(stream, Arc::default(), peer, wire, app, shutdown).await
+}
+
+/// The same; `reset` is set when the connection is to be reset rather than closed.
+async fn serve_until_reset<S>(
+    stream: S,
+    reset: Arc<AtomicBool>,
+    peer: SocketAddr,
+    wire: Wire,
+    app: Router,
+    shutdown: CancellationToken,
+) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(wire);
         // A router is always ready, and its clone is a count.
         let answer = names_one_host(&request).then(|| app.clone().call(request));
+        let reset = Arc::clone(&reset);
         async move {
-            match answer {
-                Some(answer) => answer.await as Result<Response<Body>, Infallible>,
-                None => Ok(StatusCode::BAD_REQUEST.into_response()),
+            let Some(answer) = answer else {
+                return Ok(StatusCode::BAD_REQUEST.into_response());
+            };
+            let Ok::<Response<Body>, Infallible>(response) = answer.await;
+            if response.extensions().get::<HangUp>().is_some() {
+                reset.store(true, Ordering::Relaxed);
+                return Err(io::Error::from(io::ErrorKind::ConnectionReset));
             }
+            Ok(response)
         }
     });
     let connection = http1::Builder::new()
@@ -194,6 +223,65 @@ where
         }
     };
     ended.map_err(io::Error::other)
+}
+
+/// A connection that can end in a reset, which clients see as an error in any case.
+struct Resettable {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl Drop for Resettable {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Relaxed) {
+            // A system that will not do it closes the connection without an answer, which is nearly the same.
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Resettable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Resettable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.reset.load(Ordering::Relaxed) {
+            // Nothing more is said, not even a farewell.
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
 }
 
 /// A request of HTTP/1.1 that has no `Host`, or several, has to be refused (RFC 9112, section 3.2).

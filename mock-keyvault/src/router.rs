@@ -7,7 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,17 +24,19 @@ use crate::audit::{self, AuditLog, Call};
 use crate::auth;
 use crate::clock::Clock;
 use crate::error::{ApiError, ErrorCode};
+use crate::faults::{Effect, Faults};
 use crate::files::{Access, write_whole};
 use crate::guard::Guard;
 use crate::host::{Role, Site};
 use crate::identity::{self, Issuer, ManagedEndpoint};
+use crate::interference::{self, FAULT};
 use crate::listen::Wire;
 use crate::operation::{self, Operation};
 use crate::server::Folder;
-use crate::vault::Caller;
-use crate::vault::Vaults;
+use crate::throttle::{Throttle, Weight};
 use crate::vault::error::VaultError;
 use crate::vault::names::VaultName;
+use crate::vault::{Caller, KeyReference, KeyShape, Vaults};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
 const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
@@ -55,10 +56,10 @@ pub(crate) struct App {
     pub(crate) accept_any_token: bool,
     /// Where the offset of the clock is kept, if it is this vault's own.
     pub(crate) clock_file: Option<PathBuf>,
-    /// Whether the vaults are to seem unreachable.
-    pub(crate) outage: AtomicBool,
-    /// Whether the issuer is to seem unreachable.
-    pub(crate) issuer_outage: AtomicBool,
+    /// What is to go wrong because somebody asked for it.
+    pub(crate) faults: Faults,
+    /// How many calls a vault takes, if they are counted.
+    pub(crate) throttle: Throttle,
     /// The data folder. It comes last, so that its lock goes after all that uses it.
     pub(crate) folder: Folder,
 }
@@ -86,8 +87,34 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     if request.uri().path().starts_with(admin::PREFIX) {
         return admin::answer(&app, &site.host, request).await;
     }
+    let class = interference::class_of(&site, &request);
+    let plan = app.faults.plan(&class, interference::is_first_contact(&class, &request));
+    if plan.effect == Some(Effect::Outage) {
+        // Nothing is there: neither a log nor the headers of the service.
+        let gone = interference::in_place(plan.effect, &class);
+        return interference::mark(&plan, gone.unwrap_or_default()).await;
+    }
+    tokio::time::sleep(plan.latency).await;
+    let response = answer(&app, &site, &class, plan.effect, request).await;
+    interference::mark(&plan, response).await
+}
+
+/// The answer of whoever is asked, or of the fault that strikes.
+async fn answer(
+    app: &App,
+    site: &Site,
+    class: &str,
+    effect: Option<Effect>,
+    request: Request<Body>,
+) -> Response {
+    let fault = interference::in_place(effect, class);
+    if !class.starts_with("keys/")
+        && let Some(fault) = fault
+    {
+        return fault;
+    }
     if let Some(endpoint) = ManagedEndpoint::of(request.uri().path()) {
-        return managed_identity(&app, &site, endpoint, request);
+        return managed_identity(app, site, endpoint, request);
     }
     if request.extensions().get() == Some(&Wire::Plain) {
         let words = "This listener speaks TLS: use https:// in place of http://.\n";
@@ -96,13 +123,7 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     let request = match &site.role {
         Role::Vault(_) | Role::Nothing => request,
         Role::Login | Role::Both => {
-            if app.issuer_outage.load(Ordering::Relaxed) && site.role == Role::Login {
-                return ApiError::Outage.into_response();
-            }
             match identity::answer(&app.issuer, &site.host, request).await {
-                Ok(_) if app.issuer_outage.load(Ordering::Relaxed) => {
-                    return ApiError::Outage.into_response();
-                }
                 Ok(response) => return response,
                 Err(_) if site.role == Role::Login => return StatusCode::NOT_FOUND.into_response(),
                 Err(request) => request,
@@ -112,11 +133,11 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     let request_id = Uuid::new_v4().to_string();
     let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
     let mut response = match site.vault() {
-        Some(vault) => of_vault(&app, &site, vault, request, &request_id).await,
+        Some(vault) => of_vault(app, site, vault, request, fault, &request_id).await,
         None => ApiError::NotFound(site.host.clone()).into_response(),
     };
     if response.status() == StatusCode::UNAUTHORIZED {
-        auth::challenge(&site, &mut response);
+        auth::challenge(site, &mut response);
     }
     service_headers(&mut response, &request_id, client_request_id);
     response
@@ -132,9 +153,6 @@ fn managed_identity(
     if let Err(refusal) = app.guard.admit(&site.host, &request) {
         return (StatusCode::FORBIDDEN, format!("{refusal}\n")).into_response();
     }
-    if app.issuer_outage.load(Ordering::Relaxed) {
-        return ApiError::Outage.into_response();
-    }
     endpoint.answer(&app.issuer, &request.into_parts().0)
 }
 
@@ -143,11 +161,9 @@ async fn of_vault(
     site: &Site,
     vault: VaultName,
     request: Request<Body>,
+    fault: Option<Response>,
     request_id: &str,
 ) -> Response {
-    if app.outage.load(Ordering::Relaxed) {
-        return ApiError::Outage.into_response();
-    }
     let started = app.clock.elapsed();
     let (head, body) = request.into_parts();
     let query = Query::parse(head.uri.query().unwrap_or_default());
@@ -195,6 +211,12 @@ async fn of_vault(
     let allowed = allowed(&context, caller);
     call.is_allowed = is_allowed(&allowed);
     let response = match allowed {
+        _ if fault.is_some() => fault.unwrap_or_default(),
+        Ok(()) if is_throttled(app, &context) => {
+            let mut response = ApiError::Throttled.into_response();
+            response.headers_mut().insert(FAULT, HeaderValue::from_static("throttling"));
+            response
+        }
         Ok(()) => api::perform(&context, body).await.unwrap_or_else(IntoResponse::into_response),
         Err(error) => error.into_response(),
     };
@@ -226,10 +248,37 @@ fn allowed(context: &Context, caller: Result<Caller, ApiError>) -> Result<(), Ap
     Ok(())
 }
 
+/// Whether a call is more than the vault takes in this window.
+fn is_throttled(app: &App, context: &Context) -> bool {
+    if app.throttle.limits().is_none() {
+        return false;
+    }
+    let operation = context.asked.route.operation;
+    let creates = matches!(
+        operation,
+        Operation::CreateKey | Operation::ImportKey | Operation::RestoreKey | Operation::RotateKey
+    );
+    let name = context.asked.key.as_deref().and_then(|name| name.parse().ok());
+    let at = name.map(|name| KeyReference { name, version: None });
+    let found = at.and_then(|at| context.vaults.key(&context.vault, &at).ok());
+    let weight = match found {
+        Some(view) => {
+            let bits = match view.version.public.shape() {
+                KeyShape::Rsa(size) => Some(size.bits()),
+                KeyShape::Ec(_) => None,
+            };
+            Weight::of(creates, view.version.kty.in_hsm(), bits)
+        }
+        // A key that is not there yet is counted as one in software.
+        None => Weight { creates, ..Weight::PLAIN },
+    };
+    !app.throttle.admits(&context.vault, weight)
+}
+
 /// What the checks say of the caller's permission: nothing if they did not come that far.
-fn is_allowed(checked: &Result<(), ApiError>) -> Option<bool> {
+fn is_allowed<T>(checked: &Result<T, ApiError>) -> Option<bool> {
     match checked {
-        Ok(()) | Err(ApiError::NotServed(_)) => Some(true),
+        Ok(_) | Err(ApiError::NotServed(_)) => Some(true),
         Err(ApiError::Vault(VaultError::Denied { .. })) => Some(false),
         Err(_) => None,
     }

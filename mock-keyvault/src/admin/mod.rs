@@ -7,6 +7,7 @@
 mod audit;
 mod clock;
 mod events;
+mod faults;
 mod health;
 
 use std::sync::Arc;
@@ -37,7 +38,7 @@ enum AdminError {
     NotAdmitted(#[from] NotAdmitted),
     /// There is nothing at this path.
     #[error(
-        "there is nothing at {0}: there is health, clock, events, audit and principals under {PREFIX}"
+        "there is nothing at {0}: there is health, clock, events, audit, faults and principals under {PREFIX}"
     )]
     NotFound(String),
     /// The path does not take this method.
@@ -68,6 +69,10 @@ pub(crate) async fn answer(app: &Arc<App>, host: &str, request: Request<Body>) -
         "audit" => audit::answer(app, &request),
         "clock" => clock::answer(app, request).await,
         "events" => events::answer(app, host, &request),
+        "faults" => faults::answer(app, "", request).await,
+        fault if fault.starts_with("faults/") => {
+            faults::answer(app, fault.trim_start_matches("faults/"), request).await
+        }
         _ => Err(AdminError::NotFound(path)),
     };
     answered.unwrap_or_else(IntoResponse::into_response)

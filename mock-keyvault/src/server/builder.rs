@@ -4,7 +4,6 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,13 +16,16 @@ use crate::auth::ANY_TOKEN_WARNING;
 use crate::clock::Clock;
 use crate::durable::Durability;
 use crate::events::EventLog;
+use crate::faults::Faults;
 use crate::files::read_if_there;
 use crate::guard::Guard;
 use crate::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
+use crate::interference;
 use crate::listen::{self, Transport};
 use crate::router::{self, App};
 use crate::sealing::SealingKey;
 use crate::store::StoreError;
+use crate::throttle::Throttle;
 use crate::tls::{LocalAuthority, TlsError};
 use crate::vault::Vaults;
 use crate::vault::names::VaultName;
@@ -240,12 +242,12 @@ impl Builder {
             vaults: Arc::new(opened.vaults),
             issuer: Arc::new(opened.issuer),
             audit: opened.audit,
-            clock: opened.clock,
             guard: Guard::new(self.trusted_network, &self.aliases),
             accept_any_token: self.accept_any_token,
             clock_file: opened.clock_file,
-            outage: AtomicBool::new(false),
-            issuer_outage: AtomicBool::new(false),
+            faults: Faults::new(opened.clock.clone(), interference::classes()),
+            throttle: Throttle::new(opened.clock.clone()),
+            clock: opened.clock,
             folder: opened.folder,
         });
         let stop = CancellationToken::new();

@@ -11,7 +11,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -20,12 +19,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::audit::Call;
 use crate::clock::Clock;
 use crate::events::KeyEvent;
+use crate::faults::{FaultError, FaultKind, FaultReport, FaultRule};
 use crate::identity::{
     APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
     Secret, TENANT,
 };
 use crate::operation::Operation;
 use crate::router::App;
+use crate::throttle::Throttling;
 use crate::tls::LocalAuthority;
 use crate::vault::ec::Curve;
 use crate::vault::error::VaultError;
@@ -293,14 +294,50 @@ impl MockKeyVault {
         Ok(issuer.token_for(&*issuer.principal(client_id)?, resource)?)
     }
 
-    /// Has every vault answer 503 until it is set back. The issuer goes on.
+    /// Has every vault answer 503 until it is set back: a fault called `outage`. The issuer goes on.
     pub fn set_outage(&self, outage: bool) {
-        self.app.outage.store(outage, Ordering::Relaxed);
+        self.set_outage_of("keys", "outage", outage);
     }
 
-    /// Has the issuer answer 503 until it is set back. The vaults go on.
+    /// Has the issuer answer 503 until it is set back: a fault called `issuer-outage`. The vaults go on.
     pub fn set_issuer_outage(&self, outage: bool) {
-        self.app.issuer_outage.store(outage, Ordering::Relaxed);
+        self.set_outage_of("issuer", "issuer-outage", outage);
+    }
+
+    /// Adds a fault, or replaces the one of its name. Returns what it is removed by.
+    pub fn add_fault(&self, rule: FaultRule) -> Result<String, FaultError> {
+        self.app.faults.add(rule)
+    }
+
+    /// Removes a fault. Returns whether there was one.
+    pub fn remove_fault(&self, id: &str) -> bool {
+        self.app.faults.remove(id)
+    }
+
+    /// Removes all faults.
+    pub fn clear_faults(&self) {
+        self.app.faults.clear();
+    }
+
+    /// The faults that have not ended.
+    pub fn faults(&self) -> Vec<FaultReport> {
+        self.app.faults.rules()
+    }
+
+    /// Holds each vault to these limits from now on, or to none, which is the default.
+    pub fn set_throttling(&self, limits: Option<Throttling>) {
+        self.app.throttle.set(limits);
+    }
+
+    fn set_outage_of(&self, class: &str, name: &str, outage: bool) {
+        if outage {
+            let rule = FaultRule::new(class, FaultKind::Outage).named(name);
+            if let Err(error) = self.app.faults.add(rule) {
+                tracing::error!(%error, "an outage could not be set");
+            }
+        } else {
+            self.app.faults.remove(name);
+        }
     }
 
     /// The calls of the keys API so far, the oldest first: at most the last 10,000. What this handle does is not among them.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{World, admin, send};
 
 /// Every path of the admin API but health, which answers everybody.
-const GUARDED: [&str; 4] = ["audit", "clock", "events", "principals"];
+const GUARDED: [&str; 5] = ["audit", "clock", "events", "faults", "principals"];
 
 #[tokio::test]
 async fn no_path_but_health_answers_a_page_of_another_site() {

@@ -12,6 +12,7 @@ mod crash;
 mod ec;
 mod encrypt;
 mod events;
+mod faults;
 mod handle;
 mod hosts;
 mod import;

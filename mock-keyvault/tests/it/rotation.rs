@@ -269,3 +269,41 @@ async fn what_became_due_while_a_vault_was_not_running_is_made_up_for_in_order()
     // The notice of 30 days before the end of a version of 37 days comes on its seventh day.
     assert_eq!(events, [(created, 0), (created, 30), (near, 37), (created, 60), (near, 67)]);
 }
+
+#[tokio::test]
+async fn a_rotation_that_a_kill_cuts_short_leaves_whole_versions_and_is_made_up_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || async {
+        let vault = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
+        let (clock, http) = (vault.clock().clone(), crate::support::client(vault.ca_pem()));
+        World { vault, clock, http }
+    };
+    let world = open().await;
+    world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    set_policy(&world, rotate_after("P30D", None)).await;
+    let (http, start) = (world.http.clone(), world.vault.events()[0].event_time.unix_timestamp());
+    world.vault.shutdown().await;
+    let running = crate::program::Running::start(folder.path(), &[]);
+    let vault = running.endpoints()["vault"].as_str().unwrap().to_owned();
+
+    // The answer never comes: the kill is earlier.
+    let request = http.post(format!("{vault}/_keyvault/clock")).json(&json!({"advance": "P360D"}));
+    let moving = tokio::spawn(request.send());
+    let told = folder.path().join("events.jsonl");
+    while std::fs::read_to_string(&told).unwrap().lines().count() < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.kill();
+    drop((running, moving.await));
+    let world = open().await;
+    world.vault.run_due().await.unwrap();
+
+    assert_eq!(versions(&world, start).await, (0..=12).map(|n| n * 30).collect::<Vec<_>>());
+    let listed = world.owner(Method::GET, "/keys/k/versions", None).await.json();
+    for item in listed["value"].as_array().unwrap() {
+        let version = item["kid"].as_str().unwrap().rsplit('/').next().unwrap();
+        let wrapped = world.wrap(&format!("/keys/k/{version}/wrapkey"), "RSA-OAEP", b"x").await;
+        let path = format!("/keys/k/{version}/unwrapkey");
+        assert_eq!(world.wrap(&path, "RSA-OAEP", &wrapped.value()).await.value(), b"x");
+    }
+}

@@ -1,0 +1,134 @@
+//! Puts the faults of a vault between a request and its answer.
+//!
+//! Called by the router. Rules are in [`crate::faults`]; here is which class a request is of, and what a fault looks like
+//! in the words of the service that it strikes. Every answer that a fault has touched says so in `x-sealyard-fault`.
+
+use std::io;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::json;
+
+use crate::error::WireError;
+use crate::faults::{Effect, Plan};
+use crate::host::{Role, Site};
+use crate::identity::ManagedEndpoint;
+use crate::listen::HangUp;
+use crate::operation::{self, OPERATIONS};
+
+/// Which rules have touched an answer: `NAME=KIND`, with commas.
+pub(crate) const FAULT: HeaderName = HeaderName::from_static("x-sealyard-fault");
+
+/// The class of calls of the keys API that are no operation.
+const OTHER: &str = "keys/other";
+const ISSUER: &str = "issuer";
+const ARM: &str = "arm";
+
+/// All classes: each operation, the issuer, and the control plane.
+pub(crate) fn classes() -> impl Iterator<Item = String> {
+    let operations = OPERATIONS.iter().map(|route| format!("keys/{}", route.operation));
+    operations.chain([OTHER, ISSUER, ARM].map(str::to_owned))
+}
+
+/// The class of a request.
+pub(crate) fn class_of(site: &Site, request: &Request<Body>) -> String {
+    let path = request.uri().path();
+    let start = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
+    let is_keys = matches!(start.to_ascii_lowercase().as_str(), "keys" | "deletedkeys");
+    if is_keys && matches!(site.role, Role::Vault(_) | Role::Both) {
+        let asked = operation::asked(request.method(), path);
+        return asked
+            .map_or_else(|_| OTHER.to_owned(), |known| format!("keys/{}", known.route.operation));
+    }
+    if ManagedEndpoint::of(path).is_some() {
+        return ISSUER.to_owned();
+    }
+    if matches!(start.to_ascii_lowercase().as_str(), "subscriptions" | "providers" | "tenants") {
+        return ARM.to_owned();
+    }
+    match site.role {
+        Role::Vault(_) | Role::Nothing => OTHER.to_owned(),
+        _ => ISSUER.to_owned(),
+    }
+}
+
+/// Whether a client only asks where to get a token: it has none yet, for something that needs one.
+pub(crate) fn is_first_contact(class: &str, request: &Request<Body>) -> bool {
+    class != ISSUER && !request.headers().contains_key(AUTHORIZATION)
+}
+
+/// The answer that stands in the place of the server's, if the effect is one.
+pub(crate) fn in_place(effect: Option<Effect>, class: &str) -> Option<Response> {
+    match effect? {
+        Effect::Cut => None,
+        Effect::Reset => {
+            let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+            response.extensions_mut().insert(HangUp);
+            Some(response)
+        }
+        Effect::Outage => Some(refusal(class, StatusCode::SERVICE_UNAVAILABLE, None)),
+        Effect::Status { status, retry_after } => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            Some(refusal(class, status, retry_after))
+        }
+    }
+}
+
+/// Marks an answer that rules have touched, and breaks it off if they say so.
+pub(crate) async fn mark(plan: &Plan, response: Response) -> Response {
+    if plan.rules.is_empty() {
+        return response;
+    }
+    let mut response =
+        if plan.effect == Some(Effect::Cut) { cut(response).await } else { response };
+    if let Ok(value) = HeaderValue::from_str(&plan.rules.join(", ")) {
+        response.headers_mut().append(FAULT, value);
+    }
+    response
+}
+
+fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Response {
+    let mut response = if class == ISSUER {
+        // As Microsoft Entra says it.
+        let error = if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            "temporarily_unavailable"
+        } else {
+            "invalid_request"
+        };
+        let words = "A fault that was asked for.";
+        (status, axum::Json(json!({"error": error, "error_description": words}))).into_response()
+    } else {
+        WireError::of_status(status).into_response()
+    };
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// The first half of an answer, with the length of the whole, and then an end that is none.
+async fn cut(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    let Ok(whole) = body.collect().await else {
+        return Response::from_parts(head, Body::empty());
+    };
+    let whole = whole.to_bytes();
+    let half = whole.slice(..whole.len() / 2);
+    // An answer without a body cannot end early: it promises one.
+    head.headers.insert(CONTENT_LENGTH, whole.len().max(1).into());
+    if whole.is_empty() {
+        head.status = StatusCode::OK;
+    }
+    // The half is sent before the end comes: what is not ready yet has the connection flush what it has.
+    let end = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault cuts this body"))
+    });
+    let half = stream::once(async { Ok::<Bytes, io::Error>(half) });
+    Response::from_parts(head, Body::from_stream(half.chain(end)))
+}

@@ -1,0 +1,211 @@
+//! Throttling at the limits that Azure publishes, or at others: off until somebody asks for it.
+//!
+//! Called by the router for each call that is allowed. Counted for each vault, in windows of the clock, so that a test
+//! moves time in place of waiting. As the service documents it, calls weigh what their key costs, and the sum is held to
+//! the limit; making keys is counted by itself. The limit on a subscription is not counted.
+//!
+//! <https://learn.microsoft.com/azure/key-vault/general/service-limits>
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Clock;
+use crate::duration::IsoDuration;
+use crate::vault::names::VaultName;
+
+/// Limits on one vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Throttling {
+    /// How many calls on RSA keys of 2048 bits in software fit into a window. Others weigh more.
+    pub transactions: u32,
+    /// How many keys in software can be made in a window. One in hardware weighs two.
+    pub creations: u32,
+    /// How long a window is, in whole seconds.
+    #[serde(default = "ten_seconds", with = "window")]
+    pub window: Duration,
+}
+
+/// What a call weighs, in calls on an RSA key of 2048 bits in software.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weight {
+    /// Whether it makes a key.
+    pub(crate) creates: bool,
+    pub(crate) units: u32,
+}
+
+/// The calls of the running windows.
+#[derive(Debug)]
+pub(crate) struct Throttle {
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    limits: Option<Throttling>,
+    /// For each vault, the number of its window and what was used of it: calls and creations.
+    used: HashMap<VaultName, (i64, [u32; 2])>,
+}
+
+impl Throttling {
+    /// The limits that are published for a vault: 4,000 calls and 20 new keys in ten seconds.
+    pub const PUBLISHED: Self =
+        Self { transactions: 4000, creations: 20, window: Duration::from_secs(10) };
+}
+
+impl Weight {
+    /// What a call weighs that is about no key.
+    pub(crate) const PLAIN: Self = Self { creates: false, units: 1 };
+
+    /// What a call on a key weighs. `rsa_bits` is none for an elliptic curve.
+    pub(crate) fn of(creates: bool, in_hsm: bool, rsa_bits: Option<u16>) -> Self {
+        let by_size = match rsa_bits {
+            _ if creates => 1,
+            Some(bits) if bits > 3072 => 8,
+            Some(bits) if bits > 2048 => 4,
+            _ => 1,
+        };
+        Self { creates, units: by_size * if in_hsm { 2 } else { 1 } }
+    }
+}
+
+impl Throttle {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    /// Holds the vaults to these limits from now on, or to none.
+    pub(crate) fn set(&self, limits: Option<Throttling>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State { limits, used: HashMap::new() };
+    }
+
+    pub(crate) fn limits(&self) -> Option<Throttling> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).limits
+    }
+
+    /// Counts a call, unless it is too much. One that is refused is not counted.
+    pub(crate) fn admits(&self, vault: &VaultName, weight: Weight) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(limits) = state.limits else {
+            return true;
+        };
+        let length = i64::try_from(limits.window.as_secs()).unwrap_or(i64::MAX).max(1);
+        let window = self.clock.unix_now().div_euclid(length);
+        let (running, used) = state.used.entry(vault.clone()).or_insert((window, [0; 2]));
+        if *running != window {
+            (*running, *used) = (window, [0; 2]);
+        }
+        let [calls, creations] = used;
+        let (used, limit) = if weight.creates {
+            (creations, limits.creations)
+        } else {
+            (calls, limits.transactions)
+        };
+        let sum = used.saturating_add(weight.units);
+        let fits = sum <= limit;
+        if fits {
+            *used = sum;
+        }
+        fits
+    }
+}
+
+fn ten_seconds() -> Duration {
+    Throttling::PUBLISHED.window
+}
+
+/// The window as an ISO 8601 duration.
+mod window {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::{Duration, IsoDuration};
+
+    pub(super) fn serialize<S: Serializer>(window: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&IsoDuration::seconds(u32::try_from(window.as_secs()).unwrap_or(u32::MAX)))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let seconds = IsoDuration::deserialize(from)?.shortest_seconds();
+        match u64::try_from(seconds) {
+            Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+            _ => Err(de::Error::custom("window takes PT1S to PT1H")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn throttle() -> (Throttle, Clock, VaultName) {
+        let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
+        (Throttle::new(clock.clone()), clock, VaultName::local())
+    }
+
+    fn admitted(throttle: &Throttle, vault: &VaultName, weight: Weight) -> usize {
+        (0..5000).take_while(|_| throttle.admits(vault, weight)).count()
+    }
+
+    #[test]
+    fn the_published_limits_are_those_of_the_table() {
+        let (throttle, clock, vault) = throttle();
+        assert_eq!(admitted(&throttle, &vault, Weight::PLAIN), 5000, "off until it is asked for");
+        throttle.set(Some(Throttling::PUBLISHED));
+
+        for (creates, in_hsm, bits, count) in [
+            (false, false, Some(2048), 4000),
+            (false, false, Some(3072), 1000),
+            (false, false, Some(4096), 500),
+            (false, true, Some(2048), 2000),
+            (false, true, Some(3072), 500),
+            (false, true, Some(4096), 250),
+            (false, false, None, 4000),
+            (false, true, None, 2000),
+            (true, false, Some(4096), 20),
+            (true, true, Some(2048), 10),
+        ] {
+            clock.advance(Duration::from_secs(10));
+            let weight = Weight::of(creates, in_hsm, bits);
+            assert_eq!(admitted(&throttle, &vault, weight), count, "{weight:?}");
+        }
+    }
+
+    #[test]
+    fn calls_add_up_by_weight_and_vaults_are_counted_apart() {
+        let (throttle, _, vault) = throttle();
+        throttle.set(Some(Throttling::PUBLISHED));
+        let large = Weight::of(false, true, Some(4096));
+
+        // The example of the published page.
+        for _ in 0..248 {
+            assert!(throttle.admits(&vault, large));
+        }
+        assert_eq!(admitted(&throttle, &vault, Weight::of(false, true, Some(2048))), 16);
+        assert!(throttle.admits(&"other".parse().unwrap(), large));
+        assert!(throttle.admits(&vault, Weight::of(true, false, None)), "keys are made apart");
+    }
+
+    #[test]
+    fn own_numbers_are_read_and_nonsense_is_refused() {
+        let read = |text: &str| serde_json::from_str::<Throttling>(text);
+
+        let own = read(r#"{"transactions":5,"creations":1,"window":"PT1M"}"#).unwrap();
+        assert_eq!(own.window, Duration::from_mins(1));
+        assert_eq!(read(r#"{"transactions":5,"creations":1}"#).unwrap().window, ten_seconds());
+        for wrong in [
+            r#"{"transactions":5}"#,
+            r#"{"transactions":-1,"creations":1}"#,
+            r#"{"transactions":5,"creations":1,"window":"PT0S"}"#,
+            r#"{"transactions":5,"creations":1,"windows":"PT1S"}"#,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
