@@ -179,3 +179,20 @@ def test_each_api_version_of_the_sdk_is_served(open_sdk, program, name, version)
     sdk = open_sdk(program, api_version=version)
     made = sdk.keys.create_rsa_key(name)
     assert sdk.keys.get_key(name).id == made.id
+
+
+def test_a_policy_acts_when_its_time_comes(open_sdk, own_program):
+    sdk = open_sdk(own_program)
+    first = sdk.keys.create_rsa_key("acts")
+    rotate = KeyRotationLifetimeAction(KeyRotationPolicyAction.rotate, time_after_create="P30D")
+    sdk.keys.update_key_rotation_policy("acts", KeyRotationPolicy(), lifetime_actions=[rotate])
+    wrapped = sdk.crypto(first.id).wrap_key(KeyWrapAlgorithm.rsa_oaep_256, b"old").encrypted_key
+
+    own_program.admin("POST", "clock", {"advance": "P31D"})
+
+    # Tokens end with the time that has passed: these are clients of the new day.
+    sdk = open_sdk(own_program)
+    latest = sdk.keys.get_key("acts")
+    assert latest.id != first.id
+    assert len(list(sdk.keys.list_properties_of_key_versions("acts"))) == 2
+    assert sdk.crypto(first.id).unwrap_key(KeyWrapAlgorithm.rsa_oaep_256, wrapped).key == b"old"
