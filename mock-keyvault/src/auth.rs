@@ -15,6 +15,11 @@ use crate::vault::Caller;
 const PUBLIC_AUDIENCE: &str = "https://vault.azure.net";
 /// The resource of the local vaults; a port may follow.
 const LOCAL_AUDIENCE: &str = "https://vault.localhost";
+/// The resource of the public resource providers, under the name in use and the one before it.
+pub(crate) const MANAGEMENT_AUDIENCES: [&str; 2] =
+    ["https://management.azure.com", "https://management.core.windows.net"];
+/// The resource of the local resource providers; a port may follow.
+const LOCAL_MANAGEMENT_AUDIENCE: &str = "https://management.localhost";
 /// The application id of Key Vault: tokens may name it in place of the address.
 const APPLICATION_AUDIENCE: &str = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
 
@@ -27,6 +32,24 @@ pub(crate) fn caller(
     issuer: &Issuer,
     accept_any: bool,
     headers: &HeaderMap,
+) -> Result<Caller, ApiError> {
+    caller_for(issuer, accept_any, headers, is_ours)
+}
+
+/// The same for the resource providers, whose tokens are for another resource.
+pub(crate) fn manager(
+    issuer: &Issuer,
+    accept_any: bool,
+    headers: &HeaderMap,
+) -> Result<Caller, ApiError> {
+    caller_for(issuer, accept_any, headers, is_for_management)
+}
+
+fn caller_for(
+    issuer: &Issuer,
+    accept_any: bool,
+    headers: &HeaderMap,
+    is_ours: fn(&str) -> bool,
 ) -> Result<Caller, ApiError> {
     let value = headers.get(AUTHORIZATION).ok_or(ApiError::NoToken)?;
     let value = value.to_str().map_err(|_| ApiError::NoToken)?;
@@ -78,7 +101,18 @@ fn is_ours(audience: &str) -> bool {
     if audience == PUBLIC_AUDIENCE || audience == APPLICATION_AUDIENCE {
         return true;
     }
-    match audience.strip_prefix(LOCAL_AUDIENCE) {
+    is_at(audience, LOCAL_AUDIENCE)
+}
+
+/// Whether tokens for this resource are for the resource providers.
+fn is_for_management(audience: &str) -> bool {
+    let audience = audience.strip_suffix('/').unwrap_or(audience);
+    MANAGEMENT_AUDIENCES.contains(&audience) || is_at(audience, LOCAL_MANAGEMENT_AUDIENCE)
+}
+
+/// Whether a resource is this one, with any port or none.
+fn is_at(audience: &str, local: &str) -> bool {
+    match audience.strip_prefix(local) {
         Some("") => true,
         Some(rest) => rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()),
         None => false,
@@ -88,6 +122,20 @@ fn is_ours(audience: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_for_management_are_for_its_names_alone() {
+        for audience in [
+            "https://management.azure.com/",
+            "https://management.core.windows.net",
+            "https://management.localhost:8443",
+        ] {
+            assert!(is_for_management(audience) && !is_ours(audience), "{audience}");
+        }
+        for audience in ["https://vault.azure.net", "https://management.localhost.evil.example"] {
+            assert!(!is_for_management(audience), "{audience}");
+        }
+    }
 
     #[test]
     fn both_names_of_the_resource_are_accepted_and_no_other() {

@@ -13,9 +13,9 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use crate::identity::TokenRefused;
-use crate::vault::KeyReference;
 use crate::vault::error::{Misfit, VaultError};
 use crate::vault::key::KeyOperation;
+use crate::vault::{Caller, KeyReference};
 
 /// The content type of every JSON body of Key Vault.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -239,13 +239,17 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
             "VaultNotFound",
             format!("There is no vault called '{name}' here."),
         ),
-        VaultError::Denied { caller, permission, vault, location, has_policy } => forbidden(
+        VaultError::Denied { has_policy, .. } => forbidden(
             if *has_policy { "ForbiddenByPolicy" } else { "AccessDenied" },
-            format!(
-                "The user, group or application 'appid={};oid={};iss={}' does not have keys {permission} permission on key vault '{vault};location={location}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
-                caller.app_id, caller.object_id, caller.issuer
-            ),
+            access_refused(error),
         ),
+        VaultError::DeniedByRoles { .. } => forbidden("ForbiddenByRbac", access_refused(error)),
+        VaultError::ClosedToAddress { .. } => {
+            forbidden("ForbiddenByFirewall", access_refused(error))
+        }
+        VaultError::ClosedToPublic { .. } => {
+            forbidden("ForbiddenByConnection", access_refused(error))
+        }
         VaultError::KeyNotFound(at) => not_found(format!(
             "A key with (name/id) {at} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
         )),
@@ -349,6 +353,39 @@ fn restore_conflict(kid: &str) -> String {
     format!(
         "There was a conflict restoring the key '{kid}'. This can happen if either: a second key with the same name was created after the first key was deleted; thus trying to restore a key whose name is already in use. To fix this, rename the second key to something else so that the restore works. The second probable cause of this exception is when multiple operations are performed in parallel against the key. To avoid this error, perform operations against a key in a sequential manner."
     )
+}
+
+/// The words of a refusal of access. Any other error has its own above.
+fn access_refused(error: &VaultError) -> String {
+    match error {
+        VaultError::Denied { caller, permission, vault, location, .. } => format!(
+            "The user, group or application '{}' does not have keys {permission} permission on key vault '{vault};location={location}'. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
+            who(caller)
+        ),
+        VaultError::DeniedByRoles { caller, action, resource, vault, location } => format!(
+            "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or role definitions were changed recently, please observe propagation time.\r\nCaller: {}\r\nAction: '{action}'\r\nResource: '{resource}'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\nVault: {vault};location={location}\r\n",
+            who(caller)
+        ),
+        VaultError::ClosedToAddress { caller, client, vault, location } => format!(
+            "Client address is not authorized and caller is not a trusted service.\r\nClient address: {client}\r\nCaller: {}\r\nVault: {vault};location={location}",
+            who(caller)
+        ),
+        // The two sentences are recorded; where the lines of this refusal break is not.
+        VaultError::ClosedToPublic { services_pass, vault, location } => {
+            let sentence = if *services_pass {
+                "Public network access is disabled and request is not from a trusted service nor via an approved private link."
+            } else {
+                "Connection is not an approved private link and caller was ignored because bypass is not set to 'AzureServices' and PublicNetworkAccess is set to 'Disabled'."
+            };
+            format!("{sentence}\r\nVault: {vault};location={location}")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A caller as every refusal names it.
+fn who(caller: &Caller) -> String {
+    format!("appid={};oid={};iss={}", caller.app_id, caller.object_id, caller.issuer)
 }
 
 fn dotnet(seconds: i64) -> String {

@@ -24,6 +24,8 @@ pub(crate) enum Role {
     Login,
     /// The vault called `local`, and the issuer at its own paths: one address is enough.
     Both,
+    /// The resource providers: what manages vaults.
+    Arm,
     /// A vault name that cannot be one.
     Nothing,
 }
@@ -43,7 +45,11 @@ impl Site {
     pub(crate) fn of(host: &str) -> Self {
         let name = without_port(host).to_ascii_lowercase();
         let vault = |name: &str| name.parse().map_or(Role::Nothing, Role::Vault);
-        let (role, naming) = if name == "login.microsoftonline.com" {
+        let (role, naming) = if name == "management.azure.com" {
+            (Role::Arm, Naming::Public)
+        } else if name == "management.localhost" {
+            (Role::Arm, Naming::Local)
+        } else if name == "login.microsoftonline.com" {
             (Role::Login, Naming::Public)
         } else if name == "login.localhost" {
             (Role::Login, Naming::Local)
@@ -62,7 +68,29 @@ impl Site {
         match &self.role {
             Role::Vault(name) => Some(name.clone()),
             Role::Both => Some(VaultName::local()),
-            Role::Login | Role::Nothing => None,
+            Role::Login | Role::Arm | Role::Nothing => None,
+        }
+    }
+
+    /// Whether a path is one of the resource providers here. A vault has no such paths.
+    pub(crate) fn is_of_arm(&self, path: &str) -> bool {
+        let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
+        match self.role {
+            Role::Arm => true,
+            Role::Both => {
+                ["subscriptions", "providers"].iter().any(|own| first.eq_ignore_ascii_case(own))
+            }
+            Role::Login | Role::Vault(_) | Role::Nothing => false,
+        }
+    }
+
+    /// The address of a vault as those who manage it are told: its own name always, as in Azure, with a slash at the end.
+    pub(crate) fn managed_vault_uri(&self, vault: &VaultName) -> String {
+        match self.naming {
+            Naming::Public => format!("https://{vault}.vault.azure.net/"),
+            Naming::Local | Naming::Other => {
+                format!("https://{vault}.vault.localhost{}/", self.port())
+            }
         }
     }
 
@@ -146,5 +174,23 @@ mod tests {
         check("[::1]", Some("local"), "[::1]", public);
         check("vault:8443", Some("local"), "vault:8443", public);
         check("login.localhost:1", None, "login.localhost:1", "https://vault.localhost:1");
+        check("management.azure.com", None, "login.microsoftonline.com", public);
+    }
+
+    #[test]
+    fn the_host_and_the_path_select_the_resource_providers_and_how_vaults_are_called() {
+        let vault: VaultName = "kv1".parse().unwrap();
+        for (host, path, is_arm, uri) in [
+            ("management.azure.com", "/x", true, "https://kv1.vault.azure.net/"),
+            ("management.localhost:1", "/", true, "https://kv1.vault.localhost:1/"),
+            ("127.0.0.1:8443", "//Subscriptions/s", true, "https://kv1.vault.localhost:8443/"),
+            ("localhost", "/keys/subscriptions", false, "https://kv1.vault.localhost/"),
+            ("a-b.vault.azure.net", "/subscriptions/s", false, "https://kv1.vault.azure.net/"),
+            ("login.localhost:1", "/subscriptions/s", false, "https://kv1.vault.localhost:1/"),
+        ] {
+            let site = Site::of(host);
+            assert_eq!(site.is_of_arm(path), is_arm, "{host} {path}");
+            assert_eq!(site.managed_vault_uri(&vault), uri);
+        }
     }
 }

@@ -43,8 +43,8 @@
 //! # });
 //! ```
 //!
-//! Modules that know nothing of vaults, and that the registry uses too: [`clock`], [`duration`], [`durable`], [`files`], [`identity`],
-//! [`listen`], [`sealing`] and [`tls`].
+//! Modules that know nothing of vaults, and that the registry uses too: [`authorization`], [`clock`], [`duration`],
+//! [`durable`], [`files`], [`identity`], [`listen`], [`sealing`] and [`tls`].
 
 pub mod authorization;
 pub mod clock;
@@ -61,6 +61,7 @@ pub mod vault;
 
 mod admin;
 mod api;
+mod arm;
 mod audit;
 mod auth;
 mod error;
@@ -77,11 +78,13 @@ mod throttle;
 
 pub use audit::Call;
 pub use operation::{OPERATIONS, Operation, Route};
-pub use server::{Builder, MockKeyVault, StartError, Timekeeper};
+pub use server::{Builder, MockKeyVault, RoleError, StartError, Timekeeper};
 pub use store::StoreError;
 pub use throttle::Throttling;
 pub use vault::KeyReference;
 pub use vault::ec::Curve;
 pub use vault::error::VaultError;
+pub use vault::lifecycle::{VaultChangeError, VaultChanges};
+pub use vault::network::NetworkRules;
 pub use vault::policy::KeyPermission;
 pub use vault::rsa::KeySize;

@@ -4,7 +4,7 @@
 //! Every answer leaves with the headers of the real service, and every call of an operation is taken down.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::admin;
 use crate::api::{self, Context, Query};
+use crate::arm;
 use crate::audit::{self, AuditLog, Call};
 use crate::auth;
 use crate::clock::Clock;
@@ -36,12 +37,12 @@ use crate::server::Folder;
 use crate::throttle::{Throttle, Weight};
 use crate::vault::error::VaultError;
 use crate::vault::names::VaultName;
-use crate::vault::{Caller, KeyReference, KeyShape, Vaults};
+use crate::vault::{Caller, Granted, KeyReference, KeyShape, Vaults};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-request-id");
+pub(crate) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
 /// Longer client request ids are not echoed.
-const MAX_CLIENT_REQUEST_ID: usize = 128;
+pub(crate) const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 /// All that a running vault is made of.
 #[derive(Debug)]
@@ -120,8 +121,11 @@ async fn answer(
         let words = "This listener speaks TLS: use https:// in place of http://.\n";
         return (StatusCode::BAD_REQUEST, words).into_response();
     }
+    if site.is_of_arm(request.uri().path()) {
+        return arm::answer(app, site, request).await;
+    }
     let request = match &site.role {
-        Role::Vault(_) | Role::Nothing => request,
+        Role::Vault(_) | Role::Arm | Role::Nothing => request,
         Role::Login | Role::Both => {
             match identity::answer(&app.issuer, &site.host, request).await {
                 Ok(response) => return response,
@@ -170,7 +174,7 @@ async fn of_vault(
     let text = |name: &HeaderName| {
         head.headers.get(name).and_then(|value| value.to_str().ok()).map(audit::cut)
     };
-    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let caller = auth::caller(&app.issuer, app.accept_any_token, &head.headers);
     let asked = operation::asked(&head.method, head.uri.path());
     let Ok(known) = &asked else {
@@ -191,7 +195,7 @@ async fn of_vault(
         status: 0,
         code: None,
         description: None,
-        client: peer,
+        client: peer.map(|peer| peer.to_string()),
         user_agent: text(&USER_AGENT),
         request_uri: audit::request_uri(&site.host, &head.uri),
         api_version: query.api_version.as_deref().map(audit::cut),
@@ -208,16 +212,21 @@ async fn of_vault(
         asked: known.clone(),
         used: Arc::default(),
     };
-    let allowed = allowed(&context, caller);
+    let allowed = allowed(&context, caller, peer);
     call.is_allowed = is_allowed(&allowed);
     let response = match allowed {
         _ if fault.is_some() => fault.unwrap_or_default(),
-        Ok(()) if is_throttled(app, &context) => {
+        Ok(_) if is_throttled(app, &context) => {
             let mut response = ApiError::Throttled.into_response();
             response.headers_mut().insert(FAULT, HeaderValue::from_static("throttling"));
             response
         }
-        Ok(()) => api::perform(&context, body).await.unwrap_or_else(IntoResponse::into_response),
+        Ok(granted) => {
+            let performed = api::perform(&context, body).await;
+            let mut response = performed.unwrap_or_else(IntoResponse::into_response);
+            role_headers(&mut response, granted);
+            response
+        }
         Err(error) => error.into_response(),
     };
     call.status = response.status().as_u16();
@@ -232,7 +241,11 @@ async fn of_vault(
 }
 
 /// Every check that comes before the body is read.
-fn allowed(context: &Context, caller: Result<Caller, ApiError>) -> Result<(), ApiError> {
+fn allowed(
+    context: &Context,
+    caller: Result<Caller, ApiError>,
+    peer: Option<IpAddr>,
+) -> Result<Granted, ApiError> {
     if !context.vaults.contains(&context.vault) {
         return Err(VaultError::VaultNotFound(context.vault.clone()).into());
     }
@@ -241,11 +254,26 @@ fn allowed(context: &Context, caller: Result<Caller, ApiError>) -> Result<(), Ap
     if context.query.api_version.is_none() {
         return Err(ApiError::NoApiVersion);
     }
-    context.vaults.authorize(&context.vault, &caller, route.permission)?;
+    context.vaults.admit(&context.vault, &caller, peer)?;
+    let key = context.asked.key.as_deref();
+    let granted = context.vaults.authorize(&context.vault, &caller, route.permission, key)?;
     if !route.served {
         return Err(not_served(route.operation));
     }
-    Ok(())
+    Ok(granted)
+}
+
+/// What answers of a vault of the role-based model carry. Nothing here is cached, so that every age is zero.
+fn role_headers(response: &mut Response, granted: Granted) {
+    let Some(assignment) = granted.assignment else { return };
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&assignment.simple().to_string()) {
+        headers.insert(HeaderName::from_static("x-ms-keyvault-rbac-assignment-id"), value);
+    }
+    headers.insert(
+        HeaderName::from_static("x-ms-keyvault-rbac-cache"),
+        HeaderValue::from_static("ra_age=0;da_age=0;rd_age=0;brd_age=0;ra_notif_age=0;dec_lev=1;"),
+    );
 }
 
 /// Whether a call is more than the vault takes in this window.
@@ -279,7 +307,9 @@ fn is_throttled(app: &App, context: &Context) -> bool {
 fn is_allowed<T>(checked: &Result<T, ApiError>) -> Option<bool> {
     match checked {
         Ok(_) | Err(ApiError::NotServed(_)) => Some(true),
-        Err(ApiError::Vault(VaultError::Denied { .. })) => Some(false),
+        Err(ApiError::Vault(VaultError::Denied { .. } | VaultError::DeniedByRoles { .. })) => {
+            Some(false)
+        }
         Err(_) => None,
     }
 }

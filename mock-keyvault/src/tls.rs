@@ -59,6 +59,7 @@ const NAMES: &[&str] = &[
     "*.vault.azure.net",
     "*.azurecr.io",
     "management.azure.com",
+    "management.localhost",
     "login.microsoftonline.com",
     "graph.microsoft.com",
 ];

@@ -306,7 +306,14 @@ fn open_beside(
     clock: &Clock,
 ) -> Result<(Vaults, LocalAuthority, AuditLog), StartError> {
     let events = EventLog::open(&folder.events())?;
-    let vaults = Vaults::open(&folder.database(), durability, Arc::clone(sealing), clock, events)?;
+    let vaults = Vaults::open(
+        &folder.database(),
+        durability,
+        Arc::clone(sealing),
+        clock,
+        events,
+        OWNER_OBJECT_ID,
+    )?;
     vaults.ensure_vault(
         &VaultName::local(),
         &[

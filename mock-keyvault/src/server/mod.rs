@@ -6,6 +6,7 @@
 mod builder;
 mod folder;
 mod timekeeper;
+mod vaults;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -38,6 +39,7 @@ use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, Vaults};
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
 pub use timekeeper::Timekeeper;
+pub use vaults::RoleError;
 
 /// A running vault. It ends when this is dropped.
 ///
@@ -234,7 +236,8 @@ impl MockKeyVault {
         object_id: &str,
         permissions: &[KeyPermission],
     ) -> Result<(), VaultError> {
-        let (object_id, policy) = (object_id.to_owned(), AccessPolicy::new(permissions));
+        let policy = AccessPolicy::new(object_id, permissions);
+        let object_id = object_id.to_owned();
         self.call(vault, move |vaults, vault| vaults.set_policy(vault, &object_id, Some(policy)))
             .await
     }

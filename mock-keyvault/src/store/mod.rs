@@ -11,6 +11,7 @@ mod vaults;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,9 +20,9 @@ use sled::{Batch, Tree};
 use crate::durable::{Durability, DurableDb};
 use crate::vault::Agenda;
 use crate::vault::policy::AccessPolicy;
+use crate::vault::settings::VaultSettings;
 
 pub(crate) use keys::{KeyRow, PublicRow, RestoredVersion, VersionAt, VersionRow};
-pub(crate) use vaults::VaultRow;
 
 /// The form of the rows. A folder of another form is refused.
 const FORMAT: &[u8] = b"1";
@@ -65,8 +66,9 @@ pub(crate) struct Loaded {
 /// A vault and all in it.
 #[derive(Debug)]
 pub(crate) struct LoadedVault {
-    pub(crate) row: VaultRow,
-    pub(crate) policies: BTreeMap<String, AccessPolicy>,
+    pub(crate) settings: VaultSettings,
+    /// In the order in which they were given.
+    pub(crate) policies: Vec<AccessPolicy>,
     pub(crate) keys: BTreeMap<String, LoadedKey>,
 }
 
@@ -81,7 +83,7 @@ pub(crate) struct LoadedKey {
 /// The rows of all vaults of one data folder.
 #[derive(Debug)]
 pub(crate) struct Store {
-    db: DurableDb,
+    db: Arc<DurableDb>,
     rows: Tree,
     private: Tree,
 }
@@ -89,7 +91,7 @@ pub(crate) struct Store {
 impl Store {
     /// Opens the database in `folder`, or makes it there.
     pub(crate) fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let db = DurableDb::open(folder, durability)?;
+        let db = Arc::new(DurableDb::open(folder, durability)?);
         let settings = db.tree("settings")?;
         match settings.get(FORMAT_KEY).map_err(io::Error::from)? {
             None => {
@@ -106,25 +108,15 @@ impl Store {
         Ok(Self { db, rows, private })
     }
 
+    /// The database, for those whose rows are made durable with ours.
+    pub(crate) fn db(&self) -> &Arc<DurableDb> {
+        &self.db
+    }
+
     /// Reads everything, and removes private parts that no version names.
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
         let mut loaded = Loaded::default();
-        self.each(VAULT, |parts, value| {
-            let [vault] = named(parts)?;
-            let vault_rows = LoadedVault {
-                row: parsed(value)?,
-                policies: BTreeMap::new(),
-                keys: BTreeMap::new(),
-            };
-            loaded.vaults.insert(vault, vault_rows);
-            Ok(())
-        })?;
-        self.each(POLICY, |parts, value| {
-            let [vault, object_id] = named(parts)?;
-            let policy = parsed(value)?;
-            existing(loaded.vaults.get_mut(&vault))?.policies.insert(object_id, policy);
-            Ok(())
-        })?;
+        self.load_vaults(&mut loaded)?;
         self.each(KEY, |parts, value| {
             let [vault, key] = named(parts)?;
             let rows =

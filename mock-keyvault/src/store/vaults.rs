@@ -1,40 +1,136 @@
-//! The rows of vaults: what a vault itself is, and its access policies.
+//! The rows of vaults themselves: their settings, split over rows of below 4 KiB, and one row for each access policy.
+//!
+//! Called by [`crate::vault`] on blocking threads. Settings and policies that change together are one batch.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use sled::Batch;
 
-use super::{POLICY, Store, VAULT, json, row_key};
+use super::{
+    Loaded, LoadedVault, POLICY, Store, StoreError, VAULT, existing, json, named, parsed, prefix,
+    row_key,
+};
 use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
+use crate::vault::settings::VaultSettings;
 
-/// What is kept of a vault itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct VaultRow {
-    pub(crate) location: String,
-    pub(crate) retention_days: u16,
-    pub(crate) purge_protection: bool,
+/// Begins the keys of what does not fit into the first row of a vault's settings. It must stay.
+const REST: u8 = b'x';
+/// How much of a document one row holds.
+const CHUNK: usize = 3 << 10;
+
+/// The row of an access policy. Older folders have the permissions on keys alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PolicyRow {
+    Old(Vec<String>),
+    Current(OrderedPolicy<AccessPolicy>),
+}
+
+/// A policy with its place among those of the vault.
+#[derive(Serialize, Deserialize)]
+struct OrderedPolicy<P> {
+    order: usize,
+    policy: P,
 }
 
 impl Store {
-    /// Keeps what a vault itself is.
-    pub(crate) fn put_vault(&self, vault: &VaultName, row: &VaultRow) -> io::Result<()> {
-        self.rows.insert(row_key(VAULT, &[vault.as_str()]), json(row)?)?;
+    /// Keeps what a vault itself is, and its access policies in place of those it had, if any are given.
+    pub(crate) fn put_vault(
+        &self,
+        vault: &VaultName,
+        settings: &VaultSettings,
+        policies: Option<&[AccessPolicy]>,
+    ) -> io::Result<()> {
+        let mut batch = Batch::default();
+        for entry in self.rows.scan_prefix(prefix(REST, &[vault.as_str()])) {
+            batch.remove(entry?.0);
+        }
+        for (at, chunk) in json(settings)?.chunks(CHUNK).enumerate() {
+            let key = match at {
+                0 => row_key(VAULT, &[vault.as_str()]),
+                at => row_key(REST, &[vault.as_str(), &format!("{at:08}")]),
+            };
+            batch.insert(key, chunk);
+        }
+        if let Some(policies) = policies {
+            for entry in self.rows.scan_prefix(prefix(POLICY, &[vault.as_str()])) {
+                batch.remove(entry?.0);
+            }
+            for (order, policy) in policies.iter().enumerate() {
+                let row = OrderedPolicy { order, policy };
+                batch.insert(policy_key(vault, policy), json(&row)?);
+            }
+        }
+        self.rows.apply_batch(batch)?;
         self.db.commit()
     }
 
-    /// Keeps the access policy of an identity, or that it has none.
-    pub(crate) fn put_policy(
-        &self,
-        vault: &VaultName,
-        object_id: &str,
-        policy: Option<&AccessPolicy>,
-    ) -> io::Result<()> {
-        let at = row_key(POLICY, &[vault.as_str(), object_id]);
-        match policy {
-            Some(policy) => self.rows.insert(at, json(policy)?)?,
-            None => self.rows.remove(at)?,
-        };
+    /// Forgets a vault and every row that belongs to it, of whatever kind.
+    pub(crate) fn remove_vault(&self, vault: &VaultName) -> io::Result<()> {
+        for tree in [&self.rows, &self.private] {
+            let mut batch = Batch::default();
+            for kind in 0..=u8::MAX {
+                batch.remove(row_key(kind, &[vault.as_str()]));
+                for entry in tree.scan_prefix(prefix(kind, &[vault.as_str()])) {
+                    batch.remove(entry?.0);
+                }
+            }
+            tree.apply_batch(batch)?;
+        }
         self.db.commit()
     }
+
+    pub(super) fn load_vaults(&self, loaded: &mut Loaded) -> Result<(), StoreError> {
+        let mut documents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        self.each(VAULT, |parts, value| {
+            let [vault] = named(parts)?;
+            documents.insert(vault, value.to_vec());
+            Ok(())
+        })?;
+        // Rows come in the order of their keys, so that the parts of a document do.
+        self.each(REST, |parts, value| {
+            let [vault, _at] = named(parts)?;
+            existing(documents.get_mut(&vault))?.extend_from_slice(value);
+            Ok(())
+        })?;
+        for (vault, document) in documents {
+            let settings = parsed(&document)?;
+            let rows = LoadedVault { settings, policies: Vec::new(), keys: BTreeMap::new() };
+            loaded.vaults.insert(vault, rows);
+        }
+        let mut policies: BTreeMap<String, Vec<OrderedPolicy<AccessPolicy>>> = BTreeMap::new();
+        self.each(POLICY, |parts, value| {
+            let [vault, identity] = named(parts)?;
+            let row = match parsed(value)? {
+                PolicyRow::Old(keys) => {
+                    let policy = AccessPolicy::of_old_row(&identity, keys);
+                    OrderedPolicy { order: 0, policy }
+                }
+                PolicyRow::Current(row) => row,
+            };
+            policies.entry(vault).or_default().push(row);
+            Ok(())
+        })?;
+        for (vault, mut rows) in policies {
+            rows.sort_by_key(|row| row.order);
+            let vault = existing(loaded.vaults.get_mut(&vault))?;
+            vault.policies = rows.into_iter().map(|row| row.policy).collect();
+        }
+        Ok(())
+    }
+}
+
+/// Older folders have the object id alone; the parts that are seldom there follow it.
+fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
+    let mut identity = policy.object_id.clone();
+    if let Some(application) = &policy.application_id {
+        identity = format!("{identity}/{application}");
+    }
+    if !policy.tenant_id.eq_ignore_ascii_case(crate::identity::TENANT) {
+        identity = format!("{identity}@{}", policy.tenant_id.to_ascii_lowercase());
+    }
+    row_key(POLICY, &[vault.as_str(), &identity])
 }

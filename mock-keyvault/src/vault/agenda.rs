@@ -1,7 +1,7 @@
 //! What becomes due in a vault as time passes, and doing it in the order of time.
 //!
 //! For the newest version of a key: the notice before its end, the rotation by policy, its end. For a deleted key: its
-//! purge. Called by the background task of a running vault and by whoever moves the clock.
+//! purge; and so for a deleted vault, in which nothing else is due. Called by the background task of a running vault and by whoever moves the clock.
 //!
 //! What is due when follows from what is on disk alone, and each step is durable before the next is looked for. So a
 //! year in one jump does what a year in small steps does, and a kill between two steps loses none: the next start goes
@@ -177,12 +177,16 @@ impl Vaults {
                 waiting.push(Reverse((next.at, vault, folded)));
             }
         }
+        if !is_stopped() {
+            steps += self.purge_vaults_due()?.len();
+        }
         Ok(steps)
     }
 
     /// How long it is until something is due; none when nothing is.
     pub(crate) fn until_next_due(&self) -> Option<Duration> {
-        let Reverse((at, ..)) = self.all_due().into_iter().max()?;
+        let of_keys = self.all_due().into_iter().max().map(|Reverse((at, ..))| at);
+        let at = of_keys.into_iter().chain(self.next_vault_due()).min()?;
         let at = OffsetDateTime::from_unix_timestamp(at).ok()?;
         Some(Duration::try_from(at - self.clock.now()).unwrap_or(Duration::ZERO))
     }
@@ -213,7 +217,9 @@ impl Vaults {
 
     fn all_due(&self) -> BinaryHeap<Reverse<(i64, VaultName, String)>> {
         let vaults = self.read();
-        let keys = vaults.iter().flat_map(|(name, vault)| {
+        // A deleted vault waits for its own end; nothing is due in it.
+        let live = vaults.iter().filter(|(_, vault)| vault.settings.deletion.is_none());
+        let keys = live.flat_map(|(name, vault)| {
             vault.keys.iter().map(move |(folded, key)| (name, folded, key))
         });
         keys.filter_map(|(vault, folded, key)| {
@@ -230,7 +236,8 @@ impl Vaults {
         folded: &str,
     ) -> Option<(KeyName, KeyVersion, Due)> {
         let vaults = self.read();
-        let key = vaults.get(vault)?.keys.get(folded)?;
+        let live = vaults.get(vault).filter(|vault| vault.settings.deletion.is_none());
+        let key = live?.keys.get(folded)?;
         let due = Facts::of(key)?.next()?;
         Some((key.name.clone(), key.versions.last()?.id.clone(), due))
     }

@@ -32,6 +32,42 @@ pub enum VaultError {
         /// Whether the caller has an access policy, if one without this permission.
         has_policy: bool,
     },
+    /// The caller has no role that allows this.
+    #[error("the caller has no role for {action} on {resource}")]
+    DeniedByRoles {
+        /// Who asked.
+        caller: Caller,
+        /// The data action that is missing.
+        action: &'static str,
+        /// What it was asked for, as a path of resources.
+        resource: String,
+        /// The vault.
+        vault: VaultName,
+        /// Where the vault says that it is.
+        location: String,
+    },
+    /// The network rules do not let the client's address in.
+    #[error("the network rules of the vault '{vault}' refuse {client}")]
+    ClosedToAddress {
+        /// Who asked.
+        caller: Caller,
+        /// From where.
+        client: String,
+        /// The vault.
+        vault: VaultName,
+        /// Where the vault says that it is.
+        location: String,
+    },
+    /// The vault takes no calls over the public network, and there is no other here.
+    #[error("the vault '{vault}' takes no calls over the public network")]
+    ClosedToPublic {
+        /// Whether trusted services pass, of which the caller is none.
+        services_pass: bool,
+        /// The vault.
+        vault: VaultName,
+        /// Where the vault says that it is.
+        location: String,
+    },
     /// There is no such key or version, or the key is deleted.
     #[error("there is no key {0}")]
     KeyNotFound(KeyReference),

@@ -10,10 +10,14 @@ pub mod algorithm;
 pub mod ec;
 pub mod error;
 pub mod key;
+pub mod lifecycle;
 pub mod names;
+pub mod network;
 pub mod policy;
 pub mod rsa;
+pub mod settings;
 
+mod access;
 mod agenda;
 mod backup;
 mod crypto;
@@ -27,7 +31,7 @@ mod view;
 #[cfg(test)]
 mod vectors;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -38,12 +42,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
+use crate::authorization::{Authorization, Scope};
 use crate::clock::Clock;
 use crate::durable::Durability;
 use crate::events::{EventKind, EventLog, KeyEvent};
 use crate::identity::PrincipalKind;
 use crate::sealing::SealingKey;
-use crate::store::{LoadedVault, PublicRow, Store, StoreError, VaultRow, VersionRow};
+use crate::store::{LoadedVault, PublicRow, Store, StoreError, VersionRow};
 
 use ec::EcPublic;
 use error::VaultError;
@@ -51,7 +56,9 @@ use key::{Key, PrivateSlot, Version};
 use names::{KeyName, KeyVersion, VaultName};
 use policy::{AccessPolicy, KeyPermission};
 use rsa::RsaPublic;
+use settings::{LOCAL_SUBSCRIPTION, VaultPath, VaultSettings};
 
+pub(crate) use access::Granted;
 pub(crate) use agenda::Agenda;
 pub(crate) use crypto::Purpose;
 pub(crate) use import::KeyParts;
@@ -60,11 +67,6 @@ pub(crate) use material::{KeyShape, PublicKey};
 pub(crate) use rotation::{PolicyTerms, PolicyView, Trigger};
 pub(crate) use rsa::RsaParts;
 pub(crate) use view::{KeyView, Page, PageRequest};
-
-/// Where a vault says that it is, unless it is told otherwise.
-const DEFAULT_LOCATION: &str = "eastus";
-/// How long deleted keys can be recovered, unless a vault says otherwise. Azure's default.
-const DEFAULT_RETENTION_DAYS: u16 = 90;
 
 /// Who asks, as refusals name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +104,9 @@ pub(crate) struct Vaults {
     store: Store,
     sealing: Arc<SealingKey>,
     clock: Clock,
+    /// Who may do what, for vaults of the role-based model and for those who manage vaults.
+    authorization: Arc<Authorization>,
+    /// Deleted ones as well, as long as they can be recovered.
     vaults: RwLock<BTreeMap<VaultName, Vault>>,
     /// Held over each change, from the check to the moment memory shows it.
     changing: Mutex<()>,
@@ -115,40 +120,51 @@ pub(crate) struct Vaults {
 /// One vault in memory.
 #[derive(Debug)]
 struct Vault {
-    settings: VaultRow,
-    policies: HashMap<String, AccessPolicy>,
+    settings: VaultSettings,
+    policies: Vec<AccessPolicy>,
     /// By the name in upper case: the order in which Azure lists.
     keys: BTreeMap<String, Key>,
 }
 
 impl Vaults {
-    /// Opens the vaults in `folder`.
+    /// Opens the vaults in `folder`. At the first start, `owner` owns the subscription that they are in.
     pub(crate) fn open(
         folder: &Path,
         durability: Durability,
         sealing: Arc<SealingKey>,
         clock: &Clock,
         events: EventLog,
+        owner: &str,
     ) -> Result<Self, StoreError> {
         let store = Store::open(folder, durability)?;
+        let subscription = Scope::subscription(LOCAL_SUBSCRIPTION);
+        let authorization = Authorization::open(store.db(), clock, owner, &subscription)?;
         let mut vaults = BTreeMap::new();
         for (name, rows) in store.load()?.vaults {
             let name = name.parse::<VaultName>().map_err(damaged)?;
             vaults.insert(name, Vault::from_rows(rows)?);
         }
-        Ok(Self {
+        let opened = Self {
             store,
             sealing,
             clock: clock.clone(),
+            authorization: Arc::new(authorization),
             vaults: RwLock::new(vaults),
             changing: Mutex::new(()),
             events,
             keeping_time: Mutex::new(()),
             agenda_changed: Notify::new(),
-        })
+        };
+        opened.forget_roles_of_deleted()?;
+        Ok(opened)
     }
 
-    /// Makes a vault with these access policies, unless there is one of this name.
+    /// Who may do what.
+    pub(crate) fn authorization(&self) -> &Arc<Authorization> {
+        &self.authorization
+    }
+
+    /// Makes a vault with these access policies, unless there is one of this name or a deleted one.
     pub(crate) fn ensure_vault(
         &self,
         name: &VaultName,
@@ -158,70 +174,20 @@ impl Vaults {
         if self.read().contains_key(name) {
             return Ok(());
         }
-        let settings = VaultRow {
-            location: DEFAULT_LOCATION.to_owned(),
-            retention_days: DEFAULT_RETENTION_DAYS,
-            purge_protection: false,
-        };
-        let policies: HashMap<String, AccessPolicy> = policies
+        let settings = VaultSettings::new(&VaultPath::local(name));
+        let policies: Vec<AccessPolicy> = policies
             .iter()
-            .map(|(object_id, permissions)| {
-                ((*object_id).to_owned(), AccessPolicy::new(permissions))
-            })
+            .map(|(object_id, permissions)| AccessPolicy::new(object_id, permissions))
             .collect();
-        for (object_id, policy) in &policies {
-            self.store.put_policy(name, object_id, Some(policy))?;
-        }
-        self.store.put_vault(name, &settings)?;
+        self.store.put_vault(name, &settings, Some(&policies))?;
         let vault = Vault { settings, policies, keys: BTreeMap::new() };
         self.write().insert(name.clone(), vault);
         Ok(())
     }
 
-    /// Gives an identity these permissions in place of those it had, or takes its policy away.
-    pub(crate) fn set_policy(
-        &self,
-        name: &VaultName,
-        object_id: &str,
-        policy: Option<AccessPolicy>,
-    ) -> Result<(), VaultError> {
-        let _changing = self.change();
-        self.with_vault(name, |_| Ok(()))?;
-        self.store.put_policy(name, object_id, policy.as_ref())?;
-        let mut vaults = self.write();
-        let vault = vaults.get_mut(name).ok_or_else(|| VaultError::VaultNotFound(name.clone()))?;
-        match policy {
-            Some(policy) => vault.policies.insert(object_id.to_owned(), policy),
-            None => vault.policies.remove(object_id),
-        };
-        Ok(())
-    }
-
-    /// Whether there is a vault of this name.
+    /// Whether there is a vault of this name that is not deleted.
     pub(crate) fn contains(&self, name: &VaultName) -> bool {
-        self.read().contains_key(name)
-    }
-
-    /// Refuses a caller whose access policy lacks the permission.
-    pub(crate) fn authorize(
-        &self,
-        name: &VaultName,
-        caller: &Caller,
-        permission: KeyPermission,
-    ) -> Result<(), VaultError> {
-        self.with_vault(name, |vault| {
-            let policy = vault.policies.get(&caller.object_id);
-            if policy.is_some_and(|policy| policy.allows(permission)) {
-                return Ok(());
-            }
-            Err(VaultError::Denied {
-                caller: caller.clone(),
-                permission,
-                vault: name.clone(),
-                location: vault.settings.location.clone(),
-                has_policy: policy.is_some(),
-            })
-        })
+        self.read().get(name).is_some_and(|vault| vault.settings.deletion.is_none())
     }
 
     /// What became of keys.
@@ -249,7 +215,8 @@ impl Vaults {
         see: impl FnOnce(&Vault) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         let vaults = self.read();
-        see(vaults.get(name).ok_or_else(|| VaultError::VaultNotFound(name.clone()))?)
+        let live = vaults.get(name).filter(|vault| vault.settings.deletion.is_none());
+        see(live.ok_or_else(|| VaultError::VaultNotFound(name.clone()))?)
     }
 
     /// Changes a vault in memory, after the change is on disk.
@@ -297,8 +264,7 @@ impl Vault {
             let (deletion, agenda) = (loaded.row.deletion, loaded.agenda);
             keys.insert(folded, Key { name, versions, deletion, agenda });
         }
-        let policies = rows.policies.into_iter().collect();
-        Ok(Self { settings: rows.row, policies, keys })
+        Ok(Self { settings: rows.settings, policies: rows.policies, keys })
     }
 
     /// A key that is not deleted.

@@ -1,12 +1,14 @@
 //! Access policies: what one identity may do with the keys of a vault.
 //!
 //! Called by the vault before each operation. An identity is its object id, as in Azure; an absent policy and one that
-//! lacks the permission are refused with different inner codes.
+//! lacks the permission are refused with different inner codes. In a vault of the role-based model none of them counts.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::identity::TENANT;
 
 /// One permission on keys, with Azure's spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,6 +110,41 @@ impl KeyPermission {
             Self::WrapKey => "wrapKey",
         }
     }
+
+    /// The permission with this spelling, in any letter case.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// The action that a vault of the role-based model asks for in place of this permission.
+    pub fn data_action(self) -> &'static str {
+        match self {
+            Self::Backup => "Microsoft.KeyVault/vaults/keys/backup/action",
+            Self::Create => "Microsoft.KeyVault/vaults/keys/create/action",
+            Self::Decrypt => "Microsoft.KeyVault/vaults/keys/decrypt/action",
+            Self::Delete => "Microsoft.KeyVault/vaults/keys/delete",
+            Self::Encrypt => "Microsoft.KeyVault/vaults/keys/encrypt/action",
+            Self::Get | Self::List => "Microsoft.KeyVault/vaults/keys/read",
+            Self::GetRotationPolicy => "Microsoft.KeyVault/vaults/keyrotationpolicies/read",
+            Self::Import => "Microsoft.KeyVault/vaults/keys/import/action",
+            Self::Purge => "Microsoft.KeyVault/vaults/keys/purge/action",
+            Self::Recover => "Microsoft.KeyVault/vaults/keys/recover/action",
+            Self::Release => "Microsoft.KeyVault/vaults/keys/release/action",
+            Self::Restore => "Microsoft.KeyVault/vaults/keys/restore/action",
+            Self::Rotate => "Microsoft.KeyVault/vaults/keys/rotate/action",
+            Self::SetRotationPolicy => "Microsoft.KeyVault/vaults/keyrotationpolicies/write",
+            Self::Sign => "Microsoft.KeyVault/vaults/keys/sign/action",
+            Self::UnwrapKey => "Microsoft.KeyVault/vaults/keys/unwrap/action",
+            Self::Update => "Microsoft.KeyVault/vaults/keys/update/action",
+            Self::Verify => "Microsoft.KeyVault/vaults/keys/verify/action",
+            Self::WrapKey => "Microsoft.KeyVault/vaults/keys/wrap/action",
+        }
+    }
+
+    /// Whether who may read an asymmetric key may do this as well: the public part is all that it needs.
+    pub(crate) fn needs_public_part_alone(self) -> bool {
+        matches!(self, Self::Encrypt | Self::Verify | Self::WrapKey)
+    }
 }
 
 impl fmt::Display for KeyPermission {
@@ -116,21 +153,236 @@ impl fmt::Display for KeyPermission {
     }
 }
 
-/// The permissions of one identity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct AccessPolicy {
-    permissions: BTreeSet<KeyPermission>,
+/// An access policy that cannot be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// No permission on keys has this name.
+    #[error("'{0}' is not a permission on keys")]
+    Permission(String),
+    /// A list of permissions is longer than there are permissions, or holds something that cannot be one.
+    #[error("the permissions on {0} are not a list of permissions")]
+    List(&'static str),
+    /// The identity is no object id.
+    #[error("'{0}' is not an object id")]
+    ObjectId(String),
 }
 
+/// What one identity may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPolicy {
+    /// The tenant of the identity.
+    pub(crate) tenant_id: String,
+    /// The object id of the identity.
+    pub(crate) object_id: String,
+    /// Set if the policy counts only for calls that come through this application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) application_id: Option<String>,
+    /// As they were written.
+    keys: Vec<String>,
+    /// Not served, so kept and shown. The same goes for the next two.
+    pub(crate) secrets: Option<Vec<String>>,
+    pub(crate) certificates: Option<Vec<String>>,
+    pub(crate) storage: Option<Vec<String>>,
+}
+
+/// The lists of an access policy, as they came.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PermissionLists {
+    pub(crate) keys: Vec<String>,
+    pub(crate) secrets: Option<Vec<String>>,
+    pub(crate) certificates: Option<Vec<String>>,
+    pub(crate) storage: Option<Vec<String>>,
+}
+
+/// More than there are permissions of any kind.
+const MAX_PERMISSIONS: usize = 24;
+/// Longer than the name of any permission.
+const MAX_PERMISSION_LEN: usize = 24;
+/// Every permission at once. That it holds `purge` as well is our reading: Azure's documents do not say it.
+const EVERYTHING: &str = "all";
+
 impl AccessPolicy {
-    /// A policy with these permissions.
-    pub fn new(permissions: &[KeyPermission]) -> Self {
-        Self { permissions: permissions.iter().copied().collect() }
+    /// A policy of an identity with these permissions on keys.
+    pub fn new(object_id: &str, permissions: &[KeyPermission]) -> Self {
+        let permissions: BTreeSet<KeyPermission> = permissions.iter().copied().collect();
+        Self {
+            tenant_id: TENANT.to_owned(),
+            object_id: object_id.to_ascii_lowercase(),
+            application_id: None,
+            keys: permissions.into_iter().map(|permission| permission.to_string()).collect(),
+            secrets: None,
+            certificates: None,
+            storage: None,
+        }
+    }
+
+    /// A policy as a request describes it.
+    pub(crate) fn parse(
+        tenant_id: String,
+        object_id: &str,
+        application_id: Option<String>,
+        lists: PermissionLists,
+    ) -> Result<Self, PolicyError> {
+        let is_id = |text: &str| uuid::Uuid::parse_str(text).is_ok();
+        if !is_id(object_id) || application_id.as_deref().is_some_and(|id| !is_id(id)) {
+            return Err(PolicyError::ObjectId(object_id.chars().take(64).collect()));
+        }
+        let known = |text: &String| {
+            text.eq_ignore_ascii_case(EVERYTHING) || KeyPermission::of(text).is_some()
+        };
+        if let Some(unknown) = lists.keys.iter().find(|text| !known(text)) {
+            return Err(PolicyError::Permission(unknown.chars().take(64).collect()));
+        }
+        for (kind, list) in [
+            ("keys", Some(&lists.keys)),
+            ("secrets", lists.secrets.as_ref()),
+            ("certificates", lists.certificates.as_ref()),
+            ("storage", lists.storage.as_ref()),
+        ] {
+            let is_list = |list: &Vec<String>| {
+                list.len() <= MAX_PERMISSIONS
+                    && list.iter().all(|text| {
+                        text.len() <= MAX_PERMISSION_LEN
+                            && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                    })
+            };
+            if list.is_some_and(|list| !is_list(list)) {
+                return Err(PolicyError::List(kind));
+            }
+        }
+        Ok(Self {
+            tenant_id,
+            object_id: object_id.to_ascii_lowercase(),
+            application_id: application_id.map(|id| id.to_ascii_lowercase()),
+            keys: lists.keys,
+            secrets: lists.secrets,
+            certificates: lists.certificates,
+            storage: lists.storage,
+        })
+    }
+
+    /// The policy of an older folder: an identity and its permissions.
+    pub(crate) fn of_old_row(object_id: &str, keys: Vec<String>) -> Self {
+        Self { keys, ..Self::new(object_id, &[]) }
     }
 
     /// Whether the permission is in it.
     pub fn allows(&self, permission: KeyPermission) -> bool {
-        self.permissions.contains(&permission)
+        self.keys.iter().any(|text| {
+            text.eq_ignore_ascii_case(EVERYTHING) || text.eq_ignore_ascii_case(permission.as_str())
+        })
+    }
+
+    /// Whether it counts for a caller.
+    pub(crate) fn is_for(&self, object_id: &str, app_id: &str) -> bool {
+        self.tenant_id.eq_ignore_ascii_case(TENANT)
+            && self.object_id.eq_ignore_ascii_case(object_id)
+            && self.application_id.as_ref().is_none_or(|id| id.eq_ignore_ascii_case(app_id))
+    }
+
+    /// Whether both are the policy of the same identity.
+    pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
+        self.object_id == other.object_id
+            && self.application_id == other.application_id
+            && self.tenant_id.eq_ignore_ascii_case(&other.tenant_id)
+    }
+
+    /// The permissions on keys, as they were written.
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
+    /// Adds what another policy of the same identity allows.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        add(&mut self.keys, &other.keys);
+        for (own, other) in [
+            (&mut self.secrets, &other.secrets),
+            (&mut self.certificates, &other.certificates),
+            (&mut self.storage, &other.storage),
+        ] {
+            if let Some(other) = other {
+                add(own.get_or_insert_default(), other);
+            }
+        }
+    }
+
+    /// Takes away what another policy of the same identity names.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        let take = |own: &mut Vec<String>, other: &[String]| {
+            own.retain(|text| !other.iter().any(|taken| taken.eq_ignore_ascii_case(text)));
+        };
+        take(&mut self.keys, &other.keys);
+        for (own, other) in [
+            (&mut self.secrets, &other.secrets),
+            (&mut self.certificates, &other.certificates),
+            (&mut self.storage, &other.storage),
+        ] {
+            if let (Some(own), Some(other)) = (own, other) {
+                take(own, other);
+            }
+        }
+    }
+
+    /// Whether it allows nothing at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        let none = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
+        self.keys.is_empty()
+            && none(&self.secrets)
+            && none(&self.certificates)
+            && none(&self.storage)
+    }
+}
+
+fn add(own: &mut Vec<String>, other: &[String]) {
+    for text in other {
+        if !own.iter().any(|had| had.eq_ignore_ascii_case(text)) {
+            own.push(text.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "11111111-0000-4000-8000-000000000001";
+
+    fn parsed(keys: &[&str]) -> Result<AccessPolicy, PolicyError> {
+        let keys = keys.iter().map(|text| (*text).to_owned()).collect();
+        let lists = PermissionLists { keys, ..PermissionLists::default() };
+        AccessPolicy::parse(TENANT.to_owned(), ID, None, lists)
+    }
+
+    #[test]
+    fn permissions_are_read_in_any_case_and_all_is_all() {
+        let some = parsed(&["Get", "WRAPKEY", "GetRotationPolicy"]).unwrap();
+        let all = parsed(&["all"]).unwrap();
+
+        assert!(some.allows(KeyPermission::WrapKey));
+        assert!(some.allows(KeyPermission::GetRotationPolicy));
+        assert!(!some.allows(KeyPermission::UnwrapKey));
+        assert!(KeyPermission::ALL.iter().all(|permission| all.allows(*permission)));
+        assert_eq!(parsed(&["fly"]), Err(PolicyError::Permission("fly".into())));
+    }
+
+    #[test]
+    fn policies_are_merged_and_subtracted_without_regard_to_case() {
+        let mut policy = parsed(&["get", "wrapKey"]).unwrap();
+
+        policy.merge(&parsed(&["Get", "unwrapKey"]).unwrap());
+        assert_eq!(policy.keys(), ["get", "wrapKey", "unwrapKey"]);
+        policy.subtract(&parsed(&["GET", "wrapkey", "unwrapkey"]).unwrap());
+
+        assert!(policy.is_empty());
+    }
+
+    #[test]
+    fn a_policy_through_an_application_counts_for_that_application_alone() {
+        let lists = PermissionLists { keys: vec!["get".into()], ..PermissionLists::default() };
+        let policy = AccessPolicy::parse(TENANT.into(), ID, Some(ID.into()), lists).unwrap();
+
+        assert!(policy.is_for(ID, ID));
+        assert!(!policy.is_for(ID, "other"));
     }
 }

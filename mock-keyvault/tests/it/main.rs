@@ -3,12 +3,15 @@
 
 mod admin;
 mod any_token;
+mod arm_errors;
+mod arm_vaults;
 mod at_rest;
 mod audit;
 mod auth;
 mod backup;
 mod bad_input;
 mod crash;
+mod deleted_vaults;
 mod ec;
 mod encrypt;
 mod events;
@@ -20,9 +23,11 @@ mod jwk;
 mod keys;
 mod load;
 mod managed_identity;
+mod network;
 mod policy;
 mod principals;
 mod program;
+mod rbac;
 mod readme;
 mod restart;
 mod rotation;

@@ -16,6 +16,16 @@ use time::macros::datetime;
 /// The query that every request carries.
 const API: &str = "api-version=7.4";
 
+/// The query that every request to the resource providers carries.
+const ARM_API: &str = "api-version=2023-07-01";
+/// The subscription of everything local.
+pub(crate) const SUBSCRIPTION: &str = "/subscriptions/00000000-0000-4000-8000-00000000a002";
+
+/// The path of a vault in the group `g`.
+pub(crate) fn vault_path(name: &str) -> String {
+    format!("{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.KeyVault/vaults/{name}")
+}
+
 /// A running vault and a client.
 pub(crate) struct World {
     pub(crate) vault: MockKeyVault,
@@ -94,6 +104,49 @@ impl World {
         let answer = send(self.http.post(url).form(&form)).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A request of a principal, by its client id, to the resource providers.
+    pub(crate) async fn arm_as(
+        &self,
+        client_id: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let token = self.vault.token(client_id, "https://management.azure.com").unwrap();
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let url = format!("https://{}{path}{separator}{ARM_API}", self.vault.address());
+        let request = self.http.request(method, url).bearer_auth(token.expose());
+        send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+
+    /// A request of the owner to the resource providers.
+    pub(crate) async fn arm(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.arm_as(self.vault.owner().client_id, method, path, body).await
+    }
+
+    /// A request of a principal, by its client id, to the keys of a vault.
+    pub(crate) async fn keys_as(
+        &self,
+        client_id: &str,
+        vault: &str,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let token = self.vault.token(client_id, "https://vault.azure.net").unwrap();
+        let url = format!("{}{path}?{API}", self.vault.vault_uri(vault));
+        let request = self.http.request(method, url).bearer_auth(token.expose());
+        send(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
     }
 
     /// A request of the owner.

@@ -1,0 +1,191 @@
+//! The resource providers over HTTP: `Microsoft.KeyVault`, and of `Microsoft.Authorization` roles and their assignments.
+//!
+//! Called by the router for what is managed rather than used. A request is parsed, its caller's role is asked for, one
+//! domain call is made, and the answer is rendered for the address that the client used. Every answer is given at once:
+//! nothing here is polled for. Network rules of a vault do not count here, so that a closed vault can be opened again.
+
+mod assignments;
+mod body;
+mod definitions;
+mod deleted;
+mod error;
+mod filter;
+mod path;
+mod policies;
+mod query;
+mod resources;
+mod vaults;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::auth;
+use crate::authorization::{Action, Scope};
+use crate::error::JSON;
+use crate::host::Site;
+use crate::identity::TENANT;
+use crate::router::{App, CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
+use crate::vault::lifecycle::VaultChangeError;
+use crate::vault::settings::LOCAL_SUBSCRIPTION;
+use crate::vault::{Caller, Vaults};
+
+use error::ArmError;
+use path::Target;
+use query::Query;
+
+/// What every handler needs to know.
+struct Context {
+    vaults: Arc<Vaults>,
+    site: Site,
+    caller: Caller,
+    query: Query,
+}
+
+/// Answers a request to the resource providers.
+pub(crate) async fn answer(app: &App, site: &Site, request: Request<Body>) -> Response {
+    let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+    let performed = perform(app, site, request).await;
+    let mut response = match performed {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    if response.status() == StatusCode::UNAUTHORIZED {
+        challenge(site, &mut response);
+    }
+    let request_id = HeaderValue::from_str(&Uuid::new_v4().to_string());
+    let headers = response.headers_mut();
+    for (name, value) in [(CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache"), (EXPIRES, "-1")] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(id) = request_id {
+        headers.insert(HeaderName::from_static("x-ms-correlation-request-id"), id.clone());
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(id) = client_request_id.filter(|id| id.len() <= MAX_CLIENT_REQUEST_ID) {
+        headers.insert(CLIENT_REQUEST_ID, id);
+    }
+    response
+}
+
+async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Response, ArmError> {
+    let (head, body) = request.into_parts();
+    let caller = auth::manager(&app.issuer, app.accept_any_token, &head.headers)
+        .map_err(ArmError::from_auth)?;
+    let query = Query::parse(head.uri.query().unwrap_or_default());
+    if query.api_version.is_none() {
+        return Err(ArmError::NoApiVersion);
+    }
+    let target = Target::parse(head.uri.path())?;
+    if let Some(subscription) = target.subscription().filter(|id| *id != LOCAL_SUBSCRIPTION) {
+        return Err(ArmError::NoSubscription(subscription));
+    }
+    let context = Context { vaults: Arc::clone(&app.vaults), site: site.clone(), caller, query };
+    let method = head.method;
+    let not_allowed = || ArmError::MethodNotAllowed(method.to_string());
+    match (target, &method) {
+        (Target::Vault(path), &Method::PUT) => vaults::put(&context, path, body).await,
+        (Target::Vault(path), &Method::PATCH) => vaults::patch(&context, path, body).await,
+        (Target::Vault(path), &Method::GET) => vaults::get(&context, &path),
+        (Target::Vault(path), &Method::DELETE) => vaults::delete(&context, path).await,
+        (Target::Vaults { subscription, group }, &Method::GET) => {
+            vaults::list(&context, subscription, group.as_deref())
+        }
+        (Target::Policies { path, change }, &Method::PUT) => {
+            policies::change(&context, path, change, body).await
+        }
+        (Target::CheckName { subscription }, &Method::POST) => {
+            vaults::check_name(&context, subscription, body).await
+        }
+        (Target::DeletedVaults { subscription }, &Method::GET) => {
+            deleted::list(&context, subscription).await
+        }
+        (Target::DeletedVault(at), &Method::GET) => deleted::get(&context, at).await,
+        (Target::Purge(at), &Method::POST) => deleted::purge(&context, at).await,
+        (Target::ManagedHsms { subscription }, &Method::GET) => {
+            resources::no_hsms(&context, subscription)
+        }
+        (Target::Resources { subscription, group }, &Method::GET) => {
+            resources::list(&context, subscription, group.as_deref())
+        }
+        (Target::Definitions(scope), &Method::GET) => definitions::list(&context, &scope),
+        (Target::Definition { scope, id }, &Method::GET) => definitions::get(&context, &scope, &id),
+        (Target::Assignments(scope), &Method::GET) => assignments::list(&context, &scope),
+        (Target::Assignment { scope, name }, &Method::GET) => {
+            assignments::get(&context, &scope, &name)
+        }
+        (Target::Assignment { scope, name }, &Method::PUT) => {
+            assignments::put(&context, scope, &name, body).await
+        }
+        (Target::Assignment { scope, name }, &Method::DELETE) => {
+            assignments::delete(&context, scope, &name).await
+        }
+        _ => Err(not_allowed()),
+    }
+}
+
+impl Context {
+    /// Refuses a caller who has no role for an action at a scope.
+    fn require(&self, action: &'static str, at: &Scope) -> Result<(), ArmError> {
+        if self.may(action, at) {
+            return Ok(());
+        }
+        Err(ArmError::AuthorizationFailed {
+            app_id: self.caller.app_id.clone(),
+            object_id: self.caller.object_id.clone(),
+            action,
+            scope: at.as_str().to_owned(),
+        })
+    }
+
+    fn may(&self, action: &str, at: &Scope) -> bool {
+        let roles = self.vaults.authorization();
+        roles.decide(&self.caller.object_id, Action::Control(action), at).is_some()
+    }
+
+    /// Calls the domain on a thread that may block, with the caller's object id.
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Vaults, &str) -> Result<T, VaultChangeError> + Send + 'static,
+    ) -> Result<T, ArmError> {
+        let (vaults, by) = (Arc::clone(&self.vaults), self.caller.object_id.clone());
+        let called = tokio::task::spawn_blocking(move || call(&vaults, &by)).await;
+        Ok(called.map_err(|error| VaultChangeError::Internal(error.to_string()))??)
+    }
+}
+
+/// Tells a client without a token where to get one.
+fn challenge(site: &Site, response: &mut Response) {
+    let value = format!(
+        "Bearer authorization_uri=\"https://{}/{TENANT}\", error=\"invalid_token\", error_description=\"The access token is missing or does not hold.\"",
+        site.authority()
+    );
+    // A host that came in a header fits in a header.
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, value);
+    }
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Result<Response, ArmError> {
+    let bytes =
+        serde_json::to_vec(body).map_err(|error| VaultChangeError::Internal(error.to_string()))?;
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    Ok(response)
+}
+
+fn empty(status: StatusCode) -> Response {
+    status.into_response()
+}
+
+/// A path that was parsed as a scope. It is one, but for the length that a scope may have.
+fn scope(path: &str) -> Result<Scope, ArmError> {
+    path.parse().map_err(ArmError::from)
+}

@@ -1,0 +1,34 @@
+//! The access policies of a vault: added, replaced, removed. Templates and PowerShell use these routes; `az` does not.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::json;
+
+use super::error::ArmError;
+use super::wire::{PolicyOut, PolicyParameters};
+use super::{Context, body, scope};
+use crate::vault::lifecycle::PolicyChange;
+use crate::vault::settings::VaultPath;
+
+pub(super) async fn change(
+    context: &Context,
+    path: VaultPath,
+    change: PolicyChange,
+    body: Body,
+) -> Result<Response, ArmError> {
+    let id = path.to_string();
+    context.require("Microsoft.KeyVault/vaults/accessPolicies/write", &scope(&id)?)?;
+    let named = body::read::<PolicyParameters>(body).await?.into_policies()?;
+    let changed =
+        context.call(move |vaults, by| vaults.change_policies(&path, change, &named, by)).await?;
+    let policies: Vec<PolicyOut> = changed.iter().map(PolicyOut::of).collect();
+    super::json(
+        StatusCode::OK,
+        &json!({
+            "id": format!("{id}/accessPolicies/"),
+            "type": "Microsoft.KeyVault/vaults/accessPolicies",
+            "properties": {"accessPolicies": policies},
+        }),
+    )
+}

@@ -1,0 +1,43 @@
+//! The query of a request to the resource providers: api-version and filter.
+
+use percent_encoding::percent_decode_str;
+
+/// What the query of a request says. All else is ignored, as in Azure.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query {
+    pub(super) api_version: Option<String>,
+    pub(super) filter: Option<String>,
+}
+
+impl Query {
+    pub(super) fn parse(query: &str) -> Self {
+        let plain = |text: &str| {
+            percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+        };
+        let mut found = Self::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = plain(value);
+            match plain(name).to_ascii_lowercase().as_str() {
+                "api-version" if !value.is_empty() => found.api_version = Some(value),
+                "$filter" if !value.is_empty() => found.filter = Some(value),
+                _ => (),
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_decoded_and_its_spaces_may_be_pluses() {
+        let query = Query::parse("%24filter=name%20eq+%27x%27&API-Version=2026-02-01&x");
+
+        assert_eq!(query.filter.as_deref(), Some("name eq 'x'"));
+        assert_eq!(query.api_version.as_deref(), Some("2026-02-01"));
+        assert_eq!(Query::parse("api-version=").api_version, None);
+    }
+}

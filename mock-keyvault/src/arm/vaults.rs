@@ -1,0 +1,138 @@
+//! Vaults: made, changed, shown, listed, deleted; and whether a name is free.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::error::ArmError;
+use super::wire::{List, Vault, VaultParameters};
+use super::{Context, body, empty, json, scope};
+use crate::authorization::Scope;
+use crate::vault::lifecycle::{Made, Mode, NameState, VaultView};
+use crate::vault::names::VaultName;
+use crate::vault::settings::VaultPath;
+
+/// From this version on, a new vault that says nothing of roles is of the role-based model.
+const ROLES_BY_DEFAULT: &str = "2026-02-01";
+
+const READ: &str = "Microsoft.KeyVault/vaults/read";
+const WRITE: &str = "Microsoft.KeyVault/vaults/write";
+
+pub(super) async fn put(
+    context: &Context,
+    path: VaultPath,
+    body: Body,
+) -> Result<Response, ArmError> {
+    context.require(WRITE, &scope(&path.to_string())?)?;
+    let (mut changes, mode) = body::read::<VaultParameters>(body).await?.into_changes()?;
+    let is_new = context.vaults.vault_at(&path).is_err();
+    if changes.rbac.is_none() && is_new && mode == Mode::Whole {
+        let version = context.query.api_version.as_deref().unwrap_or_default();
+        // A vault that comes with access policies means them.
+        changes.rbac = Some(version >= ROLES_BY_DEFAULT && changes.policies.is_none());
+    }
+    let (view, made) =
+        context.call(move |vaults, by| vaults.put_vault(&path, &changes, mode, by)).await?;
+    let status = match made {
+        Made::Created => StatusCode::CREATED,
+        Made::Updated => StatusCode::OK,
+    };
+    json(status, &Vault::of(&view, &context.site))
+}
+
+pub(super) async fn patch(
+    context: &Context,
+    path: VaultPath,
+    body: Body,
+) -> Result<Response, ArmError> {
+    context.require(WRITE, &scope(&path.to_string())?)?;
+    let (changes, _) = body::read::<VaultParameters>(body).await?.into_changes()?;
+    let view = context.call(move |vaults, by| vaults.patch_vault(&path, &changes, by)).await?;
+    json(StatusCode::OK, &Vault::of(&view, &context.site))
+}
+
+pub(super) fn get(context: &Context, path: &VaultPath) -> Result<Response, ArmError> {
+    context.require(READ, &scope(&path.to_string())?)?;
+    json(StatusCode::OK, &Vault::of(&context.vaults.vault_at(path)?, &context.site))
+}
+
+pub(super) async fn delete(context: &Context, path: VaultPath) -> Result<Response, ArmError> {
+    context.require("Microsoft.KeyVault/vaults/delete", &scope(&path.to_string())?)?;
+    let was_there = context.call(move |vaults, _| vaults.delete_vault(&path)).await?;
+    Ok(empty(if was_there { StatusCode::OK } else { StatusCode::NO_CONTENT }))
+}
+
+pub(super) fn list(
+    context: &Context,
+    subscription: Uuid,
+    group: Option<&str>,
+) -> Result<Response, ArmError> {
+    let seen = readable(context, subscription, group)?;
+    let value = seen.iter().map(|view| Vault::of(view, &context.site)).collect();
+    json(StatusCode::OK, &List { value })
+}
+
+/// The vaults that a caller may see. Who sees none, and may not see the place either, is refused.
+pub(super) fn readable(
+    context: &Context,
+    subscription: Uuid,
+    group: Option<&str>,
+) -> Result<Vec<VaultView>, ArmError> {
+    let place = match group {
+        None => Scope::subscription(subscription),
+        Some(group) => scope(&format!("/subscriptions/{subscription}/resourceGroups/{group}"))?,
+    };
+    let all = context.vaults.vaults_in(subscription, group);
+    if context.may(READ, &place) {
+        return Ok(all);
+    }
+    let may_see =
+        |view: &VaultView| scope(&view.path.to_string()).is_ok_and(|at| context.may(READ, &at));
+    let seen: Vec<VaultView> = all.into_iter().filter(may_see).collect();
+    if seen.is_empty() {
+        context.require(READ, &place)?;
+    }
+    Ok(seen)
+}
+
+#[derive(Deserialize)]
+struct CheckParameters {
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckResult {
+    name_available: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+pub(super) async fn check_name(
+    context: &Context,
+    subscription: Uuid,
+    body: Body,
+) -> Result<Response, ArmError> {
+    let at = Scope::subscription(subscription);
+    context.require("Microsoft.KeyVault/checkNameAvailability/read", &at)?;
+    let asked = body::read::<CheckParameters>(body).await?.name.unwrap_or_default();
+    let refused = |reason, error: ArmError| CheckResult {
+        name_available: false,
+        reason: Some(reason),
+        message: Some(error.message()),
+    };
+    let result = match asked.parse::<VaultName>() {
+        Err(_) => refused("AccountNameInvalid", ArmError::VaultName(asked)),
+        Ok(name) => match context.call(move |vaults, _| vaults.name_state(&name)).await? {
+            NameState::Free => CheckResult { name_available: true, reason: None, message: None },
+            NameState::Taken | NameState::Deleted => {
+                refused("AlreadyExists", ArmError::name_taken(asked))
+            }
+        },
+    };
+    json(StatusCode::OK, &result)
+}

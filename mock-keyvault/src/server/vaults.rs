@@ -1,0 +1,184 @@
+//! The handle's hand on vaults, network rules and roles: what those who manage vaults do over HTTP, without HTTP.
+//!
+//! Called by tests and by the emulator. The handle is the owner of everything here; nothing is refused for want of a role.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::MockKeyVault;
+use crate::authorization::{
+    Authorization, AuthorizationError, NewRoleAssignment, PrincipalType, RoleDefinition, Scope,
+    ScopeError, builtin,
+};
+use crate::identity::{OWNER_OBJECT_ID, TENANT};
+use crate::vault::Vaults;
+use crate::vault::lifecycle::{Mode, VaultChangeError, VaultChanges};
+use crate::vault::names::VaultName;
+use crate::vault::network::NetworkRules;
+use crate::vault::policy::{AccessPolicy, KeyPermission};
+use crate::vault::settings::{Sku, VaultPath};
+
+/// Why a role is not given or taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RoleError {
+    /// No built-in role has this name or id.
+    #[error("there is no role '{0}'")]
+    NoRole(String),
+    /// The scope is none.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    /// The assignment is refused.
+    #[error(transparent)]
+    Authorization(#[from] AuthorizationError),
+    /// The call ended without a result.
+    #[error("the call was cut short: {0}")]
+    CutShort(String),
+}
+
+impl MockKeyVault {
+    /// Makes a vault in the local resource group. What `settings` leaves out is Azure's default, but that the owner has
+    /// every permission on keys unless the vault is of the role-based model or policies are given.
+    pub async fn create_vault(
+        &self,
+        vault: &str,
+        settings: VaultChanges,
+    ) -> Result<(), VaultChangeError> {
+        let name: VaultName = vault.parse()?;
+        let policies = if settings.rbac == Some(true) {
+            Vec::new()
+        } else {
+            vec![AccessPolicy::new(OWNER_OBJECT_ID, KeyPermission::ALL)]
+        };
+        let whole = VaultChanges {
+            location: Some(settings.location.unwrap_or_else(|| "eastus".to_owned())),
+            tenant_id: Some(settings.tenant_id.unwrap_or_else(|| TENANT.to_owned())),
+            sku: Some(settings.sku.unwrap_or(Sku::Standard)),
+            policies: Some(settings.policies.unwrap_or(policies)),
+            ..settings
+        };
+        let path = VaultPath::local(&name);
+        self.manage(move |vaults| vaults.put_vault(&path, &whole, Mode::Whole, OWNER_OBJECT_ID))
+            .await
+            .map(drop)
+    }
+
+    /// Changes what is named in a vault, and leaves all else.
+    pub async fn change_vault(
+        &self,
+        vault: &str,
+        changes: VaultChanges,
+    ) -> Result<(), VaultChangeError> {
+        let name: VaultName = vault.parse()?;
+        self.manage(move |vaults| {
+            let path = vaults.vault_named(&name)?.path;
+            vaults.patch_vault(&path, &changes, OWNER_OBJECT_ID)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Sets who reaches a vault. [`NetworkRules::closed`] lets nobody in, and the default everybody.
+    pub async fn set_network_rules(
+        &self,
+        vault: &str,
+        rules: NetworkRules,
+    ) -> Result<(), VaultChangeError> {
+        let changes = VaultChanges { network: Some(rules), ..VaultChanges::default() };
+        self.change_vault(vault, changes).await
+    }
+
+    /// Deletes a vault; it can be recovered. Its role assignments go for good.
+    pub async fn delete_vault(&self, vault: &str) -> Result<(), VaultChangeError> {
+        let name: VaultName = vault.parse()?;
+        self.manage(move |vaults| {
+            let path = vaults.vault_named(&name)?.path;
+            vaults.delete_vault(&path)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Brings a deleted vault back, with its keys and access policies.
+    pub async fn recover_vault(&self, vault: &str) -> Result<(), VaultChangeError> {
+        let name: VaultName = vault.parse()?;
+        self.manage(move |vaults| {
+            let path = vaults.deleted_named(&name)?.path;
+            vaults.put_vault(&path, &VaultChanges::default(), Mode::Recover, OWNER_OBJECT_ID)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Destroys a deleted vault with all its keys, for good.
+    pub async fn purge_vault(&self, vault: &str) -> Result<(), VaultChangeError> {
+        let name: VaultName = vault.parse()?;
+        self.manage(move |vaults| {
+            let settings = vaults.deleted_named(&name)?.settings;
+            vaults.purge_vault(settings.subscription, &settings.location, &name)
+        })
+        .await
+    }
+
+    /// The resource id of a vault: the scope of roles on all that is in it.
+    pub fn vault_id(&self, vault: &str) -> Result<String, VaultChangeError> {
+        Ok(self.app.vaults.vault_named(&vault.parse()?)?.path.to_string())
+    }
+
+    /// Gives a principal, by its object id, a role at a scope. The role is a name or an id. Gives the assignment's name.
+    pub async fn assign_role(
+        &self,
+        scope: &str,
+        role: &str,
+        principal_id: &str,
+    ) -> Result<Uuid, RoleError> {
+        let new = NewRoleAssignment {
+            name: Uuid::new_v4(),
+            scope: scope.parse()?,
+            role: role_of(role)?.id,
+            principal_id: principal_id.to_owned(),
+            principal_type: PrincipalType::ServicePrincipal,
+            description: None,
+        };
+        let roles = Arc::clone(self.authorization());
+        let made = tokio::task::spawn_blocking(move || roles.assign(new, OWNER_OBJECT_ID)).await;
+        Ok(made.map_err(|error| RoleError::CutShort(error.to_string()))??.0.name)
+    }
+
+    /// Takes a role at a scope from a principal, if it has it.
+    pub async fn remove_role(
+        &self,
+        scope: &str,
+        role: &str,
+        principal_id: &str,
+    ) -> Result<(), RoleError> {
+        let (scope, role): (Scope, _) = (scope.parse()?, role_of(role)?);
+        let (roles, principal) = (Arc::clone(self.authorization()), principal_id.to_owned());
+        tokio::task::spawn_blocking(move || roles.remove_grant(&scope, role, &principal))
+            .await
+            .map_err(|error| RoleError::CutShort(error.to_string()))??;
+        Ok(())
+    }
+
+    /// Who may do what: for a control plane that goes by the same roles.
+    pub fn authorization(&self) -> &Arc<Authorization> {
+        self.app.vaults.authorization()
+    }
+
+    async fn manage<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Vaults) -> Result<T, VaultChangeError> + Send + 'static,
+    ) -> Result<T, VaultChangeError> {
+        let vaults = Arc::clone(&self.app.vaults);
+        tokio::task::spawn_blocking(move || call(&vaults))
+            .await
+            .map_err(|error| VaultChangeError::Internal(error.to_string()))?
+    }
+}
+
+fn role_of(text: &str) -> Result<&'static RoleDefinition, RoleError> {
+    builtin::by_name(text)
+        .or_else(|| Uuid::parse_str(text).ok().and_then(builtin::by_id))
+        .ok_or_else(|| RoleError::NoRole(text.to_owned()))
+}

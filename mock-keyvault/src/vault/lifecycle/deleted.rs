@@ -1,0 +1,163 @@
+//! Deleted vaults: listed, purged on demand, and purged by the clock.
+//!
+//! Called by the routes, the handle, and whoever runs what is due. A deleted vault answers nothing on its data plane.
+
+use std::io;
+
+use uuid::Uuid;
+
+use super::error::VaultChangeError;
+use super::{VaultView, deletion_of};
+use crate::vault::Vaults;
+use crate::vault::names::VaultName;
+use crate::vault::settings::VaultPath;
+
+impl Vaults {
+    /// Deletes a vault; it can be recovered until its retention is over. False means that there was none.
+    pub(crate) fn delete_vault(&self, path: &VaultPath) -> Result<bool, VaultChangeError> {
+        let _changing = self.change();
+        let found = match self.vault_at(path) {
+            Ok(found) => found,
+            Err(VaultChangeError::NotFound(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut settings = found.settings;
+        settings.deletion = Some(deletion_of(&settings, self.clock.unix_now()));
+        let scope = settings.scope(&path.name, None);
+        self.keep(&path.name, settings, found.policies)?;
+        if let Some(scope) = scope {
+            self.authorization.remove_under(&scope)?;
+        }
+        self.agenda_changed.notify_one();
+        Ok(true)
+    }
+
+    /// Has nothing have been due in a vault while it was deleted. It comes before the vault is back, so that a kill between
+    /// the two loses nothing. The change lock is held.
+    pub(super) fn begin_again(&self, name: &VaultName) -> io::Result<()> {
+        let now = self.clock.unix_now();
+        let mut vaults = self.write();
+        let Some(vault) = vaults.get_mut(name) else { return Ok(()) };
+        for key in vault.keys.values_mut() {
+            if key.deletion.is_none() && Self::has_agenda(key) {
+                let mut agenda = key.agenda.clone();
+                agenda.since = Some(now);
+                self.store.put_agenda(name, &key.name, &agenda)?;
+                key.agenda = agenda;
+            }
+        }
+        Ok(())
+    }
+
+    /// The deleted vaults of a subscription, by name.
+    pub(crate) fn deleted_vaults(
+        &self,
+        subscription: Uuid,
+    ) -> Result<Vec<VaultView>, VaultChangeError> {
+        self.purge_vaults_due()?;
+        let vaults = self.read();
+        let deleted = vaults.iter().filter(|(_, vault)| {
+            vault.settings.deletion.is_some() && vault.settings.subscription == subscription
+        });
+        Ok(deleted.map(|(name, vault)| vault.seen(name)).collect())
+    }
+
+    /// The deleted vault of this name, wherever it belongs.
+    pub(crate) fn deleted_named(&self, name: &VaultName) -> Result<VaultView, VaultChangeError> {
+        self.purge_vaults_due()?;
+        self.at_name(name)
+            .filter(|found| found.settings.deletion.is_some())
+            .ok_or_else(|| VaultChangeError::DeletedNotFound(name.to_string()))
+    }
+
+    /// A deleted vault of a subscription, in a location.
+    pub(crate) fn deleted_vault(
+        &self,
+        subscription: Uuid,
+        location: &str,
+        name: &VaultName,
+    ) -> Result<VaultView, VaultChangeError> {
+        self.purge_vaults_due()?;
+        self.at_name(name)
+            .filter(|found| {
+                let settings = &found.settings;
+                settings.deletion.is_some()
+                    && settings.subscription == subscription
+                    && settings.location == location
+            })
+            .ok_or_else(|| VaultChangeError::DeletedNotFound(name.to_string()))
+    }
+
+    /// Destroys a deleted vault with all its keys, for good.
+    pub(crate) fn purge_vault(
+        &self,
+        subscription: Uuid,
+        location: &str,
+        name: &VaultName,
+    ) -> Result<(), VaultChangeError> {
+        let found = self.deleted_vault(subscription, location, name)?;
+        if found.settings.purge_protection {
+            return Err(VaultChangeError::PurgeProtected);
+        }
+        let _changing = self.change();
+        // It may have been recovered since.
+        self.deleted_again(name)?;
+        self.forget_vault(name)?;
+        Ok(())
+    }
+
+    /// When the next deleted vault is due to be purged, in seconds since 1970.
+    pub(crate) fn next_vault_due(&self) -> Option<i64> {
+        let vaults = self.read();
+        vaults.values().filter_map(|vault| Some(vault.settings.deletion?.scheduled_purge)).min()
+    }
+
+    /// Purges every deleted vault that is due by the clock, and says which.
+    pub(crate) fn purge_vaults_due(&self) -> io::Result<Vec<VaultName>> {
+        let now = self.clock.unix_now();
+        if self.next_vault_due().is_none_or(|due| due > now) {
+            return Ok(Vec::new());
+        }
+        let _changing = self.change();
+        let names: Vec<VaultName> = self
+            .read()
+            .iter()
+            .filter(|(_, vault)| {
+                vault.settings.deletion.is_some_and(|deletion| deletion.scheduled_purge <= now)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &names {
+            self.forget_vault(name)?;
+        }
+        Ok(names)
+    }
+
+    /// Removes the roles of vaults that are deleted: a start may come after a deletion that was cut short.
+    pub(in crate::vault) fn forget_roles_of_deleted(&self) -> io::Result<()> {
+        let scopes: Vec<_> = self
+            .read()
+            .iter()
+            .filter(|(_, vault)| vault.settings.deletion.is_some())
+            .filter_map(|(name, vault)| vault.settings.scope(name, None))
+            .collect();
+        for scope in scopes {
+            self.authorization.remove_under(&scope).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn deleted_again(&self, name: &VaultName) -> Result<(), VaultChangeError> {
+        match self.read().get(name) {
+            Some(vault) if vault.settings.deletion.is_some() => Ok(()),
+            _ => Err(VaultChangeError::DeletedNotFound(name.to_string())),
+        }
+    }
+
+    /// Removes a vault from memory and disk. The change lock is held.
+    fn forget_vault(&self, name: &VaultName) -> io::Result<()> {
+        self.store.remove_vault(name)?;
+        self.write().remove(name);
+        Ok(())
+    }
+}

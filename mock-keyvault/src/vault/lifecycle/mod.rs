@@ -1,0 +1,222 @@
+//! The life of vaults: made, changed, deleted, recovered, purged.
+//!
+//! Called by the resource-provider routes and by the fixture's handle, which have asked whether the caller may. A change
+//! is checked whole before anything of it is kept, and is on disk before it is returned. A deleted vault keeps its name,
+//! its keys and its access policies until it is recovered or purged; its role assignments go with the deletion, as they
+//! do in Azure.
+
+mod changes;
+mod deleted;
+mod error;
+mod policies;
+
+use uuid::Uuid;
+
+use super::key::Deletion;
+use super::names::VaultName;
+use super::policy::AccessPolicy;
+use super::settings::{VaultPath, VaultSettings};
+use super::{Vault, Vaults};
+
+pub use changes::VaultChanges;
+pub use error::VaultChangeError;
+pub(crate) use policies::PolicyChange;
+
+/// Azure's limit.
+const MAX_POLICIES: usize = 1024;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A vault as those who manage it see it.
+#[derive(Clone, Debug)]
+pub(crate) struct VaultView {
+    pub(crate) path: VaultPath,
+    pub(crate) settings: VaultSettings,
+    pub(crate) policies: Vec<AccessPolicy>,
+}
+
+/// What became of a request for a vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// There is a new vault.
+    Created,
+    /// The vault that was there has changed, or a deleted one is back.
+    Updated,
+}
+
+/// How a vault is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// As the whole of what it is to be.
+    Whole,
+    /// The same, and a deleted one of this name is brought back as it was.
+    Recover,
+}
+
+/// Whether a name can be given to a new vault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameState {
+    Free,
+    Taken,
+    Deleted,
+}
+
+impl Vaults {
+    /// Makes a vault, or makes the one at this path what is asked for.
+    pub(crate) fn put_vault(
+        &self,
+        path: &VaultPath,
+        changes: &VaultChanges,
+        mode: Mode,
+        by: &str,
+    ) -> Result<(VaultView, Made), VaultChangeError> {
+        self.purge_vaults_due()?;
+        let _changing = self.change();
+        let found = self.at_name(&path.name);
+        match (found, mode) {
+            (Some(found), _) if !found.settings.is_in(path.subscription, &path.group) => {
+                Err(match mode {
+                    Mode::Recover if found.settings.deletion.is_some() => {
+                        VaultChangeError::NothingToRecover
+                    }
+                    _ => VaultChangeError::NameTaken(path.spelling.clone()),
+                })
+            }
+            (Some(found), Mode::Recover) if found.settings.deletion.is_some() => {
+                let mut settings = found.settings;
+                settings.deletion = None;
+                self.touch(&mut settings, by);
+                self.begin_again(&path.name)?;
+                let back = self.keep(&path.name, settings, found.policies)?;
+                self.agenda_changed.notify_one();
+                Ok((back, Made::Updated))
+            }
+            (Some(found), Mode::Whole) if found.settings.deletion.is_some() => {
+                Err(VaultChangeError::NameDeleted)
+            }
+            (Some(found), _) => {
+                let needs_policies = mode == Mode::Whole;
+                changes
+                    .require_whole(changes.rbac.unwrap_or(found.settings.rbac), needs_policies)?;
+                let (mut settings, policies) =
+                    changes.applied_to(path, found.settings, found.policies)?;
+                settings.tags = changes.tags.clone().unwrap_or_default();
+                self.touch(&mut settings, by);
+                Ok((self.keep(&path.name, settings, policies)?, Made::Updated))
+            }
+            (None, Mode::Recover) => Err(VaultChangeError::NothingToRecover),
+            (None, Mode::Whole) => {
+                changes.require_whole(changes.rbac.unwrap_or_default(), true)?;
+                let mut new = VaultSettings::new(path);
+                if let Some(location) = &changes.location {
+                    new.location.clone_from(location);
+                }
+                new.retention_days = changes.new_retention(new.retention_days)?;
+                new.created = Some(self.clock.unix_now());
+                new.created_by = Some(by.to_owned());
+                let (mut settings, policies) = changes.applied_to(path, new, Vec::new())?;
+                self.touch(&mut settings, by);
+                Ok((self.keep(&path.name, settings, policies)?, Made::Created))
+            }
+        }
+    }
+
+    /// Changes what is named in a vault, and leaves all else.
+    pub(crate) fn patch_vault(
+        &self,
+        path: &VaultPath,
+        changes: &VaultChanges,
+        by: &str,
+    ) -> Result<VaultView, VaultChangeError> {
+        let _changing = self.change();
+        let found = self.vault_at(path)?;
+        let (mut settings, policies) = changes.applied_to(path, found.settings, found.policies)?;
+        if let Some(tags) = &changes.tags {
+            settings.tags.clone_from(tags);
+        }
+        self.touch(&mut settings, by);
+        self.keep(&path.name, settings, policies)
+    }
+
+    /// The vault at this path.
+    pub(crate) fn vault_at(&self, path: &VaultPath) -> Result<VaultView, VaultChangeError> {
+        self.at_name(&path.name)
+            .filter(|found| found.settings.deletion.is_none())
+            .filter(|found| found.settings.is_in(path.subscription, &path.group))
+            .ok_or_else(|| VaultChangeError::NotFound(path.clone()))
+    }
+
+    /// The vault of this name, wherever it belongs.
+    pub(crate) fn vault_named(&self, name: &VaultName) -> Result<VaultView, VaultChangeError> {
+        self.at_name(name)
+            .filter(|found| found.settings.deletion.is_none())
+            .ok_or_else(|| VaultChangeError::NotFound(VaultPath::local(name)))
+    }
+
+    /// The vaults of a subscription, or of one of its resource groups, by name.
+    pub(crate) fn vaults_in(&self, subscription: Uuid, group: Option<&str>) -> Vec<VaultView> {
+        let vaults = self.read();
+        let here = vaults.iter().filter(|(_, vault)| {
+            let settings = &vault.settings;
+            settings.deletion.is_none()
+                && settings.is_in(subscription, group.unwrap_or(&settings.group))
+        });
+        here.map(|(name, vault)| vault.seen(name)).collect()
+    }
+
+    /// Whether a name is free.
+    pub(crate) fn name_state(&self, name: &VaultName) -> Result<NameState, VaultChangeError> {
+        self.purge_vaults_due()?;
+        Ok(match self.at_name(name) {
+            None => NameState::Free,
+            Some(found) if found.settings.deletion.is_some() => NameState::Deleted,
+            Some(_) => NameState::Taken,
+        })
+    }
+
+    /// A vault, deleted or not.
+    fn at_name(&self, name: &VaultName) -> Option<VaultView> {
+        self.read().get(name).map(|vault| vault.seen(name))
+    }
+
+    fn touch(&self, settings: &mut VaultSettings, by: &str) {
+        settings.modified = Some(self.clock.unix_now());
+        settings.modified_by = Some(by.to_owned());
+    }
+
+    /// Keeps a vault on disk and then in memory. The change lock is held.
+    fn keep(
+        &self,
+        name: &VaultName,
+        settings: VaultSettings,
+        policies: Vec<AccessPolicy>,
+    ) -> Result<VaultView, VaultChangeError> {
+        self.store.put_vault(name, &settings, Some(&policies))?;
+        let path = settings.path(name);
+        let view = VaultView { path, settings: settings.clone(), policies: policies.clone() };
+        let mut vaults = self.write();
+        if let Some(vault) = vaults.get_mut(name) {
+            vault.settings = settings;
+            vault.policies = policies;
+        } else {
+            let keys = std::collections::BTreeMap::new();
+            vaults.insert(name.clone(), Vault { settings, policies, keys });
+        }
+        Ok(view)
+    }
+}
+
+impl Vault {
+    fn seen(&self, name: &VaultName) -> VaultView {
+        VaultView {
+            path: self.settings.path(name),
+            settings: self.settings.clone(),
+            policies: self.policies.clone(),
+        }
+    }
+}
+
+/// When a vault that is deleted now is purged.
+fn deletion_of(settings: &VaultSettings, now: i64) -> Deletion {
+    let retention = i64::from(settings.retention_days) * SECONDS_PER_DAY;
+    Deletion { deleted: now, scheduled_purge: now.saturating_add(retention) }
+}

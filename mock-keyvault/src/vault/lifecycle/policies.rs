@@ -1,0 +1,93 @@
+//! Access policies, one at a time or several: added, replaced, removed.
+//!
+//! Called by the routes `accessPolicies/add`, `replace` and `remove`, and by the fixture's handle.
+
+use super::changes::refuse_policies;
+use super::error::VaultChangeError;
+use crate::vault::Vaults;
+use crate::vault::error::VaultError;
+use crate::vault::names::VaultName;
+use crate::vault::policy::AccessPolicy;
+use crate::vault::settings::VaultPath;
+
+/// How access policies change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PolicyChange {
+    /// The permissions that are named are added.
+    Add,
+    /// The policies of the identities that are named are replaced.
+    Replace,
+    /// The permissions that are named are taken away; a policy that is left empty goes.
+    Remove,
+}
+
+impl Vaults {
+    /// Changes the access policies of the identities that are named, and leaves all others. Gives what was changed.
+    pub(crate) fn change_policies(
+        &self,
+        path: &VaultPath,
+        change: PolicyChange,
+        named: &[AccessPolicy],
+        by: &str,
+    ) -> Result<Vec<AccessPolicy>, VaultChangeError> {
+        let _changing = self.change();
+        let found = self.vault_at(path)?;
+        let mut policies = found.policies;
+        let mut changed = Vec::with_capacity(named.len());
+        for policy in named {
+            let at = policies.iter().position(|own| own.is_of_the_same(policy));
+            let own = at.and_then(|at| policies.get_mut(at));
+            match (change, own) {
+                (PolicyChange::Add, Some(own)) => {
+                    own.merge(policy);
+                    changed.push(own.clone());
+                }
+                (PolicyChange::Replace, Some(own)) => {
+                    own.clone_from(policy);
+                    changed.push(policy.clone());
+                }
+                (PolicyChange::Remove, Some(own)) => {
+                    own.subtract(policy);
+                    if own.is_empty() {
+                        policies.retain(|own| !own.is_of_the_same(policy));
+                    } else {
+                        changed.push(own.clone());
+                    }
+                }
+                (PolicyChange::Add | PolicyChange::Replace, None) => {
+                    policies.push(policy.clone());
+                    changed.push(policy.clone());
+                }
+                (PolicyChange::Remove, None) => (),
+            }
+        }
+        refuse_policies(&policies)?;
+        let mut settings = found.settings;
+        self.touch(&mut settings, by);
+        self.keep(&path.name, settings, policies)?;
+        Ok(changed)
+    }
+
+    /// Gives an identity these permissions in place of those it had, or takes its policy away.
+    pub(crate) fn set_policy(
+        &self,
+        name: &VaultName,
+        object_id: &str,
+        policy: Option<AccessPolicy>,
+    ) -> Result<(), VaultError> {
+        let _changing = self.change();
+        let (settings, mut policies) =
+            self.with_vault(name, |found| Ok((found.settings.clone(), found.policies.clone())))?;
+        let is_theirs = |own: &AccessPolicy| {
+            own.object_id.eq_ignore_ascii_case(object_id) && own.application_id.is_none()
+        };
+        match (policies.iter_mut().find(|own| is_theirs(own)), policy) {
+            (Some(own), Some(policy)) => *own = policy,
+            (None, Some(policy)) => policies.push(policy),
+            (_, None) => policies.retain(|own| !is_theirs(own)),
+        }
+        self.keep(name, settings, policies)
+            .map(drop)
+            .map_err(|error| VaultError::Internal(error.to_string()))
+    }
+}

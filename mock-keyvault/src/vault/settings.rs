@@ -1,0 +1,192 @@
+//! What a vault itself is: where it belongs, how it protects what is in it, who reaches it.
+//!
+//! Kept by [`crate::store`] as one document in rows of below 4 KiB. A field that older folders do not have has a default,
+//! so that they open. Nothing here holds a host or a port.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::{Uuid, uuid};
+
+use super::key::Deletion;
+use super::names::VaultName;
+use super::network::NetworkRules;
+use crate::authorization::Scope;
+
+/// The subscription of everything local.
+pub const LOCAL_SUBSCRIPTION: Uuid = uuid!("00000000-0000-4000-8000-00000000a002");
+/// The resource group of the vault called `local`.
+pub const LOCAL_GROUP: &str = "sealyard";
+
+/// Where a vault says that it is, unless it is told otherwise.
+const DEFAULT_LOCATION: &str = "eastus";
+/// How long what is deleted can be recovered, unless a vault says otherwise. Azure's default.
+const DEFAULT_RETENTION_DAYS: u16 = 90;
+
+/// The price class. Nothing depends on it: hardware keys are software here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Sku {
+    /// Keys in software.
+    #[default]
+    Standard,
+    /// Keys in hardware as well.
+    Premium,
+}
+
+/// The path of a vault among the resources of a subscription.
+#[derive(Clone, Debug)]
+pub struct VaultPath {
+    /// The subscription.
+    pub subscription: Uuid,
+    /// The resource group, as it was written.
+    pub group: String,
+    /// The vault.
+    pub name: VaultName,
+    /// The vault's name, as it was written.
+    pub spelling: String,
+}
+
+/// The settings of a vault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct VaultSettings {
+    #[serde(default = "local_subscription")]
+    pub(crate) subscription: Uuid,
+    #[serde(default = "local_group")]
+    pub(crate) group: String,
+    /// The name as it was first written, if not in lower case.
+    #[serde(default)]
+    pub(crate) spelling: Option<String>,
+    pub(crate) location: String,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) sku: Sku,
+    pub(crate) retention_days: u16,
+    pub(crate) purge_protection: bool,
+    /// Whether roles count, and access policies do not.
+    #[serde(default)]
+    pub(crate) rbac: bool,
+    /// None as long as nobody set any, which is open to everybody.
+    #[serde(default)]
+    pub(crate) network: Option<NetworkRules>,
+    #[serde(default = "yes")]
+    pub(crate) public_network_access: bool,
+    #[serde(default)]
+    pub(crate) enabled_for_deployment: Option<bool>,
+    #[serde(default)]
+    pub(crate) enabled_for_disk_encryption: Option<bool>,
+    #[serde(default)]
+    pub(crate) enabled_for_template_deployment: Option<bool>,
+    /// In seconds since 1970; none for a vault of an older folder.
+    #[serde(default)]
+    pub(crate) created: Option<i64>,
+    /// By object id.
+    #[serde(default)]
+    pub(crate) created_by: Option<String>,
+    #[serde(default)]
+    pub(crate) modified: Option<i64>,
+    #[serde(default)]
+    pub(crate) modified_by: Option<String>,
+    /// Set while the vault is deleted and can be recovered.
+    #[serde(default)]
+    pub(crate) deletion: Option<Deletion>,
+}
+
+impl Sku {
+    /// Azure's spelling.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Premium => "premium",
+        }
+    }
+}
+
+impl VaultPath {
+    /// A vault of this name in the local resource group.
+    pub fn local(name: &VaultName) -> Self {
+        Self {
+            subscription: LOCAL_SUBSCRIPTION,
+            group: LOCAL_GROUP.to_owned(),
+            name: name.clone(),
+            spelling: name.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for VaultPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { subscription, group, spelling, .. } = self;
+        write!(
+            f,
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{spelling}"
+        )
+    }
+}
+
+impl VaultSettings {
+    /// A vault at this path with Azure's defaults.
+    pub(crate) fn new(path: &VaultPath) -> Self {
+        Self {
+            subscription: path.subscription,
+            group: path.group.clone(),
+            spelling: (path.spelling != path.name.as_str()).then(|| path.spelling.clone()),
+            location: DEFAULT_LOCATION.to_owned(),
+            tags: BTreeMap::new(),
+            sku: Sku::Standard,
+            retention_days: DEFAULT_RETENTION_DAYS,
+            purge_protection: false,
+            rbac: false,
+            network: None,
+            public_network_access: true,
+            enabled_for_deployment: None,
+            enabled_for_disk_encryption: None,
+            enabled_for_template_deployment: None,
+            created: None,
+            created_by: None,
+            modified: None,
+            modified_by: None,
+            deletion: None,
+        }
+    }
+
+    /// The path of the vault of this name.
+    pub(crate) fn path(&self, name: &VaultName) -> VaultPath {
+        VaultPath {
+            subscription: self.subscription,
+            group: self.group.clone(),
+            name: name.clone(),
+            spelling: self.spelling.clone().unwrap_or_else(|| name.to_string()),
+        }
+    }
+
+    /// Whether the vault belongs to this subscription and resource group.
+    pub(crate) fn is_in(&self, subscription: Uuid, group: &str) -> bool {
+        self.subscription == subscription && self.group.eq_ignore_ascii_case(group)
+    }
+
+    /// The scope at which roles on the vault count, or on a key in it.
+    pub(crate) fn scope(&self, name: &VaultName, key: Option<&str>) -> Option<Scope> {
+        let path = self.path(name);
+        match key {
+            // A group's name was a segment of a path that was parsed.
+            None => path.to_string().parse().ok(),
+            Some(key) => format!("{path}/keys/{key}").parse().ok(),
+        }
+    }
+}
+
+fn local_subscription() -> Uuid {
+    LOCAL_SUBSCRIPTION
+}
+
+fn local_group() -> String {
+    LOCAL_GROUP.to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
