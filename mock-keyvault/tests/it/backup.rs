@@ -2,12 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mock_keyvault::{KeySize, MockKeyVault};
+use mock_keyvault::{KeySize, MockKeyVault, VaultChanges};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::jwk;
-use crate::support::{Answer, World};
+use crate::support::{Answer, World, send};
 
 const MAGIC: &[u8] = b"&AzureKeyVaultKeyBackupV1.microsoft.com";
 
@@ -214,4 +214,30 @@ async fn a_key_with_many_versions_is_restored_whole() {
 
     assert_eq!(restored.status, StatusCode::OK, "{}", restored.text);
     assert_eq!(all(&world).await, before);
+}
+
+#[tokio::test]
+async fn a_blob_restores_into_any_vault_of_the_data_folder() {
+    let world = World::new().await;
+    let wrapped = key(&world).await;
+    let first = all(&world).await.1.into_iter().find(|version| version["key"]["kty"] == "RSA");
+    let path = first.unwrap()["key"]["kid"].as_str().unwrap().to_owned();
+    let blob = backup(&world).await;
+    world.vault.create_vault("other", VaultChanges::default()).await.unwrap();
+    let token = world.token(world.vault.owner()).await;
+    let other = |path: &str, body: Value| {
+        let url = format!("{}{path}?api-version=7.4", world.vault.vault_uri("other"));
+        send(world.http.post(url).bearer_auth(&token).json(&body))
+    };
+
+    let restored = other("/keys/restore", json!({"value": blob})).await;
+    let again = other("/keys/restore", json!({"value": blob})).await;
+
+    assert_eq!(restored.status, StatusCode::OK, "{}", restored.text);
+    let kid = restored.json()["key"]["kid"].as_str().unwrap().to_owned();
+    assert!(kid.starts_with(&format!("{}/keys/Key-1/", world.vault.vault_uri("other"))), "{kid}");
+    assert_eq!(again.status, StatusCode::CONFLICT);
+    let body = json!({"alg": "RSA-OAEP-256", "value": URL_SAFE_NO_PAD.encode(&wrapped)});
+    let unwrapped = other(&format!("{path}/unwrapkey"), body).await;
+    assert_eq!(unwrapped.value(), b"kept");
 }
