@@ -63,10 +63,14 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let (repository, digest) = (repository.clone(), digest.clone());
         let now = parts.clock.unix_now();
-        parts.recent.note(&repository, &digest, parts.clock.elapsed());
+        let noted = parts.clock.elapsed();
+        parts.recent.note(&repository, &digest, noted);
         blocking(move || {
             let row = parts.store.blob(&parts.name, repository.as_str(), digest.as_str())?;
-            let row = row.ok_or_else(|| Error::BlobUnknown(digest.clone()))?;
+            let Some(row) = row else {
+                parts.recent.forget(&repository, &digest, noted);
+                return Err(Error::BlobUnknown(digest));
+            };
             parts.store.touch_blob(&parts.name, repository.as_str(), digest.as_str(), now)?;
             Ok::<_, Error>(Blob { digest, len: row.size, row })
         })
@@ -100,15 +104,22 @@ impl Content {
     ) -> Result<bool, Error> {
         let parts = Arc::clone(&self.0);
         let (repository, digest, from) = (repository.clone(), digest.clone(), from.cloned());
-        parts.recent.note(&repository, &digest, parts.clock.elapsed());
+        let noted = parts.clock.elapsed();
+        parts.recent.note(&repository, &digest, noted);
         let now = parts.clock.unix_now();
         blocking(move || {
-            if let Some(from) = from
-                && parts.store.blob(&parts.name, from.as_str(), digest.as_str())?.is_none()
-            {
-                return Ok::<_, Error>(false);
+            let has_source = match from {
+                None => true,
+                Some(from) => {
+                    parts.store.blob(&parts.name, from.as_str(), digest.as_str())?.is_some()
+                }
+            };
+            let (name, to) = (parts.name.as_str(), repository.as_str());
+            let mounted = has_source && parts.store.link_blob(name, to, digest.as_str(), now)?;
+            if !mounted {
+                parts.recent.forget(&repository, &digest, noted);
             }
-            Ok(parts.store.link_blob(&parts.name, repository.as_str(), digest.as_str(), now)?)
+            Ok::<_, Error>(mounted)
         })
         .await
     }

@@ -22,6 +22,8 @@ mod media;
 mod names;
 mod object;
 mod recent;
+#[cfg(test)]
+mod tests;
 mod uploads;
 mod verify;
 

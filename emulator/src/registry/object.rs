@@ -1,5 +1,7 @@
 //! Opening a sealed object: from its row to a reader under the lease of its data key.
 
+use std::sync::Arc;
+
 use fs_err::File;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
@@ -8,10 +10,10 @@ use super::Parts;
 use super::blocking::blocking;
 use super::digest::Digest;
 use super::error::Error;
+use super::names::Reference;
 use crate::envelope::{Binding, Header, ObjectKind, Opener};
 use crate::keys::KeyLease;
-use crate::store::ObjectRow;
-use std::sync::Arc;
+use crate::store::{ObjectRow, StoreError};
 
 /// A reader whose trailer is authenticated, and the lease to read under.
 pub(super) struct OpenObject {
@@ -27,9 +29,14 @@ pub(super) async fn open(
     digest: Digest,
 ) -> Result<OpenObject, Error> {
     let (file, header) = blocking({
-        let parts = Arc::clone(parts);
+        let (parts, digest) = (Arc::clone(parts), digest.clone());
         move || {
-            let mut file = parts.store.open_file(row.file)?;
+            let mut file = match parts.store.open_file(row.file) {
+                Err(StoreError::NotFound(id)) if !parts.store.owns_file(id)? => {
+                    return Err(deleted(kind, digest));
+                }
+                opened => opened?,
+            };
             let header = Header::read(&mut file)?;
             Ok::<_, Error>((file, header))
         }
@@ -46,6 +53,14 @@ pub(super) async fn open(
     })
     .await;
     opened.inspect_err(|error| parts.broken.report(error))
+}
+
+/// That the object was deleted between the look at its row and the look at its file.
+fn deleted(kind: ObjectKind, digest: Digest) -> Error {
+    match kind {
+        ObjectKind::Manifest => Error::ManifestUnknown(Reference::Digest(digest)),
+        ObjectKind::Blob | ObjectKind::Log | ObjectKind::Snapshot => Error::BlobUnknown(digest),
+    }
 }
 
 /// The whole of a small object, such as a manifest.

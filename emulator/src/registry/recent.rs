@@ -12,6 +12,9 @@ use super::digest::Digest;
 use super::names::RepositoryName;
 
 /// Blobs that were pushed, mounted or looked at, with the real time of it.
+///
+/// A use is noted before the rows are looked at, so that collection, which looks at this after them, cannot come
+/// between.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<HashMap<(String, String), Duration>>);
 
@@ -20,6 +23,22 @@ impl Recent {
     pub(super) fn note(&self, repository: &RepositoryName, digest: &Digest, now: Duration) {
         let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
+    }
+
+    /// Takes a note back, for the blob is not there: who asks for what never was must not fill the memory.
+    pub(super) fn forget(&self, repository: &RepositoryName, digest: &Digest, noted: Duration) {
+        let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A later note is somebody else's.
+        if seen.get(&key).is_some_and(|at| *at == noted) {
+            seen.remove(&key);
+        }
+    }
+
+    /// Whether nothing is remembered.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// When it was last used. What was not used since the start may have been used just before it.

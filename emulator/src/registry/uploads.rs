@@ -230,15 +230,23 @@ impl Content {
     ) -> Result<(), Error> {
         let session = self.session(repository, id).await?;
         let content = self.clone();
-        let digest = digest.clone();
+        let (repository, digest) = (repository.clone(), digest.clone());
         let task = tokio::spawn(async move {
             let mut writer = session.lock(id).await?;
             content.pour(&session, &mut writer, id, headers, body).await?;
             let Some(writer) = writer.take() else { return Err(Error::UploadUnknown(id)) };
-            let published = content.publish(&session.row, writer, &digest).await;
+            let parts = &content.0;
+            let noted = parts.clock.elapsed();
+            parts.recent.note(&repository, &digest, noted);
+            let published = content.publish(&session.row, id, writer, &digest).await;
+            if published.is_err() {
+                parts.recent.forget(&repository, &digest, noted);
+            }
             match &published {
                 Ok(()) => {
-                    content.0.sessions.remove(id);
+                    // Again, for the sync may have taken long: its manifest is still to come.
+                    parts.recent.note(&repository, &digest, parts.clock.elapsed());
+                    parts.sessions.remove(id);
                 }
                 Err(Error::DigestMismatch { .. }) => content.discard(id).await?,
                 Err(_) => (),
@@ -311,7 +319,7 @@ impl Content {
         let writer = blocking(move || {
             // It may have been finished or cancelled while we waited for it.
             if parts.store.upload(&parts.name, &row.id)?.is_none() {
-                return Err(row.id.parse().map_or_else(Error::internal, Error::UploadUnknown));
+                return Err(unknown(&row));
             }
             Writer::recover(&parts, &row, lease, &runtime)
         })
@@ -363,7 +371,9 @@ impl Content {
             session.received.store(ready.sealer.len(), Ordering::Release);
         }
         *slot = writer;
-        self.touch(&session.row).await?;
+        // A body may take long: the idle time begins where it ends.
+        *lock(&session.used) = self.0.clock.elapsed();
+        self.touch(&session.row, id).await?;
         end.map_err(Error::BodyCut)?;
         let actual = session.received.load(Ordering::Acquire) - before;
         match headers.len {
@@ -372,15 +382,21 @@ impl Content {
         }
     }
 
-    /// Marks the upload as used now, so that it does not expire.
-    async fn touch(&self, row: &UploadRow) -> Result<(), Error> {
-        let (parts, id) = (Arc::clone(&self.0), row.id.clone());
+    /// Marks the upload as used now, so that it does not expire. It may have expired a moment before.
+    async fn touch(&self, row: &UploadRow, id: UploadId) -> Result<(), Error> {
+        let (parts, name) = (Arc::clone(&self.0), row.id.clone());
         let now = parts.clock.unix_now();
-        blocking(move || parts.store.touch_upload(&parts.name, &id, now)).await?;
-        Ok(())
+        let known = blocking(move || parts.store.touch_upload(&parts.name, &name, now)).await?;
+        if known { Ok(()) } else { Err(Error::UploadUnknown(id)) }
     }
 
-    async fn publish(&self, row: &UploadRow, writer: Writer, digest: &Digest) -> Result<(), Error> {
+    async fn publish(
+        &self,
+        row: &UploadRow,
+        id: UploadId,
+        writer: Writer,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
         let (row, named) = (row.clone(), digest.clone());
         let runtime = Handle::current();
@@ -403,18 +419,20 @@ impl Content {
                 data_key: row.data_key,
                 created: parts.clock.unix_now(),
             };
-            parts.store.publish_blob(
-                &parts.name,
-                &row.repository,
-                named.as_str(),
-                &row.id,
-                object,
-                file,
-            )?;
-            Ok(())
+            let (name, digest) = (parts.name.as_str(), named.as_str());
+            match parts.store.publish_blob(name, &row.repository, digest, &row.id, object, file) {
+                // It expired while its last bytes were on their way.
+                Err(StoreError::UnknownUpload) => Err(Error::UploadUnknown(id)),
+                published => Ok(published?),
+            }
         })
         .await
     }
+}
+
+/// That the upload of this row has ended.
+fn unknown(row: &UploadRow) -> Error {
+    row.id.parse().map_or_else(Error::internal, Error::UploadUnknown)
 }
 
 /// The digest of an upload under an algorithm that was not named when it began: its file is read again.
@@ -472,7 +490,11 @@ impl Writer {
         lease: KeyLease,
         runtime: &Handle,
     ) -> Result<Self, Error> {
-        let mut file = parts.store.open_upload(row)?;
+        let mut file = match parts.store.open_upload(row) {
+            // Finished, cancelled or expired since its row was read.
+            Err(StoreError::NotFound(_)) => return Err(unknown(row)),
+            opened => opened?,
+        };
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
         let mut hasher = Hasher::new(row.algorithm.parse().unwrap_or_default());
         let mut scanner = Scanner::new(file.try_clone()?, binding)?;

@@ -17,7 +17,7 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use mock_keyvault::durable::{Durability, sync_dir};
 
 use super::error::StoreError;
-use super::layout::Layout;
+use super::layout::{Layout, Table};
 use super::open::Store;
 use super::rows::FileId;
 
@@ -66,6 +66,11 @@ impl Store {
     /// [`StoreError::NotFound`] if it has been deleted since its row was read: read the row again.
     pub fn open_file(&self, id: FileId) -> Result<fs::File, StoreError> {
         fs::File::open(self.layout.file(id)).map_err(|error| not_found(error, id))
+    }
+
+    /// Whether a row names this file. A file that is named and not there is lost; else it was deleted.
+    pub fn owns_file(&self, id: FileId) -> Result<bool, StoreError> {
+        self.database.has(Table::Files, id.as_bytes())
     }
 
     /// Refuses with [`StoreError::DiskFull`] when so little room is left that the database itself could run out of it.

@@ -125,6 +125,33 @@ async fn what_pushes_left_behind_is_collected_and_what_is_in_use_is_not() {
 }
 
 #[tokio::test]
+async fn a_push_long_after_the_start_outlives_a_jump_of_the_clock_as_well() {
+    let (emulator, client, clock) = crate::support::start_with_clock().await;
+    let minutes = std::time::Duration::from_mins(5);
+    clock.pass(minutes);
+    client.push_blob("app", b"its manifest is still to come").await;
+    let location = client.begin("app").await;
+    let id = location.rsplit('/').next().unwrap().parse().unwrap();
+    let passing = clock.clone();
+    let slow = stream::once(async move {
+        passing.pass(minutes);
+        Ok(Bytes::from_static(b"a body that takes minutes"))
+    });
+
+    client.push_blob("app", b"another").await;
+    let content = emulator.registry().content().await.unwrap();
+    let headers = sealyard::registry::ChunkHeaders::default();
+    content.append(&"app".parse().unwrap(), id, headers, Box::pin(slow)).await.unwrap();
+    client.push_blob("app", b"pushed after it").await;
+    clock.advance(std::time::Duration::from_hours(720));
+    emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+
+    assert_eq!(client.pull_blob("app", b"pushed after it").await.status, StatusCode::OK);
+    assert_eq!(client.get(&location).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(client.pull_blob("app", b"another").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn a_jump_of_the_clock_takes_no_push_that_is_under_way() {
     let (emulator, client, clock) = crate::support::start_with_clock().await;
     let location = client.begin("app").await;

@@ -1,0 +1,76 @@
+//! What cannot be seen from outside: rows and files that change between two looks at them.
+
+use bytes::Bytes;
+use futures::stream;
+
+use super::*;
+use crate::store::Durability;
+
+/// A registry without a customer-managed key, in a folder that goes with it.
+async fn registry(folder: &tempfile::TempDir) -> Registry {
+    let store = Store::open(&folder.path().join("data"), Durability::Relaxed).unwrap();
+    let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
+    let (store, settings) = (Arc::new(store), Settings::default());
+    Registry::open("local".to_owned(), store, None, clock, settings).await.unwrap()
+}
+
+fn body(bytes: &'static [u8]) -> Body {
+    Box::pin(stream::iter([Ok(Bytes::from_static(bytes))]))
+}
+
+#[tokio::test]
+async fn an_upload_that_expires_under_a_request_is_unknown_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(&folder).await;
+    let (content, app) = (registry.content().await.unwrap(), "app".parse().unwrap());
+    let digest = Digest::of(Algorithm::Sha256, b"more");
+    let begin = async || content.start_upload(&app, Algorithm::Sha256).await.unwrap().id;
+    let expire = |id: UploadId| {
+        assert!(registry.0.store.remove_upload("local", &id.to_string()).unwrap());
+    };
+
+    let (appended, finished) = (begin().await, begin().await);
+    expire(appended);
+    expire(finished);
+    let append = content.append(&app, appended, ChunkHeaders::default(), body(b"more")).await;
+    let finish = content
+        .finish_upload(&app, finished, &digest, ChunkHeaders::default(), body(b"more"))
+        .await;
+
+    assert!(matches!(append, Err(Error::UploadUnknown(_))), "{append:?}");
+    assert!(matches!(finish, Err(Error::UploadUnknown(_))), "{finish:?}");
+}
+
+#[tokio::test]
+async fn a_blob_that_is_deleted_between_its_row_and_its_file_is_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(&folder).await;
+    let (content, app) = (registry.content().await.unwrap(), "app".parse().unwrap());
+    let digest = Digest::of(Algorithm::Sha256, b"layer");
+    let id = content.start_upload(&app, Algorithm::Sha256).await.unwrap().id;
+    content
+        .finish_upload(&app, id, &digest, ChunkHeaders::default(), body(b"layer"))
+        .await
+        .unwrap();
+
+    let blob = content.blob(&app, &digest).await.unwrap();
+    content.delete_blob(&app, &digest).await.unwrap();
+    let read = content.read_blob(&blob, 0..blob.len).await;
+
+    assert!(matches!(read, Err(Error::BlobUnknown(_))), "{read:?}");
+}
+
+#[tokio::test]
+async fn asking_for_blobs_that_never_were_leaves_nothing_in_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(&folder).await;
+    let (content, app) = (registry.content().await.unwrap(), "app".parse().unwrap());
+
+    for n in 0..10_u8 {
+        let digest = Digest::of(Algorithm::Sha256, &[n]);
+        assert!(content.blob(&app, &digest).await.is_err());
+        assert!(!content.mount_blob(&app, &digest, None).await.unwrap());
+    }
+
+    assert!(registry.0.recent.is_empty());
+}
