@@ -92,6 +92,9 @@ impl From<Error> for AdminError {
             answer.report.cause = refusal.cause.map(wire_name);
             return answer;
         }
+        if matches!(error, Error::DiskFull) {
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "DiskFull", error);
+        }
         tracing::error!(error = &error as &dyn std::error::Error, "an admin request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
     }

@@ -133,13 +133,18 @@ impl Store {
         if !self.database.row(Table::Links, &key)?.as_ref().is_some_and(is_due) {
             return Ok(());
         }
-        self.database.transact(|view| {
+        let touched = self.database.transact(|view| {
             let Some(mut link) = view.row::<LinkRow>(Table::Links, &key)? else {
                 return Ok(());
             };
             link.touched = link.touched.max(now);
             view.put(Table::Links, key.clone(), &link)
-        })
+        });
+        match touched {
+            // A blob can be read from a full disk.
+            Err(StoreError::DiskFull(_)) => Ok(()),
+            touched => touched,
+        }
     }
 
     /// Takes a blob out of a repository; with the last repository it is deleted. Durable.

@@ -19,6 +19,7 @@ use sled::{IVec, Transactional, Tree};
 
 use super::error::StoreError;
 use super::layout::Table;
+use super::room::Room;
 use super::rows::{FileId, FileRow, decode, encode, key, limited};
 use super::stats::Stats;
 
@@ -27,6 +28,7 @@ use super::stats::Stats;
 pub(super) struct Database {
     trees: Vec<Tree>,
     db: DurableDb,
+    pub(super) room: Room,
     writing: Mutex<()>,
 }
 
@@ -44,7 +46,7 @@ impl Database {
         let db = DurableDb::open(path, durability)?;
         let trees =
             Table::ALL.iter().map(|table| db.tree(table.name())).collect::<Result<_, _>>()?;
-        Ok(Self { trees, db, writing: Mutex::default() })
+        Ok(Self { trees, db, room: Room::of(path), writing: Mutex::default() })
     }
 
     /// Returns when every transaction that ended before the call is durable.
@@ -118,10 +120,12 @@ impl Database {
 
 impl Writer<'_> {
     /// Applies what `body` does in one piece, or nothing of it if `body` fails. Not durable before a commit.
+    /// [`StoreError::DiskFull`] while sled still has the room that it needs.
     pub(super) fn transact<A>(
         &self,
         body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
+        self.database.room.for_rows()?;
         self.database
             .trees
             .as_slice()

@@ -21,9 +21,6 @@ use super::layout::{Layout, Table};
 use super::open::Store;
 use super::rows::FileId;
 
-/// Below this many free bytes nothing new is begun: sled needs room, and does not recover from having none.
-const RESERVED_SPACE: u64 = 64 << 20;
-
 /// A file that is being written and is not published yet. Dropped, it is gone.
 #[derive(Debug)]
 pub struct NewFile {
@@ -76,14 +73,7 @@ impl Store {
     /// Refuses with [`StoreError::DiskFull`] when so little room is left that the database itself could run out of it.
     /// To be called now and then by whoever writes much: sled does not recover from a full disk, the registry must.
     pub fn ensure_space(&self) -> Result<(), StoreError> {
-        let disk = rustix::fs::statvfs(self.layout.root()).map_err(io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
-        // A small disk, such as a container's memory, is not refused for being small.
-        if free < RESERVED_SPACE.min(total / 16) {
-            return Err(StoreError::DiskFull(io::ErrorKind::StorageFull.into()));
-        }
-        Ok(())
+        self.database.room.for_content()
     }
 
     /// Syncs a file and gives it its published name.

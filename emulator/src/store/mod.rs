@@ -19,6 +19,7 @@ mod manifests;
 mod open;
 mod referrers;
 mod ring;
+mod room;
 mod rows;
 mod secrets;
 mod stats;

@@ -377,3 +377,37 @@ fn all_objects_are_walked_over_registry_by_registry() {
     assert_eq!(objects.len(), 2);
     assert_eq!(test.store.all_objects("loc").count(), 0);
 }
+
+#[test]
+fn a_full_disk_refuses_every_change_before_the_database_is_hurt_and_is_over_when_there_is_room() {
+    let test = TestStore::new();
+    test.push_blob("app", "sha256:a", 0);
+    test.push_blob("app", "sha256:b", 0);
+    let (upload, file) = test.upload("app", 0);
+    let pretend = |free| *test.store.database.room.pretended.lock().unwrap() = free;
+    let publish = |file: &fs_err::File| {
+        let object = object(upload.file, "sha256:c", 0);
+        let file = file.try_clone().unwrap();
+        test.store.publish_blob(REGISTRY, "app", "sha256:c", &upload.id, object, file)
+    };
+
+    pretend(Some(0));
+    let refused = [
+        test.store.unlink_blob(REGISTRY, "app", "sha256:a").map(drop),
+        test.store.link_blob(REGISTRY, "other", "sha256:a", 0).map(drop),
+        test.store.new_file().map(drop),
+        publish(&file),
+    ];
+    let read = test.store.blob(REGISTRY, "app", "sha256:a").unwrap();
+    test.store.touch_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
+    // Too little for new content, enough to make room by deleting.
+    pretend(Some(6 << 20));
+    let deleted = test.store.unlink_blob(REGISTRY, "app", "sha256:b").unwrap();
+    pretend(None);
+
+    assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::DiskFull(_)))));
+    assert!(read.is_some());
+    assert_eq!(deleted, Unlinked::Removed);
+    publish(&file).unwrap();
+    assert!(test.store.link_blob(REGISTRY, "other", "sha256:a", 0).unwrap());
+}
