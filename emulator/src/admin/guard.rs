@@ -155,8 +155,8 @@ impl Guard {
         }
     }
 
-    /// Names that nobody else can have made lead here: addresses, those of the loopback, those without a dot (they are
-    /// not in the public DNS), and the aliases.
+    /// Names that nobody else can have made lead here: addresses, those of the loopback, those that the public DNS does not
+    /// have (without a dot, or below `internal` and `local`, as containers and clusters use them), and the aliases.
     fn is_our_name(&self, authority: &str) -> bool {
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -166,7 +166,7 @@ impl Guard {
         let is_address =
             host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
         is_address
-            || host.ends_with(".localhost")
+            || [".localhost", ".internal", ".local"].iter().any(|end| host.ends_with(end))
             || !(host.is_empty() || host.contains('.'))
             || self.0.aliases.contains(&host)
     }
@@ -226,6 +226,11 @@ async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Re
             "DENIED",
             "a web page of another site has no business here",
         );
+    }
+    // Where a password is asked for, a page whose name was rebound does not have it.
+    if !guard.asks_for_secrets() && guard.refuse_foreign_hosts(&request).is_err() {
+        let words = "the host is not a name of this emulator; if it should be, start it with --hostname-alias";
+        return content_refusal(StatusCode::FORBIDDEN, "DENIED", words);
     }
     if guard.0.secrets.as_ref().is_some_and(|secrets| !secrets.is_basic(request.headers())) {
         let words = "log in with any user name and the password in the file registry.password of the data folder";
@@ -362,6 +367,8 @@ mod tests {
             "[::1]:5000",
             "local.azurecr.localhost",
             "registry:5000",
+            "host.docker.internal:5000",
+            "registry.default.svc.cluster.local",
         ];
         for host in ours.into_iter().chain(["Registry.Corp.Test:5000"]) {
             assert_eq!(on_loopback(of(host)).await, StatusCode::OK, "{host}");
@@ -446,6 +453,13 @@ mod tests {
             .header(header::HOST, "localhost:5000")
             .header(header::ORIGIN, "https://evil.test");
         assert_eq!(status_of(guard.protect_content(routes()), page).await, StatusCode::FORBIDDEN);
+        let rebound = Request::get("/x").header(header::HOST, "evil.test:5000");
+        assert_eq!(
+            status_of(guard.protect_content(routes()), rebound).await,
+            StatusCode::FORBIDDEN
+        );
+        let ours = Request::get("/x").header(header::HOST, "registry.corp.test:5000");
+        assert_eq!(status_of(guard.protect_content(routes()), ours).await, StatusCode::OK);
         assert!(
             fs::read_dir(folder.path()).unwrap().next().is_none(),
             "no secret is made where none is asked for"
