@@ -70,6 +70,7 @@ mod host;
 mod interference;
 mod lines;
 mod operation;
+mod patience;
 mod random;
 mod router;
 mod server;

@@ -33,6 +33,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
+use crate::patience::Patient;
+
 /// How long requests under way may go on after a shutdown was asked for.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
@@ -42,6 +44,9 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// How long a client may take to say whether it speaks TLS, and then to shake hands.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of an answer. Long, for some clients pause to unpack what they have.
+const WRITE_STALL_LIMIT: Duration = Duration::from_mins(5);
 
 /// How long accepting rests after an error that is not of one connection, such as too many open files.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
@@ -212,7 +217,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_STALL_LIMIT)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
