@@ -238,6 +238,7 @@ impl Builder {
         settings.rotation_check = config.rotation_check;
         settings.write_back = config.durability == Durability::Full;
         settings.sparse_indexes = config.sparse_indexes;
+        settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
         let registry =
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
         let guard = Guard::open(&config, &data_dir)?;
@@ -262,6 +263,16 @@ impl Builder {
         tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
         Ok(Sealyard { app, address, vault, stop, server: Some(server), _folder: folder })
     }
+}
+
+/// How many files and connections the system lets this process have open.
+fn open_files() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many uploads may be open so that half of the files are left to everything else. An upload has two handles.
+fn uploads_for(open_files: u64) -> usize {
+    usize::try_from(open_files / 4).unwrap_or(usize::MAX).max(1)
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -308,4 +319,16 @@ async fn ready_key(
         }
     }
     Ok(CustomerManagedKey { key, vault: access.identity_client()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uploads_leave_half_of_the_open_files_to_everything_else() {
+        assert_eq!(uploads_for(1024), 256);
+        assert_eq!(uploads_for(0), 1);
+        assert!(Settings::default().max_uploads <= uploads_for(1 << 20));
+    }
 }

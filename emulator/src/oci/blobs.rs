@@ -22,7 +22,7 @@ pub(super) async fn get(
 ) -> Result<Response, ErrorReply> {
     let blob = content.blob(name, digest).await?;
     let etag = entity_tag(&blob.digest);
-    if let Some(response) = unmodified(&head.headers, &etag) {
+    if let Some(response) = unmodified(&head.headers, &etag)? {
         return Ok(response);
     }
     // `Range` is defined for GET alone (RFC 9110, 14.2).
@@ -83,20 +83,23 @@ pub(super) fn entity_tag(digest: &Digest) -> String {
 }
 
 /// 304 or 412, if the conditions of the request say so (RFC 9110, 13.1).
-pub(super) fn unmodified(headers: &HeaderMap, etag: &str) -> Option<Response> {
-    let lists = |name: &http::HeaderName| {
+pub(super) fn unmodified(headers: &HeaderMap, etag: &str) -> Result<Option<Response>, ErrorReply> {
+    let lists = |name: &http::HeaderName, weakly: bool| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        let tags: Vec<String> = values
-            .flat_map(|value| value.split(','))
-            .map(|tag| tag.trim().trim_start_matches("W/").to_owned())
-            .collect();
-        (!tags.is_empty()).then(|| tags.iter().any(|tag| tag == "*" || tag == etag))
+        let tags: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+        let is_it = |tag: &str| {
+            let tag = if weakly { tag.trim_start_matches("W/") } else { tag };
+            tag == "*" || tag == etag
+        };
+        (!tags.is_empty()).then(|| tags.into_iter().any(is_it))
     };
-    if lists(&http::header::IF_MATCH) == Some(false) {
-        return Some(StatusCode::PRECONDITION_FAILED.into_response());
+    // A weak tag never matches strongly, which `If-Match` asks for (RFC 9110, 13.1.1).
+    if lists(&http::header::IF_MATCH, false) == Some(false) {
+        return Err(ErrorReply::precondition_failed());
     }
-    if lists(&http::header::IF_NONE_MATCH) == Some(true) {
-        return Some((StatusCode::NOT_MODIFIED, [(ETAG, header_value(etag))]).into_response());
+    if lists(&http::header::IF_NONE_MATCH, true) == Some(true) {
+        let headers = [(ETAG, header_value(etag))];
+        return Ok(Some((StatusCode::NOT_MODIFIED, headers).into_response()));
     }
-    None
+    Ok(None)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::header_value;
 use super::range::RangeError;
 use super::route::RouteError;
-use crate::registry::{Error, Reference};
+use crate::registry::{Error, NameError, Reference};
 
 /// The codes of OCI distribution specification 1.1, "Error Codes", and those beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,12 @@ impl ErrorReply {
         .with(CONTENT_RANGE, format!("bytes */{len}"))
     }
 
+    /// 412: the content has another tag than the request wants.
+    pub(super) fn precondition_failed() -> Self {
+        let words = "the content does not have an entity tag that If-Match names";
+        Self::new(StatusCode::PRECONDITION_FAILED, Code::Unsupported, words, Value::Null)
+    }
+
     pub(super) fn bad_request(code: Code, message: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message, Value::Null)
     }
@@ -129,14 +135,16 @@ impl ErrorReply {
     }
 }
 
-impl From<RouteError> for ErrorReply {
-    fn from(error: RouteError) -> Self {
+impl ErrorReply {
+    /// The answer to a path that names nothing.
+    pub(super) fn of_route(error: RouteError, method: &Method) -> Self {
         let (status, code) = match &error {
             RouteError::NoRoute => (StatusCode::NOT_FOUND, Code::Unsupported),
-            // A malformed tag can be no manifest's: clients that probe expect 404 for it.
-            RouteError::Name(crate::registry::NameError::Tag(_)) => {
+            RouteError::Name(NameError::Tag(_)) if method == Method::PUT => {
                 (StatusCode::BAD_REQUEST, Code::ManifestInvalid)
             }
+            // A malformed tag can be no manifest's: the conformance suite of the specification probes with one.
+            RouteError::Name(NameError::Tag(_)) => (StatusCode::NOT_FOUND, Code::ManifestUnknown),
             RouteError::Name(_) => (StatusCode::BAD_REQUEST, Code::NameInvalid),
             RouteError::Digest(_) => (StatusCode::BAD_REQUEST, Code::DigestInvalid),
             RouteError::Upload(_) => (StatusCode::NOT_FOUND, Code::BlobUploadUnknown),
@@ -202,6 +210,10 @@ impl From<Error> for ErrorReply {
             }
             Error::RangeNotSatisfiable(len) => return Self::range_not_satisfiable(*len),
             Error::DiskFull => (S::INSUFFICIENT_STORAGE, Code::Unavailable, Value::Null),
+            Error::TooManyFiles => {
+                tracing::warn!(%error, "a request was put off");
+                (S::SERVICE_UNAVAILABLE, Code::Unavailable, Value::Null)
+            }
             Error::Damaged(_) | Error::Ring(_) | Error::Internal(_) => {
                 tracing::error!(error = %Chain(&error), "a request failed");
                 (S::INTERNAL_SERVER_ERROR, Code::Unknown, Value::Null)
@@ -212,7 +224,9 @@ impl From<Error> for ErrorReply {
             Error::UploadOutOfOrder { upload, expected, .. } => reply
                 .with(RANGE, super::uploads::range_value(*expected))
                 .with(super::uploads::UPLOAD_UUID, upload),
-            Error::UploadBusy(_) | Error::TooManyUploads(_) => reply.with(RETRY_AFTER, 1),
+            Error::UploadBusy(_) | Error::TooManyUploads(_) | Error::TooManyFiles => {
+                reply.with(RETRY_AFTER, 1)
+            }
             _ => reply,
         }
     }

@@ -1,5 +1,7 @@
 //! `GET`, `HEAD`, `PUT` and `DELETE` of `/v2/<name>/manifests/<reference>`.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -7,6 +9,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::blobs::{entity_tag, unmodified};
@@ -26,7 +29,7 @@ pub(super) async fn get(
 ) -> Result<Response, ErrorReply> {
     let manifest = content.manifest(name, reference).await?;
     let etag = entity_tag(&manifest.digest);
-    if let Some(response) = unmodified(&head.headers, &etag) {
+    if let Some(response) = unmodified(&head.headers, &etag)? {
         return Ok(response);
     }
     let body = if head.method == Method::HEAD {
@@ -55,7 +58,7 @@ pub(super) async fn put(
     let content_type =
         content_type.map(|text| text.split(';').next().unwrap_or(text).trim().to_owned());
     let content_type = content_type.filter(|text| !text.is_empty());
-    let bytes = limited_body(body).await?;
+    let bytes = limited_body(body, content.body_limit()).await?;
     let put = content.put_manifest(name, reference, content_type.as_deref(), bytes).await?;
     let mut response = (StatusCode::CREATED, Body::empty()).into_response();
     let headers = response.headers_mut();
@@ -78,16 +81,19 @@ pub(super) async fn delete(
     Ok((StatusCode::ACCEPTED, [(CONTENT_LENGTH, "0")]).into_response())
 }
 
-/// The body, if it is not larger than a manifest may be.
-async fn limited_body(body: Body) -> Result<Zeroizing<Vec<u8>>, ErrorReply> {
-    let collected = Limited::new(body, MAX_MANIFEST_LEN).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            return ErrorReply::from(Error::ManifestTooLarge(MAX_MANIFEST_LEN));
+/// The body, if it is not larger than a manifest may be and does not take longer than `limit`.
+async fn limited_body(body: Body, limit: Duration) -> Result<Zeroizing<Vec<u8>>, ErrorReply> {
+    let cut = |why: String| {
+        let words = format!("the body of the request ended early: {why}");
+        ErrorReply::bad_request(Code::ManifestInvalid, words)
+    };
+    let collected = timeout(limit, Limited::new(body, MAX_MANIFEST_LEN).collect());
+    match collected.await {
+        Ok(Ok(collected)) => Ok(Zeroizing::new(collected.to_bytes().into())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(Error::ManifestTooLarge(MAX_MANIFEST_LEN).into())
         }
-        ErrorReply::bad_request(
-            Code::ManifestInvalid,
-            format!("the body of the request ended early: {error}"),
-        )
-    })?;
-    Ok(Zeroizing::new(collected.to_bytes().into()))
+        Ok(Err(error)) => Err(cut(error.to_string())),
+        Err(_) => Err(cut(format!("it took longer than {} s", limit.as_secs()))),
+    }
 }

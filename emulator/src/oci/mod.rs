@@ -50,8 +50,8 @@ async fn dispatch(State(registry): State<Registry>, request: Request) -> Respons
 
 async fn handle(registry: &Registry, request: Request) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
-    let route = Route::of(head.uri.path())?;
     let method = head.method.clone();
+    let route = Route::of(head.uri.path()).map_err(|error| ErrorReply::of_route(error, &method))?;
     if !route.methods().contains(&method) {
         return Err(ErrorReply::method_not_allowed(&method, route.methods()));
     }

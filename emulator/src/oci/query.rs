@@ -23,13 +23,12 @@ impl Query {
     /// The number of entries asked for with `n`.
     pub(super) fn page_len(&self) -> Result<Option<usize>, ErrorReply> {
         let Some(text) = self.get("n").filter(|text| !text.is_empty()) else { return Ok(None) };
-        let number = text.parse().map_err(|_| {
-            ErrorReply::bad_request(
-                Code::Unsupported,
-                format!("n has to be a number of entries, not {text:?}"),
-            )
-        })?;
-        Ok(Some(number))
+        if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More than a number holds is more than there are.
+            return Ok(Some(text.parse().unwrap_or(usize::MAX)));
+        }
+        let words = format!("n has to be a number of entries, not {text:?}");
+        Err(ErrorReply::bad_request(Code::Unsupported, words))
     }
 
     /// The entry after which a page begins.

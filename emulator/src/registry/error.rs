@@ -105,6 +105,9 @@ pub enum Error {
     /// The disk is full. Nothing was acknowledged; what there is can be read.
     #[error("the disk of the registry is full")]
     DiskFull,
+    /// The process has as many files and connections open as the system lets it.
+    #[error("too many files are open; try again, or raise the limit of open files")]
+    TooManyFiles,
     /// A stored object does not authenticate.
     #[error("the stored content is damaged")]
     Damaged(#[source] OpenError),
@@ -139,6 +142,7 @@ impl From<StoreError> for Error {
         match error {
             StoreError::DiskFull(_) => Self::DiskFull,
             StoreError::RowTooLong { .. } => Self::MetadataTooLong,
+            StoreError::Io(error) => error.into(),
             other => Self::internal(other),
         }
     }
@@ -148,9 +152,29 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ if is_too_many_files(&error) => Self::TooManyFiles,
             _ => Self::internal(error),
         }
     }
+}
+
+/// Whether the system refused one more open file. `fs-err` wraps what the system said, so the chain is looked through.
+fn is_too_many_files(error: &io::Error) -> bool {
+    let refused = |error: &io::Error| {
+        rustix::io::Errno::from_io_error(error)
+            .is_some_and(|code| matches!(code, rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
+    };
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(cause) = source {
+        if cause.downcast_ref::<io::Error>().is_some_and(refused) {
+            return true;
+        }
+        source = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    false
 }
 
 impl From<SealError> for Error {
@@ -174,5 +198,21 @@ impl From<OpenError> for Error {
 impl From<tokio::task::JoinError> for Error {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_file_too_many_is_told_apart_through_whatever_wraps_it() {
+        let refused = || io::Error::from(rustix::io::Errno::MFILE);
+        let wrapped = io::Error::new(refused().kind(), io::Error::other(refused()));
+
+        assert!(matches!(Error::from(refused()), Error::TooManyFiles));
+        assert!(matches!(Error::from(wrapped), Error::TooManyFiles));
+        assert!(matches!(Error::from(StoreError::Io(refused())), Error::TooManyFiles));
+        assert!(matches!(Error::from(io::Error::other("else")), Error::Internal(_)));
     }
 }

@@ -4,8 +4,12 @@
 //! before anything is stored. Annotations are read for the referrers list alone: they are content, never metadata.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 
 use super::digest::{Digest, DigestError};
@@ -30,7 +34,7 @@ pub struct ParsedManifest {
     /// Config and layers that have to be in the repository, with the size that the manifest claims.
     pub blobs: Vec<(Digest, u64)>,
     /// Manifests that an index lists.
-    pub children: Vec<Digest>,
+    pub children: Vec<(Digest, u64)>,
     /// The manifest that this one refers to; it need not exist.
     pub subject: Option<Digest>,
     /// The annotations of the manifest itself.
@@ -86,16 +90,19 @@ struct Document {
     schema_version: Option<u64>,
     media_type: Option<String>,
     artifact_type: Option<String>,
-    config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
-    blobs: Option<Vec<Descriptor>>,
-    subject: Option<Descriptor>,
+    config: Option<Object<Descriptor>>,
+    layers: Option<Vec<Object<Descriptor>>>,
+    manifests: Option<Vec<Object<Descriptor>>>,
+    blobs: Option<Vec<Object<Descriptor>>>,
+    subject: Option<Object<Descriptor>>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
     /// Schema 1 is known by this field whatever it calls itself.
     fs_layers: Option<serde::de::IgnoredAny>,
 }
+
+/// A JSON object. serde would read a struct from a list as well, which no client means and no other registry takes.
+struct Object<T>(T);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -111,7 +118,7 @@ impl ParsedManifest {
         if content_type.is_some_and(media::is_schema_1) {
             return Err(ManifestError::Schema1);
         }
-        let document: Document = serde_json::from_slice(bytes)?;
+        let Object(document): Object<Document> = serde_json::from_slice(bytes)?;
         if document.fs_layers.is_some() || document.schema_version == Some(1) {
             return Err(ManifestError::Schema1);
         }
@@ -160,7 +167,7 @@ impl Document {
         kind: ManifestKind,
     ) -> Result<ParsedManifest, ManifestError> {
         let given = self.artifact_type.filter(|text| !text.is_empty());
-        let of_config = self.config.as_ref().map(|config| config.media_type.clone());
+        let of_config = self.config.as_ref().map(|config| config.0.media_type.clone());
         let artifact_type = given.or(of_config).filter(|text| text.len() <= MAX_MEDIA_TYPE_LEN);
         let listed: Vec<_> = [self.layers, self.blobs].into_iter().flatten().flatten().collect();
         let children = self.manifests.unwrap_or_default();
@@ -168,7 +175,7 @@ impl Document {
             return Err(ManifestError::TooManyReferences);
         }
         let mut blobs = Vec::with_capacity(listed.len() + 1);
-        for descriptor in self.config.into_iter().chain(listed) {
+        for Object(descriptor) in self.config.into_iter().chain(listed) {
             let digest: Digest = descriptor.digest.parse()?;
             if !media::is_non_distributable(&descriptor.media_type) {
                 blobs.push((digest, descriptor.size));
@@ -176,11 +183,13 @@ impl Document {
         }
         blobs.sort();
         blobs.dedup();
-        let mut children: Vec<Digest> =
-            children.iter().map(|child| child.digest.parse()).collect::<Result<_, _>>()?;
+        let mut children: Vec<(Digest, u64)> = children
+            .iter()
+            .map(|Object(child)| Ok((child.digest.parse()?, child.size)))
+            .collect::<Result<_, DigestError>>()?;
         children.sort();
         children.dedup();
-        let subject = self.subject.map(|subject| subject.digest.parse()).transpose()?;
+        let subject = self.subject.map(|subject| subject.0.digest.parse()).transpose()?;
         let annotations = self.annotations.unwrap_or_default();
         Ok(ParsedManifest {
             media_type,
@@ -191,6 +200,26 @@ impl Document {
             subject,
             annotations,
         })
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, members: M) -> Result<Object<T>, M::Error> {
+                T::deserialize(MapAccessDeserializer::new(members)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData))
     }
 }
 
@@ -265,6 +294,18 @@ mod tests {
         assert!(matches!(read(&document, None), Err(ManifestError::Ambiguous(_))));
         document["mediaType"] = media::OCI_INDEX.into();
         assert!(matches!(read(&document, None), Err(ManifestError::Ambiguous(_))));
+    }
+
+    #[test]
+    fn a_list_in_the_place_of_an_object_is_refused() {
+        let list =
+            json!([2, media::OCI_IMAGE, null, image()["config"], [], null, null, null, null, null]);
+        let mut short = image();
+        let layer = &image()["layers"][0];
+        short["layers"] = json!([[layer["mediaType"], layer["digest"], layer["size"]]]);
+
+        assert!(matches!(read(&list, Some(media::OCI_IMAGE)), Err(ManifestError::Json(_))));
+        assert!(matches!(read(&short, None), Err(ManifestError::Json(_))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Manifests: putting one with all that it refers to checked, reading and deleting it, and the lists made of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::runtime::Handle;
@@ -71,6 +72,11 @@ pub struct Page<T> {
 }
 
 impl Content {
+    /// How long the body of a manifest may take to arrive.
+    pub fn body_limit(&self) -> Duration {
+        self.0.settings.body_idle
+    }
+
     /// Stores a manifest under its digest and, if it was pushed by tag, lets the tag point at it.
     ///
     /// Returns when both are durable. Everything that it refers to has to be in the repository: that is checked in
@@ -277,6 +283,13 @@ impl Pushed {
                 });
             }
         }
+        for (digest, named) in &self.parsed.children {
+            let row = parts.store.manifest(&parts.name, repository, digest.as_str())?;
+            if let Some(row) = row.filter(|row| row.object.size != *named) {
+                let (digest, actual) = (digest.clone(), row.object.size);
+                return Err(Error::SizeMismatch { digest, named: *named, actual });
+            }
+        }
         let mut file = parts.store.new_file()?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Manifest);
         lease.with_renewal(runtime, |key| {
@@ -297,7 +310,11 @@ impl Pushed {
         };
         let blobs = texts(&mut self.parsed.blobs.iter().map(|(digest, _)| digest));
         let sparse = parts.settings.sparse_indexes;
-        let children = if sparse { Vec::new() } else { texts(&mut self.parsed.children.iter()) };
+        let children = if sparse {
+            Vec::new()
+        } else {
+            texts(&mut self.parsed.children.iter().map(|(digest, _)| digest))
+        };
         let manifest = NewManifest {
             digest: self.digest.as_str(),
             row: ManifestRow {

@@ -40,6 +40,8 @@ use crate::store::{FileId, ObjectRow, StoreError, UploadRow};
 const BATCH_LEN: usize = 1 << 20;
 /// How much is written before the disk is asked to begin with it, so that the sync at the end is short.
 const WRITE_BACK_LEN: u64 = 32 << 20;
+/// How long a batch may take to arrive: a body that trickles more slowly, below two kibibytes a second, is given up.
+const BATCH_LIMIT: Duration = Duration::from_mins(10);
 /// How long a request waits for another one that writes to the same upload.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
 
@@ -530,8 +532,15 @@ impl WriteBack {
 impl Batch {
     async fn gather(body: &mut Body, idle: Duration) -> Self {
         let mut batch = Self { chunks: Vec::new(), len: 0, end: None };
+        let trickling = tokio::time::sleep(BATCH_LIMIT);
+        tokio::pin!(trickling);
         while batch.len < BATCH_LEN {
-            match tokio::time::timeout(idle, body.next()).await {
+            let next = tokio::select! {
+                biased;
+                next = tokio::time::timeout(idle, body.next()) => next,
+                () = &mut trickling => Ok(Some(Err("it arrived too slowly".to_owned()))),
+            };
+            match next {
                 Ok(Some(Ok(chunk))) => {
                     batch.len += chunk.len();
                     batch.chunks.push(chunk);

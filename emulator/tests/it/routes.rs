@@ -1,5 +1,6 @@
 //! Coverage by construction: each route and each malformed request has the error body of the specification.
 
+use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
 
 use crate::support::client::Answer;
@@ -20,6 +21,9 @@ async fn every_refused_request_has_the_status_and_code_of_the_specification() {
         (Method::GET, format!("/v2/app/manifests/{unknown}"), 404, "MANIFEST_UNKNOWN"),
         (Method::GET, "/v2/app/manifests/sha256:short".into(), 400, "DIGEST_INVALID"),
         (Method::PUT, "/v2/app/manifests/v2".into(), 400, "MANIFEST_INVALID"),
+        (Method::GET, "/v2/app/manifests/.no-tag".into(), 404, "MANIFEST_UNKNOWN"),
+        (Method::DELETE, "/v2/app/manifests/.no-tag".into(), 404, "MANIFEST_UNKNOWN"),
+        (Method::PUT, "/v2/app/manifests/.no-tag".into(), 400, "MANIFEST_INVALID"),
         (Method::DELETE, "/v2/app/manifests/v9".into(), 404, "MANIFEST_UNKNOWN"),
         (Method::GET, format!("/v2/app/blobs/{unknown}"), 404, "BLOB_UNKNOWN"),
         (Method::GET, "/v2/app/blobs/md5:abc".into(), 400, "DIGEST_INVALID"),
@@ -105,8 +109,65 @@ async fn conditional_requests_are_followed() {
         ("if-none-match", "\"other\"", 200),
         ("if-match", "\"other\"", 412),
         ("if-match", etag.as_str(), 200),
+        ("if-match", &format!("W/{etag}"), 412),
     ] {
         let request = client.request(Method::GET, &path).header(name, value);
-        assert_eq!(request.send().await.unwrap().status().as_u16(), status, "{name}: {value}");
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        assert_eq!(answer.status.as_u16(), status, "{name}: {value}");
+        if status == 412 {
+            assert_eq!(answer.code(), "UNSUPPORTED");
+        }
     }
+}
+
+#[tokio::test]
+async fn an_index_that_names_another_size_than_its_manifest_has_is_refused() {
+    let (_emulator, client) = start().await;
+    let manifest = client.push_image("app", "v1", &[b"layer"]).await;
+    let mut child = content::descriptor(content::IMAGE, &manifest);
+    let index = |child: &serde_json::Value| {
+        let media_type = "application/vnd.oci.image.index.v1+json";
+        serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": [child] })
+            .to_string()
+            .into_bytes()
+    };
+
+    let right = client.put_manifest("app", "right", &index(&child)).await;
+    child["size"] = 5.into();
+    let wrong = client.put_manifest("app", "wrong", &index(&child)).await;
+
+    assert_eq!(right.status, StatusCode::CREATED);
+    assert_eq!((wrong.status, wrong.code().as_str()), (StatusCode::BAD_REQUEST, "SIZE_INVALID"));
+}
+
+#[tokio::test]
+async fn a_number_of_entries_beyond_every_number_lists_them_all() {
+    let (_emulator, client) = start().await;
+    client.push_image("app", "v1", &[b"layer"]).await;
+
+    let answer = client.get("/v2/app/tags/list?n=99999999999999999999999").await;
+
+    assert_eq!(answer.json()["tags"], serde_json::json!(["v1"]));
+}
+
+#[tokio::test]
+async fn a_manifest_whose_body_does_not_end_is_given_up() {
+    let settings = sealyard::registry::Settings {
+        body_idle: std::time::Duration::from_millis(100),
+        ..sealyard::registry::Settings::default()
+    };
+    let emulator =
+        sealyard::Sealyard::builder().ephemeral().settings(settings).start().await.unwrap();
+    let client = crate::support::Client::of(&emulator);
+    let endless = futures::stream::once(async { Ok::<_, std::io::Error>("{") })
+        .chain(futures::stream::pending());
+
+    let body = reqwest::Body::wrap_stream(endless);
+    let request = client.request(Method::PUT, "/v2/app/manifests/v1").body(body);
+    let answer = Answer::of(request.send().await.unwrap()).await;
+
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (StatusCode::BAD_REQUEST, "MANIFEST_INVALID")
+    );
 }
