@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
+use mock_keyvault::StartError as VaultStartError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -110,6 +111,9 @@ fn explained(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) ->
 }
 
 fn is_taken(error: &StartError) -> bool {
+    if matches!(error, StartError::Vault(VaultStartError::PortTaken { .. })) {
+        return true;
+    }
     let mut source = error.source();
     while let Some(cause) = source {
         if cause
@@ -155,6 +159,20 @@ mod tests {
         assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
         assert_eq!(error.hint(&hints).unwrap(), "stop it, or choose another with --listen");
         assert_eq!(error.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn a_taken_port_of_the_azure_side_names_its_own_flag() {
+        let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let azure = holder.local_addr().unwrap();
+        let error = StartError::Vault(VaultStartError::PortTaken { address: azure });
+
+        let error = explained(error, "127.0.0.1:5000".parse().unwrap(), azure);
+
+        let words = error.to_string();
+        assert!(words.starts_with(&format!("port {} is taken by ", azure.port())), "{words}");
+        let hint = error.hint(&Hints::new(None, None)).unwrap();
+        assert_eq!(hint, "stop it, or choose another with --azure-listen");
     }
 
     #[test]
