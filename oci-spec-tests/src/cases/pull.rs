@@ -53,7 +53,10 @@ pub(super) async fn manifest_carries_its_digest(ctx: &Context) -> Result<Outcome
 
 pub(super) async fn unknown_tag_is_404(ctx: &Context) -> Result<Outcome, Failure> {
     ctx.push_image("v1").await?;
-    ctx.get_manifest("v2").send().await?.is(&[404])?;
+    // The second is no tag at all. The conformance suite of the specification probes with one.
+    for tag in ["v2", ".no-tag"] {
+        ctx.get_manifest(tag).send().await?.is(&[404])?;
+    }
     Ok(Outcome::Held)
 }
 
@@ -211,7 +214,7 @@ pub(super) async fn head_of_an_unknown_blob_is_404(ctx: &Context) -> Result<Outc
 
 pub(super) async fn head_of_an_unknown_manifest_is_404(ctx: &Context) -> Result<Outcome, Failure> {
     ctx.push_image("v1").await?;
-    for reference in ["v2", &Blob::unknown_digest()] {
+    for reference in ["v2", ".no-tag", &Blob::unknown_digest()] {
         ctx.head(ctx.manifest(reference)).header("accept", ACCEPT_ALL).send().await?.is(&[404])?;
     }
     Ok(Outcome::Held)
