@@ -11,7 +11,7 @@ use super::blocking::blocking;
 use super::digest::Digest;
 use super::error::Error;
 use super::names::Reference;
-use crate::envelope::{Binding, Header, ObjectKind, Opener};
+use crate::envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 use crate::keys::KeyLease;
 use crate::store::{ObjectRow, StoreError};
 
@@ -38,10 +38,15 @@ pub(super) async fn open(
                 opened => opened?,
             };
             let header = Header::read(&mut file)?;
+            // The row and the file were written together: one of them was changed since.
+            if header.data_key().as_bytes() != &row.data_key {
+                return Err(OpenError::Damaged.into());
+            }
             Ok::<_, Error>((file, header))
         }
     })
-    .await?;
+    .await
+    .inspect_err(|error| parts.broken.report(error))?;
     let lease = parts.ring.lease(header.data_key()).await?;
     let runtime = Handle::current();
     let binding = Binding::new(parts.name.as_str(), kind);

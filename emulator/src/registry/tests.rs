@@ -61,6 +61,32 @@ async fn a_blob_that_is_deleted_between_its_row_and_its_file_is_unknown() {
 }
 
 #[tokio::test]
+async fn a_file_that_names_another_data_key_is_damaged_and_verification_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(&folder).await;
+    let (content, app) = (registry.content().await.unwrap(), "app".parse().unwrap());
+    for bytes in [&b"one"[..], b"two"] {
+        let digest = Digest::of(Algorithm::Sha256, bytes);
+        let id = content.start_upload(&app, Algorithm::Sha256).await.unwrap().id;
+        let headers = ChunkHeaders::default();
+        content.finish_upload(&app, id, &digest, headers, body(bytes)).await.unwrap();
+    }
+    let one = content.blob(&app, &Digest::of(Algorithm::Sha256, b"one")).await.unwrap();
+    let name = one.row.file.to_string();
+    let path = folder.path().join("data/files").join(&name[..2]).join(&name);
+    let mut sealed = fs_err::read(&path).unwrap();
+    sealed[20] ^= 1;
+    fs_err::write(&path, sealed).unwrap();
+
+    let read = content.read_blob(&one, 0..one.len).await;
+    let verified = content.verify(|_| ()).await.unwrap();
+
+    assert!(matches!(read, Err(Error::Damaged(_))), "{read:?}");
+    assert_eq!((verified.blobs, verified.findings.len()), (1, 1));
+    assert_eq!(verified.findings[0].kind, FindingKind::Damaged);
+}
+
+#[tokio::test]
 async fn asking_for_blobs_that_never_were_leaves_nothing_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(&folder).await;

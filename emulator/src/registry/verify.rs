@@ -15,6 +15,7 @@ use super::error::Error;
 use super::object::{self, OpenObject};
 use super::{Content, Parts};
 use crate::envelope::ObjectKind;
+use crate::keys::KeyError;
 use crate::store::{ObjectRow, StoreError, StoredObject};
 
 /// How many objects are read at the same time.
@@ -145,6 +146,10 @@ impl Verified {
             {
                 FindingKind::Missing
             }
+            // Its data key is lost: nobody will open it again, but all others can.
+            Err(Error::Internal(cause)) if cause.is::<KeyError>() => FindingKind::Damaged,
+            // Deleted since its row was read.
+            Err(Error::BlobUnknown(_) | Error::ManifestUnknown(_)) => return Ok(()),
             // The key was refused, or the disk failed: this says nothing of the object.
             Err(_) => return checked.map(drop),
         };
@@ -172,4 +177,28 @@ fn walk(parts: &Parts, sender: &mpsc::Sender<Task>) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::Algorithm;
+    use crate::store::FileId;
+
+    #[test]
+    fn what_is_deleted_while_it_is_looked_for_is_no_finding_and_what_is_lost_is_one() {
+        let digest = Digest::of(Algorithm::Sha256, b"x");
+        let file = FileId::random();
+        let row = ObjectRow { file, size: 1, data_key: [0; 16], created: 0 };
+        let name = format!("blob {digest}");
+        let task = Task { name, digest: digest.to_string(), kind: ObjectKind::Blob, row };
+        let mut verified = Verified::default();
+
+        verified.note(&task, Err(Error::BlobUnknown(digest))).unwrap();
+        assert!(verified.is_sound() && verified.findings.is_empty());
+        verified.note(&task, Err(StoreError::NotFound(file).into())).unwrap();
+
+        assert!(!verified.is_sound());
+        assert_eq!(verified.findings[0].kind, FindingKind::Missing);
+    }
 }
