@@ -259,7 +259,7 @@ impl Builder {
             Transport::Plain,
             stop.clone(),
         ));
-        app.endpoints.write_files(&app).await?;
+        app.endpoints.make_files(&app).await?;
         tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
         Ok(Sealyard { app, address, vault, stop, server: Some(server), _folder: folder })
     }

@@ -101,7 +101,18 @@ impl Endpoints {
         }
     }
 
-    /// Writes the files.
+    /// Writes the files for the first time, and makes their folders.
+    pub async fn make_files(&self, app: &App) -> io::Result<()> {
+        let paths = files(&app.config);
+        let made = tokio::task::spawn_blocking(move || {
+            paths.iter().try_for_each(|path| fs::create_dir_all(folder_of(path)))
+        });
+        made.await??;
+        self.write_files(app).await
+    }
+
+    /// Writes the files. It makes no folder: a state that changes at the very end must not bring one back that was
+    /// gone with its emulator.
     pub async fn write_files(&self, app: &App) -> io::Result<()> {
         let report = StatusReport::of(app).await.map_err(io::Error::other)?;
         let paths = files(&app.config);
@@ -131,7 +142,9 @@ impl Endpoints {
                     Some(Err(_)) | None => return,
                 },
             }
-            if let Err(error) = app.endpoints.write_files(&app).await {
+            if let Err(error) = app.endpoints.write_files(&app).await
+                && !stop.is_cancelled()
+            {
                 tracing::warn!(%error, "the file of endpoints could not be written");
             }
         }
@@ -161,13 +174,15 @@ fn files(config: &Config) -> Vec<PathBuf> {
         .collect()
 }
 
-fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    }
+}
+
+fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
     file.write_all(text)?;
     // It holds addresses alone, and in a compose file another user reads it.
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
@@ -215,7 +230,7 @@ mod tests {
     #[test]
     fn a_file_is_replaced_as_a_whole_and_can_be_read_by_others() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new/endpoints.json");
+        let path = folder.path().join("endpoints.json");
 
         replace(&path, b"first, which is longer").unwrap();
         replace(&path, b"second").unwrap();
@@ -223,5 +238,15 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_gone_is_not_brought_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+
+        assert!(replace(&gone.join("endpoints.json"), b"late").is_err());
+
+        assert!(!gone.exists());
     }
 }
