@@ -299,3 +299,57 @@ async fn a_kill_at_any_moment_loses_nothing_acknowledged_and_leaves_nothing_half
         assert!(versions > 0);
     }
 }
+
+/// A change by a request that must be answered with 200.
+struct Change {
+    method: Method,
+    path: &'static str,
+    body: Option<Value>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_change_survives_a_kill_right_after_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let change = |method, path, body| Change { method, path, body };
+    let policy = json!({"lifetimeActions": [], "attributes": {"expiryTime": "P90D"}});
+
+    for Change { method, path, body } in [
+        change(Method::POST, "/keys/k/create", Some(json!({"kty": "EC"}))),
+        change(Method::POST, "/keys/k/rotate", None),
+        change(Method::PUT, "/keys/i", Some(json!({"key": jwk::ec("P-256")}))),
+        change(Method::PATCH, "/keys/k", Some(json!({"tags": {"a": "b"}}))),
+        change(Method::PUT, "/keys/k/rotationpolicy", Some(policy)),
+        change(Method::DELETE, "/keys/k", None),
+        change(Method::POST, "/deletedkeys/k/recover", None),
+    ] {
+        let world = World::start(folder.path()).await;
+        assert!(world.done(method, path, body).await.is_ok(), "{path}");
+        let before = state(&world).await;
+        world.program.kill();
+        drop(world);
+
+        let after = state(&World::start(folder.path()).await).await;
+
+        assert_eq!(after, before, "{path}");
+    }
+}
+
+/// All that is seen of two keys, without the port.
+async fn state(world: &World) -> String {
+    let mut seen = String::new();
+    for path in [
+        "/keys/k",
+        "/keys/k/versions",
+        "/keys/k/rotationpolicy",
+        "/deletedkeys/k",
+        "/keys/i",
+        "/keys/i/versions",
+    ] {
+        let Ok((_, answer)) = world.send(Method::GET, path, None).await else {
+            panic!("the program ended by itself");
+        };
+        seen.push_str(&answer.to_string().replace(&world.url, ""));
+        seen.push('\n');
+    }
+    seen
+}
