@@ -21,7 +21,6 @@ use time::OffsetDateTime;
 
 use crate::lines::{Limits, Lines};
 use crate::operation::Operation;
-use crate::vault::names::resource_id;
 
 /// How many calls are kept in memory; older ones are in the file alone.
 const KEPT: usize = 10_000;
@@ -40,6 +39,8 @@ pub struct Call {
     pub operation: Operation,
     /// The vault.
     pub vault: String,
+    /// The vault as a resource of the control plane.
+    pub resource_id: String,
     /// The name of the key, if one was asked for.
     pub key: Option<String>,
     /// The version as it was asked for; none means the newest.
@@ -72,6 +73,8 @@ pub struct Call {
     pub client_request_id: Option<String>,
     /// Whether the vault lets the caller do this; none if it did not come to that.
     pub is_allowed: Option<bool>,
+    /// Whether roles decided that, and not access policies.
+    pub by_roles: bool,
 }
 
 /// A call as the diagnostic log has it.
@@ -122,6 +125,8 @@ struct Properties<'a> {
     request_uri: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     is_access_policy_match: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_rbac_authorized: Option<bool>,
     /// Ours: the code of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<&'a str>,
@@ -160,12 +165,13 @@ impl Call {
                 client_info: self.user_agent.as_deref(),
                 http_status_code: self.status,
                 request_uri: &self.request_uri,
-                is_access_policy_match: self.is_allowed,
+                is_access_policy_match: self.is_allowed.filter(|_| !self.by_roles),
+                is_rbac_authorized: self.is_allowed.filter(|_| self.by_roles),
                 error_code: self.code,
                 request_id: &self.request_id,
             },
             // The service writes it in capitals here, and nowhere else.
-            resource_id: resource_id(&self.vault).to_ascii_uppercase(),
+            resource_id: self.resource_id.to_ascii_uppercase(),
             operation_version: self.api_version.as_deref(),
             result_signature: status.and_then(|status| status.canonical_reason()).unwrap_or(""),
             duration_ms: self.duration.as_millis().to_string(),

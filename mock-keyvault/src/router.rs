@@ -187,6 +187,7 @@ async fn of_vault(
         time: app.clock.now(),
         operation: known.route.operation,
         vault: vault.to_string(),
+        resource_id: app.vaults.resource_id(&vault),
         key: known.key.clone(),
         version: known.version.clone(),
         used_version: None,
@@ -203,6 +204,7 @@ async fn of_vault(
         request_id: request_id.to_owned(),
         client_request_id: text(&CLIENT_REQUEST_ID),
         is_allowed: None,
+        by_roles: false,
     };
     let context = Context {
         vaults: Arc::clone(&app.vaults),
@@ -213,7 +215,7 @@ async fn of_vault(
         used: Arc::default(),
     };
     let allowed = allowed(&context, caller, peer);
-    call.is_allowed = is_allowed(&allowed);
+    (call.is_allowed, call.by_roles) = decision(&allowed);
     let response = match allowed {
         _ if fault.is_some() => fault.unwrap_or_default(),
         Ok(_) if is_throttled(app, &context) => {
@@ -303,14 +305,14 @@ fn is_throttled(app: &App, context: &Context) -> bool {
     !app.throttle.admits(&context.vault, weight)
 }
 
-/// What the checks say of the caller's permission: nothing if they did not come that far.
-fn is_allowed<T>(checked: &Result<T, ApiError>) -> Option<bool> {
+/// What the checks say of the caller's permission, nothing if they did not come that far, and whether roles said it.
+fn decision(checked: &Result<Granted, ApiError>) -> (Option<bool>, bool) {
     match checked {
-        Ok(_) | Err(ApiError::NotServed(_)) => Some(true),
-        Err(ApiError::Vault(VaultError::Denied { .. } | VaultError::DeniedByRoles { .. })) => {
-            Some(false)
-        }
-        Err(_) => None,
+        Ok(granted) => (Some(true), granted.assignment.is_some()),
+        Err(ApiError::NotServed(_)) => (Some(true), false),
+        Err(ApiError::Vault(VaultError::Denied { .. })) => (Some(false), false),
+        Err(ApiError::Vault(VaultError::DeniedByRoles { .. })) => (Some(false), true),
+        Err(_) => (None, false),
     }
 }
 

@@ -13,7 +13,6 @@ use super::{AdminError, moment, only, query};
 use crate::events::KeyEvent;
 use crate::host::Site;
 use crate::router::App;
-use crate::vault::names::resource_id;
 
 #[derive(Default)]
 struct Filter {
@@ -39,7 +38,10 @@ pub(super) fn answer(
     }
     let rendered: Vec<Value> = events
         .iter()
-        .map(|event| event.to_event_grid(&site.vault_uri(&event.vault), &resource_id(&event.vault)))
+        .map(|event| {
+            let topic = event.vault.parse().map(|vault| app.vaults.resource_id(&vault));
+            event.to_event_grid(&site.vault_uri(&event.vault), &topic.unwrap_or_default())
+        })
         .collect();
     Ok(Json(json!({"events": rendered})).into_response())
 }

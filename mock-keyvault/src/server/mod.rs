@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::audit::Call;
 use crate::clock::Clock;
+use crate::duration::IsoDuration;
 use crate::events::KeyEvent;
 use crate::faults::{FaultError, FaultKind, FaultReport, FaultRule};
 use crate::identity::{
@@ -34,7 +35,7 @@ use crate::vault::error::VaultError;
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::policy::{AccessPolicy, KeyPermission};
 use crate::vault::rsa::KeySize;
-use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, Vaults};
+use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, PolicyTerms, Trigger, Vaults};
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
@@ -213,6 +214,29 @@ impl MockKeyVault {
             Err(VaultError::KeyNotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Makes a new version of a key like its newest, and returns when it is durable.
+    pub async fn rotate_key(&self, vault: &str, key: &str) -> Result<KeyReference, VaultError> {
+        let name: KeyName = key.parse()?;
+        let made = self.call(vault, move |vaults, vault| vaults.rotate(vault, &name)).await?;
+        Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
+    }
+
+    /// Has a key rotate this long after each version was made, in place of the policy that it had. A version that is made
+    /// so ends after `expiry`, if that is said. See [`Self::advance`].
+    pub async fn rotate_automatically(
+        &self,
+        vault: &str,
+        key: &str,
+        after_create: IsoDuration,
+        expiry: Option<IsoDuration>,
+    ) -> Result<(), VaultError> {
+        let name: KeyName = key.parse()?;
+        let terms = PolicyTerms::new(Some(Trigger::AfterCreate(after_create)), None, expiry)?;
+        self.call(vault, move |vaults, vault| vaults.set_rotation_policy(vault, &name, terms))
+            .await
+            .map(drop)
     }
 
     /// Enables or disables a version of a key, or the newest.

@@ -51,13 +51,6 @@ impl VaultName {
     }
 }
 
-/// The resource of a vault as the control plane and its logs name it: in the group `sealyard` of the well-known subscription.
-pub(crate) fn resource_id(vault: &str) -> String {
-    format!(
-        "/subscriptions/00000000-0000-4000-8000-00000000a002/resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/{vault}"
-    )
-}
-
 impl FromStr for VaultName {
     type Err = NameError;
 

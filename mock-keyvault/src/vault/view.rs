@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::error::VaultError;
 use super::key::{Deletion, Version};
 use super::names::{KeyName, KeyVersion, VaultName};
+use super::settings::VaultPath;
 use super::{KeyReference, Vault, Vaults};
 
 /// One version of a key with what responses say of it.
@@ -45,6 +46,12 @@ pub(crate) struct Page {
 }
 
 impl Vaults {
+    /// The resource that a vault is, as the control plane and the logs name it. One that is gone is named as a local one.
+    pub(crate) fn resource_id(&self, vault: &VaultName) -> String {
+        let known = self.with_vault(vault, |found| Ok(found.settings.path(vault)));
+        known.unwrap_or_else(|_| VaultPath::local(vault)).to_string()
+    }
+
     /// A version of a key, or the newest. Disabled ones are shown.
     pub(crate) fn key(&self, vault: &VaultName, at: &KeyReference) -> Result<KeyView, VaultError> {
         self.with_vault(vault, |found| {

@@ -1,6 +1,6 @@
 //! The audit log: every call, in the shape of Key Vault's diagnostic log.
 
-use mock_keyvault::MockKeyVault;
+use mock_keyvault::{MockKeyVault, VaultChanges};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -174,4 +174,20 @@ async fn calls_are_found_by_what_they_were() {
         let answer = admin(&world, Method::GET, &format!("audit?{wrong}"), None).await;
         assert_eq!(answer.status.as_u16(), 400, "{wrong}: {}", answer.text);
     }
+}
+
+#[tokio::test]
+async fn where_roles_decide_the_log_says_so_and_names_the_vault_as_the_control_plane_does() {
+    let world = World::new().await;
+    let by_roles = VaultChanges { rbac: Some(true), ..VaultChanges::default() };
+    world.vault.create_vault("kv1", by_roles).await.unwrap();
+    let made = world.vault.add_application("app").await.unwrap().principal;
+
+    world.keys_as(made.client_id(), "kv1", Method::GET, "/keys/k", None).await;
+
+    let record = records(&world, "?vault=kv1").await.pop().unwrap();
+    assert_eq!(record["properties"]["isRbacAuthorized"], false);
+    assert_eq!(record["properties"]["isAccessPolicyMatch"], Value::Null);
+    let id = world.vault.vault_id("kv1").unwrap();
+    assert_eq!(record["resourceId"], id.to_ascii_uppercase());
 }

@@ -307,3 +307,21 @@ async fn a_rotation_that_a_kill_cuts_short_leaves_whole_versions_and_is_made_up_
         assert_eq!(world.wrap(&path, "RSA-OAEP", &wrapped.value()).await.value(), b"x");
     }
 }
+
+#[tokio::test]
+async fn the_handle_rotates_and_sets_a_policy_as_clients_do() {
+    let world = World::with_key().await;
+    let start = world.clock.unix_now();
+    let span = |text: &str| text.parse().unwrap();
+
+    let rotated = world.vault.rotate_key("local", "k").await.unwrap();
+    let newest = world.vault.latest_version("local", "k").await.unwrap();
+    let expiry = Some(span("P90D"));
+    world.vault.rotate_automatically("local", "k", span("P30D"), expiry).await.unwrap();
+    world.vault.advance(days(30)).await.unwrap();
+
+    assert_eq!(newest, Some(rotated));
+    assert_eq!(versions(&world, start).await, [0, 0, 30]);
+    let refused = world.vault.rotate_automatically("local", "k", span("P1D"), None).await;
+    assert!(refused.unwrap_err().to_string().contains("at least 7 days"));
+}
