@@ -134,3 +134,60 @@ fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
     }
     row_key(POLICY, &[vault.as_str(), &identity])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::Durability;
+    use crate::vault::policy::KeyPermission;
+    use crate::vault::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION};
+
+    const OBJECT: &str = "00000000-0000-4000-8000-00000000a0a4";
+
+    #[test]
+    fn a_folder_from_before_vaults_were_managed_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let row = br#"{"location":"eastus","retention_days":90,"purge_protection":false}"#;
+        store.rows.insert(row_key(VAULT, &["local"]), &row[..]).unwrap();
+        let row = br#"["get","unwrapKey","getRotationPolicy"]"#;
+        store.rows.insert(row_key(POLICY, &["local", OBJECT]), &row[..]).unwrap();
+
+        let loaded = store.load().unwrap();
+
+        let vault = loaded.vaults.get("local").unwrap();
+        assert!(vault.settings.is_in(LOCAL_SUBSCRIPTION, LOCAL_GROUP));
+        assert!(!vault.settings.rbac && vault.settings.public_network_access);
+        let policy = vault.policies.first().unwrap();
+        assert!(policy.is_for(OBJECT, "any"));
+        assert!(policy.allows(KeyPermission::UnwrapKey));
+        assert!(policy.allows(KeyPermission::GetRotationPolicy));
+        assert!(!policy.allows(KeyPermission::WrapKey));
+    }
+
+    #[test]
+    fn every_row_of_a_large_vault_is_below_four_kibibytes_and_none_is_left_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let name: VaultName = "kv1".parse().unwrap();
+        let mut settings = VaultSettings::new(&crate::vault::settings::VaultPath::local(&name));
+        settings.tags = (0..50).map(|at| (format!("{at}"), "é".repeat(256))).collect();
+        let policies: Vec<AccessPolicy> = (0..1024)
+            .map(|at| {
+                let id = format!("00000000-0000-4000-8000-{at:012}");
+                AccessPolicy::new(&id, KeyPermission::ALL)
+            })
+            .collect();
+
+        store.put_vault(&name, &settings, Some(&policies)).unwrap();
+        let longest = store.rows.iter().map(|row| row.unwrap().1.len()).max().unwrap();
+        let loaded = store.load().unwrap();
+        store.remove_vault(&name).unwrap();
+
+        assert!(longest < 4096, "{longest}");
+        let vault = loaded.vaults.get("kv1").unwrap();
+        assert_eq!(vault.settings.tags, settings.tags);
+        assert_eq!(vault.policies, policies);
+        assert!(store.rows.is_empty());
+    }
+}
