@@ -155,7 +155,7 @@ mod tests {
 
         let loaded = store.load().unwrap();
 
-        let vault = loaded.vaults.get("local").unwrap();
+        let vault = &loaded.vaults["local"];
         assert!(vault.settings.is_in(LOCAL_SUBSCRIPTION, LOCAL_GROUP));
         assert!(!vault.settings.rbac && vault.settings.public_network_access);
         let policy = vault.policies.first().unwrap();
@@ -185,7 +185,7 @@ mod tests {
         store.remove_vault(&name).unwrap();
 
         assert!(longest < 4096, "{longest}");
-        let vault = loaded.vaults.get("kv1").unwrap();
+        let vault = &loaded.vaults["kv1"];
         assert_eq!(vault.settings.tags, settings.tags);
         assert_eq!(vault.policies, policies);
         assert!(store.rows.is_empty());
