@@ -15,6 +15,7 @@ use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
@@ -61,6 +62,8 @@ pub(crate) struct App {
     pub(crate) faults: Faults,
     /// How many calls a vault takes, if they are counted.
     pub(crate) throttle: Throttle,
+    /// Cancelled when the vault ends: long work ends between two steps.
+    pub(crate) stop: CancellationToken,
     /// The data folder. It comes last, so that its lock goes after all that uses it.
     pub(crate) folder: Folder,
 }

@@ -46,9 +46,13 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
             let keeper = Arc::clone(app);
             let done = tokio::task::spawn_blocking(move || {
                 keeper.keep_clock()?;
-                keeper.vaults.run_due(|| false)
+                keeper.vaults.run_due(|| keeper.stop.is_cancelled())
             });
             done.await.map_err(|error| AdminError::Failed(error.to_string()))??;
+            if app.stop.is_cancelled() {
+                let words = "it ends; what became due goes on at the next start";
+                return Err(AdminError::Failed(words.to_owned()));
+            }
             Ok(report(&app.clock))
         }
         _ => Err(AdminError::MethodNotAllowed(request.uri().path().to_owned())),

@@ -238,7 +238,9 @@ impl Builder {
         });
         let opened = opened.await.map_err(|error| StartError::CutShort(error.to_string()))??;
         let transport = Transport::TlsAndPlain(opened.authority.server_config(&self.aliases)?);
+        let stop = CancellationToken::new();
         let app = Arc::new(App {
+            stop: stop.clone(),
             vaults: Arc::new(opened.vaults),
             issuer: Arc::new(opened.issuer),
             audit: opened.audit,
@@ -250,7 +252,6 @@ impl Builder {
             clock: opened.clock,
             folder: opened.folder,
         });
-        let stop = CancellationToken::new();
         let router = router::build(Arc::clone(&app));
         let timekeeper = Timekeeper::new(&app, stop.clone());
         let time = tokio::spawn(timekeeper.clone().run());

@@ -309,6 +309,33 @@ async fn a_rotation_that_a_kill_cuts_short_leaves_whole_versions_and_is_made_up_
 }
 
 #[tokio::test]
+async fn a_vault_that_is_to_end_does_so_in_the_middle_of_a_long_move_of_the_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || MockKeyVault::builder().data_dir(folder.path()).start();
+    let vault = open().await.unwrap();
+    let (clock, http) = (vault.clock().clone(), crate::support::client(vault.ca_pem()));
+    let world = World { vault, clock, http };
+    world.vault.create_ec_key("local", "k", mock_keyvault::Curve::P256).await.unwrap();
+    set_policy(&world, rotate_after("P7D", None)).await;
+    // A hundred thousand rotations: nobody waits for the last.
+    let url = format!("{}/_keyvault/clock", world.vault.uri());
+    let request = world.http.post(url).json(&json!({"advance": "P2000Y"}));
+    let moving = tokio::spawn(request.send());
+    while world.vault.events().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    world.vault.shutdown().await;
+
+    let answered = moving.await.unwrap().unwrap();
+    assert_eq!(answered.status(), 500);
+    // The folder is let go of, and the next start goes on.
+    let again = open().await.unwrap();
+    assert!(again.latest_version("local", "k").await.unwrap().is_some());
+    again.shutdown().await;
+}
+
+#[tokio::test]
 async fn the_handle_rotates_and_sets_a_policy_as_clients_do() {
     let world = World::with_key().await;
     let start = world.clock.unix_now();
