@@ -191,3 +191,19 @@ async fn where_roles_decide_the_log_says_so_and_names_the_vault_as_the_control_p
     let id = world.vault.vault_id("kv1").unwrap();
     assert_eq!(record["resourceId"], id.to_ascii_uppercase());
 }
+
+#[tokio::test]
+async fn a_path_of_any_length_takes_no_more_room_than_another_in_the_log() {
+    let world = World::new().await;
+    let long = "x".repeat(60_000);
+
+    let path = format!("/keys/{long}/{}", &long[..5_000]);
+    let answer = send(world.http.get(world.url(&path))).await;
+
+    assert_eq!(answer.status, reqwest::StatusCode::UNAUTHORIZED);
+    let calls = world.vault.calls();
+    let call = calls.last().unwrap();
+    assert_eq!(call.key.as_ref().map(String::len), Some(1024));
+    assert_eq!(call.version.as_ref().map(String::len), Some(1024));
+    assert!(call.request_uri.len() <= 1024, "{}", call.request_uri.len());
+}
