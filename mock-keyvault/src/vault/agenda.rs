@@ -242,19 +242,15 @@ impl Vaults {
         Some((key.name.clone(), key.versions.last()?.id.clone(), due))
     }
 
-    fn perform(
+    pub(super) fn perform(
         &self,
         vault: &VaultName,
         name: &KeyName,
         version: &KeyVersion,
         due: Due,
     ) -> Result<(), VaultError> {
-        match due.action {
-            Action::Rotate => match self.rotate_when_due(vault, name, version, due) {
-                // It was deleted at this very moment: nothing is due any more.
-                Err(VaultError::KeyNotFound(_) | VaultError::DeletedButRecoverable(_)) => Ok(()),
-                done => done,
-            },
+        let done = match due.action {
+            Action::Rotate => self.rotate_when_due(vault, name, version, due),
             Action::Purge => self.purge_due(vault),
             Action::TellNearExpiry | Action::TellExpired => {
                 let _changing = self.change();
@@ -266,6 +262,15 @@ impl Vaults {
                     _ => Ok(()),
                 }
             }
+        };
+        match done {
+            // The key or its vault was deleted at this very moment: nothing is due in it any more.
+            Err(
+                VaultError::KeyNotFound(_)
+                | VaultError::DeletedButRecoverable(_)
+                | VaultError::VaultNotFound(_),
+            ) => Ok(()),
+            done => done,
         }
     }
 

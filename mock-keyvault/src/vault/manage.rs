@@ -201,8 +201,7 @@ impl Vaults {
         attributes.updated = self.clock.unix_now();
         let row_at = VersionAt { vault, key: &view.name, version: &version.id };
         self.store.put_version(row_at, &row_of(&version), &version.tags)?;
-        self.agenda_changed.notify_one();
-        self.with_vault_mut(vault, |found| {
+        let changed = self.with_vault_mut(vault, |found| {
             let version = Arc::new(version);
             if let Some(key) = found.keys.get_mut(view.name.folded()) {
                 for slot in &mut key.versions {
@@ -212,7 +211,10 @@ impl Vaults {
                 }
             }
             found.view(vault, &view.name, &version, None)
-        })
+        });
+        // Not before memory shows it: who is told looks there.
+        self.agenda_changed.notify_one();
+        changed
     }
 
     pub(super) fn refuse_deleted(

@@ -29,6 +29,8 @@ mod soft_delete;
 mod view;
 
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod vectors;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,95 @@
+//! Tests of what happens when somebody changes a vault between two steps of another, brought about without luck.
+//!
+//! Each takes the steps that a call consists of, and puts the other's change in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::macros::datetime;
+
+use super::key::KeyType;
+use super::lifecycle::{Mode, VaultChanges};
+use super::settings::{Sku, VaultPath};
+use super::*;
+use crate::duration::IsoDuration;
+use crate::identity::TENANT;
+
+const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
+
+/// A folder with a vault, in which there is the key `k`.
+fn vaults() -> (tempfile::TempDir, Clock, Arc<Vaults>, VaultPath) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
+    let sealing = Arc::new(SealingKey::open(&folder.path().join("key")).unwrap());
+    let events = EventLog::open(&folder.path().join("events")).unwrap();
+    let rows = folder.path().join("rows");
+    let vaults = Vaults::open(&rows, Durability::Relaxed, sealing, &clock, events, OWNER).unwrap();
+    let path = VaultPath::local(&"kv1".parse().unwrap());
+    let changes = VaultChanges {
+        location: Some("eastus".to_owned()),
+        tenant_id: Some(TENANT.to_owned()),
+        sku: Some(Sku::Standard),
+        policies: Some(Vec::new()),
+        ..VaultChanges::default()
+    };
+    vaults.put_vault(&path, &changes, Mode::Whole, OWNER).unwrap();
+    let made = vaults.create(&path.name, &name(), NewKey::of(KeyShape::Ec(ec::Curve::P256)));
+    assert_eq!(made.unwrap().version.kty, KeyType::Ec);
+    (folder, clock, Arc::new(vaults), path)
+}
+
+fn name() -> KeyName {
+    "k".parse().unwrap()
+}
+
+#[test]
+fn what_is_due_in_a_vault_that_goes_at_that_moment_is_no_failure() {
+    let (_folder, clock, vaults, path) = vaults();
+    let month = Some(Trigger::AfterCreate(IsoDuration::days(30)));
+    let terms = PolicyTerms::new(month, None, None).unwrap();
+    vaults.set_rotation_policy(&path.name, &name(), terms).unwrap();
+    clock.advance(Duration::from_hours(31 * 24));
+    let (found, version, due) = vaults.next_of(&path.name, name().folded()).unwrap();
+
+    vaults.delete_vault(&path).unwrap();
+
+    vaults.perform(&path.name, &found, &version, due).unwrap();
+    assert_eq!(vaults.run_due(|| false).unwrap(), 0);
+}
+
+#[test]
+fn who_waits_for_what_is_due_is_told_of_a_change_when_it_can_be_seen_and_not_before() {
+    let (_folder, _clock, vaults, path) = vaults();
+    let at = KeyReference { name: name(), version: None };
+    let told = || is_ready(vaults.agenda_changed());
+    while told() {}
+    let before = vaults.read();
+    let changes = KeyChanges { expires: Some(1_800_000_000), ..KeyChanges::default() };
+
+    let (other, vault, key) = (Arc::clone(&vaults), path.name.clone(), at.clone());
+    let update = std::thread::spawn(move || other.update(&vault, &key, changes).map(drop));
+    // The row is written first; after that the change waits for whoever reads memory.
+    while !vaults.store.load().is_ok_and(|loaded| expires(&loaded, &path.name)) {
+        std::thread::yield_now();
+    }
+    let too_early = (0..1000).any(|_| {
+        std::thread::yield_now();
+        told()
+    });
+    drop(before);
+    update.join().unwrap().unwrap();
+
+    assert!(!too_early);
+    assert!(told());
+}
+
+fn expires(loaded: &crate::store::Loaded, vault: &VaultName) -> bool {
+    let keys = &loaded.vaults[vault.as_str()].keys;
+    keys.values().any(|key| key.versions.iter().any(|(_, row, _)| row.attributes.expires.is_some()))
+}
+
+/// Whether a future is ready at its first poll.
+fn is_ready(future: impl Future<Output = ()>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    std::pin::pin!(future).poll(&mut context).is_ready()
+}
