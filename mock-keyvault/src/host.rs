@@ -41,9 +41,10 @@ enum Naming {
 }
 
 impl Site {
-    /// The site that this Host header names.
+    /// The site that this Host header names. A dot at the end, which says that the name is whole, changes nothing.
     pub(crate) fn of(host: &str) -> Self {
         let name = without_port(host).to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
         let vault = |name: &str| name.parse().map_or(Role::Nothing, Role::Vault);
         let (role, naming) = if name == "management.azure.com" {
             (Role::Arm, Naming::Public)
@@ -167,6 +168,9 @@ mod tests {
             "login.localhost:8443",
             "https://vault.localhost:8443",
         );
+        check("a-b.vault.azure.net.:443", Some("a-b"), "login.microsoftonline.com", public);
+        check("kv1.vault.localhost.", Some("kv1"), "login.localhost", "https://vault.localhost");
+        check("login.localhost.", None, "login.localhost", "https://vault.localhost");
         check("x.vault.localhost", None, "login.localhost", "https://vault.localhost");
         check("localhost:8443", Some("local"), "localhost:8443", public);
         check("127.0.0.1:1", Some("local"), "127.0.0.1:1", public);
