@@ -1,7 +1,8 @@
 //! What became of keys: new versions, versions near their end, versions past it, in the shape of Azure Event Grid.
 //!
-//! Written by the vault, in the order of time, before it keeps that it has told: after a kill an event may come again,
-//! under the same id, and none is lost. Read by the admin API and by tests. The last ones are in memory, also after a
+//! Written by the vault, in the order of time. That a version nears its end, or is past it, is written before the vault
+//! keeps that it has told: after a kill such an event may come again, under the same id, and none is lost. A new version
+//! is durable before it is told of, so that a kill in that moment leaves one that no event names. Read by the admin API and by tests. The last ones are in memory, also after a
 //! restart; older ones are in the files alone.
 //!
 //! What is kept names vault, key and version. An `Id` is rendered for the address that the reader used.

@@ -128,7 +128,22 @@ impl Store {
         self.db.commit()
     }
 
-    /// Forgets a key with all its versions. The private parts go first: without them nothing can be used.
+    /// The same for many keys of a vault, in one step.
+    pub(crate) fn put_agendas(
+        &self,
+        vault: &VaultName,
+        agendas: &[(KeyName, Agenda)],
+    ) -> io::Result<()> {
+        let mut batch = Batch::default();
+        for (key, agenda) in agendas {
+            batch.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
+        }
+        self.rows.apply_batch(batch)?;
+        self.db.commit()
+    }
+
+    /// Forgets a key with all its versions. The rows go first: a kill between the two leaves private parts that nothing
+    /// names, which the next start removes, and never a version that has none.
     pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
         let names = [vault.as_str(), key.folded()];
         let mut private = Batch::default();

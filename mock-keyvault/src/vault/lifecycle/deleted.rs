@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::error::VaultChangeError;
 use super::{VaultView, deletion_of};
-use crate::vault::Vaults;
-use crate::vault::names::VaultName;
+use crate::vault::names::{KeyName, VaultName};
 use crate::vault::settings::VaultPath;
+use crate::vault::{Agenda, Vaults};
 
 impl Vaults {
     /// Deletes a vault; it can be recovered until its retention is over. False means that there was none.
@@ -35,15 +35,24 @@ impl Vaults {
     /// Has nothing have been due in a vault while it was deleted. It comes before the vault is back, so that a kill between
     /// the two loses nothing. The change lock is held.
     pub(super) fn begin_again(&self, name: &VaultName) -> io::Result<()> {
-        let now = self.clock.unix_now();
-        let mut vaults = self.write();
-        let Some(vault) = vaults.get_mut(name) else { return Ok(()) };
-        for key in vault.keys.values_mut() {
-            if key.deletion.is_none() && Self::has_agenda(key) {
-                let mut agenda = key.agenda.clone();
-                agenda.since = Some(now);
-                self.store.put_agenda(name, &key.name, &agenda)?;
-                key.agenda = agenda;
+        let since = Some(self.clock.unix_now());
+        let begun: Vec<(KeyName, Agenda)> = match self.read().get(name) {
+            None => return Ok(()),
+            Some(vault) => {
+                let live = vault.keys.values().filter(|key| key.deletion.is_none());
+                let begun = live.filter(|key| Self::has_agenda(key));
+                begun
+                    .map(|key| (key.name.clone(), Agenda { since, ..key.agenda.clone() }))
+                    .collect()
+            }
+        };
+        // All in one step: a vault may have thousands of keys, and readers do not wait for the disk.
+        self.store.put_agendas(name, &begun)?;
+        if let Some(vault) = self.write().get_mut(name) {
+            for (key, agenda) in begun {
+                if let Some(key) = vault.keys.get_mut(key.folded()) {
+                    key.agenda = agenda;
+                }
             }
         }
         Ok(())
@@ -78,6 +87,15 @@ impl Vaults {
         name: &VaultName,
     ) -> Result<VaultView, VaultChangeError> {
         self.purge_vaults_due()?;
+        self.deleted_at(subscription, location, name)
+    }
+
+    fn deleted_at(
+        &self,
+        subscription: Uuid,
+        location: &str,
+        name: &VaultName,
+    ) -> Result<VaultView, VaultChangeError> {
         self.at_name(name)
             .filter(|found| {
                 let settings = &found.settings;
@@ -95,13 +113,12 @@ impl Vaults {
         location: &str,
         name: &VaultName,
     ) -> Result<(), VaultChangeError> {
-        let found = self.deleted_vault(subscription, location, name)?;
+        self.purge_vaults_due()?;
+        let _changing = self.change();
+        let found = self.deleted_at(subscription, location, name)?;
         if found.settings.purge_protection {
             return Err(VaultChangeError::PurgeProtected);
         }
-        let _changing = self.change();
-        // It may have been recovered since.
-        self.deleted_again(name)?;
         self.forget_vault(name)?;
         Ok(())
     }
@@ -145,13 +162,6 @@ impl Vaults {
             self.authorization.remove_under(&scope).map_err(io::Error::other)?;
         }
         Ok(())
-    }
-
-    fn deleted_again(&self, name: &VaultName) -> Result<(), VaultChangeError> {
-        match self.read().get(name) {
-            Some(vault) if vault.settings.deletion.is_some() => Ok(()),
-            _ => Err(VaultChangeError::DeletedNotFound(name.to_string())),
-        }
     }
 
     /// Removes a vault from memory and disk. The change lock is held.
