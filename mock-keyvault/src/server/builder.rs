@@ -96,6 +96,14 @@ pub enum StartError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The data folder was used before, and the key that opens what is in it is gone.
+    #[error(
+        "the file {file} is gone, and nothing else opens the private keys in this folder; put it back, or choose another folder with --data-dir"
+    )]
+    NoSealingKey {
+        /// Where the key was.
+        file: PathBuf,
+    },
     /// The data folder cannot be read or written.
     #[error("the data folder cannot be used: {0}")]
     Io(#[from] io::Error),
@@ -287,6 +295,10 @@ fn open(
         Some(clock) => (clock, None),
         None => (own_clock(&folder)?, Some(folder.clock())),
     };
+    // A new one in its place would make it look as if all was well until somebody uses a key.
+    if folder.database().exists() && !folder.sealing_key().exists() {
+        return Err(StartError::NoSealingKey { file: folder.sealing_key() });
+    }
     let sealing = Arc::new(SealingKey::open(&folder.sealing_key())?);
     // Finding primes takes longest by far: everything else happens beside it.
     let (issuer, rest) = std::thread::scope(|scope| {

@@ -94,6 +94,26 @@ async fn a_folder_in_use_and_a_port_in_use_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_folder_without_the_key_that_opens_it_is_refused_and_gets_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || MockKeyVault::builder().data_dir(folder.path()).start();
+    let vault = open().await.unwrap();
+    let key = vault.create_ec_key("local", "k", mock_keyvault::Curve::P256).await.unwrap();
+    vault.shutdown().await;
+    let (file, kept) = (folder.path().join("sealing.key"), folder.path().join("kept"));
+    std::fs::rename(&file, &kept).unwrap();
+
+    let refused = open().await.unwrap_err();
+
+    assert!(matches!(&refused, StartError::NoSealingKey { file: named } if *named == file));
+    assert!(refused.to_string().contains("sealing.key is gone"), "{refused}");
+    assert!(!file.exists());
+    std::fs::rename(&kept, &file).unwrap();
+    let vault = open().await.unwrap();
+    assert_eq!(vault.latest_version("local", "k").await.unwrap(), Some(key));
+}
+
+#[tokio::test]
 async fn an_ephemeral_vault_leaves_no_folder() {
     let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
     let folder = vault.data_dir().to_owned();
