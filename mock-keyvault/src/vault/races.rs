@@ -11,6 +11,7 @@ use super::key::KeyType;
 use super::lifecycle::{Mode, VaultChanges};
 use super::settings::{Sku, VaultPath};
 use super::*;
+use crate::authorization::{Action, NewRoleAssignment, PrincipalType, builtin};
 use crate::duration::IsoDuration;
 use crate::identity::TENANT;
 
@@ -55,6 +56,35 @@ fn what_is_due_in_a_vault_that_goes_at_that_moment_is_no_failure() {
 
     vaults.perform(&path.name, &found, &version, due).unwrap();
     assert_eq!(vaults.run_due(|| false).unwrap(), 0);
+}
+
+#[test]
+fn a_role_that_comes_just_after_its_vault_was_deleted_is_not_there_when_the_vault_is_again() {
+    let (_folder, _clock, vaults, path) = vaults();
+    let scope: Scope = path.to_string().parse().unwrap();
+    let delete_with_a_late_role = || {
+        vaults.delete_vault(&path).unwrap();
+        let late = NewRoleAssignment {
+            name: uuid::Uuid::new_v4(),
+            scope: scope.clone(),
+            role: builtin::by_name("Key Vault Crypto Officer").unwrap().id,
+            principal_id: OWNER.to_owned(),
+            principal_type: PrincipalType::ServicePrincipal,
+            description: None,
+        };
+        vaults.authorization().assign(late, OWNER).unwrap();
+    };
+    let reads = Action::Data(KeyPermission::Get.data_action());
+    let decided = || vaults.authorization().decide(OWNER, reads, &scope);
+
+    delete_with_a_late_role();
+    assert!(decided().is_some());
+    vaults.put_vault(&path, &VaultChanges::default(), Mode::Recover, OWNER).unwrap();
+    assert!(decided().is_none());
+
+    delete_with_a_late_role();
+    vaults.purge_vault(path.subscription, "eastus", &path.name).unwrap();
+    assert!(decided().is_none());
 }
 
 #[test]

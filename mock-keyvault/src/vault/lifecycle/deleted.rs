@@ -164,8 +164,19 @@ impl Vaults {
         Ok(())
     }
 
+    /// Removes the roles of a deleted vault that came after its deletion: who gives one looks whether the vault is there
+    /// before, and it may go in between. Nobody finds them when the vault, or another of its name, is there again.
+    pub(super) fn forget_late_roles(&self, name: &VaultName) -> io::Result<()> {
+        let scope = self.read().get(name).and_then(|vault| vault.settings.scope(name, None));
+        match scope {
+            Some(scope) => self.authorization.remove_under(&scope).map_err(io::Error::other),
+            None => Ok(()),
+        }
+    }
+
     /// Removes a vault from memory and disk. The change lock is held.
     fn forget_vault(&self, name: &VaultName) -> io::Result<()> {
+        self.forget_late_roles(name)?;
         self.store.remove_vault(name)?;
         self.write().remove(name);
         Ok(())

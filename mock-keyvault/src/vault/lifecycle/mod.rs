@@ -85,6 +85,7 @@ impl Vaults {
                 let mut settings = found.settings;
                 settings.deletion = None;
                 self.touch(&mut settings, by);
+                self.forget_late_roles(&path.name)?;
                 self.begin_again(&path.name)?;
                 let back = self.keep(&path.name, settings, found.policies)?;
                 self.agenda_changed.notify_one();
