@@ -309,9 +309,15 @@ impl AccessPolicy {
 
     /// Takes away what another policy of the same identity names.
     pub(crate) fn subtract(&mut self, other: &Self) {
+        let is_all = |text: &String| text.eq_ignore_ascii_case(EVERYTHING);
         let take = |own: &mut Vec<String>, other: &[String]| {
-            own.retain(|text| !other.iter().any(|taken| taken.eq_ignore_ascii_case(text)));
+            let all = other.iter().any(is_all);
+            own.retain(|text| !all && !other.iter().any(|taken| taken.eq_ignore_ascii_case(text)));
         };
+        // What is taken from everything leaves the rest of it.
+        if !other.keys.is_empty() && self.keys.iter().any(is_all) {
+            self.keys = KeyPermission::ALL.iter().map(ToString::to_string).collect();
+        }
         take(&mut self.keys, &other.keys);
         for (own, other) in [
             (&mut self.secrets, &other.secrets),
@@ -375,6 +381,19 @@ mod tests {
         policy.subtract(&parsed(&["GET", "wrapkey", "unwrapkey"]).unwrap());
 
         assert!(policy.is_empty());
+    }
+
+    #[test]
+    fn what_is_taken_from_everything_is_gone_and_everything_takes_all() {
+        let mut everything = parsed(&["all"]).unwrap();
+        let mut some = parsed(&["get", "wrapKey"]).unwrap();
+
+        everything.subtract(&parsed(&["purge"]).unwrap());
+        some.subtract(&parsed(&["All"]).unwrap());
+
+        assert!(!everything.allows(KeyPermission::Purge));
+        assert!(everything.allows(KeyPermission::UnwrapKey));
+        assert!(some.is_empty());
     }
 
     #[test]
