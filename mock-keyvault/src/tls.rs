@@ -43,6 +43,15 @@ const BACKDATED: Duration = Duration::days(1);
 /// How many leaves are kept; a client that asks for ever other names gets new ones each time.
 const MAX_LEAVES: usize = 256;
 
+/// Where systems keep their roots, as Go's crypto/x509 and openssl-probe list them.
+const SYSTEM_BUNDLES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/usr/local/etc/ssl/cert.pem",
+];
 /// The names that every leaf for a connection without a name covers. `*.` stands for any depth when a client asks.
 const NAMES: &[&str] = &[
     "localhost",
@@ -292,6 +301,14 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
+/// The roots of the system, for a bundle that holds ours as well: those in the file that the shell names, unless that is
+/// such a bundle already, `written`, else those in a usual place.
+pub fn system_roots(named: Option<PathBuf>, written: &Path) -> Option<Vec<u8>> {
+    let named = named.filter(|path| path.file_name() != written.file_name());
+    let files = named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from));
+    files.map(fs_err::read).find_map(Result::ok)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -389,5 +406,16 @@ mod tests {
         let again = LocalAuthority::open(folder.path(), &clock).unwrap();
 
         assert_ne!(first, again.ca_pem());
+    }
+
+    #[test]
+    fn the_roots_of_the_system_are_those_that_are_named_unless_they_are_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let (named, ours) = (folder.path().join("roots.pem"), folder.path().join("bundle.pem"));
+        std::fs::write(&named, "named").unwrap();
+        std::fs::write(&ours, "ours").unwrap();
+
+        assert_eq!(system_roots(Some(named), &ours).as_deref(), Some(&b"named"[..]));
+        assert_ne!(system_roots(Some(ours.clone()), &ours).as_deref(), Some(&b"ours"[..]));
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use fs_err as fs;
+use mock_keyvault::tls::system_roots;
 use serde_json::{Map, Value};
 
 use super::Context;
@@ -26,16 +27,6 @@ Java wants a trust store of its own: import the file of `ca` in `sealyard status
 
 /// The bundle in the data folder.
 const BUNDLE_FILE: &str = "ca-bundle.pem";
-
-/// Where systems keep their roots, as Go's crypto/x509 and openssl-probe list them.
-const SYSTEM_BUNDLES: [&str; 6] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-    "/usr/local/etc/ssl/cert.pem",
-];
 
 /// The tenant, client and secret that every emulator on a loopback or in a trusted network knows, as Azurite has a
 /// well-known account.
@@ -130,13 +121,6 @@ pub(super) fn write_bundle(
     Ok(Some(path))
 }
 
-/// The roots of the system: the file that the shell names, unless that is one that we wrote, else a usual one.
-fn system_roots(named: Option<PathBuf>, written: &Path) -> Option<Vec<u8>> {
-    let is_ours = |path: &PathBuf| path.file_name() == written.file_name();
-    let named = named.filter(|path| !is_ours(path));
-    named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from)).find_map(|path| fs::read(path).ok())
-}
-
 fn write_joined(path: &Path, system: &[u8], ours: &[u8]) -> io::Result<()> {
     let mut bundle = Vec::with_capacity(system.len() + ours.len() + 1);
     bundle.extend_from_slice(system);
@@ -177,19 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_that_we_wrote_is_not_taken_for_the_systems() {
+    fn a_bundle_has_the_systems_roots_and_ours() {
         let folder = tempfile::tempdir().unwrap();
         let written = folder.path().join(BUNDLE_FILE);
-        let named = folder.path().join("corporate.pem");
-        fs::write(&named, "corporate").unwrap();
+
         write_joined(&written, b"corporate", b"ours\n").unwrap();
 
         assert_eq!(fs::read_to_string(&written).unwrap(), "corporate\nours\n");
-        assert_eq!(system_roots(Some(named), &written).unwrap(), b"corporate");
-        assert_ne!(
-            system_roots(Some(written.clone()), &written).unwrap_or_default(),
-            b"corporate\nours\n"
-        );
     }
 
     #[test]

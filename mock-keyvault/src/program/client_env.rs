@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use fs_err as fs;
 use mock_keyvault::files::{Access, write_whole};
 use mock_keyvault::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
+use mock_keyvault::tls::system_roots;
 
 use super::endpoints::Endpoints;
 use super::reachable;
@@ -19,16 +20,6 @@ use super::reachable;
 const BUNDLE_FILE: &str = "ca-bundle.pem";
 /// The file of the App Service header's value, beside the owner's secret.
 const HEADER_FILE: &str = "identity-header.secret";
-
-/// Where systems keep their roots, as Go's crypto/x509 and openssl-probe list them.
-const SYSTEM_BUNDLES: [&str; 6] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-    "/usr/local/etc/ssl/cert.pem",
-];
 
 /// Who a client is, and how it gets its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -136,7 +127,7 @@ fn secrets(file: Option<&Path>) -> io::Result<(String, String)> {
 /// Writes the bundle of the system's roots and of ours.
 pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
     let path = data_dir.join(BUNDLE_FILE);
-    let system = system_roots(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from));
+    let system = system_roots(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from), &path);
     let mut bundle = system.unwrap_or_default();
     if !bundle.is_empty() && !bundle.ends_with(b"\n") {
         bundle.push(b'\n');
@@ -144,10 +135,4 @@ pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
     bundle.extend_from_slice(&fs::read(ca)?);
     write_whole(&path, &bundle, Access::Public)?;
     Ok(path)
-}
-
-/// The roots of the system: the file that the shell names, unless that is one that we wrote, else a usual one.
-fn system_roots(named: Option<PathBuf>) -> Option<Vec<u8>> {
-    let named = named.filter(|path| path.file_name() != Some(BUNDLE_FILE.as_ref()));
-    named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from)).find_map(|path| fs::read(path).ok())
 }
