@@ -271,9 +271,23 @@ impl AuditLog {
         let mut file = Lines::open(path, LIMITS)?;
         let (lines, written) = mpsc::channel::<Vec<u8>>();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
+            // A full disk fails every line: the log of the program, which may be on it too, is told twice and not each time.
+            let mut missing = 0_u64;
             for line in written {
-                if let Err(error) = file.append(&line) {
-                    tracing::error!(%error, "the audit log could not be written");
+                match file.append(&line) {
+                    Err(error) if missing == 0 => {
+                        missing = 1;
+                        tracing::error!(%error, "the audit log cannot be written");
+                    }
+                    Err(_) => missing += 1,
+                    Ok(()) if missing > 0 => {
+                        tracing::warn!(
+                            missing,
+                            "the audit log is written again, without some calls"
+                        );
+                        missing = 0;
+                    }
+                    Ok(()) => (),
                 }
             }
         })?;

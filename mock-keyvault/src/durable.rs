@@ -5,6 +5,7 @@
 //! `fdatasync` on the database file through a handle of its own. Commits that arrive together share one pair.
 //!
 //! After a failed sync nothing is known about what the kernel kept, so the database refuses every later commit.
+//! A full disk must not come to that: whoever writes asks [`Room`] first, as [`DurableDb::change`] does.
 //! This module knows nothing of vaults and of registries: both use it. It does not say what is stored.
 
 use std::io;
@@ -12,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use fs_err as fs;
+use sled::{Batch, Tree};
+
+use crate::room::Room;
 
 /// What a commit waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,10 +32,16 @@ pub enum Durability {
 pub struct DurableDb {
     db: sled::Db,
     file: fs::File,
+    room: Room,
     durability: Durability,
     group: Mutex<Group>,
     done: Condvar,
 }
+
+/// A change of rows that there is room for. It takes place step by step, and is durable when it was committed.
+#[derive(Debug)]
+#[must_use = "what was applied is not durable before it is committed"]
+pub struct Change<'a>(&'a DurableDb);
 
 #[derive(Debug, Default)]
 struct Group {
@@ -54,7 +64,9 @@ impl DurableDb {
             .flush_every_ms(Some(1000))
             .open()?;
         let file = fs::File::open(path.join("db"))?;
-        let opened = Self { db, file, durability, group: Mutex::default(), done: Condvar::new() };
+        let room = Room::of(path);
+        let (group, done) = (Mutex::default(), Condvar::new());
+        let opened = Self { db, file, room, durability, group, done };
         opened.commit()?;
         if durability == Durability::Full {
             sync_dir(path)?;
@@ -66,8 +78,20 @@ impl DurableDb {
     }
 
     /// Opens the tree of this name.
-    pub fn tree(&self, name: &str) -> io::Result<sled::Tree> {
+    pub fn tree(&self, name: &str) -> io::Result<Tree> {
         Ok(self.db.open_tree(name)?)
+    }
+
+    /// Begins a change. [`io::ErrorKind::StorageFull`] if too little room is left: then nothing has happened, and all
+    /// is well again when there is more.
+    pub fn change(&self) -> io::Result<Change<'_>> {
+        self.room.for_rows()?;
+        Ok(Change(self))
+    }
+
+    /// The device that the database is on.
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Returns when everything that was written before the call is as safe as [`Durability`] says. Blocks.
@@ -118,6 +142,18 @@ impl DurableDb {
 
     fn lock(&self) -> MutexGuard<'_, Group> {
         self.group.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Change<'_> {
+    /// Does all of a batch, or nothing of it. Others see it from then on.
+    pub fn apply(&self, tree: &Tree, batch: Batch) -> io::Result<()> {
+        Ok(tree.apply_batch(batch)?)
+    }
+
+    /// Returns when all that was applied is durable. Blocks.
+    pub fn commit(self) -> io::Result<()> {
+        self.0.commit()
     }
 }
 
@@ -195,5 +231,28 @@ mod tests {
         let _open = DurableDb::open(folder.path(), Durability::Relaxed).unwrap();
 
         assert!(DurableDb::open(folder.path(), Durability::Relaxed).is_err());
+    }
+
+    #[test]
+    fn a_change_that_there_is_no_room_for_does_nothing_and_is_done_when_there_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = DurableDb::open(folder.path(), Durability::Full).unwrap();
+        let tree = db.tree("t").unwrap();
+        let change = || {
+            let change = db.change()?;
+            let mut batch = Batch::default();
+            batch.insert("a", "1");
+            change.apply(&tree, batch)?;
+            change.commit()
+        };
+
+        db.room().pretend(Some(0));
+        let refused = change().unwrap_err();
+        let before = tree.len();
+        db.room().pretend(None);
+        change().unwrap();
+
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+        assert_eq!((before, tree.len()), (0, 1));
     }
 }

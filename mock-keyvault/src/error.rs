@@ -313,6 +313,13 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
             bad(format!("Invalid kty value: {kty}")).inner("KeyTypeNotSupported")
         }
         VaultError::BadParameter(message) => bad(message.clone()),
+        // Azure has no such answer; status, code and words are ours. It is 507 and not 503, because Azure's clients repeat
+        // a 503 for a minute or more, and whoever waits does not see why. A 507 they show at once.
+        VaultError::DiskFull => WireError::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "InsufficientStorage",
+            "The disk of this vault is full, and nothing was changed. Keys can be read and used as before. Make room on the disk, and changes are taken again.".to_owned(),
+        ),
         VaultError::Internal(_) => WireError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalServerError",

@@ -44,7 +44,7 @@
 //! ```
 //!
 //! Modules that know nothing of vaults, and that the registry uses too: [`authorization`], [`clock`], [`duration`],
-//! [`durable`], [`files`], [`identity`], [`listen`], [`sealing`] and [`tls`].
+//! [`durable`], [`files`], [`identity`], [`listen`], [`room`], [`sealing`] and [`tls`].
 
 pub mod authorization;
 pub mod clock;
@@ -55,6 +55,7 @@ pub mod faults;
 pub mod files;
 pub mod identity;
 pub mod listen;
+pub mod room;
 pub mod sealing;
 pub mod tls;
 pub mod vault;

@@ -71,17 +71,24 @@ impl Lines {
     }
 
     fn begin_new(&mut self) -> io::Result<()> {
-        for number in (1..self.limits.old_files).rev() {
-            rename_if_there(&numbered(&self.path, number), &numbered(&self.path, number + 1))?;
-        }
-        if self.limits.old_files > 0 {
-            rename_if_there(&self.path, &numbered(&self.path, 1))?;
-        } else {
-            fs::remove_file(&self.path)?;
+        // It is gone already if an earlier attempt found no room for a new one; then nothing moves a second time.
+        if self.path.try_exists()? {
+            self.move_on()?;
         }
         self.file = opened(&self.path)?;
         self.len = 0;
         Ok(())
+    }
+
+    fn move_on(&self) -> io::Result<()> {
+        for number in (1..self.limits.old_files).rev() {
+            rename_if_there(&numbered(&self.path, number), &numbered(&self.path, number + 1))?;
+        }
+        if self.limits.old_files > 0 {
+            rename_if_there(&self.path, &numbered(&self.path, 1))
+        } else {
+            fs::remove_file(&self.path)
+        }
     }
 }
 
@@ -149,6 +156,25 @@ mod tests {
         assert_eq!(text(&numbered(&path, 2)), "three\n");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
         assert_eq!(lines.recent().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_made_is_made_later_and_no_old_one_is_lost_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut lines = Lines::open(&path, SMALL).unwrap();
+        for line in ["the first", "the second"] {
+            lines.append(line.as_bytes()).unwrap();
+        }
+        // As an attempt leaves it that found no room: all have moved on, and there is no new one.
+        fs::rename(numbered(&path, 1), numbered(&path, 2)).unwrap();
+        fs::rename(&path, numbered(&path, 1)).unwrap();
+
+        lines.append(b"the third").unwrap();
+
+        assert_eq!(text(&numbered(&path, 2)), "the first\n");
+        assert_eq!(text(&numbered(&path, 1)), "the second\n");
+        assert_eq!(text(&path), "the third\n");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mock_keyvault::durable::{Durability, DurableDb};
+use mock_keyvault::room::Room;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sled::transaction::{
@@ -19,7 +20,6 @@ use sled::{IVec, Transactional, Tree};
 
 use super::error::StoreError;
 use super::layout::Table;
-use super::room::Room;
 use super::rows::{FileId, FileRow, decode, encode, key, limited};
 use super::stats::Stats;
 
@@ -28,7 +28,6 @@ use super::stats::Stats;
 pub(super) struct Database {
     trees: Vec<Tree>,
     db: DurableDb,
-    pub(super) room: Room,
     writing: Mutex<()>,
 }
 
@@ -46,12 +45,17 @@ impl Database {
         let db = DurableDb::open(path, durability)?;
         let trees =
             Table::ALL.iter().map(|table| db.tree(table.name())).collect::<Result<_, _>>()?;
-        Ok(Self { trees, db, room: Room::of(path), writing: Mutex::default() })
+        Ok(Self { trees, db, writing: Mutex::default() })
     }
 
     /// Returns when every transaction that ended before the call is durable.
     pub(super) fn commit(&self) -> Result<(), StoreError> {
         Ok(self.db.commit()?)
+    }
+
+    /// The device that the database is on.
+    pub(super) fn room(&self) -> &Room {
+        self.db.room()
     }
 
     /// Waits for the right to write.
@@ -125,7 +129,7 @@ impl Writer<'_> {
         &self,
         body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
-        self.database.room.for_rows()?;
+        self.database.room().for_rows()?;
         self.database
             .trees
             .as_slice()

@@ -73,7 +73,7 @@ impl Store {
     /// Refuses with [`StoreError::DiskFull`] when so little room is left that the database itself could run out of it.
     /// To be called now and then by whoever writes much: sled does not recover from a full disk, the registry must.
     pub fn ensure_space(&self) -> Result<(), StoreError> {
-        self.database.room.for_content()
+        Ok(self.database.room().for_content()?)
     }
 
     /// Syncs a file and gives it its published name.

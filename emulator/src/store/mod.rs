@@ -19,7 +19,6 @@ mod manifests;
 mod open;
 mod referrers;
 mod ring;
-mod room;
 mod rows;
 mod secrets;
 mod stats;

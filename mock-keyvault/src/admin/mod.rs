@@ -47,6 +47,9 @@ enum AdminError {
     /// The body or the query is not what this takes.
     #[error("{0}")]
     Bad(String),
+    /// The disk has too little room.
+    #[error("the disk is full, and not everything was done")]
+    DiskFull,
     /// The vault failed. Logged, and shown: who is here is trusted.
     #[error("the vault failed: {0}")]
     Failed(String),
@@ -85,6 +88,7 @@ impl AdminError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -92,7 +96,10 @@ impl AdminError {
 
 impl From<VaultError> for AdminError {
     fn from(error: VaultError) -> Self {
-        Self::Failed(error.to_string())
+        match error {
+            VaultError::DiskFull => Self::DiskFull,
+            error => Self::Failed(error.to_string()),
+        }
     }
 }
 

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::filter::FilterError;
 use crate::auth::MANAGEMENT_AUDIENCES;
 use crate::authorization::{AuthorizationError, ScopeError};
-use crate::error::{ApiError, JSON};
+use crate::error::{ApiError, JSON, WireError};
 use crate::identity::{TENANT, TokenRefused};
+use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
 
 /// Why a request to the resource providers is not answered as it wished.
@@ -320,6 +321,7 @@ fn of_vault(error: &VaultChangeError) -> (StatusCode, &'static str, String) {
             "Operation 'DeletedVaultPurge' is not allowed.".to_owned(),
         ),
         VaultChangeError::Authorization(error) => of_authorization(error),
+        VaultChangeError::DiskFull => disk_full(),
         VaultChangeError::Internal(_) => internal(),
     }
 }
@@ -354,8 +356,15 @@ fn of_authorization(error: &AuthorizationError) -> (StatusCode, &'static str, St
             "RoleAssignmentLimitExceeded",
             "No more role assignments can be created.".to_owned(),
         ),
+        AuthorizationError::DiskFull => disk_full(),
         AuthorizationError::Io(_) => internal(),
     }
+}
+
+/// As the data plane answers it.
+fn disk_full() -> (StatusCode, &'static str, String) {
+    let WireError { status, code, message, .. } = ApiError::from(VaultError::DiskFull).wire();
+    (status, code, message)
 }
 
 fn internal() -> (StatusCode, &'static str, String) {

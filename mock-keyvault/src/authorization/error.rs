@@ -4,6 +4,8 @@ use std::io;
 
 use uuid::Uuid;
 
+use crate::room;
+
 /// Why an assignment is not made or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -26,7 +28,29 @@ pub enum AuthorizationError {
     /// There are as many assignments as there may be.
     #[error("there are {0} role assignments already")]
     TooMany(usize),
+    /// The disk has too little room for a change. Nothing was changed, and reading goes on.
+    #[error("the disk is full")]
+    DiskFull,
     /// The data folder failed. Logged, never shown.
     #[error("the role assignments cannot be kept: {0}")]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for AuthorizationError {
+    fn from(error: io::Error) -> Self {
+        if room::is_lacking(&error) {
+            return Self::DiskFull;
+        }
+        Self::Io(error)
+    }
+}
+
+impl From<AuthorizationError> for io::Error {
+    fn from(error: AuthorizationError) -> Self {
+        match error {
+            AuthorizationError::DiskFull => io::ErrorKind::StorageFull.into(),
+            AuthorizationError::Io(error) => error,
+            other => Self::other(other),
+        }
+    }
 }

@@ -51,28 +51,31 @@ impl Rows {
 
     /// Keeps the first assignment, and that it was made.
     pub(super) fn begin(&self, first: &RoleAssignment) -> io::Result<()> {
+        let change = self.db.change()?;
         let mut batch = Batch::default();
         batch.insert(BEGUN, &b"1"[..]);
         into_batch(&mut batch, first)?;
-        self.tree.apply_batch(batch)?;
-        self.db.commit()
+        change.apply(&self.tree, batch)?;
+        change.commit()
     }
 
     pub(super) fn put(&self, assignment: &RoleAssignment) -> io::Result<()> {
+        let change = self.db.change()?;
         let mut batch = Batch::default();
         into_batch(&mut batch, assignment)?;
-        self.tree.apply_batch(batch)?;
-        self.db.commit()
+        change.apply(&self.tree, batch)?;
+        change.commit()
     }
 
     pub(super) fn remove(&self, names: &[Uuid]) -> io::Result<()> {
+        let change = self.db.change()?;
         let mut batch = Batch::default();
         for name in names {
             batch.remove(key(ASSIGNMENT, *name));
             batch.remove(key(DESCRIPTION, *name));
         }
-        self.tree.apply_batch(batch)?;
-        self.db.commit()
+        change.apply(&self.tree, batch)?;
+        change.commit()
     }
 
     pub(super) fn load(&self) -> io::Result<BTreeMap<Uuid, RoleAssignment>> {

@@ -17,6 +17,7 @@ use serde_json::json;
 use super::Issuer;
 use super::principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
 use super::principals::MadeSecret;
+use crate::room;
 
 /// The first part of all paths that are answered here.
 pub(crate) const PATH: &str = "/_keyvault/principals";
@@ -193,12 +194,18 @@ impl IntoResponse for AdminError {
             | Self::Body(_)
             | Self::Incomplete
             | Self::ApplicationWithResource => StatusCode::BAD_REQUEST,
+            Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             Self::Principal(PrincipalError::Io(_)) | Self::CutShort => {
                 tracing::error!(error = %self, "the principals could not be changed");
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
         let words = match &self {
+            Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
+                "the disk is full, and nothing was changed".to_owned()
+            }
             // A failure of our own is in the log alone.
             Self::Principal(PrincipalError::Io(_)) => "the principals cannot be kept".to_owned(),
             other => other.to_string(),

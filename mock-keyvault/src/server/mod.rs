@@ -331,6 +331,12 @@ impl MockKeyVault {
         self.set_outage_of("issuer", "issuer-outage", outage);
     }
 
+    /// Has the vault find its disk full until it is set back: a change is answered 507, all else goes on. Of what is
+    /// written beside the database, such as principals and the logs, it is not true.
+    pub fn set_disk_full(&self, full: bool) {
+        self.app.vaults.room().pretend(full.then_some(0));
+    }
+
     /// Adds a fault, or replaces the one of its name. Returns what it is removed by.
     pub fn add_fault(&self, rule: FaultRule) -> Result<String, FaultError> {
         self.app.faults.add(rule)

@@ -68,12 +68,14 @@ impl Store {
         tags: &BTreeMap<String, String>,
         sealed: &[u8],
     ) -> io::Result<()> {
-        self.private.insert(at.row(VERSION), sealed)?;
-        let mut batch = Batch::default();
-        batch.insert(row_key(KEY, &[at.vault.as_str(), at.key.folded()]), json(key)?);
-        self.version_into(&mut batch, at, version, tags)?;
-        self.rows.apply_batch(batch)?;
-        self.db.commit()
+        let change = self.db.change()?;
+        let (mut private, mut rows) = (Batch::default(), Batch::default());
+        private.insert(at.row(VERSION), sealed);
+        rows.insert(row_key(KEY, &[at.vault.as_str(), at.key.folded()]), json(key)?);
+        self.version_into(&mut rows, at, version, tags)?;
+        change.apply(&self.private, private)?;
+        change.apply(&self.rows, rows)?;
+        change.commit()
     }
 
     /// Keeps a key with all its versions, in one step.
@@ -85,17 +87,17 @@ impl Store {
         agenda: &Agenda,
         versions: &[RestoredVersion<'_>],
     ) -> io::Result<()> {
-        let mut private = Batch::default();
-        let mut rows = Batch::default();
+        let change = self.db.change()?;
+        let (mut private, mut rows) = (Batch::default(), Batch::default());
         rows.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
         rows.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
         for version in versions {
             private.insert(version.at.row(VERSION), version.sealed.as_slice());
             self.version_into(&mut rows, version.at, &version.row, version.tags)?;
         }
-        self.private.apply_batch(private)?;
-        self.rows.apply_batch(rows)?;
-        self.db.commit()
+        change.apply(&self.private, private)?;
+        change.apply(&self.rows, rows)?;
+        change.commit()
     }
 
     /// Keeps the changed attributes, operations and tags of a version.
@@ -107,14 +109,14 @@ impl Store {
     ) -> io::Result<()> {
         let mut batch = Batch::default();
         self.version_into(&mut batch, at, version, tags)?;
-        self.rows.apply_batch(batch)?;
-        self.db.commit()
+        self.change_rows(batch)
     }
 
     /// Keeps that a key is deleted, or no longer is.
     pub(crate) fn put_key(&self, vault: &VaultName, key: &KeyName, row: &KeyRow) -> io::Result<()> {
-        self.rows.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?)?;
-        self.db.commit()
+        let mut batch = Batch::default();
+        batch.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
+        self.change_rows(batch)
     }
 
     /// Keeps what is due for a key, and what was announced.
@@ -124,8 +126,9 @@ impl Store {
         key: &KeyName,
         agenda: &Agenda,
     ) -> io::Result<()> {
-        self.rows.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?)?;
-        self.db.commit()
+        let mut batch = Batch::default();
+        batch.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
+        self.change_rows(batch)
     }
 
     /// The same for many keys of a vault, in one step.
@@ -138,13 +141,13 @@ impl Store {
         for (key, agenda) in agendas {
             batch.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
         }
-        self.rows.apply_batch(batch)?;
-        self.db.commit()
+        self.change_rows(batch)
     }
 
     /// Forgets a key with all its versions. The rows go first: a kill between the two leaves private parts that nothing
     /// names, which the next start removes, and never a version that has none.
     pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
+        let change = self.db.change()?;
         let names = [vault.as_str(), key.folded()];
         let mut private = Batch::default();
         for entry in self.private.scan_prefix(prefix(VERSION, &names)) {
@@ -158,9 +161,9 @@ impl Store {
                 rows.remove(entry?.0);
             }
         }
-        self.rows.apply_batch(rows)?;
-        self.private.apply_batch(private)?;
-        self.db.commit()
+        change.apply(&self.rows, rows)?;
+        change.apply(&self.private, private)?;
+        change.commit()
     }
 
     /// The sealed private part of a version.

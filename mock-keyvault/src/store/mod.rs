@@ -4,6 +4,7 @@
 //! file each. Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change are one
 //! batch; the sealed private part of a version is written before the rows that name it, so a crash leaves at worst a
 //! private part that nothing names, which the next start removes. Nothing stored holds a host or a port.
+//! A write that the disk has too little room for is refused before any of it is done.
 
 mod keys;
 mod vaults;
@@ -95,8 +96,11 @@ impl Store {
         let settings = db.tree("settings")?;
         match settings.get(FORMAT_KEY).map_err(io::Error::from)? {
             None => {
-                settings.insert(FORMAT_KEY, FORMAT).map_err(io::Error::from)?;
-                db.commit()?;
+                let change = db.change()?;
+                let mut batch = Batch::default();
+                batch.insert(FORMAT_KEY, FORMAT);
+                change.apply(&settings, batch)?;
+                change.commit()?;
             }
             Some(found) if found == FORMAT => (),
             Some(found) => {
@@ -153,15 +157,33 @@ impl Store {
             known.insert(at);
             Ok(())
         })?;
-        let mut orphans = Batch::default();
+        self.remove_orphans(|at| known.contains(at))?;
+        Ok(loaded)
+    }
+
+    /// Does a batch of changes of rows, durably.
+    fn change_rows(&self, batch: Batch) -> io::Result<()> {
+        let change = self.db.change()?;
+        change.apply(&self.rows, batch)?;
+        change.commit()
+    }
+
+    /// Removes private parts that are not known. They harm nobody: on a full disk they stay until another start.
+    fn remove_orphans(&self, is_known: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+        let mut orphans: Option<Batch> = None;
         for entry in &self.private {
-            let (at, _) = entry.map_err(io::Error::from)?;
-            if !known.contains(at.as_ref()) {
-                orphans.remove(at);
+            let (at, _) = entry?;
+            if !is_known(&at) {
+                orphans.get_or_insert_default().remove(at);
             }
         }
-        self.private.apply_batch(orphans).map_err(io::Error::from)?;
-        Ok(loaded)
+        match (orphans, self.db.change()) {
+            (Some(orphans), Ok(change)) => {
+                change.apply(&self.private, orphans)?;
+                change.commit()
+            }
+            _ => Ok(()),
+        }
     }
 
     fn each(

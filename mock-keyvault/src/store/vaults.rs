@@ -64,12 +64,12 @@ impl Store {
                 batch.insert(policy_key(vault, policy), json(&row)?);
             }
         }
-        self.rows.apply_batch(batch)?;
-        self.db.commit()
+        self.change_rows(batch)
     }
 
     /// Forgets a vault and every row that belongs to it, of whatever kind.
     pub(crate) fn remove_vault(&self, vault: &VaultName) -> io::Result<()> {
+        let change = self.db.change()?;
         for tree in [&self.rows, &self.private] {
             let mut batch = Batch::default();
             for kind in 0..=u8::MAX {
@@ -78,9 +78,9 @@ impl Store {
                     batch.remove(entry?.0);
                 }
             }
-            tree.apply_batch(batch)?;
+            change.apply(tree, batch)?;
         }
-        self.db.commit()
+        change.commit()
     }
 
     pub(super) fn load_vaults(&self, loaded: &mut Loaded) -> Result<(), StoreError> {

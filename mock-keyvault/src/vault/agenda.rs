@@ -276,7 +276,7 @@ impl Vaults {
 
     /// Announces the end of a version, and keeps that it was announced. The change lock is held.
     ///
-    /// The event comes first: after a kill between the two it is told again, under the same id.
+    /// The event comes first: after a kill between the two it is told again, under the same id. On a full disk it waits.
     fn tell(
         &self,
         vault: &VaultName,
@@ -288,6 +288,7 @@ impl Vaults {
             vault,
             &super::KeyReference { name: name.clone(), version: Some(version.clone()) },
         )?;
+        self.room().for_rows()?;
         let end = view.version.attributes.expires;
         let kind = match due.action {
             Action::TellNearExpiry => EventKind::NearExpiry,

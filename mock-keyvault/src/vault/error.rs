@@ -10,6 +10,7 @@ use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
 use super::policy::KeyPermission;
 use super::{Caller, KeyReference};
+use crate::room;
 
 /// Why a vault does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -156,6 +157,9 @@ pub enum VaultError {
     /// A parameter is wrong; the words say which.
     #[error("{0}")]
     BadParameter(String),
+    /// The disk has too little room for a change. Nothing was changed, and reading goes on.
+    #[error("the disk is full")]
+    DiskFull,
     /// The data folder failed, or a sealed key does not open. Logged, never shown.
     #[error("the vault failed: {0}")]
     Internal(String),
@@ -183,6 +187,9 @@ pub enum Misfit {
 
 impl From<io::Error> for VaultError {
     fn from(error: io::Error) -> Self {
+        if room::is_lacking(&error) {
+            return Self::DiskFull;
+        }
         Self::Internal(error.to_string())
     }
 }

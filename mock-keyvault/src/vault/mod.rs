@@ -49,6 +49,7 @@ use crate::clock::Clock;
 use crate::durable::Durability;
 use crate::events::{EventKind, EventLog, KeyEvent};
 use crate::identity::PrincipalKind;
+use crate::room::Room;
 use crate::sealing::SealingKey;
 use crate::store::{LoadedVault, PublicRow, Store, StoreError, VersionRow};
 
@@ -190,6 +191,11 @@ impl Vaults {
     /// Whether there is a vault of this name that is not deleted.
     pub(crate) fn contains(&self, name: &VaultName) -> bool {
         self.read().get(name).is_some_and(|vault| vault.settings.deletion.is_none())
+    }
+
+    /// The device that everything is kept on.
+    pub(crate) fn room(&self) -> &Room {
+        self.store.db().room()
     }
 
     /// What became of keys.

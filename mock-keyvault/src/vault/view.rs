@@ -75,7 +75,7 @@ impl Vaults {
         vault: &VaultName,
         page: &PageRequest,
     ) -> Result<Page, VaultError> {
-        self.purge_due(vault)?;
+        self.purge_due_if_possible(vault)?;
         self.list(vault, page, true)
     }
 
@@ -85,7 +85,7 @@ impl Vaults {
         vault: &VaultName,
         name: &KeyName,
     ) -> Result<KeyView, VaultError> {
-        self.purge_due(vault)?;
+        self.purge_due_if_possible(vault)?;
         self.with_vault(vault, |found| {
             let key = found.keys.get(name.folded());
             let parts = key.and_then(|key| Some((key, key.deletion?, key.versions.last()?)));

@@ -12,6 +12,7 @@ mod backup;
 mod bad_input;
 mod crash;
 mod deleted_vaults;
+mod disk_full;
 mod ec;
 mod encrypt;
 mod events;

@@ -384,7 +384,7 @@ fn a_full_disk_refuses_every_change_before_the_database_is_hurt_and_is_over_when
     test.push_blob("app", "sha256:a", 0);
     test.push_blob("app", "sha256:b", 0);
     let (upload, file) = test.upload("app", 0);
-    let pretend = |free| *test.store.database.room.pretended.lock().unwrap() = free;
+    let pretend = |free| test.store.database.room().pretend(free);
     let publish = |file: &fs_err::File| {
         let object = object(upload.file, "sha256:c", 0);
         let file = file.try_clone().unwrap();

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::error::VaultChangeError;
 use super::{VaultView, deletion_of};
+use crate::room;
 use crate::vault::names::{KeyName, VaultName};
 use crate::vault::settings::VaultPath;
 use crate::vault::{Agenda, Vaults};
@@ -63,7 +64,7 @@ impl Vaults {
         &self,
         subscription: Uuid,
     ) -> Result<Vec<VaultView>, VaultChangeError> {
-        self.purge_vaults_due()?;
+        self.purge_vaults_due_if_possible()?;
         let vaults = self.read();
         let deleted = vaults.iter().filter(|(_, vault)| {
             vault.settings.deletion.is_some() && vault.settings.subscription == subscription
@@ -73,7 +74,7 @@ impl Vaults {
 
     /// The deleted vault of this name, wherever it belongs.
     pub(crate) fn deleted_named(&self, name: &VaultName) -> Result<VaultView, VaultChangeError> {
-        self.purge_vaults_due()?;
+        self.purge_vaults_due_if_possible()?;
         self.at_name(name)
             .filter(|found| found.settings.deletion.is_some())
             .ok_or_else(|| VaultChangeError::DeletedNotFound(name.to_string()))
@@ -86,7 +87,7 @@ impl Vaults {
         location: &str,
         name: &VaultName,
     ) -> Result<VaultView, VaultChangeError> {
-        self.purge_vaults_due()?;
+        self.purge_vaults_due_if_possible()?;
         self.deleted_at(subscription, location, name)
     }
 
@@ -150,6 +151,14 @@ impl Vaults {
         Ok(names)
     }
 
+    /// The same, for somebody who only reads: on a full disk nothing is purged, and what is there is seen.
+    pub(super) fn purge_vaults_due_if_possible(&self) -> io::Result<()> {
+        match self.purge_vaults_due() {
+            Err(error) if room::is_lacking(&error) => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
     /// Removes the roles of vaults that are deleted: a start may come after a deletion that was cut short.
     pub(in crate::vault) fn forget_roles_of_deleted(&self) -> io::Result<()> {
         let scopes: Vec<_> = self
@@ -159,7 +168,7 @@ impl Vaults {
             .filter_map(|(name, vault)| vault.settings.scope(name, None))
             .collect();
         for scope in scopes {
-            self.authorization.remove_under(&scope).map_err(io::Error::other)?;
+            self.authorization.remove_under(&scope)?;
         }
         Ok(())
     }
@@ -169,7 +178,7 @@ impl Vaults {
     pub(super) fn forget_late_roles(&self, name: &VaultName) -> io::Result<()> {
         let scope = self.read().get(name).and_then(|vault| vault.settings.scope(name, None));
         match scope {
-            Some(scope) => self.authorization.remove_under(&scope).map_err(io::Error::other),
+            Some(scope) => Ok(self.authorization.remove_under(&scope)?),
             None => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::authorization::AuthorizationError;
+use crate::room;
 use crate::vault::names::NameError;
 use crate::vault::policy::PolicyError;
 use crate::vault::settings::VaultPath;
@@ -66,6 +67,9 @@ pub enum VaultChangeError {
     /// Role-based access control failed or refused.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
+    /// The disk has too little room for a change. Nothing was changed, and reading goes on.
+    #[error("the disk is full")]
+    DiskFull,
     /// The data folder failed. Logged, never shown.
     #[error("the vault failed: {0}")]
     Internal(String),
@@ -73,6 +77,9 @@ pub enum VaultChangeError {
 
 impl From<io::Error> for VaultChangeError {
     fn from(error: io::Error) -> Self {
+        if room::is_lacking(&error) {
+            return Self::DiskFull;
+        }
         Self::Internal(error.to_string())
     }
 }

@@ -166,7 +166,7 @@ impl Vaults {
 
     /// Whether a name is free.
     pub(crate) fn name_state(&self, name: &VaultName) -> Result<NameState, VaultChangeError> {
-        self.purge_vaults_due()?;
+        self.purge_vaults_due_if_possible()?;
         Ok(match self.at_name(name) {
             None => NameState::Free,
             Some(found) if found.settings.deletion.is_some() => NameState::Deleted,

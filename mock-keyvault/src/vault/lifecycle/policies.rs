@@ -86,8 +86,9 @@ impl Vaults {
             (None, Some(policy)) => policies.push(policy),
             (_, None) => policies.retain(|own| !is_theirs(own)),
         }
-        self.keep(name, settings, policies)
-            .map(drop)
-            .map_err(|error| VaultError::Internal(error.to_string()))
+        self.keep(name, settings, policies).map(drop).map_err(|error| match error {
+            VaultChangeError::DiskFull => VaultError::DiskFull,
+            error => VaultError::Internal(error.to_string()),
+        })
     }
 }
