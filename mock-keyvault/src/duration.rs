@@ -4,7 +4,9 @@
 //! duration stays what was written and is never a number of seconds. A part keeps its unit: `P18M` is not `P1Y6M`.
 //! Written down again, it is the same text but for leading zeros and parts that are zero.
 //!
-//! There are no fractions and no signs. This module knows nothing of vaults. The crates that read this form either make
+//! There are no fractions and no signs. The registry's admin API has a type of its own for spans that are a number of
+//! seconds and may be negative, `emulator/src/admin/duration.rs`: a sign would make no sense in a policy, and a month has no
+//! number of seconds. This module knows nothing of vaults. The crates that read this form either make
 //! fractions of it, in floating point, or want to own the calendar as well; the calendar here is `time`'s.
 
 use std::fmt;
