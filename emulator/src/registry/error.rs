@@ -66,7 +66,7 @@ pub enum Error {
     ChunkLength {
         /// What the headers say.
         named: u64,
-        /// What was received.
+        /// What was received. Of one that is longer, not all may have been.
         actual: u64,
     },
     /// The client went away in the middle of a body; what arrived is kept.

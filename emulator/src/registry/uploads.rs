@@ -99,6 +99,8 @@ struct WriteBack {
 struct Batch {
     chunks: Vec<Bytes>,
     len: usize,
+    /// Bytes that arrived beyond what the headers name. They are not among the chunks.
+    surplus: u64,
     /// `Some` when there is no more: the words of the error that ended the body, if one did.
     end: Option<Result<(), String>>,
 }
@@ -200,7 +202,8 @@ impl Content {
         Ok(UploadStatus { id, received: session.received.load(Ordering::Acquire) })
     }
 
-    /// Takes the next chunk of an upload. What arrives of it stays, also when its body ends in an error.
+    /// Takes the next chunk of an upload. What arrives of it stays, also when its body ends in an error; what arrives
+    /// beyond the range that its headers name is refused, and does not.
     pub async fn append(
         &self,
         repository: &RepositoryName,
@@ -348,22 +351,23 @@ impl Content {
         let mut working: Option<JoinHandle<Result<Writer, Error>>> = None;
         let mut writer = slot.take();
         let idle = self.0.settings.body_idle;
-        let end = loop {
-            let batch = Batch::gather(&mut body, idle).await;
+        let mut left = headers.len.unwrap_or(u64::MAX);
+        let (end, surplus) = loop {
+            let batch = Batch::gather(&mut body, &mut left, idle).await;
             if let Some(work) = working.take() {
                 writer = Some(work.await??);
             }
             if let Some(ready) = &writer {
                 session.received.store(ready.sealer.len(), Ordering::Release);
             }
-            let end = batch.end.clone();
+            let (end, surplus) = (batch.end.clone(), batch.surplus);
             if batch.len > 0
                 && let Some(ready) = writer.take()
             {
                 working = Some(tokio::spawn(ready.absorb(Arc::clone(&self.0), batch.chunks)));
             }
             if let Some(end) = end {
-                break end;
+                break (end, surplus);
             }
         };
         if let Some(work) = working.take() {
@@ -377,7 +381,7 @@ impl Content {
         *lock(&session.used) = self.0.clock.elapsed();
         self.touch(&session.row, id).await?;
         end.map_err(Error::BodyCut)?;
-        let actual = session.received.load(Ordering::Acquire) - before;
+        let actual = session.received.load(Ordering::Acquire) - before + surplus;
         match headers.len {
             Some(named) if named != actual => Err(Error::ChunkLength { named, actual }),
             _ => Ok(()),
@@ -530,8 +534,9 @@ impl WriteBack {
 }
 
 impl Batch {
-    async fn gather(body: &mut Body, idle: Duration) -> Self {
-        let mut batch = Self { chunks: Vec::new(), len: 0, end: None };
+    /// Gathers a batch of the `left` bytes that are still to come. A body that has more is not read on.
+    async fn gather(body: &mut Body, left: &mut u64, idle: Duration) -> Self {
+        let mut batch = Self { chunks: Vec::new(), len: 0, surplus: 0, end: None };
         let trickling = tokio::time::sleep(BATCH_LIMIT);
         tokio::pin!(trickling);
         while batch.len < BATCH_LEN {
@@ -541,8 +546,17 @@ impl Batch {
                 () = &mut trickling => Ok(Some(Err("it arrived too slowly".to_owned()))),
             };
             match next {
-                Ok(Some(Ok(chunk))) => {
+                Ok(Some(Ok(mut chunk))) => {
+                    let arrived = chunk.len() as u64;
+                    chunk.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                    let taken = chunk.len() as u64;
+                    *left -= taken;
                     batch.len += chunk.len();
+                    if taken < arrived {
+                        batch.surplus = arrived - taken;
+                        batch.end = Some(Ok(()));
+                        break;
+                    }
                     batch.chunks.push(chunk);
                 }
                 Ok(Some(Err(words))) => {

@@ -47,6 +47,52 @@ async fn a_chunk_out_of_order_is_refused_and_the_answer_says_where_the_upload_is
 }
 
 #[tokio::test]
+async fn what_a_chunk_has_beyond_its_range_is_refused_and_is_not_part_of_the_upload() {
+    let (_emulator, client) = start().await;
+    let blob = content::bytes(3, 3_000_000);
+    let location = client.begin("app").await;
+    // Without `Content-Length` nobody knows beforehand how long it is. The range ends within a piece and after a batch.
+    let pieces: Vec<std::io::Result<Bytes>> =
+        blob.chunks(70_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let request = client.request(Method::PATCH, &location).header("content-range", "0-1999999");
+
+    let sent = request.body(reqwest::Body::wrap_stream(stream::iter(pieces))).send().await;
+    let status = client.get(&location).await;
+    let rest = append(&client, &location, 2_000_000, &blob[2_000_000..]).await;
+    let path = format!("{location}?digest={}", content::digest(&blob));
+    let done = client.send(Method::PUT, &path, "").await;
+
+    // A client that is still sending may see the end of the connection before it sees the answer.
+    if let Ok(refused) = sent {
+        let refused = Answer::of(refused).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "SIZE_INVALID"));
+    }
+    assert_eq!(status.header("range"), "0-1999999");
+    assert_eq!(rest.status, StatusCode::ACCEPTED);
+    assert_eq!(done.status, StatusCode::CREATED);
+    assert!(client.pull_blob("app", &blob).await.body == blob);
+}
+
+#[tokio::test]
+async fn a_last_chunk_that_is_longer_than_its_range_makes_no_blob_and_the_upload_goes_on() {
+    let (_emulator, client) = start().await;
+    let location = client.begin("app").await;
+    let path = format!("{location}?digest={}", content::digest(b"hello"));
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"hello world"))]);
+    let request = client.request(Method::PUT, &path).header("content-range", "0-4");
+
+    let refused =
+        Answer::of(request.body(reqwest::Body::wrap_stream(body)).send().await.unwrap()).await;
+    let status = client.get(&location).await;
+    let done = client.send(Method::PUT, &path, "").await;
+
+    assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "SIZE_INVALID"));
+    assert_eq!(status.header("range"), "0-4");
+    assert_eq!(done.status, StatusCode::CREATED);
+    assert_eq!(client.pull_blob("app", b"hello").await.body, b"hello");
+}
+
+#[tokio::test]
 async fn content_of_another_digest_is_refused_and_ends_the_upload() {
     let (_emulator, client) = start().await;
     let location = client.begin("app").await;
