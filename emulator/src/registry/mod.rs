@@ -67,7 +67,7 @@ pub struct Settings {
     pub key_lease: Duration,
     /// How often a key without a version is looked at for a newer one, in emulator time.
     pub rotation_check: Duration,
-    /// The most uploads that are open at a time.
+    /// The most uploads that are open at a time, those from before the start among them.
     pub max_uploads: usize,
     /// How long a body may stand still before the request is given up; the upload stays.
     pub body_idle: Duration,

@@ -136,9 +136,6 @@ impl Content {
         algorithm: Algorithm,
     ) -> Result<UploadStatus, Error> {
         let parts = Arc::clone(&self.0);
-        if parts.sessions.len() >= parts.settings.max_uploads {
-            return Err(Error::TooManyUploads(parts.settings.max_uploads));
-        }
         let id = UploadId::random();
         let (lease, row, file) = self.new_upload_file(id, repository, algorithm).await?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
@@ -174,10 +171,12 @@ impl Content {
             };
             let parts = Arc::clone(&self.0);
             let made = tokio::task::spawn_blocking(move || {
-                parts.store.create_upload(&parts.name, &row).map(|file| (row, file))
+                let limit = parts.settings.max_uploads;
+                parts.store.create_upload(&parts.name, &row, limit).map(|file| (row, file))
             });
             match made.await? {
                 Err(StoreError::DataKeyRetired) => (),
+                Err(StoreError::TooManyUploads(limit)) => return Err(Error::TooManyUploads(limit)),
                 made => return made.map(|(row, file)| (lease, row, file)).map_err(Error::from),
             }
         }
@@ -552,12 +551,12 @@ impl Batch {
                     let taken = chunk.len() as u64;
                     *left -= taken;
                     batch.len += chunk.len();
+                    batch.chunks.push(chunk);
                     if taken < arrived {
                         batch.surplus = arrived - taken;
                         batch.end = Some(Ok(()));
                         break;
                     }
-                    batch.chunks.push(chunk);
                 }
                 Ok(Some(Err(words))) => {
                     batch.end = Some(Err(words));
@@ -607,10 +606,6 @@ impl Sessions {
 
     fn remove(&self, id: UploadId) {
         lock(&self.0).remove(&id);
-    }
-
-    fn len(&self) -> usize {
-        lock(&self.0).len()
     }
 
     /// Lets go of an upload that is to be collected, unless a request holds it or used it at a time that counts as

@@ -180,16 +180,20 @@ impl View<'_> {
         Ok(())
     }
 
+    /// The counters of a registry.
+    pub(super) fn stats(&self, registry: &str) -> Result<Stats, StoreError> {
+        Ok(self.row(Table::Counters, &key(&[registry]))?.unwrap_or_default())
+    }
+
     /// Changes the counters of a registry.
     pub(super) fn count(
         &self,
         registry: &str,
         change: impl Fn(&mut Stats),
     ) -> Result<(), StoreError> {
-        let key = key(&[registry]);
-        let mut stats = self.row(Table::Counters, &key)?.unwrap_or_default();
+        let mut stats = self.stats(registry)?;
         change(&mut stats);
-        self.put(Table::Counters, key, &stats)
+        self.put(Table::Counters, key(&[registry]), &stats)
     }
 
     /// Notes that a file is sealed under a data key, which must be in the ring.

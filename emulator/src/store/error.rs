@@ -55,6 +55,9 @@ pub enum StoreError {
     /// An upload with this id is there already.
     #[error("an upload with this id exists already")]
     UploadExists,
+    /// There are as many uploads as there may be: this many.
+    #[error("there are {0} uploads already")]
+    TooManyUploads(usize),
     /// The data key is not in the ring of the registry: nothing may be sealed under it any more.
     #[error("the data key is not in the ring any more")]
     DataKeyRetired,

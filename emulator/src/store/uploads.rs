@@ -15,8 +15,14 @@ use super::rows::{UploadRow, decode, key, prefix};
 impl Store {
     /// Makes the file of an upload, empty, to read and write, and its row. From then on the data key is in use.
     ///
-    /// [`StoreError::DataKeyRetired`] if the data key is not in the ring, [`StoreError::UploadExists`].
-    pub fn create_upload(&self, registry: &str, row: &UploadRow) -> Result<fs::File, StoreError> {
+    /// [`StoreError::DataKeyRetired`] if the data key is not in the ring, [`StoreError::TooManyUploads`] if the registry
+    /// has `limit` of them, whoever began them and when, [`StoreError::UploadExists`].
+    pub fn create_upload(
+        &self,
+        registry: &str,
+        row: &UploadRow,
+        limit: usize,
+    ) -> Result<fs::File, StoreError> {
         self.ensure_space()?;
         let path = self.layout.upload(row.file);
         let file = create_private(&path)?;
@@ -24,6 +30,11 @@ impl Store {
             let key = key(&[registry, &row.id]);
             if view.has(Table::Uploads, &key)? {
                 return Err(StoreError::UploadExists);
+            }
+            // In the transaction, so that requests that come together do not get past it.
+            let open = view.stats(registry)?.uploads;
+            if usize::try_from(open).is_ok_and(|open| open >= limit) {
+                return Err(StoreError::TooManyUploads(limit));
             }
             view.own_file(registry, row.file, row.data_key)?;
             view.put(Table::Uploads, key, row)?;

@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
+use sealyard::registry::Settings;
 
 use crate::support::{Client, content};
 
@@ -48,6 +49,32 @@ async fn an_upload_goes_on_after_a_restart_from_the_place_that_its_status_tells(
     assert!(at > 500_000 && at <= 700_000, "whole segments are kept: {at}");
     assert_eq!(done.status, StatusCode::CREATED, "{done:?}");
     assert!(client.pull_blob("app", &blob).await.body == blob);
+}
+
+#[tokio::test]
+async fn uploads_from_before_a_restart_count_among_those_that_may_be_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings { max_uploads: 2, ..Settings::default() };
+    let start = || {
+        let builder = Sealyard::builder().ephemeral().data_dir(folder.path().join("d"));
+        builder.settings(settings.clone()).start()
+    };
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+    let location = client.begin("app").await;
+    client.begin("app").await;
+    emulator.shutdown().await;
+
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+    let begin = || client.send(Method::POST, "/v2/app/blobs/uploads/", "");
+    let refused = begin().await;
+    client.send(Method::DELETE, &location, "").await;
+    let begun = begin().await;
+
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{refused:?}");
+    assert_eq!(begun.status, StatusCode::ACCEPTED);
+    assert_eq!(begin().await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ fn nothing_new_is_sealed_under_a_retired_data_key() {
         started: 0,
         touched: 0,
     };
-    let created = test.store.create_upload(REGISTRY, &upload);
+    let created = test.store.create_upload(REGISTRY, &upload, usize::MAX);
     let file = test.store.new_file().unwrap();
     let row = ManifestRow {
         object: ObjectRow { file: file.id(), size: 1, data_key: DATA_KEY, created: 0 },

@@ -57,7 +57,7 @@ impl TestStore {
             started: now,
             touched: now,
         };
-        let file = self.store.create_upload(REGISTRY, &row).unwrap();
+        let file = self.store.create_upload(REGISTRY, &row, usize::MAX).unwrap();
         (row, file)
     }
 
