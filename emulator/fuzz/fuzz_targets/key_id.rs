@@ -1,0 +1,17 @@
+//! Arbitrary text as the identifier of a key.
+#![no_main]
+
+use sealyard::keys::KeyId;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(key) = text.parse::<KeyId>() {
+        let written = match key.version() {
+            None => format!("https://{}.vault.azure.net/keys/{}", key.vault(), key.name()),
+            Some(version) => {
+                format!("https://{}.vault.azure.net/keys/{}/{version}", key.vault(), key.name())
+            }
+        };
+        assert_eq!(written.parse::<KeyId>().as_ref(), Ok(&key), "what was read is read again");
+    }
+});
