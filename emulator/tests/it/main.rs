@@ -6,6 +6,7 @@ mod crash;
 mod push_pull;
 mod refusal;
 mod restart;
+mod revocation;
 mod rotation;
 mod routes;
 mod structure;

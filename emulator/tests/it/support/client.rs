@@ -1,5 +1,6 @@
 //! A client of the registry, just clever enough to say what a test means.
 
+use mock_keyvault::MockKeyVault;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use sealyard::Sealyard;
 use serde_json::Value;
@@ -30,6 +31,13 @@ impl Client {
         sealyard::install_crypto_provider();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { http, base: base.trim_end_matches('/').to_owned() }
+    }
+
+    /// A client that trusts the certificates of a vault, for requests that no registry takes.
+    pub(crate) fn trusting(vault: &MockKeyVault) -> reqwest::Client {
+        sealyard::install_crypto_provider();
+        let authority = reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap();
+        reqwest::Client::builder().no_proxy().add_root_certificate(authority).build().unwrap()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

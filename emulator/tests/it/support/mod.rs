@@ -6,7 +6,7 @@ pub(crate) mod content;
 use mock_keyvault::clock::Clock;
 use sealyard::Sealyard;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Answer, Client};
 
 /// A fresh emulator that is gone with the handle, and a client of it.
 pub(crate) async fn start() -> (Sealyard, Client) {
