@@ -65,7 +65,8 @@ pub(super) async fn read(State(app): State<App>) -> Json<ClockReport> {
     Json(ClockReport::of(&app.clock))
 }
 
-/// `POST /_sealyard/clock`. Answers when the vault has done what became due and the registries have looked at their keys under the new time.
+/// `POST /_sealyard/clock`. Answers when the vault has done what became due, and the registries have taken new versions of
+/// their keys into use and looked at their keys under the new time.
 pub(super) async fn advance(
     State(app): State<App>,
     request: Result<Json<AdvanceRequest>, JsonRejection>,
@@ -79,6 +80,10 @@ pub(super) async fn advance(
             vault.url
         )));
     }
+    let mut paused = Vec::with_capacity(app.registries.len());
+    for registry in &app.registries {
+        paused.push(registry.key_ring().pause_following().await);
+    }
     app.clock.advance(by);
     save(app.endpoints.data_dir(), &app.clock).await.map_err(|error| {
         AdminError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
@@ -89,8 +94,10 @@ pub(super) async fn advance(
             AdminError::new(http::StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
         })?;
     }
+    for paused in paused {
+        paused.resume().await;
+    }
     for registry in &app.registries {
-        registry.key_ring().follow_if_due().await;
         registry.key_ring().check().await;
     }
     Ok(Json(ClockReport::of(&app.clock)))

@@ -46,3 +46,4 @@ pub use self::state::{Cause, REFUSAL_SENTENCE, Refusal, Severity, State, Status}
 pub use self::stored::{RingStore, StoredRing};
 pub use self::vault::{Answer, KeyInfo, KeyVault, VaultError};
 pub use self::vault_client::{VaultClient, VaultClientConfig};
+pub use self::watcher::PausedFollowing;

@@ -30,6 +30,7 @@ use super::service_key::ServiceKey;
 use super::slot::{Slot, lock};
 use super::stored::{Ring, RingStore};
 use super::vault::KeyVault;
+use super::watcher::PausedFollowing;
 use super::{KeyId, State, Status};
 use crate::envelope::DataKeyId;
 
@@ -87,7 +88,7 @@ pub(super) struct Inner {
     /// One change of the stored ring at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// When a newer version is looked for next. Locked while it is looked for.
-    pub(super) next_check: tokio::sync::Mutex<OffsetDateTime>,
+    pub(super) next_check: Arc<tokio::sync::Mutex<OffsetDateTime>>,
     /// Cancelled when the ring is dropped.
     pub(super) stop: CancellationToken,
 }
@@ -143,7 +144,7 @@ impl KeyRing {
             health: Mutex::new(Health::new()),
             status: watch::Sender::new(status),
             changing: tokio::sync::Mutex::default(),
-            next_check: tokio::sync::Mutex::new(next_check),
+            next_check: Arc::new(tokio::sync::Mutex::new(next_check)),
             stop: CancellationToken::new(),
         }));
         if !known {
@@ -228,12 +229,13 @@ impl KeyRing {
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
-    /// Looks for a newer version of a followed key, if that is due by the clock, and takes it into use. Returns when it
-    /// is done, whoever does it.
-    pub async fn follow_if_due(&self) {
-        let inner = Arc::clone(&self.0);
-        // It goes on if the caller is dropped.
-        let _ = self.0.runtime.spawn(async move { inner.follow_if_due().await }).await;
+    /// Keeps the ring from looking for a newer version of its key, until the answer is dropped or resumed.
+    ///
+    /// For whoever moves the clock: the vault has to do what became due before the ring looks, or the ring would find
+    /// the old version and not look again for a while.
+    pub async fn pause_following(&self) -> PausedFollowing {
+        let next = Arc::clone(&self.0.next_check).lock_owned().await;
+        PausedFollowing { inner: Arc::clone(&self.0), next }
     }
 
     /// What can be told of the ring.

@@ -14,10 +14,10 @@ async fn a_new_version_is_in_use_when_the_next_look_is_due_and_not_before() {
 
     let second_before = CHECK.checked_sub(Duration::from_secs(1)).unwrap();
     world.clock.advance(second_before);
-    ring.follow_if_due().await;
+    ring.pause_following().await.resume().await;
     assert_eq!(ring.describe().versioned, Some(first));
     world.clock.advance(Duration::from_secs(1));
-    ring.follow_if_due().await;
+    ring.pause_following().await.resume().await;
 
     let told = ring.describe();
     assert_eq!(told.versioned, Some(second));
@@ -43,13 +43,29 @@ async fn the_watcher_wakes_by_itself_when_the_clock_is_moved() {
 }
 
 #[tokio::test]
+async fn a_look_that_is_paused_while_the_clock_moves_sees_what_was_made_meanwhile() {
+    let (world, first) = World::new();
+    let ring = world.open().await;
+    settle().await;
+
+    let paused = ring.pause_following().await;
+    world.clock.advance(CHECK);
+    settle().await;
+    assert_eq!(ring.describe().versioned, Some(first), "the watcher waits");
+    let second = world.vault.add("RSA");
+    paused.resume().await;
+
+    assert_eq!(ring.describe().versioned, Some(second));
+}
+
+#[tokio::test]
 async fn a_ring_that_was_down_looks_when_it_is_opened() {
     let (world, _) = World::new();
     drop(world.open().await);
     let second = world.vault.add("RSA");
 
     let ring = world.open().await;
-    ring.follow_if_due().await;
+    ring.pause_following().await.resume().await;
 
     assert_eq!(ring.describe().versioned, Some(second));
 }
@@ -64,7 +80,7 @@ async fn a_key_with_a_version_is_never_looked_at() {
     let before = looks();
 
     world.clock.advance(Duration::from_hours(24));
-    ring.follow_if_due().await;
+    ring.pause_following().await.resume().await;
 
     assert_eq!(looks(), before);
     assert_eq!(ring.describe().versioned, Some(first));
@@ -84,7 +100,7 @@ async fn a_version_that_cannot_be_used_leaves_the_old_one_in_force_and_the_state
         world.vault.refuse(&second, refused);
 
         world.clock.advance(CHECK);
-        ring.follow_if_due().await;
+        ring.pause_following().await.resume().await;
 
         let status = ring.check().await;
         assert_eq!(status.state, State::Active, "{kty} {refused:?}");
@@ -94,7 +110,7 @@ async fn a_version_that_cannot_be_used_leaves_the_old_one_in_force_and_the_state
 
         let third = world.vault.add("RSA");
         world.clock.advance(CHECK);
-        ring.follow_if_due().await;
+        ring.pause_following().await.resume().await;
 
         assert_eq!(ring.describe().versioned, Some(third));
         assert_eq!(ring.check().await.cause, None, "what was in the way is forgotten");
@@ -110,12 +126,12 @@ async fn a_vault_that_does_not_answer_a_look_changes_nothing_and_the_next_look_s
 
     world.vault.fail(Some((Cause::VaultUnreachable, None)));
     world.clock.advance(CHECK);
-    ring.follow_if_due().await;
+    ring.pause_following().await.resume().await;
     assert_eq!(ring.describe().versioned, Some(first));
     world.vault.fail(None);
     assert_eq!(ring.check().await.cause, None);
     world.clock.advance(CHECK);
-    ring.follow_if_due().await;
+    ring.pause_following().await.resume().await;
 
     assert_eq!(ring.describe().versioned, Some(second));
 }
