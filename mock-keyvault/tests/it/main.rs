@@ -34,6 +34,7 @@ mod restart;
 mod rotation;
 mod sign;
 mod soft_delete;
+mod structure;
 mod support;
 mod tokens;
 mod wrap;
