@@ -112,6 +112,8 @@ package_of() {
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 SEALYARD=${SEALYARD:-}
 # shellcheck disable=SC2034 # used by scripts
+# The two programs are built and shipped side by side.
+MOCK_KEYVAULT=${MOCK_KEYVAULT:-${SEALYARD:+${SEALYARD%/*}/mock-keyvault}}
 MOCK_KEYVAULT=${MOCK_KEYVAULT:-$TARGET/release/mock-keyvault}
 
 # Builds the release binary, unless SEALYARD names one. Costs a second when nothing changed.
