@@ -27,7 +27,7 @@ impl Inner {
         self.runtime.spawn(watcher.run());
     }
 
-    /// Looks if it is due, and says when it is due next.
+    /// Looks if it is due, and puts down when it is due next.
     async fn follow_if_due(self: &Arc<Self>, next: &mut OffsetDateTime) {
         let now = self.clock.now();
         if now < *next {
