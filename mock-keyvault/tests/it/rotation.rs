@@ -194,10 +194,13 @@ async fn what_becomes_due_happens_by_itself_when_the_clock_moves() {
 
     world.clock.advance(days(30));
 
-    // Nobody asks for it: the vault's own task does it. This ends when it did.
-    while world.vault.latest_version("local", "k").await.unwrap() == first {
-        tokio::task::yield_now().await;
-    }
+    // Nobody asks for it: the vault's own task does it. One that does not would keep this waiting for ever.
+    let rotated = async {
+        while world.vault.latest_version("local", "k").await.unwrap() == first {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_mins(1), rotated).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{LEASE, World, current, settle};
+use super::support::{LEASE, World, becomes, comes, current, settle};
 use crate::keys::{Cause, KeyError, State};
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn a_key_is_gone_when_its_lease_ends_by_either_time_and_nobody_looks() {
         } else {
             world.clock.advance(LEASE);
         }
-        ended.await;
+        comes(ended).await;
 
         assert!(!lease.is_alive());
         assert!(lease.with(|_| ()).is_err());
@@ -57,9 +57,7 @@ async fn a_key_in_use_is_renewed_from_half_of_its_lease_on_and_an_idle_one_is_no
     let asked = world.vault.unwraps();
 
     world.clock.pass(LEASE / 2);
-    while world.vault.unwraps() == asked {
-        tokio::task::yield_now().await;
-    }
+    becomes(|| world.vault.unwraps() > asked).await;
     settle().await;
     world.clock.pass(LEASE / 2);
     settle().await;
@@ -73,7 +71,7 @@ async fn a_key_in_use_is_renewed_from_half_of_its_lease_on_and_an_idle_one_is_no
         world.clock.pass(LEASE / 2);
         settle().await;
     }
-    ended.await;
+    comes(ended).await;
     assert!(world.vault.unwraps() <= asked + 1, "nobody uses it, so nobody asks for it");
 }
 
@@ -86,7 +84,7 @@ async fn a_refusal_takes_every_key_at_once_and_a_yes_brings_them_back() {
 
     world.vault.refuse(&first, Some(Cause::PolicyRemoved));
     let dark = ring.check().await;
-    ended.await;
+    comes(ended).await;
     let refused = ring.admit().await;
 
     assert_eq!((dark.state, dark.cause), (State::Unavailable, Some(Cause::PolicyRemoved)));
@@ -105,9 +103,7 @@ async fn an_outage_shorter_than_the_lease_is_not_noticed() {
     let asked = world.vault.unwraps();
 
     world.clock.pass(LEASE / 2);
-    while world.vault.unwraps() == asked {
-        tokio::task::yield_now().await;
-    }
+    becomes(|| world.vault.unwraps() > asked).await;
     settle().await;
     ring.admit().await.unwrap();
     assert_eq!(ring.status().state, State::Active);
@@ -129,7 +125,7 @@ async fn an_outage_longer_than_the_lease_is_told_apart_from_a_refusal() {
 
     let ended = lease.ended();
     world.clock.pass(LEASE);
-    ended.await;
+    comes(ended).await;
     let refused = ring.admit().await;
 
     let Err(KeyError::Refused(refusal)) = refused else { panic!("{refused:?}") };

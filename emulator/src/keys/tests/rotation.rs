@@ -1,6 +1,6 @@
 //! Rotation as a whole: what it asks, what it leaves behind wherever it ends, and what it says.
 
-use super::support::{StoreFault, World, bytes_of, current, key};
+use super::support::{StoreFault, World, bytes_of, comes, current, key};
 use crate::keys::{Cause, RingError, State};
 
 /// The calls of a rotation of a ring with one data key: the key, the old one over, the new one.
@@ -38,7 +38,7 @@ async fn a_rotation_that_is_killed_at_any_of_its_calls_leaves_a_ring_that_opens(
             let ring = ring.clone();
             async move { ring.rotate(None).await }
         });
-        world.vault.hanging.notified().await;
+        comes(world.vault.hanging.notified()).await;
         rotating.abort();
         drop(ring);
         world.vault.hang_at(None);

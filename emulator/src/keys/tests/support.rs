@@ -315,3 +315,18 @@ pub(super) async fn settle() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Waits for what has to come. A broken ring makes it fail and not hang; how long it takes is nobody's business here.
+pub(super) async fn comes<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_mins(1), what).await.expect("it never comes")
+}
+
+/// Waits until something holds that others bring about.
+pub(super) async fn becomes(holds: impl Fn() -> bool) {
+    comes(async {
+        while !holds() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

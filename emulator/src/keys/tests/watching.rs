@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{CHECK, START, World, bytes_of, current, key, settle};
+use super::support::{CHECK, START, World, becomes, bytes_of, current, key, settle};
 use crate::keys::{Cause, KeyOperation, State};
 
 #[tokio::test]
@@ -37,9 +37,7 @@ async fn the_watcher_wakes_by_itself_when_the_clock_is_moved() {
     world.clock.advance(CHECK);
 
     // Comes true only if the watcher acts: nobody else does.
-    while ring.describe().versioned.as_ref() != Some(&second) {
-        tokio::task::yield_now().await;
-    }
+    becomes(|| ring.describe().versioned.as_ref() == Some(&second)).await;
 }
 
 #[tokio::test]
