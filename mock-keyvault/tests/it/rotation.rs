@@ -200,7 +200,7 @@ async fn what_becomes_due_happens_by_itself_when_the_clock_moves() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_mins(1), rotated).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), rotated).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::support::{LEASE, World, becomes, comes, current, settle};
-use crate::keys::{Cause, KeyError, State};
+use crate::keys::{Cause, KeyError, KeyLease, State};
 
 #[tokio::test]
 async fn a_key_is_gone_when_its_lease_ends_by_either_time_and_nobody_looks() {
@@ -77,19 +77,25 @@ async fn a_key_in_use_is_renewed_from_half_of_its_lease_on_and_an_idle_one_is_no
 
 #[tokio::test]
 async fn a_refusal_takes_every_key_at_once_and_a_yes_brings_them_back() {
-    let (world, first) = World::new();
+    let (world, _) = World::new();
     let ring = world.open().await;
-    let lease = ring.current().await.unwrap();
-    let ended = lease.ended();
+    let older = ring.current().await.unwrap().id();
+    let second = world.vault.add("RSA");
+    ring.rotate(None).await.unwrap();
+    let leases = [ring.lease(older).await.unwrap(), ring.current().await.unwrap()];
+    assert!(leases.iter().all(KeyLease::is_alive) && leases[0].id() != leases[1].id());
+    let ended = leases.each_ref().map(KeyLease::ended);
 
-    world.vault.refuse(&first, Some(Cause::PolicyRemoved));
+    world.vault.refuse(&second, Some(Cause::PolicyRemoved));
     let dark = ring.check().await;
-    comes(ended).await;
+    for ended in ended {
+        comes(ended).await;
+    }
     let refused = ring.admit().await;
 
     assert_eq!((dark.state, dark.cause), (State::Unavailable, Some(Cause::PolicyRemoved)));
     assert!(matches!(&refused, Err(KeyError::Refused(refusal)) if refusal.is_lasting()));
-    world.vault.refuse(&first, None);
+    world.vault.refuse(&second, None);
     assert_eq!(ring.check().await.state, State::Active);
     ring.admit().await.unwrap();
 }
