@@ -43,9 +43,10 @@
 //! # });
 //! ```
 //!
-//! Modules that know nothing of vaults, and that the registry uses too: [`authorization`], [`clock`], [`duration`],
-//! [`durable`], [`files`], [`identity`], [`listen`], [`room`], [`sealing`] and [`tls`].
+//! Modules that know nothing of vaults, and that the registry uses too: [`authority`], [`authorization`], [`clock`],
+//! [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`room`], [`sealing`] and [`tls`].
 
+pub mod authority;
 pub mod authorization;
 pub mod clock;
 pub mod durable;
@@ -53,6 +54,7 @@ pub mod duration;
 pub mod events;
 pub mod faults;
 pub mod files;
+pub mod front;
 pub mod identity;
 pub mod listen;
 pub mod room;

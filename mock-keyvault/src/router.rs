@@ -1,8 +1,10 @@
 //! Leads each request to the vault, the issuer or the admin API, by Host and path; every check is in order here.
+//! What an embedding program serves on the same listener is asked before all of them.
 //!
 //! For the vault: reachable, vault there, token, operation, api-version, permission, and only then the body is read.
 //! Every answer leaves with the headers of the real service, and every call of an operation is taken down.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 use uuid::Uuid;
 
@@ -24,10 +27,12 @@ use crate::api::{self, Context, Query};
 use crate::arm;
 use crate::audit::{self, AuditLog, Call};
 use crate::auth;
+use crate::authority::Authority;
 use crate::clock::Clock;
 use crate::error::{ApiError, ErrorCode};
 use crate::faults::{Effect, Faults};
 use crate::files::{Access, write_whole};
+use crate::front::FrontSlot;
 use crate::guard::Guard;
 use crate::host::{Role, Site};
 use crate::identity::{self, Issuer, ManagedEndpoint};
@@ -62,6 +67,8 @@ pub(crate) struct App {
     pub(crate) faults: Faults,
     /// How many calls a vault takes, if they are counted.
     pub(crate) throttle: Throttle,
+    /// What an embedding program serves here; it is asked first.
+    pub(crate) front: FrontSlot,
     /// Cancelled when the vault ends: long work ends between two steps.
     pub(crate) stop: CancellationToken,
     /// The data folder. It comes last, so that its lock goes after all that uses it.
@@ -87,6 +94,10 @@ pub(crate) fn build(app: Arc<App>) -> Router {
 }
 
 async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    if let Some(front) = of_front(&app, &request) {
+        let Ok::<Response, Infallible>(response) = front.oneshot(request).await;
+        return response;
+    }
     let site = Site::of(host(&request));
     if request.uri().path().starts_with(admin::PREFIX) {
         return admin::answer(&app, &site.host, request).await;
@@ -101,6 +112,15 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     tokio::time::sleep(plan.latency).await;
     let response = answer(&app, &site, &class, plan.effect, request).await;
     interference::mark(&plan, response).await
+}
+
+/// What an embedding program answers with, if the request is for it. Without TLS, it is told to use that by [`answer`].
+fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
+    if request.extensions().get() == Some(&Wire::Plain) {
+        return None;
+    }
+    let authority: Authority = host(request).parse().ok()?;
+    app.front.router(authority.name(), request.uri().path())
 }
 
 /// The answer of whoever is asked, or of the fault that strikes.

@@ -18,6 +18,7 @@ use crate::durable::Durability;
 use crate::events::EventLog;
 use crate::faults::Faults;
 use crate::files::read_if_there;
+use crate::front::FrontSlot;
 use crate::guard::Guard;
 use crate::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
 use crate::interference;
@@ -257,6 +258,7 @@ impl Builder {
             clock_file: opened.clock_file,
             faults: Faults::new(opened.clock.clone(), interference::classes()),
             throttle: Throttle::new(opened.clock.clone()),
+            front: FrontSlot::default(),
             clock: opened.clock,
             folder: opened.folder,
         });

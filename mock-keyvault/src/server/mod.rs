@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::duration::IsoDuration;
 use crate::events::KeyEvent;
 use crate::faults::{FaultError, FaultKind, FaultReport, FaultRule};
+use crate::front::Front;
 use crate::identity::{
     APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
     Secret, TENANT,
@@ -124,6 +125,16 @@ impl MockKeyVault {
     /// The file of that certificate.
     pub fn ca_path(&self) -> &Path {
         self.authority.ca_path()
+    }
+
+    /// The local authority: other listeners of the same program may have its certificates as well.
+    pub fn certificate_authority(&self) -> &LocalAuthority {
+        &self.authority
+    }
+
+    /// Has an embedding program answer on this listener for what is its own, in place of what answered before.
+    pub fn set_front(&self, front: Arc<dyn Front>) {
+        self.app.front.set(Some(front));
     }
 
     /// The data folder.
@@ -443,5 +454,12 @@ impl MockKeyVault {
         tokio::task::spawn_blocking(move || call(&vaults, &vault))
             .await
             .map_err(|error| VaultError::Internal(error.to_string()))?
+    }
+}
+
+impl Drop for MockKeyVault {
+    fn drop(&mut self) {
+        // What the program serves may hold on to the vault: without this, neither of them would ever end.
+        self.app.front.set(None);
     }
 }

@@ -17,6 +17,7 @@ mod ec;
 mod encrypt;
 mod events;
 mod faults;
+mod front;
 mod handle;
 mod hosts;
 mod import;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules that the registry uses too, or that are below those. They use one another and nothing else.
 const SHARED: &[&str] = &[
+    "authority",
     "authorization",
     "clock",
     "durable",
@@ -11,6 +12,7 @@ const SHARED: &[&str] = &[
     "events",
     "faults",
     "files",
+    "front",
     "identity",
     "lines",
     "listen",
