@@ -20,7 +20,7 @@ use tracing::Span;
 use crate::admin::{self, Endpoints};
 use crate::config::Config;
 use crate::oci::{self, Code, ErrorReply};
-use crate::registry::Registry;
+use crate::registry::{Registries, Registry};
 use crate::vault_owner::OwnerVault;
 
 /// The name of a request in answers and in the log, as Azure Container Registry spells it.
@@ -34,7 +34,7 @@ pub struct App(Arc<Parts>);
 #[derive(Debug)]
 pub struct Parts {
     /// The registries, the one called `local` first.
-    pub registries: Vec<Registry>,
+    pub registries: Registries,
     /// The clock of everything.
     pub clock: Clock,
     /// What was asked for at the start.
@@ -56,8 +56,8 @@ impl App {
     }
 
     /// A registry by its name.
-    pub fn registry(&self, name: &str) -> Option<&Registry> {
-        self.0.registries.iter().find(|registry| registry.name() == name)
+    pub fn registry(&self, name: &str) -> Option<Registry> {
+        self.0.registries.get(name)
     }
 
     /// The owner's hand on the vault.
@@ -79,7 +79,7 @@ impl std::ops::Deref for App {
 /// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:
 /// each handler has its own.
 pub fn routes(app: &App) -> Router {
-    let local = app.registries.first().cloned();
+    let local = app.registries.all().into_iter().next();
     let content =
         local.map(|registry| app.guard.protect_content(oci::router(registry))).unwrap_or_default();
     content

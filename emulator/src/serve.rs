@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
 use crate::config::{Config, VaultChoice};
-use crate::registry::{CustomerManagedKey, Registry, Settings};
+use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::{OwnerVault, VaultAccess};
 
@@ -30,6 +30,7 @@ pub const LOCAL: &str = "local";
 #[derive(Debug)]
 pub struct Sealyard {
     app: App,
+    local: Registry,
     address: SocketAddr,
     vault: Option<MockKeyVault>,
     stop: CancellationToken,
@@ -105,7 +106,7 @@ impl Sealyard {
 
     /// The registry `local`.
     pub fn registry(&self) -> &Registry {
-        &self.app.registries[0]
+        &self.local
     }
 
     /// The embedded vault, unless another one is used.
@@ -239,12 +240,12 @@ impl Builder {
         settings.write_back = config.durability == Durability::Full;
         settings.sparse_indexes = config.sparse_indexes;
         settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
-        let registry =
+        let local =
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
         let guard = Guard::open(&config, &data_dir)?;
         let endpoints = Endpoints::new(&config, address, &access, &data_dir);
         let app = App::new(Parts {
-            registries: vec![registry],
+            registries: Registries::new(local.clone()),
             clock,
             config,
             endpoints,
@@ -261,7 +262,7 @@ impl Builder {
         ));
         app.endpoints.make_files(&app).await?;
         tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
-        Ok(Sealyard { app, address, vault, stop, server: Some(server), _folder: folder })
+        Ok(Sealyard { app, local, address, vault, stop, server: Some(server), _folder: folder })
     }
 }
 

@@ -80,8 +80,9 @@ pub(super) async fn advance(
             vault.url
         )));
     }
-    let mut paused = Vec::with_capacity(app.registries.len());
-    for registry in &app.registries {
+    let registries = app.registries.all();
+    let mut paused = Vec::with_capacity(registries.len());
+    for registry in &registries {
         paused.push(registry.key_ring().pause_following().await);
     }
     app.clock.advance(by);
@@ -97,7 +98,7 @@ pub(super) async fn advance(
     for paused in paused {
         paused.resume().await;
     }
-    for registry in &app.registries {
+    for registry in &registries {
         registry.key_ring().check().await;
     }
     Ok(Json(ClockReport::of(&app.clock)))

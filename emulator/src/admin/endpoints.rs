@@ -125,21 +125,31 @@ impl Endpoints {
         written.await?
     }
 
-    /// Writes the files again whenever a registry changes its state, until `stop`. To be spawned.
+    /// Writes the files again whenever a registry comes, goes or changes its state, until `stop`. To be spawned.
     pub async fn follow(app: App, stop: CancellationToken) {
-        let mut watches: Vec<_> =
-            app.registries.iter().map(|registry| registry.key_ring().watch()).collect();
+        let mut changes = app.registries.changes();
+        let watches = |app: &App| -> Vec<_> {
+            app.registries.all().iter().map(|registry| registry.key_ring().watch()).collect()
+        };
+        let mut states = watches(&app);
         loop {
             let changed = async {
                 let mut any: FuturesUnordered<_> =
-                    watches.iter_mut().map(tokio::sync::watch::Receiver::changed).collect();
+                    states.iter_mut().map(tokio::sync::watch::Receiver::changed).collect();
                 any.next().await
             };
             tokio::select! {
                 () = stop.cancelled() => return,
+                changed = changes.changed() => match changed {
+                    // What happened to a state in between is in the files that are written now.
+                    Ok(()) => states = watches(&app),
+                    Err(_) => return,
+                },
                 changed = changed => match changed {
                     Some(Ok(())) => (),
-                    Some(Err(_)) | None => return,
+                    // The registry is gone. The set holds all that are not.
+                    Some(Err(_)) => states = watches(&app),
+                    None => return,
                 },
             }
             if let Err(error) = app.endpoints.write_files(&app).await

@@ -32,7 +32,8 @@ pub struct RegistryHealth {
 
 /// `GET /_sealyard/health`.
 pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
-    let registries = app.registries.iter().map(|registry| {
+    let open = app.registries.all();
+    let registries = open.iter().map(|registry| {
         let status = registry.key_ring().status();
         let cause = status.cause.map(wire_name);
         RegistryHealth { name: registry.name().to_owned(), state: wire_name(status.state), cause }
@@ -40,6 +41,6 @@ pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
     Json(HealthReport {
         status: "ok".to_owned(),
         registries: registries.collect(),
-        damaged: app.registries.iter().map(crate::registry::Registry::damaged).sum(),
+        damaged: open.iter().map(crate::registry::Registry::damaged).sum(),
     })
 }

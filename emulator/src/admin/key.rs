@@ -122,7 +122,7 @@ pub(super) struct Asked {
 
 /// A key, seen from a registry.
 struct Chosen<'a> {
-    registry: &'a Registry,
+    registry: Registry,
     owner: &'a OwnerVault,
     /// Without a version.
     key: KeyId,

@@ -88,9 +88,9 @@ impl StatusReport {
     /// The report of a running emulator.
     pub async fn of(app: &App) -> Result<Self, crate::registry::Error> {
         let endpoints = &app.endpoints;
-        let mut registries = Vec::with_capacity(app.registries.len());
-        for registry in &app.registries {
-            registries.push(RegistryReport::of(app, registry).await?);
+        let mut registries = Vec::new();
+        for registry in app.registries.all() {
+            registries.push(RegistryReport::of(app, &registry).await?);
         }
         Ok(Self {
             registry: endpoints.registry().to_owned(),

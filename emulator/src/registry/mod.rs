@@ -22,6 +22,7 @@ mod media;
 mod names;
 mod object;
 mod recent;
+mod registries;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -44,6 +45,7 @@ pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
 pub use self::manifests::{Manifest, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::names::{NameError, Reference, RepositoryName, Tag};
+pub use self::registries::Registries;
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified};
 use crate::keys::{KeyRing, KeyUse, KeyVault, RingConfig};
