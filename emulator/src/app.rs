@@ -17,10 +17,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
-use crate::admin::{self, Endpoints};
+use crate::admin::{self, Endpoints, Guard};
 use crate::config::Config;
+use crate::listeners::Site;
 use crate::oci::{self, Code, ErrorReply};
 use crate::registry::{Registries, Registry};
+use crate::serve::LOCAL;
 use crate::vault_owner::OwnerVault;
 
 /// The name of a request in answers and in the log, as Azure Container Registry spells it.
@@ -46,7 +48,7 @@ pub struct Parts {
     /// Has the embedded vault do what is due by the clock.
     pub timekeeper: Option<Timekeeper>,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
-    pub guard: admin::Guard,
+    pub guard: Guard,
 }
 
 impl App {
@@ -74,16 +76,27 @@ impl std::ops::Deref for App {
     }
 }
 
-/// The routes of the registry's listener: `/v2/` of `local` and the admin API.
-///
+/// The routes of the listener of `local`: the content of registries, and the admin API.
+pub fn routes(app: &App) -> Router {
+    let content = content(app, &app.guard, LOCAL);
+    with_layers(content.merge(admin::router(app.clone())))
+}
+
+/// The routes of a listener of registries alone. `own` answers there where the `Host` names no other.
+pub fn registry_routes(app: &App, guard: &Guard, own: &str) -> Router {
+    with_layers(content(app, guard, own))
+}
+
+/// Content, behind the guard of its listener, and behind the choice of the registry.
+fn content(app: &App, guard: &Guard, own: &str) -> Router {
+    let site = Site::new(app.registries.clone(), own);
+    guard.protect_content(site.select_for(oci::router()))
+}
+
 /// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:
 /// each handler has its own.
-pub fn routes(app: &App) -> Router {
-    let local = app.registries.all().into_iter().next();
-    let content =
-        local.map(|registry| app.guard.protect_content(oci::router(registry))).unwrap_or_default();
-    content
-        .merge(admin::router(app.clone()))
+fn with_layers(routes: Router) -> Router {
+    routes
         .fallback(|| async {
             ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, "there is nothing at this path", ().into())
                 .into_response()

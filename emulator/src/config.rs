@@ -235,14 +235,14 @@ impl Config {
         ProjectDirs::from("", "", "sealyard").map(|dirs| dirs.data_dir().to_owned())
     }
 
-    /// Whether the registry's listener can be reached from this machine alone.
-    pub fn is_loopback(&self) -> bool {
-        self.listen.ip().is_loopback()
+    /// Whether the listener of `local` asks for no password.
+    pub fn is_open(&self) -> bool {
+        self.is_open_at(self.listen)
     }
 
-    /// Whether no password is asked for: nobody else can reach the listener, or everybody who can is trusted.
-    pub fn is_open(&self) -> bool {
-        self.is_loopback() || self.trusted_network
+    /// Whether a listener asks for no password: nobody else can reach it, or everybody who can is trusted.
+    pub fn is_open_at(&self, listener: SocketAddr) -> bool {
+        listener.ip().is_loopback() || self.trusted_network
     }
 }
 

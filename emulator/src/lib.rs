@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod envelope;
 pub mod keys;
+mod listeners;
 pub mod oci;
 pub mod registry;
 pub mod serve;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
 use crate::config::{Config, VaultChoice};
+use crate::listeners::AzureFront;
 use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::{OwnerVault, VaultAccess};
@@ -242,7 +243,7 @@ impl Builder {
         settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
         let local =
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
-        let guard = Guard::open(&config, &data_dir)?;
+        let guard = Guard::open(&config, config.listen, &data_dir)?;
         let endpoints = Endpoints::new(&config, address, &access, &data_dir);
         let app = App::new(Parts {
             registries: Registries::new(local.clone()),
@@ -253,6 +254,11 @@ impl Builder {
             timekeeper: vault.as_ref().map(MockKeyVault::timekeeper),
             guard,
         });
+        if let Some(vault) = &vault {
+            let guard = Guard::open(&app.config, vault.address(), &data_dir)?;
+            let content = app::registry_routes(&app, &guard, LOCAL);
+            vault.set_front(Arc::new(AzureFront::new(content)));
+        }
         let stop = CancellationToken::new();
         let server = tokio::spawn(listen::serve(
             listener,

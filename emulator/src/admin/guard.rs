@@ -11,7 +11,7 @@
 use std::fmt;
 use std::io;
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,12 +24,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use mock_keyvault::authority::Authority;
 use subtle::ConstantTimeEq as _;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::AdminError;
 use crate::config::Config;
+use crate::listeners::{host_of, is_registry_name};
 
 /// The file with the token of the admin API, in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
@@ -53,9 +55,10 @@ struct Secrets {
 }
 
 impl Guard {
-    /// The rules for a listener. Secrets are made in the data folder where they are needed and missing.
-    pub fn open(config: &Config, data_dir: &Path) -> io::Result<Self> {
-        let secrets = if config.is_open() {
+    /// The rules for a listener. Secrets are made in the data folder where they are needed and missing; all listeners of
+    /// an emulator share them.
+    pub fn open(config: &Config, listener: SocketAddr, data_dir: &Path) -> io::Result<Self> {
+        let secrets = if config.is_open_at(listener) {
             None
         } else {
             let secrets = Secrets {
@@ -63,6 +66,7 @@ impl Guard {
                 password: read_or_make(&data_dir.join(REGISTRY_PASSWORD_FILE))?,
             };
             tracing::info!(
+                listener.address = %listener,
                 token = %data_dir.join(ADMIN_TOKEN_FILE).display(),
                 password = %data_dir.join(REGISTRY_PASSWORD_FILE).display(),
                 "the listener can be reached from outside: clients need the secrets in these files"
@@ -141,9 +145,7 @@ impl Guard {
     }
 
     fn refuse_foreign_hosts(&self, request: &Request) -> Result<(), AdminError> {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = request.uri().authority().map(http::uri::Authority::as_str).or(host);
-        match host {
+        match host_of(request) {
             Some(host) if !self.is_our_name(host) => Err(AdminError::new(
                 StatusCode::FORBIDDEN,
                 "ForeignHost",
@@ -158,18 +160,20 @@ impl Guard {
     /// Names that nobody else can have made lead here: addresses, those of the loopback, those that the public DNS does not
     /// have (without a dot, or below `internal` and `local`, as containers and clusters use them), and the aliases.
     fn is_our_name(&self, authority: &str) -> bool {
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            _ => authority,
-        };
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        let is_address =
-            host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
-        is_address
+        let Ok(authority) = authority.parse::<Authority>() else { return false };
+        let host = authority.name();
+        authority.address().is_some()
             || [".localhost", ".internal", ".local"].iter().any(|end| host.ends_with(end))
-            || !(host.is_empty() || host.contains('.'))
-            || self.0.aliases.contains(&host)
+            || !host.contains('.')
+            || self.0.aliases.iter().any(|alias| alias == host)
     }
+}
+
+/// Whether a request names a registry as the public service does. Nobody else can have made such a name lead here, and
+/// no page is served under one.
+fn names_a_registry(request: &Request) -> bool {
+    let authority: Option<Authority> = host_of(request).and_then(|host| host.parse().ok());
+    authority.is_some_and(|authority| is_registry_name(authority.name()))
 }
 
 impl fmt::Debug for Guard {
@@ -228,7 +232,10 @@ async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Re
         );
     }
     // Where a password is asked for, a page whose name was rebound does not have it.
-    if !guard.asks_for_secrets() && guard.refuse_foreign_hosts(&request).is_err() {
+    let is_foreign = !guard.asks_for_secrets()
+        && guard.refuse_foreign_hosts(&request).is_err()
+        && !names_a_registry(&request);
+    if is_foreign {
         let words = "the host is not a name of this emulator; if it should be, start it with --hostname-alias";
         return content_refusal(StatusCode::FORBIDDEN, "DENIED", words);
     }
@@ -308,7 +315,7 @@ mod tests {
             hostname_alias: vec!["registry.corp.test".to_owned()],
             ..Config::default()
         };
-        Guard::open(&config, folder).unwrap()
+        Guard::open(&config, config.listen, folder).unwrap()
     }
 
     async fn status_of(routes: Router, request: http::request::Builder) -> StatusCode {
@@ -460,6 +467,10 @@ mod tests {
         );
         let ours = Request::get("/x").header(header::HOST, "registry.corp.test:5000");
         assert_eq!(status_of(guard.protect_content(routes()), ours).await, StatusCode::OK);
+        // A public name of a registry is nobody else's; the admin API is at home all the same.
+        let public = || Request::get("/x").header(header::HOST, "team1.azurecr.io");
+        assert_eq!(status_of(guard.protect_content(routes()), public()).await, StatusCode::OK);
+        assert_eq!(status_of(guard.protect(routes()), public()).await, StatusCode::FORBIDDEN);
         assert!(
             fs::read_dir(folder.path()).unwrap().next().is_none(),
             "no secret is made where none is asked for"

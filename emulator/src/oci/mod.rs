@@ -13,11 +13,11 @@ mod range;
 mod route;
 mod uploads;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
+use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, Method, header};
 
 pub use self::error::{Code, ErrorReply};
@@ -29,17 +29,17 @@ use crate::registry::Registry;
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-/// The routes below `/v2/` of a registry.
-pub fn router(registry: Registry) -> Router {
+/// The routes below `/v2/`. The [`Registry`] that a request is for comes with it as an extension: whoever serves these
+/// routes has selected it, by name or by port.
+pub fn router() -> Router {
     Router::new()
         .route("/v2", any(dispatch))
         .route("/v2/", any(dispatch))
         .route("/v2/{*path}", any(dispatch))
-        .with_state(registry)
 }
 
 /// Takes a request to its handler. Only the base route answers without the key's admission.
-async fn dispatch(State(registry): State<Registry>, request: Request) -> Response {
+async fn dispatch(Extension(registry): Extension<Registry>, request: Request) -> Response {
     let mut response = match handle(&registry, request).await {
         Ok(response) => response,
         Err(reply) => reply.into_response(),

@@ -3,6 +3,7 @@
 
 mod at_rest;
 mod crash;
+mod names;
 mod push_pull;
 mod refusal;
 mod restart;

@@ -1,0 +1,84 @@
+//! Selects the registry that a request is for, before it is routed.
+//!
+//! The registry goes with the request as an extension, which the content routes read. It is looked up for each request:
+//! one that was made a moment ago answers, one that is gone does not.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use mock_keyvault::authority::Authority;
+use mock_keyvault::front::Front;
+use serde_json::json;
+
+use super::names::{host_of, is_registry_name, registry_named};
+use crate::oci::{Code, ErrorReply};
+use crate::registry::{Registries, Registry};
+
+/// What a listener serves: the registry that the `Host` names, or else its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Site {
+    registries: Registries,
+    /// The registry where no other is named.
+    own: String,
+}
+
+impl Site {
+    /// A listener whose own registry is of this name.
+    pub(crate) fn new(registries: Registries, own: impl Into<String>) -> Self {
+        Self { registries, own: own.into() }
+    }
+
+    /// Puts the selection before content routes.
+    pub(crate) fn select_for(self, content: Router) -> Router {
+        content.layer(from_fn_with_state(self, select))
+    }
+
+    fn registry(&self, request: &Request) -> Result<Registry, ErrorReply> {
+        let authority: Option<Authority> = host_of(request).and_then(|host| host.parse().ok());
+        let named = authority.as_ref().and_then(|authority| registry_named(authority.name()));
+        let name = named.unwrap_or(&self.own);
+        self.registries.get(name).ok_or_else(|| unknown(name))
+    }
+}
+
+async fn select(State(site): State<Site>, mut request: Request, next: Next) -> Response {
+    match site.registry(&request) {
+        Ok(registry) => {
+            request.extensions_mut().insert(registry);
+            next.run(request).await
+        }
+        Err(unknown) => unknown.into_response(),
+    }
+}
+
+/// In the real service such a name does not resolve. Here it is an answer in the words of the specification.
+fn unknown(name: &str) -> ErrorReply {
+    let words = format!(
+        "there is no registry called {name:?} here; `sealyard status` lists those that there are"
+    );
+    ErrorReply::new(StatusCode::NOT_FOUND, Code::NameUnknown, words, json!({ "registry": name }))
+}
+
+/// The registries on the vault's listener, by their names alone.
+pub(crate) struct AzureFront {
+    content: Router,
+}
+
+impl AzureFront {
+    /// `content` serves every registry by its name.
+    pub(crate) fn new(content: Router) -> Self {
+        Self { content }
+    }
+}
+
+impl Front for AzureFront {
+    fn router(&self, name: &str, _path: &str) -> Option<Router> {
+        is_registry_name(name).then(|| self.content.clone())
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        is_registry_name(name)
+    }
+}
