@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
 use crate::config::{Config, VaultChoice};
+use crate::keys::OneIdentity;
 use crate::listeners::AzureFront;
 use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
 use crate::store::{Store, StoreError};
@@ -325,7 +326,8 @@ async fn ready_key(
             tracing::warn!(key = %key, %error, "the key could not be looked up in the vault");
         }
     }
-    Ok(CustomerManagedKey { key, vault: access.identity_client()? })
+    let access = Arc::new(OneIdentity(access.identity_client()?));
+    Ok(CustomerManagedKey { key, identity: None, access })
 }
 
 #[cfg(test)]

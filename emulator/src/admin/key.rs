@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::error::AdminError;
 use super::wire_name;
 use crate::app::App;
-use crate::keys::{InvalidKeyId, KeyId, Rotation};
+use crate::keys::{InvalidKeyId, KeyId, Rotation, RotationTarget};
 use crate::registry::Registry;
 use crate::vault_owner::{KeyVersionInfo, OwnerVault};
 
@@ -258,9 +258,10 @@ impl<'a> Chosen<'a> {
         }
         let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
         // A registry that was given one version is given the next one; it does not begin to follow the newest.
-        let to = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
+        let key = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
         let ring = self.registry.key_ring().clone();
-        let rotating = tokio::spawn(async move { ring.rotate(to).await });
+        let rotating =
+            tokio::spawn(async move { ring.rotate(RotationTarget { key, identity: None }).await });
         if !wait {
             return Ok((made, None));
         }

@@ -21,7 +21,7 @@ use super::audit::Purpose;
 use super::health::Failure;
 use super::ring::Inner;
 use super::slot::{Slot, Terms, lock};
-use super::stored::{Entry, Wrapped};
+use super::stored::{Entry, Head, Wrapped};
 use super::vault::VaultError;
 use super::{KeyError, KeyId, Refusal, State};
 use crate::envelope::DataKey;
@@ -36,6 +36,13 @@ pub(super) enum AskError {
     Superseded,
     /// The answer.
     Key(KeyError),
+}
+
+/// What was true when a question was asked.
+struct Asked<'a> {
+    number: u64,
+    terms: Terms,
+    head: &'a Head,
 }
 
 /// The most that we let a vault put us off.
@@ -115,7 +122,8 @@ impl Inner {
     }
 
     fn launch(self: &Arc<Self>, slot: &Arc<Slot>, purpose: Purpose) -> Result<Flight, KeyError> {
-        let entry = match self.ring().entry(slot.id, self.registry(), &self.service_key)? {
+        let ring = self.ring();
+        let entry = match ring.entry(slot.id, self.registry(), &self.service_key)? {
             Entry::Bare(key) => {
                 // No keeper: a key without terms is held for good.
                 let _ = slot.hold(key, None);
@@ -123,7 +131,7 @@ impl Inner {
             }
             Entry::Wrapped(entry) => entry,
         };
-        let vault = Arc::clone(self.vault.as_ref().ok_or(KeyError::DamagedDataKey(slot.id))?);
+        let vault = self.vault(&ring.head).ok_or(KeyError::DamagedDataKey(slot.id))?;
         let number = self.health().draw();
         slot.note_asked();
         let terms = self.terms();
@@ -134,7 +142,7 @@ impl Inner {
                 () = stop.cancelled() => return Err(AskError::Superseded),
             };
             let inner = inner.upgrade().ok_or(AskError::Superseded)?;
-            inner.settle(&slot, number, terms, &entry, answer)
+            inner.settle(&slot, &Asked { number, terms, head: &ring.head }, &entry, answer)
         });
         Ok(async move { task.await.unwrap_or(Err(AskError::Superseded)) }.boxed().shared())
     }
@@ -143,38 +151,36 @@ impl Inner {
     fn settle(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        number: u64,
-        terms: Terms,
+        asked: &Asked<'_>,
         entry: &Wrapped,
         answer: Result<DataKey, VaultError>,
     ) -> Result<(), AskError> {
         match answer {
-            Ok(key) if entry.is_proven_by(slot.id, &key) => self.granted(slot, number, terms, key),
+            Ok(key) if entry.is_proven_by(slot.id, &key) => self.granted(slot, asked, key),
             Ok(_) => {
                 tracing::error!(key = %entry.kek, data_key = %slot.id, "the vault unwrapped another key than was wrapped");
                 slot.put_off(&self.clock, self.lease(), self.lease(), None);
                 Err(AskError::Key(KeyError::DamagedDataKey(slot.id)))
             }
-            Err(error) => self.failed(slot, number, &entry.kek, &error),
+            Err(error) => self.failed(slot, asked, &entry.kek, &error),
         }
     }
 
     fn granted(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        number: u64,
-        terms: Terms,
+        asked: &Asked<'_>,
         key: DataKey,
     ) -> Result<(), AskError> {
         let mut health = self.health();
-        if !health.grant(number) {
+        if !health.grant(asked.number) {
             return Err(AskError::Superseded);
         }
         // Only a slot that "erase all" finds may hold a key. Retirement takes slots out under the same lock.
         if !self.has_slot(slot) {
             return Err(AskError::Key(KeyError::NoSuchDataKey(slot.id)));
         }
-        let start_keeper = slot.hold(key, Some(terms));
+        let start_keeper = slot.hold(key, Some(asked.terms));
         self.publish(&health.active(self.clock.now()));
         drop(health);
         if start_keeper {
@@ -186,12 +192,14 @@ impl Inner {
     fn failed(
         self: &Arc<Self>,
         slot: &Slot,
-        number: u64,
+        asked: &Asked<'_>,
         kek: &KeyId,
         error: &VaultError,
     ) -> Result<(), AskError> {
-        // A rotation was faster: the version that was asked for is not ours any more, whatever the vault says of it.
-        if self.ring().head.kek.as_ref() != Some(kek) {
+        // A rotation was faster: the version that was asked for is not ours any more, or not through that identity,
+        // whatever the vault says of it.
+        let (now, then) = (&self.ring().head, asked.head);
+        if (&now.kek, &now.identity) != (&then.kek, &then.identity) {
             return Err(AskError::Superseded);
         }
         let Some(cause) = error.cause() else {
@@ -201,14 +209,14 @@ impl Inner {
         };
         let refusal = self.refusal(cause, kek, error);
         if cause.is_refusal() {
-            self.refused(slot, number, &refusal);
+            self.refused(slot, asked.number, &refusal);
         } else {
             tracing::debug!(key = %kek, cause = cause.name(), %error, "the vault gave no answer");
             let wait = error.retry_after().map(|after| after.min(MAX_RETRY_AFTER));
             slot.put_off(&self.clock, self.lease() / 20, self.lease() / 4, wait);
             let not_before = self.clock.elapsed() + self.gap().max(wait.unwrap_or_default());
             let mut health = self.health();
-            health.fail(number, Failure { refusal: refusal.clone(), not_before });
+            health.fail(asked.number, Failure { refusal: refusal.clone(), not_before });
             self.publish_if_dark(&health);
         }
         Err(AskError::Key(refusal.into()))

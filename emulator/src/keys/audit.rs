@@ -1,6 +1,6 @@
 //! The record of every use of a key, and the door through which all of them go.
 //!
-//! [`AuditedVault`] is the only holder of a [`KeyVault`] in this area, so no call can be made that is not recorded.
+//! [`AuditedAccess`] is the only holder of a [`VaultAccess`] in this area, so no call can be made that is not recorded.
 //! Where the records are kept is the business of whoever fills [`AuditSink`].
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::vault::{Answer, KeyInfo, KeyVault, VaultError};
-use super::{KeyId, KeyName, KeyVersion, VaultName};
+use super::{IdentityId, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
 use crate::envelope::{DataKey, DataKeyId};
 
 /// Takes the records. It must not block: it is called on async threads.
@@ -75,11 +75,17 @@ pub enum Purpose {
     Check,
 }
 
-/// A vault that records what it is asked.
-pub(super) struct AuditedVault {
-    vault: Arc<dyn KeyVault>,
+/// The ways to the vaults, on which everything that is asked is recorded.
+pub(super) struct AuditedAccess {
+    access: Arc<dyn VaultAccess>,
     sink: Arc<dyn AuditSink>,
     clock: Clock,
+}
+
+/// The vaults as one identity reaches them. Which way that is, is found out at each question.
+pub(super) struct AuditedVault {
+    access: Arc<AuditedAccess>,
+    identity: Option<IdentityId>,
 }
 
 /// What a call is recorded as.
@@ -91,18 +97,46 @@ struct Call<'a> {
     purpose: Purpose,
 }
 
-impl AuditedVault {
-    pub(super) fn new(vault: Arc<dyn KeyVault>, sink: Arc<dyn AuditSink>, clock: Clock) -> Self {
-        Self { vault, sink, clock }
+impl AuditedAccess {
+    pub(super) fn new(
+        access: Arc<dyn VaultAccess>,
+        sink: Arc<dyn AuditSink>,
+        clock: Clock,
+    ) -> Arc<Self> {
+        Arc::new(Self { access, sink, clock })
+    }
+
+    /// The vaults as an identity reaches them.
+    pub(super) fn of(self: &Arc<Self>, identity: Option<IdentityId>) -> AuditedVault {
+        AuditedVault { access: Arc::clone(self), identity }
     }
 
     pub(super) fn identifier(&self, key: &KeyId) -> String {
-        self.vault.identifier(key)
+        self.access.identifier(key)
+    }
+}
+
+impl AuditedVault {
+    /// Who asks, as far as that is known.
+    pub(super) fn caller(&self) -> String {
+        self.way().map_or_else(|_| self.name().to_owned(), |vault| vault.caller())
+    }
+
+    /// What the identity is called where it cannot be had.
+    fn name(&self) -> &str {
+        self.identity.as_ref().map_or("none", IdentityId::as_str)
+    }
+
+    fn way(&self) -> Result<Arc<dyn KeyVault>, VaultError> {
+        self.access.access.vault(self.identity.as_ref())
     }
 
     pub(super) async fn get(&self, key: &KeyId, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let call = Call { operation: KeyOperation::Get, key, data_key: None, purpose };
-        let answer = self.vault.get_key(key).await;
+        let answer = match self.way() {
+            Ok(vault) => vault.get_key(key).await,
+            Err(error) => Err(error),
+        };
         let version = answer.as_ref().ok().and_then(|found| found.value.id.version().cloned());
         self.record(call, version, answer)
     }
@@ -115,7 +149,10 @@ impl AuditedVault {
         purpose: Purpose,
     ) -> Result<Vec<u8>, VaultError> {
         let call = Call { operation: KeyOperation::WrapKey, key, data_key: Some(id), purpose };
-        let answer = self.vault.wrap_key(key, data_key).await;
+        let answer = match self.way() {
+            Ok(vault) => vault.wrap_key(key, data_key).await,
+            Err(error) => Err(error),
+        };
         self.record(call, None, answer)
     }
 
@@ -127,7 +164,10 @@ impl AuditedVault {
         purpose: Purpose,
     ) -> Result<DataKey, VaultError> {
         let call = Call { operation: KeyOperation::UnwrapKey, key, data_key: Some(id), purpose };
-        let answer = self.vault.unwrap_key(key, wrapped).await;
+        let answer = match self.way() {
+            Ok(vault) => vault.unwrap_key(key, wrapped).await,
+            Err(error) => Err(error),
+        };
         self.record(call, None, answer)
     }
 
@@ -141,9 +181,9 @@ impl AuditedVault {
             Ok(answer) => ("ok", answer.request_id.clone()),
             Err(error) => (error.code(), error.request_id().map(str::to_owned)),
         };
-        self.sink.record(KeyUse {
-            time: self.clock.now(),
-            caller: self.vault.caller(),
+        self.access.sink.record(KeyUse {
+            time: self.access.clock.now(),
+            caller: self.caller(),
             operation: call.operation,
             vault: call.key.vault().clone(),
             key: call.key.name().clone(),

@@ -75,6 +75,11 @@ impl Health {
         true
     }
 
+    /// The ring was wrapped anew, and the vault said yes to it. What it said of the old key or the old identity is of the past.
+    pub(super) fn rotated(&mut self) {
+        self.failure = None;
+    }
+
     /// A definite no. True: it is news, and all slots are to be erased.
     #[must_use]
     pub(super) fn refuse(&mut self, number: u64, failure: Failure) -> bool {

@@ -101,6 +101,15 @@ impl KeyId {
         Self { version: None, ..self.clone() }
     }
 
+    /// The identifier that the key would have in Azure's public cloud, for where no address is known.
+    pub fn public_identifier(&self) -> String {
+        let key = format!("https://{}.vault.azure.net/keys/{}", self.vault, self.name);
+        match &self.version {
+            Some(version) => format!("{key}/{version}"),
+            None => key,
+        }
+    }
+
     /// The identifier under which the vault at `base` knows the key.
     pub fn kid(&self, base: &Url) -> String {
         let base = base.as_str().trim_end_matches('/');

@@ -21,17 +21,16 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::audit::{AuditSink, AuditedVault, Purpose};
+use super::audit::{AuditSink, AuditedAccess, AuditedVault, Purpose};
 use super::error::{KeyError, RingError};
 use super::health::Health;
 use super::lease::KeyLease;
-use super::rotate::Rotation;
+use super::rotate::{Rotation, RotationTarget};
 use super::service_key::ServiceKey;
 use super::slot::{Slot, lock};
-use super::stored::{Ring, RingStore};
-use super::vault::KeyVault;
+use super::stored::{Head, Ring, RingStore};
 use super::watcher::PausedFollowing;
-use super::{KeyId, State, Status};
+use super::{IdentityId, KeyId, State, Status, VaultAccess};
 use crate::envelope::DataKeyId;
 
 /// The shortest lease: a shorter one would end before the vault has answered.
@@ -45,6 +44,9 @@ pub struct RingConfig {
     /// The customer-managed key that the ring is made with. None: the service-managed key alone. A ring that exists
     /// keeps the key that it has: only a rotation changes it.
     pub configured: Option<KeyId>,
+    /// The identity that the ring is made with. None: the one that the program was started with. A ring that exists
+    /// keeps the identity that it has, as it does the key.
+    pub identity: Option<IdentityId>,
     /// How long a data key may be used without asking the vault.
     pub lease: Duration,
     /// How long a caller waits for an answer, in real time.
@@ -60,6 +62,8 @@ pub struct Description {
     pub configured: Option<KeyId>,
     /// The version in use.
     pub versioned: Option<KeyId>,
+    /// Who asks the vault for it. None: the identity that the program was started with.
+    pub identity: Option<IdentityId>,
     /// Whether newer versions are taken into use without anybody asking.
     pub automatic: bool,
     /// When the version in use was taken into use, if it was not the first, in emulator time.
@@ -76,7 +80,7 @@ pub struct KeyRing(Arc<Inner>);
 pub(super) struct Inner {
     config: RingConfig,
     pub(super) service_key: ServiceKey,
-    pub(super) vault: Option<Arc<AuditedVault>>,
+    pub(super) access: Option<Arc<AuditedAccess>>,
     pub(super) store: Arc<dyn RingStore>,
     pub(super) clock: Clock,
     /// Where questions and keepers run, whoever starts them.
@@ -98,6 +102,7 @@ impl Default for RingConfig {
         Self {
             registry: String::new(),
             configured: None,
+            identity: None,
             lease: Duration::from_secs(5),
             wait_limit: Duration::from_secs(10),
             rotation_check: Duration::from_mins(15),
@@ -112,17 +117,17 @@ impl KeyRing {
     /// [`State::Checking`], and asks. Needs a tokio runtime, which the background work goes on in.
     pub async fn open(
         mut config: RingConfig,
-        vault: Option<Arc<dyn KeyVault>>,
+        access: Option<Arc<dyn VaultAccess>>,
         service_key: ServiceKey,
         store: Arc<dyn RingStore>,
         sink: Arc<dyn AuditSink>,
         clock: Clock,
     ) -> Result<Self, RingError> {
         config.lease = config.lease.max(MIN_LEASE);
-        let vault = vault.map(|vault| Arc::new(AuditedVault::new(vault, sink, clock.clone())));
+        let access = access.map(|access| AuditedAccess::new(access, sink, clock.clone()));
         let opening = super::rotate::Opening {
             config: &config,
-            vault: vault.as_ref(),
+            access: access.as_ref(),
             service_key: &service_key,
             store: &store,
         };
@@ -135,7 +140,7 @@ impl KeyRing {
         let opened = Self(Arc::new(Inner {
             config,
             service_key,
-            vault,
+            access,
             store,
             clock,
             runtime: Handle::current(),
@@ -216,9 +221,9 @@ impl KeyRing {
     ///
     /// Each data key is unwrapped under the old version by the vault, never taken from memory, which would get round a
     /// revocation. It goes on if the caller is dropped. Nothing is changed unless all has succeeded.
-    pub async fn rotate(&self, to: Option<KeyId>) -> Result<Rotation, RingError> {
+    pub async fn rotate(&self, target: RotationTarget) -> Result<Rotation, RingError> {
         let inner = Arc::clone(&self.0);
-        let task = self.0.runtime.spawn(async move { inner.rotate(to).await });
+        let task = self.0.runtime.spawn(async move { inner.rotate(target).await });
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
@@ -246,6 +251,7 @@ impl KeyRing {
             automatic: head.configured.as_ref().is_some_and(|key| key.version().is_none()),
             configured: head.configured.clone(),
             versioned: head.kek.clone(),
+            identity: head.identity.clone(),
             last_rotation: head.rotated.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()),
             data_keys: ring.len(),
         }
@@ -287,8 +293,13 @@ impl Inner {
         self.ring().head.kek.clone()
     }
 
+    /// The vaults as the identity of a ring reaches them.
+    pub(super) fn vault(&self, head: &Head) -> Option<AuditedVault> {
+        self.access.as_ref().map(|access| access.of(head.identity.clone()))
+    }
+
     pub(super) fn identifier(&self, key: &KeyId) -> String {
-        self.vault.as_ref().map(|vault| vault.identifier(key)).unwrap_or_default()
+        self.access.as_ref().map(|access| access.identifier(key)).unwrap_or_default()
     }
 
     /// The slot of a data key of the ring.
@@ -340,7 +351,7 @@ impl Inner {
 
     /// Looks up the version in use, for its validity. What goes wrong says nothing of the data keys.
     async fn look_at(&self, kek: &KeyId) {
-        let Some(vault) = &self.vault else { return };
+        let Some(vault) = self.vault(&self.ring().head) else { return };
         match vault.get(kek, Purpose::Check).await {
             Ok(info) => {
                 let mut health = self.health();

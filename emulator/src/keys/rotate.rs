@@ -9,25 +9,37 @@
 //! one, three for each data key, and two for the new one. No object is touched, since objects name data keys only.
 //!
 //! Memory is never used as a source of data keys, though it may hold them: a rotation that worked without the old
-//! version would get round its revocation.
+//! version would get round its revocation. For the same reason the old version is asked for through the old identity: a
+//! registry whose identity was taken away is not rotated to another one, as in Azure, but given it back first. The new
+//! identity looks the new key up, wraps and unwraps back. Key and identity are in one row and change together.
 //!
 //! A refusal of the old version is a refusal like any other, and darkens the registry. One of the new version is not:
 //! the registry goes on under the old one, and its state says why it was not rotated, if nobody asked for that key.
 
 use std::sync::Arc;
 
-use super::audit::{AuditedVault, Purpose};
+use super::audit::{AuditedAccess, AuditedVault, Purpose};
 use super::error::{RingError, RingStoreError};
 use super::ring::{Inner, RingConfig};
 use super::service_key::ServiceKey;
 use super::slot::Slot;
 use super::stored::{Entry, Head, Ring, RingStore, StoredRing, Wrapped};
 use super::vault::{KeyInfo, VaultError};
-use super::{Cause, KeyId, Severity};
+use super::{Cause, IdentityId, KeyId, Severity};
 use crate::envelope::{DataKey, DataKeyId};
 
 /// How often a change is begun again because the ring was changed meanwhile.
 const ATTEMPTS: usize = 3;
+
+/// What a rotation is to lead to. By default: the newest version of the configured key, or the one version that is
+/// configured, through the identity that there is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RotationTarget {
+    /// The key that is configured from then on. Without a version it is followed. None: as it is.
+    pub key: Option<KeyId>,
+    /// Who asks the vault from then on. None: as it is.
+    pub identity: Option<IdentityId>,
+}
 
 /// What a rotation has done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,14 +57,14 @@ pub struct Rotation {
 /// Reads the ring of a registry, or makes it.
 pub(super) struct Opening<'a> {
     pub(super) config: &'a RingConfig,
-    pub(super) vault: Option<&'a Arc<AuditedVault>>,
+    pub(super) access: Option<&'a Arc<AuditedAccess>>,
     pub(super) service_key: &'a ServiceKey,
     pub(super) store: &'a Arc<dyn RingStore>,
 }
 
 /// Asks the vault and counts.
-struct Steps<'a> {
-    vault: &'a AuditedVault,
+struct Steps {
+    vault: AuditedVault,
     purpose: Purpose,
     calls: u64,
 }
@@ -61,7 +73,7 @@ impl Opening<'_> {
     /// The ring, and whether it was made now.
     pub(super) async fn run(&self) -> Result<(Ring, bool), RingError> {
         let registry = &self.config.registry;
-        if self.config.configured.is_some() && self.vault.is_none() {
+        if self.config.configured.is_some() && self.access.is_none() {
             return Err(RingError::NoVault);
         }
         if let Some(stored) = load(self.store).await? {
@@ -91,8 +103,9 @@ impl Opening<'_> {
 
     async fn make(&self) -> Result<Ring, RingError> {
         let id = DataKeyId::random()?;
-        let (entry, kek) = match (&self.config.configured, self.vault) {
-            (Some(configured), Some(vault)) => {
+        let (entry, kek) = match (&self.config.configured, self.access) {
+            (Some(configured), Some(access)) => {
+                let vault = access.of(self.config.identity.clone());
                 let mut steps = Steps { vault, purpose: Purpose::Create, calls: 0 };
                 let kek = steps.usable(configured).await?.id;
                 (steps.wrap(&kek, id, &DataKey::generate()?).await?, Some(kek))
@@ -100,18 +113,22 @@ impl Opening<'_> {
             _ => (Entry::Bare(DataKey::generate()?), None),
         };
         let configured = self.config.configured.clone();
-        let head = Head { configured, kek, current: id, rotated: None };
+        let identity = kek.as_ref().and(self.config.identity.clone());
+        let head = Head { configured, kek, identity, current: id, rotated: None };
         let sealed = entry.seal(id, &self.config.registry, self.service_key)?;
         Ok(Ring::new(1, head, vec![(id, sealed)]))
     }
 }
 
 impl Inner {
-    pub(super) async fn rotate(self: &Arc<Self>, to: Option<KeyId>) -> Result<Rotation, RingError> {
+    pub(super) async fn rotate(
+        self: &Arc<Self>,
+        target: RotationTarget,
+    ) -> Result<Rotation, RingError> {
         let _alone = self.changing.lock().await;
-        let followed = to.is_none();
+        let followed = target == RotationTarget::default();
         for _ in 0..ATTEMPTS {
-            let outcome = self.rotate_once(to.as_ref()).await;
+            let outcome = self.rotate_once(&target).await;
             if let Err(error) = &outcome
                 && followed
                 && let Some(note) = note_of(error, self.key_in_use().as_ref())
@@ -129,34 +146,41 @@ impl Inner {
     /// None: the ring was changed meanwhile.
     async fn rotate_once(
         self: &Arc<Self>,
-        to: Option<&KeyId>,
+        target: &RotationTarget,
     ) -> Result<Option<Rotation>, RingError> {
         let ring = self.reload().await?;
         let (Some(configured), Some(from)) = (&ring.head.configured, &ring.head.kek) else {
             return Err(RingError::NoCustomerManagedKey);
         };
-        let vault = self.vault.as_ref().ok_or(RingError::NoVault)?;
-        let configured = to.unwrap_or(configured);
-        let mut steps = Steps { vault, purpose: Purpose::Rotation, calls: 0 };
-        let info = steps.usable(configured).await?;
+        let access = self.access.as_ref().ok_or(RingError::NoVault)?;
+        let steps = |identity: &Option<IdentityId>| Steps {
+            vault: access.of(identity.clone()),
+            purpose: Purpose::Rotation,
+            calls: 0,
+        };
+        let mut head = ring.head.clone();
+        head.configured = Some(target.key.as_ref().unwrap_or(configured).clone());
+        head.identity = target.identity.clone().or(head.identity);
+        let (mut old, mut new) = (steps(&ring.head.identity), steps(&head.identity));
+        let info = new.usable(head.configured.as_ref().unwrap_or(configured)).await?;
         let to = info.id.clone();
-        let same = to == *from;
-        let mut head = Head { configured: Some(configured.clone()), ..ring.head.clone() };
-        let mut entries = Vec::with_capacity(ring.len() + 1);
-        if same && head == ring.head {
+        if to == *from && head == ring.head {
             return Ok(Some(Rotation {
                 from: to.clone(),
                 to,
                 data_keys: 0,
-                vault_calls: steps.calls,
+                vault_calls: new.calls,
             }));
         }
+        let mut entries = Vec::with_capacity(ring.len() + 1);
         for id in ring.ids() {
-            entries.push((id, self.rewrapped(&mut steps, &ring, id, from, &to).await?));
+            let key = self.unwrapped(&mut old, &ring, id, from).await?;
+            let entry = new.wrap(&to, id, &key).await?;
+            entries.push((id, entry.seal(id, self.registry(), &self.service_key)?));
         }
         let data_keys = entries.len();
         let id = DataKeyId::random()?;
-        let entry = steps.wrap(&to, id, &DataKey::generate()?).await?;
+        let entry = new.wrap(&to, id, &DataKey::generate()?).await?;
         entries.push((id, entry.seal(id, self.registry(), &self.service_key)?));
         head.current = id;
         head.kek = Some(to.clone());
@@ -173,33 +197,34 @@ impl Inner {
             }
         }
         let mut health = self.health();
+        health.rotated();
         health.set_validity(info.not_before, info.expires);
+        self.publish(&health.active(self.clock.now()));
         drop(health);
         tracing::info!(registry.name = self.registry(), from = %from, to = %to, data_keys, "the key was rotated");
-        Ok(Some(Rotation { from: from.clone(), to, data_keys, vault_calls: steps.calls }))
+        let vault_calls = old.calls + new.calls;
+        Ok(Some(Rotation { from: from.clone(), to, data_keys, vault_calls }))
     }
 
-    /// One entry, wrapped anew.
-    async fn rewrapped(
+    /// A data key, unwrapped under the old version through the old identity.
+    async fn unwrapped(
         self: &Arc<Self>,
-        steps: &mut Steps<'_>,
+        old: &mut Steps,
         ring: &Ring,
         id: DataKeyId,
         from: &KeyId,
-        to: &KeyId,
-    ) -> Result<Vec<u8>, RingError> {
+    ) -> Result<DataKey, RingError> {
         let Ok(Entry::Wrapped(entry)) = ring.entry(id, self.registry(), &self.service_key) else {
             return Err(RingError::DamagedDataKey(id));
         };
         let number = self.health().draw();
-        let key = steps.unwrap(&entry, id).await.inspect_err(|error| {
+        old.unwrap(&entry, id).await.inspect_err(|error| {
             if let RingError::Vault { source, .. } = error
                 && let Some(cause) = source.cause().filter(|cause| cause.is_refusal())
             {
                 self.refused(&Slot::new(id), number, &self.refusal(cause, from, source));
             }
-        })?;
-        Ok(steps.wrap(to, id, &key).await?.seal(id, self.registry(), &self.service_key)?)
+        })
     }
 
     pub(super) async fn retire_unused(self: &Arc<Self>) -> Result<usize, RingError> {
@@ -241,7 +266,14 @@ impl Inner {
     }
 }
 
-impl Steps<'_> {
+impl RotationTarget {
+    /// This key, through the identity that there is.
+    pub fn key(key: KeyId) -> Self {
+        Self { key: Some(key), identity: None }
+    }
+}
+
+impl Steps {
     /// The key that is to be wrapped with, in its version.
     async fn usable(&mut self, key: &KeyId) -> Result<KeyInfo, RingError> {
         self.calls += 1;

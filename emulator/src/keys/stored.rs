@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::error::{RingError, RingStoreError};
 use super::service_key::{Place, ServiceKey};
-use super::{KeyError, KeyId};
+use super::{IdentityId, KeyError, KeyId};
 use crate::envelope::{
     DATA_KEY_LEN, DataKey, DataKeyId, SealError, VALUE_OVERHEAD, open_value, seal_value,
 };
@@ -65,6 +65,9 @@ pub(super) struct Head {
     pub(super) configured: Option<KeyId>,
     /// The version that all entries are wrapped with.
     pub(super) kek: Option<KeyId>,
+    /// Who asks for them. None, as in rings from before it was kept: the identity that the program was started with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<IdentityId>,
     /// The data key for new objects.
     #[serde(with = "hex_id")]
     pub(super) current: DataKeyId,
@@ -272,7 +275,7 @@ mod tests {
 
     fn ring_with(service: &ServiceKey, id: DataKeyId, entry: &Entry) -> Ring {
         let (configured, kek) = (Some(kek().unversioned()), Some(kek()));
-        let head = Head { configured, kek, current: id, rotated: None };
+        let head = Head { configured, kek, identity: None, current: id, rotated: None };
         Ring::new(1, head, vec![(id, entry.seal(id, "local", service).unwrap())])
     }
 
@@ -297,6 +300,22 @@ mod tests {
         assert_eq!((entry.kek.clone(), entry.wrapped.len()), (kek(), 512));
         assert!(entry.is_proven_by(id, &key));
         assert!(!entry.is_proven_by(id, &DataKey::generate().unwrap()));
+    }
+
+    #[test]
+    fn a_head_from_before_identities_were_kept_is_of_the_identity_of_the_start() {
+        let id = DataKeyId::random().unwrap();
+        let old = serde_json::json!({
+            "configured": kek().unversioned(), "kek": kek(), "current": id.to_string(), "rotated": 7,
+        });
+
+        let head: Head = serde_json::from_value(old.clone()).unwrap();
+
+        assert_eq!((&head.identity, head.rotated), (&None, Some(7)));
+        assert_eq!(serde_json::to_value(&head).unwrap(), old, "and is written as before");
+        let named = Head { identity: Some(IdentityId::system()), ..head };
+        let stored = serde_json::to_vec(&named).unwrap();
+        assert_eq!(serde_json::from_slice::<Head>(&stored).unwrap(), named);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::ring::Inner;
+use super::rotate::RotationTarget;
 
 impl Inner {
     pub(super) fn start_watcher(self: &Arc<Self>) {
@@ -35,7 +36,7 @@ impl Inner {
         }
         *next = now + self.rotation_check();
         if self.is_followed()
-            && let Err(error) = self.rotate(None).await
+            && let Err(error) = self.rotate(RotationTarget::default()).await
         {
             tracing::warn!(registry.name = self.registry(), %error, "a newer version of the key is not in use");
         }

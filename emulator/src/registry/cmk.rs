@@ -9,16 +9,20 @@ use zeroize::Zeroizing;
 use super::error::Error;
 use super::{Parts, SERVICE_KEY_FILE};
 use crate::envelope::DataKeyId;
-use crate::keys::{KeyId, KeyVault, RingStore, RingStoreError, ServiceKey, State, StoredRing};
+use crate::keys::{
+    IdentityId, KeyId, RingStore, RingStoreError, ServiceKey, State, StoredRing, VaultAccess,
+};
 use crate::store::{RingRow, Store};
 
-/// The key that a registry is given at its creation, and the way to the vault that has it.
+/// The key and the identity that a registry is given at its creation, and the ways to the vaults.
 #[derive(Clone)]
 pub struct CustomerManagedKey {
     /// The key. Without a version the registry follows the newest.
     pub key: KeyId,
-    /// The vault, as the registry's identity reaches it.
-    pub vault: Arc<dyn KeyVault>,
+    /// Who asks for it. None: the identity that the program was started with.
+    pub identity: Option<IdentityId>,
+    /// The vaults, as the registry's identities reach them.
+    pub access: Arc<dyn VaultAccess>,
 }
 
 /// The ring of one registry, kept in the store.

@@ -48,7 +48,7 @@ pub use self::names::{NameError, Reference, RepositoryName, Tag};
 pub use self::registries::Registries;
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified};
-use crate::keys::{KeyRing, KeyUse, KeyVault, RingConfig};
+use crate::keys::{KeyRing, KeyUse, RingConfig};
 use crate::store::{Stats, Store};
 
 /// The file of the service-managed key in the data folder.
@@ -129,13 +129,16 @@ impl Registry {
             move || cmk::service_key(&store)
         })
         .await?;
-        let (configured, vault): (_, Option<Arc<dyn KeyVault>>) = match key {
-            Some(CustomerManagedKey { key, vault }) => (Some(key), Some(vault)),
-            None => (None, None),
+        let (configured, identity, access) = match key {
+            Some(CustomerManagedKey { key, identity, access }) => {
+                (Some(key), identity, Some(access))
+            }
+            None => (None, None, None),
         };
         let config = RingConfig {
             registry: name.clone(),
             configured,
+            identity,
             lease: settings.key_lease,
             rotation_check: settings.rotation_check,
             ..RingConfig::default()
@@ -143,7 +146,7 @@ impl Registry {
         let rows = Arc::new(cmk::StoredRings::new(Arc::clone(&store), name.clone()));
         let audit = Arc::new(audit::AuditLog::open(&store)?);
         let sink = Arc::clone(&audit);
-        let ring = KeyRing::open(config, vault, service_key, rows, sink, clock.clone()).await?;
+        let ring = KeyRing::open(config, access, service_key, rows, sink, clock.clone()).await?;
         let ended = CancellationToken::new();
         let registry = Self(Arc::new(Parts {
             name,

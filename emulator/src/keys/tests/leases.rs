@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::support::{LEASE, World, becomes, comes, current, settle};
-use crate::keys::{Cause, KeyError, KeyLease, State};
+use crate::keys::{Cause, KeyError, KeyLease, RotationTarget, State};
 
 #[tokio::test]
 async fn a_key_is_gone_when_its_lease_ends_by_either_time_and_nobody_looks() {
@@ -81,7 +81,7 @@ async fn a_refusal_takes_every_key_at_once_and_a_yes_brings_them_back() {
     let ring = world.open().await;
     let older = ring.current().await.unwrap().id();
     let second = world.vault.add("RSA");
-    ring.rotate(None).await.unwrap();
+    ring.rotate(RotationTarget::default()).await.unwrap();
     let leases = [ring.lease(older).await.unwrap(), ring.current().await.unwrap()];
     assert!(leases.iter().all(KeyLease::is_alive) && leases[0].id() != leases[1].id());
     let ended = leases.each_ref().map(KeyLease::ended);

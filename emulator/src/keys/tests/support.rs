@@ -14,18 +14,18 @@ use zeroize::Zeroizing;
 use crate::envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 use crate::keys::audit::{AuditSink, KeyOperation, KeyUse};
 use crate::keys::{
-    Answer, Cause, KeyId, KeyInfo, KeyRing, KeyVault, KeyVersion, RingConfig, RingStore,
-    RingStoreError, ServiceKey, StoredRing, VaultError,
+    Answer, Cause, IdentityId, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig, RingStore,
+    RingStoreError, RotationTarget, ServiceKey, StoredRing, VaultAccess, VaultError,
 };
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 pub(super) const LEASE: Duration = Duration::from_secs(5);
 pub(super) const CHECK: Duration = Duration::from_mins(15);
 
-/// A version of the one key of a [`FakeVault`].
+/// A version of a key in [`FakeVaults`].
 #[derive(Clone)]
 pub(super) struct FakeVersion {
-    pub(super) id: KeyVersion,
+    pub(super) id: KeyId,
     pub(super) kty: &'static str,
     /// Why it is refused, if it is.
     pub(super) refused: Option<Cause>,
@@ -35,6 +35,10 @@ pub(super) struct FakeVersion {
 #[derive(Default)]
 struct VaultState {
     versions: Vec<FakeVersion>,
+    /// What these identities may not do, with any key.
+    denied: Vec<(Option<IdentityId>, KeyOperation)>,
+    /// These are not the registry's.
+    unassigned: Vec<Option<IdentityId>>,
     calls: Vec<KeyOperation>,
     /// What every call is answered with.
     failure: Option<(Cause, Option<Duration>)>,
@@ -44,12 +48,21 @@ struct VaultState {
     gate: Option<Arc<Notify>>,
 }
 
-/// A vault with one key, `k` in the vault `local`.
+/// All vaults there are, for all identities.
 #[derive(Default)]
-pub(super) struct FakeVault {
+pub(super) struct FakeVaults {
     state: Mutex<VaultState>,
     pub(super) hanging: Notify,
 }
+
+/// The vaults as one identity reaches them.
+struct FakeVault {
+    vaults: Arc<FakeVaults>,
+    identity: Option<IdentityId>,
+}
+
+/// The ways to [`FakeVaults`].
+struct FakeAccess(Arc<FakeVaults>);
 
 /// Where a [`MemoryStore`] fails in place of keeping a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,27 +83,46 @@ struct NoAudit;
 
 /// All that outlives a ring, and what a ring is opened with.
 pub(super) struct World {
-    pub(super) vault: Arc<FakeVault>,
+    pub(super) vault: Arc<FakeVaults>,
     pub(super) store: Arc<MemoryStore>,
     pub(super) clock: Clock,
     service_key: [u8; DATA_KEY_LEN],
 }
 
-impl FakeVault {
-    /// Adds a version; it is the newest from then on.
+impl FakeVaults {
+    /// Adds a version of [`key`]; it is the newest from then on.
     pub(super) fn add(&self, kty: &'static str) -> KeyId {
+        self.add_to(&key(), kty)
+    }
+
+    /// Adds a version of a key; it is the newest from then on.
+    pub(super) fn add_to(&self, key: &KeyId, kty: &'static str) -> KeyId {
         let mut state = self.state.lock().unwrap();
         let number = u8::try_from(state.versions.len()).unwrap() + 1;
-        let id: KeyVersion = format!("{number:032x}").parse().unwrap();
+        let id = key.at(format!("{number:032x}").parse().unwrap());
         let version = FakeVersion { id: id.clone(), kty, refused: None, pad: number };
         state.versions.push(version);
-        key().at(id)
+        id
     }
 
     pub(super) fn refuse(&self, at: &KeyId, cause: Option<Cause>) {
         let mut state = self.state.lock().unwrap();
-        let version = state.versions.iter_mut().find(|v| Some(&v.id) == at.version()).unwrap();
+        let version = state.versions.iter_mut().find(|version| version.id == *at).unwrap();
         version.refused = cause;
+    }
+
+    /// Takes a permission from an identity, for all keys.
+    pub(super) fn deny(&self, identity: Option<&IdentityId>, operation: KeyOperation) {
+        self.state.lock().unwrap().denied.push((identity.cloned(), operation));
+    }
+
+    /// Takes an identity from the registry, or gives it back.
+    pub(super) fn assign(&self, identity: Option<&IdentityId>, assigned: bool) {
+        let mut state = self.state.lock().unwrap();
+        state.unassigned.retain(|other| other.as_ref() != identity);
+        if !assigned {
+            state.unassigned.push(identity.cloned());
+        }
     }
 
     /// Has every call fail, or no longer.
@@ -126,7 +158,12 @@ impl FakeVault {
     }
 
     /// Takes a call down, and gives the version that it is about.
-    async fn call(&self, operation: KeyOperation, at: &KeyId) -> Result<FakeVersion, VaultError> {
+    async fn call(
+        &self,
+        identity: Option<&IdentityId>,
+        operation: KeyOperation,
+        at: &KeyId,
+    ) -> Result<FakeVersion, VaultError> {
         let (hangs, gate) = {
             let mut state = self.state.lock().unwrap();
             let hangs = state.hangs_at == Some(state.calls.len());
@@ -145,9 +182,13 @@ impl FakeVault {
         if let Some((cause, after)) = state.failure {
             return Err(VaultError::new(Some(cause), "as was asked for").with_retry_after(after));
         }
+        if state.denied.iter().any(|(who, what)| who.as_ref() == identity && *what == operation) {
+            return Err(VaultError::new(Some(Cause::PolicyRemoved), "the policy does not say so"));
+        }
+        let mut versions = state.versions.iter().rev();
         let found = match at.version() {
-            None => state.versions.last(),
-            Some(id) => state.versions.iter().find(|version| version.id == *id),
+            None => versions.find(|version| version.id.unversioned() == *at),
+            Some(_) => versions.find(|version| version.id == *at),
         };
         let found = found.ok_or_else(|| VaultError::new(Some(Cause::KeyDeleted), "no such key"))?;
         match (operation, found.refused) {
@@ -164,7 +205,7 @@ impl KeyVault for FakeVault {
         async move {
             let found = self.call(KeyOperation::Get, at).await?;
             let value = KeyInfo {
-                id: at.at(found.id),
+                id: found.id,
                 kty: found.kty.to_owned(),
                 key_size: Some(2048),
                 enabled: found.refused != Some(Cause::KeyDisabled),
@@ -213,7 +254,23 @@ impl KeyVault for FakeVault {
     }
 
     fn caller(&self) -> String {
-        "test".to_owned()
+        self.identity.as_ref().map_or("started", IdentityId::as_str).to_owned()
+    }
+}
+
+impl FakeVault {
+    async fn call(&self, operation: KeyOperation, at: &KeyId) -> Result<FakeVersion, VaultError> {
+        self.vaults.call(self.identity.as_ref(), operation, at).await
+    }
+}
+
+impl VaultAccess for FakeAccess {
+    fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError> {
+        let identity = identity.cloned();
+        if self.0.state.lock().unwrap().unassigned.contains(&identity) {
+            return Err(VaultError::new(Some(Cause::IdentityRemoved), "it is not assigned"));
+        }
+        Ok(Arc::new(FakeVault { vaults: Arc::clone(&self.0), identity }))
     }
 }
 
@@ -258,7 +315,7 @@ impl AuditSink for NoAudit {
 impl World {
     /// A vault whose key has one version, and no ring yet.
     pub(super) fn new() -> (Self, KeyId) {
-        let vault = Arc::new(FakeVault::default());
+        let vault = Arc::new(FakeVaults::default());
         let first = vault.add("RSA");
         let service_key = *ServiceKey::generate().unwrap().expose();
         (Self { vault, store: Arc::default(), clock: Clock::manual(START), service_key }, first)
@@ -277,12 +334,12 @@ impl World {
             rotation_check: CHECK,
             ..RingConfig::default()
         };
-        let vault: Arc<dyn KeyVault> = Arc::<FakeVault>::clone(&self.vault);
+        let access = Arc::new(FakeAccess(Arc::clone(&self.vault)));
         let service_key = ServiceKey::from_bytes(Zeroizing::new(self.service_key));
         let store = Arc::<MemoryStore>::clone(&self.store);
         KeyRing::open(
             config,
-            Some(vault),
+            Some(access),
             service_key,
             store,
             Arc::new(NoAudit),
@@ -293,9 +350,19 @@ impl World {
     }
 }
 
-/// The key of every [`FakeVault`], without a version.
+/// The key that rings are opened with, without a version.
 pub(super) fn key() -> KeyId {
     "https://local.vault.localhost/keys/k".parse().unwrap()
+}
+
+/// A user-assigned identity.
+pub(super) fn identity(number: u128) -> IdentityId {
+    uuid::Uuid::from_u128(number).to_string().parse().unwrap()
+}
+
+/// To this key, through this identity.
+pub(super) fn target(key: Option<KeyId>, identity: Option<&IdentityId>) -> RotationTarget {
+    RotationTarget { key, identity: identity.cloned() }
 }
 
 /// The bytes of the data key that a ring would seal with now.

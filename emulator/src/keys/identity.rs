@@ -1,0 +1,161 @@
+//! Who asks the vault: the identities of a registry, and the way to the vault that each of them has.
+//!
+//! A stored ring names the identity that its data keys are unwrapped through, so that key and identity change in one
+//! commit. [`VaultAccess`] turns the name into a vault; it is asked at every question, so that an identity that is taken
+//! from the registry is missed at the next one. Who fills it knows which identities the registry has; this area does not.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+use super::vault::{KeyVault, VaultError};
+use super::{Cause, KeyId};
+
+/// What Azure calls the identity that a registry has by itself.
+const SYSTEM: &str = "system";
+
+/// An identity of a registry: the client id of a user-assigned one, or `system`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct IdentityId(Arc<str>);
+
+/// A text that names no identity.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("an identity is named by its client id, such as {}, or is [system]", Uuid::nil())]
+pub struct InvalidIdentityId;
+
+/// The ways to the vaults, one for each identity of a registry.
+pub trait VaultAccess: Send + Sync + 'static {
+    /// The vaults, as an identity reaches them; with none, as the one that the program was started with.
+    ///
+    /// An identity that is not the registry's, or not any more, is an error of [`Cause::IdentityRemoved`].
+    fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError>;
+
+    /// The identifier of a key at the address that its vault is reached at, whoever asks.
+    fn identifier(&self, key: &KeyId) -> String {
+        self.vault(None).map_or_else(|_| key.public_identifier(), |vault| vault.identifier(key))
+    }
+}
+
+/// The access of a registry that has one identity, and for good.
+#[expect(missing_debug_implementations, reason = "a vault has none")]
+pub struct OneIdentity(pub Arc<dyn KeyVault>);
+
+impl IdentityId {
+    /// The identity that a registry has by itself.
+    pub fn system() -> Self {
+        Self(SYSTEM.into())
+    }
+
+    /// Whether it is the identity that a registry has by itself.
+    pub fn is_system(&self) -> bool {
+        &*self.0 == SYSTEM
+    }
+
+    /// The text: a client id in lower case, or `system`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for IdentityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Reads a client id, `system`, or `[system]` as the command line of Azure spells it.
+impl FromStr for IdentityId {
+    type Err = InvalidIdentityId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidIdentityId> {
+        if [SYSTEM, "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system)) {
+            return Ok(Self::system());
+        }
+        let id = Uuid::try_parse(text).map_err(|_| InvalidIdentityId)?;
+        // Other notations of the same number are not client ids.
+        let text = text.to_ascii_lowercase();
+        if id.hyphenated().to_string() == text {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidIdentityId)
+        }
+    }
+}
+
+impl Serialize for IdentityId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for IdentityId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl VaultAccess for OneIdentity {
+    fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError> {
+        match identity {
+            Some(other) if !other.as_str().eq_ignore_ascii_case(&self.0.caller()) => {
+                let words = format!("the registry does not have the identity '{other}'");
+                Err(VaultError::new(Some(Cause::IdentityRemoved), words))
+            }
+            _ => Ok(Arc::clone(&self.0)),
+        }
+    }
+
+    fn identifier(&self, key: &KeyId) -> String {
+        self.0.identifier(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_client_id_and_the_system_identity_are_named_as_azure_names_them() {
+        let client = "00000000-0000-4000-8000-00000000A004".parse::<IdentityId>().unwrap();
+        assert_eq!(client.as_str(), "00000000-0000-4000-8000-00000000a004");
+        assert!(!client.is_system());
+        for text in ["system", "[system]", "[System]"] {
+            assert_eq!(text.parse(), Ok(IdentityId::system()), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_name_no_identity() {
+        for text in [
+            "",
+            "[]",
+            "[system",
+            "a004",
+            "{00000000-0000-4000-8000-00000000a004}",
+            "0000000000004000800000000000a004",
+            "/subscriptions/s/resourceGroups/g",
+        ] {
+            assert_eq!(text.parse::<IdentityId>(), Err(InvalidIdentityId), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_identity_survives_its_text_and_its_stored_form(number: u128) {
+            let id: IdentityId = Uuid::from_u128(number).to_string().parse().unwrap();
+            prop_assert_eq!(id.to_string().parse::<IdentityId>(), Ok(id.clone()));
+            let stored = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(serde_json::from_str::<IdentityId>(&stored).unwrap(), id);
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,60}") {
+            let _ = text.parse::<IdentityId>();
+        }
+    }
+}
