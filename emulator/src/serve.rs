@@ -10,6 +10,7 @@ use std::time::Duration;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::durable::Durability;
 use mock_keyvault::listen::{self, Transport};
+use mock_keyvault::tls::TlsError;
 use mock_keyvault::{MockKeyVault, StartError as VaultStartError};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -20,7 +21,7 @@ use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
 use crate::config::{Config, VaultChoice};
 use crate::keys::OneIdentity;
-use crate::listeners::AzureFront;
+use crate::listeners::{AzureFront, Certificates};
 use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::{OwnerVault, VaultAccess};
@@ -75,6 +76,9 @@ pub enum StartError {
     /// The registry cannot be opened.
     #[error("the registry cannot be opened")]
     Registry(#[from] crate::registry::Error),
+    /// The certificates of the listeners cannot be made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -245,7 +249,8 @@ impl Builder {
         let local =
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
         let guard = Guard::open(&config, config.listen, &data_dir)?;
-        let endpoints = Endpoints::new(&config, address, &access, &data_dir);
+        let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
+        let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let app = App::new(Parts {
             registries: Registries::new(local.clone()),
             clock,
@@ -264,7 +269,7 @@ impl Builder {
         let server = tokio::spawn(listen::serve(
             listener,
             app::routes(&app),
-            Transport::Plain,
+            Transport::TlsAndPlain(certificates.server),
             stop.clone(),
         ));
         app.endpoints.make_files(&app).await?;

@@ -182,11 +182,6 @@ impl VaultAccess {
     pub fn login_url(&self) -> Option<String> {
         Some(trimmed(&self.authority))
     }
-
-    /// The file of the authority that signed the vault's certificate.
-    pub fn ca(&self) -> Option<PathBuf> {
-        self.ca.clone()
-    }
 }
 
 impl OwnerVault {

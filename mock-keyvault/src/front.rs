@@ -35,6 +35,10 @@ impl FrontSlot {
         self.get()?.router(name, path)
     }
 
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.get().is_some_and(|front| front.knows(name))
+    }
+
     fn get(&self) -> Option<Arc<dyn Front>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

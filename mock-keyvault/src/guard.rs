@@ -66,7 +66,12 @@ impl Guard {
             || lower == "localhost"
             || lower.ends_with(".localhost")
             || Site::of(host).is_public()
-            || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+            || self.is_alias(name)
+    }
+
+    /// Whether this is one of the further names of this machine.
+    pub(crate) fn is_alias(&self, name: &str) -> bool {
+        self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     }
 }
 

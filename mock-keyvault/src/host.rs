@@ -100,6 +100,11 @@ impl Site {
         self.naming == Naming::Public
     }
 
+    /// Whether the client used a name that leads nowhere but to this machine, and that is served here.
+    pub(crate) fn is_local(&self) -> bool {
+        self.naming == Naming::Local
+    }
+
     /// The address of a vault, for a client that came here: under its own name where this client uses such names, and
     /// at the very same address for the vault that answers here.
     pub(crate) fn vault_uri(&self, vault: &str) -> String {

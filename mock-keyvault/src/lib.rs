@@ -67,6 +67,7 @@ mod api;
 mod arm;
 mod audit;
 mod auth;
+mod connect;
 mod error;
 mod guard;
 mod host;

@@ -2,6 +2,7 @@
 //!
 //! Called by the vault and by the emulator's registry, which streams large bodies through it: there is no limit on
 //! bodies here and no copy that could be spared. An I/O error of one connection ends that connection and nothing else.
+//! An answer to CONNECT can turn a plain connection into a TLS one, so that a listener is a proxy to itself ([`Tunnel`]).
 //! On shutdown no connection is accepted any more, requests under way may end for [`DRAIN`], and what is left is dropped.
 //!
 //! This module knows nothing of vaults. It does not bind, and it does not decide what is served.
@@ -10,8 +11,8 @@ use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,10 +21,11 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::IntoResponse;
 use http::header::HOST;
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -89,6 +91,11 @@ pub enum Wire {
 #[derive(Clone, Copy, Debug)]
 pub struct HangUp;
 
+/// An extension of the answer to a CONNECT request: what follows on the connection is TLS, and what comes in it is served
+/// by the same router as if the client had connected by itself. It is for listeners that take TLS and plain text.
+#[derive(Clone, Copy, Debug)]
+pub struct Tunnel;
+
 /// Serves `app` until `shutdown` is cancelled and requests under way have ended, or [`DRAIN`] is over.
 pub async fn serve(
     listener: TcpListener,
@@ -96,10 +103,35 @@ pub async fn serve(
     transport: Transport,
     shutdown: CancellationToken,
 ) {
+    accept(listener, app, transport, shutdown).await.drain().await;
+}
+
+/// What is still open when nothing is accepted any more.
+#[must_use = "requests under way are cut off when this is dropped"]
+#[derive(Debug)]
+pub struct Connections(JoinSet<()>);
+
+impl Connections {
+    /// Returns when requests under way have ended, or [`DRAIN`] is over.
+    pub async fn drain(mut self) {
+        let drained = async { while self.0.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!(connections = self.0.len(), "requests under way were cut off");
+        }
+    }
+}
+
+/// Serves `app` until `shutdown` is cancelled. On return the address is free again.
+pub async fn accept(
+    listener: TcpListener,
+    app: Router,
+    transport: Transport,
+    shutdown: CancellationToken,
+) -> Connections {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = shutdown.cancelled() => break,
+            () = shutdown.cancelled() => return Connections(connections),
             // Finished connections are reaped, so that the set holds open ones only.
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
@@ -121,11 +153,6 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, drained).await.is_err() {
-        tracing::warn!(connections = connections.len(), "requests under way were cut off");
-    }
 }
 
 async fn connection(
@@ -136,9 +163,9 @@ async fn connection(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let tls = match transport {
+    let tls = match &transport {
         Transport::Plain => None,
-        Transport::Tls(config) => Some(config),
+        Transport::Tls(config) => Some(Arc::clone(config)),
         Transport::TlsAndPlain(config) => {
             let mut first = [0];
             let peeked = tokio::select! {
@@ -146,7 +173,7 @@ async fn connection(
                 peeked = tokio::time::timeout(HEADER_READ_TIMEOUT, stream.peek(&mut first)) => peeked,
             };
             match peeked {
-                Ok(Ok(1)) => (first[0] == TLS_HANDSHAKE).then_some(config),
+                Ok(Ok(1)) => (first[0] == TLS_HANDSHAKE).then(|| Arc::clone(config)),
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
@@ -155,21 +182,23 @@ async fn connection(
     };
     let stream = Resettable { stream, reset: Arc::default() };
     let reset = Arc::clone(&stream.reset);
-    match tls {
-        None => serve_until_reset(stream, reset, peer, Wire::Plain, app, shutdown).await,
-        Some(config) => {
-            let accept = TlsAcceptor::from(config).accept(stream);
-            let stream = tokio::select! {
-                () = shutdown.cancelled() => return Ok(()),
-                stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, accept) => stream,
-            };
-            let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-            serve_until_reset(stream, reset, peer, Wire::Tls, app, shutdown).await
+    let client = Client { peer, app, shutdown, reset };
+    match (tls, transport) {
+        (Some(config), _) => client.serve_tls(config, stream).await,
+        (None, transport) => {
+            let tunnel = client.serve(stream, Wire::Plain).await?;
+            match (tunnel, transport) {
+                (Some(tunnel), Transport::TlsAndPlain(config)) => {
+                    let stream = tunnel.await.map_err(io::Error::other)?;
+                    client.serve_tls(config, TokioIo::new(stream)).await
+                }
+                _ => Ok(()),
+            }
         }
     }
 }
 
-/// Serves `app` on one connection that is open already, such as the inside of a CONNECT tunnel.
+/// Serves `app` on one connection that is open already.
 pub async fn serve_stream<S>(
     stream: S,
     peer: SocketAddr,
@@ -180,54 +209,92 @@ pub async fn serve_stream<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    serve_until_reset(stream, Arc::default(), peer, wire, app, shutdown).await
+    let client = Client { peer, app, shutdown, reset: Arc::default() };
+    client.serve(stream, wire).await.map(drop)
 }
 
-/// The same; `reset` is set when the connection is to be reset rather than closed.
-async fn serve_until_reset<S>(
-    stream: S,
-    reset: Arc<AtomicBool>,
+/// One connection, and what it is served.
+struct Client {
     peer: SocketAddr,
-    wire: Wire,
     app: Router,
     shutdown: CancellationToken,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(wire);
-        // A router is always ready, and its clone is a count.
-        let answer = names_one_host(&request).then(|| app.clone().call(request));
-        let reset = Arc::clone(&reset);
-        async move {
-            let Some(answer) = answer else {
-                return Ok(StatusCode::BAD_REQUEST.into_response());
-            };
-            let Ok::<Response<Body>, Infallible>(response) = answer.await;
-            if response.extensions().get::<HangUp>().is_some() {
-                reset.store(true, Ordering::Relaxed);
-                return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+    /// Set when the connection is to be reset rather than closed.
+    reset: Arc<AtomicBool>,
+}
+
+impl Client {
+    /// Shakes hands, and serves what comes.
+    async fn serve_tls<S>(&self, config: Arc<ServerConfig>, stream: S) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let accept = TlsAcceptor::from(config).accept(stream);
+        let stream = tokio::select! {
+            () = self.shutdown.cancelled() => return Ok(()),
+            stream = tokio::time::timeout(HANDSHAKE_TIMEOUT, accept) => stream,
+        };
+        let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        self.serve(stream, Wire::Tls).await.map(drop)
+    }
+
+    /// Serves requests until the connection ends. A tunnel, if that is what it became.
+    async fn serve<S>(&self, stream: S, wire: Wire) -> io::Result<Option<OnUpgrade>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let tunnel = Arc::new(OnceLock::new());
+        let service = {
+            let (peer, app) = (self.peer, self.app.clone());
+            let (reset, tunnel) = (Arc::clone(&self.reset), Arc::clone(&tunnel));
+            service_fn(move |request| {
+                answer(request, peer, wire, app.clone(), Arc::clone(&reset), Arc::clone(&tunnel))
+            })
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_READ_TIMEOUT)
+            .serve_connection(TokioIo::new(Patient::new(stream, WRITE_STALL_LIMIT)), service)
+            .with_upgrades();
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
-            Ok(response)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_STALL_LIMIT)), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    ended.map_err(io::Error::other)
+        };
+        ended.map_err(io::Error::other)?;
+        Ok(Arc::into_inner(tunnel).and_then(OnceLock::into_inner))
+    }
+}
+
+/// One request. An error ends the connection.
+async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    wire: Wire,
+    mut app: Router,
+    reset: Arc<AtomicBool>,
+    tunnel: Arc<OnceLock<OnUpgrade>>,
+) -> io::Result<Response<Body>> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(wire);
+    if !names_one_host(&request) {
+        return Ok(StatusCode::BAD_REQUEST.into_response());
+    }
+    let upgrade = (request.method() == Method::CONNECT).then(|| hyper::upgrade::on(&mut request));
+    // A router is always ready, and its clone is a count.
+    let Ok::<Response<Body>, Infallible>(response) = app.call(request).await;
+    if response.extensions().get::<HangUp>().is_some() {
+        reset.store(true, Ordering::Relaxed);
+        return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+    }
+    if let (Some(upgrade), Some(Tunnel)) = (upgrade, response.extensions().get()) {
+        // There is one on a connection: no request follows a tunnel.
+        let _ = tunnel.set(upgrade);
+    }
+    Ok(response)
 }
 
 /// A connection that can end in a reset, which clients see as an error in any case.

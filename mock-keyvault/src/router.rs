@@ -16,7 +16,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -29,6 +29,7 @@ use crate::audit::{self, AuditLog, Call};
 use crate::auth;
 use crate::authority::Authority;
 use crate::clock::Clock;
+use crate::connect;
 use crate::error::{ApiError, ErrorCode};
 use crate::faults::{Effect, Faults};
 use crate::files::{Access, write_whole};
@@ -57,6 +58,8 @@ pub(crate) struct App {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
+    /// The port of the listener.
+    pub(crate) port: u16,
     /// Who may use the admin API and the managed-identity endpoints.
     pub(crate) guard: Guard,
     /// Whether a token that is not the issuer's is the owner's.
@@ -94,6 +97,9 @@ pub(crate) fn build(app: Arc<App>) -> Router {
 }
 
 async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Response {
+    if request.method() == Method::CONNECT {
+        return connect::answer(&app, &request);
+    }
     if let Some(front) = of_front(&app, &request) {
         let Ok::<Response, Infallible>(response) = front.oneshot(request).await;
         return response;

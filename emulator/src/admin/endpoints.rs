@@ -33,27 +33,22 @@ pub struct Endpoints {
     azure: Option<String>,
     vault: String,
     login: Option<String>,
-    ca: Option<PathBuf>,
+    ca: PathBuf,
     data_dir: PathBuf,
 }
 
 impl Endpoints {
     /// The addresses as a client on this machine uses them. `data_dir` is the folder in use, which for an emulator that
     /// is gone at exit is not the one of the configuration.
-    pub fn new(
-        config: &Config,
-        registry: SocketAddr,
-        vault: &VaultAccess,
-        data_dir: &Path,
-    ) -> Self {
-        debug_assert_ne!(registry.port(), 0, "the listener of {} is bound", config.listen);
+    pub fn new(registry: SocketAddr, vault: &VaultAccess, ca: PathBuf, data_dir: &Path) -> Self {
+        debug_assert_ne!(registry.port(), 0, "the listener is bound");
         Self {
             registry: format!("http://{}", reachable(registry)),
             login_server: login_server(registry),
             azure: vault.azure_url(),
             vault: vault.vault_url(),
             login: vault.login_url(),
-            ca: vault.ca(),
+            ca,
             data_dir: data_dir.to_owned(),
         }
     }
@@ -83,9 +78,10 @@ impl Endpoints {
         self.login.as_deref()
     }
 
-    /// The file of the CA that signs for the Azure side.
-    pub fn ca(&self) -> Option<&Path> {
-        self.ca.as_deref()
+    /// The file of what clients are to trust: the authority that signs for the listeners here, and that of a vault in
+    /// another process if it has one of its own.
+    pub fn ca(&self) -> &Path {
+        &self.ca
     }
 
     /// The data folder in use.

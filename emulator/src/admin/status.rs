@@ -27,7 +27,7 @@ pub struct StatusReport {
     pub login: Option<String>,
     /// The URL of the dashboard, where there is one.
     pub dashboard: Option<String>,
-    /// The file of the CA that signs for the Azure side.
+    /// The file of the authorities that clients are to trust.
     pub ca: Option<PathBuf>,
     /// The process.
     pub pid: u32,
@@ -98,7 +98,7 @@ impl StatusReport {
             vault: endpoints.vault().to_owned(),
             login: endpoints.login().map(str::to_owned),
             dashboard: None,
-            ca: endpoints.ca().map(ToOwned::to_owned),
+            ca: Some(endpoints.ca().to_owned()),
             pid: std::process::id(),
             registries,
             clock: ClockReport::of(&app.clock),

@@ -1,7 +1,9 @@
 //! Which registry answers: by the name in `Host`, on the registry's listener and, over TLS, on the Azure side.
 
+use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
+use sealyard::config::{Config, ExternalVault, VaultChoice};
 
 use crate::support::{Answer, Client, content, start};
 
@@ -79,4 +81,61 @@ async fn a_push_over_tls_under_the_public_name_is_a_push_to_the_registry() {
 
     assert_eq!(pushed.status(), StatusCode::CREATED);
     assert!(client.pull_blob("app", &layer).await.body == layer);
+}
+
+/// A client that trusts what the status of the emulator names, and nothing else.
+async fn trusting_status(client: &Client) -> reqwest::Client {
+    let status = client.get("/_sealyard/status").await.json();
+    let pem = std::fs::read(status["ca"].as_str().unwrap()).unwrap();
+    let authorities = reqwest::Certificate::from_pem_bundle(&pem).unwrap();
+    reqwest::Client::builder().no_proxy().tls_certs_only(authorities).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_registrys_port_takes_tls_and_plain_http() {
+    let (emulator, client) = start().await;
+    let manifest = client.push_image("app", "v1", &[b"layer"]).await;
+    let http = trusting_status(&client).await;
+
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{}", emulator.registry_address().port());
+        let pulled = http.get(format!("{url}/v2/app/manifests/v1")).send().await.unwrap();
+        assert!(pulled.bytes().await.unwrap() == manifest, "{host}");
+    }
+    assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
+}
+
+#[tokio::test]
+async fn with_a_vault_elsewhere_the_port_takes_tls_under_an_authority_of_the_emulators_own() {
+    sealyard::install_crypto_provider();
+    let vault = MockKeyVault::builder().start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("https://{}", vault.address()).parse().unwrap();
+    let ca = Some(vault.ca_path().to_owned());
+    let external = ExternalVault {
+        url,
+        authority: None,
+        tenant: None,
+        client_id: None,
+        client_secret_file: None,
+        ca,
+    };
+    let config = Config {
+        data_dir: folder.path().join("d"),
+        vault: VaultChoice::External(external),
+        ..Config::default()
+    };
+    let emulator = Sealyard::builder().config(config).free_ports().start().await.unwrap();
+    let client = Client::of(&emulator);
+    client.push_image("app", "v1", &[b"layer"]).await;
+    let http = trusting_status(&client).await;
+
+    let own = format!("https://localhost:{}/v2/", emulator.registry_address().port());
+    let own = http.get(own).send().await.unwrap();
+    let elsewhere = http.get(format!("https://{}/_keyvault/health", vault.address()));
+    let elsewhere = elsewhere.send().await.unwrap();
+
+    assert_eq!(own.status(), StatusCode::OK);
+    assert_eq!(elsewhere.status(), StatusCode::OK, "the file holds both authorities");
+    assert!(client.get("/_sealyard/status").await.json()["azure"].is_null());
 }

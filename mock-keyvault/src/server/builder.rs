@@ -253,6 +253,7 @@ impl Builder {
             vaults: Arc::new(opened.vaults),
             issuer: Arc::new(opened.issuer),
             audit: opened.audit,
+            port: address.port(),
             guard: Guard::new(self.trusted_network, &self.aliases),
             accept_any_token: self.accept_any_token,
             clock_file: opened.clock_file,

@@ -10,6 +10,7 @@ mod audit;
 mod auth;
 mod backup;
 mod bad_input;
+mod connect;
 mod crash;
 mod deleted_vaults;
 mod disk_full;

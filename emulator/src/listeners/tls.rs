@@ -1,0 +1,67 @@
+//! The certificates of the emulator's own listeners, and the file of what clients have to trust.
+//!
+//! Called by `serve.rs`. The authority is the embedded vault's; with a vault in another process it is one of the
+//! emulator's own, in its data folder. Then clients need two: both are in one file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mock_keyvault::MockKeyVault;
+use mock_keyvault::clock::Clock;
+use mock_keyvault::files::{Access, write_whole};
+use mock_keyvault::tls::{LocalAuthority, TlsError};
+use rustls::ServerConfig;
+
+use crate::config::{Config, VaultChoice};
+
+/// The folder of the emulator's own authority, in the data folder.
+const FOLDER: &str = "tls";
+/// The authority of the emulator and that of the vault elsewhere, PEM.
+const TRUST_FILE: &str = "trust.pem";
+
+/// What listeners shake hands with.
+#[derive(Debug)]
+pub(crate) struct Certificates {
+    /// What every listener of registries uses.
+    pub(crate) server: Arc<ServerConfig>,
+    /// The file that clients are to trust.
+    pub(crate) ca: PathBuf,
+}
+
+impl Certificates {
+    /// Those of the embedded vault, or the emulator's own.
+    pub(crate) async fn open(
+        config: &Config,
+        vault: Option<&MockKeyVault>,
+        data_dir: &Path,
+        clock: &Clock,
+    ) -> Result<Self, TlsError> {
+        let aliases = config.hostname_alias.clone();
+        if let Some(vault) = vault {
+            let server = vault.certificate_authority().server_config(&aliases)?;
+            return Ok(Self { server, ca: vault.ca_path().to_owned() });
+        }
+        let beside = match &config.vault {
+            VaultChoice::External(external) => external.ca.clone(),
+            VaultChoice::Embedded => None,
+        };
+        let (folder, clock) = (data_dir.join(FOLDER), clock.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let authority = LocalAuthority::open(&folder, &clock)?;
+            let ca = match beside {
+                None => authority.ca_path().to_owned(),
+                Some(beside) => write_both(&folder, authority.ca_pem(), &beside)?,
+            };
+            Ok(Self { server: authority.server_config(&aliases)?, ca })
+        });
+        opened.await.map_err(io::Error::other)?
+    }
+}
+
+fn write_both(folder: &Path, ours: &str, beside: &Path) -> io::Result<PathBuf> {
+    let theirs = fs_err::read_to_string(beside)?;
+    let path = folder.join(TRUST_FILE);
+    write_whole(&path, format!("{}\n{theirs}", ours.trim_end()).as_bytes(), Access::Public)?;
+    Ok(path)
+}

@@ -1,0 +1,70 @@
+//! CONNECT on this listener: a proxy that leads to the emulator, and nowhere else.
+//!
+//! Called by the router. With `HTTPS_PROXY` set to this listener, a client needs neither a name server nor a hosts file:
+//! it says the name in plain text, is answered 200, and shakes hands on the same connection, into the same router
+//! ([`crate::listen::Tunnel`]). The public names lead here too, so that a script for Azure runs unchanged.
+//!
+//! Nothing is ever forwarded. A name that is not served here is refused in words, so that a variable that somebody forgot
+//! can neither reach the real service nor leak to it.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
+
+use crate::authority::Authority;
+use crate::host::Site;
+use crate::listen::{Tunnel, Wire};
+use crate::router::App;
+
+/// The port of `https`.
+const HTTPS: u16 = 443;
+
+/// Answers a CONNECT request.
+pub(crate) fn answer(app: &App, request: &Request<Body>) -> Response {
+    if request.extensions().get() == Some(&Wire::Tls) {
+        let words = "This proxy is asked in plain text: use http:// for its own address.\n";
+        return (StatusCode::BAD_REQUEST, words).into_response();
+    }
+    // The target is a host and a port, and no URL (RFC 9110, section 9.3.6).
+    let asked = request.uri().authority().filter(|_| request.uri().scheme().is_none());
+    let asked = asked.map(http::uri::Authority::as_str).unwrap_or_default();
+    let Ok(target) = asked.parse::<Authority>() else {
+        let words = "CONNECT takes a host and a port, such as local.vault.azure.net:443.\n";
+        return (StatusCode::BAD_REQUEST, words).into_response();
+    };
+    if !leads_here(app, &target) {
+        tracing::info!(host.name = target.name(), "a connection to another host was refused");
+        return (StatusCode::FORBIDDEN, refusal(&target)).into_response();
+    }
+    let mut response = StatusCode::OK.into_response();
+    response.extensions_mut().insert(Tunnel);
+    response
+}
+
+/// Whether this host and port are the emulator's.
+fn leads_here(app: &App, target: &Authority) -> bool {
+    let (name, port) = (target.name(), target.port().unwrap_or(HTTPS));
+    let site = Site::of(name);
+    let is_own = port == app.port;
+    if site.is_local() {
+        // Such a name is this machine's alone, and the port may be one that is mapped to ours.
+        return true;
+    }
+    if site.is_public() || app.front.knows(name) {
+        return port == HTTPS || is_own;
+    }
+    let is_this_machine = name == "localhost"
+        || target.address().is_some_and(|address| address.is_loopback())
+        || app.guard.is_alias(name);
+    is_this_machine && is_own
+}
+
+fn refusal(target: &Authority) -> String {
+    let port = target.port().unwrap_or(HTTPS);
+    format!(
+        "CONNECT {}:{port} is refused: this proxy leads to the emulator alone and forwards nothing to other hosts. \
+         It takes the names of Azure that are emulated here, at port 443. \
+         If this program should reach other hosts, set HTTPS_PROXY for the commands that use the emulator only.\n",
+        target.name()
+    )
+}
