@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::header_value;
 use super::range::RangeError;
 use super::route::RouteError;
-use crate::registry::{Error, NameError, Reference};
+use crate::registry::{Error, Locked, NameError, Reference, RepositoryName};
 
 /// The codes of OCI distribution specification 1.1, "Error Codes", and those beside it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,12 @@ pub enum Code {
     NameUnknown,
     /// The range cannot be served (of Docker's registry).
     RangeInvalid,
+    /// A repository, a tag or a manifest is locked (of Azure's registry).
+    RegistryDisallowedOperation,
     /// A length is not what was said.
     SizeInvalid,
+    /// The tag is not known (of Azure's registry).
+    TagUnknown,
     /// Try again later.
     TooManyRequests,
     /// The registry cannot answer at this moment (of Docker's registry).
@@ -74,7 +78,9 @@ impl Code {
             Self::NameInvalid => "NAME_INVALID",
             Self::NameUnknown => "NAME_UNKNOWN",
             Self::RangeInvalid => "RANGE_INVALID",
+            Self::RegistryDisallowedOperation => "REGISTRY_DISALLOWED_OPERATION",
             Self::SizeInvalid => "SIZE_INVALID",
+            Self::TagUnknown => "TAG_UNKNOWN",
             Self::TooManyRequests => "TOOMANYREQUESTS",
             Self::Unavailable => "UNAVAILABLE",
             Self::Unknown => "UNKNOWN",
@@ -98,7 +104,7 @@ impl ErrorReply {
     }
 
     /// 405 with the methods that would do.
-    pub(super) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Self {
+    pub(crate) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Self {
         let words = format!("the method {method} is not supported here");
         let reply =
             Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, words, Value::Null);
@@ -124,7 +130,7 @@ impl ErrorReply {
         Self::new(StatusCode::PRECONDITION_FAILED, Code::Unsupported, words, Value::Null)
     }
 
-    pub(super) fn bad_request(code: Code, message: impl ToString) -> Self {
+    pub(crate) fn bad_request(code: Code, message: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message, Value::Null)
     }
 
@@ -197,6 +203,10 @@ impl From<Error> for ErrorReply {
             Error::ManifestUnknown(reference) => {
                 (S::NOT_FOUND, Code::ManifestUnknown, detail_of(reference))
             }
+            Error::TagUnknown(tag) => {
+                (S::NOT_FOUND, Code::TagUnknown, json!({ "tag": tag.as_str() }))
+            }
+            Error::Locked { repository, locked } => return Self::locked(repository, locked),
             Error::Manifest(_) | Error::MetadataTooLong => {
                 (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
             }
@@ -252,6 +262,18 @@ impl ErrorReply {
         );
         let seconds = refusal.retry_after.map_or(1, |after| after.as_secs().max(1));
         reply.with(RETRY_AFTER, seconds)
+    }
+
+    /// The refusal of what is locked, in ACR's status, code and words. Its detail is empty there; what is locked is ours.
+    fn locked(repository: &RepositoryName, locked: &Locked) -> Self {
+        let words = "The operation is disallowed on this registry, repository or image. View troubleshooting steps at https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation";
+        let name = repository.as_str();
+        let detail = match locked {
+            Locked::Repository => json!({ "name": name }),
+            Locked::Tag(tag) => json!({ "name": name, "tag": tag }),
+            Locked::Manifest(digest) => json!({ "name": name, "digest": digest }),
+        };
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::RegistryDisallowedOperation, words, detail)
     }
 
     fn references_unknown(missing: &[crate::registry::Digest]) -> Self {

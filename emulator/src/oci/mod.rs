@@ -21,6 +21,7 @@ use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, Method, header};
 
 pub use self::error::{Code, ErrorReply};
+pub(crate) use self::query::Query;
 pub use self::range::{ByteRange, ContentRange, RangeError};
 pub use self::route::{Route, RouteError};
 use crate::registry::Registry;
@@ -98,7 +99,7 @@ fn base() -> Response {
 
 /// A digest, path or number that we made ourselves as the value of a header.
 #[expect(clippy::needless_pass_by_value, reason = "callers hand over a number, a text or an id")]
-fn header_value(text: impl ToString) -> HeaderValue {
+pub(crate) fn header_value(text: impl ToString) -> HeaderValue {
     // Digests, names and numbers hold visible ASCII alone: they were parsed.
     HeaderValue::try_from(text.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

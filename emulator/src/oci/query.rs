@@ -7,21 +7,21 @@ use super::error::{Code, ErrorReply};
 
 /// The parameters of a request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(super) fn of(uri: &Uri) -> Self {
+    pub(crate) fn of(uri: &Uri) -> Self {
         let text = uri.query().unwrap_or_default();
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
     /// The first value of a parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The number of entries asked for with `n`.
-    pub(super) fn page_len(&self) -> Result<Option<usize>, ErrorReply> {
+    pub(crate) fn page_len(&self) -> Result<Option<usize>, ErrorReply> {
         let Some(text) = self.get("n").filter(|text| !text.is_empty()) else { return Ok(None) };
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
             // More than a number holds is more than there are.
@@ -32,7 +32,7 @@ impl Query {
     }
 
     /// The entry after which a page begins.
-    pub(super) fn last(&self) -> Option<String> {
+    pub(crate) fn last(&self) -> Option<String> {
         self.get("last").filter(|text| !text.is_empty()).map(str::to_owned)
     }
 }

@@ -19,6 +19,7 @@ use super::Content;
 use super::blocking::blocking;
 use super::digest::Digest;
 use super::error::Error;
+use super::locks;
 use super::names::RepositoryName;
 use super::object::{self, OpenObject};
 use crate::envelope::{ObjectKind, Opener};
@@ -66,6 +67,7 @@ impl Content {
         let noted = parts.clock.elapsed();
         parts.recent.note(&repository, &digest, noted);
         blocking(move || {
+            locks::require_readable(&parts, &repository)?;
             let row = parts.store.blob(&parts.name, repository.as_str(), digest.as_str())?;
             let Some(row) = row else {
                 parts.recent.forget(&repository, &digest, noted);
@@ -108,6 +110,10 @@ impl Content {
         parts.recent.note(&repository, &digest, noted);
         let now = parts.clock.unix_now();
         blocking(move || {
+            locks::require_writable(&parts, &repository)?;
+            if let Some(from) = &from {
+                locks::require_readable(&parts, from)?;
+            }
             let has_source = match from {
                 None => true,
                 Some(from) => {
@@ -133,6 +139,7 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let (repository, digest) = (repository.clone(), digest.clone());
         blocking(move || {
+            locks::require_writable(&parts, &repository)?;
             match parts.store.unlink_blob(&parts.name, repository.as_str(), digest.as_str())? {
                 Unlinked::Removed => Ok(()),
                 Unlinked::Unknown => Err(Error::BlobUnknown(digest)),

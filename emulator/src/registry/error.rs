@@ -9,11 +9,11 @@ use thiserror::Error;
 
 use super::digest::{Digest, DigestError};
 use super::manifest::ManifestError;
-use super::names::{NameError, Reference, RepositoryName};
+use super::names::{NameError, Reference, RepositoryName, Tag};
 use super::uploads::UploadId;
 use crate::envelope::{OpenError, SealError};
 use crate::keys::{KeyError, Refusal, RingError};
-use crate::store::StoreError;
+use crate::store::{Locked, StoreError};
 
 /// Why the registry does not do what it was asked.
 #[derive(Debug, Error)]
@@ -80,6 +80,17 @@ pub enum Error {
     /// No manifest has this tag or digest.
     #[error("the manifest {0} is not known in this repository")]
     ManifestUnknown(Reference),
+    /// The repository has no such tag.
+    #[error("the tag {0} is not known in this repository")]
+    TagUnknown(Tag),
+    /// A repository, a tag or a manifest is locked against what was asked for.
+    #[error("{}", describe_lock(repository, locked))]
+    Locked {
+        /// The repository.
+        repository: RepositoryName,
+        /// What of it is locked.
+        locked: Locked,
+    },
     /// The manifest is not one.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -120,6 +131,14 @@ pub enum Error {
     /// Anything else that is not the client's doing.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn describe_lock(repository: &RepositoryName, locked: &Locked) -> String {
+    match locked {
+        Locked::Repository => format!("the repository {repository} is locked"),
+        Locked::Tag(tag) => format!("the tag {repository}:{tag} is locked"),
+        Locked::Manifest(digest) => format!("the manifest {repository}@{digest} is locked"),
+    }
 }
 
 impl Error {

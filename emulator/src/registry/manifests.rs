@@ -10,13 +10,17 @@ use zeroize::Zeroizing;
 use super::blocking::blocking;
 use super::digest::{Algorithm, Digest};
 use super::error::Error;
+use super::locks;
 use super::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
 use super::names::{Reference, RepositoryName, Tag};
 use super::object;
 use super::{Content, Parts};
 use crate::envelope::{Binding, ObjectKind, Sealer};
 use crate::keys::KeyLease;
-use crate::store::{DeletedManifest, ManifestRow, NewManifest, ObjectRow, Put, StoreError};
+use crate::store::{
+    Attributes, DeletedManifest, DeletedTag, Locked, ManifestRow, NewManifest, ObjectRow, Put,
+    StoreError,
+};
 
 /// Manifests are small: a segment of this size holds most of them.
 const MANIFEST_SEGMENT_LEN: u32 = 64 << 10;
@@ -117,14 +121,19 @@ impl Content {
             let stored =
                 tokio::task::spawn_blocking(move || put.store(&parts, &lease, &runtime)).await?;
             if let Some(outcome) = stored? {
-                self.accepted(&digest, outcome)?;
+                self.accepted(repository, &digest, outcome)?;
                 return Ok(PutManifest { digest, subject });
             }
         }
         Err(Error::internal("the data keys are retired faster than a manifest can be stored"))
     }
 
-    fn accepted(&self, digest: &Digest, outcome: Put) -> Result<(), Error> {
+    fn accepted(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        outcome: Put,
+    ) -> Result<(), Error> {
         let parse = |texts: Vec<String>| texts.iter().map(|text| Ok(text.parse()?)).collect();
         match outcome {
             Put::Stored => {
@@ -135,10 +144,11 @@ impl Content {
                 let missing: Result<Vec<Digest>, Error> = parse(missing);
                 Err(Error::ReferencesUnknown(missing?))
             }
+            Put::Locked(locked) => Err(Error::Locked { repository: repository.clone(), locked }),
         }
     }
 
-    /// The manifest that a reference leads to.
+    /// The manifest that a reference leads to, if it may be pulled.
     pub async fn manifest(
         &self,
         repository: &RepositoryName,
@@ -166,16 +176,23 @@ impl Content {
         blocking(move || {
             require_repository(&parts, &repository)?;
             let (registry, name) = (parts.name.as_str(), repository.as_str());
-            let found = match &reference {
-                Reference::Tag(tag) => parts.store.delete_tag(registry, name, tag.as_str())?,
-                Reference::Digest(digest) => {
-                    match parts.store.delete_manifest(registry, name, digest.as_str())? {
-                        DeletedManifest::Removed => true,
-                        DeletedManifest::Unknown => false,
+            let deleted = match &reference {
+                Reference::Tag(tag) => {
+                    match parts.store.delete_tag(registry, name, tag.as_str())? {
+                        DeletedTag::Removed => DeletedManifest::Removed,
+                        DeletedTag::Unknown => DeletedManifest::Unknown,
+                        DeletedTag::Locked(locked) => DeletedManifest::Locked(locked),
                     }
                 }
+                Reference::Digest(digest) => {
+                    parts.store.delete_manifest(registry, name, digest.as_str())?
+                }
             };
-            if found { Ok(()) } else { Err(Error::ManifestUnknown(reference)) }
+            match deleted {
+                DeletedManifest::Removed => Ok(()),
+                DeletedManifest::Unknown => Err(Error::ManifestUnknown(reference)),
+                DeletedManifest::Locked(locked) => Err(Error::Locked { repository, locked }),
+            }
         })
         .await
     }
@@ -239,8 +256,11 @@ impl Content {
         let mut items = Vec::with_capacity(page.items.len());
         for digest in page.items {
             let reference = Reference::Digest(digest.parse()?);
-            // Deleted between the list and now: then it is not a referrer any more.
+            // Deleted between the list and now: then it is not a referrer any more. Nor is one that may not be pulled.
             let Ok(manifest) = self.manifest(repository, &reference).await else { continue };
+            if !manifest.row.attributes.list {
+                continue;
+            }
             let bytes = self.read_manifest(&manifest).await?;
             let parsed = ParsedManifest::read(&bytes, Some(&manifest.media_type))?;
             items.push(ReferrerDescriptor {
@@ -298,7 +318,8 @@ impl Pushed {
             sealer.append(key, &self.bytes)?;
             sealer.finish(key, self.digest.as_str()).map(drop)
         })??;
-        let now = parts.clock.unix_now();
+        let moment = parts.clock.now();
+        let now = moment.unix_timestamp();
         let object = ObjectRow {
             file: file.id(),
             size: self.bytes.len() as u64,
@@ -323,6 +344,8 @@ impl Pushed {
                 artifact_type: self.parsed.artifact_type.clone(),
                 subject: self.parsed.subject.as_ref().map(ToString::to_string),
                 pushed: now,
+                pushed_nanos: moment.nanosecond(),
+                attributes: Attributes::default(),
             },
             tag: self.tag.as_ref().map(Tag::as_str),
             blobs: &blobs,
@@ -337,7 +360,7 @@ impl Pushed {
 
 impl<T> Page<T> {
     /// Cuts a list that was read one longer than the page, to know whether there is more.
-    fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self
     where
         T: Clone,
     {
@@ -354,17 +377,24 @@ fn find(
     reference: &Reference,
 ) -> Result<Manifest, Error> {
     let (registry, name) = (parts.name.as_str(), repository.as_str());
+    let locked = |locked| Err(Error::Locked { repository: repository.clone(), locked });
     let digest = match reference {
         Reference::Digest(digest) => Some(digest.clone()),
-        Reference::Tag(tag) => {
-            parts.store.tag(registry, name, tag.as_str())?.map(|text| text.parse()).transpose()?
-        }
+        Reference::Tag(tag) => match parts.store.tag_row(registry, name, tag.as_str())? {
+            Some(row) if !row.attributes.read => return locked(Locked::Tag(tag.to_string())),
+            Some(row) => Some(row.digest.parse()?),
+            None => None,
+        },
     };
     let row = match &digest {
         Some(digest) => parts.store.manifest(registry, name, digest.as_str())?,
         None => None,
     };
     if let Some((digest, row)) = digest.zip(row) {
+        if !row.attributes.read {
+            return locked(Locked::Manifest(digest.to_string()));
+        }
+        locks::require_readable(parts, repository)?;
         Ok(Manifest { digest, media_type: row.media_type.clone(), len: row.object.size, row })
     } else {
         require_repository(parts, repository)?;
@@ -372,7 +402,7 @@ fn find(
     }
 }
 
-fn require_repository(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+pub(super) fn require_repository(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
     if parts.store.repository_exists(&parts.name, repository.as_str())? {
         return Ok(());
     }

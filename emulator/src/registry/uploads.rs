@@ -30,6 +30,7 @@ use uuid::Uuid;
 use super::blocking::blocking;
 use super::digest::{Algorithm, Digest, Hasher};
 use super::error::Error;
+use super::locks;
 use super::names::RepositoryName;
 use super::{Content, Parts};
 use crate::envelope::{Binding, DataKeyId, ObjectKind, SEGMENT_LEN, Scanner, Sealer};
@@ -137,6 +138,11 @@ impl Content {
     ) -> Result<UploadStatus, Error> {
         let parts = Arc::clone(&self.0);
         let id = UploadId::random();
+        blocking({
+            let (parts, repository) = (Arc::clone(&parts), repository.clone());
+            move || locks::require_writable(&parts, &repository)
+        })
+        .await?;
         let (lease, row, file) = self.new_upload_file(id, repository, algorithm).await?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
         let wanted = parts.settings.write_back;

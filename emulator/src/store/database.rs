@@ -165,6 +165,19 @@ impl View<'_> {
         self.put_bytes(table, key, encode(row)?)
     }
 
+    /// Changes a row. False: there is none.
+    pub(super) fn change<T: Serialize + DeserializeOwned>(
+        &self,
+        table: Table,
+        key: Vec<u8>,
+        change: impl Fn(&mut T),
+    ) -> Result<bool, StoreError> {
+        let Some(mut row) = self.row::<T>(table, &key)? else { return Ok(false) };
+        change(&mut row);
+        self.put(table, key, &row)?;
+        Ok(true)
+    }
+
     pub(super) fn put_bytes(
         &self,
         table: Table,

@@ -1,4 +1,4 @@
-//! Manifests and the repositories that they make.
+//! Manifests.
 //!
 //! A manifest belongs to one repository. The transaction that inserts it checks that everything it needs is there and
 //! counts itself into the links of its blobs; the one that removes it counts itself out. Collection removes links in
@@ -11,9 +11,12 @@ use super::database::View;
 use super::error::StoreError;
 use super::files::NewFile;
 use super::layout::Table;
+use super::locks::{Locked, locked_tag, repository_locked};
 use super::open::Store;
-use super::rows::{LinkRow, ManifestRow, RepositoryRow, decode, encode, key, last_part, prefix};
-use super::tags::{remove_tag, set_tag};
+use super::rows::{
+    Attributes, LinkRow, ManifestRow, RepositoryRow, TagRow, decode, encode, key, last_part, prefix,
+};
+use super::tags::{Moment, remove_tag, set_tag};
 
 /// A manifest to be put.
 #[derive(Clone, Debug)]
@@ -39,15 +42,19 @@ pub enum Put {
     MissingBlobs(Vec<String>),
     /// These manifests are not in the repository: nothing was done.
     MissingManifests(Vec<String>),
+    /// The repository or the tag is locked against writing: nothing was done.
+    Locked(Locked),
 }
 
 /// What became of a manifest that was to be deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeletedManifest {
     /// It is gone, and its tags with it.
     Removed,
     /// There was none.
     Unknown,
+    /// The repository, the manifest or one of its tags is locked: nothing was done.
+    Locked(Locked),
 }
 
 /// What a look at the rows says about a manifest that is to be put.
@@ -121,14 +128,22 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, ManifestRow)>, StoreError> {
-        self.database
-            .scan_after(Table::Manifests, &prefix(&[registry, repository]), after)
-            .take(limit)
-            .map(|row| {
-                let (key, bytes) = row?;
-                Ok((last_part(&key)?, decode(&bytes)?))
-            })
-            .collect()
+        self.manifest_rows(registry, repository, after).take(limit).collect()
+    }
+
+    /// All manifests of a repository in the order of their digests, after `after`, as they are read.
+    pub fn manifest_rows(
+        &self,
+        registry: &str,
+        repository: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = Result<(String, ManifestRow), StoreError>> + use<> {
+        let rows =
+            self.database.scan_after(Table::Manifests, &prefix(&[registry, repository]), after);
+        rows.map(|row| {
+            let (key, bytes) = row?;
+            Ok((last_part(&key)?, decode(&bytes)?))
+        })
     }
 
     /// Deletes a manifest, its tags and its place among the referrers. Durable. An index that lists it does not hold it.
@@ -146,67 +161,29 @@ impl Store {
         let (blobs, tags) = (last_parts(Table::References)?, last_parts(Table::Tagged)?);
         let removed = writer.transact(|view| {
             let Some(row) = view.row::<ManifestRow>(Table::Manifests, &key(&parts))? else {
-                return Ok(None);
+                return Ok(Err(DeletedManifest::Unknown));
             };
+            let mut locked = repository_locked(view, registry, repository)?;
+            if locked.is_none() && !row.attributes.allow_delete() {
+                locked = Some(Locked::Manifest(digest.to_owned()));
+            }
+            if locked.is_none() {
+                locked = locked_tag(view, registry, repository, &tags)?;
+            }
+            if let Some(locked) = locked {
+                return Ok(Err(DeletedManifest::Locked(locked)));
+            }
             remove_manifest(view, parts, &row, &blobs, &tags)?;
-            Ok(Some(row.object.file))
+            Ok(Ok(row.object.file))
         })?;
         drop(writer);
-        let Some(file) = removed else {
-            return Ok(DeletedManifest::Unknown);
+        let file = match removed {
+            Ok(file) => file,
+            Err(outcome) => return Ok(outcome),
         };
         self.database.commit()?;
         self.unlink(file)?;
         Ok(DeletedManifest::Removed)
-    }
-
-    /// The repositories of a registry in lexical order, after `after`, at most `limit`.
-    pub fn repositories(
-        &self,
-        registry: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.database
-            .scan_after(Table::Repositories, &prefix(&[registry]), after)
-            .take(limit)
-            .map(|row| last_part(&row?.0))
-            .collect()
-    }
-
-    /// A repository; none if no manifest ever came to it.
-    pub fn repository(
-        &self,
-        registry: &str,
-        repository: &str,
-    ) -> Result<Option<RepositoryRow>, StoreError> {
-        self.database.row(Table::Repositories, &key(&[registry, repository]))
-    }
-
-    /// Whether a manifest ever came to the repository.
-    pub fn repository_exists(&self, registry: &str, repository: &str) -> Result<bool, StoreError> {
-        self.database.has(Table::Repositories, &key(&[registry, repository]))
-    }
-
-    /// Takes a repository out of the list if it has no manifest any more. False: it has, or there is none. Durable.
-    /// Blobs that it still shows are left to collection.
-    pub fn remove_repository(&self, registry: &str, repository: &str) -> Result<bool, StoreError> {
-        let removed = self.database.transact(|view| {
-            let key = key(&[registry, repository]);
-            let row = view.row::<RepositoryRow>(Table::Repositories, &key)?;
-            if row.is_none_or(|row| 0 < row.manifests) {
-                return Ok(false);
-            }
-            view.remove(Table::Repositories, key)?;
-            view.count(registry, |stats| {
-                stats.repositories = stats.repositories.saturating_sub(1);
-            })?;
-            Ok(true)
-        })?;
-        if removed {
-            self.database.commit()?;
-        }
-        Ok(removed)
     }
 }
 
@@ -219,6 +196,9 @@ fn insert_manifest(
     has_file: bool,
 ) -> Result<Step, StoreError> {
     let in_repository = |part: &str| key(&[registry, repository, part]);
+    if let Some(locked) = write_locked(view, registry, repository, manifest.tag)? {
+        return Ok(Step::Refused(Put::Locked(locked)));
+    }
     if let Some(put) = missing(view, blobs, manifest.children, in_repository)? {
         return Ok(Step::Refused(put));
     }
@@ -236,6 +216,7 @@ fn insert_manifest(
         updated: row.pushed,
         manifests: 0,
         tags: 0,
+        attributes: Attributes::default(),
     });
     repository_row.updated = repository_row.updated.max(row.pushed);
 
@@ -259,7 +240,8 @@ fn insert_manifest(
         repository_row.manifests += 1;
     }
     if let Some(tag) = manifest.tag {
-        let is_new = set_tag(view, [registry, repository, tag], manifest.digest, row.pushed)?;
+        let now = Moment { seconds: row.pushed, nanos: row.pushed_nanos };
+        let is_new = set_tag(view, [registry, repository, tag], manifest.digest, now)?;
         repository_row.tags += u64::from(is_new);
     }
     view.put(Table::Repositories, repository_key, &repository_row)?;
@@ -271,6 +253,21 @@ fn insert_manifest(
         }
     })?;
     Ok(if exists { Step::Existing } else { Step::Inserted })
+}
+
+/// What is locked against a push. A manifest is not: its digest says what it is, so a push cannot change it.
+fn write_locked(
+    view: &View<'_>,
+    registry: &str,
+    repository: &str,
+    tag: Option<&str>,
+) -> Result<Option<Locked>, StoreError> {
+    if let Some(locked) = repository_locked(view, registry, repository)? {
+        return Ok(Some(locked));
+    }
+    let Some(tag) = tag else { return Ok(None) };
+    let row = view.row::<TagRow>(Table::Tags, &key(&[registry, repository, tag]))?;
+    Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Tag(tag.to_owned())))
 }
 
 /// What the repository lacks for a manifest.
@@ -299,7 +296,7 @@ fn missing(
 }
 
 /// `blobs` and `tags` are what the manifest holds and what points to it, scanned under the writer's lock.
-fn remove_manifest(
+pub(super) fn remove_manifest(
     view: &View<'_>,
     parts: [&str; 3],
     row: &ManifestRow,

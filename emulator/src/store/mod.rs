@@ -15,9 +15,11 @@ mod database;
 mod error;
 mod files;
 mod layout;
+mod locks;
 mod manifests;
 mod open;
 mod referrers;
+mod repositories;
 mod ring;
 mod rows;
 mod secrets;
@@ -33,10 +35,13 @@ pub use self::blobs::Unlinked;
 pub use self::collect::{CollectRules, Collected};
 pub use self::error::StoreError;
 pub use self::files::NewFile;
+pub use self::locks::{Lockable, Locked};
 pub use self::manifests::{DeletedManifest, NewManifest, Put};
 pub use self::open::Store;
+pub use self::repositories::DeletedRepository;
 pub use self::rows::{
-    FileId, InvalidFileId, ManifestRow, ObjectRow, Referrer, RepositoryRow, RingRow, TagRow,
-    UploadRow,
+    Attributes, FileId, InvalidFileId, ManifestRow, ObjectRow, Referrer, RepositoryRow, RingRow,
+    TagRow, UploadRow,
 };
 pub use self::stats::{Stats, StoredObject};
+pub use self::tags::DeletedTag;

@@ -73,6 +73,12 @@ pub struct ManifestRow {
     pub subject: Option<String>,
     /// When it was pushed first: seconds since 1970, emulator time.
     pub pushed: i64,
+    /// The part of that second that had passed, so that lists by time tell pushes apart.
+    #[serde(default)]
+    pub pushed_nanos: u32,
+    /// What may be done with it.
+    #[serde(default, skip_serializing_if = "Attributes::are_default")]
+    pub attributes: Attributes,
 }
 
 /// What a tag points to.
@@ -84,6 +90,32 @@ pub struct TagRow {
     pub created: i64,
     /// When it was last set: seconds since 1970, emulator time.
     pub updated: i64,
+    /// The part of the second in which it was made that had passed.
+    #[serde(default)]
+    pub created_nanos: u32,
+    /// The same of the second in which it was last set.
+    #[serde(default)]
+    pub updated_nanos: u32,
+    /// What may be done with it.
+    #[serde(default, skip_serializing_if = "Attributes::are_default")]
+    pub attributes: Attributes,
+}
+
+/// What may be done with a repository, a tag or a manifest. Everything may, until somebody says otherwise.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four switches that know nothing of each other, as in ACR"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Whether it may be deleted.
+    pub delete: bool,
+    /// Whether lists show it.
+    pub list: bool,
+    /// Whether it may be pulled.
+    pub read: bool,
+    /// Whether it may be written, and deleted: this covers both.
+    pub write: bool,
 }
 
 /// A repository that has, or had, a manifest.
@@ -97,6 +129,9 @@ pub struct RepositoryRow {
     pub manifests: u64,
     /// How many tags it has.
     pub tags: u64,
+    /// What may be done with it.
+    #[serde(default, skip_serializing_if = "Attributes::are_default")]
+    pub attributes: Attributes,
 }
 
 /// A manifest that names another as its subject.
@@ -142,6 +177,25 @@ pub(super) struct FileRow {
     pub(super) registry: String,
     #[serde(with = "hex_id")]
     pub(super) data_key: [u8; 16],
+}
+
+impl Attributes {
+    /// Whether it may be deleted: a lock against writing covers that.
+    pub fn allow_delete(self) -> bool {
+        self.delete && self.write
+    }
+
+    /// Whether nobody has set anything.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn are_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self { delete: true, list: true, read: true, write: true }
+    }
 }
 
 impl FileId {

@@ -6,8 +6,27 @@
 use super::database::View;
 use super::error::StoreError;
 use super::layout::Table;
+use super::locks::{Locked, repository_locked};
 use super::open::Store;
-use super::rows::{RepositoryRow, TagRow, key, last_part, prefix};
+use super::rows::{Attributes, RepositoryRow, TagRow, decode, key, last_part, prefix};
+
+/// What became of a tag that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeletedTag {
+    /// It is gone.
+    Removed,
+    /// There was none.
+    Unknown,
+    /// Something is locked: nothing was done.
+    Locked(Locked),
+}
+
+/// A moment of the emulator's time: seconds since 1970, and the part of a second beyond them.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) seconds: i64,
+    pub(super) nanos: u32,
+}
 
 impl Store {
     /// The digest that a tag points to.
@@ -30,18 +49,24 @@ impl Store {
         self.database.row(Table::Tags, &key(&[registry, repository, tag]))
     }
 
-    /// Takes a tag away; the manifest stays. False: there is no such tag. Durable.
+    /// Takes a tag away; the manifest stays. Durable.
     pub fn delete_tag(
         &self,
         registry: &str,
         repository: &str,
         tag: &str,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<DeletedTag, StoreError> {
         let parts = [registry, repository, tag];
-        let removed = self.database.transact(|view| {
+        let deleted = self.database.transact(|view| {
             let Some(row) = view.row::<TagRow>(Table::Tags, &key(&parts))? else {
-                return Ok(false);
+                return Ok(DeletedTag::Unknown);
             };
+            if let Some(locked) = repository_locked(view, registry, repository)? {
+                return Ok(DeletedTag::Locked(locked));
+            }
+            if !row.attributes.allow_delete() {
+                return Ok(DeletedTag::Locked(Locked::Tag(tag.to_owned())));
+            }
             remove_tag(view, parts, &row.digest)?;
             let repository_key = key(&[registry, repository]);
             if let Some(mut row) =
@@ -50,15 +75,16 @@ impl Store {
                 row.tags = row.tags.saturating_sub(1);
                 view.put(Table::Repositories, repository_key, &row)?;
             }
-            Ok(true)
+            Ok(DeletedTag::Removed)
         })?;
-        if removed {
+        if deleted == DeletedTag::Removed {
             self.database.commit()?;
         }
-        Ok(removed)
+        Ok(deleted)
     }
 
-    /// The tags of a repository in lexical order, after `after`, at most `limit`. None: there is no such repository.
+    /// The tags of a repository in lexical order that lists show, after `after`, at most `limit`. None: there is no
+    /// such repository.
     pub fn tags(
         &self,
         registry: &str,
@@ -69,12 +95,25 @@ impl Store {
         if !self.repository_exists(registry, repository)? {
             return Ok(None);
         }
-        self.database
-            .scan_after(Table::Tags, &prefix(&[registry, repository]), after)
+        self.tag_rows(registry, repository, after)
+            .filter(|tag| tag.as_ref().map_or(true, |(_, row)| row.attributes.list))
             .take(limit)
-            .map(|row| last_part(&row?.0))
+            .map(|tag| Ok(tag?.0))
             .collect::<Result<_, _>>()
             .map(Some)
+    }
+
+    /// All tags of a repository in lexical order, after `after`, whether or not lists show them.
+    pub fn tag_rows(
+        &self,
+        registry: &str,
+        repository: &str,
+        after: Option<&str>,
+    ) -> impl Iterator<Item = Result<(String, TagRow), StoreError>> + use<> {
+        self.database.scan_after(Table::Tags, &prefix(&[registry, repository]), after).map(|row| {
+            let (key, bytes) = row?;
+            Ok((last_part(&key)?, decode(&bytes)?))
+        })
     }
 
     /// The tags that point to a manifest, in lexical order.
@@ -91,12 +130,13 @@ impl Store {
     }
 }
 
-/// Points a tag (registry, repository, tag) to a manifest. True: there was no such tag.
+/// Points a tag (registry, repository, tag) to a manifest. True: there was no such tag. What may be done with a tag
+/// stays when it moves.
 pub(super) fn set_tag(
     view: &View<'_>,
     parts: [&str; 3],
     digest: &str,
-    now: i64,
+    now: Moment,
 ) -> Result<bool, StoreError> {
     let [registry, repository, tag] = parts;
     let old = view.row::<TagRow>(Table::Tags, &key(&parts))?;
@@ -104,8 +144,19 @@ pub(super) fn set_tag(
         view.remove(Table::Tagged, key(&[registry, repository, &old.digest, tag]))?;
     }
     view.put_bytes(Table::Tagged, key(&[registry, repository, digest, tag]), Vec::new())?;
-    let created = old.as_ref().map_or(now, |old| old.created);
-    let row = TagRow { digest: digest.to_owned(), created, updated: now };
+    let Moment { seconds, nanos } = now;
+    let (created, created_nanos, attributes) = match &old {
+        Some(old) => (old.created, old.created_nanos, old.attributes),
+        None => (seconds, nanos, Attributes::default()),
+    };
+    let row = TagRow {
+        digest: digest.to_owned(),
+        created,
+        updated: seconds,
+        created_nanos,
+        updated_nanos: nanos,
+        attributes,
+    };
     view.put(Table::Tags, key(&parts), &row)?;
     Ok(old.is_none())
 }

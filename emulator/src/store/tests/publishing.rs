@@ -223,8 +223,8 @@ fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
     assert_eq!(test.store.tags(REGISTRY, "ap", None, 1).unwrap(), None);
     assert_eq!(test.store.tags_of(REGISTRY, "app", "sha256:n").unwrap(), ["B", "b"]);
 
-    assert!(test.store.delete_tag(REGISTRY, "app", "a").unwrap());
-    assert!(!test.store.delete_tag(REGISTRY, "app", "a").unwrap());
+    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), DeletedTag::Removed);
+    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), DeletedTag::Unknown);
     test.store.delete_manifest(REGISTRY, "app", "sha256:n").unwrap();
     assert!(tags(None, 10).is_empty());
     let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
@@ -233,7 +233,7 @@ fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
 }
 
 #[test]
-fn repositories_are_listed_in_pages_and_only_an_empty_one_is_removed() {
+fn repositories_are_listed_in_pages_and_go_with_all_that_is_in_them() {
     let test = TestStore::new();
     for repository in ["b", "a/b", "a", "a-b"] {
         test.put(repository, &manifest("sha256:m", &[]));
@@ -242,12 +242,19 @@ fn repositories_are_listed_in_pages_and_only_an_empty_one_is_removed() {
 
     assert_eq!(list(None, 10), ["a", "a-b", "a/b", "b"]);
     assert_eq!(list(Some("a"), 2), ["a-b", "a/b"]);
-    assert!(!test.store.remove_repository(REGISTRY, "a").unwrap());
-    test.store.delete_manifest(REGISTRY, "a", "sha256:m").unwrap();
-    assert!(test.store.repository_exists(REGISTRY, "a").unwrap());
-    assert!(test.store.remove_repository(REGISTRY, "a").unwrap());
+    test.put("a", &Manifest { tag: Some("v1".to_owned()), ..manifest("sha256:n", &[]) });
+    let deleted = test.store.delete_repository(REGISTRY, "a").unwrap();
+    let removed = DeletedRepository::Removed {
+        manifests: vec!["sha256:m".to_owned(), "sha256:n".to_owned()],
+        tags: vec!["v1".to_owned()],
+    };
+    assert_eq!(deleted, removed);
+    assert_eq!(test.store.delete_repository(REGISTRY, "a").unwrap(), DeletedRepository::Unknown);
     assert_eq!(list(None, 10), ["a-b", "a/b", "b"]);
-    assert_eq!(test.store.stats(REGISTRY).unwrap().repositories, 3);
+    assert!(test.store.tag_row(REGISTRY, "a", "v1").unwrap().is_none());
+    assert_eq!(test.files().len(), 3);
+    let stats = test.store.stats(REGISTRY).unwrap();
+    assert_eq!((stats.repositories, stats.manifests), (3, 3));
 }
 
 #[test]
@@ -350,6 +357,8 @@ fn a_media_type_that_is_too_long_is_refused_and_leaves_nothing() {
         artifact_type: None,
         subject: None,
         pushed: 0,
+        pushed_nanos: 0,
+        attributes: Attributes::default(),
     };
 
     let new = NewManifest { digest: "sha256:m", row, tag: None, blobs: &[], children: &[] };

@@ -67,7 +67,7 @@ fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
                 assert_eq!(deleted, DeletedManifest::Removed);
             }
             Put::MissingBlobs(missing) => assert!(!missing.is_empty()),
-            other @ Put::MissingManifests(_) => panic!("{other:?}"),
+            other @ (Put::MissingManifests(_) | Put::Locked(_)) => panic!("{other:?}"),
         }
     }
 }

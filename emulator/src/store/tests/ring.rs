@@ -120,6 +120,8 @@ fn nothing_new_is_sealed_under_a_retired_data_key() {
         artifact_type: None,
         subject: None,
         pushed: 0,
+        pushed_nanos: 0,
+        attributes: Attributes::default(),
     };
     let new = NewManifest { digest: "sha256:m", row, tag: None, blobs: &[], children: &[] };
     let put = test.store.put_manifest(REGISTRY, "app", new, file);

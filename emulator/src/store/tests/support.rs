@@ -77,6 +77,8 @@ impl TestStore {
             artifact_type: Some("application/x".to_owned()),
             subject: manifest.subject.clone(),
             pushed: manifest.now,
+            pushed_nanos: 0,
+            attributes: Attributes::default(),
         };
         let new = NewManifest {
             digest: &manifest.digest,

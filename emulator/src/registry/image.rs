@@ -1,0 +1,122 @@
+//! What a manifest says of the image that it is: the platform, the media type of its config, what an index lists.
+//!
+//! Called by `metadata.rs` for the answers of ACR's metadata API. It is content, so it is read from the sealed manifest and
+//! the sealed config whenever it is asked for, and is kept nowhere.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::Parts;
+use super::blocking::blocking;
+use super::digest::Digest;
+use super::error::Error;
+use super::names::RepositoryName;
+use super::object;
+use crate::envelope::ObjectKind;
+use crate::store::ManifestRow;
+
+/// A config that is longer is not looked into. Those of images have a few kilobytes.
+const MAX_CONFIG_LEN: u64 = 1 << 20;
+
+/// What a manifest says of its image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ImageFacts {
+    pub(super) architecture: Option<String>,
+    pub(super) os: Option<String>,
+    pub(super) config_media_type: Option<String>,
+    /// The bytes of config and layers, as the manifest says.
+    pub(super) size: u64,
+    /// What an index lists.
+    pub(super) listed: Vec<Listed>,
+}
+
+/// A manifest that an index lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its digest.
+    pub digest: String,
+    /// The architecture that it is for.
+    pub architecture: Option<String>,
+    /// The operating system that it is for.
+    pub os: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    config: Option<Descriptor>,
+    #[serde(default)]
+    layers: Vec<Descriptor>,
+    #[serde(default)]
+    blobs: Vec<Descriptor>,
+    #[serde(default)]
+    manifests: Vec<Descriptor>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Descriptor {
+    media_type: String,
+    digest: String,
+    size: u64,
+    platform: Option<Platform>,
+}
+
+/// A platform, in the config of an image or in the list of an index.
+#[derive(Default, Deserialize)]
+struct Platform {
+    architecture: Option<String>,
+    os: Option<String>,
+}
+
+/// Reads what a manifest says of its image. What is not as the specifications have it is left out.
+pub(super) async fn facts(
+    parts: &Arc<Parts>,
+    repository: &RepositoryName,
+    digest: &Digest,
+    row: &ManifestRow,
+) -> Result<ImageFacts, Error> {
+    let kind = ObjectKind::Manifest;
+    let bytes = object::read_all(parts, row.object.clone(), kind, digest.clone()).await?;
+    let document: Document = serde_json::from_slice(&bytes).unwrap_or_default();
+    let sizes = document.config.iter().chain(&document.layers).chain(&document.blobs);
+    let size = sizes.fold(0_u64, |sum, descriptor| sum.saturating_add(descriptor.size));
+    let platform = match &document.config {
+        Some(config) => platform(parts, repository, config).await?,
+        None => Platform::default(),
+    };
+    let listed = document.manifests.into_iter().map(|child| {
+        let platform = child.platform.unwrap_or_default();
+        Listed { digest: child.digest, architecture: platform.architecture, os: platform.os }
+    });
+    Ok(ImageFacts {
+        architecture: platform.architecture,
+        os: platform.os,
+        config_media_type: document.config.map(|config| config.media_type),
+        size,
+        listed: listed.collect(),
+    })
+}
+
+/// The platform that the config of an image names. A config that is gone, or is none, names none.
+async fn platform(
+    parts: &Arc<Parts>,
+    repository: &RepositoryName,
+    config: &Descriptor,
+) -> Result<Platform, Error> {
+    let Ok(digest) = config.digest.parse::<Digest>() else { return Ok(Platform::default()) };
+    let row = blocking({
+        let (parts, repository, digest) = (Arc::clone(parts), repository.clone(), digest.clone());
+        move || parts.store.blob(&parts.name, repository.as_str(), digest.as_str())
+    })
+    .await?;
+    let Some(row) = row.filter(|row| row.size <= MAX_CONFIG_LEN) else {
+        return Ok(Platform::default());
+    };
+    match object::read_all(parts, row, ObjectKind::Blob, digest).await {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+        Err(Error::BlobUnknown(_)) => Ok(Platform::default()),
+        Err(error) => Err(error),
+    }
+}

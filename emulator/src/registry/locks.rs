@@ -1,0 +1,109 @@
+//! What may be done with a repository, a tag or a manifest: changing it, and asking before content is touched.
+//!
+//! ACR's four switches, `delete`, `list`, `read` and `write`, on three levels that know nothing of each other. `acr/`
+//! changes them. What is refused is refused here and in the transactions of the store, so that every way to the content
+//! obeys, whichever area of the surface it came through.
+//!
+//! - A repository locked against writing takes no push and loses nothing. Locked against deletion, it cannot be deleted as a
+//!   whole; what is in it can.
+//! - A tag locked against writing does not move. Locked against either, neither it nor its manifest can be deleted.
+//! - A manifest locked against either cannot be deleted. A tag more on it does not change it.
+
+use std::sync::Arc;
+
+use super::blocking::blocking;
+use super::digest::Digest;
+use super::error::Error;
+use super::manifests::require_repository;
+use super::names::{Reference, RepositoryName, Tag};
+use super::{Content, Parts};
+use crate::store::{Attributes, Lockable, Locked};
+
+/// What switches are changed of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The repository as a whole.
+    Repository,
+    /// A tag of it.
+    Tag(Tag),
+    /// A manifest of it.
+    Manifest(Digest),
+}
+
+/// A change of some of the four switches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttributeChange {
+    /// Whether it may be deleted.
+    pub delete: Option<bool>,
+    /// Whether lists show it.
+    pub list: Option<bool>,
+    /// Whether it may be pulled.
+    pub read: Option<bool>,
+    /// Whether it may be written and deleted.
+    pub write: Option<bool>,
+}
+
+impl AttributeChange {
+    fn apply(self, attributes: &mut Attributes) {
+        let Self { delete, list, read, write } = self;
+        attributes.delete = delete.unwrap_or(attributes.delete);
+        attributes.list = list.unwrap_or(attributes.list);
+        attributes.read = read.unwrap_or(attributes.read);
+        attributes.write = write.unwrap_or(attributes.write);
+    }
+}
+
+impl Content {
+    /// Changes what may be done with something. What is locked can be unlocked: no lock is in the way of this.
+    pub async fn change_attributes(
+        &self,
+        repository: &RepositoryName,
+        target: &Target,
+        change: AttributeChange,
+    ) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let (repository, target) = (repository.clone(), target.clone());
+        blocking(move || {
+            let of = match &target {
+                Target::Repository => Lockable::Repository,
+                Target::Tag(tag) => Lockable::Tag(tag.as_str()),
+                Target::Manifest(digest) => Lockable::Manifest(digest.as_str()),
+            };
+            let (registry, name) = (parts.name.as_str(), repository.as_str());
+            let apply = |attributes: &mut Attributes| change.apply(attributes);
+            if parts.store.change_attributes(registry, name, of, apply)? {
+                return Ok(());
+            }
+            require_repository(&parts, &repository)?;
+            Err(match target {
+                Target::Repository => Error::RepositoryUnknown(repository),
+                Target::Tag(tag) => Error::TagUnknown(tag),
+                Target::Manifest(digest) => Error::ManifestUnknown(Reference::Digest(digest)),
+            })
+        })
+        .await
+    }
+}
+
+/// Refuses a pull from a repository that is locked against it.
+pub(super) fn require_readable(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+    require(parts, repository, |attributes| attributes.read)
+}
+
+/// Refuses a push to a repository that is locked against it.
+pub(super) fn require_writable(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+    require(parts, repository, |attributes| attributes.write)
+}
+
+fn require(
+    parts: &Parts,
+    repository: &RepositoryName,
+    allows: impl Fn(Attributes) -> bool,
+) -> Result<(), Error> {
+    match parts.store.repository(&parts.name, repository.as_str())? {
+        Some(row) if !allows(row.attributes) => {
+            Err(Error::Locked { repository: repository.clone(), locked: Locked::Repository })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,354 @@
+//! What there is to say of repositories, tags and manifests beside their content: times, numbers, attributes; and lists
+//! of it.
+//!
+//! `acr/` renders it. A list is in the order of names, or of the time of the last change; with times that are equal, names
+//! decide. What lists may not show is left out of all of them and can still be asked for by its name.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::blocking::blocking;
+use super::digest::Digest;
+use super::error::Error;
+use super::image::{self, ImageFacts, Listed};
+use super::manifests::{Page, require_repository};
+use super::names::{Reference, RepositoryName, Tag};
+use super::{Content, Parts};
+use crate::store::{Attributes, DeletedRepository as Deleted, DeletedTag, ManifestRow, TagRow};
+
+/// The length of a page where the client names none.
+const DEFAULT_PAGE_LEN: usize = 100;
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By name or digest.
+    #[default]
+    Name,
+    /// By the time of the last change, the oldest first.
+    TimeAscending,
+    /// By the time of the last change, the newest first.
+    TimeDescending,
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The name after which it begins.
+    pub last: Option<String>,
+    /// How many entries it has at the most.
+    pub n: Option<usize>,
+    /// The order of the list.
+    pub order: Order,
+}
+
+/// A repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryInfo {
+    /// When its first manifest came.
+    pub created: OffsetDateTime,
+    /// When a manifest or a tag was last pushed.
+    pub updated: OffsetDateTime,
+    /// How many manifests it has.
+    pub manifests: u64,
+    /// How many tags it has.
+    pub tags: u64,
+    /// What may be done with it.
+    pub attributes: Attributes,
+}
+
+/// A tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagInfo {
+    /// The tag.
+    pub name: String,
+    /// The digest that it points to.
+    pub digest: String,
+    /// When it was made.
+    pub created: OffsetDateTime,
+    /// When it was last set.
+    pub updated: OffsetDateTime,
+    /// What may be done with it.
+    pub attributes: Attributes,
+}
+
+/// A manifest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestInfo {
+    /// Its digest.
+    pub digest: String,
+    /// Its media type.
+    pub media_type: String,
+    /// The media type of its config.
+    pub config_media_type: Option<String>,
+    /// The bytes of config and layers.
+    pub image_size: u64,
+    /// When it was pushed.
+    pub created: OffsetDateTime,
+    /// The architecture that its config names.
+    pub architecture: Option<String>,
+    /// The operating system that its config names.
+    pub os: Option<String>,
+    /// The tags that point to it.
+    pub tags: Vec<String>,
+    /// What it lists, if it is an index.
+    pub listed: Vec<Listed>,
+    /// What may be done with it.
+    pub attributes: Attributes,
+}
+
+/// What went with a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedRepository {
+    /// The digests of its manifests.
+    pub manifests: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+impl Content {
+    /// What there is to say of a repository.
+    pub async fn repository_info(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<RepositoryInfo, Error> {
+        let parts = Arc::clone(&self.0);
+        let repository = repository.clone();
+        blocking(move || {
+            let row = parts.store.repository(&parts.name, repository.as_str())?;
+            let row = row.ok_or(Error::RepositoryUnknown(repository))?;
+            Ok::<_, Error>(RepositoryInfo {
+                created: moment(row.created, 0),
+                updated: moment(row.updated, 0),
+                manifests: row.manifests,
+                tags: row.tags,
+                attributes: row.attributes,
+            })
+        })
+        .await
+    }
+
+    /// Deletes a repository with all that is in it.
+    pub async fn delete_repository(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<DeletedRepository, Error> {
+        let parts = Arc::clone(&self.0);
+        let repository = repository.clone();
+        blocking(move || match parts.store.delete_repository(&parts.name, repository.as_str())? {
+            Deleted::Removed { manifests, tags } => Ok(DeletedRepository { manifests, tags }),
+            Deleted::Unknown => Err(Error::RepositoryUnknown(repository)),
+            Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
+        })
+        .await
+    }
+
+    /// What there is to say of a tag.
+    pub async fn tag_info(&self, repository: &RepositoryName, tag: &Tag) -> Result<TagInfo, Error> {
+        let parts = Arc::clone(&self.0);
+        let (repository, tag) = (repository.clone(), tag.clone());
+        blocking(move || {
+            let row = parts.store.tag_row(&parts.name, repository.as_str(), tag.as_str())?;
+            if row.is_none() {
+                require_repository(&parts, &repository)?;
+            }
+            let row = row.ok_or_else(|| Error::TagUnknown(tag.clone()))?;
+            Ok::<_, Error>(TagInfo::of(tag.to_string(), row))
+        })
+        .await
+    }
+
+    /// Takes a tag away. Its manifest stays.
+    pub async fn untag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let (repository, tag) = (repository.clone(), tag.clone());
+        blocking(move || {
+            match parts.store.delete_tag(&parts.name, repository.as_str(), tag.as_str())? {
+                DeletedTag::Removed => Ok(()),
+                DeletedTag::Unknown => {
+                    require_repository(&parts, &repository)?;
+                    Err(Error::TagUnknown(tag))
+                }
+                DeletedTag::Locked(locked) => Err(Error::Locked { repository, locked }),
+            }
+        })
+        .await
+    }
+
+    /// A part of the tags of a repository; with a digest, of those that point to it.
+    pub async fn tag_infos(
+        &self,
+        repository: &RepositoryName,
+        digest: Option<&Digest>,
+        window: &Window,
+    ) -> Result<Page<TagInfo>, Error> {
+        let parts = Arc::clone(&self.0);
+        let (repository, digest) = (repository.clone(), digest.cloned());
+        let (window, limit) = (window.clone(), self.page_len(window));
+        blocking(move || {
+            require_repository(&parts, &repository)?;
+            let after = window.last.as_deref().filter(|_| window.order == Order::Name);
+            let rows = parts.store.tag_rows(&parts.name, repository.as_str(), after);
+            let shown = rows.filter(|row| {
+                row.as_ref().map_or(true, |(_, row)| {
+                    row.attributes.list
+                        && digest.as_ref().is_none_or(|digest| row.digest == digest.as_str())
+                })
+            });
+            let tags = shown.map(|row| row.map(|(name, row)| TagInfo::of(name, row)));
+            let tags: Vec<TagInfo> = if window.order == Order::Name {
+                tags.take(limit.saturating_add(1)).collect::<Result<_, _>>()?
+            } else {
+                tags.collect::<Result<_, _>>()?
+            };
+            let tags = window.sort(tags, |tag| (tag.updated, tag.name.as_str()));
+            Ok::<_, Error>(Page::cut(tags, limit, |tag| tag.name.clone()))
+        })
+        .await
+    }
+
+    /// What there is to say of a manifest.
+    pub async fn manifest_info(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<ManifestInfo, Error> {
+        let row = blocking({
+            let parts = Arc::clone(&self.0);
+            let (repository, digest) = (repository.clone(), digest.clone());
+            move || {
+                let row =
+                    parts.store.manifest(&parts.name, repository.as_str(), digest.as_str())?;
+                if row.is_none() {
+                    require_repository(&parts, &repository)?;
+                }
+                row.ok_or(Error::ManifestUnknown(Reference::Digest(digest)))
+            }
+        })
+        .await?;
+        describe(&self.0, repository, digest, row).await
+    }
+
+    /// A part of the manifests of a repository.
+    pub async fn manifest_infos(
+        &self,
+        repository: &RepositoryName,
+        window: &Window,
+    ) -> Result<Page<ManifestInfo>, Error> {
+        let limit = self.page_len(window);
+        let page = blocking({
+            let (parts, repository) = (Arc::clone(&self.0), repository.clone());
+            let window = window.clone();
+            move || {
+                require_repository(&parts, &repository)?;
+                let after = window.last.as_deref().filter(|_| window.order == Order::Name);
+                let rows = parts.store.manifest_rows(&parts.name, repository.as_str(), after);
+                let shown =
+                    rows.filter(|row| row.as_ref().map_or(true, |(_, row)| row.attributes.list));
+                let shown: Vec<(String, ManifestRow)> = if window.order == Order::Name {
+                    shown.take(limit.saturating_add(1)).collect::<Result<_, _>>()?
+                } else {
+                    shown.collect::<Result<_, _>>()?
+                };
+                let rows = window.sort(shown, |(digest, row)| {
+                    (moment(row.pushed, row.pushed_nanos), digest.as_str())
+                });
+                Ok::<_, Error>(Page::cut(rows, limit, |(digest, _)| digest.clone()))
+            }
+        })
+        .await?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for (digest, row) in page.items {
+            match describe(&self.0, repository, &digest.parse()?, row).await {
+                Ok(info) => items.push(info),
+                // Deleted between the list and now.
+                Err(Error::ManifestUnknown(_)) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    fn page_len(&self, window: &Window) -> usize {
+        window.n.unwrap_or(DEFAULT_PAGE_LEN).min(self.0.settings.page_len)
+    }
+}
+
+impl Window {
+    /// Puts a list in order and drops what comes before the window. In the order of names it is both already.
+    ///
+    /// If the entry that the last page ended with is gone, where it stood in time is not known any more: then there is
+    /// no more.
+    fn sort<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> (OffsetDateTime, &str)) -> Vec<T> {
+        match self.order {
+            Order::Name => return items,
+            Order::TimeAscending => items.sort_by(|a, b| key(a).cmp(&key(b))),
+            Order::TimeDescending => items.sort_by(|a, b| {
+                let ((time_a, name_a), (time_b, name_b)) = (key(a), key(b));
+                time_b.cmp(&time_a).then(name_a.cmp(name_b))
+            }),
+        }
+        if let Some(last) = &self.last {
+            let place = items.iter().position(|item| key(item).1 == last);
+            items.drain(..place.map_or(items.len(), |place| place + 1));
+        }
+        items
+    }
+}
+
+impl TagInfo {
+    fn of(name: String, row: TagRow) -> Self {
+        Self {
+            name,
+            digest: row.digest,
+            created: moment(row.created, row.created_nanos),
+            updated: moment(row.updated, row.updated_nanos),
+            attributes: row.attributes,
+        }
+    }
+}
+
+async fn describe(
+    parts: &Arc<Parts>,
+    repository: &RepositoryName,
+    digest: &Digest,
+    row: ManifestRow,
+) -> Result<ManifestInfo, Error> {
+    let ImageFacts { architecture, os, config_media_type, size, listed } =
+        image::facts(parts, repository, digest, &row).await?;
+    let tags = blocking({
+        let (parts, repository, digest) = (Arc::clone(parts), repository.clone(), digest.clone());
+        move || {
+            let (registry, name) = (parts.name.as_str(), repository.as_str());
+            let mut shown = Vec::new();
+            for tag in parts.store.tags_of(registry, name, digest.as_str())? {
+                let row = parts.store.tag_row(registry, name, &tag)?;
+                if row.is_some_and(|row| row.attributes.list) {
+                    shown.push(tag);
+                }
+            }
+            Ok::<_, Error>(shown)
+        }
+    })
+    .await?;
+    Ok(ManifestInfo {
+        digest: digest.to_string(),
+        media_type: row.media_type,
+        config_media_type,
+        image_size: size,
+        created: moment(row.pushed, row.pushed_nanos),
+        architecture,
+        os,
+        tags,
+        listed,
+        attributes: row.attributes,
+    })
+}
+
+/// A time as it is kept. One beyond what a calendar holds is its beginning: rows are written by us alone.
+fn moment(seconds: i64, nanos: u32) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .and_then(|time| time.replace_nanosecond(nanos))
+        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

@@ -1,0 +1,124 @@
+//! Repositories: they come with their first manifest, and go when somebody deletes them.
+//!
+//! Deleting one removes its manifests batch by batch under the writer's lock, and then its row: killed half way, what is
+//! left is a repository with fewer manifests, and the next attempt ends the work. Its blobs are left to collection.
+
+use super::error::StoreError;
+use super::layout::Table;
+use super::locks::Locked;
+use super::manifests::remove_manifest;
+use super::open::Store;
+use super::rows::{ManifestRow, RepositoryRow, TagRow, decode, key, last_part, prefix};
+
+/// How many manifests go in one transaction.
+const BATCH: usize = 64;
+
+/// What became of a repository that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeletedRepository {
+    /// It is gone.
+    Removed {
+        /// The digests of its manifests, in order.
+        manifests: Vec<String>,
+        /// Its tags, in order.
+        tags: Vec<String>,
+    },
+    /// There was none.
+    Unknown,
+    /// It or something in it is locked: nothing was done.
+    Locked(Locked),
+}
+
+impl Store {
+    /// The repositories of a registry in lexical order that lists show, after `after`, at most `limit`.
+    pub fn repositories(
+        &self,
+        registry: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.database
+            .scan_after(Table::Repositories, &prefix(&[registry]), after)
+            .map(|row| {
+                let (key, bytes) = row?;
+                let row: RepositoryRow = decode(&bytes)?;
+                Ok(row.attributes.list.then_some(last_part(&key)?))
+            })
+            .filter_map(Result::transpose)
+            .take(limit)
+            .collect()
+    }
+
+    /// A repository; none if no manifest ever came to it.
+    pub fn repository(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> Result<Option<RepositoryRow>, StoreError> {
+        self.database.row(Table::Repositories, &key(&[registry, repository]))
+    }
+
+    /// Whether a manifest ever came to the repository.
+    pub fn repository_exists(&self, registry: &str, repository: &str) -> Result<bool, StoreError> {
+        self.database.has(Table::Repositories, &key(&[registry, repository]))
+    }
+
+    /// Deletes a repository with its manifests and tags, unless one of them is locked. Durable on return.
+    pub fn delete_repository(
+        &self,
+        registry: &str,
+        repository: &str,
+    ) -> Result<DeletedRepository, StoreError> {
+        let writer = self.database.writer();
+        let Some(row) = self.repository(registry, repository)? else {
+            return Ok(DeletedRepository::Unknown);
+        };
+        if !row.attributes.allow_delete() {
+            return Ok(DeletedRepository::Locked(Locked::Repository));
+        }
+        let tags: Vec<(String, TagRow)> =
+            self.tag_rows(registry, repository, None).collect::<Result<_, _>>()?;
+        if let Some((tag, _)) = tags.iter().find(|(_, row)| !row.attributes.allow_delete()) {
+            return Ok(DeletedRepository::Locked(Locked::Tag(tag.clone())));
+        }
+        let manifests = self.manifests(registry, repository, None, usize::MAX)?;
+        if let Some((digest, _)) = manifests.iter().find(|(_, row)| !row.attributes.allow_delete())
+        {
+            return Ok(DeletedRepository::Locked(Locked::Manifest(digest.clone())));
+        }
+        for batch in manifests.chunks(BATCH) {
+            let held = batch
+                .iter()
+                .map(|(digest, row)| {
+                    let parts = [registry, repository, digest.as_str()];
+                    let last_parts = |table| -> Result<Vec<String>, StoreError> {
+                        let rows = self.database.scan(table, &prefix(&parts));
+                        rows.map(|row| last_part(&row?.0)).collect()
+                    };
+                    Ok((digest, row, last_parts(Table::References)?, last_parts(Table::Tagged)?))
+                })
+                .collect::<Result<Vec<(&String, &ManifestRow, _, _)>, StoreError>>()?;
+            writer.transact(|view| {
+                for (digest, row, blobs, tags) in &held {
+                    remove_manifest(view, [registry, repository, digest], row, blobs, tags)?;
+                }
+                Ok(())
+            })?;
+        }
+        writer.transact(|view| {
+            view.remove(Table::Repositories, key(&[registry, repository]))?;
+            view.count(registry, |stats| {
+                stats.repositories = stats.repositories.saturating_sub(1);
+            })
+        })?;
+        drop(writer);
+        self.database.commit()?;
+        for (_, row) in &manifests {
+            self.unlink(row.object.file)?;
+        }
+        Ok(DeletedRepository::Removed {
+            manifests: manifests.into_iter().map(|(digest, _)| digest).collect(),
+            tags: tags.into_iter().map(|(tag, _)| tag).collect(),
+        })
+    }
+}
