@@ -17,6 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
+use crate::acr;
 use crate::admin::{self, Endpoints, Guard};
 use crate::config::Config;
 use crate::listeners::Site;
@@ -90,7 +91,7 @@ pub fn registry_routes(app: &App, guard: &Guard, own: &str) -> Router {
 /// Content, behind the guard of its listener, and behind the choice of the registry.
 fn content(app: &App, guard: &Guard, own: &str) -> Router {
     let site = Site::new(app.registries.clone(), own);
-    guard.protect_content(site.select_for(oci::router()))
+    guard.protect_content(site.select_for(oci::router().merge(acr::router())))
 }
 
 /// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:

@@ -11,10 +11,11 @@
 //! # }
 //! ```
 //!
-//! The folders in the order in which a request meets them: [`oci`] and [`admin`] parse and render, [`registry`]
+//! The folders in the order in which a request meets them: [`oci`], [`acr`] and [`admin`] parse and render, [`registry`]
 //! decides, [`keys`] has the word on whether content may be touched, [`envelope`] is the format, [`store`] keeps.
 //! `ARCHITECTURE.md` has the map and what holds at every moment.
 
+pub mod acr;
 pub mod admin;
 pub mod app;
 pub mod cli;

@@ -1,6 +1,8 @@
 //! The emulator from outside: real listeners on free ports, a folder for each test, the injected clock.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod acr_locks;
+mod acr_metadata;
 mod at_rest;
 mod crash;
 mod names;

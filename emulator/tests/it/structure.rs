@@ -9,6 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("keys", &["envelope"]),
     ("registry", &["envelope", "keys", "store"]),
     ("oci", &["registry", "keys"]),
+    ("acr", &["oci", "registry"]),
 ];
 
 #[test]

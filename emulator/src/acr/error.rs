@@ -1,0 +1,57 @@
+//! What only the metadata API refuses. The domain's own errors are rendered by the table in `oci/error.rs`: ACR has one
+//! form of error for both surfaces.
+
+use http::StatusCode;
+use serde_json::Value;
+use thiserror::Error;
+
+use super::query::ListQueryError;
+use super::route::RouteError;
+use crate::oci::{Code, ErrorReply};
+use crate::registry::NameError;
+
+/// A request that means nothing to the metadata API.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AcrError {
+    /// The path names nothing.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The parameters of a list are malformed.
+    #[error(transparent)]
+    Query(#[from] ListQueryError),
+    /// The body of a change is not one.
+    #[error(
+        "the body has to be a JSON object with some of deleteEnabled, listEnabled, readEnabled and writeEnabled, each true or false: {0}"
+    )]
+    Body(String),
+    /// Soft delete is not emulated.
+    #[error(
+        "soft delete is not emulated: what is deleted is gone, so nothing can be listed or restored here"
+    )]
+    SoftDelete,
+}
+
+impl From<AcrError> for ErrorReply {
+    fn from(error: AcrError) -> Self {
+        use StatusCode as S;
+        let (status, code) = match &error {
+            AcrError::Route(RouteError::NoRoute) => (S::NOT_FOUND, Code::Unsupported),
+            // A malformed tag can be nobody's.
+            AcrError::Route(RouteError::Name(NameError::Tag(_))) => {
+                (S::NOT_FOUND, Code::TagUnknown)
+            }
+            AcrError::Route(RouteError::Name(NameError::Repository(_))) => {
+                (S::BAD_REQUEST, Code::NameInvalid)
+            }
+            AcrError::Route(RouteError::Digest(_)) | AcrError::Query(ListQueryError::Digest(_)) => {
+                (S::BAD_REQUEST, Code::DigestInvalid)
+            }
+            AcrError::Query(ListQueryError::Number(_) | ListQueryError::Order(_))
+            | AcrError::Body(_) => (S::BAD_REQUEST, Code::Unsupported),
+            // The clients of ACR try anything else again for a while.
+            AcrError::SoftDelete => (S::METHOD_NOT_ALLOWED, Code::Unsupported),
+        };
+        Self::new(status, code, error, Value::Null)
+    }
+}

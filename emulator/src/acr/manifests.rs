@@ -1,0 +1,37 @@
+//! The manifests of a repository, and `GET` of one. A manifest is deleted at `/v2/`.
+
+use axum::response::Response;
+use http::request::Parts;
+
+use super::error::AcrError;
+use super::query::ListQuery;
+use super::wire::{InRepository, Manifests};
+use super::{json, listed, login_server};
+use crate::oci::ErrorReply;
+use crate::registry::{Content, Digest, RepositoryName};
+
+pub(super) async fn list(
+    content: &Content,
+    name: &RepositoryName,
+    head: &Parts,
+) -> Result<Response, ErrorReply> {
+    let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
+    let page = content.manifest_infos(name, &query.window).await?;
+    let manifests = page.items.iter().cloned().map(Into::into).collect();
+    let body = in_repository(name, head, Manifests::Manifests(manifests));
+    Ok(listed(&body, &format!("/acr/v1/{name}/_manifests"), &query, &page))
+}
+
+pub(super) async fn get(
+    content: &Content,
+    name: &RepositoryName,
+    digest: &Digest,
+    head: &Parts,
+) -> Result<Response, ErrorReply> {
+    let info = content.manifest_info(name, digest).await?;
+    Ok(json(&in_repository(name, head, Manifests::Manifest(Box::new(info.into())))))
+}
+
+fn in_repository(name: &RepositoryName, head: &Parts, what: Manifests) -> InRepository<Manifests> {
+    InRepository { registry: login_server(head), image_name: name.to_string(), what }
+}

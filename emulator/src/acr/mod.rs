@@ -1,0 +1,111 @@
+//! What Azure Container Registry adds to the distribution specification: the metadata API below `/acr/v1/`.
+//!
+//! A request is parsed here into domain types, one domain method is called, and what it returns is rendered here with
+//! ACR's names. All of it is content: it is reached through [`Content`](crate::registry::Content) alone, so a key that
+//! is refused refuses it as well. Errors have the body of the distribution specification, as ACR's do; the table for the
+//! domain's errors is that of `oci/`.
+//!
+//! Soft delete is not emulated, and says so.
+
+mod error;
+mod manifests;
+mod patch;
+mod query;
+mod repositories;
+mod route;
+mod tags;
+mod wire;
+
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use http::Method;
+use http::header::{CONTENT_TYPE, HOST, LINK};
+use http::request::Parts;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Serialize;
+
+pub use self::error::AcrError;
+pub use self::query::{ListQuery, ListQueryError};
+pub use self::route::{Route, RouteError};
+use crate::oci::{ErrorReply, header_value};
+use crate::registry::{Order, Page, Registry, Target};
+
+/// The routes below `/acr/v1/` of the registry that the request was selected for.
+pub fn router() -> Router {
+    Router::new().route("/acr/v1/{*path}", any(dispatch))
+}
+
+async fn dispatch(Extension(registry): Extension<Registry>, request: Request) -> Response {
+    handle(&registry, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn handle(registry: &Registry, request: Request) -> Result<Response, ErrorReply> {
+    let (head, body) = request.into_parts();
+    let method = head.method.clone();
+    let route = Route::of(head.uri.path()).map_err(AcrError::Route)?;
+    if !route.methods().contains(&method) {
+        return Err(ErrorReply::method_not_allowed(&method, route.methods()));
+    }
+    let content = registry.content().await?;
+    match (route, method) {
+        (Route::Catalog, _) => repositories::list(&content, &head).await,
+        (Route::Repository { name }, Method::PATCH) => {
+            patch::apply(&content, &name, &Target::Repository, body).await?;
+            repositories::get(&content, &name, &head).await
+        }
+        (Route::Repository { name }, Method::DELETE) => repositories::delete(&content, &name).await,
+        (Route::Repository { name }, _) => repositories::get(&content, &name, &head).await,
+        (Route::Tags { name }, _) => tags::list(&content, &name, &head).await,
+        (Route::Tag { name, tag }, Method::PATCH) => {
+            patch::apply(&content, &name, &Target::Tag(tag.clone()), body).await?;
+            tags::get(&content, &name, &tag, &head).await
+        }
+        (Route::Tag { name, tag }, Method::DELETE) => tags::delete(&content, &name, &tag).await,
+        (Route::Tag { name, tag }, _) => tags::get(&content, &name, &tag, &head).await,
+        (Route::Manifests { name }, _) => manifests::list(&content, &name, &head).await,
+        (Route::Manifest { name, digest }, Method::PATCH) => {
+            patch::apply(&content, &name, &Target::Manifest(digest.clone()), body).await?;
+            manifests::get(&content, &name, &digest, &head).await
+        }
+        (Route::Manifest { name, digest }, _) => {
+            manifests::get(&content, &name, &digest, &head).await
+        }
+        (Route::Deleted, _) => Err(AcrError::SoftDelete.into()),
+    }
+}
+
+/// The name of the registry as the client knows it: the host of the request. None is kept anywhere.
+fn login_server(head: &Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = head.uri.authority().map(http::uri::Authority::as_str).or(host);
+    host.unwrap_or_default().to_owned()
+}
+
+fn json(body: &impl Serialize) -> Response {
+    // What is rendered here has no maps with odd keys: it cannot fail.
+    let text = serde_json::to_string(body).unwrap_or_default();
+    ([(CONTENT_TYPE, "application/json; charset=utf-8")], text).into_response()
+}
+
+/// A page of a list with the way to the next one, as ACR has it: relative, with every parameter followed by `=`.
+fn listed<T>(body: &impl Serialize, path: &str, query: &ListQuery, page: &Page<T>) -> Response {
+    let mut response = json(body);
+    if let Some(last) = &page.next {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let order = match query.window.order {
+            Order::Name => "",
+            Order::TimeAscending => "timeasc",
+            Order::TimeDescending => "timedesc",
+        };
+        let n = query.window.n.unwrap_or(page.items.len());
+        let mut next = format!("{path}?last={}&n={n}&orderby={order}", encode(last));
+        if let Some(digest) = &query.digest {
+            next.push_str("&digest=");
+            next.push_str(&encode(digest.as_str()));
+        }
+        response.headers_mut().insert(LINK, header_value(format!("<{next}>; rel=\"next\"")));
+    }
+    response
+}

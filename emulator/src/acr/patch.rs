@@ -1,0 +1,83 @@
+//! `PATCH` of a repository, a tag or a manifest: some of the four switches, flat in a JSON object.
+
+use axum::body::Body;
+use http_body_util::{BodyExt as _, Limited};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::error::AcrError;
+use crate::oci::ErrorReply;
+use crate::registry::{AttributeChange, Content, RepositoryName, Target};
+
+/// The longest body that is read. A change of all four has about a hundred bytes.
+const MAX_BODY: usize = 16 << 10;
+
+/// The body. What is not there, or null, stays as it is.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ChangeBody {
+    delete_enabled: Option<bool>,
+    list_enabled: Option<bool>,
+    read_enabled: Option<bool>,
+    write_enabled: Option<bool>,
+}
+
+/// Reads the body and changes what it says.
+pub(super) async fn apply(
+    content: &Content,
+    name: &RepositoryName,
+    target: &Target,
+    body: Body,
+) -> Result<(), ErrorReply> {
+    let collected = timeout(content.body_limit(), Limited::new(body, MAX_BODY).collect());
+    let bytes = match collected.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) => return Err(AcrError::Body(error.to_string()).into()),
+        Err(_) => return Err(AcrError::Body("it did not arrive".to_owned()).into()),
+    };
+    let change = read(&bytes)?;
+    Ok(content.change_attributes(name, target, change).await?)
+}
+
+fn read(bytes: &[u8]) -> Result<AttributeChange, AcrError> {
+    // serde would read the struct from a list as well.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(AcrError::Body("it is not an object".to_owned()));
+    }
+    let body: ChangeBody =
+        serde_json::from_slice(bytes).map_err(|error| AcrError::Body(error.to_string()))?;
+    Ok(AttributeChange {
+        delete: body.delete_enabled,
+        list: body.list_enabled,
+        read: body.read_enabled,
+        write: body.write_enabled,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_named_stays_as_it_is() {
+        let change = read(br#" {"writeEnabled":false,"readEnabled":null,"other":1}"#).unwrap();
+
+        assert_eq!(change, AttributeChange { write: Some(false), ..AttributeChange::default() });
+    }
+
+    #[test]
+    fn what_is_no_object_of_booleans_is_refused() {
+        for bad in ["", "null", "[true,true,true,true]", r#"{"writeEnabled":"false"}"#, "{"] {
+            assert!(matches!(read(bad.as_bytes()), Err(AcrError::Body(_))), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
+            let _ = read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The catalogue, and `GET` and `DELETE` of a repository.
+
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::request::Parts;
+
+use super::error::AcrError;
+use super::query::ListQuery;
+use super::wire::{Catalog, Deleted, Repository};
+use super::{json, listed, login_server};
+use crate::oci::ErrorReply;
+use crate::registry::{Content, RepositoryName};
+
+/// The repositories, always in the order of their names, as in ACR.
+pub(super) async fn list(content: &Content, head: &Parts) -> Result<Response, ErrorReply> {
+    let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
+    let page = content.repositories(query.window.last.clone(), query.window.n).await?;
+    let body = Catalog { repositories: page.items.clone() };
+    Ok(listed(&body, "/acr/v1/_catalog", &query, &page))
+}
+
+pub(super) async fn get(
+    content: &Content,
+    name: &RepositoryName,
+    head: &Parts,
+) -> Result<Response, ErrorReply> {
+    let info = content.repository_info(name).await?;
+    Ok(json(&Repository::of(login_server(head), name, &info)))
+}
+
+/// Deletes the repository with all that is in it, and says what that was.
+pub(super) async fn delete(
+    content: &Content,
+    name: &RepositoryName,
+) -> Result<Response, ErrorReply> {
+    let deleted = content.delete_repository(name).await?;
+    Ok((StatusCode::ACCEPTED, json(&Deleted::from(deleted))).into_response())
+}

@@ -1,0 +1,152 @@
+//! From the path of a request below `/acr/v1/` to what it asks for.
+//!
+//! No component of a repository name begins with an underscore, so the words of the API cannot be part of one.
+
+use http::Method;
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
+
+use crate::registry::{Digest, DigestError, NameError, RepositoryName, Tag};
+
+/// What a path names, in domain types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// `/acr/v1/_catalog`
+    Catalog,
+    /// `/acr/v1/<name>`
+    Repository {
+        /// The repository.
+        name: RepositoryName,
+    },
+    /// `/acr/v1/<name>/_tags`
+    Tags {
+        /// The repository.
+        name: RepositoryName,
+    },
+    /// `/acr/v1/<name>/_tags/<tag>`
+    Tag {
+        /// The repository.
+        name: RepositoryName,
+        /// The tag.
+        tag: Tag,
+    },
+    /// `/acr/v1/<name>/_manifests`
+    Manifests {
+        /// The repository.
+        name: RepositoryName,
+    },
+    /// `/acr/v1/<name>/_manifests/<digest>`
+    Manifest {
+        /// The repository.
+        name: RepositoryName,
+        /// The manifest.
+        digest: Digest,
+    },
+    /// `/acr/v1/_deleted/…`: soft delete.
+    Deleted,
+}
+
+/// A path that names nothing.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RouteError {
+    /// No route has this shape.
+    #[error("there is nothing at this path of the registry's metadata API")]
+    NoRoute,
+    /// The repository name or the tag is malformed.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The digest is malformed.
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+}
+
+impl Route {
+    /// Reads a path as it stands in the request line. Clients may percent-encode the slashes of a name.
+    pub fn of(path: &str) -> Result<Self, RouteError> {
+        let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
+        let rest = decoded.strip_prefix("/acr/v1/").ok_or(RouteError::NoRoute)?;
+        let words: Vec<&str> = rest.split('/').collect();
+        let name = |words: &[&str]| words.join("/").parse::<RepositoryName>();
+        match words.as_slice() {
+            ["_catalog"] => Ok(Self::Catalog),
+            ["_deleted", _, ..] => Ok(Self::Deleted),
+            [repository @ .., "_tags"] => Ok(Self::Tags { name: name(repository)? }),
+            [repository @ .., "_tags", tag] => {
+                Ok(Self::Tag { name: name(repository)?, tag: tag.parse()? })
+            }
+            [repository @ .., "_manifests"] => Ok(Self::Manifests { name: name(repository)? }),
+            [repository @ .., "_manifests", digest] => {
+                Ok(Self::Manifest { name: name(repository)?, digest: digest.parse()? })
+            }
+            words if words.iter().any(|word| word.starts_with('_')) => Err(RouteError::NoRoute),
+            words => Ok(Self::Repository { name: name(words)? }),
+        }
+    }
+
+    /// The methods that the route knows.
+    pub fn methods(&self) -> &'static [Method] {
+        match self {
+            Self::Catalog | Self::Tags { .. } | Self::Manifests { .. } => &[Method::GET],
+            // A manifest is deleted at `/v2/`.
+            Self::Manifest { .. } => &[Method::GET, Method::PATCH],
+            Self::Repository { .. } | Self::Tag { .. } => {
+                &[Method::GET, Method::PATCH, Method::DELETE]
+            }
+            Self::Deleted => &[Method::GET, Method::POST],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn slashes_of_a_name_may_come_percent_encoded() {
+        let plain = Route::of("/acr/v1/team/app/_tags/v1").unwrap();
+        let encoded = Route::of("/acr/v1/team%2Fapp/_tags/v1").unwrap();
+
+        assert!(matches!(&plain, Route::Tag { name, .. } if name.as_str() == "team/app"));
+        assert_eq!(plain, encoded);
+        assert!(matches!(
+            Route::of(&format!("/acr/v1/a/_manifests/{}", DIGEST.replace(':', "%3A"))),
+            Ok(Route::Manifest { .. })
+        ));
+    }
+
+    #[test]
+    fn what_is_malformed_is_told_apart_from_what_is_unknown() {
+        assert!(matches!(Route::of("/acr/v1/A"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::of("/acr/v1/a/_tags/-x"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::of("/acr/v1/_tags"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::of("/acr/v1/a/_manifests/sha256:1"), Err(RouteError::Digest(_))));
+        for path in [
+            "/acr/v1/_other",
+            "/acr/v1/a/_tags/b/c",
+            "/acr/v1/_deleted",
+            "/acr/v2/a",
+            "/acr/v1/%ff",
+        ] {
+            assert_eq!(Route::of(path), Err(RouteError::NoRoute), "{path}");
+        }
+        assert_eq!(Route::of("/acr/v1/_deleted/_catalog"), Ok(Route::Deleted));
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_makes_the_parser_panic(path in r"/acr/v1/\PC{0,200}") {
+            let _ = Route::of(&path);
+        }
+
+        #[test]
+        fn every_name_is_read_back(name in r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", tag in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}") {
+            let route = Route::of(&format!("/acr/v1/{name}/_tags/{tag}")).unwrap();
+            prop_assert_eq!(route, Route::Tag { name: name.parse().unwrap(), tag: tag.parse().unwrap() });
+        }
+    }
+}
