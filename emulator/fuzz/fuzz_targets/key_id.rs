@@ -6,12 +6,7 @@ use sealyard::keys::KeyId;
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(key) = text.parse::<KeyId>() {
-        let written = match key.version() {
-            None => format!("https://{}.vault.azure.net/keys/{}", key.vault(), key.name()),
-            Some(version) => {
-                format!("https://{}.vault.azure.net/keys/{}/{version}", key.vault(), key.name())
-            }
-        };
+        let written = key.public_identifier();
         assert_eq!(written.parse::<KeyId>().as_ref(), Ok(&key), "what was read is read again");
     }
 });

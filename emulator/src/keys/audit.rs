@@ -97,6 +97,17 @@ struct Call<'a> {
     purpose: Purpose,
 }
 
+impl KeyOperation {
+    /// The permission for it, as Azure's messages spell it.
+    pub const fn permission(self) -> &'static str {
+        match self {
+            Self::Get => "Get",
+            Self::WrapKey => "Wrap Key",
+            Self::UnwrapKey => "Unwrap Key",
+        }
+    }
+}
+
 impl AuditedAccess {
     pub(super) fn new(
         access: Arc<dyn VaultAccess>,
@@ -120,6 +131,11 @@ impl AuditedVault {
     /// Who asks, as far as that is known.
     pub(super) fn caller(&self) -> String {
         self.way().map_or_else(|_| self.name().to_owned(), |vault| vault.caller())
+    }
+
+    /// The identifier of a key at the address that its vault is reached at.
+    pub(super) fn identifier(&self, key: &KeyId) -> String {
+        self.access.identifier(key)
     }
 
     /// What the identity is called where it cannot be had.

@@ -3,8 +3,13 @@
 //! [`KeyError`] is what content routes meet, and mostly a [`Refusal`]. [`RingError`] is what opening, rotating and
 //! retiring meet; it may name causes that no client should read.
 
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use super::audit::KeyOperation;
 use super::vault::VaultError;
-use super::{KeyId, Refusal};
+use super::{Cause, KeyId, Refusal};
 use crate::envelope::{DataKeyId, SealError};
 
 /// Why a data key cannot be had.
@@ -67,6 +72,19 @@ pub enum RingError {
     /// The key version to be used is disabled.
     #[error("the key {0} is disabled")]
     KeyDisabled(KeyId),
+    /// The identity may not do all with the key that the registry needs.
+    #[error("{0}")]
+    MissingPermission(Box<MissingPermission>),
+    /// The key version wraps nothing at this moment.
+    #[error("the key {key} wraps nothing: it is valid {}", validity(*.from, *.until))]
+    OutsideValidity {
+        /// The key.
+        key: KeyId,
+        /// From when on it is valid, if that is limited.
+        from: Option<OffsetDateTime>,
+        /// Until when it is valid, if that is limited.
+        until: Option<OffsetDateTime>,
+    },
     /// The vault refused the old or the new key, or does not answer.
     #[error("the vault did not let the key {key} be used")]
     Vault {
@@ -96,4 +114,55 @@ pub enum RingError {
     /// The task that did the work is gone: the program is ending.
     #[error("the work on the ring was broken off")]
     BrokenOff,
+}
+
+/// What an identity lacks to use a key for a registry: get, wrapKey and unwrapKey are needed.
+///
+/// The text is Azure's, and a sentence that names what is missing.
+#[derive(Debug)]
+pub struct MissingPermission {
+    /// The key.
+    pub key: KeyId,
+    /// Its identifier, at the address that the registry uses.
+    pub identifier: String,
+    /// The client id of the identity.
+    pub identity: String,
+    /// What is missing. Empty: the firewall of the vault lets nothing of it through.
+    pub missing: Vec<KeyOperation>,
+    /// What the vault said.
+    pub source: VaultError,
+}
+
+impl fmt::Display for MissingPermission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { identifier, identity, .. } = self;
+        write!(
+            f,
+            "Failed to access KeyId '{identifier}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' \
+             permission on key '{identifier}'. For more information on bring your own key, please visit \
+             'https://aka.ms/acr/cmk'. "
+        )?;
+        if self.missing.is_empty() {
+            return write!(f, "Nothing can be seen of it: {}.", Cause::VaultFirewall.words());
+        }
+        let missing: Vec<_> = self.missing.iter().map(|missing| missing.permission()).collect();
+        let by = if self.source.cause() == Some(Cause::RoleRemoved) { "role" } else { "policy" };
+        write!(f, "No {by} gives it '{}'.", missing.join(", "))
+    }
+}
+
+impl std::error::Error for MissingPermission {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The validity of a key in words.
+fn validity(from: Option<OffsetDateTime>, until: Option<OffsetDateTime>) -> String {
+    match (from, until) {
+        (Some(from), Some(until)) => format!("from {from} until {until}"),
+        (Some(from), None) => format!("from {from} on"),
+        (None, Some(until)) => format!("until {until}"),
+        (None, None) => "at other times".to_owned(),
+    }
 }

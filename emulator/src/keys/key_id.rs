@@ -19,6 +19,9 @@ const VAULT_NAME_LEN: std::ops::RangeInclusive<usize> = 3..=24;
 /// The longest name of a key.
 const MAX_KEY_NAME_LEN: usize = 127;
 
+/// What a vault calls its keys in paths.
+const KEYS: &str = "keys";
+
 /// The length of a version: 16 bytes in hexadecimal.
 const VERSION_LEN: usize = 32;
 
@@ -31,6 +34,26 @@ pub enum InvalidKeyId {
         "a key identifier looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     NotAnIdentifier,
+    /// Not over TLS, which vaults have alone.
+    #[error(
+        "a key identifier begins with https: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+    )]
+    Scheme,
+    /// Something follows the path: a query or a fragment.
+    #[error(
+        "a key identifier ends with its path: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+    )]
+    Surplus,
+    /// A secret, a certificate or something else that a vault holds.
+    #[error(
+        "this is not the identifier of a key, which looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+    )]
+    NotAKey,
+    /// A key of a managed HSM. Azure takes those; there is none here.
+    #[error(
+        "managed HSMs are not emulated, only vaults: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION; a key of type RSA-HSM in a vault is taken"
+    )]
+    ManagedHsm,
     /// The host is not one of a vault.
     #[error("the host of a key identifier looks like NAME.vault.azure.net or NAME.vault.localhost")]
     Host,
@@ -136,28 +159,40 @@ impl FromStr for KeyId {
 
     fn from_str(text: &str) -> Result<Self, InvalidKeyId> {
         let url = Url::parse(text).map_err(|_| InvalidKeyId::NotAnIdentifier)?;
-        if !matches!(url.scheme(), "https" | "http")
-            || url.query().is_some()
-            || url.fragment().is_some()
-        {
+        if url.scheme() != "https" {
+            let http = url.scheme() == "http";
+            return Err(if http { InvalidKeyId::Scheme } else { InvalidKeyId::NotAnIdentifier });
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidKeyId::Surplus);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidKeyId::NotAnIdentifier);
         }
         let host = url.host_str().ok_or(InvalidKeyId::NotAnIdentifier)?;
         let (vault, rest) = host.split_once('.').ok_or(InvalidKeyId::Host)?;
-        if !rest.starts_with("vault.") {
+        if rest.starts_with("managedhsm.") {
+            return Err(InvalidKeyId::ManagedHsm);
+        }
+        if rest.strip_prefix("vault.").is_none_or(str::is_empty) {
             return Err(InvalidKeyId::Host);
         }
-        let mut path = url.path_segments().ok_or(InvalidKeyId::NotAnIdentifier)?;
-        if path.next() != Some("keys") {
-            return Err(InvalidKeyId::NotAnIdentifier);
+        let path = url.path().strip_prefix('/').ok_or(InvalidKeyId::NotAnIdentifier)?;
+        // SDKs write a key without a version with a slash at the end.
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut path = path.split('/');
+        match path.next() {
+            // Azure compares identifiers without regard to case.
+            Some(kind) if kind.eq_ignore_ascii_case(KEYS) => (),
+            Some("") | None => return Err(InvalidKeyId::NotAnIdentifier),
+            Some(_) => return Err(InvalidKeyId::NotAKey),
         }
         let name = path.next().ok_or(InvalidKeyId::KeyName)?.parse()?;
-        // SDKs write a key without a version with a slash at the end.
-        let version = path.next().filter(|version| !version.is_empty());
+        let version = path.next().map(str::parse).transpose()?;
         if path.next().is_some() {
             return Err(InvalidKeyId::NotAnIdentifier);
         }
-        Ok(Self { vault: vault.parse()?, name, version: version.map(str::parse).transpose()? })
+        Ok(Self { vault: vault.parse()?, name, version })
     }
 }
 
@@ -257,6 +292,23 @@ mod tests {
         let versioned =
             format!("https://acme.vault.usgovcloudapi.net/keys/k/{}", VERSION.to_uppercase());
         check(&versioned, Ok(("acme", "k", Some(VERSION))));
+        check(&format!("{versioned}/"), Ok(("acme", "k", Some(VERSION))));
+        check("HTTPS://ACME.VAULT.AZURE.NET:443/KEYS/k", Ok(("acme", "k", None)));
+        check("https://acme.vault.azure.net:8443/keys/k", Ok(("acme", "k", None)));
+    }
+
+    #[test]
+    fn every_refusal_says_what_a_right_identifier_looks_like() {
+        for text in [
+            "registry-key",
+            "http://acme.vault.azure.net/keys/k",
+            "https://acme.vault.azure.net/secrets/k",
+            "https://acme.managedhsm.azure.net/keys/k",
+            "https://acme.vault.azure.net/keys/k?x=1",
+        ] {
+            let words = text.parse::<KeyId>().unwrap_err().to_string();
+            assert!(words.contains("https://NAME.vault.azure.net/keys/KEY"), "{text}: {words}");
+        }
     }
 
     #[test]
@@ -264,8 +316,22 @@ mod tests {
         check("", Err(InvalidKeyId::NotAnIdentifier));
         check("registry-key", Err(InvalidKeyId::NotAnIdentifier));
         check("ftp://acme.vault.azure.net/keys/k", Err(InvalidKeyId::NotAnIdentifier));
-        check("https://acme.vault.azure.net/secrets/k", Err(InvalidKeyId::NotAnIdentifier));
-        check("https://acme.vault.azure.net/keys/k?x=1", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://acme.vault.azure.net", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://acme.vault.azure.net/", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://acme.vault.azure.net//keys/k", Err(InvalidKeyId::NotAnIdentifier));
+        check("https://user@acme.vault.azure.net/keys/k", Err(InvalidKeyId::NotAnIdentifier));
+        check("http://acme.vault.azure.net/keys/k", Err(InvalidKeyId::Scheme));
+        check("https://acme.vault.azure.net/secrets/k", Err(InvalidKeyId::NotAKey));
+        check("https://acme.vault.azure.net/certificates/k", Err(InvalidKeyId::NotAKey));
+        check("https://acme.vault.azure.net/deletedkeys/k", Err(InvalidKeyId::NotAKey));
+        check("https://acme.managedhsm.azure.net/keys/k", Err(InvalidKeyId::ManagedHsm));
+        check("https://acme.vault.azure.net/keys/k?x=1", Err(InvalidKeyId::Surplus));
+        check("https://acme.vault.azure.net/keys/k#x", Err(InvalidKeyId::Surplus));
+        check("https://acme.blob.core.windows.net/keys/k", Err(InvalidKeyId::Host));
+        check("https://vault.azure.net/keys/k", Err(InvalidKeyId::Host));
+        check("https://acme.vault./keys/k", Err(InvalidKeyId::Host));
+        check("https://acme.vault.azure.net/keys//", Err(InvalidKeyId::KeyName));
+        check("https://acme.vault.azure.net/keys/k//", Err(InvalidKeyId::KeyVersion));
         check("https://127.0.0.1:8443/keys/k", Err(InvalidKeyId::Host));
         check("https://vault.localhost/keys/k", Err(InvalidKeyId::Host));
         check("https://ab.vault.azure.net/keys/k", Err(InvalidKeyId::VaultName));
@@ -300,6 +366,7 @@ mod tests {
 
             let base = Url::parse(&format!("https://{vault}.vault.azure.net:1234")).unwrap();
             prop_assert_eq!(id.kid(&base).parse::<KeyId>(), Ok(id.clone()));
+            prop_assert_eq!(id.public_identifier().parse::<KeyId>(), Ok(id.clone()));
             let stored = serde_json::to_string(&id).unwrap();
             prop_assert_eq!(serde_json::from_str::<KeyId>(&stored).unwrap(), id);
         }

@@ -26,6 +26,7 @@ mod rotate;
 mod service_key;
 mod slot;
 mod state;
+mod steps;
 mod stored;
 mod vault;
 mod vault_client;
@@ -36,7 +37,7 @@ mod tests;
 
 pub use self::audit::{AuditSink, KeyOperation, KeyUse, Purpose};
 pub use self::credential::ClientSecret;
-pub use self::error::{KeyError, LeaseEnded, RingError, RingStoreError};
+pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::http::{HttpError, HttpSettings};
 pub use self::identity::{IdentityId, InvalidIdentityId, OneIdentity, VaultAccess};
 pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};

@@ -2,8 +2,9 @@
 //!
 //! # A rotation
 //!
-//! Each data key is unwrapped under the old version by the vault, wrapped under the new one, and unwrapped back; the
-//! result is compared before anything is kept. A new data key for the next objects is made in the same way. Then the
+//! A new data key for the next objects is made, wrapped under the new version and unwrapped back. Each older one is
+//! unwrapped under the old version by the vault, wrapped under the new one, and unwrapped back; the result is compared before
+//! anything is kept. Then the
 //! whole ring is replaced at once, by compare-and-swap. Until that moment the stored ring is the old one, and from that
 //! moment it is the new one: wherever the program is killed, the ring that is found opens. The number of vault calls is
 //! one, three for each data key, and two for the new one. No object is touched, since objects name data keys only.
@@ -18,13 +19,13 @@
 
 use std::sync::Arc;
 
-use super::audit::{AuditedAccess, AuditedVault, Purpose};
+use super::audit::{AuditedAccess, Purpose};
 use super::error::{RingError, RingStoreError};
 use super::ring::{Inner, RingConfig};
 use super::service_key::ServiceKey;
 use super::slot::Slot;
-use super::stored::{Entry, Head, Ring, RingStore, StoredRing, Wrapped};
-use super::vault::{KeyInfo, VaultError};
+use super::steps::Steps;
+use super::stored::{Entry, Head, Ring, RingStore, StoredRing};
 use super::{Cause, IdentityId, KeyId, Severity};
 use crate::envelope::{DataKey, DataKeyId};
 
@@ -60,13 +61,6 @@ pub(super) struct Opening<'a> {
     pub(super) access: Option<&'a Arc<AuditedAccess>>,
     pub(super) service_key: &'a ServiceKey,
     pub(super) store: &'a Arc<dyn RingStore>,
-}
-
-/// Asks the vault and counts.
-struct Steps {
-    vault: AuditedVault,
-    purpose: Purpose,
-    calls: u64,
 }
 
 impl Opening<'_> {
@@ -105,10 +99,9 @@ impl Opening<'_> {
         let id = DataKeyId::random()?;
         let (entry, kek) = match (&self.config.configured, self.access) {
             (Some(configured), Some(access)) => {
-                let vault = access.of(self.config.identity.clone());
-                let mut steps = Steps { vault, purpose: Purpose::Create, calls: 0 };
-                let kek = steps.usable(configured).await?.id;
-                (steps.wrap(&kek, id, &DataKey::generate()?).await?, Some(kek))
+                let mut steps = Steps::new(access, self.config.identity.clone(), Purpose::Create);
+                let kek = steps.usable(configured).await?;
+                (steps.wrap(&kek, id, &DataKey::generate()?).await?, Some(kek.id))
             }
             _ => (Entry::Bare(DataKey::generate()?), None),
         };
@@ -153,11 +146,8 @@ impl Inner {
             return Err(RingError::NoCustomerManagedKey);
         };
         let access = self.access.as_ref().ok_or(RingError::NoVault)?;
-        let steps = |identity: &Option<IdentityId>| Steps {
-            vault: access.of(identity.clone()),
-            purpose: Purpose::Rotation,
-            calls: 0,
-        };
+        let steps =
+            |identity: &Option<IdentityId>| Steps::new(access, identity.clone(), Purpose::Rotation);
         let mut head = ring.head.clone();
         head.configured = Some(target.key.as_ref().unwrap_or(configured).clone());
         head.identity = target.identity.clone().or(head.identity);
@@ -172,17 +162,18 @@ impl Inner {
                 vault_calls: new.calls,
             }));
         }
+        // The new data key first: a new key or identity that does not do is found out before the old is asked for.
+        let current = DataKeyId::random()?;
+        let added = new.wrap(&info, current, &DataKey::generate()?).await?;
         let mut entries = Vec::with_capacity(ring.len() + 1);
         for id in ring.ids() {
             let key = self.unwrapped(&mut old, &ring, id, from).await?;
-            let entry = new.wrap(&to, id, &key).await?;
+            let entry = new.wrap(&info, id, &key).await?;
             entries.push((id, entry.seal(id, self.registry(), &self.service_key)?));
         }
         let data_keys = entries.len();
-        let id = DataKeyId::random()?;
-        let entry = new.wrap(&to, id, &DataKey::generate()?).await?;
-        entries.push((id, entry.seal(id, self.registry(), &self.service_key)?));
-        head.current = id;
+        entries.push((current, added.seal(current, self.registry(), &self.service_key)?));
+        head.current = current;
         head.kek = Some(to.clone());
         head.rotated = Some(self.clock.unix_now());
         let rotated = Ring::new(ring.generation + 1, head, entries);
@@ -273,52 +264,6 @@ impl RotationTarget {
     }
 }
 
-impl Steps {
-    /// The key that is to be wrapped with, in its version.
-    async fn usable(&mut self, key: &KeyId) -> Result<KeyInfo, RingError> {
-        self.calls += 1;
-        let info = self.vault.get(key, self.purpose).await.map_err(|source| failed(key, source))?;
-        if !info.is_rsa() {
-            return Err(RingError::KeyType { key: info.id, kty: info.kty });
-        }
-        if info.id.version().is_none() {
-            return Err(failed(key, VaultError::new(None, "the vault named no version")));
-        }
-        if info.enabled { Ok(info) } else { Err(RingError::KeyDisabled(info.id)) }
-    }
-
-    async fn unwrap(&mut self, entry: &Wrapped, id: DataKeyId) -> Result<DataKey, RingError> {
-        self.calls += 1;
-        let unwrapped = self.vault.unwrap(&entry.kek, id, &entry.wrapped, self.purpose).await;
-        let key = unwrapped.map_err(|source| failed(&entry.kek, source))?;
-        if entry.is_proven_by(id, &key) { Ok(key) } else { Err(RingError::DamagedDataKey(id)) }
-    }
-
-    /// Wraps a data key, and sees that it comes back.
-    async fn wrap(
-        &mut self,
-        kek: &KeyId,
-        id: DataKeyId,
-        key: &DataKey,
-    ) -> Result<Entry, RingError> {
-        self.calls += 2;
-        let wrapped = self
-            .vault
-            .wrap(kek, id, key, self.purpose)
-            .await
-            .map_err(|source| failed(kek, source))?;
-        let back = self.vault.unwrap(kek, id, &wrapped, self.purpose).await;
-        if !back.map_err(|source| failed(kek, source))?.ct_eq(key) {
-            return Err(RingError::Mismatch(kek.clone()));
-        }
-        Ok(Entry::Wrapped(Wrapped::new(kek.clone(), wrapped, id, key)?))
-    }
-}
-
-fn failed(key: &KeyId, source: VaultError) -> RingError {
-    RingError::Vault { key: key.clone(), source }
-}
-
 /// What stands beside the state when the newest version of a followed key cannot be taken into use.
 ///
 /// A refusal of the version in use darkens the registry, which says it all. A vault that does not answer has refused
@@ -334,6 +279,8 @@ fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)>
         },
         RingError::KeyDisabled(_)
         | RingError::KeyType { .. }
+        | RingError::OutsideValidity { .. }
+        | RingError::MissingPermission(_)
         | RingError::Mismatch(_)
         | RingError::DamagedDataKey(_) => error.to_string(),
         RingError::NoVault

@@ -25,50 +25,86 @@ async fn a_rotation_asks_three_times_for_each_data_key_and_keeps_all_of_them() {
     assert_ne!(current(&ring).await.0, id, "the next objects use a new data key");
 }
 
+/// The kinds of rotation that a kill is tried in.
+const KINDS: [&str; 5] = ["version", "key", "vault", "identity", "vault and identity"];
+
+/// Makes what a rotation of this kind leads to: the target, and the version that it ends with.
+fn prepare(world: &World, kind: &str, first: &KeyId) -> (RotationTarget, KeyId) {
+    let user = identity(7);
+    match kind {
+        "version" => (RotationTarget::default(), world.vault.add("RSA")),
+        "key" => {
+            let other: KeyId = "https://local.vault.localhost/keys/other".parse().unwrap();
+            let made = world.vault.add_to(&other, "RSA");
+            (RotationTarget::key(made.clone()), made)
+        }
+        "vault" => {
+            let made = world.vault.add_to(&other_vault(), "RSA");
+            (RotationTarget::key(other_vault()), made)
+        }
+        "identity" => (target(None, Some(&user)), first.clone()),
+        "vault and identity" => {
+            let made = world.vault.add_to(&other_vault(), "RSA");
+            (target(Some(other_vault()), Some(&user)), made)
+        }
+        other => panic!("{other}"),
+    }
+}
+
 #[tokio::test]
-async fn a_rotation_that_is_killed_at_any_of_its_calls_leaves_a_ring_that_opens() {
-    for call in 0..CALLS {
-        let (world, first) = World::new();
-        let ring = world.open().await;
-        let (id, bytes) = current(&ring).await;
-        world.vault.add("RSA");
+async fn a_rotation_that_is_killed_at_any_of_its_calls_leaves_a_ring_that_opens_under_the_old() {
+    for kind in KINDS {
+        for call in 0..CALLS {
+            let (world, first) = World::new();
+            let ring = world.open().await;
+            let (id, bytes) = current(&ring).await;
+            let (target, last) = prepare(&world, kind, &first);
 
-        world.vault.hang_at(Some(call));
-        let rotating = tokio::spawn({
-            let ring = ring.clone();
-            async move { ring.rotate(RotationTarget::default()).await }
-        });
-        comes(world.vault.hanging.notified()).await;
-        rotating.abort();
-        drop(ring);
-        world.vault.hang_at(None);
-        let ring = world.open_with(first.clone()).await;
+            world.vault.hang_at(Some(call));
+            let rotating = tokio::spawn({
+                let (ring, target) = (ring.clone(), target.clone());
+                async move { ring.rotate(target).await }
+            });
+            comes(world.vault.hanging.notified()).await;
+            rotating.abort();
+            drop(ring);
+            world.vault.hang_at(None);
+            let ring = world.open_with(first.clone()).await;
 
-        assert_eq!(ring.describe().versioned.as_ref(), Some(&first), "call {call}");
-        assert_eq!(bytes_of(&ring, id).await, bytes, "call {call}");
-        ring.rotate(RotationTarget::default()).await.unwrap();
-        assert_eq!(bytes_of(&ring, id).await, bytes, "call {call}");
+            let told = ring.describe();
+            assert_eq!((told.versioned, told.identity), (Some(first), None), "{kind} {call}");
+            assert_eq!(bytes_of(&ring, id).await, bytes, "{kind}, call {call}");
+            let done = ring.rotate(target.clone()).await.unwrap();
+            assert_eq!((done.to, ring.describe().identity), (last, target.identity), "{kind}");
+            assert_eq!(bytes_of(&ring, id).await, bytes, "{kind}, call {call}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_ring_opens_whether_the_last_write_of_a_rotation_arrived_or_not() {
-    for (fault, rotated) in [(StoreFault::Before, false), (StoreFault::After, true)] {
-        let (world, first) = World::new();
-        let ring = world.open().await;
-        let (id, bytes) = current(&ring).await;
-        let second = world.vault.add("RSA");
-        *world.store.fault.lock().unwrap() = Some(fault);
+    for kind in KINDS {
+        for (fault, rotated) in [(StoreFault::Before, false), (StoreFault::After, true)] {
+            let (world, first) = World::new();
+            let ring = world.open().await;
+            let (id, bytes) = current(&ring).await;
+            let (target, last) = prepare(&world, kind, &first);
+            *world.store.fault.lock().unwrap() = Some(fault);
 
-        let failed = ring.rotate(RotationTarget::default()).await;
+            let failed = ring.rotate(target.clone()).await;
 
-        assert!(matches!(failed, Err(RingError::Store(_))), "{failed:?}");
-        let expected = if rotated { second } else { first };
-        assert_eq!(ring.describe().versioned.as_ref(), Some(&expected), "{fault:?}");
-        assert_eq!(bytes_of(&ring, id).await, bytes, "{fault:?}");
-        drop(ring);
-        let ring = world.open_with(expected.clone()).await;
-        assert_eq!(bytes_of(&ring, id).await, bytes, "{fault:?} and a restart");
+            assert!(matches!(failed, Err(RingError::Store(_))), "{failed:?}");
+            let expected =
+                if rotated { (Some(last), target.identity) } else { (Some(first), None) };
+            let told = ring.describe();
+            assert_eq!((told.versioned, told.identity), expected, "{kind} {fault:?}");
+            assert_eq!(bytes_of(&ring, id).await, bytes, "{kind} {fault:?}");
+            drop(ring);
+            let ring = world.open().await;
+            let told = ring.describe();
+            assert_eq!((told.versioned, told.identity), expected, "{kind} {fault:?} and a restart");
+            assert_eq!(bytes_of(&ring, id).await, bytes, "{kind} {fault:?} and a restart");
+        }
     }
 }
 
@@ -191,12 +227,38 @@ async fn a_new_identity_that_may_not_do_all_three_changes_nothing() {
 
         let failed = ring.rotate(target(None, Some(&user))).await;
 
-        assert!(failed.is_err(), "{denied:?}");
+        let Err(RingError::MissingPermission(missing)) = &failed else { panic!("{failed:?}") };
+        assert_eq!(missing.missing, [denied]);
+        let words = missing.to_string();
+        assert!(words.contains(&format!("Verify that identity '{user}' has")), "{words}");
+        assert!(words.ends_with(&format!("gives it '{}'.", denied.permission())), "{words}");
         let told = ring.describe();
         assert_eq!((told.versioned, told.identity), (Some(first), None), "{denied:?}");
         assert_eq!(ring.status().state, State::Active, "{denied:?}: the old is as good as before");
         assert_eq!(bytes_of(&ring, id).await, bytes, "{denied:?}");
     }
+}
+
+#[tokio::test]
+async fn all_that_an_identity_lacks_is_named_at_once_in_the_words_of_azure() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let user = identity(7);
+    for denied in [KeyOperation::Get, KeyOperation::WrapKey, KeyOperation::UnwrapKey] {
+        world.vault.deny(Some(&user), denied);
+    }
+
+    let failed = ring.rotate(target(None, Some(&user))).await.unwrap_err().to_string();
+
+    let key = "k in vault local";
+    assert_eq!(
+        failed,
+        format!(
+            "Failed to access KeyId '{key}'. Verify that identity '{user}' has 'Get, Wrap Key, Unwrap Key' permission \
+             on key '{key}'. For more information on bring your own key, please visit 'https://aka.ms/acr/cmk'. No policy \
+             gives it 'Get, Wrap Key, Unwrap Key'."
+        )
+    );
 }
 
 fn other_vault() -> KeyId {

@@ -29,6 +29,7 @@ pub(super) struct FakeVersion {
     pub(super) kty: &'static str,
     /// Why it is refused, if it is.
     pub(super) refused: Option<Cause>,
+    valid: (Option<OffsetDateTime>, Option<OffsetDateTime>),
     pad: u8,
 }
 
@@ -100,7 +101,8 @@ impl FakeVaults {
         let mut state = self.state.lock().unwrap();
         let number = u8::try_from(state.versions.len()).unwrap() + 1;
         let id = key.at(format!("{number:032x}").parse().unwrap());
-        let version = FakeVersion { id: id.clone(), kty, refused: None, pad: number };
+        let version =
+            FakeVersion { id: id.clone(), kty, refused: None, valid: (None, None), pad: number };
         state.versions.push(version);
         id
     }
@@ -109,6 +111,16 @@ impl FakeVaults {
         let mut state = self.state.lock().unwrap();
         let version = state.versions.iter_mut().find(|version| version.id == *at).unwrap();
         version.refused = cause;
+    }
+
+    /// What the vault tells of the validity of a version. It refuses as [`FakeVaults::refuse`] says.
+    pub(super) fn set_validity(
+        &self,
+        at: &KeyId,
+        valid: (Option<OffsetDateTime>, Option<OffsetDateTime>),
+    ) {
+        let mut state = self.state.lock().unwrap();
+        state.versions.iter_mut().find(|version| version.id == *at).unwrap().valid = valid;
     }
 
     /// Takes a permission from an identity, for all keys.
@@ -209,8 +221,8 @@ impl KeyVault for FakeVault {
                 kty: found.kty.to_owned(),
                 key_size: Some(2048),
                 enabled: found.refused != Some(Cause::KeyDisabled),
-                not_before: None,
-                expires: None,
+                not_before: found.valid.0,
+                expires: found.valid.1,
             };
             Ok(Answer { value, request_id: None })
         }
@@ -239,6 +251,9 @@ impl KeyVault for FakeVault {
         async move {
             let found = self.call(KeyOperation::UnwrapKey, at).await?;
             let (pad, padded) = wrapped.split_first().unwrap();
+            if *pad == 0 {
+                return Err(VaultError::new(None, "nobody has wrapped that"));
+            }
             assert_eq!(*pad, found.pad, "unwrapped with another version than it was wrapped with");
             let mut bytes = Zeroizing::new([0; DATA_KEY_LEN]);
             for (byte, padded) in bytes.iter_mut().zip(padded) {

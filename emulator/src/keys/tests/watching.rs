@@ -86,16 +86,21 @@ async fn a_key_with_a_version_is_never_looked_at() {
 
 #[tokio::test]
 async fn a_version_that_cannot_be_used_leaves_the_old_one_in_force_and_the_state_says_why() {
-    for (kty, refused, why) in [
-        ("EC", None, "only RSA"),
-        ("RSA", Some(Cause::KeyDisabled), "is disabled"),
-        ("RSA", Some(Cause::KeyExpired), "did not let the key"),
+    let day = time::Duration::DAY;
+    for (kty, refused, valid, why) in [
+        ("EC", None, (None, None), "only RSA"),
+        ("RSA", Some(Cause::KeyDisabled), (None, None), "is disabled"),
+        ("RSA", Some(Cause::KeyExpired), (None, Some(START - day)), "valid until 2025-12-31"),
+        ("RSA", Some(Cause::KeyExpired), (Some(START + day), None), "valid from 2026-01-02"),
+        ("RSA", Some(Cause::PolicyRemoved), (None, None), "gives it 'Wrap Key, Unwrap Key'"),
+        ("RSA", Some(Cause::RoleRemoved), (None, None), "No role gives it"),
     ] {
         let (world, first) = World::new();
         let ring = world.open().await;
         current(&ring).await;
         let second = world.vault.add(kty);
         world.vault.refuse(&second, refused);
+        world.vault.set_validity(&second, valid);
 
         world.clock.advance(CHECK);
         ring.pause_following().await.resume().await;
