@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use mock_keyvault::Timekeeper;
@@ -20,9 +21,11 @@ use tracing::Span;
 use crate::acr;
 use crate::admin::{self, Endpoints, Guard};
 use crate::config::Config;
+use crate::faults::{self, FaultDesk};
 use crate::listeners::Site;
 use crate::oci::{self, Code, ErrorReply};
 use crate::registry::{Registries, Registry};
+use crate::revocation::Revocations;
 use crate::serve::LOCAL;
 use crate::vault_owner::OwnerVault;
 
@@ -46,6 +49,10 @@ pub struct Parts {
     pub endpoints: Endpoints,
     /// The owner's hand on the vault; none with a vault that is not ours to change.
     pub owner: Option<OwnerVault>,
+    /// What `revoke` took, until `restore` gives it back.
+    pub revocations: Revocations,
+    /// What is to go wrong because somebody asked for it.
+    pub faults: FaultDesk,
     /// Has the embedded vault do what is due by the clock.
     pub timekeeper: Option<Timekeeper>,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
@@ -88,10 +95,12 @@ pub fn registry_routes(app: &App, guard: &Guard, own: &str) -> Router {
     with_layers(content(app, guard, own))
 }
 
-/// Content, behind the guard of its listener, and behind the choice of the registry.
+/// Content, behind the guard of its listener, behind the choice of the registry, and behind the faults that somebody asked
+/// for.
 fn content(app: &App, guard: &Guard, own: &str) -> Router {
     let site = Site::new(app.registries.clone(), own);
-    guard.protect_content(site.select_for(oci::router().merge(acr::router())))
+    let strike = from_fn_with_state(Arc::clone(app.faults.of_registry()), faults::strike);
+    guard.protect_content(site.select_for(oci::router().merge(acr::router()).layer(strike)))
 }
 
 /// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:

@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
 use crate::config::{Config, VaultChoice};
+use crate::faults::FaultDesk;
 use crate::keys::OneIdentity;
 use crate::listeners::{AzureFront, Certificates};
 use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
+use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
 use crate::vault_owner::{OwnerVault, VaultAccess};
 
@@ -246,8 +248,10 @@ impl Builder {
         settings.write_back = config.durability == Durability::Full;
         settings.sparse_indexes = config.sparse_indexes;
         settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
+        let revocations = Revocations::open(Arc::clone(&store))?;
         let local =
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
+        let faults = FaultDesk::new(clock.clone());
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
@@ -257,6 +261,8 @@ impl Builder {
             config,
             endpoints,
             owner,
+            revocations,
+            faults,
             timekeeper: vault.as_ref().map(MockKeyVault::timekeeper),
             guard,
         });

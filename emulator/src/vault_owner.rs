@@ -12,7 +12,8 @@ use http::Method;
 use mock_keyvault::MockKeyVault;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::identity::{
-    MANAGED_IDENTITY_CLIENT_ID, OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET,
+    MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID, TENANT,
+    WELL_KNOWN_SECRET,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -21,8 +22,8 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, ExternalVault, VaultChoice};
 use crate::keys::{
-    ClientSecret, HttpSettings, KeyId, KeyVault, KeyVersion, VaultClient, VaultClientConfig,
-    VaultError, VaultName,
+    Cause, ClientSecret, HttpSettings, KeyId, KeyVault, KeyVersion, ManagementClient, VaultClient,
+    VaultClientConfig, VaultError, VaultName,
 };
 use crate::serve::StartError;
 
@@ -44,9 +45,14 @@ pub struct VaultAccess {
     clock: Clock,
 }
 
-/// The owner's hand on the vault. Clones share the client.
+/// The owner's hand on the vault. Clones share the clients.
 #[derive(Clone)]
-pub struct OwnerVault(Arc<VaultClient>);
+pub struct OwnerVault {
+    vault: Arc<VaultClient>,
+    management: Arc<ManagementClient>,
+    /// The client id of the identity that the program was started with.
+    identity: String,
+}
 
 /// A version of a key, as the owner sees it.
 #[derive(Clone, Debug)]
@@ -145,7 +151,18 @@ impl VaultAccess {
     /// The vault as its owner reaches it, if it is ours to change.
     pub fn owner(&self) -> Result<Option<OwnerVault>, StartError> {
         let Some(secret) = &self.owner_secret else { return Ok(None) };
-        Ok(Some(OwnerVault(Arc::new(self.client(OWNER_CLIENT_ID, secret)?))))
+        let vault = self.client(OWNER_CLIENT_ID, secret)?;
+        let management = ManagementClient::new(
+            self.client_config(OWNER_CLIENT_ID, secret)?,
+            management_url(&self.vault),
+            self.clock.clone(),
+        );
+        let management = management.map_err(|error| config_error(error.to_string()))?;
+        Ok(Some(OwnerVault {
+            vault: Arc::new(vault),
+            management: Arc::new(management),
+            identity: self.client_id.clone(),
+        }))
     }
 
     fn client(
@@ -153,8 +170,17 @@ impl VaultAccess {
         client_id: &str,
         secret: &Zeroizing<String>,
     ) -> Result<VaultClient, StartError> {
+        VaultClient::new(self.client_config(client_id, secret)?, self.clock.clone())
+            .map_err(|error| config_error(error.to_string()))
+    }
+
+    fn client_config(
+        &self,
+        client_id: &str,
+        secret: &Zeroizing<String>,
+    ) -> Result<VaultClientConfig, StartError> {
         let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
-        let config = VaultClientConfig {
+        Ok(VaultClientConfig {
             vault: self.name.clone(),
             vault_url: self.vault.clone(),
             authority_url: self.authority.clone(),
@@ -162,9 +188,7 @@ impl VaultAccess {
             client_id: client_id.to_owned(),
             client_secret: ClientSecret::new(secret.as_str()),
             http: HttpSettings { ca_pem, resolve: Vec::new() },
-        };
-        VaultClient::new(config, self.clock.clone())
-            .map_err(|error| config_error(error.to_string()))
+        })
     }
 
     /// The base URL of the Azure side, if it is served here.
@@ -206,10 +230,11 @@ impl OwnerVault {
                 versions.push(version_info(key, &item["kid"], &item["attributes"])?);
             }
             let Some(next) = page["nextLink"].as_str() else { break };
-            page = self.0.follow(next).await?;
+            page = self.vault.follow(next).await?;
         }
         // Times of creation are whole seconds: of two that are equal, the one that the vault gives unasked is the newer.
-        let newest = self.0.get_key(&key.unversioned()).await.ok().map(|answer| answer.value.id);
+        let newest =
+            self.vault.get_key(&key.unversioned()).await.ok().map(|answer| answer.value.id);
         versions.sort_by_key(|version| (version.created, Some(&version.id) == newest.as_ref()));
         Ok(versions)
     }
@@ -217,7 +242,7 @@ impl OwnerVault {
     /// Makes a new version.
     pub async fn create_version(&self, key: &KeyId) -> Result<KeyId, VaultError> {
         let key = &key.unversioned();
-        let size = self.0.get_key(key).await?.value.key_size.unwrap_or(2048);
+        let size = self.vault.get_key(key).await?.value.key_size.unwrap_or(2048);
         let made = self.send(Method::POST, key, Some("create"), Some(rsa(size))).await?;
         Ok(version_info(key, &made["key"]["kid"], &made["attributes"])?.id)
     }
@@ -233,10 +258,52 @@ impl OwnerVault {
         self.send(Method::DELETE, &key.unversioned(), None, None).await.map(drop)
     }
 
+    /// Whether a version of a key may be used, or the newest of it. None: there is no such key, or it is deleted.
+    pub async fn is_enabled(&self, key: &KeyId) -> Result<Option<bool>, VaultError> {
+        match self.vault.get_key(key).await {
+            Ok(answer) => Ok(Some(answer.value.enabled)),
+            Err(error) if is_no_key(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The object id of the identity that the program was started with: what policies and roles of the vault go by.
+    pub(crate) async fn identity_object_id(&self) -> Result<String, VaultError> {
+        if self.identity.eq_ignore_ascii_case(MANAGED_IDENTITY_CLIENT_ID) {
+            return Ok(MANAGED_IDENTITY_OBJECT_ID.to_owned());
+        }
+        // Another one is a principal that somebody made in the mock vault.
+        let path = format!("principals/{}", self.identity);
+        let principal = self.admin(Method::GET, &path, None).await?;
+        let unknown = || VaultError::new(None, "the vault does not know the registry's identity");
+        principal["objectId"].as_str().map(str::to_owned).ok_or_else(unknown)
+    }
+
+    /// Sends a request to the admin API of the mock vault, such as about `faults`.
+    pub(crate) async fn admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        self.management.admin(method, path, body).await
+    }
+
+    /// Sends a request about a resource, such as the vault itself or who may use it, to the resource providers.
+    pub(crate) async fn resource(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        self.management.send(method, path, query, body).await
+    }
+
     /// Recovers the deleted key.
     pub async fn recover(&self, key: &KeyId) -> Result<(), VaultError> {
         let path = ["deletedkeys", key.name().as_str(), "recover"];
-        self.0.manage(key.vault(), Method::POST, &path, None).await.map(drop)
+        self.vault.manage(key.vault(), Method::POST, &path, None).await.map(drop)
     }
 
     async fn send(
@@ -249,7 +316,7 @@ impl OwnerVault {
         let version = key.version().map(KeyVersion::as_str);
         let path: Vec<&str> =
             ["keys", key.name().as_str()].into_iter().chain(version).chain(operation).collect();
-        self.0.manage(key.vault(), method, &path, body).await
+        self.vault.manage(key.vault(), method, &path, body).await
     }
 }
 
@@ -282,6 +349,23 @@ fn version_info(
         enabled: attributes["enabled"].as_bool().unwrap_or(true),
         created: OffsetDateTime::from_unix_timestamp(created).unwrap_or(OffsetDateTime::UNIX_EPOCH),
     })
+}
+
+/// Whether an answer says that there is no such key, though there is the vault.
+fn is_no_key(error: &VaultError) -> bool {
+    error.status() == Some(404)
+        && matches!(error.cause(), Some(Cause::KeyDeleted | Cause::KeyPurged))
+}
+
+/// Where the resource providers of a mock vault are: under a name of their own where the vault has one, else at the very
+/// same address.
+fn management_url(vault: &Url) -> Url {
+    let mut url = vault.clone();
+    let has_name = vault.host_str().is_some_and(|host| host.ends_with(".vault.localhost"));
+    if has_name && url.set_host(Some("management.localhost")).is_err() {
+        return vault.clone();
+    }
+    url
 }
 
 fn is_azure(host: &str) -> bool {

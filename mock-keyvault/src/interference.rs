@@ -15,14 +15,14 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::error::WireError;
-use crate::faults::{Effect, Plan};
+use crate::faults::{Effect, FAULT_HEADER, Plan};
 use crate::host::{Role, Site};
 use crate::identity::ManagedEndpoint;
 use crate::listen::HangUp;
 use crate::operation::{self, OPERATIONS};
 
 /// Which rules have touched an answer: `NAME=KIND`, with commas.
-pub(crate) const FAULT: HeaderName = HeaderName::from_static("x-sealyard-fault");
+pub(crate) const FAULT: HeaderName = HeaderName::from_static(FAULT_HEADER);
 
 /// The class of calls of the keys API that are no operation.
 const OTHER: &str = "keys/other";

@@ -7,7 +7,10 @@ use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::wire_name;
+use crate::faults::FaultDeskError;
 use crate::registry::Error;
+use crate::revocation::RevocationError;
+use crate::store::StoreError;
 
 /// An error answer.
 #[derive(Clone, Debug)]
@@ -97,6 +100,39 @@ impl From<Error> for AdminError {
         }
         tracing::error!(error = &error as &dyn std::error::Error, "an admin request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+    }
+}
+
+impl From<RevocationError> for AdminError {
+    fn from(error: RevocationError) -> Self {
+        let (status, code) = match &error {
+            RevocationError::NoKey(_)
+            | RevocationError::NotOurs { .. }
+            | RevocationError::NothingToTake(_)
+            | RevocationError::NoVault(_) => (StatusCode::CONFLICT, "Conflict"),
+            RevocationError::Inapplicable { .. } => (StatusCode::CONFLICT, "WayDoesNotApply"),
+            RevocationError::Vault(_) => (StatusCode::BAD_GATEWAY, "VaultRefused"),
+            RevocationError::NotSeen { .. } => (StatusCode::GATEWAY_TIMEOUT, "NotSeen"),
+            RevocationError::Store(StoreError::DiskFull(_)) => {
+                (StatusCode::INSUFFICIENT_STORAGE, "DiskFull")
+            }
+            RevocationError::Store(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a revocation failed");
+                (StatusCode::INTERNAL_SERVER_ERROR, "Internal")
+            }
+        };
+        Self::new(status, code, error)
+    }
+}
+
+impl From<FaultDeskError> for AdminError {
+    fn from(error: FaultDeskError) -> Self {
+        match &error {
+            FaultDeskError::Rule(_) | FaultDeskError::Malformed(_) => Self::bad_request(error),
+            FaultDeskError::NotOurs { .. } => Self::conflict(error),
+            FaultDeskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "FaultNotFound", error),
+            FaultDeskError::Vault(_) => Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", error),
+        }
     }
 }
 

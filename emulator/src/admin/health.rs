@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::wire_name;
 use crate::app::App;
@@ -28,6 +29,9 @@ pub struct RegistryHealth {
     pub state: String,
     /// Why.
     pub cause: Option<String>,
+    /// Since when, in emulator time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
 }
 
 /// `GET /_sealyard/health`.
@@ -36,7 +40,12 @@ pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
     let registries = open.iter().map(|registry| {
         let status = registry.key_ring().status();
         let cause = status.cause.map(wire_name);
-        RegistryHealth { name: registry.name().to_owned(), state: wire_name(status.state), cause }
+        RegistryHealth {
+            name: registry.name().to_owned(),
+            state: wire_name(status.state),
+            cause,
+            since: status.since,
+        }
     });
     Json(HealthReport {
         status: "ok".to_owned(),

@@ -16,6 +16,7 @@ use super::wire_name;
 use crate::app::App;
 use crate::keys::{InvalidKeyId, KeyId, Rotation, RotationTarget};
 use crate::registry::Registry;
+use crate::revocation::changed::{self, Expected};
 use crate::vault_owner::{KeyVersionInfo, OwnerVault};
 
 /// What an owner does to a key.
@@ -166,9 +167,9 @@ pub(super) async fn operate(
         return Err(AdminError::bad_request("only disable and enable are for one version"));
     }
     let (key, rotation) = chosen.apply(&request).await?;
-    let ring = chosen.registry.key_ring();
-    let status =
-        if request.wait && rotation.is_none() { ring.check().await } else { ring.status() };
+    let has_to_ask = request.wait && rotation.is_none();
+    let expected = if has_to_ask { Expected::Told } else { Expected::Anything };
+    let status = changed::seen(&chosen.registry, expected).await?;
     let identifier = |key: &KeyId| app.endpoints.key_identifier(key);
     Ok(Json(KeyReply {
         operation: request.operation,

@@ -13,13 +13,15 @@ mod content;
 mod duration;
 mod endpoints;
 mod error;
+mod faults;
 mod guard;
 mod health;
 mod key;
+mod revocation;
 mod status;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde::Serialize;
 
 pub use self::audit::AuditReport;
@@ -29,10 +31,14 @@ pub use self::duration::{DurationError, IsoDuration};
 pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
 pub(crate) use self::endpoints::{reachable, read as read_endpoints};
 pub use self::error::{AdminError, ErrorBody, ErrorReport};
+pub use self::faults::{FaultAdded, FaultList};
 pub use self::guard::{ADMIN_TOKEN_FILE, Guard, REGISTRY_PASSWORD_FILE};
 pub use self::health::{HealthReport, RegistryHealth};
 pub use self::key::{
     KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
+};
+pub use self::revocation::{
+    RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
 pub use self::status::{KeyReport, RegistryReport, StatusReport};
 use crate::app::App;
@@ -46,9 +52,13 @@ pub fn router(app: App) -> Router {
     let routes = Router::new()
         .route("/status", get(status::status))
         .route("/registries/{name}/key", get(key::list).post(key::operate))
+        .route("/registries/{name}/revoke", get(revocation::list).post(revocation::revoke))
+        .route("/registries/{name}/restore", post(revocation::restore))
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
         .route("/clock", get(clock::read).post(clock::advance))
+        .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
+        .route("/faults/{id}", delete(faults::remove))
         .route("/audit", get(audit::newest))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)

@@ -45,10 +45,12 @@ async fn json_of(app: &App, method: &str, path: &str, body: Option<Value>) -> (S
 async fn health_tells_the_state_of_each_registry() {
     let (emulator, _folder) = emulator().await;
 
-    let (status, body) = json_of(emulator.app(), "GET", "/health", None).await;
+    let (status, mut body) = json_of(emulator.app(), "GET", "/health", None).await;
 
     assert_eq!(status, StatusCode::OK);
-    let local = json!({ "name": "local", "state": "active", "cause": null });
+    let since = body["registries"][0]["since"].take();
+    assert!(since.is_string(), "{since}");
+    let local = json!({ "name": "local", "state": "active", "cause": null, "since": null });
     assert_eq!(body, json!({ "status": "ok", "registries": [local], "damaged": 0 }));
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use reqwest::{Client, RequestBuilder, Response};
 use rustix::process::Pid;
 use serde::Serialize;
@@ -108,6 +107,11 @@ impl Emulator {
         self.send(self.client.post(self.path(path)).json(body)).await
     }
 
+    /// Has something taken away.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), CliError> {
+        self.send(self.client.delete(self.path(path))).await.map(drop)
+    }
+
     fn path(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         url.set_path(&format!("{PREFIX}{path}"));
@@ -124,7 +128,7 @@ impl Emulator {
             source: Some(error.without_url()),
         })?;
         let status = response.status();
-        if status == StatusCode::OK {
+        if status.is_success() {
             return Ok(response);
         }
         let body = response.bytes().await.unwrap_or_default();

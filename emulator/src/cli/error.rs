@@ -154,6 +154,10 @@ impl CliError {
                 Some("keyDeleted") => {
                     Some(format!("`{}` brings it back", hints.command("key recover")))
                 }
+                Some(
+                    "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
+                    | "identityRemoved",
+                ) => Some(format!("`{}` brings it back", hints.command("restore"))),
                 _ => Some(format!("`{}` says more", hints.command("status"))),
             },
             _ => None,

@@ -7,13 +7,16 @@
 mod client;
 mod clock;
 mod content;
+mod demo;
 mod env;
 mod error;
+mod faults;
 mod health;
 mod hints;
 mod key;
 mod output;
 mod port_owner;
+mod revoke;
 mod run;
 mod serve;
 mod status;
@@ -39,9 +42,10 @@ const EXAMPLES: &str = "\
 Examples:
   sealyard                              start the registry on localhost:5000
   docker push localhost:5000/app:1      push to it, with no login
+  sealyard demo                         the whole story, on an emulator of its own
   sealyard status                       what runs where, and in which state
-  sealyard key disable                  revoke the key: the registry goes dark
-  sealyard key enable                   and everything is back
+  sealyard revoke --by policy           take the key away: the registry goes dark
+  sealyard restore                      and everything is back
   sealyard run -- az keyvault list      run one command against the emulator
 
 Exit codes:
@@ -100,6 +104,9 @@ struct GlobalArgs {
 enum Command {
     /// Start the registry and its vault; this is what happens without a command too
     Serve(Box<ServeArgs>),
+    /// Tell what a customer-managed key means, on an emulator of its own
+    #[command(after_help = demo::HELP)]
+    Demo(demo::DemoArgs),
     /// Show what runs where, and in which state
     Status,
     /// Say whether the emulator is up, for health checks
@@ -114,6 +121,12 @@ enum Command {
     /// Look after the key of a registry, as its owner
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::KeyCommand),
+    /// Take the key from a registry, in one of the ways there are
+    #[command(after_help = revoke::REVOKE_HELP)]
+    Revoke(revoke::RevokeArgs),
+    /// Undo what `revoke` did
+    #[command(after_help = revoke::RESTORE_HELP)]
+    Restore(revoke::RestoreArgs),
     /// Read and authenticate every stored byte
     #[command(after_help = content::VERIFY_HELP)]
     Verify(content::VerifyArgs),
@@ -123,6 +136,9 @@ enum Command {
     /// Show or move the clock of the emulator
     #[command(subcommand, after_help = clock::EXAMPLES)]
     Clock(clock::ClockCommand),
+    /// Make the registry or its vault fail on demand
+    #[command(subcommand, after_help = faults::EXAMPLES)]
+    Faults(faults::FaultsCommand),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -196,6 +212,7 @@ fn dispatch(cli: Cli, context: &Context) -> Result<Exit, CliError> {
     match cli.command {
         None => serve::serve(serve, context),
         Some(Command::Serve(serve)) => serve::serve(*serve, context),
+        Some(Command::Demo(args)) => demo::demo(&args, context),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sealyard", &mut script);
@@ -230,10 +247,15 @@ async fn ask(
             return Ok((Exit::Fine, Some(run::prepare(args, &emulator, context).await?)));
         }
         Command::Key(command) => key::key(command, &emulator, context).await?,
+        Command::Revoke(args) => revoke::revoke(&args, &emulator, context).await?,
+        Command::Restore(args) => revoke::restore(&args, &emulator, context).await?,
+        Command::Faults(command) => faults::faults(command, &emulator, context).await?,
         Command::Verify(args) => content::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,
-        Command::Serve(_) | Command::Health(_) | Command::Completions { .. } => Exit::Fine,
+        Command::Serve(_) | Command::Demo(_) | Command::Health(_) | Command::Completions { .. } => {
+            Exit::Fine
+        }
     };
     Ok((exit, None))
 }
@@ -243,6 +265,8 @@ impl Cli {
         let serves = matches!(self.command, None | Some(Command::Serve(_)));
         match (self.global.quiet, self.global.verbose) {
             (true, _) => Level::Quiet,
+            // Nothing comes between the lines of the story.
+            (false, 0) if matches!(self.command, Some(Command::Demo(_))) => Level::Quiet,
             (false, 0) if serves => Level::Normal,
             (false, 0) => Level::Client,
             (false, 1) => Level::Verbose,

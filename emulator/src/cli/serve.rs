@@ -91,9 +91,9 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
          \x20 {}\n\
          \n\
          Ctrl-C stops it.\n",
-        hints.command("key disable"),
+        hints.command("revoke --by policy"),
         hints.command("status"),
-        hints.command("key enable"),
+        hints.command("restore"),
     );
     text
 }
@@ -128,7 +128,7 @@ fn is_taken(error: &StartError) -> bool {
 }
 
 /// No core dumps: they would hold keys and content. As many open files as the system lets us have.
-fn set_limits() {
+pub(super) fn set_limits() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core dumps could not be turned off");

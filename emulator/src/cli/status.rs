@@ -85,6 +85,9 @@ fn way_back(registry: &RegistryReport, hints: &Hints) -> Option<String> {
     let command = match registry.cause.as_deref()? {
         "keyDisabled" => "key enable",
         "keyDeleted" => "key recover",
+        "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted" | "identityRemoved" => {
+            "restore"
+        }
         _ => return None,
     };
     Some(format!("`{}` brings it back", hints.command(command)))

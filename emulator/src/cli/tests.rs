@@ -10,13 +10,16 @@ use time::macros::datetime;
 
 use super::error::{CliError, Exit};
 use super::hints::Hints;
-use super::{Cli, Command, clock, content, data_dir_as_typed, health, key, parse, serve, status};
+use super::{
+    Cli, Command, clock, content, data_dir_as_typed, health, key, parse, revoke, serve, status,
+};
 use crate::admin::{
     ClockReport, CollectedReport, ErrorReport, HealthReport, IsoDuration, KeyList, KeyOperation,
-    KeyReply, KeyReport, KeyVersionReport, RegistryHealth, RegistryReport, RotationReport,
-    StatusReport,
+    KeyReply, KeyReport, KeyVersionReport, RegistryHealth, RegistryReport, RestoreReply,
+    RevokeReply, RotationReport, StatusReport,
 };
 use crate::registry::{Finding, FindingKind, Verified};
+use crate::revocation::Way;
 
 const V1: &str = "0123456789abcdef0123456789abcdef";
 const V2: &str = "fedcba9876543210fedcba9876543210";
@@ -199,6 +202,39 @@ fn keys_for_people() {
 }
 
 #[test]
+fn revocations_for_people() {
+    let revoked = |by: Way, cause: &str| RevokeReply {
+        by,
+        key_identifier: kid(V1),
+        registry: "local".to_owned(),
+        state: "unavailable".to_owned(),
+        cause: Some(cause.to_owned()),
+    };
+    let restored =
+        |restored: &[Way], left: &[Way], state: &str, cause: Option<&str>| RestoreReply {
+            restored: restored.to_vec(),
+            revoked: left.to_vec(),
+            key_identifier: kid(V1),
+            registry: "local".to_owned(),
+            state: state.to_owned(),
+            cause: cause.map(str::to_owned),
+        };
+
+    let lines = [
+        revoke::render_revoked(&revoked(Way::Policy, "policyRemoved"), true, &hints()),
+        revoke::render_revoked(&revoked(Way::Vault, "vaultDeleted"), false, &hints()),
+        revoke::render_restored(&restored(&[Way::Policy], &[], "active", None), true),
+        revoke::render_restored(&restored(&[], &[], "active", None), true),
+        revoke::render_restored(
+            &restored(&[Way::Vault], &[Way::Disable], "unavailable", Some("keyDisabled")),
+            true,
+        ),
+    ];
+
+    assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
 fn versions_for_people() {
     let version = |version: &str, enabled, current| KeyVersionReport {
         version: version.to_owned(),
@@ -246,6 +282,7 @@ fn health_for_people() {
         name: "local".to_owned(),
         state: state.to_owned(),
         cause: cause.map(str::to_owned),
+        since: datetime!(2026-01-01 12:00 UTC),
     };
     let report = HealthReport {
         status: "ok".to_owned(),
@@ -254,6 +291,10 @@ fn health_for_people() {
     };
 
     assert_snapshot!(health::render(&report));
+    // For the check of a container it is enough that it answers.
+    assert_eq!(health::exit(&report, None), Exit::Fine);
+    assert_eq!(health::exit(&report, Some("local")), Exit::Refused);
+    assert_eq!(health::exit(&report, Some("other")), Exit::Failed);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(crate) struct Credential {
     endpoint: Url,
     client_id: String,
     secret: ClientSecret,
+    /// What tokens are asked for.
+    scope: &'static str,
     clock: Clock,
     cached: Mutex<Option<(AccessToken, Deadline)>>,
 }
@@ -72,7 +74,13 @@ impl Credential {
         if let Ok(mut path) = endpoint.path_segments_mut() {
             path.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
         }
-        Self { client, endpoint, client_id, secret, clock, cached: Mutex::default() }
+        Self { client, endpoint, client_id, secret, scope: SCOPE, clock, cached: Mutex::default() }
+    }
+
+    /// The same for something else than vaults.
+    pub(super) fn for_scope(mut self, scope: &'static str) -> Self {
+        self.scope = scope;
+        self
     }
 
     pub(crate) fn client_id(&self) -> &str {
@@ -103,7 +111,7 @@ impl Credential {
             ("grant_type", "client_credentials"),
             ("client_id", &self.client_id),
             ("client_secret", self.secret.0.as_str()),
-            ("scope", SCOPE),
+            ("scope", self.scope),
         ];
         let down = |error| {
             VaultError::new(Some(Cause::IssuerDown), format!("no token: {}", words_of(error)))

@@ -18,6 +18,9 @@ use crate::clock::Clock;
 
 pub use rule::{FaultError, FaultKind, FaultRule, TimeKind};
 
+/// The header of an answer that rules have touched: `NAME=KIND`, with commas.
+pub const FAULT_HEADER: &str = "x-sealyard-fault";
+
 /// The most rules there can be.
 const MAX_RULES: usize = 100;
 

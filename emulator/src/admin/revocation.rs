@@ -1,0 +1,137 @@
+//! Taking the key of a registry away, and giving it back: one way for each thing that can happen to it.
+//!
+//! With `wait` an answer comes when the registry has seen the change, so that nobody has to sleep.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+
+use super::error::AdminError;
+use super::wire_name;
+use crate::app::App;
+use crate::registry::Registry;
+use crate::revocation::Way;
+
+/// The body of `POST /_sealyard/registries/NAME/revoke`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// In which way.
+    pub by: Way,
+    /// Whether to answer when the registry has seen the change.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+/// The body of `POST /_sealyard/registries/NAME/restore`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreRequest {
+    /// What was taken in this way alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Way>,
+    /// Whether to answer when the registry has seen the change.
+    #[serde(default = "yes")]
+    pub wait: bool,
+}
+
+/// What was taken, and the state after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokeReply {
+    /// In which way.
+    pub by: Way,
+    /// The key of the registry.
+    pub key_identifier: String,
+    /// The registry.
+    pub registry: String,
+    /// The registry's state.
+    pub state: String,
+    /// Its cause.
+    pub cause: Option<String>,
+}
+
+/// What was given back, and the state after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreReply {
+    /// What was given back, in this order.
+    pub restored: Vec<Way>,
+    /// What is still taken away, the newest first.
+    pub revoked: Vec<Way>,
+    /// The key of the registry.
+    pub key_identifier: String,
+    /// The registry.
+    pub registry: String,
+    /// The registry's state.
+    pub state: String,
+    /// Its cause.
+    pub cause: Option<String>,
+}
+
+/// What is taken away from a registry: `GET /_sealyard/registries/NAME/revoke`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevocationList {
+    /// The registry.
+    pub registry: String,
+    /// What is taken away, the newest first.
+    pub revoked: Vec<Way>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `GET /_sealyard/registries/{name}/revoke`.
+pub(super) async fn list(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<RevocationList>, AdminError> {
+    app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let revoked = app.revocations.of(&name).await;
+    Ok(Json(RevocationList { registry: name, revoked }))
+}
+
+/// `POST /_sealyard/registries/{name}/revoke`.
+pub(super) async fn revoke(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<RevokeRequest>, JsonRejection>,
+) -> Result<Json<RevokeReply>, AdminError> {
+    let Json(RevokeRequest { by, wait }) = request?;
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let status = app.revocations.revoke(&registry, app.owner(), by, wait).await?;
+    Ok(Json(RevokeReply {
+        by,
+        key_identifier: key_identifier(&app, &registry),
+        registry: name,
+        state: wire_name(status.state),
+        cause: status.cause.map(wire_name),
+    }))
+}
+
+/// `POST /_sealyard/registries/{name}/restore`.
+pub(super) async fn restore(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<RestoreRequest>, JsonRejection>,
+) -> Result<Json<RestoreReply>, AdminError> {
+    let Json(RestoreRequest { by, wait }) = request?;
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let restored = app.revocations.restore(&registry, app.owner(), by, wait).await?;
+    Ok(Json(RestoreReply {
+        restored: restored.ways,
+        revoked: app.revocations.of(&name).await,
+        key_identifier: key_identifier(&app, &registry),
+        registry: name,
+        state: wire_name(restored.status.state),
+        cause: restored.status.cause.map(wire_name),
+    }))
+}
+
+fn key_identifier(app: &App, registry: &Registry) -> String {
+    let description = registry.key_ring().describe();
+    let key = description.versioned.or(description.configured);
+    key.map(|key| app.endpoints.key_identifier(&key)).unwrap_or_default()
+}

@@ -1,0 +1,245 @@
+//! `sealyard demo`: what a customer-managed key means, told in a terminal, on real requests.
+//!
+//! It starts an emulator of its own on free ports, in a folder that is gone at the end, and tells the story of one image:
+//! pushed, searched for on the disk in vain, its key rotated, taken away and given back, pulled and compared. Each claim
+//! is checked; the exit code is 0 only if everything happened as told. It needs nothing but this program.
+
+mod client;
+mod image;
+mod narration;
+mod search;
+mod story;
+mod told;
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use self::narration::Narration;
+use self::story::{Step, Story};
+use super::Context;
+use super::error::{CliError, Exit};
+use super::serve::set_limits;
+use crate::serve::Sealyard;
+
+pub(super) const HELP: &str = "\
+Examples:
+  sealyard demo                step by step, on Enter
+  sealyard demo --auto         by itself, for a recording
+  sealyard demo --json         a line for each step, for programs
+
+Exit codes:
+  0  everything happened as told
+  1  something did not";
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArgs {
+    /// Go on without Enter
+    #[arg(long)]
+    auto: bool,
+    /// How long each step stays before the next one, with --auto
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
+    pace: Duration,
+}
+
+/// What goes before the next step.
+enum Pace {
+    Enter(mpsc::Receiver<()>),
+    Wait(Duration),
+    Nothing,
+}
+
+/// Tells the story until its end, a claim that does not hold, or a signal.
+pub(super) fn demo(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
+    set_limits();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(run(args, context));
+    // Nothing is waited for: what was started has ended, or ends with the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    ended
+}
+
+async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
+    // Before anything is there to be cleaned up.
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let emulator = tokio::select! {
+        started = Sealyard::builder().ephemeral().start() => started?,
+        _ = interrupt.recv() => return Ok(Exit::Of(130)),
+        _ = terminate.recv() => return Ok(Exit::Of(143)),
+    };
+    let ended = tokio::select! {
+        told = tell(&emulator, args, context) => told.map(|well| if well { Exit::Fine } else { Exit::Failed }),
+        _ = interrupt.recv() => Ok(Exit::Of(130)),
+        _ = terminate.recv() => Ok(Exit::Of(143)),
+    };
+    emulator.shutdown().await;
+    if !context.global.json
+        && let Ok(exit @ (Exit::Fine | Exit::Failed)) = &ended
+    {
+        let end = Narration::of_terminal().end(*exit == Exit::Fine);
+        context.output.raw(end.as_bytes());
+    }
+    ended
+}
+
+/// Tells the story. False: a claim did not hold.
+async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result<bool, CliError> {
+    let narration = Narration::of_terminal();
+    let mut story = Story::of(&emulator.registry_url(), emulator.app().endpoints.data_dir())?;
+    let mut pace = Pace::of(args, context.global.json);
+    for (number, step) in Step::ALL.into_iter().enumerate() {
+        if number > 0 {
+            pace.wait(narration, context).await;
+        }
+        if !context.global.json {
+            let heading = narration.heading(number + 1, Step::ALL.len(), &step.heading());
+            context.output.raw(heading.as_bytes());
+        }
+        let told = story.take(step).await?;
+        if context.global.json {
+            let mut line = serde_json::to_vec(&told).map_err(io::Error::from)?;
+            line.push(b'\n');
+            context.output.raw(&line);
+        } else {
+            context.output.raw(narration.told(&told).as_bytes());
+        }
+        if !told.ok {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+impl Pace {
+    /// Enter where somebody is there to press it.
+    fn of(args: &DemoArgs, json: bool) -> Self {
+        if json {
+            Self::Nothing
+        } else if args.auto {
+            Self::Wait(args.pace)
+        } else if io::stdin().is_terminal() {
+            Self::Enter(lines())
+        } else {
+            Self::Nothing
+        }
+    }
+
+    async fn wait(&mut self, narration: Narration, context: &Context) {
+        match self {
+            Self::Nothing => (),
+            Self::Wait(time) => tokio::time::sleep(*time).await,
+            Self::Enter(lines) => {
+                context.output.raw(narration.prompt().as_bytes());
+                // The end of the input is a yes as well: nobody is there any more.
+                lines.recv().await;
+            }
+        }
+    }
+}
+
+/// The lines of standard input, read by a thread of their own: it ends with the process, and nothing waits for it.
+fn lines() -> mpsc::Receiver<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if line.is_err() || sender.blocking_send(()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::told::Told;
+    use super::*;
+
+    /// Tells the story, and has something happen before a step.
+    async fn told(before: Option<Step>, happens: impl AsyncFnOnce(&Sealyard)) -> Vec<Told> {
+        let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
+        let data_dir = emulator.app().endpoints.data_dir().to_owned();
+        let mut story = Story::of(&emulator.registry_url(), &data_dir).unwrap();
+        let mut happens = Some(happens);
+        let mut steps: Vec<Told> = Vec::new();
+        for step in Step::ALL {
+            if before == Some(step)
+                && let Some(happens) = happens.take()
+            {
+                happens(&emulator).await;
+            }
+            steps.push(story.take(step).await.unwrap());
+            if !steps.last().unwrap().ok {
+                break;
+            }
+        }
+        steps
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn everything_happens_as_told() {
+        let steps = told(None, async |_| ()).await;
+
+        let failed: Vec<&Told> = steps.iter().filter(|step| !step.ok).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        assert_eq!(steps.len(), Step::ALL.len());
+        let refused = serde_json::to_value(&steps[5]).unwrap();
+        assert_eq!(refused["step"], "refused");
+        assert_eq!(refused["status"], 403);
+        assert!(refused["asked"].as_array().unwrap().len() >= 5);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whatever_is_broken_is_noticed_in_its_step() {
+        let fault = async |emulator: &Sealyard, on: &str| {
+            let rule = json!({ "on": on, "kind": "status", "status": 500 });
+            emulator.app().faults.add(rule, emulator.app().owner()).await.unwrap();
+        };
+        for broken in Step::ALL {
+            let steps = told(Some(broken), async |emulator| {
+                let vault = emulator.vault().unwrap();
+                match broken {
+                    Step::Registry => {
+                        vault.set_key_enabled("local", "registry-key", None, false).await.unwrap();
+                        emulator.registry().key_ring().check().await;
+                    }
+                    Step::Push => fault(emulator, "uploads/PUT").await,
+                    Step::Search => {
+                        let image = image::Image::make().unwrap();
+                        let path = emulator.app().endpoints.data_dir().join("left-behind");
+                        fs_err::write(path, &image.blobs[2].bytes[40..140]).unwrap();
+                    }
+                    Step::Rotate => fault(emulator, "keys/wrapKey").await,
+                    Step::Revoke => {
+                        let rbac = mock_keyvault::VaultChanges {
+                            rbac: Some(true),
+                            ..mock_keyvault::VaultChanges::default()
+                        };
+                        vault.change_vault("local", rbac).await.unwrap();
+                    }
+                    Step::Refused => {
+                        let (all, identity) = (
+                            mock_keyvault::KeyPermission::FOR_ENCRYPTION,
+                            vault.managed_identity().object_id,
+                        );
+                        vault.set_access_policy("local", identity, all).await.unwrap();
+                        emulator.registry().key_ring().check().await;
+                    }
+                    Step::Restore => fault(emulator, "arm").await,
+                    Step::Pull => fault(emulator, "blobs/GET").await,
+                }
+            })
+            .await;
+
+            let last = steps.last().unwrap();
+            assert!(!last.ok, "{broken:?}: {steps:?}");
+            assert_eq!(last.step, broken.heading().step, "{last:?}");
+        }
+    }
+}

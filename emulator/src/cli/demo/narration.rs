@@ -1,0 +1,231 @@
+//! How the story is told: to people, in eighty columns and with colour on a terminal alone; to programs, a line for each
+//! step.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use super::told::{Heading, Told};
+
+/// The width that lines are kept to.
+const WIDTH: usize = 78;
+/// Where words begin.
+const INDENT: usize = 3;
+/// How wide the names of details are.
+const NAMES: usize = 11;
+
+/// How lines are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Narration {
+    colour: bool,
+}
+
+/// What a piece of text is.
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    Title,
+    Faint,
+    Good,
+    Bad,
+}
+
+impl Narration {
+    /// For standard output as it is.
+    pub(super) fn of_terminal() -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { colour: std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb }
+    }
+
+    /// Without colour.
+    #[cfg(test)]
+    pub(super) fn plain() -> Self {
+        Self { colour: false }
+    }
+
+    /// What comes before a step is taken.
+    pub(super) fn heading(self, number: usize, of: usize, heading: &Heading) -> String {
+        let start = format!("── {number}/{of}  {} ", heading.title);
+        let rule = "─".repeat(WIDTH.saturating_sub(start.chars().count()));
+        let mut text = format!("\n{}\n\n", self.painted(Style::Title, &format!("{start}{rule}")));
+        for line in wrapped(heading.words, WIDTH - INDENT) {
+            let _ = writeln!(text, "{:INDENT$}{line}", "");
+        }
+        text.push('\n');
+        text
+    }
+
+    /// What happened in it.
+    pub(super) fn told(self, told: &Told) -> String {
+        let mut text = String::new();
+        for asked in shortened(&told.asked) {
+            let room = WIDTH - INDENT - 5;
+            let request = cut(&asked.0, room);
+            let style = if asked.1 < 400 { Style::Good } else { Style::Bad };
+            let status = self.painted(style, &asked.1.to_string());
+            let _ = writeln!(text, "{:INDENT$}{request:room$}  {status}", "");
+        }
+        if !told.asked.is_empty() && !told.details.is_empty() {
+            text.push('\n');
+        }
+        for (name, value) in &told.details {
+            let mut name = *name;
+            for line in wrapped(value, WIDTH - INDENT - NAMES) {
+                let faint = self.painted(Style::Faint, &format!("{name:NAMES$}"));
+                let _ = writeln!(text, "{:INDENT$}{faint}{line}", "");
+                name = "";
+            }
+        }
+        text.push('\n');
+        if told.ok {
+            let _ =
+                writeln!(text, "{:INDENT$}{} {}", "", self.painted(Style::Good, "✓"), told.shows);
+        }
+        for failed in &told.failed {
+            for (number, line) in wrapped(failed, WIDTH - INDENT - 2).iter().enumerate() {
+                let mark =
+                    if number == 0 { self.painted(Style::Bad, "✗") } else { " ".to_owned() };
+                let _ = writeln!(text, "{:INDENT$}{mark} {line}", "");
+            }
+        }
+        text
+    }
+
+    /// The end of a story that went as told, or not.
+    pub(super) fn end(self, went_well: bool) -> String {
+        if went_well {
+            let words = "Everything happened as told. The emulator and its folder are gone.";
+            format!("\n{}\n", self.painted(Style::Title, words))
+        } else {
+            format!("\n{}\n", self.painted(Style::Bad, "It did not happen as told."))
+        }
+    }
+
+    /// What is waited for.
+    pub(super) fn prompt(self) -> String {
+        self.painted(Style::Faint, "\n   Enter goes on, Ctrl-C ends it ")
+    }
+
+    fn painted(self, style: Style, text: &str) -> String {
+        if !self.colour {
+            return text.to_owned();
+        }
+        let code = match style {
+            Style::Title => "1",
+            Style::Faint => "2",
+            Style::Good => "32",
+            Style::Bad => "31",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// Requests with what is different in each of them: a digest or an id is cut short, and the same twice is one.
+fn shortened(asked: &[super::client::Asked]) -> Vec<(String, u16)> {
+    let mut lines: Vec<(String, u16)> = Vec::new();
+    for asked in asked {
+        let parts = asked
+            .request
+            .split(['?', '&'])
+            .map(|part| part.split('/').map(short).collect::<Vec<_>>().join("/"));
+        let line = (parts.collect::<Vec<_>>().join("?"), asked.status);
+        if lines.last() != Some(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+/// A digest or the id of an upload, with as much of it as tells it from others.
+fn short(part: &str) -> String {
+    let is_long =
+        |text: &str| text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    match part.rsplit_once(':') {
+        Some((algorithm, hex)) if is_long(hex) => format!("{algorithm}:{}…", &hex[..8]),
+        None if is_long(part) => format!("{}…", &part[..8]),
+        _ => part.to_owned(),
+    }
+}
+
+fn cut(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    text.chars().take(room - 1).chain(['…']).collect()
+}
+
+/// Text in lines of at most so many characters. A word that is longer is a line of its own, cut where it has to be.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_whitespace() {
+        let mut word: Vec<char> = word.chars().collect();
+        if !line.is_empty() && line.chars().count() + 1 + word.len() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        while line.is_empty() && word.len() > width {
+            lines.push(word.drain(..width).collect());
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.extend(word);
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::client::Asked;
+    use super::super::story::Step;
+    use super::super::told::Claims;
+    use super::*;
+
+    #[test]
+    fn a_step_as_people_see_it() {
+        let asked = |request: &str, status| Asked { request: request.to_owned(), status };
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let upload = "/v2/demo/hello/blobs/uploads/01234567-89ab-4def-8123-456789abcdef";
+        let mut claims = Claims::default();
+        claims.see("message", "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk. Key registry-key in vault local: the key is disabled");
+        claims.that(false, "a pull is answered 200 OK");
+        let asked = vec![
+            asked(&format!("PUT {upload}?digest={digest}"), 201),
+            asked("GET /v2/demo/hello/manifests/1", 403),
+        ];
+        let bad = claims.told(&Step::Refused.heading(), asked.clone(), String::new());
+        let good = Claims::default().told(&Step::Push.heading(), asked, "it is stored".to_owned());
+
+        let narration = Narration::plain();
+        let text = format!(
+            "{}{}{}{}",
+            narration.heading(6, 8, &Step::Refused.heading()),
+            narration.told(&bad),
+            narration.told(&good),
+            narration.end(false)
+        );
+
+        insta::assert_snapshot!(text);
+        assert!(text.lines().all(|line| line.chars().count() < 80));
+    }
+
+    #[test]
+    fn colour_is_for_terminals() {
+        let step = Claims::default().told(&Step::Push.heading(), Vec::new(), "stored".to_owned());
+
+        assert!(Narration { colour: true }.told(&step).contains('\u{1b}'));
+        assert!(!Narration::plain().told(&step).contains('\u{1b}'));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_too_long_and_no_letter_is_lost(text in r"\PC{0,300}", width in 1_usize..90) {
+            let lines = wrapped(&text, width);
+
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= width));
+            let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+            prop_assert_eq!(letters(&lines.concat()), letters(&text));
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `sealyard revoke` and `sealyard restore`: the key of a registry is taken away in one of the ways there are, and given
+//! back as it was.
+
+use clap::Args;
+
+use super::Context;
+use super::client::Emulator;
+use super::content::segment;
+use super::error::{CliError, Exit};
+use super::hints::Hints;
+use super::status::state_in_words;
+use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
+use crate::revocation::Way;
+
+pub(super) const REVOKE_HELP: &str = "\
+Examples:
+  sealyard revoke --by policy       the registry refuses all content
+  sealyard restore                  and it is back
+  sealyard revoke --by firewall --registry team
+
+A command returns when the registry has seen the change; --no-wait returns at once.";
+
+pub(super) const RESTORE_HELP: &str = "\
+Examples:
+  sealyard restore                  undo all that `revoke` did, the last first
+  sealyard restore --by policy      undo this one
+
+What was there is remembered in the data folder, also over a restart. Nothing to undo is no error.";
+
+#[derive(Args, Debug)]
+pub(super) struct RevokeArgs {
+    /// In which way
+    #[arg(long, value_enum)]
+    by: Way,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RestoreArgs {
+    /// What was revoked in this way alone
+    #[arg(long, value_enum)]
+    by: Option<Way>,
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Args, Debug)]
+struct CommonArgs {
+    /// The registry
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    registry: String,
+    /// Return at once, before the registry has seen the change
+    #[arg(long)]
+    no_wait: bool,
+}
+
+pub(super) async fn revoke(
+    args: &RevokeArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let path = format!("/registries/{}/revoke", segment(&args.common.registry));
+    let request = RevokeRequest { by: args.by, wait: !args.common.no_wait };
+    let reply: RevokeReply = emulator.post(&path, &request).await?;
+    context.output.result(&render_revoked(&reply, request.wait, &context.hints), &reply);
+    Ok(Exit::Fine)
+}
+
+pub(super) async fn restore(
+    args: &RestoreArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let path = format!("/registries/{}/restore", segment(&args.common.registry));
+    let request = RestoreRequest { by: args.by, wait: !args.common.no_wait };
+    let reply: RestoreReply = emulator.post(&path, &request).await?;
+    context.output.result(&render_restored(&reply, request.wait), &reply);
+    Ok(Exit::Fine)
+}
+
+pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -> String {
+    let taken = match reply.by {
+        Way::Policy => "the access policy of the registry's identity is removed",
+        Way::Role => "the roles of the registry's identity are removed",
+        Way::Disable => "the key version in use is disabled",
+        Way::Delete => "the key is deleted",
+        Way::Firewall => "the firewall of the vault is closed",
+        Way::Vault => "the vault is deleted",
+    };
+    format!(
+        "{taken}; registry {}: {}\n`{}` undoes it",
+        reply.registry,
+        state(&reply.state, reply.cause.as_deref(), waited),
+        hints.command("restore")
+    )
+}
+
+pub(super) fn render_restored(reply: &RestoreReply, waited: bool) -> String {
+    let names = |ways: &[Way]| ways.iter().map(|way| way.name()).collect::<Vec<_>>().join(", ");
+    let done = if reply.restored.is_empty() {
+        "nothing was revoked".to_owned()
+    } else {
+        format!("given back: {}", names(&reply.restored))
+    };
+    let left = if reply.revoked.is_empty() {
+        String::new()
+    } else {
+        format!("; still revoked: {}", names(&reply.revoked))
+    };
+    let state = state(&reply.state, reply.cause.as_deref(), waited);
+    format!("{done}{left}; registry {}: {state}", reply.registry)
+}
+
+fn state(state: &str, cause: Option<&str>, waited: bool) -> String {
+    let when = if waited { "" } else { " when asked, before it has looked" };
+    format!("{}{when}", state_in_words(state, cause))
+}

@@ -1,0 +1,166 @@
+//! The faults of the registry's own routes: which class a request is of, and what a fault looks like to a client.
+//!
+//! [`strike`] stands between the guard and the routes of a registry. An answer that a rule has touched says so in
+//! `x-sealyard-fault`. A body that is cut is sent to its half with the length of the whole, and then the connection ends.
+
+use std::io;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream};
+use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use http_body::Body as _;
+use mock_keyvault::faults::{Effect, FAULT_HEADER, Faults};
+use mock_keyvault::listen::HangUp;
+use serde_json::Value;
+
+use crate::oci::{Code, ErrorReply, Route};
+
+/// Each kind of route, and its methods.
+const CLASSES: &[(&str, &[Method])] = &[
+    ("base", &[Method::GET, Method::HEAD]),
+    ("blobs", &[Method::GET, Method::HEAD, Method::DELETE]),
+    ("catalog", &[Method::GET, Method::HEAD]),
+    ("manifests", &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE]),
+    ("referrers", &[Method::GET, Method::HEAD]),
+    ("tags", &[Method::GET, Method::HEAD]),
+    (
+        "uploads",
+        &[Method::POST, Method::PATCH, Method::PUT, Method::GET, Method::HEAD, Method::DELETE],
+    ),
+];
+
+/// All classes, such as `blobs/GET`.
+pub(super) fn classes() -> impl Iterator<Item = String> {
+    CLASSES
+        .iter()
+        .flat_map(|(noun, methods)| methods.iter().map(move |method| format!("{noun}/{method}")))
+}
+
+/// The class of a request. None: it is nothing that the registry has.
+fn class_of(method: &Method, path: &str) -> Option<String> {
+    let noun = match Route::of(path).ok()? {
+        Route::Base => "base",
+        Route::Catalog => "catalog",
+        Route::Tags { .. } => "tags",
+        Route::Referrers { .. } => "referrers",
+        Route::Manifest { .. } => "manifests",
+        Route::Blob { .. } => "blobs",
+        Route::Uploads { .. } | Route::Upload { .. } => "uploads",
+    };
+    Some(format!("{noun}/{method}"))
+}
+
+/// Has the faults that somebody asked for befall a request.
+pub async fn strike(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
+    let Some(class) = class_of(request.method(), request.uri().path()) else {
+        return next.run(request).await;
+    };
+    let plan = faults.plan(&class, false);
+    if plan.rules.is_empty() {
+        return next.run(request).await;
+    }
+    tokio::time::sleep(plan.latency).await;
+    let mut response = match plan.effect {
+        None => next.run(request).await,
+        Some(Effect::Cut) => cut(next.run(request).await),
+        Some(Effect::Reset) => {
+            let mut response = StatusCode::SERVICE_UNAVAILABLE.into_response();
+            response.extensions_mut().insert(HangUp);
+            response
+        }
+        Some(Effect::Outage) => refusal(&class, StatusCode::SERVICE_UNAVAILABLE, None),
+        Some(Effect::Status { status, retry_after }) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            refusal(&class, status, retry_after)
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(&plan.rules.join(", ")) {
+        response.headers_mut().append(FAULT_HEADER, value);
+    }
+    response
+}
+
+fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Response {
+    let code = match status.as_u16() {
+        401 | 403 => Code::Denied,
+        404 if class.starts_with("blobs") => Code::BlobUnknown,
+        404 if class.starts_with("manifests") => Code::ManifestUnknown,
+        404 if class.starts_with("uploads") => Code::BlobUploadUnknown,
+        404 => Code::NameUnknown,
+        413 => Code::SizeInvalid,
+        416 => Code::RangeInvalid,
+        429 => Code::TooManyRequests,
+        400..=499 => Code::Unsupported,
+        502..=504 => Code::Unavailable,
+        _ => Code::Unknown,
+    };
+    let words = "a fault that was asked for";
+    let mut response = ErrorReply::new(status, code, words, Value::Null).into_response();
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// The first half of an answer, and then an end that is none. The whole is never in memory.
+fn cut(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    let named = head.headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    let len: u64 = named.or_else(|| body.size_hint().exact()).unwrap_or_default();
+    // An answer without a body cannot end early: it promises one.
+    head.headers.insert(CONTENT_LENGTH, len.max(1).into());
+    if matches!(head.status.as_u16(), 204 | 205 | 304) {
+        head.status = StatusCode::OK;
+    }
+    let half = stream::unfold((body.into_data_stream(), len / 2), async |(mut body, left)| {
+        if left == 0 {
+            return None;
+        }
+        let mut chunk: Bytes = body.next().await?.ok()?;
+        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        let left = left - chunk.len() as u64;
+        Some((Ok(chunk), (body, left)))
+    });
+    // The half is sent before the end comes: what is not ready yet has the connection flush what it has.
+    let end = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault cuts this body"))
+    });
+    Response::from_parts(head, Body::from_stream(half.chain(end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_method_of_each_route_has_a_class_and_there_are_no_others() {
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let upload = "00000000-0000-4000-8000-000000000000";
+        let paths = [
+            "/v2/".to_owned(),
+            "/v2/_catalog".to_owned(),
+            "/v2/app/tags/list".to_owned(),
+            format!("/v2/app/referrers/{digest}"),
+            "/v2/app/manifests/v1".to_owned(),
+            format!("/v2/app/blobs/{digest}"),
+            "/v2/app/blobs/uploads/".to_owned(),
+            format!("/v2/app/blobs/uploads/{upload}"),
+        ];
+        let mut met = std::collections::BTreeSet::new();
+        for path in paths {
+            for method in Route::of(&path).unwrap().methods() {
+                met.insert(class_of(method, &path).unwrap());
+            }
+        }
+
+        assert_eq!(met, classes().collect());
+        assert_eq!(class_of(&Method::GET, "/_sealyard/health"), None);
+    }
+}

@@ -1,0 +1,90 @@
+//! The rules of the mock vault, over its own admin API, whether it is embedded or in another process.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::FaultDeskError;
+use crate::keys::VaultError;
+use crate::vault_owner::OwnerVault;
+
+/// The path of the rules in the admin API of the vault.
+const PATH: &str = "faults";
+
+/// The rules of the vault, as it lists them.
+#[derive(Clone, Debug)]
+pub struct VaultRules {
+    /// Each with `id`, `hits` and `left`.
+    pub rules: Vec<Value>,
+    /// The limits of calls, if it is held to any.
+    pub throttling: Value,
+    /// The classes of the vault, the issuer and the resource providers.
+    pub classes: Vec<String>,
+}
+
+/// Adds a rule. `vault` is another word for everything that is done with keys.
+pub(super) async fn add(
+    owner: &OwnerVault,
+    mut rule: Value,
+    known: &str,
+) -> Result<String, FaultDeskError> {
+    if rule["on"].as_str().is_some_and(|on| on.eq_ignore_ascii_case("vault")) {
+        rule["on"] = json!("keys");
+    }
+    match owner.admin(Method::POST, PATH, Some(&rule)).await {
+        Ok(made) => Ok(made["id"].as_str().unwrap_or_default().to_owned()),
+        Err(error) if error.status() == Some(400) => {
+            let words = error.to_string();
+            // The vault knows its own classes alone.
+            let more = if words.contains("no class of requests") {
+                format!("; and of the registry there is {known}")
+            } else {
+                String::new()
+            };
+            Err(FaultDeskError::Malformed(format!("{}{more}", without_status(&words))))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a rule. Returns whether there was one.
+pub(super) async fn remove(owner: &OwnerVault, id: &str) -> Result<bool, VaultError> {
+    // A name that no rule can have is not put into a path.
+    if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        return Ok(false);
+    }
+    match owner.admin(Method::DELETE, &format!("{PATH}/{id}"), None).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.status() == Some(404) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+pub(super) async fn clear(owner: &OwnerVault) -> Result<(), VaultError> {
+    owner.admin(Method::DELETE, PATH, None).await.map(drop)
+}
+
+pub(super) async fn throttle(owner: &OwnerVault, limits: Value) -> Result<(), FaultDeskError> {
+    match owner.admin(Method::POST, PATH, Some(&json!({ "throttling": limits }))).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.status() == Some(400) => {
+            Err(FaultDeskError::Malformed(without_status(&error.to_string()).to_owned()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn rules(owner: &OwnerVault) -> Result<VaultRules, VaultError> {
+    let mut listed = owner.admin(Method::GET, PATH, None).await?;
+    let classes = listed["classes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let classes = classes.map(str::to_owned).collect();
+    let rules = match listed["faults"].take() {
+        Value::Array(rules) => rules,
+        _ => Vec::new(),
+    };
+    Ok(VaultRules { rules, throttling: listed["throttling"].take(), classes })
+}
+
+/// A message of the admin API has no code that would help anybody.
+fn without_status(words: &str) -> &str {
+    words.strip_suffix(" (400 error)").unwrap_or(words)
+}

@@ -1,0 +1,140 @@
+//! The resource providers over HTTPS, as the owner of a vault asks them: vaults, access policies, roles.
+//!
+//! And the admin API of a mock vault, which is no part of Azure. Called by `vault_owner.rs` alone. The registry's own
+//! identity never comes here: it may use its key and change nothing. The answer of a request is its JSON; what is refused
+//! is a [`VaultError`] with the words of who refused.
+
+use std::fmt;
+
+use http::header;
+use mock_keyvault::clock::Clock;
+use reqwest::{Client, Method, StatusCode, Url};
+use serde_json::Value;
+
+use super::VaultError;
+use super::answers::error_of;
+use super::credential::Credential;
+use super::http::{HttpError, body_of, words_of};
+use super::vault_client::VaultClientConfig;
+
+/// What a token for the resource providers is asked for.
+const SCOPE: &str = "https://management.azure.com/.default";
+
+/// The resource providers at the other end of a connection.
+pub(crate) struct ManagementClient {
+    base: Url,
+    /// The address of the vault itself, whose admin API it is.
+    vault: Url,
+    client: Client,
+    credential: Credential,
+}
+
+impl ManagementClient {
+    /// A client for the providers at `base`, who asks with the credential of `config`. Nothing is asked yet.
+    pub(crate) fn new(
+        config: VaultClientConfig,
+        base: Url,
+        clock: Clock,
+    ) -> Result<Self, HttpError> {
+        let client = config.http.client(&[&base, &config.authority_url])?;
+        let credential = Credential::new(
+            client.clone(),
+            &config.authority_url,
+            &config.tenant,
+            config.client_id,
+            config.client_secret,
+            clock,
+        );
+        Ok(Self { base, vault: config.vault_url, client, credential: credential.for_scope(SCOPE) })
+    }
+
+    /// Sends a request about the resource at `path`. An answer without a body is `null`.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        url.query_pairs_mut().extend_pairs(query);
+        let token = self.credential.token().await?;
+        let first = self.send_with(method.clone(), &url, body, token.header()?).await;
+        let is_refused = first.as_ref().err().and_then(VaultError::status)
+            == Some(StatusCode::UNAUTHORIZED.as_u16());
+        if !is_refused {
+            return first;
+        }
+        self.credential.forget(&token).await;
+        let token = self.credential.token().await?;
+        self.send_with(method, &url, body, token.header()?).await
+    }
+
+    /// Sends a request to the admin API of the mock vault. It asks for no token, so that it answers although the issuer
+    /// is struck by a fault.
+    pub(crate) async fn admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        let mut url = self.vault.clone();
+        url.set_path(&format!("/_keyvault/{path}"));
+        self.answer_to(self.client.request(method, url), body).await
+    }
+
+    async fn send_with(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<&Value>,
+        authorization: http::HeaderValue,
+    ) -> Result<Value, VaultError> {
+        let request = self.client.request(method, url.clone());
+        self.answer_to(request.header(header::AUTHORIZATION, authorization), body).await
+    }
+
+    async fn answer_to(
+        &self,
+        request: reqwest::RequestBuilder,
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        let down = |error| VaultError::new(None, words_of(error));
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let response = request.send().await.map_err(down)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = body_of(response).await.map_err(down)?;
+        let body =
+            body.ok_or_else(|| VaultError::new(None, "the answer of the providers is too long"))?;
+        if !status.is_success() {
+            return Err(match words_of_admin(&body) {
+                Some(words) => VaultError::new(None, words).with_codes(status.as_u16(), None, None),
+                None => error_of(status, &headers, &body),
+            });
+        }
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body)
+            .map_err(|_| VaultError::new(None, "the answer of the providers is not JSON"))
+    }
+}
+
+/// What the admin API of a mock vault says of a request that it refuses: its codes are numbers, Azure's are words.
+fn words_of_admin(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let error = &body["error"];
+    error["code"].is_number().then(|| error["message"].as_str().map(str::to_owned))?
+}
+
+impl fmt::Debug for ManagementClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagementClient")
+            .field("base", &self.base.as_str())
+            .finish_non_exhaustive()
+    }
+}

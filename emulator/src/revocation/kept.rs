@@ -1,0 +1,123 @@
+//! What was taken, kept in the data folder until it is given back: one small file that is replaced as a whole.
+//!
+//! It holds no secret, no host and no port: ids of resources, permissions, rules.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Taken, Way};
+use crate::store::{Store, StoreError};
+
+/// The file in the data folder.
+const FILE: &str = "revocations.json";
+
+/// The notes of a data folder, the oldest first.
+#[derive(Debug)]
+pub(super) struct Kept {
+    store: Arc<Store>,
+    notes: Vec<Note>,
+}
+
+/// That something was taken from a registry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) registry: String,
+    pub(super) taken: Taken,
+}
+
+impl Kept {
+    pub(super) fn open(store: Arc<Store>) -> Result<Self, StoreError> {
+        let notes = match store.read_settings(FILE)? {
+            Some(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|error| StoreError::Damaged(format!("{FILE} cannot be read: {error}")))?,
+            None => Vec::new(),
+        };
+        Ok(Self { store, notes })
+    }
+
+    /// Notes what is about to be taken; durable on return. What was noted of the same thing before is replaced.
+    pub(super) async fn note(&mut self, note: Note) -> Result<(), StoreError> {
+        let mut notes = self.notes.clone();
+        notes.retain(|other| {
+            other.registry != note.registry || !other.taken.is_of_the_same(&note.taken)
+        });
+        notes.push(note);
+        self.replace(notes).await
+    }
+
+    /// Takes a note away; durable on return.
+    pub(super) async fn forget(&mut self, note: &Note) -> Result<(), StoreError> {
+        let mut notes = self.notes.clone();
+        notes.retain(|other| other != note);
+        self.replace(notes).await
+    }
+
+    pub(super) fn has(&self, registry: &str, way: Way) -> bool {
+        !self.newest_first(registry, Some(way)).is_empty()
+    }
+
+    /// The notes of a registry, or those of one way: what was taken last is given back first.
+    pub(super) fn newest_first(&self, registry: &str, way: Option<Way>) -> Vec<Note> {
+        let of_this = self.notes.iter().rev().filter(|note| {
+            note.registry == registry && way.is_none_or(|way| note.taken.way() == way)
+        });
+        of_this.cloned().collect()
+    }
+
+    async fn replace(&mut self, notes: Vec<Note>) -> Result<(), StoreError> {
+        let bytes = serde_json::to_vec(&notes)
+            .map_err(|error| StoreError::Damaged(format!("{FILE} cannot be written: {error}")))?;
+        let store = Arc::clone(&self.store);
+        let written = tokio::task::spawn_blocking(move || store.write_settings(FILE, &bytes)).await;
+        written.map_err(|error| StoreError::Io(std::io::Error::other(error)))??;
+        self.notes = notes;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mock_keyvault::durable::Durability;
+
+    use super::*;
+
+    fn open(folder: &std::path::Path) -> Kept {
+        Kept::open(Arc::new(Store::open(folder, Durability::Relaxed).unwrap())).unwrap()
+    }
+
+    fn disabled(version: &str) -> Note {
+        let key = format!("https://vault.vault.localhost/keys/k/{}", version.repeat(32));
+        let key = key.parse().unwrap();
+        Note { registry: "local".to_owned(), taken: Taken::disabled(&key) }
+    }
+
+    #[tokio::test]
+    async fn notes_outlive_the_process_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = open(folder.path());
+        let (first, second) = (disabled("1"), disabled("2"));
+        kept.note(first.clone()).await.unwrap();
+        kept.note(second.clone()).await.unwrap();
+        kept.note(first.clone()).await.unwrap();
+        drop(kept);
+
+        let mut kept = open(folder.path());
+
+        assert_eq!(kept.newest_first("local", None), [first.clone(), second.clone()]);
+        assert!(kept.newest_first("other", None).is_empty());
+        assert!(kept.has("local", Way::Disable) && !kept.has("local", Way::Policy));
+        kept.forget(&first).await.unwrap();
+        drop(kept);
+        assert_eq!(open(folder.path()).newest_first("local", None), [second]);
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_not_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path(), Durability::Relaxed).unwrap());
+        store.write_settings(FILE, b"{").unwrap();
+
+        assert!(Kept::open(store).is_err());
+    }
+}

@@ -1,0 +1,126 @@
+//! Taking the key of a registry away in every way that an owner has, and putting back exactly what was there.
+//!
+//! `admin/revocation.rs` calls [`Revocations`]. What is to be taken is looked up in the vault, noted durably in the data
+//! folder, and then taken, in this order: a kill between two steps leaves a note that can be given back without harm.
+//! All goes over the vault's own protocol with the owner's credential, so that the embedded vault and one in another
+//! process are the same. A vault that is not ours to change is refused in a sentence.
+//!
+//! [`changed`] is where everything that changes the vault waits until the registry has seen it.
+
+pub mod changed;
+mod error;
+mod kept;
+mod network;
+mod policy;
+mod role;
+mod taken;
+mod vault;
+mod way;
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+pub use self::changed::Expected;
+pub use self::error::RevocationError;
+use self::kept::{Kept, Note};
+use self::taken::{Place, Taken};
+pub use self::way::Way;
+use crate::keys::{State, Status};
+use crate::registry::Registry;
+use crate::store::{Store, StoreError};
+use crate::vault_owner::OwnerVault;
+
+/// What was taken from the registries of a data folder.
+#[derive(Debug)]
+pub struct Revocations {
+    /// Locked over each change, from the look to the note that it was undone.
+    kept: Mutex<Kept>,
+}
+
+/// What was given back, and the state after it.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// In the order in which it was given back: what was taken last came first.
+    pub ways: Vec<Way>,
+    /// The state of the registry.
+    pub status: Status,
+}
+
+impl Revocations {
+    /// Reads what was taken before the last stop.
+    pub fn open(store: Arc<Store>) -> Result<Self, StoreError> {
+        Ok(Self { kept: Mutex::new(Kept::open(store)?) })
+    }
+
+    /// Takes the key of a registry away. What has been taken in this way before is no error.
+    pub async fn revoke(
+        &self,
+        registry: &Registry,
+        owner: Option<&OwnerVault>,
+        way: Way,
+        wait: bool,
+    ) -> Result<Status, RevocationError> {
+        let mut kept = self.kept.lock().await;
+        let place = Place::of(registry, owner, way)?;
+        match place.look(way).await? {
+            Some(taken) => {
+                kept.note(Note { registry: registry.name().to_owned(), taken: taken.clone() })
+                    .await?;
+                taken.take(place.owner).await?;
+                tracing::info!(
+                    registry.name = registry.name(),
+                    way = way.name(),
+                    "revoked the key"
+                );
+            }
+            None if kept.has(registry.name(), way) => (),
+            None => return Err(place.nothing_to_take(way)),
+        }
+        drop(kept);
+        changed::seen(registry, if wait { Expected::Dark } else { Expected::Anything }).await
+    }
+
+    /// Gives back what was taken from a registry, or what was taken in one way. Nothing to give back is no error.
+    pub async fn restore(
+        &self,
+        registry: &Registry,
+        owner: Option<&OwnerVault>,
+        by: Option<Way>,
+        wait: bool,
+    ) -> Result<Restored, RevocationError> {
+        let mut kept = self.kept.lock().await;
+        let mut ways = Vec::new();
+        for note in kept.newest_first(registry.name(), by) {
+            let way = note.taken.way();
+            let place = Place::of(registry, owner, way)?;
+            note.taken.give_back(place.owner).await?;
+            kept.forget(&note).await?;
+            tracing::info!(registry.name = registry.name(), way = way.name(), "restored the key");
+            ways.push(way);
+        }
+        let is_whole = kept.newest_first(registry.name(), None).is_empty();
+        drop(kept);
+        let expected = if wait && is_whole && !ways.is_empty() {
+            Expected::Served
+        } else if wait {
+            Expected::Told
+        } else {
+            Expected::Anything
+        };
+        Ok(Restored { ways, status: changed::seen(registry, expected).await? })
+    }
+
+    /// In which ways the key of a registry is taken away, the newest first.
+    pub async fn of(&self, registry: &str) -> Vec<Way> {
+        let notes = self.kept.lock().await.newest_first(registry, None);
+        notes.iter().map(|note| note.taken.way()).collect()
+    }
+}
+
+impl Restored {
+    /// Whether content is served.
+    pub fn is_served(&self) -> bool {
+        self.status.state == State::Active
+    }
+}

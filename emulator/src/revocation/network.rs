@@ -1,0 +1,68 @@
+//! The firewall of a vault, closed to everybody: trusted services, among which a registry is, pass no more either.
+
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::error::RevocationError;
+use super::vault::{API, existing, id_of};
+use crate::keys::{VaultError, VaultName};
+use crate::vault_owner::OwnerVault;
+
+/// The network rules that a vault had.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ClosedVault {
+    vault: String,
+    rules: Value,
+}
+
+impl ClosedVault {
+    pub(super) async fn look(
+        owner: &OwnerVault,
+        name: &VaultName,
+    ) -> Result<Option<Self>, RevocationError> {
+        let found = existing(owner, name).await?;
+        let rules = match &found["properties"]["networkAcls"] {
+            // A vault that nobody gave rules is open.
+            Value::Null => open(),
+            rules => rules.clone(),
+        };
+        let vault = id_of(&found)?;
+        Ok((!is_closed(&rules)).then_some(Self { vault, rules }))
+    }
+
+    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+        self.vault.eq_ignore_ascii_case(&other.vault)
+    }
+
+    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+        self.set(owner, &closed()).await
+    }
+
+    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+        self.set(owner, &self.rules).await
+    }
+
+    async fn set(&self, owner: &OwnerVault, rules: &Value) -> Result<(), VaultError> {
+        let body = json!({ "properties": { "networkAcls": rules } });
+        owner.resource(Method::PATCH, &self.vault, &[API], Some(&body)).await.map(drop)
+    }
+}
+
+fn closed() -> Value {
+    json!({ "bypass": "None", "defaultAction": "Deny", "ipRules": [], "virtualNetworkRules": [] })
+}
+
+fn open() -> Value {
+    json!({
+        "bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [],
+    })
+}
+
+fn is_closed(rules: &Value) -> bool {
+    let is = |name: &str, word: &str| {
+        rules[name].as_str().is_some_and(|own| own.eq_ignore_ascii_case(word))
+    };
+    let lets_some_in = rules["ipRules"].as_array().is_some_and(|rules| !rules.is_empty());
+    is("defaultAction", "Deny") && is("bypass", "None") && !lets_some_in
+}

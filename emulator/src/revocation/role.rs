@@ -1,0 +1,176 @@
+//! The role assignments by which the registry's identity may use keys of a vault, at the vault, above it and below it.
+//!
+//! Roles that say nothing of keys stay: they are none of this module's business.
+
+use http::Method;
+use mock_keyvault::identity::SUBSCRIPTION;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Way;
+use super::error::RevocationError;
+use super::vault::{existing, goes_by_roles, id_of};
+use crate::keys::{VaultError, VaultName};
+use crate::vault_owner::OwnerVault;
+
+/// The version of the protocol of `Microsoft.Authorization` that is spoken.
+const API: (&str, &str) = ("api-version", "2022-04-01");
+
+/// What the registry needs of a key above all.
+const UNWRAP: &str = "Microsoft.KeyVault/vaults/keys/unwrap/action";
+
+/// Role assignments that were taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TakenRoles {
+    vault: String,
+    assignments: Vec<Assignment>,
+}
+
+/// One role assignment, with what is needed to make it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Assignment {
+    id: String,
+    scope: String,
+    role_definition_id: String,
+    principal_id: String,
+    principal_type: Value,
+    description: Value,
+}
+
+impl TakenRoles {
+    pub(super) async fn look(
+        owner: &OwnerVault,
+        name: &VaultName,
+    ) -> Result<Option<Self>, RevocationError> {
+        let found = existing(owner, name).await?;
+        if !goes_by_roles(&found) {
+            let why = format!("the vault {name} goes by access policies, not by roles");
+            return Err(RevocationError::Inapplicable { why, instead: Way::Policy });
+        }
+        let vault = id_of(&found)?;
+        let identity = owner.identity_object_id().await?;
+        let mut assignments = Vec::new();
+        for assignment in Assignment::list(owner, &vault, Some(&identity)).await? {
+            if assignment.lets_keys_be_used(owner).await? {
+                assignments.push(assignment);
+            }
+        }
+        Ok((!assignments.is_empty()).then_some(Self { vault, assignments }))
+    }
+
+    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+        for assignment in &self.assignments {
+            owner.resource(Method::DELETE, &assignment.id, &[API], None).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+        for assignment in &self.assignments {
+            assignment.put(owner).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Assignment {
+    /// The assignments at a vault, above it and below it; of one principal, if one is named.
+    pub(super) async fn list(
+        owner: &OwnerVault,
+        vault: &str,
+        principal: Option<&str>,
+    ) -> Result<Vec<Self>, VaultError> {
+        let path = format!("{vault}/providers/Microsoft.Authorization/roleAssignments");
+        let filter = principal.map(|id| format!("principalId eq '{id}'"));
+        let mut query = vec![API];
+        query.extend(filter.as_deref().map(|filter| ("$filter", filter)));
+        let list = owner.resource(Method::GET, &path, &query, None).await?;
+        list["value"].as_array().into_iter().flatten().map(Self::of).collect()
+    }
+
+    fn of(value: &Value) -> Result<Self, VaultError> {
+        let properties = &value["properties"];
+        let text = |value: &Value| {
+            let text = value.as_str().map(str::to_owned);
+            text.ok_or_else(|| {
+                VaultError::new(None, "the answer has a role assignment that is none")
+            })
+        };
+        Ok(Self {
+            id: text(&value["id"])?,
+            scope: text(&properties["scope"])?,
+            role_definition_id: text(&properties["roleDefinitionId"])?,
+            principal_id: text(&properties["principalId"])?,
+            principal_type: properties["principalType"].clone(),
+            description: properties["description"].clone(),
+        })
+    }
+
+    /// Whether it is at a resource or below it, and so goes with it.
+    pub(super) fn is_within(&self, resource: &str) -> bool {
+        let scope = self.scope.to_ascii_lowercase();
+        let rest = scope.strip_prefix(&resource.to_ascii_lowercase()).map(str::to_owned);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Makes it, or leaves it as it is if it is there.
+    pub(super) async fn put(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+        let properties = json!({
+            "roleDefinitionId": self.role_definition_id,
+            "principalId": self.principal_id,
+            "principalType": self.principal_type,
+            "description": self.description,
+        });
+        let body = json!({ "properties": properties });
+        match owner.resource(Method::PUT, &self.id, &[API], Some(&body)).await {
+            // Somebody gave the same role under another name.
+            Err(error) if error.code() == "RoleAssignmentExists" => Ok(()),
+            put => put.map(drop),
+        }
+    }
+
+    async fn lets_keys_be_used(&self, owner: &OwnerVault) -> Result<bool, VaultError> {
+        let role = self.role_definition_id.rsplit('/').next().unwrap_or_default();
+        let path = format!(
+            "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+        );
+        let role = owner.resource(Method::GET, &path, &[API], None).await?;
+        let permissions = role["properties"]["permissions"].as_array();
+        let actions =
+            permissions.into_iter().flatten().filter_map(|set| set["dataActions"].as_array());
+        Ok(actions.flatten().filter_map(Value::as_str).any(|action| covers(action, UNWRAP)))
+    }
+}
+
+/// Whether an action of a role, which may end in `*` or have one within, covers another.
+fn covers(pattern: &str, action: &str) -> bool {
+    let (pattern, action) = (pattern.to_ascii_lowercase(), action.to_ascii_lowercase());
+    match pattern.split_once('*') {
+        None => pattern == action,
+        Some((start, end)) => {
+            start.len() + end.len() <= action.len()
+                && action.starts_with(start)
+                && action.ends_with(end)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_is_covered_by_itself_and_by_patterns_around_it() {
+        for pattern in
+            [UNWRAP, "*", "Microsoft.KeyVault/vaults/*", "microsoft.keyvault/vaults/keys/*/action"]
+        {
+            assert!(covers(pattern, UNWRAP), "{pattern}");
+        }
+        for pattern in
+            ["", "Microsoft.KeyVault/vaults/keys/read", "Microsoft.KeyVault/vaults/secrets/*"]
+        {
+            assert!(!covers(pattern, UNWRAP), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What is taken from a registry: looked up, taken, and given back as it was.
+//!
+//! [`Place::look`] reads what there is to take in a way, [`Taken::take`] takes it, [`Taken::give_back`] undoes it. The last
+//! two may be done twice: what is gone is gone, and what is back is back.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::RevocationError;
+use super::network::ClosedVault;
+use super::policy::TakenPolicy;
+use super::role::TakenRoles;
+use super::vault::DeletedVault;
+use super::{Way, vault};
+use crate::keys::{KeyId, KeyName, KeyVersion, VaultName};
+use crate::registry::Registry;
+use crate::vault_owner::OwnerVault;
+
+/// A registry's key, and the owner's hand on its vault.
+pub(super) struct Place<'a> {
+    pub(super) owner: &'a OwnerVault,
+    /// The key in use, with its version.
+    pub(super) key: KeyId,
+}
+
+/// What was taken. `Serialize` is the format of the file that it is kept in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "camelCase")]
+pub(super) enum Taken {
+    /// An access policy.
+    Policy(TakenPolicy),
+    /// Role assignments.
+    Role(TakenRoles),
+    /// The use of a key version.
+    Disable(TakenKey),
+    /// A key.
+    Delete(TakenKey),
+    /// The way through the firewall.
+    Firewall(ClosedVault),
+    /// A vault.
+    Vault(DeletedVault),
+}
+
+/// A key, or a version of one, without the address of its vault.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TakenKey {
+    vault: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+}
+
+impl<'a> Place<'a> {
+    /// The place where a way is to be gone.
+    pub(super) fn of(
+        registry: &Registry,
+        owner: Option<&'a OwnerVault>,
+        way: Way,
+    ) -> Result<Self, RevocationError> {
+        let description = registry.key_ring().describe();
+        let key = description.versioned.or(description.configured);
+        let key = key.ok_or_else(|| RevocationError::NoKey(registry.name().to_owned()))?;
+        let owner = owner.ok_or_else(|| RevocationError::not_ours(way, &key))?;
+        Ok(Self { owner, key })
+    }
+
+    /// What there is to take in a way. None: it is gone already.
+    pub(super) async fn look(&self, way: Way) -> Result<Option<Taken>, RevocationError> {
+        let vault = self.key.vault();
+        Ok(match way {
+            Way::Policy => TakenPolicy::look(self.owner, vault).await?.map(Taken::Policy),
+            Way::Role => TakenRoles::look(self.owner, vault).await?.map(Taken::Role),
+            Way::Disable => match self.owner.is_enabled(&self.key).await? {
+                Some(true) => Some(Taken::disabled(&self.key)),
+                Some(false) | None => None,
+            },
+            Way::Delete => {
+                let key = self.key.unversioned();
+                let is_there = self.owner.is_enabled(&key).await?.is_some();
+                is_there.then(|| Taken::Delete(TakenKey::of(&key)))
+            }
+            Way::Firewall => ClosedVault::look(self.owner, vault).await?.map(Taken::Firewall),
+            Way::Vault => DeletedVault::look(self.owner, vault).await?.map(Taken::Vault),
+        })
+    }
+
+    /// It is gone, and nothing was noted of it: somebody else took it.
+    pub(super) fn nothing_to_take(&self, way: Way) -> RevocationError {
+        let Self { key, .. } = self;
+        let vault = key.vault();
+        RevocationError::NothingToTake(match way {
+            Way::Policy => {
+                format!("the registry's identity has no access policy in the vault {vault}")
+            }
+            Way::Role => {
+                format!(
+                    "the registry's identity has no role that lets it use keys of the vault {vault}"
+                )
+            }
+            Way::Disable => {
+                format!("the key {key} is disabled or gone already, and not by `revoke`")
+            }
+            Way::Delete => format!("the key {key} is gone already, and not by `revoke`"),
+            Way::Firewall => {
+                format!("the firewall of the vault {vault} is closed already, and not by `revoke`")
+            }
+            Way::Vault => format!("the vault {vault} is gone already, and not by `revoke`"),
+        })
+    }
+}
+
+impl Taken {
+    /// The use of a key version.
+    pub(super) fn disabled(key: &KeyId) -> Self {
+        Self::Disable(TakenKey::of(key))
+    }
+
+    pub(super) fn way(&self) -> Way {
+        match self {
+            Self::Policy(_) => Way::Policy,
+            Self::Role(_) => Way::Role,
+            Self::Disable(_) => Way::Disable,
+            Self::Delete(_) => Way::Delete,
+            Self::Firewall(_) => Way::Firewall,
+            Self::Vault(_) => Way::Vault,
+        }
+    }
+
+    /// Whether both are of one thing, whatever it looked like: then the newer look counts.
+    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Policy(one), Self::Policy(other)) => one.is_of_the_same(other),
+            (Self::Firewall(one), Self::Firewall(other)) => one.is_of_the_same(other),
+            (Self::Vault(one), Self::Vault(other)) => one.is_of_the_same(other),
+            // Of several roles some may be back: those that are not are still to be given back.
+            _ => self == other,
+        }
+    }
+
+    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), RevocationError> {
+        match self {
+            Self::Policy(policy) => policy.take(owner).await?,
+            Self::Role(roles) => roles.take(owner).await?,
+            Self::Disable(key) => owner.set_enabled(&key.id()?, false).await?,
+            Self::Delete(key) => owner.delete(&key.id()?).await?,
+            Self::Firewall(closed) => closed.take(owner).await?,
+            Self::Vault(deleted) => deleted.take(owner).await?,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), RevocationError> {
+        match self {
+            Self::Policy(policy) => policy.give_back(owner).await?,
+            Self::Role(roles) => roles.give_back(owner).await?,
+            Self::Disable(key) => owner.set_enabled(&key.id()?, true).await?,
+            Self::Delete(key) => {
+                let key = key.id()?;
+                // Somebody may have recovered it by hand.
+                if owner.is_enabled(&key).await?.is_none() {
+                    owner.recover(&key).await?;
+                }
+            }
+            Self::Firewall(closed) => closed.give_back(owner).await?,
+            Self::Vault(deleted) => deleted.give_back(owner).await?,
+        }
+        Ok(())
+    }
+}
+
+impl TakenKey {
+    fn of(key: &KeyId) -> Self {
+        Self {
+            vault: key.vault().to_string(),
+            name: key.name().to_string(),
+            version: key.version().map(ToString::to_string),
+        }
+    }
+
+    fn id(&self) -> Result<KeyId, RevocationError> {
+        let damaged = |_| vault::damaged("the name of a key");
+        let vault: VaultName = self.vault.parse().map_err(damaged)?;
+        let name: KeyName = self.name.parse().map_err(damaged)?;
+        let version: Option<KeyVersion> =
+            self.version.as_deref().map(str::parse).transpose().map_err(damaged)?;
+        Ok(KeyId::new(vault, name, version))
+    }
+}

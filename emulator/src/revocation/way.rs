@@ -1,0 +1,90 @@
+//! The ways in which an owner takes a key from a registry. One table of names, tools and words.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{KeyId, KeyVersion};
+
+/// A way to take the key from a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "camelCase")]
+pub enum Way {
+    /// The access policy of the registry's identity is removed from the vault.
+    Policy,
+    /// The roles that let the registry's identity use the key are removed.
+    Role,
+    /// The key version in use is disabled.
+    Disable,
+    /// The key is deleted; it can be recovered.
+    Delete,
+    /// The firewall of the vault is closed, for trusted services too.
+    Firewall,
+    /// The vault is deleted; it can be recovered.
+    Vault,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Policy, Self::Role, Self::Disable, Self::Delete, Self::Firewall, Self::Vault];
+
+    /// Its name, as it is typed and as it stands in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Role => "role",
+            Self::Disable => "disable",
+            Self::Delete => "delete",
+            Self::Firewall => "firewall",
+            Self::Vault => "vault",
+        }
+    }
+
+    /// The command of Azure's own tool that does it to a vault that is not ours.
+    pub fn az(self, key: &KeyId) -> String {
+        let (vault, name) = (key.vault(), key.name());
+        match self {
+            Self::Policy => {
+                format!("az keyvault delete-policy --name {vault} --object-id IDENTITY")
+            }
+            Self::Role => format!(
+                "az role assignment delete --assignee IDENTITY --scope VAULT-RESOURCE-ID-OF-{vault}"
+            ),
+            Self::Disable => {
+                let version = key.version().map_or_else(String::new, |version: &KeyVersion| {
+                    format!(" --version {version}")
+                });
+                format!(
+                    "az keyvault key set-attributes --vault-name {vault} --name {name}{version} --enabled false"
+                )
+            }
+            Self::Delete => format!("az keyvault key delete --vault-name {vault} --name {name}"),
+            Self::Firewall => {
+                format!("az keyvault update --name {vault} --default-action Deny --bypass None")
+            }
+            Self::Vault => format!("az keyvault delete --name {vault}"),
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_typed_and_serialized_under_its_name() {
+        for way in Way::ALL {
+            assert_eq!(serde_json::to_value(way).unwrap(), way.name());
+            assert_eq!(way.to_possible_value().unwrap().get_name(), way.name());
+        }
+        assert_eq!(Way::value_variants(), Way::ALL);
+    }
+}
