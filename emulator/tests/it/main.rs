@@ -5,7 +5,10 @@ mod acr_locks;
 mod acr_metadata;
 mod at_rest;
 mod crash;
+mod events;
 mod faults;
+#[cfg(target_os = "linux")]
+mod memory;
 mod names;
 mod push_pull;
 mod refusal;
