@@ -280,6 +280,7 @@ impl Builder {
         let platform =
             LocalPlatform::new(access.clone(), owner.clone(), vault.as_ref(), config.key_size)?;
         let revocations = Revocations::open(Arc::clone(&store))?;
+        let events = settings.events.clone();
         let registries = open_registries(&config, store, platform, clock.clone(), settings).await?;
         let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
         let faults = FaultDesk::new(clock.clone());
@@ -291,6 +292,7 @@ impl Builder {
             clock,
             config,
             endpoints,
+            events,
             owner,
             revocations,
             faults,

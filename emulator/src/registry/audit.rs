@@ -1,4 +1,5 @@
-//! The audit log: every use of the keys of all registries, as JSON lines in the folder of the store.
+//! The audit log: every use of the keys of all registries and everything that happens to them, as JSON lines in the folder of
+//! the store.
 //!
 //! A record says registry, time, caller, operation, key version, purpose, result and request id; it never holds key material.
 //! Records are taken on async threads, so a thread of the log's own writes them, and it alone. A file that has grown
@@ -6,7 +7,6 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::names::RegistryName;
-use crate::keys::{AuditSink, KeyUse};
+use crate::keys::{KeyEvent, KeyUse};
 use crate::store::Store;
 
 const CURRENT: &str = "key-uses.jsonl";
@@ -27,16 +27,10 @@ const MAX_LEN: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) struct AuditLog(Sender<Message>);
 
-/// Takes the records of one registry.
-#[derive(Debug)]
-pub(super) struct RegistryAudit {
-    pub(super) log: Arc<AuditLog>,
-    pub(super) registry: RegistryName,
-}
-
 #[derive(Debug)]
 enum Message {
     Record(Box<Line>),
+    Event(Box<KeyEvent>),
     /// Answered when everything before it is in the file.
     Flush(Sender<()>),
 }
@@ -88,13 +82,15 @@ impl AuditLog {
         }
         Ok(uses.split_off(uses.len().saturating_sub(count)))
     }
-}
 
-impl AuditSink for RegistryAudit {
-    fn record(&self, key_use: KeyUse) {
-        let line = Line { registry: self.registry.as_str().to_owned(), key_use };
+    pub(super) fn record(&self, registry: &str, key_use: KeyUse) {
+        let line = Line { registry: registry.to_owned(), key_use };
         // It fails only when the writer has ended, which it has logged.
-        let _ = self.log.0.send(Message::Record(Box::new(line)));
+        let _ = self.0.send(Message::Record(Box::new(line)));
+    }
+
+    pub(super) fn event(&self, event: KeyEvent) {
+        let _ = self.0.send(Message::Event(Box::new(event)));
     }
 }
 
@@ -110,6 +106,7 @@ fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     for message in messages {
         let written = match message {
             Message::Record(line) => append(folder, &mut file, &line),
+            Message::Event(event) => append(folder, &mut file, &event),
             Message::Flush(done) => {
                 let _ = done.send(());
                 Ok(())
@@ -121,8 +118,8 @@ fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     }
 }
 
-fn append(folder: &Path, file: &mut File, line: &Line) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(line)?;
+fn append(folder: &Path, file: &mut File, record: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(record)?;
     line.push(b'\n');
     if file.metadata()?.len() + line.len() as u64 > MAX_LEN {
         fs::rename(folder.join(CURRENT), folder.join(PREVIOUS))?;

@@ -18,6 +18,7 @@ mod collect;
 mod creation;
 mod digest;
 mod error;
+mod events;
 mod identity;
 mod image;
 mod locks;
@@ -26,6 +27,7 @@ mod manifest;
 mod manifests;
 mod media;
 mod metadata;
+mod metrics;
 mod names;
 mod object;
 mod profile;
@@ -52,6 +54,7 @@ pub use self::collect::{CollectOptions, Collected};
 pub use self::creation::{Encryption, NewRegistry};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
+pub use self::events::{Event, EventStream, Events};
 pub use self::identity::{
     AssignedIdentity, Identity, IdentityOf, Platform, PlatformError, Principal,
 };
@@ -63,6 +66,7 @@ pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
 pub use self::manifests::{Manifest, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
+pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
 pub use self::profile::Profile;
 use self::registries::Common;
@@ -108,6 +112,8 @@ pub struct Settings {
     pub write_back: bool,
     /// When collection takes what nobody uses.
     pub collect: CollectOptions,
+    /// Where what happens to the key is told. All registries of an emulator share it.
+    pub events: Events,
 }
 
 /// What a registry is opened from.
@@ -152,6 +158,7 @@ impl Default for Settings {
             strict_parity: false,
             write_back: true,
             collect: CollectOptions::default(),
+            events: Events::default(),
         }
     }
 }
@@ -191,8 +198,11 @@ impl Registry {
             let vaults = RegistryVaults { registry: name.clone(), profile, platform };
             Arc::new(vaults) as Arc<dyn VaultAccess>
         });
-        let sink =
-            Arc::new(audit::RegistryAudit { log: Arc::clone(&audit), registry: name.clone() });
+        let sink = Arc::new(events::RegistrySink {
+            registry: name.as_str().to_owned(),
+            audit: Arc::clone(&audit),
+            events: settings.events.clone(),
+        });
         let ring =
             KeyRing::open(config, access, service_key, Arc::new(rows), sink, clock.clone()).await?;
         let ended = CancellationToken::new();

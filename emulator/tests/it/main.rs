@@ -8,6 +8,10 @@ mod crash;
 mod creation;
 mod faults;
 mod identities;
+mod events;
+mod faults;
+#[cfg(target_os = "linux")]
+mod memory;
 mod names;
 mod push_pull;
 mod refusal;
