@@ -18,6 +18,7 @@
 pub mod acr;
 pub mod admin;
 pub mod app;
+pub mod arm;
 pub mod cli;
 pub mod config;
 pub mod envelope;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
+use crate::arm;
 use crate::config::{Config, VaultChoice};
 use crate::faults::FaultDesk;
 use crate::listeners::{AzureFront, Certificates};
@@ -302,7 +303,8 @@ impl Builder {
         if let Some(vault) = &vault {
             let guard = Guard::open(&app.config, vault.address(), &data_dir)?;
             let content = app::registry_routes(&app, &guard, LOCAL);
-            vault.set_front(Arc::new(AzureFront::new(content)));
+            let arm = arm::router(vault.gate());
+            vault.set_front(Arc::new(AzureFront::new(content, arm)));
         }
         let stop = CancellationToken::new();
         let server = tokio::spawn(listen::serve(

@@ -8,6 +8,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use http::Request;
+use http::header::HOST;
+
 /// The longest name that there can be (RFC 1035, section 3.1), with a dot at the end.
 const MAX_NAME: usize = 254;
 
@@ -67,6 +70,14 @@ impl FromStr for Authority {
             return Err(AuthorityError);
         }
         Ok(Self { name, port })
+    }
+}
+
+/// The host that a client used: from the request line if it is there, else from the header (RFC 9112, section 3.2.2).
+pub fn host_of<B>(request: &Request<B>) -> Option<&str> {
+    match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers().get(HOST)?.to_str().ok(),
     }
 }
 

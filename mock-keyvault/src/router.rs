@@ -15,7 +15,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, EXPIRES, HOST, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -27,7 +27,7 @@ use crate::api::{self, Context, Query};
 use crate::arm;
 use crate::audit::{self, AuditLog, Call};
 use crate::auth;
-use crate::authority::Authority;
+use crate::authority::{Authority, host_of};
 use crate::clock::Clock;
 use crate::connect;
 use crate::error::{ApiError, ErrorCode};
@@ -104,7 +104,7 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
         let Ok::<Response, Infallible>(response) = front.oneshot(request).await;
         return response;
     }
-    let site = Site::of(host(&request));
+    let site = Site::of(host_of(&request).unwrap_or("localhost"));
     if request.uri().path().starts_with(admin::PREFIX) {
         return admin::answer(&app, &site.host, request).await;
     }
@@ -125,7 +125,7 @@ fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
     if request.extensions().get() == Some(&Wire::Plain) {
         return None;
     }
-    let authority: Authority = host(request).parse().ok()?;
+    let authority: Authority = host_of(request)?.parse().ok()?;
     app.front.router(authority.name(), request.uri().path())
 }
 
@@ -347,16 +347,6 @@ fn decision(checked: &Result<Granted, ApiError>) -> (Option<bool>, bool) {
 
 fn not_served(operation: Operation) -> ApiError {
     ApiError::NotServed(format!("The operation {operation}"))
-}
-
-/// The host that the client used: from the request line if it is there, else from the header (RFC 9112, section 3.2.2).
-fn host(request: &Request<Body>) -> &str {
-    if let Some(authority) = request.uri().authority() {
-        authority.as_str()
-    } else {
-        let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        header.unwrap_or("localhost")
-    }
 }
 
 /// What every answer of the real service carries, but for `Strict-Transport-Security`: a browser that saw it once on

@@ -371,6 +371,8 @@ mod tests {
             "10.0.0.7",
             "vault",
             "contoso.vault.azure.net",
+            "contoso.azurecr.io",
+            "graph.microsoft.com",
             "login.microsoftonline.com",
         ] {
             assert_eq!(shake(&config, &authority.certificate, name), Ok(()), "{name}");

@@ -24,14 +24,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fs_err as fs;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use mock_keyvault::authority::Authority;
+use mock_keyvault::authority::{Authority, host_of};
 use subtle::ConstantTimeEq as _;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::AdminError;
 use crate::config::Config;
-use crate::listeners::{host_of, is_registry_name};
+use crate::listeners::is_registry_name;
 
 /// The file with the token of the admin API, in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";

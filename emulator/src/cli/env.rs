@@ -1,7 +1,8 @@
 //! `sealyard env`: what a shell has to export so that clients reach the emulator and trust its certificates.
 //!
 //! A PEM bundle of the system's roots and ours is written into the data folder: most clients read one file and nothing
-//! else. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else.
+//! else. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else. For one command it is set, by
+//! `run` and `az`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ Examples:
   eval \"$(sealyard env)\"                         bash, zsh
   sealyard env --shell fish | source
   sealyard env --shell powershell | Out-String | Invoke-Expression
+  sealyard env --hosts | sudo tee -a /etc/hosts   names for programs that take no proxy
 
 The docker daemon reads none of this: push to localhost:PORT, which needs neither a certificate nor a login.
 Java wants a trust store of its own: import the file of `ca` in `sealyard status` with keytool.";
@@ -28,17 +30,27 @@ Java wants a trust store of its own: import the file of `ca` in `sealyard status
 /// The bundle in the data folder.
 const BUNDLE_FILE: &str = "ca-bundle.pem";
 
+/// The variables that name a proxy for `https`, in both cases that programs look for.
+const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+/// And those that name what goes past it.
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+/// Addresses alone: `localhost` would be read as the end of a name by some clients, and the emulator's names end so.
+const PAST_THE_PROXY: &str = "127.0.0.1,::1";
+
 /// The tenant, client and secret that every emulator on a loopback or in a trusted network knows, as Azurite has a
 /// well-known account.
-const WELL_KNOWN_TENANT: &str = "00000000-0000-4000-8000-00000000a001";
-const WELL_KNOWN_CLIENT: &str = "00000000-0000-4000-8000-00000000a003";
-const WELL_KNOWN_SECRET: &str = "sealyard";
+pub(super) const WELL_KNOWN_TENANT: &str = "00000000-0000-4000-8000-00000000a001";
+pub(super) const WELL_KNOWN_CLIENT: &str = "00000000-0000-4000-8000-00000000a003";
+pub(super) const WELL_KNOWN_SECRET: &str = "sealyard";
 
 #[derive(Args, Debug)]
 pub(super) struct EnvArgs {
     /// The shell that reads it
     #[arg(long, value_name = "SHELL", default_value = "posix")]
     shell: EnvShell,
+    /// Print lines for a hosts file instead, for programs that take no proxy
+    #[arg(long)]
+    hosts: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,6 +72,11 @@ pub(super) async fn env(
     context: &Context,
 ) -> Result<Exit, CliError> {
     let report: StatusReport = emulator.get("/status", &[]).await?;
+    if args.hosts {
+        let names = names(&report);
+        context.output.result(&render_hosts(&report, &names), &names);
+        return Ok(Exit::Fine);
+    }
     let variables = variables(&report, write_bundle(&report, context)?.as_deref());
     let document: Map<String, Value> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
@@ -95,6 +112,54 @@ pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variabl
         set("NODE_EXTRA_CA_CERTS", &ca.display().to_string());
     }
     variables
+}
+
+/// The variables of one command: those of a shell, and the emulator as the proxy, through which Azure's own names lead to
+/// it. With a vault elsewhere there is no proxy.
+pub(super) fn for_one_command(report: &StatusReport, bundle: Option<&Path>) -> Variables {
+    let mut variables = variables(report, bundle);
+    let Some(proxy) = report.azure.as_deref().and_then(|azure| azure.strip_prefix("https://"))
+    else {
+        return variables;
+    };
+    for (name, value) in &mut variables {
+        match *name {
+            "KEY_VAULT_URL" => "https://local.vault.azure.net".clone_into(value),
+            "AZURE_AUTHORITY_HOST" => "https://login.microsoftonline.com".clone_into(value),
+            _ => (),
+        }
+    }
+    variables.extend(PROXY.map(|name| (name, format!("http://{proxy}"))));
+    variables.extend(NO_PROXY.map(|name| (name, PAST_THE_PROXY.to_owned())));
+    variables
+}
+
+/// The local names of what there is: the registries, the vaults that have their keys, the issuer and the control plane.
+fn names(report: &StatusReport) -> Vec<String> {
+    let mut names: Vec<String> = report
+        .registries
+        .iter()
+        .map(|registry| format!("{}.azurecr.localhost", registry.name))
+        .collect();
+    let keys = report.registries.iter().filter_map(|registry| registry.key.as_ref());
+    let keys = keys.map(|key| key.key_identifier.as_str());
+    for url in std::iter::once(report.vault.as_str()).chain(keys) {
+        let host = url.parse::<url::Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
+        names.extend(host.filter(|host| host.ends_with(".localhost") && !names.contains(host)));
+    }
+    if report.azure.is_some() {
+        names.extend(["login", "management", "graph"].map(|name| format!("{name}.localhost")));
+    }
+    names
+}
+
+fn render_hosts(report: &StatusReport, names: &[String]) -> String {
+    let azure = report.azure.as_deref().unwrap_or(&report.registry);
+    let address = azure.parse::<url::Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
+    let address = address.unwrap_or_else(|| "127.0.0.1".to_owned());
+    let address = address.trim_start_matches('[').trim_end_matches(']');
+    let lines: Vec<String> = names.iter().map(|name| format!("{address} {name}")).collect();
+    lines.join("\n") + "\n"
 }
 
 pub(super) fn render(variables: &Variables, shell: EnvShell) -> String {
@@ -137,7 +202,7 @@ fn write_joined(path: &Path, system: &[u8], ours: &[u8]) -> io::Result<()> {
 }
 
 /// The well-known identities hold on a loopback; elsewhere secrets are random, and the emulator says where they lie.
-fn is_on_loopback(url: &str) -> bool {
+pub(super) fn is_on_loopback(url: &str) -> bool {
     let Ok(url) = url.parse::<url::Url>() else { return false };
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
@@ -158,6 +223,39 @@ mod tests {
         assert_eq!(render(&variables, EnvShell::Posix), "export NAME='it'\\''s \\ here'\n");
         assert_eq!(render(&variables, EnvShell::Fish), "set -gx NAME 'it\\'s \\\\ here'\n");
         assert_eq!(render(&variables, EnvShell::Powershell), "$env:NAME = 'it''s \\ here'\n");
+    }
+
+    #[test]
+    fn a_shell_never_gets_a_proxy_and_one_command_does() {
+        let report = crate::cli::tests::report();
+        let of = |variables: &Variables, name: &str| {
+            let found = variables.iter().find(|(found, _)| *found == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let (shell, command) = (variables(&report, None), for_one_command(&report, None));
+        let elsewhere = StatusReport { azure: None, ..report };
+
+        for name in PROXY {
+            assert_eq!(of(&shell, name), None);
+            assert_eq!(of(&command, name).unwrap(), "http://127.0.0.1:8443");
+            assert_eq!(of(&for_one_command(&elsewhere, None), name), None, "there is no proxy");
+        }
+        assert_eq!(of(&command, "no_proxy").unwrap(), "127.0.0.1,::1");
+        assert_eq!(of(&command, "KEY_VAULT_URL").unwrap(), "https://local.vault.azure.net");
+        assert_eq!(of(&shell, "KEY_VAULT_URL").unwrap(), "https://local.vault.localhost:8443");
+    }
+
+    #[test]
+    fn the_lines_for_a_hosts_file_have_every_name_once() {
+        let report = crate::cli::tests::report();
+
+        let lines = render_hosts(&report, &names(&report));
+
+        assert_eq!(
+            lines,
+            "127.0.0.1 local.azurecr.localhost\n127.0.0.1 local.vault.localhost\n127.0.0.1 login.localhost\n\
+             127.0.0.1 management.localhost\n127.0.0.1 graph.localhost\n"
+        );
     }
 
     #[test]

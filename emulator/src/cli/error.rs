@@ -27,7 +27,7 @@ pub(super) enum Exit {
     NotRunning,
     /// The key of the registry cannot be used.
     Refused,
-    /// Of the command that `run` ran.
+    /// Of the command that `run` or `az` ran.
     Of(u8),
 }
 
@@ -84,6 +84,20 @@ pub(super) enum CliError {
         /// Why.
         source: io::Error,
     },
+    /// There is no Azure CLI.
+    #[error("there is no `az` in PATH")]
+    NoAz,
+    /// There is no control plane for it.
+    #[error(
+        "`az` needs the embedded vault, which has the control plane: this emulator uses a vault elsewhere"
+    )]
+    AzWithoutVault,
+    /// The Azure CLI could not do this here.
+    #[error("{0}")]
+    AzCannot(&'static str),
+    /// The Azure CLI could not be signed in.
+    #[error("the Azure CLI could not be signed in to the emulator:\n{0}")]
+    AzSignIn(String),
     /// A file or a terminal.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -93,7 +107,7 @@ impl CliError {
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Usage,
+            Self::Config(_) | Self::AzCannot(_) => Exit::Usage,
             Self::NotRunning(_) | Self::NoAnswer { .. } => Exit::NotRunning,
             Self::Answer(report) if report.state.is_some() => Exit::Refused,
             Self::Command { source, .. } => match source.kind() {
@@ -105,7 +119,10 @@ impl CliError {
             | Self::Answer(_)
             | Self::PortTaken { .. }
             | Self::Start(_)
+            | Self::AzWithoutVault
+            | Self::AzSignIn(_)
             | Self::Io(_) => Exit::Failed,
+            Self::NoAz => Exit::Of(127),
         }
     }
 
@@ -121,6 +138,10 @@ impl CliError {
             Self::PortTaken { .. } => "PortTaken",
             Self::Start(_) => "NotStarted",
             Self::Command { .. } => "CommandNotRun",
+            Self::NoAz => "NoAzureCli",
+            Self::AzWithoutVault => "NoControlPlane",
+            Self::AzCannot(_) => "CannotWork",
+            Self::AzSignIn(_) => "NotSignedIn",
             Self::Io(_) => "Io",
         }
     }
@@ -142,6 +163,9 @@ impl CliError {
                 Some(_) => format!("stop it, or choose another with {flag}"),
                 None => format!("stop what has it, or choose another with {flag}"),
             }),
+            Self::NoAz => Some(
+                "install the Azure CLI: a package of your system, or `python3 -m venv ~/azure-cli && ~/azure-cli/bin/pip install azure-cli`, and put ~/azure-cli/bin into PATH; https://learn.microsoft.com/cli/azure/install-azure-cli says more".to_owned(),
+            ),
             Self::Answer(report) if report.code == "Unauthorized" => Some(format!(
                 "use --data-dir of the running emulator, or put what its file {} holds into {}",
                 crate::admin::ADMIN_TOKEN_FILE,

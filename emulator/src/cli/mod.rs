@@ -4,6 +4,7 @@
 //! [`output`], the only module that writes to the terminal: for people, or with `--json` as one document. All commands
 //! but `serve` are clients of a running emulator and reach it over its admin API alone.
 
+mod az;
 mod client;
 mod clock;
 mod content;
@@ -48,7 +49,7 @@ Examples:
   sealyard status                       what runs where, and in which state
   sealyard revoke --by policy           take the key away: the registry goes dark
   sealyard restore                      and everything is back
-  sealyard run -- az keyvault list      run one command against the emulator
+  sealyard az -- keyvault list          the Azure CLI, against the emulator
 
 Exit codes:
   0  fine
@@ -120,6 +121,9 @@ enum Command {
     /// Run a command with that environment; its exit code is passed on
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunArgs),
+    /// Run the Azure CLI against the emulator, signed in as the owner
+    #[command(after_help = az::EXAMPLES)]
+    Az(az::AzArgs),
     /// Look after the key of a registry, as its owner
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::KeyCommand),
@@ -253,6 +257,9 @@ async fn ask(
         Command::Env(args) => env::env(&args, &emulator, context).await?,
         Command::Run(args) => {
             return Ok((Exit::Fine, Some(run::prepare(args, &emulator, context).await?)));
+        }
+        Command::Az(args) => {
+            return Ok((Exit::Fine, Some(az::prepare(args, &emulator, context).await?)));
         }
         Command::Key(command) => key::key(command, &emulator, context).await?,
         Command::Revoke(args) => revoke::revoke(&args, &emulator, context).await?,

@@ -1,4 +1,7 @@
-//! `sealyard run -- CMD`: one command with the environment of `sealyard env`.
+//! `sealyard run -- CMD`: one command with the environment of `sealyard env`, and with the emulator as its proxy.
+//!
+//! Azure's own names lead to the emulator then, without a hosts file. The proxy leads nowhere else: a program that needs
+//! the rest of the world as well is better off with `sealyard env`.
 //!
 //! The command takes the place of this process, so that its exit code, its signals and its terminal are its own.
 
@@ -10,14 +13,17 @@ use clap::Args;
 
 use super::Context;
 use super::client::Emulator;
-use super::env::{Variables, variables, write_bundle};
+use super::env::{Variables, for_one_command, write_bundle};
 use super::error::CliError;
 use crate::admin::StatusReport;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sealyard run -- curl \"$KEY_VAULT_URL/keys\"
   sealyard run -- python3 app.py
+  sealyard run -- curl -i https://local.vault.azure.net/keys?api-version=7.4
+
+Azure's own names lead to the emulator for this command, through HTTPS_PROXY.
+Other hosts are refused; plain HTTP and 127.0.0.1 go their own way.
 
 Exit codes: those of the command; 126 if it cannot be run, 127 if it is not found.";
 
@@ -46,11 +52,16 @@ pub(super) async fn prepare(
     context: &Context,
 ) -> Result<Replacement, CliError> {
     let report: StatusReport = emulator.get("/status", &[]).await?;
-    let variables = variables(&report, write_bundle(&report, context)?.as_deref());
-    Ok(Replacement { command: args.command, variables })
+    let variables = for_one_command(&report, write_bundle(&report, context)?.as_deref());
+    Ok(Replacement::new(args.command, variables))
 }
 
 impl Replacement {
+    /// A command and its arguments, with variables beside those of this process.
+    pub(super) fn new(command: Vec<OsString>, variables: Variables) -> Self {
+        Self { command, variables }
+    }
+
     /// Runs it. It returns only if that fails.
     pub(super) fn exec(self) -> CliError {
         let mut words = self.command.into_iter();

@@ -36,7 +36,7 @@ fn hints() -> Hints {
     Hints::new(Some(&"./sealyard".into()), None)
 }
 
-fn report() -> StatusReport {
+pub(super) fn report() -> StatusReport {
     StatusReport {
         registry: "http://127.0.0.1:5000".to_owned(),
         azure: Some("https://127.0.0.1:8443".to_owned()),

@@ -7,6 +7,6 @@ mod names;
 mod sites;
 mod tls;
 
-pub(crate) use self::names::{host_of, is_registry_name};
+pub(crate) use self::names::is_registry_name;
 pub(crate) use self::sites::{AzureFront, Site};
 pub(crate) use self::tls::Certificates;

@@ -3,11 +3,18 @@
 //! Called by what selects a registry, and by the guard, which has to know the names that are ours. Other names under
 //! `localhost` are only other ways to say it: `registry.localhost` is not a registry called `registry`.
 
-use axum::extract::Request;
-use http::header::HOST;
-
 /// The ends of a registry's names: the local one, and that of the public service.
 const SUFFIXES: [&str; 2] = [".azurecr.localhost", ".azurecr.io"];
+
+/// The names of Microsoft Graph. `az` asks it for principals.
+pub(super) const GRAPH: [&str; 2] = ["graph.microsoft.com", "graph.localhost"];
+
+/// Whether the control plane may be asked under this name: its own, or one that is nobody else's, such as an address.
+pub(super) fn may_manage(host: &str) -> bool {
+    let is_login = ["login.microsoftonline.com", "login.localhost"].contains(&host);
+    let is_vault = [".vault.azure.net", ".vault.localhost"].iter().any(|end| host.ends_with(end));
+    !is_login && !is_vault && !GRAPH.contains(&host) && !is_registry_name(host)
+}
 
 /// The registry that a host names. `host` is as [`mock_keyvault::authority`] reads it; the name may be no registry's.
 pub(super) fn registry_named(host: &str) -> Option<&str> {
@@ -17,14 +24,6 @@ pub(super) fn registry_named(host: &str) -> Option<&str> {
 /// Whether a host, in lower case and without a port, is the name of a registry, whether there is one or not.
 pub(crate) fn is_registry_name(host: &str) -> bool {
     registry_named(host).is_some()
-}
-
-/// The host that the client used: from the request line if it is there, else from the header (RFC 9112, section 3.2.2).
-pub(crate) fn host_of(request: &Request) -> Option<&str> {
-    match request.uri().authority() {
-        Some(authority) => Some(authority.as_str()),
-        None => request.headers().get(HOST)?.to_str().ok(),
-    }
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use mock_keyvault::authority::Authority;
+use mock_keyvault::authority::{Authority, host_of};
 use mock_keyvault::front::Front;
 use serde_json::json;
 
-use super::names::{host_of, is_registry_name, registry_named};
+use super::names::{GRAPH, is_registry_name, may_manage, registry_named};
+use crate::arm;
 use crate::oci::{Code, ErrorReply};
 use crate::registry::{Registries, Registry};
 
@@ -61,24 +62,30 @@ fn unknown(name: &str) -> ErrorReply {
     ErrorReply::new(StatusCode::NOT_FOUND, Code::NameUnknown, words, json!({ "registry": name }))
 }
 
-/// The registries on the vault's listener, by their names alone.
+/// What the emulator serves on the vault's listener: registries by their names, and its part of the control plane.
 pub(crate) struct AzureFront {
     content: Router,
+    arm: Router,
 }
 
 impl AzureFront {
-    /// `content` serves every registry by its name.
-    pub(crate) fn new(content: Router) -> Self {
-        Self { content }
+    /// `content` serves every registry by its name, `arm` the paths that [`arm::serves`] takes.
+    pub(crate) fn new(content: Router, arm: Router) -> Self {
+        Self { content, arm }
     }
 }
 
 impl Front for AzureFront {
-    fn router(&self, name: &str, _path: &str) -> Option<Router> {
-        is_registry_name(name).then(|| self.content.clone())
+    fn router(&self, name: &str, path: &str) -> Option<Router> {
+        if is_registry_name(name) {
+            return Some(self.content.clone());
+        }
+        // What of Graph is not served is refused in the words of the control plane.
+        let is_managed = GRAPH.contains(&name) || (may_manage(name) && arm::serves(path));
+        is_managed.then(|| self.arm.clone())
     }
 
     fn knows(&self, name: &str) -> bool {
-        is_registry_name(name)
+        is_registry_name(name) || GRAPH.contains(&name)
     }
 }

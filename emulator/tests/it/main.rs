@@ -3,6 +3,7 @@
 
 mod acr_locks;
 mod acr_metadata;
+mod arm;
 mod at_rest;
 mod crash;
 mod creation;

@@ -21,7 +21,7 @@ use crate::vault::lifecycle::VaultChangeError;
 
 /// Why a request to the resource providers is not answered as it wished.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ArmError {
+pub(crate) enum ArmError {
     /// There is no token, or it does not hold.
     #[error(transparent)]
     Token(ApiError),
@@ -89,7 +89,12 @@ impl ArmError {
         Self::NotFound(path.chars().take(1024).collect())
     }
 
-    pub(super) fn from_auth(error: ApiError) -> Self {
+    /// The vault has ended, and nobody can be asked.
+    pub(crate) fn ended() -> Self {
+        VaultChangeError::Internal("the vault has ended".to_owned()).into()
+    }
+
+    pub(crate) fn from_auth(error: ApiError) -> Self {
         Self::Token(error)
     }
 

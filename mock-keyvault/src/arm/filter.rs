@@ -8,7 +8,7 @@ use super::error::ArmError;
 /// A filter that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the filter '{0}' is not understood")]
-pub(super) struct FilterError(String);
+pub(crate) struct FilterError(String);
 
 /// One condition. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

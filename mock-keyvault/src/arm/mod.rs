@@ -36,7 +36,7 @@ use crate::vault::lifecycle::VaultChangeError;
 use crate::vault::settings::LOCAL_SUBSCRIPTION;
 use crate::vault::{Caller, Vaults};
 
-use error::ArmError;
+pub(crate) use error::ArmError;
 use path::Target;
 use query::Query;
 
@@ -54,11 +54,8 @@ pub(crate) async fn answer(app: &App, site: &Site, request: Request<Body>) -> Re
     let performed = perform(app, site, request).await;
     let mut response = match performed {
         Ok(response) => response,
-        Err(error) => error.into_response(),
+        Err(error) => refusal(site, error),
     };
-    if response.status() == StatusCode::UNAUTHORIZED {
-        challenge(site, &mut response);
-    }
     let request_id = HeaderValue::from_str(&Uuid::new_v4().to_string());
     let headers = response.headers_mut();
     for (name, value) in [(CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache"), (EXPIRES, "-1")] {
@@ -70,6 +67,15 @@ pub(crate) async fn answer(app: &App, site: &Site, request: Request<Body>) -> Re
     }
     if let Some(id) = client_request_id.filter(|id| id.len() <= MAX_CLIENT_REQUEST_ID) {
         headers.insert(CLIENT_REQUEST_ID, id);
+    }
+    response
+}
+
+/// The answer that a refusal is, to a client that used this site.
+pub(crate) fn refusal(site: &Site, error: ArmError) -> Response {
+    let mut response = error.into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        challenge(site, &mut response);
     }
     response
 }

@@ -6,6 +6,7 @@
 mod builder;
 mod folder;
 mod manager;
+mod gate;
 mod timekeeper;
 mod vaults;
 
@@ -42,6 +43,7 @@ use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, PolicyTerms, Trig
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
 pub use manager::{Manager, ManagerError};
+pub use gate::{Caller as GateCaller, Gate, GateRefusal};
 pub use timekeeper::Timekeeper;
 pub use vaults::RoleError;
 
@@ -132,6 +134,11 @@ impl MockKeyVault {
     /// The local authority: other listeners of the same program may have its certificates as well.
     pub fn certificate_authority(&self) -> &LocalAuthority {
         &self.authority
+    }
+
+    /// What says who asks and what they may, for a control plane that embeds the vault.
+    pub fn gate(&self) -> Gate {
+        Gate::new(&self.app)
     }
 
     /// Has an embedding program answer on this listener for what is its own, in place of what answered before.

@@ -1,0 +1,71 @@
+//! `GET /metadata/endpoints`: what a client has to know of this cloud before it signs in.
+//!
+//! `az cloud register` reads it. Under the public name it describes the public cloud, whose names lead here; under any
+//! other it describes one of local names, with the port that the client used.
+
+use axum::response::Response;
+use mock_keyvault::authority::Authority;
+use mock_keyvault::identity::TENANT;
+use serde_json::{Value, json};
+
+use super::error::ArmError;
+
+/// The name of the public control plane.
+const PUBLIC: &str = "management.azure.com";
+
+/// The endpoints, for a client that used this host.
+pub(super) fn get(host: &str) -> Result<Response, ArmError> {
+    let authority: Authority = host.parse().map_err(|_| ArmError::Host(host.to_owned()))?;
+    let document = if authority.name() == PUBLIC { public() } else { local(authority.port()) };
+    Ok(super::json(document))
+}
+
+/// As Azure describes itself, as far as it is emulated.
+fn public() -> Value {
+    json!({
+        "name": "AzureCloud",
+        "portal": "https://portal.azure.com",
+        "authentication": {
+            "loginEndpoint": "https://login.microsoftonline.com",
+            "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
+            "tenant": "common",
+            "identityProvider": "AAD",
+        },
+        "resourceManager": "https://management.azure.com/",
+        "graphAudience": "https://graph.microsoft.com/",
+        "graph": "https://graph.microsoft.com/",
+        "microsoftGraphResourceId": "https://graph.microsoft.com/",
+        "suffixes": { "keyVaultDns": "vault.azure.net", "acrLoginServer": "azurecr.io" },
+    })
+}
+
+/// Names under `localhost`. What `az` asks for beside those and is not emulated leads to the same control plane, which
+/// refuses it.
+fn local(port: Option<u16>) -> Value {
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let management = format!("https://management.localhost{port}");
+    let graph = format!("https://graph.localhost{port}");
+    json!({
+        "name": "Sealyard",
+        "portal": management,
+        "authentication": {
+            "loginEndpoint": format!("https://login.localhost{port}"),
+            "audiences": [management],
+            "tenant": TENANT,
+            "identityProvider": "AAD",
+        },
+        "resourceManager": management,
+        "graphAudience": graph,
+        "graph": graph,
+        "microsoftGraphResourceId": graph,
+        "gallery": management,
+        "batch": management,
+        "media": management,
+        "sqlManagement": management,
+        "suffixes": {
+            "keyVaultDns": format!("vault.localhost{port}"),
+            "acrLoginServer": format!("azurecr.localhost{port}"),
+            "storage": format!("storage.localhost{port}"),
+        },
+    })
+}

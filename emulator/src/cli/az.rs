@@ -1,0 +1,312 @@
+//! `sealyard az -- ARGS`: the user's own `az`, against the emulator.
+//!
+//! Its configuration is in a folder of its own in the data folder, so that nothing of the user's sign-ins is read or
+//! changed, and a command that runs without this one cannot reach what was done here. At first use it is signed in as the
+//! owner. By default it goes by Azure's own names through the emulator's proxy, which leads nowhere else; a script for
+//! Azure runs unchanged. Then `az` takes the place of this process: exit code and output are its own.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use fs_err as fs;
+use sha2::{Digest as _, Sha256};
+
+use super::Context;
+use super::client::Emulator;
+use super::env::{
+    Variables, WELL_KNOWN_CLIENT, WELL_KNOWN_SECRET, WELL_KNOWN_TENANT, for_one_command,
+    is_on_loopback, write_bundle,
+};
+use super::error::CliError;
+use super::run::Replacement;
+use crate::admin::StatusReport;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealyard az -- account show
+  sealyard az -- keyvault create -n kv1 -g sealyard
+  sealyard az --local-names -- keyvault list
+
+It needs the Azure CLI in PATH, and no account: it is signed in as the owner of everything local.
+What cannot work: a sign-in with a browser, and what downloads something (extensions, Bicep).
+
+Exit codes: those of az; 127 if it is not found.";
+
+/// The cloud of local names, as `az cloud list` shows it.
+const LOCAL_CLOUD: &str = "Sealyard";
+/// What this command noted when it signed in.
+const SIGN_IN_FILE: &str = "sealyard-sign-in";
+/// Where the secret of the owner lies beside the registry's data when it is not the well-known one.
+const OWNER_SECRET: &str = "vault/identity/owner.secret";
+
+#[derive(Args, Debug)]
+pub(super) struct AzArgs {
+    /// Use names under `localhost` in a cloud of its own, instead of Azure's own names
+    #[arg(long)]
+    local_names: bool,
+    /// What `az` is to do
+    #[arg(
+        value_name = "ARGS",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    args: Vec<OsString>,
+}
+
+/// Signs in if that is to be done, and makes everything ready for `az`.
+pub(super) async fn prepare(
+    args: AzArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Replacement, CliError> {
+    let words: Vec<&str> = args.args.iter().filter_map(|arg| arg.to_str()).collect();
+    if let Some(reason) = cannot_work(&words, in_path("bicep").is_some()) {
+        return Err(CliError::AzCannot(reason));
+    }
+    let program = in_path("az").ok_or(CliError::NoAz)?;
+    let report: StatusReport = emulator.get("/status", &[]).await?;
+    let Some(azure) = report.azure.clone() else { return Err(CliError::AzWithoutVault) };
+    let port = azure.parse::<url::Url>().ok().and_then(|url| url.port()).unwrap_or(443);
+    let cloud = args.local_names.then_some(port);
+    let data_dir = context.global.data_dir()?;
+    let folder = config_dir(&data_dir, cloud);
+    fs::create_dir_all(&folder)?;
+    let mut variables = for_one_command(&report, write_bundle(&report, context)?.as_deref());
+    variables.extend(settings(&folder));
+    let az = Az { program, variables, folder };
+    az.sign_in(&report, &data_dir, cloud)?;
+    let command = std::iter::once(az.program.into_os_string()).chain(args.args).collect();
+    Ok(Replacement::new(command, az.variables))
+}
+
+/// The user's `az` with an environment of its own.
+struct Az {
+    program: PathBuf,
+    variables: Variables,
+    folder: PathBuf,
+}
+
+impl Az {
+    /// Signs in as the owner, unless that was done for this emulator before.
+    fn sign_in(
+        &self,
+        report: &StatusReport,
+        data_dir: &Path,
+        local: Option<u16>,
+    ) -> Result<(), CliError> {
+        let ca = report.ca.as_ref().map(fs::read).transpose()?.unwrap_or_default();
+        let now = SignIn {
+            emulator: hex::encode(Sha256::digest(&ca)),
+            offset: report.clock.offset.seconds(),
+        };
+        let before = SignIn::read(&self.folder);
+        if before.as_ref() == Some(&now) {
+            return Ok(());
+        }
+        // Tokens go by the emulator's clock, and `az` by its own: one that has ended would be sent all the same.
+        self.forget("msal_token_cache.")?;
+        self.forget("msal_http_cache.")?;
+        if before.is_none_or(|before| before.emulator != now.emulator) {
+            self.forget("service_principal_entries.")?;
+            self.forget("azureProfile.")?;
+            if let Some(port) = local {
+                self.choose_cloud(port)?;
+            }
+            let secret = owner_secret(report, data_dir);
+            let login: [&OsStr; 9] = [
+                "login".as_ref(),
+                "--service-principal".as_ref(),
+                "--username".as_ref(),
+                WELL_KNOWN_CLIENT.as_ref(),
+                "--password".as_ref(),
+                &secret,
+                "--tenant".as_ref(),
+                WELL_KNOWN_TENANT.as_ref(),
+                "--output=none".as_ref(),
+            ];
+            self.run(&login)?;
+        }
+        now.write(&self.folder)?;
+        Ok(())
+    }
+
+    /// Registers the cloud of local names. A folder is for one port, so that this happens once.
+    fn choose_cloud(&self, port: u16) -> Result<(), CliError> {
+        let endpoint = format!("https://management.localhost:{port}");
+        let is_there = self.run(&["cloud", "show", "--name", LOCAL_CLOUD, "--output=none"]).is_ok();
+        let change = if is_there { "update" } else { "register" };
+        let flag = "--endpoint-resource-manager";
+        self.run(&["cloud", change, "--name", LOCAL_CLOUD, flag, &endpoint, "--output=none"])?;
+        self.run(&["cloud", "set", "--name", LOCAL_CLOUD, "--output=none"])
+    }
+
+    /// Runs `az` and waits for it. What it says is told only if it fails.
+    fn run(&self, args: &[impl AsRef<OsStr>]) -> Result<(), CliError> {
+        let mut command = Command::new(&self.program);
+        command.args(args).envs(self.variables.clone()).stdin(Stdio::null());
+        let output = command.output().map_err(|source| CliError::Command {
+            command: self.program.display().to_string(),
+            source,
+        })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(CliError::AzSignIn(words))
+    }
+
+    /// Takes the files away whose names begin so.
+    fn forget(&self, start: &str) -> Result<(), CliError> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(start) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which emulator `az` is signed in to, and how far its clock was moved then.
+#[derive(Debug, PartialEq, Eq)]
+struct SignIn {
+    /// A hash of its authority: another emulator has another one, and its tokens are signed by another key.
+    emulator: String,
+    offset: i64,
+}
+
+impl SignIn {
+    fn read(folder: &Path) -> Option<Self> {
+        let text = fs::read_to_string(folder.join(SIGN_IN_FILE)).ok()?;
+        let (emulator, offset) = text.trim().split_once(' ')?;
+        Some(Self { emulator: emulator.to_owned(), offset: offset.parse().ok()? })
+    }
+
+    fn write(&self, folder: &Path) -> std::io::Result<()> {
+        fs::write(folder.join(SIGN_IN_FILE), format!("{} {}\n", self.emulator, self.offset))
+    }
+}
+
+/// The configuration folder of `az`. That of local names is for one port: the names hold it.
+fn config_dir(data_dir: &Path, local: Option<u16>) -> PathBuf {
+    let name = local.map_or_else(|| "public".to_owned(), |port| format!("local-{port}"));
+    data_dir.join("az").join(name)
+}
+
+/// What `az` itself is told. Its settings can be variables of this form: `AZURE_SECTION_NAME`.
+fn settings(folder: &Path) -> Variables {
+    vec![
+        ("AZURE_CONFIG_DIR", folder.display().to_string()),
+        // Local names are no authority that Microsoft vouches for.
+        ("AZURE_CORE_INSTANCE_DISCOVERY", "false".to_owned()),
+        ("AZURE_CORE_COLLECT_TELEMETRY", "no".to_owned()),
+        ("AZURE_CORE_SURVEY_MESSAGE", "no".to_owned()),
+        ("AZURE_CORE_LOGIN_EXPERIENCE_V2", "off".to_owned()),
+        // An extension would be downloaded, and that is answered with a refusal that nobody would understand.
+        ("AZURE_EXTENSION_USE_DYNAMIC_INSTALL", "no".to_owned()),
+    ]
+}
+
+/// The secret of the owner, or the file that holds it in the notation of `az`.
+fn owner_secret(report: &StatusReport, data_dir: &Path) -> OsString {
+    let file = data_dir.join(OWNER_SECRET);
+    if report.azure.as_deref().is_some_and(is_on_loopback) && !file.exists() {
+        return WELL_KNOWN_SECRET.into();
+    }
+    let mut word = OsString::from("@");
+    word.push(file);
+    word
+}
+
+/// Why a command cannot work here, if it cannot. It is said before `az` says something else.
+fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static str> {
+    const BICEP: &str = "the Bicep compiler is downloaded from GitHub, and nothing leads there from here: \
+        install `bicep` yourself, put it into PATH, and run `sealyard az -- config set bicep.use_binary_from_path=true`";
+    let named: Vec<&str> =
+        words.iter().copied().take_while(|word| !word.starts_with('-')).take(2).collect();
+    let is_bicep_file = || {
+        words.iter().any(|word| {
+            Path::new(word).extension().is_some_and(|end| end.eq_ignore_ascii_case("bicep"))
+        })
+    };
+    match named.as_slice() {
+        ["login", ..] if !words.contains(&"--service-principal") => Some(
+            "there is nobody to sign in with a browser or a code: `sealyard az` is signed in as the owner already; \
+             another principal signs in with --service-principal",
+        ),
+        ["bicep", "install" | "upgrade" | "list-versions"] => Some(BICEP),
+        ["bicep" | "deployment", ..] if !has_bicep && is_bicep_file() => Some(BICEP),
+        ["extension", "add" | "update" | "list-available"] => Some(
+            "extensions are downloaded, and nothing leads there from here: add them with `az` alone, into the folder of AZURE_EXTENSION_DIR",
+        ),
+        ["upgrade" | "find" | "feedback" | "interactive" | "survey", ..] => Some(
+            "this command is about the Azure CLI itself and needs the internet: run it with `az` alone",
+        ),
+        _ => None,
+    }
+}
+
+/// A program in PATH.
+fn in_path(name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let is_program = |path: &PathBuf| {
+        fs::metadata(path)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(is_program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &str, words: Option<&str>) {
+        let line: Vec<&str> = line.split(' ').collect();
+        let reason = cannot_work(&line, false);
+        match (reason, words) {
+            (Some(reason), Some(words)) => assert!(reason.contains(words), "{line:?}: {reason}"),
+            (reason, words) => assert_eq!(reason, words, "{line:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_told_beforehand() {
+        check("login", Some("--service-principal"));
+        check("login --use-device-code", Some("--service-principal"));
+        check("login --service-principal -u a -p b --tenant c", None);
+        check("bicep install", Some("PATH"));
+        check("bicep build -f main.bicep", Some("PATH"));
+        check("deployment group create -g g --template-file main.bicep", Some("PATH"));
+        check("deployment group create -g g --template-file main.json", None);
+        check("extension add -n x", Some("downloaded"));
+        check("extension list", None);
+        check("upgrade", Some("internet"));
+        check("--version", None);
+        check("keyvault list -o table", None);
+        assert!(cannot_work(&["bicep", "build", "-f", "main.bicep"], true).is_none());
+    }
+
+    #[test]
+    fn a_sign_in_is_for_one_emulator_and_one_move_of_its_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(SignIn::read(folder.path()), None);
+
+        let sign_in = SignIn { emulator: "abc".to_owned(), offset: -3600 };
+        sign_in.write(folder.path()).unwrap();
+
+        assert_eq!(SignIn::read(folder.path()), Some(sign_in));
+        std::fs::write(folder.path().join(SIGN_IN_FILE), "junk").unwrap();
+        assert_eq!(SignIn::read(folder.path()), None);
+    }
+
+    #[test]
+    fn the_folder_of_local_names_is_for_their_port() {
+        assert_eq!(config_dir(Path::new("/d"), None), Path::new("/d/az/public"));
+        assert_eq!(config_dir(Path::new("/d"), Some(8443)), Path::new("/d/az/local-8443"));
+    }
+}

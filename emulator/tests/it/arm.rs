@@ -1,0 +1,162 @@
+//! The control plane as `az` meets it: through the proxy, under Azure's own names and under local ones.
+
+use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use reqwest::StatusCode;
+use sealyard::Sealyard;
+use serde_json::Value;
+
+use crate::support::{Answer, start};
+
+const VERSION: &str = "api-version=2022-12-01";
+
+/// A client that resolves nothing by itself: it goes through the proxy, or nowhere.
+fn through_proxy(emulator: &Sealyard) -> reqwest::Client {
+    let vault = emulator.vault().unwrap();
+    sealyard::install_crypto_provider();
+    let authority = reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap();
+    let proxy = reqwest::Proxy::https(format!("http://{}", vault.address())).unwrap();
+    reqwest::Client::builder().tls_certs_only([authority]).proxy(proxy).build().unwrap()
+}
+
+fn owner_token(emulator: &Sealyard) -> String {
+    let vault = emulator.vault().unwrap();
+    let token = vault.token(vault.owner().client_id, "https://management.azure.com").unwrap();
+    token.expose().to_owned()
+}
+
+async fn ask(emulator: &Sealyard, url: &str, token: Option<&str>) -> Answer {
+    let request = through_proxy(emulator).get(url);
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    Answer::of(request.send().await.unwrap()).await
+}
+
+fn code(answer: &Answer) -> String {
+    answer.json()["error"]["code"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_owner_sees_the_subscription_and_the_tenant() {
+    let (emulator, _client) = start().await;
+    let token = owner_token(&emulator);
+
+    for base in ["https://management.azure.com", "https://management.localhost:8443"] {
+        let listed = ask(&emulator, &format!("{base}/subscriptions?{VERSION}"), Some(&token)).await;
+        let one = format!("{base}/Subscriptions/{}?{VERSION}", SUBSCRIPTION.to_uppercase());
+        let one = ask(&emulator, &one, Some(&token)).await;
+        let tenants = ask(&emulator, &format!("{base}/tenants?{VERSION}"), Some(&token)).await;
+
+        let listed = &listed.json()["value"];
+        assert_eq!(listed.as_array().unwrap().len(), 1);
+        assert_eq!(listed[0]["state"], "Enabled");
+        assert_eq!(
+            (&listed[0]["subscriptionId"], &listed[0]["tenantId"]),
+            (&SUBSCRIPTION.into(), &TENANT.into())
+        );
+        assert_eq!(one.json(), listed[0]);
+        assert_eq!(tenants.json()["value"][0]["tenantId"], TENANT);
+    }
+}
+
+#[tokio::test]
+async fn a_principal_without_a_role_sees_no_subscription() {
+    let (emulator, _client) = start().await;
+    let vault = emulator.vault().unwrap();
+    let nobody = vault.add_application("nobody").await.unwrap().principal;
+    let token = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let base = "https://management.azure.com/subscriptions";
+
+    let listed = ask(&emulator, &format!("{base}?{VERSION}"), Some(token.expose())).await;
+    let one =
+        ask(&emulator, &format!("{base}/{SUBSCRIPTION}?{VERSION}"), Some(token.expose())).await;
+
+    assert_eq!(listed.json()["value"], Value::Array(Vec::new()));
+    assert_eq!((one.status, code(&one).as_str()), (StatusCode::FORBIDDEN, "AuthorizationFailed"));
+    let message = one.json()["error"]["message"].to_string();
+    assert!(message.contains("Microsoft.Resources/subscriptions/read"), "{message}");
+}
+
+#[tokio::test]
+async fn refusals_have_azures_shape() {
+    let (emulator, _client) = start().await;
+    let token = owner_token(&emulator);
+    let (token, vaults_own) = (Some(token.as_str()), "providers/Microsoft.KeyVault/vaults");
+    let other = "00000000-0000-4000-8000-00000000ffff";
+
+    for (path, token, status, expected) in [
+        (format!("subscriptions?{VERSION}"), None, 401, "AuthenticationFailed"),
+        (format!("subscriptions?{VERSION}"), Some("junk"), 401, "InvalidAuthenticationToken"),
+        ("subscriptions".to_owned(), token, 400, "MissingApiVersionParameter"),
+        (format!("subscriptions/x?{VERSION}"), token, 400, "InvalidSubscriptionId"),
+        (format!("subscriptions/{other}?{VERSION}"), token, 404, "SubscriptionNotFound"),
+        (format!("nothing?{VERSION}"), token, 404, "InvalidResourceType"),
+        (
+            format!("subscriptions/{other}/{vaults_own}?{VERSION}"),
+            token,
+            404,
+            "SubscriptionNotFound",
+        ),
+    ] {
+        let url = format!("https://management.azure.com/{path}");
+        let answer = ask(&emulator, &url, token).await;
+        assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (status, expected), "{path}");
+        assert!(answer.headers.contains_key("x-ms-request-id"), "{path}");
+        assert_eq!(answer.headers.contains_key("www-authenticate"), status == 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_describes_itself_by_the_name_that_was_used() {
+    let (emulator, _client) = start().await;
+    let path = "metadata/endpoints?api-version=2022-09-01";
+
+    let public = ask(&emulator, &format!("https://management.azure.com/{path}"), None).await.json();
+    let local = format!("https://management.localhost:9443/{path}");
+    let local = ask(&emulator, &local, None).await.json();
+
+    assert_eq!(public["suffixes"]["keyVaultDns"], "vault.azure.net");
+    assert_eq!(public["authentication"]["loginEndpoint"], "https://login.microsoftonline.com");
+    assert_eq!(local["suffixes"]["keyVaultDns"], "vault.localhost:9443");
+    assert_eq!(local["suffixes"]["acrLoginServer"], "azurecr.localhost:9443");
+    assert_eq!(local["authentication"]["loginEndpoint"], "https://login.localhost:9443");
+    assert_eq!(local["resourceManager"], "https://management.localhost:9443");
+}
+
+#[tokio::test]
+async fn the_vault_keeps_its_own_part_of_the_control_plane() {
+    let (emulator, _client) = start().await;
+    let token = owner_token(&emulator);
+    let base = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}");
+
+    let vaults = format!("{base}/providers/Microsoft.KeyVault/vaults?{VERSION}");
+    let vaults = ask(&emulator, &vaults, Some(&token)).await;
+    let roles = format!("{base}/providers/Microsoft.Authorization/roleDefinitions?{VERSION}");
+    let roles = ask(&emulator, &roles, Some(&token)).await;
+
+    assert_eq!(vaults.json()["value"][0]["name"], "local");
+    assert!(!roles.json()["value"].as_array().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_served_of_graph_is_said_and_no_vault_answers_in_its_place() {
+    let (emulator, _client) = start().await;
+
+    let answer = ask(&emulator, "https://graph.microsoft.com/v1.0/me", None).await;
+
+    assert_eq!(
+        (answer.status, code(&answer).as_str()),
+        (StatusCode::NOT_FOUND, "InvalidResourceType")
+    );
+}
+
+#[tokio::test]
+async fn a_registry_is_reached_through_the_proxy_by_its_public_name() {
+    let (emulator, client) = start().await;
+    let manifest = client.push_image("app", "v1", &[b"layer"]).await;
+
+    let pulled = ask(&emulator, "https://local.azurecr.io/v2/app/manifests/v1", None).await;
+
+    assert_eq!(pulled.body, manifest);
+}
