@@ -24,6 +24,7 @@ use crate::faults::FaultDesk;
 use crate::keys::OneIdentity;
 use crate::listeners::{AzureFront, Certificates};
 use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
+use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
 use crate::vault_owner::{OwnerVault, VaultAccess};
@@ -125,6 +126,11 @@ impl Sealyard {
     /// The clock of the emulator and of its embedded vault.
     pub fn clock(&self) -> &Clock {
         &self.app.clock
+    }
+
+    /// Has everything be as at a fresh start, for the next test of a suite.
+    pub async fn reset(&self) -> Result<Reset, ResetError> {
+        reset::reset(&self.app).await
     }
 
     /// Where everything is to be found.
@@ -263,6 +269,7 @@ impl Builder {
             owner,
             revocations,
             faults,
+            resetting: tokio::sync::Mutex::default(),
             timekeeper: vault.as_ref().map(MockKeyVault::timekeeper),
             guard,
         });
