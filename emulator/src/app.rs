@@ -55,6 +55,8 @@ pub struct Parts {
     pub revocations: Revocations,
     /// What is to go wrong because somebody asked for it.
     pub faults: FaultDesk,
+    /// Held while everything begins again.
+    pub resetting: tokio::sync::Mutex<()>,
     /// Has the embedded vault do what is due by the clock.
     pub timekeeper: Option<Timekeeper>,
     /// What the admin API and `local` ask for where the listener can be reached from outside.

@@ -28,6 +28,7 @@ mod listeners;
 pub mod oci;
 pub mod platform;
 pub mod registry;
+pub mod reset;
 pub mod revocation;
 pub mod serve;
 pub mod store;

@@ -28,6 +28,7 @@ use crate::registry::{
     Encryption, Identity, IdentityResource, Location, ManageError, NewRegistry, Platform as _,
     PlatformError, Registries, Registry, RegistryName, ResourceGroup, Settings,
 };
+use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
 use crate::vault_owner::VaultAccess;
@@ -155,6 +156,11 @@ impl Sealyard {
     /// The clock of the emulator and of its embedded vault.
     pub fn clock(&self) -> &Clock {
         &self.app.clock
+    }
+
+    /// Has everything be as at a fresh start, for the next test of a suite.
+    pub async fn reset(&self) -> Result<Reset, ResetError> {
+        reset::reset(&self.app).await
     }
 
     /// Where everything is to be found.
@@ -297,6 +303,7 @@ impl Builder {
             owner,
             revocations,
             faults,
+            resetting: tokio::sync::Mutex::default(),
             timekeeper: vault.as_ref().map(MockKeyVault::timekeeper),
             guard,
         });

@@ -104,6 +104,13 @@ pub(super) async fn advance(
     Ok(Json(ClockReport::of(&app.clock)))
 }
 
+/// Sets the clock back to real time, and lets it go on.
+pub(crate) async fn reset_clock(app: &App) -> io::Result<()> {
+    app.clock.set_offset(time::Duration::ZERO);
+    app.clock.resume();
+    save(app.endpoints.data_dir(), &app.clock).await
+}
+
 /// Sets a clock to what it was when this data folder was last in use.
 pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let text = match fs::read(data_dir.join(CLOCK_FILE)) {

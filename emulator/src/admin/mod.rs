@@ -22,6 +22,7 @@ mod key;
 mod manage;
 mod registries;
 mod metrics;
+mod reset;
 mod revocation;
 mod status;
 
@@ -30,6 +31,7 @@ use axum::routing::{delete, get, post};
 use serde::Serialize;
 
 pub use self::audit::AuditReport;
+pub(crate) use self::clock::reset_clock;
 pub use self::clock::{AdvanceRequest, ClockReport, restore_clock};
 pub use self::content::{CollectRequest, CollectedReport, VerifyLine};
 pub use self::duration::{DurationError, IsoDuration};
@@ -50,6 +52,7 @@ pub use self::registries::{
     ChangeRegistry, CreateRegistry, CreatedRegistry, Policies, Policy, RegistryDetails,
     RegistryList, RotateKey, RotatedKey, Status,
 };
+pub use self::reset::{ResetPreview, ResetReply, ResetRequest};
 pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
@@ -78,6 +81,7 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
         .route("/clock", get(clock::read).post(clock::advance))
+        .route("/reset", get(reset::preview).post(reset::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))
         .route("/audit", get(audit::newest))

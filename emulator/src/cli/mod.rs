@@ -19,6 +19,7 @@ mod key;
 mod output;
 mod port_owner;
 mod registry;
+mod reset;
 mod revoke;
 mod run;
 mod serve;
@@ -151,6 +152,9 @@ enum Command {
     /// Make the registry or its vault fail on demand
     #[command(subcommand, after_help = faults::EXAMPLES)]
     Faults(faults::FaultsCommand),
+    /// Have everything be as at a fresh start
+    #[command(after_help = reset::HELP)]
+    Reset(reset::ResetArgs),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -267,6 +271,7 @@ async fn ask(
         Command::Faults(command) => faults::faults(command, &emulator, context).await?,
         Command::Registry(command) => registry::registry(command, &emulator, context).await?,
         Command::Identity(command) => identity::identity(command, &emulator, context).await?,
+        Command::Reset(args) => reset::reset(&args, &emulator, context).await?,
         Command::Verify(args) => content::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,

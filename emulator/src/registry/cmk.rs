@@ -47,17 +47,17 @@ impl RingStore for StoredRings {
     }
 
     fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError> {
-        let entries = ring.entries.iter().map(|(id, entry)| (*id.as_bytes(), entry.clone()));
-        let row = RingRow {
-            generation: ring.generation,
-            head: ring.head.clone(),
-            entries: entries.collect(),
-        };
+        let row = row_of(ring);
         if let (None, Some(record)) = (expected, &self.record) {
             let created = self.store.create_registry(record, Some(&row));
             return created.map(|()| true).map_err(RingStoreError::new);
         }
         self.store.replace_ring(&self.registry, expected, &row).map_err(RingStoreError::new)
+    }
+
+    fn begin_again(&self, ring: &StoredRing) -> Result<(), RingStoreError> {
+        let row = row_of(ring);
+        self.store.begin_registry_again(&self.registry, &row).map_err(RingStoreError::new)
     }
 
     fn remove_unused(
@@ -70,6 +70,11 @@ impl RingStore for StoredRings {
         let removed = removed.map_err(RingStoreError::new)?;
         Ok(removed.map(|ids| ids.into_iter().map(DataKeyId::from_bytes).collect()))
     }
+}
+
+fn row_of(ring: &StoredRing) -> RingRow {
+    let entries = ring.entries.iter().map(|(id, entry)| (*id.as_bytes(), entry.clone()));
+    RingRow { generation: ring.generation, head: ring.head.clone(), entries: entries.collect() }
 }
 
 /// The service-managed key: read from its file, which is made at the first start.

@@ -33,6 +33,7 @@ mod object;
 mod profile;
 mod recent;
 mod registries;
+mod reset;
 mod resource;
 #[cfg(test)]
 mod tests;
@@ -142,6 +143,7 @@ pub(in crate::registry) struct Parts {
     pub(super) sessions: uploads::Sessions,
     pub(super) recent: recent::Recent,
     pub(super) broken: BrokenObjects,
+    pub(super) gate: reset::Gate,
     /// Ends the background work when the last clone is gone.
     _background: DropGuard,
 }
@@ -219,6 +221,7 @@ impl Registry {
             sessions: uploads::Sessions::default(),
             recent: recent::Recent::default(),
             broken: BrokenObjects::default(),
+            gate: reset::Gate::default(),
             _background: ended.clone().drop_guard(),
         }));
         tokio::spawn(cmk::drop_plaintext_on_refusal(Arc::downgrade(&registry.0), ended.clone()));
@@ -257,6 +260,7 @@ impl Registry {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::RegistryGone);
         }
+        self.0.gate.pass().await;
         self.0.ring.admit().await?;
         Ok(Content(Arc::clone(&self.0)))
     }

@@ -22,6 +22,7 @@ mod open;
 mod referrers;
 mod registries;
 mod repositories;
+mod reset;
 mod ring;
 mod rows;
 mod secrets;

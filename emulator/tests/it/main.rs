@@ -17,6 +17,7 @@ mod names;
 mod push_pull;
 mod refusal;
 mod registries;
+mod reset;
 mod restart;
 mod revocation;
 mod revoke;
