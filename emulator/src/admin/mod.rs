@@ -25,7 +25,8 @@ use axum::routing::{delete, get, post};
 use serde::Serialize;
 
 pub use self::audit::AuditReport;
-pub use self::clock::{AdvanceRequest, ClockReport, restore_clock};
+pub use self::clock::ClockReport;
+pub(crate) use self::clock::rounded_seconds;
 pub use self::content::{CollectRequest, CollectedReport, VerifyLine};
 pub use self::duration::{DurationError, IsoDuration};
 pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
@@ -56,7 +57,7 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/restore", post(revocation::restore))
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
-        .route("/clock", get(clock::read).post(clock::advance))
+        .route("/clock", get(clock::read).post(clock::change))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))
         .route("/audit", get(audit::newest))

@@ -15,6 +15,7 @@ mod broken;
 mod cmk;
 mod collect;
 mod digest;
+mod due;
 mod error;
 mod image;
 mod locks;

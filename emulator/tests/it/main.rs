@@ -5,6 +5,7 @@ mod acr_locks;
 mod acr_metadata;
 mod arm;
 mod at_rest;
+mod clock;
 mod crash;
 mod faults;
 mod names;
