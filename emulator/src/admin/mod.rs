@@ -19,6 +19,7 @@ mod health;
 mod key;
 mod revocation;
 mod status;
+mod task_runs;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -42,6 +43,7 @@ pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
 pub use self::status::{KeyReport, RegistryReport, StatusReport};
+pub use self::task_runs::{TaskRunList, TaskRunReport};
 use crate::app::App;
 
 /// Where the admin API begins.
@@ -57,6 +59,9 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/restore", post(revocation::restore))
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
+        .route("/registries/{name}/runs", get(task_runs::list).post(task_runs::add))
+        .route("/registries/{name}/runs/{id}", get(task_runs::show).delete(task_runs::delete))
+        .route("/registries/{name}/runs/{id}/log", get(task_runs::log))
         .route("/clock", get(clock::read).post(clock::change))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))

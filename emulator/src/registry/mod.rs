@@ -27,6 +27,7 @@ mod names;
 mod object;
 mod recent;
 mod registries;
+mod task_runs;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -53,6 +54,7 @@ pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
 pub use self::names::{NameError, Reference, RepositoryName, Tag};
 pub use self::registries::Registries;
+pub use self::task_runs::{InvalidTaskRunId, MAX_LOG_LEN, TaskRun, TaskRunId, TaskRunStatus};
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified};
 use crate::keys::{KeyRing, KeyUse, RingConfig};

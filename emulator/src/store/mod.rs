@@ -25,6 +25,7 @@ mod rows;
 mod secrets;
 mod stats;
 mod tags;
+mod task_runs;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -40,8 +41,8 @@ pub use self::manifests::{DeletedManifest, NewManifest, Put};
 pub use self::open::Store;
 pub use self::repositories::DeletedRepository;
 pub use self::rows::{
-    Attributes, FileId, InvalidFileId, ManifestRow, ObjectRow, Referrer, RepositoryRow, RingRow,
-    TagRow, UploadRow,
+    Attributes, FileId, InvalidFileId, ManifestRow, NewTaskRun, ObjectRow, Referrer, RepositoryRow,
+    RingRow, TagRow, TaskRunRow, UploadRow,
 };
 pub use self::stats::{Stats, StoredObject};
 pub use self::tags::DeletedTag;
