@@ -10,7 +10,6 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use mock_keyvault::Timekeeper;
 use mock_keyvault::clock::Clock;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -20,6 +19,7 @@ use tracing::Span;
 
 use crate::acr;
 use crate::admin::{self, Endpoints, Guard};
+use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::faults::{self, FaultDesk};
 use crate::listeners::Site;
@@ -57,8 +57,8 @@ pub struct Parts {
     pub faults: FaultDesk,
     /// Held while everything begins again.
     pub resetting: tokio::sync::Mutex<()>,
-    /// Has the embedded vault do what is due by the clock.
-    pub timekeeper: Option<Timekeeper>,
+    /// Moves the clock, and has everything done that becomes due.
+    pub agenda: Arc<Agenda>,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
     pub guard: Guard,
 }

@@ -17,6 +17,7 @@
 
 pub mod acr;
 pub mod admin;
+pub mod agenda;
 pub mod app;
 pub mod arm;
 pub mod cli;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use mock_keyvault::clock::{Clock, ClockRequest};
 use mock_keyvault::durable::Durability;
 use mock_keyvault::listen::{self, Transport};
 use mock_keyvault::tls::TlsError;
@@ -17,7 +17,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Endpoints, Guard};
+use crate::admin::{Endpoints, Guard};
+use crate::agenda::{self, Agenda, AgendaError, VaultTime};
 use crate::app::{self, App, Parts};
 use crate::arm;
 use crate::config::{Config, VaultChoice};
@@ -163,6 +164,16 @@ impl Sealyard {
         reset::reset(&self.app).await
     }
 
+    /// Moves the time of everything, and returns when all that became due was done, in the order of time.
+    pub async fn advance(&self, by: Duration) -> Result<(), AgendaError> {
+        self.app.agenda.advance(by).await
+    }
+
+    /// Moves, stops or resumes the time of everything, as `POST /_sealyard/clock` does.
+    pub async fn change_clock(&self, request: ClockRequest) -> Result<(), AgendaError> {
+        self.app.agenda.change(request).await
+    }
+
     /// Where everything is to be found.
     pub fn endpoints(&self) -> &Endpoints {
         &self.app.endpoints
@@ -271,7 +282,7 @@ impl Builder {
         config.listen = address;
         // The folder before the vault: a folder in use is the sentence that helps most.
         let store = open_store(data_dir.clone(), config.durability).await?;
-        admin::restore_clock(&data_dir, &clock)?;
+        agenda::restore_clock(&data_dir, &clock)?;
         let vault = match config.vault {
             VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
             VaultChoice::External(_) => None,
@@ -294,6 +305,14 @@ impl Builder {
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
+        let stop = CancellationToken::new();
+        let time = match &vault {
+            Some(vault) => VaultTime::Shared(vault.timekeeper()),
+            None => access.time()?,
+        };
+        let agenda =
+            Agenda::new(clock.clone(), time, registries.clone(), data_dir.clone(), stop.clone());
+        tokio::spawn(Arc::clone(&agenda).follow());
         let app = App::new(Parts {
             registries,
             clock,
@@ -304,7 +323,7 @@ impl Builder {
             revocations,
             faults,
             resetting: tokio::sync::Mutex::default(),
-            timekeeper: vault.as_ref().map(MockKeyVault::timekeeper),
+            agenda,
             guard,
         });
         if let Some(vault) = &vault {
@@ -313,7 +332,6 @@ impl Builder {
             let arm = arm::router(vault.gate());
             vault.set_front(Arc::new(AzureFront::new(content, arm)));
         }
-        let stop = CancellationToken::new();
         let server = tokio::spawn(listen::serve(
             listener,
             app::routes(&app),

@@ -20,6 +20,7 @@ use time::OffsetDateTime;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::agenda::VaultTime;
 use crate::config::{Config, ExternalVault, VaultChoice};
 use crate::keys::{
     Cause, ClientSecret, HttpSettings, IdentityId, KeyId, KeyVault, KeyVersion, ManagementClient,
@@ -205,6 +206,17 @@ impl VaultAccess {
             proof,
             http: HttpSettings { ca_pem, resolve: Vec::new() },
         })
+    }
+
+    /// Whose time a vault in another process goes by.
+    pub fn time(&self) -> Result<VaultTime, StartError> {
+        if is_azure(self.vault.host_str().unwrap_or_default()) {
+            return Ok(VaultTime::Foreign(self.vault.clone()));
+        }
+        let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
+        let client = HttpSettings { ca_pem, resolve: Vec::new() }.client(&[&self.vault]);
+        let client = client.map_err(|error| config_error(error.to_string()))?;
+        Ok(VaultTime::Remote { url: self.vault.clone(), client })
     }
 
     /// The base URL of the Azure side, if it is served here.

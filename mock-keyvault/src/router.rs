@@ -64,7 +64,7 @@ pub(crate) struct App {
     pub(crate) guard: Guard,
     /// Whether a token that is not the issuer's is the owner's.
     pub(crate) accept_any_token: bool,
-    /// Where the offset of the clock is kept, if it is this vault's own.
+    /// Where the setting of the clock is kept, if it is this vault's own.
     pub(crate) clock_file: Option<PathBuf>,
     /// What is to go wrong because somebody asked for it.
     pub(crate) faults: Faults,
@@ -79,13 +79,16 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Keeps the offset of the clock over a restart, if the clock is this vault's own. Blocks.
+    /// Keeps the clock as it is set over a restart, if the clock is this vault's own. Blocks.
     pub(crate) fn keep_clock(&self) -> io::Result<()> {
         match &self.clock_file {
             None => Ok(()),
             Some(path) => {
-                let seconds = self.clock.offset().whole_seconds().to_string();
-                write_whole(path, seconds.as_bytes(), Access::Private)
+                let kept = self.clock.kept();
+                let frozen = kept.frozen_at.map(|at| at.unix_timestamp().to_string());
+                let offset = kept.offset.whole_seconds();
+                let text = format!("{offset} {}", frozen.unwrap_or_default());
+                write_whole(path, text.trim_end().as_bytes(), Access::Private)
             }
         }
     }

@@ -112,6 +112,15 @@ impl From<Error> for AdminError {
             answer.report.cause = refusal.cause.map(wire_name);
             return answer;
         }
+        if matches!(error, Error::TaskRunUnknown(_)) {
+            return Self::new(StatusCode::NOT_FOUND, "RunNotFound", error);
+        }
+        if matches!(error, Error::LogTooLong(_)) {
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "LogTooLong", error);
+        }
+        if matches!(error, Error::BodyCut(_) | Error::MetadataTooLong) {
+            return Self::bad_request(error);
+        }
         if matches!(error, Error::DiskFull) {
             return Self::new(StatusCode::INSUFFICIENT_STORAGE, "DiskFull", error);
         }

@@ -3,7 +3,7 @@
 //! Three things are kept out. A *stranger on the network*: where the listener is not the loopback and the network is
 //! not trusted, the admin API wants `Authorization: Bearer` and content wants Basic, with secrets that were made at the
 //! first start and lie in the data folder, readable by its owner. A *web page of another site* in the user's browser,
-//! which reaches the loopback as well: it names itself in `Origin`, and cannot send `application/json` without asking.
+//! which reaches the loopback as well: it names itself in `Origin`, and cannot send `application/json` or `application/octet-stream` without asking.
 //! A *page whose name was rebound* to this machine: then `Host` is a name that is not ours.
 //!
 //! It does not encrypt: a listener on an open network wants a TLS proxy before it.
@@ -112,11 +112,11 @@ impl Guard {
         } else {
             self.refuse_foreign_hosts(request)?;
         }
-        if request.method() == Method::POST && !is_json(request.headers()) {
+        if request.method() == Method::POST && !is_asked_for(request.headers()) {
             return Err(AdminError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedMediaType",
-                "send `Content-Type: application/json`",
+                "send `Content-Type: application/json`, or application/octet-stream with a log",
             ));
         }
         Ok(())
@@ -265,10 +265,14 @@ fn same(offered: &[u8], secret: &str) -> bool {
     offered.ct_eq(secret.as_bytes()).into()
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a page of another site would have to ask before it sends this type of content.
+fn is_asked_for(headers: &HeaderMap) -> bool {
     let value =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    let kind = value.split(';').next().unwrap_or_default().trim();
+    ["application/json", "application/octet-stream"]
+        .iter()
+        .any(|known| kind.eq_ignore_ascii_case(known))
 }
 
 /// The secret in a file. A missing file is made with a random one, for its owner alone.

@@ -25,14 +25,15 @@ mod metrics;
 mod reset;
 mod revocation;
 mod status;
+mod task_runs;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
 
 pub use self::audit::AuditReport;
-pub(crate) use self::clock::reset_clock;
-pub use self::clock::{AdvanceRequest, ClockReport, restore_clock};
+pub use self::clock::ClockReport;
+pub(crate) use self::clock::rounded_seconds;
 pub use self::content::{CollectRequest, CollectedReport, VerifyLine};
 pub use self::duration::{DurationError, IsoDuration};
 pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
@@ -57,6 +58,7 @@ pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
 pub use self::status::{KeyReport, RegistryReport, StatusReport};
+pub use self::task_runs::{TaskRunList, TaskRunReport};
 use crate::app::App;
 
 /// Where the admin API begins.
@@ -80,7 +82,10 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/restore", post(revocation::restore))
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
-        .route("/clock", get(clock::read).post(clock::advance))
+        .route("/registries/{name}/runs", get(task_runs::list).post(task_runs::add))
+        .route("/registries/{name}/runs/{id}", get(task_runs::show).delete(task_runs::delete))
+        .route("/registries/{name}/runs/{id}/log", get(task_runs::log))
+        .route("/clock", get(clock::read).post(clock::change))
         .route("/reset", get(reset::preview).post(reset::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))

@@ -149,13 +149,13 @@ async fn the_clock_moves_forward_and_says_so() {
     let app = emulator.app();
 
     let (status, moved) = json_of(app, "POST", "/clock", Some(json!({ "advance": "PT1H" }))).await;
-    let (back, refused) = json_of(app, "POST", "/clock", Some(json!({ "advance": "-PT1H" }))).await;
+    let (back, refused) =
+        json_of(app, "POST", "/clock", Some(json!({ "set": "2000-01-01T00:00:00Z" }))).await;
 
     assert_eq!((status, &moved["offset"]), (StatusCode::OK, &json!("PT1H")));
-    assert_eq!(
-        (back, &refused["error"]["message"]),
-        (StatusCode::BAD_REQUEST, &json!("the clock only moves forward"))
-    );
+    let words = refused["error"]["message"].as_str().unwrap();
+    assert_eq!(back, StatusCode::BAD_REQUEST);
+    assert!(words.starts_with("the clock moves forward alone"), "{words}");
 }
 
 #[tokio::test]

@@ -3,29 +3,45 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use mock_keyvault::clock::ClockRequest;
+use mock_keyvault::duration::IsoDuration as Span;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::Context;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
-use crate::admin::{AdvanceRequest, ClockReport, IsoDuration};
+use crate::admin::{ClockReport, IsoDuration};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sealyard clock show
   sealyard clock advance 1h
-  sealyard clock advance 90d";
+  sealyard clock advance 90d
+  sealyard clock set 2027-01-01
+  sealyard clock freeze
+  sealyard clock resume";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
     /// Show emulator time
     Show,
-    /// Move emulator time forward; returns when the registries have looked at their keys
+    /// Move emulator time forward; returns when all that became due was done
     Advance {
-        /// By how much: 1h, 90d, 1h30m, or PT1H
-        #[arg(value_name = "DURATION", value_parser = duration)]
-        by: IsoDuration,
+        /// By how much: 1h, 90d, 1h30m, or PT1H; P1M is a month of the calendar
+        #[arg(value_name = "DURATION", value_parser = span)]
+        by: Span,
     },
+    /// Move emulator time forward to a moment; returns when all that became due was done
+    Set {
+        /// The moment: 2027-01-01T12:00:00Z, or 2027-01-01 for its first second
+        #[arg(value_name = "TIME", value_parser = moment)]
+        to: OffsetDateTime,
+    },
+    /// Stop emulator time, also over a restart
+    Freeze,
+    /// Let emulator time run on from where it stands
+    Resume,
 }
 
 pub(super) async fn clock(
@@ -33,11 +49,17 @@ pub(super) async fn clock(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let report: ClockReport = match command {
-        ClockCommand::Show => emulator.get("/clock", &[]).await?,
-        ClockCommand::Advance { by } => {
-            emulator.post("/clock", &AdvanceRequest { advance: by }).await?
-        }
+    let ask = ClockRequest::default();
+    let request = match command {
+        ClockCommand::Show => None,
+        ClockCommand::Advance { by } => Some(ClockRequest { advance: Some(by), ..ask }),
+        ClockCommand::Set { to } => Some(ClockRequest { set: Some(to), ..ask }),
+        ClockCommand::Freeze => Some(ClockRequest { freeze: true, ..ask }),
+        ClockCommand::Resume => Some(ClockRequest { resume: true, ..ask }),
+    };
+    let report: ClockReport = match request {
+        None => emulator.get("/clock", &[]).await?,
+        Some(request) => emulator.post("/clock", &request).await?,
     };
     context.output.result(&render(&report), &report);
     Ok(Exit::Fine)
@@ -57,6 +79,21 @@ pub(super) fn duration(text: &str) -> Result<IsoDuration, String> {
         }
         Some(_) => Ok(parsed),
     }
+}
+
+/// The same, or a span of the calendar.
+pub(super) fn span(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>() {
+        Ok(span) if span.shortest_seconds() > 0 => Ok(span),
+        _ => duration(text)?.to_string().parse().map_err(|_| "that is too long".to_owned()),
+    }
+}
+
+/// A moment as RFC 3339 writes it, or the beginning of a day in UTC.
+pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    OffsetDateTime::parse(text, &Rfc3339)
+        .or_else(|_| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339))
+        .map_err(|_| "expected a time, such as 2027-01-01T12:00:00Z or 2027-01-01".to_owned())
 }
 
 pub(super) fn render(report: &ClockReport) -> String {

@@ -257,7 +257,7 @@ fn findings_for_people() {
         object: object.to_owned(),
         words: words.to_owned(),
     };
-    let sound = Verified { blobs: 1, manifests: 2, bytes: 2048, findings: Vec::new() };
+    let sound = Verified { blobs: 1, manifests: 2, logs: 0, bytes: 2048, findings: Vec::new() };
     let left = finding(FindingKind::Unreferenced, "objects/ab/cd", "no row names this file");
     let harmless = Verified { findings: vec![left.clone()], ..sound.clone() };
     let damaged = finding(FindingKind::Damaged, "blob sha256:12", "the stored content is damaged");

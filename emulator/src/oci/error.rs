@@ -212,6 +212,9 @@ impl From<Error> for ErrorReply {
             Error::Manifest(_) | Error::MetadataTooLong => {
                 (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
             }
+            // Runs are no part of this surface.
+            Error::TaskRunUnknown(_) => (S::NOT_FOUND, Code::Unsupported, Value::Null),
+            Error::LogTooLong(_) => (S::PAYLOAD_TOO_LARGE, Code::SizeInvalid, Value::Null),
             Error::ManifestTooLarge(limit) => {
                 (S::PAYLOAD_TOO_LARGE, Code::ManifestInvalid, json!({ "limit": limit }))
             }

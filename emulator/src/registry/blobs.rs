@@ -81,17 +81,10 @@ impl Content {
 
     /// Opens a part of a blob for reading. The trailer is authenticated before this returns.
     pub async fn read_blob(&self, blob: &Blob, range: Range<u64>) -> Result<BlobStream, Error> {
-        let OpenObject { opener, lease } =
+        let opened =
             object::open(&self.0, blob.row.clone(), ObjectKind::Blob, blob.digest.clone()).await?;
-        let range = range.start..range.end.min(opener.len());
-        let left = range.end.saturating_sub(range.start);
-        let (sender, receiver) = mpsc::channel(READ_AHEAD);
-        let queue: Queue = Arc::new(Mutex::new(receiver));
-        if left > 0 {
-            let reading = Reading { opener, lease: lease.clone(), range };
-            tokio::spawn(reading.run(sender, Arc::clone(&queue), self.0.broken.clone()));
-        }
-        Ok(BlobStream { queue, lease, left })
+        let range = range.start..range.end.min(opened.opener.len());
+        Ok(BlobStream::of(opened, range, self.0.broken.clone()))
     }
 
     /// Makes a blob of another repository visible in this one; with no `from`, of any repository that has it.
@@ -147,6 +140,21 @@ impl Content {
             }
         })
         .await
+    }
+}
+
+impl BlobStream {
+    /// The bytes of a range of an open object.
+    pub(super) fn of(opened: OpenObject, range: Range<u64>, broken: super::BrokenObjects) -> Self {
+        let OpenObject { opener, lease } = opened;
+        let left = range.end.saturating_sub(range.start);
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let queue: Queue = Arc::new(Mutex::new(receiver));
+        if left > 0 {
+            let reading = Reading { opener, lease: lease.clone(), range };
+            tokio::spawn(reading.run(sender, Arc::clone(&queue), broken));
+        }
+        Self { queue, lease, left }
     }
 }
 

@@ -10,6 +10,7 @@ use thiserror::Error;
 use super::digest::{Digest, DigestError};
 use super::manifest::ManifestError;
 use super::names::{NameError, Reference, RepositoryName, Tag};
+use super::task_runs::TaskRunId;
 use super::uploads::UploadId;
 use crate::envelope::{OpenError, SealError};
 use crate::keys::{KeyError, Refusal, RingError};
@@ -133,6 +134,12 @@ pub enum Error {
     /// The ring of data keys cannot be opened.
     #[error("the ring of data keys cannot be opened: {0}")]
     Ring(#[from] RingError),
+    /// There is no such task run: it was deleted, or its time is over.
+    #[error("the run {0} is not known: it was deleted, or its time is over")]
+    TaskRunUnknown(TaskRunId),
+    /// The log of a run is longer than the registry keeps.
+    #[error("the log is larger than {0} bytes")]
+    LogTooLong(u64),
     /// Names and media types of a manifest are longer than the registry keeps.
     #[error("the media types of the manifest are too long")]
     MetadataTooLong,

@@ -17,6 +17,7 @@ mod cmk;
 mod collect;
 mod creation;
 mod digest;
+mod due;
 mod error;
 mod events;
 mod identity;
@@ -35,6 +36,7 @@ mod recent;
 mod registries;
 mod reset;
 mod resource;
+mod task_runs;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -75,6 +77,7 @@ pub use self::registries::Registries;
 pub use self::resource::{
     IdentityRef, IdentityResource, Location, ResourceError, ResourceGroup, Sku, Tags,
 };
+pub use self::task_runs::{InvalidTaskRunId, MAX_LOG_LEN, TaskRun, TaskRunId, TaskRunStatus};
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified};
 use crate::keys::{IdentityId, KeyRing, KeyUse, RingConfig, VaultAccess};

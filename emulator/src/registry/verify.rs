@@ -29,6 +29,9 @@ pub struct Verified {
     pub blobs: u64,
     /// Manifests that were read.
     pub manifests: u64,
+    /// Logs of task runs that were read.
+    #[serde(default)]
+    pub logs: u64,
     /// Bytes of content that were authenticated and hashed.
     pub bytes: u64,
     /// Everything that is not as it should be; empty if all is well.
@@ -136,6 +139,7 @@ impl Verified {
                 self.bytes += len;
                 match task.kind {
                     ObjectKind::Manifest => self.manifests += 1,
+                    ObjectKind::Log => self.logs += 1,
                     _ => self.blobs += 1,
                 }
                 return Ok(());
@@ -169,6 +173,12 @@ fn walk(parts: &Parts, sender: &mpsc::Sender<Task>) -> Result<(), Error> {
                 name: format!("manifest {repository}@{digest}"),
                 digest,
                 kind: ObjectKind::Manifest,
+                row: object,
+            },
+            StoredObject::Log { run, digest, object } => Task {
+                name: format!("log of run cb{run}"),
+                digest,
+                kind: ObjectKind::Log,
                 row: object,
             },
         };

@@ -10,6 +10,7 @@ mod vault;
 
 use thiserror::Error;
 
+use crate::agenda::AgendaError;
 use crate::app::App;
 use crate::config::VaultChoice;
 use crate::faults::FaultDeskError;
@@ -39,7 +40,7 @@ pub enum ResetError {
     Vault(#[from] VaultError),
     /// The clock could not be set back.
     #[error("the clock could not be set back: {0}")]
-    Clock(#[from] std::io::Error),
+    Clock(#[from] AgendaError),
     /// A registry could not begin again.
     #[error("the registry {name} could not be reset: {source}")]
     Registry {
@@ -55,7 +56,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     let _alone = app.resetting.lock().await;
     let mut left = Vec::new();
     app.faults.clear(app.owner()).await?;
-    crate::admin::reset_clock(app).await?;
+    app.agenda.reset().await?;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
             vault::make_fresh(owner, &app.config, &mut left).await?;

@@ -54,8 +54,8 @@ impl Store {
         rules: CollectRules<'_>,
         progress: &mut dyn FnMut(&Collected),
     ) -> Result<Collected, StoreError> {
-        let mut collected = Collected::default();
-        self.collect_uploads(registry, rules, &mut collected)?;
+        let uploads = self.expire_uploads(registry, rules.uploads_touched_before, rules.is_live)?;
+        let mut collected = Collected { uploads, ..Collected::default() };
         progress(&collected);
         self.collect_links(registry, rules, &mut collected, progress)?;
         collected.orphans = self.sweep_orphans()?;
@@ -96,22 +96,25 @@ impl Store {
         Ok(orphans.len() as u64)
     }
 
-    fn collect_uploads(
+    /// Removes the uploads that last grew before a moment (seconds since 1970, emulator time) and that nobody holds, and
+    /// says how many.
+    pub fn expire_uploads(
         &self,
         registry: &str,
-        rules: CollectRules<'_>,
-        collected: &mut Collected,
-    ) -> Result<(), StoreError> {
-        let has_expired = |row: &UploadRow| row.touched < rules.uploads_touched_before;
+        touched_before: i64,
+        is_live: &dyn Fn(&str) -> bool,
+    ) -> Result<u64, StoreError> {
+        let has_expired = |row: &UploadRow| row.touched < touched_before;
+        let mut expired = 0;
         for row in self.uploads(registry)? {
             if has_expired(&row)
-                && !(rules.is_live)(&row.id)
+                && !is_live(&row.id)
                 && self.forget_upload(registry, &row.id, has_expired)?
             {
-                collected.uploads += 1;
+                expired += 1;
             }
         }
-        Ok(())
+        Ok(expired)
     }
 
     fn collect_links(

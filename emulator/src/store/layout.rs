@@ -53,6 +53,10 @@ pub(super) enum Table {
     Tagged,
     /// registry, repository, tag → digest.
     Tags,
+    /// registry → the last number of a run; registry, number of a run → run.
+    TaskRuns,
+    /// registry, end, number of a run → nothing: the runs in the order in which they end.
+    TaskRunEnds,
     /// registry, upload id → upload.
     Uploads,
     /// registry, data-key id, file id → nothing: what is sealed under a data key.
@@ -144,7 +148,7 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 19] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Blobs,
         Self::Counters,
         Self::Files,
@@ -157,6 +161,8 @@ impl Table {
         Self::RingKeys,
         Self::Tagged,
         Self::Tags,
+        Self::TaskRuns,
+        Self::TaskRunEnds,
         Self::Uploads,
         Self::Uses,
         Self::Identities,
@@ -178,6 +184,8 @@ impl Table {
             | Self::RingKeys
             | Self::Tagged
             | Self::Tags
+            | Self::TaskRuns
+            | Self::TaskRunEnds
             | Self::Uploads
             | Self::Uses => true,
             // One row for a registry, by its name alone; or not of a registry; or what it is.
@@ -207,6 +215,8 @@ impl Table {
             Self::RingKeys => "ring-keys",
             Self::Tagged => "tagged",
             Self::Tags => "tags",
+            Self::TaskRuns => "task-runs",
+            Self::TaskRunEnds => "task-run-ends",
             Self::Uploads => "uploads",
             Self::Uses => "uses",
             Self::Identities => "identities",

@@ -28,6 +28,7 @@ mod rows;
 mod secrets;
 mod stats;
 mod tags;
+mod task_runs;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -45,8 +46,8 @@ pub use self::open::Store;
 pub use self::registries::{AssignedRow, PrincipalRow, RegistryRecord, RegistryRow};
 pub use self::repositories::DeletedRepository;
 pub use self::rows::{
-    Attributes, FileId, InvalidFileId, ManifestRow, ObjectRow, Referrer, RepositoryRow, RingRow,
-    TagRow, UploadRow,
+    Attributes, FileId, InvalidFileId, ManifestRow, NewTaskRun, ObjectRow, Referrer, RepositoryRow,
+    RingRow, TagRow, TaskRunRow, UploadRow,
 };
 pub use self::stats::{Stats, StoredObject};
 pub use self::tags::DeletedTag;

@@ -55,7 +55,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Whether a blob, a manifest or an upload is sealed under a data key.
+    /// Whether a blob, a manifest, an upload or a log is sealed under a data key.
     pub fn data_key_in_use(&self, registry: &str, data_key: [u8; 16]) -> Result<bool, StoreError> {
         let uses = prefix(&[registry, &hex::encode(data_key)]);
         Ok(self.database.scan(Table::Uses, &uses).next().transpose()?.is_some())

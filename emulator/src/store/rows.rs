@@ -134,6 +134,35 @@ pub struct RepositoryRow {
     pub attributes: Attributes,
 }
 
+/// A task run that is to be kept, under a number that the store gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewTaskRun {
+    /// The task that was run.
+    pub name: Option<String>,
+    /// What became of it.
+    pub status: String,
+    /// When it began: seconds since 1970, emulator time.
+    pub created: i64,
+    /// When it had ended: seconds since 1970, emulator time.
+    pub finished: i64,
+    /// When it goes: seconds since 1970, emulator time.
+    pub ends: i64,
+    /// Digest of its log.
+    pub digest: String,
+    /// Its sealed log.
+    pub log: ObjectRow,
+}
+
+/// A task run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRunRow {
+    /// Its number in the registry, from 1 on.
+    pub number: u64,
+    /// What is known of it.
+    #[serde(flatten)]
+    pub run: NewTaskRun,
+}
+
 /// A manifest that names another as its subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::layout::Table;
 use super::open::Store;
-use super::rows::{BlobRow, ManifestRow, ObjectRow, decode, key, last_part, nth_part, prefix};
+use super::rows::{
+    BlobRow, ManifestRow, ObjectRow, TaskRunRow, decode, key, last_part, nth_part, prefix,
+};
 
 /// How much a registry holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +27,7 @@ pub struct Stats {
     pub uploads: u64,
 }
 
-/// A blob or a manifest, as `verify` walks over them.
+/// A blob, a manifest or a log, as `verify` walks over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoredObject {
     /// A blob of the registry.
@@ -44,6 +46,15 @@ pub enum StoredObject {
         /// Where it is.
         object: ObjectRow,
     },
+    /// The log of a task run.
+    Log {
+        /// The number of the run.
+        run: u64,
+        /// Its digest.
+        digest: String,
+        /// Where it is.
+        object: ObjectRow,
+    },
 }
 
 impl Store {
@@ -52,7 +63,7 @@ impl Store {
         Ok(self.database.row(Table::Counters, &key(&[registry]))?.unwrap_or_default())
     }
 
-    /// All blobs and manifests of a registry, one by one. What comes and goes meanwhile may or may not be among them.
+    /// All blobs, manifests and logs of a registry, one by one. What comes and goes meanwhile may or may not be among them.
     pub fn all_objects(
         &self,
         registry: &str,
@@ -72,6 +83,10 @@ impl Store {
                 object: manifest.object,
             })
         });
-        blobs.chain(manifests)
+        let logs = self.task_runs(registry).map(|row| {
+            let TaskRunRow { number, run } = row?;
+            Ok(StoredObject::Log { run: number, digest: run.digest, object: run.log })
+        });
+        blobs.chain(manifests).chain(logs)
     }
 }

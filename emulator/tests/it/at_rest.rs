@@ -35,7 +35,8 @@ fn find_in_clear(folder: &Path, needles: &[&[u8]]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_data_folder_holds_nothing_of_layers_configs_manifests_annotations_and_cut_uploads() {
+async fn the_data_folder_holds_nothing_of_layers_configs_manifests_annotations_logs_and_cut_uploads()
+ {
     let folder = tempfile::tempdir().unwrap();
     let emulator =
         Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start().await.unwrap();
@@ -57,9 +58,14 @@ async fn the_data_folder_holds_nothing_of_layers_configs_manifests_annotations_a
         .send()
         .await;
     client.get(&location).await;
+    let log = content::bytes(3, 300_000);
+    let runs = client.request(Method::POST, "/_sealyard/registries/local/runs");
+    let runs = runs.header("content-type", "application/octet-stream");
+    let run = runs.body(log.clone()).send().await.unwrap();
+    assert_eq!(run.status(), reqwest::StatusCode::CREATED);
 
     let config = b"{\"architecture\":\"amd64\",\"os\":\"linux\",\"comment\":\"app:v1\"}";
-    let found = find_in_clear(folder.path(), &[&layer, &cut, config, note.as_bytes()]);
+    let found = find_in_clear(folder.path(), &[&layer, &cut, &log, config, note.as_bytes()]);
 
     assert_eq!(found, None);
 }

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mock_keyvault::duration::IsoDuration;
 use mock_keyvault::{KeyPermission, KeySize, VaultChanges};
 use sealyard::Sealyard;
 use sealyard::keys::{KeyId, RingError, RotationTarget};
-use serde_json::json;
 
 use crate::support::{Client, content, start_with_clock};
 
@@ -71,27 +69,6 @@ async fn after_a_rotation_the_old_version_may_be_disabled() {
 
     assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
     assert_eq!(client.pull_blob("app", b"after").await.body, b"after");
-}
-
-#[tokio::test]
-async fn a_rotation_policy_is_seen_through_when_the_clock_is_moved_before_the_call_returns() {
-    let (emulator, client, _clock) = start_with_clock().await;
-    client.push_blob("app", b"before").await;
-    let vault = emulator.vault().unwrap();
-    let each = IsoDuration::days(30);
-    vault.rotate_automatically("local", "registry-key", each, None).await.unwrap();
-
-    let moved = client.send_json("/_sealyard/clock", &json!({"advance": "P100D"})).await;
-
-    assert_eq!(moved.status, reqwest::StatusCode::OK, "{moved:?}");
-    let newest = vault.latest_version("local", "registry-key").await.unwrap().unwrap();
-    let used = emulator.registry().key_ring().describe();
-    assert_eq!(
-        used.versioned.unwrap().version().unwrap().as_str(),
-        newest.version.unwrap().as_str()
-    );
-    assert_eq!(used.data_keys, 2, "the registry looks once, at the end");
-    assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
 }
 
 #[tokio::test]

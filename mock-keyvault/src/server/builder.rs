@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use super::folder::Folder;
 use super::timekeeper::Timekeeper;
 use crate::audit::AuditLog;
 use crate::auth::ANY_TOKEN_WARNING;
-use crate::clock::Clock;
+use crate::clock::{Clock, KeptClock};
 use crate::durable::Durability;
 use crate::events::EventLog;
 use crate::faults::Faults;
@@ -345,12 +346,22 @@ fn open_beside(
 fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
     let clock = Clock::system();
     if let Some(text) = read_if_there(&folder.clock())? {
-        let seconds = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
-        let seconds = seconds.ok_or_else(|| {
-            let words = format!("{} is not a number of seconds", folder.clock().display());
+        let kept = std::str::from_utf8(&text).ok().and_then(kept_clock);
+        clock.restore(kept.ok_or_else(|| {
+            let words = format!("{} is not the setting of a clock", folder.clock().display());
             io::Error::new(io::ErrorKind::InvalidData, words)
-        })?;
-        clock.set_offset(time::Duration::seconds(seconds));
+        })?);
     }
     Ok(clock)
+}
+
+/// Reads `OFFSET`, or `OFFSET FROZEN-AT`, both in seconds.
+fn kept_clock(text: &str) -> Option<KeptClock> {
+    let mut words = text.split_whitespace();
+    let offset = time::Duration::seconds(words.next()?.parse().ok()?);
+    let frozen_at = match words.next() {
+        Some(at) => Some(OffsetDateTime::from_unix_timestamp(at.parse().ok()?).ok()?),
+        None => None,
+    };
+    words.next().is_none().then_some(KeptClock { offset, frozen_at })
 }

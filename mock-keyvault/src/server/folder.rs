@@ -73,7 +73,7 @@ impl Folder {
         self.path.join("events.jsonl")
     }
 
-    /// The offset of the vault's own clock, in seconds.
+    /// The offset of the vault's own clock, in seconds; if it is frozen, then where, in seconds since 1970.
     pub(super) fn clock(&self) -> PathBuf {
         self.path.join("clock-offset")
     }

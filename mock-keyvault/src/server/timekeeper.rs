@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use crate::router::App;
@@ -38,6 +39,13 @@ impl Timekeeper {
         tokio::task::spawn_blocking(move || app.vaults.run_due(|| stop.is_cancelled()))
             .await
             .map_err(|error| VaultError::Internal(error.to_string()))?
+    }
+
+    /// When the vault next does something by the clock, or begins to answer otherwise; none if it never does, or has
+    /// ended. For whoever moves the clock and has other things that are due: between two such moments the vault is the
+    /// same, whoever asks.
+    pub fn next_change(&self) -> Option<OffsetDateTime> {
+        self.app.upgrade()?.vaults.next_change()
     }
 
     /// Does what becomes due until the vault ends.

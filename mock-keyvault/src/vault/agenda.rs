@@ -191,6 +191,22 @@ impl Vaults {
         Some(Duration::try_from(at - self.clock.now()).unwrap_or(Duration::ZERO))
     }
 
+    /// The next moment, after now, at which something is due or a version begins or ceases to be valid.
+    pub(crate) fn next_change(&self) -> Option<OffsetDateTime> {
+        let now = self.clock.unix_now();
+        let due: Vec<i64> = self.all_due().into_iter().map(|Reverse((at, ..))| at).collect();
+        let mut moments: Vec<i64> = due.into_iter().chain(self.next_vault_due()).collect();
+        let vaults = self.read();
+        let live = vaults.values().filter(|vault| vault.settings.deletion.is_none());
+        let keys = live.flat_map(|vault| vault.keys.values());
+        for version in keys.filter(|key| key.deletion.is_none()).flat_map(|key| &key.versions) {
+            let attributes = &version.attributes;
+            moments.extend(attributes.not_before.into_iter().chain(attributes.expires));
+        }
+        let next = moments.into_iter().filter(|at| *at > now).min()?;
+        OffsetDateTime::from_unix_timestamp(next).ok()
+    }
+
     /// Changes what is kept of a key for the sake of time, on disk and in memory. The change lock is held.
     pub(super) fn change_agenda(
         &self,

@@ -4,7 +4,9 @@
 //! frozen, so that an hour or ninety days pass at a call. *Real time* only ever runs forward; it bounds what must
 //! not outlast a wall clock whatever the emulator's says, such as the lease of a data key. A [`Deadline`] watches both.
 //!
-//! This module knows nothing of vaults. It does not persist the offset: its owner does.
+//! This module knows nothing of vaults. It does not persist the offset: its owner does, with [`Clock::kept`].
+
+mod request;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +14,8 @@ use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
 use tokio::sync::watch;
+
+pub use request::{ClockPlan, ClockRequest, ClockRequestError};
 
 /// The injected source of time. Clones share one clock.
 #[derive(Clone)]
@@ -24,6 +28,15 @@ pub struct Deadline {
     real: Duration,
     /// Emulator time.
     emulated: OffsetDateTime,
+}
+
+/// What holds over a restart: how far emulator time is ahead, and where it stands still if it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptClock {
+    /// How far it is ahead of real time, when it runs.
+    pub offset: time::Duration,
+    /// Where it stands still.
+    pub frozen_at: Option<OffsetDateTime>,
 }
 
 struct Inner {
@@ -115,6 +128,47 @@ impl Clock {
             Some(at) => *at = at.saturating_add(by),
             None => setting.offset = setting.offset.saturating_add(by),
         });
+    }
+
+    /// Moves emulator time forward to a moment, unless it is later already. Real time is not touched.
+    pub fn advance_to(&self, moment: OffsetDateTime) {
+        let ahead = moment - self.real_now();
+        self.change(|setting| match &mut setting.frozen_at {
+            Some(at) => *at = moment.max(*at),
+            None => setting.offset = setting.offset.max(ahead),
+        });
+    }
+
+    /// Does what a request asks for, but for what becomes due by it.
+    pub fn carry_out(&self, plan: ClockPlan) {
+        if plan.resume {
+            self.resume();
+        }
+        if plan.freeze {
+            self.freeze();
+        }
+        if self.is_frozen() {
+            self.advance_to(plan.to);
+        } else {
+            self.advance(Duration::try_from(plan.by).unwrap_or(Duration::ZERO));
+        }
+    }
+
+    /// What is to be kept over a restart.
+    pub fn kept(&self) -> KeptClock {
+        KeptClock { offset: self.offset(), frozen_at: self.setting().frozen_at }
+    }
+
+    /// Goes on as it was kept.
+    pub fn restore(&self, kept: KeptClock) {
+        self.change(|setting| {
+            *setting = Setting { offset: kept.offset, frozen_at: kept.frozen_at };
+        });
+    }
+
+    /// Tells of every move of the clock.
+    pub fn moves(&self) -> watch::Receiver<u64> {
+        self.0.moved.subscribe()
     }
 
     /// Sets how far emulator time is ahead of real time, as at a restart.
@@ -250,6 +304,40 @@ mod tests {
         clock.pass(Duration::from_secs(1));
 
         assert_eq!(clock.now(), datetime!(2026-01-01 00:00:01 UTC));
+    }
+
+    #[test]
+    fn a_clock_goes_to_a_moment_and_never_back_frozen_or_not() {
+        for frozen in [false, true] {
+            let clock = Clock::manual(START);
+            if frozen {
+                clock.freeze();
+            }
+
+            clock.advance_to(datetime!(2026-01-02 00:00 UTC));
+            clock.advance_to(START);
+
+            assert_eq!(clock.now(), datetime!(2026-01-02 00:00 UTC));
+            assert_eq!(clock.elapsed(), Duration::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_kept_clock_runs_on_ahead_or_stands_where_it_stood() {
+        let clock = Clock::manual(START);
+        clock.advance(Duration::from_hours(1));
+        let later = Clock::manual(datetime!(2026-02-01 00:00 UTC));
+        later.restore(clock.kept());
+        assert_eq!(later.now(), datetime!(2026-02-01 01:00 UTC));
+
+        clock.freeze();
+        later.restore(clock.kept());
+
+        assert!(later.is_frozen());
+        assert_eq!(later.now(), datetime!(2026-01-01 01:00 UTC));
+        later.resume();
+        later.pass(Duration::from_secs(1));
+        assert_eq!(later.now(), datetime!(2026-01-01 01:00:01 UTC));
     }
 
     #[test]

@@ -1,0 +1,99 @@
+//! The file that keeps the clock over a restart: how far it is ahead, and where it stands still.
+
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+use mock_keyvault::clock::{Clock, KeptClock};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::admin::{IsoDuration, rounded_seconds};
+
+/// The file in the data folder.
+const CLOCK_FILE: &str = "clock.json";
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    offset: IsoDuration,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    frozen_at: Option<OffsetDateTime>,
+}
+
+/// Sets a clock to what it was when this data folder was last in use.
+pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
+    let text = match fs::read(data_dir.join(CLOCK_FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let kept: Kept = serde_json::from_slice(&text).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{CLOCK_FILE}: {error}"))
+    })?;
+    let offset = time::Duration::seconds(kept.offset.seconds());
+    clock.restore(KeptClock { offset, frozen_at: kept.frozen_at });
+    Ok(())
+}
+
+/// Keeps a clock as it is set.
+pub(super) async fn save(data_dir: &Path, clock: &Clock) -> io::Result<()> {
+    let path = data_dir.join(CLOCK_FILE);
+    let KeptClock { offset, frozen_at } = clock.kept();
+    let kept = Kept { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
+    tokio::task::spawn_blocking(move || {
+        let text = serde_json::to_vec(&kept)?;
+        let new = path.with_extension("json.new");
+        fs::write(&new, text)?;
+        fs::rename(&new, &path)
+    })
+    .await?
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_offset_holds_over_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(datetime!(2026-01-01 00:00 UTC));
+        restore_clock(folder.path(), &clock).unwrap();
+        clock.advance(std::time::Duration::from_hours(1));
+        save(folder.path(), &clock).await.unwrap();
+
+        let later = Clock::manual(datetime!(2026-02-01 00:00 UTC));
+        restore_clock(folder.path(), &later).unwrap();
+
+        assert_eq!(later.now(), datetime!(2026-02-01 01:00 UTC));
+        assert!(!later.is_frozen());
+    }
+
+    #[tokio::test]
+    async fn a_frozen_clock_stands_after_a_restart_where_it_stood() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(datetime!(2026-01-01 00:00 UTC));
+        clock.freeze();
+        save(folder.path(), &clock).await.unwrap();
+
+        let later = Clock::manual(datetime!(2026-02-01 00:00 UTC));
+        restore_clock(folder.path(), &later).unwrap();
+
+        assert_eq!(later.now(), datetime!(2026-01-01 00:00 UTC));
+        assert!(later.is_frozen());
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_and_not_another_time() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(CLOCK_FILE), "{").unwrap();
+
+        assert!(restore_clock(folder.path(), &Clock::system()).is_err());
+    }
+}

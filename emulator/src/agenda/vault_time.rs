@@ -1,0 +1,175 @@
+//! The vault's part of a move: one that shares our clock, one in another process that is told, or one that is not ours.
+//!
+//! A vault in another process is a `mock-keyvault` if its admin API says so; its clock is set to each moment before ours
+//! is. A real Azure Key Vault keeps a time of its own, and the clock is not moved with one.
+
+use std::fmt;
+
+use mock_keyvault::Timekeeper;
+use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest};
+use reqwest::{Client, StatusCode, Url};
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::AgendaError;
+
+/// Whose time the vault goes by.
+#[derive(Clone)]
+pub enum VaultTime {
+    /// Ours: it is embedded.
+    Shared(Timekeeper),
+    /// Its own, which it lets us set if it is a mock vault.
+    Remote {
+        /// The base URL of the vault.
+        url: Url,
+        /// A client that trusts it.
+        client: Client,
+    },
+    /// Its own, at this address.
+    Foreign(Url),
+}
+
+/// The vault during one move.
+pub(super) enum VaultHand {
+    Shared(Timekeeper),
+    Remote(Remote),
+}
+
+pub(super) struct Remote {
+    clock: Url,
+    client: Client,
+    told: RemoteClock,
+}
+
+/// What the clock of a mock vault says.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RemoteClock {
+    #[serde(with = "time::serde::rfc3339")]
+    now: OffsetDateTime,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    next_change: Option<OffsetDateTime>,
+}
+
+impl VaultTime {
+    /// Has an embedded vault do what is due. One in another process does so by itself.
+    pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
+        if let Self::Shared(timekeeper) = self {
+            timekeeper.run_due().await?;
+        }
+        Ok(())
+    }
+
+    /// The hand on the vault for a move. One in another process stops or runs on with us, before us.
+    pub(super) async fn begin(&self, plan: ClockPlan) -> Result<VaultHand, AgendaError> {
+        match self {
+            Self::Shared(timekeeper) => Ok(VaultHand::Shared(timekeeper.clone())),
+            Self::Foreign(url) => Err(foreign(url)),
+            Self::Remote { url, client } => {
+                let clock = url.join("/_keyvault/clock").map_err(|_| foreign(url))?;
+                let asked = client.get(clock.clone()).send().await.map_err(remote)?;
+                if asked.status() == StatusCode::FORBIDDEN {
+                    return Err(remote(asked.text().await.map_err(remote)?));
+                }
+                // Whatever answers, it has no clock of ours.
+                let told = asked.json().await.map_err(|_| foreign(url))?;
+                let mut hand = Remote { clock, client: client.clone(), told };
+                if plan.freeze || plan.resume {
+                    let (freeze, resume) = (plan.freeze, plan.resume);
+                    hand.ask(ClockRequest { freeze, resume, ..ClockRequest::default() }).await?;
+                }
+                Ok(VaultHand::Remote(hand))
+            }
+        }
+    }
+}
+
+impl VaultHand {
+    /// The next moment at which the vault is not the same any more.
+    pub(super) fn next_change(&self) -> Option<OffsetDateTime> {
+        match self {
+            Self::Shared(timekeeper) => timekeeper.next_change(),
+            Self::Remote(remote) => remote.told.next_change,
+        }
+    }
+
+    /// Moves a clock that is not ours to a moment, and has all done that is due there.
+    pub(super) async fn advance_to(&mut self, moment: OffsetDateTime) -> Result<(), AgendaError> {
+        match self {
+            Self::Remote(remote) if remote.told.now < moment => {
+                remote.ask(ClockRequest { set: Some(moment), ..ClockRequest::default() }).await
+            }
+            Self::Remote(_) | Self::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Has a vault that shares our clock do what is due by it.
+    pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
+        if let Self::Shared(timekeeper) = self {
+            timekeeper.run_due().await?;
+        }
+        Ok(())
+    }
+
+    /// Has two clocks that stand still stand at the same moment.
+    pub(super) async fn meet(&mut self, clock: &Clock) -> Result<(), AgendaError> {
+        if let Self::Remote(remote) = self {
+            clock.advance_to(remote.told.now);
+        }
+        self.advance_to(clock.now()).await
+    }
+}
+
+impl Remote {
+    async fn ask(&mut self, request: ClockRequest) -> Result<(), AgendaError> {
+        let answer = self.client.post(self.clock.clone()).json(&request).send().await;
+        let answer = answer.map_err(remote)?;
+        if !answer.status().is_success() {
+            return Err(remote(answer.text().await.map_err(remote)?));
+        }
+        self.told = answer.json().await.map_err(remote)?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for VaultTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shared(_) => f.write_str("Shared"),
+            Self::Remote { url, .. } => f.debug_tuple("Remote").field(&url.as_str()).finish(),
+            Self::Foreign(url) => f.debug_tuple("Foreign").field(&url.as_str()).finish(),
+        }
+    }
+}
+
+fn foreign(url: &Url) -> AgendaError {
+    AgendaError::ForeignVault(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are handed over")]
+fn remote(error: impl ToString) -> AgendaError {
+    AgendaError::RemoteVault(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_real_vault_is_not_moved_and_a_sentence_says_why() {
+        let url: Url = "https://contoso.vault.azure.net".parse().unwrap();
+        let plan = ClockPlan {
+            resume: false,
+            freeze: true,
+            by: time::Duration::ZERO,
+            to: OffsetDateTime::UNIX_EPOCH,
+        };
+
+        let refused = VaultTime::Foreign(url).begin(plan).await.err().unwrap().to_string();
+
+        assert!(
+            refused.contains("a mock vault alone: https://contoso.vault.azure.net keeps"),
+            "{refused}"
+        );
+    }
+}

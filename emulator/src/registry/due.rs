@@ -1,0 +1,73 @@
+//! What is due in a registry by the clock: task runs whose time is over, and uploads that nobody went on with.
+//!
+//! Called by the agenda, which moves the clock from one such moment to the next, and as time passes. Emulator time says
+//! what is due. An upload also has to have been idle for some real seconds, so that a jump never takes a push that is
+//! under way: collection takes such a one later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::blocking::blocking;
+use super::error::Error;
+use super::{Parts, Registry, TaskRun};
+
+impl Registry {
+    /// The next moment after now at which something is due.
+    pub async fn next_due(&self) -> Result<Option<OffsetDateTime>, Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || {
+            let now = parts.clock.unix_now();
+            let uploads = uploads_end(&parts)?.into_iter().filter(|at| *at > now);
+            let runs = parts.store.next_task_run_end(&parts.name, now)?;
+            let next = uploads.chain(runs).min();
+            Ok::<_, Error>(next.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()))
+        })
+        .await
+    }
+
+    /// Does what is due by the clock.
+    pub async fn run_due(&self) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || {
+            expire_task_runs(&parts)?;
+            expire_uploads(&parts)
+        })
+        .await
+    }
+}
+
+/// When each upload ends if nobody goes on with it.
+fn uploads_end(parts: &Parts) -> Result<Vec<i64>, Error> {
+    let idle = seconds(parts.settings.collect.upload_idle_for);
+    let uploads = parts.store.uploads(&parts.name)?;
+    // It has to be older than that, in whole seconds.
+    Ok(uploads.iter().map(|upload| upload.touched.saturating_add(idle + 1)).collect())
+}
+
+fn expire_task_runs(parts: &Parts) -> Result<(), Error> {
+    for expired in parts.store.expire_task_runs(&parts.name, parts.clock.unix_now())? {
+        let run = TaskRun::from(expired);
+        tracing::info!(registry.name = parts.name, run = %run.id, ended = %run.ends, "a task run has ended, with its log");
+    }
+    Ok(())
+}
+
+fn expire_uploads(parts: &Parts) -> Result<(), Error> {
+    let options = parts.settings.collect;
+    let before = parts.clock.unix_now().saturating_sub(seconds(options.upload_idle_for));
+    let elapsed = parts.clock.elapsed();
+    let is_live = |used: Duration| elapsed.saturating_sub(used) < options.really_idle_for;
+    let uploads = parts
+        .store
+        .expire_uploads(&parts.name, before, &|id| !parts.sessions.retire(id, is_live))?;
+    if 0 < uploads {
+        tracing::info!(registry.name = parts.name, uploads, "uploads have expired");
+    }
+    Ok(())
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2)
+}

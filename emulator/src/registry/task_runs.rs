@@ -1,0 +1,289 @@
+//! Task runs and their logs: what a build left behind, for a day in a registry with a customer-managed key.
+//!
+//! A log is content: sealed under the ring, and reached through [`Content`]. That there was a run, its name, its status
+//! and its times are metadata and are told in every state. A run ends by the clock: after 24 hours with a
+//! customer-managed key, after 30 days without. `due.rs` takes it away then, with its log.
+//!
+//! Nothing here runs tasks.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::runtime::Handle;
+
+use super::blobs::BlobStream;
+use super::blocking::blocking;
+use super::digest::{Algorithm, Digest, Hasher};
+use super::error::Error;
+use super::object;
+use super::uploads::Body;
+use super::{Content, Registry};
+use crate::envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
+use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
+
+/// The longest log that is taken, in bytes.
+pub const MAX_LOG_LEN: u64 = 64 << 20;
+
+/// The longest name of a run, in bytes.
+const MAX_NAME_LEN: usize = 256;
+
+/// How long a run is kept with a customer-managed key, and without one.
+const RETENTION_WITH_KEY: Duration = Duration::from_hours(24);
+const RETENTION_WITHOUT_KEY: Duration = Duration::from_hours(30 * 24);
+
+/// How long the body of a log may stand still.
+const BODY_IDLE: Duration = Duration::from_mins(1);
+
+/// The name of a run, such as `cb1`. Numbers are never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskRunId(u64);
+
+/// A text that is no name of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the id of a run is cb and a number, such as cb1")]
+pub struct InvalidTaskRunId;
+
+/// What became of a run, with the words of Azure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TaskRunStatus {
+    /// It did what it should.
+    #[default]
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// Somebody stopped it.
+    Canceled,
+    /// It took too long.
+    Timeout,
+    /// Something else was in the way.
+    Error,
+}
+
+/// What is known of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskRun {
+    /// Its name.
+    pub id: TaskRunId,
+    /// The task that was run, if it has a name.
+    pub name: Option<String>,
+    /// What became of it.
+    pub status: TaskRunStatus,
+    /// When it began.
+    pub created: OffsetDateTime,
+    /// When it had ended, and its log was whole.
+    pub finished: OffsetDateTime,
+    /// When it goes, with its log.
+    pub ends: OffsetDateTime,
+    /// Length of the log in bytes.
+    pub log_len: u64,
+}
+
+impl FromStr for TaskRunId {
+    type Err = InvalidTaskRunId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTaskRunId> {
+        let number = text.strip_prefix("cb").ok_or(InvalidTaskRunId)?;
+        let is_canonical =
+            number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
+        number.parse().ok().filter(|_| is_canonical).map(Self).ok_or(InvalidTaskRunId)
+    }
+}
+
+impl fmt::Display for TaskRunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cb{}", self.0)
+    }
+}
+
+impl Content {
+    /// Keeps a run whose log is the body. Durable on return; a body that is cut leaves nothing.
+    pub async fn add_task_run(
+        &self,
+        name: Option<String>,
+        status: TaskRunStatus,
+        mut log: Body,
+    ) -> Result<TaskRun, Error> {
+        if name.as_ref().is_some_and(|name| MAX_NAME_LEN < name.len()) {
+            return Err(Error::MetadataTooLong);
+        }
+        let parts = Arc::clone(&self.0);
+        let created = parts.clock.unix_now();
+        // Held to the end: a data key that is leased is not retired.
+        let lease = parts.ring.current().await?;
+        let runtime = Handle::current();
+        let binding = Binding::new(parts.name.as_str(), ObjectKind::Log);
+        let (file, mut sealer) = blocking({
+            let (parts, data_key) = (Arc::clone(&parts), lease.id());
+            move || {
+                let mut file = parts.store.new_file()?;
+                let sealer =
+                    Sealer::create(file.file().try_clone()?, data_key, binding, SEGMENT_LEN)?;
+                Ok::<_, Error>((file, sealer))
+            }
+        })
+        .await?;
+        let mut hasher = Hasher::new(Algorithm::Sha256);
+        loop {
+            let chunk = match tokio::time::timeout(BODY_IDLE, log.next()).await {
+                Ok(Some(Ok(chunk))) => chunk,
+                Ok(Some(Err(words))) => return Err(Error::BodyCut(words)),
+                Ok(None) => break,
+                Err(_) => return Err(Error::BodyCut("nothing arrived for a minute".to_owned())),
+            };
+            if MAX_LOG_LEN < sealer.len() + chunk.len() as u64 {
+                return Err(Error::LogTooLong(MAX_LOG_LEN));
+            }
+            let (parts, lease, runtime) = (Arc::clone(&parts), lease.clone(), runtime.clone());
+            (sealer, hasher) = blocking(move || {
+                parts.store.ensure_space()?;
+                hasher.update(&chunk);
+                lease.with_renewal(&runtime, |key| sealer.append(key, &chunk))??;
+                Ok::<_, Error>((sealer, hasher))
+            })
+            .await?;
+        }
+        let row = blocking(move || {
+            let digest = hasher.finish();
+            let sealed = lease.with_renewal(&runtime, |key| sealer.finish(key, digest.as_str()))?;
+            let (written, finished) = sealed?;
+            drop(written);
+            let now = parts.clock.unix_now();
+            let kept = if parts.ring.describe().configured.is_some() {
+                RETENTION_WITH_KEY
+            } else {
+                RETENTION_WITHOUT_KEY
+            };
+            let log = ObjectRow {
+                file: file.id(),
+                size: finished.plaintext_len,
+                data_key: *lease.id().as_bytes(),
+                created: now,
+            };
+            let run = NewTaskRun {
+                name,
+                status: status.as_str().to_owned(),
+                created,
+                finished: now,
+                ends: now.saturating_add(i64::try_from(kept.as_secs()).unwrap_or(i64::MAX)),
+                digest: digest.as_str().to_owned(),
+                log,
+            };
+            Ok::<_, Error>(parts.store.add_task_run(&parts.name, &run, file)?)
+        })
+        .await?;
+        Ok(row.into())
+    }
+
+    /// The log of a run, and its length. The trailer is authenticated before this returns.
+    pub async fn task_run_log(&self, id: TaskRunId) -> Result<(u64, BlobStream), Error> {
+        let parts = Arc::clone(&self.0);
+        let found = blocking(move || parts.store.task_run(&parts.name, id.0)).await?;
+        let row = found.ok_or(Error::TaskRunUnknown(id))?;
+        let digest: Digest = row.run.digest.parse()?;
+        let opened = object::open(&self.0, row.run.log, ObjectKind::Log, digest).await;
+        let opened = opened.map_err(|error| match error {
+            Error::BlobUnknown(_) => Error::TaskRunUnknown(id),
+            other => other,
+        })?;
+        let len = opened.opener.len();
+        Ok((len, BlobStream::of(opened, 0..len, self.0.broken.clone())))
+    }
+}
+
+impl Registry {
+    /// All runs that have not ended, the newest first.
+    pub async fn task_runs(&self) -> Result<Vec<TaskRun>, Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || {
+            let rows: Result<Vec<_>, _> = parts.store.task_runs(&parts.name).collect();
+            Ok::<_, Error>(rows?.into_iter().rev().map(TaskRun::from).collect())
+        })
+        .await
+    }
+
+    /// A run.
+    pub async fn task_run(&self, id: TaskRunId) -> Result<TaskRun, Error> {
+        let parts = Arc::clone(&self.0);
+        let found = blocking(move || parts.store.task_run(&parts.name, id.0)).await?;
+        found.map(TaskRun::from).ok_or(Error::TaskRunUnknown(id))
+    }
+
+    /// Takes a run away, with its log. Needs no key: nothing is opened.
+    pub async fn delete_task_run(&self, id: TaskRunId) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let removed = blocking(move || parts.store.remove_task_run(&parts.name, id.0)).await?;
+        if removed { Ok(()) } else { Err(Error::TaskRunUnknown(id)) }
+    }
+}
+
+impl TaskRunStatus {
+    /// The word of Azure.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Canceled => "Canceled",
+            Self::Timeout => "Timeout",
+            Self::Error => "Error",
+        }
+    }
+
+    fn of(word: &str) -> Self {
+        match word {
+            "Succeeded" => Self::Succeeded,
+            "Failed" => Self::Failed,
+            "Canceled" => Self::Canceled,
+            "Timeout" => Self::Timeout,
+            _ => Self::Error,
+        }
+    }
+}
+
+impl From<TaskRunRow> for TaskRun {
+    fn from(row: TaskRunRow) -> Self {
+        let TaskRunRow { number, run } = row;
+        let at = |seconds| {
+            OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+        };
+        Self {
+            id: TaskRunId(number),
+            name: run.name,
+            status: TaskRunStatus::of(&run.status),
+            created: at(run.created),
+            finished: at(run.finished),
+            ends: at(run.ends),
+            log_len: run.log.size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_run_has_one_form() {
+        assert_eq!("cb12".parse(), Ok(TaskRunId(12)));
+        for text in
+            ["", "cb", "cb0", "cb01", "cb-1", "cb+1", "12", "CB1", "cb1 ", "cb99999999999999999999"]
+        {
+            assert!(text.parse::<TaskRunId>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_as_a_name_is_written_the_same(text in "(cb)?[0-9a-z+-]{0,22}") {
+            if let Ok(id) = text.parse::<TaskRunId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+}

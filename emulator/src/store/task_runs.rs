@@ -1,0 +1,126 @@
+//! Task runs: a row for each, and its log as a sealed file.
+//!
+//! Runs have numbers that are never used twice. A second table has them by the moment at which they end, so that what is
+//! due is found without a scan. The log is in use by its data key from the row on; it is unlinked after the commit that
+//! removed the row. How long a run is kept is the domain's to say.
+
+use super::database::View;
+use super::error::StoreError;
+use super::files::NewFile;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{NewTaskRun, TaskRunRow, decode, key, nth_part, prefix};
+
+impl Store {
+    /// Stores a run under the next number, with its log. Durable on return.
+    ///
+    /// [`StoreError::DataKeyRetired`] if the data key of the log is not in the ring.
+    pub fn add_task_run(
+        &self,
+        registry: &str,
+        run: &NewTaskRun,
+        file: NewFile,
+    ) -> Result<TaskRunRow, StoreError> {
+        let placed = self.place(file.id(), file.handle(), self.layout.new_file(file.id()))?;
+        let row = self.database.transact(|view| {
+            let last: Option<u64> = view.row(Table::TaskRuns, &key(&[registry]))?;
+            let row = TaskRunRow { number: last.unwrap_or_default() + 1, run: run.clone() };
+            view.own_file(registry, file.id(), run.log.data_key)?;
+            view.put(Table::TaskRuns, key(&[registry]), &row.number)?;
+            view.put(Table::TaskRuns, run_key(registry, row.number), &row)?;
+            view.put_bytes(Table::TaskRunEnds, end_key(registry, &row), Vec::new())?;
+            Ok(row)
+        })?;
+        placed.keep();
+        file.published();
+        self.database.commit()?;
+        Ok(row)
+    }
+
+    /// A run by its number.
+    pub fn task_run(&self, registry: &str, number: u64) -> Result<Option<TaskRunRow>, StoreError> {
+        self.database.row(Table::TaskRuns, &run_key(registry, number))
+    }
+
+    /// All runs of a registry, the oldest first.
+    pub fn task_runs(
+        &self,
+        registry: &str,
+    ) -> impl Iterator<Item = Result<TaskRunRow, StoreError>> + use<> {
+        self.database.scan(Table::TaskRuns, &prefix(&[registry])).map(|row| decode(&row?.1))
+    }
+
+    /// When the first run ends that ends after a moment: seconds since 1970, emulator time.
+    pub fn next_task_run_end(&self, registry: &str, after: i64) -> Result<Option<i64>, StoreError> {
+        let after = moment(after.saturating_add(1));
+        let ends = self.database.scan_after(Table::TaskRunEnds, &prefix(&[registry]), Some(&after));
+        ends.map(|row| end_of(&row?.0)).next().transpose()
+    }
+
+    /// Removes a run and its log. Durable. False: there is no such run.
+    pub fn remove_task_run(&self, registry: &str, number: u64) -> Result<bool, StoreError> {
+        let removed = self.database.transact(|view| forget(view, registry, number))?;
+        let Some(row) = removed else {
+            return Ok(false);
+        };
+        self.database.commit()?;
+        self.unlink(row.run.log.file)?;
+        Ok(true)
+    }
+
+    /// Removes the runs that end at `now` or before, in the order in which they end. Says which. Durable.
+    pub fn expire_task_runs(
+        &self,
+        registry: &str,
+        now: i64,
+    ) -> Result<Vec<TaskRunRow>, StoreError> {
+        let mut expired = Vec::new();
+        for row in self.database.scan(Table::TaskRunEnds, &prefix(&[registry])) {
+            let (end, _) = row?;
+            if now < end_of(&end)? {
+                break;
+            }
+            let number = u64::from_str_radix(&nth_part(&end, 2)?, 16).map_err(|_| damaged())?;
+            expired.extend(self.database.transact(|view| forget(view, registry, number))?);
+        }
+        if !expired.is_empty() {
+            self.database.commit()?;
+        }
+        for row in &expired {
+            self.unlink(row.run.log.file)?;
+        }
+        Ok(expired)
+    }
+}
+
+fn forget(view: &View<'_>, registry: &str, number: u64) -> Result<Option<TaskRunRow>, StoreError> {
+    let Some(row) = view.row::<TaskRunRow>(Table::TaskRuns, &run_key(registry, number))? else {
+        return Ok(None);
+    };
+    view.remove(Table::TaskRuns, run_key(registry, number))?;
+    view.remove(Table::TaskRunEnds, end_key(registry, &row))?;
+    view.disown_file(registry, row.run.log.file, row.run.log.data_key)?;
+    Ok(Some(row))
+}
+
+/// Digits of a fixed number, so that keys are in the order of numbers.
+fn run_key(registry: &str, number: u64) -> Vec<u8> {
+    key(&[registry, &format!("{number:016x}")])
+}
+
+fn end_key(registry: &str, row: &TaskRunRow) -> Vec<u8> {
+    key(&[registry, &moment(row.run.ends), &format!("{:016x}", row.number)])
+}
+
+/// The order of texts is that of moments, from 1970 on.
+fn moment(seconds: i64) -> String {
+    format!("{:016x}", seconds.max(0))
+}
+
+fn end_of(key: &[u8]) -> Result<i64, StoreError> {
+    i64::from_str_radix(&nth_part(key, 1)?, 16).map_err(|_| damaged())
+}
+
+fn damaged() -> StoreError {
+    StoreError::Damaged("a row of a task run has a key that is not one".to_owned())
+}
