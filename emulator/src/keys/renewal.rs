@@ -23,7 +23,7 @@ impl KeyRing {
 impl Inner {
     async fn begin_again(self: &Arc<Self>) -> Result<(), RingError> {
         let _alone = self.changing.lock().await;
-        let number = self.health().draw();
+        let number = self.machine().draw();
         let opening = Opening {
             config: self.config(),
             access: self.access.as_ref(),
@@ -40,11 +40,11 @@ impl Inner {
         let ids: Vec<DataKeyId> = old.ids().collect();
         self.install(ring);
         self.drop_slots(&ids);
-        let mut health = self.health();
-        health.set_note(None);
-        health.set_validity(None, None);
-        if health.grant(number) {
-            self.publish(&health.active(self.clock.now()));
+        let mut machine = self.machine();
+        machine.rotated();
+        machine.set_validity(None, None);
+        if machine.grant(number) {
+            self.publish(&machine.active(self.clock.now()));
         }
         Ok(())
     }
