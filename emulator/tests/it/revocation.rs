@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::faults::FaultRule;
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
+use sealyard::keys::{Cause, REFUSAL_SENTENCE, RingError, RotationTarget};
 use serde_json::json;
 
 use crate::support::{Answer, Client, content, start_with_clock};
@@ -169,6 +171,8 @@ async fn ask(client: &Client, upload: &str, layer: &[u8]) -> Vec<(&'static str, 
         ("push of a manifest", client.put_manifest("app", "v2", &image).await),
         ("delete of a tag", client.send(Method::DELETE, "/v2/app/manifests/v1", "").await),
         ("delete of a blob", client.send(Method::DELETE, &blob, "").await),
+        ("referrers", client.get(&blob.replace("/blobs/", "/referrers/")).await),
+        ("status of an upload", client.get(upload).await),
     ]
 }
 
@@ -178,55 +182,160 @@ async fn pass(clock: &Clock, by: Duration) {
     tokio::task::yield_now().await;
 }
 
-#[tokio::test]
-async fn whatever_takes_the_key_away_is_told_by_its_cause_and_undone_to_the_byte() {
-    for way in Way::ALL {
-        let (emulator, client, clock) = start_with_clock().await;
-        let vault = emulator.vault().unwrap();
-        let identity = vault.managed_identity().object_id.to_owned();
-        way.prepare(vault, &identity).await;
-        let layer = content::bytes(7, 300_000);
-        let manifest = client.push_image("app", "v1", &[&layer]).await;
-        let upload = client.begin("app").await;
-        let half = client.send(Method::PATCH, &upload, content::bytes(8, 300_000)).await;
-        assert_eq!(half.status, StatusCode::ACCEPTED, "{way:?}");
-        let lease = emulator.registry().key_ring().current().await.unwrap();
+/// The rest of an upload, after what the registry still has of it: a tail that was in memory went with the key.
+async fn finish(client: &Client, upload: &str, bytes: &[u8]) -> Answer {
+    let status = client.get(upload).await;
+    assert_eq!(status.status, StatusCode::NO_CONTENT, "{status:?}");
+    let last: usize = status.header("range").trim_start_matches("0-").parse().unwrap();
+    let kept = if last == 0 { 0 } else { last + 1 };
+    let rest = bytes[kept..].to_vec();
+    let range = format!("{kept}-{}", bytes.len() - 1);
+    let request = client.request(Method::PATCH, status.header("location"));
+    let chunk = Answer::of(request.header("content-range", range).body(rest).send().await.unwrap());
+    let chunk = chunk.await;
+    assert_eq!(chunk.status, StatusCode::ACCEPTED, "{chunk:?}");
+    let end = format!("{}?digest={}", chunk.header("location"), content::digest(bytes));
+    client.send(Method::PUT, &end, "").await
+}
 
-        way.take(vault, &identity).await;
-        pass(&clock, way.until_known()).await;
-        let answers = ask(&client, half.header("location"), &layer).await;
-
-        for (what, refused) in &answers {
-            let (status, code) = if way.is_refusal() {
-                (StatusCode::FORBIDDEN, "DENIED")
-            } else {
-                (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
-            };
-            assert_eq!(refused.status, status, "{way:?}: {what}: {refused:?}");
-            assert_eq!(refused.code(), code, "{way:?}: {what}");
-            let error = &refused.json()["errors"][0];
-            assert_eq!(error["detail"]["cause"], way.cause(), "{way:?}: {what}");
-            assert!(error["message"].as_str().unwrap().contains(KEY), "{way:?}: {what}: {error}");
+/// Reads a download to its end. None: it ended cleanly.
+async fn broken_after(
+    stream: impl futures::Stream<Item = reqwest::Result<bytes::Bytes>>,
+) -> Option<usize> {
+    let mut stream = std::pin::pin!(stream);
+    let mut received = 0;
+    while let Some(bytes) = stream.next().await {
+        match bytes {
+            Ok(bytes) => received += bytes.len(),
+            Err(_) => return Some(received),
         }
-        assert!(lease.with(|_| ()).is_err(), "{way:?}: a data key is left");
-        let told = client.get("/_sealyard/status").await.json();
-        assert_eq!(told["registries"][0]["cause"], way.cause(), "{way:?}");
-        assert_eq!(client.get("/v2/").await.status, StatusCode::OK, "{way:?}");
-        assert_eq!(client.get("/_sealyard/health").await.status, StatusCode::OK, "{way:?}");
-
-        way.give_back(vault, &identity).await;
-        pass(&clock, LATER).await;
-
-        assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest, "{way:?}");
-        assert!(client.pull_blob("app", &layer).await.body == layer, "{way:?}");
-        assert_eq!(
-            client.push_blob("app", b"afterwards").await.status,
-            StatusCode::CREATED,
-            "{way:?}"
-        );
-        let status = emulator.registry().key_ring().check().await;
-        assert_eq!(status.cause, None, "{way:?}");
     }
+    None
+}
+
+/// One row of the table.
+async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
+    let (emulator, client, clock) = start_with_clock().await;
+    let vault = emulator.vault().unwrap();
+    let identity = vault.managed_identity().object_id.to_owned();
+    way.prepare(vault, &identity).await;
+    let layer = content::bytes(7, 300_000);
+    // Larger than all buffers between the disk and this test.
+    let large = content::bytes(9, 32 << 20);
+    let manifest = client.push_image("app", "v1", &[&layer, &large]).await;
+    let upload = client.begin("app").await;
+    let whole = content::bytes(8, 600_000);
+    let half = client.send(Method::PATCH, &upload, whole[..300_000].to_vec()).await;
+    assert_eq!(half.status, StatusCode::ACCEPTED);
+    let download = format!("/v2/app/blobs/{}", content::digest(&large));
+    let stream = client.request(Method::GET, &download).send().await.unwrap().bytes_stream();
+    let lease = emulator.registry().key_ring().current().await.unwrap();
+
+    way.take(vault, &identity).await;
+    pass(&clock, way.until_known()).await;
+    let answers = ask(&client, half.header("location"), &layer).await;
+
+    for (what, refused) in &answers {
+        let (status, code, state) = if way.is_refusal() {
+            (StatusCode::FORBIDDEN, "DENIED", "unavailable")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "unavailable")
+        };
+        assert_eq!(refused.status, status, "{what}: {refused:?}");
+        assert_eq!(refused.code(), code, "{what}");
+        assert_eq!(refused.headers.contains_key("retry-after"), !way.is_refusal(), "{what}");
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["detail"]["cause"], way.cause(), "{what}");
+        assert_eq!(error["detail"]["state"], state, "{what}");
+        assert!(error["detail"]["keyIdentifier"].as_str().unwrap().contains(KEY), "{what}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(REFUSAL_SENTENCE) && message.contains(KEY),
+            "{what}: {message}"
+        );
+    }
+    let received = broken_after(stream).await.expect("a download that has begun is broken off");
+    assert!(received < large.len());
+    assert!(lease.with(|_| ()).is_err(), "a data key is left");
+    let told = client.get("/_sealyard/status").await.json();
+    assert_eq!(told["registries"][0]["cause"], way.cause());
+    assert_eq!(client.get("/v2/").await.status, StatusCode::OK);
+    assert_eq!(client.get("/_sealyard/health").await.status, StatusCode::OK);
+    let events = client.request(Method::GET, "/_sealyard/events");
+    let events = Answer::of(events.header("accept", "application/json").send().await.unwrap());
+    let events = events.await.json()["events"].take();
+    assert_eq!(events.as_array().unwrap().last().unwrap()["cause"], way.cause());
+    // Collection opens nothing, so it goes on; what it may take was not content any more.
+    let collected = client.send_json("/_sealyard/registries/local/gc", &json!({})).await;
+    assert_eq!(collected.status, StatusCode::OK, "{collected:?}");
+
+    way.give_back(vault, &identity).await;
+    pass(&clock, LATER).await;
+
+    assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+    assert!(client.pull_blob("app", &large).await.body == large);
+    let finished = finish(&client, half.header("location"), &whole).await;
+    assert_eq!(finished.status, StatusCode::CREATED, "{finished:?}");
+    assert!(client.pull_blob("app", &whole).await.body == whole);
+    assert_eq!(client.push_blob("app", b"afterwards").await.status, StatusCode::CREATED);
+    let status = emulator.registry().key_ring().check().await;
+    assert_eq!(status.cause, None);
+}
+
+/// One test for each row, so that a report names it.
+macro_rules! rows {
+    ($($name:ident: $way:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $name() {
+                is_refused_by_its_cause_and_undone_to_the_byte(Way::$way).await;
+            }
+        )*
+
+        #[test]
+        fn every_way_has_a_row() {
+            assert_eq!([$(Way::$way),*], Way::ALL);
+        }
+    };
+}
+
+rows! {
+    the_access_policy_is_removed: PolicyTaken,
+    the_access_policy_has_no_unwrap_any_more: PolicyWithoutUnwrap,
+    the_role_is_removed: RoleTaken,
+    the_version_is_disabled: VersionDisabled,
+    the_key_is_deleted_and_recovered: KeyDeleted,
+    the_firewall_of_the_vault_is_closed: FirewallClosed,
+    the_public_access_to_the_vault_is_off: PublicAccessOff,
+    the_vault_is_deleted_and_recovered: VaultDeleted,
+    the_vault_is_unreachable: VaultDown,
+    the_vault_throttles: VaultThrottles,
+    the_issuer_of_tokens_is_down: IssuerDown,
+}
+
+#[tokio::test]
+async fn an_outage_that_is_shorter_than_a_lease_is_not_noticed_by_clients() {
+    let (emulator, client, clock) = start_with_clock().await;
+    let layer = content::bytes(7, 300_000);
+    client.push_image("app", "v1", &[&layer]).await;
+    let vault = emulator.vault().unwrap();
+    let told = || client.get("/_sealyard/metrics");
+    let transitions = |answer: Answer| {
+        let text = String::from_utf8(answer.body).unwrap();
+        text.lines().filter(|line| line.contains("unavailable\",cause")).count()
+    };
+
+    vault.set_outage(true);
+    pass(&clock, Duration::from_secs(2)).await;
+    let during = client.pull_blob("app", &layer).await;
+    vault.set_outage(false);
+    pass(&clock, LATER).await;
+
+    assert!(during.body == layer);
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+    assert_eq!(client.push_blob("app", b"more").await.status, StatusCode::CREATED);
+    assert_eq!(transitions(told().await), 0);
 }
 
 #[tokio::test]
@@ -247,25 +356,53 @@ async fn a_purged_key_is_gone_for_good_and_the_registry_says_so() {
     assert_eq!(refused.code(), "DENIED");
     assert_eq!(refused.json()["errors"][0]["detail"]["cause"], "keyPurged");
     assert_eq!(still.code(), "DENIED");
+    let words = refused.json()["errors"][0]["message"].to_string();
+    assert!(words.contains("gone for good"), "{words}");
+}
+
+/// Changes the attributes of the key in use, as its owner.
+async fn set_attributes(vault: &MockKeyVault, attributes: serde_json::Value) {
+    let owner = vault.token(vault.owner().client_id, "https://vault.azure.net").unwrap();
+    let url = format!("https://127.0.0.1:{}/keys/{KEY}?api-version=7.4", vault.address().port());
+    let request = Client::trusting(vault).patch(&url).bearer_auth(owner.expose());
+    let patched = request.json(&json!({ "attributes": attributes })).send().await.unwrap();
+    assert_eq!(patched.status(), StatusCode::OK);
+}
+
+/// What narrows is no revocation: content is read and pushed, and no data key is made.
+async fn narrows(attributes: impl Fn(i64) -> serde_json::Value) {
+    let (emulator, client, clock) = start_with_clock().await;
+    let layer = content::bytes(7, 300_000);
+    let manifest = client.push_image("app", "v1", &[&layer]).await;
+    let vault = emulator.vault().unwrap();
+    set_attributes(vault, attributes(clock.unix_now())).await;
+
+    pass(&clock, Duration::from_mins(2)).await;
+    let ring = emulator.registry().key_ring();
+    let status = ring.check().await;
+    let other = RotationTarget::key(ring.describe().versioned.unwrap());
+    let rotated = ring.rotate(other).await;
+
+    assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+    assert_eq!(client.push_blob("app", b"after").await.status, StatusCode::CREATED);
+    assert_eq!(status.cause, Some(Cause::KeyExpired), "{status:?}");
+    assert!(!status.state.lets(status.cause).new_data_keys);
+    assert!(matches!(rotated, Err(RingError::OutsideValidity { .. })), "{rotated:?}");
+    assert_eq!(ring.describe().data_keys, 1, "no data key is made");
+    let told = client.get("/_sealyard/status").await.json();
+    assert_eq!(told["registries"][0]["state"], "active");
+    assert_eq!(told["registries"][0]["cause"], "keyExpired");
+    client.key("rotate").await;
+    assert_eq!(ring.check().await.cause, None, "a version that is valid is the way out");
 }
 
 #[tokio::test]
-async fn a_version_outside_its_validity_opens_what_there_is_and_pushes_go_on() {
-    let (emulator, client, clock) = start_with_clock().await;
-    client.push_blob("app", b"before").await;
-    let vault = emulator.vault().unwrap();
-    let expires = clock.unix_now() + 60;
-    let owner = vault.token(vault.owner().client_id, "https://vault.azure.net").unwrap();
-    let https = Client::trusting(vault);
-    let url = format!("https://127.0.0.1:{}/keys/{KEY}?api-version=7.4", vault.address().port());
-    let patch = json!({"attributes": {"exp": expires}});
-    let patched = https.patch(&url).bearer_auth(owner.expose()).json(&patch).send().await.unwrap();
-    assert_eq!(patched.status(), StatusCode::OK);
+async fn the_version_has_expired() {
+    narrows(|now| json!({ "exp": now + 60 })).await;
+}
 
-    pass(&clock, Duration::from_mins(2)).await;
-    let status = emulator.registry().key_ring().check().await;
-
-    assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
-    assert_eq!(client.push_blob("app", b"after").await.status, StatusCode::CREATED);
-    assert_eq!(status.cause.map(sealyard::keys::Cause::name), Some("keyExpired"));
+#[tokio::test]
+async fn the_version_is_not_yet_valid() {
+    narrows(|now| json!({ "nbf": now + 3600 })).await;
 }

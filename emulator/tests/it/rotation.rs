@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mock_keyvault::{KeyPermission, KeySize, VaultChanges};
 use sealyard::Sealyard;
+use sealyard::keys::{KeyId, RingError, RotationTarget};
 
-use crate::support::{Client, content};
+use crate::support::{Client, content, start_with_clock};
 
 /// Every sealed file with its bytes.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
@@ -67,4 +69,37 @@ async fn after_a_rotation_the_old_version_may_be_disabled() {
 
     assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
     assert_eq!(client.pull_blob("app", b"after").await.body, b"after");
+}
+
+#[tokio::test]
+async fn a_registry_moves_to_a_key_in_another_vault_and_does_not_need_the_first_any_more() {
+    let (emulator, client, _clock) = start_with_clock().await;
+    client.push_blob("app", b"before").await;
+    let vault = emulator.vault().unwrap();
+    let identity = vault.managed_identity().object_id.to_owned();
+    vault.create_vault("elsewhere", VaultChanges::default()).await.unwrap();
+    vault.create_key("elsewhere", "theirs", KeySize::Rsa2048).await.unwrap();
+    let ring = emulator.registry().key_ring();
+    let key: KeyId = "https://elsewhere.vault.azure.net/keys/theirs".parse().unwrap();
+    let target = || RotationTarget::key(key.clone());
+
+    let denied = ring.rotate(target()).await;
+    let some = [KeyPermission::Get, KeyPermission::UnwrapKey];
+    vault.set_access_policy("elsewhere", &identity, &some).await.unwrap();
+    let lacking = ring.rotate(target()).await;
+    let all = KeyPermission::FOR_ENCRYPTION;
+    vault.set_access_policy("elsewhere", &identity, all).await.unwrap();
+    ring.rotate(target()).await.unwrap();
+    vault.delete_vault("local").await.unwrap();
+
+    let words = |denied: Result<_, RingError>| denied.unwrap_err().to_string();
+    let (denied, lacking) = (words(denied), words(lacking));
+    assert!(denied.starts_with("Failed to access KeyId 'https://elsewhere."), "{denied}");
+    assert!(denied.contains("No policy gives it 'Get"), "{denied}");
+    assert!(lacking.ends_with("No policy gives it 'Wrap Key'."), "{lacking}");
+    assert_eq!(ring.check().await.cause, None);
+    let told = ring.describe();
+    assert!(told.automatic && told.configured == Some(key), "{told:?}");
+    assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
+    assert_eq!(client.push_blob("app", b"after").await.status, reqwest::StatusCode::CREATED);
 }
