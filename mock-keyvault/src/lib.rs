@@ -84,8 +84,8 @@ mod throttle;
 pub use audit::Call;
 pub use operation::{OPERATIONS, Operation, Route};
 pub use server::{
-    Builder, Gate, GateCaller, GateRefusal, Manager, ManagerError, MockKeyVault, RoleError, StartError,
-    Timekeeper,
+    Builder, Gate, GateCaller, GateRefusal, Manager, ManagerError, MockKeyVault, RoleError,
+    StartError, Timekeeper,
 };
 pub use store::StoreError;
 pub use throttle::Throttling;

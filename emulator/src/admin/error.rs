@@ -156,6 +156,7 @@ impl From<ResetError> for AdminError {
         match error {
             ResetError::Faults(error) => error.into(),
             ResetError::Revocation(error) => error.into(),
+            ResetError::Registries(error) => error.into(),
             ResetError::Registry {
                 source: error @ (Error::Refused(_) | Error::DiskFull), ..
             } => error.into(),

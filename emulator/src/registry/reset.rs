@@ -12,7 +12,10 @@ use tokio::sync::RwLock;
 
 use super::blocking::blocking;
 use super::error::Error;
-use super::{Content, Registry, UploadId};
+use super::manage_error::ManageError;
+use super::names::RegistryName;
+use super::resource::{IdentityRef, Tags};
+use super::{Change, Content, Registries, Registry, UploadId};
 
 /// Lets content through while no reset is under way.
 #[derive(Debug, Default)]
@@ -41,6 +44,39 @@ impl Registry {
         parts.broken.forget();
         parts.gate.resets.fetch_add(1, Ordering::Release);
         drop(alone);
+        Ok(())
+    }
+}
+
+impl Registries {
+    /// Takes every registry away but `local`, and every identity but that of the start. `local` is given back what it had
+    /// at its making, but for its content and its key, which are [`Registry::reset`]'s business.
+    pub async fn leave_local(&self) -> Result<(), ManageError> {
+        for registry in self.all() {
+            if !registry.registry_name().is_local() {
+                self.delete(registry.registry_name()).await?;
+            }
+        }
+        let start = self.start_identity().resource.clone();
+        let name = RegistryName::local();
+        let local = self.open_one(&name)?;
+        let others = local.profile().identities.clone().into_iter().map(|own| own.resource);
+        let change = Change {
+            assign: vec![start.clone()],
+            remove: others.filter(|own| *own != start).map(IdentityRef::Resource).collect(),
+            system_identity: Some(false),
+            tags: Some(Tags::default()),
+            content_trust: Some(false),
+            anonymous: Some(true),
+            strict: Some(false),
+            ..Change::default()
+        };
+        self.change(&name, change).await?;
+        for identity in self.identities().await? {
+            if identity.resource != start {
+                self.delete_identity(&identity.resource, true).await?;
+            }
+        }
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::config::VaultChoice;
 use crate::faults::FaultDeskError;
 use crate::keys::VaultError;
-use crate::registry::Error;
+use crate::registry::{Error, ManageError};
 use crate::revocation::RevocationError;
 
 /// What a reset left as it was, in a sentence each.
@@ -38,6 +38,9 @@ pub enum ResetError {
     /// The vault could not be made anew.
     #[error("the vault could not be reset: {0}")]
     Vault(#[from] VaultError),
+    /// The other registries and identities could not be taken away.
+    #[error("the registries could not be taken away: {0}")]
+    Registries(#[from] ManageError),
     /// The clock could not be set back.
     #[error("the clock could not be set back: {0}")]
     Clock(#[from] AgendaError),
@@ -59,6 +62,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     app.agenda.reset().await?;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
+            app.registries.leave_local().await?;
             vault::make_fresh(owner, &app.config, &mut left).await?;
             app.revocations.forget_all().await?;
         }
@@ -66,6 +70,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
             for registry in app.registries.all() {
                 app.revocations.restore(&registry, owner, None, false).await?;
             }
+            app.registries.leave_local().await?;
             left.push(format!(
                 "the vault at {} is in another process: its keys, policies and clock stay as they are",
                 external.url

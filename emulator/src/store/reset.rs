@@ -16,7 +16,8 @@ impl Store {
     /// it or nothing. Durable on return.
     pub fn begin_registry_again(&self, registry: &str, ring: &RingRow) -> Result<(), StoreError> {
         let writer = self.database.writer();
-        let mut gone = vec![(Table::Counters, key(&[registry]))];
+        let mut gone =
+            vec![(Table::Counters, key(&[registry])), (Table::TaskRuns, key(&[registry]))];
         let mut files: Vec<FileId> = Vec::new();
         for table in Table::ALL.into_iter().filter(|table| table.is_content()) {
             for row in self.database.scan(table, &prefix(&[registry])) {

@@ -8,10 +8,9 @@ mod at_rest;
 mod clock;
 mod crash;
 mod creation;
-mod faults;
-mod identities;
 mod events;
 mod faults;
+mod identities;
 #[cfg(target_os = "linux")]
 mod memory;
 mod names;

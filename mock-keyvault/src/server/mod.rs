@@ -5,8 +5,8 @@
 
 mod builder;
 mod folder;
-mod manager;
 mod gate;
+mod manager;
 mod timekeeper;
 mod vaults;
 
@@ -42,8 +42,8 @@ use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, PolicyTerms, Trig
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
-pub use manager::{Manager, ManagerError};
 pub use gate::{Caller as GateCaller, Gate, GateRefusal};
+pub use manager::{Manager, ManagerError};
 pub use timekeeper::Timekeeper;
 pub use vaults::RoleError;
 
