@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::faults::{self, FaultDesk};
 use crate::listeners::Site;
 use crate::oci::{self, Code, ErrorReply};
-use crate::registry::{Registries, Registry};
+use crate::registry::{Events, Registries, Registry};
 use crate::revocation::Revocations;
 use crate::serve::LOCAL;
 use crate::vault_owner::OwnerVault;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub config: Config,
     /// Where everything is to be found.
     pub endpoints: Endpoints,
+    /// What happens to the keys of all registries.
+    pub events: Events,
     /// The owner's hand on the vault; none with a vault that is not ours to change.
     pub owner: Option<OwnerVault>,
     /// What `revoke` took, until `restore` gives it back.

@@ -261,6 +261,7 @@ impl Builder {
         settings.sparse_indexes = config.sparse_indexes;
         settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
         let revocations = Revocations::open(Arc::clone(&store))?;
+        let events = settings.events.clone();
         let local =
             Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
         let faults = FaultDesk::new(clock.clone());
@@ -281,6 +282,7 @@ impl Builder {
             clock,
             config,
             endpoints,
+            events,
             owner,
             revocations,
             faults,

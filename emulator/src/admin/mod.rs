@@ -13,10 +13,12 @@ mod content;
 mod duration;
 mod endpoints;
 mod error;
+mod events;
 mod faults;
 mod guard;
 mod health;
 mod key;
+mod metrics;
 mod revocation;
 mod status;
 
@@ -32,6 +34,7 @@ pub use self::duration::{DurationError, IsoDuration};
 pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
 pub(crate) use self::endpoints::{reachable, read as read_endpoints};
 pub use self::error::{AdminError, ErrorBody, ErrorReport};
+pub use self::events::{EventList, EventReport};
 pub use self::faults::{FaultAdded, FaultList};
 pub use self::guard::{ADMIN_TOKEN_FILE, Guard, REGISTRY_PASSWORD_FILE};
 pub use self::health::{HealthReport, RegistryHealth};
@@ -61,6 +64,8 @@ pub fn router(app: App) -> Router {
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))
         .route("/audit", get(audit::newest))
+        .route("/events", get(events::events))
+        .route("/metrics", get(metrics::metrics))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app.clone());

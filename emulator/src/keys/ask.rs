@@ -18,9 +18,9 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 
 use super::audit::Purpose;
-use super::health::Failure;
 use super::ring::Inner;
 use super::slot::{Slot, Terms, lock};
+use super::state::Failure;
 use super::stored::{Entry, Head, Wrapped};
 use super::vault::VaultError;
 use super::{KeyError, KeyId, Refusal, State};
@@ -113,7 +113,7 @@ impl Inner {
         if let Some(under_way) = flight.as_ref().filter(|flight| flight.peek().is_none()) {
             return Ok(under_way.clone());
         }
-        if patient && let Some(refusal) = self.health().standing(self.clock.elapsed()) {
+        if patient && let Some(refusal) = self.machine().standing(self.clock.elapsed()) {
             return Err(refusal.clone().into());
         }
         let launched = self.launch(slot, purpose)?;
@@ -132,7 +132,7 @@ impl Inner {
             Entry::Wrapped(entry) => entry,
         };
         let vault = self.vault(&ring.head).ok_or(KeyError::DamagedDataKey(slot.id))?;
-        let number = self.health().draw();
+        let number = self.machine().draw();
         slot.note_asked();
         let terms = self.terms();
         let (inner, slot, stop) = (Arc::downgrade(self), Arc::clone(slot), self.stop.clone());
@@ -172,8 +172,8 @@ impl Inner {
         asked: &Asked<'_>,
         key: DataKey,
     ) -> Result<(), AskError> {
-        let mut health = self.health();
-        if !health.grant(asked.number) {
+        let mut machine = self.machine();
+        if !machine.grant(asked.number) {
             return Err(AskError::Superseded);
         }
         // Only a slot that "erase all" finds may hold a key. Retirement takes slots out under the same lock.
@@ -181,8 +181,8 @@ impl Inner {
             return Err(AskError::Key(KeyError::NoSuchDataKey(slot.id)));
         }
         let start_keeper = slot.hold(key, Some(asked.terms));
-        self.publish(&health.active(self.clock.now()));
-        drop(health);
+        self.publish(&machine.active(self.clock.now()));
+        drop(machine);
         if start_keeper {
             self.start_keeper(slot);
         }
@@ -215,9 +215,9 @@ impl Inner {
             let wait = error.retry_after().map(|after| after.min(MAX_RETRY_AFTER));
             slot.put_off(&self.clock, self.lease() / 20, self.lease() / 4, wait);
             let not_before = self.clock.elapsed() + self.gap().max(wait.unwrap_or_default());
-            let mut health = self.health();
-            health.fail(asked.number, Failure { refusal: refusal.clone(), not_before });
-            self.publish_if_dark(&health);
+            let mut machine = self.machine();
+            machine.fail(asked.number, Failure { refusal: refusal.clone(), not_before });
+            self.publish_if_dark(&machine);
         }
         Err(AskError::Key(refusal.into()))
     }
@@ -225,10 +225,10 @@ impl Inner {
     /// The vault said no, to a question about the version in use: no key of the ring may be used from here on.
     pub(super) fn refused(&self, slot: &Slot, number: u64, refusal: &Refusal) {
         let not_before = self.clock.elapsed() + self.gap();
-        let mut health = self.health();
-        if health.refuse(number, Failure { refusal: refusal.clone(), not_before }) {
+        let mut machine = self.machine();
+        if machine.refuse(number, Failure { refusal: refusal.clone(), not_before }) {
             self.erase_all();
-            if let Some(status) = health.unavailable(self.clock.now()) {
+            if let Some(status) = machine.unavailable(self.clock.now()) {
                 self.publish(&status);
             }
         }
@@ -263,8 +263,8 @@ impl Inner {
 
     /// What a caller is told who has waited long enough.
     fn not_answered(&self, slot: &Slot) -> KeyError {
-        let health = self.health();
-        if let Some(failure) = health.failure() {
+        let machine = self.machine();
+        if let Some(failure) = machine.failure() {
             return failure.refusal.clone().into();
         }
         if !self.any_alive() {
@@ -276,7 +276,7 @@ impl Inner {
                 since: now,
             });
         }
-        drop(health);
+        drop(machine);
         self.checking(slot)
     }
 

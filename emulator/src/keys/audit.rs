@@ -10,13 +10,16 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::vault::{Answer, KeyInfo, KeyVault, VaultError};
-use super::{IdentityId, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
+use super::{IdentityId, KeyEvent, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
 use crate::envelope::{DataKey, DataKeyId};
 
 /// Takes the records. It must not block: it is called on async threads.
 pub trait AuditSink: Send + Sync + 'static {
     /// Takes one record.
     fn record(&self, key_use: KeyUse);
+
+    /// Takes one event. Events come in the order in which they happen; the ring is locked meanwhile, and not to be called.
+    fn event(&self, event: KeyEvent);
 }
 
 /// One use of a key in the vault.

@@ -26,8 +26,8 @@ impl Inner {
 
     /// A key has ended. If it could not be renewed and was the last one, the registry is dark.
     fn lapsed(&self) {
-        let health = self.health();
-        self.publish_if_dark(&health);
+        let machine = self.machine();
+        self.publish_if_dark(&machine);
     }
 }
 

@@ -1,13 +1,13 @@
 //! The registry's hold on its key: the facade of this area.
 //!
 //! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever asked for, and what is known of
-//! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`health.rs`), rotates (`rotate.rs`) and follows
+//! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`state/machine.rs`), rotates (`rotate.rs`) and follows
 //! the newest version (`watcher.rs`).
 //!
 //! Invariants:
 //! - No data key is in memory in plaintext outside of a slot, but for the moments of a question and of a rotation.
 //! - No data key is handed out that was not durable before.
-//! - The order of locks is: the flight of a slot, health, the table of slots, the contents of a slot. The ring itself
+//! - The order of locks is: the flight of a slot, machine, the table of slots, the contents of a slot. The ring itself
 //!   is behind a lock of its own, which is held to copy a pointer.
 
 use std::collections::HashMap;
@@ -23,14 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{AuditSink, AuditedAccess, AuditedVault, Purpose};
 use super::error::{KeyError, RingError};
-use super::health::Health;
 use super::lease::KeyLease;
 use super::rotate::{Rotation, RotationTarget};
 use super::service_key::ServiceKey;
 use super::slot::{Slot, lock};
+use super::state::Machine;
 use super::stored::{Head, Ring, RingStore};
 use super::watcher::PausedFollowing;
-use super::{IdentityId, KeyId, State, Status, VaultAccess};
+use super::{Happening, IdentityId, KeyEvent, KeyId, State, Status, Transition, VaultAccess};
 use crate::envelope::DataKeyId;
 
 /// The shortest lease: a shorter one would end before the vault has answered.
@@ -82,12 +82,13 @@ pub(super) struct Inner {
     pub(super) service_key: ServiceKey,
     pub(super) access: Option<Arc<AuditedAccess>>,
     pub(super) store: Arc<dyn RingStore>,
+    sink: Arc<dyn AuditSink>,
     pub(super) clock: Clock,
     /// Where questions and keepers run, whoever starts them.
     pub(super) runtime: Handle,
     ring: RwLock<Arc<Ring>>,
     slots: Mutex<HashMap<DataKeyId, Arc<Slot>>>,
-    health: Mutex<Health>,
+    machine: Mutex<Machine>,
     status: watch::Sender<Status>,
     /// One change of the stored ring at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
@@ -124,7 +125,8 @@ impl KeyRing {
         clock: Clock,
     ) -> Result<Self, RingError> {
         config.lease = config.lease.max(MIN_LEASE);
-        let access = access.map(|access| AuditedAccess::new(access, sink, clock.clone()));
+        let access =
+            access.map(|access| AuditedAccess::new(access, Arc::clone(&sink), clock.clone()));
         let opening = super::rotate::Opening {
             config: &config,
             access: access.as_ref(),
@@ -142,11 +144,12 @@ impl KeyRing {
             service_key,
             access,
             store,
+            sink,
             clock,
             runtime: Handle::current(),
             ring: RwLock::new(Arc::new(ring)),
             slots: Mutex::default(),
-            health: Mutex::new(Health::new()),
+            machine: Mutex::new(Machine::new()),
             status: watch::Sender::new(status),
             changing: tokio::sync::Mutex::default(),
             next_check: Arc::new(tokio::sync::Mutex::new(next_check)),
@@ -284,8 +287,8 @@ impl Inner {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
 
-    pub(super) fn health(&self) -> MutexGuard<'_, Health> {
-        lock(&self.health)
+    pub(super) fn machine(&self) -> MutexGuard<'_, Machine> {
+        lock(&self.machine)
     }
 
     /// The key version in use. In a registry without one nobody is ever refused for it.
@@ -329,12 +332,12 @@ impl Inner {
 
     /// Takes the slots of retired data keys away.
     pub(super) fn drop_slots(&self, ids: &[DataKeyId]) {
-        let health = self.health();
+        let machine = self.machine();
         let mut slots = lock(&self.slots);
         for slot in ids.iter().filter_map(|id| slots.remove(id)) {
             slot.erase();
         }
-        drop((slots, health));
+        drop((slots, machine));
     }
 
     pub(super) fn erase_all(&self) {
@@ -354,10 +357,10 @@ impl Inner {
         let Some(vault) = self.vault(&self.ring().head) else { return };
         match vault.get(kek, Purpose::Check).await {
             Ok(info) => {
-                let mut health = self.health();
-                health.set_validity(info.not_before, info.expires);
+                let mut machine = self.machine();
+                machine.set_validity(info.not_before, info.expires);
                 if self.is_active() {
-                    self.publish(&health.active(self.clock.now()));
+                    self.publish(&machine.active(self.clock.now()));
                 }
             }
             Err(error) => tracing::debug!(key = %kek, %error, "the key could not be looked up"),
@@ -368,7 +371,7 @@ impl Inner {
         self.status.borrow().state == State::Active
     }
 
-    /// Shows a status, if it is another one. To be called with the health locked, so that states keep their order.
+    /// Shows a status, if it is another one. To be called with the machine locked, so that states keep their order.
     pub(super) fn publish(&self, status: &Status) {
         let mut before = None;
         let changed = self.status.send_if_modified(|shown| {
@@ -379,15 +382,20 @@ impl Inner {
             }
             !same
         });
-        if !changed {
-            return;
-        }
+        let (true, Some(before)) = (changed, before) else { return };
+        self.happened(Happening::StateChanged(Transition {
+            from: before,
+            to: status.state,
+            cause: status.cause,
+            words: status.words.clone(),
+            key: self.key_in_use(),
+        }));
         let (registry, cause) = (self.registry(), status.cause.map(super::Cause::name));
         match status.state {
             State::Unavailable => {
                 tracing::warn!(registry.name = registry, cause, "content is not served");
             }
-            State::Active if before == Some(State::Unavailable) => {
+            State::Active if before == State::Unavailable => {
                 tracing::info!(registry.name = registry, "content is served again");
             }
             state => tracing::debug!(
@@ -399,9 +407,15 @@ impl Inner {
         }
     }
 
+    /// Tells of something that has happened.
+    pub(super) fn happened(&self, what: Happening) {
+        let registry = self.registry().to_owned();
+        self.sink.event(KeyEvent { at: self.clock.now(), registry, what });
+    }
+
     /// Shows the last failure, unless some data key can still be used.
-    pub(super) fn publish_if_dark(&self, health: &Health) {
-        if let Some(status) = health.unavailable(self.clock.now())
+    pub(super) fn publish_if_dark(&self, machine: &Machine) {
+        if let Some(status) = machine.unavailable(self.clock.now())
             && !self.any_alive()
         {
             self.publish(&status);

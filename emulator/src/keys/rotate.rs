@@ -26,7 +26,7 @@ use super::service_key::ServiceKey;
 use super::slot::Slot;
 use super::steps::Steps;
 use super::stored::{Entry, Head, Ring, RingStore, StoredRing};
-use super::{Cause, IdentityId, KeyId, Severity};
+use super::{Cause, Happening, IdentityId, KeyId, Severity};
 use crate::envelope::{DataKey, DataKeyId};
 
 /// How often a change is begun again because the ring was changed meanwhile.
@@ -121,19 +121,49 @@ impl Inner {
         let _alone = self.changing.lock().await;
         let followed = target == RotationTarget::default();
         for _ in 0..ATTEMPTS {
-            let outcome = self.rotate_once(&target).await;
-            if let Err(error) = &outcome
-                && followed
-                && let Some(note) = note_of(error, self.key_in_use().as_ref())
-            {
-                self.note(Some(note));
-            }
-            if let Some(rotation) = outcome? {
-                self.note(None);
-                return Ok(rotation);
+            match self.rotate_once(&target).await {
+                Ok(Some(rotation)) => {
+                    self.note(None);
+                    self.rotated(&rotation);
+                    return Ok(rotation);
+                }
+                Ok(None) => (),
+                Err(error) => {
+                    self.blocked(&target, followed, &error);
+                    return Err(error);
+                }
             }
         }
         Err(RingError::Conflict)
+    }
+
+    /// Tells of a rotation that has done something.
+    fn rotated(&self, rotation: &Rotation) {
+        if rotation.data_keys > 0 {
+            self.happened(Happening::Rotated {
+                from: rotation.from.clone(),
+                to: rotation.to.clone(),
+                identity: self.ring().head.identity.clone(),
+                data_keys: rotation.data_keys,
+                vault_calls: rotation.vault_calls,
+            });
+        }
+    }
+
+    /// Tells of a rotation that has done nothing. What is in the way of following the newest version is told once, and
+    /// stands beside the state.
+    fn blocked(&self, target: &RotationTarget, followed: bool, error: &RingError) {
+        let note = note_of(error, self.key_in_use().as_ref());
+        let news = match (followed, note) {
+            (true, Some(note)) => self.note(Some(note)),
+            (true, None) => false,
+            (false, _) => true,
+        };
+        if news {
+            let configured = || self.ring().head.configured.clone();
+            let key = target.key.clone().or_else(configured);
+            self.happened(Happening::RotationBlocked { key, why: words_of(error) });
+        }
     }
 
     /// None: the ring was changed meanwhile.
@@ -187,11 +217,11 @@ impl Inner {
                 return Err(error.into());
             }
         }
-        let mut health = self.health();
-        health.rotated();
-        health.set_validity(info.not_before, info.expires);
-        self.publish(&health.active(self.clock.now()));
-        drop(health);
+        let mut machine = self.machine();
+        machine.rotated();
+        machine.set_validity(info.not_before, info.expires);
+        self.publish(&machine.active(self.clock.now()));
+        drop(machine);
         tracing::info!(registry.name = self.registry(), from = %from, to = %to, data_keys, "the key was rotated");
         let vault_calls = old.calls + new.calls;
         Ok(Some(Rotation { from: from.clone(), to, data_keys, vault_calls }))
@@ -208,7 +238,7 @@ impl Inner {
         let Ok(Entry::Wrapped(entry)) = ring.entry(id, self.registry(), &self.service_key) else {
             return Err(RingError::DamagedDataKey(id));
         };
-        let number = self.health().draw();
+        let number = self.machine().draw();
         old.unwrap(&entry, id).await.inspect_err(|error| {
             if let RingError::Vault { source, .. } = error
                 && let Some(cause) = source.cause().filter(|cause| cause.is_refusal())
@@ -248,12 +278,22 @@ impl Inner {
     }
 
     /// Shows beside the state why the key is not rotated, or no longer.
-    fn note(&self, note: Option<(Cause, String)>) {
-        let mut health = self.health();
-        health.set_note(note);
+    /// True: it is news.
+    fn note(&self, note: Option<(Cause, String)>) -> bool {
+        let mut machine = self.machine();
+        let news = machine.set_note(note);
         if self.is_active() {
-            self.publish(&health.active(self.clock.now()));
+            self.publish(&machine.active(self.clock.now()));
         }
+        news
+    }
+}
+
+/// An error with what the vault said, if it said something.
+fn words_of(error: &RingError) -> String {
+    match error {
+        RingError::Vault { source, .. } => format!("{error}: {source}"),
+        _ => error.to_string(),
     }
 }
 

@@ -16,7 +16,7 @@
 //! expired one are equally out of reach; the keeper (`keeper.rs`) wipes it at the deadline even if nobody looks.
 //! A renewal only moves the deadline: the bytes are the same, which the proof in the ring's entry has shown.
 //!
-//! The slot does not ask the vault and does not know states. It is locked after the health of the ring, never before.
+//! The slot does not ask the vault and does not know states. It is locked after the machine of the ring, never before.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};

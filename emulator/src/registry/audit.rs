@@ -1,4 +1,4 @@
-//! The audit log: every use of the key, as JSON lines in the folder of the store.
+//! The audit log: every use of a key and everything that happens to it, as JSON lines in the folder of the store.
 //!
 //! A record says time, caller, operation, key version, purpose, result and request id; it never holds key material.
 //! Records are taken on async threads, so a thread of the log's own writes them, and it alone. A file that has grown
@@ -10,9 +10,10 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use fs_err::{self as fs, File, OpenOptions};
+use serde::Serialize;
 
 use super::error::Error;
-use crate::keys::{AuditSink, KeyUse};
+use crate::keys::{KeyEvent, KeyUse};
 use crate::store::Store;
 
 const CURRENT: &str = "key-uses.jsonl";
@@ -27,6 +28,7 @@ pub(super) struct AuditLog(Sender<Message>);
 #[derive(Debug)]
 enum Message {
     Record(Box<KeyUse>),
+    Event(Box<KeyEvent>),
     /// Answered when everything before it is in the file.
     Flush(Sender<()>),
 }
@@ -63,10 +65,14 @@ impl AuditLog {
     }
 }
 
-impl AuditSink for AuditLog {
-    fn record(&self, key_use: KeyUse) {
+impl AuditLog {
+    pub(super) fn record(&self, key_use: KeyUse) {
         // It fails only when the writer has ended, which it has logged.
         let _ = self.0.send(Message::Record(Box::new(key_use)));
+    }
+
+    pub(super) fn event(&self, event: KeyEvent) {
+        let _ = self.0.send(Message::Event(Box::new(event)));
     }
 }
 
@@ -78,6 +84,7 @@ fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     for message in messages {
         let written = match message {
             Message::Record(key_use) => append(folder, &mut file, &key_use),
+            Message::Event(event) => append(folder, &mut file, &event),
             Message::Flush(done) => {
                 let _ = done.send(());
                 Ok(())
@@ -89,8 +96,8 @@ fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     }
 }
 
-fn append(folder: &Path, file: &mut File, key_use: &KeyUse) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(key_use)?;
+fn append(folder: &Path, file: &mut File, record: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(record)?;
     line.push(b'\n');
     if file.metadata()?.len() + line.len() as u64 > MAX_LEN {
         fs::rename(folder.join(CURRENT), folder.join(PREVIOUS))?;

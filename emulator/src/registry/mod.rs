@@ -17,12 +17,14 @@ mod collect;
 mod digest;
 mod due;
 mod error;
+mod events;
 mod image;
 mod locks;
 mod manifest;
 mod manifests;
 mod media;
 mod metadata;
+mod metrics;
 mod names;
 mod object;
 mod recent;
@@ -45,12 +47,14 @@ pub use self::cmk::CustomerManagedKey;
 pub use self::collect::{CollectOptions, Collected};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
+pub use self::events::{Event, EventStream, Events};
 pub use self::image::Listed;
 pub use self::locks::{AttributeChange, Target};
 pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
 pub use self::manifests::{Manifest, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
+pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RepositoryName, Tag};
 pub use self::registries::Registries;
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
@@ -89,6 +93,8 @@ pub struct Settings {
     pub write_back: bool,
     /// When collection takes what nobody uses.
     pub collect: CollectOptions,
+    /// Where what happens to the key is told. All registries of an emulator share it.
+    pub events: Events,
 }
 
 /// What a registry is made of.
@@ -117,6 +123,7 @@ impl Default for Settings {
             sparse_indexes: false,
             write_back: true,
             collect: CollectOptions::default(),
+            events: Events::default(),
         }
     }
 }
@@ -153,7 +160,11 @@ impl Registry {
         };
         let rows = Arc::new(cmk::StoredRings::new(Arc::clone(&store), name.clone()));
         let audit = Arc::new(audit::AuditLog::open(&store)?);
-        let sink = Arc::clone(&audit);
+        let sink = Arc::new(events::RegistrySink {
+            registry: name.clone(),
+            audit: Arc::clone(&audit),
+            events: settings.events.clone(),
+        });
         let ring = KeyRing::open(config, access, service_key, rows, sink, clock.clone()).await?;
         let ended = CancellationToken::new();
         let registry = Self(Arc::new(Parts {

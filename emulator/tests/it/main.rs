@@ -7,6 +7,7 @@ mod arm;
 mod at_rest;
 mod clock;
 mod crash;
+mod events;
 mod faults;
 mod names;
 mod push_pull;

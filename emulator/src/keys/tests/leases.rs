@@ -123,6 +123,32 @@ async fn an_outage_shorter_than_the_lease_is_not_noticed() {
 }
 
 #[tokio::test]
+async fn a_vault_that_throttles_is_not_asked_before_the_time_that_it_named() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    let lease = ring.current().await.unwrap();
+    world.vault.fail(Some((Cause::VaultThrottled, Some(Duration::from_secs(7)))));
+    let asked = world.vault.unwraps();
+    world.clock.pass(LEASE / 2);
+    becomes(|| world.vault.unwraps() == asked + 1).await;
+    settle().await;
+
+    for second in 1..7 {
+        world.clock.pass(Duration::from_secs(1));
+        settle().await;
+        let _ = ring.admit().await;
+        assert_eq!(world.vault.unwraps(), asked + 1, "after {second} s");
+    }
+    world.vault.fail(None);
+    world.clock.pass(Duration::from_secs(1));
+    settle().await;
+    ring.admit().await.unwrap();
+
+    assert_eq!(world.vault.unwraps(), asked + 2);
+    assert!(lease.is_alive());
+}
+
+#[tokio::test]
 async fn an_outage_longer_than_the_lease_is_told_apart_from_a_refusal() {
     let (world, _) = World::new();
     let ring = world.open().await;

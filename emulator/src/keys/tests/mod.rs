@@ -1,5 +1,6 @@
 //! The ring as a whole, with a vault and a store in memory that fail where a test says so.
 
+mod happenings;
 mod leases;
 mod rotation;
 mod support;

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 use crate::envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 use crate::keys::audit::{AuditSink, KeyOperation, KeyUse};
 use crate::keys::{
-    Answer, Cause, IdentityId, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig, RingStore,
-    RingStoreError, RotationTarget, ServiceKey, StoredRing, VaultAccess, VaultError,
+    Answer, Cause, Happening, IdentityId, KeyEvent, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig,
+    RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, VaultAccess, VaultError,
 };
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
@@ -80,12 +80,15 @@ pub(super) struct MemoryStore {
     pub(super) fault: Mutex<Option<StoreFault>>,
 }
 
-struct NoAudit;
+/// Keeps the events.
+#[derive(Default)]
+pub(super) struct Recorder(Mutex<Vec<KeyEvent>>);
 
 /// All that outlives a ring, and what a ring is opened with.
 pub(super) struct World {
     pub(super) vault: Arc<FakeVaults>,
     pub(super) store: Arc<MemoryStore>,
+    pub(super) events: Arc<Recorder>,
     pub(super) clock: Clock,
     service_key: [u8; DATA_KEY_LEN],
 }
@@ -323,8 +326,26 @@ impl RingStore for MemoryStore {
     }
 }
 
-impl AuditSink for NoAudit {
+impl AuditSink for Recorder {
     fn record(&self, _: KeyUse) {}
+
+    fn event(&self, event: KeyEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Recorder {
+    /// What has happened since the last time, each in a few words.
+    pub(super) fn take(&self) -> Vec<String> {
+        let told = |event: KeyEvent| match event.what {
+            Happening::StateChanged(change) => {
+                let cause = change.cause.map_or("none", Cause::name);
+                format!("{} to {}: {cause}", change.from, change.to)
+            }
+            what => what.name().to_owned(),
+        };
+        std::mem::take(&mut *self.0.lock().unwrap()).into_iter().map(told).collect()
+    }
 }
 
 impl World {
@@ -333,7 +354,9 @@ impl World {
         let vault = Arc::new(FakeVaults::default());
         let first = vault.add("RSA");
         let service_key = *ServiceKey::generate().unwrap().expose();
-        (Self { vault, store: Arc::default(), clock: Clock::manual(START), service_key }, first)
+        let clock = Clock::manual(START);
+        let (store, events) = (Arc::default(), Arc::default());
+        (Self { vault, store, events, clock, service_key }, first)
     }
 
     /// Opens the ring, as a start of the program does.
@@ -357,7 +380,7 @@ impl World {
             Some(access),
             service_key,
             store,
-            Arc::new(NoAudit),
+            Arc::<Recorder>::clone(&self.events),
             self.clock.clone(),
         )
         .await

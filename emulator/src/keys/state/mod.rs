@@ -1,7 +1,26 @@
-//! What the registry's hold on its key looks like from outside: state, cause, and the refusal that clients see.
+//! The life of a key as a registry sees it: states, causes, what moves between them, and what each lets through.
+//!
+//! | state | cause | content | new data keys | rotation |
+//! |---|---|---|---|---|
+//! | `active` | none | yes | yes | yes |
+//! | `active` | `keyExpired` | yes | no | to another version |
+//! | `active` | `rotationBlocked` | yes | under the version in use | to another version |
+//! | `checking` | | waits, with a limit | no | yes, if the vault answers |
+//! | `unavailable` | a refusal (403) | no | no | no: undo it first |
+//! | `unavailable` | an outage (503) | no | no | no: there is nobody to ask |
+//!
+//! What moves between the states are the answers of the vault, in the order of the questions (`machine.rs`):
+//!
+//! - a yes makes it `active`, unless a refusal came after the question;
+//! - a refusal makes it `unavailable` at once and erases every key, unless a later question was answered with yes;
+//! - silence changes nothing until the last lease has ended, and makes it `unavailable` then;
+//! - a caller who has waited long enough with no answer at all makes it `checking`;
+//! - a rotation makes it `active`: what was said of the old key is of the past.
 //!
 //! There is one table of causes, in words, and it is here. The ring sets the state, everything else reads it.
 //! How a refusal is rendered is the business of the HTTP areas: this module only says whether it lasts.
+
+mod machine;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +29,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+pub(super) use self::machine::{Failure, Machine};
 use super::KeyId;
 
 /// What threads about the real service quote. It comes first in every refusal, so that a search for it finds help.
@@ -71,6 +91,33 @@ pub enum Severity {
     Outage,
 }
 
+/// What a state lets through.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lets {
+    /// Whether content is read and written, at once or after the check that is under way.
+    pub content: bool,
+    /// Whether data keys can be made under the version in use.
+    pub new_data_keys: bool,
+    /// Whether the data keys can be wrapped anew, as far as the version in use goes.
+    pub rotation: bool,
+}
+
+impl State {
+    /// What it lets through: the table at the top of this file.
+    pub const fn lets(self, cause: Option<Cause>) -> Lets {
+        match (self, cause) {
+            (Self::Active, Some(Cause::KeyExpired)) => {
+                Lets { content: true, new_data_keys: false, rotation: true }
+            }
+            (Self::Active, _) => Lets { content: true, new_data_keys: true, rotation: true },
+            (Self::Checking, _) => Lets { content: true, new_data_keys: false, rotation: true },
+            (Self::Unavailable, _) => {
+                Lets { content: false, new_data_keys: false, rotation: false }
+            }
+        }
+    }
+}
+
 impl Cause {
     /// The one table.
     const fn row(self) -> (Severity, &'static str) {
@@ -89,7 +136,9 @@ impl Cause {
             }
             Self::KeyDisabled => (Severity::Refusal, "the key is disabled"),
             Self::KeyDeleted => (Severity::Refusal, "the key is deleted, and can be recovered"),
-            Self::KeyPurged => (Severity::Refusal, "the key does not exist any more"),
+            Self::KeyPurged => {
+                (Severity::Refusal, "the key is purged: it is gone for good, and so is all content")
+            }
             Self::VaultFirewall => {
                 (Severity::Refusal, "the firewall of the vault is closed to the registry")
             }
@@ -274,6 +323,24 @@ mod tests {
         for state in [State::Active, State::Checking, State::Unavailable] {
             assert_eq!(serde_json::to_value(state).unwrap(), state.name());
         }
+    }
+
+    #[test]
+    fn every_cause_has_one_severity_and_words_and_lets_through_what_that_says() {
+        for cause in ALL {
+            let (state, status) = match cause.severity() {
+                Severity::Note => (State::Active, None),
+                Severity::Refusal => (State::Unavailable, Some(true)),
+                Severity::Outage => (State::Unavailable, Some(false)),
+            };
+
+            assert_eq!(state.lets(Some(cause)).content, status.is_none(), "{cause}");
+            assert_eq!(status.unwrap_or_default(), cause.is_refusal(), "{cause}");
+            assert!(!cause.words().is_empty());
+        }
+        assert!(!State::Active.lets(Some(Cause::KeyExpired)).new_data_keys);
+        assert!(State::Active.lets(Some(Cause::RotationBlocked)).new_data_keys);
+        assert!(State::Active.lets(None).new_data_keys);
     }
 
     #[test]

@@ -1,0 +1,163 @@
+//! `GET /_sealyard/events`: what happens to the keys of the registries, as server-sent events or as a list.
+//!
+//! A stream begins with what comes next, or after the event that `Last-Event-ID` names. A listener that is too far
+//! behind is told how many events it missed, in a comment, and goes on. Who accepts `application/json` gets the newest
+//! events as a list.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::sse::{Event as Frame, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures::{Stream, StreamExt as _, stream};
+use http::{HeaderMap, header};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::error::AdminError;
+use crate::app::App;
+use crate::keys::{Cause, Happening, KeyId};
+use crate::registry::Event;
+
+/// How many events a list has if nobody says otherwise.
+const DEFAULT_LAST: usize = 100;
+
+/// The header in which a client that comes back names the last event that it has.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// What may be asked for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    last: Option<usize>,
+}
+
+/// The answer for who accepts JSON, newest last.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EventList {
+    /// The events.
+    pub events: Vec<EventReport>,
+}
+
+/// An event. What does not belong to it is left out.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventReport {
+    /// Its place among all events since the start.
+    pub number: u64,
+    /// When, in emulator time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The registry.
+    pub registry: String,
+    /// `stateChanged`, `rotated` or `rotationBlocked`.
+    pub event: String,
+    /// The state, or the key version, before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The state, or the key version, after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The cause of the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Cause or reason in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// The key version in use, or the key that was to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_identifier: Option<String>,
+    /// The identity, if a rotation led to one that is not that of the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// How many data keys a rotation has wrapped anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_keys: Option<usize>,
+    /// How often a rotation has asked the vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault_calls: Option<u64>,
+}
+
+/// `GET /_sealyard/events`.
+pub(super) async fn events(
+    State(app): State<App>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Response, AdminError> {
+    let Query(asked) = asked?;
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    if header(header::ACCEPT.as_str()).is_some_and(|accepted| accepted.contains("application/json"))
+    {
+        let events = app.events.newest(asked.last.unwrap_or(DEFAULT_LAST));
+        let events = events.iter().map(|event| report(&app, event)).collect();
+        return Ok(Json(EventList { events }).into_response());
+    }
+    let after = header(LAST_EVENT_ID).and_then(|id| id.trim().parse().ok());
+    let after = after.unwrap_or_else(|| app.events.last());
+    let keep_alive = KeepAlive::default();
+    Ok(Sse::new(frames(app, after)).keep_alive(keep_alive).into_response())
+}
+
+/// The events after a number, without end.
+fn frames(app: App, after: u64) -> impl Stream<Item = Result<Frame, Infallible>> + use<> {
+    let stream = app.events.after(after);
+    let kept: Vec<_> = stream.kept.iter().map(|event| Ok(frame(&app, event))).collect();
+    let live = stream::unfold((app, stream.live), async |(app, mut live)| {
+        let frame = match live.recv().await {
+            Ok(event) => frame(&app, &event),
+            Err(RecvError::Lagged(missed)) => Frame::default().comment(format!("missed {missed}")),
+            Err(RecvError::Closed) => return None,
+        };
+        Some((Ok(frame), (app, live)))
+    });
+    stream::iter(kept).chain(live)
+}
+
+fn frame(app: &App, event: &Arc<Event>) -> Frame {
+    let report = report(app, event);
+    let frame = Frame::default().id(report.number.to_string()).event(&report.event);
+    // A report has only texts and numbers, which JSON can always hold.
+    frame.json_data(report).unwrap_or_default()
+}
+
+/// An event for the address that clients use.
+fn report(app: &App, event: &Event) -> EventReport {
+    let identifier = |key: &KeyId| app.endpoints.key_identifier(key);
+    let mut report = EventReport {
+        number: event.number,
+        at: event.event.at,
+        registry: event.event.registry.clone(),
+        event: event.event.what.name().to_owned(),
+        from: None,
+        to: None,
+        cause: None,
+        words: None,
+        key_identifier: None,
+        identity: None,
+        data_keys: None,
+        vault_calls: None,
+    };
+    match &event.event.what {
+        Happening::StateChanged(transition) => {
+            report.from = Some(transition.from.name().to_owned());
+            report.to = Some(transition.to.name().to_owned());
+            report.cause = transition.cause.map(Cause::name).map(str::to_owned);
+            report.words.clone_from(&transition.words);
+            report.key_identifier = transition.key.as_ref().map(identifier);
+        }
+        Happening::Rotated { from, to, identity, data_keys, vault_calls } => {
+            (report.from, report.to) = (Some(identifier(from)), Some(identifier(to)));
+            report.key_identifier = report.to.clone();
+            report.identity = identity.as_ref().map(ToString::to_string);
+            (report.data_keys, report.vault_calls) = (Some(*data_keys), Some(*vault_calls));
+        }
+        Happening::RotationBlocked { key, why } => {
+            report.key_identifier = key.as_ref().map(identifier);
+            report.words = Some(why.clone());
+        }
+    }
+    report
+}

@@ -1,0 +1,107 @@
+//! What happens to a registry's hold on its key, as events: changes of the state, rotations, and rotations that failed.
+//!
+//! The ring makes them, in the order in which they happen, and hands them to the [`AuditSink`](super::AuditSink). Where
+//! they go from there (a log, a stream, numbers) is the business of whoever fills it. An event names keys by vault and
+//! name, never by an address.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Cause, IdentityId, KeyId, State};
+
+/// Something that happened to a registry's hold on its key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyEvent {
+    /// When, in emulator time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// To which registry.
+    pub registry: String,
+    /// What.
+    #[serde(flatten)]
+    pub what: Happening,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Happening {
+    /// The state, or what stands beside it, is another.
+    StateChanged(Transition),
+    /// The data keys are wrapped anew.
+    Rotated {
+        /// The version before.
+        from: KeyId,
+        /// The version after.
+        to: KeyId,
+        /// Who asks the vault from then on. None: the identity that the program was started with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        identity: Option<IdentityId>,
+        /// How many data keys were wrapped anew.
+        data_keys: usize,
+        /// How often the vault was asked.
+        vault_calls: u64,
+    },
+    /// A rotation was begun and changed nothing.
+    RotationBlocked {
+        /// The key that was to be taken into use.
+        key: Option<KeyId>,
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// A change of the state.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transition {
+    /// The state before.
+    pub from: State,
+    /// The state from then on.
+    pub to: State,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The cause in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+    /// The version in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyId>,
+}
+
+impl Happening {
+    /// The name for programs, as it is serialized.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::StateChanged(_) => "stateChanged",
+            Self::Rotated { .. } => "rotated",
+            Self::RotationBlocked { .. } => "rotationBlocked",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_flat_object_that_is_read_again() {
+        let key: KeyId = "https://local.vault.localhost/keys/k".parse().unwrap();
+        let (from, to) = (State::Active, State::Unavailable);
+        let cause = Some(Cause::KeyDisabled);
+        let changed = Transition { from, to, cause, words: None, key: Some(key.clone()) };
+        let blocked = Happening::RotationBlocked { key: Some(key), why: "why".to_owned() };
+        for what in [Happening::StateChanged(changed), blocked] {
+            let at = OffsetDateTime::UNIX_EPOCH;
+            let event = KeyEvent { at, registry: "local".to_owned(), what };
+
+            let text = serde_json::to_value(&event).unwrap();
+
+            assert_eq!(text["event"], event.what.name());
+            assert_eq!(text["key"]["name"], "k");
+            assert_eq!(serde_json::from_value::<KeyEvent>(text).unwrap(), event);
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What the answers of the vault mean for the registry: the state, and which keys may still be used.
+//!
+//! # Answers that overtake one another
+//!
+//! Several questions can be under way at a time, for several data keys, and their answers may come in any order. Each
+//! question has a number, drawn before the vault is asked. Two rules keep late answers from undoing what is known:
+//!
+//! - A refusal counts for all keys at once, because it is about the vault's key and not about a data key. All slots are
+//!   erased, and a yes to a question that was drawn before the refusal came is no yes any more: it is *superseded*, and
+//!   who waits for it asks again.
+//! - A refusal that answers an older question than the newest yes changes nothing but its own slot. If it is the truth,
+//!   the next renewal says so again, within one lease.
+//!
+//! The mutex around [`Machine`] is what makes "erase all" and "hold this one" exclude each other. It is locked before any
+//! slot, and never across an await, nor across a call of somebody else's code but of the sink of events, which only takes
+//! note.
+//!
+//! It decides and does nothing: who hears the answers holds and erases the keys as it says.
+//!
+//! An outage is not a refusal: keys live on until their deadlines, and the state changes when the last one has ended.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Cause, Refusal, State, Status};
+
+/// What is known of the vault's willingness.
+pub(in crate::keys) struct Machine {
+    /// The number of the newest question.
+    asked: u64,
+    /// Yes to a question up to this number is no yes any more.
+    superseded: u64,
+    /// The newest question that was answered with yes.
+    granted: u64,
+    /// The last answer, if it was not yes.
+    failure: Option<Failure>,
+    /// What stands beside the state `active`.
+    note: Option<(Cause, String)>,
+    /// When the version in use wraps, as far as the vault told us.
+    validity: (Option<OffsetDateTime>, Option<OffsetDateTime>),
+}
+
+/// An answer that was not yes.
+#[derive(Clone)]
+pub(in crate::keys) struct Failure {
+    pub(in crate::keys) refusal: Refusal,
+    /// Before this real time nobody asks again for content's sake.
+    pub(in crate::keys) not_before: Duration,
+}
+
+impl Machine {
+    pub(in crate::keys) fn new() -> Self {
+        Self {
+            asked: 0,
+            superseded: 0,
+            granted: 0,
+            failure: None,
+            note: None,
+            validity: (None, None),
+        }
+    }
+
+    /// Draws the number of a question. To be called before the vault is asked.
+    pub(in crate::keys) fn draw(&mut self) -> u64 {
+        self.asked += 1;
+        self.asked
+    }
+
+    /// A yes. False: it is superseded.
+    #[must_use]
+    pub(in crate::keys) fn grant(&mut self, number: u64) -> bool {
+        if number <= self.superseded {
+            return false;
+        }
+        self.granted = self.granted.max(number);
+        self.failure = None;
+        true
+    }
+
+    /// The ring was wrapped anew, and the vault said yes to it. What it said of the old key or the old identity is of the past.
+    pub(in crate::keys) fn rotated(&mut self) {
+        self.failure = None;
+    }
+
+    /// A definite no. True: it is news, and all slots are to be erased.
+    #[must_use]
+    pub(in crate::keys) fn refuse(&mut self, number: u64, failure: Failure) -> bool {
+        if number < self.granted {
+            return false;
+        }
+        self.superseded = self.asked;
+        self.failure = Some(failure);
+        true
+    }
+
+    /// No answer, or none that says anything of the key.
+    pub(in crate::keys) fn fail(&mut self, number: u64, failure: Failure) {
+        if number > self.granted {
+            self.failure = Some(failure);
+        }
+    }
+
+    /// The last answer, if it was not yes.
+    pub(in crate::keys) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// The refusal that stands while nobody asks again.
+    pub(in crate::keys) fn standing(&self, now: Duration) -> Option<&Refusal> {
+        self.failure
+            .as_ref()
+            .filter(|failure| now < failure.not_before)
+            .map(|failure| &failure.refusal)
+    }
+
+    /// Takes note of what stands beside the state. True: it is another.
+    pub(in crate::keys) fn set_note(&mut self, note: Option<(Cause, String)>) -> bool {
+        let changed = self.note != note;
+        self.note = note;
+        changed
+    }
+
+    pub(in crate::keys) fn set_validity(
+        &mut self,
+        from: Option<OffsetDateTime>,
+        end: Option<OffsetDateTime>,
+    ) {
+        self.validity = (from, end);
+    }
+
+    /// The status of a registry whose content is served.
+    pub(in crate::keys) fn active(&self, now: OffsetDateTime) -> Status {
+        let (from, end) = self.validity;
+        let expired = end.is_some_and(|end| end <= now) || from.is_some_and(|from| now < from);
+        let note = match &self.note {
+            Some((cause, words)) => Some((*cause, words.clone())),
+            None if expired => Some((Cause::KeyExpired, Cause::KeyExpired.words().to_owned())),
+            None => None,
+        };
+        let (cause, words) = note.unzip();
+        Status { state: State::Active, cause, words, since: now }
+    }
+
+    /// The status that the last failure makes, if there is one.
+    pub(in crate::keys) fn unavailable(&self, now: OffsetDateTime) -> Option<Status> {
+        let refusal = &self.failure.as_ref()?.refusal;
+        Some(Status {
+            state: State::Unavailable,
+            cause: refusal.cause,
+            words: Some(refusal.words.to_string()),
+            since: now,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn failure() -> Failure {
+        let key = "https://local.vault.localhost/keys/k".parse().unwrap();
+        let refusal = Refusal::unavailable(Cause::KeyDisabled, key, "", None);
+        Failure { refusal, not_before: Duration::from_secs(1) }
+    }
+
+    #[test]
+    fn a_yes_that_was_asked_for_before_a_refusal_came_is_superseded() {
+        let mut machine = Machine::new();
+        let (early, refused) = (machine.draw(), machine.draw());
+
+        assert!(machine.refuse(refused, failure()));
+
+        assert!(!machine.grant(early));
+        let later = machine.draw();
+        assert!(machine.grant(later));
+        assert!(machine.failure().is_none());
+    }
+
+    #[test]
+    fn a_refusal_that_is_older_than_a_yes_is_no_news() {
+        let mut machine = Machine::new();
+        let (early, late) = (machine.draw(), machine.draw());
+
+        assert!(machine.grant(late));
+
+        assert!(!machine.refuse(early, failure()));
+        assert!(machine.failure().is_none());
+    }
+
+    /// What can happen, in any order.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Ask(usize),
+        /// The oldest, or any other, of the questions under way is answered.
+        Yes(usize),
+        No(usize),
+        Silence(usize),
+        Rotate,
+        Pass(u64),
+    }
+
+    const SLOTS: usize = 3;
+    const LEASE: u64 = 5;
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (0..SLOTS).prop_map(Step::Ask),
+            3 => (0..8_usize).prop_map(Step::Yes),
+            1 => (0..8_usize).prop_map(Step::No),
+            1 => (0..8_usize).prop_map(Step::Silence),
+            1 => Just(Step::Rotate),
+            2 => (0..4_u64).prop_map(Step::Pass),
+        ]
+    }
+
+    /// What whoever hears the answers does, and what was said.
+    struct World {
+        machine: Machine,
+        now: u64,
+        /// Questions under way: number, slot, end of the lease that they ask for.
+        under_way: Vec<(u64, usize, u64)>,
+        /// Until when each slot holds its key.
+        slots: [Option<u64>; SLOTS],
+    }
+
+    impl World {
+        fn take(&mut self, which: usize) -> Option<(u64, usize, u64)> {
+            let count = self.under_way.len();
+            (count > 0).then(|| self.under_way.remove(which % count))
+        }
+
+        fn alive(&self) -> usize {
+            self.slots.iter().flatten().filter(|end| **end > self.now).count()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_answers_leaves_a_key_after_a_refusal_or_takes_one_before_its_time(
+            steps in prop::collection::vec(step(), 1..60)
+        ) {
+            let mut world = World {
+                machine: Machine::new(), now: 0, under_way: Vec::new(), slots: [None; SLOTS],
+            };
+            // The newest question that was answered with yes, and with which refusal all was erased.
+            let (mut newest_yes, mut refused_at) = (0, 0);
+            for step in steps {
+                let (before, alive) = (world.slots, world.alive());
+                match step {
+                    Step::Ask(slot) => {
+                        let number = world.machine.draw();
+                        world.under_way.push((number, slot, world.now + LEASE));
+                    }
+                    Step::Yes(which) => if let Some((number, slot, end)) = world.take(which) {
+                        let granted = world.machine.grant(number);
+                        // A yes counts if and only if no refusal came after it was asked for.
+                        prop_assert_eq!(granted, number > refused_at);
+                        if granted {
+                            world.slots[slot] = Some(end);
+                            newest_yes = newest_yes.max(number);
+                            prop_assert!(world.machine.failure().is_none());
+                        }
+                    },
+                    Step::No(which) => if let Some((number, slot, _)) = world.take(which) {
+                        let news = world.machine.refuse(number, failure());
+                        // Only a later yes takes the weight from a refusal.
+                        prop_assert_eq!(news, number >= newest_yes);
+                        world.slots[slot] = None;
+                        if news {
+                            world.slots = [None; SLOTS];
+                            refused_at = world.machine.asked;
+                            prop_assert_eq!(world.alive(), 0);
+                            prop_assert!(world.machine.unavailable(OffsetDateTime::UNIX_EPOCH).is_some());
+                        }
+                    },
+                    Step::Silence(which) => if let Some((number, ..)) = world.take(which) {
+                        world.machine.fail(number, failure());
+                        // Nobody said no: what is held is held.
+                        prop_assert_eq!(world.slots, before);
+                        prop_assert_eq!(world.alive(), alive);
+                    },
+                    Step::Rotate => {
+                        world.machine.rotated();
+                        prop_assert!(world.machine.failure().is_none());
+                    }
+                    Step::Pass(by) => world.now += by,
+                }
+                // Every key that is alive was admitted by a question that is younger than the last refusal.
+                if refused_at == world.machine.asked {
+                    prop_assert_eq!(world.alive(), 0, "a key has outlived a refusal");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is counted of all registries, for Prometheus: uses of keys, transitions, rotations; and their states.
+//!
+//! Counters are raised as things happen. The gauge of the states is set when somebody asks, from the states themselves,
+//! so that it cannot differ from them.
+
+use std::fmt;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry as Families;
+
+use super::Registry;
+use crate::keys::{Cause, Happening, KeyEvent, KeyOperation, KeyUse, Purpose, State};
+
+/// What is counted.
+pub struct Metrics {
+    families: Families,
+    states: Family<StateLabels, Gauge>,
+    transitions: Family<TransitionLabels, Counter>,
+    calls: Family<CallLabels, Counter>,
+    leases: Family<ResultLabels, Counter>,
+    rotations: Family<ResultLabels, Counter>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct StateLabels {
+    registry: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct TransitionLabels {
+    registry: String,
+    to: &'static str,
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CallLabels {
+    registry: String,
+    operation: &'static str,
+    result: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ResultLabels {
+    registry: String,
+    result: &'static str,
+}
+
+impl Metrics {
+    pub(super) fn new() -> Self {
+        let mut families = Families::with_prefix("sealyard");
+        let (states, transitions, calls) =
+            (Family::default(), Family::default(), Family::default());
+        let (leases, rotations) = (Family::default(), Family::default());
+        families.register("registry_state", "1 for the state of a registry's key", states.clone());
+        families.register("state_transitions", "Changes of the state", transitions.clone());
+        families.register("vault_calls", "What the vaults were asked", calls.clone());
+        families.register("lease_renewals", "Leases asked for or renewed", leases.clone());
+        families.register("rotations", "Rotations of a key", rotations.clone());
+        Self { families, states, transitions, calls, leases, rotations }
+    }
+
+    /// The text that Prometheus reads, with the states of these registries.
+    pub fn text(&self, registries: &[Registry]) -> Result<String, fmt::Error> {
+        self.states.clear();
+        for registry in registries {
+            let now = registry.key_ring().status().state;
+            for state in [State::Active, State::Checking, State::Unavailable] {
+                let labels =
+                    StateLabels { registry: registry.name().to_owned(), state: state.name() };
+                self.states.get_or_create(&labels).set(i64::from(state == now));
+            }
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.families)?;
+        Ok(text)
+    }
+
+    pub(super) fn count_use(&self, registry: &str, key_use: &KeyUse) {
+        let registry = registry.to_owned();
+        let is_ok = key_use.result == "ok";
+        if key_use.purpose == Purpose::Lease && key_use.operation == KeyOperation::UnwrapKey {
+            let result = if is_ok { "ok" } else { "failed" };
+            self.leases.get_or_create(&ResultLabels { registry: registry.clone(), result }).inc();
+        }
+        let operation = match key_use.operation {
+            KeyOperation::Get => "get",
+            KeyOperation::WrapKey => "wrapKey",
+            KeyOperation::UnwrapKey => "unwrapKey",
+        };
+        let labels = CallLabels { registry, operation, result: key_use.result.clone() };
+        self.calls.get_or_create(&labels).inc();
+    }
+
+    pub(super) fn count_event(&self, event: &KeyEvent) {
+        let registry = event.registry.clone();
+        match &event.what {
+            Happening::StateChanged(transition) => {
+                let cause = transition.cause.map_or("none", Cause::name);
+                let labels = TransitionLabels { registry, to: transition.to.name(), cause };
+                self.transitions.get_or_create(&labels).inc();
+            }
+            Happening::Rotated { .. } => {
+                let labels = ResultLabels { registry, result: "rotated" };
+                self.rotations.get_or_create(&labels).inc();
+            }
+            Happening::RotationBlocked { .. } => {
+                let labels = ResultLabels { registry, result: "blocked" };
+                self.rotations.get_or_create(&labels).inc();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}

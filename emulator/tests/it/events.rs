@@ -1,0 +1,80 @@
+//! What happens to a key is told: as a list, as a stream, and in numbers.
+
+use futures::StreamExt as _;
+use reqwest::{Method, StatusCode};
+
+use crate::support::{Client, start_with_clock};
+
+async fn list(client: &Client) -> Vec<serde_json::Value> {
+    let request = client.request(Method::GET, "/_sealyard/events");
+    let answer = request.header("accept", "application/json").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let mut list: serde_json::Value = answer.json().await.unwrap();
+    list["events"].take().as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_revocation_its_end_and_a_rotation_are_told_in_order_with_their_registry() {
+    let (_emulator, client, _clock) = start_with_clock().await;
+
+    client.key("disable").await;
+    client.key("enable").await;
+    client.key("rotate").await;
+
+    let told = list(&client).await;
+    let told: Vec<_> = told.iter().filter(|event| event["from"] != "checking").collect();
+    let events: Vec<_> = told.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["stateChanged", "stateChanged", "rotated"], "{told:?}");
+    assert_eq!((&told[0]["from"], &told[0]["to"]), (&"active".into(), &"unavailable".into()));
+    assert_eq!(told[0]["cause"], "keyDisabled");
+    assert_eq!((&told[1]["to"], told[1].get("cause")), (&"active".into(), None));
+    assert_eq!(told[2]["keyIdentifier"], told[2]["to"]);
+    assert!(told[2]["to"].as_str().unwrap().starts_with("https://"), "{}", told[2]);
+    assert!(told.iter().all(|event| event["registry"] == "local"));
+}
+
+#[tokio::test]
+async fn a_stream_goes_on_after_the_event_that_the_client_has() {
+    let (_emulator, client, _clock) = start_with_clock().await;
+    client.key("disable").await;
+    let first = list(&client).await[0]["number"].as_u64().unwrap();
+
+    let request = client.request(Method::GET, "/_sealyard/events");
+    let before = (first - 1).to_string();
+    let answer = request.header("last-event-id", before).send().await.unwrap();
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let mut stream = answer.bytes_stream();
+    client.key("enable").await;
+    let mut text = String::new();
+    while !text.contains(r#""to":"active""#) {
+        text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
+    }
+
+    let at = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} in {text}"));
+    assert!(at(r#""to":"unavailable""#) < at(r#""to":"active""#));
+    assert!(text.contains("event: stateChanged") && text.contains(&format!("id: {first}")));
+}
+
+#[tokio::test]
+async fn calls_transitions_rotations_and_states_are_counted() {
+    let (_emulator, client, _clock) = start_with_clock().await;
+    client.push_blob("app", b"layer").await;
+    client.key("rotate").await;
+
+    client.key("disable").await;
+    let told = client.get("/_sealyard/metrics").await;
+
+    let text = String::from_utf8(told.body).unwrap();
+    for line in [
+        r#"sealyard_registry_state{registry="local",state="unavailable"} 1"#,
+        r#"sealyard_registry_state{registry="local",state="active"} 0"#,
+        r#"sealyard_state_transitions_total{registry="local",to="unavailable",cause="keyDisabled"} 1"#,
+        r#"sealyard_rotations_total{registry="local",result="rotated"} 1"#,
+        r#"sealyard_vault_calls_total{registry="local",operation="wrapKey",result="ok"}"#,
+        r#"sealyard_vault_calls_total{registry="local",operation="unwrapKey",result="KeyDisabled"}"#,
+        r#"sealyard_lease_renewals_total{registry="local",result="ok"}"#,
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
