@@ -63,6 +63,8 @@ pub struct Config {
     pub hostname_alias: Vec<String>,
     /// Whether an index may list manifests that the repository does not have.
     pub sparse_indexes: bool,
+    /// Whether registries with a customer-managed key lack what real ones lack.
+    pub strict_parity: bool,
 }
 
 /// The vault that holds the key.
@@ -204,6 +206,9 @@ pub struct ServeArgs {
     /// Take an index although the repository lacks manifests that it lists
     #[arg(long, env = "SEALYARD_SPARSE_INDEXES", value_parser = FalseyValueParser::new())]
     pub sparse_indexes: bool,
+    /// Leave out what a real registry with a customer-managed key lacks, and refuse what is only advised against
+    #[arg(long, env = "SEALYARD_STRICT_PARITY", value_parser = FalseyValueParser::new())]
+    pub strict_parity: bool,
 }
 
 /// The sizes of an RSA key that Key Vault makes.
@@ -264,6 +269,7 @@ impl Default for Config {
             endpoints_file: None,
             hostname_alias: Vec::new(),
             sparse_indexes: false,
+            strict_parity: false,
         }
     }
 }
@@ -305,6 +311,7 @@ impl TryFrom<ServeArgs> for Config {
             endpoints_file: args.endpoints_file,
             hostname_alias: args.hostname_alias,
             sparse_indexes: args.sparse_indexes,
+            strict_parity: args.strict_parity,
         })
     }
 }

@@ -25,6 +25,7 @@ pub mod faults;
 pub mod keys;
 mod listeners;
 pub mod oci;
+pub mod platform;
 pub mod registry;
 pub mod revocation;
 pub mod serve;

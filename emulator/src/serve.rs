@@ -21,12 +21,15 @@ use crate::admin::{self, Endpoints, Guard};
 use crate::app::{self, App, Parts};
 use crate::config::{Config, VaultChoice};
 use crate::faults::FaultDesk;
-use crate::keys::OneIdentity;
 use crate::listeners::{AzureFront, Certificates};
-use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
+use crate::platform::LocalPlatform;
+use crate::registry::{
+    Encryption, Identity, IdentityResource, Location, ManageError, NewRegistry, Platform as _,
+    PlatformError, Registries, Registry, RegistryName, ResourceGroup, Settings,
+};
 use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
-use crate::vault_owner::{OwnerVault, VaultAccess};
+use crate::vault_owner::VaultAccess;
 
 /// The registry that answers where no other is named.
 pub const LOCAL: &str = "local";
@@ -75,9 +78,12 @@ pub enum StartError {
     /// The vault cannot be reached with what was given.
     #[error("the vault cannot be used: {0}")]
     VaultAccess(String),
-    /// The registry cannot be opened.
+    /// The registries cannot be opened.
     #[error("the registry cannot be opened")]
-    Registry(#[from] crate::registry::Error),
+    Registry(#[from] ManageError),
+    /// Cannot happen: it is opened or the start fails.
+    #[error("there is no registry {LOCAL}")]
+    NoLocal,
     /// The certificates of the listeners cannot be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -115,6 +121,29 @@ impl Sealyard {
     /// The registry `local`.
     pub fn registry(&self) -> &Registry {
         &self.local
+    }
+
+    /// A registry by its name, whatever its case.
+    pub fn registry_named(&self, name: &str) -> Option<Registry> {
+        self.app.registries.get(name)
+    }
+
+    /// Makes a registry of this name with a key of its own: an identity and a key in the vault `local`, both of its name,
+    /// the permission of one to use the other, and the registry.
+    pub async fn create_registry(&self, name: &str) -> Result<Registry, ManageError> {
+        let new = NewRegistry::named(name.parse().map_err(crate::registry::Error::from)?);
+        Ok(self.app.registries.create_with_what_it_needs(new, None, None).await?.0)
+    }
+
+    /// Makes a registry that says all of what it is to be.
+    pub async fn create_registry_as(&self, new: NewRegistry) -> Result<Registry, ManageError> {
+        Ok(self.app.registries.create(new).await?.0)
+    }
+
+    /// Makes a user-assigned identity in the group `sealyard`. It is allowed nothing yet.
+    pub async fn create_identity(&self, name: &str) -> Result<Identity, ManageError> {
+        let resource = IdentityResource::new(ResourceGroup::default(), name)?;
+        self.app.registries.create_identity(resource, Location::default()).await
     }
 
     /// The embedded vault, unless another one is used.
@@ -242,21 +271,23 @@ impl Builder {
         };
         let access = VaultAccess::of(&config, vault.as_ref(), &clock)?;
         let owner = access.owner()?;
-        let key = ready_key(&config, &access, owner.as_ref()).await?;
         settings.key_lease = config.key_lease;
         settings.rotation_check = config.rotation_check;
         settings.write_back = config.durability == Durability::Full;
         settings.sparse_indexes = config.sparse_indexes;
+        settings.strict_parity = config.strict_parity;
         settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
+        let platform =
+            LocalPlatform::new(access.clone(), owner.clone(), vault.as_ref(), config.key_size)?;
         let revocations = Revocations::open(Arc::clone(&store))?;
-        let local =
-            Registry::open(LOCAL.to_owned(), store, Some(key), clock.clone(), settings).await?;
+        let registries = open_registries(&config, store, platform, clock.clone(), settings).await?;
+        let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
         let faults = FaultDesk::new(clock.clone());
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let app = App::new(Parts {
-            registries: Registries::new(local.clone()),
+            registries,
             clock,
             config,
             endpoints,
@@ -324,21 +355,34 @@ async fn start_vault(
     Ok(vault)
 }
 
-/// The customer-managed key of `local`: made at the first start where we may make it.
-async fn ready_key(
+/// Opens the registries. At the first start `local` is made, with its key where we may make that.
+async fn open_registries(
     config: &Config,
-    access: &VaultAccess,
-    owner: Option<&OwnerVault>,
-) -> Result<CustomerManagedKey, StartError> {
-    let key = access.key_id(&config.key_name)?;
-    if let Some(owner) = owner {
-        // A vault that is down at a later start is no reason not to start: the registry is dark until it is back.
-        if let Err(error) = owner.ensure_key(&key, config.key_size as usize).await {
+    store: Arc<Store>,
+    platform: LocalPlatform,
+    clock: Clock,
+    settings: Settings,
+) -> Result<Registries, StartError> {
+    let key = platform.key_of_local(&config.key_name)?;
+    // A vault that is down at a later start is no reason not to start: the registry is dark until it is back.
+    match platform.ensure_key(&key).await {
+        Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
+        Err(error) => {
             tracing::warn!(key = %key, %error, "the key could not be looked up in the vault");
         }
     }
-    let access = Arc::new(OneIdentity(access.identity_client()?));
-    Ok(CustomerManagedKey { key, identity: None, access })
+    let local = NewRegistry {
+        identities: vec![platform.start_identity().resource.clone()],
+        encryption: Some(Encryption { key: key.clone(), identity: None }),
+        ..NewRegistry::named(RegistryName::local())
+    };
+    let platform = Arc::new(platform);
+    let registries = Registries::open(store, platform, clock, settings, local).await?;
+    let used = registries.get(LOCAL).and_then(|local| local.key_ring().describe().configured);
+    if let Some(used) = used.filter(|used| used.unversioned() != key) {
+        tracing::warn!(key = %used, asked = %key, "the registry keeps the key that it has; rotate to change it");
+    }
+    Ok(registries)
 }
 
 #[cfg(test)]

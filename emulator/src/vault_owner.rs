@@ -12,7 +12,7 @@ use http::Method;
 use mock_keyvault::MockKeyVault;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::identity::{
-    MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID, TENANT,
+    IMDS_PATH, MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID, TENANT,
     WELL_KNOWN_SECRET,
 };
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 
 use crate::config::{Config, ExternalVault, VaultChoice};
 use crate::keys::{
-    Cause, ClientSecret, HttpSettings, KeyId, KeyVault, KeyVersion, ManagementClient, VaultClient,
-    VaultClientConfig, VaultError, VaultName,
+    Cause, ClientSecret, HttpSettings, KeyId, KeyVault, KeyVersion, ManagementClient, Proof,
+    VaultClient, VaultClientConfig, VaultError, VaultName,
 };
 use crate::serve::StartError;
 
@@ -143,17 +143,35 @@ impl VaultAccess {
         Ok(KeyId::new(self.name.clone(), name, None))
     }
 
-    /// The vault as the registry's identity reaches it.
-    pub fn identity_client(&self) -> Result<Arc<dyn KeyVault>, StartError> {
-        Ok(Arc::new(self.client(&self.client_id, &self.secret)?))
+    /// The client id of the identity that the program was started with.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The tenant of all identities.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// The vaults as an identity reaches them: the one of the start by its secret, another one by the endpoint of
+    /// managed identities.
+    pub fn client_of(&self, client_id: &str) -> Result<Arc<dyn KeyVault>, StartError> {
+        let proof = if client_id.eq_ignore_ascii_case(&self.client_id) {
+            Proof::Secret(ClientSecret::new(self.secret.as_str()))
+        } else {
+            let endpoint = self.authority.join(IMDS_PATH);
+            Proof::ManagedIdentity(endpoint.map_err(|error| config_error(error.to_string()))?)
+        };
+        Ok(Arc::new(self.client(client_id, proof)?))
     }
 
     /// The vault as its owner reaches it, if it is ours to change.
     pub fn owner(&self) -> Result<Option<OwnerVault>, StartError> {
         let Some(secret) = &self.owner_secret else { return Ok(None) };
-        let vault = self.client(OWNER_CLIENT_ID, secret)?;
+        let proof = Proof::Secret(ClientSecret::new(secret.as_str()));
+        let vault = self.client(OWNER_CLIENT_ID, proof.clone())?;
         let management = ManagementClient::new(
-            self.client_config(OWNER_CLIENT_ID, secret)?,
+            self.client_config(OWNER_CLIENT_ID, proof)?,
             management_url(&self.vault),
             self.clock.clone(),
         );
@@ -165,19 +183,15 @@ impl VaultAccess {
         }))
     }
 
-    fn client(
-        &self,
-        client_id: &str,
-        secret: &Zeroizing<String>,
-    ) -> Result<VaultClient, StartError> {
-        VaultClient::new(self.client_config(client_id, secret)?, self.clock.clone())
+    fn client(&self, client_id: &str, proof: Proof) -> Result<VaultClient, StartError> {
+        VaultClient::new(self.client_config(client_id, proof)?, self.clock.clone())
             .map_err(|error| config_error(error.to_string()))
     }
 
     fn client_config(
         &self,
         client_id: &str,
-        secret: &Zeroizing<String>,
+        proof: Proof,
     ) -> Result<VaultClientConfig, StartError> {
         let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
         Ok(VaultClientConfig {
@@ -186,7 +200,7 @@ impl VaultAccess {
             authority_url: self.authority.clone(),
             tenant: self.tenant.clone(),
             client_id: client_id.to_owned(),
-            client_secret: ClientSecret::new(secret.as_str()),
+            proof,
             http: HttpSettings { ca_pem, resolve: Vec::new() },
         })
     }
@@ -366,6 +380,19 @@ fn management_url(vault: &Url) -> Url {
         return vault.clone();
     }
     url
+}
+
+/// A key's identifier at the address of its own vault, which is named like the one at `base`.
+pub(crate) fn identifier(key: &KeyId, base: &Url) -> String {
+    let mut base = base.clone();
+    if let Some((_, rest)) = base.host_str().and_then(|host| host.split_once('.'))
+        && rest.starts_with("vault.")
+    {
+        let host = format!("{}.{rest}", key.vault());
+        // A name of a vault is a label of a host.
+        let _ = base.set_host(Some(&host));
+    }
+    key.kid(&base)
 }
 
 fn is_azure(host: &str) -> bool {

@@ -83,7 +83,7 @@ mod throttle;
 
 pub use audit::Call;
 pub use operation::{OPERATIONS, Operation, Route};
-pub use server::{Builder, MockKeyVault, RoleError, StartError, Timekeeper};
+pub use server::{Builder, Manager, ManagerError, MockKeyVault, RoleError, StartError, Timekeeper};
 pub use store::StoreError;
 pub use throttle::Throttling;
 pub use vault::KeyReference;

@@ -41,9 +41,9 @@ impl From<AcrError> for ErrorReply {
             AcrError::Route(RouteError::Name(NameError::Tag(_))) => {
                 (S::NOT_FOUND, Code::TagUnknown)
             }
-            AcrError::Route(RouteError::Name(NameError::Repository(_))) => {
-                (S::BAD_REQUEST, Code::NameInvalid)
-            }
+            AcrError::Route(RouteError::Name(
+                NameError::Repository(_) | NameError::Registry(_),
+            )) => (S::BAD_REQUEST, Code::NameInvalid),
             AcrError::Route(RouteError::Digest(_)) | AcrError::Query(ListQueryError::Digest(_)) => {
                 (S::BAD_REQUEST, Code::DigestInvalid)
             }

@@ -20,7 +20,7 @@ use super::status::StatusReport;
 use crate::app::App;
 use crate::config::Config;
 use crate::keys::KeyId;
-use crate::vault_owner::VaultAccess;
+use crate::vault_owner::{VaultAccess, identifier};
 
 /// The name of the file in the data folder.
 pub const ENDPOINTS_FILE: &str = "endpoints.json";
@@ -92,7 +92,7 @@ impl Endpoints {
     /// A key's identifier, rendered from the vault's address.
     pub fn key_identifier(&self, key: &KeyId) -> String {
         match Url::parse(&self.vault) {
-            Ok(base) => key.kid(&base),
+            Ok(base) => identifier(key, &base),
             Err(_) => key.to_string(),
         }
     }

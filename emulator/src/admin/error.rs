@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::wire_name;
 use crate::faults::FaultDeskError;
-use crate::registry::Error;
+use crate::keys::Cause;
+use crate::registry::{Error, ManageError};
 use crate::revocation::RevocationError;
 use crate::store::StoreError;
 
@@ -74,6 +75,21 @@ impl AdminError {
     /// 409: not in this set-up or state.
     pub(super) fn conflict(message: impl ToString) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", message)
+    }
+
+    /// Says which cause of a state it would be.
+    pub(super) fn because_of(mut self, cause: Option<Cause>) -> Self {
+        self.report.cause = cause.map(wire_name);
+        self
+    }
+
+    /// What came of the registry itself, and not of a rule.
+    pub(super) fn of_registry(error: ManageError) -> Self {
+        match error {
+            ManageError::Registry(Error::Name(error)) => Self::bad_request(error),
+            ManageError::Registry(error) => error.into(),
+            other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", other),
+        }
     }
 
     /// What the error says.

@@ -177,13 +177,19 @@ pub(super) async fn operate(
         registry: name,
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
-        rotation: rotation.map(|rotation| RotationReport {
-            from: identifier(&rotation.from),
-            to: identifier(&rotation.to),
+        rotation: rotation.map(|rotation| RotationReport::of(&app, &rotation)),
+    }))
+}
+
+impl RotationReport {
+    pub(super) fn of(app: &App, rotation: &Rotation) -> Self {
+        Self {
+            from: app.endpoints.key_identifier(&rotation.from),
+            to: app.endpoints.key_identifier(&rotation.to),
             data_keys: u64::try_from(rotation.data_keys).unwrap_or(u64::MAX),
             vault_calls: rotation.vault_calls,
-        }),
-    }))
+        }
+    }
 }
 
 impl KeyOperation {

@@ -16,7 +16,10 @@ mod error;
 mod faults;
 mod guard;
 mod health;
+mod identities;
 mod key;
+mod manage;
+mod registries;
 mod revocation;
 mod status;
 
@@ -34,8 +37,15 @@ pub use self::error::{AdminError, ErrorBody, ErrorReport};
 pub use self::faults::{FaultAdded, FaultList};
 pub use self::guard::{ADMIN_TOKEN_FILE, Guard, REGISTRY_PASSWORD_FILE};
 pub use self::health::{HealthReport, RegistryHealth};
+pub use self::identities::{
+    CreateIdentity, DeleteIdentity, IdentityList, IdentityReport, PrincipalReport,
+};
 pub use self::key::{
     KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
+};
+pub use self::registries::{
+    ChangeRegistry, CreateRegistry, CreatedRegistry, Policies, Policy, RegistryDetails,
+    RegistryList, RotateKey, RotatedKey, Status,
 };
 pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
@@ -51,6 +61,14 @@ pub fn router(app: App) -> Router {
     let guard = app.guard.clone();
     let routes = Router::new()
         .route("/status", get(status::status))
+        .route("/registries", get(registries::list).post(registries::create))
+        .route(
+            "/registries/{name}",
+            get(registries::show).patch(registries::change).delete(registries::delete),
+        )
+        .route("/registries/{name}/rotate-key", post(registries::rotate_key))
+        .route("/identities", get(identities::list).post(identities::create))
+        .route("/identities/{name}", delete(identities::delete))
         .route("/registries/{name}/key", get(key::list).post(key::operate))
         .route("/registries/{name}/revoke", get(revocation::list).post(revocation::revoke))
         .route("/registries/{name}/restore", post(revocation::restore))

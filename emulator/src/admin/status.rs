@@ -112,7 +112,7 @@ impl StatusReport {
 }
 
 impl RegistryReport {
-    async fn of(app: &App, registry: &Registry) -> Result<Self, crate::registry::Error> {
+    pub(super) async fn of(app: &App, registry: &Registry) -> Result<Self, crate::registry::Error> {
         let ring = registry.key_ring();
         let (status, description) = (ring.status(), ring.describe());
         let stats = registry.stats().await?;

@@ -107,9 +107,22 @@ impl Emulator {
         self.send(self.client.post(self.path(path)).json(body)).await
     }
 
+    /// Has something changed.
+    pub(super) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, CliError> {
+        self.read(self.send(self.client.patch(self.path(path)).json(body)).await?).await
+    }
+
     /// Has something taken away.
-    pub(super) async fn delete(&self, path: &str) -> Result<(), CliError> {
-        self.send(self.client.delete(self.path(path))).await.map(drop)
+    pub(super) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<(), CliError> {
+        let mut url = self.path(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.send(self.client.delete(url)).await.map(drop)
     }
 
     fn path(&self, path: &str) -> Url {

@@ -122,11 +122,11 @@ pub(super) async fn faults(
             context.output.result(&format!("throttling: {word}"), &list);
         }
         FaultsCommand::Remove { name } => {
-            emulator.delete(&format!("/faults/{}", segment(&name))).await?;
+            emulator.delete(&format!("/faults/{}", segment(&name)), &[]).await?;
             context.output.result(&format!("removed {name}"), &json!({ "removed": name }));
         }
         FaultsCommand::Clear => {
-            emulator.delete("/faults").await?;
+            emulator.delete("/faults", &[]).await?;
             context.output.result("removed all faults", &json!({ "removed": "*" }));
         }
     }

@@ -13,9 +13,11 @@ mod error;
 mod faults;
 mod health;
 mod hints;
+mod identity;
 mod key;
 mod output;
 mod port_owner;
+mod registry;
 mod revoke;
 mod run;
 mod serve;
@@ -127,6 +129,12 @@ enum Command {
     /// Undo what `revoke` did
     #[command(after_help = revoke::RESTORE_HELP)]
     Restore(revoke::RestoreArgs),
+    /// Make, show, change and delete registries, and rotate their keys by hand
+    #[command(subcommand, after_help = registry::EXAMPLES)]
+    Registry(registry::RegistryCommand),
+    /// Make and delete the managed identities that registries use their keys with
+    #[command(subcommand, after_help = identity::EXAMPLES)]
+    Identity(identity::IdentityCommand),
     /// Read and authenticate every stored byte
     #[command(after_help = content::VERIFY_HELP)]
     Verify(content::VerifyArgs),
@@ -250,6 +258,8 @@ async fn ask(
         Command::Revoke(args) => revoke::revoke(&args, &emulator, context).await?,
         Command::Restore(args) => revoke::restore(&args, &emulator, context).await?,
         Command::Faults(command) => faults::faults(command, &emulator, context).await?,
+        Command::Registry(command) => registry::registry(command, &emulator, context).await?,
+        Command::Identity(command) => identity::identity(command, &emulator, context).await?,
         Command::Verify(args) => content::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,

@@ -1,5 +1,5 @@
 //! The registry's identity towards the vault: OAuth 2.0 client credentials (RFC 6749, section 4.4), as Microsoft Entra
-//! has them.
+//! has them, or the endpoint from which a managed identity gets its tokens without a secret, as virtual machines have it.
 //!
 //! One token is cached and used until it has little time left, by real time or the emulator's, whichever is first: an
 //! external issuer goes by the one, the embedded by the other. Secrets and tokens are wiped when dropped and never
@@ -21,6 +21,10 @@ use super::{Cause, VaultError};
 
 /// What a token for any vault is asked for.
 const SCOPE: &str = "https://vault.azure.net/.default";
+/// The same, as the endpoint of managed identities wants it.
+const RESOURCE: &str = "https://vault.azure.net";
+/// The version of that endpoint.
+const MANAGED_API_VERSION: &str = "2018-02-01";
 
 /// A token is not used when it has less than this left, or less than a fifth of its life.
 const MARGIN: Duration = Duration::from_mins(5);
@@ -28,6 +32,15 @@ const MARGIN: Duration = Duration::from_mins(5);
 /// A client secret. It is wiped when dropped and never printed.
 #[derive(Clone)]
 pub struct ClientSecret(Arc<Zeroizing<String>>);
+
+/// What an identity proves itself with.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// The issuer asks for a secret.
+    Secret(ClientSecret),
+    /// The endpoint at this URL gives tokens to whoever can reach it, so that we keep no secret.
+    ManagedIdentity(Url),
+}
 
 /// A bearer token. It is wiped when dropped and never printed.
 #[derive(Clone)]
@@ -38,7 +51,7 @@ pub(crate) struct Credential {
     client: Client,
     endpoint: Url,
     client_id: String,
-    secret: ClientSecret,
+    proof: Proof,
     /// What tokens are asked for.
     scope: &'static str,
     clock: Clock,
@@ -49,6 +62,7 @@ pub(crate) struct Credential {
 struct Issued<'a> {
     #[serde(borrow)]
     access_token: &'a str,
+    #[serde(deserialize_with = "seconds")]
     expires_in: u64,
 }
 
@@ -60,24 +74,38 @@ struct Refused {
 }
 
 impl Credential {
-    /// `authority` is the base URL of the issuer, without the tenant.
+    /// `authority` is the base URL of the issuer, without the tenant. A managed identity asks its own endpoint instead.
     pub(crate) fn new(
         client: Client,
         authority: &Url,
         tenant: &str,
         client_id: String,
-        secret: ClientSecret,
+        proof: Proof,
         clock: Clock,
     ) -> Self {
-        let mut endpoint = authority.clone();
-        // A base URL, which `HttpSettings::client` has made sure of, always has segments.
-        if let Ok(mut path) = endpoint.path_segments_mut() {
-            path.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
-        }
-        Self { client, endpoint, client_id, secret, scope: SCOPE, clock, cached: Mutex::default() }
+        let endpoint = match &proof {
+            Proof::ManagedIdentity(endpoint) => {
+                let mut endpoint = endpoint.clone();
+                endpoint
+                    .query_pairs_mut()
+                    .append_pair("api-version", MANAGED_API_VERSION)
+                    .append_pair("resource", RESOURCE)
+                    .append_pair("client_id", &client_id);
+                endpoint
+            }
+            Proof::Secret(_) => {
+                let mut endpoint = authority.clone();
+                // A base URL, which `HttpSettings::client` has made sure of, always has segments.
+                if let Ok(mut path) = endpoint.path_segments_mut() {
+                    path.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
+                }
+                endpoint
+            }
+        };
+        Self { client, endpoint, client_id, proof, scope: SCOPE, clock, cached: Mutex::default() }
     }
 
-    /// The same for something else than vaults.
+    /// The same for something else than vaults, with a secret.
     pub(super) fn for_scope(mut self, scope: &'static str) -> Self {
         self.scope = scope;
         self
@@ -107,17 +135,22 @@ impl Credential {
     }
 
     async fn ask(&self) -> Result<(AccessToken, Duration), VaultError> {
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", &self.client_id),
-            ("client_secret", self.secret.0.as_str()),
-            ("scope", self.scope),
-        ];
+        let request = match &self.proof {
+            Proof::Secret(secret) => self.client.post(self.endpoint.clone()).form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", &self.client_id),
+                ("client_secret", secret.0.as_str()),
+                ("scope", self.scope),
+            ]),
+            // The header is what no web page and no proxy sends by itself.
+            Proof::ManagedIdentity(_) => {
+                self.client.get(self.endpoint.clone()).header("metadata", "true")
+            }
+        };
         let down = |error| {
             VaultError::new(Some(Cause::IssuerDown), format!("no token: {}", words_of(error)))
         };
-        let response =
-            self.client.post(self.endpoint.clone()).form(&form).send().await.map_err(down)?;
+        let response = request.send().await.map_err(down)?;
         let status = response.status();
         let retry_after = super::answers::retry_after(response.headers());
         let body = body_of(response).await.map_err(down)?.unwrap_or_default();
@@ -142,6 +175,20 @@ impl Credential {
         Err(VaultError::new(Some(cause), format!("no token: {words}"))
             .with_codes(status.as_u16(), Some(refused.error), None)
             .with_retry_after(retry_after))
+    }
+}
+
+/// Seconds as a number, or as a text, as the endpoint of managed identities spells them.
+fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seconds {
+        Number(u64),
+        Text(String),
+    }
+    match Seconds::deserialize(deserializer)? {
+        Seconds::Number(seconds) => Ok(seconds),
+        Seconds::Text(text) => text.parse().map_err(serde::de::Error::custom),
     }
 }
 

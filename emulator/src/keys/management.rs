@@ -42,7 +42,7 @@ impl ManagementClient {
             &config.authority_url,
             &config.tenant,
             config.client_id,
-            config.client_secret,
+            config.proof,
             clock,
         );
         Ok(Self { base, vault: config.vault_url, client, credential: credential.for_scope(SCOPE) })

@@ -37,7 +37,7 @@ mod watcher;
 mod tests;
 
 pub use self::audit::{AuditSink, KeyOperation, KeyUse, Purpose};
-pub use self::credential::ClientSecret;
+pub use self::credential::{ClientSecret, Proof};
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::http::{HttpError, HttpSettings};
 pub use self::identity::{IdentityId, InvalidIdentityId, OneIdentity, VaultAccess};

@@ -87,10 +87,6 @@ impl Opening<'_> {
         match (&ring.head.configured, &self.config.configured) {
             (Some(_), None) => Err(RingError::KeyRequired),
             (None, Some(_)) => Err(RingError::NoCustomerManagedKey),
-            (Some(found), Some(asked)) if found.unversioned() != asked.unversioned() => {
-                tracing::warn!(key = %found, asked = %asked, "the registry keeps the key that it has; rotate to change it");
-                Ok(ring)
-            }
             _ => Ok(ring),
         }
     }

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::answers::{KEY_NOT_FOUND, error_of, request_id};
-use super::credential::{ClientSecret, Credential};
+use super::credential::{Credential, Proof};
 use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
 use super::vault::{Answer, KeyInfo, KeyVault, VaultError};
 use super::{Cause, KeyId, VaultName};
@@ -45,8 +45,8 @@ pub struct VaultClientConfig {
     pub tenant: String,
     /// The client id of the identity.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: ClientSecret,
+    /// What it proves itself with.
+    pub proof: Proof,
     /// Whom to trust, and where names lead.
     pub http: HttpSettings,
 }
@@ -101,24 +101,11 @@ struct Attributes {
 impl VaultClient {
     /// A client. Nothing is asked yet.
     pub fn new(config: VaultClientConfig, clock: Clock) -> Result<Self, HttpError> {
-        let VaultClientConfig {
-            vault,
-            vault_url,
-            authority_url,
-            tenant,
-            client_id,
-            client_secret,
-            http,
-        } = config;
+        let VaultClientConfig { vault, vault_url, authority_url, tenant, client_id, proof, http } =
+            config;
         let client = http.client(&[&vault_url, &authority_url])?;
-        let credential = Credential::new(
-            client.clone(),
-            &authority_url,
-            &tenant,
-            client_id,
-            client_secret,
-            clock,
-        );
+        let credential =
+            Credential::new(client.clone(), &authority_url, &tenant, client_id, proof, clock);
         Ok(Self { vault, base: vault_url, client, credential })
     }
 

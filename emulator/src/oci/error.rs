@@ -176,6 +176,8 @@ impl From<Error> for ErrorReply {
         let message = error.to_string();
         let (status, code, detail) = match &error {
             Error::Refused(refusal) => return Self::refused(refusal),
+            Error::NoReferrers => (S::NOT_FOUND, Code::Unsupported, Value::Null),
+            Error::RegistryGone => (S::NOT_FOUND, Code::NameUnknown, Value::Null),
             Error::Name(_) => (S::BAD_REQUEST, Code::NameInvalid, Value::Null),
             Error::RepositoryUnknown(name) => {
                 (S::NOT_FOUND, Code::NameUnknown, json!({ "name": name.as_str() }))

@@ -1,17 +1,20 @@
-//! The audit log: every use of the key, as JSON lines in the folder of the store.
+//! The audit log: every use of the keys of all registries, as JSON lines in the folder of the store.
 //!
-//! A record says time, caller, operation, key version, purpose, result and request id; it never holds key material.
+//! A record says registry, time, caller, operation, key version, purpose, result and request id; it never holds key material.
 //! Records are taken on async threads, so a thread of the log's own writes them, and it alone. A file that has grown
 //! to its limit becomes the previous one, and the one before that goes.
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
 use fs_err::{self as fs, File, OpenOptions};
+use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::names::RegistryName;
 use crate::keys::{AuditSink, KeyUse};
 use crate::store::Store;
 
@@ -24,11 +27,28 @@ const MAX_LEN: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) struct AuditLog(Sender<Message>);
 
+/// Takes the records of one registry.
+#[derive(Debug)]
+pub(super) struct RegistryAudit {
+    pub(super) log: Arc<AuditLog>,
+    pub(super) registry: RegistryName,
+}
+
 #[derive(Debug)]
 enum Message {
-    Record(Box<KeyUse>),
+    Record(Box<Line>),
     /// Answered when everything before it is in the file.
     Flush(Sender<()>),
+}
+
+/// A line of the log.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    /// Whose key it is. Lines from before there were several registries do not say.
+    #[serde(default = "local")]
+    registry: String,
+    #[serde(flatten)]
+    key_use: KeyUse,
 }
 
 impl AuditLog {
@@ -42,8 +62,13 @@ impl AuditLog {
         Ok(Self(sender))
     }
 
-    /// The newest records, the oldest of them first.
-    pub(super) fn newest(&self, store: &Store, count: usize) -> Result<Vec<KeyUse>, Error> {
+    /// The newest records of a registry, the oldest of them first.
+    pub(super) fn newest(
+        &self,
+        store: &Store,
+        registry: &str,
+        count: usize,
+    ) -> Result<Vec<KeyUse>, Error> {
         let (sender, flushed) = mpsc::channel();
         if self.0.send(Message::Flush(sender)).is_ok() {
             // An error means that the writer is gone; what it wrote is there.
@@ -57,17 +82,24 @@ impl AuditLog {
                 Err(error) => return Err(error.into()),
             };
             // A line that a kill cut in two is left out.
-            uses.extend(text.lines().filter_map(|line| serde_json::from_str::<KeyUse>(line).ok()));
+            let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
+            let own = lines.filter(|line| line.registry == registry);
+            uses.extend(own.map(|line| line.key_use));
         }
         Ok(uses.split_off(uses.len().saturating_sub(count)))
     }
 }
 
-impl AuditSink for AuditLog {
+impl AuditSink for RegistryAudit {
     fn record(&self, key_use: KeyUse) {
+        let line = Line { registry: self.registry.as_str().to_owned(), key_use };
         // It fails only when the writer has ended, which it has logged.
-        let _ = self.0.send(Message::Record(Box::new(key_use)));
+        let _ = self.log.0.send(Message::Record(Box::new(line)));
     }
+}
+
+fn local() -> String {
+    RegistryName::local().to_string()
 }
 
 fn open(folder: &Path) -> std::io::Result<File> {
@@ -77,7 +109,7 @@ fn open(folder: &Path) -> std::io::Result<File> {
 fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     for message in messages {
         let written = match message {
-            Message::Record(key_use) => append(folder, &mut file, &key_use),
+            Message::Record(line) => append(folder, &mut file, &line),
             Message::Flush(done) => {
                 let _ = done.send(());
                 Ok(())
@@ -89,8 +121,8 @@ fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
     }
 }
 
-fn append(folder: &Path, file: &mut File, key_use: &KeyUse) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(key_use)?;
+fn append(folder: &Path, file: &mut File, line: &Line) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(line)?;
     line.push(b'\n');
     if file.metadata()?.len() + line.len() as u64 > MAX_LEN {
         fs::rename(folder.join(CURRENT), folder.join(PREVIOUS))?;

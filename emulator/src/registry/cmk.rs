@@ -1,46 +1,34 @@
 //! The customer-managed key of a registry: what `keys/` needs of the store, and what a refusal sets off.
 
-use std::fmt;
 use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::error::Error;
+use super::names::RegistryName;
 use super::{Parts, SERVICE_KEY_FILE};
 use crate::envelope::DataKeyId;
-use crate::keys::{
-    IdentityId, KeyId, RingStore, RingStoreError, ServiceKey, State, StoredRing, VaultAccess,
-};
-use crate::store::{RingRow, Store};
-
-/// The key and the identity that a registry is given at its creation, and the ways to the vaults.
-#[derive(Clone)]
-pub struct CustomerManagedKey {
-    /// The key. Without a version the registry follows the newest.
-    pub key: KeyId,
-    /// Who asks for it. None: the identity that the program was started with.
-    pub identity: Option<IdentityId>,
-    /// The vaults, as the registry's identities reach them.
-    pub access: Arc<dyn VaultAccess>,
-}
+use crate::keys::{RingStore, RingStoreError, ServiceKey, State, StoredRing};
+use crate::store::{RegistryRecord, RingRow, Store};
 
 /// The ring of one registry, kept in the store.
 #[derive(Debug)]
 pub(super) struct StoredRings {
     store: Arc<Store>,
     registry: String,
-}
-
-impl fmt::Debug for CustomerManagedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CustomerManagedKey").field("key", &self.key).finish_non_exhaustive()
-    }
+    /// What is stored with the first ring.
+    record: Option<RegistryRecord>,
 }
 
 impl StoredRings {
-    pub(super) fn new(store: Arc<Store>, registry: String) -> Self {
-        Self { store, registry }
+    /// The ring of a registry. Of one that is new, `record` is stored together with its first ring.
+    pub(super) fn new(
+        store: Arc<Store>,
+        registry: &RegistryName,
+        record: Option<RegistryRecord>,
+    ) -> Self {
+        Self { store, registry: registry.as_str().to_owned(), record }
     }
 }
 
@@ -65,6 +53,10 @@ impl RingStore for StoredRings {
             head: ring.head.clone(),
             entries: entries.collect(),
         };
+        if let (None, Some(record)) = (expected, &self.record) {
+            let created = self.store.create_registry(record, Some(&row));
+            return created.map(|()| true).map_err(RingStoreError::new);
+        }
         self.store.replace_ring(&self.registry, expected, &row).map_err(RingStoreError::new)
     }
 

@@ -22,6 +22,9 @@ pub enum Error {
     /// The key cannot be used: the registry is dark.
     #[error("{}", .0.message())]
     Refused(Box<Refusal>),
+    /// The registry was deleted.
+    #[error("the registry is gone")]
+    RegistryGone,
     /// The repository name is malformed.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -91,6 +94,11 @@ pub enum Error {
         /// What of it is locked.
         locked: Locked,
     },
+    /// A registry with a customer-managed key has no list of referrers, where it is to be like a real one.
+    #[error(
+        "a registry with a customer-managed key has no referrers API: use the referrers tag schema"
+    )]
+    NoReferrers,
     /// The manifest is not one.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

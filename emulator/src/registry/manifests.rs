@@ -106,7 +106,8 @@ impl Content {
             }
         };
         let parsed = ParsedManifest::read(&bytes, content_type)?;
-        let subject = parsed.subject.clone();
+        // To say that the subject was noted would keep a client from the tag that stands in for the list.
+        let subject = parsed.subject.clone().filter(|_| !self.0.is_strict());
         let put = Arc::new(Pushed {
             repository: repository.clone(),
             digest: digest.clone(),
@@ -239,6 +240,9 @@ impl Content {
         artifact_type: Option<&str>,
         last: Option<&str>,
     ) -> Result<Page<ReferrerDescriptor>, Error> {
+        if self.0.is_strict() {
+            return Err(Error::NoReferrers);
+        }
         let parts = Arc::clone(&self.0);
         let (name, subject) = (repository.clone(), subject.clone());
         let listed =

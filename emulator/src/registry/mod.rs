@@ -12,20 +12,26 @@ mod audit;
 mod blobs;
 mod blocking;
 mod broken;
+mod change;
 mod cmk;
 mod collect;
+mod creation;
 mod digest;
 mod error;
+mod identity;
 mod image;
 mod locks;
+mod manage_error;
 mod manifest;
 mod manifests;
 mod media;
 mod metadata;
 mod names;
 mod object;
+mod profile;
 mod recent;
 mod registries;
+mod resource;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -33,6 +39,7 @@ mod verify;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mock_keyvault::clock::Clock;
@@ -40,21 +47,32 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::blobs::{Blob, BlobStream};
 use self::broken::BrokenObjects;
-pub use self::cmk::CustomerManagedKey;
+pub use self::change::{Change, KeyChange};
 pub use self::collect::{CollectOptions, Collected};
+pub use self::creation::{Encryption, NewRegistry};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
+pub use self::identity::{
+    AssignedIdentity, Identity, IdentityOf, Platform, PlatformError, Principal,
+};
+use self::identity::{CurrentProfile, RegistryVaults};
 pub use self::image::Listed;
 pub use self::locks::{AttributeChange, Target};
+pub use self::manage_error::{ManageError, Warning};
 pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
 pub use self::manifests::{Manifest, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
-pub use self::names::{NameError, Reference, RepositoryName, Tag};
+pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
+pub use self::profile::Profile;
+use self::registries::Common;
 pub use self::registries::Registries;
+pub use self::resource::{
+    IdentityRef, IdentityResource, Location, ResourceError, ResourceGroup, Sku, Tags,
+};
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified};
-use crate::keys::{KeyRing, KeyUse, RingConfig};
+use crate::keys::{IdentityId, KeyRing, KeyUse, RingConfig, VaultAccess};
 pub use crate::store::{Attributes, Locked};
 use crate::store::{Stats, Store};
 
@@ -84,15 +102,32 @@ pub struct Settings {
     pub page_len: usize,
     /// Whether an index may list manifests that the repository does not have.
     pub sparse_indexes: bool,
+    /// Whether registries with a customer-managed key lack what real ones lack, however they were made.
+    pub strict_parity: bool,
     /// Whether the disk is asked early for what an upload writes.
     pub write_back: bool,
     /// When collection takes what nobody uses.
     pub collect: CollectOptions,
 }
 
+/// What a registry is opened from.
+struct Opening<'a> {
+    pub(super) common: &'a Common,
+    pub(super) name: RegistryName,
+    pub(super) profile: Profile,
+    /// Who asks for the key of a new registry. None: the identity that the program was started with.
+    pub(super) asker: Option<IdentityId>,
+    /// Whether it is to be stored first.
+    pub(super) is_new: bool,
+}
+
 /// What a registry is made of.
 pub(in crate::registry) struct Parts {
     pub(super) name: String,
+    registry_name: RegistryName,
+    profile: Arc<CurrentProfile>,
+    /// Whether it is going, or gone.
+    closed: AtomicBool,
     pub(super) store: Arc<Store>,
     pub(super) ring: KeyRing,
     pub(super) audit: Arc<audit::AuditLog>,
@@ -114,49 +149,58 @@ impl Default for Settings {
             body_idle: Duration::from_mins(1),
             page_len: 1000,
             sparse_indexes: false,
+            strict_parity: false,
             write_back: true,
             collect: CollectOptions::default(),
         }
     }
 }
 
+impl<'a> Opening<'a> {
+    /// A registry that is stored already.
+    fn stored(common: &'a Common, name: RegistryName, profile: Profile) -> Self {
+        Self { common, name, profile, asker: None, is_new: false }
+    }
+}
+
 impl Registry {
-    /// Opens a registry in a store. With a customer-managed key, its ring is made at the first opening.
+    /// Opens a registry of a data folder. A new one is stored with its ring, or not at all.
     ///
     /// An existing registry opens although its vault does not answer; it is then dark until it does.
-    pub async fn open(
-        name: String,
-        store: Arc<Store>,
-        key: Option<CustomerManagedKey>,
-        clock: Clock,
-        settings: Settings,
-    ) -> Result<Self, Error> {
+    async fn open(opening: Opening<'_>) -> Result<Self, Error> {
+        let Opening { common, name, profile, asker, is_new } = opening;
+        let Common { store, audit, clock, settings, platform } = common.clone();
         let service_key = blocking::blocking({
             let store = Arc::clone(&store);
             move || cmk::service_key(&store)
         })
         .await?;
-        let (configured, identity, access) = match key {
-            Some(CustomerManagedKey { key, identity, access }) => {
-                (Some(key), identity, Some(access))
-            }
-            None => (None, None, None),
-        };
         let config = RingConfig {
-            registry: name.clone(),
-            configured,
-            identity,
+            registry: name.as_str().to_owned(),
+            configured: profile.made_with.clone(),
+            identity: asker,
             lease: settings.key_lease,
             rotation_check: settings.rotation_check,
             ..RingConfig::default()
         };
-        let rows = Arc::new(cmk::StoredRings::new(Arc::clone(&store), name.clone()));
-        let audit = Arc::new(audit::AuditLog::open(&store)?);
-        let sink = Arc::clone(&audit);
-        let ring = KeyRing::open(config, access, service_key, rows, sink, clock.clone()).await?;
+        let record = is_new.then(|| profile.record(&name));
+        let rows = cmk::StoredRings::new(Arc::clone(&store), &name, record);
+        let profile = CurrentProfile::new(profile);
+        let access = config.configured.is_some().then(|| {
+            let profile = Arc::clone(&profile);
+            let vaults = RegistryVaults { registry: name.clone(), profile, platform };
+            Arc::new(vaults) as Arc<dyn VaultAccess>
+        });
+        let sink =
+            Arc::new(audit::RegistryAudit { log: Arc::clone(&audit), registry: name.clone() });
+        let ring =
+            KeyRing::open(config, access, service_key, Arc::new(rows), sink, clock.clone()).await?;
         let ended = CancellationToken::new();
         let registry = Self(Arc::new(Parts {
-            name,
+            name: name.as_str().to_owned(),
+            registry_name: name,
+            profile,
+            closed: AtomicBool::new(false),
             store,
             ring,
             audit,
@@ -168,7 +212,6 @@ impl Registry {
             _background: ended.clone().drop_guard(),
         }));
         tokio::spawn(cmk::drop_plaintext_on_refusal(Arc::downgrade(&registry.0), ended.clone()));
-        tokio::spawn(collect::sweep_after_start(Arc::clone(&registry.0.store)));
         tokio::spawn(collect::collect_in_background(Arc::downgrade(&registry.0), ended));
         Ok(registry)
     }
@@ -178,8 +221,32 @@ impl Registry {
         &self.0.name
     }
 
+    /// The name of the registry, as what it is.
+    pub fn registry_name(&self) -> &RegistryName {
+        &self.0.registry_name
+    }
+
+    /// What it is beside its content.
+    pub fn profile(&self) -> Arc<Profile> {
+        self.0.profile.get()
+    }
+
+    /// Its id as a resource.
+    pub fn resource_id(&self) -> String {
+        self.profile().group.registry_id(&self.0.registry_name)
+    }
+
+    /// Whether it lacks what a real registry with a customer-managed key lacks: because it was made so, or because all
+    /// do that have one.
+    pub fn is_strict(&self) -> bool {
+        self.0.is_strict()
+    }
+
     /// The way to the content, if the key admits it at this moment.
     pub async fn content(&self) -> Result<Content, Error> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::RegistryGone);
+        }
         self.0.ring.admit().await?;
         Ok(Content(Arc::clone(&self.0)))
     }
@@ -198,7 +265,7 @@ impl Registry {
     /// The newest uses of the key, at most `count`, the oldest of them first.
     pub async fn key_uses(&self, count: usize) -> Result<Vec<KeyUse>, Error> {
         let parts = Arc::clone(&self.0);
-        blocking::blocking(move || parts.audit.newest(&parts.store, count)).await
+        blocking::blocking(move || parts.audit.newest(&parts.store, &parts.name, count)).await
     }
 
     /// When collection takes what nobody uses, unless it is told otherwise.
@@ -206,9 +273,32 @@ impl Registry {
         self.0.settings.collect
     }
 
+    /// Hands out no more ways to the content: the registry is going.
+    fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.sessions.drop_writers();
+    }
+
+    /// It did not go.
+    fn reopen(&self) {
+        self.0.closed.store(false, Ordering::Release);
+    }
+
+    fn set_profile(&self, profile: Profile) {
+        self.0.profile.set(profile);
+    }
+
     /// How many times a stored object did not authenticate since the start.
     pub fn damaged(&self) -> u64 {
         self.0.broken.count()
+    }
+}
+
+impl Parts {
+    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    fn is_strict(&self) -> bool {
+        let profile = self.profile.get();
+        profile.is_cmk() && (profile.strict || self.settings.strict_parity)
     }
 }
 

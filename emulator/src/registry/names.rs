@@ -1,9 +1,11 @@
-//! The names of the distribution specification, parsed once at the border: repositories, tags, references.
+//! The names of the distribution specification, parsed once at the border: repositories, tags, references; and the name of
+//! a registry, which is Azure's.
 //!
 //! A value of these types is always well formed; nothing behind the border looks at the text again.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -12,6 +14,8 @@ use super::digest::Digest;
 /// The longest repository name that clients can use: they add a host and keep the sum below 256 bytes.
 const MAX_REPOSITORY_LEN: usize = 255;
 const MAX_TAG_LEN: usize = 128;
+/// The registry that is always there.
+const LOCAL: &str = "local";
 
 /// A repository's name: path components of lower-case letters, digits and separators, joined by `/`.
 ///
@@ -19,6 +23,10 @@ const MAX_TAG_LEN: usize = 128;
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryName(String);
+
+/// A registry's name: 5 to 50 letters and digits, as in Azure, in lower case, since it is a part of a host name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegistryName(Arc<str>);
 
 /// A tag: a letter, digit or `_`, then at most 127 more of these, `.` or `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,6 +55,43 @@ pub enum NameError {
         "the tag {0:?} is not valid: a letter, digit or `_`, then up to 127 letters, digits, `_`, `.` or `-`"
     )]
     Tag(String),
+    /// The registry name is not one that Azure takes.
+    #[error("the registry name {0:?} is not valid: 5 to 50 letters and digits")]
+    Registry(String),
+}
+
+impl RegistryName {
+    /// The registry that answers where no other is named.
+    pub fn local() -> Self {
+        Self(LOCAL.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the registry that is always there.
+    pub fn is_local(&self) -> bool {
+        &*self.0 == LOCAL
+    }
+}
+
+impl FromStr for RegistryName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if (5..=50).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(Self(text.to_ascii_lowercase().into()));
+        }
+        Err(NameError::Registry(shorten(text)))
+    }
+}
+
+impl fmt::Display for RegistryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 impl RepositoryName {
@@ -192,6 +237,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn registry_names_are_those_that_azure_takes_in_lower_case() {
+        assert_eq!("Team1".parse::<RegistryName>().unwrap().as_str(), "team1");
+        assert!("local".parse::<RegistryName>().unwrap().is_local());
+        assert!("a".repeat(50).parse::<RegistryName>().is_ok());
+        for bad in ["", "team", "team-1", "team.1", "tëam1", "team1/", &"a".repeat(51)] {
+            assert!(bad.parse::<RegistryName>().is_err(), "{bad:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn names_built_from_the_grammar_are_accepted(
@@ -204,6 +259,7 @@ mod tests {
         fn no_text_makes_the_parsers_panic(text in r"\PC{0,300}") {
             let _ = text.parse::<RepositoryName>();
             let _ = text.parse::<Tag>();
+            let _ = text.parse::<RegistryName>();
         }
     }
 }

@@ -64,6 +64,9 @@ pub enum StoreError {
     /// A ring without this data key was to be stored, but something is still sealed under it.
     #[error("a data key that is still in use cannot be left out of the ring")]
     DataKeyInUse,
+    /// A registry of this name is there already, or is still being taken away.
+    #[error("a registry of this name exists already")]
+    RegistryExists,
     /// A row would be larger than the database keeps durably. A media type that a client sent may be the reason.
     #[error("a row of {len} bytes is too long; {limit} is the limit")]
     RowTooLong {

@@ -57,6 +57,16 @@ pub(super) enum Table {
     Uploads,
     /// registry, data-key id, file id → nothing: what is sealed under a data key.
     Uses,
+    /// resource group, name → user-assigned identity.
+    Identities,
+    /// registry → nothing: its content is being taken away.
+    Leaving,
+    /// registry → what it is beside its content.
+    Registries,
+    /// registry, resource id → user-assigned identity that the registry has.
+    RegistryIdentities,
+    /// registry, name → value of a tag, as Azure knows them.
+    RegistryTags,
 }
 
 impl Layout {
@@ -134,7 +144,7 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 19] = [
         Self::Blobs,
         Self::Counters,
         Self::Files,
@@ -149,7 +159,38 @@ impl Table {
         Self::Tags,
         Self::Uploads,
         Self::Uses,
+        Self::Identities,
+        Self::Leaving,
+        Self::Registries,
+        Self::RegistryIdentities,
+        Self::RegistryTags,
     ];
+
+    /// Whether its keys begin with a registry whose content it holds, so that its rows go with that registry.
+    pub(super) fn is_content(self) -> bool {
+        match self {
+            Self::Blobs
+            | Self::Links
+            | Self::Manifests
+            | Self::References
+            | Self::Referrers
+            | Self::Repositories
+            | Self::RingKeys
+            | Self::Tagged
+            | Self::Tags
+            | Self::Uploads
+            | Self::Uses => true,
+            // One row for a registry, by its name alone; or not of a registry; or what it is.
+            Self::Counters
+            | Self::Files
+            | Self::Rings
+            | Self::Identities
+            | Self::Leaving
+            | Self::Registries
+            | Self::RegistryIdentities
+            | Self::RegistryTags => false,
+        }
+    }
 
     /// The name of the tree.
     pub(super) fn name(self) -> &'static str {
@@ -168,6 +209,11 @@ impl Table {
             Self::Tags => "tags",
             Self::Uploads => "uploads",
             Self::Uses => "uses",
+            Self::Identities => "identities",
+            Self::Leaving => "leaving",
+            Self::Registries => "registries",
+            Self::RegistryIdentities => "registry-identities",
+            Self::RegistryTags => "registry-tags",
         }
     }
 }

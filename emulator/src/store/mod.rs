@@ -14,11 +14,13 @@ mod collect;
 mod database;
 mod error;
 mod files;
+mod identities;
 mod layout;
 mod locks;
 mod manifests;
 mod open;
 mod referrers;
+mod registries;
 mod repositories;
 mod ring;
 mod rows;
@@ -35,9 +37,11 @@ pub use self::blobs::Unlinked;
 pub use self::collect::{CollectRules, Collected};
 pub use self::error::StoreError;
 pub use self::files::NewFile;
+pub use self::identities::IdentityRow;
 pub use self::locks::{Lockable, Locked};
 pub use self::manifests::{DeletedManifest, NewManifest, Put};
 pub use self::open::Store;
+pub use self::registries::{AssignedRow, PrincipalRow, RegistryRecord, RegistryRow};
 pub use self::repositories::DeletedRepository;
 pub use self::rows::{
     Attributes, FileId, InvalidFileId, ManifestRow, ObjectRow, Referrer, RepositoryRow, RingRow,

@@ -60,6 +60,7 @@ impl Store {
         make_folders(&layout, durability)?;
         let database = Database::open(&layout.rows(), durability)?;
         let store = Self { database, layout, durability, claims: Claims::default(), _lock: lock };
+        store.finish_all_leaving()?;
         store.sweep_uploads()?;
         Ok(store)
     }

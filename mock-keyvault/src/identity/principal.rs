@@ -110,6 +110,16 @@ impl NewPrincipal {
         Self::of_resource(PrincipalKind::SystemAssignedIdentity, resource_id)
     }
 
+    /// What kind it is going to be.
+    pub fn kind(&self) -> PrincipalKind {
+        self.kind
+    }
+
+    /// The resource that it is going to be, or whose.
+    pub fn resource_id(&self) -> Option<&str> {
+        self.resource_id.as_deref()
+    }
+
     /// Calls it by this name.
     pub fn called(self, display_name: &str) -> Result<Self, PrincipalError> {
         Ok(Self { display_name: checked_name(display_name)?, ..self })

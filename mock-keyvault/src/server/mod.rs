@@ -5,6 +5,7 @@
 
 mod builder;
 mod folder;
+mod manager;
 mod timekeeper;
 mod vaults;
 
@@ -40,6 +41,7 @@ use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, PolicyTerms, Trig
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
+pub use manager::{Manager, ManagerError};
 pub use timekeeper::Timekeeper;
 pub use vaults::RoleError;
 
@@ -165,6 +167,11 @@ impl MockKeyVault {
     /// What makes the vault do what is due, for whoever moves its clock.
     pub fn timekeeper(&self) -> Timekeeper {
         self.timekeeper.clone()
+    }
+
+    /// What makes identities here and lets them use keys, for a control plane that embeds the vault.
+    pub fn manager(&self) -> Manager {
+        Manager::new(&self.app)
     }
 
     /// Returns when everything that is due by the clock was done, in the order of time: rotations, notices, ends, purges.

@@ -4,5 +4,6 @@ mod model;
 mod opening;
 mod publishing;
 mod races;
+mod registries;
 mod ring;
 mod support;

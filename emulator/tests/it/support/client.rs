@@ -33,6 +33,14 @@ impl Client {
         Self { http, base: base.trim_end_matches('/').to_owned() }
     }
 
+    /// A client that says this `Host` with every request.
+    pub(crate) fn named(base: &str, host: &str) -> Self {
+        sealyard::install_crypto_provider();
+        let host = [(reqwest::header::HOST, host.parse().unwrap())].into_iter().collect();
+        let http = reqwest::Client::builder().no_proxy().default_headers(host).build().unwrap();
+        Self { http, base: base.trim_end_matches('/').to_owned() }
+    }
+
     /// A client that trusts the certificates of a vault, for requests that no registry takes.
     pub(crate) fn trusting(vault: &MockKeyVault) -> reqwest::Client {
         sealyard::install_crypto_provider();

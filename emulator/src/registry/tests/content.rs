@@ -1,18 +1,9 @@
-//! What cannot be seen from outside: rows and files that change between two looks at them.
+//! Content whose rows and files change between two looks at them.
 
 use bytes::Bytes;
 use futures::stream;
 
 use super::*;
-use crate::store::Durability;
-
-/// A registry without a customer-managed key, in a folder that goes with it.
-async fn registry(folder: &tempfile::TempDir) -> Registry {
-    let store = Store::open(&folder.path().join("data"), Durability::Relaxed).unwrap();
-    let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
-    let (store, settings) = (Arc::new(store), Settings::default());
-    Registry::open("local".to_owned(), store, None, clock, settings).await.unwrap()
-}
 
 fn body(bytes: &'static [u8]) -> Body {
     Box::pin(stream::iter([Ok(Bytes::from_static(bytes))]))

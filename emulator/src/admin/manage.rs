@@ -1,0 +1,48 @@
+//! What is refused when registries and identities are made, changed or taken away: one match to status and code.
+//!
+//! Azure publishes one of these codes, `BlockedForEncryptionEnabledRegistry`. The others are ours, and so is the choice of
+//! 400 for what will not be right by itself.
+
+use http::StatusCode;
+
+use super::error::AdminError;
+use crate::registry::{ManageError, PlatformError};
+
+impl From<ManageError> for AdminError {
+    fn from(error: ManageError) -> Self {
+        use StatusCode as S;
+        let (status, code) = match &error {
+            ManageError::Resource(_) => (S::BAD_REQUEST, "BadRequest"),
+            ManageError::NameTaken(_) | ManageError::IdentityTaken(_) => {
+                (S::CONFLICT, "AlreadyExists")
+            }
+            ManageError::NoRegistry(_) => (S::NOT_FOUND, "RegistryNotFound"),
+            ManageError::NoIdentity(_) => (S::NOT_FOUND, "IdentityNotFound"),
+            ManageError::LocalStays
+            | ManageError::StartIdentityStays(_)
+            | ManageError::IdentityInUse { .. }
+            | ManageError::Platform(PlatformError::NotOurs { .. }) => (S::CONFLICT, "Conflict"),
+            ManageError::PremiumOnly(_) => (S::BAD_REQUEST, "CMKNotSupportedForSku"),
+            ManageError::NoUserAssignedIdentity => (S::BAD_REQUEST, "IdentityRequired"),
+            ManageError::EnabledLater(_) => (S::BAD_REQUEST, "CMKOnlyAtCreation"),
+            ManageError::CannotBeDisabled(_) => (S::BAD_REQUEST, "CMKCannotBeDisabled"),
+            ManageError::NothingToRotate(_) => (S::CONFLICT, "CMKNotEnabled"),
+            ManageError::IdentityNotAssigned { .. } => (S::BAD_REQUEST, "IdentityNotAssigned"),
+            ManageError::KeyType { .. } => (S::BAD_REQUEST, "InvalidKeyType"),
+            ManageError::MissingPermission(_) | ManageError::NoAccess { .. } => {
+                (S::BAD_REQUEST, "KeyAccessDenied")
+            }
+            ManageError::NoAnswer { .. } => (S::SERVICE_UNAVAILABLE, "KeyVaultUnavailable"),
+            ManageError::NoPurgeProtection(_) => (S::BAD_REQUEST, "PurgeProtectionRequired"),
+            ManageError::ContentTrust(_) => (S::BAD_REQUEST, "BlockedForEncryptionEnabledRegistry"),
+            ManageError::Platform(PlatformError::Failed(_)) => (S::BAD_GATEWAY, "VaultRefused"),
+            ManageError::Registry(_) => return Self::of_registry(error),
+        };
+        let cause = match &error {
+            ManageError::NoAccess { cause, .. } => *cause,
+            ManageError::MissingPermission(missing) => missing.source.cause(),
+            _ => None,
+        };
+        Self::new(status, code, &error).because_of(cause)
+    }
+}

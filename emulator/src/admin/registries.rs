@@ -1,0 +1,394 @@
+//! Registries from outside: list, make, show, change, rotate by hand, delete.
+//!
+//! What is on the wire is here as types, which the command line reads back. Names are Azure Container Registry's where it
+//! has one. A registry that is asked for with nothing but a name gets what it needs: an identity, a key, a permission.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::error::AdminError;
+use super::identities::{IdentityReport, PrincipalReport};
+use super::key::RotationReport;
+use super::status::RegistryReport;
+use crate::app::App;
+use crate::keys::{InvalidKeyId, KeyId};
+use crate::registry::{
+    Change, IdentityRef, IdentityResource, KeyChange, NewRegistry, Registry, RegistryName,
+    ResourceGroup, Tags,
+};
+
+/// The vault that a key is looked for in that was named alone.
+const LOCAL_VAULT: &str = "local";
+
+/// The body of `POST /_sealyard/registries`. What is left out has the default of Azure, or is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CreateRegistry {
+    /// 5 to 50 letters and digits.
+    pub name: String,
+    /// `Basic`, `Standard` or `Premium`, which is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// The place; `eastus` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// `sealyard` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_group: Option<String>,
+    /// Names and values.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
+    /// `enabled`, which is the default, or `disabled`: the service-managed key alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Status>,
+    /// The key: an identifier, or the name of one in the vault `local`. Without one, a key of the registry's name is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_identifier: Option<String>,
+    /// Who asks for the key. Without one, an identity of the registry's name is made and let use the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// Identities that it has as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub user_assigned_identities: Vec<String>,
+    /// Whether it has an identity by itself.
+    pub system_assigned_identity: bool,
+    /// Policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Policies>,
+    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    pub strict_parity: bool,
+}
+
+/// The body of `PATCH /_sealyard/registries/NAME`. What is left out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct ChangeRegistry {
+    /// The price class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// All tags anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Only what is so already is not refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Status>,
+    /// Identities that it is to have as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assign_identities: Vec<String>,
+    /// Identities that it is to have no more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remove_identities: Vec<String>,
+    /// Whether it has an identity by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system_assigned_identity: Option<bool>,
+    /// Policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policies: Option<Policies>,
+    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strict_parity: Option<bool>,
+}
+
+/// The body of `POST /_sealyard/registries/NAME/rotate-key`. With nothing in it, to the newest version.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct RotateKey {
+    /// The key: an identifier, or the name of one in the vault `local`. Without a version it is followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_identifier: Option<String>,
+    /// Who asks for the key from then on: a name, a client id, a resource id, or `[system]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+}
+
+/// `enabled` or `disabled`, as Azure says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Status {
+    /// On.
+    Enabled,
+    /// Off.
+    Disabled,
+}
+
+/// The policies of a registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policies {
+    /// Content trust.
+    pub trust_policy: Policy,
+}
+
+/// One policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    /// Whether it is on.
+    pub status: Status,
+}
+
+/// All registries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryList {
+    /// `local` first.
+    pub registries: Vec<RegistryDetails>,
+}
+
+/// A registry with all that can be told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryDetails {
+    /// What `status` tells of it.
+    #[serde(flatten)]
+    pub report: RegistryReport,
+    /// Its id as a resource.
+    pub id: String,
+    /// The price class.
+    pub sku: String,
+    /// The place.
+    pub location: String,
+    /// The resource group.
+    pub resource_group: String,
+    /// Names and values.
+    pub tags: BTreeMap<String, String>,
+    /// When it was made, in emulator time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub creation_date: OffsetDateTime,
+    /// Whether it has a customer-managed key.
+    pub encryption: Status,
+    /// Who asks for the key: a client id, or `system`.
+    pub key_identity: Option<String>,
+    /// The user-assigned identities that it has.
+    pub user_assigned_identities: Vec<IdentityReport>,
+    /// The identity that it has by itself.
+    pub system_assigned_identity: Option<PrincipalReport>,
+    /// Its policies.
+    pub policies: Policies,
+    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    pub strict_parity: bool,
+}
+
+/// A registry that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedRegistry {
+    /// The registry.
+    pub registry: RegistryDetails,
+    /// What should make somebody think.
+    pub warnings: Vec<String>,
+}
+
+/// A key that was rotated by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RotatedKey {
+    /// The registry.
+    pub registry: RegistryDetails,
+    /// What was done.
+    pub rotation: RotationReport,
+    /// What should make somebody think.
+    pub warnings: Vec<String>,
+}
+
+/// `GET /_sealyard/registries`.
+pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, AdminError> {
+    let mut registries = Vec::new();
+    for registry in app.registries.all() {
+        registries.push(RegistryDetails::of(&app, &registry).await?);
+    }
+    Ok(Json(RegistryList { registries }))
+}
+
+/// `POST /_sealyard/registries`.
+pub(super) async fn create(
+    State(app): State<App>,
+    request: Result<Json<CreateRegistry>, JsonRejection>,
+) -> Result<(StatusCode, Json<CreatedRegistry>), AdminError> {
+    let Json(request) = request?;
+    let (new, encryption) = request.parse()?;
+    let created = match encryption {
+        None => app.registries.create(new).await?,
+        Some((key, identity)) => {
+            app.registries.create_with_what_it_needs(new, key, identity).await?
+        }
+    };
+    let registry = RegistryDetails::of(&app, &created.0).await?;
+    let warnings = created.1.iter().map(ToString::to_string).collect();
+    Ok((StatusCode::CREATED, Json(CreatedRegistry { registry, warnings })))
+}
+
+/// `GET /_sealyard/registries/{name}`.
+pub(super) async fn show(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<RegistryDetails>, AdminError> {
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    Ok(Json(RegistryDetails::of(&app, &registry).await?))
+}
+
+/// `PATCH /_sealyard/registries/{name}`.
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<ChangeRegistry>, JsonRejection>,
+) -> Result<Json<RegistryDetails>, AdminError> {
+    let Json(request) = request?;
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let change = request.parse(&registry.profile().group)?;
+    let changed = app.registries.change(registry.registry_name(), change).await?;
+    Ok(Json(RegistryDetails::of(&app, &changed).await?))
+}
+
+/// `DELETE /_sealyard/registries/{name}`. Answers when its files are gone.
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, AdminError> {
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    app.registries.delete(registry.registry_name()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /_sealyard/registries/{name}/rotate-key`.
+pub(super) async fn rotate_key(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<RotateKey>, JsonRejection>,
+) -> Result<Json<RotatedKey>, AdminError> {
+    let Json(request) = request?;
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let to = KeyChange {
+        key: request.key_identifier.as_deref().map(key).transpose()?,
+        identity: request.identity.as_deref().map(parsed).transpose()?,
+    };
+    let (registry, rotation, warnings) =
+        app.registries.rotate_key(registry.registry_name(), to).await?;
+    Ok(Json(RotatedKey {
+        registry: RegistryDetails::of(&app, &registry).await?,
+        rotation: RotationReport::of(&app, &rotation),
+        warnings: warnings.iter().map(ToString::to_string).collect(),
+    }))
+}
+
+impl CreateRegistry {
+    /// The registry, and with a customer-managed key what is named of that.
+    #[expect(clippy::type_complexity, reason = "both parts of a key may be left out")]
+    fn parse(
+        self,
+    ) -> Result<(NewRegistry, Option<(Option<KeyId>, Option<IdentityRef>)>), AdminError> {
+        let name: RegistryName = parsed(&self.name)?;
+        let group = self.resource_group.as_deref().map(parsed).transpose()?.unwrap_or_default();
+        let identities = self.user_assigned_identities.iter().map(|text| resource(text, &group));
+        let key_identifier = self.key_identifier.as_deref().map(key).transpose()?;
+        let identity: Option<IdentityRef> = self.identity.as_deref().map(parsed).transpose()?;
+        let is_off = self.encryption == Some(Status::Disabled);
+        if is_off && (key_identifier.is_some() || identity.is_some()) {
+            return Err(AdminError::bad_request(
+                "a registry without a customer-managed key has no keyIdentifier and no identity",
+            ));
+        }
+        let new = NewRegistry {
+            sku: self.sku.as_deref().map(parsed).transpose()?.unwrap_or_default(),
+            location: self.location.as_deref().map(parsed).transpose()?.unwrap_or_default(),
+            tags: Tags::try_from(self.tags).map_err(AdminError::bad_request)?,
+            identities: identities.collect::<Result<_, _>>()?,
+            system_identity: self.system_assigned_identity,
+            content_trust: self.policies.is_some_and(Policies::trust),
+            strict: self.strict_parity,
+            group,
+            ..NewRegistry::named(name)
+        };
+        Ok((new, (!is_off).then_some((key_identifier, identity))))
+    }
+}
+
+impl ChangeRegistry {
+    fn parse(self, group: &ResourceGroup) -> Result<Change, AdminError> {
+        let assign = self.assign_identities.iter().map(|text| resource(text, group));
+        let remove = self.remove_identities.iter().map(|text| parsed::<IdentityRef>(text));
+        let tags = self.tags.map(|tags| Tags::try_from(tags).map_err(AdminError::bad_request));
+        let mut change = Change {
+            sku: self.sku.as_deref().map(parsed).transpose()?,
+            tags: tags.transpose()?,
+            encryption: self.encryption.map(|status| status == Status::Enabled),
+            assign: assign.collect::<Result<_, _>>()?,
+            remove: remove.collect::<Result<_, _>>()?,
+            system_identity: self.system_assigned_identity,
+            content_trust: self.policies.map(Policies::trust),
+            strict: self.strict_parity,
+            ..Change::default()
+        };
+        if change.remove.contains(&IdentityRef::System) {
+            change.remove.retain(|named| *named != IdentityRef::System);
+            change.system_identity = Some(false);
+        }
+        Ok(change)
+    }
+}
+
+impl Policies {
+    fn trust(self) -> bool {
+        self.trust_policy.status == Status::Enabled
+    }
+}
+
+impl From<bool> for Status {
+    fn from(is_on: bool) -> Self {
+        if is_on { Self::Enabled } else { Self::Disabled }
+    }
+}
+
+impl RegistryDetails {
+    async fn of(app: &App, registry: &Registry) -> Result<Self, AdminError> {
+        let profile = registry.profile();
+        let description = registry.key_ring().describe();
+        let key_identity = profile.is_cmk().then(|| {
+            description.identity.as_ref().map_or_else(
+                || app.registries.start_identity().principal.client_id.clone(),
+                ToString::to_string,
+            )
+        });
+        Ok(Self {
+            report: RegistryReport::of(app, registry).await?,
+            id: registry.resource_id(),
+            sku: profile.sku.to_string(),
+            location: profile.location.to_string(),
+            resource_group: profile.group.to_string(),
+            tags: profile.tags.as_map().clone(),
+            creation_date: profile.created,
+            encryption: profile.is_cmk().into(),
+            key_identity,
+            user_assigned_identities: profile.identities.iter().map(Into::into).collect(),
+            system_assigned_identity: profile.system_identity.as_ref().map(Into::into),
+            policies: Policies { trust_policy: Policy { status: profile.content_trust.into() } },
+            strict_parity: registry.is_strict(),
+        })
+    }
+}
+
+/// A key by its identifier, or by its name in the vault `local`.
+fn key(text: &str) -> Result<KeyId, AdminError> {
+    let named = || -> Result<KeyId, InvalidKeyId> {
+        Ok(KeyId::new(LOCAL_VAULT.parse()?, text.parse()?, None))
+    };
+    let is_name = !text.contains([':', '/', '.']);
+    if is_name { named() } else { text.parse() }.map_err(AdminError::bad_request)
+}
+
+/// An identity by its resource id, or by its name in a group.
+fn resource(text: &str, group: &ResourceGroup) -> Result<IdentityResource, AdminError> {
+    let parsed = if text.starts_with('/') {
+        text.parse()
+    } else {
+        IdentityResource::new(group.clone(), text)
+    };
+    parsed.map_err(AdminError::bad_request)
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, AdminError> {
+    text.parse().map_err(AdminError::bad_request)
+}

@@ -1,0 +1,266 @@
+//! `sealyard registry`: make, show, change and delete registries, and rotate their keys by hand.
+
+use std::collections::BTreeMap;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+
+use super::Context;
+use super::client::Emulator;
+use super::content::segment;
+use super::error::{CliError, Exit};
+use super::output::{bytes, count, table};
+use super::status::state_in_words;
+use crate::admin::{
+    ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
+    RotatedKey, Status,
+};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealyard registry create team1                 with an identity and a key of its own, made for it
+  sealyard registry create team2 --no-cmk        encrypted under the service-managed key alone
+  sealyard registry create team3 --key mykey     a key in the vault `local` that is there
+  sealyard registry rotate-key team1             to the newest version
+  sealyard registry rotate-key team1 --key https://team.vault.azure.net/keys/k --identity [system]
+  sealyard registry assign-identity team1 [system]
+  sealyard registry remove-identity team1 team1  the registry goes dark; assign it again and it is back
+  sealyard registry delete team1                 with everything in it";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RegistryCommand {
+    /// List all registries
+    List,
+    /// Make a registry; what is not named is made: an identity, a key, the permission to use it
+    Create(Box<CreateArgs>),
+    /// Show all that can be told of a registry
+    Show {
+        /// The registry
+        name: String,
+    },
+    /// Delete a registry with everything in it
+    Delete {
+        /// The registry
+        name: String,
+    },
+    /// Rotate the key by hand: to its newest version, or to another key, vault or identity
+    RotateKey(RotateArgs),
+    /// Give a registry an identity; `[system]` is the one that it has by itself
+    AssignIdentity(IdentityArgs),
+    /// Take an identity from a registry: if it is the one that asks for the key, the registry goes dark
+    RemoveIdentity(IdentityArgs),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CreateArgs {
+    /// Its name: 5 to 50 letters and digits
+    name: String,
+    /// No customer-managed key: the service-managed key alone
+    #[arg(long, conflicts_with_all = ["key", "identity"])]
+    no_cmk: bool,
+    /// The key: an identifier, or the name of one in the vault `local`; without a version it is followed
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// The identity that asks for the key: a name, a client id or a resource id
+    #[arg(long, value_name = "IDENTITY")]
+    identity: Option<String>,
+    /// An identity by itself, which can take over later
+    #[arg(long)]
+    system_identity: bool,
+    /// The price class: Basic, Standard or Premium [default: Premium]
+    #[arg(long, value_name = "SKU")]
+    sku: Option<String>,
+    /// The place [default: eastus]
+    #[arg(long, value_name = "NAME")]
+    location: Option<String>,
+    /// The resource group [default: sealyard]
+    #[arg(long, value_name = "NAME")]
+    resource_group: Option<String>,
+    /// A tag; may be given more than once
+    #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
+    tag: Vec<(String, String)>,
+    /// Leave out what a real registry with a customer-managed key lacks, and refuse what is only advised against
+    #[arg(long)]
+    strict_parity: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RotateArgs {
+    /// The registry
+    name: String,
+    /// The key: an identifier, or the name of one in the vault `local`; with a version it is not followed [default: the
+    /// newest version of the key that there is]
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Who asks for the key from then on: a name, a client id, a resource id, or [system]
+    #[arg(long, value_name = "IDENTITY")]
+    identity: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct IdentityArgs {
+    /// The registry
+    name: String,
+    /// A name, a resource id, or [system]
+    #[arg(value_name = "IDENTITY", required = true)]
+    identities: Vec<String>,
+}
+
+pub(super) async fn registry(
+    command: RegistryCommand,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let output = &context.output;
+    match command {
+        RegistryCommand::List => {
+            let list: RegistryList = emulator.get("/registries", &[]).await?;
+            output.result(&render_list(&list), &list);
+        }
+        RegistryCommand::Create(args) => {
+            let made: CreatedRegistry = emulator.post("/registries", &args.request()).await?;
+            let title = format!("made the registry {}", made.registry.report.name);
+            output.result(&with_warnings(&title, &made.registry, &made.warnings), &made);
+        }
+        RegistryCommand::Show { name } => {
+            let details: RegistryDetails = emulator.get(&path(&name), &[]).await?;
+            output.result(&render(&details), &details);
+        }
+        RegistryCommand::Delete { name } => {
+            emulator.delete(&path(&name), &[]).await?;
+            output.result(&format!("deleted the registry {name}"), &json!({ "deleted": name }));
+        }
+        RegistryCommand::RotateKey(RotateArgs { name, key, identity }) => {
+            let request = RotateKey { key_identifier: key, identity };
+            let path = format!("{}/rotate-key", path(&name));
+            let rotated: RotatedKey = emulator.post(&path, &request).await?;
+            let title = match rotated.rotation.data_keys {
+                0 => format!("the registry {name} is under {} already", rotated.rotation.to),
+                keys => format!(
+                    "{} wrapped anew under {}",
+                    count(keys, "data key"),
+                    rotated.rotation.to
+                ),
+            };
+            output.result(&with_warnings(&title, &rotated.registry, &rotated.warnings), &rotated);
+        }
+        RegistryCommand::AssignIdentity(args) => args.change(true, emulator, context).await?,
+        RegistryCommand::RemoveIdentity(args) => args.change(false, emulator, context).await?,
+    }
+    Ok(Exit::Fine)
+}
+
+impl CreateArgs {
+    fn request(self) -> CreateRegistry {
+        CreateRegistry {
+            name: self.name,
+            sku: self.sku,
+            location: self.location,
+            resource_group: self.resource_group,
+            tags: self.tag.into_iter().collect::<BTreeMap<_, _>>(),
+            encryption: self.no_cmk.then_some(Status::Disabled),
+            key_identifier: self.key,
+            identity: self.identity,
+            user_assigned_identities: Vec::new(),
+            system_assigned_identity: self.system_identity,
+            policies: None,
+            strict_parity: self.strict_parity,
+        }
+    }
+}
+
+impl IdentityArgs {
+    async fn change(
+        self,
+        assign: bool,
+        emulator: &Emulator,
+        context: &Context,
+    ) -> Result<(), CliError> {
+        let is_system =
+            |text: &String| ["system", "[system]"].iter().any(|own| text.eq_ignore_ascii_case(own));
+        let (system, named): (Vec<String>, Vec<String>) =
+            self.identities.into_iter().partition(is_system);
+        let mut request = ChangeRegistry {
+            system_assigned_identity: (!system.is_empty()).then_some(assign),
+            ..ChangeRegistry::default()
+        };
+        if assign {
+            request.assign_identities = named;
+        } else {
+            request.remove_identities = named;
+        }
+        let details: RegistryDetails = emulator.patch(&path(&self.name), &request).await?;
+        context.output.result(&render(&details), &details);
+        Ok(())
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/registries/{}", segment(name))
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn with_warnings(title: &str, registry: &RegistryDetails, warnings: &[String]) -> String {
+    let warnings: String = warnings.iter().map(|words| format!("warning: {words}\n")).collect();
+    format!("{title}\n{warnings}\n{}", render(registry))
+}
+
+fn render_list(list: &RegistryList) -> String {
+    let rows = list.registries.iter().map(|registry| {
+        let report = &registry.report;
+        let key = report.key.as_ref().map(|key| key.key_identifier.clone());
+        [
+            report.name.clone(),
+            registry.sku.clone(),
+            state_in_words(&report.state, report.cause.as_deref()),
+            report.login_server.clone(),
+            key.unwrap_or_else(|| "service-managed".to_owned()),
+        ]
+    });
+    table(Some(["NAME", "SKU", "STATE", "LOGIN SERVER", "KEY"]), rows)
+}
+
+fn render(registry: &RegistryDetails) -> String {
+    let report = &registry.report;
+    let mut rows: Vec<[String; 2]> = Vec::new();
+    let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
+    row("registry", report.name.clone());
+    row("state", state_in_words(&report.state, report.cause.as_deref()));
+    row("url", report.url.clone());
+    row("docker", format!("docker push {}/NAME:TAG", report.login_server));
+    match &report.key {
+        None => row("key", "service-managed".to_owned()),
+        Some(key) => {
+            row("key", key.key_identifier.clone());
+            let version = key.versioned_key_identifier.clone();
+            row("version in use", version.unwrap_or_else(|| "not known".to_owned()));
+            let rotation = if key.key_rotation_enabled { "automatic" } else { "by hand" };
+            row("rotation", rotation.to_owned());
+            let at = key.last_key_rotation_timestamp.and_then(|time| time.format(&Rfc3339).ok());
+            at.into_iter().for_each(|at| row("last rotation", at));
+        }
+    }
+    registry.key_identity.iter().for_each(|id| row("asked for by", id.clone()));
+    for identity in &registry.user_assigned_identities {
+        row("identity", format!("{} ({})", identity.name, identity.principal.client_id));
+    }
+    if let Some(own) = &registry.system_assigned_identity {
+        row("identity", format!("[system] ({})", own.client_id));
+    }
+    row("stored", format!("{} blobs, {}", report.blobs, bytes(report.bytes)));
+    row("sku", registry.sku.clone());
+    row("location", registry.location.clone());
+    row("group", registry.resource_group.clone());
+    for (name, value) in &registry.tags {
+        row("tag", format!("{name}={value}"));
+    }
+    if registry.strict_parity {
+        row("parity", "strict".to_owned());
+    }
+    table(None, rows)
+}

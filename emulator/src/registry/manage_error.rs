@@ -1,0 +1,201 @@
+//! Why a registry or an identity is not made, changed or taken away, in the words that Azure has for it where they are
+//! known.
+//!
+//! `admin/` and `arm/` turn these into status and code, each in one match without a rest arm. Azure publishes few of its
+//! own texts: those that are its own say so here; the others are ours.
+
+use thiserror::Error;
+
+use super::error::Error;
+use super::identity::{PlatformError, not_assigned};
+use super::names::RegistryName;
+use super::resource::{IdentityResource, ResourceError, Sku};
+use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName};
+use crate::store::StoreError;
+
+/// Why it is not done. Nothing was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ManageError {
+    /// A name, a place, tags or an identity that cannot be one.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// There is a registry of this name.
+    #[error("there is a registry {0} already")]
+    NameTaken(RegistryName),
+    /// There is no registry of this name.
+    #[error("there is no registry {0}")]
+    NoRegistry(RegistryName),
+    /// `local` is always there.
+    #[error("the registry local is always there and cannot be deleted")]
+    LocalStays,
+    /// There is an identity of this name in the group.
+    #[error("there is an identity {0} already")]
+    IdentityTaken(IdentityResource),
+    /// There is no such identity.
+    #[error("there is no identity {0}")]
+    NoIdentity(String),
+    /// Registries have the identity.
+    #[error(
+        "the identity {identity} is assigned to {}: remove it there first, or force it",
+        list(registries)
+    )]
+    IdentityInUse {
+        /// The identity.
+        identity: IdentityResource,
+        /// Who has it.
+        registries: Vec<RegistryName>,
+    },
+    /// The identity that the program was started with stays.
+    #[error("the identity {0} is the one that this was started with, and stays")]
+    StartIdentityStays(IdentityResource),
+    /// Only the highest price class takes a customer-managed key.
+    #[error("a customer-managed key needs the Premium SKU, and this registry is to be {0}")]
+    PremiumOnly(Sku),
+    /// Creation needs a user-assigned identity.
+    #[error(
+        "a customer-managed key needs a user-assigned identity when the registry is created; the system-assigned one can take over afterwards"
+    )]
+    NoUserAssignedIdentity,
+    /// A key can only be chosen at creation.
+    #[error(
+        "a customer-managed key can only be chosen when a registry is created, and {0} was created without one"
+    )]
+    EnabledLater(RegistryName),
+    /// A key cannot be turned off.
+    #[error("the customer-managed key of the registry {0} cannot be turned off")]
+    CannotBeDisabled(RegistryName),
+    /// There is nothing to rotate. The second half is what Azure's command line says.
+    #[error(
+        "the registry {0} has no customer-managed key: key rotation is only applicable to registries with CMK enabled"
+    )]
+    NothingToRotate(RegistryName),
+    /// The registry does not have the identity. The text is Azure's.
+    #[error("{}", not_assigned(resource_id, registry, identity))]
+    IdentityNotAssigned {
+        /// The registry.
+        registry: RegistryName,
+        /// Its resource id.
+        resource_id: String,
+        /// What was named.
+        identity: String,
+    },
+    /// An elliptic-curve key. The first sentence is said to be Azure's.
+    #[error(
+        "Invalid key type. Azure Container Registry supports only RSA or RSA-HSM keys. The key '{key}' is of type {kty}, which only signs and cannot wrap."
+    )]
+    KeyType {
+        /// The identifier of the key.
+        key: String,
+        /// Its type.
+        kty: String,
+    },
+    /// The identity lacks a permission on the key, which is named. The text is Azure's, and one sentence more.
+    #[error("{0}")]
+    MissingPermission(Box<MissingPermission>),
+    /// The vault does not let the identity use the key. The first three sentences are Azure's.
+    #[error(
+        "Failed to access KeyId '{key}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' permission on key '{key}'. For more information on bring your own key, please visit 'https://aka.ms/acr/cmk'. {why}"
+    )]
+    NoAccess {
+        /// The identifier of the key.
+        key: String,
+        /// Who asked.
+        identity: String,
+        /// The cause, as states have it; none if the vault refuses the operation and not the registry.
+        cause: Option<Cause>,
+        /// What the vault said.
+        why: String,
+    },
+    /// The vault or the issuer does not answer.
+    #[error("the key '{key}' could not be tried: {why}")]
+    NoAnswer {
+        /// The identifier of the key.
+        key: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// The vault does not protect what is deleted.
+    #[error(
+        "the vault {0} has no purge protection, so that its keys can be destroyed with everything that they seal: turn it on, which cannot be undone"
+    )]
+    NoPurgeProtection(VaultName),
+    /// Content trust and a customer-managed key exclude each other. The text is Azure's, letter by letter.
+    #[error(
+        "this feature 'ContenTrust' is currently not supported when encryption is enable for the resource {0}. For more information on customer-managed keys, please visit 'https://aka.ms/acr/cmk'."
+    )]
+    ContentTrust(String),
+    /// The world around does not do it.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// Anything else.
+    #[error(transparent)]
+    Registry(#[from] Error),
+}
+
+/// What was done, but should make somebody think.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The vault does not protect what is deleted.
+    NoPurgeProtection(VaultName),
+}
+
+impl std::fmt::Display for Warning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoPurgeProtection(vault) => write!(
+                f,
+                "the vault {vault} has no purge protection: a key that is purged takes everything with it that it seals"
+            ),
+        }
+    }
+}
+
+impl ManageError {
+    /// What the ring says of a key that was to be taken into use. `identifier` renders a key.
+    pub(super) fn of_ring(
+        error: RingError,
+        registry: &RegistryName,
+        identity: &str,
+        identifier: impl Fn(&KeyId) -> String,
+    ) -> Self {
+        match error {
+            RingError::KeyType { key, kty } => Self::KeyType { key: identifier(&key), kty },
+            RingError::Vault { key, source } => {
+                let (key, why) = (identifier(&key), source.to_string());
+                match source.cause() {
+                    Some(cause) if cause.severity() == Severity::Outage => {
+                        Self::NoAnswer { key, why }
+                    }
+                    cause => Self::NoAccess { key, identity: identity.to_owned(), cause, why },
+                }
+            }
+            RingError::KeyDisabled(key) => Self::NoAccess {
+                key: identifier(&key),
+                identity: identity.to_owned(),
+                cause: Some(Cause::KeyDisabled),
+                why: "The key version is disabled.".to_owned(),
+            },
+            RingError::MissingPermission(missing) => Self::MissingPermission(missing),
+            RingError::OutsideValidity { ref key, .. } => Self::NoAccess {
+                key: identifier(key),
+                identity: identity.to_owned(),
+                cause: Some(Cause::KeyExpired),
+                why: error.to_string(),
+            },
+            RingError::NoCustomerManagedKey => Self::NothingToRotate(registry.clone()),
+            other => Self::Registry(other.into()),
+        }
+    }
+}
+
+impl From<StoreError> for ManageError {
+    fn from(error: StoreError) -> Self {
+        Self::Registry(error.into())
+    }
+}
+
+fn list(names: &[RegistryName]) -> String {
+    names.iter().map(RegistryName::as_str).collect::<Vec<_>>().join(", ")
+}

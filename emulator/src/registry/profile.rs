@@ -1,0 +1,136 @@
+//! What a registry is beside its content: price class, place, tags, identities, policies.
+//!
+//! It is read at the opening, replaced as a whole by `change.rs`, and told by the areas above. Which key the registry has
+//! now and whose identity asks for it is not here but in the ring, where both change in one commit.
+
+use time::OffsetDateTime;
+
+use super::identity::{AssignedIdentity, Principal};
+use super::names::RegistryName;
+use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
+use crate::keys::{IdentityId, KeyId};
+use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
+
+/// What a registry is beside its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// When it was made, in emulator time.
+    pub created: OffsetDateTime,
+    /// The price class.
+    pub sku: Sku,
+    /// The place.
+    pub location: Location,
+    /// The resource group.
+    pub group: ResourceGroup,
+    /// What people call it.
+    pub tags: Tags,
+    /// The customer-managed key that it was made with. Which one it has now, its ring tells.
+    pub made_with: Option<KeyId>,
+    /// The user-assigned identities that it has.
+    pub identities: Vec<AssignedIdentity>,
+    /// The identity that it has by itself.
+    pub system_identity: Option<Principal>,
+    /// Whether content trust is on. It is kept and told; signatures are the business of clients.
+    pub content_trust: bool,
+    /// Whether anybody may use its content.
+    pub anonymous: bool,
+    /// Whether it lacks what a real one lacks.
+    pub strict: bool,
+    /// The port that it had last.
+    pub port: Option<u16>,
+}
+
+impl Profile {
+    /// Whether it has a customer-managed key. It has one for good, or never.
+    pub fn is_cmk(&self) -> bool {
+        self.made_with.is_some()
+    }
+
+    /// The identity that is this resource, if the registry has it.
+    pub fn assigned(&self, resource: &IdentityResource) -> Option<&AssignedIdentity> {
+        self.identities.iter().find(|own| own.resource == *resource)
+    }
+
+    /// The user-assigned identity of this client id, if the registry has it.
+    pub fn by_client_id(&self, client_id: &str) -> Option<&AssignedIdentity> {
+        self.identities.iter().find(|own| own.principal.client_id.eq_ignore_ascii_case(client_id))
+    }
+
+    /// The user-assigned identity that somebody names, if the registry has it.
+    pub fn user_assigned(&self, named: &IdentityRef) -> Option<&AssignedIdentity> {
+        match named {
+            IdentityRef::System => None,
+            IdentityRef::ClientId(client_id) => self.by_client_id(client_id),
+            IdentityRef::Resource(resource) => self.assigned(resource),
+            IdentityRef::Name(name) => {
+                self.identities.iter().find(|own| own.resource.name().eq_ignore_ascii_case(name))
+            }
+        }
+    }
+
+    /// The identity that somebody names, as the ring knows it, if the registry has it.
+    pub(super) fn identity_id(&self, named: &IdentityRef) -> Option<IdentityId> {
+        match named {
+            IdentityRef::System => self.system_identity.as_ref().map(|_| IdentityId::system()),
+            _ => self.user_assigned(named)?.principal.client_id.parse().ok(),
+        }
+    }
+
+    /// As it is stored.
+    pub(super) fn record(&self, name: &RegistryName) -> RegistryRecord {
+        let row = RegistryRow {
+            created: self.created.unix_timestamp(),
+            sku: self.sku.to_string(),
+            location: self.location.to_string(),
+            group: self.group.to_string(),
+            key: self.made_with.as_ref().and_then(|key| serde_json::to_value(key).ok()),
+            system_identity: self.system_identity.clone().map(Into::into),
+            content_trust: self.content_trust,
+            anonymous: self.anonymous,
+            strict: self.strict,
+            port: self.port,
+        };
+        let identities = self.identities.iter().map(|own| {
+            let resource_id = own.resource.to_string();
+            let principal = own.principal.clone().into();
+            (resource_id.to_lowercase(), AssignedRow { resource_id, principal })
+        });
+        RegistryRecord {
+            name: name.as_str().to_owned(),
+            row,
+            tags: self.tags.as_map().clone(),
+            identities: identities.collect(),
+        }
+    }
+
+    /// From what is stored.
+    pub(super) fn of_record(record: RegistryRecord) -> Result<(RegistryName, Self), StoreError> {
+        let RegistryRecord { name, row, tags, identities } = record;
+        let damaged =
+            |what: &str| StoreError::Damaged(format!("the row of {name:?} has no {what}"));
+        let identities = identities.into_values().map(|assigned| {
+            let resource = assigned.resource_id.parse().map_err(|_| damaged("identity"))?;
+            Ok(AssignedIdentity { resource, principal: assigned.principal.into() })
+        });
+        let profile = Self {
+            created: OffsetDateTime::from_unix_timestamp(row.created)
+                .map_err(|_| damaged("time"))?,
+            sku: row.sku.parse().map_err(|_| damaged("SKU"))?,
+            location: row.location.parse().map_err(|_| damaged("location"))?,
+            group: row.group.parse().map_err(|_| damaged("group"))?,
+            tags: tags.try_into().map_err(|_| damaged("tags"))?,
+            made_with: row
+                .key
+                .map(serde_json::from_value)
+                .transpose()
+                .map_err(|_| damaged("key"))?,
+            identities: identities.collect::<Result<_, StoreError>>()?,
+            system_identity: row.system_identity.map(Into::into),
+            content_trust: row.content_trust,
+            anonymous: row.anonymous,
+            strict: row.strict,
+            port: row.port,
+        };
+        Ok((name.parse().map_err(|_| damaged("name"))?, profile))
+    }
+}

@@ -1,0 +1,387 @@
+//! What Azure Resource Manager calls things: groups, places, price classes, tags, and the ids of resources.
+//!
+//! A value of these types is well formed. Groups and identities whose names differ in case alone are the same; they are
+//! shown as they were written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use mock_keyvault::identity::SUBSCRIPTION;
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::names::RegistryName;
+
+/// The group of all that nobody put elsewhere.
+const DEFAULT_GROUP: &str = "sealyard";
+const DEFAULT_LOCATION: &str = "eastus";
+
+/// Azure's limits for the tags of a resource.
+const MAX_TAGS: usize = 50;
+const MAX_TAG_NAME: usize = 512;
+const MAX_TAG_VALUE: usize = 256;
+
+/// A resource group.
+#[derive(Clone, Debug)]
+pub struct ResourceGroup(String);
+
+/// A place, in lower case and without blanks: `East US` is `eastus`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location(String);
+
+/// The price class of a registry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sku {
+    /// The cheapest.
+    Basic,
+    /// The middle one.
+    Standard,
+    /// The only one that takes a customer-managed key.
+    #[default]
+    Premium,
+}
+
+/// Names and values that people give a resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(BTreeMap<String, String>);
+
+/// A user-assigned identity, as a resource.
+#[derive(Clone, Debug)]
+pub struct IdentityResource {
+    group: ResourceGroup,
+    name: String,
+}
+
+/// How somebody names an identity of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityRef {
+    /// The one that the registry has by itself.
+    System,
+    /// By its client id, in lower case.
+    ClientId(String),
+    /// By its resource id.
+    Resource(IdentityResource),
+    /// By its name alone.
+    Name(String),
+}
+
+/// A text that is not what it should name.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResourceError {
+    /// Not a resource group.
+    #[error(
+        "the resource group {0:?} is not valid: 1 to 90 letters, digits and any of `_-.()`, with no dot at the end"
+    )]
+    Group(String),
+    /// Not a place.
+    #[error("the location {0:?} is not valid: letters and digits, such as eastus")]
+    Location(String),
+    /// Not a price class.
+    #[error("the SKU {0:?} is not one of Basic, Standard, Premium")]
+    Sku(String),
+    /// Not tags.
+    #[error(
+        "tags are not valid: at most {MAX_TAGS}, names of 1 to {MAX_TAG_NAME} characters without any of `<>%&\\?/`, values of at most {MAX_TAG_VALUE}"
+    )]
+    Tags,
+    /// Not the name of an identity.
+    #[error(
+        "the identity name {0:?} is not valid: 3 to 128 letters, digits, `-` and `_`, and the first is a letter or a digit"
+    )]
+    IdentityName(String),
+    /// Not the id of an identity.
+    #[error(
+        "{0:?} is not an identity: expected its name, its client id, [system], or /subscriptions/{SUBSCRIPTION}/resourceGroups/GROUP/providers/Microsoft.ManagedIdentity/userAssignedIdentities/NAME"
+    )]
+    Identity(String),
+}
+
+impl ResourceGroup {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The resource id of a registry in this group.
+    pub fn registry_id(&self, name: &RegistryName) -> String {
+        format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/{self}/providers/Microsoft.ContainerRegistry/registries/{name}"
+        )
+    }
+}
+
+impl Default for ResourceGroup {
+    fn default() -> Self {
+        Self(DEFAULT_GROUP.to_owned())
+    }
+}
+
+impl FromStr for ResourceGroup {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        let fits = (1..=90).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.()".contains(&byte))
+            && !text.ends_with('.');
+        if fits { Ok(Self(text.to_owned())) } else { Err(ResourceError::Group(shorten(text))) }
+    }
+}
+
+impl fmt::Display for ResourceGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PartialEq for ResourceGroup {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for ResourceGroup {}
+
+impl Location {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Location {
+    fn default() -> Self {
+        Self(DEFAULT_LOCATION.to_owned())
+    }
+}
+
+impl FromStr for Location {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        let name: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_lowercase();
+        let fits =
+            (1..=50).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if fits { Ok(Self(name)) } else { Err(ResourceError::Location(shorten(text))) }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Sku {
+    /// The name, as Azure spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Standard => "Standard",
+            Self::Premium => "Premium",
+        }
+    }
+}
+
+impl FromStr for Sku {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        [Self::Basic, Self::Standard, Self::Premium]
+            .into_iter()
+            .find(|sku| sku.as_str().eq_ignore_ascii_case(text))
+            .ok_or_else(|| ResourceError::Sku(shorten(text)))
+    }
+}
+
+impl fmt::Display for Sku {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Tags {
+    /// The names and their values.
+    pub fn as_map(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+impl TryFrom<BTreeMap<String, String>> for Tags {
+    type Error = ResourceError;
+
+    fn try_from(tags: BTreeMap<String, String>) -> Result<Self, ResourceError> {
+        let is_name = |name: &str| {
+            (1..=MAX_TAG_NAME).contains(&name.chars().count())
+                && !name.contains(|c: char| c.is_control() || "<>%&\\?/".contains(c))
+        };
+        let fits = tags.len() <= MAX_TAGS
+            && tags
+                .iter()
+                .all(|(name, value)| is_name(name) && value.chars().count() <= MAX_TAG_VALUE);
+        if fits { Ok(Self(tags)) } else { Err(ResourceError::Tags) }
+    }
+}
+
+impl IdentityResource {
+    /// The identity of this name in a group.
+    pub fn new(group: ResourceGroup, name: &str) -> Result<Self, ResourceError> {
+        let fits = (3..=128).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            && name.starts_with(|first: char| first.is_ascii_alphanumeric());
+        if fits {
+            Ok(Self { group, name: name.to_owned() })
+        } else {
+            Err(ResourceError::IdentityName(shorten(name)))
+        }
+    }
+
+    /// The resource group.
+    pub fn group(&self) -> &ResourceGroup {
+        &self.group
+    }
+
+    /// The name within the group.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for IdentityResource {
+    type Err = ResourceError;
+
+    /// Reads a resource id. The words in it are compared without regard to case, as Azure does.
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        let wrong = || ResourceError::Identity(shorten(text));
+        let parts: Vec<&str> = text.split('/').collect();
+        let ["", subscriptions, subscription, groups, group, providers, provider, kind, name] =
+            parts[..]
+        else {
+            return Err(wrong());
+        };
+        let words = [
+            (subscriptions, "subscriptions"),
+            (subscription, SUBSCRIPTION),
+            (groups, "resourceGroups"),
+            (providers, "providers"),
+            (provider, "Microsoft.ManagedIdentity"),
+            (kind, "userAssignedIdentities"),
+        ];
+        if words.iter().any(|(word, expected)| !word.eq_ignore_ascii_case(expected)) {
+            return Err(wrong());
+        }
+        Self::new(group.parse()?, name)
+    }
+}
+
+/// The resource id.
+impl fmt::Display for IdentityResource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Recorded registries show `resourcegroups` here.
+        write!(
+            f,
+            "/subscriptions/{SUBSCRIPTION}/resourcegroups/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{}",
+            self.group, self.name
+        )
+    }
+}
+
+impl PartialEq for IdentityResource {
+    fn eq(&self, other: &Self) -> bool {
+        self.group == other.group && self.name.eq_ignore_ascii_case(&other.name)
+    }
+}
+
+impl Eq for IdentityResource {}
+
+impl FromStr for IdentityRef {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        if ["system", "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system)) {
+            return Ok(Self::System);
+        }
+        if text.starts_with('/') {
+            return text.parse().map(Self::Resource);
+        }
+        if Uuid::try_parse(text).is_ok() {
+            return Ok(Self::ClientId(text.to_ascii_lowercase()));
+        }
+        let named = IdentityResource::new(ResourceGroup::default(), text)
+            .map_err(|_| ResourceError::Identity(shorten(text)))?;
+        Ok(Self::Name(named.name))
+    }
+}
+
+impl fmt::Display for IdentityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => f.write_str("system"),
+            Self::ClientId(text) | Self::Name(text) => f.write_str(text),
+            Self::Resource(resource) => resource.fmt(f),
+        }
+    }
+}
+
+/// What a client sent goes back to it in errors, but not at any length.
+fn shorten(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_identity_is_named_in_four_ways() {
+        let id = format!(
+            "/SUBSCRIPTIONS/{SUBSCRIPTION}/resourcegroups/Group/providers/microsoft.managedidentity/userAssignedIdentities/Puller"
+        );
+        let resource = IdentityResource::new("group".parse().unwrap(), "puller").unwrap();
+
+        assert_eq!("[System]".parse(), Ok(IdentityRef::System));
+        assert_eq!("puller".parse(), Ok(IdentityRef::Name("puller".to_owned())));
+        assert_eq!(id.parse(), Ok(IdentityRef::Resource(resource)));
+        let client = "00000000-0000-4000-8000-00000000A004";
+        assert_eq!(client.parse(), Ok(IdentityRef::ClientId(client.to_ascii_lowercase())));
+    }
+
+    #[test]
+    fn what_names_nothing_is_refused() {
+        let elsewhere = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller";
+        for bad in ["", "a/b", "/", "/subscriptions/x", "-x-", elsewhere] {
+            assert!(bad.parse::<IdentityRef>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "a.", "a b", "a/b"] {
+            assert!(bad.parse::<ResourceGroup>().is_err(), "{bad:?}");
+        }
+        assert_eq!("East US".parse::<Location>().unwrap().as_str(), "eastus");
+        assert!("east-us".parse::<Location>().is_err());
+        assert_eq!("premium".parse(), Ok(Sku::Premium));
+        let many = (0..51).map(|i| (i.to_string(), String::new())).collect::<BTreeMap<_, _>>();
+        assert_eq!(Tags::try_from(many), Err(ResourceError::Tags));
+        assert_eq!(
+            Tags::try_from(BTreeMap::from([("a/b".to_owned(), String::new())])),
+            Err(ResourceError::Tags)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_identity_resource_survives_its_text(group in "[a-z0-9_()-]{1,20}", name in "[a-zA-Z0-9][a-zA-Z0-9_-]{2,20}") {
+            let resource = IdentityResource::new(group.parse().unwrap(), &name).unwrap();
+
+            prop_assert_eq!(resource.to_string().parse(), Ok(resource));
+        }
+
+        #[test]
+        fn no_text_makes_the_parsers_panic(text in r"\PC{0,120}") {
+            let _ = text.parse::<IdentityRef>();
+            let _ = text.parse::<ResourceGroup>();
+            let _ = text.parse::<Location>();
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A registry is made as a whole or not at all, whichever call to the world around it fails.
+
+use super::platform::FakePlatform;
+use super::*;
+
+#[track_caller]
+fn assert_no_registry(registries: &Registries, what: &str) {
+    let store = &registries.common().store;
+    assert_eq!(store.registry("team1").unwrap(), None, "{what}");
+    assert_eq!(store.ring("team1").unwrap(), None, "{what}");
+    assert!(registries.get("team1").is_none(), "{what}");
+}
+
+/// What is there of a registry that was not to be: rows, ring, identities, permissions.
+async fn assert_nothing_is_left(registries: &Registries, platform: &FakePlatform, what: &str) {
+    assert_no_registry(registries, what);
+    assert!(platform.identities.lock().unwrap().is_empty(), "{what}");
+    assert!(platform.allowed.lock().unwrap().is_empty(), "{what}");
+    assert_eq!(registries.identities().await.unwrap().len(), 1, "{what}: the one of the start");
+}
+
+fn team1() -> NewRegistry {
+    NewRegistry { system_identity: true, ..NewRegistry::named("team1".parse().unwrap()) }
+}
+
+#[tokio::test]
+async fn a_failure_at_any_call_leaves_no_registry_and_no_identity_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = FakePlatform::new();
+    let registries = open(&folder, &platform).await;
+    let resource = IdentityResource::new(ResourceGroup::default(), "one").unwrap();
+    let one = registries.create_identity(resource.clone(), Location::default()).await.unwrap();
+    registries.platform().allow(&"local".parse().unwrap(), &one.principal).await.unwrap();
+    let key = "https://local.vault.localhost/keys/k".parse().unwrap();
+    let new = NewRegistry {
+        identities: vec![resource],
+        encryption: Some(Encryption { key, identity: None }),
+        ..team1()
+    };
+
+    let mut failed = 0;
+    loop {
+        platform.fail_at(failed);
+        let created = registries.create(new.clone()).await;
+        platform.fail_no_more();
+        if created.is_ok() {
+            break;
+        }
+        assert_no_registry(&registries, &format!("call {failed}"));
+        assert_eq!(platform.identities.lock().unwrap().len(), 1, "call {failed}");
+        failed += 1;
+    }
+
+    // Its own identity, get, wrap, unwrap.
+    assert_eq!((failed, platform.calls()), (4, 4));
+    let made = registries.get("team1").unwrap();
+    assert!(made.content().await.is_ok());
+    assert!(made.profile().system_identity.is_some());
+}
+
+#[tokio::test]
+async fn what_is_made_for_a_registry_that_is_not_goes_again_at_every_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = FakePlatform::new();
+    let registries = open(&folder, &platform).await;
+    let create = || {
+        let new = NewRegistry { system_identity: false, ..team1() };
+        registries.create_with_what_it_needs(new, None, None)
+    };
+
+    let mut failed = 0;
+    loop {
+        platform.fail_at(failed);
+        let created = create().await;
+        platform.fail_no_more();
+        if created.is_ok() {
+            break;
+        }
+        assert_nothing_is_left(&registries, &platform, &format!("call {failed}")).await;
+        failed += 1;
+    }
+
+    // A key, an identity, a permission, get, wrap, unwrap.
+    assert_eq!((failed, platform.calls()), (6, 6));
+    assert!(registries.get("team1").unwrap().profile().is_cmk());
+}
+
+#[tokio::test]
+async fn a_registry_without_a_key_of_its_own_needs_no_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = FakePlatform::new();
+    let registries = open(&folder, &platform).await;
+    platform.fail_at(0);
+
+    let new = NewRegistry { sku: Sku::Basic, ..NewRegistry::named("team1".parse().unwrap()) };
+    let (made, warnings) = registries.create(new).await.unwrap();
+
+    assert_eq!((platform.calls(), warnings), (0, Vec::new()));
+    assert!(made.content().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_opened_does_not_hinder_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = FakePlatform::new();
+    let registries = open(&folder, &platform).await;
+    for name in ["team1", "team2"] {
+        registries.create(NewRegistry::named(name.parse().unwrap())).await.unwrap();
+    }
+    let store = &registries.common().store;
+    let ring = store.ring("team1").unwrap().unwrap();
+    let damaged = crate::store::RingRow { generation: 2, head: vec![0; 40], ..ring.clone() };
+    assert!(store.replace_ring("team1", Some(ring.generation), &damaged).unwrap());
+    drop(registries);
+
+    let registries = open(&folder, &platform).await;
+
+    let names: Vec<String> = registries.all().iter().map(|open| open.name().to_owned()).collect();
+    assert_eq!(names, ["local", "team2"]);
+    let again = registries.create(NewRegistry::named("team1".parse().unwrap())).await;
+    assert!(matches!(again, Err(ManageError::NameTaken(_))), "{again:?}");
+}

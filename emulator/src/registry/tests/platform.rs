@@ -1,0 +1,223 @@
+//! A platform in memory that fails at the call that a test names, and remembers what it was left with.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use crate::envelope::DataKey;
+use crate::keys::{Answer, Cause, KeyId, KeyInfo, KeyVault, VaultError, VaultName};
+use crate::registry::{
+    AssignedIdentity, IdentityOf, IdentityResource, Platform, PlatformError, Principal,
+    ResourceGroup,
+};
+
+/// The world around the registries. Every call counts, and one of them may fail.
+pub(super) struct FakePlatform {
+    start: AssignedIdentity,
+    calls: AtomicUsize,
+    fails_at: AtomicUsize,
+    /// The identities that there are, by client id.
+    pub(super) identities: Mutex<BTreeMap<String, String>>,
+    /// Who may use the vault, by principal id.
+    pub(super) allowed: Mutex<Vec<String>>,
+    pub(super) purge_protection: Mutex<Option<bool>>,
+}
+
+struct FakeVault {
+    platform: Arc<FakePlatform>,
+    client_id: String,
+}
+
+/// The platform as registries hold it: the vault that it hands out holds it too.
+pub(super) struct Shared(pub(super) Arc<FakePlatform>);
+
+impl FakePlatform {
+    pub(super) fn new() -> Arc<Self> {
+        let resource = IdentityResource::new(ResourceGroup::default(), "sealyard").unwrap();
+        let principal = Principal {
+            client_id: "00000000-0000-4000-8000-00000000a004".to_owned(),
+            principal_id: "start".to_owned(),
+        };
+        Arc::new(Self {
+            start: AssignedIdentity { resource, principal },
+            calls: AtomicUsize::new(0),
+            fails_at: AtomicUsize::new(usize::MAX),
+            identities: Mutex::default(),
+            allowed: Mutex::default(),
+            purge_protection: Mutex::new(Some(true)),
+        })
+    }
+
+    /// Has the call of this number fail, counted from now.
+    pub(super) fn fail_at(&self, call: usize) {
+        self.calls.store(0, Ordering::SeqCst);
+        self.fails_at.store(call, Ordering::SeqCst);
+    }
+
+    pub(super) fn fail_no_more(&self) {
+        self.fails_at.store(usize::MAX, Ordering::SeqCst);
+    }
+
+    /// How many calls there were since the last [`Self::fail_at`].
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn fails(&self) -> bool {
+        self.calls.fetch_add(1, Ordering::SeqCst) == self.fails_at.load(Ordering::SeqCst)
+    }
+
+    fn step(&self) -> Result<(), PlatformError> {
+        if self.fails() { Err(PlatformError::Failed("it is down".to_owned())) } else { Ok(()) }
+    }
+}
+
+impl FakeVault {
+    fn step(&self) -> Result<(), VaultError> {
+        if self.platform.fails() {
+            return Err(VaultError::new(Some(Cause::VaultUnreachable), "it is down"));
+        }
+        let identities = self.platform.identities.lock().unwrap();
+        let allowed = self.platform.allowed.lock().unwrap();
+        match identities.get(&self.client_id) {
+            Some(principal) if allowed.contains(principal) => Ok(()),
+            _ => Err(VaultError::new(Some(Cause::PolicyRemoved), "keys get is not allowed")),
+        }
+    }
+}
+
+impl KeyVault for FakeVault {
+    fn get_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<Answer<KeyInfo>, VaultError>> {
+        async move {
+            self.step()?;
+            let kty = if key.name().as_str() == "ec" { "EC" } else { "RSA" };
+            let value = KeyInfo {
+                id: key.at("ab".repeat(16).parse().unwrap()),
+                kty: kty.to_owned(),
+                key_size: Some(2048),
+                enabled: true,
+                not_before: None,
+                expires: None,
+            };
+            Ok(Answer { value, request_id: None })
+        }
+        .boxed()
+    }
+
+    fn wrap_key<'a>(
+        &'a self,
+        _: &'a KeyId,
+        data_key: &'a DataKey,
+    ) -> BoxFuture<'a, Result<Answer<Vec<u8>>, VaultError>> {
+        async move {
+            self.step()?;
+            Ok(Answer { value: data_key.expose().to_vec(), request_id: None })
+        }
+        .boxed()
+    }
+
+    fn unwrap_key<'a>(
+        &'a self,
+        _: &'a KeyId,
+        wrapped: &'a [u8],
+    ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>> {
+        async move {
+            self.step()?;
+            let bytes: [u8; 32] = wrapped.try_into().unwrap();
+            Ok(Answer { value: DataKey::from_bytes(bytes.into()), request_id: None })
+        }
+        .boxed()
+    }
+
+    fn identifier(&self, key: &KeyId) -> String {
+        key.public_identifier()
+    }
+
+    fn caller(&self) -> String {
+        self.client_id.clone()
+    }
+}
+
+impl Platform for Shared {
+    fn start_identity(&self) -> &AssignedIdentity {
+        &self.0.start
+    }
+
+    fn tenant(&self) -> &'static str {
+        "tenant"
+    }
+
+    fn vaults_as(&self, client_id: &str) -> Result<Arc<dyn KeyVault>, PlatformError> {
+        let platform = Arc::clone(&self.0);
+        Ok(Arc::new(FakeVault { platform, client_id: client_id.to_owned() }))
+    }
+
+    fn key_identifier(&self, key: &KeyId) -> String {
+        key.public_identifier()
+    }
+
+    fn make_identity(&self, of: IdentityOf) -> BoxFuture<'_, Result<Principal, PlatformError>> {
+        async move {
+            self.0.step()?;
+            let client_id = uuid::Uuid::new_v4().to_string();
+            let principal_id = match of {
+                IdentityOf::Resource(resource) => format!("{resource} {client_id}"),
+                IdentityOf::Registry(id) => format!("{id} {client_id}"),
+            };
+            self.0.identities.lock().unwrap().insert(client_id.clone(), principal_id.clone());
+            Ok(Principal { client_id, principal_id })
+        }
+        .boxed()
+    }
+
+    fn remove_identity<'a>(
+        &'a self,
+        client_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), PlatformError>> {
+        async move {
+            self.0.identities.lock().unwrap().remove(client_id);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn has_purge_protection<'a>(
+        &'a self,
+        _: &'a VaultName,
+    ) -> BoxFuture<'a, Result<Option<bool>, PlatformError>> {
+        // That nobody knows it is no failure, and so this one does not count.
+        async move { Ok(*self.0.purge_protection.lock().unwrap()) }.boxed()
+    }
+
+    fn ensure_key<'a>(&'a self, _: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>> {
+        async move { self.0.step() }.boxed()
+    }
+
+    fn allow<'a>(
+        &'a self,
+        _: &'a VaultName,
+        principal: &'a Principal,
+    ) -> BoxFuture<'a, Result<(), PlatformError>> {
+        async move {
+            self.0.step()?;
+            self.0.allowed.lock().unwrap().push(principal.principal_id.clone());
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn disallow<'a>(
+        &'a self,
+        _: &'a VaultName,
+        principal: &'a Principal,
+    ) -> BoxFuture<'a, Result<(), PlatformError>> {
+        async move {
+            self.0.allowed.lock().unwrap().retain(|other| *other != principal.principal_id);
+            Ok(())
+        }
+        .boxed()
+    }
+}
