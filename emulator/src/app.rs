@@ -55,6 +55,8 @@ pub struct Parts {
     pub faults: FaultDesk,
     /// Moves the clock, and has everything done that becomes due.
     pub agenda: Arc<Agenda>,
+    /// Held while everything begins again.
+    pub resetting: tokio::sync::Mutex<()>,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
     pub guard: Guard,
 }

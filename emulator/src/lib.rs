@@ -28,6 +28,7 @@ pub mod keys;
 mod listeners;
 pub mod oci;
 pub mod registry;
+pub mod reset;
 pub mod revocation;
 pub mod serve;
 pub mod store;

@@ -26,6 +26,7 @@ use crate::faults::FaultDesk;
 use crate::keys::OneIdentity;
 use crate::listeners::{AzureFront, Certificates};
 use crate::registry::{CustomerManagedKey, Registries, Registry, Settings};
+use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
 use crate::vault_owner::{OwnerVault, VaultAccess};
@@ -137,6 +138,11 @@ impl Sealyard {
     /// Moves, stops or resumes the time of everything, as `POST /_sealyard/clock` does.
     pub async fn change_clock(&self, request: ClockRequest) -> Result<(), AgendaError> {
         self.app.agenda.change(request).await
+    }
+
+    /// Has everything be as at a fresh start, for the next test of a suite.
+    pub async fn reset(&self) -> Result<Reset, ResetError> {
+        reset::reset(&self.app).await
     }
 
     /// Where everything is to be found.
@@ -285,6 +291,7 @@ impl Builder {
             revocations,
             faults,
             agenda,
+            resetting: tokio::sync::Mutex::default(),
             guard,
         });
         if let Some(vault) = &vault {

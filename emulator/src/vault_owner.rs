@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 use crate::agenda::VaultTime;
 use crate::config::{Config, ExternalVault, VaultChoice};
 use crate::keys::{
-    Cause, ClientSecret, HttpSettings, KeyId, KeyVault, KeyVersion, ManagementClient, VaultClient,
-    VaultClientConfig, VaultError, VaultName,
+    Cause, ClientSecret, HttpSettings, IdentityId, KeyId, KeyVault, KeyVersion, ManagementClient,
+    VaultClient, VaultClientConfig, VaultError, VaultName,
 };
 use crate::serve::StartError;
 
@@ -64,6 +64,8 @@ pub struct KeyVersionInfo {
     pub enabled: bool,
     /// When it was made.
     pub created: OffsetDateTime,
+    /// Whether its validity begins or ends at some time.
+    pub is_limited: bool,
 }
 
 impl VaultAccess {
@@ -251,6 +253,33 @@ impl OwnerVault {
         Ok(versions)
     }
 
+    /// The names of all keys of a vault, those that are deleted among them.
+    pub(crate) async fn key_names(&self, vault: &VaultName) -> Result<Vec<String>, VaultError> {
+        let mut names = Vec::new();
+        for path in ["keys", "deletedkeys"] {
+            let mut page = self.vault.manage(vault, Method::GET, &[path], None).await?;
+            loop {
+                let kids = page["value"].as_array().into_iter().flatten();
+                let kids = kids.filter_map(|item| item["kid"].as_str());
+                names.extend(kids.filter_map(|kid| kid.rsplit('/').next()).map(str::to_owned));
+                let Some(next) = page["nextLink"].as_str() else { break };
+                page = self.vault.follow(next).await?;
+            }
+        }
+        Ok(names)
+    }
+
+    /// Whether the vault makes new versions of a key by itself.
+    pub(crate) async fn rotates(&self, key: &KeyId) -> Result<bool, VaultError> {
+        let policy =
+            self.send(Method::GET, &key.unversioned(), Some("rotationpolicy"), None).await?;
+        let is_rotation = |action: &Value| {
+            let kind = action["action"]["type"].as_str();
+            kind.is_some_and(|kind| kind.eq_ignore_ascii_case("rotate"))
+        };
+        Ok(policy["lifetimeActions"].as_array().into_iter().flatten().any(is_rotation))
+    }
+
     /// Makes a new version.
     pub async fn create_version(&self, key: &KeyId) -> Result<KeyId, VaultError> {
         let key = &key.unversioned();
@@ -279,16 +308,34 @@ impl OwnerVault {
         }
     }
 
-    /// The object id of the identity that the program was started with: what policies and roles of the vault go by.
-    pub(crate) async fn identity_object_id(&self) -> Result<String, VaultError> {
-        if self.identity.eq_ignore_ascii_case(MANAGED_IDENTITY_CLIENT_ID) {
+    /// The object id of an identity of a registry: what policies and roles of the vault go by. None is the identity that
+    /// the program was started with.
+    pub(crate) async fn object_id(
+        &self,
+        registry: &str,
+        identity: Option<&IdentityId>,
+    ) -> Result<String, VaultError> {
+        let client_id = identity.map_or(self.identity.as_str(), IdentityId::as_str);
+        if client_id.eq_ignore_ascii_case(MANAGED_IDENTITY_CLIENT_ID) {
             return Ok(MANAGED_IDENTITY_OBJECT_ID.to_owned());
         }
-        // Another one is a principal that somebody made in the mock vault.
-        let path = format!("principals/{}", self.identity);
-        let principal = self.admin(Method::GET, &path, None).await?;
+        // Another one is a principal that somebody made in the mock vault; one of the registry itself is named by it.
+        let is_system = identity.is_some_and(IdentityId::is_system);
+        let end = format!("/registries/{registry}").to_ascii_lowercase();
+        let is_it = |principal: &&Value| {
+            let text =
+                |name: &str| principal[name].as_str().unwrap_or_default().to_ascii_lowercase();
+            if is_system {
+                text("kind") == "systemassignedidentity" && text("resourceId").ends_with(&end)
+            } else {
+                text("clientId") == client_id.to_ascii_lowercase()
+            }
+        };
+        let principals = self.admin(Method::GET, "principals", None).await?;
+        let found = principals["value"].as_array().into_iter().flatten().find(is_it);
+        let object_id = found.and_then(|principal| principal["objectId"].as_str());
         let unknown = || VaultError::new(None, "the vault does not know the registry's identity");
-        principal["objectId"].as_str().map(str::to_owned).ok_or_else(unknown)
+        object_id.map(str::to_owned).ok_or_else(unknown)
     }
 
     /// Sends a request to the admin API of the mock vault, such as about `faults`.
@@ -359,6 +406,7 @@ fn version_info(
     Ok(KeyVersionInfo {
         id: key.at(version.parse().map_err(|_| malformed())?),
         enabled: attributes["enabled"].as_bool().unwrap_or(true),
+        is_limited: !(attributes["nbf"].is_null() && attributes["exp"].is_null()),
         created: OffsetDateTime::from_unix_timestamp(created).unwrap_or(OffsetDateTime::UNIX_EPOCH),
     })
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::wire_name;
 use crate::faults::FaultDeskError;
 use crate::registry::Error;
+use crate::reset::ResetError;
 use crate::revocation::RevocationError;
 use crate::store::StoreError;
 
@@ -122,6 +123,26 @@ impl From<RevocationError> for AdminError {
             }
         };
         Self::new(status, code, error)
+    }
+}
+
+impl From<ResetError> for AdminError {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::Faults(error) => error.into(),
+            ResetError::Revocation(error) => error.into(),
+            ResetError::Registry {
+                source: error @ (Error::Refused(_) | Error::DiskFull), ..
+            } => error.into(),
+            error
+            @ (ResetError::Vault(_) | ResetError::Registry { source: Error::Ring(_), .. }) => {
+                Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", error)
+            }
+            error @ (ResetError::Clock(_) | ResetError::Registry { .. }) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a reset failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+            }
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod faults;
 mod guard;
 mod health;
 mod key;
+mod reset;
 mod revocation;
 mod status;
 
@@ -38,6 +39,7 @@ pub use self::health::{HealthReport, RegistryHealth};
 pub use self::key::{
     KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
 };
+pub use self::reset::{ResetPreview, ResetReply, ResetRequest};
 pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
@@ -58,6 +60,7 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
         .route("/clock", get(clock::read).post(clock::change))
+        .route("/reset", get(reset::preview).post(reset::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))
         .route("/audit", get(audit::newest))

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mock_keyvault::VaultError;
-use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError};
+use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -121,6 +121,14 @@ impl Agenda {
             agenda.carry_out(plan).await
         });
         moving.await.map_err(io::Error::other)?
+    }
+
+    /// Sets the clock back to real time and lets it run: for a reset, after which nothing is left that it could be at odds
+    /// with. The vault has to be one that goes by the same clock.
+    pub async fn begin_again(&self) -> Result<(), AgendaError> {
+        let _alone = self.moving.lock().await;
+        self.clock.restore(KeptClock { offset: time::Duration::ZERO, frozen_at: None });
+        self.keep().await
     }
 
     /// Does what becomes due as time passes, until the emulator ends. Vault and rings have watchers of their own.

@@ -63,6 +63,9 @@ pub(super) enum CliError {
     /// The emulator refused.
     #[error("{}", .0.message)]
     Answer(ErrorReport),
+    /// Something that cannot be undone was asked for, and nobody said yes.
+    #[error("nothing was done: this cannot be undone, and nobody said yes")]
+    NotConfirmed,
     /// A port is taken.
     #[error("{}", taken(*address, owner.as_ref()))]
     PortTaken {
@@ -107,7 +110,7 @@ impl CliError {
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::AzCannot(_) => Exit::Usage,
+            Self::Config(_) | Self::AzCannot(_) | Self::NotConfirmed => Exit::Usage,
             Self::NotRunning(_) | Self::NoAnswer { .. } => Exit::NotRunning,
             Self::Answer(report) if report.state.is_some() => Exit::Refused,
             Self::Command { source, .. } => match source.kind() {
@@ -135,6 +138,7 @@ impl CliError {
             Self::NotOurs { .. } => "NotAnEmulator",
             Self::Cut(_) => "ConnectionLost",
             Self::Answer(report) => &report.code,
+            Self::NotConfirmed => "NotConfirmed",
             Self::PortTaken { .. } => "PortTaken",
             Self::Start(_) => "NotStarted",
             Self::Command { .. } => "CommandNotRun",
@@ -153,6 +157,7 @@ impl CliError {
             Self::NoAnswer { .. } => {
                 Some("is the URL right? `--data-dir` finds the emulator by its folder".to_owned())
             }
+            Self::NotConfirmed => Some(format!("`{}` does not ask", hints.command("reset --yes"))),
             Self::PortTaken { flag, owner, .. } => Some(match owner {
                 Some(owner) if owner.is_sealyard() => {
                     format!(

@@ -17,6 +17,7 @@ mod hints;
 mod key;
 mod output;
 mod port_owner;
+mod reset;
 mod revoke;
 mod run;
 mod serve;
@@ -143,6 +144,9 @@ enum Command {
     /// Make the registry or its vault fail on demand
     #[command(subcommand, after_help = faults::EXAMPLES)]
     Faults(faults::FaultsCommand),
+    /// Have everything be as at a fresh start
+    #[command(after_help = reset::HELP)]
+    Reset(reset::ResetArgs),
     /// Print a script that completes commands in a shell
     Completions {
         /// The shell
@@ -257,6 +261,7 @@ async fn ask(
         Command::Revoke(args) => revoke::revoke(&args, &emulator, context).await?,
         Command::Restore(args) => revoke::restore(&args, &emulator, context).await?,
         Command::Faults(command) => faults::faults(command, &emulator, context).await?,
+        Command::Reset(args) => reset::reset(&args, &emulator, context).await?,
         Command::Verify(args) => content::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,

@@ -23,6 +23,7 @@ use crate::oci::{Code, ErrorReply, Route};
 
 /// Each kind of route, and its methods.
 const CLASSES: &[(&str, &[Method])] = &[
+    ("acr", &[Method::GET, Method::PATCH, Method::DELETE]),
     ("base", &[Method::GET, Method::HEAD]),
     ("blobs", &[Method::GET, Method::HEAD, Method::DELETE]),
     ("catalog", &[Method::GET, Method::HEAD]),
@@ -44,6 +45,9 @@ pub(super) fn classes() -> impl Iterator<Item = String> {
 
 /// The class of a request. None: it is nothing that the registry has.
 fn class_of(method: &Method, path: &str) -> Option<String> {
+    if path.starts_with("/acr/") {
+        return Some(format!("acr/{method}"));
+    }
     let noun = match Route::of(path).ok()? {
         Route::Base => "base",
         Route::Catalog => "catalog",
@@ -158,6 +162,10 @@ mod tests {
             for method in Route::of(&path).unwrap().methods() {
                 met.insert(class_of(method, &path).unwrap());
             }
+        }
+
+        for method in [Method::GET, Method::PATCH, Method::DELETE] {
+            met.insert(class_of(&method, "/acr/v1/_catalog").unwrap());
         }
 
         assert_eq!(met, classes().collect());

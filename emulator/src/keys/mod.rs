@@ -22,6 +22,7 @@ mod key_id;
 mod lease;
 mod manage;
 mod management;
+mod renewal;
 mod ring;
 mod rotate;
 mod service_key;

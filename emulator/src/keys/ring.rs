@@ -74,7 +74,7 @@ pub struct Description {
 
 /// The registry's hold on its key. Clones share it; when the last one and the last lease are gone, all keys are wiped.
 #[derive(Clone)]
-pub struct KeyRing(Arc<Inner>);
+pub struct KeyRing(pub(super) Arc<Inner>);
 
 /// What clones share.
 pub(super) struct Inner {
@@ -165,7 +165,17 @@ impl KeyRing {
     /// It may if some data key can be used, or if the vault says yes now. A refusal is repeated without asking for a
     /// fifth of the lease, and for a second at the most.
     pub async fn admit(&self) -> Result<(), KeyError> {
-        let current = self.0.slot(self.0.ring().head.current)?;
+        loop {
+            let id = self.0.ring().head.current;
+            match self.admit_by(id).await {
+                Err(KeyError::NoSuchDataKey(_)) if self.0.ring().head.current != id => (),
+                admitted => return admitted,
+            }
+        }
+    }
+
+    async fn admit_by(&self, current: DataKeyId) -> Result<(), KeyError> {
+        let current = self.0.slot(current)?;
         if !current.is_alive(&self.0.clock)
             && let Some(other) = self.0.alive_slot()
         {
@@ -177,7 +187,14 @@ impl KeyRing {
 
     /// A lease on the data key for new objects.
     pub async fn current(&self) -> Result<KeyLease, KeyError> {
-        self.lease(self.0.ring().head.current).await
+        loop {
+            let id = self.0.ring().head.current;
+            match self.lease(id).await {
+                // The ring began again meanwhile.
+                Err(KeyError::NoSuchDataKey(_)) if self.0.ring().head.current != id => (),
+                leased => return leased,
+            }
+        }
     }
 
     /// A lease on the data key that an object names.
@@ -261,6 +278,10 @@ impl KeyRing {
 impl Inner {
     pub(super) fn registry(&self) -> &str {
         &self.config.registry
+    }
+
+    pub(super) fn config(&self) -> &RingConfig {
+        &self.config
     }
 
     pub(super) fn lease(&self) -> Duration {

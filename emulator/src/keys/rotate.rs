@@ -95,7 +95,7 @@ impl Opening<'_> {
         }
     }
 
-    async fn make(&self) -> Result<Ring, RingError> {
+    pub(super) async fn make(&self) -> Result<Ring, RingError> {
         let id = DataKeyId::random()?;
         let (entry, kek) = match (&self.config.configured, self.access) {
             (Some(configured), Some(access)) => {

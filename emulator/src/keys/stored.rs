@@ -29,6 +29,10 @@ pub trait RingStore: Send + Sync + 'static {
     /// nothing was done.
     fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError>;
 
+    /// Replaces the ring, whatever there is, and takes away everything that is sealed under its data keys: all of it or
+    /// nothing, durably.
+    fn begin_again(&self, ring: &StoredRing) -> Result<(), RingStoreError>;
+
     /// Takes those of these data keys out that nothing is sealed under, and says which; durably, and so that nothing
     /// can be sealed under them afterwards. If any went, the generation grows by one. None: the generation is not
     /// `expected`, and nothing was done.

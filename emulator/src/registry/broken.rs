@@ -18,6 +18,11 @@ impl BrokenObjects {
         }
     }
 
+    /// Begins to count again.
+    pub(crate) fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// How many times damage was met since the start.
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

@@ -59,13 +59,13 @@ impl RingStore for StoredRings {
     }
 
     fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError> {
-        let entries = ring.entries.iter().map(|(id, entry)| (*id.as_bytes(), entry.clone()));
-        let row = RingRow {
-            generation: ring.generation,
-            head: ring.head.clone(),
-            entries: entries.collect(),
-        };
+        let row = row_of(ring);
         self.store.replace_ring(&self.registry, expected, &row).map_err(RingStoreError::new)
+    }
+
+    fn begin_again(&self, ring: &StoredRing) -> Result<(), RingStoreError> {
+        let row = row_of(ring);
+        self.store.begin_registry_again(&self.registry, &row).map_err(RingStoreError::new)
     }
 
     fn remove_unused(
@@ -78,6 +78,11 @@ impl RingStore for StoredRings {
         let removed = removed.map_err(RingStoreError::new)?;
         Ok(removed.map(|ids| ids.into_iter().map(DataKeyId::from_bytes).collect()))
     }
+}
+
+fn row_of(ring: &StoredRing) -> RingRow {
+    let entries = ring.entries.iter().map(|(id, entry)| (*id.as_bytes(), entry.clone()));
+    RingRow { generation: ring.generation, head: ring.head.clone(), entries: entries.collect() }
 }
 
 /// The service-managed key: read from its file, which is made at the first start.

@@ -115,14 +115,21 @@ impl Content {
             bytes,
         });
         for _ in 0..3 {
+            let resets = self.0.gate.pass().await;
             let lease = self.0.ring.current().await?;
             let (parts, put) = (Arc::clone(&self.0), Arc::clone(&put));
             let runtime = Handle::current();
             let stored =
                 tokio::task::spawn_blocking(move || put.store(&parts, &lease, &runtime)).await?;
-            if let Some(outcome) = stored? {
-                self.accepted(repository, &digest, outcome)?;
-                return Ok(PutManifest { digest, subject });
+            match stored {
+                Ok(Some(outcome)) => {
+                    self.accepted(repository, &digest, outcome)?;
+                    return Ok(PutManifest { digest, subject });
+                }
+                Ok(None) => (),
+                // The data key went under our hands. What the manifest refers to went with it, which it is told next.
+                Err(Error::Internal(_)) if self.0.gate.pass().await != resets => (),
+                Err(error) => return Err(error),
             }
         }
         Err(Error::internal("the data keys are retired faster than a manifest can be stored"))

@@ -27,6 +27,7 @@ mod names;
 mod object;
 mod recent;
 mod registries;
+mod reset;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -102,6 +103,7 @@ pub(in crate::registry) struct Parts {
     pub(super) sessions: uploads::Sessions,
     pub(super) recent: recent::Recent,
     pub(super) broken: BrokenObjects,
+    pub(super) gate: reset::Gate,
     /// Ends the background work when the last clone is gone.
     _background: DropGuard,
 }
@@ -166,6 +168,7 @@ impl Registry {
             sessions: uploads::Sessions::default(),
             recent: recent::Recent::default(),
             broken: BrokenObjects::default(),
+            gate: reset::Gate::default(),
             _background: ended.clone().drop_guard(),
         }));
         tokio::spawn(cmk::drop_plaintext_on_refusal(Arc::downgrade(&registry.0), ended.clone()));
@@ -181,6 +184,7 @@ impl Registry {
 
     /// The way to the content, if the key admits it at this moment.
     pub async fn content(&self) -> Result<Content, Error> {
+        self.0.gate.pass().await;
         self.0.ring.admit().await?;
         Ok(Content(Arc::clone(&self.0)))
     }

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::names::Reference;
 use crate::envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 use crate::keys::KeyLease;
-use crate::store::{ObjectRow, StoreError};
+use crate::store::{FileId, ObjectRow, StoreError};
 
 /// A reader whose trailer is authenticated, and the lease to read under.
 pub(super) struct OpenObject {
@@ -23,6 +23,17 @@ pub(super) struct OpenObject {
 
 /// Opens the object of a row, which has to be the one of this digest and kind.
 pub(super) async fn open(
+    parts: &Arc<Parts>,
+    row: ObjectRow,
+    kind: ObjectKind,
+    digest: Digest,
+) -> Result<OpenObject, Error> {
+    let file = row.file;
+    let opened = open_row(parts, row, kind, digest.clone()).await;
+    or_deleted(parts, file, kind, digest, opened).await
+}
+
+async fn open_row(
     parts: &Arc<Parts>,
     row: ObjectRow,
     kind: ObjectKind,
@@ -60,6 +71,24 @@ pub(super) async fn open(
     opened.inspect_err(|error| parts.broken.report(error))
 }
 
+/// What was tried with an object; if it failed because a reset took the object and its data key meanwhile, that it is
+/// deleted.
+async fn or_deleted<T>(
+    parts: &Arc<Parts>,
+    file: FileId,
+    kind: ObjectKind,
+    digest: Digest,
+    tried: Result<T, Error>,
+) -> Result<T, Error> {
+    if !matches!(tried, Err(Error::Internal(_))) {
+        return tried;
+    }
+    parts.gate.pass().await;
+    let store = Arc::clone(&parts.store);
+    let is_owned = blocking(move || Ok::<_, Error>(store.owns_file(file)?)).await?;
+    if is_owned { tried } else { Err(deleted(kind, digest)) }
+}
+
 /// That the object was deleted between the look at its row and the look at its file.
 fn deleted(kind: ObjectKind, digest: Digest) -> Error {
     match kind {
@@ -75,7 +104,8 @@ pub(super) async fn read_all(
     kind: ObjectKind,
     digest: Digest,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let OpenObject { mut opener, lease } = open(parts, row, kind, digest).await?;
+    let file = row.file;
+    let OpenObject { mut opener, lease } = open(parts, row, kind, digest.clone()).await?;
     let runtime = Handle::current();
     let read = blocking(move || {
         let mut all =
@@ -88,5 +118,6 @@ pub(super) async fn read_all(
         Ok::<_, Error>(all)
     })
     .await;
-    read.inspect_err(|error| parts.broken.report(error))
+    let read = read.inspect_err(|error| parts.broken.report(error));
+    or_deleted(parts, file, kind, digest, read).await
 }

@@ -181,7 +181,10 @@ impl Content {
                 parts.store.create_upload(&parts.name, &row, limit).map(|file| (row, file))
             });
             match made.await? {
-                Err(StoreError::DataKeyRetired) => (),
+                // Retired, or a reset is under way: then the next one comes with its end.
+                Err(StoreError::DataKeyRetired) => {
+                    self.0.gate.pass().await;
+                }
                 Err(StoreError::TooManyUploads(limit)) => return Err(Error::TooManyUploads(limit)),
                 made => return made.map(|(row, file)| (lease, row, file)).map_err(Error::from),
             }
@@ -224,7 +227,10 @@ impl Content {
             content.pour(&session, &mut writer, id, headers, body).await?;
             Ok(UploadStatus { id, received: session.received.load(Ordering::Acquire) })
         });
-        task.await?
+        match task.await? {
+            Err(error) => Err(self.told_of_upload(id, error).await),
+            appended => appended,
+        }
     }
 
     /// Takes the last chunk, if there is one, and makes the upload the blob of this digest.
@@ -263,7 +269,10 @@ impl Content {
             }
             published
         });
-        task.await?
+        match task.await? {
+            Err(error) => Err(self.told_of_upload(id, error).await),
+            published => published,
+        }
     }
 
     /// Cancels an upload and takes its bytes away.
@@ -612,6 +621,11 @@ impl Sessions {
 
     fn remove(&self, id: UploadId) {
         lock(&self.0).remove(&id);
+    }
+
+    /// Forgets all of them: their uploads are gone. A request that holds one has it until it ends.
+    pub(super) fn forget(&self) {
+        lock(&self.0).clear();
     }
 
     /// Lets go of an upload that is to be collected, unless a request holds it or used it at a time that counts as

@@ -53,6 +53,14 @@ impl Kept {
         self.replace(notes).await
     }
 
+    /// Takes all notes away; durable on return.
+    pub(super) async fn forget_all(&mut self) -> Result<(), StoreError> {
+        if self.notes.is_empty() {
+            return Ok(());
+        }
+        self.replace(Vec::new()).await
+    }
+
     pub(super) fn has(&self, registry: &str, way: Way) -> bool {
         !self.newest_first(registry, Some(way)).is_empty()
     }

@@ -111,6 +111,11 @@ impl Revocations {
         Ok(Restored { ways, status: changed::seen(registry, expected).await? })
     }
 
+    /// Forgets everything that was taken: there is nothing left that it could be given back to.
+    pub async fn forget_all(&self) -> Result<(), RevocationError> {
+        Ok(self.kept.lock().await.forget_all().await?)
+    }
+
     /// In which ways the key of a registry is taken away, the newest first.
     pub async fn of(&self, registry: &str) -> Vec<Way> {
         let notes = self.kept.lock().await.newest_first(registry, None);

@@ -21,18 +21,18 @@ impl TakenPolicy {
     pub(super) async fn look(
         owner: &OwnerVault,
         name: &VaultName,
+        identity: &str,
     ) -> Result<Option<Self>, RevocationError> {
         let vault = existing(owner, name).await?;
         if goes_by_roles(&vault) {
             let why = format!("the vault {name} goes by roles, not by access policies");
             return Err(RevocationError::Inapplicable { why, instead: Way::Role });
         }
-        let identity = owner.identity_object_id().await?;
         let policies = vault["properties"]["accessPolicies"].as_array();
         // A policy with an application id is for that application on behalf of the identity, which is somebody else.
         let is_its = |policy: &&Value| {
             let object = policy["objectId"].as_str();
-            object.is_some_and(|id| id.eq_ignore_ascii_case(&identity))
+            object.is_some_and(|id| id.eq_ignore_ascii_case(identity))
                 && policy["applicationId"].is_null()
         };
         let found = policies.into_iter().flatten().find(is_its).cloned();

@@ -42,6 +42,7 @@ impl TakenRoles {
     pub(super) async fn look(
         owner: &OwnerVault,
         name: &VaultName,
+        identity: &str,
     ) -> Result<Option<Self>, RevocationError> {
         let found = existing(owner, name).await?;
         if !goes_by_roles(&found) {
@@ -49,9 +50,8 @@ impl TakenRoles {
             return Err(RevocationError::Inapplicable { why, instead: Way::Policy });
         }
         let vault = id_of(&found)?;
-        let identity = owner.identity_object_id().await?;
         let mut assignments = Vec::new();
-        for assignment in Assignment::list(owner, &vault, Some(&identity)).await? {
+        for assignment in Assignment::list(owner, &vault, Some(identity)).await? {
             if assignment.lets_keys_be_used(owner).await? {
                 assignments.push(assignment);
             }

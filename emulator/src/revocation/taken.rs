@@ -11,7 +11,7 @@ use super::policy::TakenPolicy;
 use super::role::TakenRoles;
 use super::vault::DeletedVault;
 use super::{Way, vault};
-use crate::keys::{KeyId, KeyName, KeyVersion, VaultName};
+use crate::keys::{IdentityId, KeyId, KeyName, KeyVersion, VaultName};
 use crate::registry::Registry;
 use crate::vault_owner::OwnerVault;
 
@@ -20,6 +20,9 @@ pub(super) struct Place<'a> {
     pub(super) owner: &'a OwnerVault,
     /// The key in use, with its version.
     pub(super) key: KeyId,
+    registry: String,
+    /// Who uses it.
+    identity: Option<IdentityId>,
 }
 
 /// What was taken. `Serialize` is the format of the file that it is kept in.
@@ -57,18 +60,25 @@ impl<'a> Place<'a> {
         way: Way,
     ) -> Result<Self, RevocationError> {
         let description = registry.key_ring().describe();
+        let identity = description.identity.clone();
         let key = description.versioned.or(description.configured);
         let key = key.ok_or_else(|| RevocationError::NoKey(registry.name().to_owned()))?;
         let owner = owner.ok_or_else(|| RevocationError::not_ours(way, &key))?;
-        Ok(Self { owner, key })
+        Ok(Self { owner, key, registry: registry.name().to_owned(), identity })
     }
 
     /// What there is to take in a way. None: it is gone already.
     pub(super) async fn look(&self, way: Way) -> Result<Option<Taken>, RevocationError> {
         let vault = self.key.vault();
         Ok(match way {
-            Way::Policy => TakenPolicy::look(self.owner, vault).await?.map(Taken::Policy),
-            Way::Role => TakenRoles::look(self.owner, vault).await?.map(Taken::Role),
+            Way::Policy => {
+                let identity = self.object_id().await?;
+                TakenPolicy::look(self.owner, vault, &identity).await?.map(Taken::Policy)
+            }
+            Way::Role => {
+                let identity = self.object_id().await?;
+                TakenRoles::look(self.owner, vault, &identity).await?.map(Taken::Role)
+            }
             Way::Disable => match self.owner.is_enabled(&self.key).await? {
                 Some(true) => Some(Taken::disabled(&self.key)),
                 Some(false) | None => None,
@@ -81,6 +91,11 @@ impl<'a> Place<'a> {
             Way::Firewall => ClosedVault::look(self.owner, vault).await?.map(Taken::Firewall),
             Way::Vault => DeletedVault::look(self.owner, vault).await?.map(Taken::Vault),
         })
+    }
+
+    /// What policies and roles know the identity by that uses the key.
+    async fn object_id(&self) -> Result<String, RevocationError> {
+        Ok(self.owner.object_id(&self.registry, self.identity.as_ref()).await?)
     }
 
     /// It is gone, and nothing was noted of it: somebody else took it.

@@ -151,6 +151,25 @@ impl Table {
         Self::Uses,
     ];
 
+    /// Whether its keys begin with a registry whose content it holds, so that its rows go with that registry.
+    pub(super) fn is_content(self) -> bool {
+        match self {
+            Self::Blobs
+            | Self::Links
+            | Self::Manifests
+            | Self::References
+            | Self::Referrers
+            | Self::Repositories
+            | Self::RingKeys
+            | Self::Tagged
+            | Self::Tags
+            | Self::Uploads
+            | Self::Uses => true,
+            // One row for a registry, by its name alone; or not of a registry.
+            Self::Counters | Self::Files | Self::Rings => false,
+        }
+    }
+
     /// The name of the tree.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -20,6 +20,7 @@ mod manifests;
 mod open;
 mod referrers;
 mod repositories;
+mod reset;
 mod ring;
 mod rows;
 mod secrets;

@@ -120,7 +120,7 @@ impl Store {
     }
 }
 
-fn write_ring(
+pub(super) fn write_ring(
     view: &View<'_>,
     registry: &str,
     ring: &RingRow,

@@ -11,6 +11,7 @@ mod faults;
 mod names;
 mod push_pull;
 mod refusal;
+mod reset;
 mod restart;
 mod revocation;
 mod revoke;

@@ -15,6 +15,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
+use mock_keyvault::durable::Durability;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -67,7 +68,7 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let emulator = tokio::select! {
-        started = Sealyard::builder().ephemeral().start() => started?,
+        started = Sealyard::builder().ephemeral().durability(Durability::Full).start() => started?,
         _ = interrupt.recv() => return Ok(Exit::Of(130)),
         _ = terminate.recv() => return Ok(Exit::Of(143)),
     };

@@ -1,0 +1,56 @@
+//! `/_sealyard/reset`: back to how a fresh start looks. `GET` says what there is to lose, `POST` takes it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use serde::{Deserialize, Serialize};
+
+use super::error::AdminError;
+use crate::app::App;
+use crate::reset;
+
+/// The body of `POST /_sealyard/reset`: nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResetRequest {}
+
+/// What there is to lose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetPreview {
+    /// Whether the data is gone at exit anyhow.
+    pub ephemeral: bool,
+    /// How many registries there are.
+    pub registries: u64,
+    /// How many blobs are in them.
+    pub blobs: u64,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetReply {
+    /// What is not as at a fresh start, in a sentence each.
+    pub left: Vec<String>,
+}
+
+/// `GET /_sealyard/reset`.
+pub(super) async fn preview(State(app): State<App>) -> Result<Json<ResetPreview>, AdminError> {
+    let registries = app.registries.all();
+    let mut blobs = 0;
+    for registry in &registries {
+        blobs += registry.stats().await?.blobs;
+    }
+    let registries = u64::try_from(registries.len()).unwrap_or(u64::MAX);
+    Ok(Json(ResetPreview { ephemeral: app.config.ephemeral, registries, blobs }))
+}
+
+/// `POST /_sealyard/reset`.
+pub(super) async fn reset(
+    State(app): State<App>,
+    request: Result<Json<ResetRequest>, JsonRejection>,
+) -> Result<Json<ResetReply>, AdminError> {
+    let Json(ResetRequest {}) = request?;
+    // A task of its own: it goes on to its end if the client goes away.
+    let done = tokio::spawn(async move { reset::reset(&app).await }).await;
+    let reset = done.map_err(crate::registry::Error::from)??;
+    Ok(Json(ResetReply { left: reset.left }))
+}

@@ -1,0 +1,51 @@
+//! A ring begins again: a new data key under the key that the registry was opened with, in place of all that there were.
+//!
+//! The vault is asked first. What is sealed under the old data keys goes in the same commit as they do, which is the
+//! keeper's business; their plaintext is wiped when the commit is durable.
+
+use std::sync::Arc;
+
+use super::error::{RingError, RingStoreError};
+use super::ring::{Inner, KeyRing};
+use super::rotate::Opening;
+use crate::envelope::DataKeyId;
+
+impl KeyRing {
+    /// Makes a new ring, as at the creation, in place of the one there is; all that is sealed under the old one goes with
+    /// it. It goes on if the caller is dropped. Nothing is changed unless all has succeeded.
+    pub async fn begin_again(&self) -> Result<(), RingError> {
+        let inner = Arc::clone(&self.0);
+        let task = self.0.runtime.spawn(async move { inner.begin_again().await });
+        task.await.map_err(|_| RingError::BrokenOff)?
+    }
+}
+
+impl Inner {
+    async fn begin_again(self: &Arc<Self>) -> Result<(), RingError> {
+        let _alone = self.changing.lock().await;
+        let number = self.health().draw();
+        let opening = Opening {
+            config: self.config(),
+            access: self.access.as_ref(),
+            service_key: &self.service_key,
+            store: &self.store,
+        };
+        let mut ring = opening.make().await?;
+        let old = self.ring();
+        ring.generation = old.generation + 1;
+        let stored = ring.write(self.registry(), &self.service_key)?;
+        let store = Arc::clone(&self.store);
+        let kept = tokio::task::spawn_blocking(move || store.begin_again(&stored)).await;
+        kept.map_err(RingStoreError::new)??;
+        let ids: Vec<DataKeyId> = old.ids().collect();
+        self.install(ring);
+        self.drop_slots(&ids);
+        let mut health = self.health();
+        health.set_note(None);
+        health.set_validity(None, None);
+        if health.grant(number) {
+            self.publish(&health.active(self.clock.now()));
+        }
+        Ok(())
+    }
+}

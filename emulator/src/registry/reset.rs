@@ -1,0 +1,63 @@
+//! A registry begins again: all content goes, with what is known of it in memory, and a new ring of data keys comes.
+//!
+//! Content asks at [`Gate`] whether a reset is under way, and waits for its end. Who had got past it before meets rows
+//! that are gone and a data key that nobody knows: an upload under way is told that there is no such upload, a stream
+//! breaks off, and nothing half is left. What was acknowledged before the reset is gone, what is acknowledged after it
+//! stays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::RwLock;
+
+use super::blocking::blocking;
+use super::error::Error;
+use super::{Content, Registry, UploadId};
+
+/// Lets content through while no reset is under way.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    lock: RwLock<()>,
+    resets: AtomicU64,
+}
+
+impl Gate {
+    /// Waits until no reset is under way. Returns how many there were.
+    pub(super) async fn pass(&self) -> u64 {
+        drop(self.lock.read().await);
+        self.resets.load(Ordering::Acquire)
+    }
+}
+
+impl Registry {
+    /// Takes all content away, and begins again with the key that the registry was opened with. It fails without having
+    /// done anything if the vault does not let that key be used.
+    pub async fn reset(&self) -> Result<(), Error> {
+        let parts = &self.0;
+        let alone = parts.gate.lock.write().await;
+        parts.ring.begin_again().await?;
+        parts.sessions.forget();
+        parts.recent.retain(|_| false);
+        parts.broken.forget();
+        parts.gate.resets.fetch_add(1, Ordering::Release);
+        drop(alone);
+        Ok(())
+    }
+}
+
+impl Content {
+    /// What a failed request for an upload is to be told: that there is no such upload, if a reset took it meanwhile.
+    pub(super) async fn told_of_upload(&self, id: UploadId, error: Error) -> Error {
+        if !matches!(error, Error::Internal(_)) {
+            return error;
+        }
+        self.0.gate.pass().await;
+        let parts = Arc::clone(&self.0);
+        let found =
+            blocking(move || Ok::<_, Error>(parts.store.upload(&parts.name, &id.to_string())?));
+        match found.await {
+            Ok(None) => Error::UploadUnknown(id),
+            _ => error,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The embedded vault as it was at its first start: one vault called `local` with its two policies, one key of one
+//! version, nobody but the well-known principals.
+//!
+//! Looked at first, and made anew only if it is not so: over the vault's own protocol, like all that the owner does.
+
+use http::Method;
+use mock_keyvault::KeyPermission;
+use mock_keyvault::identity::{
+    MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID, OWNER_OBJECT_ID,
+    SUBSCRIPTION, TENANT,
+};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::keys::{KeyId, VaultError, VaultName};
+use crate::vault_owner::OwnerVault;
+
+const LOCAL: &str = "local";
+const VAULTS: (&str, &str) = ("api-version", "2023-07-01");
+const ROLES: (&str, &str) = ("api-version", "2022-04-01");
+
+/// Has the vault be as at its first start. What cannot be undone is added to `left`.
+pub(super) async fn make_fresh(
+    owner: &OwnerVault,
+    config: &Config,
+    left: &mut Vec<String>,
+) -> Result<(), VaultError> {
+    let key = registry_key(config)?;
+    remove_principals(owner).await?;
+    remove_roles(owner).await?;
+    if is_fresh(owner, &key).await {
+        return Ok(());
+    }
+    let provider = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault");
+    let mut location = json!("eastus");
+    for vault in list(owner, &format!("{provider}/vaults")).await? {
+        if vault["name"] == LOCAL {
+            location = vault["location"].clone();
+        }
+        owner.resource(Method::DELETE, text(&vault["id"]), &[VAULTS], None).await?;
+    }
+    let mut is_kept = false;
+    for deleted in list(owner, &format!("{provider}/deletedVaults")).await? {
+        let purge = format!("{}/purge", text(&deleted["id"]));
+        if deleted["properties"]["purgeProtectionEnabled"] == true {
+            let name = text(&deleted["name"]);
+            left.push(format!("the vault {name} is protected from purging: its keys stay"));
+            is_kept |= name == LOCAL;
+        } else {
+            owner.resource(Method::POST, &purge, &[VAULTS], None).await?;
+        }
+    }
+    let mode = if is_kept { "recover" } else { "default" };
+    let body = json!({ "location": location, "properties": {
+        "createMode": mode,
+        "tenantId": TENANT,
+        "sku": { "family": "A", "name": "standard" },
+        "accessPolicies": policies(),
+        "enableRbacAuthorization": false,
+    }});
+    let path = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/{LOCAL}"
+    );
+    owner.resource(Method::PUT, &path, &[VAULTS], Some(&body)).await?;
+    if is_kept {
+        // A recovered vault is what it was: its settings are set in a second step.
+        let open = json!({ "properties": {
+            "accessPolicies": policies(),
+            "enableRbacAuthorization": false,
+            "publicNetworkAccess": "Enabled",
+            "networkAcls": { "bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [] },
+        }});
+        owner.resource(Method::PATCH, &path, &[VAULTS], Some(&open)).await?;
+    }
+    owner.ensure_key(&key, config.key_size as usize).await
+}
+
+/// Whether nothing is there but what a first start makes. Whatever cannot be seen is not as it was.
+async fn is_fresh(owner: &OwnerVault, key: &KeyId) -> bool {
+    let looked = async {
+        let provider = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault");
+        let vaults = list(owner, &format!("{provider}/vaults")).await?;
+        let deleted = list(owner, &format!("{provider}/deletedVaults")).await?;
+        let [vault] = vaults.as_slice() else { return Ok::<_, VaultError>(false) };
+        let properties = &vault["properties"];
+        let is_open = properties["publicNetworkAccess"] == "Enabled"
+            && (properties["networkAcls"].is_null()
+                || properties["networkAcls"]["defaultAction"] == "Allow");
+        let is_as_made = vault["name"] == LOCAL
+            && deleted.is_empty()
+            && is_open
+            && properties["enableRbacAuthorization"] == false
+            && same_policies(&properties["accessPolicies"]);
+        if !is_as_made {
+            return Ok(false);
+        }
+        let keys = owner.key_names(key.vault()).await?;
+        let versions = owner.list_versions(key).await?;
+        if owner.rotates(key).await? {
+            return Ok(false);
+        }
+        Ok(keys == [key.name().to_string()]
+            && versions.len() == 1
+            && versions.iter().all(|version| version.enabled && !version.is_limited))
+    };
+    looked.await.unwrap_or(false)
+}
+
+fn registry_key(config: &Config) -> Result<KeyId, VaultError> {
+    let wrong = |_| VaultError::new(None, "the name of the registry's key is none");
+    let vault: VaultName = LOCAL.parse().map_err(wrong)?;
+    Ok(KeyId::new(vault, config.key_name.parse().map_err(wrong)?, None))
+}
+
+async fn remove_principals(owner: &OwnerVault) -> Result<(), VaultError> {
+    let listed = owner.admin(Method::GET, "principals", None).await?;
+    let ids = listed["value"].as_array().into_iter().flatten();
+    for id in ids.filter_map(|principal| principal["clientId"].as_str()) {
+        if id != OWNER_CLIENT_ID && id != MANAGED_IDENTITY_CLIENT_ID {
+            owner.admin(Method::DELETE, &format!("principals/{id}"), None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn remove_roles(owner: &OwnerVault) -> Result<(), VaultError> {
+    let path =
+        format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments");
+    let listed = owner.resource(Method::GET, &path, &[ROLES], None).await?;
+    let own = format!("/subscriptions/{SUBSCRIPTION}");
+    for assignment in listed["value"].as_array().into_iter().flatten() {
+        let properties = &assignment["properties"];
+        let is_first = properties["principalId"] == OWNER_OBJECT_ID && properties["scope"] == own;
+        if !is_first {
+            owner.resource(Method::DELETE, text(&assignment["id"]), &[ROLES], None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn list(owner: &OwnerVault, path: &str) -> Result<Vec<Value>, VaultError> {
+    let mut listed = owner.resource(Method::GET, path, &[VAULTS], None).await?;
+    Ok(match listed["value"].take() {
+        Value::Array(items) => items,
+        _ => Vec::new(),
+    })
+}
+
+/// The policies of a first start.
+fn policies() -> Value {
+    let policy = |object: &str, permissions: &[KeyPermission]| {
+        let keys: Vec<&str> = permissions.iter().map(|permission| permission.as_str()).collect();
+        json!({ "tenantId": TENANT, "objectId": object, "permissions": { "keys": keys } })
+    };
+    json!([
+        policy(OWNER_OBJECT_ID, KeyPermission::ALL),
+        policy(MANAGED_IDENTITY_OBJECT_ID, KeyPermission::FOR_ENCRYPTION),
+    ])
+}
+
+/// Whether these are the policies of a first start, in any order.
+fn same_policies(found: &Value) -> bool {
+    let sorted = |policies: &Value| {
+        let mut all: Vec<(String, Vec<String>)> = policies
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|policy| {
+                let keys = policy["permissions"]["keys"].as_array();
+                let keys = keys.into_iter().flatten().filter_map(Value::as_str);
+                let mut keys: Vec<String> = keys.map(str::to_ascii_lowercase).collect();
+                keys.sort();
+                (text(&policy["objectId"]).to_owned(), keys)
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    sorted(found) == sorted(&policies())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
