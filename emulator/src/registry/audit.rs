@@ -7,7 +7,6 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
@@ -27,13 +26,6 @@ const MAX_LEN: u64 = 8 << 20;
 /// Takes the records of one store. The writer ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct AuditLog(Sender<Message>);
-
-/// Takes the records of one registry.
-#[derive(Debug)]
-pub(super) struct RegistryAudit {
-    pub(super) log: Arc<AuditLog>,
-    pub(super) registry: RegistryName,
-}
 
 #[derive(Debug)]
 enum Message {
@@ -100,10 +92,6 @@ impl AuditLog {
     pub(super) fn event(&self, event: KeyEvent) {
         let _ = self.0.send(Message::Event(Box::new(event)));
     }
-}
-
-fn local() -> String {
-    RegistryName::local().to_string()
 }
 
 fn local() -> String {

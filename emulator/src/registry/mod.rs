@@ -131,17 +131,6 @@ struct Opening<'a> {
     pub(super) is_new: bool,
 }
 
-/// What a registry is opened from.
-struct Opening<'a> {
-    pub(super) common: &'a Common,
-    pub(super) name: RegistryName,
-    pub(super) profile: Profile,
-    /// Who asks for the key of a new registry. None: the identity that the program was started with.
-    pub(super) asker: Option<IdentityId>,
-    /// Whether it is to be stored first.
-    pub(super) is_new: bool,
-}
-
 /// What a registry is made of.
 pub(in crate::registry) struct Parts {
     pub(super) name: String,
