@@ -64,7 +64,7 @@ async fn calls_transitions_rotations_and_states_are_counted() {
     client.key("disable").await;
     let told = client.get("/_sealyard/metrics").await;
 
-    let text = String::from_utf8(told.body.to_vec()).unwrap();
+    let text = String::from_utf8(told.body).unwrap();
     for line in [
         r#"sealyard_registry_state{registry="local",state="unavailable"} 1"#,
         r#"sealyard_registry_state{registry="local",state="active"} 0"#,
