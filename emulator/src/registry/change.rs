@@ -180,7 +180,7 @@ impl Registries {
             IdentityId::to_string,
         );
         let warnings = match to.key.as_ref().or(configured.configured.as_ref()) {
-            Some(key) => self.check_vault(key.vault(), profile.strict).await?,
+            Some(key) => self.check_vault(key.vault(), registry.is_strict()).await?,
             None => Vec::new(),
         };
         let target = RotationTarget { key: to.key, identity };

@@ -128,7 +128,10 @@ impl Registries {
         self.check_name(&new.name).await?;
         let mut profile = self.profile_of(&new).await?;
         let warnings = match &new.encryption {
-            Some(encryption) => self.check_vault(encryption.key.vault(), new.strict).await?,
+            Some(encryption) => {
+                let strict = new.strict || self.common().settings.strict_parity;
+                self.check_vault(encryption.key.vault(), strict).await?
+            }
             None => Vec::new(),
         };
         let (asker, identity) = match new.asker(&profile)? {
