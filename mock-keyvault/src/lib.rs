@@ -44,11 +44,12 @@
 //! ```
 //!
 //! Modules that know nothing of vaults, and that the registry uses too: [`authority`], [`authorization`], [`clock`],
-//! [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`room`], [`sealing`] and [`tls`].
+//! [`directory`], [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`room`], [`sealing`] and [`tls`].
 
 pub mod authority;
 pub mod authorization;
 pub mod clock;
+pub mod directory;
 pub mod durable;
 pub mod duration;
 pub mod events;

@@ -101,6 +101,12 @@ impl Issuer {
         Ok(entry.principal)
     }
 
+    /// The application that has this secret.
+    pub fn proven(&self, client_id: &str, secret: &str) -> Option<Arc<Principal>> {
+        let entry = self.principals.find(client_id)?;
+        entry.proves(secret).then_some(entry.principal)
+    }
+
     /// Makes a principal, and a secret if it is an application. Blocks.
     pub fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
         self.principals.add(new)

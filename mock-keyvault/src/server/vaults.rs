@@ -11,6 +11,7 @@ use crate::authorization::{
     Authorization, AuthorizationError, NewRoleAssignment, PrincipalType, RoleDefinition, Scope,
     ScopeError, builtin,
 };
+use crate::directory::Directory;
 use crate::identity::{OWNER_OBJECT_ID, TENANT};
 use crate::vault::Vaults;
 use crate::vault::lifecycle::{Mode, VaultChangeError, VaultChanges};
@@ -159,6 +160,11 @@ impl MockKeyVault {
             .await
             .map_err(|error| RoleError::CutShort(error.to_string()))??;
         Ok(())
+    }
+
+    /// Who somebody is and what roles allow them: for a data plane that goes by the same roles.
+    pub fn directory(&self) -> Directory {
+        Directory::new(Arc::clone(&self.app.issuer), Arc::clone(self.authorization()))
     }
 
     /// Who may do what: for a control plane that goes by the same roles.

@@ -7,6 +7,7 @@ const SHARED: &[&str] = &[
     "authority",
     "authorization",
     "clock",
+    "directory",
     "durable",
     "duration",
     "events",
