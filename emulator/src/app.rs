@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::faults::{self, FaultDesk};
 use crate::listeners::Site;
 use crate::oci::{self, Code, ErrorReply};
-use crate::registry::{Events, Registries, Registry};
+use crate::registry::{Doorkeeper, Events, Registries, Registry};
 use crate::revocation::Revocations;
 use crate::serve::LOCAL;
 use crate::vault_owner::OwnerVault;
@@ -59,6 +59,8 @@ pub struct Parts {
     pub resetting: tokio::sync::Mutex<()>,
     /// Moves the clock, and has everything done that becomes due.
     pub agenda: Arc<Agenda>,
+    /// Says who may do what in registries that want a login.
+    pub doorkeeper: Doorkeeper,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
     pub guard: Guard,
 }
@@ -99,12 +101,16 @@ pub fn registry_routes(app: &App, guard: &Guard, own: &str) -> Router {
     with_layers(content(app, guard, own))
 }
 
-/// Content, behind the guard of its listener, behind the choice of the registry, and behind the faults that somebody asked
-/// for.
+/// Content, and the tokens for it: behind the choice of the registry, the guard of its listener, the registry's gate, and
+/// the faults that somebody asked for.
 fn content(app: &App, guard: &Guard, own: &str) -> Router {
     let site = Site::new(app.registries.clone(), own);
     let strike = from_fn_with_state(Arc::clone(app.faults.of_registry()), faults::strike);
-    guard.protect_content(site.select_for(oci::router().merge(acr::router()).layer(strike)))
+    let content = oci::router().merge(acr::router()).layer(strike);
+    let content = acr::protect(content, app.doorkeeper.clone());
+    let content = content.merge(acr::login_router(app.doorkeeper.clone()));
+    // The registry first: the guard asks for its own password only where a registry has no logins.
+    site.select_for(guard.protect_content(content))
 }
 
 /// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:

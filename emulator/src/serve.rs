@@ -22,12 +22,14 @@ use crate::agenda::{self, Agenda, AgendaError, VaultTime};
 use crate::app::{self, App, Parts};
 use crate::arm;
 use crate::config::{Config, VaultChoice};
+use crate::directory::EmbeddedDirectory;
 use crate::faults::FaultDesk;
 use crate::listeners::{AzureFront, Certificates};
 use crate::platform::LocalPlatform;
 use crate::registry::{
-    Encryption, Identity, IdentityResource, Location, ManageError, NewRegistry, Platform as _,
-    PlatformError, Registries, Registry, RegistryName, ResourceGroup, Settings,
+    Directory, Doorkeeper, Encryption, Identity, IdentityResource, Location, ManageError,
+    NewRegistry, NoDirectory, Platform as _, PlatformError, Registries, Registry, RegistryName,
+    ResourceGroup, Settings,
 };
 use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
@@ -299,6 +301,12 @@ impl Builder {
             LocalPlatform::new(access.clone(), owner.clone(), vault.as_ref(), config.key_size)?;
         let revocations = Revocations::open(Arc::clone(&store))?;
         let events = settings.events.clone();
+        let directory: Arc<dyn Directory> = match &vault {
+            Some(vault) => Arc::new(EmbeddedDirectory::new(vault.directory())),
+            None => Arc::new(NoDirectory),
+        };
+        let doorkeeper =
+            Doorkeeper::open(&store, directory, clock.clone()).map_err(ManageError::from)?;
         let registries = open_registries(&config, store, platform, clock.clone(), settings).await?;
         let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
         let faults = FaultDesk::new(clock.clone());
@@ -324,6 +332,7 @@ impl Builder {
             faults,
             resetting: tokio::sync::Mutex::default(),
             agenda,
+            doorkeeper,
             guard,
         });
         if let Some(vault) = &vault {

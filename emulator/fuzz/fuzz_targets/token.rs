@@ -1,4 +1,5 @@
-//! Arbitrary text as a token, and as edits to one that holds: nothing but the token itself is taken.
+//! Arbitrary text as a token of the issuer or of a registry, and as edits to one that holds: nothing but the token itself
+//! is taken. And as the scopes that a token is asked for.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -6,21 +7,28 @@ use std::sync::{Arc, LazyLock};
 use mock_keyvault::clock::Clock;
 use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets};
 use mock_keyvault::sealing::SealingKey;
+use sealyard::registry::{Caller, Scope, TokenKey};
 
 struct World {
     issuer: Issuer,
     token: String,
+    key: TokenKey,
+    refresh: String,
 }
 
 static WORLD: LazyLock<World> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let sealing = Arc::new(SealingKey::open(&folder.path().join("key")).expect("a key"));
     let clock = Clock::system();
-    let issuer = Issuer::open(&folder.path().join("identity"), Secrets::WellKnown, &sealing, &clock)
-        .expect("an issuer");
+    let issuer =
+        Issuer::open(&folder.path().join("identity"), Secrets::WellKnown, &sealing, &clock)
+            .expect("an issuer");
     let owner = issuer.principal(OWNER_CLIENT_ID).expect("the owner");
     let token = issuer.token_for(&owner, "r").expect("a token").expose().to_owned();
-    World { issuer, token }
+    let key = TokenKey::from_bytes(&[7; 32]);
+    let refresh =
+        key.refresh_token("local", "here", &Caller::Admin, 0).expect("a token").to_string();
+    World { issuer, token, key, refresh }
 });
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -34,7 +42,23 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let at = usize::from(edit[0]) * token.len() / 256;
         token[at] ^= edit[1] & 0x7f;
     }
-    let Ok(edited) = String::from_utf8(token) else { return };
-    let verified = world.issuer.verify(&edited, |_| true);
-    assert_eq!(verified.is_ok(), edited == world.token);
+    if let Ok(edited) = String::from_utf8(token) {
+        let verified = world.issuer.verify(&edited, |_| true);
+        assert_eq!(verified.is_ok(), edited == world.token);
+    }
+
+    let of_registry = |text: &str| world.key.verify_refresh(text, "local", 0);
+    assert!(text == world.refresh || of_registry(&text).is_err());
+    let mut token = world.refresh.clone().into_bytes();
+    for edit in data.chunks_exact(2) {
+        let at = usize::from(edit[0]) * token.len() / 256;
+        token[at] ^= edit[1] & 0x7f;
+    }
+    if let Ok(edited) = String::from_utf8(token) {
+        assert_eq!(of_registry(&edited).is_ok(), edited == world.refresh);
+    }
+
+    for scope in Scope::of_texts([text.as_ref()]) {
+        assert_eq!(scope.to_string().parse(), Ok(scope));
+    }
 });

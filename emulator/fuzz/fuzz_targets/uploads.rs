@@ -9,13 +9,14 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use sealyard::Sealyard;
-use sealyard::registry::{Algorithm, Body, ChunkHeaders, Content, Digest, RepositoryName, UploadId};
+use sealyard::registry::{
+    Algorithm, Body, ChunkHeaders, Content, Digest, RepositoryName, UploadId,
+};
 use tokio::runtime::Runtime;
 
 static WORLD: LazyLock<(Runtime, Sealyard)> = LazyLock::new(|| {
     let runtime = Runtime::new().expect("a runtime");
-    let emulator =
-        runtime.block_on(Sealyard::builder().ephemeral().start()).expect("an emulator");
+    let emulator = runtime.block_on(Sealyard::builder().ephemeral().start()).expect("an emulator");
     (runtime, emulator)
 });
 
@@ -115,10 +116,18 @@ async fn finish(content: &Content, name: &RepositoryName, open: &mut Upload, las
     let wrong = Digest::of(Algorithm::default(), b"something else");
     let digest = Digest::of(Algorithm::default(), &open.bytes);
     if open.bytes.len() % 7 == 3 {
-        assert!(content.finish_upload(name, open.id, &wrong, headers, body(&last, false)).await.is_err());
+        assert!(
+            content
+                .finish_upload(name, open.id, &wrong, headers, body(&last, false))
+                .await
+                .is_err()
+        );
         return;
     }
-    content.finish_upload(name, open.id, &digest, headers, body(&last, false)).await.expect("a blob");
+    content
+        .finish_upload(name, open.id, &digest, headers, body(&last, false))
+        .await
+        .expect("a blob");
     assert!(content.upload_status(name, open.id).await.is_err(), "it is no upload any more");
 
     let blob = content.blob(name, &digest).await.expect("the blob");

@@ -25,6 +25,15 @@ pub enum AcrError {
         "the body has to be a JSON object with some of deleteEnabled, listEnabled, readEnabled and writeEnabled, each true or false: {0}"
     )]
     Body(String),
+    /// The form of a request for a token did not arrive.
+    #[error("the form of the request cannot be read: {0}")]
+    Form(String),
+    /// A parameter of a request for a token is missing.
+    #[error("the parameter {0} is missing")]
+    MissingParameter(&'static str),
+    /// A token is asked for in a way that is not known.
+    #[error("the grant_type {0:?} is not supported")]
+    UnsupportedGrant(String),
     /// Soft delete is not emulated.
     #[error(
         "soft delete is not emulated: what is deleted is gone, so nothing can be listed or restored here"
@@ -48,7 +57,10 @@ impl From<AcrError> for ErrorReply {
                 (S::BAD_REQUEST, Code::DigestInvalid)
             }
             AcrError::Query(ListQueryError::Number(_) | ListQueryError::Order(_))
-            | AcrError::Body(_) => (S::BAD_REQUEST, Code::Unsupported),
+            | AcrError::Body(_)
+            | AcrError::Form(_)
+            | AcrError::MissingParameter(_)
+            | AcrError::UnsupportedGrant(_) => (S::BAD_REQUEST, Code::Unsupported),
             // The clients of ACR try anything else again for a while.
             AcrError::SoftDelete => (S::METHOD_NOT_ALLOWED, Code::Unsupported),
         };

@@ -1,14 +1,21 @@
-//! What Azure Container Registry adds to the distribution specification: the metadata API below `/acr/v1/`.
+//! What Azure Container Registry adds to the distribution specification: the metadata API below `/acr/v1/`, and logging in.
 //!
 //! A request is parsed here into domain types, one domain method is called, and what it returns is rendered here with
 //! ACR's names. All of it is content: it is reached through [`Content`](crate::registry::Content) alone, so a key that
 //! is refused refuses it as well. Errors have the body of the distribution specification, as ACR's do; the table for the
 //! domain's errors is that of `oci/`.
 //!
+//! [`protect`] puts the gate before `/v2/` and `/acr/v1/` of registries that want a login; [`login_router`] is where they
+//! send clients for a token.
+//!
 //! Soft delete is not emulated, and says so.
 
+mod challenge;
 mod error;
+mod gate;
 mod manifests;
+mod need;
+mod oauth2;
 mod patch;
 mod query;
 mod repositories;
@@ -27,6 +34,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 pub use self::error::AcrError;
+pub use self::gate::protect;
+pub use self::oauth2::router as login_router;
 pub use self::query::{ListQuery, ListQueryError};
 pub use self::route::{Route, RouteError};
 use crate::oci::{ErrorReply, header_value};

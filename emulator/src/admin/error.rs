@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::wire_name;
 use crate::faults::FaultDeskError;
 use crate::keys::Cause;
-use crate::registry::{Error, ManageError};
+use crate::registry::{AccessChangeError, Error, ManageError};
 use crate::reset::ResetError;
 use crate::revocation::RevocationError;
 use crate::store::StoreError;
@@ -167,6 +167,24 @@ impl From<ResetError> for AdminError {
             error @ (ResetError::Clock(_) | ResetError::Registry { .. }) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "a reset failed");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+            }
+        }
+    }
+}
+
+impl From<AccessChangeError> for AdminError {
+    fn from(error: AccessChangeError) -> Self {
+        match error {
+            AccessChangeError::Registry(error) => error.into(),
+            AccessChangeError::Name(_)
+            | AccessChangeError::Action(_)
+            | AccessChangeError::TooManyActions(_)
+            | AccessChangeError::ExpiryPast => Self::bad_request(error),
+            AccessChangeError::AdminDisabled
+            | AccessChangeError::ScopeMapUsed { .. }
+            | AccessChangeError::SystemScopeMap(_) => Self::conflict(error),
+            AccessChangeError::TokenUnknown(_) | AccessChangeError::ScopeMapUnknown(_) => {
+                Self::new(StatusCode::NOT_FOUND, "LoginNotFound", error)
             }
         }
     }

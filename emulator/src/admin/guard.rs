@@ -2,9 +2,10 @@
 //!
 //! Three things are kept out. A *stranger on the network*: where the listener is not the loopback and the network is
 //! not trusted, the admin API wants `Authorization: Bearer` and content wants Basic, with secrets that were made at the
-//! first start and lie in the data folder, readable by its owner. A *web page of another site* in the user's browser,
-//! which reaches the loopback as well: it names itself in `Origin`, and cannot send `application/json` or `application/octet-stream` without asking.
-//! A *page whose name was rebound* to this machine: then `Host` is a name that is not ours.
+//! first start and lie in the data folder, readable by its owner; a registry that has logins of its own wants those. A
+//! *web page of another site* in the user's browser, which reaches the loopback as well: it names itself in `Origin`, and
+//! cannot send `application/json` or `application/octet-stream` without asking. A *page whose name was rebound* to this
+//! machine: then `Host` is a name that is not ours.
 //!
 //! It does not encrypt: a listener on an open network wants a TLS proxy before it.
 
@@ -32,6 +33,7 @@ use zeroize::Zeroizing;
 use super::error::AdminError;
 use crate::config::Config;
 use crate::listeners::is_registry_name;
+use crate::registry::Registry;
 
 /// The file with the token of the admin API, in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
@@ -239,7 +241,10 @@ async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Re
         let words = "the host is not a name of this emulator; if it should be, start it with --hostname-alias";
         return content_refusal(StatusCode::FORBIDDEN, "DENIED", words);
     }
-    if guard.0.secrets.as_ref().is_some_and(|secrets| !secrets.is_basic(request.headers())) {
+    let has_logins =
+        request.extensions().get::<Registry>().is_some_and(|registry| !registry.is_open());
+    let secrets = guard.0.secrets.as_ref().filter(|_| !has_logins);
+    if secrets.is_some_and(|secrets| !secrets.is_basic(request.headers())) {
         let words = "log in with any user name and the password in the file registry.password of the data folder";
         let mut response = content_refusal(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", words);
         let challenge = HeaderValue::from_static("Basic realm=\"sealyard\"");

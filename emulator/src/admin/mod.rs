@@ -7,6 +7,7 @@
 //! Invariant: every route goes through [`Guard`]. A web page in the user's browser can reach the loopback too, and must
 //! not be able to disable a key.
 
+mod access;
 mod audit;
 mod clock;
 mod content;
@@ -31,6 +32,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
 
+pub use self::access::{AccessReport, AccessRequest, TokenReply, TokenRequest};
 pub use self::audit::AuditReport;
 pub use self::clock::ClockReport;
 pub(crate) use self::clock::rounded_seconds;
@@ -80,6 +82,8 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/key", get(key::list).post(key::operate))
         .route("/registries/{name}/revoke", get(revocation::list).post(revocation::revoke))
         .route("/registries/{name}/restore", post(revocation::restore))
+        .route("/registries/{name}/access", get(access::read).post(access::change))
+        .route("/registries/{name}/tokens", post(access::make_token))
         .route("/registries/{name}/verify", post(content::verify))
         .route("/registries/{name}/gc", post(content::collect))
         .route("/registries/{name}/runs", get(task_runs::list).post(task_runs::add))

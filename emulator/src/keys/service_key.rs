@@ -19,6 +19,8 @@ pub(super) enum Place<'a> {
     Head,
     /// The entry of this data key.
     Entry(&'a [u8]),
+    /// Another secret of the registry, by what it is.
+    Secret(&'a [u8]),
 }
 
 impl ServiceKey {
@@ -35,6 +37,26 @@ impl ServiceKey {
     /// The secret bytes, for the file that they are kept in.
     pub fn expose(&self) -> &[u8; DATA_KEY_LEN] {
         self.0.expose()
+    }
+
+    /// Seals a small secret of a registry that is shown again, such as a password. `purpose` says what it is.
+    pub fn seal_secret(
+        &self,
+        registry: &str,
+        purpose: &str,
+        secret: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        self.seal(registry, Place::Secret(purpose.as_bytes()), secret)
+    }
+
+    /// Opens what [`ServiceKey::seal_secret`] sealed for the same registry and purpose.
+    pub fn open_secret(
+        &self,
+        registry: &str,
+        purpose: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        self.open(registry, Place::Secret(purpose.as_bytes()), sealed)
     }
 
     /// Seals a part of the ring of a registry.
@@ -63,6 +85,7 @@ impl Place<'_> {
         match self {
             Self::Head => b"sealyard ring v1 head",
             Self::Entry(_) => b"sealyard ring v1 entry",
+            Self::Secret(_) => b"sealyard registry v1 secret",
         }
     }
 
@@ -70,7 +93,7 @@ impl Place<'_> {
     fn associated(self, registry: &str) -> Vec<u8> {
         let id = match self {
             Self::Head => &[],
-            Self::Entry(id) => id,
+            Self::Entry(id) | Self::Secret(id) => id,
         };
         let len = u64::try_from(registry.len()).unwrap_or(u64::MAX).to_be_bytes();
         [&len[..], registry.as_bytes(), id].concat()

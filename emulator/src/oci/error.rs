@@ -49,6 +49,8 @@ pub enum Code {
     TooManyRequests,
     /// The registry cannot answer at this moment (of Docker's registry).
     Unavailable,
+    /// Nobody is logged in, or not as somebody who may do this (of Docker's registry).
+    Unauthorized,
     /// Something went wrong inside (of Docker's registry).
     Unknown,
     /// The operation is not supported.
@@ -82,6 +84,7 @@ impl Code {
             Self::SizeInvalid => "SIZE_INVALID",
             Self::TagUnknown => "TAG_UNKNOWN",
             Self::TooManyRequests => "TOOMANYREQUESTS",
+            Self::Unauthorized => "UNAUTHORIZED",
             Self::Unavailable => "UNAVAILABLE",
             Self::Unknown => "UNKNOWN",
             Self::Unsupported => "UNSUPPORTED",

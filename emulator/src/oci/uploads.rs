@@ -12,7 +12,8 @@ use super::query::Query;
 use super::range::ContentRange;
 use super::{CONTENT_DIGEST, header_value};
 use crate::registry::{
-    Algorithm, Body, ChunkHeaders, Content, Digest, Error, RepositoryName, UploadId, UploadStatus,
+    Access, Algorithm, Body, ChunkHeaders, Content, Digest, Error, RepositoryName, UploadId,
+    UploadStatus,
 };
 
 pub(super) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -29,8 +30,14 @@ pub(super) async fn start(
         let digest: Digest = mount.parse().map_err(Error::from)?;
         // A malformed `from` is an unknown one: the client falls back to an upload.
         let from = query.get("from").map(str::parse::<RepositoryName>);
+        // Nor does one mount from where one may not pull.
+        let access = head.extensions.get::<Access>();
+        let may_pull = |from| access.is_none_or(|access| access.may_pull(from));
+        let anywhere = access.is_none_or(|access| *access == Access::Everything);
         let mounted = match from {
             Some(Err(_)) => false,
+            Some(Ok(from)) if !may_pull(&from) => false,
+            None if !anywhere => false,
             Some(Ok(from)) => content.mount_blob(name, &digest, Some(&from)).await?,
             None => content.mount_blob(name, &digest, None).await?,
         };

@@ -8,6 +8,7 @@
 //!
 //! It knows nothing of HTTP.
 
+mod access;
 mod audit;
 mod blobs;
 mod blocking;
@@ -50,6 +51,13 @@ use std::time::Duration;
 use mock_keyvault::clock::Clock;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::access::{
+    Access, AccessChangeError, AccessError, AccessName, AccessSettings, Action, Actions,
+    AdminCredentials, Caller, Credentials, Directory, Doorkeeper, LoginToken, Need, NewPassword,
+    NoDirectory, Password, PasswordName, Proof, Scope, ScopeMap, ScopeMapAction,
+    ScopeMapActionError, TokenKey, TokenPassword, TokenProblem, UnknownAction, UnknownScope,
+    Vouched,
+};
 pub use self::blobs::{Blob, BlobStream};
 use self::broken::BrokenObjects;
 pub use self::change::{Change, KeyChange};

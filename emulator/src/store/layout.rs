@@ -29,6 +29,8 @@ pub(super) struct Layout {
 /// The trees of the database. The order is that of [`Table::ALL`]; names are the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
+    /// registry, kind, name → who may log in: settings, scope maps and their actions, tokens.
+    Access,
     /// registry, digest → blob.
     Blobs,
     /// registry → counters.
@@ -148,7 +150,8 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 21] = [
+    pub(super) const ALL: [Self; 22] = [
+        Self::Access,
         Self::Blobs,
         Self::Counters,
         Self::Files,
@@ -175,7 +178,8 @@ impl Table {
     /// Whether its keys begin with a registry whose content it holds, so that its rows go with that registry.
     pub(super) fn is_content(self) -> bool {
         match self {
-            Self::Blobs
+            Self::Access
+            | Self::Blobs
             | Self::Links
             | Self::Manifests
             | Self::References
@@ -203,6 +207,7 @@ impl Table {
     /// The name of the tree.
     pub(super) fn name(self) -> &'static str {
         match self {
+            Self::Access => "access",
             Self::Blobs => "blobs",
             Self::Counters => "counters",
             Self::Files => "files",

@@ -9,6 +9,7 @@
 //!
 //! The store does not know what the files hold, has no keys, reads no clock and decides nothing.
 
+mod access;
 mod blobs;
 mod collect;
 mod database;
@@ -35,6 +36,7 @@ mod uploads;
 
 pub use mock_keyvault::durable::Durability;
 
+pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 pub use self::blobs::Unlinked;
 pub use self::collect::{CollectRules, Collected};
 pub use self::error::StoreError;

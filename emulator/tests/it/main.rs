@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod acr_locks;
+mod acr_login;
 mod acr_metadata;
 mod arm;
 mod at_rest;

@@ -1,0 +1,109 @@
+//! The gate before the content of a registry: who a request is from, and whether they may.
+//!
+//! A registry that is open to everybody lets all pass, whatever they bring along: a client may have a login of another day.
+//! What a request may do goes on with it, for the source of a mount. A refusal does not ask for the key of the registry.
+
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::{Extension, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use zeroize::Zeroizing;
+
+use super::challenge::Challenge;
+use super::need::Needs;
+use crate::registry::{AccessError, Credentials, Doorkeeper, Registry};
+
+/// Puts the gate before content routes.
+pub fn protect(content: Router, doorkeeper: Doorkeeper) -> Router {
+    content.layer(from_fn_with_state(doorkeeper, gate))
+}
+
+async fn gate(
+    State(doorkeeper): State<Doorkeeper>,
+    Extension(registry): Extension<Registry>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut head, body) = request.into_parts();
+    let needs = Needs::of(&head);
+    let given = credentials(&head.headers);
+    match doorkeeper.admit(&registry, given, needs.scopes()).await {
+        Ok(access) if access.meets(&needs.need) => {
+            head.extensions.insert(access);
+            next.run(Request::from_parts(head, body)).await
+        }
+        Ok(_) => Challenge::of(&head, needs.need.scope()).insufficient(),
+        Err(error) => {
+            if !matches!(error, AccessError::Nobody) {
+                tracing::debug!(registry.name = registry.name(), %error, "a login was refused");
+            }
+            Challenge::of(&head, needs.need.scope()).refuse(error)
+        }
+    }
+}
+
+/// What the header says. What cannot be read is a password that cannot be right, not a missing one.
+pub(super) fn credentials(headers: &HeaderMap) -> Credentials {
+    let Some(value) = headers.get(AUTHORIZATION) else { return Credentials::None };
+    let value = value.to_str().unwrap_or_default();
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Credentials::Bearer(Zeroizing::new(rest.trim().to_owned()));
+    }
+    let (user, password) = basic(rest).unwrap_or_default();
+    Credentials::Basic { user, password }
+}
+
+/// A user name and a password (RFC 7617).
+fn basic(encoded: &str) -> Option<(String, Zeroizing<String>)> {
+    let decoded = Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let (user, password) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    Some((user.to_owned(), Zeroizing::new(password.to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(value: &str) -> Credentials {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, value.parse().unwrap());
+        credentials(&headers)
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_no_login_and_still_not_nobody() {
+        for value in ["Basic", "Basic !", "Digest x", "Basic dXNlcg==", ""] {
+            assert!(
+                matches!(of(value), Credentials::Basic { user, .. } if user.is_empty()),
+                "{value}"
+            );
+        }
+        assert!(matches!(credentials(&HeaderMap::new()), Credentials::None));
+    }
+
+    proptest! {
+        #[test]
+        fn names_and_passwords_are_read_back(user in r"[^:\x00-\x1f]{0,20}", password in r"\PC{0,40}") {
+            let encoded = STANDARD.encode(format!("{user}:{password}"));
+            match of(&format!("bAsIc {encoded}")) {
+                Credentials::Basic { user: read, password: read_password } => {
+                    prop_assert_eq!(read, user);
+                    prop_assert_eq!(read_password.as_str(), password);
+                }
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+
+        #[test]
+        fn no_header_makes_the_parser_panic(value in r"[ -~]{0,80}") {
+            let _ = of(&value);
+        }
+    }
+}

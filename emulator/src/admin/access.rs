@@ -1,0 +1,134 @@
+//! Whether a registry wants a login, and with what: for a test suite that has no control plane at hand.
+//!
+//! Passwords are in these answers, as they are in those of Azure's `listCredentials`. Whoever may use this API may see
+//! them.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+
+use super::error::AdminError;
+use crate::app::App;
+use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Registry};
+
+/// How a registry is logged in to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessReport {
+    /// Whether everybody who can connect may do everything.
+    pub open: bool,
+    /// Whether anybody may pull.
+    pub anonymous_pull_enabled: bool,
+    /// Whether the admin user may log in.
+    pub admin_user_enabled: bool,
+    /// The name of the admin user, if it may log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Its passwords.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passwords: Vec<String>,
+    /// The registry as a resource: where roles are assigned.
+    pub resource_id: String,
+}
+
+/// The body of `POST /_sealyard/registries/NAME/access`. What is not there stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessRequest {
+    /// Whether everybody who can connect may do everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
+    /// Whether anybody may pull.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous_pull_enabled: Option<bool>,
+    /// Whether the admin user may log in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_user_enabled: Option<bool>,
+}
+
+/// The body of `POST /_sealyard/registries/NAME/tokens`: a token with a scope map of its own and one password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRequest {
+    /// Its name.
+    pub name: String,
+    /// What it may do, such as `repositories/app/content/read`.
+    pub actions: Vec<String>,
+}
+
+/// What a token logs in with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenReply {
+    /// The user name.
+    pub username: String,
+    /// The password. It is not shown again.
+    pub password: String,
+}
+
+/// `GET /_sealyard/registries/{name}/access`.
+pub(super) async fn read(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Json<AccessReport>, AdminError> {
+    report(&registry(&app, &name)?).await
+}
+
+/// `POST /_sealyard/registries/{name}/access`.
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<AccessRequest>, JsonRejection>,
+) -> Result<Json<AccessReport>, AdminError> {
+    let Json(request) = request?;
+    let registry = registry(&app, &name)?;
+    if let Some(enabled) = request.admin_user_enabled {
+        registry.set_admin_enabled(enabled).await?;
+    }
+    if let Some(enabled) = request.anonymous_pull_enabled {
+        registry.set_anonymous_pull(enabled).await?;
+    }
+    if request.open.is_some() {
+        let change = Change { anonymous: request.open, ..Change::default() };
+        app.registries.change(registry.registry_name(), change).await?;
+    }
+    report(&registry).await
+}
+
+/// `POST /_sealyard/registries/{name}/tokens`.
+pub(super) async fn make_token(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Result<Json<TokenRequest>, JsonRejection>,
+) -> Result<Json<TokenReply>, AdminError> {
+    let Json(TokenRequest { name: token, actions }) = request?;
+    let registry = registry(&app, &name)?;
+    let token: AccessName = token.parse()?;
+    registry.put_scope_map(&token, "", &actions).await?;
+    registry.put_token(&token, token.as_str(), true).await?;
+    let made = registry.generate_credentials(token.as_str(), &[PasswordName::First], None).await?;
+    let password = made.first().map(|made| made.password.expose().to_owned()).unwrap_or_default();
+    Ok(Json(TokenReply { username: token.to_string(), password }))
+}
+
+async fn report(registry: &Registry) -> Result<Json<AccessReport>, AdminError> {
+    let settings = registry.access_settings().await?;
+    let admin = match registry.admin_credentials().await {
+        Ok(credentials) => Some(credentials),
+        Err(AccessChangeError::AdminDisabled) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let passwords = admin.iter().flat_map(|admin| &admin.passwords);
+    Ok(Json(AccessReport {
+        open: registry.is_open(),
+        anonymous_pull_enabled: settings.anonymous_pull,
+        admin_user_enabled: settings.admin_enabled,
+        passwords: passwords.map(|password| password.expose().to_owned()).collect(),
+        username: admin.map(|admin| admin.username),
+        resource_id: registry.resource_id(),
+    }))
+}
+
+fn registry(app: &App, name: &str) -> Result<Registry, AdminError> {
+    app.registry(name).ok_or_else(|| AdminError::no_registry(name))
+}

@@ -1,0 +1,91 @@
+//! The embedded vault's issuer and roles, as registries ask them: fills [`Directory`] of the domain.
+
+use mock_keyvault::directory::Directory as VaultDirectory;
+use mock_keyvault::identity::Principal;
+
+use crate::registry::{Directory, Vouched};
+
+/// Whose tokens registries take: those for registries, and those for Azure's resource manager.
+const AUDIENCES: [&str; 5] = [
+    "https://containerregistry.azure.net",
+    "https://management.azure.com",
+    "https://management.core.windows.net",
+    "https://management.localhost",
+    "https://azurecr.localhost",
+];
+
+/// The directory of the embedded vault.
+#[derive(Clone, Debug)]
+pub struct EmbeddedDirectory(VaultDirectory);
+
+impl EmbeddedDirectory {
+    /// Goes by what this vault knows.
+    pub fn new(directory: VaultDirectory) -> Self {
+        Self(directory)
+    }
+}
+
+impl Directory for EmbeddedDirectory {
+    fn of_token(&self, token: &str) -> Result<Vouched, String> {
+        let found = self.0.of_token(token, is_audience).map_err(|refused| refused.to_string())?;
+        Ok(vouched(&found))
+    }
+
+    fn of_secret(&self, client_id: &str, secret: &str) -> Option<Vouched> {
+        self.0.of_secret(client_id, secret).map(|found| vouched(&found))
+    }
+
+    fn has(&self, principal: &Vouched) -> bool {
+        self.0.has(&principal.client_id, &principal.object_id)
+    }
+
+    fn allows(&self, object_id: &str, operation: &str, resource_id: &str) -> bool {
+        self.0.allows(object_id, operation, resource_id)
+    }
+}
+
+/// Whether a token for this resource is good at a registry. A slash may end it, and a port follow a local name.
+fn is_audience(audience: &str) -> bool {
+    let audience = audience.trim_end_matches('/');
+    AUDIENCES.iter().any(|known| match audience.strip_prefix(known) {
+        Some("") => true,
+        Some(rest) if known.ends_with(".localhost") => {
+            rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
+        }
+        _ => false,
+    })
+}
+
+fn vouched(principal: &Principal) -> Vouched {
+    Vouched {
+        client_id: principal.client_id().to_owned(),
+        object_id: principal.object_id().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_for_registries_and_for_the_resource_manager_are_taken() {
+        for audience in [
+            "https://containerregistry.azure.net",
+            "https://management.azure.com/",
+            "https://management.core.windows.net//",
+            "https://management.localhost:8443",
+        ] {
+            assert!(is_audience(audience), "{audience}");
+        }
+        for audience in [
+            "",
+            "https://vault.azure.net",
+            "https://management.azure.com:8443",
+            "https://management.azure.com.evil.example",
+            "https://management.localhost:99999",
+            "http://management.azure.com",
+        ] {
+            assert!(!is_audience(audience), "{audience}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The admin user of a registry, and whether anybody may pull: for whoever manages the registry.
+//!
+//! The admin user has the name of the registry and two passwords, which are both good at any time. They are shown as often
+//! as somebody with the right asks, so they are kept sealed under the service-managed key, and made when they are first
+//! needed.
+
+use std::sync::Arc;
+
+use super::error::AccessChangeError;
+use super::password::Password;
+use super::tokens::PasswordName;
+use crate::keys::ServiceKey;
+use crate::registry::blocking::blocking;
+use crate::registry::{Error, Parts, Registry, cmk};
+
+/// What the sealed passwords are bound to.
+const PURPOSE: &str = "admin password";
+
+/// How a registry is logged in to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// Whether the admin user may log in.
+    pub admin_enabled: bool,
+    /// Whether anybody may pull.
+    pub anonymous_pull: bool,
+}
+
+/// The admin user.
+#[derive(Clone, Debug)]
+pub struct AdminCredentials {
+    /// The name: the registry's.
+    pub username: String,
+    /// The passwords. Both are good.
+    pub passwords: [Password; 2],
+}
+
+impl Registry {
+    /// How the registry is logged in to.
+    pub async fn access_settings(&self) -> Result<AccessSettings, Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || settings(&parts)).await
+    }
+
+    /// Lets the admin user log in, or not any more. Passwords stay what they are.
+    pub async fn set_admin_enabled(&self, enabled: bool) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || {
+            parts.store.change_access(&parts.name, |row| row.admin_enabled = enabled)?;
+            Ok::<_, Error>(())
+        })
+        .await
+    }
+
+    /// Lets anybody pull, or not any more.
+    pub async fn set_anonymous_pull(&self, enabled: bool) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || {
+            parts.store.change_access(&parts.name, |row| row.anonymous_pull = enabled)?;
+            Ok::<_, Error>(())
+        })
+        .await
+    }
+
+    /// Name and passwords of the admin user, if it is enabled.
+    pub async fn admin_credentials(&self) -> Result<AdminCredentials, AccessChangeError> {
+        self.admin(None).await
+    }
+
+    /// Makes a new password of the admin user in the place of one of the two.
+    pub async fn regenerate_admin_password(
+        &self,
+        which: PasswordName,
+    ) -> Result<AdminCredentials, AccessChangeError> {
+        self.admin(Some(which)).await
+    }
+
+    async fn admin(
+        &self,
+        renew: Option<PasswordName>,
+    ) -> Result<AdminCredentials, AccessChangeError> {
+        let parts = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || {
+            if !settings(&parts)?.admin_enabled {
+                return Err(AccessChangeError::AdminDisabled);
+            }
+            let passwords = ensure_passwords(&parts, renew)?;
+            Ok(AdminCredentials { username: parts.name.clone(), passwords })
+        })
+        .await
+        .map_err(Error::from)?
+    }
+}
+
+/// How the registry is logged in to. Blocks.
+pub(super) fn settings(parts: &Parts) -> Result<AccessSettings, Error> {
+    let row = parts.store.access(&parts.name)?;
+    Ok(AccessSettings { admin_enabled: row.admin_enabled, anonymous_pull: row.anonymous_pull })
+}
+
+/// Whether a guess is one of the passwords of the admin user. Both are compared. Blocks.
+pub(super) fn is_password(parts: &Parts, guess: &str) -> Result<bool, Error> {
+    let row = parts.store.access(&parts.name)?;
+    let key = cmk::service_key(&parts.store)?;
+    let mut right = false;
+    for sealed in &row.admin_passwords {
+        right |= open(parts, &key, sealed)?.is(guess);
+    }
+    Ok(right)
+}
+
+/// The two passwords, made if they are not there, one of them anew if that is asked for.
+fn ensure_passwords(parts: &Parts, renew: Option<PasswordName>) -> Result<[Password; 2], Error> {
+    let key = cmk::service_key(&parts.store)?;
+    let seal = |password: &Password| {
+        key.seal_secret(&parts.name, PURPOSE, password.expose().as_bytes()).map_err(Error::from)
+    };
+    let fresh = [seal(&Password::random())?, seal(&Password::random())?];
+    let row = parts.store.change_access(&parts.name, |row| {
+        if row.admin_passwords.len() != fresh.len() {
+            row.admin_passwords = fresh.to_vec();
+        } else if let Some(which) = renew {
+            row.admin_passwords[which.index()].clone_from(&fresh[which.index()]);
+        }
+    })?;
+    match row.admin_passwords.as_slice() {
+        [first, second] => Ok([open(parts, &key, first)?, open(parts, &key, second)?]),
+        _ => Err(Error::internal("the admin user does not have two passwords")),
+    }
+}
+
+fn open(parts: &Parts, key: &ServiceKey, sealed: &[u8]) -> Result<Password, Error> {
+    let bytes = key.open_secret(&parts.name, PURPOSE, sealed)?;
+    let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
+    Ok(Password::of_text(text))
+}

@@ -1,0 +1,431 @@
+//! Says who a request is from and what they may, and hands out the tokens that say so.
+//!
+//! `acr/` calls it: for every request to a registry that is not open to everybody, and for the token endpoints. It knows no
+//! HTTP. Who may do what is looked up when a token is asked for or a password is used; an access token is believed.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mock_keyvault::clock::Clock;
+use zeroize::Zeroizing;
+
+use super::action::{Action, Actions};
+use super::directory::{self, Directory, Vouched};
+use super::error::AccessError;
+use super::jwt::{Caller, TokenKey};
+use super::scope::Scope;
+use super::tokens::{AccessName, scope_map_named};
+use super::{admin, password, scope_map};
+use crate::registry::names::RepositoryName;
+use crate::registry::{Error, Registry};
+use crate::store::Store;
+
+/// The user name of whoever brings a token of the registry in the place of a password.
+const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
+
+/// What a request brings along.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Nothing.
+    None,
+    /// A user name and a password.
+    Basic {
+        /// The user name.
+        user: String,
+        /// The password, or a token of the registry.
+        password: Zeroizing<String>,
+    },
+    /// An access token.
+    Bearer(Zeroizing<String>),
+}
+
+/// How somebody who asks for a token says who they are.
+#[derive(Clone)]
+pub enum Proof {
+    /// Not at all.
+    None,
+    /// With a user name and a password.
+    Password {
+        /// The user name.
+        user: String,
+        /// The password, or a token of the registry.
+        password: Zeroizing<String>,
+    },
+    /// With a refresh token.
+    Refresh(Zeroizing<String>),
+}
+
+/// What a request needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// To be somebody.
+    Login,
+    /// The list of all repositories.
+    Catalog,
+    /// Any of some actions on a repository.
+    Repository {
+        /// The repository.
+        name: RepositoryName,
+        /// Any of these will do.
+        any: Actions,
+        /// What a client is told to ask for: the usual pair for a push, for one.
+        ask: Actions,
+    },
+}
+
+/// What a request may do. It goes with the request; what reads it finds out whether a second repository may be read, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Everything: the registry is open to everybody.
+    Everything,
+    /// What is listed.
+    Granted(Vec<Scope>),
+}
+
+/// Says who somebody is and what they may. Clones share it.
+#[derive(Clone)]
+pub struct Doorkeeper(Arc<Inner>);
+
+struct Inner {
+    key: TokenKey,
+    directory: Arc<dyn Directory>,
+    clock: Clock,
+}
+
+impl Need {
+    /// One action on a repository.
+    pub fn action(name: RepositoryName, action: Action) -> Self {
+        let any = Actions::from_iter([action]);
+        Self::Repository { name, any, ask: any }
+    }
+
+    /// What a client has to ask for. None: any login will do.
+    pub fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Login => None,
+            Self::Catalog => Some(Scope::Catalog),
+            Self::Repository { name, ask, .. } => {
+                Some(Scope::Repository { name: name.clone(), actions: *ask })
+            }
+        }
+    }
+}
+
+impl Access {
+    /// Whether something is allowed.
+    pub fn meets(&self, need: &Need) -> bool {
+        let Self::Granted(scopes) = self else { return true };
+        match need {
+            Need::Login => true,
+            Need::Catalog => scopes.contains(&Scope::Catalog),
+            Need::Repository { name, any, .. } => scopes.iter().any(|scope| match scope {
+                Scope::Repository { name: granted, actions } => {
+                    granted == name && !actions.and(*any).is_empty()
+                }
+                Scope::Catalog => false,
+            }),
+        }
+    }
+
+    /// Whether a repository may be pulled from.
+    pub fn may_pull(&self, name: &RepositoryName) -> bool {
+        self.meets(&Need::action(name.clone(), Action::Pull))
+    }
+}
+
+impl Doorkeeper {
+    /// The one of a data folder. Blocks.
+    pub fn open(store: &Store, directory: Arc<dyn Directory>, clock: Clock) -> Result<Self, Error> {
+        let key = TokenKey::open(store)?;
+        Ok(Self(Arc::new(Inner { key, directory, clock })))
+    }
+
+    /// What a request to a registry may do, of these scopes.
+    pub async fn admit(
+        &self,
+        registry: &Registry,
+        credentials: Credentials,
+        scopes: Vec<Scope>,
+    ) -> Result<Access, AccessError> {
+        if registry.is_open() {
+            return Ok(Access::Everything);
+        }
+        self.look_up(registry, move |this, registry| match credentials {
+            Credentials::None => Err(AccessError::Nobody),
+            Credentials::Bearer(token) => {
+                let now = this.clock.unix_now();
+                Ok(Access::Granted(this.key.verify_access(&token, registry.name(), now)?))
+            }
+            Credentials::Basic { user, password } => {
+                if user == TOKEN_USER {
+                    let now = this.clock.unix_now();
+                    if let Ok(granted) = this.key.verify_access(&password, registry.name(), now) {
+                        return Ok(Access::Granted(granted));
+                    }
+                }
+                let caller = this.caller(registry, &user, &password)?;
+                Ok(Access::Granted(this.granted(registry, &caller, &scopes)?))
+            }
+        })
+        .await
+    }
+
+    /// An access token for as much of these scopes as is allowed. `service` is how the client calls the registry.
+    pub async fn access_token(
+        &self,
+        registry: &Registry,
+        service: String,
+        proof: Proof,
+        scopes: Vec<Scope>,
+    ) -> Result<Zeroizing<String>, AccessError> {
+        self.look_up(registry, move |this, registry| {
+            let now = this.clock.unix_now();
+            let caller = match &proof {
+                Proof::None => Caller::Anyone,
+                Proof::Password { user, password } => {
+                    // The token that was given for a login is good for the same again.
+                    if user == TOKEN_USER
+                        && let Ok(granted) = this.key.verify_access(password, registry.name(), now)
+                    {
+                        let granted = both(&granted, &scopes);
+                        return this.issue(registry, &service, &Caller::Anyone, &granted, &scopes);
+                    }
+                    this.caller(registry, user, password)?
+                }
+                Proof::Refresh(token) => this.refreshed(registry, token)?,
+            };
+            let granted = this.granted(registry, &caller, &scopes)?;
+            let is_nobody = caller == Caller::Anyone
+                && !registry.is_open()
+                && !admin::settings(&registry.0)?.anonymous_pull;
+            if is_nobody {
+                return Err(AccessError::Nobody);
+            }
+            this.issue(registry, &service, &caller, &granted, &scopes)
+        })
+        .await
+    }
+
+    /// A refresh token for whom an access token of Microsoft Entra names.
+    pub async fn exchange(
+        &self,
+        registry: &Registry,
+        service: String,
+        entra_token: Zeroizing<String>,
+    ) -> Result<Zeroizing<String>, AccessError> {
+        self.look_up(registry, move |this, registry| {
+            let Vouched { client_id, object_id } =
+                this.directory.of_token(&entra_token).map_err(AccessError::Entra)?;
+            let caller = Caller::Principal { client_id, object_id };
+            let now = this.clock.unix_now();
+            Ok(this.key.refresh_token(registry.name(), &service, &caller, now)?)
+        })
+        .await
+    }
+
+    async fn look_up<T: Send + 'static>(
+        &self,
+        registry: &Registry,
+        work: impl FnOnce(&Inner, &Registry) -> Result<T, AccessError> + Send + 'static,
+    ) -> Result<T, AccessError> {
+        let (this, registry) = (Arc::clone(&self.0), registry.clone());
+        tokio::task::spawn_blocking(move || work(&this, &registry)).await.map_err(Error::from)?
+    }
+}
+
+impl Inner {
+    /// Who has this name and this password.
+    fn caller(&self, registry: &Registry, user: &str, given: &str) -> Result<Caller, AccessError> {
+        let parts = &registry.0;
+        if user == TOKEN_USER {
+            return self.refreshed(registry, given);
+        }
+        if user.eq_ignore_ascii_case(registry.name()) {
+            if !admin::settings(parts)?.admin_enabled {
+                return Err(AccessError::AdminDisabled);
+            }
+            let right = admin::is_password(parts, given)?;
+            return if right { Ok(Caller::Admin) } else { Err(AccessError::WrongPassword) };
+        }
+        if let Ok(name) = user.parse::<AccessName>()
+            && let Some(row) = parts.store.login_token(&parts.name, name.as_str())?
+        {
+            let now = self.clock.unix_now();
+            let mut proven = None;
+            // Both are compared, so that the time does not tell which one was right.
+            for row in row.passwords.iter().flatten() {
+                if password::proves(row, given) {
+                    proven = Some(row.expiry.is_none_or(|expiry| now < expiry));
+                }
+            }
+            return match proven {
+                None => Err(AccessError::WrongPassword),
+                Some(false) => Err(AccessError::PasswordExpired(name.to_string())),
+                Some(true) if !row.enabled => Err(AccessError::TokenDisabled(name.to_string())),
+                Some(true) => Ok(Caller::Token(name.to_string())),
+            };
+        }
+        match self.directory.of_secret(user, given) {
+            Some(Vouched { client_id, object_id }) => {
+                Ok(Caller::Principal { client_id, object_id })
+            }
+            None => Err(AccessError::WrongPassword),
+        }
+    }
+
+    /// Whose refresh token this is.
+    fn refreshed(&self, registry: &Registry, token: &str) -> Result<Caller, AccessError> {
+        Ok(self.key.verify_refresh(token, registry.name(), self.clock.unix_now())?)
+    }
+
+    /// As much of these scopes as somebody is allowed.
+    fn granted(
+        &self,
+        registry: &Registry,
+        caller: &Caller,
+        scopes: &[Scope],
+    ) -> Result<Vec<Scope>, AccessError> {
+        let rights = self.rights(registry, caller)?;
+        Ok(scopes.iter().filter_map(|scope| rights.of(scope)).collect())
+    }
+
+    fn rights<'a>(
+        &'a self,
+        registry: &'a Registry,
+        caller: &'a Caller,
+    ) -> Result<Rights<'a>, AccessError> {
+        let parts = &registry.0;
+        if registry.is_open() {
+            return Ok(Rights::All);
+        }
+        Ok(match caller {
+            Caller::Anyone if admin::settings(parts)?.anonymous_pull => Rights::Pull,
+            Caller::Anyone => Rights::None,
+            Caller::Admin if admin::settings(parts)?.admin_enabled => Rights::All,
+            Caller::Admin => return Err(AccessError::AdminDisabled),
+            Caller::Token(name) => {
+                let row = parts.store.login_token(&parts.name, name)?;
+                let row = row.ok_or(AccessError::WrongPassword)?;
+                if !row.enabled {
+                    return Err(AccessError::TokenDisabled(name.clone()));
+                }
+                let map = scope_map_named(parts, &row.scope_map)
+                    .map_err(|error| AccessError::Registry(Error::internal(error)))?;
+                Rights::Map(map.map(|map| map.actions).unwrap_or_default())
+            }
+            Caller::Principal { client_id, object_id } => {
+                let (client_id, object_id) = (client_id.clone(), object_id.clone());
+                if !self.directory.has(&Vouched { client_id, object_id: object_id.clone() }) {
+                    return Err(AccessError::Entra("its principal is gone".to_owned()));
+                }
+                let resource_id = registry.resource_id();
+                Rights::Roles { directory: &*self.directory, object_id, resource_id }
+            }
+        })
+    }
+
+    /// Makes a token, unless something was asked for and nothing of it is allowed.
+    fn issue(
+        &self,
+        registry: &Registry,
+        service: &str,
+        caller: &Caller,
+        granted: &[Scope],
+        asked: &[Scope],
+    ) -> Result<Zeroizing<String>, AccessError> {
+        if granted.is_empty() && !asked.is_empty() {
+            return Err(AccessError::NothingGranted);
+        }
+        let now = self.clock.unix_now();
+        Ok(self.key.access_token(registry.name(), service, caller, granted, now)?)
+    }
+}
+
+/// What somebody may do in a registry.
+enum Rights<'a> {
+    None,
+    Pull,
+    All,
+    Map(Vec<scope_map::ScopeMapAction>),
+    Roles { directory: &'a dyn Directory, object_id: String, resource_id: String },
+}
+
+impl Rights<'_> {
+    /// As much of a scope as is allowed, if anything is.
+    fn of(&self, scope: &Scope) -> Option<Scope> {
+        match scope {
+            Scope::Catalog => self.catalog().then_some(Scope::Catalog),
+            Scope::Repository { name, actions } => {
+                let actions = actions.and(self.in_repository(name));
+                (!actions.is_empty()).then(|| Scope::Repository { name: name.clone(), actions })
+            }
+        }
+    }
+
+    fn catalog(&self) -> bool {
+        match self {
+            // Tokens list no catalogue, whatever their scope map says.
+            Self::None | Self::Map(_) => false,
+            Self::Pull | Self::All => true,
+            Self::Roles { directory, object_id, resource_id } => {
+                directory.allows(object_id, directory::CATALOG, resource_id)
+            }
+        }
+    }
+
+    fn in_repository(&self, name: &RepositoryName) -> Actions {
+        match self {
+            Self::None => Actions::NONE,
+            Self::Pull => [Action::Pull, Action::MetadataRead].into_iter().collect(),
+            Self::All => Actions::all(),
+            Self::Map(map) => scope_map::allowed(map, name),
+            Self::Roles { directory, object_id, resource_id } => Action::ALL
+                .into_iter()
+                .filter(|action| {
+                    directory.allows(object_id, directory::operation(*action), resource_id)
+                })
+                .collect(),
+        }
+    }
+}
+
+/// What both lists have.
+fn both(granted: &[Scope], asked: &[Scope]) -> Vec<Scope> {
+    let common = asked.iter().filter_map(|asked| match asked {
+        Scope::Catalog => granted.contains(asked).then(|| asked.clone()),
+        Scope::Repository { name, actions } => granted.iter().find_map(|granted| match granted {
+            Scope::Repository { name: known, actions: known_actions } if known == name => {
+                let actions = actions.and(*known_actions);
+                (!actions.is_empty()).then(|| Scope::Repository { name: name.clone(), actions })
+            }
+            Scope::Repository { .. } | Scope::Catalog => None,
+        }),
+    });
+    common.collect()
+}
+
+impl fmt::Debug for Doorkeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Doorkeeper").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Basic { .. } => "Basic(..)",
+            Self::Bearer(_) => "Bearer(..)",
+        })
+    }
+}
+
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Password { .. } => "Password(..)",
+            Self::Refresh(_) => "Refresh(..)",
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Why somebody is not let in, and why a change of logins is refused.
+
+use thiserror::Error;
+
+use super::jwt::TokenProblem;
+use super::scope_map::ScopeMapActionError;
+use crate::registry::Error;
+
+/// Why somebody is not let in.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// Nobody has this name and this password. Which of both is wrong is not told.
+    #[error("the user name or the password is wrong")]
+    WrongPassword,
+    /// The admin user may not log in.
+    #[error("the admin user of the registry is disabled")]
+    AdminDisabled,
+    /// A token may not log in.
+    #[error("the token {0} is disabled")]
+    TokenDisabled(String),
+    /// A password of a token has ended.
+    #[error("the password of the token {0} has expired")]
+    PasswordExpired(String),
+    /// A token of the registry does not hold.
+    #[error("{0}")]
+    Token(#[from] TokenProblem),
+    /// A token of Microsoft Entra does not hold.
+    #[error("the Microsoft Entra token does not hold: {0}")]
+    Entra(String),
+    /// Nobody has said who they are.
+    #[error("nobody is logged in")]
+    Nobody,
+    /// Of all that was asked for, nothing is allowed.
+    #[error("nothing of what was asked for is allowed")]
+    NothingGranted,
+    /// What was looked up cannot be read.
+    #[error(transparent)]
+    Registry(#[from] Error),
+}
+
+/// Why a change of logins is refused.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AccessChangeError {
+    /// The admin user is disabled, and has no passwords to be shown.
+    #[error("the admin user of the registry is disabled")]
+    AdminDisabled,
+    /// A name follows another grammar.
+    #[error("'{0}' is not a name: expected 5 to 50 letters, digits, '-' or '_'")]
+    Name(String),
+    /// There is no such token.
+    #[error("there is no token called '{0}'")]
+    TokenUnknown(String),
+    /// There is no such scope map.
+    #[error("there is no scope map called '{0}'")]
+    ScopeMapUnknown(String),
+    /// A token uses the scope map.
+    #[error("the scope map '{scope_map}' is used by the token '{token}'")]
+    ScopeMapUsed {
+        /// The scope map.
+        scope_map: String,
+        /// The token.
+        token: String,
+    },
+    /// The scope map is one that every registry has.
+    #[error("the scope map '{0}' is defined by the system and cannot be changed or deleted")]
+    SystemScopeMap(String),
+    /// An action of a scope map is none.
+    #[error(transparent)]
+    Action(#[from] ScopeMapActionError),
+    /// A scope map has more actions than there may be.
+    #[error("a scope map has at most {0} actions")]
+    TooManyActions(usize),
+    /// A password would end before it begins.
+    #[error("the password would have expired already")]
+    ExpiryPast,
+    /// What is to be changed cannot be read or written.
+    #[error(transparent)]
+    Registry(#[from] Error),
+}
+
+impl From<crate::store::StoreError> for AccessError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Registry(error.into())
+    }
+}
+
+impl From<crate::store::StoreError> for AccessChangeError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Registry(error.into())
+    }
+}

@@ -1,0 +1,392 @@
+//! The tokens of the registry: refresh tokens, which say who somebody is, and access tokens, which say what may be done.
+//!
+//! JWTs with ACR's claims (RFC 7519), signed with HMAC-SHA-256 under a key of the data folder: nobody but the registry
+//! checks them, so no public key is needed. All times are the emulator's. A token is good for one registry, by its name,
+//! whatever address it was asked for at.
+//!
+//! The claims are ASCII without `>`, `?` and `~`: the Python SDK reads the payload as plain base64, which differs from the
+//! URL's for these alone.
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::action::Actions;
+use super::scope::Scope;
+use crate::registry::Error;
+use crate::store::Store;
+
+/// The file of the key, in the data folder.
+const KEY_FILE: &str = "tokens.key";
+const KEY_LEN: usize = 32;
+/// Who ACR's tokens say issued them.
+const ISSUER: &str = "Azure Container Registry";
+/// How long a login with an identity is good for: three hours, as documented.
+const REFRESH_LIFETIME: i64 = 3 * 3600;
+/// How long an access token is good for: that of the documented example.
+const ACCESS_LIFETIME: i64 = 4500;
+/// A longer token is refused unread. Ours are limited by the number of scopes.
+const MAX_TOKEN: usize = 32 << 10;
+
+/// Who somebody is to a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caller {
+    /// Nobody in particular.
+    Anyone,
+    /// The admin user.
+    Admin,
+    /// A token with a scope map, by its name.
+    Token(String),
+    /// A principal of Microsoft Entra.
+    Principal {
+        /// Its client id.
+        client_id: String,
+        /// Its object id.
+        object_id: String,
+    },
+}
+
+/// The key that signs the tokens of all registries of a data folder.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "a key is never printed")]
+pub struct TokenKey {
+    signing: EncodingKey,
+    verifying: DecodingKey,
+}
+
+/// Why a token of the registry does not hold.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenProblem {
+    /// It is none, or nobody here signed it.
+    #[error("the token was not made by this registry")]
+    Invalid,
+    /// It is of the other kind.
+    #[error("an access token is no refresh token, and the other way round")]
+    Kind,
+    /// It is another registry's.
+    #[error("the token is another registry's")]
+    Registry,
+    /// It has ended, or has not begun.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// The claims of both kinds.
+#[derive(Serialize, Deserialize)]
+struct Common {
+    jti: String,
+    sub: String,
+    nbf: i64,
+    exp: i64,
+    iat: i64,
+    iss: String,
+    aud: String,
+    version: String,
+    /// The registry: the address in `aud` is only how the client calls it.
+    rid: String,
+    grant_type: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RefreshClaims {
+    #[serde(flatten)]
+    common: Common,
+    caller: Caller,
+    permissions: Permissions,
+    roles: Vec<String>,
+}
+
+/// What ACR says of a login beside its name. Nothing is decided by it.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Permissions {
+    actions: Vec<String>,
+    not_actions: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AccessClaims {
+    #[serde(flatten)]
+    common: Common,
+    access: Vec<Entry>,
+    roles: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    #[serde(rename = "type")]
+    kind: String,
+    name: String,
+    actions: Vec<String>,
+}
+
+const REFRESH: &str = "refresh_token";
+const ACCESS: &str = "access_token";
+
+impl TokenKey {
+    /// The key of a data folder, made there if it is not there. Blocks.
+    pub fn open(store: &Store) -> Result<Self, Error> {
+        if let Some(bytes) = store.read_secret_file(KEY_FILE)? {
+            if bytes.len() != KEY_LEN {
+                let words = format!("{KEY_FILE} does not hold a key of {KEY_LEN} bytes");
+                return Err(Error::internal(words));
+            }
+            return Ok(Self::from_bytes(&bytes));
+        }
+        let bytes = Zeroizing::new(rand::random::<[u8; KEY_LEN]>());
+        store.write_secret_file(KEY_FILE, bytes.as_slice())?;
+        Ok(Self::from_bytes(bytes.as_slice()))
+    }
+
+    /// The key with these bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self {
+            signing: EncodingKey::from_secret(bytes),
+            verifying: DecodingKey::from_secret(bytes),
+        }
+    }
+
+    /// A token that says who somebody is. `service` is how the client calls the registry.
+    pub fn refresh_token(
+        &self,
+        registry: &str,
+        service: &str,
+        caller: &Caller,
+        now: i64,
+    ) -> Result<Zeroizing<String>, Error> {
+        let claims = RefreshClaims {
+            common: Common::new(registry, service, caller, REFRESH, now, REFRESH_LIFETIME),
+            caller: caller.clone(),
+            permissions: Permissions { actions: vec!["*".to_owned()], not_actions: Vec::new() },
+            roles: Vec::new(),
+        };
+        self.sign(&claims)
+    }
+
+    /// A token that says what may be done.
+    pub fn access_token(
+        &self,
+        registry: &str,
+        service: &str,
+        caller: &Caller,
+        granted: &[Scope],
+        now: i64,
+    ) -> Result<Zeroizing<String>, Error> {
+        let claims = AccessClaims {
+            common: Common::new(registry, service, caller, ACCESS, now, ACCESS_LIFETIME),
+            access: granted.iter().map(Entry::of).collect(),
+            roles: Vec::new(),
+        };
+        self.sign(&claims)
+    }
+
+    /// Whose refresh token this is.
+    pub fn verify_refresh(
+        &self,
+        token: &str,
+        registry: &str,
+        now: i64,
+    ) -> Result<Caller, TokenProblem> {
+        let claims: RefreshClaims = self.verify(token, REFRESH)?;
+        claims.common.hold(registry, now)?;
+        Ok(claims.caller)
+    }
+
+    /// What an access token allows.
+    pub fn verify_access(
+        &self,
+        token: &str,
+        registry: &str,
+        now: i64,
+    ) -> Result<Vec<Scope>, TokenProblem> {
+        let claims: AccessClaims = self.verify(token, ACCESS)?;
+        claims.common.hold(registry, now)?;
+        Ok(claims.access.iter().filter_map(Entry::scope).collect())
+    }
+
+    fn sign(&self, claims: &impl Serialize) -> Result<Zeroizing<String>, Error> {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.signing)
+            .map(Zeroizing::new)
+            .map_err(Error::internal)
+    }
+
+    fn verify<C: DeserializeOwned>(&self, token: &str, kind: &str) -> Result<C, TokenProblem> {
+        if token.len() > MAX_TOKEN || token.split('.').count() != 3 {
+            return Err(TokenProblem::Invalid);
+        }
+        // Only HS256 is taken, whatever the header asks for.
+        let mut validation = Validation::new(Algorithm::HS256);
+        // Times are compared by the emulator's clock, and the audience is the registry's name: see `hold`.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let decoded =
+            jsonwebtoken::decode::<serde_json::Value>(token, &self.verifying, &validation);
+        let claims = decoded.map_err(|_| TokenProblem::Invalid)?.claims;
+        if claims.get("grant_type").and_then(serde_json::Value::as_str) != Some(kind) {
+            return Err(TokenProblem::Kind);
+        }
+        serde_json::from_value(claims).map_err(|_| TokenProblem::Invalid)
+    }
+}
+
+impl Common {
+    fn new(
+        registry: &str,
+        service: &str,
+        caller: &Caller,
+        kind: &str,
+        now: i64,
+        lifetime: i64,
+    ) -> Self {
+        Self {
+            jti: Uuid::new_v4().to_string(),
+            sub: caller.subject(registry).to_owned(),
+            nbf: now,
+            exp: now.saturating_add(lifetime),
+            iat: now,
+            iss: ISSUER.to_owned(),
+            aud: plain(service),
+            version: "1.0".to_owned(),
+            rid: registry.to_owned(),
+            grant_type: kind.to_owned(),
+        }
+    }
+
+    fn hold(&self, registry: &str, now: i64) -> Result<(), TokenProblem> {
+        if self.rid != registry {
+            return Err(TokenProblem::Registry);
+        }
+        if now < self.nbf || self.exp <= now {
+            return Err(TokenProblem::Expired);
+        }
+        Ok(())
+    }
+}
+
+impl Caller {
+    fn subject<'a>(&'a self, registry: &'a str) -> &'a str {
+        match self {
+            Self::Anyone => "anonymous",
+            Self::Admin => registry,
+            Self::Token(name) => name,
+            Self::Principal { object_id, .. } => object_id,
+        }
+    }
+}
+
+impl Entry {
+    fn of(scope: &Scope) -> Self {
+        match scope {
+            Scope::Catalog => Self {
+                kind: "registry".to_owned(),
+                name: "catalog".to_owned(),
+                actions: vec!["*".to_owned()],
+            },
+            Scope::Repository { name, actions } => Self {
+                kind: "repository".to_owned(),
+                name: name.to_string(),
+                actions: actions.iter().map(|action| action.as_str().to_owned()).collect(),
+            },
+        }
+    }
+
+    fn scope(&self) -> Option<Scope> {
+        match (self.kind.as_str(), self.name.as_str()) {
+            ("registry", "catalog") => Some(Scope::Catalog),
+            ("repository", name) => {
+                let actions: Actions =
+                    self.actions.iter().filter_map(|action| action.parse().ok()).collect();
+                Some(Scope::Repository { name: name.parse().ok()?, actions })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A name as it may stand in a claim: what no host name has is left out.
+fn plain(text: &str) -> String {
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || ".-_:[]/".contains(*c);
+    text.chars().filter(is_plain).take(255).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key() -> TokenKey {
+        TokenKey::from_bytes(&[7; 32])
+    }
+
+    fn token() -> Caller {
+        Caller::Token("builder".to_owned())
+    }
+
+    #[test]
+    fn a_refresh_token_is_good_for_its_registry_until_it_ends_and_for_nothing_else() {
+        let made = key().refresh_token("team1", "team1.azurecr.io", &token(), 1000).unwrap();
+        let verify = |registry, now| key().verify_refresh(&made, registry, now);
+
+        assert_eq!(verify("team1", 1000), Ok(token()));
+        assert_eq!(verify("team1", 999), Err(TokenProblem::Expired));
+        assert_eq!(verify("team1", 1000 + REFRESH_LIFETIME), Err(TokenProblem::Expired));
+        assert_eq!(verify("team2", 1000), Err(TokenProblem::Registry));
+        assert_eq!(key().verify_access(&made, "team1", 1000), Err(TokenProblem::Kind));
+        let other = TokenKey::from_bytes(&[8; 32]);
+        assert_eq!(other.verify_refresh(&made, "team1", 1000), Err(TokenProblem::Invalid));
+    }
+
+    #[test]
+    fn an_access_token_allows_what_it_was_made_for() {
+        let granted = Scope::of_texts(["repository:a/b:pull,metadata_read registry:catalog:*"]);
+        let made = key().access_token("team1", "localhost:5001", &token(), &granted, 0).unwrap();
+
+        assert_eq!(key().verify_access(&made, "team1", 0), Ok(granted));
+        assert_eq!(
+            key().verify_access(&made, "team1", ACCESS_LIFETIME),
+            Err(TokenProblem::Expired)
+        );
+        assert_eq!(key().verify_refresh(&made, "team1", 0), Err(TokenProblem::Kind));
+    }
+
+    #[test]
+    fn a_token_that_asks_for_no_signature_or_another_is_refused() {
+        let made = key().access_token("team1", "s", &Caller::Admin, &[], 0).unwrap();
+        let payload = made.split('.').nth(1).unwrap();
+        for header in [r#"{"alg":"none"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"HS512"}"#] {
+            let header = STANDARD_NO_PAD.encode(header);
+            for signature in ["", made.split('.').nth(2).unwrap()] {
+                let forged = format!("{header}.{payload}.{signature}");
+                let refused = key().verify_access(&forged, "team1", 0);
+                assert_eq!(refused, Err(TokenProblem::Invalid), "{forged}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_payload_is_plain_base64_whatever_the_client_calls_the_registry(service in r"\PC{0,80}") {
+            let made = key().refresh_token("team1", &service, &token(), 0).unwrap();
+            let payload = made.split('.').nth(1).unwrap();
+            prop_assert!(STANDARD_NO_PAD.decode(payload).is_ok(), "{}", payload);
+        }
+
+        #[test]
+        fn no_text_makes_the_verifier_panic_or_is_taken(text in r"\PC{0,200}", three in r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}") {
+            for token in [text, three] {
+                prop_assert!(key().verify_refresh(&token, "team1", 0).is_err());
+                prop_assert!(key().verify_access(&token, "team1", 0).is_err());
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What a client asks a token for: scopes such as `repository:app:pull,push`, as docker and ACR's clients write them.
+//!
+//! Parsed once, at the token endpoint. Several may come in one text with spaces between, or in several. What is not
+//! understood is left out: a client then gets a token for less, and is told so when it uses it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::action::Actions;
+use crate::registry::names::RepositoryName;
+
+/// How many repositories one token is made for at the most: it has to fit into a header.
+const MAX_SCOPES: usize = 64;
+
+/// Something that access is asked for or given to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The list of all repositories: `registry:catalog:*`.
+    Catalog,
+    /// A repository: `repository:NAME:ACTIONS`.
+    Repository {
+        /// The repository.
+        name: RepositoryName,
+        /// What is to be done with it.
+        actions: Actions,
+    },
+}
+
+/// A text that asks for nothing that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a scope: expected repository:NAME:ACTIONS or registry:catalog:*")]
+pub struct UnknownScope;
+
+impl Scope {
+    /// Reads all scopes of all texts. What is asked for twice is put together.
+    pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
+        let mut scopes: Vec<Self> = Vec::new();
+        let words = texts.into_iter().flat_map(str::split_whitespace);
+        for scope in words.filter_map(|word| word.parse::<Self>().ok()) {
+            match scopes.iter().position(|known| known.is_about_the_same(&scope)) {
+                Some(place) => scopes[place].add(&scope),
+                None if scopes.len() < MAX_SCOPES => scopes.push(scope),
+                None => (),
+            }
+        }
+        scopes
+    }
+
+    fn add(&mut self, other: &Self) {
+        if let (Self::Repository { actions, .. }, Self::Repository { actions: more, .. }) =
+            (self, other)
+        {
+            *actions = actions.or(*more);
+        }
+    }
+
+    fn is_about_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Catalog, Self::Catalog) => true,
+            (Self::Repository { name, .. }, Self::Repository { name: other, .. }) => name == other,
+            (Self::Catalog, Self::Repository { .. }) | (Self::Repository { .. }, Self::Catalog) => {
+                false
+            }
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        let (kind, rest) = text.split_once(':').ok_or(UnknownScope)?;
+        let (name, actions) = rest.rsplit_once(':').ok_or(UnknownScope)?;
+        // A class may follow the kind, such as `repository(plugin)`: the token specification of Docker's registry.
+        match kind.split('(').next().unwrap_or(kind) {
+            // Whoever may see the catalogue at all may do all that there is to do with it.
+            "registry" if name == "catalog" && !actions.is_empty() => Ok(Self::Catalog),
+            "repository" => {
+                let name = name.parse().map_err(|_| UnknownScope)?;
+                match Actions::of_list(actions) {
+                    none if none.is_empty() => Err(UnknownScope),
+                    actions => Ok(Self::Repository { name, actions }),
+                }
+            }
+            _ => Err(UnknownScope),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Catalog => f.write_str("registry:catalog:*"),
+            Self::Repository { name, actions } => write!(f, "repository:{name}:{actions}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::action::Action;
+    use super::*;
+
+    fn scope(name: &str, actions: &[Action]) -> Scope {
+        let actions = actions.iter().copied().collect();
+        Scope::Repository { name: name.parse().unwrap(), actions }
+    }
+
+    #[test]
+    fn several_scopes_come_in_one_text_or_in_several_and_are_put_together() {
+        let texts = ["repository:a/b:pull  repository:c:pull,push", "repository:a/b:push"];
+
+        let scopes = Scope::of_texts(texts);
+
+        let both = [Action::Pull, Action::Push];
+        assert_eq!(scopes, [scope("a/b", &both), scope("c", &both)]);
+    }
+
+    #[test]
+    fn all_actions_classes_and_the_words_of_old_clients_are_understood() {
+        for (text, expected) in [
+            ("repository:a:*", scope("a", &Action::ALL)),
+            ("repository(plugin):a:pull", scope("a", &[Action::Pull])),
+            ("repository:a:metadataRead,other", scope("a", &[Action::MetadataRead])),
+            ("registry:catalog:*", Scope::Catalog),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_asks_for_nothing() {
+        let texts =
+            ["", "pull", "repository:A:pull", "repository:a:", "registry:other:*", "x:a:pull"];
+
+        assert!(Scope::of_texts(texts).is_empty());
+    }
+
+    #[test]
+    fn a_token_is_not_asked_for_more_than_fits() {
+        let texts: Vec<String> = (0..1000).map(|i| format!("repository:a{i}:pull")).collect();
+
+        assert_eq!(Scope::of_texts(texts.iter().map(String::as_str)).len(), MAX_SCOPES);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(
+            name in r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}",
+            actions in prop::collection::vec(0..5_usize, 1..5),
+        ) {
+            let actions: Vec<Action> = actions.into_iter().map(|i| Action::ALL[i]).collect();
+            let scope = scope(&name, &actions);
+            prop_assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in r"\PC{0,200}", tail in r"[a-z:,* /()]{0,80}") {
+            let _ = Scope::of_texts([text.as_str(), tail.as_str()]);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Who may log in to a registry, besides those whom others vouch for: the admin user, tokens and scope maps.
+//!
+//! Rows of one table, told apart by a word after the registry's name. A scope map can have more actions than fit into a
+//! row that sled keeps durably, so each is a row of its own. What is secret comes here sealed or hashed; the store knows
+//! neither keys nor passwords, and not what an action means.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{key, last_part, prefix};
+
+const SETTINGS: &str = "settings";
+const SCOPE_MAP: &str = "scope-map";
+const ACTION: &str = "action";
+const TOKEN: &str = "token";
+
+/// How a registry is logged in to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRow {
+    /// Whether the admin user may log in.
+    pub admin_enabled: bool,
+    /// Whether anybody may pull.
+    pub anonymous_pull: bool,
+    /// The passwords of the admin user, sealed; none before they were first asked for.
+    #[serde(with = "hex_list")]
+    pub admin_passwords: Vec<Vec<u8>>,
+}
+
+/// A scope map, without its actions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeMapRow {
+    /// What people say of it.
+    pub description: String,
+    /// When it was made: seconds since 1970, emulator time.
+    pub created: i64,
+}
+
+/// A token: a name with passwords.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    /// When it was made: seconds since 1970, emulator time.
+    pub created: i64,
+    /// The scope map that says what it may.
+    pub scope_map: String,
+    /// Whether it may log in.
+    pub enabled: bool,
+    /// Its first and second password, each if there is one.
+    pub passwords: [Option<PasswordRow>; 2],
+}
+
+/// What is kept of a password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordRow {
+    /// When it was made: seconds since 1970, emulator time.
+    pub created: i64,
+    /// When it ends, if it does.
+    pub expiry: Option<i64>,
+    /// Goes into the hash before the password.
+    #[serde(with = "hex::serde")]
+    pub salt: [u8; 16],
+    /// The hash.
+    #[serde(with = "hex::serde")]
+    pub hash: [u8; 32],
+}
+
+/// What became of a scope map that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeletedScopeMap {
+    /// It is gone.
+    Removed,
+    /// There was none.
+    Unknown,
+    /// This token uses it: nothing was done.
+    Used(String),
+}
+
+impl Store {
+    /// How a registry is logged in to.
+    pub fn access(&self, registry: &str) -> Result<AccessRow, StoreError> {
+        let row = self.database.row(Table::Access, &key(&[registry, SETTINGS, ""]))?;
+        Ok(row.unwrap_or_default())
+    }
+
+    /// Changes how a registry is logged in to, and gives what it is then. Durable on return.
+    pub fn change_access(
+        &self,
+        registry: &str,
+        change: impl Fn(&mut AccessRow),
+    ) -> Result<AccessRow, StoreError> {
+        let row = self.database.transact(|view| {
+            let at = key(&[registry, SETTINGS, ""]);
+            let mut row: AccessRow = view.row(Table::Access, &at)?.unwrap_or_default();
+            change(&mut row);
+            view.put(Table::Access, at, &row)?;
+            Ok(row)
+        })?;
+        self.database.commit()?;
+        Ok(row)
+    }
+
+    /// A scope map and its actions, in order.
+    pub fn scope_map(
+        &self,
+        registry: &str,
+        name: &str,
+    ) -> Result<Option<(ScopeMapRow, Vec<String>)>, StoreError> {
+        let row = self.database.row(Table::Access, &key(&[registry, SCOPE_MAP, name]))?;
+        let Some(row) = row else { return Ok(None) };
+        let actions = self.database.scan(Table::Access, &prefix(&[registry, ACTION, name]));
+        let actions = actions.map(|row| last_part(&row?.0)).collect::<Result<_, _>>()?;
+        Ok(Some((row, actions)))
+    }
+
+    /// The names of the scope maps of a registry, in order.
+    pub fn scope_maps(&self, registry: &str) -> Result<Vec<String>, StoreError> {
+        self.names_of(registry, SCOPE_MAP)
+    }
+
+    /// Makes a scope map, or replaces it. Durable on return.
+    pub fn put_scope_map(
+        &self,
+        registry: &str,
+        name: &str,
+        row: &ScopeMapRow,
+        actions: &[String],
+    ) -> Result<(), StoreError> {
+        let writer = self.database.writer();
+        let old = self.action_keys(registry, name)?;
+        writer.transact(|view| {
+            old.iter().try_for_each(|key| view.remove(Table::Access, key.clone()))?;
+            for action in actions {
+                let at = key(&[registry, ACTION, name, action]);
+                view.put_bytes(Table::Access, at, Vec::new())?;
+            }
+            view.put(Table::Access, key(&[registry, SCOPE_MAP, name]), row)
+        })?;
+        drop(writer);
+        self.database.commit()
+    }
+
+    /// Takes a scope map away, unless a token uses it. Durable on return.
+    pub fn delete_scope_map(
+        &self,
+        registry: &str,
+        name: &str,
+    ) -> Result<DeletedScopeMap, StoreError> {
+        let writer = self.database.writer();
+        let at = key(&[registry, SCOPE_MAP, name]);
+        if !self.database.has(Table::Access, &at)? {
+            return Ok(DeletedScopeMap::Unknown);
+        }
+        for token in self.login_tokens(registry)? {
+            let row = self.login_token(registry, &token)?;
+            if row.is_some_and(|row| row.scope_map == name) {
+                return Ok(DeletedScopeMap::Used(token));
+            }
+        }
+        let actions = self.action_keys(registry, name)?;
+        writer.transact(|view| {
+            actions.iter().try_for_each(|key| view.remove(Table::Access, key.clone()))?;
+            view.remove(Table::Access, at.clone())
+        })?;
+        drop(writer);
+        self.database.commit()?;
+        Ok(DeletedScopeMap::Removed)
+    }
+
+    /// A token.
+    pub fn login_token(&self, registry: &str, name: &str) -> Result<Option<TokenRow>, StoreError> {
+        self.database.row(Table::Access, &key(&[registry, TOKEN, name]))
+    }
+
+    /// The names of the tokens of a registry, in order.
+    pub fn login_tokens(&self, registry: &str) -> Result<Vec<String>, StoreError> {
+        self.names_of(registry, TOKEN)
+    }
+
+    /// Makes a token, or replaces it. Durable on return.
+    pub fn put_login_token(
+        &self,
+        registry: &str,
+        name: &str,
+        row: &TokenRow,
+    ) -> Result<(), StoreError> {
+        let at = key(&[registry, TOKEN, name]);
+        self.database.transact(|view| view.put(Table::Access, at.clone(), row))?;
+        self.database.commit()
+    }
+
+    /// Changes a token, and gives what it is then. None: there is none. Durable on return.
+    pub fn change_login_token(
+        &self,
+        registry: &str,
+        name: &str,
+        change: impl Fn(&mut TokenRow),
+    ) -> Result<Option<TokenRow>, StoreError> {
+        let at = key(&[registry, TOKEN, name]);
+        let row = self.database.transact(|view| {
+            view.change(Table::Access, at.clone(), &change)?;
+            view.row(Table::Access, &at)
+        })?;
+        self.database.commit()?;
+        Ok(row)
+    }
+
+    /// Takes a token away. False: there is none. Durable on return.
+    pub fn delete_login_token(&self, registry: &str, name: &str) -> Result<bool, StoreError> {
+        let removed = self.database.transact(|view| {
+            let at = key(&[registry, TOKEN, name]);
+            let found = view.has(Table::Access, &at)?;
+            view.remove(Table::Access, at)?;
+            Ok(found)
+        })?;
+        self.database.commit()?;
+        Ok(removed)
+    }
+
+    fn names_of(&self, registry: &str, kind: &str) -> Result<Vec<String>, StoreError> {
+        self.database
+            .scan(Table::Access, &prefix(&[registry, kind]))
+            .map(|row| last_part(&row?.0))
+            .collect()
+    }
+
+    fn action_keys(&self, registry: &str, map: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.database
+            .scan(Table::Access, &prefix(&[registry, ACTION, map]))
+            .map(|row| Ok(row?.0.to_vec()))
+            .collect()
+    }
+}
+
+/// Byte strings as hexadecimal digits.
+mod hex_list {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(list: &[Vec<u8>], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(list.iter().map(hex::encode))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Vec<u8>>, D::Error> {
+        let list = Vec::<String>::deserialize(from)?;
+        list.iter().map(|text| hex::decode(text).map_err(de::Error::custom)).collect()
+    }
+}
