@@ -31,6 +31,7 @@ const MAX_ROTATION_CHECK: Duration = Duration::from_hours(1);
 
 /// What an emulator goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own that is on or off")]
 pub struct Config {
     /// Where the registry `local`, the admin API and the dashboard listen.
     pub listen: SocketAddr,
@@ -145,6 +146,7 @@ pub enum ConfigError {
 /// The flags of `sealyard serve`, each with an environment variable beside it.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of serve")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own that is on or off")]
 pub struct ServeArgs {
     /// Where the registry and the admin API listen: ADDRESS:PORT, or a port of the loopback; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = parse_address)]

@@ -187,7 +187,6 @@ impl fmt::Debug for LocalPlatform {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn failed(error: impl fmt::Display) -> PlatformError {
     PlatformError::Failed(error.to_string())
 }

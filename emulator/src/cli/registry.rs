@@ -206,8 +206,9 @@ fn tag(text: &str) -> Result<(String, String), String> {
 }
 
 fn with_warnings(title: &str, registry: &RegistryDetails, warnings: &[String]) -> String {
-    let warnings: String = warnings.iter().map(|words| format!("warning: {words}\n")).collect();
-    format!("{title}\n{warnings}\n{}", render(registry))
+    let mut lines = vec![title.to_owned()];
+    lines.extend(warnings.iter().map(|words| format!("warning: {words}")));
+    format!("{}\n\n{}", lines.join("\n"), render(registry))
 }
 
 fn render_list(list: &RegistryList) -> String {
@@ -241,11 +242,16 @@ fn render(registry: &RegistryDetails) -> String {
             row("version in use", version.unwrap_or_else(|| "not known".to_owned()));
             let rotation = if key.key_rotation_enabled { "automatic" } else { "by hand" };
             row("rotation", rotation.to_owned());
-            let at = key.last_key_rotation_timestamp.and_then(|time| time.format(&Rfc3339).ok());
-            at.into_iter().for_each(|at| row("last rotation", at));
+            if let Some(at) =
+                key.last_key_rotation_timestamp.and_then(|time| time.format(&Rfc3339).ok())
+            {
+                row("last rotation", at);
+            }
         }
     }
-    registry.key_identity.iter().for_each(|id| row("asked for by", id.clone()));
+    if let Some(id) = &registry.key_identity {
+        row("asked for by", id.clone());
+    }
     for identity in &registry.user_assigned_identities {
         row("identity", format!("{} ({})", identity.name, identity.principal.client_id));
     }

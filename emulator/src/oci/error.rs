@@ -179,7 +179,6 @@ impl From<Error> for ErrorReply {
         let message = error.to_string();
         let (status, code, detail) = match &error {
             Error::Refused(refusal) => return Self::refused(refusal),
-            Error::NoReferrers => (S::NOT_FOUND, Code::Unsupported, Value::Null),
             Error::RegistryGone => (S::NOT_FOUND, Code::NameUnknown, Value::Null),
             Error::Name(_) => (S::BAD_REQUEST, Code::NameInvalid, Value::Null),
             Error::RepositoryUnknown(name) => {
@@ -215,8 +214,10 @@ impl From<Error> for ErrorReply {
             Error::Manifest(_) | Error::MetadataTooLong => {
                 (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
             }
-            // Runs are no part of this surface.
-            Error::TaskRunUnknown(_) => (S::NOT_FOUND, Code::Unsupported, Value::Null),
+            // Runs are no part of this surface, and in strict parity the list of referrers is not either.
+            Error::TaskRunUnknown(_) | Error::NoReferrers => {
+                (S::NOT_FOUND, Code::Unsupported, Value::Null)
+            }
             Error::LogTooLong(_) => (S::PAYLOAD_TOO_LARGE, Code::SizeInvalid, Value::Null),
             Error::ManifestTooLarge(limit) => {
                 (S::PAYLOAD_TOO_LARGE, Code::ManifestInvalid, json!({ "limit": limit }))

@@ -17,6 +17,7 @@ const LOCAL_VAULT: &str = "local";
 
 /// A registry that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing of a registry")]
 pub struct NewRegistry {
     /// Its name.
     pub name: RegistryName,
@@ -120,7 +121,7 @@ impl Registries {
         let key_is_given = key.is_some();
         let key = match key {
             Some(key) => key,
-            None => self.own_key(&new.name).map_err(super::Error::internal)?,
+            None => own_key(&new.name).map_err(super::Error::internal)?,
         };
         if let Some(IdentityRef::Resource(resource)) = &identity
             && !new.identities.contains(resource)
@@ -168,10 +169,6 @@ impl Registries {
             self.undo_identity(&identity, key.vault()).await;
         }
         created
-    }
-
-    fn own_key(&self, name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
-        Ok(KeyId::new(LOCAL_VAULT.parse()?, name.as_str().parse()?, None))
     }
 
     /// The identity of the registry's own name, and whether it was made now.
@@ -234,6 +231,11 @@ impl Registries {
         tracing::warn!(vault = %vault, "{warning}");
         Ok(vec![warning])
     }
+}
+
+/// The key of a registry's own name.
+fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
+    Ok(KeyId::new(LOCAL_VAULT.parse()?, name.as_str().parse()?, None))
 }
 
 #[cfg(test)]
