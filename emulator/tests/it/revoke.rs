@@ -1,10 +1,13 @@
 //! `revoke` and `restore` over the admin API: each way, over a restart, one upon the other, with a vault elsewhere.
 
+use std::time::Duration;
+
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::StatusCode;
-use sealyard::Sealyard;
 use sealyard::config::{Config, ExternalVault, VaultChoice};
 use sealyard::revocation::{RevocationError, Way};
+use sealyard::store::StoreError;
+use sealyard::{Sealyard, StartError};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, start};
@@ -73,11 +76,25 @@ async fn seen(vault: &MockKeyVault) -> Value {
     json!([found, roles])
 }
 
+/// An emulator of a folder. The last task of the one before may still have to let go of it.
+async fn open(folder: &std::path::Path) -> Sealyard {
+    let opening = async {
+        loop {
+            match Sealyard::builder().ephemeral().data_dir(folder.join("d")).start().await {
+                Err(StartError::Store(StoreError::InUse { .. })) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                started => return started.unwrap(),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), opening).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_was_revoked_is_given_back_exactly_as_it_was_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
-    let mut emulator = start().await.unwrap();
+    let mut emulator = open(folder.path()).await;
     // Not what a fresh vault has, so that defaults would be seen.
     let vault = emulator.vault().unwrap();
     let rules = NetworkRules {
@@ -102,7 +119,7 @@ async fn what_was_revoked_is_given_back_exactly_as_it_was_also_after_a_restart()
         let revoked = revoke(&Client::of(&emulator), way).await;
         let refused = Client::of(&emulator).pull_blob("app", &layer).await;
         emulator.shutdown().await;
-        emulator = start().await.unwrap();
+        emulator = open(folder.path()).await;
         let client = Client::of(&emulator);
         let still = client.pull_blob("app", &layer).await;
         let listed = client.get("/_sealyard/registries/local/revoke").await.json();
