@@ -134,6 +134,20 @@ async fn a_stranger_is_told_where_to_get_a_token_and_what_to_ask_for() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_sends_a_large_chunk_is_challenged_and_not_cut_off() {
+    let (emulator, client) = start().await;
+    close(&emulator, &client).await;
+    let path = "/v2/app/blobs/uploads/00000000-0000-4000-8000-000000000000";
+
+    for _ in 0..3 {
+        let answer = client.send(Method::PATCH, path, vec![7; 4 << 20]).await;
+        assert_unauthorized(&answer, "a chunk");
+        let is_closed = answer.headers.get("connection").is_some_and(|value| value == "close");
+        assert!(!is_closed);
+    }
+}
+
+#[tokio::test]
 async fn the_admin_user_may_everything_while_it_is_enabled_and_only_with_a_password_of_now() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
