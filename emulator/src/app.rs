@@ -22,7 +22,7 @@ use crate::admin::{self, Endpoints, Guard};
 use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::faults::{self, FaultDesk};
-use crate::listeners::Site;
+use crate::listeners::{Ports, Site};
 use crate::oci::{self, Code, ErrorReply};
 use crate::registry::{Doorkeeper, Events, Registries, Registry};
 use crate::revocation::Revocations;
@@ -49,6 +49,8 @@ pub struct Parts {
     pub endpoints: Endpoints,
     /// What happens to the keys of all registries.
     pub events: Events,
+    /// The ports of the registries beside `local`.
+    pub ports: Ports,
     /// The owner's hand on the vault; none with a vault that is not ours to change.
     pub owner: Option<OwnerVault>,
     /// What `revoke` took, until `restore` gives it back.

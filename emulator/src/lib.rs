@@ -26,7 +26,7 @@ pub mod directory;
 pub mod envelope;
 pub mod faults;
 pub mod keys;
-mod listeners;
+pub mod listeners;
 pub mod oci;
 pub mod platform;
 pub mod registry;

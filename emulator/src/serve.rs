@@ -24,7 +24,7 @@ use crate::arm;
 use crate::config::{Config, VaultChoice};
 use crate::directory::EmbeddedDirectory;
 use crate::faults::FaultDesk;
-use crate::listeners::{AzureFront, Certificates};
+use crate::listeners::{AzureFront, Certificates, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
     Directory, Doorkeeper, Encryption, Identity, IdentityResource, Location, ManageError,
@@ -187,6 +187,7 @@ impl Sealyard {
         if let Some(server) = self.server.take() {
             let _ = server.await;
         }
+        self.app.ports.closed().await;
         if let Some(vault) = self.vault.take() {
             vault.shutdown().await;
         }
@@ -279,6 +280,7 @@ impl Builder {
         if hidden {
             config.data_dir.clone_from(&data_dir);
         }
+        let any_port = config.listen.port() == 0;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr()?;
         config.listen = address;
@@ -312,8 +314,9 @@ impl Builder {
         let faults = FaultDesk::new(clock.clone());
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
-        let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let stop = CancellationToken::new();
+        let ports = Ports::new(address, any_port, Arc::clone(&certificates.server), stop.clone());
+        let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let time = match &vault {
             Some(vault) => VaultTime::Shared(vault.timekeeper()),
             None => access.time()?,
@@ -327,6 +330,7 @@ impl Builder {
             config,
             endpoints,
             events,
+            ports,
             owner,
             revocations,
             faults,
@@ -347,6 +351,8 @@ impl Builder {
             Transport::TlsAndPlain(certificates.server),
             stop.clone(),
         ));
+        app.ports.settle(&app).await;
+        tokio::spawn(app.ports.clone().follow(app.clone()));
         app.endpoints.make_files(&app).await?;
         tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
         Ok(Sealyard { app, local, address, vault, stop, server: Some(server), _folder: folder })

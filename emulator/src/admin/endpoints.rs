@@ -43,7 +43,7 @@ impl Endpoints {
     pub fn new(registry: SocketAddr, vault: &VaultAccess, ca: PathBuf, data_dir: &Path) -> Self {
         debug_assert_ne!(registry.port(), 0, "the listener is bound");
         Self {
-            registry: format!("http://{}", reachable(registry)),
+            registry: url_of(registry),
             login_server: login_server(registry),
             azure: vault.azure_url(),
             vault: vault.vault_url(),
@@ -206,7 +206,13 @@ pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn login_server(address: SocketAddr) -> String {
+/// The base URL of a registry that listens there.
+pub(super) fn url_of(address: SocketAddr) -> String {
+    format!("http://{}", reachable(address))
+}
+
+/// What goes before the repository in `docker push`, for a registry that listens there.
+pub(super) fn login_server(address: SocketAddr) -> String {
     let address = reachable(address);
     if address.ip().is_loopback() {
         format!("localhost:{}", address.port())

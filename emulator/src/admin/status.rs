@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::clock::ClockReport;
+use super::endpoints::{login_server, url_of};
 use super::error::AdminError;
 use super::wire_name;
 use crate::app::App;
 use crate::registry::Registry;
+use crate::serve::LOCAL;
 
 /// What runs where, and in which state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,9 @@ pub struct RegistryReport {
     pub url: String,
     /// What goes before the repository in `docker push`.
     pub login_server: String,
+    /// The port that it had before, if another program has it now: it listens on another one until the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_port: Option<u16>,
     /// `active`, `checking` or `unavailable`.
     pub state: String,
     /// Why.
@@ -113,6 +118,16 @@ impl StatusReport {
 
 impl RegistryReport {
     pub(super) async fn of(app: &App, registry: &Registry) -> Result<Self, crate::registry::Error> {
+        // One that was made a moment ago has its port then.
+        app.ports.settle(app).await;
+        let own = app.ports.of(registry.name());
+        let (url, login_server) = match own {
+            Some(own) => (url_of(own.address), login_server(own.address)),
+            None if registry.name() == LOCAL => {
+                (app.endpoints.registry().to_owned(), app.endpoints.login_server().to_owned())
+            }
+            None => by_name(app, registry.name()),
+        };
         let ring = registry.key_ring();
         let (status, description) = (ring.status(), ring.describe());
         let stats = registry.stats().await?;
@@ -126,8 +141,9 @@ impl RegistryReport {
         });
         Ok(Self {
             name: registry.name().to_owned(),
-            url: app.endpoints.registry().to_owned(),
-            login_server: app.endpoints.login_server().to_owned(),
+            url,
+            login_server,
+            taken_port: own.and_then(|own| own.taken),
             state: wire_name(status.state),
             cause: status.cause.map(wire_name),
             since: status.since,
@@ -137,4 +153,10 @@ impl RegistryReport {
             bytes: stats.bytes,
         })
     }
+}
+
+/// Where a registry is that could have no port of its own: at that of `local`, by its name.
+fn by_name(app: &App, registry: &str) -> (String, String) {
+    let server = format!("{registry}.azurecr.localhost:{}", app.config.listen.port());
+    (format!("http://{server}"), server)
 }

@@ -43,6 +43,10 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         }
         row("  data keys", registry.data_keys.to_string());
         row("  stored", format!("{} blobs, {}", registry.blobs, bytes(registry.bytes)));
+        if let Some(taken) = registry.taken_port {
+            let words = "is taken by another program: it has another one until the next start";
+            row("  port", format!("{taken} {words}"));
+        }
         row("  docker", format!("docker push {}/NAME:TAG", registry.login_server));
         row(
             "  podman",

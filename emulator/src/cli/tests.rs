@@ -49,6 +49,7 @@ pub(super) fn report() -> StatusReport {
             name: "local".to_owned(),
             url: "http://127.0.0.1:5000".to_owned(),
             login_server: "localhost:5000".to_owned(),
+            taken_port: None,
             state: "unavailable".to_owned(),
             cause: Some("keyDisabled".to_owned()),
             since: datetime!(2026-01-01 12:00 UTC),

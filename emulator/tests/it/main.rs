@@ -15,6 +15,7 @@ mod identities;
 #[cfg(target_os = "linux")]
 mod memory;
 mod names;
+mod ports;
 mod push_pull;
 mod refusal;
 mod registries;

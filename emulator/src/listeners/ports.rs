@@ -1,0 +1,239 @@
+//! A port for each registry beside `local`, so that docker needs no name resolution: `docker push localhost:5001/app:1`.
+//!
+//! `serve.rs` opens the ports of the registries that there are, and has [`Ports::follow`] open and close as registries
+//! come and go. Whoever reports of a registry calls [`Ports::settle`] first: a registry that was made a moment ago has
+//! its port then. The port that a registry had is a hint in its row. If somebody else has it, the registry listens on
+//! another one until the next start, and the hint stays.
+//!
+//! All ports are of the address that `local` listens on, behind the same guard, and take plain HTTP and TLS.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use mock_keyvault::listen::{self, Transport};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, App};
+use crate::registry::{Change, Registry};
+use crate::serve::LOCAL;
+
+/// How many ports after that of `local` are tried for a registry that had none yet. Then any free one will do.
+const TRIED: u16 = 200;
+
+/// The ports of the registries beside `local`. Clones share them.
+#[derive(Clone)]
+pub struct Ports(Arc<Shared>);
+
+struct Shared {
+    /// Where `local` listens.
+    local: SocketAddr,
+    /// Whether free ports were asked for, whatever was there before.
+    any: bool,
+    tls: Arc<ServerConfig>,
+    /// Ends all of them.
+    stop: CancellationToken,
+    open: RwLock<BTreeMap<String, OpenPort>>,
+    /// The last change of the set of registries that was followed. Whoever follows one holds it.
+    followed: Mutex<Option<u64>>,
+}
+
+/// Where a registry listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// The address.
+    pub address: SocketAddr,
+    /// The port that it had before and that somebody else has now.
+    pub taken: Option<u16>,
+}
+
+struct OpenPort {
+    port: Port,
+    stop: CancellationToken,
+    /// Cancelled when nothing is bound any more.
+    closed: CancellationToken,
+    server: JoinHandle<()>,
+}
+
+impl Ports {
+    /// None yet. `any` says that free ports were asked for.
+    pub(crate) fn new(
+        local: SocketAddr,
+        any: bool,
+        tls: Arc<ServerConfig>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (open, followed) = (RwLock::default(), Mutex::default());
+        Self(Arc::new(Shared { local, any, tls, stop, open, followed }))
+    }
+
+    /// Where a registry listens, if it has a port of its own.
+    pub fn of(&self, registry: &str) -> Option<Port> {
+        let open = self.0.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.get(registry).map(|open| open.port)
+    }
+
+    /// Returns when every registry that there is has its port, and no other has one.
+    pub async fn settle(&self, app: &App) {
+        let mut followed = self.0.followed.lock().await;
+        let now = *app.registries.changes().borrow();
+        if *followed == Some(now) || self.0.stop.is_cancelled() {
+            return;
+        }
+        let registries: Vec<Registry> =
+            app.registries.all().into_iter().filter(|registry| registry.name() != LOCAL).collect();
+        self.close_all_but(&registries).await;
+        let mut reserved: BTreeSet<u16> =
+            registries.iter().filter_map(|registry| registry.profile().port).collect();
+        for registry in &registries {
+            if self.of(registry.name()).is_none() {
+                reserved.extend(self.open_for(app, registry, &reserved).await);
+            }
+        }
+        *followed = Some(now);
+    }
+
+    /// Opens and closes as registries come and go, until the end. To be spawned.
+    pub(crate) async fn follow(self, app: App) {
+        let mut changes = app.registries.changes();
+        loop {
+            self.settle(&app).await;
+            tokio::select! {
+                () = self.0.stop.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Returns when all are closed and requests under way have ended. The end was asked for before.
+    pub(crate) async fn closed(&self) {
+        let open = std::mem::take(&mut *self.write());
+        for open in open.into_values() {
+            // There is nothing to be done about one that did not end well.
+            let _ = open.server.await;
+        }
+    }
+
+    /// A port for a registry that has none. Returns it.
+    async fn open_for(
+        &self,
+        app: &App,
+        registry: &Registry,
+        reserved: &BTreeSet<u16>,
+    ) -> Option<u16> {
+        let name = registry.name();
+        let hint = registry.profile().port;
+        let tried =
+            if self.0.any { vec![0] } else { candidates(hint, self.0.local.port(), reserved) };
+        let (listener, address) = match self.bind(tried).await {
+            Ok(bound) => bound,
+            Err(error) => {
+                tracing::warn!(registry.name = name, %error, "no port could be opened: the registry answers to its name alone");
+                return None;
+            }
+        };
+        let taken = hint.filter(|hint| !self.0.any && *hint != address.port());
+        if let Some(taken) = taken {
+            tracing::warn!(
+                registry.name = name,
+                "port {taken} is taken by another program: the registry listens on port {} until the next start",
+                address.port()
+            );
+        }
+        if hint.is_none()
+            && !self.0.any
+            && let Err(error) =
+                app.registries.change(registry.registry_name(), remembered(address.port())).await
+        {
+            tracing::warn!(registry.name = name, %error, "the port could not be noted: the next start may choose another");
+        }
+        let port = Port { address, taken };
+        let routes = app::registry_routes(app, &app.guard, name);
+        let (stop, closed) = (self.0.stop.child_token(), CancellationToken::new());
+        let server = {
+            let transport = Transport::TlsAndPlain(Arc::clone(&self.0.tls));
+            let (stop, closed) = (stop.clone(), closed.clone());
+            tokio::spawn(async move {
+                let connections = listen::accept(listener, routes, transport, stop).await;
+                closed.cancel();
+                connections.drain().await;
+            })
+        };
+        tracing::info!(registry.name = name, listener.address = %address, "a registry has its port");
+        self.write().insert(name.to_owned(), OpenPort { port, stop, closed, server });
+        Some(address.port())
+    }
+
+    /// The first of these ports that is free.
+    async fn bind(&self, tried: Vec<u16>) -> io::Result<(TcpListener, SocketAddr)> {
+        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
+        for port in tried {
+            match TcpListener::bind(SocketAddr::new(self.0.local.ip(), port)).await {
+                Ok(listener) => {
+                    let address = listener.local_addr()?;
+                    return Ok((listener, address));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Closes the ports of registries that are gone. Their requests under way go on for a moment; nobody waits for them.
+    async fn close_all_but(&self, registries: &[Registry]) {
+        let is_there = |name: &str| registries.iter().any(|registry| registry.name() == name);
+        let gone: Vec<OpenPort> = {
+            let mut open = self.write();
+            let names: Vec<String> = open.keys().filter(|name| !is_there(name)).cloned().collect();
+            names.iter().filter_map(|name| open.remove(name)).collect()
+        };
+        for gone in gone {
+            gone.stop.cancel();
+            gone.closed.cancelled().await;
+        }
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, OpenPort>> {
+        // Nothing panics while the lock is held, and a map is whole at every moment.
+        self.0.open.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.0.open.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_map().entries(open.iter().map(|(name, open)| (name, open.port))).finish()
+    }
+}
+
+fn remembered(port: u16) -> Change {
+    Change { port: Some(Some(port)), ..Change::default() }
+}
+
+/// The ports to try, in order: the one that it had, then those after `local`'s that no other registry has a claim to.
+fn candidates(hint: Option<u16>, local: u16, reserved: &BTreeSet<u16>) -> Vec<u16> {
+    let next = (1..=TRIED).filter_map(|step| local.checked_add(step));
+    let free = next.filter(|port| !reserved.contains(port));
+    hint.into_iter().chain(free).chain([0]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_tries_the_port_that_it_had_and_never_that_of_another() {
+        let reserved = BTreeSet::from([5001, 5003]);
+
+        assert_eq!(candidates(Some(5001), 5000, &reserved)[..3], [5001, 5002, 5004]);
+        assert_eq!(candidates(None, 5000, &reserved)[..2], [5002, 5004]);
+        assert_eq!(candidates(None, 65_534, &BTreeSet::new()), [65_535, 0]);
+        assert_eq!(candidates(None, 5000, &reserved).last(), Some(&0));
+    }
+}
