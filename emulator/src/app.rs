@@ -25,7 +25,7 @@ use crate::faults::{self, FaultDesk};
 use crate::listeners::{Ports, Site};
 use crate::oci::{self, Code, ErrorReply};
 use crate::registry::{Doorkeeper, Events, Registries, Registry};
-use crate::revocation::Revocations;
+use crate::revocation::{Hand, Revocations};
 use crate::serve::LOCAL;
 use crate::vault_owner::OwnerVault;
 
@@ -76,6 +76,11 @@ impl App {
     /// A registry by its name.
     pub fn registry(&self, name: &str) -> Option<Registry> {
         self.0.registries.get(name)
+    }
+
+    /// What revocations are made with.
+    pub fn hand(&self) -> Hand<'_> {
+        Hand { owner: self.owner(), registries: &self.registries }
     }
 
     /// The owner's hand on the vault.

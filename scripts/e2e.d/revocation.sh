@@ -108,7 +108,7 @@ part_revocation() {
     have docker || have skopeo || { skip revocation "neither docker nor skopeo is installed"; return; }
     local way
     check "revocation: an image is pushed" revocation_push
-    for way in policy disable delete firewall vault; do
+    for way in policy disable delete firewall vault identity; do
         check "revocation: by $way" revocation_revoke "$way"
         check "revocation: by $way: clients are told DENIED" revocation_refused
         check "revocation: by $way: restored" revocation_restore "$way"

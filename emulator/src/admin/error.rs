@@ -131,8 +131,13 @@ impl From<Error> for AdminError {
 
 impl From<RevocationError> for AdminError {
     fn from(error: RevocationError) -> Self {
+        let error = match error {
+            RevocationError::Registry(error) => return error.into(),
+            error => error,
+        };
         let (status, code) = match &error {
             RevocationError::NoKey(_)
+            | RevocationError::Registry(_)
             | RevocationError::NotOurs { .. }
             | RevocationError::NothingToTake(_)
             | RevocationError::NoVault(_) => (StatusCode::CONFLICT, "Conflict"),

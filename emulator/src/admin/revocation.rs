@@ -101,7 +101,7 @@ pub(super) async fn revoke(
 ) -> Result<Json<RevokeReply>, AdminError> {
     let Json(RevokeRequest { by, wait }) = request?;
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
-    let status = app.revocations.revoke(&registry, app.owner(), by, wait).await?;
+    let status = app.revocations.revoke(&registry, app.hand(), by, wait).await?;
     Ok(Json(RevokeReply {
         by,
         key_identifier: key_identifier(&app, &registry),
@@ -119,7 +119,7 @@ pub(super) async fn restore(
 ) -> Result<Json<RestoreReply>, AdminError> {
     let Json(RestoreRequest { by, wait }) = request?;
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
-    let restored = app.revocations.restore(&registry, app.owner(), by, wait).await?;
+    let restored = app.revocations.restore(&registry, app.hand(), by, wait).await?;
     Ok(Json(RestoreReply {
         restored: restored.ways,
         revoked: app.revocations.of(&name).await,

@@ -87,6 +87,7 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
         Way::Delete => "the key is deleted",
         Way::Firewall => "the firewall of the vault is closed",
         Way::Vault => "the vault is deleted",
+        Way::Identity => "the identity is taken from the registry",
     };
     format!(
         "{taken}; registry {}: {}\n`{}` undoes it",

@@ -66,9 +66,9 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
             vault::make_fresh(owner, &app.config, &mut left).await?;
             app.revocations.forget_all().await?;
         }
-        (VaultChoice::External(external), owner) => {
+        (VaultChoice::External(external), _) => {
             for registry in app.registries.all() {
-                app.revocations.restore(&registry, owner, None, false).await?;
+                app.revocations.restore(&registry, app.hand(), None, false).await?;
             }
             app.registries.leave_local().await?;
             left.push(format!(

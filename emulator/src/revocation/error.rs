@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::Way;
 use crate::keys::{KeyId, Status, VaultError};
+use crate::registry::ManageError;
 use crate::store::StoreError;
 
 /// Why a key was not taken away, or not given back. Each is a sentence for people.
@@ -38,6 +39,9 @@ pub enum RevocationError {
     /// The vault did not do it.
     #[error("the vault did not do it: {0}")]
     Vault(#[from] VaultError),
+    /// The registry did not do it.
+    #[error("the registry did not do it: {0}")]
+    Registry(#[from] ManageError),
     /// It was done, and the registry did not see it in time, or sees something else.
     #[error("the vault was changed, but the registry {registry} is {}", state(.status))]
     NotSeen {

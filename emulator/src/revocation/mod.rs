@@ -2,13 +2,15 @@
 //!
 //! `admin/revocation.rs` calls [`Revocations`]. What is to be taken is looked up in the vault, noted durably in the data
 //! folder, and then taken, in this order: a kill between two steps leaves a note that can be given back without harm.
-//! All goes over the vault's own protocol with the owner's credential, so that the embedded vault and one in another
-//! process are the same. A vault that is not ours to change is refused in a sentence.
+//! What is changed in the vault goes over its own protocol with the owner's credential, so that the embedded vault and one
+//! in another process are the same. A vault that is not ours to change is refused in a sentence. Taking the identity away
+//! is a change of the registry, and asks no vault.
 //!
 //! [`changed`] is where everything that changes the vault waits until the registry has seen it.
 
 pub mod changed;
 mod error;
+mod identity;
 mod kept;
 mod network;
 mod policy;
@@ -27,7 +29,7 @@ use self::kept::{Kept, Note};
 use self::taken::{Place, Taken};
 pub use self::way::Way;
 use crate::keys::{State, Status};
-use crate::registry::Registry;
+use crate::registry::{Registries, Registry};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::OwnerVault;
 
@@ -36,6 +38,15 @@ use crate::vault_owner::OwnerVault;
 pub struct Revocations {
     /// Locked over each change, from the look to the note that it was undone.
     kept: Mutex<Kept>,
+}
+
+/// What changes are made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Hand<'a> {
+    /// The owner's hand on the vault; none with a vault that is not ours to change.
+    pub owner: Option<&'a OwnerVault>,
+    /// The registries, whose identities can be taken.
+    pub registries: &'a Registries,
 }
 
 /// What was given back, and the state after it.
@@ -57,17 +68,17 @@ impl Revocations {
     pub async fn revoke(
         &self,
         registry: &Registry,
-        owner: Option<&OwnerVault>,
+        hand: Hand<'_>,
         way: Way,
         wait: bool,
     ) -> Result<Status, RevocationError> {
         let mut kept = self.kept.lock().await;
-        let place = Place::of(registry, owner, way)?;
+        let place = Place::of(registry, hand, way)?;
         match place.look(way).await? {
             Some(taken) => {
                 kept.note(Note { registry: registry.name().to_owned(), taken: taken.clone() })
                     .await?;
-                taken.take(place.owner).await?;
+                taken.take(&place).await?;
                 tracing::info!(
                     registry.name = registry.name(),
                     way = way.name(),
@@ -85,7 +96,7 @@ impl Revocations {
     pub async fn restore(
         &self,
         registry: &Registry,
-        owner: Option<&OwnerVault>,
+        hand: Hand<'_>,
         by: Option<Way>,
         wait: bool,
     ) -> Result<Restored, RevocationError> {
@@ -93,8 +104,8 @@ impl Revocations {
         let mut ways = Vec::new();
         for note in kept.newest_first(registry.name(), by) {
             let way = note.taken.way();
-            let place = Place::of(registry, owner, way)?;
-            note.taken.give_back(place.owner).await?;
+            let place = Place::of(registry, hand, way)?;
+            note.taken.give_back(&place).await?;
             kept.forget(&note).await?;
             tracing::info!(registry.name = registry.name(), way = way.name(), "restored the key");
             ways.push(way);

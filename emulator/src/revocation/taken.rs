@@ -6,21 +6,22 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::RevocationError;
+use super::identity::TakenIdentity;
 use super::network::ClosedVault;
 use super::policy::TakenPolicy;
 use super::role::TakenRoles;
 use super::vault::DeletedVault;
-use super::{Way, vault};
+use super::{Hand, Way, vault};
 use crate::keys::{IdentityId, KeyId, KeyName, KeyVersion, VaultName};
 use crate::registry::Registry;
 use crate::vault_owner::OwnerVault;
 
-/// A registry's key, and the owner's hand on its vault.
+/// A registry's key, and what it is taken with.
 pub(super) struct Place<'a> {
-    pub(super) owner: &'a OwnerVault,
+    hand: Hand<'a>,
     /// The key in use, with its version.
     pub(super) key: KeyId,
-    registry: String,
+    registry: Registry,
     /// Who uses it.
     identity: Option<IdentityId>,
 }
@@ -41,6 +42,8 @@ pub(super) enum Taken {
     Firewall(ClosedVault),
     /// A vault.
     Vault(DeletedVault),
+    /// The identity of the registry.
+    Identity(TakenIdentity),
 }
 
 /// A key, or a version of one, without the address of its vault.
@@ -56,46 +59,59 @@ impl<'a> Place<'a> {
     /// The place where a way is to be gone.
     pub(super) fn of(
         registry: &Registry,
-        owner: Option<&'a OwnerVault>,
+        hand: Hand<'a>,
         way: Way,
     ) -> Result<Self, RevocationError> {
         let description = registry.key_ring().describe();
         let identity = description.identity.clone();
         let key = description.versioned.or(description.configured);
         let key = key.ok_or_else(|| RevocationError::NoKey(registry.name().to_owned()))?;
-        let owner = owner.ok_or_else(|| RevocationError::not_ours(way, &key))?;
-        Ok(Self { owner, key, registry: registry.name().to_owned(), identity })
+        let place = Self { hand, key, registry: registry.clone(), identity };
+        if way.is_of_the_vault() {
+            place.owner(way)?;
+        }
+        Ok(place)
+    }
+
+    /// The owner's hand on the vault.
+    fn owner(&self, way: Way) -> Result<&'a OwnerVault, RevocationError> {
+        self.hand.owner.ok_or_else(|| RevocationError::not_ours(way, &self.key))
     }
 
     /// What there is to take in a way. None: it is gone already.
     pub(super) async fn look(&self, way: Way) -> Result<Option<Taken>, RevocationError> {
-        let vault = self.key.vault();
+        if way == Way::Identity {
+            let own = TakenIdentity::look(self.hand.registries, &self.registry)?;
+            return Ok(own.map(Taken::Identity));
+        }
+        let (vault, owner) = (self.key.vault(), self.owner(way)?);
         Ok(match way {
             Way::Policy => {
-                let identity = self.object_id().await?;
-                TakenPolicy::look(self.owner, vault, &identity).await?.map(Taken::Policy)
+                let identity = self.object_id(owner).await?;
+                TakenPolicy::look(owner, vault, &identity).await?.map(Taken::Policy)
             }
             Way::Role => {
-                let identity = self.object_id().await?;
-                TakenRoles::look(self.owner, vault, &identity).await?.map(Taken::Role)
+                let identity = self.object_id(owner).await?;
+                TakenRoles::look(owner, vault, &identity).await?.map(Taken::Role)
             }
-            Way::Disable => match self.owner.is_enabled(&self.key).await? {
+            Way::Disable => match owner.is_enabled(&self.key).await? {
                 Some(true) => Some(Taken::disabled(&self.key)),
                 Some(false) | None => None,
             },
             Way::Delete => {
                 let key = self.key.unversioned();
-                let is_there = self.owner.is_enabled(&key).await?.is_some();
+                let is_there = owner.is_enabled(&key).await?.is_some();
                 is_there.then(|| Taken::Delete(TakenKey::of(&key)))
             }
-            Way::Firewall => ClosedVault::look(self.owner, vault).await?.map(Taken::Firewall),
-            Way::Vault => DeletedVault::look(self.owner, vault).await?.map(Taken::Vault),
+            Way::Firewall => ClosedVault::look(owner, vault).await?.map(Taken::Firewall),
+            Way::Vault => DeletedVault::look(owner, vault).await?.map(Taken::Vault),
+            Way::Identity => None,
         })
     }
 
     /// What policies and roles know the identity by that uses the key.
-    async fn object_id(&self) -> Result<String, RevocationError> {
-        Ok(self.owner.object_id(&self.registry, self.identity.as_ref()).await?)
+    async fn object_id(&self, owner: &OwnerVault) -> Result<String, RevocationError> {
+        Ok(owner.object_id(self.registry.name(), self.identity.as_ref()).await?)
     }
 
     /// It is gone, and nothing was noted of it: somebody else took it.
@@ -119,6 +135,9 @@ impl<'a> Place<'a> {
                 format!("the firewall of the vault {vault} is closed already, and not by `revoke`")
             }
             Way::Vault => format!("the vault {vault} is gone already, and not by `revoke`"),
+            Way::Identity => {
+                "the registry does not have the identity any more that asks for its key".to_owned()
+            }
         })
     }
 }
@@ -137,6 +156,7 @@ impl Taken {
             Self::Delete(_) => Way::Delete,
             Self::Firewall(_) => Way::Firewall,
             Self::Vault(_) => Way::Vault,
+            Self::Identity(_) => Way::Identity,
         }
     }
 
@@ -151,7 +171,11 @@ impl Taken {
         }
     }
 
-    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), RevocationError> {
+    pub(super) async fn take(&self, place: &Place<'_>) -> Result<(), RevocationError> {
+        if let Self::Identity(identity) = self {
+            return identity.take(place.hand.registries).await;
+        }
+        let owner = place.owner(self.way())?;
         match self {
             Self::Policy(policy) => policy.take(owner).await?,
             Self::Role(roles) => roles.take(owner).await?,
@@ -159,11 +183,16 @@ impl Taken {
             Self::Delete(key) => owner.delete(&key.id()?).await?,
             Self::Firewall(closed) => closed.take(owner).await?,
             Self::Vault(deleted) => deleted.take(owner).await?,
+            Self::Identity(_) => (),
         }
         Ok(())
     }
 
-    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), RevocationError> {
+    pub(super) async fn give_back(&self, place: &Place<'_>) -> Result<(), RevocationError> {
+        if let Self::Identity(identity) = self {
+            return identity.give_back(place.hand.registries).await;
+        }
+        let owner = place.owner(self.way())?;
         match self {
             Self::Policy(policy) => policy.give_back(owner).await?,
             Self::Role(roles) => roles.give_back(owner).await?,
@@ -177,6 +206,7 @@ impl Taken {
             }
             Self::Firewall(closed) => closed.give_back(owner).await?,
             Self::Vault(deleted) => deleted.give_back(owner).await?,
+            Self::Identity(_) => (),
         }
         Ok(())
     }

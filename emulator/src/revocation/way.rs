@@ -23,12 +23,26 @@ pub enum Way {
     Firewall,
     /// The vault is deleted; it can be recovered.
     Vault,
+    /// The identity that asks for the key is taken from the registry.
+    Identity,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Policy, Self::Role, Self::Disable, Self::Delete, Self::Firewall, Self::Vault];
+    pub const ALL: [Self; 7] = [
+        Self::Policy,
+        Self::Role,
+        Self::Disable,
+        Self::Delete,
+        Self::Firewall,
+        Self::Vault,
+        Self::Identity,
+    ];
+
+    /// Whether it changes the vault, and not the registry.
+    pub fn is_of_the_vault(self) -> bool {
+        self != Self::Identity
+    }
 
     /// Its name, as it is typed and as it stands in JSON.
     pub fn name(self) -> &'static str {
@@ -39,6 +53,7 @@ impl Way {
             Self::Delete => "delete",
             Self::Firewall => "firewall",
             Self::Vault => "vault",
+            Self::Identity => "identity",
         }
     }
 
@@ -65,6 +80,7 @@ impl Way {
                 format!("az keyvault update --name {vault} --default-action Deny --bypass None")
             }
             Self::Vault => format!("az keyvault delete --name {vault}"),
+            Self::Identity => "az acr identity remove --identities IDENTITY".to_owned(),
         }
     }
 }

@@ -10,7 +10,9 @@ use mock_keyvault::clock::Clock;
 use mock_keyvault::faults::FaultRule;
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
 use sealyard::keys::{Cause, REFUSAL_SENTENCE, RingError, RotationTarget};
+use sealyard::registry::{Change, IdentityRef, IdentityResource, RegistryName};
 use serde_json::json;
 
 use crate::support::{Answer, Client, content, start_with_clock};
@@ -36,10 +38,11 @@ enum Way {
     VaultDown,
     VaultThrottles,
     IssuerDown,
+    IdentityTaken,
 }
 
 impl Way {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::PolicyTaken,
         Self::PolicyWithoutUnwrap,
         Self::RoleTaken,
@@ -51,6 +54,7 @@ impl Way {
         Self::VaultDown,
         Self::VaultThrottles,
         Self::IssuerDown,
+        Self::IdentityTaken,
     ];
 
     /// The cause that clients are told.
@@ -65,6 +69,7 @@ impl Way {
             Self::VaultDown => "vaultUnreachable",
             Self::VaultThrottles => "vaultThrottled",
             Self::IssuerDown => "issuerDown",
+            Self::IdentityTaken => "identityRemoved",
         }
     }
 
@@ -83,7 +88,8 @@ impl Way {
         }
     }
 
-    async fn take(self, vault: &MockKeyVault, identity: &str) {
+    async fn take(self, emulator: &Sealyard, identity: &str) {
+        let vault = emulator.vault().unwrap();
         match self {
             Self::PolicyTaken => vault.remove_access_policy(VAULT, identity).await.unwrap(),
             Self::PolicyWithoutUnwrap => {
@@ -107,10 +113,15 @@ impl Way {
                 vault.add_fault(serde_json::from_value::<FaultRule>(rule).unwrap()).unwrap();
             }
             Self::IssuerDown => vault.set_issuer_outage(true),
+            Self::IdentityTaken => {
+                let remove = vec![IdentityRef::Resource(start_identity(emulator))];
+                change(emulator, Change { remove, ..Change::default() }).await;
+            }
         }
     }
 
-    async fn give_back(self, vault: &MockKeyVault, identity: &str) {
+    async fn give_back(self, emulator: &Sealyard, identity: &str) {
+        let vault = emulator.vault().unwrap();
         match self {
             Self::PolicyTaken | Self::PolicyWithoutUnwrap => {
                 let all = KeyPermission::FOR_ENCRYPTION;
@@ -130,6 +141,10 @@ impl Way {
             Self::VaultDown => vault.set_outage(false),
             Self::VaultThrottles => vault.clear_faults(),
             Self::IssuerDown => vault.set_issuer_outage(false),
+            Self::IdentityTaken => {
+                let assign = vec![start_identity(emulator)];
+                change(emulator, Change { assign, ..Change::default() }).await;
+            }
         }
     }
 
@@ -148,6 +163,15 @@ async fn set_public_access(vault: &MockKeyVault, on: bool) {
         ..VaultChanges::default()
     };
     vault.change_vault(VAULT, changes).await.unwrap();
+}
+
+fn start_identity(emulator: &Sealyard) -> IdentityResource {
+    emulator.app().registries.start_identity().resource.clone()
+}
+
+async fn change(emulator: &Sealyard, change: Change) {
+    let local = RegistryName::local();
+    emulator.app().registries.change(&local, change).await.unwrap();
 }
 
 /// What every row has to refuse, and what it is called in the report.
@@ -231,7 +255,7 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
     let stream = client.request(Method::GET, &download).send().await.unwrap().bytes_stream();
     let lease = emulator.registry().key_ring().current().await.unwrap();
 
-    way.take(vault, &identity).await;
+    way.take(&emulator, &identity).await;
     pass(&clock, way.until_known()).await;
     let answers = ask(&client, half.header("location"), &layer).await;
 
@@ -269,7 +293,7 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
     let collected = client.send_json("/_sealyard/registries/local/gc", &json!({})).await;
     assert_eq!(collected.status, StatusCode::OK, "{collected:?}");
 
-    way.give_back(vault, &identity).await;
+    way.give_back(&emulator, &identity).await;
     pass(&clock, LATER).await;
 
     assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
@@ -312,6 +336,7 @@ rows! {
     the_vault_is_unreachable: VaultDown,
     the_vault_throttles: VaultThrottles,
     the_issuer_of_tokens_is_down: IssuerDown,
+    the_identity_is_taken_from_the_registry: IdentityTaken,
 }
 
 #[tokio::test]
