@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mock_keyvault::clock::{Clock, ClockRequest};
@@ -36,6 +36,10 @@ use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
 use crate::vault_owner::VaultAccess;
 
+/// How long a look is put off at whether the data folder is free, and how often one is taken.
+const RELEASE_REST: Duration = Duration::from_millis(5);
+const RELEASE_LOOKS: u32 = 400;
+
 /// The registry that answers where no other is named.
 pub const LOCAL: &str = "local";
 
@@ -49,7 +53,9 @@ pub struct Sealyard {
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
     /// The folder of an emulator that is gone at exit.
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
+    /// To see when the last one lets go of the data folder.
+    store: Weak<Store>,
 }
 
 /// What a running emulator is made from.
@@ -182,6 +188,8 @@ impl Sealyard {
     }
 
     /// Stops: no new connections, requests under way get some time to end.
+    ///
+    /// When this returns, the folder is free for another emulator, unless somebody still holds a part of this one.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         if let Some(server) = self.server.take() {
@@ -192,6 +200,16 @@ impl Sealyard {
             vault.shutdown().await;
         }
         self.app.endpoints.remove_files(&self.app.config);
+        // Background tasks end one after the other, and the last one lets go of the folder.
+        let (store, folder) = (self.store.clone(), self.folder.take());
+        drop(self);
+        for _ in 0..RELEASE_LOOKS {
+            if store.strong_count() == 0 {
+                return drop(folder);
+            }
+            tokio::time::sleep(RELEASE_REST).await;
+        }
+        tracing::warn!("the data folder is still in use");
     }
 }
 
@@ -286,6 +304,7 @@ impl Builder {
         config.listen = address;
         // The folder before the vault: a folder in use is the sentence that helps most.
         let store = open_store(data_dir.clone(), config.durability).await?;
+        let held = Arc::downgrade(&store);
         agenda::restore_clock(&data_dir, &clock)?;
         let vault = match config.vault {
             VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
@@ -355,7 +374,7 @@ impl Builder {
         tokio::spawn(app.ports.clone().follow(app.clone()));
         app.endpoints.make_files(&app).await?;
         tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
-        Ok(Sealyard { app, local, address, vault, stop, server: Some(server), _folder: folder })
+        Ok(Sealyard { app, local, address, vault, stop, server: Some(server), folder, store: held })
     }
 }
 
