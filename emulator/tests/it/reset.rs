@@ -1,7 +1,6 @@
 //! `reset`: everything is as at a fresh start, also with pushes under way; what a vault elsewhere keeps is said.
 
 use std::path::Path;
-use std::time::Duration;
 
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
@@ -140,8 +139,9 @@ async fn what_is_under_way_ends_cleanly_and_nothing_half_is_left() {
     let (emulator, client) = start().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let mut pushers = Vec::new();
+    let (ended, mut ends) = tokio::sync::watch::channel(());
     for pusher in 0..4_u64 {
-        let (client, stop) = (client.clone(), stop.clone());
+        let (client, stop, ended) = (client.clone(), stop.clone(), ended.clone());
         pushers.push(tokio::spawn(async move {
             let mut answers = Vec::new();
             for round in 0.. {
@@ -150,13 +150,15 @@ async fn what_is_under_way_ends_cleanly_and_nothing_half_is_left() {
                 }
                 let name = format!("app{pusher}");
                 answers.extend(push(&client, &name, pusher * 1000 + round).await);
+                ended.send_replace(());
             }
             answers
         }));
     }
 
     for _ in 0..10 {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Whenever a push has come to its end, the others are somewhere in theirs.
+        ends.changed().await.unwrap();
         reset(&client).await;
     }
     stop.cancel();
