@@ -60,6 +60,11 @@ impl RevocationError {
     pub(super) fn not_ours(way: Way, key: &KeyId) -> Self {
         Self::NotOurs { vault: key.vault().to_string(), az: way.az(key) }
     }
+
+    /// What was noted is not what this program notes.
+    pub(super) fn damaged(what: &str) -> Self {
+        StoreError::Damaged(format!("{what} in a note of a revocation cannot be read")).into()
+    }
 }
 
 fn state(status: &Status) -> String {

@@ -7,16 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Way;
 use super::error::RevocationError;
-use super::vault::damaged;
 use crate::keys::IdentityId;
 use crate::registry::{
-    Change, IdentityRef, IdentityResource, ManageError, Registries, Registry, RegistryName,
+    Change, IdentityRef, IdentityResource, ManageError, Registries, Registry,
 };
 
 /// A user-assigned identity of a registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct TakenIdentity {
-    registry: String,
     identity: String,
 }
 
@@ -35,33 +33,35 @@ impl TakenIdentity {
             Some(id) => profile.by_client_id(IdentityId::as_str(id)),
             None => profile.assigned(&registries.start_identity().resource),
         };
-        Ok(own.map(|own| Self {
-            registry: registry.name().to_owned(),
-            identity: own.resource.to_string(),
-        }))
+        Ok(own.map(|own| Self { identity: own.resource.to_string() }))
     }
 
-    pub(super) async fn take(&self, registries: &Registries) -> Result<(), RevocationError> {
+    pub(super) async fn take(
+        &self,
+        registries: &Registries,
+        registry: &Registry,
+    ) -> Result<(), RevocationError> {
         let remove = vec![IdentityRef::Resource(self.identity()?)];
-        let taken =
-            registries.change(&self.registry()?, Change { remove, ..Change::default() }).await;
+        let change = Change { remove, ..Change::default() };
+        let taken = registries.change(registry.registry_name(), change).await;
         match taken {
             Ok(_) | Err(ManageError::IdentityNotAssigned { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(super) async fn give_back(&self, registries: &Registries) -> Result<(), RevocationError> {
+    pub(super) async fn give_back(
+        &self,
+        registries: &Registries,
+        registry: &Registry,
+    ) -> Result<(), RevocationError> {
         let assign = vec![self.identity()?];
-        registries.change(&self.registry()?, Change { assign, ..Change::default() }).await?;
+        let change = Change { assign, ..Change::default() };
+        registries.change(registry.registry_name(), change).await?;
         Ok(())
     }
 
-    fn registry(&self) -> Result<RegistryName, RevocationError> {
-        self.registry.parse().map_err(|_| damaged("the name of a registry"))
-    }
-
     fn identity(&self) -> Result<IdentityResource, RevocationError> {
-        self.identity.parse().map_err(|_| damaged("the id of an identity"))
+        self.identity.parse().map_err(|_| RevocationError::damaged("the id of an identity"))
     }
 }

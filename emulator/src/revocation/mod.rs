@@ -28,7 +28,7 @@ pub use self::error::RevocationError;
 use self::kept::{Kept, Note};
 use self::taken::{Place, Taken};
 pub use self::way::Way;
-use crate::keys::{State, Status};
+use crate::keys::Status;
 use crate::registry::{Registries, Registry};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::OwnerVault;
@@ -74,7 +74,7 @@ impl Revocations {
     ) -> Result<Status, RevocationError> {
         let mut kept = self.kept.lock().await;
         let place = Place::of(registry, hand, way)?;
-        match place.look(way).await? {
+        match place.look().await? {
             Some(taken) => {
                 kept.note(Note { registry: registry.name().to_owned(), taken: taken.clone() })
                     .await?;
@@ -86,7 +86,7 @@ impl Revocations {
                 );
             }
             None if kept.has(registry.name(), way) => (),
-            None => return Err(place.nothing_to_take(way)),
+            None => return Err(place.nothing_to_take()),
         }
         drop(kept);
         changed::seen(registry, if wait { Expected::Dark } else { Expected::Anything }).await
@@ -131,12 +131,5 @@ impl Revocations {
     pub async fn of(&self, registry: &str) -> Vec<Way> {
         let notes = self.kept.lock().await.newest_first(registry, None);
         notes.iter().map(|note| note.taken.way()).collect()
-    }
-}
-
-impl Restored {
-    /// Whether content is served.
-    pub fn is_served(&self) -> bool {
-        self.status.state == State::Active
     }
 }

@@ -11,16 +11,17 @@ use super::network::ClosedVault;
 use super::policy::TakenPolicy;
 use super::role::TakenRoles;
 use super::vault::DeletedVault;
-use super::{Hand, Way, vault};
+use super::{Hand, Way};
 use crate::keys::{IdentityId, KeyId, KeyName, KeyVersion, VaultName};
 use crate::registry::Registry;
 use crate::vault_owner::OwnerVault;
 
-/// A registry's key, and what it is taken with.
+/// A registry's key, the way in which it is taken, and what it is taken with.
 pub(super) struct Place<'a> {
     hand: Hand<'a>,
+    way: Way,
     /// The key in use, with its version.
-    pub(super) key: KeyId,
+    key: KeyId,
     registry: Registry,
     /// Who uses it.
     identity: Option<IdentityId>,
@@ -66,59 +67,53 @@ impl<'a> Place<'a> {
         let identity = description.identity.clone();
         let key = description.versioned.or(description.configured);
         let key = key.ok_or_else(|| RevocationError::NoKey(registry.name().to_owned()))?;
-        let place = Self { hand, key, registry: registry.clone(), identity };
-        if way.is_of_the_vault() {
-            place.owner(way)?;
-        }
-        Ok(place)
+        Ok(Self { hand, way, key, registry: registry.clone(), identity })
     }
 
-    /// The owner's hand on the vault.
-    fn owner(&self, way: Way) -> Result<&'a OwnerVault, RevocationError> {
-        self.hand.owner.ok_or_else(|| RevocationError::not_ours(way, &self.key))
-    }
-
-    /// What there is to take in a way. None: it is gone already.
-    pub(super) async fn look(&self, way: Way) -> Result<Option<Taken>, RevocationError> {
-        if way == Way::Identity {
-            let own = TakenIdentity::look(self.hand.registries, &self.registry)?;
-            return Ok(own.map(Taken::Identity));
-        }
-        let (vault, owner) = (self.key.vault(), self.owner(way)?);
-        Ok(match way {
+    /// What there is to take. None: it is gone already.
+    pub(super) async fn look(&self) -> Result<Option<Taken>, RevocationError> {
+        let vault = self.key.vault();
+        Ok(match self.way {
             Way::Policy => {
-                let identity = self.object_id(owner).await?;
+                let (owner, identity) = (self.owner()?, self.object_id().await?);
                 TakenPolicy::look(owner, vault, &identity).await?.map(Taken::Policy)
             }
             Way::Role => {
-                let identity = self.object_id(owner).await?;
+                let (owner, identity) = (self.owner()?, self.object_id().await?);
                 TakenRoles::look(owner, vault, &identity).await?.map(Taken::Role)
             }
-            Way::Disable => match owner.is_enabled(&self.key).await? {
+            Way::Disable => match self.owner()?.is_enabled(&self.key).await? {
                 Some(true) => Some(Taken::disabled(&self.key)),
                 Some(false) | None => None,
             },
             Way::Delete => {
                 let key = self.key.unversioned();
-                let is_there = owner.is_enabled(&key).await?.is_some();
+                let is_there = self.owner()?.is_enabled(&key).await?.is_some();
                 is_there.then(|| Taken::Delete(TakenKey::of(&key)))
             }
-            Way::Firewall => ClosedVault::look(owner, vault).await?.map(Taken::Firewall),
-            Way::Vault => DeletedVault::look(owner, vault).await?.map(Taken::Vault),
-            Way::Identity => None,
+            Way::Firewall => ClosedVault::look(self.owner()?, vault).await?.map(Taken::Firewall),
+            Way::Vault => DeletedVault::look(self.owner()?, vault).await?.map(Taken::Vault),
+            Way::Identity => {
+                TakenIdentity::look(self.hand.registries, &self.registry)?.map(Taken::Identity)
+            }
         })
     }
 
+    /// The owner's hand on the vault, which every way needs that changes the vault.
+    fn owner(&self) -> Result<&'a OwnerVault, RevocationError> {
+        self.hand.owner.ok_or_else(|| RevocationError::not_ours(self.way, &self.key))
+    }
+
     /// What policies and roles know the identity by that uses the key.
-    async fn object_id(&self, owner: &OwnerVault) -> Result<String, RevocationError> {
-        Ok(owner.object_id(self.registry.name(), self.identity.as_ref()).await?)
+    async fn object_id(&self) -> Result<String, RevocationError> {
+        Ok(self.owner()?.object_id(self.registry.name(), self.identity.as_ref()).await?)
     }
 
     /// It is gone, and nothing was noted of it: somebody else took it.
-    pub(super) fn nothing_to_take(&self, way: Way) -> RevocationError {
+    pub(super) fn nothing_to_take(&self) -> RevocationError {
         let Self { key, .. } = self;
         let vault = key.vault();
-        RevocationError::NothingToTake(match way {
+        RevocationError::NothingToTake(match self.way {
             Way::Policy => {
                 format!("the registry's identity has no access policy in the vault {vault}")
             }
@@ -172,41 +167,37 @@ impl Taken {
     }
 
     pub(super) async fn take(&self, place: &Place<'_>) -> Result<(), RevocationError> {
-        if let Self::Identity(identity) = self {
-            return identity.take(place.hand.registries).await;
-        }
-        let owner = place.owner(self.way())?;
         match self {
-            Self::Policy(policy) => policy.take(owner).await?,
-            Self::Role(roles) => roles.take(owner).await?,
-            Self::Disable(key) => owner.set_enabled(&key.id()?, false).await?,
-            Self::Delete(key) => owner.delete(&key.id()?).await?,
-            Self::Firewall(closed) => closed.take(owner).await?,
-            Self::Vault(deleted) => deleted.take(owner).await?,
-            Self::Identity(_) => (),
+            Self::Policy(policy) => policy.take(place.owner()?).await?,
+            Self::Role(roles) => roles.take(place.owner()?).await?,
+            Self::Disable(key) => place.owner()?.set_enabled(&key.id()?, false).await?,
+            Self::Delete(key) => place.owner()?.delete(&key.id()?).await?,
+            Self::Firewall(closed) => closed.take(place.owner()?).await?,
+            Self::Vault(deleted) => deleted.take(place.owner()?).await?,
+            Self::Identity(identity) => {
+                identity.take(place.hand.registries, &place.registry).await?;
+            }
         }
         Ok(())
     }
 
     pub(super) async fn give_back(&self, place: &Place<'_>) -> Result<(), RevocationError> {
-        if let Self::Identity(identity) = self {
-            return identity.give_back(place.hand.registries).await;
-        }
-        let owner = place.owner(self.way())?;
         match self {
-            Self::Policy(policy) => policy.give_back(owner).await?,
-            Self::Role(roles) => roles.give_back(owner).await?,
-            Self::Disable(key) => owner.set_enabled(&key.id()?, true).await?,
+            Self::Policy(policy) => policy.give_back(place.owner()?).await?,
+            Self::Role(roles) => roles.give_back(place.owner()?).await?,
+            Self::Disable(key) => place.owner()?.set_enabled(&key.id()?, true).await?,
             Self::Delete(key) => {
-                let key = key.id()?;
+                let (owner, key) = (place.owner()?, key.id()?);
                 // Somebody may have recovered it by hand.
                 if owner.is_enabled(&key).await?.is_none() {
                     owner.recover(&key).await?;
                 }
             }
-            Self::Firewall(closed) => closed.give_back(owner).await?,
-            Self::Vault(deleted) => deleted.give_back(owner).await?,
-            Self::Identity(_) => (),
+            Self::Firewall(closed) => closed.give_back(place.owner()?).await?,
+            Self::Vault(deleted) => deleted.give_back(place.owner()?).await?,
+            Self::Identity(identity) => {
+                identity.give_back(place.hand.registries, &place.registry).await?;
+            }
         }
         Ok(())
     }
@@ -222,7 +213,7 @@ impl TakenKey {
     }
 
     fn id(&self) -> Result<KeyId, RevocationError> {
-        let damaged = |_| vault::damaged("the name of a key");
+        let damaged = |_| RevocationError::damaged("the name of a key");
         let vault: VaultName = self.vault.parse().map_err(damaged)?;
         let name: KeyName = self.name.parse().map_err(damaged)?;
         let version: Option<KeyVersion> =

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::error::RevocationError;
 use super::role::Assignment;
 use crate::keys::{VaultError, VaultName};
-use crate::store::StoreError;
 use crate::vault_owner::OwnerVault;
 
 /// The version of the protocol of `Microsoft.KeyVault` that is spoken.
@@ -99,9 +98,4 @@ pub(super) fn id_of(vault: &Value) -> Result<String, VaultError> {
 /// Whether roles count in a vault, in place of access policies.
 pub(super) fn goes_by_roles(vault: &Value) -> bool {
     vault["properties"]["enableRbacAuthorization"] == true
-}
-
-/// What was noted is not what this program notes.
-pub(super) fn damaged(what: &str) -> RevocationError {
-    StoreError::Damaged(format!("{what} in a note of a revocation cannot be read")).into()
 }

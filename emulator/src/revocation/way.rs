@@ -39,11 +39,6 @@ impl Way {
         Self::Identity,
     ];
 
-    /// Whether it changes the vault, and not the registry.
-    pub fn is_of_the_vault(self) -> bool {
-        self != Self::Identity
-    }
-
     /// Its name, as it is typed and as it stands in JSON.
     pub fn name(self) -> &'static str {
         match self {
