@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::wire_name;
 use crate::faults::FaultDeskError;
-use crate::keys::Cause;
-use crate::registry::{AccessChangeError, Error, ManageError};
+use crate::keys::{Cause, Refusal};
+use crate::registry::{AccessChangeError, Error};
 use crate::reset::ResetError;
 use crate::revocation::RevocationError;
 use crate::store::StoreError;
@@ -84,13 +84,32 @@ impl AdminError {
         self
     }
 
-    /// What came of the registry itself, and not of a rule.
-    pub(super) fn of_registry(error: ManageError) -> Self {
-        match error {
-            ManageError::Registry(Error::Name(error)) => Self::bad_request(error),
-            ManageError::Registry(error) => error.into(),
-            other => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", other),
-        }
+    /// 500: not the caller's doing. The log says what it was, and where it came from.
+    fn internal(error: &(dyn std::error::Error + 'static), what: &str) -> Self {
+        tracing::error!(error, "{what}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+    }
+
+    /// 502: the vault did not do it.
+    fn vault_refused(message: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", message)
+    }
+
+    /// 507: there is no room left.
+    fn disk_full(message: impl ToString) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "DiskFull", message)
+    }
+
+    /// 403, or 503 where it may pass: the key of the registry cannot be used.
+    fn key_refused(refusal: &Refusal) -> Self {
+        let status = if refusal.is_lasting() {
+            StatusCode::FORBIDDEN
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        let mut answer = Self::new(status, "KeyRefused", refusal.message());
+        answer.report.state = Some(wire_name(refusal.state));
+        answer.because_of(refusal.cause)
     }
 
     /// What the error says.
@@ -101,58 +120,36 @@ impl AdminError {
 
 impl From<Error> for AdminError {
     fn from(error: Error) -> Self {
-        if let Error::Refused(refusal) = &error {
-            let status = if refusal.is_lasting() {
-                StatusCode::FORBIDDEN
-            } else {
-                StatusCode::SERVICE_UNAVAILABLE
-            };
-            let mut answer = Self::new(status, "KeyRefused", refusal.message());
-            answer.report.state = Some(wire_name(refusal.state));
-            answer.report.cause = refusal.cause.map(wire_name);
-            return answer;
+        match error {
+            Error::Refused(refusal) => Self::key_refused(&refusal),
+            Error::Name(_) | Error::BodyCut(_) | Error::MetadataTooLong => Self::bad_request(error),
+            Error::TaskRunUnknown(_) => Self::new(StatusCode::NOT_FOUND, "RunNotFound", error),
+            Error::LogTooLong(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "LogTooLong", error),
+            Error::DiskFull => Self::disk_full(error),
+            // The rest is told to clients of content; who manages a registry does not meet it.
+            error => Self::internal(&error, "an admin request failed"),
         }
-        if matches!(error, Error::TaskRunUnknown(_)) {
-            return Self::new(StatusCode::NOT_FOUND, "RunNotFound", error);
-        }
-        if matches!(error, Error::LogTooLong(_)) {
-            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "LogTooLong", error);
-        }
-        if matches!(error, Error::BodyCut(_) | Error::MetadataTooLong) {
-            return Self::bad_request(error);
-        }
-        if matches!(error, Error::DiskFull) {
-            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "DiskFull", error);
-        }
-        tracing::error!(error = &error as &dyn std::error::Error, "an admin request failed");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
     }
 }
 
 impl From<RevocationError> for AdminError {
     fn from(error: RevocationError) -> Self {
-        let error = match error {
-            RevocationError::Registry(error) => return error.into(),
-            error => error,
-        };
-        let (status, code) = match &error {
+        match error {
+            RevocationError::Registry(error) => error.into(),
             RevocationError::NoKey(_)
-            | RevocationError::Registry(_)
             | RevocationError::NotOurs { .. }
             | RevocationError::NothingToTake(_)
-            | RevocationError::NoVault(_) => (StatusCode::CONFLICT, "Conflict"),
-            RevocationError::Inapplicable { .. } => (StatusCode::CONFLICT, "WayDoesNotApply"),
-            RevocationError::Vault(_) => (StatusCode::BAD_GATEWAY, "VaultRefused"),
-            RevocationError::NotSeen { .. } => (StatusCode::GATEWAY_TIMEOUT, "NotSeen"),
-            RevocationError::Store(StoreError::DiskFull(_)) => {
-                (StatusCode::INSUFFICIENT_STORAGE, "DiskFull")
+            | RevocationError::NoVault(_) => Self::conflict(error),
+            RevocationError::Inapplicable { .. } => {
+                Self::new(StatusCode::CONFLICT, "WayDoesNotApply", error)
             }
-            RevocationError::Store(_) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a revocation failed");
-                (StatusCode::INTERNAL_SERVER_ERROR, "Internal")
+            RevocationError::Vault(_) => Self::vault_refused(error),
+            RevocationError::NotSeen { .. } => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "NotSeen", error)
             }
-        };
-        Self::new(status, code, error)
+            RevocationError::Store(StoreError::DiskFull(_)) => Self::disk_full(error),
+            RevocationError::Store(_) => Self::internal(&error, "a revocation failed"),
+        }
     }
 }
 
@@ -165,13 +162,11 @@ impl From<ResetError> for AdminError {
             ResetError::Registry {
                 source: error @ (Error::Refused(_) | Error::DiskFull), ..
             } => error.into(),
-            error
-            @ (ResetError::Vault(_) | ResetError::Registry { source: Error::Ring(_), .. }) => {
-                Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", error)
+            ResetError::Vault(_) | ResetError::Registry { source: Error::Ring(_), .. } => {
+                Self::vault_refused(error)
             }
-            error @ (ResetError::Clock(_) | ResetError::Registry { .. }) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a reset failed");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
+            ResetError::Clock(_) | ResetError::Registry { .. } => {
+                Self::internal(&error, "a reset failed")
             }
         }
     }
@@ -201,7 +196,7 @@ impl From<FaultDeskError> for AdminError {
             FaultDeskError::Rule(_) | FaultDeskError::Malformed(_) => Self::bad_request(error),
             FaultDeskError::NotOurs { .. } => Self::conflict(error),
             FaultDeskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "FaultNotFound", error),
-            FaultDeskError::Vault(_) => Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", error),
+            FaultDeskError::Vault(_) => Self::vault_refused(error),
         }
     }
 }

@@ -11,7 +11,12 @@ use crate::registry::{ManageError, PlatformError};
 impl From<ManageError> for AdminError {
     fn from(error: ManageError) -> Self {
         use StatusCode as S;
-        let (status, code) = match &error {
+        let cause = match &error {
+            ManageError::NoAccess { cause, .. } => *cause,
+            ManageError::MissingPermission(missing) => missing.source.cause(),
+            _ => None,
+        };
+        let (status, code) = match error {
             ManageError::Resource(_) => (S::BAD_REQUEST, "BadRequest"),
             ManageError::NameTaken(_) | ManageError::IdentityTaken(_) => {
                 (S::CONFLICT, "AlreadyExists")
@@ -36,13 +41,8 @@ impl From<ManageError> for AdminError {
             ManageError::NoPurgeProtection(_) => (S::BAD_REQUEST, "PurgeProtectionRequired"),
             ManageError::ContentTrust(_) => (S::BAD_REQUEST, "BlockedForEncryptionEnabledRegistry"),
             ManageError::Platform(PlatformError::Failed(_)) => (S::BAD_GATEWAY, "VaultRefused"),
-            ManageError::Registry(_) => return Self::of_registry(error),
+            ManageError::Registry(error) => return error.into(),
         };
-        let cause = match &error {
-            ManageError::NoAccess { cause, .. } => *cause,
-            ManageError::MissingPermission(missing) => missing.source.cause(),
-            _ => None,
-        };
-        Self::new(status, code, &error).because_of(cause)
+        Self::new(status, code, error).because_of(cause)
     }
 }
