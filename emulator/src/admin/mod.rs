@@ -62,6 +62,7 @@ pub use self::revocation::{
 pub use self::status::{KeyReport, RegistryReport, StatusReport};
 pub use self::task_runs::{TaskRunList, TaskRunReport};
 use crate::app::App;
+use crate::registry::Registry;
 
 /// Where the admin API begins.
 pub const PREFIX: &str = "/_sealyard";
@@ -104,6 +105,11 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app);
     guard.protect_health(health).merge(Router::new().nest(PREFIX, guard.protect(routes)))
+}
+
+/// The registry that a path names.
+fn find(app: &App, name: &str) -> Result<Registry, AdminError> {
+    app.registry(name).ok_or_else(|| AdminError::no_registry(name))
 }
 
 /// An enumeration's value as it stands in JSON.

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
-use super::wire_name;
+use super::{find, wire_name};
 use crate::app::App;
 use crate::registry::Registry;
 use crate::revocation::Way;
@@ -88,9 +88,9 @@ pub(super) async fn list(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<Json<RevocationList>, AdminError> {
-    app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
-    let revoked = app.revocations.of(&name).await;
-    Ok(Json(RevocationList { registry: name, revoked }))
+    let registry = find(&app, &name)?.name().to_owned();
+    let revoked = app.revocations.of(&registry).await;
+    Ok(Json(RevocationList { registry, revoked }))
 }
 
 /// `POST /_sealyard/registries/{name}/revoke`.
@@ -100,12 +100,12 @@ pub(super) async fn revoke(
     request: Result<Json<RevokeRequest>, JsonRejection>,
 ) -> Result<Json<RevokeReply>, AdminError> {
     let Json(RevokeRequest { by, wait }) = request?;
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     let status = app.revocations.revoke(&registry, app.hand(), by, wait).await?;
     Ok(Json(RevokeReply {
         by,
         key_identifier: key_identifier(&app, &registry),
-        registry: name,
+        registry: registry.name().to_owned(),
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
     }))
@@ -118,13 +118,13 @@ pub(super) async fn restore(
     request: Result<Json<RestoreRequest>, JsonRejection>,
 ) -> Result<Json<RestoreReply>, AdminError> {
     let Json(RestoreRequest { by, wait }) = request?;
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     let restored = app.revocations.restore(&registry, app.hand(), by, wait).await?;
     Ok(Json(RestoreReply {
         restored: restored.ways,
-        revoked: app.revocations.of(&name).await,
+        revoked: app.revocations.of(registry.name()).await,
         key_identifier: key_identifier(&app, &registry),
-        registry: name,
+        registry: registry.name().to_owned(),
         state: wire_name(restored.status.state),
         cause: restored.status.cause.map(wire_name),
     }))

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
+use super::find;
 use crate::app::App;
-use crate::registry::{Registry, TaskRun, TaskRunId, TaskRunStatus};
+use crate::registry::{TaskRun, TaskRunId, TaskRunStatus};
 
 /// What is said of a run that is to be kept.
 #[derive(Debug, Default, Deserialize)]
@@ -111,10 +112,6 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, AdminError> {
     find(&app, &name)?.delete_task_run(parse(&id)?).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn find(app: &App, name: &str) -> Result<Registry, AdminError> {
-    app.registry(name).ok_or_else(|| AdminError::no_registry(name))
 }
 
 fn parse(id: &str) -> Result<TaskRunId, AdminError> {

@@ -169,6 +169,27 @@ async fn revoking_and_restoring_twice_is_harmless() {
 }
 
 #[tokio::test]
+async fn a_registry_is_the_same_whatever_the_case_of_its_name() {
+    let (emulator, client) = start().await;
+    let by = |name: &str, what: &str| format!("/_sealyard/registries/{name}/{what}");
+
+    let policy = json!({ "by": "policy" });
+    let revoked = client.send_json(&by("LOCAL", "revoke"), &policy).await.json();
+    let disable = json!({ "by": "disable" });
+    client.send_json(&by("local", "revoke"), &disable).await;
+    let listed = client.get(&by("Local", "revoke")).await.json();
+    let restored = client.send_json(&by("LOCAL", "restore"), &disable).await.json();
+    let rest = restore(&client, None).await.json();
+
+    assert_eq!(revoked["registry"], "local");
+    assert_eq!(listed, json!({ "registry": "local", "revoked": ["disable", "policy"] }));
+    assert_eq!(restored["restored"], json!(["disable"]));
+    assert_eq!(restored["revoked"], json!(["policy"]), "and what is still taken is told");
+    assert_eq!(rest["state"], "active");
+    drop(emulator);
+}
+
+#[tokio::test]
 async fn what_was_taken_last_is_given_back_first() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
