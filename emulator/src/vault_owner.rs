@@ -4,6 +4,8 @@
 //! `key` commands and the first start use; it speaks the same REST protocol as everybody. A vault that is not ours to
 //! change, such as Azure's, has no owner here.
 
+mod resources;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use time::OffsetDateTime;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub(crate) use self::resources::{ROLES_API, VAULTS_API};
 use crate::agenda::VaultTime;
 use crate::config::{Config, ExternalVault, VaultChoice};
 use crate::keys::{
@@ -350,27 +353,6 @@ impl OwnerVault {
         let object_id = found.and_then(|principal| principal["objectId"].as_str());
         let unknown = || VaultError::new(None, "the vault does not know the registry's identity");
         object_id.map(str::to_owned).ok_or_else(unknown)
-    }
-
-    /// Sends a request to the admin API of the mock vault, such as about `faults`.
-    pub(crate) async fn admin(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, VaultError> {
-        self.management.admin(method, path, body).await
-    }
-
-    /// Sends a request about a resource, such as the vault itself or who may use it, to the resource providers.
-    pub(crate) async fn resource(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Value, VaultError> {
-        self.management.send(method, path, query, body).await
     }
 
     /// Recovers the deleted key.

@@ -13,11 +13,9 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
-use crate::vault_owner::OwnerVault;
+use crate::vault_owner::{OwnerVault, ROLES_API, VAULTS_API};
 
 const LOCAL: &str = "local";
-const VAULTS: (&str, &str) = ("api-version", "2023-07-01");
-const ROLES: (&str, &str) = ("api-version", "2022-04-01");
 
 /// Has the vault be as at its first start. What cannot be undone is added to `left`.
 pub(super) async fn make_fresh(
@@ -28,26 +26,26 @@ pub(super) async fn make_fresh(
     let key = registry_key(config)?;
     remove_principals(owner).await?;
     remove_roles(owner).await?;
-    if is_fresh(owner, &key).await {
+    // Whatever cannot be seen is not as it was.
+    if is_fresh(owner, &key).await.unwrap_or(false) {
         return Ok(());
     }
-    let provider = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault");
     let mut location = json!("eastus");
-    for vault in list(owner, &format!("{provider}/vaults")).await? {
+    for vault in owner.vaults().await? {
         if vault["name"] == LOCAL {
             location = vault["location"].clone();
         }
-        owner.resource(Method::DELETE, text(&vault["id"]), &[VAULTS], None).await?;
+        owner.resource(Method::DELETE, text(&vault["id"]), &[VAULTS_API], None).await?;
     }
     let mut is_kept = false;
-    for deleted in list(owner, &format!("{provider}/deletedVaults")).await? {
+    for deleted in owner.deleted_vaults().await? {
         let purge = format!("{}/purge", text(&deleted["id"]));
         if deleted["properties"]["purgeProtectionEnabled"] == true {
             let name = text(&deleted["name"]);
             left.push(format!("the vault {name} is protected from purging: its keys stay"));
             is_kept |= name == LOCAL;
         } else {
-            owner.resource(Method::POST, &purge, &[VAULTS], None).await?;
+            owner.resource(Method::POST, &purge, &[VAULTS_API], None).await?;
         }
     }
     let mode = if is_kept { "recover" } else { "default" };
@@ -61,7 +59,7 @@ pub(super) async fn make_fresh(
     let path = format!(
         "/subscriptions/{SUBSCRIPTION}/resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/{LOCAL}"
     );
-    owner.resource(Method::PUT, &path, &[VAULTS], Some(&body)).await?;
+    owner.resource(Method::PUT, &path, &[VAULTS_API], Some(&body)).await?;
     if is_kept {
         // A recovered vault is what it was: its settings are set in a second step.
         let open = json!({ "properties": {
@@ -70,40 +68,33 @@ pub(super) async fn make_fresh(
             "publicNetworkAccess": "Enabled",
             "networkAcls": { "bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [] },
         }});
-        owner.resource(Method::PATCH, &path, &[VAULTS], Some(&open)).await?;
+        owner.resource(Method::PATCH, &path, &[VAULTS_API], Some(&open)).await?;
     }
     owner.ensure_key(&key, config.key_size as usize).await
 }
 
-/// Whether nothing is there but what a first start makes. Whatever cannot be seen is not as it was.
-async fn is_fresh(owner: &OwnerVault, key: &KeyId) -> bool {
-    let looked = async {
-        let provider = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault");
-        let vaults = list(owner, &format!("{provider}/vaults")).await?;
-        let deleted = list(owner, &format!("{provider}/deletedVaults")).await?;
-        let [vault] = vaults.as_slice() else { return Ok::<_, VaultError>(false) };
-        let properties = &vault["properties"];
-        let is_open = properties["publicNetworkAccess"] == "Enabled"
-            && (properties["networkAcls"].is_null()
-                || properties["networkAcls"]["defaultAction"] == "Allow");
-        let is_as_made = vault["name"] == LOCAL
-            && deleted.is_empty()
-            && is_open
-            && properties["enableRbacAuthorization"] == false
-            && same_policies(&properties["accessPolicies"]);
-        if !is_as_made {
-            return Ok(false);
-        }
-        let keys = owner.key_names(key.vault()).await?;
-        let versions = owner.list_versions(key).await?;
-        if owner.rotates(key).await? {
-            return Ok(false);
-        }
-        Ok(keys == [key.name().to_string()]
-            && versions.len() == 1
-            && versions.iter().all(|version| version.enabled && !version.is_limited))
-    };
-    looked.await.unwrap_or(false)
+/// Whether nothing is there but what a first start makes.
+async fn is_fresh(owner: &OwnerVault, key: &KeyId) -> Result<bool, VaultError> {
+    let (vaults, deleted) = (owner.vaults().await?, owner.deleted_vaults().await?);
+    let [vault] = vaults.as_slice() else { return Ok(false) };
+    let properties = &vault["properties"];
+    let is_open = properties["publicNetworkAccess"] == "Enabled"
+        && (properties["networkAcls"].is_null()
+            || properties["networkAcls"]["defaultAction"] == "Allow");
+    let is_as_made = vault["name"] == LOCAL
+        && deleted.is_empty()
+        && is_open
+        && properties["enableRbacAuthorization"] == false
+        && same_policies(&properties["accessPolicies"]);
+    if !is_as_made {
+        return Ok(false);
+    }
+    let keys = owner.key_names(key.vault()).await?;
+    let versions = owner.list_versions(key).await?;
+    Ok(keys == [key.name().to_string()]
+        && versions.len() == 1
+        && versions.iter().all(|version| version.enabled && !version.is_limited)
+        && !owner.rotates(key).await?)
 }
 
 fn registry_key(config: &Config) -> Result<KeyId, VaultError> {
@@ -126,24 +117,15 @@ async fn remove_principals(owner: &OwnerVault) -> Result<(), VaultError> {
 async fn remove_roles(owner: &OwnerVault) -> Result<(), VaultError> {
     let path =
         format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments");
-    let listed = owner.resource(Method::GET, &path, &[ROLES], None).await?;
     let own = format!("/subscriptions/{SUBSCRIPTION}");
-    for assignment in listed["value"].as_array().into_iter().flatten() {
+    for assignment in owner.resources(&path, &[ROLES_API]).await? {
         let properties = &assignment["properties"];
         let is_first = properties["principalId"] == OWNER_OBJECT_ID && properties["scope"] == own;
         if !is_first {
-            owner.resource(Method::DELETE, text(&assignment["id"]), &[ROLES], None).await?;
+            owner.resource(Method::DELETE, text(&assignment["id"]), &[ROLES_API], None).await?;
         }
     }
     Ok(())
-}
-
-async fn list(owner: &OwnerVault, path: &str) -> Result<Vec<Value>, VaultError> {
-    let mut listed = owner.resource(Method::GET, path, &[VAULTS], None).await?;
-    Ok(match listed["value"].take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
-    })
 }
 
 /// The policies of a first start.

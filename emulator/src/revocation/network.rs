@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
-use super::vault::{API, existing, id_of};
+use super::vault::{existing, id_of};
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::OwnerVault;
+use crate::vault_owner::{OwnerVault, VAULTS_API};
 
 /// The network rules that a vault had.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +45,7 @@ impl ClosedVault {
 
     async fn set(&self, owner: &OwnerVault, rules: &Value) -> Result<(), VaultError> {
         let body = json!({ "properties": { "networkAcls": rules } });
-        owner.resource(Method::PATCH, &self.vault, &[API], Some(&body)).await.map(drop)
+        owner.resource(Method::PATCH, &self.vault, &[VAULTS_API], Some(&body)).await.map(drop)
     }
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::Way;
 use super::error::RevocationError;
-use super::vault::{API, existing, goes_by_roles, id_of};
+use super::vault::{existing, goes_by_roles, id_of};
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::OwnerVault;
+use crate::vault_owner::{OwnerVault, VAULTS_API};
 
 /// An access policy as the vault showed it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +56,6 @@ impl TakenPolicy {
     async fn change(&self, owner: &OwnerVault, how: &str) -> Result<(), VaultError> {
         let path = format!("{}/accessPolicies/{how}", self.vault);
         let body = json!({ "properties": { "accessPolicies": [self.policy] } });
-        owner.resource(Method::PUT, &path, &[API], Some(&body)).await.map(drop)
+        owner.resource(Method::PUT, &path, &[VAULTS_API], Some(&body)).await.map(drop)
     }
 }

@@ -11,10 +11,7 @@ use super::Way;
 use super::error::RevocationError;
 use super::vault::{existing, goes_by_roles, id_of};
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::OwnerVault;
-
-/// The version of the protocol of `Microsoft.Authorization` that is spoken.
-const API: (&str, &str) = ("api-version", "2022-04-01");
+use crate::vault_owner::{OwnerVault, ROLES_API};
 
 /// What the registry needs of a key above all.
 const UNWRAP: &str = "Microsoft.KeyVault/vaults/keys/unwrap/action";
@@ -61,7 +58,7 @@ impl TakenRoles {
 
     pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         for assignment in &self.assignments {
-            owner.resource(Method::DELETE, &assignment.id, &[API], None).await?;
+            owner.resource(Method::DELETE, &assignment.id, &[ROLES_API], None).await?;
         }
         Ok(())
     }
@@ -83,10 +80,9 @@ impl Assignment {
     ) -> Result<Vec<Self>, VaultError> {
         let path = format!("{vault}/providers/Microsoft.Authorization/roleAssignments");
         let filter = principal.map(|id| format!("principalId eq '{id}'"));
-        let mut query = vec![API];
+        let mut query = vec![ROLES_API];
         query.extend(filter.as_deref().map(|filter| ("$filter", filter)));
-        let list = owner.resource(Method::GET, &path, &query, None).await?;
-        list["value"].as_array().into_iter().flatten().map(Self::of).collect()
+        owner.resources(&path, &query).await?.iter().map(Self::of).collect()
     }
 
     fn of(value: &Value) -> Result<Self, VaultError> {
@@ -123,7 +119,7 @@ impl Assignment {
             "description": self.description,
         });
         let body = json!({ "properties": properties });
-        match owner.resource(Method::PUT, &self.id, &[API], Some(&body)).await {
+        match owner.resource(Method::PUT, &self.id, &[ROLES_API], Some(&body)).await {
             // Somebody gave the same role under another name.
             Err(error) if error.code() == "RoleAssignmentExists" => Ok(()),
             put => put.map(drop),
@@ -135,7 +131,7 @@ impl Assignment {
         let path = format!(
             "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"
         );
-        let role = owner.resource(Method::GET, &path, &[API], None).await?;
+        let role = owner.resource(Method::GET, &path, &[ROLES_API], None).await?;
         let permissions = role["properties"]["permissions"].as_array();
         let actions =
             permissions.into_iter().flatten().filter_map(|set| set["dataActions"].as_array());

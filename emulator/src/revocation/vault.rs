@@ -2,17 +2,13 @@
 //! themselves, as in Azure: they are put back.
 
 use http::Method;
-use mock_keyvault::identity::SUBSCRIPTION;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
 use super::role::Assignment;
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::OwnerVault;
-
-/// The version of the protocol of `Microsoft.KeyVault` that is spoken.
-pub(super) const API: (&str, &str) = ("api-version", "2023-07-01");
+use crate::vault_owner::{OwnerVault, VAULTS_API};
 
 /// A deleted vault, as it has to be named to be recovered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,17 +45,17 @@ impl DeletedVault {
     }
 
     pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
-        owner.resource(Method::DELETE, &self.vault, &[API], None).await.map(drop)
+        owner.resource(Method::DELETE, &self.vault, &[VAULTS_API], None).await.map(drop)
     }
 
     pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         // Somebody may have recovered it by hand.
-        let is_there = owner.resource(Method::GET, &self.vault, &[API], None).await.is_ok();
+        let is_there = owner.resource(Method::GET, &self.vault, &[VAULTS_API], None).await.is_ok();
         if !is_there {
             let properties =
                 json!({ "createMode": "recover", "tenantId": self.tenant_id, "sku": self.sku });
             let body = json!({ "location": self.location, "properties": properties });
-            owner.resource(Method::PUT, &self.vault, &[API], Some(&body)).await?;
+            owner.resource(Method::PUT, &self.vault, &[VAULTS_API], Some(&body)).await?;
         }
         for assignment in &self.assignments {
             assignment.put(owner).await?;
@@ -73,12 +69,10 @@ pub(super) async fn find(
     owner: &OwnerVault,
     name: &VaultName,
 ) -> Result<Option<Value>, VaultError> {
-    let path = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults");
-    let list = owner.resource(Method::GET, &path, &[API], None).await?;
-    let is_it = |vault: &&Value| {
+    let is_it = |vault: &Value| {
         vault["name"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str()))
     };
-    Ok(list["value"].as_array().into_iter().flatten().find(is_it).cloned())
+    Ok(owner.vaults().await?.into_iter().find(is_it))
 }
 
 /// The same, where it has to be there.

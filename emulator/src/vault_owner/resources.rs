@@ -1,0 +1,67 @@
+//! What the owner asks of the resource providers, which look after vaults and roles, and of the mock vault's admin API.
+//!
+//! `revocation/`, `reset/` and `faults/` call it. It knows the protocol: its versions, and where vaults are listed. What the
+//! answers mean is its callers' business.
+
+use http::Method;
+use mock_keyvault::identity::SUBSCRIPTION;
+use serde_json::Value;
+
+use super::OwnerVault;
+use crate::keys::VaultError;
+
+/// The version of the protocol of `Microsoft.KeyVault` that is spoken.
+pub(crate) const VAULTS_API: (&str, &str) = ("api-version", "2023-07-01");
+
+/// The version of the protocol of `Microsoft.Authorization` that is spoken.
+pub(crate) const ROLES_API: (&str, &str) = ("api-version", "2022-04-01");
+
+impl OwnerVault {
+    /// Sends a request to the admin API of the mock vault, such as about `faults`.
+    pub(crate) async fn admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        self.management.admin(method, path, body).await
+    }
+
+    /// Sends a request about a resource, such as the vault itself or who may use it, to the resource providers.
+    pub(crate) async fn resource(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, VaultError> {
+        self.management.send(method, path, query, body).await
+    }
+
+    /// The resources that are listed at a path.
+    pub(crate) async fn resources(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<Value>, VaultError> {
+        let mut list = self.resource(Method::GET, path, query, None).await?;
+        Ok(match list["value"].take() {
+            Value::Array(resources) => resources,
+            _ => Vec::new(),
+        })
+    }
+
+    /// All vaults, whichever group they belong to.
+    pub(crate) async fn vaults(&self) -> Result<Vec<Value>, VaultError> {
+        self.resources(&vaults_at("vaults"), &[VAULTS_API]).await
+    }
+
+    /// All vaults that are deleted and not purged.
+    pub(crate) async fn deleted_vaults(&self) -> Result<Vec<Value>, VaultError> {
+        self.resources(&vaults_at("deletedVaults"), &[VAULTS_API]).await
+    }
+}
+
+fn vaults_at(kind: &str) -> String {
+    format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/{kind}")
+}
