@@ -168,6 +168,11 @@ impl Faults {
         state.rules.iter().map(report).collect()
     }
 
+    /// Whether there are no rules, so that nobody has to find the class of a request.
+    pub fn is_empty(&self) -> bool {
+        self.lock().rules.is_empty()
+    }
+
     /// What is to be done to a request of this class. Each call is one request to the rules that count.
     ///
     /// Waiting adds up. Of the rules that do more than to wait, the first one counts and the others do not see it. Who only
