@@ -12,7 +12,7 @@ use super::hints::Hints;
 use super::port_owner::PortOwner;
 use crate::admin::ErrorReport;
 use crate::config::ConfigError;
-use crate::serve::StartError;
+use crate::serve::{LOCAL, StartError};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,19 +176,11 @@ impl CliError {
                 crate::admin::ADMIN_TOKEN_FILE,
                 super::client::TOKEN_ENV
             )),
-            Self::Answer(report) if report.state.is_some() => match report.cause.as_deref() {
-                Some("keyDisabled") => {
-                    Some(format!("`{}` brings it back", hints.command("key enable")))
-                }
-                Some("keyDeleted") => {
-                    Some(format!("`{}` brings it back", hints.command("key recover")))
-                }
-                Some(
-                    "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
-                    | "identityRemoved",
-                ) => Some(format!("`{}` brings it back", hints.command("restore"))),
-                _ => Some(format!("`{}` says more", hints.command("status"))),
-            },
+            Self::Answer(report) if report.state.is_some() => {
+                let cause = report.cause.as_deref();
+                let way_back = cause.and_then(|cause| hints.way_back(cause, LOCAL));
+                way_back.or_else(|| Some(format!("`{}` says more", hints.command("status"))))
+            }
             _ => None,
         }
     }

@@ -2,6 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::serve::LOCAL;
+
 /// How this program is called from where the person is.
 #[derive(Clone, Debug)]
 pub(super) struct Hints {
@@ -22,6 +24,27 @@ impl Hints {
     /// The line to type for a command.
     pub(super) fn command(&self, command: &str) -> String {
         format!("{} {command}", self.program)
+    }
+
+    /// The same for a command about a registry, which has to be named unless it is the one that is meant without.
+    pub(super) fn command_for(&self, command: &str, registry: &str) -> String {
+        if registry == LOCAL {
+            self.command(command)
+        } else {
+            self.command(&format!("{command} --registry {}", quoted(OsStr::new(registry))))
+        }
+    }
+
+    /// What brings a registry back from what somebody did to its key. None: no command of ours does.
+    pub(super) fn way_back(&self, cause: &str, registry: &str) -> Option<String> {
+        let command = match cause {
+            "keyDisabled" => "key enable",
+            "keyDeleted" => "key recover",
+            "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
+            | "identityRemoved" => "restore",
+            _ => return None,
+        };
+        Some(format!("`{}` brings it back", self.command_for(command, registry)))
     }
 }
 
@@ -55,5 +78,18 @@ mod tests {
             hints.command("key enable"),
             r"'/my programs/sealyard' --data-dir 'it'\''s here' key enable"
         );
+    }
+
+    #[test]
+    fn a_hint_names_the_registry_that_it_is_for() {
+        let hints = Hints::new(Some(&OsString::from("sealyard")), None);
+
+        assert_eq!(hints.command_for("restore", "local"), "sealyard restore");
+        assert_eq!(hints.command_for("restore", "team1"), "sealyard restore --registry team1");
+        assert_eq!(
+            hints.way_back("keyDisabled", "team1").unwrap(),
+            "`sealyard key enable --registry team1` brings it back"
+        );
+        assert_eq!(hints.way_back("vaultUnreachable", "team1"), None);
     }
 }

@@ -93,7 +93,7 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
         "{taken}; registry {}: {}\n`{}` undoes it",
         reply.registry,
         state(&reply.state, reply.cause.as_deref(), waited),
-        hints.command("restore")
+        hints.command_for("restore", &reply.registry)
     )
 }
 

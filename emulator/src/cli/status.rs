@@ -22,7 +22,8 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
     for registry in &report.registries {
         row("registry", format!("{} at {}", registry.name, registry.url));
         row("  state", state(registry));
-        if let Some(hint) = way_back(registry, hints) {
+        let cause = registry.cause.as_deref();
+        if let Some(hint) = cause.and_then(|cause| hints.way_back(cause, &registry.name)) {
             row("", hint);
         }
         if let Some(key) = &registry.key {
@@ -83,18 +84,6 @@ fn state(registry: &RegistryReport) -> String {
         Ok(since) => format!("{words}, since {since}"),
         Err(_) => words,
     }
-}
-
-fn way_back(registry: &RegistryReport, hints: &Hints) -> Option<String> {
-    let command = match registry.cause.as_deref()? {
-        "keyDisabled" => "key enable",
-        "keyDeleted" => "key recover",
-        "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted" | "identityRemoved" => {
-            "restore"
-        }
-        _ => return None,
-    };
-    Some(format!("`{}` brings it back", hints.command(command)))
 }
 
 fn clock(report: &StatusReport) -> String {
