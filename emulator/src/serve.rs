@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mock_keyvault::clock::{Clock, ClockRequest};
@@ -36,9 +36,8 @@ use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
 use crate::vault_owner::VaultAccess;
 
-/// How long a look is put off at whether the data folder is free, and how often one is taken.
-const RELEASE_REST: Duration = Duration::from_millis(5);
-const RELEASE_LOOKS: u32 = 400;
+/// How long it is waited for that the data folder is free.
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// The registry that answers where no other is named.
 pub const LOCAL: &str = "local";
@@ -54,8 +53,8 @@ pub struct Sealyard {
     server: Option<JoinHandle<()>>,
     /// The folder of an emulator that is gone at exit.
     folder: Option<tempfile::TempDir>,
-    /// To see when the last one lets go of the data folder.
-    store: Weak<Store>,
+    /// Is cancelled when the last one has let go of the data folder.
+    released: CancellationToken,
 }
 
 /// What a running emulator is made from.
@@ -201,15 +200,12 @@ impl Sealyard {
         }
         self.app.endpoints.remove_files(&self.app.config);
         // Background tasks end one after the other, and the last one lets go of the folder.
-        let (store, folder) = (self.store.clone(), self.folder.take());
+        let (released, folder) = (self.released.clone(), self.folder.take());
         drop(self);
-        for _ in 0..RELEASE_LOOKS {
-            if store.strong_count() == 0 {
-                return drop(folder);
-            }
-            tokio::time::sleep(RELEASE_REST).await;
+        if tokio::time::timeout(RELEASE, released.cancelled()).await.is_err() {
+            tracing::warn!("the data folder is still in use");
         }
-        tracing::warn!("the data folder is still in use");
+        drop(folder);
     }
 }
 
@@ -304,7 +300,7 @@ impl Builder {
         config.listen = address;
         // The folder before the vault: a folder in use is the sentence that helps most.
         let store = open_store(data_dir.clone(), config.durability).await?;
-        let held = Arc::downgrade(&store);
+        let released = store.released();
         agenda::restore_clock(&data_dir, &clock)?;
         let vault = match config.vault {
             VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
@@ -374,7 +370,7 @@ impl Builder {
         tokio::spawn(app.ports.clone().follow(app.clone()));
         app.endpoints.make_files(&app).await?;
         tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
-        Ok(Sealyard { app, local, address, vault, stop, server: Some(server), folder, store: held })
+        Ok(Sealyard { app, local, address, vault, stop, server: Some(server), folder, released })
     }
 }
 

@@ -12,6 +12,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use mock_keyvault::durable::{Durability, make_dir_durably, sync_dir};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::database::Database;
 use super::error::StoreError;
@@ -29,6 +30,8 @@ pub struct Store {
     pub(super) claims: Claims,
     /// Held until the database is closed: fields are dropped in this order.
     _lock: fs::File,
+    /// Says that the folder is free, after the lock.
+    released: DropGuard,
 }
 
 /// What `sealyard.json` says.
@@ -59,10 +62,22 @@ impl Store {
         }
         make_folders(&layout, durability)?;
         let database = Database::open(&layout.rows(), durability)?;
-        let store = Self { database, layout, durability, claims: Claims::default(), _lock: lock };
+        let store = Self {
+            database,
+            layout,
+            durability,
+            claims: Claims::default(),
+            _lock: lock,
+            released: CancellationToken::new().drop_guard(),
+        };
         store.finish_all_leaving()?;
         store.sweep_uploads()?;
         Ok(store)
+    }
+
+    /// Is cancelled when the folder is free for another process. It does not hold the store.
+    pub fn released(&self) -> CancellationToken {
+        self.released.token().clone()
     }
 
     /// Makes rows and files of uploads agree again.
