@@ -5,10 +5,9 @@ use std::path::Path;
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
 use serde_json::{Value, json};
 
-use crate::support::{Client, content, start};
+use crate::support::{Client, content, external, start, start_beside};
 
 /// What a suite can see of an emulator, without what differs from one to the next.
 async fn looks(emulator: &Sealyard, client: &Client) -> Value {
@@ -218,21 +217,7 @@ async fn push(client: &Client, name: &str, seed: u64) -> Vec<(u16, String)> {
 async fn of_a_vault_elsewhere_only_what_was_changed_here_is_undone() {
     let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let external = ExternalVault {
-        url: vault.uri().parse().unwrap(),
-        authority: Some(vault.authority_uri().parse().unwrap()),
-        tenant: None,
-        client_id: None,
-        client_secret_file: None,
-        ca: Some(vault.ca_path().to_owned()),
-    };
-    let config = Config {
-        vault: VaultChoice::External(external),
-        data_dir: folder.path().join("d"),
-        ..Config::default()
-    };
-    let emulator = Sealyard::builder().config(config).free_ports().start().await.unwrap();
-    let client = Client::of(&emulator);
+    let (_emulator, client) = start_beside(external(&vault), folder.path()).await;
     vault.create_key("local", "of-somebody-else", mock_keyvault::KeySize::Rsa2048).await.unwrap();
     client.push_image("app", "v1", &[b"layer"]).await;
     client.send_json("/_sealyard/registries/local/revoke", &json!({ "by": "policy" })).await;

@@ -2,12 +2,12 @@
 
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::StatusCode;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
+use sealyard::config::ExternalVault;
 use sealyard::revocation::{Hand, RevocationError, Way};
 use sealyard::Sealyard;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, content, start};
+use crate::support::{Answer, Client, content, external, start, start_beside};
 
 const VAULT: &str = "local";
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
@@ -272,18 +272,9 @@ async fn a_vault_in_another_process_is_revoked_and_restored_in_the_same_way() {
         let external = ExternalVault {
             url: url.parse().unwrap(),
             authority: authority.map(|url| url.parse().unwrap()),
-            tenant: None,
-            client_id: None,
-            client_secret_file: None,
-            ca: Some(vault.ca_path().to_owned()),
+            ..external(&vault)
         };
-        let config = Config {
-            vault: VaultChoice::External(external),
-            data_dir: folder.path().join("d"),
-            ..Config::default()
-        };
-        let emulator = Sealyard::builder().config(config).free_ports().start().await.unwrap();
-        let client = Client::of(&emulator);
+        let (_emulator, client) = start_beside(external, folder.path()).await;
         client.push_image("app", "v1", &[b"layer"]).await;
 
         for way in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault] {

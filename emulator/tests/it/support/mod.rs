@@ -3,8 +3,12 @@
 pub(crate) mod client;
 pub(crate) mod content;
 
+use std::path::Path;
+
+use mock_keyvault::MockKeyVault;
 use mock_keyvault::clock::Clock;
 use sealyard::Sealyard;
+use sealyard::config::{Config, ExternalVault, VaultChoice};
 
 pub(crate) use client::{Answer, Client};
 
@@ -21,4 +25,28 @@ pub(crate) async fn start_with_clock() -> (Sealyard, Client, Clock) {
     let emulator = Sealyard::builder().ephemeral().clock(clock.clone()).start().await.unwrap();
     let client = Client::of(&emulator);
     (emulator, client, clock)
+}
+
+/// A vault of this process, as an emulator is told of one in another process.
+pub(crate) fn external(vault: &MockKeyVault) -> ExternalVault {
+    ExternalVault {
+        url: vault.uri().parse().unwrap(),
+        authority: Some(vault.authority_uri().parse().unwrap()),
+        tenant: None,
+        client_id: None,
+        client_secret_file: None,
+        ca: Some(vault.ca_path().to_owned()),
+    }
+}
+
+/// An emulator in a folder, beside a vault elsewhere, and a client of it.
+pub(crate) async fn start_beside(external: ExternalVault, folder: &Path) -> (Sealyard, Client) {
+    let config = Config {
+        vault: VaultChoice::External(external),
+        data_dir: folder.join("d"),
+        ..Config::default()
+    };
+    let emulator = Sealyard::builder().config(config).free_ports().start().await.unwrap();
+    let client = Client::of(&emulator);
+    (emulator, client)
 }
