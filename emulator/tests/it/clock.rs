@@ -7,13 +7,13 @@ use mock_keyvault::clock::{Clock, ClockRequest};
 use mock_keyvault::duration::IsoDuration;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
+use sealyard::config::{Config, VaultChoice};
 use sealyard::keys::{KeyOperation, Purpose};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
-use crate::support::{Answer, Client, start_with_clock};
+use crate::support::{Answer, Client, external, start_with_clock};
 
 const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 const DAY: time::Duration = time::Duration::DAY;
@@ -175,15 +175,7 @@ async fn a_frozen_clock_is_frozen_after_a_restart_and_stands_where_it_stood() {
 
 /// An emulator beside a vault in another "process": with a clock and a listener of its own.
 async fn beside(vault: &MockKeyVault, clock: &Clock) -> Sealyard {
-    let external = ExternalVault {
-        url: vault.uri().parse().unwrap(),
-        authority: Some(vault.authority_uri().parse().unwrap()),
-        tenant: None,
-        client_id: None,
-        client_secret_file: None,
-        ca: Some(vault.ca_path().to_owned()),
-    };
-    let config = Config { vault: VaultChoice::External(external), ..Config::default() };
+    let config = Config { vault: VaultChoice::External(external(vault)), ..Config::default() };
     let builder = Sealyard::builder().config(config).ephemeral().clock(clock.clone());
     builder.start().await.unwrap()
 }

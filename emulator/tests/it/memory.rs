@@ -12,10 +12,10 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use mock_keyvault::MockKeyVault;
 use reqwest::StatusCode;
 use sealyard::Sealyard;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
+use sealyard::config::{Config, VaultChoice};
 use tokio::process::{Child, Command};
 
-use crate::support::Client;
+use crate::support::{Client, external};
 
 /// What is read of a process at a time. Neighbouring pieces overlap by what is looked for.
 const PIECE: usize = 1 << 20;
@@ -49,17 +49,6 @@ fn count(pid: u32, needle: &[u8]) -> usize {
         }
     }
     found
-}
-
-fn external(vault: &MockKeyVault) -> ExternalVault {
-    ExternalVault {
-        url: vault.uri().parse().unwrap(),
-        authority: Some(vault.authority_uri().parse().unwrap()),
-        tenant: None,
-        client_id: None,
-        client_secret_file: None,
-        ca: Some(vault.ca_path().to_owned()),
-    }
 }
 
 /// The program as a process of its own, with the vault of this one.

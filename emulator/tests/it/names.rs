@@ -3,9 +3,9 @@
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
+use sealyard::config::ExternalVault;
 
-use crate::support::{Answer, Client, content, start};
+use crate::support::{Answer, Client, content, external, start, start_beside};
 
 /// A GET over TLS to the Azure side under this host, from a client that trusts the certificate of `name`.
 async fn over_tls(emulator: &Sealyard, host: &str, path: &str) -> Answer {
@@ -111,22 +111,8 @@ async fn with_a_vault_elsewhere_the_port_takes_tls_under_an_authority_of_the_emu
     let vault = MockKeyVault::builder().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let url = format!("https://{}", vault.address()).parse().unwrap();
-    let ca = Some(vault.ca_path().to_owned());
-    let external = ExternalVault {
-        url,
-        authority: None,
-        tenant: None,
-        client_id: None,
-        client_secret_file: None,
-        ca,
-    };
-    let config = Config {
-        data_dir: folder.path().join("d"),
-        vault: VaultChoice::External(external),
-        ..Config::default()
-    };
-    let emulator = Sealyard::builder().config(config).free_ports().start().await.unwrap();
-    let client = Client::of(&emulator);
+    let external = ExternalVault { url, authority: None, ..external(&vault) };
+    let (emulator, client) = start_beside(external, folder.path()).await;
     client.push_image("app", "v1", &[b"layer"]).await;
     let http = trusting_status(&client).await;
 
