@@ -186,6 +186,9 @@ start_registry() {
     }
 }
 
+# yard ARGUMENT...: the command line, of the emulator whose folder is DATA.
+yard() { "$SEALYARD" "$@" --data-dir "$DATA"; }
+
 # Ends the waiting early when the process is gone.
 ready_or_gone() {
     local pid=$1

@@ -101,8 +101,6 @@ part_search() {
 
 # --- the key --------------------------------------------------------------------------------------------------------
 
-yard() { "$SEALYARD" "$@" --data-dir "$DATA"; }
-
 # denied STATUS-OF-EXPECT...: 403, the code, and both names in the message.
 denied() {
     expect 403 "$@"
