@@ -1,5 +1,5 @@
-//! The emulator as it was at its first start: content, uploads, registries but `local`, keys, faults, the clock and what
-//! was revoked go.
+//! The emulator as it was at its first start: content, uploads, tokens with their scope maps, registries but `local`, keys,
+//! faults, the clock and what was revoked go.
 //!
 //! `admin/reset.rs` and the library's handle call [`reset`]. The vault comes first, so that its key can be used; then the
 //! registries, each in one commit. A vault that is as at a fresh start is left alone, which makes a reset a matter of

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Way;
 use super::error::RevocationError;
 use crate::keys::IdentityId;
-use crate::registry::{
-    Change, IdentityRef, IdentityResource, ManageError, Registries, Registry,
-};
+use crate::registry::{Change, IdentityRef, IdentityResource, ManageError, Registries, Registry};
 
 /// A user-assigned identity of a registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -2,9 +2,9 @@
 
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::StatusCode;
+use sealyard::Sealyard;
 use sealyard::config::ExternalVault;
 use sealyard::revocation::{Hand, RevocationError, Way};
-use sealyard::Sealyard;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, external, start, start_beside};
