@@ -107,11 +107,7 @@ impl Agenda {
     /// Moves time forward, and returns when all that became due was done. It goes on if the caller is dropped.
     pub async fn advance(self: &Arc<Self>, by: Duration) -> Result<(), AgendaError> {
         let by = time::Duration::try_from(by).map_err(|_| ClockRequestError::BeyondTheCalendar)?;
-        self.carry_out(move |now| {
-            let to = now.checked_add(by).ok_or(ClockRequestError::BeyondTheCalendar)?;
-            Ok(ClockPlan { resume: false, freeze: false, by, to })
-        })
-        .await
+        self.carry_out(move |now| ClockPlan::forward(now, by)).await
     }
 
     /// Sets the clock back to real time and lets it go on, for a reset: the one move that goes back.
