@@ -15,7 +15,7 @@ use mock_keyvault::{MockKeyVault, StartError as VaultStartError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::admin::{Endpoints, Guard};
 use crate::agenda::{self, Agenda, AgendaError, VaultTime};
@@ -45,12 +45,13 @@ pub const LOCAL: &str = "local";
 /// A running emulator. It stops when this is dropped; [`Sealyard::shutdown`] waits for it.
 #[derive(Debug)]
 pub struct Sealyard {
+    /// Ends everything that was spawned when it is dropped, which is first.
+    stop: DropGuard,
     app: App,
     local: Registry,
     address: SocketAddr,
     vault: Option<MockKeyVault>,
-    stop: CancellationToken,
-    server: Option<JoinHandle<()>>,
+    server: JoinHandle<()>,
     /// The folder of an emulator that is gone at exit.
     folder: Option<tempfile::TempDir>,
     /// Is cancelled when the last one has let go of the data folder.
@@ -189,29 +190,22 @@ impl Sealyard {
     /// Stops: no new connections, requests under way get some time to end.
     ///
     /// When this returns, the folder is free for another emulator, unless somebody still holds a part of this one.
-    pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        if let Some(server) = self.server.take() {
-            let _ = server.await;
-        }
-        self.app.ports.closed().await;
-        if let Some(vault) = self.vault.take() {
+    pub async fn shutdown(self) {
+        let Self { stop, app, local, address: _, vault, server, folder, released } = self;
+        drop(stop);
+        // There is nothing to be done about a server that did not end well.
+        let _ = server.await;
+        app.ports.closed().await;
+        if let Some(vault) = vault {
             vault.shutdown().await;
         }
-        self.app.endpoints.remove_files(&self.app.config);
+        app.endpoints.remove_files(&app.config);
         // Background tasks end one after the other, and the last one lets go of the folder.
-        let (released, folder) = (self.released.clone(), self.folder.take());
-        drop(self);
+        drop((app, local));
         if tokio::time::timeout(RELEASE, released.cancelled()).await.is_err() {
             tracing::warn!("the data folder is still in use");
         }
         drop(folder);
-    }
-}
-
-impl Drop for Sealyard {
-    fn drop(&mut self) {
-        self.stop.cancel();
     }
 }
 
@@ -330,6 +324,8 @@ impl Builder {
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
         let stop = CancellationToken::new();
+        // A start that fails, or is given up, ends what it has begun.
+        let stop_on_drop = stop.clone().drop_guard();
         let ports = Ports::new(address, any_port, Arc::clone(&certificates.server), stop.clone());
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let time = match &vault {
@@ -369,8 +365,8 @@ impl Builder {
         app.ports.settle(&app).await;
         tokio::spawn(app.ports.clone().follow(app.clone()));
         app.endpoints.make_files(&app).await?;
-        tokio::spawn(Endpoints::follow(app.clone(), stop.clone()));
-        Ok(Sealyard { app, local, address, vault, stop, server: Some(server), folder, released })
+        tokio::spawn(Endpoints::follow(app.clone(), stop));
+        Ok(Sealyard { stop: stop_on_drop, app, local, address, vault, server, folder, released })
     }
 }
 

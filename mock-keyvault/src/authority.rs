@@ -29,6 +29,11 @@ pub struct Authority {
 pub struct AuthorityError;
 
 impl Authority {
+    /// The host that a client used, as it is read; none if it cannot be one.
+    pub fn of<B>(request: &Request<B>) -> Option<Self> {
+        host_of(request)?.parse().ok()
+    }
+
     /// The host in lower case, without a dot at its end; an IPv6 address without its brackets.
     pub fn name(&self) -> &str {
         &self.name

@@ -44,14 +44,10 @@ pub(crate) fn answer(app: &App, request: &Request<Body>) -> Response {
 /// Whether this host and port are the emulator's.
 fn leads_here(app: &App, target: &Authority) -> bool {
     let (name, port) = (target.name(), target.port().unwrap_or(HTTPS));
-    let site = Site::of(name);
     let is_own = port == app.port;
-    if site.is_local() {
-        // Such a name is this machine's alone, and the port may be one that is mapped to ours.
-        return true;
-    }
-    if site.is_public() || app.front.knows(name) {
-        return port == HTTPS || is_own;
+    if Site::of(name).is_named() || app.front.knows(name) {
+        // A local name is this machine's alone, and the port may be one that is mapped to ours.
+        return name.ends_with(".localhost") || port == HTTPS || is_own;
     }
     let is_this_machine = name == "localhost"
         || target.address().is_some_and(|address| address.is_loopback())

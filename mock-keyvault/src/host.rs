@@ -100,9 +100,9 @@ impl Site {
         self.naming == Naming::Public
     }
 
-    /// Whether the client used a name that leads nowhere but to this machine, and that is served here.
-    pub(crate) fn is_local(&self) -> bool {
-        self.naming == Naming::Local
+    /// Whether the client used a name of Azure's or of its local likeness, rather than an address or a name of the machine.
+    pub(crate) fn is_named(&self) -> bool {
+        self.naming != Naming::Other
     }
 
     /// The address of a vault, for a client that came here: under its own name where this client uses such names, and

@@ -49,6 +49,7 @@
 pub mod authority;
 pub mod authorization;
 pub mod clock;
+pub mod control;
 pub mod directory;
 pub mod durable;
 pub mod duration;
@@ -85,8 +86,8 @@ mod throttle;
 pub use audit::Call;
 pub use operation::{OPERATIONS, Operation, Route};
 pub use server::{
-    Builder, Gate, GateCaller, GateRefusal, Manager, ManagerError, MockKeyVault, RoleError,
-    StartError, Timekeeper,
+    Builder, Gate, GateRefusal, Manager, ManagerError, MockKeyVault, RoleError, StartError,
+    Timekeeper,
 };
 pub use store::StoreError;
 pub use throttle::Throttling;

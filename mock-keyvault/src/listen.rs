@@ -1,4 +1,4 @@
-//! Serves an axum router on a TCP listener: plain HTTP, TLS, or both told apart by the first byte.
+//! Serves an axum router on a TCP listener: plain HTTP, or that and TLS, told apart by the first byte.
 //!
 //! Called by the vault and by the emulator's registry, which streams large bodies through it: there is no limit on
 //! bodies here and no copy that could be spared. An I/O error of one connection ends that connection and nothing else.
@@ -40,11 +40,11 @@ use crate::patience::Patient;
 /// How long requests under way may go on after a shutdown was asked for.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long a client may take to send a request head. It bounds the idle time of a kept connection as well, so it is
-/// longer than the pools of common clients keep one that they mean to use again.
+/// How long a client may take to send a first byte, and then a request head. It bounds the idle time of a kept connection
+/// as well, so it is longer than the pools of common clients keep one that they mean to use again.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(100);
 
-/// How long a client may take to say whether it speaks TLS, and then to shake hands.
+/// How long a client may take to shake hands, once it has said that it speaks TLS.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take nothing of an answer. Long, for some clients pause to unpack what they have.
@@ -61,9 +61,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 pub enum Transport {
     /// HTTP without TLS.
     Plain,
-    /// HTTP over TLS.
-    Tls(Arc<ServerConfig>),
-    /// Either one, told apart by the first byte that the client sends.
+    /// HTTP with or without TLS, told apart by the first byte that the client sends.
     TlsAndPlain(Arc<ServerConfig>),
 }
 
@@ -163,17 +161,16 @@ async fn connection(
     shutdown: CancellationToken,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let tls = match &transport {
-        Transport::Plain => None,
-        Transport::Tls(config) => Some(Arc::clone(config)),
-        Transport::TlsAndPlain(config) => {
+    let speaks_tls = match &transport {
+        Transport::Plain => false,
+        Transport::TlsAndPlain(_) => {
             let mut first = [0];
             let peeked = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
                 peeked = tokio::time::timeout(HEADER_READ_TIMEOUT, stream.peek(&mut first)) => peeked,
             };
             match peeked {
-                Ok(Ok(1)) => (first[0] == TLS_HANDSHAKE).then(|| Arc::clone(config)),
+                Ok(Ok(1)) => first[0] == TLS_HANDSHAKE,
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
@@ -183,34 +180,16 @@ async fn connection(
     let stream = Resettable { stream, reset: Arc::default() };
     let reset = Arc::clone(&stream.reset);
     let client = Client { peer, app, shutdown, reset };
-    match (tls, transport) {
-        (Some(config), _) => client.serve_tls(config, stream).await,
-        (None, transport) => {
-            let tunnel = client.serve(stream, Wire::Plain).await?;
-            match (tunnel, transport) {
-                (Some(tunnel), Transport::TlsAndPlain(config)) => {
-                    let stream = tunnel.await.map_err(io::Error::other)?;
-                    client.serve_tls(config, TokioIo::new(stream)).await
-                }
-                _ => Ok(()),
+    match transport {
+        Transport::TlsAndPlain(config) if speaks_tls => client.serve_tls(config, stream).await,
+        transport => match (client.serve(stream, Wire::Plain).await?, transport) {
+            (Some(tunnel), Transport::TlsAndPlain(config)) => {
+                let stream = tunnel.await.map_err(io::Error::other)?;
+                client.serve_tls(config, TokioIo::new(stream)).await
             }
-        }
+            _ => Ok(()),
+        },
     }
-}
-
-/// Serves `app` on one connection that is open already.
-pub async fn serve_stream<S>(
-    stream: S,
-    peer: SocketAddr,
-    wire: Wire,
-    app: Router,
-    shutdown: CancellationToken,
-) -> io::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let client = Client { peer, app, shutdown, reset: Arc::default() };
-    client.serve(stream, wire).await.map(drop)
 }
 
 /// One connection, and what it is served.

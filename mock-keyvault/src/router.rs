@@ -128,7 +128,7 @@ fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
     if request.extensions().get() == Some(&Wire::Plain) {
         return None;
     }
-    let authority: Authority = host_of(request)?.parse().ok()?;
+    let authority = Authority::of(request)?;
     app.front.router(authority.name(), request.uri().path())
 }
 

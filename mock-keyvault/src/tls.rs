@@ -301,9 +301,25 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
+/// Writes a bundle of the system's roots and of ours, PEM, for clients that read one file and nothing else. The roots are
+/// those in the file that the shell names, if it does. Blocks.
+pub fn write_bundle(path: &Path, named: Option<PathBuf>, ours: &[u8]) -> io::Result<()> {
+    write_joined(path, &system_roots(named, path).unwrap_or_default(), ours)
+}
+
+/// Writes a file of two lists of authorities, PEM. Blocks.
+pub fn write_joined(path: &Path, first: &[u8], second: &[u8]) -> io::Result<()> {
+    let mut joined = first.to_vec();
+    if !joined.is_empty() && !joined.ends_with(b"\n") {
+        joined.push(b'\n');
+    }
+    joined.extend_from_slice(second);
+    write_whole(path, &joined, Access::Public)
+}
+
 /// The roots of the system, for a bundle that holds ours as well: those in the file that the shell names, unless that is
 /// such a bundle already, `written`, else those in a usual place.
-pub fn system_roots(named: Option<PathBuf>, written: &Path) -> Option<Vec<u8>> {
+fn system_roots(named: Option<PathBuf>, written: &Path) -> Option<Vec<u8>> {
     let named = named.filter(|path| path.file_name() != written.file_name());
     let files = named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from));
     files.map(fs_err::read).find_map(Result::ok)
@@ -408,6 +424,16 @@ mod tests {
         let again = LocalAuthority::open(folder.path(), &clock).unwrap();
 
         assert_ne!(first, again.ca_pem());
+    }
+
+    #[test]
+    fn a_bundle_has_the_systems_roots_and_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = folder.path().join("ca-bundle.pem");
+
+        write_joined(&written, b"corporate", b"ours\n").unwrap();
+
+        assert_eq!(std::fs::read_to_string(&written).unwrap(), "corporate\nours\n");
     }
 
     #[test]

@@ -174,8 +174,7 @@ impl Guard {
 /// Whether a request names a registry as the public service does. Nobody else can have made such a name lead here, and
 /// no page is served under one.
 fn names_a_registry(request: &Request) -> bool {
-    let authority: Option<Authority> = host_of(request).and_then(|host| host.parse().ok());
-    authority.is_some_and(|authority| is_registry_name(authority.name()))
+    Authority::of(request).is_some_and(|authority| is_registry_name(authority.name()))
 }
 
 impl fmt::Debug for Guard {

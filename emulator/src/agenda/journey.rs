@@ -95,7 +95,7 @@ impl<'a> Journey<'a> {
     }
 
     async fn do_what_is_due(&mut self, vault_changes: bool) -> Result<(), AgendaError> {
-        self.vault.run_due().await?;
+        self.agenda.vault.run_due().await?;
         let now = self.agenda.clock.now();
         for traveller in &mut self.travellers {
             if vault_changes {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use fs_err as fs;
 use mock_keyvault::clock::{Clock, KeptClock};
+use mock_keyvault::files::{Access, read_if_there, write_whole};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -27,11 +27,7 @@ struct Kept {
 
 /// Sets a clock to what it was when this data folder was last in use.
 pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
-    let text = match fs::read(data_dir.join(CLOCK_FILE)) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
+    let Some(text) = read_if_there(&data_dir.join(CLOCK_FILE))? else { return Ok(()) };
     let kept: Kept = serde_json::from_slice(&text).map_err(|error| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{CLOCK_FILE}: {error}"))
     })?;
@@ -40,22 +36,20 @@ pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps a clock as it is set.
+/// Keeps a clock as it is set. On return it survives a power cut.
 pub(super) async fn save(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let path = data_dir.join(CLOCK_FILE);
     let KeptClock { offset, frozen_at } = clock.kept();
     let kept = Kept { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
     tokio::task::spawn_blocking(move || {
-        let text = serde_json::to_vec(&kept)?;
-        let new = path.with_extension("json.new");
-        fs::write(&new, text)?;
-        fs::rename(&new, &path)
+        write_whole(&path, &serde_json::to_vec(&kept)?, Access::Public)
     })
     .await?
 }
 
 #[cfg(test)]
 mod tests {
+    use fs_err as fs;
     use time::macros::datetime;
 
     use super::*;

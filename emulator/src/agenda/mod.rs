@@ -25,8 +25,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mock_keyvault::VaultError;
-use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError};
+use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
 use thiserror::Error;
+use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
 use self::journey::Journey;
@@ -100,34 +101,19 @@ impl Agenda {
 
     /// Does what a request says, and returns when all that became due was done. It goes on if the caller is dropped.
     pub async fn change(self: &Arc<Self>, request: ClockRequest) -> Result<(), AgendaError> {
-        let agenda = Arc::clone(self);
-        let moving = tokio::spawn(async move {
-            let _alone = agenda.moving.lock().await;
-            let plan = request.plan(agenda.clock.now())?;
-            agenda.carry_out(plan).await
-        });
-        moving.await.map_err(io::Error::other)?
+        self.carry_out(move |now| request.plan(now)).await
     }
 
     /// Moves time forward, and returns when all that became due was done. It goes on if the caller is dropped.
     pub async fn advance(self: &Arc<Self>, by: Duration) -> Result<(), AgendaError> {
         let by = time::Duration::try_from(by).map_err(|_| ClockRequestError::BeyondTheCalendar)?;
-        let agenda = Arc::clone(self);
-        let moving = tokio::spawn(async move {
-            let _alone = agenda.moving.lock().await;
-            let to = agenda.clock.now().checked_add(by);
-            let to = to.ok_or(ClockRequestError::BeyondTheCalendar)?;
-            let plan = ClockPlan { resume: false, freeze: false, by, to };
-            agenda.carry_out(plan).await
-        });
-        moving.await.map_err(io::Error::other)?
+        self.carry_out(move |now| ClockPlan::forward(now, by)).await
     }
 
     /// Sets the clock back to real time and lets it go on, for a reset: the one move that goes back.
     pub async fn reset(&self) -> Result<(), AgendaError> {
         let _alone = self.moving.lock().await;
-        self.clock.set_offset(time::Duration::ZERO);
-        self.clock.resume();
+        self.clock.restore(KeptClock::default());
         self.keep().await
     }
 
@@ -152,8 +138,22 @@ impl Agenda {
         }
     }
 
+    /// Makes a plan as soon as no other is carried out, and carries it out.
+    async fn carry_out(
+        self: &Arc<Self>,
+        plan: impl FnOnce(OffsetDateTime) -> Result<ClockPlan, ClockRequestError> + Send + 'static,
+    ) -> Result<(), AgendaError> {
+        let agenda = Arc::clone(self);
+        let moving = tokio::spawn(async move {
+            let _alone = agenda.moving.lock().await;
+            let plan = plan(agenda.clock.now())?;
+            agenda.go(plan).await
+        });
+        moving.await.map_err(io::Error::other)?
+    }
+
     /// The vault comes first in everything: what it refuses, the registry does not begin.
-    async fn carry_out(&self, plan: ClockPlan) -> Result<(), AgendaError> {
+    async fn go(&self, plan: ClockPlan) -> Result<(), AgendaError> {
         let mut vault = self.vault.begin(plan).await?;
         if plan.resume {
             self.clock.resume();
@@ -175,7 +175,7 @@ impl Agenda {
         Ok(kept::save(&self.data_dir, &self.clock).await?)
     }
 
-    async fn next_of_registries(&self) -> Option<time::OffsetDateTime> {
+    async fn next_of_registries(&self) -> Option<OffsetDateTime> {
         let mut next = None;
         for registry in &self.registries.all() {
             match registry.next_due().await {

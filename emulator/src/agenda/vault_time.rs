@@ -52,7 +52,7 @@ struct RemoteClock {
 }
 
 impl VaultTime {
-    /// Has an embedded vault do what is due. One in another process does so by itself.
+    /// Has an embedded vault, which shares our clock, do what is due by it. One in another process does so by itself.
     pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
         if let Self::Shared(timekeeper) = self {
             timekeeper.run_due().await?;
@@ -101,14 +101,6 @@ impl VaultHand {
             }
             Self::Remote(_) | Self::Shared(_) => Ok(()),
         }
-    }
-
-    /// Has a vault that shares our clock do what is due by it.
-    pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
-        if let Self::Shared(timekeeper) = self {
-            timekeeper.run_due().await?;
-        }
-        Ok(())
     }
 
     /// Has two clocks that stand still stand at the same moment.

@@ -11,23 +11,14 @@ mod subscriptions;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use http::Method;
+use mock_keyvault::Gate;
 use mock_keyvault::authority::host_of;
-use mock_keyvault::{Gate, GateCaller};
+use mock_keyvault::control::{self, RequestError};
+use mock_keyvault::vault::Caller;
 use serde::Serialize;
-use url::form_urlencoded;
-use uuid::Uuid;
 
 pub use self::error::ArmError;
-
-/// The name of a request in answers, of Azure and of the client's own choice.
-const REQUEST_IDS: [HeaderName; 2] = [
-    HeaderName::from_static("x-ms-request-id"),
-    HeaderName::from_static("x-ms-correlation-request-id"),
-];
-const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-client-request-id");
-/// Longer client request ids are not echoed.
-const MAX_CLIENT_REQUEST_ID: usize = 128;
 
 /// What a path names. Letter case does not matter, and slashes may be doubled or trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +33,7 @@ enum Target {
 /// What every handler needs to know.
 struct Context {
     gate: Gate,
-    caller: GateCaller,
+    caller: Caller,
 }
 
 /// Whether a path is one that this folder answers.
@@ -56,43 +47,26 @@ pub fn router(gate: Gate) -> Router {
 }
 
 async fn dispatch(State(gate): State<Gate>, request: Request) -> Response {
-    let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+    let client_request_id = control::client_request_id(&request);
     let mut response = answer(gate, &request).unwrap_or_else(ArmError::into_response);
-    let headers = response.headers_mut();
-    for (name, value) in
-        [(header::CACHE_CONTROL, "no-cache"), (header::PRAGMA, "no-cache"), (header::EXPIRES, "-1")]
-    {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
-        headers.extend(REQUEST_IDS.map(|name| (name, id.clone())));
-    }
-    if let Some(id) = client_request_id.filter(|id| id.len() <= MAX_CLIENT_REQUEST_ID) {
-        headers.insert(CLIENT_REQUEST_ID, id);
-    }
+    control::finish(&mut response, client_request_id);
     response
 }
 
 fn answer(gate: Gate, request: &Request) -> Result<Response, ArmError> {
     let path = request.uri().path();
-    let target = Target::parse(path).ok_or_else(|| ArmError::NotFound(path.to_owned()))?;
-    let host = host_of(request).unwrap_or("localhost");
+    let target = Target::parse(path).ok_or_else(|| RequestError::nothing_at(path))?;
     if request.method() != Method::GET {
-        return Err(ArmError::MethodNotAllowed(request.method().to_string()));
+        return Err(RequestError::MethodNotAllowed(request.method().to_string()).into());
     }
-    if target == Target::Metadata {
-        // A client asks before it can have a token.
-        return metadata::get(host);
-    }
-    let context = Context::of(gate, host, request.headers())?;
-    if !has_api_version(request.uri().query().unwrap_or_default()) {
-        return Err(ArmError::NoApiVersion);
-    }
+    let host = host_of(request).unwrap_or("localhost");
+    let context = || Context::of(gate, host, request);
     match target {
+        // A client asks before it can have a token.
         Target::Metadata => metadata::get(host),
-        Target::Tenants => Ok(subscriptions::tenants()),
-        Target::Subscriptions => subscriptions::list(&context),
-        Target::Subscription(id) => subscriptions::get(&context, &id),
+        Target::Tenants => context().map(|_| subscriptions::tenants()),
+        Target::Subscriptions => Ok(subscriptions::list(&context()?)),
+        Target::Subscription(id) => subscriptions::get(&context()?, &id),
     }
 }
 
@@ -111,16 +85,12 @@ impl Target {
 }
 
 impl Context {
-    fn of(gate: Gate, host: &str, headers: &HeaderMap) -> Result<Self, ArmError> {
-        let caller = gate.caller(host, headers)?;
+    /// Who asks, by the token; then the version is asked for.
+    fn of(gate: Gate, host: &str, request: &Request) -> Result<Self, ArmError> {
+        let caller = gate.caller(host, request.headers())?;
+        control::require_api_version(request.uri().query().unwrap_or_default())?;
         Ok(Self { gate, caller })
     }
-}
-
-/// Any version is served as the newest; none is refused, as Azure does.
-fn has_api_version(query: &str) -> bool {
-    form_urlencoded::parse(query.as_bytes())
-        .any(|(name, value)| name.eq_ignore_ascii_case("api-version") && !value.is_empty())
 }
 
 fn json(body: impl Serialize) -> Response {

@@ -2,9 +2,10 @@
 
 use axum::response::Response;
 use mock_keyvault::authorization::Scope;
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use mock_keyvault::control::{self, RequestError};
+use mock_keyvault::identity::TENANT;
+use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::error::ArmError;
 use super::{Context, json as answer};
@@ -13,19 +14,19 @@ use super::{Context, json as answer};
 const READ: &str = "Microsoft.Resources/subscriptions/read";
 
 /// Those that the caller may see: without a role there are none, as in Azure.
-pub(super) fn list(context: &Context) -> Result<Response, ArmError> {
-    let may = context.gate.may(&context.caller, READ, &scope(SUBSCRIPTION)?);
+pub(super) fn list(context: &Context) -> Response {
+    let may = context.gate.may(&context.caller, READ, &Scope::subscription(LOCAL_SUBSCRIPTION));
     let value: Vec<Value> = may.then(document).into_iter().collect();
-    Ok(answer(json!({ "value": value, "count": { "type": "Total", "value": value.len() } })))
+    answer(json!({ "value": value, "count": { "type": "Total", "value": value.len() } }))
 }
 
 /// One of them.
 pub(super) fn get(context: &Context, id: &str) -> Result<Response, ArmError> {
-    let id = Uuid::parse_str(id).map_err(|_| ArmError::SubscriptionId(id.to_owned()))?.to_string();
-    if id != SUBSCRIPTION {
-        return Err(ArmError::NoSubscription(id));
+    let id = control::subscription(id)?;
+    if id != LOCAL_SUBSCRIPTION {
+        return Err(RequestError::NoSubscription(id).into());
     }
-    context.gate.require(&context.caller, READ, &scope(&id)?)?;
+    context.gate.require(&context.caller, READ, &Scope::subscription(id))?;
     Ok(answer(document()))
 }
 
@@ -44,10 +45,10 @@ pub(super) fn tenants() -> Response {
 
 fn document() -> Value {
     json!({
-        "id": format!("/subscriptions/{SUBSCRIPTION}"),
+        "id": format!("/subscriptions/{LOCAL_SUBSCRIPTION}"),
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
-        "subscriptionId": SUBSCRIPTION,
+        "subscriptionId": LOCAL_SUBSCRIPTION,
         "tenantId": TENANT,
         "displayName": "Sealyard",
         "state": "Enabled",
@@ -57,9 +58,4 @@ fn document() -> Value {
             "spendingLimit": "Off",
         },
     })
-}
-
-fn scope(subscription: &str) -> Result<Scope, ArmError> {
-    let id = || ArmError::SubscriptionId(subscription.to_owned());
-    Ok(Scope::subscription(Uuid::parse_str(subscription).map_err(|_| id())?))
 }

@@ -11,14 +11,12 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use fs_err as fs;
+use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
 use sha2::{Digest as _, Sha256};
 
 use super::Context;
 use super::client::Emulator;
-use super::env::{
-    Variables, WELL_KNOWN_CLIENT, WELL_KNOWN_SECRET, WELL_KNOWN_TENANT, for_one_command,
-    is_on_loopback, write_bundle,
-};
+use super::env::{Variables, for_one_command, is_on_loopback, write_bundle};
 use super::error::CliError;
 use super::run::Replacement;
 use crate::admin::StatusReport;
@@ -120,11 +118,11 @@ impl Az {
                 "login".as_ref(),
                 "--service-principal".as_ref(),
                 "--username".as_ref(),
-                WELL_KNOWN_CLIENT.as_ref(),
+                OWNER_CLIENT_ID.as_ref(),
                 "--password".as_ref(),
                 &secret,
                 "--tenant".as_ref(),
-                WELL_KNOWN_TENANT.as_ref(),
+                TENANT.as_ref(),
                 "--output=none".as_ref(),
             ];
             self.run(&login)?;

@@ -4,12 +4,12 @@
 //! else. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else. For one command it is set, by
 //! `run` and `az`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use fs_err as fs;
-use mock_keyvault::tls::system_roots;
+use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
+use mock_keyvault::tls;
 use serde_json::{Map, Value};
 
 use super::Context;
@@ -36,12 +36,6 @@ const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Addresses alone: `localhost` would be read as the end of a name by some clients, and the emulator's names end so.
 const PAST_THE_PROXY: &str = "127.0.0.1,::1";
-
-/// The tenant, client and secret that every emulator on a loopback or in a trusted network knows, as Azurite has a
-/// well-known account.
-pub(super) const WELL_KNOWN_TENANT: &str = "00000000-0000-4000-8000-00000000a001";
-pub(super) const WELL_KNOWN_CLIENT: &str = "00000000-0000-4000-8000-00000000a003";
-pub(super) const WELL_KNOWN_SECRET: &str = "sealyard";
 
 #[derive(Args, Debug)]
 pub(super) struct EnvArgs {
@@ -97,8 +91,9 @@ pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variabl
         set("AZURE_AUTHORITY_HOST", login);
     }
     if report.azure.as_deref().is_some_and(is_on_loopback) {
-        set("AZURE_TENANT_ID", WELL_KNOWN_TENANT);
-        set("AZURE_CLIENT_ID", WELL_KNOWN_CLIENT);
+        // As Azurite has a well-known account.
+        set("AZURE_TENANT_ID", TENANT);
+        set("AZURE_CLIENT_ID", OWNER_CLIENT_ID);
         set("AZURE_CLIENT_SECRET", WELL_KNOWN_SECRET);
     }
     if let Some(bundle) = bundle.map(|bundle| bundle.display().to_string()) {
@@ -179,26 +174,12 @@ pub(super) fn write_bundle(
     context: &Context,
 ) -> Result<Option<PathBuf>, CliError> {
     let Some(ca) = &report.ca else { return Ok(None) };
-    let ours = fs::read(ca)?;
-    let path = context.global.data_dir()?.join(BUNDLE_FILE);
-    let system = system_roots(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from), &path);
-    write_joined(&path, &system.unwrap_or_default(), &ours)?;
+    let folder = context.global.data_dir()?;
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(BUNDLE_FILE);
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    tls::write_bundle(&path, named, &fs::read(ca)?)?;
     Ok(Some(path))
-}
-
-fn write_joined(path: &Path, system: &[u8], ours: &[u8]) -> io::Result<()> {
-    let mut bundle = Vec::with_capacity(system.len() + ours.len() + 1);
-    bundle.extend_from_slice(system);
-    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
-        bundle.push(b'\n');
-    }
-    bundle.extend_from_slice(ours);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let new = path.with_extension("pem.new");
-    fs::write(&new, bundle)?;
-    fs::rename(&new, path)
 }
 
 /// The well-known identities hold on a loopback; elsewhere secrets are random, and the emulator says where they lie.
@@ -256,16 +237,6 @@ mod tests {
             "127.0.0.1 local.azurecr.localhost\n127.0.0.1 local.vault.localhost\n127.0.0.1 login.localhost\n\
              127.0.0.1 management.localhost\n127.0.0.1 graph.localhost\n"
         );
-    }
-
-    #[test]
-    fn a_bundle_has_the_systems_roots_and_ours() {
-        let folder = tempfile::tempdir().unwrap();
-        let written = folder.path().join(BUNDLE_FILE);
-
-        write_joined(&written, b"corporate", b"ours\n").unwrap();
-
-        assert_eq!(fs::read_to_string(&written).unwrap(), "corporate\nours\n");
     }
 
     #[test]

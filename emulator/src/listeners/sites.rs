@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use mock_keyvault::authority::{Authority, host_of};
+use mock_keyvault::authority::Authority;
 use mock_keyvault::front::Front;
 use serde_json::json;
 
@@ -37,7 +37,7 @@ impl Site {
     }
 
     fn registry(&self, request: &Request) -> Result<Registry, ErrorReply> {
-        let authority: Option<Authority> = host_of(request).and_then(|host| host.parse().ok());
+        let authority = Authority::of(request);
         let named = authority.as_ref().and_then(|authority| registry_named(authority.name()));
         let name = named.unwrap_or(&self.own);
         self.registries.get(name).ok_or_else(|| unknown(name))

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use mock_keyvault::MockKeyVault;
 use mock_keyvault::clock::Clock;
-use mock_keyvault::files::{Access, write_whole};
-use mock_keyvault::tls::{LocalAuthority, TlsError};
+use mock_keyvault::tls::{LocalAuthority, TlsError, write_joined};
 use rustls::ServerConfig;
 
 use crate::config::{Config, VaultChoice};
@@ -60,8 +59,7 @@ impl Certificates {
 }
 
 fn write_both(folder: &Path, ours: &str, beside: &Path) -> io::Result<PathBuf> {
-    let theirs = fs_err::read_to_string(beside)?;
     let path = folder.join(TRUST_FILE);
-    write_whole(&path, format!("{}\n{theirs}", ours.trim_end()).as_bytes(), Access::Public)?;
+    write_joined(&path, ours.as_bytes(), &fs_err::read(beside)?)?;
     Ok(path)
 }

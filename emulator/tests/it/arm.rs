@@ -160,3 +160,20 @@ async fn a_registry_is_reached_through_the_proxy_by_its_public_name() {
 
     assert_eq!(pulled.body, manifest);
 }
+
+#[tokio::test]
+async fn local_names_of_all_kinds_are_taken_at_a_port_that_may_be_mapped_and_public_ones_are_not() {
+    let (emulator, client) = start().await;
+    let manifest = client.push_image("app", "v1", &[b"layer"]).await;
+    let path = "v2/app/manifests/v1";
+
+    let pulled = format!("https://local.azurecr.localhost:9443/{path}");
+    let pulled = ask(&emulator, &pulled, None).await;
+    let graph = ask(&emulator, "https://graph.localhost:9443/v1.0/me", None).await;
+    let public = format!("https://local.azurecr.io:9443/{path}");
+    let public = through_proxy(&emulator).get(public).send().await;
+
+    assert_eq!(pulled.body, manifest);
+    assert_eq!(code(&graph), "InvalidResourceType");
+    assert!(public.is_err(), "{public:?}");
+}

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use sealyard::Sealyard;
+use sealyard::config::Config;
+use sealyard::{Sealyard, StartError};
 
 use crate::support::{Answer, Client, start};
 
@@ -158,4 +159,31 @@ async fn the_file_of_endpoints_is_written_again_when_a_registry_comes_or_goes() 
     let went = becomes(&["local"]).await;
 
     assert!(came && went, "{:?}", names());
+}
+
+#[tokio::test]
+async fn a_start_that_fails_late_lets_go_of_its_port_and_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let file = folder.path().join("no-folder");
+    std::fs::write(&file, "").unwrap();
+    let config = Config { endpoints_file: Some(file.join("endpoints.json")), ..Config::default() };
+    let builder = Sealyard::builder().config(config).ephemeral().data_dir(folder.path().join("d"));
+
+    let failed = builder.listen(SocketAddr::from(([127, 0, 0, 1], port))).start().await;
+
+    assert!(matches!(failed, Err(StartError::Io(_))), "{failed:?}");
+    // What was begun ends by itself: this waits for what comes, and fails if it does not.
+    let mut again = None;
+    for _ in 0..500 {
+        let builder = Sealyard::builder().ephemeral().data_dir(folder.path().join("d"));
+        match builder.listen(SocketAddr::from(([127, 0, 0, 1], port))).start().await {
+            Ok(started) => {
+                again = Some(started);
+                break;
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    again.expect("the port and the folder are free").shutdown().await;
 }

@@ -3,18 +3,15 @@
 //! Codes and messages are Azure's where a recorded answer or a thread that quotes one is known; the others say so. A
 //! mistake of the caller is never a 5xx, which clients would repeat. A failure of our own is logged here, once.
 
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
-use serde_json::json;
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::filter::FilterError;
 use crate::auth::MANAGEMENT_AUDIENCES;
 use crate::authorization::{AuthorizationError, ScopeError};
-use crate::error::{ApiError, JSON, WireError};
+use crate::control::{RequestError, refusal};
+use crate::error::{ApiError, WireError};
 use crate::identity::{TENANT, TokenRefused};
 use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
@@ -25,9 +22,9 @@ pub(crate) enum ArmError {
     /// There is no token, or it does not hold.
     #[error(transparent)]
     Token(ApiError),
-    /// There is no `api-version`.
-    #[error("the request has no api-version")]
-    NoApiVersion,
+    /// It is refused before anything is looked up.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// The caller has no role for this.
     #[error("{object_id} has no role for {action} at {scope}")]
     AuthorizationFailed {
@@ -40,18 +37,6 @@ pub(crate) enum ArmError {
         /// Where.
         scope: String,
     },
-    /// There is nothing at this path.
-    #[error("there is nothing at {0}")]
-    NotFound(String),
-    /// The path does not take this method.
-    #[error("the path does not take {0}")]
-    MethodNotAllowed(String),
-    /// The subscription is no id.
-    #[error("'{0}' is not a subscription id")]
-    SubscriptionId(String),
-    /// There is no such subscription.
-    #[error("there is no subscription {0}")]
-    NoSubscription(Uuid),
     /// The resource group cannot be called so.
     #[error("'{0}' is not the name of a resource group")]
     GroupName(String),
@@ -85,10 +70,6 @@ pub(crate) enum ArmError {
 }
 
 impl ArmError {
-    pub(super) fn nothing_at(path: &str) -> Self {
-        Self::NotFound(path.chars().take(1024).collect())
-    }
-
     /// The vault has ended, and nobody can be asked.
     pub(crate) fn ended() -> Self {
         VaultChangeError::Internal("the vault has ended".to_owned()).into()
@@ -113,38 +94,13 @@ impl ArmError {
         let gone = StatusCode::NOT_FOUND;
         match self {
             Self::Token(error) => of_token(error),
-            Self::NoApiVersion => (
-                bad,
-                "MissingApiVersionParameter",
-                "The api-version query parameter (?api-version=) is required for all requests."
-                    .to_owned(),
-            ),
+            Self::Request(error) => error.wire(),
             Self::AuthorizationFailed { app_id, object_id, action, scope } => (
                 StatusCode::FORBIDDEN,
                 "AuthorizationFailed",
                 format!(
                     "The client '{app_id}' with object id '{object_id}' does not have authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently granted, please refresh your credentials."
                 ),
-            ),
-            Self::NotFound(path) => (
-                gone,
-                "InvalidResourceType",
-                format!("The resource type at '{path}' is not one that this emulator serves."),
-            ),
-            Self::MethodNotAllowed(method) => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "MethodNotAllowed",
-                format!("The requested resource does not support http method '{method}'."),
-            ),
-            Self::SubscriptionId(id) => (
-                bad,
-                "InvalidSubscriptionId",
-                format!("The provided subscription identifier '{id}' is malformed or invalid."),
-            ),
-            Self::NoSubscription(id) => (
-                gone,
-                "SubscriptionNotFound",
-                format!("The subscription '{id}' could not be found."),
             ),
             Self::GroupName(name) => (
                 bad,
@@ -206,11 +162,7 @@ impl IntoResponse for ArmError {
             tracing::error!(error = %self, "a resource provider failed");
         }
         let (status, code, message) = self.wire();
-        let body = json!({"error": {"code": code, "message": message}}).to_string();
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = status;
-        response.headers_mut().insert(CONTENT_TYPE, JSON);
-        response
+        refusal(status, code, &message)
     }
 }
 

@@ -21,24 +21,24 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, StatusCode};
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::auth;
 use crate::authorization::{Action, Scope};
+use crate::control::{self, RequestError};
 use crate::error::JSON;
 use crate::host::Site;
 use crate::identity::TENANT;
-use crate::router::{App, CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
+use crate::router::App;
 use crate::vault::lifecycle::VaultChangeError;
 use crate::vault::settings::LOCAL_SUBSCRIPTION;
 use crate::vault::{Caller, Vaults};
 
 pub(crate) use error::ArmError;
 use path::Target;
-use query::Query;
+pub(crate) use query::Query;
 
 /// What every handler needs to know.
 struct Context {
@@ -50,24 +50,10 @@ struct Context {
 
 /// Answers a request to the resource providers.
 pub(crate) async fn answer(app: &App, site: &Site, request: Request<Body>) -> Response {
-    let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
+    let client_request_id = control::client_request_id(&request);
     let performed = perform(app, site, request).await;
-    let mut response = match performed {
-        Ok(response) => response,
-        Err(error) => refusal(site, error),
-    };
-    let request_id = HeaderValue::from_str(&Uuid::new_v4().to_string());
-    let headers = response.headers_mut();
-    for (name, value) in [(CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache"), (EXPIRES, "-1")] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if let Ok(id) = request_id {
-        headers.insert(HeaderName::from_static("x-ms-correlation-request-id"), id.clone());
-        headers.insert(REQUEST_ID, id);
-    }
-    if let Some(id) = client_request_id.filter(|id| id.len() <= MAX_CLIENT_REQUEST_ID) {
-        headers.insert(CLIENT_REQUEST_ID, id);
-    }
+    let mut response = performed.unwrap_or_else(|error| refusal(site, error));
+    control::finish(&mut response, client_request_id);
     response
 }
 
@@ -86,15 +72,15 @@ async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Respo
         .map_err(ArmError::from_auth)?;
     let query = Query::parse(head.uri.query().unwrap_or_default());
     if query.api_version.is_none() {
-        return Err(ArmError::NoApiVersion);
+        return Err(RequestError::NoApiVersion.into());
     }
     let target = Target::parse(head.uri.path())?;
     if let Some(subscription) = target.subscription().filter(|id| *id != LOCAL_SUBSCRIPTION) {
-        return Err(ArmError::NoSubscription(subscription));
+        return Err(RequestError::NoSubscription(subscription).into());
     }
     let context = Context { vaults: Arc::clone(&app.vaults), site: site.clone(), caller, query };
     let method = head.method;
-    let not_allowed = || ArmError::MethodNotAllowed(method.to_string());
+    let not_allowed = || RequestError::MethodNotAllowed(method.to_string()).into();
     match (target, &method) {
         (Target::Vault(path), &Method::PUT) => vaults::put(&context, path, body).await,
         (Target::Vault(path), &Method::PATCH) => vaults::patch(&context, path, body).await,
@@ -137,22 +123,12 @@ async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Respo
 }
 
 impl Context {
-    /// Refuses a caller who has no role for an action at a scope.
     fn require(&self, action: &'static str, at: &Scope) -> Result<(), ArmError> {
-        if self.may(action, at) {
-            return Ok(());
-        }
-        Err(ArmError::AuthorizationFailed {
-            app_id: self.caller.app_id.clone(),
-            object_id: self.caller.object_id.clone(),
-            action,
-            scope: at.as_str().to_owned(),
-        })
+        require(&self.vaults, &self.caller, action, at)
     }
 
     fn may(&self, action: &str, at: &Scope) -> bool {
-        let roles = self.vaults.authorization();
-        roles.decide(&self.caller.object_id, Action::Control(action), at).is_some()
+        may(&self.vaults, &self.caller, action, at)
     }
 
     /// Calls the domain on a thread that may block, with the caller's object id.
@@ -164,6 +140,29 @@ impl Context {
         let called = tokio::task::spawn_blocking(move || call(&vaults, &by)).await;
         Ok(called.map_err(|error| VaultChangeError::Internal(error.to_string()))??)
     }
+}
+
+/// Whether a caller has a role for an action at a scope.
+pub(crate) fn may(vaults: &Vaults, caller: &Caller, action: &str, at: &Scope) -> bool {
+    vaults.authorization().decide(&caller.object_id, Action::Control(action), at).is_some()
+}
+
+/// Refuses a caller who has no role for an action at a scope.
+pub(crate) fn require(
+    vaults: &Vaults,
+    caller: &Caller,
+    action: &'static str,
+    at: &Scope,
+) -> Result<(), ArmError> {
+    if may(vaults, caller, action, at) {
+        return Ok(());
+    }
+    Err(ArmError::AuthorizationFailed {
+        app_id: caller.app_id.clone(),
+        object_id: caller.object_id.clone(),
+        action,
+        scope: at.as_str().to_owned(),
+    })
 }
 
 /// Tells a client without a token where to get one.

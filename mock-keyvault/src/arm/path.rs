@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::error::ArmError;
 use crate::authorization::Scope;
+use crate::control::{self, RequestError};
 use crate::vault::lifecycle::PolicyChange;
 use crate::vault::settings::VaultPath;
 
@@ -67,7 +68,7 @@ impl Target {
         let mut segments = Vec::new();
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
             let decoded = percent_decode_str(segment).decode_utf8();
-            segments.push(decoded.map_err(|_| ArmError::nothing_at(path))?.into_owned());
+            segments.push(decoded.map_err(|_| RequestError::nothing_at(path))?.into_owned());
         }
         let lower: Vec<String> = segments.iter().map(|text| text.to_ascii_lowercase()).collect();
         let folded: Vec<&str> = lower.iter().map(String::as_str).collect();
@@ -99,7 +100,7 @@ impl Target {
                 let (subscription, group) = (subscription()?, group()?);
                 in_group(path, rest, subscription, group, &segments)
             }
-            _ => Err(ArmError::nothing_at(path)),
+            _ => Err(RequestError::nothing_at(path).into()),
         }
     }
 
@@ -144,7 +145,7 @@ fn in_subscription(
         ["locations", location, "deletedvaults", _, "purge"] => {
             Ok(Target::Purge(deleted(location)))
         }
-        _ => Err(ArmError::nothing_at(path)),
+        _ => Err(RequestError::nothing_at(path).into()),
     }
 }
 
@@ -170,14 +171,14 @@ fn in_group(
                         "add" => PolicyChange::Add,
                         "replace" => PolicyChange::Replace,
                         "remove" => PolicyChange::Remove,
-                        _ => return Err(ArmError::nothing_at(path)),
+                        _ => return Err(RequestError::nothing_at(path).into()),
                     };
                     Ok(Target::Policies { path: vault, change })
                 }
-                _ => Err(ArmError::nothing_at(path)),
+                _ => Err(RequestError::nothing_at(path).into()),
             }
         }
-        _ => Err(ArmError::nothing_at(path)),
+        _ => Err(RequestError::nothing_at(path).into()),
     }
 }
 
@@ -197,13 +198,13 @@ fn authorization(
         ["roledefinitions", _] => Ok(Target::Definition { scope, id: last() }),
         ["roleassignments"] => Ok(Target::Assignments(scope)),
         ["roleassignments", _] => Ok(Target::Assignment { scope, name: last() }),
-        _ => Err(ArmError::nothing_at(path)),
+        _ => Err(RequestError::nothing_at(path).into()),
     }
 }
 
 fn subscription(segments: &[String]) -> Result<Uuid, ArmError> {
     let id = segments.get(1).map(String::as_str).unwrap_or_default();
-    Uuid::parse_str(id).map_err(|_| ArmError::SubscriptionId(id.chars().take(64).collect()))
+    Ok(control::subscription(id)?)
 }
 
 fn group(segments: &[String]) -> Result<String, ArmError> {
@@ -284,7 +285,10 @@ mod tests {
     #[test]
     fn what_is_not_there_and_what_cannot_be_a_name_is_refused() {
         for path in ["/", "/subscriptions", &format!("{S}/x"), &format!("{S}/providers/X/y")] {
-            assert!(matches!(Target::parse(path), Err(ArmError::NotFound(_))), "{path}");
+            assert!(
+                matches!(Target::parse(path), Err(ArmError::Request(RequestError::NotFound(_)))),
+                "{path}"
+            );
         }
         let bad = format!("{S}/resourceGroups/g/providers/Microsoft.KeyVault/vaults/1x");
         assert!(matches!(Target::parse(&bad), Err(ArmError::VaultName(_))));
@@ -292,7 +296,7 @@ mod tests {
         assert!(matches!(Target::parse(&bad), Err(ArmError::GroupName(_))));
         assert!(matches!(
             Target::parse("/subscriptions/x/resources"),
-            Err(ArmError::SubscriptionId(_))
+            Err(ArmError::Request(RequestError::SubscriptionId(_)))
         ));
     }
 

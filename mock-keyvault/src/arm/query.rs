@@ -4,13 +4,13 @@ use percent_encoding::percent_decode_str;
 
 /// What the query of a request says. All else is ignored, as in Azure.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Query {
-    pub(super) api_version: Option<String>,
-    pub(super) filter: Option<String>,
+pub(crate) struct Query {
+    pub(crate) api_version: Option<String>,
+    pub(crate) filter: Option<String>,
 }
 
 impl Query {
-    pub(super) fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         let plain = |text: &str| {
             percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
         };

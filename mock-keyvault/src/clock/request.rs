@@ -31,6 +31,10 @@ pub struct ClockRequest {
     pub freeze: bool,
 }
 
+/// Where a clock can be moved to at most. A running one goes on from there, and what lies a lifetime ahead of it, such as
+/// the end of a token, has to be in the calendar as well.
+const LAST: OffsetDateTime = time::macros::datetime!(9900-01-01 0:00 UTC);
+
 /// What is to be done to a clock. Time stops before it is moved, so that it stops at the very moment that was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockPlan {
@@ -59,7 +63,7 @@ pub enum ClockRequestError {
     /// There is one way to move it.
     #[error("advance and set exclude each other")]
     AdvanceAndSet,
-    /// The calendar ends with the year 9999.
+    /// The calendar ends with the year 9999, and what lies ahead of the clock has to be in it.
     #[error("that is beyond the end of the calendar")]
     BeyondTheCalendar,
     /// The moment has passed.
@@ -86,7 +90,17 @@ impl ClockRequest {
             (None, Some(set)) if set < now => return Err(ClockRequestError::Backwards { now }),
             (None, Some(set)) => set,
         };
-        Ok(ClockPlan { resume: self.resume, freeze: self.freeze, by: target - now, to: target })
+        let plan = ClockPlan::forward(now, target - now)?;
+        Ok(ClockPlan { resume: self.resume, freeze: self.freeze, ..plan })
+    }
+}
+
+impl ClockPlan {
+    /// Time moves forward by this, if it is `now`.
+    pub fn forward(now: OffsetDateTime, by: time::Duration) -> Result<Self, ClockRequestError> {
+        let to = now.checked_add(by).filter(|to| by.is_zero() || *to <= LAST);
+        let to = to.ok_or(ClockRequestError::BeyondTheCalendar)?;
+        Ok(Self { resume: false, freeze: false, by, to })
     }
 }
 
@@ -136,6 +150,7 @@ mod tests {
             r#"{"advance":"P9999999Y"}"#,
             r#"{"advanced":"PT1H"}"#,
             r#"{"set":"2025-01-01T00:00:00Z"}"#,
+            r#"{"set":"9999-12-31T23:59:59Z"}"#,
             r#"{"set":"tomorrow"}"#,
             r#"{"set":"2027-01-01T00:00:00Z","advance":"PT1H"}"#,
             r#"{"freeze":true,"resume":true}"#,

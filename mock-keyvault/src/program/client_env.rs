@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use fs_err as fs;
-use mock_keyvault::files::{Access, write_whole};
 use mock_keyvault::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
-use mock_keyvault::tls::system_roots;
+use mock_keyvault::tls;
 
 use super::endpoints::Endpoints;
 use super::reachable;
@@ -127,12 +126,7 @@ fn secrets(file: Option<&Path>) -> io::Result<(String, String)> {
 /// Writes the bundle of the system's roots and of ours.
 pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
     let path = data_dir.join(BUNDLE_FILE);
-    let system = system_roots(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from), &path);
-    let mut bundle = system.unwrap_or_default();
-    if !bundle.is_empty() && !bundle.ends_with(b"\n") {
-        bundle.push(b'\n');
-    }
-    bundle.extend_from_slice(&fs::read(ca)?);
-    write_whole(&path, &bundle, Access::Public)?;
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    tls::write_bundle(&path, named, &fs::read(ca)?)?;
     Ok(path)
 }

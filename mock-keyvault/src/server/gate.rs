@@ -10,22 +10,14 @@ use http::HeaderMap;
 
 use crate::arm::{self, ArmError};
 use crate::auth;
-use crate::authorization::{Action, Scope};
+use crate::authorization::Scope;
 use crate::host::Site;
 use crate::router::App;
+use crate::vault::Caller;
 
 /// Says who asks and what they may. Clones do the same; none keeps the vault alive.
 #[derive(Clone, Debug)]
 pub struct Gate(Weak<App>);
-
-/// Whoever holds the token of a request to the control plane.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The client id.
-    pub client_id: String,
-    /// The object id, which roles go by.
-    pub object_id: String,
-}
 
 /// A refusal in the words of the control plane.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +37,13 @@ impl Gate {
     pub fn caller(&self, host: &str, headers: &HeaderMap) -> Result<Caller, GateRefusal> {
         let refuse = |error| GateRefusal { error, host: host.to_owned() };
         let app = self.0.upgrade().ok_or_else(|| refuse(ArmError::ended()))?;
-        let caller = auth::manager(&app.issuer, app.accept_any_token, headers)
-            .map_err(|error| refuse(ArmError::from_auth(error)))?;
-        Ok(Caller { client_id: caller.app_id, object_id: caller.object_id })
+        auth::manager(&app.issuer, app.accept_any_token, headers)
+            .map_err(|error| refuse(ArmError::from_auth(error)))
     }
 
     /// Whether a caller has a role for an action at a scope.
     pub fn may(&self, caller: &Caller, action: &str, at: &Scope) -> bool {
-        let Some(app) = self.0.upgrade() else { return false };
-        app.vaults.authorization().decide(&caller.object_id, Action::Control(action), at).is_some()
+        self.0.upgrade().is_some_and(|app| arm::may(&app.vaults, caller, action, at))
     }
 
     /// Refuses a caller who has no role for an action at a scope.
@@ -63,16 +53,9 @@ impl Gate {
         action: &'static str,
         at: &Scope,
     ) -> Result<(), GateRefusal> {
-        if self.may(caller, action, at) {
-            return Ok(());
-        }
-        let error = ArmError::AuthorizationFailed {
-            app_id: caller.client_id.clone(),
-            object_id: caller.object_id.clone(),
-            action,
-            scope: at.as_str().to_owned(),
-        };
-        Err(GateRefusal { error, host: String::new() })
+        let app = self.0.upgrade().ok_or_else(ArmError::ended);
+        app.and_then(|app| arm::require(&app.vaults, caller, action, at))
+            .map_err(|error| GateRefusal { error, host: String::new() })
     }
 }
 

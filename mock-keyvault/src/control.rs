@@ -1,0 +1,125 @@
+//! What the answers of every part of the control plane have in common, whoever serves it: the refusals of a request
+//! that names nothing here, the form of an error, and the headers.
+//!
+//! Called by the resource providers of the vault, and by an embedding program for those that it adds.
+//!
+//! This module knows nothing of vaults, and not who asks: see [`crate::Gate`].
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::arm::Query;
+use crate::error::JSON;
+use crate::router::{CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
+
+/// Why a request is refused before anything is looked up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// There is no `api-version`.
+    #[error("the request has no api-version")]
+    NoApiVersion,
+    /// There is nothing at this path.
+    #[error("there is nothing at {0}")]
+    NotFound(String),
+    /// The path does not take this method.
+    #[error("the path does not take {0}")]
+    MethodNotAllowed(String),
+    /// The subscription is no id.
+    #[error("'{0}' is not a subscription id")]
+    SubscriptionId(String),
+    /// There is no such subscription.
+    #[error("there is no subscription {0}")]
+    NoSubscription(Uuid),
+}
+
+impl RequestError {
+    /// There is nothing at this path, which is said up to a length that fits in an answer.
+    pub fn nothing_at(path: &str) -> Self {
+        Self::NotFound(path.chars().take(1024).collect())
+    }
+
+    pub(crate) fn wire(&self) -> (StatusCode, &'static str, String) {
+        let bad = StatusCode::BAD_REQUEST;
+        let gone = StatusCode::NOT_FOUND;
+        match self {
+            Self::NoApiVersion => (
+                bad,
+                "MissingApiVersionParameter",
+                "The api-version query parameter (?api-version=) is required for all requests."
+                    .to_owned(),
+            ),
+            Self::NotFound(path) => (
+                gone,
+                "InvalidResourceType",
+                format!("The resource type at '{path}' is not one that this emulator serves."),
+            ),
+            Self::MethodNotAllowed(method) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                format!("The requested resource does not support http method '{method}'."),
+            ),
+            Self::SubscriptionId(id) => (
+                bad,
+                "InvalidSubscriptionId",
+                format!("The provided subscription identifier '{id}' is malformed or invalid."),
+            ),
+            Self::NoSubscription(id) => (
+                gone,
+                "SubscriptionNotFound",
+                format!("The subscription '{id}' could not be found."),
+            ),
+        }
+    }
+}
+
+impl IntoResponse for RequestError {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.wire();
+        refusal(status, code, &message)
+    }
+}
+
+/// A refusal in the form that the control plane has: `{"error":{"code","message"}}`.
+pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({"error": {"code": code, "message": message}}).to_string();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+/// The id of a subscription in a path.
+pub fn subscription(text: &str) -> Result<Uuid, RequestError> {
+    Uuid::parse_str(text).map_err(|_| RequestError::SubscriptionId(text.chars().take(64).collect()))
+}
+
+/// Refuses a query without `api-version`. Any version is served as the newest; none is refused, as Azure does.
+pub fn require_api_version(query: &str) -> Result<(), RequestError> {
+    Query::parse(query).api_version.map(drop).ok_or(RequestError::NoApiVersion)
+}
+
+/// The name that a client has given to its request.
+pub fn client_request_id<B>(request: &http::Request<B>) -> Option<HeaderValue> {
+    request.headers().get(CLIENT_REQUEST_ID).cloned()
+}
+
+/// Adds what every answer of the control plane carries: nothing is to be cached, and the request has names, of
+/// Azure and of the client's own choice.
+pub fn finish(response: &mut Response, client_request_id: Option<HeaderValue>) {
+    let headers = response.headers_mut();
+    for (name, value) in [(CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache"), (EXPIRES, "-1")] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+        headers.insert(HeaderName::from_static("x-ms-correlation-request-id"), id.clone());
+        headers.insert(REQUEST_ID, id);
+    }
+    if let Some(id) = client_request_id.filter(|id| id.len() <= MAX_CLIENT_REQUEST_ID) {
+        headers.insert(CLIENT_REQUEST_ID, id);
+    }
+}
