@@ -209,9 +209,10 @@ impl Registries {
 
     /// The identity that is this resource.
     pub async fn identity(&self, resource: &IdentityResource) -> Result<Identity, ManageError> {
-        let mut all = self.identities().await?.into_iter();
-        all.find(|identity| identity.resource == *resource)
-            .ok_or_else(|| ManageError::NoIdentity(resource.to_string()))
+        let (store, asked) = (Arc::clone(&self.common().store), resource.clone());
+        let row = blocking(move || store.identity(asked.group().as_str(), asked.name())).await?;
+        let row = row.ok_or_else(|| ManageError::NoIdentity(resource.to_string()))?;
+        Ok(row.try_into()?)
     }
 
     /// The identity of this client id.

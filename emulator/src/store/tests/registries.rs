@@ -171,6 +171,8 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
         !test.store.create_identity(&IdentityRow { name: "puller".into(), ..row.clone() }).unwrap()
     );
 
+    assert_eq!(test.store.identity("gROUP", "pULLER").unwrap(), Some(row.clone()));
+    assert_eq!(test.store.identity("group", "other").unwrap(), None);
     assert_eq!(test.killed().store.identities().unwrap(), [row]);
     assert!(test.store.delete_identity("GROUP", "PULLER").unwrap());
     assert!(!test.store.delete_identity("group", "puller").unwrap());
