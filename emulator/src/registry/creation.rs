@@ -8,7 +8,7 @@ use super::identity::{AssignedIdentity, Identity, IdentityOf};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
-use super::registries::Registries;
+use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
 
@@ -112,7 +112,18 @@ impl Registries {
     /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
     ///
     /// If the registry is not made, an identity that was made for it goes again. A key stays: it is used the next time.
+    /// It goes on if the caller is dropped.
     pub async fn create_with_what_it_needs(
+        &self,
+        new: NewRegistry,
+        key: Option<KeyId>,
+        identity: Option<IdentityRef>,
+    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+        let this = self.clone();
+        to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
+    }
+
+    async fn create_with_needs_now(
         &self,
         mut new: NewRegistry,
         key: Option<KeyId>,

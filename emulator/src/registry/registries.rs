@@ -255,12 +255,23 @@ impl Registries {
     }
 
     /// Takes a user-assigned identity away. With `force`, although registries have it: they go dark if it is the one that
-    /// asks for their key, and another of the same name is not the same.
+    /// asks for their key, and another of the same name is not the same. It goes on if the caller is dropped.
     pub async fn delete_identity(
         &self,
         resource: &IdentityResource,
         force: bool,
     ) -> Result<(), ManageError> {
+        let (this, resource) = (self.clone(), resource.clone());
+        to_the_end(async move { this.delete_identity_now(&resource, force).await }).await
+    }
+
+    async fn delete_identity_now(
+        &self,
+        resource: &IdentityResource,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        // Nobody gives it to a registry meanwhile.
+        let _alone = self.0.changing.lock().await;
         let identity = self.identity(resource).await?;
         if *resource == self.platform().start_identity().resource {
             return Err(ManageError::StartIdentityStays(identity.resource));
