@@ -9,7 +9,8 @@ use thiserror::Error;
 use super::error::Error;
 use super::identity::{PlatformError, not_assigned};
 use super::names::RegistryName;
-use super::resource::{IdentityResource, ResourceError, Sku};
+use super::profile::Profile;
+use super::resource::{IdentityRef, IdentityResource, ResourceError, Sku};
 use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName};
 use crate::store::StoreError;
 
@@ -153,6 +154,19 @@ impl std::fmt::Display for Warning {
 }
 
 impl ManageError {
+    /// Somebody named an identity that the registry does not have.
+    pub(super) fn not_assigned(
+        registry: &RegistryName,
+        profile: &Profile,
+        named: &IdentityRef,
+    ) -> Self {
+        Self::IdentityNotAssigned {
+            registry: registry.clone(),
+            resource_id: profile.group.registry_id(registry),
+            identity: named.to_string(),
+        }
+    }
+
     /// What the ring says of a key that was to be taken into use. `identifier` renders a key.
     pub(super) fn of_ring(
         error: RingError,
