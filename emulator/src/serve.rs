@@ -1,4 +1,4 @@
-//! Starting an emulator: the folder, the vault, the registry, the listeners; and stopping it.
+//! Starting an emulator: the folder, the vault, the registries, the listeners; and stopping it.
 //!
 //! [`Sealyard`] is the handle that `main.rs`, the tests of this project and the tests of others hold.
 
@@ -41,7 +41,7 @@ const RELEASE_REST: Duration = Duration::from_millis(5);
 const RELEASE_LOOKS: u32 = 400;
 
 /// The registry that answers where no other is named.
-pub const LOCAL: &str = "local";
+pub const LOCAL: &str = RegistryName::LOCAL;
 
 /// A running emulator. It stops when this is dropped; [`Sealyard::shutdown`] waits for it.
 #[derive(Debug)]

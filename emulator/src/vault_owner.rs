@@ -28,9 +28,6 @@ use crate::keys::{
 };
 use crate::serve::StartError;
 
-/// The vault that answers where no name selects another one.
-const LOCAL_VAULT: &str = "local";
-
 /// Where the vault and the issuer are, and who the registry is to them.
 #[derive(Clone)]
 pub struct VaultAccess {
@@ -78,7 +75,7 @@ impl VaultAccess {
         match (&config.vault, embedded) {
             (VaultChoice::External(external), _) => Self::external(config, external, clock),
             (VaultChoice::Embedded, Some(vault)) => Ok(Self {
-                name: local_name()?,
+                name: VaultName::local(),
                 vault: parse(&vault.uri())?,
                 authority: parse(&vault.authority_uri())?,
                 tenant: vault.tenant().to_owned(),
@@ -105,7 +102,7 @@ impl VaultAccess {
             Some((name, rest)) if rest.starts_with("vault.") => {
                 name.parse().map_err(|error| config_error(format!("--vault-url: {error}")))?
             }
-            _ => local_name()?,
+            _ => VaultName::local(),
         };
         let default_authority = if is_azure {
             parse("https://login.microsoftonline.com")?
@@ -459,10 +456,6 @@ fn is_azure(host: &str) -> bool {
     [".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"]
         .iter()
         .any(|end| host.ends_with(end))
-}
-
-fn local_name() -> Result<VaultName, StartError> {
-    LOCAL_VAULT.parse().map_err(|error| config_error(format!("{error}")))
 }
 
 fn parse(url: &str) -> Result<Url, StartError> {

@@ -12,9 +12,6 @@ use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
 
-/// The vault that answers where no other is named.
-const LOCAL_VAULT: &str = "local";
-
 /// A registry that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each says one thing of a registry")]
@@ -241,7 +238,7 @@ impl Registries {
 
 /// The key of a registry's own name.
 fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
-    Ok(KeyId::new(LOCAL_VAULT.parse()?, name.as_str().parse()?, None))
+    Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }
 
 #[cfg(test)]
