@@ -34,7 +34,7 @@ use crate::registry::{
 use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
-use crate::vault_owner::VaultAccess;
+use crate::vault_owner::VaultConnection;
 
 /// How long a look is put off at whether the data folder is free, and how often one is taken.
 const RELEASE_REST: Duration = Duration::from_millis(5);
@@ -310,7 +310,7 @@ impl Builder {
             VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
             VaultChoice::External(_) => None,
         };
-        let access = VaultAccess::of(&config, vault.as_ref(), &clock)?;
+        let access = VaultConnection::of(&config, vault.as_ref(), &clock)?;
         let owner = access.owner()?;
         settings.key_lease = config.key_lease;
         settings.rotation_check = config.rotation_check;
