@@ -42,7 +42,7 @@ pub use self::credential::{ClientSecret, Proof};
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::events::{Happening, KeyEvent, Transition};
 pub use self::http::{HttpError, HttpSettings};
-pub use self::identity::{IdentityId, InvalidIdentityId, OneIdentity, VaultAccess};
+pub use self::identity::{IdentityId, InvalidIdentityId, VaultAccess};
 pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};
 pub use self::lease::KeyLease;
 pub(crate) use self::management::ManagementClient;

@@ -287,10 +287,6 @@ impl KeyVault for VaultClient {
         self.unwrap(key, wrapped).boxed()
     }
 
-    fn identifier(&self, key: &KeyId) -> String {
-        key.kid(&self.base_of(key.vault()).unwrap_or_else(|| self.base.clone()))
-    }
-
     fn caller(&self) -> String {
         self.credential.client_id().to_owned()
     }
