@@ -49,6 +49,11 @@ impl IdentityId {
         &*self.0 == SYSTEM
     }
 
+    /// Whether a text names that identity: `system`, or `[system]` as the command line of Azure spells it.
+    pub fn is_name_of_system(text: &str) -> bool {
+        [SYSTEM, "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system))
+    }
+
     /// The text: a client id in lower case, or `system`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +71,7 @@ impl FromStr for IdentityId {
     type Err = InvalidIdentityId;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentityId> {
-        if [SYSTEM, "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system)) {
+        if Self::is_name_of_system(text) {
             return Ok(Self::system());
         }
         let id = Uuid::try_parse(text).map_err(|_| InvalidIdentityId)?;
