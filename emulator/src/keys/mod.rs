@@ -39,6 +39,7 @@ mod tests;
 
 pub use self::audit::{AuditSink, KeyOperation, KeyUse, Purpose};
 pub use self::credential::{ClientSecret, Proof};
+pub(crate) use self::error::no_access;
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::events::{Happening, KeyEvent, Transition};
 pub use self::http::{HttpError, HttpSettings};

@@ -11,7 +11,7 @@ use super::identity::{PlatformError, not_assigned};
 use super::names::RegistryName;
 use super::profile::Profile;
 use super::resource::{IdentityRef, IdentityResource, ResourceError, Sku};
-use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName};
+use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
 use crate::store::StoreError;
 
 /// Why it is not done. Nothing was changed.
@@ -95,9 +95,7 @@ pub enum ManageError {
     #[error("{0}")]
     MissingPermission(Box<MissingPermission>),
     /// The vault does not let the identity use the key. The first three sentences are Azure's.
-    #[error(
-        "Failed to access KeyId '{key}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' permission on key '{key}'. For more information on bring your own key, please visit 'https://aka.ms/acr/cmk'. {why}"
-    )]
+    #[error("{} {why}", no_access(key, identity))]
     NoAccess {
         /// The identifier of the key.
         key: String,
