@@ -14,7 +14,6 @@ use mock_keyvault::identity::{
     MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, NewPrincipal,
 };
 use mock_keyvault::{Manager, MockKeyVault};
-use url::Url;
 
 use crate::keys::{KeyId, KeyVault, VaultName};
 use crate::registry::{
@@ -22,14 +21,14 @@ use crate::registry::{
     ResourceGroup,
 };
 use crate::serve::StartError;
-use crate::vault_owner::{OwnerVault, VaultAccess, identifier};
+use crate::vault_owner::{OwnerVault, VaultConnection};
 
 /// The name of the identity that the program is started with, in the group of all that nobody put elsewhere.
 const START_IDENTITY: &str = "sealyard";
 
 /// The embedded vault, or one that is not ours.
 pub struct LocalPlatform {
-    access: VaultAccess,
+    access: VaultConnection,
     owner: Option<OwnerVault>,
     /// The hand on identities and permissions; none with a vault that is not ours.
     manager: Option<Manager>,
@@ -42,7 +41,7 @@ pub struct LocalPlatform {
 impl LocalPlatform {
     /// The platform of a vault. A client for the identity of the start is made at once, to see that it can be.
     pub fn new(
-        access: VaultAccess,
+        access: VaultConnection,
         owner: Option<OwnerVault>,
         vault: Option<&MockKeyVault>,
         key_size: u32,
@@ -70,9 +69,11 @@ impl LocalPlatform {
 
     /// The hand on identities and permissions, if the vault is ours.
     fn manager(&self) -> Result<&Manager, PlatformError> {
-        self.manager.as_ref().ok_or_else(|| PlatformError::NotOurs {
-            client_id: self.start.principal.client_id.clone(),
-        })
+        self.manager.as_ref().ok_or_else(|| self.not_ours())
+    }
+
+    fn not_ours(&self) -> PlatformError {
+        PlatformError::NotOurs { client_id: self.start.principal.client_id.clone() }
     }
 }
 
@@ -98,8 +99,7 @@ impl Platform for LocalPlatform {
     }
 
     fn key_identifier(&self, key: &KeyId) -> String {
-        let base: Option<Url> = self.access.vault_url().parse().ok();
-        base.map_or_else(|| key.public_identifier(), |base| identifier(key, &base))
+        self.access.key_identifier(key)
     }
 
     fn make_identity(&self, of: IdentityOf) -> BoxFuture<'_, Result<Principal, PlatformError>> {
@@ -146,9 +146,7 @@ impl Platform for LocalPlatform {
 
     fn ensure_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
-            let not_ours =
-                || PlatformError::NotOurs { client_id: self.start.principal.client_id.clone() };
-            let owner = self.owner.as_ref().ok_or_else(not_ours)?;
+            let owner = self.owner.as_ref().ok_or_else(|| self.not_ours())?;
             owner.ensure_key(key, self.key_size).await.map_err(failed)
         }
         .boxed()

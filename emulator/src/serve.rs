@@ -1,4 +1,4 @@
-//! Starting an emulator: the folder, the vault, the registry, the listeners; and stopping it.
+//! Starting an emulator: the folder, the vault, the registries, the listeners; and stopping it.
 //!
 //! [`Sealyard`] is the handle that `main.rs`, the tests of this project and the tests of others hold.
 
@@ -34,13 +34,13 @@ use crate::registry::{
 use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
 use crate::store::{Store, StoreError};
-use crate::vault_owner::VaultAccess;
+use crate::vault_owner::VaultConnection;
 
 /// How long it is waited for that the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);
 
 /// The registry that answers where no other is named.
-pub const LOCAL: &str = "local";
+pub const LOCAL: &str = RegistryName::LOCAL;
 
 /// A running emulator. It stops when this is dropped; [`Sealyard::shutdown`] waits for it.
 #[derive(Debug)]
@@ -300,7 +300,7 @@ impl Builder {
             VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
             VaultChoice::External(_) => None,
         };
-        let access = VaultAccess::of(&config, vault.as_ref(), &clock)?;
+        let access = VaultConnection::of(&config, vault.as_ref(), &clock)?;
         let owner = access.owner()?;
         settings.key_lease = config.key_lease;
         settings.rotation_check = config.rotation_check;

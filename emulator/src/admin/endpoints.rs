@@ -20,7 +20,7 @@ use super::status::StatusReport;
 use crate::app::App;
 use crate::config::Config;
 use crate::keys::KeyId;
-use crate::vault_owner::{VaultAccess, identifier};
+use crate::vault_owner::{VaultConnection, identifier};
 
 /// The name of the file in the data folder.
 pub const ENDPOINTS_FILE: &str = "endpoints.json";
@@ -40,7 +40,12 @@ pub struct Endpoints {
 impl Endpoints {
     /// The addresses as a client on this machine uses them. `data_dir` is the folder in use, which for an emulator that
     /// is gone at exit is not the one of the configuration.
-    pub fn new(registry: SocketAddr, vault: &VaultAccess, ca: PathBuf, data_dir: &Path) -> Self {
+    pub fn new(
+        registry: SocketAddr,
+        vault: &VaultConnection,
+        ca: PathBuf,
+        data_dir: &Path,
+    ) -> Self {
         debug_assert_ne!(registry.port(), 0, "the listener is bound");
         Self {
             registry: url_of(registry),

@@ -17,14 +17,11 @@ use super::identities::{IdentityReport, PrincipalReport};
 use super::key::RotationReport;
 use super::status::RegistryReport;
 use crate::app::App;
-use crate::keys::{InvalidKeyId, KeyId};
+use crate::keys::{InvalidKeyId, KeyId, VaultName};
 use crate::registry::{
     Change, IdentityRef, IdentityResource, KeyChange, NewRegistry, Registry, RegistryName,
     ResourceGroup, Tags,
 };
-
-/// The vault that a key is looked for in that was named alone.
-const LOCAL_VAULT: &str = "local";
 
 /// The body of `POST /_sealyard/registries`. What is left out has the default of Azure, or is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -373,7 +370,7 @@ impl RegistryDetails {
 /// A key by its identifier, or by its name in the vault `local`.
 fn key(text: &str) -> Result<KeyId, AdminError> {
     let named = || -> Result<KeyId, InvalidKeyId> {
-        Ok(KeyId::new(LOCAL_VAULT.parse()?, text.parse()?, None))
+        Ok(KeyId::new(VaultName::local(), text.parse()?, None))
     };
     let is_name = !text.contains([':', '/', '.']);
     if is_name { named() } else { text.parse() }.map_err(AdminError::bad_request)

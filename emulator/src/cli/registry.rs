@@ -16,6 +16,7 @@ use crate::admin::{
     ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
     RotatedKey, Status,
 };
+use crate::keys::IdentityId;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -177,10 +178,8 @@ impl IdentityArgs {
         emulator: &Emulator,
         context: &Context,
     ) -> Result<(), CliError> {
-        let is_system =
-            |text: &String| ["system", "[system]"].iter().any(|own| text.eq_ignore_ascii_case(own));
         let (system, named): (Vec<String>, Vec<String>) =
-            self.identities.into_iter().partition(is_system);
+            self.identities.into_iter().partition(|text| IdentityId::is_name_of_system(text));
         let mut request = ChangeRegistry {
             system_assigned_identity: (!system.is_empty()).then_some(assign),
             ..ChangeRegistry::default()

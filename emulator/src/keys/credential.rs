@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use mock_keyvault::clock::{Clock, Deadline};
-use reqwest::{Client, Url};
+use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -115,8 +115,26 @@ impl Credential {
         &self.client_id
     }
 
+    /// Sends something with a token, and a second time with a fresh one if the first was not accepted.
+    pub(super) async fn with_token<T, F>(
+        &self,
+        send: impl Fn(HeaderValue) -> F,
+    ) -> Result<T, VaultError>
+    where
+        F: Future<Output = Result<T, VaultError>>,
+    {
+        let token = self.token().await?;
+        let first = send(token.header()?).await;
+        let status = first.as_ref().err().and_then(VaultError::status);
+        if status != Some(StatusCode::UNAUTHORIZED.as_u16()) {
+            return first;
+        }
+        self.forget(&token).await;
+        send(self.token().await?.header()?).await
+    }
+
     /// A token that has some time left.
-    pub(crate) async fn token(&self) -> Result<AccessToken, VaultError> {
+    async fn token(&self) -> Result<AccessToken, VaultError> {
         let mut cached = self.cached.lock().await;
         if let Some((token, _)) = cached.as_ref().filter(|(_, at)| !self.clock.has_passed(*at)) {
             return Ok(token.clone());
@@ -129,7 +147,7 @@ impl Credential {
     }
 
     /// Forgets a token that was not accepted.
-    pub(crate) async fn forget(&self, token: &AccessToken) {
+    async fn forget(&self, token: &AccessToken) {
         let mut cached = self.cached.lock().await;
         cached.take_if(|(other, _)| Arc::ptr_eq(&other.0, &token.0));
     }

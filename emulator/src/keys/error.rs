@@ -136,12 +136,7 @@ pub struct MissingPermission {
 impl fmt::Display for MissingPermission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { identifier, identity, .. } = self;
-        write!(
-            f,
-            "Failed to access KeyId '{identifier}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' \
-             permission on key '{identifier}'. For more information on bring your own key, please visit \
-             'https://aka.ms/acr/cmk'. "
-        )?;
+        write!(f, "{} ", no_access(identifier, identity))?;
         if self.missing.is_empty() {
             return write!(f, "Nothing can be seen of it: {}.", Cause::VaultFirewall.words());
         }
@@ -155,6 +150,15 @@ impl std::error::Error for MissingPermission {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
     }
+}
+
+/// What Azure says of an identity that cannot use a key for a registry.
+pub(crate) fn no_access(identifier: &str, identity: &str) -> String {
+    format!(
+        "Failed to access KeyId '{identifier}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' \
+         permission on key '{identifier}'. For more information on bring your own key, please visit \
+         'https://aka.ms/acr/cmk'."
+    )
 }
 
 /// The validity of a key in words.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use super::KeyId;
 use super::vault::{KeyVault, VaultError};
-use super::{Cause, KeyId};
 
 /// What Azure calls the identity that a registry has by itself.
 const SYSTEM: &str = "system";
@@ -30,18 +30,13 @@ pub struct InvalidIdentityId;
 pub trait VaultAccess: Send + Sync + 'static {
     /// The vaults, as an identity reaches them; with none, as the one that the program was started with.
     ///
-    /// An identity that is not the registry's, or not any more, is an error of [`Cause::IdentityRemoved`].
+    /// An identity that is not the registry's, or not any more, is an error of
+    /// [`Cause::IdentityRemoved`](super::Cause::IdentityRemoved).
     fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError>;
 
     /// The identifier of a key at the address that its vault is reached at, whoever asks.
-    fn identifier(&self, key: &KeyId) -> String {
-        self.vault(None).map_or_else(|_| key.public_identifier(), |vault| vault.identifier(key))
-    }
+    fn identifier(&self, key: &KeyId) -> String;
 }
-
-/// The access of a registry that has one identity, and for good.
-#[expect(missing_debug_implementations, reason = "a vault has none")]
-pub struct OneIdentity(pub Arc<dyn KeyVault>);
 
 impl IdentityId {
     /// The identity that a registry has by itself.
@@ -52,6 +47,11 @@ impl IdentityId {
     /// Whether it is the identity that a registry has by itself.
     pub fn is_system(&self) -> bool {
         &*self.0 == SYSTEM
+    }
+
+    /// Whether a text names that identity: `system`, or `[system]` as the command line of Azure spells it.
+    pub fn is_name_of_system(text: &str) -> bool {
+        [SYSTEM, "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system))
     }
 
     /// The text: a client id in lower case, or `system`.
@@ -71,7 +71,7 @@ impl FromStr for IdentityId {
     type Err = InvalidIdentityId;
 
     fn from_str(text: &str) -> Result<Self, InvalidIdentityId> {
-        if [SYSTEM, "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system)) {
+        if Self::is_name_of_system(text) {
             return Ok(Self::system());
         }
         let id = Uuid::try_parse(text).map_err(|_| InvalidIdentityId)?;
@@ -94,22 +94,6 @@ impl Serialize for IdentityId {
 impl<'de> Deserialize<'de> for IdentityId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl VaultAccess for OneIdentity {
-    fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError> {
-        match identity {
-            Some(other) if !other.as_str().eq_ignore_ascii_case(&self.0.caller()) => {
-                let words = format!("the registry does not have the identity '{other}'");
-                Err(VaultError::new(Some(Cause::IdentityRemoved), words))
-            }
-            _ => Ok(Arc::clone(&self.0)),
-        }
-    }
-
-    fn identifier(&self, key: &KeyId) -> String {
-        self.0.identifier(key)
     }
 }
 

@@ -19,6 +19,9 @@ const VAULT_NAME_LEN: std::ops::RangeInclusive<usize> = 3..=24;
 /// The longest name of a key.
 const MAX_KEY_NAME_LEN: usize = 127;
 
+/// The vault that answers where no other is named.
+const LOCAL: &str = "local";
+
 /// What a vault calls its keys in paths.
 const KEYS: &str = "keys";
 
@@ -193,6 +196,13 @@ impl FromStr for KeyId {
             return Err(InvalidKeyId::NotAnIdentifier);
         }
         Ok(Self { vault: vault.parse()?, name, version })
+    }
+}
+
+impl VaultName {
+    /// The vault that answers where no other is named.
+    pub fn local() -> Self {
+        Self(LOCAL.into())
     }
 }
 

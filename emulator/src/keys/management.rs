@@ -8,7 +8,7 @@ use std::fmt;
 
 use http::header;
 use mock_keyvault::clock::Clock;
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
 use super::VaultError;
@@ -59,16 +59,11 @@ impl ManagementClient {
         let mut url = self.base.clone();
         url.set_path(path);
         url.query_pairs_mut().extend_pairs(query);
-        let token = self.credential.token().await?;
-        let first = self.send_with(method.clone(), &url, body, token.header()?).await;
-        let is_refused = first.as_ref().err().and_then(VaultError::status)
-            == Some(StatusCode::UNAUTHORIZED.as_u16());
-        if !is_refused {
-            return first;
-        }
-        self.credential.forget(&token).await;
-        let token = self.credential.token().await?;
-        self.send_with(method, &url, body, token.header()?).await
+        let send = |authorization| {
+            let request = self.client.request(method.clone(), url.clone());
+            self.answer_to(request.header(header::AUTHORIZATION, authorization), body)
+        };
+        self.credential.with_token(send).await
     }
 
     /// Sends a request to the admin API of the mock vault. It asks for no token, so that it answers although the issuer
@@ -82,17 +77,6 @@ impl ManagementClient {
         let mut url = self.vault.clone();
         url.set_path(&format!("/_keyvault/{path}"));
         self.answer_to(self.client.request(method, url), body).await
-    }
-
-    async fn send_with(
-        &self,
-        method: Method,
-        url: &Url,
-        body: Option<&Value>,
-        authorization: http::HeaderValue,
-    ) -> Result<Value, VaultError> {
-        let request = self.client.request(method, url.clone());
-        self.answer_to(request.header(header::AUTHORIZATION, authorization), body).await
     }
 
     async fn answer_to(

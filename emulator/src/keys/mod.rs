@@ -39,10 +39,11 @@ mod tests;
 
 pub use self::audit::{AuditSink, KeyOperation, KeyUse, Purpose};
 pub use self::credential::{ClientSecret, Proof};
+pub(crate) use self::error::no_access;
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::events::{Happening, KeyEvent, Transition};
 pub use self::http::{HttpError, HttpSettings};
-pub use self::identity::{IdentityId, InvalidIdentityId, OneIdentity, VaultAccess};
+pub use self::identity::{IdentityId, InvalidIdentityId, VaultAccess};
 pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};
 pub use self::lease::KeyLease;
 pub(crate) use self::management::ManagementClient;

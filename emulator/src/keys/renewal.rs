@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::error::{RingError, RingStoreError};
+use super::error::RingError;
 use super::ring::{Inner, KeyRing};
-use super::rotate::Opening;
+use super::rotate::{Opening, blocking};
 use crate::envelope::DataKeyId;
 
 impl KeyRing {
@@ -35,8 +35,7 @@ impl Inner {
         ring.generation = old.generation + 1;
         let stored = ring.write(self.registry(), &self.service_key)?;
         let store = Arc::clone(&self.store);
-        let kept = tokio::task::spawn_blocking(move || store.begin_again(&stored)).await;
-        kept.map_err(RingStoreError::new)??;
+        blocking(move || store.begin_again(&stored)).await?;
         let ids: Vec<DataKeyId> = old.ids().collect();
         self.install(ring);
         self.drop_slots(&ids);

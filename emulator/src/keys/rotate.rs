@@ -3,11 +3,11 @@
 //! # A rotation
 //!
 //! A new data key for the next objects is made, wrapped under the new version and unwrapped back. Each older one is
-//! unwrapped under the old version by the vault, wrapped under the new one, and unwrapped back; the result is compared before
-//! anything is kept. Then the
-//! whole ring is replaced at once, by compare-and-swap. Until that moment the stored ring is the old one, and from that
-//! moment it is the new one: wherever the program is killed, the ring that is found opens. The number of vault calls is
-//! one, three for each data key, and two for the new one. No object is touched, since objects name data keys only.
+//! unwrapped under the old version by the vault, wrapped under the new one, and unwrapped back; the result is compared
+//! before anything is kept. Then the whole ring is replaced at once, by compare-and-swap. Until that moment the stored
+//! ring is the old one, and from that moment it is the new one: wherever the program is killed, the ring that is found
+//! opens. The number of vault calls is one, three for each data key, and two for the new one. No object is touched,
+//! since objects name data keys only.
 //!
 //! Memory is never used as a source of data keys, though it may hold them: a rotation that worked without the old
 //! version would get round its revocation. For the same reason the old version is asked for through the old identity: a
@@ -61,6 +61,13 @@ pub(super) struct Opening<'a> {
     pub(super) access: Option<&'a Arc<AuditedAccess>>,
     pub(super) service_key: &'a ServiceKey,
     pub(super) store: &'a Arc<dyn RingStore>,
+}
+
+impl RotationTarget {
+    /// This key, through the identity that there is.
+    pub fn key(key: KeyId) -> Self {
+        Self { key: Some(key), identity: None }
+    }
 }
 
 impl Opening<'_> {
@@ -273,8 +280,7 @@ impl Inner {
         Ok(self.ring())
     }
 
-    /// Shows beside the state why the key is not rotated, or no longer.
-    /// True: it is news.
+    /// Shows beside the state why the key is not rotated, or no longer. True: it is news.
     fn note(&self, note: Option<(Cause, String)>) -> bool {
         let mut machine = self.machine();
         let news = machine.set_note(note);
@@ -293,32 +299,23 @@ fn words_of(error: &RingError) -> String {
     }
 }
 
-impl RotationTarget {
-    /// This key, through the identity that there is.
-    pub fn key(key: KeyId) -> Self {
-        Self { key: Some(key), identity: None }
-    }
-}
-
 /// What stands beside the state when the newest version of a followed key cannot be taken into use.
 ///
 /// A refusal of the version in use darkens the registry, which says it all. A vault that does not answer has refused
 /// nothing.
 fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)> {
-    let why = match error {
-        RingError::Vault { key, .. } | RingError::KeyDisabled(key) if Some(key) == in_use => {
-            return None;
-        }
+    let is_in_the_way = match error {
+        RingError::Vault { key, .. } | RingError::KeyDisabled(key) if Some(key) == in_use => false,
         RingError::Vault { source, .. } => match source.cause().map(Cause::severity) {
-            Some(Severity::Outage) => return None,
-            Some(Severity::Note | Severity::Refusal) | None => format!("{error}: {source}"),
+            Some(Severity::Outage) => false,
+            Some(Severity::Note | Severity::Refusal) | None => true,
         },
         RingError::KeyDisabled(_)
         | RingError::KeyType { .. }
         | RingError::OutsideValidity { .. }
         | RingError::MissingPermission(_)
         | RingError::Mismatch(_)
-        | RingError::DamagedDataKey(_) => error.to_string(),
+        | RingError::DamagedDataKey(_) => true,
         RingError::NoVault
         | RingError::KeyRequired
         | RingError::NoCustomerManagedKey
@@ -326,9 +323,10 @@ fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)>
         | RingError::Conflict
         | RingError::Seal(_)
         | RingError::Store(_)
-        | RingError::BrokenOff => return None,
+        | RingError::BrokenOff => false,
     };
-    Some((Cause::RotationBlocked, format!("{}: {why}", Cause::RotationBlocked.words())))
+    let words = || format!("{}: {}", Cause::RotationBlocked.words(), words_of(error));
+    is_in_the_way.then(|| (Cause::RotationBlocked, words()))
 }
 
 async fn load(store: &Arc<dyn RingStore>) -> Result<Option<StoredRing>, RingStoreError> {
@@ -345,7 +343,8 @@ async fn replace(
     blocking(move || store.replace(expected, &ring)).await
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs work of the store, which blocks, on a thread for that. It runs to its end even if nobody waits any more.
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RingStoreError> + Send + 'static,
 ) -> Result<T, RingStoreError> {
     tokio::task::spawn_blocking(work).await.map_err(RingStoreError::new)?

@@ -33,9 +33,6 @@ pub trait KeyVault: Send + Sync + 'static {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>>;
 
-    /// The identifier of a key, at the address that this vault is reached at.
-    fn identifier(&self, key: &KeyId) -> String;
-
     /// Who asks, for the audit log: the client id of the identity.
     fn caller(&self) -> String;
 }

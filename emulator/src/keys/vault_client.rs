@@ -145,16 +145,8 @@ impl VaultClient {
         url: &Url,
         body: Option<Bytes>,
     ) -> Result<Received, VaultError> {
-        let token = self.credential.token().await?;
-        let first = self.send(method.clone(), url, body.clone(), token.header()?).await;
-        if first.as_ref().err().and_then(VaultError::status)
-            != Some(StatusCode::UNAUTHORIZED.as_u16())
-        {
-            return first;
-        }
-        self.credential.forget(&token).await;
-        let token = self.credential.token().await?;
-        self.send(method, url, body, token.header()?).await
+        let send = |authorization| self.send(method.clone(), url, body.clone(), authorization);
+        self.credential.with_token(send).await
     }
 
     async fn send(
@@ -285,10 +277,6 @@ impl KeyVault for VaultClient {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>> {
         self.unwrap(key, wrapped).boxed()
-    }
-
-    fn identifier(&self, key: &KeyId) -> String {
-        key.kid(&self.base_of(key.vault()).unwrap_or_else(|| self.base.clone()))
     }
 
     fn caller(&self) -> String {

@@ -114,9 +114,7 @@ impl Registries {
         }
         for named in &change.remove {
             let found = new.user_assigned(named).map(|own| own.resource.clone());
-            let Some(found) = found else {
-                return Err(not_assigned(name, &new, named));
-            };
+            let found = found.ok_or_else(|| ManageError::not_assigned(name, &new, named))?;
             new.identities.retain(|own| own.resource != found);
         }
         if change.system_identity == Some(false) {
@@ -136,15 +134,11 @@ impl Registries {
             return Ok(registry);
         }
         let kept = self.keep(name, &new).await;
-        let (dropped, kept) = match kept {
-            Ok(()) => (old.system_identity.clone().filter(|_| new.system_identity.is_none()), kept),
-            Err(_) => (new.system_identity.clone().filter(|_| makes_system), kept),
+        let dropped = match &kept {
+            Ok(()) => old.system_identity.as_ref().filter(|_| new.system_identity.is_none()),
+            Err(_) => new.system_identity.as_ref().filter(|_| makes_system),
         };
-        if let Some(gone) = dropped
-            && let Err(error) = self.platform().remove_identity(&gone.client_id).await
-        {
-            tracing::warn!(registry.name = %name, %error, "a system-assigned identity stays in the vault");
-        }
+        self.remove_system_identity(name, dropped).await;
         kept?;
         let has_other_identities =
             new.identities != old.identities || new.system_identity != old.system_identity;
@@ -170,7 +164,7 @@ impl Registries {
             None => None,
             Some(named) => {
                 let known = profile.identity_id(named);
-                Some(known.ok_or_else(|| not_assigned(name, &profile, named))?)
+                Some(known.ok_or_else(|| ManageError::not_assigned(name, &profile, named))?)
             }
         };
         let configured = registry.key_ring().describe();
@@ -200,13 +194,5 @@ impl Registries {
         } else {
             Err(ManageError::NoRegistry(name.clone()))
         }
-    }
-}
-
-fn not_assigned(name: &RegistryName, profile: &Profile, named: &IdentityRef) -> ManageError {
-    ManageError::IdentityNotAssigned {
-        registry: name.clone(),
-        resource_id: profile.group.registry_id(name),
-        identity: named.to_string(),
     }
 }

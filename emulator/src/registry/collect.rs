@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::Registry;
 use super::blocking::blocking;
+use super::due::seconds;
 use super::error::Error;
 pub use crate::store::Collected;
 use crate::store::{CollectRules, Store};
@@ -50,8 +51,7 @@ impl Registry {
 
 async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collected, Error> {
     let now = parts.clock.unix_now();
-    let before =
-        |age: Duration| now.saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let before = |age| now.saturating_sub(seconds(age));
     let (elapsed, idle_for) = (parts.clock.elapsed(), options.really_idle_for);
     let is_live = move |used: Duration| elapsed.saturating_sub(used) < idle_for;
     let (unreferenced_before, uploads_touched_before) =

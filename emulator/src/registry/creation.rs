@@ -8,12 +8,9 @@ use super::identity::{AssignedIdentity, Identity, IdentityOf};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
-use super::registries::Registries;
+use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
-
-/// The vault that answers where no other is named.
-const LOCAL_VAULT: &str = "local";
 
 /// A registry that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,19 +88,15 @@ impl NewRegistry {
         profile: &'a Profile,
     ) -> Result<Option<&'a AssignedIdentity>, ManageError> {
         let Some(encryption) = &self.encryption else { return Ok(None) };
-        let found = match &encryption.identity {
-            Some(named) => profile.user_assigned(named),
-            None => match &profile.identities[..] {
-                [only] => Some(only),
+        let Some(named) = &encryption.identity else {
+            return match &profile.identities[..] {
+                [only] => Ok(Some(only)),
                 // Which of several it is has to be said.
-                _ => return Err(ManageError::NoUserAssignedIdentity),
-            },
+                _ => Err(ManageError::NoUserAssignedIdentity),
+            };
         };
-        found.map(Some).ok_or_else(|| ManageError::IdentityNotAssigned {
-            registry: self.name.clone(),
-            resource_id: self.group.registry_id(&self.name),
-            identity: encryption.identity.as_ref().map(ToString::to_string).unwrap_or_default(),
-        })
+        let found = profile.user_assigned(named);
+        found.map(Some).ok_or_else(|| ManageError::not_assigned(&self.name, profile, named))
     }
 }
 
@@ -112,7 +105,18 @@ impl Registries {
     /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
     ///
     /// If the registry is not made, an identity that was made for it goes again. A key stays: it is used the next time.
+    /// It goes on if the caller is dropped.
     pub async fn create_with_what_it_needs(
+        &self,
+        new: NewRegistry,
+        key: Option<KeyId>,
+        identity: Option<IdentityRef>,
+    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+        let this = self.clone();
+        to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
+    }
+
+    async fn create_with_needs_now(
         &self,
         mut new: NewRegistry,
         key: Option<KeyId>,
@@ -123,30 +127,29 @@ impl Registries {
             Some(key) => key,
             None => own_key(&new.name).map_err(super::Error::internal)?,
         };
-        if let Some(IdentityRef::Resource(resource)) = &identity
-            && !new.identities.contains(resource)
-        {
-            new.identities.push(resource.clone());
+        let named = match &identity {
+            None | Some(IdentityRef::System) => None,
+            Some(IdentityRef::Resource(resource)) => Some(resource.clone()),
+            Some(IdentityRef::ClientId(id)) => Some(self.identity_of_client(id).await?.resource),
+            Some(IdentityRef::Name(name)) => {
+                let listed =
+                    new.identities.iter().find(|own| own.name().eq_ignore_ascii_case(name));
+                match listed {
+                    Some(_) => None,
+                    None => Some(IdentityResource::new(new.group.clone(), name)?),
+                }
+            }
+        };
+        if let Some(named) = named.filter(|named| !new.identities.contains(named)) {
+            new.identities.push(named);
         }
-        if let Some(IdentityRef::Name(name)) = &identity
-            && !new.identities.iter().any(|own| own.name().eq_ignore_ascii_case(name))
-        {
+        let needs_identity =
+            new.identities.is_empty() && !new.system_identity && identity.is_none();
+        if needs_identity {
+            let name = new.name.as_str();
             new.identities.push(IdentityResource::new(new.group.clone(), name)?);
         }
-        if let Some(IdentityRef::ClientId(client_id)) = &identity {
-            let found = self.identity_of_client(client_id).await?;
-            if !new.identities.contains(&found.resource) {
-                new.identities.push(found.resource);
-            }
-        }
         new.encryption = Some(Encryption { key: key.clone(), identity });
-        let needs_identity = new.identities.is_empty()
-            && !new.system_identity
-            && new.encryption.as_ref().is_some_and(|encryption| encryption.identity.is_none());
-        if new.sku == Sku::Premium && needs_identity {
-            let name = new.name.as_str();
-            new.identities = vec![IdentityResource::new(new.group.clone(), name)?];
-        }
         // What can be refused without making anything is refused first.
         new.check()?;
         self.check_name(&new.name).await?;
@@ -235,7 +238,7 @@ impl Registries {
 
 /// The key of a registry's own name.
 fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
-    Ok(KeyId::new(LOCAL_VAULT.parse()?, name.as_str().parse()?, None))
+    Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn expire_uploads(parts: &Parts) -> Result<(), Error> {
     Ok(())
 }
 
-fn seconds(span: Duration) -> i64 {
+/// A span as times are stored. Of one that is too long, so much that a little more can be added.
+pub(super) fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2)
 }

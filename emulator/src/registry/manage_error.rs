@@ -9,8 +9,9 @@ use thiserror::Error;
 use super::error::Error;
 use super::identity::{PlatformError, not_assigned};
 use super::names::RegistryName;
-use super::resource::{IdentityResource, ResourceError, Sku};
-use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName};
+use super::profile::Profile;
+use super::resource::{IdentityRef, IdentityResource, ResourceError, Sku};
+use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
 use crate::store::StoreError;
 
 /// Why it is not done. Nothing was changed.
@@ -94,9 +95,7 @@ pub enum ManageError {
     #[error("{0}")]
     MissingPermission(Box<MissingPermission>),
     /// The vault does not let the identity use the key. The first three sentences are Azure's.
-    #[error(
-        "Failed to access KeyId '{key}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' permission on key '{key}'. For more information on bring your own key, please visit 'https://aka.ms/acr/cmk'. {why}"
-    )]
+    #[error("{} {why}", no_access(key, identity))]
     NoAccess {
         /// The identifier of the key.
         key: String,
@@ -153,6 +152,19 @@ impl std::fmt::Display for Warning {
 }
 
 impl ManageError {
+    /// Somebody named an identity that the registry does not have.
+    pub(super) fn not_assigned(
+        registry: &RegistryName,
+        profile: &Profile,
+        named: &IdentityRef,
+    ) -> Self {
+        Self::IdentityNotAssigned {
+            registry: registry.clone(),
+            resource_id: profile.group.registry_id(registry),
+            identity: named.to_string(),
+        }
+    }
+
     /// What the ring says of a key that was to be taken into use. `identifier` renders a key.
     pub(super) fn of_ring(
         error: RingError,

@@ -14,8 +14,6 @@ use super::digest::Digest;
 /// The longest repository name that clients can use: they add a host and keep the sum below 256 bytes.
 const MAX_REPOSITORY_LEN: usize = 255;
 const MAX_TAG_LEN: usize = 128;
-/// The registry that is always there.
-const LOCAL: &str = "local";
 
 /// A repository's name: path components of lower-case letters, digits and separators, joined by `/`.
 ///
@@ -61,9 +59,12 @@ pub enum NameError {
 }
 
 impl RegistryName {
+    /// The name of the registry that is always there.
+    pub const LOCAL: &str = "local";
+
     /// The registry that answers where no other is named.
     pub fn local() -> Self {
-        Self(LOCAL.into())
+        Self(Self::LOCAL.into())
     }
 
     /// The name as text.
@@ -73,7 +74,7 @@ impl RegistryName {
 
     /// Whether it is the registry that is always there.
     pub fn is_local(&self) -> bool {
-        &*self.0 == LOCAL
+        &*self.0 == Self::LOCAL
     }
 }
 

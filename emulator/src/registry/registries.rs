@@ -134,10 +134,7 @@ impl Registries {
             }
             None => Vec::new(),
         };
-        let (asker, identity) = match new.asker(&profile)? {
-            None => (None, String::new()),
-            Some(asker) => (self.identity_id(asker), asker.principal.client_id.clone()),
-        };
+        let (asker, identity) = self.asker_of(&new, &profile)?;
         if new.system_identity {
             profile.system_identity = Some(self.make_system_identity(&new.group, &new.name).await?);
         }
@@ -155,11 +152,7 @@ impl Registries {
                 Ok((registry, warnings))
             }
             Err(error) => {
-                if let Some(Principal { client_id, .. }) = system_identity
-                    && let Err(error) = self.platform().remove_identity(&client_id).await
-                {
-                    tracing::warn!(registry.name = %new.name, %error, "an identity could not be taken back");
-                }
+                self.remove_system_identity(&new.name, system_identity.as_ref()).await;
                 Err(self.why_not(error, &new.name, &identity))
             }
         }
@@ -185,11 +178,7 @@ impl Registries {
         }
         self.write(|open| open.retain(|other| other.name() != name.as_str()));
         self.tell();
-        if let Some(own) = &registry.profile().system_identity
-            && let Err(error) = self.platform().remove_identity(&own.client_id).await
-        {
-            tracing::warn!(registry.name = %name, %error, "the identity of a deleted registry stays in the vault");
-        }
+        self.remove_system_identity(name, registry.profile().system_identity.as_ref()).await;
         tracing::info!(registry.name = %name, "deleted a registry");
         Ok(())
     }
@@ -209,9 +198,10 @@ impl Registries {
 
     /// The identity that is this resource.
     pub async fn identity(&self, resource: &IdentityResource) -> Result<Identity, ManageError> {
-        let mut all = self.identities().await?.into_iter();
-        all.find(|identity| identity.resource == *resource)
-            .ok_or_else(|| ManageError::NoIdentity(resource.to_string()))
+        let (store, asked) = (Arc::clone(&self.common().store), resource.clone());
+        let row = blocking(move || store.identity(asked.group().as_str(), asked.name())).await?;
+        let row = row.ok_or_else(|| ManageError::NoIdentity(resource.to_string()))?;
+        Ok(row.try_into()?)
     }
 
     /// The identity of this client id.
@@ -254,12 +244,23 @@ impl Registries {
     }
 
     /// Takes a user-assigned identity away. With `force`, although registries have it: they go dark if it is the one that
-    /// asks for their key, and another of the same name is not the same.
+    /// asks for their key, and another of the same name is not the same. It goes on if the caller is dropped.
     pub async fn delete_identity(
         &self,
         resource: &IdentityResource,
         force: bool,
     ) -> Result<(), ManageError> {
+        let (this, resource) = (self.clone(), resource.clone());
+        to_the_end(async move { this.delete_identity_now(&resource, force).await }).await
+    }
+
+    async fn delete_identity_now(
+        &self,
+        resource: &IdentityResource,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        // Nobody gives it to a registry meanwhile.
+        let _alone = self.0.changing.lock().await;
         let identity = self.identity(resource).await?;
         if *resource == self.platform().start_identity().resource {
             return Err(ManageError::StartIdentityStays(identity.resource));
@@ -275,8 +276,7 @@ impl Registries {
             return Err(ManageError::IdentityInUse { identity: identity.resource, registries });
         }
         self.platform().remove_identity(&identity.principal.client_id).await?;
-        let (store, gone) = (Arc::clone(&self.common().store), resource.clone());
-        blocking(move || store.delete_identity(gone.group().as_str(), gone.name())).await?;
+        self.forget_identity(resource).await?;
         for registry in users {
             registry.key_ring().check().await;
         }
@@ -316,6 +316,31 @@ impl Registries {
         (identity.resource != start.resource)
             .then(|| identity.principal.client_id.parse().ok())
             .flatten()
+    }
+
+    /// Who asks for the key of a new registry: as its ring knows them, and as people do.
+    fn asker_of(
+        &self,
+        new: &NewRegistry,
+        profile: &Profile,
+    ) -> Result<(Option<IdentityId>, String), ManageError> {
+        let asker = new.asker(profile)?;
+        let client_id = asker.map(|asker| asker.principal.client_id.clone());
+        Ok((asker.and_then(|asker| self.identity_id(asker)), client_id.unwrap_or_default()))
+    }
+
+    /// Takes away the identity that a registry has by itself, if it has one. The registry does without it, whether or not
+    /// the vault lets go of it.
+    pub(super) async fn remove_system_identity(
+        &self,
+        name: &RegistryName,
+        identity: Option<&Principal>,
+    ) {
+        if let Some(Principal { client_id, .. }) = identity
+            && let Err(error) = self.platform().remove_identity(client_id).await
+        {
+            tracing::warn!(registry.name = %name, %error, "a system-assigned identity stays in the vault");
+        }
     }
 
     /// What the opening of a registry failed of, in the words of those who wanted to make it.
@@ -363,16 +388,14 @@ impl Registries {
             let record = profile.record(&local.name);
             blocking(move || store.create_registry(&record, None)).await?;
         }
-        let asker = local.asker(&profile)?;
-        let identity = asker.map(|asker| asker.principal.client_id.clone()).unwrap_or_default();
-        let name = local.name.clone();
+        let (asker, identity) = self.asker_of(&local, &profile)?;
         let opening = Opening {
-            asker: asker.and_then(|asker| self.identity_id(asker)),
+            asker,
             is_new: !has_ring,
-            ..Opening::stored(self.common(), local.name, profile.clone())
+            ..Opening::stored(self.common(), local.name.clone(), profile)
         };
         let opened = Registry::open(opening).await;
-        self.insert(opened.map_err(|error| self.why_not(error, &name, &identity))?);
+        self.insert(opened.map_err(|error| self.why_not(error, &local.name, &identity))?);
         Ok(())
     }
 
@@ -384,10 +407,7 @@ impl Registries {
             return Ok(());
         }
         if let Some(known) = known {
-            let store = Arc::clone(&self.common().store);
-            let resource = known.resource;
-            blocking(move || store.delete_identity(resource.group().as_str(), resource.name()))
-                .await?;
+            self.forget_identity(&known.resource).await?;
         }
         let identity = Identity {
             resource,
@@ -402,6 +422,12 @@ impl Registries {
     async fn keep_identity(&self, identity: &Identity) -> Result<bool, ManageError> {
         let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
         Ok(blocking(move || store.create_identity(&row)).await?)
+    }
+
+    async fn forget_identity(&self, resource: &IdentityResource) -> Result<(), ManageError> {
+        let (store, gone) = (Arc::clone(&self.common().store), resource.clone());
+        blocking(move || store.delete_identity(gone.group().as_str(), gone.name())).await?;
+        Ok(())
     }
 
     /// Rows have whole seconds.

@@ -12,6 +12,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::names::RegistryName;
+use crate::keys::IdentityId;
 
 /// The group of all that nobody put elsewhere.
 const DEFAULT_GROUP: &str = "sealyard";
@@ -299,7 +300,7 @@ impl FromStr for IdentityRef {
     type Err = ResourceError;
 
     fn from_str(text: &str) -> Result<Self, ResourceError> {
-        if ["system", "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system)) {
+        if IdentityId::is_name_of_system(text) {
             return Ok(Self::System);
         }
         if text.starts_with('/') {

@@ -19,9 +19,10 @@ use tokio::runtime::Handle;
 use super::blobs::BlobStream;
 use super::blocking::blocking;
 use super::digest::{Algorithm, Digest, Hasher};
+use super::due::seconds;
 use super::error::Error;
 use super::object;
-use super::uploads::Body;
+use super::uploads::{Body, nothing_arrived_for};
 use super::{Content, Registry};
 use crate::envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
@@ -35,9 +36,6 @@ const MAX_NAME_LEN: usize = 256;
 /// How long a run is kept with a customer-managed key, and without one.
 const RETENTION_WITH_KEY: Duration = Duration::from_hours(24);
 const RETENTION_WITHOUT_KEY: Duration = Duration::from_hours(30 * 24);
-
-/// How long the body of a log may stand still.
-const BODY_IDLE: Duration = Duration::from_mins(1);
 
 /// The name of a run, such as `cb1`. Numbers are never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -128,12 +126,13 @@ impl Content {
         })
         .await?;
         let mut hasher = Hasher::new(Algorithm::Sha256);
+        let idle = parts.settings.body_idle;
         loop {
-            let chunk = match tokio::time::timeout(BODY_IDLE, log.next()).await {
+            let chunk = match tokio::time::timeout(idle, log.next()).await {
                 Ok(Some(Ok(chunk))) => chunk,
                 Ok(Some(Err(words))) => return Err(Error::BodyCut(words)),
                 Ok(None) => break,
-                Err(_) => return Err(Error::BodyCut("nothing arrived for a minute".to_owned())),
+                Err(_) => return Err(Error::BodyCut(nothing_arrived_for(idle))),
             };
             if MAX_LOG_LEN < sealer.len() + chunk.len() as u64 {
                 return Err(Error::LogTooLong(MAX_LOG_LEN));
@@ -169,7 +168,7 @@ impl Content {
                 status: status.as_str().to_owned(),
                 created,
                 finished: now,
-                ends: now.saturating_add(i64::try_from(kept.as_secs()).unwrap_or(i64::MAX)),
+                ends: now.saturating_add(seconds(kept)),
                 digest: digest.as_str().to_owned(),
                 log,
             };

@@ -97,6 +97,11 @@ struct WriteBack {
     wanted: bool,
 }
 
+/// What is said of a body that stood still for too long.
+pub(super) fn nothing_arrived_for(idle: Duration) -> String {
+    format!("nothing arrived for {} s", idle.as_secs())
+}
+
 struct Batch {
     chunks: Vec<Bytes>,
     len: usize,
@@ -582,7 +587,7 @@ impl Batch {
                     break;
                 }
                 Err(_) => {
-                    batch.end = Some(Err(format!("nothing arrived for {} s", idle.as_secs())));
+                    batch.end = Some(Err(nothing_arrived_for(idle)));
                     break;
                 }
             }

@@ -36,6 +36,11 @@ impl Store {
         self.database.scan(Table::Identities, &[]).map(|row| decode(&row?.1)).collect()
     }
 
+    /// The identity of this group and name.
+    pub fn identity(&self, group: &str, name: &str) -> Result<Option<IdentityRow>, StoreError> {
+        self.database.row(Table::Identities, &identity_key(group, name))
+    }
+
     /// Stores a new identity. Durable on return. False: there is one of this group and name.
     pub fn create_identity(&self, row: &IdentityRow) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);

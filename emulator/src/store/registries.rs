@@ -20,7 +20,7 @@ use super::files::remove_if_there;
 use super::layout::Table;
 use super::open::Store;
 use super::ring::write_ring;
-use super::rows::{FileId, RingRow, decode, key, last_part, prefix};
+use super::rows::{FileId, InvalidFileId, RingRow, decode, key, last_part, prefix};
 
 /// How many rows go in one transaction.
 const BATCH: usize = 256;
@@ -193,7 +193,7 @@ impl Store {
             while self.remove_rows_of(name, table)? {}
         }
         self.database.transact(|view| {
-            view.remove(Table::Counters, key(&[name]))?;
+            own_rows(name).into_iter().try_for_each(|(table, at)| view.remove(table, at))?;
             view.remove(Table::Leaving, key(&[name]))
         })?;
         self.database.commit()
@@ -205,9 +205,7 @@ impl Store {
         let mut batch: Vec<(Vec<u8>, FileId)> = Vec::new();
         for row in self.database.scan(Table::Uses, &prefix(&[name])).take(BATCH) {
             let (key, _) = row?;
-            let file = last_part(&key)?;
-            let file = file.parse().map_err(|error| StoreError::Damaged(format!("{error}")))?;
-            batch.push((key.to_vec(), file));
+            batch.push((key.to_vec(), used_file(&key)?));
         }
         writer.transact(|view| {
             batch.iter().try_for_each(|(key, file)| {
@@ -217,10 +215,7 @@ impl Store {
         })?;
         drop(writer);
         self.database.commit()?;
-        for (_, file) in &batch {
-            self.unlink(*file)?;
-            remove_if_there(&self.layout.upload(*file))?;
-        }
+        self.unlink_all(batch.iter().map(|(_, file)| *file))?;
         Ok(!batch.is_empty())
     }
 
@@ -232,6 +227,17 @@ impl Store {
             rows.map(|row| Ok(row?.0.to_vec())).collect::<Result<_, StoreError>>()?;
         writer.transact(|view| batch.iter().try_for_each(|key| view.remove(table, key.clone())))?;
         Ok(!batch.is_empty())
+    }
+
+    /// Unlinks files of a registry, published ones and those of uploads. Their rows are gone, and that is committed.
+    pub(super) fn unlink_all(
+        &self,
+        files: impl IntoIterator<Item = FileId>,
+    ) -> Result<(), StoreError> {
+        files.into_iter().try_for_each(|file| {
+            self.unlink(file)?;
+            remove_if_there(&self.layout.upload(file))
+        })
     }
 
     fn record(&self, name: String, row: RegistryRow) -> Result<RegistryRecord, StoreError> {
@@ -259,6 +265,18 @@ impl Store {
         }
         Ok(rows)
     }
+}
+
+/// What belongs to the content of a registry and is under its name alone, beside the tables that
+/// [`Table::is_content`] names.
+pub(super) fn own_rows(registry: &str) -> [(Table, Vec<u8>); 2] {
+    [Table::Counters, Table::TaskRuns].map(|table| (table, key(&[registry])))
+}
+
+/// The file that a key of [`Table::Uses`] names.
+pub(super) fn used_file(key: &[u8]) -> Result<FileId, StoreError> {
+    let damaged = |error: InvalidFileId| StoreError::Damaged(error.to_string());
+    last_part(key)?.parse().map_err(damaged)
 }
 
 fn write_record(view: &View<'_>, record: &RegistryRecord) -> Result<(), StoreError> {

@@ -5,26 +5,24 @@
 //! that a kill leaves are swept at the next opening.
 
 use super::error::StoreError;
-use super::files::remove_if_there;
 use super::layout::Table;
 use super::open::Store;
+use super::registries::{own_rows, used_file};
 use super::ring::write_ring;
-use super::rows::{FileId, RingRow, key, last_part, prefix};
+use super::rows::{FileId, RingRow, prefix};
 
 impl Store {
     /// Takes everything away that is stored in a registry, and gives it this ring in place of the one that it has: all of
     /// it or nothing. Durable on return.
     pub fn begin_registry_again(&self, registry: &str, ring: &RingRow) -> Result<(), StoreError> {
         let writer = self.database.writer();
-        let mut gone =
-            vec![(Table::Counters, key(&[registry])), (Table::TaskRuns, key(&[registry]))];
+        let mut gone = Vec::from(own_rows(registry));
         let mut files: Vec<FileId> = Vec::new();
         for table in Table::ALL.into_iter().filter(|table| table.is_content()) {
             for row in self.database.scan(table, &prefix(&[registry])) {
                 let (at, _) = row?;
                 if table == Table::Uses {
-                    let file = last_part(&at)?.parse::<FileId>();
-                    let file = file.map_err(|error| StoreError::Damaged(error.to_string()))?;
+                    let file = used_file(&at)?;
                     gone.push((Table::Files, file.as_bytes().to_vec()));
                     files.push(file);
                 }
@@ -37,10 +35,6 @@ impl Store {
         })?;
         drop(writer);
         self.database.commit()?;
-        for file in files {
-            self.unlink(file)?;
-            remove_if_there(&self.layout.upload(file))?;
-        }
-        Ok(())
+        self.unlink_all(files)
     }
 }

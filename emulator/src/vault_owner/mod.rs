@@ -1,13 +1,12 @@
 //! The way to the vault: as the registry's identity, which may only use its key, and as the owner, who may change it.
 //!
-//! [`VaultAccess`] says where the vault and the issuer are, whichever vault was chosen. [`OwnerVault`] is what the
+//! [`VaultConnection`] says where the vault and the issuer are, whichever vault was chosen. [`OwnerVault`] is what the
 //! `key` commands and the first start use; it speaks the same REST protocol as everybody. A vault that is not ours to
 //! change, such as Azure's, has no owner here.
 
 mod resources;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::Method;
@@ -31,12 +30,9 @@ use crate::keys::{
 };
 use crate::serve::StartError;
 
-/// The vault that answers where no name selects another one.
-const LOCAL_VAULT: &str = "local";
-
 /// Where the vault and the issuer are, and who the registry is to them.
 #[derive(Clone)]
-pub struct VaultAccess {
+pub struct VaultConnection {
     name: VaultName,
     vault: Url,
     authority: Url,
@@ -44,7 +40,8 @@ pub struct VaultAccess {
     client_id: String,
     secret: Zeroizing<String>,
     owner_secret: Option<Zeroizing<String>>,
-    ca: Option<PathBuf>,
+    /// Whom to trust beside the authorities that everybody trusts.
+    ca_pem: Option<String>,
     is_ours: bool,
     clock: Clock,
 }
@@ -71,7 +68,7 @@ pub struct KeyVersionInfo {
     pub is_limited: bool,
 }
 
-impl VaultAccess {
+impl VaultConnection {
     /// The way to the embedded vault, or to the one that was named.
     pub fn of(
         config: &Config,
@@ -81,14 +78,14 @@ impl VaultAccess {
         match (&config.vault, embedded) {
             (VaultChoice::External(external), _) => Self::external(config, external, clock),
             (VaultChoice::Embedded, Some(vault)) => Ok(Self {
-                name: local_name()?,
+                name: VaultName::local(),
                 vault: parse(&vault.uri())?,
                 authority: parse(&vault.authority_uri())?,
                 tenant: vault.tenant().to_owned(),
                 client_id: vault.managed_identity().client_id.to_owned(),
                 secret: Zeroizing::new(vault.managed_identity().secret.expose().to_owned()),
                 owner_secret: Some(Zeroizing::new(vault.owner().secret.expose().to_owned())),
-                ca: Some(vault.ca_path().to_owned()),
+                ca_pem: Some(fs_err::read_to_string(vault.ca_path())?),
                 is_ours: true,
                 clock: clock.clone(),
             }),
@@ -108,7 +105,7 @@ impl VaultAccess {
             Some((name, rest)) if rest.starts_with("vault.") => {
                 name.parse().map_err(|error| config_error(format!("--vault-url: {error}")))?
             }
-            _ => local_name()?,
+            _ => VaultName::local(),
         };
         let default_authority = if is_azure {
             parse("https://login.microsoftonline.com")?
@@ -137,7 +134,7 @@ impl VaultAccess {
                 .unwrap_or_else(|| MANAGED_IDENTITY_CLIENT_ID.to_owned()),
             secret,
             owner_secret: well_known.then(|| Zeroizing::new(WELL_KNOWN_SECRET.to_owned())),
-            ca: external.ca.clone(),
+            ca_pem: external.ca.as_ref().map(fs_err::read_to_string).transpose()?,
             is_ours: false,
             clock: clock.clone(),
         })
@@ -177,7 +174,7 @@ impl VaultAccess {
         let proof = Proof::Secret(ClientSecret::new(secret.as_str()));
         let vault = self.client(OWNER_CLIENT_ID, proof.clone())?;
         let management = ManagementClient::new(
-            self.client_config(OWNER_CLIENT_ID, proof)?,
+            self.client_config(OWNER_CLIENT_ID, proof),
             management_url(&self.vault),
             self.clock.clone(),
         );
@@ -190,25 +187,24 @@ impl VaultAccess {
     }
 
     fn client(&self, client_id: &str, proof: Proof) -> Result<VaultClient, StartError> {
-        VaultClient::new(self.client_config(client_id, proof)?, self.clock.clone())
+        VaultClient::new(self.client_config(client_id, proof), self.clock.clone())
             .map_err(|error| config_error(error.to_string()))
     }
 
-    fn client_config(
-        &self,
-        client_id: &str,
-        proof: Proof,
-    ) -> Result<VaultClientConfig, StartError> {
-        let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
-        Ok(VaultClientConfig {
+    fn client_config(&self, client_id: &str, proof: Proof) -> VaultClientConfig {
+        VaultClientConfig {
             vault: self.name.clone(),
             vault_url: self.vault.clone(),
             authority_url: self.authority.clone(),
             tenant: self.tenant.clone(),
             client_id: client_id.to_owned(),
             proof,
-            http: HttpSettings { ca_pem, resolve: Vec::new() },
-        })
+            http: self.http(),
+        }
+    }
+
+    fn http(&self) -> HttpSettings {
+        HttpSettings { ca_pem: self.ca_pem.clone(), resolve: Vec::new() }
     }
 
     /// Whose time a vault in another process goes by.
@@ -216,8 +212,7 @@ impl VaultAccess {
         if is_azure(self.vault.host_str().unwrap_or_default()) {
             return Ok(VaultTime::Foreign(self.vault.clone()));
         }
-        let ca_pem = self.ca.as_ref().map(fs_err::read_to_string).transpose()?;
-        let client = HttpSettings { ca_pem, resolve: Vec::new() }.client(&[&self.vault]);
+        let client = self.http().client(&[&self.vault]);
         let client = client.map_err(|error| config_error(error.to_string()))?;
         Ok(VaultTime::Remote { url: self.vault.clone(), client })
     }
@@ -231,6 +226,11 @@ impl VaultAccess {
     /// The base URL of the vault.
     pub fn vault_url(&self) -> String {
         trimmed(&self.vault)
+    }
+
+    /// A key's identifier at the address of its vault.
+    pub fn key_identifier(&self, key: &KeyId) -> String {
+        identifier(key, &self.vault)
     }
 
     /// The base URL of the issuer of tokens.
@@ -375,9 +375,11 @@ impl OwnerVault {
     }
 }
 
-impl fmt::Debug for VaultAccess {
+impl fmt::Debug for VaultConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VaultAccess").field("vault", &self.vault.as_str()).finish_non_exhaustive()
+        f.debug_struct("VaultConnection")
+            .field("vault", &self.vault.as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -441,10 +443,6 @@ fn is_azure(host: &str) -> bool {
     [".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net"]
         .iter()
         .any(|end| host.ends_with(end))
-}
-
-fn local_name() -> Result<VaultName, StartError> {
-    LOCAL_VAULT.parse().map_err(|error| config_error(format!("{error}")))
 }
 
 fn parse(url: &str) -> Result<Url, StartError> {

@@ -1,56 +1,17 @@
 //! `kill -9` at random moments: every acknowledged push is there to the byte, and nothing half done is visible.
 
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use tokio::process::{Child, Command};
 
+use crate::support::process::spawn;
 use crate::support::{Client, content};
 
 /// How many times the process is killed.
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;
-
-struct Process {
-    child: Child,
-    client: Client,
-}
-
-/// Starts the program on free ports and waits until it says where it listens.
-async fn spawn(folder: &Path) -> Process {
-    let endpoints = folder.join("endpoints.json");
-    let _ = std::fs::remove_file(&endpoints);
-    let child = Command::new(env!("CARGO_BIN_EXE_sealyard"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--azure-listen", "127.0.0.1:0"])
-        .arg("--data-dir")
-        .arg(folder.join("data"))
-        .arg("--endpoints-file")
-        .arg(&endpoints)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let document = tokio::time::timeout(Duration::from_mins(1), async {
-        loop {
-            if let Ok(text) = std::fs::read_to_string(&endpoints)
-                && let Ok(document) = serde_json::from_str::<serde_json::Value>(&text)
-            {
-                return document;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-    .expect("the program says where it listens");
-    let client = Client::at(document["registry"].as_str().unwrap());
-    Process { child, client }
-}
 
 /// Pushes blobs until the registry is gone; notes what was acknowledged.
 async fn push_until_killed(
@@ -86,7 +47,7 @@ async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
     let (sender, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
 
     for kill in 0..KILLS {
-        let mut process = spawn(folder.path()).await;
+        let mut process = spawn(folder.path(), &[]).await;
         let pushes: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 tokio::spawn(push_until_killed(
@@ -108,7 +69,7 @@ async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
         }
     }
     drop(sender);
-    let process = spawn(folder.path()).await;
+    let process = spawn(folder.path(), &[]).await;
 
     let mut compared = 0;
     while let Some(seed) = acknowledged.recv().await {
@@ -133,12 +94,12 @@ async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
 async fn an_upload_that_was_cut_by_a_kill_goes_on_where_its_status_says() {
     let folder = tempfile::tempdir().unwrap();
     let blob = content::bytes(99, 2_000_000);
-    let mut process = spawn(folder.path()).await;
+    let mut process = spawn(folder.path(), &[]).await;
     let location = process.client.begin("app").await;
     process.client.send(Method::PATCH, &location, blob[..1_500_000].to_vec()).await;
     process.child.kill().await.unwrap();
 
-    let process = spawn(folder.path()).await;
+    let process = spawn(folder.path(), &[]).await;
     let status = process.client.get(&location).await;
     let at: usize = status.header("range").trim_start_matches("0-").parse::<usize>().unwrap() + 1;
     process.client.send(Method::PATCH, &location, blob[at..].to_vec()).await;

@@ -3,9 +3,6 @@
 //! The vault is in the process of the test, so that what it holds is not searched.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -13,8 +10,8 @@ use mock_keyvault::MockKeyVault;
 use reqwest::StatusCode;
 use sealyard::Sealyard;
 use sealyard::config::{Config, VaultChoice};
-use tokio::process::{Child, Command};
 
+use crate::support::process::spawn;
 use crate::support::{Client, external};
 
 /// What is read of a process at a time. Neighbouring pieces overlap by what is looked for.
@@ -51,39 +48,6 @@ fn count(pid: u32, needle: &[u8]) -> usize {
     found
 }
 
-/// The program as a process of its own, with the vault of this one.
-async fn spawn(folder: &Path, vault: &MockKeyVault) -> (Child, Client) {
-    let endpoints = folder.join("endpoints.json");
-    let child = Command::new(env!("CARGO_BIN_EXE_sealyard"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--azure-listen", "127.0.0.1:0"])
-        .args(["--key-lease", "10m", "--vault-url", &vault.uri()])
-        .args(["--authority", &vault.authority_uri()])
-        .arg("--azure-ca")
-        .arg(vault.ca_path())
-        .arg("--data-dir")
-        .arg(folder.join("data"))
-        .arg("--endpoints-file")
-        .arg(&endpoints)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let document = tokio::time::timeout(Duration::from_mins(1), async {
-        loop {
-            if let Ok(text) = std::fs::read_to_string(&endpoints)
-                && let Ok(document) = serde_json::from_str::<serde_json::Value>(&text)
-            {
-                return document;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    });
-    let document = document.await.expect("the program says where it listens");
-    (child, Client::at(document["registry"].as_str().unwrap()))
-}
-
 #[tokio::test]
 async fn no_data_key_is_in_the_memory_of_the_process_when_its_lease_has_ended() {
     let folder = tempfile::tempdir().unwrap();
@@ -96,8 +60,12 @@ async fn no_data_key_is_in_the_memory_of_the_process_when_its_lease_has_ended() 
     let key = lease.with(|key| *key.expose()).unwrap();
     drop(lease);
     first.shutdown().await;
-    let (child, client) = spawn(folder.path(), &vault).await;
-    let pid = child.id().unwrap();
+    let (url, authority) = (vault.uri(), vault.authority_uri());
+    let ca = vault.ca_path().to_str().unwrap();
+    let elsewhere = ["--vault-url", &url, "--authority", &authority, "--azure-ca", ca];
+    let arguments = [&["--key-lease", "10m"], &elsewhere[..]].concat();
+    let process = spawn(folder.path(), &arguments).await;
+    let (pid, client) = (process.child.id().unwrap(), &process.client);
     assert_eq!(client.pull_blob("app", b"content").await.body, b"content");
     assert!(count(pid, &key) > 0, "the search finds what is there");
 
@@ -115,5 +83,5 @@ async fn no_data_key_is_in_the_memory_of_the_process_when_its_lease_has_ended() 
     }
     client.key("enable").await;
     assert_eq!(client.pull_blob("app", b"content").await.body, b"content");
-    drop(child);
+    drop(process);
 }

@@ -267,10 +267,6 @@ impl KeyVault for FakeVault {
         .boxed()
     }
 
-    fn identifier(&self, key: &KeyId) -> String {
-        key.to_string()
-    }
-
     fn caller(&self) -> String {
         self.identity.as_ref().map_or("started", IdentityId::as_str).to_owned()
     }
@@ -289,6 +285,10 @@ impl VaultAccess for FakeAccess {
             return Err(VaultError::new(Some(Cause::IdentityRemoved), "it is not assigned"));
         }
         Ok(Arc::new(FakeVault { vaults: Arc::clone(&self.0), identity }))
+    }
+
+    fn identifier(&self, key: &KeyId) -> String {
+        key.to_string()
     }
 }
 

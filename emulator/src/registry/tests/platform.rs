@@ -132,10 +132,6 @@ impl KeyVault for FakeVault {
         .boxed()
     }
 
-    fn identifier(&self, key: &KeyId) -> String {
-        key.public_identifier()
-    }
-
     fn caller(&self) -> String {
         self.client_id.clone()
     }

@@ -1,6 +1,6 @@
 //! Registries come as a whole and go as a whole, and none takes anything of another with it.
 
-use super::support::{DATA_KEY, REGISTRY, TestStore, manifest};
+use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
 use crate::store::*;
 
 fn ring() -> RingRow {
@@ -77,6 +77,21 @@ fn what_a_registry_had_before_a_change_is_gone_after_it() {
     assert_eq!(test.store.registries().unwrap(), [record("first")]);
 }
 
+/// Adds a task run whose log is empty.
+fn add_run(test: &TestStore) -> TaskRunRow {
+    let file = test.store.new_file().unwrap();
+    let run = NewTaskRun {
+        name: None,
+        status: "Succeeded".to_owned(),
+        created: 1,
+        finished: 1,
+        ends: 2,
+        digest: "sha256:log".to_owned(),
+        log: object(file.id(), "", 1),
+    };
+    test.store.add_task_run(REGISTRY, &run, file).unwrap()
+}
+
 /// A store with content in `local`, and another registry beside it.
 fn full() -> TestStore {
     let test = TestStore::new();
@@ -90,6 +105,7 @@ fn full() -> TestStore {
     image.subject = Some("sha256:subject".to_owned());
     test.put("app", &image);
     test.upload("app", 1);
+    add_run(&test);
     test
 }
 
@@ -106,6 +122,7 @@ fn assert_is_gone(test: &TestStore) {
     assert_eq!(test.store.registry(REGISTRY).unwrap(), Some(record(REGISTRY)));
     assert_eq!(test.store.tag(REGISTRY, "app", "v1").unwrap(), None);
     assert_eq!(test.store.uploads(REGISTRY).unwrap(), []);
+    assert_eq!(add_run(test).number, 1);
 }
 
 #[test]
@@ -154,6 +171,8 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
         !test.store.create_identity(&IdentityRow { name: "puller".into(), ..row.clone() }).unwrap()
     );
 
+    assert_eq!(test.store.identity("gROUP", "pULLER").unwrap(), Some(row.clone()));
+    assert_eq!(test.store.identity("group", "other").unwrap(), None);
     assert_eq!(test.killed().store.identities().unwrap(), [row]);
     assert!(test.store.delete_identity("GROUP", "PULLER").unwrap());
     assert!(!test.store.delete_identity("group", "puller").unwrap());

@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod content;
+pub(crate) mod process;
 
 use std::path::Path;
 
