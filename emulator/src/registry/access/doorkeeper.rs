@@ -140,16 +140,13 @@ impl Doorkeeper {
         Ok(Self(Arc::new(Inner { key, directory, clock })))
     }
 
-    /// What a request to a registry may do, of these scopes.
+    /// What a request to a registry that wants a login may do, of these scopes.
     pub async fn admit(
         &self,
         registry: &Registry,
         credentials: Credentials,
         scopes: Vec<Scope>,
     ) -> Result<Access, AccessError> {
-        if registry.is_open() {
-            return Ok(Access::Everything);
-        }
         self.look_up(registry, move |this, registry| match credentials {
             Credentials::None => Err(AccessError::Nobody),
             Credentials::Bearer(token) => {
