@@ -127,9 +127,13 @@ impl Access {
         }
     }
 
-    /// Whether a repository may be pulled from.
-    pub fn may_pull(&self, name: &RepositoryName) -> bool {
-        self.meets(&Need::action(name.clone(), Action::Pull))
+    /// Whether blobs of a repository may be mounted into another one: that takes the right to pull from it. Without a
+    /// repository they may come from any.
+    pub fn may_mount(&self, from: Option<&RepositoryName>) -> bool {
+        match from {
+            Some(name) => self.meets(&Need::action(name.clone(), Action::Pull)),
+            None => *self == Self::Everything,
+        }
     }
 }
 
