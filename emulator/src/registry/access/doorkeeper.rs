@@ -196,12 +196,6 @@ impl Doorkeeper {
                 Proof::Refresh(token) => this.refreshed(registry, token)?,
             };
             let granted = this.granted(registry, &caller, &scopes)?;
-            let is_nobody = caller == Caller::Anyone
-                && !registry.is_open()
-                && !admin::settings(&registry.0)?.anonymous_pull;
-            if is_nobody {
-                return Err(AccessError::Nobody);
-            }
             this.issue(registry, &service, &caller, &granted, &scopes)
         })
         .await
@@ -301,7 +295,7 @@ impl Inner {
         }
         Ok(match caller {
             Caller::Anyone if admin::settings(parts)?.anonymous_pull => Rights::Pull,
-            Caller::Anyone => Rights::None,
+            Caller::Anyone => return Err(AccessError::Nobody),
             Caller::Admin if admin::settings(parts)?.admin_enabled => Rights::All,
             Caller::Admin => return Err(AccessError::AdminDisabled),
             Caller::Token(name) => {
@@ -344,7 +338,6 @@ impl Inner {
 
 /// What somebody may do in a registry.
 enum Rights<'a> {
-    None,
     Pull,
     All,
     Map(Vec<scope_map::ScopeMapAction>),
@@ -366,7 +359,7 @@ impl Rights<'_> {
     fn catalog(&self) -> bool {
         match self {
             // Tokens list no catalogue, whatever their scope map says.
-            Self::None | Self::Map(_) => false,
+            Self::Map(_) => false,
             Self::Pull | Self::All => true,
             Self::Roles { directory, object_id, resource_id } => {
                 directory.allows(object_id, directory::CATALOG, resource_id)
@@ -376,7 +369,6 @@ impl Rights<'_> {
 
     fn in_repository(&self, name: &RepositoryName) -> Actions {
         match self {
-            Self::None => Actions::NONE,
             Self::Pull => [Action::Pull, Action::MetadataRead].into_iter().collect(),
             Self::All => Actions::all(),
             Self::Map(map) => scope_map::allowed(map, name),
