@@ -118,7 +118,7 @@ impl Store {
         self.names_of(registry, SCOPE_MAP)
     }
 
-    /// Makes a scope map, or replaces it. Durable on return.
+    /// Makes a scope map, or replaces it; when it was made stays. Durable on return.
     pub fn put_scope_map(
         &self,
         registry: &str,
@@ -134,7 +134,10 @@ impl Store {
                 let at = key(&[registry, ACTION, name, action]);
                 view.put_bytes(Table::Access, at, Vec::new())?;
             }
-            view.put(Table::Access, key(&[registry, SCOPE_MAP, name]), row)
+            let at = key(&[registry, SCOPE_MAP, name]);
+            let known: Option<ScopeMapRow> = view.row(Table::Access, &at)?;
+            let created = known.map_or(row.created, |known| known.created);
+            view.put(Table::Access, at, &ScopeMapRow { created, ..row.clone() })
         })?;
         drop(writer);
         self.database.commit()
@@ -177,16 +180,25 @@ impl Store {
         self.names_of(registry, TOKEN)
     }
 
-    /// Makes a token, or replaces it. Durable on return.
+    /// Makes a token, or gives it another scope map and state; when it was made and its passwords stay. Gives what it is
+    /// then. Durable on return.
     pub fn put_login_token(
         &self,
         registry: &str,
         name: &str,
-        row: &TokenRow,
-    ) -> Result<(), StoreError> {
+        new: &TokenRow,
+    ) -> Result<TokenRow, StoreError> {
         let at = key(&[registry, TOKEN, name]);
-        self.database.transact(|view| view.put(Table::Access, at.clone(), row))?;
-        self.database.commit()
+        let row = self.database.transact(|view| {
+            let mut row = new.clone();
+            if let Some(known) = view.row::<TokenRow>(Table::Access, &at)? {
+                (row.created, row.passwords) = (known.created, known.passwords);
+            }
+            view.put(Table::Access, at.clone(), &row)?;
+            Ok(row)
+        })?;
+        self.database.commit()?;
+        Ok(row)
     }
 
     /// Changes a token, and gives what it is then. None: there is none. Durable on return.
