@@ -162,7 +162,7 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
             assert_eq!(deleted == DeletedTag::Removed, expected);
         }
         Step::Touch { repository, blob: i } => {
-            test.store.touch_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i), now).unwrap();
+            test.store.see_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i), now).unwrap();
             if let Some(touched) = model.links.get_mut(&(*repository, *i)) {
                 *touched = now;
             }

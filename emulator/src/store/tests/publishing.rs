@@ -286,7 +286,7 @@ fn collection_takes_what_is_unreferenced_and_old_and_nothing_else() {
         test.push_blob("app", digest, now);
     }
     test.put("app", &manifest("sha256:m", &["sha256:used"]));
-    test.store.touch_blob(REGISTRY, "app", "sha256:seen", DAY).unwrap();
+    test.store.see_blob(REGISTRY, "app", "sha256:seen", DAY).unwrap();
     fs_err::write(test.store.layout.file(FileId::random()), "x").unwrap();
     let (expired, _) = test.upload("app", 0);
     let (live, _) = test.upload("app", 0);
@@ -408,7 +408,7 @@ fn a_full_disk_refuses_every_change_before_the_database_is_hurt_and_is_over_when
         publish(&file),
     ];
     let read = test.store.blob(REGISTRY, "app", "sha256:a").unwrap();
-    test.store.touch_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
+    test.store.see_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
     // Too little for new content, enough to make room by deleting.
     pretend(Some(6 << 20));
     let deleted = test.store.unlink_blob(REGISTRY, "app", "sha256:b").unwrap();
