@@ -267,11 +267,15 @@ impl Content {
         let mut items = Vec::with_capacity(page.items.len());
         for digest in page.items {
             let reference = Reference::Digest(digest.parse()?);
-            // Deleted between the list and now: then it is not a referrer any more. Nor is one that may not be pulled.
-            let Ok(manifest) = self.manifest(repository, &reference).await else { continue };
-            if !manifest.row.attributes.list {
-                continue;
-            }
+            let manifest = match self.manifest(repository, &reference).await {
+                Ok(manifest) if manifest.row.attributes.list => manifest,
+                // Deleted between the list and now: then it is not a referrer any more. Nor is one that may not be pulled.
+                Ok(_)
+                | Err(
+                    Error::ManifestUnknown(_) | Error::RepositoryUnknown(_) | Error::Locked { .. },
+                ) => continue,
+                Err(error) => return Err(error),
+            };
             let bytes = self.read_manifest(&manifest).await?;
             let parsed = ParsedManifest::read(&bytes, Some(&manifest.media_type))?;
             items.push(ReferrerDescriptor {
