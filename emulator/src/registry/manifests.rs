@@ -18,8 +18,7 @@ use super::{Content, Parts};
 use crate::envelope::{Binding, ObjectKind, Sealer};
 use crate::keys::KeyLease;
 use crate::store::{
-    Attributes, DeletedManifest, DeletedTag, Locked, ManifestRow, NewManifest, ObjectRow, Put,
-    StoreError,
+    Attributes, Deleted, Locked, ManifestRow, NewManifest, ObjectRow, Put, StoreError,
 };
 
 /// Manifests are small: a segment of this size holds most of them.
@@ -185,21 +184,15 @@ impl Content {
             require_repository(&parts, &repository)?;
             let (registry, name) = (parts.name.as_str(), repository.as_str());
             let deleted = match &reference {
-                Reference::Tag(tag) => {
-                    match parts.store.delete_tag(registry, name, tag.as_str())? {
-                        DeletedTag::Removed => DeletedManifest::Removed,
-                        DeletedTag::Unknown => DeletedManifest::Unknown,
-                        DeletedTag::Locked(locked) => DeletedManifest::Locked(locked),
-                    }
-                }
+                Reference::Tag(tag) => parts.store.delete_tag(registry, name, tag.as_str())?,
                 Reference::Digest(digest) => {
                     parts.store.delete_manifest(registry, name, digest.as_str())?
                 }
             };
             match deleted {
-                DeletedManifest::Removed => Ok(()),
-                DeletedManifest::Unknown => Err(Error::ManifestUnknown(reference)),
-                DeletedManifest::Locked(locked) => Err(Error::Locked { repository, locked }),
+                Deleted::Removed => Ok(()),
+                Deleted::Unknown => Err(Error::ManifestUnknown(reference)),
+                Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
             }
         })
         .await

@@ -15,7 +15,7 @@ use super::image::{self, ImageFacts, Listed};
 use super::manifests::{Page, require_repository};
 use super::names::{Reference, RepositoryName, Tag};
 use super::{Content, Parts};
-use crate::store::{Attributes, DeletedRepository as Deleted, DeletedTag, ManifestRow, TagRow};
+use crate::store::{self, Attributes, Deleted, ManifestRow, TagRow};
 
 /// The length of a page where the client names none.
 const DEFAULT_PAGE_LEN: usize = 100;
@@ -137,9 +137,11 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let repository = repository.clone();
         blocking(move || match parts.store.delete_repository(&parts.name, repository.as_str())? {
-            Deleted::Removed { manifests, tags } => Ok(DeletedRepository { manifests, tags }),
-            Deleted::Unknown => Err(Error::RepositoryUnknown(repository)),
-            Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
+            store::DeletedRepository::Removed { manifests, tags } => {
+                Ok(DeletedRepository { manifests, tags })
+            }
+            store::DeletedRepository::Unknown => Err(Error::RepositoryUnknown(repository)),
+            store::DeletedRepository::Locked(locked) => Err(Error::Locked { repository, locked }),
         })
         .await
     }
@@ -165,12 +167,12 @@ impl Content {
         let (repository, tag) = (repository.clone(), tag.clone());
         blocking(move || {
             match parts.store.delete_tag(&parts.name, repository.as_str(), tag.as_str())? {
-                DeletedTag::Removed => Ok(()),
-                DeletedTag::Unknown => {
+                Deleted::Removed => Ok(()),
+                Deleted::Unknown => {
                     require_repository(&parts, &repository)?;
                     Err(Error::TagUnknown(tag))
                 }
-                DeletedTag::Locked(locked) => Err(Error::Locked { repository, locked }),
+                Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
             }
         })
         .await

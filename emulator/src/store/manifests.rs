@@ -11,7 +11,7 @@ use super::database::View;
 use super::error::StoreError;
 use super::files::NewFile;
 use super::layout::Table;
-use super::locks::{Locked, locked_tag, repository_locked};
+use super::locks::{Deleted, Locked, locked_tag, repository_locked};
 use super::open::Store;
 use super::rows::{
     Attributes, LinkRow, ManifestRow, RepositoryRow, TagRow, decode, encode, key, last_part, prefix,
@@ -43,17 +43,6 @@ pub enum Put {
     /// These manifests are not in the repository: nothing was done.
     MissingManifests(Vec<String>),
     /// The repository or the tag is locked against writing: nothing was done.
-    Locked(Locked),
-}
-
-/// What became of a manifest that was to be deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeletedManifest {
-    /// It is gone, and its tags with it.
-    Removed,
-    /// There was none.
-    Unknown,
-    /// The repository, the manifest or one of its tags is locked: nothing was done.
     Locked(Locked),
 }
 
@@ -152,7 +141,7 @@ impl Store {
         registry: &str,
         repository: &str,
         digest: &str,
-    ) -> Result<DeletedManifest, StoreError> {
+    ) -> Result<Deleted, StoreError> {
         let parts = [registry, repository, digest];
         let writer = self.database.writer();
         let last_parts = |table| -> Result<Vec<String>, StoreError> {
@@ -161,7 +150,7 @@ impl Store {
         let (blobs, tags) = (last_parts(Table::References)?, last_parts(Table::Tagged)?);
         let removed = writer.transact(|view| {
             let Some(row) = view.row::<ManifestRow>(Table::Manifests, &key(&parts))? else {
-                return Ok(Err(DeletedManifest::Unknown));
+                return Ok(Err(Deleted::Unknown));
             };
             let mut locked = repository_locked(view, registry, repository)?;
             if locked.is_none() && !row.attributes.allow_delete() {
@@ -171,7 +160,7 @@ impl Store {
                 locked = locked_tag(view, registry, repository, &tags)?;
             }
             if let Some(locked) = locked {
-                return Ok(Err(DeletedManifest::Locked(locked)));
+                return Ok(Err(Deleted::Locked(locked)));
             }
             remove_manifest(view, parts, &row, &blobs, &tags)?;
             Ok(Ok(row.object.file))
@@ -183,7 +172,7 @@ impl Store {
         };
         self.database.commit()?;
         self.unlink(file)?;
-        Ok(DeletedManifest::Removed)
+        Ok(Deleted::Removed)
     }
 }
 

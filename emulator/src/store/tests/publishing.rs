@@ -176,10 +176,10 @@ fn a_referenced_blob_is_not_unlinked_until_its_last_manifest_goes() {
     let delete = |digest| test.store.delete_manifest(REGISTRY, "app", digest).unwrap();
 
     assert_eq!(unlink(), Unlinked::Referenced);
-    assert_eq!(delete("sha256:m"), DeletedManifest::Removed);
-    assert_eq!(delete("sha256:m"), DeletedManifest::Unknown);
+    assert_eq!(delete("sha256:m"), Deleted::Removed);
+    assert_eq!(delete("sha256:m"), Deleted::Unknown);
     assert_eq!(unlink(), Unlinked::Referenced);
-    assert_eq!(delete("sha256:n"), DeletedManifest::Removed);
+    assert_eq!(delete("sha256:n"), Deleted::Removed);
     assert_eq!(unlink(), Unlinked::Removed);
     assert_eq!(unlink(), Unlinked::Unknown);
     assert!(test.files().is_empty());
@@ -223,8 +223,8 @@ fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
     assert_eq!(test.store.tags(REGISTRY, "ap", None, 1).unwrap(), None);
     assert_eq!(test.store.tags_of(REGISTRY, "app", "sha256:n").unwrap(), ["B", "b"]);
 
-    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), DeletedTag::Removed);
-    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), DeletedTag::Unknown);
+    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), Deleted::Removed);
+    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), Deleted::Unknown);
     test.store.delete_manifest(REGISTRY, "app", "sha256:n").unwrap();
     assert!(tags(None, 10).is_empty());
     let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
