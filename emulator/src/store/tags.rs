@@ -18,17 +18,7 @@ pub(super) struct Moment {
 }
 
 impl Store {
-    /// The digest that a tag points to.
-    pub fn tag(
-        &self,
-        registry: &str,
-        repository: &str,
-        tag: &str,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(self.tag_row(registry, repository, tag)?.map(|row| row.digest))
-    }
-
-    /// A tag, with its times.
+    /// A tag.
     pub fn tag_row(
         &self,
         registry: &str,

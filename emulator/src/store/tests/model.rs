@@ -251,7 +251,8 @@ fn check(test: &TestStore, model: &Model) {
         files.insert(row.object.file.to_string());
     }
     for ((r, tag), i) in &model.tags {
-        let found = test.store.tag(REGISTRY, REPOSITORIES[*r], &format!("v{tag}")).unwrap();
+        let found = test.store.tag_row(REGISTRY, REPOSITORIES[*r], &format!("v{tag}")).unwrap();
+        let found = found.map(|row| row.digest);
         assert_eq!(found, Some(digest(*i, &model.manifests[&(*r, *i)])));
     }
     assert_eq!(test.files().into_iter().collect::<BTreeSet<_>>(), files);

@@ -195,7 +195,7 @@ fn the_same_manifest_again_sets_a_tag_and_counts_nothing_twice() {
     test.put("app", &Manifest { tag: Some("v1".to_owned()), now: 9, ..first });
 
     assert_eq!(test.files().len(), 2);
-    assert_eq!(test.store.tag(REGISTRY, "app", "v1").unwrap().unwrap(), "sha256:m");
+    assert_eq!(test.store.tag_row(REGISTRY, "app", "v1").unwrap().unwrap().digest, "sha256:m");
     assert_eq!(test.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap().pushed, 0);
     let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
     assert_eq!((repository.manifests, repository.tags, repository.updated), (1, 1, 9));
@@ -229,7 +229,7 @@ fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
     assert!(tags(None, 10).is_empty());
     let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
     assert_eq!((repository.manifests, repository.tags), (1, 0));
-    assert_eq!(test.store.tag(REGISTRY, "app-2", "z").unwrap().unwrap(), "sha256:m");
+    assert_eq!(test.store.tag_row(REGISTRY, "app-2", "z").unwrap().unwrap().digest, "sha256:m");
 }
 
 #[test]
