@@ -185,7 +185,9 @@ fn insert_manifest(
     has_file: bool,
 ) -> Result<Step, StoreError> {
     let in_repository = |part: &str| key(&[registry, repository, part]);
-    if let Some(locked) = write_locked(view, registry, repository, manifest.tag)? {
+    let repository_key = key(&[registry, repository]);
+    let known = view.row::<RepositoryRow>(Table::Repositories, &repository_key)?;
+    if let Some(locked) = write_locked(view, known.as_ref(), manifest.tag, in_repository)? {
         return Ok(Step::Refused(Put::Locked(locked)));
     }
     if let Some(put) = missing(view, blobs, manifest.children, in_repository)? {
@@ -197,8 +199,6 @@ fn insert_manifest(
     if !exists && !has_file {
         return Ok(Step::NeedsFile);
     }
-    let repository_key = key(&[registry, repository]);
-    let known = view.row::<RepositoryRow>(Table::Repositories, &repository_key)?;
     let is_new_repository = known.is_none();
     let mut repository_row = known.unwrap_or(RepositoryRow {
         created: row.pushed,
@@ -247,15 +247,15 @@ fn insert_manifest(
 /// What is locked against a push. A manifest is not: its digest says what it is, so a push cannot change it.
 fn write_locked(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
+    repository: Option<&RepositoryRow>,
     tag: Option<&str>,
 ) -> Result<Option<Locked>, StoreError> {
-    if let Some(locked) = repository_locked(view, registry, repository)? {
-        return Ok(Some(locked));
+    if repository.is_some_and(|row| !row.attributes.write) {
+        return Ok(Some(Locked::Repository));
+    in_repository: impl Fn(&str) -> Vec<u8>,
     }
     let Some(tag) = tag else { return Ok(None) };
-    let row = view.row::<TagRow>(Table::Tags, &key(&[registry, repository, tag]))?;
+    let row = view.row::<TagRow>(Table::Tags, &in_repository(tag))?;
     Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Tag(tag.to_owned())))
 }
 
