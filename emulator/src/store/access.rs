@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::layout::Table;
 use super::open::Store;
-use super::rows::{key, last_part, prefix};
+use super::rows::{key, prefix};
 
 const SETTINGS: &str = "settings";
 const SCOPE_MAP: &str = "scope-map";
@@ -108,9 +108,8 @@ impl Store {
     ) -> Result<Option<(ScopeMapRow, Vec<String>)>, StoreError> {
         let row = self.database.row(Table::Access, &key(&[registry, SCOPE_MAP, name]))?;
         let Some(row) = row else { return Ok(None) };
-        let actions = self.database.scan(Table::Access, &prefix(&[registry, ACTION, name]));
-        let actions = actions.map(|row| last_part(&row?.0)).collect::<Result<_, _>>()?;
-        Ok(Some((row, actions)))
+        let actions = self.database.last_parts(Table::Access, &[registry, ACTION, name]);
+        Ok(Some((row, actions.collect::<Result<_, _>>()?)))
     }
 
     /// The names of the scope maps of a registry, in order.
@@ -230,10 +229,7 @@ impl Store {
     }
 
     fn names_of(&self, registry: &str, kind: &str) -> Result<Vec<String>, StoreError> {
-        self.database
-            .scan(Table::Access, &prefix(&[registry, kind]))
-            .map(|row| last_part(&row?.0))
-            .collect()
+        self.database.last_parts(Table::Access, &[registry, kind]).collect()
     }
 
     fn action_keys(&self, registry: &str, map: &str) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -144,10 +144,7 @@ impl Store {
     ) -> Result<Deleted, StoreError> {
         let parts = [registry, repository, digest];
         let writer = self.database.writer();
-        let last_parts = |table| -> Result<Vec<String>, StoreError> {
-            self.database.scan(table, &prefix(&parts)).map(|row| last_part(&row?.0)).collect()
-        };
-        let (blobs, tags) = (last_parts(Table::References)?, last_parts(Table::Tagged)?);
+        let (blobs, tags) = self.held(parts)?;
         let removed = writer.transact(|view| {
             let Some(row) = view.row::<ManifestRow>(Table::Manifests, &key(&parts))? else {
                 return Ok(Err(Deleted::Unknown));
@@ -173,6 +170,12 @@ impl Store {
         self.database.commit()?;
         self.unlink(file)?;
         Ok(Deleted::Removed)
+    }
+
+    /// The blobs that a manifest holds and the tags that point to it. To be scanned under the writer's lock.
+    pub(super) fn held(&self, parts: [&str; 3]) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        let last_parts = |table| self.database.last_parts(table, &parts).collect::<Result<_, _>>();
+        Ok((last_parts(Table::References)?, last_parts(Table::Tagged)?))
     }
 }
 
@@ -249,10 +252,10 @@ fn write_locked(
     view: &View<'_>,
     repository: Option<&RepositoryRow>,
     tag: Option<&str>,
+    in_repository: impl Fn(&str) -> Vec<u8>,
 ) -> Result<Option<Locked>, StoreError> {
     if repository.is_some_and(|row| !row.attributes.write) {
         return Ok(Some(Locked::Repository));
-    in_repository: impl Fn(&str) -> Vec<u8>,
     }
     let Some(tag) = tag else { return Ok(None) };
     let row = view.row::<TagRow>(Table::Tags, &in_repository(tag))?;

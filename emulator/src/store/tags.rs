@@ -102,10 +102,7 @@ impl Store {
         repository: &str,
         digest: &str,
     ) -> Result<Vec<String>, StoreError> {
-        self.database
-            .scan(Table::Tagged, &prefix(&[registry, repository, digest]))
-            .map(|row| last_part(&row?.0))
-            .collect()
+        self.database.last_parts(Table::Tagged, &[registry, repository, digest]).collect()
     }
 }
 
