@@ -368,10 +368,7 @@ impl Pushed {
 
 impl<T> Page<T> {
     /// Cuts a list that was read one longer than the page, to know whether there is more.
-    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self
-    where
-        T: Clone,
-    {
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(key);
