@@ -277,7 +277,7 @@ impl Registry {
         .await
     }
 
-    async fn manage<T: Send + 'static>(
+    pub(super) async fn manage<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Parts) -> Result<T, AccessChangeError> + Send + 'static,
     ) -> Result<T, AccessChangeError> {
