@@ -18,7 +18,7 @@ pub(super) async fn list(
     let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
     let page = content.manifest_infos(name, &query.window).await?;
     let manifests = page.items.iter().cloned().map(Into::into).collect();
-    let body = in_repository(name, head, Manifests::Manifests(manifests));
+    let body = InRepository::of(login_server(head), name, Manifests::Manifests(manifests));
     Ok(listed(&body, &format!("/acr/v1/{name}/_manifests"), &query, &page))
 }
 
@@ -29,9 +29,9 @@ pub(super) async fn get(
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
     let info = content.manifest_info(name, digest).await?;
-    Ok(json(&in_repository(name, head, Manifests::Manifest(Box::new(info.into())))))
-}
-
-fn in_repository(name: &RepositoryName, head: &Parts, what: Manifests) -> InRepository<Manifests> {
-    InRepository { registry: login_server(head), image_name: name.to_string(), what }
+    Ok(json(&InRepository::of(
+        login_server(head),
+        name,
+        Manifests::Manifest(Box::new(info.into())),
+    )))
 }

@@ -23,15 +23,21 @@ mod route;
 mod tags;
 mod wire;
 
+use std::time::Duration;
+
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
+use bytes::Bytes;
 use http::Method;
 use http::header::{CONTENT_TYPE, HOST, LINK};
 use http::request::Parts;
+use http_body_util::{BodyExt as _, Limited};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use tokio::time::timeout;
 
 pub use self::error::AcrError;
 pub use self::gate::protect;
@@ -90,6 +96,15 @@ fn login_server(head: &Parts) -> String {
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = head.uri.authority().map(http::uri::Authority::as_str).or(host);
     host.unwrap_or_default().to_owned()
+}
+
+/// The body of a request, if it is no longer and takes no longer than it may. The error is words.
+async fn whole_body(body: Body, max_len: usize, limit: Duration) -> Result<Bytes, String> {
+    match timeout(limit, Limited::new(body, max_len).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("it did not arrive".to_owned()),
+    }
 }
 
 fn json(body: &impl Serialize) -> Response {

@@ -13,16 +13,14 @@ use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use serde::Serialize;
-use tokio::time::timeout;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::challenge::unauthorized;
 use super::error::AcrError;
 use super::gate::credentials;
-use super::{json, login_server};
+use super::{json, login_server, whole_body};
 use crate::oci::ErrorReply;
 use crate::registry::{AccessError, Credentials, Doorkeeper, Proof, Registry, Scope};
 
@@ -57,25 +55,15 @@ async fn exchange(
     State(doorkeeper): State<Doorkeeper>,
     Extension(registry): Extension<Registry>,
     request: Request,
-) -> Response {
+) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
-    let form = match Form::of_body(body).await {
-        Ok(form) => form,
-        Err(error) => return ErrorReply::from(error).into_response(),
+    let form = Form::of_body(body).await?;
+    let token = match form.get("grant_type").unwrap_or_default() {
+        "access_token" | "access_token_refresh_token" => form.secret("access_token")?,
+        other => return Err(unsupported(other).into()),
     };
-    let service = form.service(&head);
-    let grant = form.get("grant_type").unwrap_or_default();
-    let made = match grant {
-        "access_token" | "access_token_refresh_token" => match form.get("access_token") {
-            Some(token) => {
-                let token = Zeroizing::new(token.to_owned());
-                doorkeeper.exchange(&registry, service, token).await
-            }
-            None => return missing("access_token"),
-        },
-        other => return unsupported(other),
-    };
-    answer(made, |refresh_token| json(&RefreshAnswer { refresh_token }))
+    let made = doorkeeper.exchange(&registry, form.service(&head), token).await;
+    Ok(answer(made, |refresh_token| json(&RefreshAnswer { refresh_token })))
 }
 
 /// `GET`: docker's way, with a name and a password in the header, or nothing.
@@ -99,30 +87,22 @@ async fn token_by_form(
     State(doorkeeper): State<Doorkeeper>,
     Extension(registry): Extension<Registry>,
     request: Request,
-) -> Response {
+) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
-    let form = match Form::of_body(body).await {
-        Ok(form) => form,
-        Err(error) => return ErrorReply::from(error).into_response(),
-    };
+    let form = Form::of_body(body).await?;
     let proof = match form.get("grant_type").unwrap_or_default() {
-        "refresh_token" => match form.get("refresh_token") {
-            Some(token) => Proof::Refresh(Zeroizing::new(token.to_owned())),
-            None => return missing("refresh_token"),
-        },
+        "refresh_token" => Proof::Refresh(form.secret("refresh_token")?),
         "password" => match (form.get("username"), form.get("password")) {
-            (Some(user), Some(password)) => Proof::Password {
-                user: user.to_owned(),
-                password: Zeroizing::new(password.to_owned()),
-            },
             // The SDKs without a credential: nobody in particular.
             (None, None) => Proof::None,
-            (None, Some(_)) => return missing("username"),
-            (Some(_), None) => return missing("password"),
+            (None, Some(_)) => return Err(AcrError::MissingParameter("username").into()),
+            (Some(user), _) => {
+                Proof::Password { user: user.to_owned(), password: form.secret("password")? }
+            }
         },
-        other => return unsupported(other),
+        other => return Err(unsupported(other).into()),
     };
-    issue(&doorkeeper, &registry, &head, &form, proof).await
+    Ok(issue(&doorkeeper, &registry, &head, &form, proof).await)
 }
 
 async fn issue(
@@ -161,13 +141,8 @@ fn answer(
     }
 }
 
-fn missing(name: &'static str) -> Response {
-    ErrorReply::from(AcrError::MissingParameter(name)).into_response()
-}
-
-fn unsupported(grant: &str) -> Response {
-    let grant = grant.chars().take(64).collect();
-    ErrorReply::from(AcrError::UnsupportedGrant(grant)).into_response()
+fn unsupported(grant: &str) -> AcrError {
+    AcrError::UnsupportedGrant(grant.chars().take(64).collect())
 }
 
 impl Form {
@@ -177,20 +152,21 @@ impl Form {
     }
 
     async fn of_body(body: Body) -> Result<Self, AcrError> {
-        match timeout(FORM_LIMIT, Limited::new(body, MAX_FORM).collect()).await {
-            Ok(Ok(collected)) => {
-                let bytes = Zeroizing::new(Vec::from(collected.to_bytes()));
-                Ok(Self::of(&bytes))
-            }
-            Ok(Err(error)) => Err(AcrError::Form(error.to_string())),
-            Err(_) => Err(AcrError::Form("it did not arrive".to_owned())),
-        }
+        let bytes = whole_body(body, MAX_FORM, FORM_LIMIT).await.map_err(AcrError::Form)?;
+        let bytes = Zeroizing::new(Vec::from(bytes));
+        Ok(Self::of(&bytes))
     }
 
     /// The first value of a parameter. An empty one is none.
     fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.0.iter().filter(|(known, _)| known == name);
         values.find_map(|(_, value)| (!value.is_empty()).then_some(value.as_str()))
+    }
+
+    /// A secret that has to be there.
+    fn secret(&self, name: &'static str) -> Result<Zeroizing<String>, AcrError> {
+        let value = self.get(name).ok_or(AcrError::MissingParameter(name))?;
+        Ok(Zeroizing::new(value.to_owned()))
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {

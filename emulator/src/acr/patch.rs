@@ -1,11 +1,10 @@
 //! `PATCH` of a repository, a tag or a manifest: some of the four switches, flat in a JSON object.
 
 use axum::body::Body;
-use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
-use tokio::time::timeout;
 
 use super::error::AcrError;
+use super::whole_body;
 use crate::oci::ErrorReply;
 use crate::registry::{AttributeChange, Content, RepositoryName, Target};
 
@@ -29,12 +28,7 @@ pub(super) async fn apply(
     target: &Target,
     body: Body,
 ) -> Result<(), ErrorReply> {
-    let collected = timeout(content.body_limit(), Limited::new(body, MAX_BODY).collect());
-    let bytes = match collected.await {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) => return Err(AcrError::Body(error.to_string()).into()),
-        Err(_) => return Err(AcrError::Body("it did not arrive".to_owned()).into()),
-    };
+    let bytes = whole_body(body, MAX_BODY, content.body_limit()).await.map_err(AcrError::Body)?;
     let change = read(&bytes)?;
     Ok(content.change_attributes(name, target, change).await?)
 }

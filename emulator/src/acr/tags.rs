@@ -20,7 +20,7 @@ pub(super) async fn list(
     let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
     let page = content.tag_infos(name, query.digest.as_ref(), &query.window).await?;
     let tags = page.items.iter().cloned().map(Into::into).collect();
-    let body = in_repository(name, head, Tags::Tags(tags));
+    let body = InRepository::of(login_server(head), name, Tags::Tags(tags));
     Ok(listed(&body, &format!("/acr/v1/{name}/_tags"), &query, &page))
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn get(
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
     let info = content.tag_info(name, tag).await?;
-    Ok(json(&in_repository(name, head, Tags::Tag(info.into()))))
+    Ok(json(&InRepository::of(login_server(head), name, Tags::Tag(info.into()))))
 }
 
 /// Takes the tag away. Its manifest and other tags stay.
@@ -42,8 +42,4 @@ pub(super) async fn delete(
 ) -> Result<Response, ErrorReply> {
     content.untag(name, tag).await?;
     Ok((StatusCode::ACCEPTED, [(CONTENT_LENGTH, "0")]).into_response())
-}
-
-fn in_repository(name: &RepositoryName, head: &Parts, what: Tags) -> InRepository<Tags> {
-    InRepository { registry: login_server(head), image_name: name.to_string(), what }
 }

@@ -53,10 +53,10 @@ pub(super) struct Deleted {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct InRepository<T> {
-    pub(super) registry: String,
-    pub(super) image_name: String,
+    registry: String,
+    image_name: String,
     #[serde(flatten)]
-    pub(super) what: T,
+    what: T,
 }
 
 #[derive(Serialize)]
@@ -126,6 +126,12 @@ impl Repository {
             tag_count: info.tags,
             changeable_attributes: info.attributes.into(),
         }
+    }
+}
+
+impl<T> InRepository<T> {
+    pub(super) fn of(registry: String, name: &RepositoryName, what: T) -> Self {
+        Self { registry, image_name: name.to_string(), what }
     }
 }
 

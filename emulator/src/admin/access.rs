@@ -13,8 +13,9 @@ use crate::app::App;
 use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Registry};
 
 /// How a registry is logged in to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct AccessReport {
     /// Whether everybody who can connect may do everything.
     pub open: bool,
@@ -58,7 +59,8 @@ pub struct TokenRequest {
 }
 
 /// What a token logs in with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct TokenReply {
     /// The user name.
     pub username: String,

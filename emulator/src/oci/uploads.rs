@@ -28,20 +28,14 @@ pub(super) async fn start(
     let query = Query::of(&head.uri);
     if let Some(mount) = query.get("mount") {
         let digest: Digest = mount.parse().map_err(Error::from)?;
-        // A malformed `from` is an unknown one: the client falls back to an upload.
-        let from = query.get("from").map(str::parse::<RepositoryName>);
-        // Nor does one mount from where one may not pull.
         let access = head.extensions.get::<Access>();
-        let may_pull = |from| access.is_none_or(|access| access.may_pull(from));
-        let anywhere = access.is_none_or(|access| *access == Access::Everything);
-        let mounted = match from {
-            Some(Err(_)) => false,
-            Some(Ok(from)) if !may_pull(&from) => false,
-            None if !anywhere => false,
-            Some(Ok(from)) => content.mount_blob(name, &digest, Some(&from)).await?,
-            None => content.mount_blob(name, &digest, None).await?,
-        };
-        if mounted {
+        let may_mount = |from| access.is_none_or(|access| access.may_mount(from));
+        // A malformed `from` is an unknown one, and so is one that may not be pulled from: the client falls back to an
+        // upload.
+        if let Ok(from) = query.get("from").map(str::parse::<RepositoryName>).transpose()
+            && may_mount(from.as_ref())
+            && content.mount_blob(name, &digest, from.as_ref()).await?
+        {
             return Ok(created(name, &digest));
         }
     }

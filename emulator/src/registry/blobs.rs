@@ -68,12 +68,12 @@ impl Content {
         parts.recent.note(&repository, &digest, noted);
         blocking(move || {
             locks::require_readable(&parts, &repository)?;
-            let row = parts.store.blob(&parts.name, repository.as_str(), digest.as_str())?;
+            let row =
+                parts.store.see_blob(&parts.name, repository.as_str(), digest.as_str(), now)?;
             let Some(row) = row else {
                 parts.recent.forget(&repository, &digest, noted);
                 return Err(Error::BlobUnknown(digest));
             };
-            parts.store.touch_blob(&parts.name, repository.as_str(), digest.as_str(), now)?;
             Ok::<_, Error>(Blob { digest, len: row.size, row })
         })
         .await

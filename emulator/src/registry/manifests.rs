@@ -18,8 +18,7 @@ use super::{Content, Parts};
 use crate::envelope::{Binding, ObjectKind, Sealer};
 use crate::keys::KeyLease;
 use crate::store::{
-    Attributes, DeletedManifest, DeletedTag, Locked, ManifestRow, NewManifest, ObjectRow, Put,
-    StoreError,
+    Attributes, Deleted, Locked, ManifestRow, NewManifest, ObjectRow, Put, StoreError,
 };
 
 /// Manifests are small: a segment of this size holds most of them.
@@ -185,21 +184,15 @@ impl Content {
             require_repository(&parts, &repository)?;
             let (registry, name) = (parts.name.as_str(), repository.as_str());
             let deleted = match &reference {
-                Reference::Tag(tag) => {
-                    match parts.store.delete_tag(registry, name, tag.as_str())? {
-                        DeletedTag::Removed => DeletedManifest::Removed,
-                        DeletedTag::Unknown => DeletedManifest::Unknown,
-                        DeletedTag::Locked(locked) => DeletedManifest::Locked(locked),
-                    }
-                }
+                Reference::Tag(tag) => parts.store.delete_tag(registry, name, tag.as_str())?,
                 Reference::Digest(digest) => {
                     parts.store.delete_manifest(registry, name, digest.as_str())?
                 }
             };
             match deleted {
-                DeletedManifest::Removed => Ok(()),
-                DeletedManifest::Unknown => Err(Error::ManifestUnknown(reference)),
-                DeletedManifest::Locked(locked) => Err(Error::Locked { repository, locked }),
+                Deleted::Removed => Ok(()),
+                Deleted::Unknown => Err(Error::ManifestUnknown(reference)),
+                Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
             }
         })
         .await
@@ -267,11 +260,15 @@ impl Content {
         let mut items = Vec::with_capacity(page.items.len());
         for digest in page.items {
             let reference = Reference::Digest(digest.parse()?);
-            // Deleted between the list and now: then it is not a referrer any more. Nor is one that may not be pulled.
-            let Ok(manifest) = self.manifest(repository, &reference).await else { continue };
-            if !manifest.row.attributes.list {
-                continue;
-            }
+            let manifest = match self.manifest(repository, &reference).await {
+                Ok(manifest) if manifest.row.attributes.list => manifest,
+                // Deleted between the list and now: then it is not a referrer any more. Nor is one that may not be pulled.
+                Ok(_)
+                | Err(
+                    Error::ManifestUnknown(_) | Error::RepositoryUnknown(_) | Error::Locked { .. },
+                ) => continue,
+                Err(error) => return Err(error),
+            };
             let bytes = self.read_manifest(&manifest).await?;
             let parsed = ParsedManifest::read(&bytes, Some(&manifest.media_type))?;
             items.push(ReferrerDescriptor {
@@ -371,10 +368,7 @@ impl Pushed {
 
 impl<T> Page<T> {
     /// Cuts a list that was read one longer than the page, to know whether there is more.
-    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self
-    where
-        T: Clone,
-    {
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(key);

@@ -15,7 +15,7 @@ use super::image::{self, ImageFacts, Listed};
 use super::manifests::{Page, require_repository};
 use super::names::{Reference, RepositoryName, Tag};
 use super::{Content, Parts};
-use crate::store::{Attributes, DeletedRepository as Deleted, DeletedTag, ManifestRow, TagRow};
+use crate::store::{self, Attributes, Deleted, ManifestRow, StoreError, TagRow};
 
 /// The length of a page where the client names none.
 const DEFAULT_PAGE_LEN: usize = 100;
@@ -137,9 +137,11 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let repository = repository.clone();
         blocking(move || match parts.store.delete_repository(&parts.name, repository.as_str())? {
-            Deleted::Removed { manifests, tags } => Ok(DeletedRepository { manifests, tags }),
-            Deleted::Unknown => Err(Error::RepositoryUnknown(repository)),
-            Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
+            store::DeletedRepository::Removed { manifests, tags } => {
+                Ok(DeletedRepository { manifests, tags })
+            }
+            store::DeletedRepository::Unknown => Err(Error::RepositoryUnknown(repository)),
+            store::DeletedRepository::Locked(locked) => Err(Error::Locked { repository, locked }),
         })
         .await
     }
@@ -165,12 +167,12 @@ impl Content {
         let (repository, tag) = (repository.clone(), tag.clone());
         blocking(move || {
             match parts.store.delete_tag(&parts.name, repository.as_str(), tag.as_str())? {
-                DeletedTag::Removed => Ok(()),
-                DeletedTag::Unknown => {
+                Deleted::Removed => Ok(()),
+                Deleted::Unknown => {
                     require_repository(&parts, &repository)?;
                     Err(Error::TagUnknown(tag))
                 }
-                DeletedTag::Locked(locked) => Err(Error::Locked { repository, locked }),
+                Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
             }
         })
         .await
@@ -188,8 +190,7 @@ impl Content {
         let (window, limit) = (window.clone(), self.page_len(window));
         blocking(move || {
             require_repository(&parts, &repository)?;
-            let after = window.last.as_deref().filter(|_| window.order == Order::Name);
-            let rows = parts.store.tag_rows(&parts.name, repository.as_str(), after);
+            let rows = parts.store.tag_rows(&parts.name, repository.as_str(), window.after());
             let shown = rows.filter(|row| {
                 row.as_ref().map_or(true, |(_, row)| {
                     row.attributes.list
@@ -197,13 +198,7 @@ impl Content {
                 })
             });
             let tags = shown.map(|row| row.map(|(name, row)| TagInfo::of(name, row)));
-            let tags: Vec<TagInfo> = if window.order == Order::Name {
-                tags.take(limit.saturating_add(1)).collect::<Result<_, _>>()?
-            } else {
-                tags.collect::<Result<_, _>>()?
-            };
-            let tags = window.sort(tags, |tag| (tag.updated, tag.name.as_str()));
-            Ok::<_, Error>(Page::cut(tags, limit, |tag| tag.name.clone()))
+            Ok::<_, Error>(window.page(tags, limit, |tag| (tag.updated, &tag.name))?)
         })
         .await
     }
@@ -242,19 +237,13 @@ impl Content {
             let window = window.clone();
             move || {
                 require_repository(&parts, &repository)?;
-                let after = window.last.as_deref().filter(|_| window.order == Order::Name);
-                let rows = parts.store.manifest_rows(&parts.name, repository.as_str(), after);
+                let rows =
+                    parts.store.manifest_rows(&parts.name, repository.as_str(), window.after());
                 let shown =
                     rows.filter(|row| row.as_ref().map_or(true, |(_, row)| row.attributes.list));
-                let shown: Vec<(String, ManifestRow)> = if window.order == Order::Name {
-                    shown.take(limit.saturating_add(1)).collect::<Result<_, _>>()?
-                } else {
-                    shown.collect::<Result<_, _>>()?
-                };
-                let rows = window.sort(shown, |(digest, row)| {
-                    (moment(row.pushed, row.pushed_nanos), digest.as_str())
-                });
-                Ok::<_, Error>(Page::cut(rows, limit, |(digest, _)| digest.clone()))
+                Ok::<_, Error>(window.page(shown, limit, |(digest, row)| {
+                    (moment(row.pushed, row.pushed_nanos), digest)
+                })?)
             }
         })
         .await?;
@@ -276,6 +265,26 @@ impl Content {
 }
 
 impl Window {
+    /// The name after which a scan for [`Window::page`] begins. In an order of time it is a scan of all.
+    fn after(&self) -> Option<&str> {
+        self.last.as_deref().filter(|_| self.order == Order::Name)
+    }
+
+    /// The page of a list of at most `limit`; of rows in the order of names, and by name no more than are needed. `key`
+    /// gives the time and the name of each.
+    fn page<T>(
+        &self,
+        rows: impl Iterator<Item = Result<T, StoreError>>,
+        limit: usize,
+        key: impl Fn(&T) -> (OffsetDateTime, &str),
+    ) -> Result<Page<T>, StoreError> {
+        let items = match self.order {
+            Order::Name => rows.take(limit.saturating_add(1)).collect::<Result<_, _>>()?,
+            Order::TimeAscending | Order::TimeDescending => rows.collect::<Result<_, _>>()?,
+        };
+        Ok(Page::cut(self.sort(items, &key), limit, |item| key(item).1.to_owned()))
+    }
+
     /// Puts a list in order and drops what comes before the window. In the order of names it is both already.
     ///
     /// If the entry that the last page ended with is gone, where it stood in time is not known any more: then there is

@@ -143,11 +143,6 @@ impl Content {
     ) -> Result<UploadStatus, Error> {
         let parts = Arc::clone(&self.0);
         let id = UploadId::random();
-        blocking({
-            let (parts, repository) = (Arc::clone(&parts), repository.clone());
-            move || locks::require_writable(&parts, &repository)
-        })
-        .await?;
         let (lease, row, file) = self.new_upload_file(id, repository, algorithm).await?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
         let wanted = parts.settings.write_back;
@@ -180,10 +175,12 @@ impl Content {
                 started: now,
                 touched: now,
             };
-            let parts = Arc::clone(&self.0);
-            let made = tokio::task::spawn_blocking(move || {
+            let (parts, repository) = (Arc::clone(&self.0), repository.clone());
+            let made = blocking(move || {
+                locks::require_writable(&parts, &repository)?;
                 let limit = parts.settings.max_uploads;
-                parts.store.create_upload(&parts.name, &row, limit).map(|file| (row, file))
+                let made = parts.store.create_upload(&parts.name, &row, limit);
+                Ok::<_, Error>(made.map(|file| (row, file)))
             });
             match made.await? {
                 // Retired, or a reset is under way: then the next one comes with its end.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::error::StoreError;
 use super::layout::Table;
 use super::open::Store;
-use super::rows::{key, last_part, prefix};
+use super::rows::{key, prefix};
 
 const SETTINGS: &str = "settings";
 const SCOPE_MAP: &str = "scope-map";
@@ -108,9 +108,8 @@ impl Store {
     ) -> Result<Option<(ScopeMapRow, Vec<String>)>, StoreError> {
         let row = self.database.row(Table::Access, &key(&[registry, SCOPE_MAP, name]))?;
         let Some(row) = row else { return Ok(None) };
-        let actions = self.database.scan(Table::Access, &prefix(&[registry, ACTION, name]));
-        let actions = actions.map(|row| last_part(&row?.0)).collect::<Result<_, _>>()?;
-        Ok(Some((row, actions)))
+        let actions = self.database.last_parts(Table::Access, &[registry, ACTION, name]);
+        Ok(Some((row, actions.collect::<Result<_, _>>()?)))
     }
 
     /// The names of the scope maps of a registry, in order.
@@ -118,7 +117,7 @@ impl Store {
         self.names_of(registry, SCOPE_MAP)
     }
 
-    /// Makes a scope map, or replaces it. Durable on return.
+    /// Makes a scope map, or replaces it; when it was made stays. Durable on return.
     pub fn put_scope_map(
         &self,
         registry: &str,
@@ -134,7 +133,10 @@ impl Store {
                 let at = key(&[registry, ACTION, name, action]);
                 view.put_bytes(Table::Access, at, Vec::new())?;
             }
-            view.put(Table::Access, key(&[registry, SCOPE_MAP, name]), row)
+            let at = key(&[registry, SCOPE_MAP, name]);
+            let known: Option<ScopeMapRow> = view.row(Table::Access, &at)?;
+            let created = known.map_or(row.created, |known| known.created);
+            view.put(Table::Access, at, &ScopeMapRow { created, ..row.clone() })
         })?;
         drop(writer);
         self.database.commit()
@@ -177,16 +179,25 @@ impl Store {
         self.names_of(registry, TOKEN)
     }
 
-    /// Makes a token, or replaces it. Durable on return.
+    /// Makes a token, or gives it another scope map and state; when it was made and its passwords stay. Gives what it is
+    /// then. Durable on return.
     pub fn put_login_token(
         &self,
         registry: &str,
         name: &str,
-        row: &TokenRow,
-    ) -> Result<(), StoreError> {
+        new: &TokenRow,
+    ) -> Result<TokenRow, StoreError> {
         let at = key(&[registry, TOKEN, name]);
-        self.database.transact(|view| view.put(Table::Access, at.clone(), row))?;
-        self.database.commit()
+        let row = self.database.transact(|view| {
+            let mut row = new.clone();
+            if let Some(known) = view.row::<TokenRow>(Table::Access, &at)? {
+                (row.created, row.passwords) = (known.created, known.passwords);
+            }
+            view.put(Table::Access, at.clone(), &row)?;
+            Ok(row)
+        })?;
+        self.database.commit()?;
+        Ok(row)
     }
 
     /// Changes a token, and gives what it is then. None: there is none. Durable on return.
@@ -218,10 +229,7 @@ impl Store {
     }
 
     fn names_of(&self, registry: &str, kind: &str) -> Result<Vec<String>, StoreError> {
-        self.database
-            .scan(Table::Access, &prefix(&[registry, kind]))
-            .map(|row| last_part(&row?.0))
-            .collect()
+        self.database.last_parts(Table::Access, &[registry, kind]).collect()
     }
 
     fn action_keys(&self, registry: &str, map: &str) -> Result<Vec<Vec<u8>>, StoreError> {

@@ -119,31 +119,36 @@ impl Store {
         Ok(blob.map(|blob| blob.object))
     }
 
-    /// Notes that a client saw the blob here at `now`, so that collection leaves it for a while. Not durable, and
-    /// written at most once a minute.
-    pub fn touch_blob(
+    /// A blob, if this repository shows it. Notes that a client saw it here at `now`, so that collection leaves it for a
+    /// while: not durable, and written at most once a minute.
+    pub fn see_blob(
         &self,
         registry: &str,
         repository: &str,
         digest: &str,
         now: i64,
-    ) -> Result<(), StoreError> {
-        let key = key(&[registry, repository, digest]);
-        let is_due = |link: &LinkRow| TOUCH_INTERVAL <= now.saturating_sub(link.touched);
-        if !self.database.row(Table::Links, &key)?.as_ref().is_some_and(is_due) {
-            return Ok(());
+    ) -> Result<Option<ObjectRow>, StoreError> {
+        let link_key = key(&[registry, repository, digest]);
+        let Some(link) = self.database.row::<LinkRow>(Table::Links, &link_key)? else {
+            return Ok(None);
+        };
+        let blob: Option<BlobRow> = self.database.row(Table::Blobs, &key(&[registry, digest]))?;
+        if TOUCH_INTERVAL <= now.saturating_sub(link.touched) {
+            self.touch_blob(&link_key, now)?;
         }
+        Ok(blob.map(|blob| blob.object))
+    }
+
+    fn touch_blob(&self, link_key: &[u8], now: i64) -> Result<(), StoreError> {
         let touched = self.database.transact(|view| {
-            let Some(mut link) = view.row::<LinkRow>(Table::Links, &key)? else {
-                return Ok(());
-            };
-            link.touched = link.touched.max(now);
-            view.put(Table::Links, key.clone(), &link)
+            view.change(Table::Links, link_key.to_vec(), |link: &mut LinkRow| {
+                link.touched = link.touched.max(now);
+            })
         });
         match touched {
             // A blob can be read from a full disk.
             Err(StoreError::DiskFull(_)) => Ok(()),
-            touched => touched,
+            touched => touched.map(drop),
         }
     }
 

@@ -20,7 +20,7 @@ use sled::{IVec, Transactional, Tree};
 
 use super::error::StoreError;
 use super::layout::Table;
-use super::rows::{FileId, FileRow, decode, encode, key, limited};
+use super::rows::{FileId, FileRow, decode, encode, key, last_part, limited, prefix};
 use super::stats::Stats;
 
 /// The rows of all registries.
@@ -115,6 +115,15 @@ impl Database {
         self.tree(table)
             .range::<Vec<u8>, _>((Bound::Excluded(from), Bound::Excluded(to)))
             .map(|row| Ok(row?))
+    }
+
+    /// The last parts of the keys that begin with these parts, in order.
+    pub(super) fn last_parts(
+        &self,
+        table: Table,
+        parts: &[&str],
+    ) -> impl Iterator<Item = Result<String, StoreError>> + use<> {
+        self.scan(table, &prefix(parts)).map(|row| last_part(&row?.0))
     }
 
     fn tree(&self, table: Table) -> &Tree {

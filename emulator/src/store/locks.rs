@@ -31,6 +31,17 @@ pub enum Locked {
     Manifest(String),
 }
 
+/// What became of a tag or a manifest that was to be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone; with a manifest, its tags as well.
+    Removed,
+    /// There was none.
+    Unknown,
+    /// It, its repository or a tag of it is locked: nothing was done.
+    Locked(Locked),
+}
+
 impl Store {
     /// Changes what may be done with something. False: there is no such thing. Durable on return.
     pub fn change_attributes(

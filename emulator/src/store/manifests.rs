@@ -11,7 +11,7 @@ use super::database::View;
 use super::error::StoreError;
 use super::files::NewFile;
 use super::layout::Table;
-use super::locks::{Locked, locked_tag, repository_locked};
+use super::locks::{Deleted, Locked, locked_tag, repository_locked};
 use super::open::Store;
 use super::rows::{
     Attributes, LinkRow, ManifestRow, RepositoryRow, TagRow, decode, encode, key, last_part, prefix,
@@ -43,17 +43,6 @@ pub enum Put {
     /// These manifests are not in the repository: nothing was done.
     MissingManifests(Vec<String>),
     /// The repository or the tag is locked against writing: nothing was done.
-    Locked(Locked),
-}
-
-/// What became of a manifest that was to be deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeletedManifest {
-    /// It is gone, and its tags with it.
-    Removed,
-    /// There was none.
-    Unknown,
-    /// The repository, the manifest or one of its tags is locked: nothing was done.
     Locked(Locked),
 }
 
@@ -152,16 +141,13 @@ impl Store {
         registry: &str,
         repository: &str,
         digest: &str,
-    ) -> Result<DeletedManifest, StoreError> {
+    ) -> Result<Deleted, StoreError> {
         let parts = [registry, repository, digest];
         let writer = self.database.writer();
-        let last_parts = |table| -> Result<Vec<String>, StoreError> {
-            self.database.scan(table, &prefix(&parts)).map(|row| last_part(&row?.0)).collect()
-        };
-        let (blobs, tags) = (last_parts(Table::References)?, last_parts(Table::Tagged)?);
+        let (blobs, tags) = self.held(parts)?;
         let removed = writer.transact(|view| {
             let Some(row) = view.row::<ManifestRow>(Table::Manifests, &key(&parts))? else {
-                return Ok(Err(DeletedManifest::Unknown));
+                return Ok(Err(Deleted::Unknown));
             };
             let mut locked = repository_locked(view, registry, repository)?;
             if locked.is_none() && !row.attributes.allow_delete() {
@@ -171,7 +157,7 @@ impl Store {
                 locked = locked_tag(view, registry, repository, &tags)?;
             }
             if let Some(locked) = locked {
-                return Ok(Err(DeletedManifest::Locked(locked)));
+                return Ok(Err(Deleted::Locked(locked)));
             }
             remove_manifest(view, parts, &row, &blobs, &tags)?;
             Ok(Ok(row.object.file))
@@ -183,7 +169,13 @@ impl Store {
         };
         self.database.commit()?;
         self.unlink(file)?;
-        Ok(DeletedManifest::Removed)
+        Ok(Deleted::Removed)
+    }
+
+    /// The blobs that a manifest holds and the tags that point to it. To be scanned under the writer's lock.
+    pub(super) fn held(&self, parts: [&str; 3]) -> Result<(Vec<String>, Vec<String>), StoreError> {
+        let last_parts = |table| self.database.last_parts(table, &parts).collect::<Result<_, _>>();
+        Ok((last_parts(Table::References)?, last_parts(Table::Tagged)?))
     }
 }
 
@@ -196,7 +188,9 @@ fn insert_manifest(
     has_file: bool,
 ) -> Result<Step, StoreError> {
     let in_repository = |part: &str| key(&[registry, repository, part]);
-    if let Some(locked) = write_locked(view, registry, repository, manifest.tag)? {
+    let repository_key = key(&[registry, repository]);
+    let known = view.row::<RepositoryRow>(Table::Repositories, &repository_key)?;
+    if let Some(locked) = write_locked(view, known.as_ref(), manifest.tag, in_repository)? {
         return Ok(Step::Refused(Put::Locked(locked)));
     }
     if let Some(put) = missing(view, blobs, manifest.children, in_repository)? {
@@ -208,8 +202,6 @@ fn insert_manifest(
     if !exists && !has_file {
         return Ok(Step::NeedsFile);
     }
-    let repository_key = key(&[registry, repository]);
-    let known = view.row::<RepositoryRow>(Table::Repositories, &repository_key)?;
     let is_new_repository = known.is_none();
     let mut repository_row = known.unwrap_or(RepositoryRow {
         created: row.pushed,
@@ -258,15 +250,15 @@ fn insert_manifest(
 /// What is locked against a push. A manifest is not: its digest says what it is, so a push cannot change it.
 fn write_locked(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
+    repository: Option<&RepositoryRow>,
     tag: Option<&str>,
+    in_repository: impl Fn(&str) -> Vec<u8>,
 ) -> Result<Option<Locked>, StoreError> {
-    if let Some(locked) = repository_locked(view, registry, repository)? {
-        return Ok(Some(locked));
+    if repository.is_some_and(|row| !row.attributes.write) {
+        return Ok(Some(Locked::Repository));
     }
     let Some(tag) = tag else { return Ok(None) };
-    let row = view.row::<TagRow>(Table::Tags, &key(&[registry, repository, tag]))?;
+    let row = view.row::<TagRow>(Table::Tags, &in_repository(tag))?;
     Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Tag(tag.to_owned())))
 }
 

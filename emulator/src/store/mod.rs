@@ -42,8 +42,8 @@ pub use self::collect::{CollectRules, Collected};
 pub use self::error::StoreError;
 pub use self::files::NewFile;
 pub use self::identities::IdentityRow;
-pub use self::locks::{Lockable, Locked};
-pub use self::manifests::{DeletedManifest, NewManifest, Put};
+pub use self::locks::{Deleted, Lockable, Locked};
+pub use self::manifests::{NewManifest, Put};
 pub use self::open::Store;
 pub use self::registries::{AssignedRow, PrincipalRow, RegistryRecord, RegistryRow};
 pub use self::repositories::DeletedRepository;
@@ -52,4 +52,3 @@ pub use self::rows::{
     RingRow, TagRow, TaskRunRow, UploadRow,
 };
 pub use self::stats::{Stats, StoredObject};
-pub use self::tags::DeletedTag;

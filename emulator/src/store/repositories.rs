@@ -8,7 +8,7 @@ use super::layout::Table;
 use super::locks::Locked;
 use super::manifests::remove_manifest;
 use super::open::Store;
-use super::rows::{ManifestRow, RepositoryRow, TagRow, decode, key, last_part, prefix};
+use super::rows::{RepositoryRow, TagRow, decode, key, last_part, prefix};
 
 /// How many manifests go in one transaction.
 const BATCH: usize = 64;
@@ -90,14 +90,10 @@ impl Store {
             let held = batch
                 .iter()
                 .map(|(digest, row)| {
-                    let parts = [registry, repository, digest.as_str()];
-                    let last_parts = |table| -> Result<Vec<String>, StoreError> {
-                        let rows = self.database.scan(table, &prefix(&parts));
-                        rows.map(|row| last_part(&row?.0)).collect()
-                    };
-                    Ok((digest, row, last_parts(Table::References)?, last_parts(Table::Tagged)?))
+                    let (blobs, tags) = self.held([registry, repository, digest])?;
+                    Ok((digest, row, blobs, tags))
                 })
-                .collect::<Result<Vec<(&String, &ManifestRow, _, _)>, StoreError>>()?;
+                .collect::<Result<Vec<_>, StoreError>>()?;
             writer.transact(|view| {
                 for (digest, row, blobs, tags) in &held {
                     remove_manifest(view, [registry, repository, digest], row, blobs, tags)?;

@@ -6,20 +6,9 @@
 use super::database::View;
 use super::error::StoreError;
 use super::layout::Table;
-use super::locks::{Locked, repository_locked};
+use super::locks::{Deleted, Locked, repository_locked};
 use super::open::Store;
 use super::rows::{Attributes, RepositoryRow, TagRow, decode, key, last_part, prefix};
-
-/// What became of a tag that was to be deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeletedTag {
-    /// It is gone.
-    Removed,
-    /// There was none.
-    Unknown,
-    /// Something is locked: nothing was done.
-    Locked(Locked),
-}
 
 /// A moment of the emulator's time: seconds since 1970, and the part of a second beyond them.
 #[derive(Clone, Copy)]
@@ -29,17 +18,7 @@ pub(super) struct Moment {
 }
 
 impl Store {
-    /// The digest that a tag points to.
-    pub fn tag(
-        &self,
-        registry: &str,
-        repository: &str,
-        tag: &str,
-    ) -> Result<Option<String>, StoreError> {
-        Ok(self.tag_row(registry, repository, tag)?.map(|row| row.digest))
-    }
-
-    /// A tag, with its times.
+    /// A tag.
     pub fn tag_row(
         &self,
         registry: &str,
@@ -55,17 +34,17 @@ impl Store {
         registry: &str,
         repository: &str,
         tag: &str,
-    ) -> Result<DeletedTag, StoreError> {
+    ) -> Result<Deleted, StoreError> {
         let parts = [registry, repository, tag];
         let deleted = self.database.transact(|view| {
             let Some(row) = view.row::<TagRow>(Table::Tags, &key(&parts))? else {
-                return Ok(DeletedTag::Unknown);
+                return Ok(Deleted::Unknown);
             };
             if let Some(locked) = repository_locked(view, registry, repository)? {
-                return Ok(DeletedTag::Locked(locked));
+                return Ok(Deleted::Locked(locked));
             }
             if !row.attributes.allow_delete() {
-                return Ok(DeletedTag::Locked(Locked::Tag(tag.to_owned())));
+                return Ok(Deleted::Locked(Locked::Tag(tag.to_owned())));
             }
             remove_tag(view, parts, &row.digest)?;
             let repository_key = key(&[registry, repository]);
@@ -75,9 +54,9 @@ impl Store {
                 row.tags = row.tags.saturating_sub(1);
                 view.put(Table::Repositories, repository_key, &row)?;
             }
-            Ok(DeletedTag::Removed)
+            Ok(Deleted::Removed)
         })?;
-        if deleted == DeletedTag::Removed {
+        if deleted == Deleted::Removed {
             self.database.commit()?;
         }
         Ok(deleted)
@@ -123,10 +102,7 @@ impl Store {
         repository: &str,
         digest: &str,
     ) -> Result<Vec<String>, StoreError> {
-        self.database
-            .scan(Table::Tagged, &prefix(&[registry, repository, digest]))
-            .map(|row| last_part(&row?.0))
-            .collect()
+        self.database.last_parts(Table::Tagged, &[registry, repository, digest]).collect()
     }
 }
 

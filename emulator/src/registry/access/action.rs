@@ -61,9 +61,6 @@ impl FromStr for Action {
 }
 
 impl Actions {
-    /// Nothing.
-    pub const NONE: Self = Self(0);
-
     /// All of them.
     pub fn all() -> Self {
         Action::ALL.into_iter().collect()

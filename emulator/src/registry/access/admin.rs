@@ -12,6 +12,7 @@ use super::tokens::PasswordName;
 use crate::keys::ServiceKey;
 use crate::registry::blocking::blocking;
 use crate::registry::{Error, Parts, Registry, cmk};
+use crate::store::AccessRow;
 
 /// What the sealed passwords are bound to.
 const PURPOSE: &str = "admin password";
@@ -78,16 +79,15 @@ impl Registry {
         &self,
         renew: Option<PasswordName>,
     ) -> Result<AdminCredentials, AccessChangeError> {
-        let parts = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || {
-            if !settings(&parts)?.admin_enabled {
+        self.manage(move |parts| {
+            let row = parts.store.access(&parts.name)?;
+            if !row.admin_enabled {
                 return Err(AccessChangeError::AdminDisabled);
             }
-            let passwords = ensure_passwords(&parts, renew)?;
+            let passwords = ensure_passwords(parts, row, renew)?;
             Ok(AdminCredentials { username: parts.name.clone(), passwords })
         })
         .await
-        .map_err(Error::from)?
     }
 }
 
@@ -109,8 +109,25 @@ pub(super) fn is_password(parts: &Parts, guess: &str) -> Result<bool, Error> {
 }
 
 /// The two passwords, made if they are not there, one of them anew if that is asked for.
-fn ensure_passwords(parts: &Parts, renew: Option<PasswordName>) -> Result<[Password; 2], Error> {
+fn ensure_passwords(
+    parts: &Parts,
+    row: AccessRow,
+    renew: Option<PasswordName>,
+) -> Result<[Password; 2], Error> {
     let key = cmk::service_key(&parts.store)?;
+    let is_as_asked = renew.is_none() && row.admin_passwords.len() == PasswordName::BOTH.len();
+    let row = if is_as_asked { row } else { make_passwords(parts, &key, renew)? };
+    match row.admin_passwords.as_slice() {
+        [first, second] => Ok([open(parts, &key, first)?, open(parts, &key, second)?]),
+        _ => Err(Error::internal("the admin user does not have two passwords")),
+    }
+}
+
+fn make_passwords(
+    parts: &Parts,
+    key: &ServiceKey,
+    renew: Option<PasswordName>,
+) -> Result<AccessRow, Error> {
     let seal = |password: &Password| {
         key.seal_secret(&parts.name, PURPOSE, password.expose().as_bytes()).map_err(Error::from)
     };
@@ -122,10 +139,7 @@ fn ensure_passwords(parts: &Parts, renew: Option<PasswordName>) -> Result<[Passw
             row.admin_passwords[which.index()].clone_from(&fresh[which.index()]);
         }
     })?;
-    match row.admin_passwords.as_slice() {
-        [first, second] => Ok([open(parts, &key, first)?, open(parts, &key, second)?]),
-        _ => Err(Error::internal("the admin user does not have two passwords")),
-    }
+    Ok(row)
 }
 
 fn open(parts: &Parts, key: &ServiceKey, sealed: &[u8]) -> Result<Password, Error> {

@@ -127,9 +127,13 @@ impl Access {
         }
     }
 
-    /// Whether a repository may be pulled from.
-    pub fn may_pull(&self, name: &RepositoryName) -> bool {
-        self.meets(&Need::action(name.clone(), Action::Pull))
+    /// Whether blobs of a repository may be mounted into another one: that takes the right to pull from it. Without a
+    /// repository they may come from any.
+    pub fn may_mount(&self, from: Option<&RepositoryName>) -> bool {
+        match from {
+            Some(name) => self.meets(&Need::action(name.clone(), Action::Pull)),
+            None => *self == Self::Everything,
+        }
     }
 }
 
@@ -140,16 +144,13 @@ impl Doorkeeper {
         Ok(Self(Arc::new(Inner { key, directory, clock })))
     }
 
-    /// What a request to a registry may do, of these scopes.
+    /// What a request to a registry that wants a login may do, of these scopes.
     pub async fn admit(
         &self,
         registry: &Registry,
         credentials: Credentials,
         scopes: Vec<Scope>,
     ) -> Result<Access, AccessError> {
-        if registry.is_open() {
-            return Ok(Access::Everything);
-        }
         self.look_up(registry, move |this, registry| match credentials {
             Credentials::None => Err(AccessError::Nobody),
             Credentials::Bearer(token) => {
@@ -195,12 +196,6 @@ impl Doorkeeper {
                 Proof::Refresh(token) => this.refreshed(registry, token)?,
             };
             let granted = this.granted(registry, &caller, &scopes)?;
-            let is_nobody = caller == Caller::Anyone
-                && !registry.is_open()
-                && !admin::settings(&registry.0)?.anonymous_pull;
-            if is_nobody {
-                return Err(AccessError::Nobody);
-            }
             this.issue(registry, &service, &caller, &granted, &scopes)
         })
         .await
@@ -300,7 +295,7 @@ impl Inner {
         }
         Ok(match caller {
             Caller::Anyone if admin::settings(parts)?.anonymous_pull => Rights::Pull,
-            Caller::Anyone => Rights::None,
+            Caller::Anyone => return Err(AccessError::Nobody),
             Caller::Admin if admin::settings(parts)?.admin_enabled => Rights::All,
             Caller::Admin => return Err(AccessError::AdminDisabled),
             Caller::Token(name) => {
@@ -343,7 +338,6 @@ impl Inner {
 
 /// What somebody may do in a registry.
 enum Rights<'a> {
-    None,
     Pull,
     All,
     Map(Vec<scope_map::ScopeMapAction>),
@@ -365,7 +359,7 @@ impl Rights<'_> {
     fn catalog(&self) -> bool {
         match self {
             // Tokens list no catalogue, whatever their scope map says.
-            Self::None | Self::Map(_) => false,
+            Self::Map(_) => false,
             Self::Pull | Self::All => true,
             Self::Roles { directory, object_id, resource_id } => {
                 directory.allows(object_id, directory::CATALOG, resource_id)
@@ -375,7 +369,6 @@ impl Rights<'_> {
 
     fn in_repository(&self, name: &RepositoryName) -> Actions {
         match self {
-            Self::None => Actions::NONE,
             Self::Pull => [Action::Pull, Action::MetadataRead].into_iter().collect(),
             Self::All => Actions::all(),
             Self::Map(map) => scope_map::allowed(map, name),

@@ -159,12 +159,9 @@ impl Registry {
             actions.iter().map(|action| action.parse()).collect::<Result<_, _>>()?;
         let (name, description) = (name.to_string(), description.to_owned());
         self.manage(move |parts| {
-            let known = parts.store.scope_map(&parts.name, &name)?;
-            let now = parts.clock.unix_now();
-            let created = known.map_or(now, |(row, _)| row.created);
             let texts: Vec<String> =
                 actions.iter().map(|action| action.as_str().to_owned()).collect();
-            let row = ScopeMapRow { description, created };
+            let row = ScopeMapRow { description, created: parts.clock.unix_now() };
             parts.store.put_scope_map(&parts.name, &name, &row, &texts)?;
             scope_map_named(parts, &name)?.ok_or(AccessChangeError::ScopeMapUnknown(name))
         })
@@ -222,18 +219,9 @@ impl Registry {
             if scope_map_named(parts, &scope_map)?.is_none() {
                 return Err(AccessChangeError::ScopeMapUnknown(scope_map));
             }
-            let changed = parts.store.change_login_token(&parts.name, &name, |row| {
-                row.scope_map.clone_from(&scope_map);
-                row.enabled = enabled;
-            })?;
-            let row = if let Some(row) = changed {
-                row
-            } else {
-                let created = parts.clock.unix_now();
-                let row = TokenRow { created, scope_map, enabled, passwords: [None, None] };
-                parts.store.put_login_token(&parts.name, &name, &row)?;
-                row
-            };
+            let created = parts.clock.unix_now();
+            let new = TokenRow { created, scope_map, enabled, passwords: [None, None] };
+            let row = parts.store.put_login_token(&parts.name, &name, &new)?;
             Ok(LoginToken::of(name, &row))
         })
         .await
@@ -289,7 +277,7 @@ impl Registry {
         .await
     }
 
-    async fn manage<T: Send + 'static>(
+    pub(super) async fn manage<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Parts) -> Result<T, AccessChangeError> + Send + 'static,
     ) -> Result<T, AccessChangeError> {

@@ -148,7 +148,7 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
             let digest = digest(*manifest, &known.clone().unwrap_or_default());
             let deleted =
                 test.store.delete_manifest(REGISTRY, REPOSITORIES[*repository], &digest).unwrap();
-            let is_removed = deleted == DeletedManifest::Removed;
+            let is_removed = deleted == Deleted::Removed;
             assert_eq!(is_removed, known.is_some());
             if is_removed {
                 model.tags.retain(|(r, _), m| (*r, *m) != (*repository, *manifest));
@@ -159,10 +159,10 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
             let name = format!("v{tag}");
             let deleted =
                 test.store.delete_tag(REGISTRY, REPOSITORIES[*repository], &name).unwrap();
-            assert_eq!(deleted == DeletedTag::Removed, expected);
+            assert_eq!(deleted == Deleted::Removed, expected);
         }
         Step::Touch { repository, blob: i } => {
-            test.store.touch_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i), now).unwrap();
+            test.store.see_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i), now).unwrap();
             if let Some(touched) = model.links.get_mut(&(*repository, *i)) {
                 *touched = now;
             }
@@ -251,7 +251,8 @@ fn check(test: &TestStore, model: &Model) {
         files.insert(row.object.file.to_string());
     }
     for ((r, tag), i) in &model.tags {
-        let found = test.store.tag(REGISTRY, REPOSITORIES[*r], &format!("v{tag}")).unwrap();
+        let found = test.store.tag_row(REGISTRY, REPOSITORIES[*r], &format!("v{tag}")).unwrap();
+        let found = found.map(|row| row.digest);
         assert_eq!(found, Some(digest(*i, &model.manifests[&(*r, *i)])));
     }
     assert_eq!(test.files().into_iter().collect::<BTreeSet<_>>(), files);

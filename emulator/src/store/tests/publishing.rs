@@ -176,10 +176,10 @@ fn a_referenced_blob_is_not_unlinked_until_its_last_manifest_goes() {
     let delete = |digest| test.store.delete_manifest(REGISTRY, "app", digest).unwrap();
 
     assert_eq!(unlink(), Unlinked::Referenced);
-    assert_eq!(delete("sha256:m"), DeletedManifest::Removed);
-    assert_eq!(delete("sha256:m"), DeletedManifest::Unknown);
+    assert_eq!(delete("sha256:m"), Deleted::Removed);
+    assert_eq!(delete("sha256:m"), Deleted::Unknown);
     assert_eq!(unlink(), Unlinked::Referenced);
-    assert_eq!(delete("sha256:n"), DeletedManifest::Removed);
+    assert_eq!(delete("sha256:n"), Deleted::Removed);
     assert_eq!(unlink(), Unlinked::Removed);
     assert_eq!(unlink(), Unlinked::Unknown);
     assert!(test.files().is_empty());
@@ -195,7 +195,7 @@ fn the_same_manifest_again_sets_a_tag_and_counts_nothing_twice() {
     test.put("app", &Manifest { tag: Some("v1".to_owned()), now: 9, ..first });
 
     assert_eq!(test.files().len(), 2);
-    assert_eq!(test.store.tag(REGISTRY, "app", "v1").unwrap().unwrap(), "sha256:m");
+    assert_eq!(test.store.tag_row(REGISTRY, "app", "v1").unwrap().unwrap().digest, "sha256:m");
     assert_eq!(test.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap().pushed, 0);
     let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
     assert_eq!((repository.manifests, repository.tags, repository.updated), (1, 1, 9));
@@ -223,13 +223,13 @@ fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
     assert_eq!(test.store.tags(REGISTRY, "ap", None, 1).unwrap(), None);
     assert_eq!(test.store.tags_of(REGISTRY, "app", "sha256:n").unwrap(), ["B", "b"]);
 
-    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), DeletedTag::Removed);
-    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), DeletedTag::Unknown);
+    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), Deleted::Removed);
+    assert_eq!(test.store.delete_tag(REGISTRY, "app", "a").unwrap(), Deleted::Unknown);
     test.store.delete_manifest(REGISTRY, "app", "sha256:n").unwrap();
     assert!(tags(None, 10).is_empty());
     let repository = test.store.repository(REGISTRY, "app").unwrap().unwrap();
     assert_eq!((repository.manifests, repository.tags), (1, 0));
-    assert_eq!(test.store.tag(REGISTRY, "app-2", "z").unwrap().unwrap(), "sha256:m");
+    assert_eq!(test.store.tag_row(REGISTRY, "app-2", "z").unwrap().unwrap().digest, "sha256:m");
 }
 
 #[test]
@@ -286,7 +286,7 @@ fn collection_takes_what_is_unreferenced_and_old_and_nothing_else() {
         test.push_blob("app", digest, now);
     }
     test.put("app", &manifest("sha256:m", &["sha256:used"]));
-    test.store.touch_blob(REGISTRY, "app", "sha256:seen", DAY).unwrap();
+    test.store.see_blob(REGISTRY, "app", "sha256:seen", DAY).unwrap();
     fs_err::write(test.store.layout.file(FileId::random()), "x").unwrap();
     let (expired, _) = test.upload("app", 0);
     let (live, _) = test.upload("app", 0);
@@ -408,7 +408,7 @@ fn a_full_disk_refuses_every_change_before_the_database_is_hurt_and_is_over_when
         publish(&file),
     ];
     let read = test.store.blob(REGISTRY, "app", "sha256:a").unwrap();
-    test.store.touch_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
+    test.store.see_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
     // Too little for new content, enough to make room by deleting.
     pretend(Some(6 << 20));
     let deleted = test.store.unlink_blob(REGISTRY, "app", "sha256:b").unwrap();

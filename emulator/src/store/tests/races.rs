@@ -64,7 +64,7 @@ fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
                     assert_eq!(test.read(&object), blob);
                 }
                 let deleted = test.store.delete_manifest(REGISTRY, "app", &digest).unwrap();
-                assert_eq!(deleted, DeletedManifest::Removed);
+                assert_eq!(deleted, Deleted::Removed);
             }
             Put::MissingBlobs(missing) => assert!(!missing.is_empty()),
             other @ (Put::MissingManifests(_) | Put::Locked(_)) => panic!("{other:?}"),

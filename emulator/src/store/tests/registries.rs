@@ -120,7 +120,7 @@ fn assert_is_gone(test: &TestStore) {
     // The name is free, and nothing of what was there shows under it.
     test.store.create_registry(&record(REGISTRY), Some(&ring())).unwrap();
     assert_eq!(test.store.registry(REGISTRY).unwrap(), Some(record(REGISTRY)));
-    assert_eq!(test.store.tag(REGISTRY, "app", "v1").unwrap(), None);
+    assert_eq!(test.store.tag_row(REGISTRY, "app", "v1").unwrap(), None);
     assert_eq!(test.store.uploads(REGISTRY).unwrap(), []);
     assert_eq!(add_run(test).number, 1);
 }
