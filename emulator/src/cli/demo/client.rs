@@ -15,7 +15,10 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A client of one emulator.
 #[derive(Debug)]
 pub(super) struct Requests {
+    /// The emulator: its own API.
     base: String,
+    /// The registry that content goes to.
+    registry: String,
     http: Client,
     asked: Vec<Asked>,
 }
@@ -42,7 +45,12 @@ impl Requests {
         crate::install_crypto_provider();
         let http = Client::builder().no_proxy().timeout(LIMIT).tls_certs_only([]).build();
         let http = http.map_err(|error| CliError::Io(std::io::Error::other(error)))?;
-        Ok(Self { base: base.to_owned(), http, asked: Vec::new() })
+        Ok(Self { base: base.to_owned(), registry: base.to_owned(), http, asked: Vec::new() })
+    }
+
+    /// Content goes to this registry from now on.
+    pub(super) fn use_registry(&mut self, url: &str) {
+        url.clone_into(&mut self.registry);
     }
 
     /// The requests since the last call.
@@ -87,12 +95,13 @@ impl Requests {
         content_type: Option<&str>,
         body: Vec<u8>,
     ) -> Result<Answer, CliError> {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        let base = if path.starts_with("/_sealyard/") { &self.base } else { &self.registry };
+        let mut request = self.http.request(method.clone(), format!("{base}{path}"));
         if let Some(content_type) = content_type {
             request = request.header(http::header::CONTENT_TYPE, content_type);
         }
         let gone = |error: reqwest::Error| CliError::NoAnswer {
-            url: self.base.clone(),
+            url: base.clone(),
             source: Some(error.without_url()),
         };
         let response = request.body(body).send().await.map_err(gone)?;

@@ -206,17 +206,13 @@ mod tests {
             let steps = told(Some(broken), async |emulator| {
                 let vault = emulator.vault().unwrap();
                 match broken {
-                    Step::Registry => {
-                        vault.set_key_enabled("local", "registry-key", None, false).await.unwrap();
-                        emulator.registry().key_ring().check().await;
-                    }
+                    Step::Registry | Step::Rotate => fault(emulator, "keys/wrapKey").await,
                     Step::Push => fault(emulator, "uploads/PUT").await,
                     Step::Search => {
                         let image = image::Image::make().unwrap();
                         let path = emulator.app().endpoints.data_dir().join("left-behind");
                         fs_err::write(path, &image.blobs[2].bytes[40..140]).unwrap();
                     }
-                    Step::Rotate => fault(emulator, "keys/wrapKey").await,
                     Step::Revoke => {
                         let rbac = mock_keyvault::VaultChanges {
                             rbac: Some(true),
@@ -225,12 +221,14 @@ mod tests {
                         vault.change_vault("local", rbac).await.unwrap();
                     }
                     Step::Refused => {
-                        let (all, identity) = (
-                            mock_keyvault::KeyPermission::FOR_ENCRYPTION,
-                            vault.managed_identity().object_id,
-                        );
-                        vault.set_access_policy("local", identity, all).await.unwrap();
-                        emulator.registry().key_ring().check().await;
+                        let registry = emulator.registry_named(story::REGISTRY).unwrap();
+                        let identity = registry.profile().identities[0].principal.clone();
+                        let all = mock_keyvault::KeyPermission::FOR_ENCRYPTION;
+                        vault
+                            .set_access_policy("local", &identity.principal_id, all)
+                            .await
+                            .unwrap();
+                        registry.key_ring().check().await;
                     }
                     Step::Restore => fault(emulator, "arm").await,
                     Step::Pull => fault(emulator, "blobs/GET").await,

@@ -21,9 +21,12 @@ use crate::registry::{Algorithm, Digest};
 /// Where the image goes.
 const REPOSITORY: &str = "demo/hello";
 const MANIFEST: &str = "/v2/demo/hello/manifests/1";
-const KEY: &str = "/_sealyard/registries/local/key";
-const REVOKE: &str = "/_sealyard/registries/local/revoke";
-const RESTORE: &str = "/_sealyard/registries/local/restore";
+/// The registry that is made for the story.
+pub(super) const REGISTRY: &str = "demoregistry";
+const REGISTRIES: &str = "/_sealyard/registries";
+const KEY: &str = "/_sealyard/registries/demoregistry/key";
+const REVOKE: &str = "/_sealyard/registries/demoregistry/revoke";
+const RESTORE: &str = "/_sealyard/registries/demoregistry/restore";
 
 /// The steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +66,8 @@ impl Step {
         let (step, title, words) = match self {
             Self::Registry => (
                 "registry",
-                "A registry with a key of its own",
-                "An emulator was started for this story, in a folder that is gone at the end. Its registry has a customer-managed key: an RSA key that never leaves its vault.",
+                "Make a registry with a key of its own",
+                "An emulator was started for this story, in a folder that is gone at the end. A registry is made in it, with a customer-managed key: an RSA key that never leaves its vault, and an identity that is let use it.",
             ),
             Self::Push => (
                 "push",
@@ -133,23 +136,28 @@ impl Story {
     }
 
     async fn registry(&mut self, claims: &mut Claims) -> Result<String, CliError> {
-        let status = self.requests.get("/_sealyard/status").await?;
-        let report = status.json();
-        let local = &report["registries"][0];
-        let key = text(&local["key"]["versionedKeyIdentifier"]);
-        claims.that(status.status == 200, format!("the emulator answers {}", status.status));
-        claims
-            .that(local["state"] == "active", format!("the registry is {}", text(&local["state"])));
+        let answer = self.requests.post(REGISTRIES, &json!({ "name": REGISTRY })).await?;
+        let reply = answer.json();
+        let made = &reply["registry"];
+        let (url, key) = (text(&made["url"]), text(&made["key"]["versionedKeyIdentifier"]));
+        claims.that(answer.status == 201, format!("the creation is answered {}", answer.status));
+        claims.that(made["state"] == "active", format!("the registry is {}", text(&made["state"])));
+        claims.that(made["encryption"] == "enabled", "it has no customer-managed key");
         claims.that(
-            local["key"]["keyRotationEnabled"] == true,
+            made["key"]["keyRotationEnabled"] == true,
             "new versions are not taken by themselves",
         );
         claims.that(key.contains("/keys/"), "the registry has no key version in use");
-        claims.see("registry", text(&local["loginServer"]));
-        claims.see("key", text(&local["key"]["keyIdentifier"]));
+        claims.that(!url.is_empty(), "the registry listens nowhere");
+        if !url.is_empty() {
+            self.requests.use_registry(&url);
+        }
+        claims.see("registry", text(&made["loginServer"]));
+        claims.see("key", text(&made["key"]["keyIdentifier"]));
         claims.see("version", last_part(&key));
+        claims.see("identity", text(&made["userAssignedIdentities"][0]["name"]));
         claims.see("data", self.data_dir.display().to_string());
-        Ok("the registry is active, under a key in its own vault".to_owned())
+        Ok("the registry is active, under a key in a vault".to_owned())
     }
 
     async fn push(&mut self, claims: &mut Claims) -> Result<String, CliError> {
