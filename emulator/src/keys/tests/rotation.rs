@@ -25,6 +25,37 @@ async fn a_rotation_asks_three_times_for_each_data_key_and_keeps_all_of_them() {
     assert_ne!(current(&ring).await.0, id, "the next objects use a new data key");
 }
 
+#[tokio::test]
+async fn a_version_that_does_not_give_back_what_it_wrapped_is_not_taken() {
+    let (world, first) = World::new();
+    let ring = world.open().await;
+    let (id, bytes) = current(&ring).await;
+    let second = world.vault.add("RSA");
+    world.vault.do_wrong(&second, KeyOperation::WrapKey);
+
+    let refused = ring.rotate(RotationTarget::default()).await;
+
+    assert!(matches!(&refused, Err(RingError::Mismatch(key)) if *key == second), "{refused:?}");
+    drop(ring);
+    let ring = world.open().await;
+    assert_eq!(ring.describe().versioned, Some(first));
+    assert_eq!(bytes_of(&ring, id).await, bytes);
+}
+
+#[tokio::test]
+async fn what_the_old_version_gives_back_is_carried_over_only_if_it_is_the_data_key() {
+    let (world, first) = World::new();
+    let ring = world.open().await;
+    let (id, _) = current(&ring).await;
+    world.vault.add("RSA");
+    world.vault.do_wrong(&first, KeyOperation::UnwrapKey);
+
+    let refused = ring.rotate(RotationTarget::default()).await;
+
+    assert!(matches!(refused, Err(RingError::DamagedDataKey(key)) if key == id), "{refused:?}");
+    assert_eq!(ring.describe().versioned, Some(first));
+}
+
 /// The kinds of rotation that a kill is tried in.
 const KINDS: [&str; 5] = ["version", "key", "vault", "identity", "vault and identity"];
 

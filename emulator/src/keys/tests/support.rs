@@ -31,6 +31,8 @@ pub(super) struct FakeVersion {
     pub(super) refused: Option<Cause>,
     valid: (Option<OffsetDateTime>, Option<OffsetDateTime>),
     pad: u8,
+    /// What is done wrong: it gives another result than it should.
+    wrong_at: Option<KeyOperation>,
 }
 
 #[derive(Default)]
@@ -93,6 +95,13 @@ pub(super) struct World {
     service_key: [u8; DATA_KEY_LEN],
 }
 
+impl FakeVersion {
+    /// What every byte is changed by, so that the result is another one.
+    fn flipped_at(&self, operation: KeyOperation) -> u8 {
+        u8::from(self.wrong_at == Some(operation))
+    }
+}
+
 impl FakeVaults {
     /// Adds a version of [`key`]; it is the newest from then on.
     pub(super) fn add(&self, kty: &'static str) -> KeyId {
@@ -104,8 +113,14 @@ impl FakeVaults {
         let mut state = self.state.lock().unwrap();
         let number = u8::try_from(state.versions.len()).unwrap() + 1;
         let id = key.at(format!("{number:032x}").parse().unwrap());
-        let version =
-            FakeVersion { id: id.clone(), kty, refused: None, valid: (None, None), pad: number };
+        let version = FakeVersion {
+            id: id.clone(),
+            kty,
+            refused: None,
+            valid: (None, None),
+            pad: number,
+            wrong_at: None,
+        };
         state.versions.push(version);
         id
     }
@@ -114,6 +129,13 @@ impl FakeVaults {
         let mut state = self.state.lock().unwrap();
         let version = state.versions.iter_mut().find(|version| version.id == *at).unwrap();
         version.refused = cause;
+    }
+
+    /// Has an operation with this version give another result than it should.
+    pub(super) fn do_wrong(&self, at: &KeyId, operation: KeyOperation) {
+        let mut state = self.state.lock().unwrap();
+        let version = state.versions.iter_mut().find(|version| version.id == *at).unwrap();
+        version.wrong_at = Some(operation);
     }
 
     /// What the vault tells of the validity of a version. It refuses as [`FakeVaults::refuse`] says.
@@ -239,7 +261,8 @@ impl KeyVault for FakeVault {
     ) -> BoxFuture<'a, Result<Answer<Vec<u8>>, VaultError>> {
         async move {
             let found = self.call(KeyOperation::WrapKey, at).await?;
-            let padded = data_key.expose().iter().map(|byte| byte ^ found.pad);
+            let flipped = found.flipped_at(KeyOperation::WrapKey);
+            let padded = data_key.expose().iter().map(|byte| byte ^ found.pad ^ flipped);
             let value = std::iter::once(found.pad).chain(padded).collect();
             Ok(Answer { value, request_id: None })
         }
@@ -259,8 +282,9 @@ impl KeyVault for FakeVault {
             }
             assert_eq!(*pad, found.pad, "unwrapped with another version than it was wrapped with");
             let mut bytes = Zeroizing::new([0; DATA_KEY_LEN]);
+            let flipped = found.flipped_at(KeyOperation::UnwrapKey);
             for (byte, padded) in bytes.iter_mut().zip(padded) {
-                *byte = padded ^ pad;
+                *byte = padded ^ pad ^ flipped;
             }
             Ok(Answer { value: DataKey::from_bytes(bytes), request_id: None })
         }
