@@ -325,13 +325,16 @@ impl Content {
     }
 
     /// Reads the file of an upload back if no writer is in hand, and makes one that goes on after it.
+    ///
+    /// Returns how far the upload was for those who asked last: what was not written yet when a writer ended is lost.
     async fn ensure_writer(
         &self,
         session: &Session,
         slot: &mut Option<Writer>,
-    ) -> Result<(), Error> {
+    ) -> Result<u64, Error> {
+        let told = session.received.load(Ordering::Acquire);
         if slot.is_some() {
-            return Ok(());
+            return Ok(told);
         }
         let parts = Arc::clone(&self.0);
         let row = session.row.clone();
@@ -347,7 +350,7 @@ impl Content {
         .await?;
         session.received.store(writer.sealer.len(), Ordering::Release);
         *slot = Some(writer);
-        Ok(())
+        Ok(told)
     }
 
     /// Pours a body into the writer, which is `None` afterwards if it failed.
@@ -359,9 +362,11 @@ impl Content {
         headers: ChunkHeaders,
         mut body: Body,
     ) -> Result<(), Error> {
-        self.ensure_writer(session, slot).await?;
+        let told = self.ensure_writer(session, slot).await?;
         let before = session.received.load(Ordering::Acquire);
-        if let Some(offered) = headers.start.filter(|&start| start != before) {
+        // Who does not say where a chunk begins goes on where it was told to, and is to hear that bytes were lost.
+        let lost = (told > before).then_some(told);
+        if let Some(offered) = headers.start.or(lost).filter(|&start| start != before) {
             return Err(Error::UploadOutOfOrder { upload: id, expected: before, offered });
         }
         let mut working: Option<JoinHandle<Result<Writer, Error>>> = None;

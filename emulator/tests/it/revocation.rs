@@ -340,6 +340,30 @@ rows! {
 }
 
 #[tokio::test]
+async fn who_goes_on_with_an_upload_whose_end_was_lost_is_told_where_it_stands() {
+    let (emulator, client, clock) = start_with_clock().await;
+    let vault = emulator.vault().unwrap();
+    let bytes = content::bytes(5, 300_000);
+    let upload = client.begin("app").await;
+    let begun = client.send(Method::PATCH, &upload, bytes[..200_000].to_vec()).await;
+
+    vault.set_key_enabled(VAULT, KEY, None, false).await.unwrap();
+    pass(&clock, LATER).await;
+    let dark = client.send(Method::PATCH, &upload, bytes[200_000..].to_vec()).await;
+    vault.set_key_enabled(VAULT, KEY, None, true).await.unwrap();
+    pass(&clock, LATER).await;
+    let end = format!("{upload}?digest={}", content::digest(&bytes));
+    let too_soon = client.send(Method::PUT, &end, bytes[200_000..].to_vec()).await;
+    let finished = finish(&client, &upload, &bytes).await;
+
+    assert_eq!((begun.status, dark.status), (StatusCode::ACCEPTED, StatusCode::FORBIDDEN));
+    assert_eq!(too_soon.status, StatusCode::RANGE_NOT_SATISFIABLE, "{too_soon:?}");
+    assert_eq!(too_soon.header("range"), "0-0");
+    assert_eq!(finished.status, StatusCode::CREATED, "{finished:?}");
+    assert!(client.pull_blob("app", &bytes).await.body == bytes);
+}
+
+#[tokio::test]
 async fn an_outage_that_is_shorter_than_a_lease_is_not_noticed_by_clients() {
     let (emulator, client, clock) = start_with_clock().await;
     let layer = content::bytes(7, 300_000);
