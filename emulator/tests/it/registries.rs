@@ -148,6 +148,20 @@ async fn a_deleted_registry_is_gone_with_its_files_and_its_name_is_free() {
 }
 
 #[tokio::test]
+async fn who_still_holds_a_deleted_registry_gets_at_nothing_in_it() {
+    let (emulator, _local) = start().await;
+    let held = emulator.create_registry("team1").await.unwrap();
+    client_of(&emulator, "team1").push_image("app", "v1", &[b"layer"]).await;
+    let before = held.content().await;
+
+    emulator.app().registries.delete(held.registry_name()).await.unwrap();
+    let after = held.content().await;
+
+    assert!(before.is_ok(), "{before:?}");
+    assert!(matches!(after, Err(sealyard::registry::Error::RegistryGone)), "{after:?}");
+}
+
+#[tokio::test]
 async fn a_key_is_rotated_by_hand_to_a_version_a_key_a_vault_and_an_identity() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
