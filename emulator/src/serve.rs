@@ -29,7 +29,7 @@ use crate::platform::LocalPlatform;
 use crate::registry::{
     Directory, Doorkeeper, Encryption, Identity, IdentityResource, Location, ManageError,
     NewRegistry, NoDirectory, Platform as _, PlatformError, Registries, Registry, RegistryName,
-    ResourceGroup, Settings,
+    ResourceGroup, Settings, Tags,
 };
 use crate::reset::{self, Reset, ResetError};
 use crate::revocation::Revocations;
@@ -154,7 +154,7 @@ impl Sealyard {
     /// Makes a user-assigned identity in the group `sealyard`. It is allowed nothing yet.
     pub async fn create_identity(&self, name: &str) -> Result<Identity, ManageError> {
         let resource = IdentityResource::new(ResourceGroup::default(), name)?;
-        self.app.registries.create_identity(resource, Location::default()).await
+        self.app.registries.create_identity(resource, Location::default(), Tags::default()).await
     }
 
     /// The embedded vault, unless another one is used.
@@ -353,7 +353,7 @@ impl Builder {
         if let Some(vault) = &vault {
             let guard = Guard::open(&app.config, vault.address(), &data_dir)?;
             let content = app::registry_routes(&app, &guard, LOCAL);
-            let arm = arm::router(vault.gate());
+            let arm = arm::router(app.registries.clone(), vault.gate());
             vault.set_front(Arc::new(AzureFront::new(content, arm)));
         }
         let server = tokio::spawn(listen::serve(

@@ -107,9 +107,14 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
         let Ok::<Response, Infallible>(response) = front.oneshot(request).await;
         return response;
     }
+    behind_front(&app, request).await
+}
+
+/// What the vault itself answers, whatever an embedding program serves here.
+pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Response {
     let site = Site::of(host_of(&request).unwrap_or("localhost"));
     if request.uri().path().starts_with(admin::PREFIX) {
-        return admin::answer(&app, &site.host, request).await;
+        return admin::answer(app, &site.host, request).await;
     }
     let class = interference::class_of(&site, &request);
     let plan = app.faults.plan(&class, interference::is_first_contact(&class, &request));
@@ -119,7 +124,7 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
         return interference::mark(&plan, gone.unwrap_or_default()).await;
     }
     tokio::time::sleep(plan.latency).await;
-    let response = answer(&app, &site, &class, plan.effect, request).await;
+    let response = answer(app, &site, &class, plan.effect, request).await;
     interference::mark(&plan, response).await
 }
 

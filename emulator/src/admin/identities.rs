@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
 use crate::app::App;
-use crate::registry::{AssignedIdentity, Identity, IdentityResource, Principal, ResourceGroup};
+use crate::registry::{
+    AssignedIdentity, Identity, IdentityResource, Principal, ResourceGroup, Tags,
+};
 
 /// The body of `POST /_sealyard/identities`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +83,7 @@ pub(super) async fn create(
     let resource = resource(&request.name, request.resource_group.as_deref())?;
     let location = request.location.as_deref().map(str::parse).transpose();
     let location = location.map_err(AdminError::bad_request)?.unwrap_or_default();
-    let identity = app.registries.create_identity(resource, location).await?;
+    let identity = app.registries.create_identity(resource, location, Tags::default()).await?;
     Ok((StatusCode::CREATED, Json((&identity).into())))
 }
 

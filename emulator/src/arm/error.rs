@@ -9,6 +9,8 @@ use mock_keyvault::GateRefusal;
 use mock_keyvault::control::{RequestError, refusal};
 use thiserror::Error;
 
+use crate::registry::{ManageError, PlatformError, ResourceError};
+
 /// Why a request is not answered as it wished.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -22,6 +24,28 @@ pub enum ArmError {
     /// The host of the request cannot be one.
     #[error("the Host '{0}' cannot be one")]
     Host(String),
+    /// The body is not what the route takes.
+    #[error("the body cannot be read: {0}")]
+    Content(String),
+    /// The body names no place.
+    #[error("the resource has no location")]
+    NoLocation,
+    /// What names something cannot be its name.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// There is no such resource in the group.
+    #[error("there is no {kind} '{name}' in the group '{group}'")]
+    NoResource {
+        /// The type of the resource.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The group.
+        group: String,
+    },
+    /// The domain does not do it.
+    #[error(transparent)]
+    Manage(#[from] ManageError),
 }
 
 impl IntoResponse for ArmError {
@@ -33,6 +57,74 @@ impl IntoResponse for ArmError {
                 let words = format!("The host '{host}' cannot be one.");
                 refusal(StatusCode::BAD_REQUEST, "InvalidHostHeader", &words)
             }
+            Self::Content(error) => {
+                let words = format!(
+                    "The request content was invalid and could not be deserialized: '{error}'."
+                );
+                refusal(StatusCode::BAD_REQUEST, "InvalidRequestContent", &words)
+            }
+            Self::NoLocation => {
+                let words = "The location property is required for this definition.";
+                refusal(StatusCode::BAD_REQUEST, "LocationRequired", words)
+            }
+            Self::Resource(error) => of_name(&error),
+            Self::NoResource { kind, name, group } => {
+                let words = format!(
+                    "The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
+                );
+                refusal(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
+            }
+            Self::Manage(error) => of_domain(&error),
         }
     }
+}
+
+/// A name that cannot be one. The codes are Azure's; its words name the resource as ours do.
+fn of_name(error: &ResourceError) -> Response {
+    let code = match error {
+        ResourceError::Group(_) => "InvalidResourceGroup",
+        ResourceError::Location(_) => "LocationNotAvailableForResourceType",
+        ResourceError::Sku(_) => "InvalidSku",
+        ResourceError::Tags => "InvalidTag",
+        ResourceError::IdentityName(_) => "InvalidResourceName",
+        ResourceError::Identity(_) => "InvalidIdentity",
+    };
+    refusal(StatusCode::BAD_REQUEST, code, &format!("{error}."))
+}
+
+fn of_domain(error: &ManageError) -> Response {
+    let (status, code) = match error {
+        ManageError::Resource(error) => return of_name(error),
+        ManageError::NoRegistry(_) | ManageError::NoIdentity(_) => {
+            (StatusCode::NOT_FOUND, "ResourceNotFound")
+        }
+        ManageError::NameTaken(_) => (StatusCode::CONFLICT, "AlreadyInUse"),
+        ManageError::LocalStays
+        | ManageError::IdentityTaken(_)
+        | ManageError::IdentityInUse { .. }
+        | ManageError::StartIdentityStays(_) => (StatusCode::CONFLICT, "Conflict"),
+        ManageError::ContentTrust(_) => {
+            (StatusCode::BAD_REQUEST, "BlockedForEncryptionEnabledRegistry")
+        }
+        // Azure publishes no codes for these: a mistake of the caller is never a 5xx, which clients repeat.
+        ManageError::PremiumOnly(_)
+        | ManageError::NoUserAssignedIdentity
+        | ManageError::EnabledLater(_)
+        | ManageError::CannotBeDisabled(_)
+        | ManageError::NothingToRotate(_)
+        | ManageError::IdentityNotAssigned { .. }
+        | ManageError::KeyType { .. }
+        | ManageError::MissingPermission(_)
+        | ManageError::NoAccess { .. }
+        | ManageError::NoAnswer { .. }
+        | ManageError::NoPurgeProtection(_)
+        | ManageError::Platform(PlatformError::NotOurs { .. }) => {
+            (StatusCode::BAD_REQUEST, "BadRequest")
+        }
+        ManageError::Platform(PlatformError::Failed(_)) | ManageError::Registry(_) => {
+            tracing::error!(%error, "the control plane failed");
+            (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
+        }
+    };
+    refusal(status, code, &format!("{error}."))
 }

@@ -1,128 +1,120 @@
-//! The control plane that `az` talks to, beside the resource providers of the vault.
+//! The control plane that `az` talks to.
 //!
-//! Called by the front of the Azure listener for the paths that [`serves`] takes. A request is parsed, its caller's token
-//! and role are asked for, and the answer is rendered for the address that the client used. All that this folder does not
-//! serve goes on to the vault: `Microsoft.KeyVault`, `Microsoft.Authorization`, and the refusal of what nobody serves.
+//! Called by the front of the Azure listener for every path that [`serves`] takes. A request is parsed, its caller's token
+//! and role are asked for, one domain call is made, and the answer is rendered for the address that the client used.
+//! `Microsoft.KeyVault` and `Microsoft.Authorization` are handed to the vault, as Azure hands a request to the provider of
+//! the resource; so is what nobody serves, which the vault refuses.
 
+mod body;
+mod context;
 mod error;
+mod identities;
 mod metadata;
+mod path;
 mod subscriptions;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use http::Method;
+use http::{Method, StatusCode};
 use mock_keyvault::Gate;
 use mock_keyvault::authority::host_of;
 use mock_keyvault::control::{self, RequestError};
-use mock_keyvault::vault::Caller;
+use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde::Serialize;
 
+use self::context::Context;
 pub use self::error::ArmError;
+use self::path::Target;
+use crate::registry::{IdentityResource, Registries};
 
-/// What a path names. Letter case does not matter, and slashes may be doubled or trail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Target {
-    /// What there is to know of this cloud before a sign-in.
-    Metadata,
-    Tenants,
-    Subscriptions,
-    Subscription(String),
-}
-
-/// What every handler needs to know.
-struct Context {
+/// What the control plane works with. Clones share it.
+#[derive(Clone)]
+struct Arm {
+    registries: Registries,
     gate: Gate,
-    caller: Caller,
 }
 
-/// Whether a path is one that this folder answers.
+/// Whether a path is one that the control plane answers.
 pub fn serves(path: &str) -> bool {
-    Target::parse(path).is_some()
+    path::is_managed(path)
 }
 
-/// The routes, which say by `gate` who asks.
-pub fn router(gate: Gate) -> Router {
-    Router::new().fallback(dispatch).with_state(gate)
+/// The routes. `gate` says who asks, and leads to the vault's own part.
+pub fn router(registries: Registries, gate: Gate) -> Router {
+    let arm = Arm { registries, gate };
+    Router::new().fallback(dispatch).with_state(arm)
 }
 
-async fn dispatch(State(gate): State<Gate>, request: Request) -> Response {
+async fn dispatch(State(arm): State<Arm>, request: Request) -> Response {
+    respond(&arm, request).await
+}
+
+/// The answer to a request, whoever made it.
+async fn respond(arm: &Arm, request: Request) -> Response {
     let client_request_id = control::client_request_id(&request);
-    let mut response = answer(gate, &request).unwrap_or_else(ArmError::into_response);
+    let target = match Target::parse(request.uri().path()) {
+        Ok(Target::Vault) => return arm.gate.answer(request).await,
+        Ok(target) => Ok(target),
+        Err(error) => Err(error.into()),
+    };
+    let answered = match target {
+        Ok(target) => answer(arm, target, request).await,
+        Err(error) => Err(error),
+    };
+    let mut response = answered.unwrap_or_else(ArmError::into_response);
     control::finish(&mut response, client_request_id);
     response
 }
 
-fn answer(gate: Gate, request: &Request) -> Result<Response, ArmError> {
-    let path = request.uri().path();
-    let target = Target::parse(path).ok_or_else(|| RequestError::nothing_at(path))?;
-    if request.method() != Method::GET {
-        return Err(RequestError::MethodNotAllowed(request.method().to_string()).into());
+async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response, ArmError> {
+    let host = host_of(&request).unwrap_or("localhost").to_owned();
+    let (head, body) = request.into_parts();
+    // A client asks before it can have a token.
+    if target == Target::Metadata && head.method == Method::GET {
+        return metadata::get(&host);
     }
-    let host = host_of(request).unwrap_or("localhost");
-    let context = || Context::of(gate, host, request);
-    match target {
-        // A client asks before it can have a token.
-        Target::Metadata => metadata::get(host),
-        Target::Tenants => context().map(|_| subscriptions::tenants()),
-        Target::Subscriptions => Ok(subscriptions::list(&context()?)),
-        Target::Subscription(id) => subscriptions::get(&context()?, &id),
-    }
-}
-
-impl Target {
-    fn parse(path: &str) -> Option<Self> {
-        let lower = path.to_ascii_lowercase();
-        let segments: Vec<&str> = lower.split('/').filter(|segment| !segment.is_empty()).collect();
-        match segments.as_slice() {
-            ["metadata", "endpoints"] => Some(Self::Metadata),
-            ["tenants"] => Some(Self::Tenants),
-            ["subscriptions"] => Some(Self::Subscriptions),
-            ["subscriptions", id] => Some(Self::Subscription((*id).to_owned())),
-            _ => None,
+    let context = Context::of(arm, &host, &head)?;
+    match (target, &head.method) {
+        (Target::Tenants, &Method::GET) => Ok(subscriptions::tenants()),
+        (Target::Subscriptions, &Method::GET) => Ok(subscriptions::list(&context)),
+        (Target::Subscription(id), &Method::GET) => subscriptions::get(&context, &id),
+        (Target::Identity { subscription, group, name }, method) => {
+            own(&subscription)?;
+            let at = IdentityResource::new(group.parse()?, &name)?;
+            match *method {
+                Method::PUT => identities::put(&context, at, &body::read(body).await?).await,
+                Method::PATCH => identities::patch(&context, at, &body::read(body).await?).await,
+                Method::GET => identities::get(&context, at).await,
+                Method::DELETE => identities::delete(&context, at).await,
+                _ => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
+            }
         }
+        (Target::Identities { subscription, group }, &Method::GET) => {
+            own(&subscription)?;
+            let group = group.as_deref().map(str::parse).transpose()?;
+            identities::list(&context, group.as_ref()).await
+        }
+        (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
     }
 }
 
-impl Context {
-    /// Who asks, by the token; then the version is asked for.
-    fn of(gate: Gate, host: &str, request: &Request) -> Result<Self, ArmError> {
-        let caller = gate.caller(host, request.headers())?;
-        control::require_api_version(request.uri().query().unwrap_or_default())?;
-        Ok(Self { gate, caller })
+/// Refuses another subscription than the one that there is.
+fn own(subscription: &str) -> Result<(), RequestError> {
+    match control::subscription(subscription)? {
+        LOCAL_SUBSCRIPTION => Ok(()),
+        other => Err(RequestError::NoSubscription(other)),
     }
 }
 
 fn json(body: impl Serialize) -> Response {
-    axum::Json(body).into_response()
+    json_with(StatusCode::OK, body)
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+fn json_with(status: StatusCode, body: impl Serialize) -> Response {
+    (status, axum::Json(body)).into_response()
+}
 
-    use super::*;
-
-    #[test]
-    fn paths_are_read_in_any_case_and_what_is_the_vaults_is_left_to_it() {
-        for path in ["/metadata/endpoints", "//Tenants/", "/SUBSCRIPTIONS", "/subscriptions/x"] {
-            assert!(serves(path), "{path}");
-        }
-        for path in [
-            "/",
-            "/metadata/identity/oauth2/token",
-            "/subscriptions/x/resources",
-            "/subscriptions/x/providers/Microsoft.KeyVault/vaults",
-            "/providers/Microsoft.Authorization/roleDefinitions",
-        ] {
-            assert!(!serves(path), "{path}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_path_panics(path in "\\PC{0,60}") {
-            let _ = serves(&path);
-        }
-    }
+fn empty(status: StatusCode) -> Response {
+    status.into_response()
 }

@@ -2,7 +2,6 @@
 
 use axum::response::Response;
 use mock_keyvault::authorization::Scope;
-use mock_keyvault::control::{self, RequestError};
 use mock_keyvault::identity::TENANT;
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
@@ -15,18 +14,15 @@ const READ: &str = "Microsoft.Resources/subscriptions/read";
 
 /// Those that the caller may see: without a role there are none, as in Azure.
 pub(super) fn list(context: &Context) -> Response {
-    let may = context.gate.may(&context.caller, READ, &Scope::subscription(LOCAL_SUBSCRIPTION));
+    let may = context.may(READ, &Scope::subscription(LOCAL_SUBSCRIPTION));
     let value: Vec<Value> = may.then(document).into_iter().collect();
     answer(json!({ "value": value, "count": { "type": "Total", "value": value.len() } }))
 }
 
 /// One of them.
 pub(super) fn get(context: &Context, id: &str) -> Result<Response, ArmError> {
-    let id = control::subscription(id)?;
-    if id != LOCAL_SUBSCRIPTION {
-        return Err(RequestError::NoSubscription(id).into());
-    }
-    context.gate.require(&context.caller, READ, &Scope::subscription(id))?;
+    super::own(id)?;
+    context.require(READ, &Scope::subscription(LOCAL_SUBSCRIPTION))?;
     Ok(answer(document()))
 }
 

@@ -181,12 +181,14 @@ impl Registries {
         vault: &VaultName,
     ) -> Result<(Identity, bool), ManageError> {
         let resource = IdentityResource::new(new.group.clone(), new.name.as_str())?;
-        let (identity, made) =
-            match self.create_identity(resource.clone(), new.location.clone()).await {
-                Ok(identity) => (identity, true),
-                Err(ManageError::IdentityTaken(_)) => (self.identity(&resource).await?, false),
-                Err(error) => return Err(error),
-            };
+        let (identity, made) = match self
+            .create_identity(resource.clone(), new.location.clone(), Tags::default())
+            .await
+        {
+            Ok(identity) => (identity, true),
+            Err(ManageError::IdentityTaken(_)) => (self.identity(&resource).await?, false),
+            Err(error) => return Err(error),
+        };
         if let Err(error) = self.platform().allow(vault, &identity.principal).await {
             if made {
                 self.undo_identity(&identity, vault).await;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::names::RegistryName;
 use super::profile::Profile;
-use super::resource::{IdentityResource, Location};
+use super::resource::{IdentityResource, Location, Tags};
 use crate::keys::{Cause, IdentityId, KeyId, KeyVault, VaultAccess, VaultError, VaultName};
 use crate::store::{IdentityRow, PrincipalRow, StoreError};
 
@@ -40,6 +40,8 @@ pub struct Identity {
     pub tenant: String,
     /// Who it is.
     pub principal: Principal,
+    /// What people call it.
+    pub tags: Tags,
 }
 
 /// A user-assigned identity that a registry has.
@@ -214,6 +216,7 @@ impl From<Identity> for IdentityRow {
             created: identity.created.unix_timestamp(),
             tenant: identity.tenant,
             principal: identity.principal.into(),
+            tags: identity.tags.as_map().clone(),
         }
     }
 }
@@ -231,6 +234,7 @@ impl TryFrom<IdentityRow> for Identity {
                 .map_err(|error| damaged(&error))?,
             tenant: row.tenant,
             principal: row.principal.into(),
+            tags: row.tags.try_into().map_err(|error| damaged(&error))?,
         })
     }
 }

@@ -21,7 +21,7 @@ use super::identity::{AssignedIdentity, Identity, IdentityOf, Platform, Principa
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
-use super::resource::{IdentityResource, Location};
+use super::resource::{IdentityResource, Location, Tags};
 use super::{Error, Opening, Registry, Settings, audit, collect};
 use crate::keys::IdentityId;
 use crate::store::{IdentityRow, Store, StoreError};
@@ -219,6 +219,7 @@ impl Registries {
         &self,
         resource: IdentityResource,
         location: Location,
+        tags: Tags,
     ) -> Result<Identity, ManageError> {
         let this = self.clone();
         to_the_end(async move {
@@ -233,6 +234,7 @@ impl Registries {
                 created: this.now(),
                 tenant: this.platform().tenant().to_owned(),
                 principal,
+                tags,
             };
             if this.keep_identity(&identity).await? {
                 Ok(identity)
@@ -241,6 +243,21 @@ impl Registries {
             }
         })
         .await
+    }
+
+    /// Gives a user-assigned identity other tags in the place of those that it has.
+    pub async fn tag_identity(
+        &self,
+        resource: &IdentityResource,
+        tags: Tags,
+    ) -> Result<Identity, ManageError> {
+        let identity = Identity { tags, ..self.identity(resource).await? };
+        let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
+        if blocking(move || store.replace_identity_tags(&row)).await? {
+            Ok(identity)
+        } else {
+            Err(ManageError::NoIdentity(resource.to_string()))
+        }
     }
 
     /// Takes a user-assigned identity away. With `force`, although registries have it: they go dark if it is the one that
@@ -415,6 +432,7 @@ impl Registries {
             created: self.now(),
             tenant: self.platform().tenant().to_owned(),
             principal,
+            tags: Tags::default(),
         };
         self.keep_identity(&identity).await.map(drop)
     }

@@ -65,6 +65,8 @@ pub(super) enum Table {
     Uses,
     /// resource group, name → user-assigned identity.
     Identities,
+    /// resource group, name of an identity, name → value of a tag, as Azure knows them.
+    IdentityTags,
     /// registry → nothing: its content is being taken away.
     Leaving,
     /// registry → what it is beside its content.
@@ -150,7 +152,7 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 22] = [
+    pub(super) const ALL: [Self; 23] = [
         Self::Access,
         Self::Blobs,
         Self::Counters,
@@ -169,6 +171,7 @@ impl Table {
         Self::Uploads,
         Self::Uses,
         Self::Identities,
+        Self::IdentityTags,
         Self::Leaving,
         Self::Registries,
         Self::RegistryIdentities,
@@ -197,6 +200,7 @@ impl Table {
             | Self::Files
             | Self::Rings
             | Self::Identities
+            | Self::IdentityTags
             | Self::Leaving
             | Self::Registries
             | Self::RegistryIdentities
@@ -225,6 +229,7 @@ impl Table {
             Self::Uploads => "uploads",
             Self::Uses => "uses",
             Self::Identities => "identities",
+            Self::IdentityTags => "identity-tags",
             Self::Leaving => "leaving",
             Self::Registries => "registries",
             Self::RegistryIdentities => "registry-identities",

@@ -1,9 +1,9 @@
 //! The control plane as `az` meets it: through the proxy, under Azure's own names and under local ones.
 
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Answer, start};
 
@@ -176,4 +176,131 @@ async fn local_names_of_all_kinds_are_taken_at_a_port_that_may_be_mapped_and_pub
     assert_eq!(pulled.body, manifest);
     assert_eq!(code(&graph), "InvalidResourceType");
     assert!(public.is_err(), "{public:?}");
+}
+
+const IDENTITIES: &str = "providers/Microsoft.ManagedIdentity/userAssignedIdentities";
+
+async fn send(emulator: &Sealyard, method: Method, path: &str, body: &Value) -> Answer {
+    let url = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{path}?{VERSION}");
+    let request = through_proxy(emulator).request(method, url).bearer_auth(owner_token(emulator));
+    Answer::of(request.json(body).send().await.unwrap()).await
+}
+
+#[tokio::test]
+async fn an_identity_is_made_tagged_found_listed_and_taken_away() {
+    let (emulator, _client) = start().await;
+    let path = format!("resourceGroups/Team/{IDENTITIES}/Puller");
+    let body = json!({"location": "West Europe", "tags": {"team": "one"}});
+
+    let made = send(&emulator, Method::PUT, &path, &body).await;
+    let again =
+        send(&emulator, Method::PUT, &path.to_uppercase(), &json!({"location": "westeurope"}))
+            .await;
+    let tagged = send(&emulator, Method::PATCH, &path, &json!({"tags": {"a": "b"}})).await;
+    let found = send(&emulator, Method::GET, &path, &Value::Null).await;
+    let listed = send(&emulator, Method::GET, IDENTITIES, &Value::Null).await.json();
+    let of_group = format!("resourceGroups/team/{IDENTITIES}");
+    let of_group = send(&emulator, Method::GET, &of_group, &Value::Null).await.json();
+    let deleted = send(&emulator, Method::DELETE, &path, &Value::Null).await;
+    let absent = send(&emulator, Method::DELETE, &path, &Value::Null).await;
+    let gone = send(&emulator, Method::GET, &path, &Value::Null).await;
+
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let made = made.json();
+    assert_eq!((&made["name"], &made["location"]), (&json!("Puller"), &json!("westeurope")));
+    assert_eq!(made["type"], "Microsoft.ManagedIdentity/userAssignedIdentities");
+    assert_eq!(made["tags"], json!({"team": "one"}));
+    assert_eq!(made["properties"]["tenantId"], TENANT);
+    assert_ne!(made["properties"]["principalId"], made["properties"]["clientId"]);
+    assert_eq!((again.status, &again.json()["tags"]), (StatusCode::OK, &json!({})));
+    assert_eq!(again.json()["properties"], made["properties"]);
+    assert_eq!(tagged.json()["tags"], json!({"a": "b"}));
+    assert_eq!(found.json(), tagged.json());
+    let names = |list: &Value| {
+        let all = list["value"].as_array().unwrap().clone();
+        all.iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&listed), ["sealyard", "Puller"]);
+    assert_eq!(names(&of_group), ["Puller"]);
+    assert_eq!((deleted.status, absent.status), (StatusCode::OK, StatusCode::NO_CONTENT));
+    assert_eq!((gone.status, code(&gone).as_str()), (StatusCode::NOT_FOUND, "ResourceNotFound"));
+    let words = gone.json()["error"]["message"].as_str().unwrap().to_owned();
+    let resource = "The Resource 'Microsoft.ManagedIdentity/userAssignedIdentities/Puller'";
+    assert!(
+        words.starts_with(&format!("{resource} under resource group 'Team' was not found")),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_identity_is_said_in_azures_shape_and_nothing_is_made() {
+    let (emulator, _client) = start().await;
+    let at = |name: &str| format!("resourceGroups/team/{IDENTITIES}/{name}");
+    let place = json!({"location": "eastus"});
+
+    for (method, path, body, status, expected) in [
+        (Method::PUT, at("one"), json!({}), 400, "LocationRequired"),
+        (Method::PUT, at("one"), json!({"location": 1}), 400, "InvalidRequestContent"),
+        (
+            Method::PUT,
+            at("one"),
+            json!({"location": "a-b"}),
+            400,
+            "LocationNotAvailableForResourceType",
+        ),
+        (
+            Method::PUT,
+            at("one"),
+            json!({"location": "eastus", "tags": {"a": 1}}),
+            400,
+            "InvalidRequestContent",
+        ),
+        (Method::PUT, at("a"), place.clone(), 400, "InvalidResourceName"),
+        (
+            Method::PUT,
+            format!("resourceGroups/bad./{IDENTITIES}/one"),
+            place.clone(),
+            400,
+            "InvalidResourceGroup",
+        ),
+        (Method::POST, at("one"), place, 405, "MethodNotAllowed"),
+        (Method::PATCH, at("one"), json!({}), 404, "ResourceNotFound"),
+        (
+            Method::DELETE,
+            format!("resourceGroups/sealyard/{IDENTITIES}/sealyard"),
+            Value::Null,
+            409,
+            "Conflict",
+        ),
+    ] {
+        let answer = send(&emulator, method.clone(), &path, &body).await;
+        let told = (answer.status.as_u16(), code(&answer));
+        assert_eq!(told, (status, expected.to_owned()), "{method} {path}: {answer:?}");
+    }
+
+    assert_eq!(emulator.app().registries.identities().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_has_no_role_makes_no_identity_and_sees_none() {
+    let (emulator, _client) = start().await;
+    let vault = emulator.vault().unwrap();
+    let nobody = vault.add_application("nobody").await.unwrap().principal;
+    let token = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let base = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}");
+
+    let listed = format!("{base}/{IDENTITIES}?{VERSION}");
+    let listed = ask(&emulator, &listed, Some(token.expose())).await;
+    let one = format!("{base}/resourceGroups/sealyard/{IDENTITIES}/sealyard?{VERSION}");
+    let read = ask(&emulator, &one, Some(token.expose())).await;
+    let put = through_proxy(&emulator).put(&one).bearer_auth(token.expose());
+    let put = Answer::of(put.json(&json!({"location": "eastus"})).send().await.unwrap()).await;
+
+    assert_eq!(listed.json()["value"], json!([]));
+    for refused in [read, put] {
+        assert_eq!(
+            (refused.status, code(&refused).as_str()),
+            (StatusCode::FORBIDDEN, "AuthorizationFailed")
+        );
+    }
 }

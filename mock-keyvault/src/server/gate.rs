@@ -5,14 +5,16 @@
 
 use std::sync::{Arc, Weak};
 
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
+use http::{HeaderMap, Request};
 
 use crate::arm::{self, ArmError};
 use crate::auth;
+use crate::authority::host_of;
 use crate::authorization::Scope;
 use crate::host::Site;
-use crate::router::App;
+use crate::router::{self, App};
 use crate::vault::Caller;
 
 /// Says who asks and what they may. Clones do the same; none keeps the vault alive.
@@ -39,6 +41,15 @@ impl Gate {
         let app = self.0.upgrade().ok_or_else(|| refuse(ArmError::ended()))?;
         auth::manager(&app.issuer, app.accept_any_token, headers)
             .map_err(|error| refuse(ArmError::from_auth(error)))
+    }
+
+    /// What the vault answers by itself: its own resource providers, and the refusal of what nobody serves.
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        let Some(app) = self.0.upgrade() else {
+            let host = host_of(&request).unwrap_or_default().to_owned();
+            return GateRefusal { error: ArmError::ended(), host }.into_response();
+        };
+        router::behind_front(&app, request).await
     }
 
     /// Whether a caller has a role for an action at a scope.

@@ -29,7 +29,10 @@ async fn a_failure_at_any_call_leaves_no_registry_and_no_identity_of_its_own() {
     let platform = FakePlatform::new();
     let registries = open(&folder, &platform).await;
     let resource = IdentityResource::new(ResourceGroup::default(), "one").unwrap();
-    let one = registries.create_identity(resource.clone(), Location::default()).await.unwrap();
+    let one = registries
+        .create_identity(resource.clone(), Location::default(), Tags::default())
+        .await
+        .unwrap();
     registries.platform().allow(&"local".parse().unwrap(), &one.principal).await.unwrap();
     let key = "https://local.vault.localhost/keys/k".parse().unwrap();
     let new = NewRegistry {

@@ -164,6 +164,7 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
         created: 1,
         tenant: "t".to_owned(),
         principal: PrincipalRow { client_id: "c".to_owned(), principal_id: "p".to_owned() },
+        tags: [("team".to_owned(), "x".repeat(256))].into(),
     };
 
     assert!(test.store.create_identity(&row).unwrap());
@@ -173,7 +174,14 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
 
     assert_eq!(test.store.identity("gROUP", "pULLER").unwrap(), Some(row.clone()));
     assert_eq!(test.store.identity("group", "other").unwrap(), None);
-    assert_eq!(test.killed().store.identities().unwrap(), [row]);
+    let tagged = IdentityRow { tags: [("b".to_owned(), "1".to_owned())].into(), ..row };
+    assert!(test.store.replace_identity_tags(&tagged).unwrap());
+    assert_eq!(test.killed().store.identities().unwrap(), std::slice::from_ref(&tagged));
     assert!(test.store.delete_identity("GROUP", "PULLER").unwrap());
+    assert!(!test.store.replace_identity_tags(&tagged).unwrap());
+    let again = IdentityRow { tags: [].into(), ..tagged };
+    assert!(test.store.create_identity(&again).unwrap());
+    assert_eq!(test.store.identity("group", "puller").unwrap(), Some(again), "no tag was left");
+    assert!(test.store.delete_identity("group", "puller").unwrap());
     assert!(!test.store.delete_identity("group", "puller").unwrap());
 }

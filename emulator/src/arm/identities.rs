@@ -1,0 +1,130 @@
+//! User-assigned identities: `Microsoft.ManagedIdentity/userAssignedIdentities`.
+//!
+//! Called by the dispatch. Everything is done when it is answered. The group of an identity is a name alone still: it
+//! need not have been made.
+
+use axum::response::Response;
+use http::StatusCode;
+use mock_keyvault::authorization::Scope;
+use serde_json::{Value, json};
+
+use super::body::{field, tags, text};
+use super::context::Context;
+use super::error::ArmError;
+use super::{empty, json as answer, json_with};
+use crate::registry::{Identity, IdentityResource, Location, ManageError, ResourceGroup};
+
+const TYPE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
+const READ: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/read";
+const WRITE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/write";
+const DELETE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/delete";
+
+/// Makes an identity, or gives the one that is there the tags of the body.
+pub(super) async fn put(
+    context: &Context,
+    resource: IdentityResource,
+    body: &Value,
+) -> Result<Response, ArmError> {
+    context.require(WRITE, &scope(&resource)?)?;
+    let registries = &context.arm.registries;
+    let tags = tags(body)?;
+    let location: Location = match text(body, "location")? {
+        Some(location) => location.parse()?,
+        None => return Err(ArmError::NoLocation),
+    };
+    match registries.create_identity(resource.clone(), location, tags.clone()).await {
+        Ok(made) => Ok(json_with(StatusCode::CREATED, document(&made))),
+        Err(ManageError::IdentityTaken(_)) => {
+            Ok(answer(document(&registries.tag_identity(&resource, tags).await?)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Changes the tags, if the body has any.
+pub(super) async fn patch(
+    context: &Context,
+    resource: IdentityResource,
+    body: &Value,
+) -> Result<Response, ArmError> {
+    context.require(WRITE, &scope(&resource)?)?;
+    let registries = &context.arm.registries;
+    let changed = if field(body, "tags").is_null() {
+        registries.identity(&resource).await
+    } else {
+        registries.tag_identity(&resource, tags(body)?).await
+    };
+    found(&resource, changed)
+}
+
+pub(super) async fn get(
+    context: &Context,
+    resource: IdentityResource,
+) -> Result<Response, ArmError> {
+    context.require(READ, &scope(&resource)?)?;
+    found(&resource, context.arm.registries.identity(&resource).await)
+}
+
+/// Takes an identity away. A registry whose key it asks for goes dark, as in Azure.
+pub(super) async fn delete(
+    context: &Context,
+    resource: IdentityResource,
+) -> Result<Response, ArmError> {
+    context.require(DELETE, &scope(&resource)?)?;
+    match context.arm.registries.delete_identity(&resource, true).await {
+        Ok(()) => Ok(empty(StatusCode::OK)),
+        Err(ManageError::NoIdentity(_)) => Ok(empty(StatusCode::NO_CONTENT)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Those of a group, or all, that the caller may see.
+pub(super) async fn list(
+    context: &Context,
+    group: Option<&ResourceGroup>,
+) -> Result<Response, ArmError> {
+    let mut value = Vec::new();
+    for identity in context.arm.registries.identities().await? {
+        let is_asked = group.is_none_or(|group| identity.resource.group() == group);
+        if is_asked && context.may(READ, &scope(&identity.resource)?) {
+            value.push(document(&identity));
+        }
+    }
+    Ok(answer(json!({ "value": value })))
+}
+
+/// The identity that was looked up; if there is none, Azure's words for that.
+fn found(
+    resource: &IdentityResource,
+    looked_up: Result<Identity, ManageError>,
+) -> Result<Response, ArmError> {
+    match looked_up {
+        Ok(identity) => Ok(answer(document(&identity))),
+        Err(ManageError::NoIdentity(_)) => Err(ArmError::NoResource {
+            kind: TYPE,
+            name: resource.name().to_owned(),
+            group: resource.group().to_string(),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn document(identity: &Identity) -> Value {
+    let resource = &identity.resource;
+    json!({
+        "id": resource.to_string(),
+        "name": resource.name(),
+        "type": TYPE,
+        "location": identity.location.as_str(),
+        "tags": identity.tags.as_map(),
+        "properties": {
+            "tenantId": identity.tenant,
+            "principalId": identity.principal.principal_id,
+            "clientId": identity.principal.client_id,
+        },
+    })
+}
+
+fn scope(resource: &IdentityResource) -> Result<Scope, ArmError> {
+    resource.to_string().parse().map_err(|_| ArmError::Content(format!("'{resource}' is too long")))
+}

@@ -1,0 +1,127 @@
+//! The paths of the control plane, read once: letter case does not matter, slashes may be doubled or trail, names may be
+//! percent-encoded.
+//!
+//! Called by [`super::answer`]. What is not ours is the vault's: `Microsoft.KeyVault`, `Microsoft.Authorization`, and the
+//! refusal of what nobody serves. Names are checked where they are used, so that each is refused in its own words.
+
+use mock_keyvault::control::RequestError;
+use percent_encoding::percent_decode_str;
+
+/// The provider of identities, and what it has, in lower case.
+const IDENTITY: &str = "microsoft.managedidentity";
+const IDENTITIES: &str = "userassignedidentities";
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// What there is to know of this cloud before a sign-in.
+    Metadata,
+    Tenants,
+    Subscriptions,
+    Subscription(String),
+    /// A user-assigned identity.
+    Identity {
+        subscription: String,
+        group: String,
+        name: String,
+    },
+    /// Those of a group, or of the subscription.
+    Identities {
+        subscription: String,
+        group: Option<String>,
+    },
+    /// What the vault answers.
+    Vault,
+}
+
+/// Whether a path is of the control plane at all.
+pub(super) fn is_managed(path: &str) -> bool {
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase);
+    match parts.next().as_deref() {
+        Some("subscriptions" | "providers" | "tenants") => true,
+        Some("metadata") => parts.next().as_deref() == Some("endpoints"),
+        _ => false,
+    }
+}
+
+impl Target {
+    /// The target of a path.
+    pub(super) fn parse(path: &str) -> Result<Self, RequestError> {
+        if !is_managed(path) {
+            return Err(RequestError::nothing_at(path));
+        }
+        let mut parts = Vec::new();
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let decoded = percent_decode_str(part).decode_utf8();
+            parts.push(decoded.map_err(|_| RequestError::nothing_at(path))?.into_owned());
+        }
+        let folded: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
+        let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
+        let part = |at: usize| parts.get(at).cloned().unwrap_or_default();
+        let last = || parts.last().cloned().unwrap_or_default();
+        Ok(match folded.as_slice() {
+            ["metadata", "endpoints"] => Self::Metadata,
+            ["tenants"] => Self::Tenants,
+            ["subscriptions"] => Self::Subscriptions,
+            ["subscriptions", _] => Self::Subscription(last()),
+            ["subscriptions", _, "providers", IDENTITY, IDENTITIES] => {
+                Self::Identities { subscription: part(1), group: None }
+            }
+            ["subscriptions", _, "resourcegroups", _, "providers", IDENTITY, IDENTITIES] => {
+                Self::Identities { subscription: part(1), group: Some(part(3)) }
+            }
+            ["subscriptions", _, "resourcegroups", _, "providers", IDENTITY, IDENTITIES, _] => {
+                Self::Identity { subscription: part(1), group: part(3), name: last() }
+            }
+            _ => Self::Vault,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_read_in_any_case_and_what_is_the_vaults_is_left_to_it() {
+        for (path, target) in [
+            ("/metadata/endpoints", Target::Metadata),
+            ("//Tenants/", Target::Tenants),
+            ("/SUBSCRIPTIONS", Target::Subscriptions),
+            ("/subscriptions/X%20y", Target::Subscription("X y".to_owned())),
+            (
+                "/subscriptions/s/resourceGroups/My%20G/providers/Microsoft.ManagedIdentity/UserAssignedIdentities/Id1/",
+                Target::Identity {
+                    subscription: "s".into(),
+                    group: "My G".into(),
+                    name: "Id1".into(),
+                },
+            ),
+            (
+                "/subscriptions/s/providers/microsoft.managedidentity/userassignedidentities",
+                Target::Identities { subscription: "s".into(), group: None },
+            ),
+            ("/subscriptions/x/resourceGroups/g", Target::Vault),
+            ("/subscriptions/x/providers/Microsoft.KeyVault/vaults", Target::Vault),
+            ("/providers/Microsoft.Authorization/roleDefinitions", Target::Vault),
+        ] {
+            assert_eq!(Target::parse(path).unwrap(), target, "{path}");
+            assert!(is_managed(path), "{path}");
+        }
+        for path in ["/", "/metadata/identity/oauth2/token", "/keys", "/v2/"] {
+            assert!(!is_managed(path), "{path}");
+            assert!(Target::parse(path).is_err(), "{path}");
+        }
+        assert!(Target::parse("/subscriptions/%ff").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_panics(path in "\\PC{0,60}") {
+            let _ = Target::parse(&path);
+            let _ = is_managed(&path);
+        }
+    }
+}
