@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::arm::Query;
+use crate::arm::{Query, filter};
 use crate::error::JSON;
 use crate::router::{CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
 
@@ -101,6 +101,12 @@ pub fn subscription(text: &str) -> Result<Uuid, RequestError> {
 /// Refuses a query without `api-version`. Any version is served as the newest; none is refused, as Azure does.
 pub fn require_api_version(query: &str) -> Result<(), RequestError> {
     Query::parse(query).api_version.map(drop).ok_or(RequestError::NoApiVersion)
+}
+
+/// The conditions `field eq 'value'` of a `$filter`, the fields in lower case; none if it has others or is not understood.
+pub fn equalities(query: &str) -> Option<Vec<(String, String)>> {
+    let filter = Query::parse(query).filter.unwrap_or_default();
+    filter::equalities(&filter)
 }
 
 /// The name that a client has given to its request.

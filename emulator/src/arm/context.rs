@@ -13,6 +13,8 @@ use super::error::ArmError;
 pub(super) struct Context {
     pub(super) arm: Arm,
     pub(super) caller: Caller,
+    /// Host and port that the client used.
+    pub(super) host: String,
 }
 
 impl Context {
@@ -20,7 +22,7 @@ impl Context {
     pub(super) fn of(arm: &Arm, host: &str, head: &http::request::Parts) -> Result<Self, ArmError> {
         let caller = arm.gate.caller(host, &head.headers)?;
         control::require_api_version(head.uri.query().unwrap_or_default())?;
-        Ok(Self { arm: arm.clone(), caller })
+        Ok(Self { arm: arm.clone(), caller, host: host.to_owned() })
     }
 
     /// Refuses a caller who has no role for an action at a scope.

@@ -83,14 +83,38 @@ pub(super) async fn list(
     context: &Context,
     group: Option<&ResourceGroup>,
 ) -> Result<Response, ArmError> {
-    let mut value = Vec::new();
+    let seen = readable(context, group).await?;
+    Ok(answer(json!({ "value": seen.iter().map(document).collect::<Vec<_>>() })))
+}
+
+/// The same, as a list of resources of any type has them.
+pub(super) async fn summaries(
+    context: &Context,
+    group: Option<&ResourceGroup>,
+) -> Result<Vec<Value>, ArmError> {
+    let seen = readable(context, group).await?;
+    let summary = |identity: &Identity| {
+        let mut summary = document(identity);
+        if let Some(fields) = summary.as_object_mut() {
+            fields.remove("properties");
+        }
+        summary
+    };
+    Ok(seen.iter().map(summary).collect())
+}
+
+async fn readable(
+    context: &Context,
+    group: Option<&ResourceGroup>,
+) -> Result<Vec<Identity>, ArmError> {
+    let mut seen = Vec::new();
     for identity in context.arm.registries.identities().await? {
         let is_asked = group.is_none_or(|group| identity.resource.group() == group);
         if is_asked && context.may(READ, &scope(&identity.resource)?) {
-            value.push(document(&identity));
+            seen.push(identity);
         }
     }
-    Ok(answer(json!({ "value": value })))
+    Ok(seen)
 }
 
 /// The identity that was looked up; if there is none, Azure's words for that.

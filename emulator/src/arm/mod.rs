@@ -11,6 +11,8 @@ mod error;
 mod identities;
 mod metadata;
 mod path;
+mod registries;
+mod resources;
 mod subscriptions;
 
 use axum::Router;
@@ -69,6 +71,13 @@ async fn respond(arm: &Arm, request: Request) -> Response {
 
 async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response, ArmError> {
     let host = host_of(&request).unwrap_or("localhost").to_owned();
+    if let Target::Resources { subscription, group } = &target {
+        let (head, body) = request.into_parts();
+        let context = Context::of(arm, &host, &head)?;
+        own(subscription)?;
+        let group = group.as_deref().map(str::parse).transpose()?;
+        return resources::list(&context, group.as_ref(), Request::from_parts(head, body)).await;
+    }
     let (head, body) = request.into_parts();
     // A client asks before it can have a token.
     if target == Target::Metadata && head.method == Method::GET {
@@ -94,6 +103,20 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             own(&subscription)?;
             let group = group.as_deref().map(str::parse).transpose()?;
             identities::list(&context, group.as_ref()).await
+        }
+        (Target::Registry { subscription, group, name }, method) => {
+            own(&subscription)?;
+            let group = group.parse()?;
+            match *method {
+                Method::GET => registries::get(&context, &group, &name).await,
+                Method::DELETE => registries::delete(&context, &group, &name).await,
+                _ => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
+            }
+        }
+        (Target::Registries { subscription, group }, &Method::GET) => {
+            own(&subscription)?;
+            let group = group.as_deref().map(str::parse).transpose()?;
+            registries::list(&context, group.as_ref()).await
         }
         (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
     }

@@ -10,6 +10,9 @@ use percent_encoding::percent_decode_str;
 /// The provider of identities, and what it has, in lower case.
 const IDENTITY: &str = "microsoft.managedidentity";
 const IDENTITIES: &str = "userassignedidentities";
+/// The provider of registries, and what it has, in lower case.
+const REGISTRY: &str = "microsoft.containerregistry";
+const REGISTRIES: &str = "registries";
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +30,22 @@ pub(super) enum Target {
     },
     /// Those of a group, or of the subscription.
     Identities {
+        subscription: String,
+        group: Option<String>,
+    },
+    /// A registry.
+    Registry {
+        subscription: String,
+        group: String,
+        name: String,
+    },
+    /// Those of a group, or of the subscription.
+    Registries {
+        subscription: String,
+        group: Option<String>,
+    },
+    /// Resources of any type, of a group or of the subscription.
+    Resources {
         subscription: String,
         group: Option<String>,
     },
@@ -73,6 +92,21 @@ impl Target {
             ["subscriptions", _, "resourcegroups", _, "providers", IDENTITY, IDENTITIES, _] => {
                 Self::Identity { subscription: part(1), group: part(3), name: last() }
             }
+            ["subscriptions", _, "providers", REGISTRY, REGISTRIES] => {
+                Self::Registries { subscription: part(1), group: None }
+            }
+            ["subscriptions", _, "resourcegroups", _, "providers", REGISTRY, REGISTRIES] => {
+                Self::Registries { subscription: part(1), group: Some(part(3)) }
+            }
+            ["subscriptions", _, "resourcegroups", _, "providers", REGISTRY, REGISTRIES, _] => {
+                Self::Registry { subscription: part(1), group: part(3), name: last() }
+            }
+            ["subscriptions", _, "resources"] => {
+                Self::Resources { subscription: part(1), group: None }
+            }
+            ["subscriptions", _, "resourcegroups", _, "resources"] => {
+                Self::Resources { subscription: part(1), group: Some(part(3)) }
+            }
             _ => Self::Vault,
         })
     }
@@ -102,6 +136,14 @@ mod tests {
             (
                 "/subscriptions/s/providers/microsoft.managedidentity/userassignedidentities",
                 Target::Identities { subscription: "s".into(), group: None },
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/Registries/R1",
+                Target::Registry { subscription: "s".into(), group: "g".into(), name: "R1".into() },
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/resources",
+                Target::Resources { subscription: "s".into(), group: Some("g".into()) },
             ),
             ("/subscriptions/x/resourceGroups/g", Target::Vault),
             ("/subscriptions/x/providers/Microsoft.KeyVault/vaults", Target::Vault),

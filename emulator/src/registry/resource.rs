@@ -105,11 +105,14 @@ impl ResourceGroup {
         &self.0
     }
 
+    /// The resource id of the group.
+    pub fn id(&self) -> String {
+        format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/{self}")
+    }
+
     /// The resource id of a registry in this group.
     pub fn registry_id(&self, name: &RegistryName) -> String {
-        format!(
-            "/subscriptions/{SUBSCRIPTION}/resourceGroups/{self}/providers/Microsoft.ContainerRegistry/registries/{name}"
-        )
+        format!("{}/providers/Microsoft.ContainerRegistry/registries/{name}", self.id())
     }
 }
 

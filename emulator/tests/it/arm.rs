@@ -304,3 +304,74 @@ async fn who_has_no_role_makes_no_identity_and_sees_none() {
         );
     }
 }
+
+const REGISTRIES: &str = "providers/Microsoft.ContainerRegistry/registries";
+
+#[tokio::test]
+async fn a_registry_is_shown_with_its_key_listed_and_taken_away() {
+    let (emulator, _client) = start().await;
+    let made = emulator.create_registry("team1").await.unwrap();
+    let path = format!("resourceGroups/Sealyard/{REGISTRIES}/Team1");
+
+    let shown = send(&emulator, Method::GET, &path, &Value::Null).await.json();
+    let listed = send(&emulator, Method::GET, REGISTRIES, &Value::Null).await.json();
+    let elsewhere = format!("resourceGroups/other/{REGISTRIES}/team1");
+    let elsewhere = send(&emulator, Method::GET, &elsewhere, &Value::Null).await;
+    let local = format!("resourceGroups/sealyard/{REGISTRIES}/local");
+    let stays = send(&emulator, Method::DELETE, &local, &Value::Null).await;
+    let deleted = send(&emulator, Method::DELETE, &path, &Value::Null).await;
+    let absent = send(&emulator, Method::DELETE, &path, &Value::Null).await;
+
+    assert_eq!(shown["id"], made.resource_id());
+    assert_eq!(shown["sku"], json!({"name": "Premium", "tier": "Premium"}));
+    assert_eq!(shown["identity"]["type"], "UserAssigned");
+    assert_eq!(shown["identity"]["userAssignedIdentities"].as_object().unwrap().len(), 1);
+    let properties = &shown["properties"];
+    assert_eq!(properties["loginServer"], "team1.azurecr.io");
+    assert_eq!(properties["encryption"]["status"], "enabled");
+    let key = &properties["encryption"]["keyVaultProperties"];
+    assert_eq!(key["keyIdentifier"], "https://local.vault.azure.net/keys/team1");
+    let versioned = key["versionedKeyIdentifier"].as_str().unwrap();
+    assert!(versioned.starts_with("https://local.vault.azure.net/keys/team1/"), "{versioned}");
+    assert_eq!(key["keyRotationEnabled"], true);
+    assert_eq!(key["identity"], made.profile().identities[0].principal.client_id);
+    let names: Vec<&str> = listed["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["local", "team1"]);
+    assert_eq!(code(&elsewhere), "ResourceNotFound");
+    assert_eq!((stays.status, code(&stays).as_str()), (StatusCode::CONFLICT, "Conflict"));
+    assert_eq!((deleted.status, absent.status), (StatusCode::OK, StatusCode::NO_CONTENT));
+    assert!(emulator.registry_named("team1").is_none());
+}
+
+#[tokio::test]
+async fn resources_of_all_types_are_in_one_list_that_a_filter_narrows() {
+    let (emulator, _client) = start().await;
+    let token = owner_token(&emulator);
+    let listed = async |filter: &str| {
+        let url = format!(
+            "https://management.azure.com/subscriptions/{SUBSCRIPTION}/resources?{VERSION}&$filter={filter}"
+        );
+        ask(&emulator, &url, Some(&token)).await
+    };
+    let types = |answer: &Answer| {
+        let all = answer.json()["value"].as_array().unwrap().clone();
+        all.iter().map(|one| one["type"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+
+    let registries =
+        listed("resourceType eq 'microsoft.containerregistry/registries' and name eq 'LOCAL'")
+            .await;
+    let vaults = listed("resourceType eq 'Microsoft.KeyVault/vaults'").await;
+    let all = listed("").await;
+    let wrong = listed("name ne 'x'").await;
+
+    assert_eq!(types(&registries), ["Microsoft.ContainerRegistry/registries"]);
+    assert_eq!(types(&vaults), ["Microsoft.KeyVault/vaults"]);
+    assert_eq!(types(&all).len(), 3, "{all:?}");
+    assert_eq!(code(&wrong), "InvalidFilterInQueryString");
+}

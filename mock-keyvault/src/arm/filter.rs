@@ -51,6 +51,16 @@ pub(super) fn parse(text: &str) -> Result<Vec<Term>, FilterError> {
     Ok(terms)
 }
 
+/// The conditions `field eq 'value'` of a filter; none if it has others or is not understood.
+pub(crate) fn equalities(text: &str) -> Option<Vec<(String, String)>> {
+    let terms = parse(text).ok()?;
+    let equality = |term| match term {
+        Term::Equals { field, value } => Some((field, value)),
+        Term::Call { .. } => None,
+    };
+    terms.into_iter().map(equality).collect()
+}
+
 fn term(text: &str) -> Option<(Term, &str)> {
     let (name, rest) = word(text)?;
     let name = name.to_ascii_lowercase();

@@ -9,7 +9,7 @@ mod body;
 mod definitions;
 mod deleted;
 mod error;
-mod filter;
+pub(crate) mod filter;
 mod path;
 mod policies;
 mod query;
