@@ -50,7 +50,7 @@ pub struct KeyChange {
 
 impl Change {
     /// The rules that need nobody's answer.
-    fn check(&self, name: &RegistryName, profile: &Profile) -> Result<(), ManageError> {
+    pub(super) fn check(&self, name: &RegistryName, profile: &Profile) -> Result<(), ManageError> {
         match (self.encryption, profile.is_cmk()) {
             (Some(true), false) => return Err(ManageError::EnabledLater(name.clone())),
             (Some(false), true) => return Err(ManageError::CannotBeDisabled(name.clone())),
@@ -97,7 +97,7 @@ impl Registries {
         to_the_end(async move { this.rotate_now(&name, to).await }).await
     }
 
-    async fn change_now(
+    pub(super) async fn change_now(
         &self,
         name: &RegistryName,
         change: Change,
@@ -150,7 +150,7 @@ impl Registries {
         Ok(registry)
     }
 
-    async fn rotate_now(
+    pub(super) async fn rotate_now(
         &self,
         name: &RegistryName,
         to: KeyChange,
@@ -187,7 +187,11 @@ impl Registries {
         Ok((registry, rotation, warnings))
     }
 
-    async fn keep(&self, name: &RegistryName, profile: &Profile) -> Result<(), ManageError> {
+    pub(super) async fn keep(
+        &self,
+        name: &RegistryName,
+        profile: &Profile,
+    ) -> Result<(), ManageError> {
         let (store, record) = (self.common().store.clone(), profile.record(name));
         if blocking(move || store.replace_registry(&record)).await? {
             Ok(())

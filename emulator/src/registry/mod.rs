@@ -40,6 +40,7 @@ mod resource;
 mod task_runs;
 #[cfg(test)]
 mod tests;
+mod update;
 mod uploads;
 mod verify;
 
@@ -86,6 +87,7 @@ pub use self::resource::{
     IdentityRef, IdentityResource, Location, ResourceError, ResourceGroup, Sku, Tags,
 };
 pub use self::task_runs::{InvalidTaskRunId, MAX_LOG_LEN, TaskRun, TaskRunId, TaskRunStatus};
+pub use self::update::Update;
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified};
 use crate::keys::{IdentityId, KeyRing, KeyUse, RingConfig, VaultAccess};

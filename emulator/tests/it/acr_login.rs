@@ -258,8 +258,14 @@ async fn passwords_end_by_the_clock_and_tokens_can_be_disabled_changed_and_delet
     assert_unauthorized(&pull(&again).await, "it is disabled");
     registry.put_token(&name, "_repositories_push", true).await.unwrap();
     assert_eq!(pull(&again).await.status, StatusCode::OK);
+    let both = registry.generate_credentials("builder", &PasswordName::BOTH, None).await.unwrap();
+    let left = registry.keep_passwords("builder", &[PasswordName::First]).await.unwrap();
+    assert_eq!(left.passwords.len(), 1);
+    assert_eq!(pull(both[0].password.expose()).await.status, StatusCode::OK);
+    assert_unauthorized(&pull(both[1].password.expose()).await, "it was taken away");
+    let again = both[0].password.expose();
     registry.delete_token("builder").await.unwrap();
-    assert_unauthorized(&pull(&again).await, "it is gone");
+    assert_unauthorized(&pull(again).await, "it is gone");
 }
 
 #[tokio::test]

@@ -30,4 +30,5 @@ mod soak;
 mod structure;
 mod support;
 mod task_runs;
+mod update;
 mod uploads;

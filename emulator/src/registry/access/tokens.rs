@@ -277,6 +277,27 @@ impl Registry {
         .await
     }
 
+    /// Takes the passwords of a token away that are not named. They are good no more.
+    pub async fn keep_passwords(
+        &self,
+        token: &str,
+        kept: &[PasswordName],
+    ) -> Result<LoginToken, AccessChangeError> {
+        let (token, kept) = (token.to_owned(), kept.to_vec());
+        self.manage(move |parts| {
+            let changed = parts.store.change_login_token(&parts.name, &token, |row| {
+                for name in PasswordName::BOTH {
+                    if !kept.contains(&name) {
+                        row.passwords[name.index()] = None;
+                    }
+                }
+            })?;
+            let row = changed.ok_or_else(|| AccessChangeError::TokenUnknown(token.clone()))?;
+            Ok(LoginToken::of(token, &row))
+        })
+        .await
+    }
+
     pub(super) async fn manage<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Parts) -> Result<T, AccessChangeError> + Send + 'static,

@@ -1,0 +1,152 @@
+//! A registry that is to be as somebody describes it: its identities as a whole set, and its key, in one step.
+//!
+//! A description names a key and an identity that it has already as often as new ones. What is the same is left alone,
+//! so that a registry whose key cannot be used at the moment can still be described; what is not is a rotation by hand.
+//!
+//! What holds: identities come before the rotation that may need them, and go after it. If the key does not change, all
+//! of it stays as it was.
+
+use super::Registry;
+use super::change::{Change, KeyChange};
+use super::identity::AssignedIdentity;
+use super::manage_error::{ManageError, Warning};
+use super::names::RegistryName;
+use super::profile::Profile;
+use super::registries::{Registries, to_the_end};
+use super::resource::{IdentityRef, IdentityResource};
+
+/// What a registry is to be. What is not named stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Update {
+    /// Everything but the key.
+    pub change: Change,
+    /// All user-assigned identities anew.
+    pub identities: Option<Vec<IdentityResource>>,
+    /// The key and who asks for it. As they are already, they are not touched.
+    pub key: KeyChange,
+    /// Whether a key without a version, named as it is, is looked up for a newer one if nothing else is changed.
+    pub refresh: bool,
+}
+
+impl Registries {
+    /// Makes a registry what it is to be, or leaves it as it was. It goes on if the caller is dropped.
+    pub async fn update(
+        &self,
+        name: &RegistryName,
+        update: Update,
+    ) -> Result<(Registry, Vec<Warning>), ManageError> {
+        let (this, name) = (self.clone(), name.clone());
+        to_the_end(async move {
+            let _alone = this.lock().await;
+            this.update_now(&name, update).await
+        })
+        .await
+    }
+
+    async fn update_now(
+        &self,
+        name: &RegistryName,
+        update: Update,
+    ) -> Result<(Registry, Vec<Warning>), ManageError> {
+        let registry = self.open_one(name)?;
+        let old = registry.profile();
+        let Update { mut change, identities, key, refresh } = update;
+        change.check(name, &old)?;
+        if let Some(identities) = &identities {
+            self.name_differences(&old, identities, &mut change).await?;
+        }
+        let names_a_key = key.key.is_some();
+        let key = self.what_differs(&registry, key);
+        if key == KeyChange::default() {
+            let before = registry.profile();
+            let registry = self.change_now(name, change).await?;
+            let follows = registry.key_ring().describe().automatic;
+            if refresh && names_a_key && follows && registry.profile() == before {
+                let (registry, _, warnings) = self.rotate_now(name, KeyChange::default()).await?;
+                return Ok((registry, warnings));
+            }
+            return Ok((registry, Vec::new()));
+        }
+        let (first, then) = split(change);
+        self.change_now(name, first).await?;
+        let warnings = match self.rotate_now(name, key).await {
+            Ok((_, _, warnings)) => warnings,
+            Err(error) => {
+                self.put_back(name, &registry, &old).await?;
+                return Err(error);
+            }
+        };
+        Ok((self.change_now(name, then).await?, warnings))
+    }
+
+    /// Turns a whole set of identities into those that come and those that go. One that is no more may stay where it is.
+    async fn name_differences(
+        &self,
+        profile: &Profile,
+        wanted: &[IdentityResource],
+        change: &mut Change,
+    ) -> Result<(), ManageError> {
+        for resource in wanted {
+            let own = profile.assigned(resource);
+            match self.identity(resource).await.map(AssignedIdentity::from) {
+                Ok(identity) if own.is_some_and(|own| own.principal == identity.principal) => (),
+                Ok(_) => change.assign.push(resource.clone()),
+                Err(ManageError::NoIdentity(_)) if own.is_some() => (),
+                Err(error) => return Err(error),
+            }
+        }
+        let gone = profile.identities.iter().filter(|own| !wanted.contains(&own.resource));
+        change.remove.extend(gone.map(|own| IdentityRef::Resource(own.resource.clone())));
+        Ok(())
+    }
+
+    /// What of a key and an identity is not as it is already.
+    fn what_differs(&self, registry: &Registry, named: KeyChange) -> KeyChange {
+        let now = registry.key_ring().describe();
+        let start = &self.platform().start_identity().principal.client_id;
+        let asker = now.identity.as_ref().map_or(start.as_str(), |identity| identity.as_str());
+        let profile = registry.profile();
+        let is_asker = |named: &IdentityRef| match named {
+            IdentityRef::System => asker == "system",
+            IdentityRef::ClientId(client_id) => client_id.eq_ignore_ascii_case(asker),
+            _ => profile
+                .user_assigned(named)
+                .is_some_and(|own| own.principal.client_id.eq_ignore_ascii_case(asker)),
+        };
+        KeyChange {
+            key: named.key.filter(|key| now.configured.as_ref() != Some(key)),
+            identity: named.identity.filter(|named| !is_asker(named)),
+        }
+    }
+
+    /// Gives a registry back what it had before a rotation that was not done.
+    async fn put_back(
+        &self,
+        name: &RegistryName,
+        registry: &Registry,
+        old: &Profile,
+    ) -> Result<(), ManageError> {
+        let now = registry.profile();
+        if *now == *old {
+            return Ok(());
+        }
+        self.keep(name, old).await?;
+        let made = now.system_identity.as_ref().filter(|_| old.system_identity.is_none());
+        self.remove_system_identity(name, made).await;
+        registry.set_profile(old.clone());
+        self.tell();
+        registry.key_ring().check().await;
+        Ok(())
+    }
+}
+
+/// What has to be there before a rotation, and the rest.
+fn split(mut change: Change) -> (Change, Change) {
+    let comes = change.system_identity.filter(|comes| *comes);
+    let assign = std::mem::take(&mut change.assign);
+    let first = Change { assign, system_identity: comes, ..Change::default() };
+    if comes.is_some() {
+        change.system_identity = None;
+    }
+    (first, change)
+}
