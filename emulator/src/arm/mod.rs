@@ -14,6 +14,7 @@ mod path;
 mod registries;
 mod resources;
 mod subscriptions;
+pub mod template;
 
 use axum::Router;
 use axum::extract::{Request, State};

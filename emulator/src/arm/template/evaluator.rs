@@ -1,0 +1,459 @@
+//! Gives expressions their values.
+//!
+//! Parameters and variables are evaluated when they are first asked for, and once. What all of it comes to is bounded, in
+//! depth and in size: a template of a few lines could else grow without end. Functions that only compute are in
+//! [`functions`](super::functions); here are those that look at the template, at its place, or at resources.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::error::ExpressionError;
+use super::expression::{Expression, Text};
+use super::facts::{Facts, Known, Need};
+use super::functions::{self, kind_of};
+use super::ids;
+
+/// How deep what is evaluated for each other may lie: values in values, calls in calls, variables of variables.
+const MAX_DEPTH: usize = 160;
+
+/// How much may be evaluated in all: bytes of text, and a few more for each value.
+const MAX_SIZE: usize = 16 << 20;
+
+/// Why an evaluation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// Something has to be looked up first.
+    Needs(Need),
+    /// It has no value.
+    Error(ExpressionError),
+}
+
+impl From<ExpressionError> for Halt {
+    fn from(error: ExpressionError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Where an expression stands: not every function may stand everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// The default value of a parameter.
+    Default,
+    /// All that is known before anything is deployed.
+    Static,
+    /// The properties of a resource, and outputs.
+    Running,
+}
+
+/// A value that has a name, when it was not asked for yet.
+pub(super) enum Source<'a> {
+    /// It is this; nothing in it is evaluated.
+    Given(&'a Value),
+    /// It is what this evaluates to.
+    Written(&'a Value, Place),
+}
+
+/// A resource of the template, as references find it.
+pub(super) struct Declared<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) api_version: &'a str,
+}
+
+/// Evaluates what one template says.
+pub(super) struct Evaluator<'a> {
+    facts: &'a Facts,
+    known: Option<&'a Known>,
+    resources: Vec<Declared<'a>>,
+    parameters: HashMap<String, Source<'a>>,
+    variables: HashMap<String, Source<'a>>,
+    done: RefCell<HashMap<(Kind, String), Value>>,
+    open: RefCell<Vec<(Kind, String)>>,
+    place: Cell<Place>,
+    depth: Cell<usize>,
+    size: Cell<usize>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Parameter,
+    Variable,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(super) fn new(facts: &'a Facts) -> Self {
+        Self {
+            facts,
+            known: None,
+            resources: Vec::new(),
+            parameters: HashMap::new(),
+            variables: HashMap::new(),
+            done: RefCell::default(),
+            open: RefCell::default(),
+            place: Cell::new(Place::Static),
+            depth: Cell::new(0),
+            size: Cell::new(0),
+        }
+    }
+
+    pub(super) fn parameter(&mut self, name: &str, source: Source<'a>) {
+        self.parameters.insert(name.to_lowercase(), source);
+    }
+
+    pub(super) fn variables(&mut self, variables: &'a Map<String, Value>) {
+        let sources = variables
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), Source::Written(value, Place::Static)));
+        self.variables.extend(sources);
+    }
+
+    /// From here on there are resources, and what is known of them.
+    pub(super) fn running(&mut self, resources: Vec<Declared<'a>>, known: &'a Known) {
+        self.resources = resources;
+        self.known = Some(known);
+    }
+
+    /// The value of a part of the template that stands at this place.
+    pub(super) fn value(&self, written: &Value, place: Place) -> Result<Value, Halt> {
+        let before = self.place.replace(place);
+        let value = self.of_value(written);
+        self.place.set(before);
+        value
+    }
+
+    /// The value of a parameter.
+    pub(super) fn parameter_value(&self, name: &str) -> Result<Value, Halt> {
+        self.named(Kind::Parameter, name)
+    }
+
+    fn of_value(&self, written: &Value) -> Result<Value, Halt> {
+        let _level = self.enter()?;
+        match written {
+            Value::String(text) => match Text::of(text)? {
+                Text::Literal(text) => self.sized(Value::String(text)),
+                Text::Expression(expression) => self.of_expression(&expression),
+            },
+            Value::Array(values) => {
+                let values = values.iter().map(|value| self.of_value(value));
+                Ok(Value::Array(values.collect::<Result<_, _>>()?))
+            }
+            Value::Object(members) => {
+                let mut object = Map::new();
+                for (key, value) in members {
+                    let key = match Text::of(key)? {
+                        Text::Literal(text) => text,
+                        Text::Expression(expression) => match self.of_expression(&expression)? {
+                            Value::String(text) => text,
+                            other => return Err(ExpressionError::Key(kind_of(&other)).into()),
+                        },
+                    };
+                    object.insert(key, self.of_value(value)?);
+                }
+                Ok(Value::Object(object))
+            }
+            other => self.sized(other.clone()),
+        }
+    }
+
+    fn of_expression(&self, expression: &Expression) -> Result<Value, Halt> {
+        let _level = self.enter()?;
+        match expression {
+            Expression::Text(text) => Ok(Value::String(text.clone())),
+            Expression::Integer(number) => Ok(Value::from(*number)),
+            Expression::Call { name, arguments } => {
+                let value = self.call(name, arguments)?;
+                self.sized(value)
+            }
+            Expression::Access { of, steps } => {
+                let mut value = self.of_expression(of)?;
+                for step in steps {
+                    let key = self.of_expression(step)?;
+                    value = part(value, &key)?;
+                }
+                Ok(value)
+            }
+        }
+    }
+
+    fn call(&self, name: &str, arguments: &[Expression]) -> Result<Value, Halt> {
+        let lower = name.to_lowercase();
+        let wrong = |problem: &str| {
+            Halt::Error(ExpressionError::Arguments {
+                function: name.to_owned(),
+                problem: problem.to_owned(),
+            })
+        };
+        // The only one whose arguments are not all evaluated.
+        if lower == "if" {
+            let [condition, yes, no] = arguments else {
+                return Err(wrong("it takes a condition and two values."));
+            };
+            return match self.of_expression(condition)? {
+                Value::Bool(true) => self.of_expression(yes),
+                Value::Bool(false) => self.of_expression(no),
+                _ => Err(wrong("its first argument has to be of type 'Boolean'.")),
+            };
+        }
+        let values: Vec<Value> = arguments
+            .iter()
+            .map(|argument| self.of_expression(argument))
+            .collect::<Result<_, _>>()?;
+        let facts = self.facts;
+        let alone = |value: &Value| {
+            if values.is_empty() { Ok(value.clone()) } else { Err(wrong("it takes no arguments.")) }
+        };
+        match lower.as_str() {
+            "parameters" | "variables" => {
+                let [Value::String(named)] = values.as_slice() else {
+                    return Err(wrong("it takes one name."));
+                };
+                if lower == "variables" && self.place.get() == Place::Default {
+                    return Err(ExpressionError::NotHere(name.to_owned()).into());
+                }
+                let kind = if lower == "parameters" { Kind::Parameter } else { Kind::Variable };
+                self.named(kind, named)
+            }
+            "subscription" => alone(&facts.subscription),
+            "tenant" => alone(&facts.tenant),
+            "resourcegroup" => alone(&facts.group),
+            "deployment" => alone(&facts.deployment),
+            "environment" => alone(&facts.environment),
+            "utcnow" | "newguid" if self.place.get() != Place::Default => {
+                Err(ExpressionError::NotHere(name.to_owned()).into())
+            }
+            "newguid" => alone(&Value::String(functions::guid(&[&facts.seed]))),
+            "utcnow" => functions::utc_now(facts.now, &values).map_err(|problem| wrong(&problem)),
+            "reference" => self.reference(name, &values),
+            _ if lower.starts_with("list") && lower.len() > 4 => self.list(name, &values),
+            _ => match functions::call(&lower, &values, facts) {
+                Some(result) => result.map_err(|problem| wrong(&problem)),
+                None if functions::is_azures(&lower) => {
+                    Err(ExpressionError::NotServed(name.to_owned()).into())
+                }
+                None => Err(ExpressionError::NoFunction(name.to_owned()).into()),
+            },
+        }
+    }
+
+    fn named(&self, kind: Kind, name: &str) -> Result<Value, Halt> {
+        let key = (kind, name.to_lowercase());
+        if let Some(value) = self.done.borrow().get(&key) {
+            return Ok(value.clone());
+        }
+        let sources = match kind {
+            Kind::Parameter => &self.parameters,
+            Kind::Variable => &self.variables,
+        };
+        let (written, place) = match (sources.get(&key.1), kind) {
+            (Some(Source::Given(value)), _) => return Ok((*value).clone()),
+            (Some(Source::Written(written, place)), _) => (*written, *place),
+            (None, Kind::Parameter) => {
+                return Err(ExpressionError::NoParameter(name.to_owned()).into());
+            }
+            (None, Kind::Variable) => {
+                return Err(ExpressionError::NoVariable(name.to_owned()).into());
+            }
+        };
+        if self.open.borrow().contains(&key) {
+            return Err(ExpressionError::Circle(name.to_owned()).into());
+        }
+        self.open.borrow_mut().push(key.clone());
+        let value = self.value(written, place);
+        self.open.borrow_mut().pop();
+        let value = value?;
+        self.done.borrow_mut().insert(key, value.clone());
+        Ok(value)
+    }
+
+    /// `reference(nameOrId, [version], ['Full'])`.
+    fn reference(&self, name: &str, values: &[Value]) -> Result<Value, Halt> {
+        if self.place.get() != Place::Running {
+            return Err(ExpressionError::NotHere(name.to_owned()).into());
+        }
+        let texts = texts(name, values)?;
+        let (named, version, form) = match texts.as_slice() {
+            [named] => (*named, None, None),
+            [named, version] => (*named, Some(*version), None),
+            [named, version, form] => (*named, Some(*version), Some(*form)),
+            _ => return Err(takes(name, "it takes a name or an id, a version and 'Full'.")),
+        };
+        let is_full = form.is_some_and(|form| form.eq_ignore_ascii_case("full"));
+        if form.is_some() && !is_full {
+            return Err(takes(name, "its third argument can be 'Full' alone."));
+        }
+        let (id, api_version) = self.referred(named, version)?;
+        let need = Need::Resource { id: id.clone(), api_version: api_version.clone() };
+        let document = self.look_up(need)?;
+        if !is_full {
+            return Ok(document
+                .get("properties")
+                .cloned()
+                .unwrap_or_else(|| Value::Object(Map::new())));
+        }
+        let mut full = document.as_object().cloned().unwrap_or_default();
+        full.insert("apiVersion".to_owned(), api_version.into());
+        full.insert("resourceId".to_owned(), id.clone().into());
+        if let Some(group) = ids::group_of(&id) {
+            full.insert("resourceGroupName".to_owned(), group.into());
+        }
+        if let Some(subscription) = ids::subscription_of(&id) {
+            full.insert("subscriptionId".to_owned(), subscription.into());
+        }
+        Ok(Value::Object(full))
+    }
+
+    /// `listCredentials(nameOrId, version, [body])`, and others like it.
+    fn list(&self, name: &str, values: &[Value]) -> Result<Value, Halt> {
+        if self.place.get() != Place::Running {
+            return Err(ExpressionError::NotHere(name.to_owned()).into());
+        }
+        let (named, version, body) = match values {
+            [Value::String(named), Value::String(version)] => (named, version, None),
+            [Value::String(named), Value::String(version), body] => (named, version, Some(body)),
+            _ => return Err(takes(name, "it takes a name or an id, a version and a body.")),
+        };
+        let (id, api_version) = self.referred(named, Some(version))?;
+        let body = body.filter(|body| !body.is_null()).map(Value::to_string);
+        self.look_up(Need::List { id, function: name.to_owned(), api_version, body })
+    }
+
+    /// The id and the version of what an expression refers to, by a name of the template or an id.
+    fn referred(&self, named: &str, version: Option<&str>) -> Result<(String, String), Halt> {
+        let is_id = named.starts_with('/');
+        let declared = self
+            .resources
+            .iter()
+            .find(|declared| ids::same(if is_id { declared.id } else { declared.name }, named));
+        match (declared, version) {
+            (Some(declared), version) => {
+                let version = version.unwrap_or(declared.api_version);
+                Ok((declared.id.to_owned(), version.to_owned()))
+            }
+            (None, Some(version)) if is_id => Ok((named.to_owned(), version.to_owned())),
+            (None, None) if is_id => Err(ExpressionError::NoApiVersion(named.to_owned()).into()),
+            (None, _) => Err(ExpressionError::NoReference(named.to_owned()).into()),
+        }
+    }
+
+    fn look_up(&self, need: Need) -> Result<Value, Halt> {
+        match self.known.and_then(|known| known.get(&need)) {
+            Some(value) => Ok(value.clone()),
+            None => Err(Halt::Needs(need)),
+        }
+    }
+
+    /// One level deeper, until what is returned is dropped.
+    fn enter(&self) -> Result<Level<'_>, ExpressionError> {
+        if self.depth.get() >= MAX_DEPTH {
+            return Err(ExpressionError::TooDeep);
+        }
+        self.depth.set(self.depth.get() + 1);
+        Ok(Level(&self.depth))
+    }
+
+    /// A value, if it is not too much with all others.
+    fn sized(&self, value: Value) -> Result<Value, Halt> {
+        let size = self.size.get().saturating_add(functions::size_of(&value));
+        self.size.set(size);
+        if size > MAX_SIZE { Err(ExpressionError::TooMuch.into()) } else { Ok(value) }
+    }
+}
+
+struct Level<'a>(&'a Cell<usize>);
+
+impl Drop for Level<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+fn takes(function: &str, problem: &str) -> Halt {
+    let (function, problem) = (function.to_owned(), problem.to_owned());
+    ExpressionError::Arguments { function, problem }.into()
+}
+
+fn texts<'v>(function: &str, values: &'v [Value]) -> Result<Vec<&'v str>, Halt> {
+    let texts = values.iter().map(|value| {
+        value.as_str().ok_or_else(|| takes(function, "its arguments have to be of type 'String'."))
+    });
+    texts.collect()
+}
+
+/// A part of a value: a property, whose letter case does not matter, or a place in a list.
+fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> {
+    match (value, key) {
+        (Value::Object(mut members), Value::String(name)) => {
+            if let Some(found) = members.remove(name) {
+                return Ok(found);
+            }
+            let found =
+                members.keys().find(|key| key.to_lowercase() == name.to_lowercase()).cloned();
+            match found.and_then(|key| members.remove(&key)) {
+                Some(found) => Ok(found),
+                None => Err(ExpressionError::NoProperty {
+                    name: name.clone(),
+                    available: members.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+                }),
+            }
+        }
+        (Value::Array(mut values), key) if key.is_i64() => {
+            let (index, length) = (key.as_i64().unwrap_or_default(), values.len());
+            match usize::try_from(index).ok().filter(|at| *at < length) {
+                Some(at) => Ok(values.swap_remove(at)),
+                None => Err(ExpressionError::OutOfBounds { index, length }),
+            }
+        }
+        (value, key) => Err(ExpressionError::NoParts {
+            key: key.as_str().map_or_else(|| key.to_string(), str::to_owned),
+            kind: kind_of(&value),
+        }),
+    }
+}
+
+/// What the expressions in a value refer to at run time: the first argument of each such call, where it has a value before.
+pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut Vec<String>) {
+    match written {
+        Value::String(text) => {
+            if let Ok(Text::Expression(expression)) = Text::of(text) {
+                in_expression(evaluator, &expression, found);
+            }
+        }
+        Value::Array(values) => {
+            for value in values {
+                references(evaluator, value, found);
+            }
+        }
+        Value::Object(members) => {
+            for value in members.values() {
+                references(evaluator, value, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn in_expression(evaluator: &Evaluator<'_>, expression: &Expression, found: &mut Vec<String>) {
+    match expression {
+        Expression::Call { name, arguments } => {
+            let name = name.to_lowercase();
+            if name == "reference" || (name.starts_with("list") && name.len() > 4) {
+                let named = arguments.first().map(|first| evaluator.of_expression(first));
+                if let Some(Ok(Value::String(named))) = named {
+                    found.push(named);
+                }
+            }
+            for argument in arguments {
+                in_expression(evaluator, argument, found);
+            }
+        }
+        Expression::Access { of, steps } => {
+            in_expression(evaluator, of, found);
+            for step in steps {
+                in_expression(evaluator, step, found);
+            }
+        }
+        Expression::Text(_) | Expression::Integer(_) => {}
+    }
+}

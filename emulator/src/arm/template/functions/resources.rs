@@ -1,0 +1,60 @@
+//! Functions that make the ids of resources.
+
+use serde_json::Value;
+
+use super::{Given, takes};
+use crate::arm::template::facts::Facts;
+use crate::arm::template::ids::id_under;
+
+pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given> {
+    let make: fn(&[&str], &Facts) -> Given = match name {
+        "resourceid" => in_group,
+        "subscriptionresourceid" => in_subscription,
+        "tenantresourceid" => |texts, _| under("", texts),
+        "extensionresourceid" => |texts, _| match texts {
+            [scope, rest @ ..] => under(scope, rest),
+            [] => Err(NAMES.to_owned()),
+        },
+        _ => return None,
+    };
+    let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
+    Some(texts.map_or_else(|| Err(takes("texts", values)), |texts| make(&texts, facts)))
+}
+
+/// What is wrong if the names are not as many as the type has words.
+const NAMES: &str = "it takes a type of resource with its namespace, and a name for each word of the type after it.";
+
+/// `resourceId([subscription], [group], type, names…)`.
+fn in_group(texts: &[&str], facts: &Facts) -> Given {
+    let (subscription, group, rest) = match before_type(texts)? {
+        ([], rest) => (facts.subscription_id.as_str(), facts.group_name.as_str(), rest),
+        ([group], rest) => (facts.subscription_id.as_str(), *group, rest),
+        ([subscription, group], rest) => (*subscription, *group, rest),
+        _ => return Err(NAMES.to_owned()),
+    };
+    under(&format!("/subscriptions/{subscription}/resourceGroups/{group}"), rest)
+}
+
+/// `subscriptionResourceId([subscription], type, names…)`.
+fn in_subscription(texts: &[&str], facts: &Facts) -> Given {
+    let (subscription, rest) = match before_type(texts)? {
+        ([], rest) => (facts.subscription_id.as_str(), rest),
+        ([subscription], rest) => (*subscription, rest),
+        _ => return Err(NAMES.to_owned()),
+    };
+    under(&format!("/subscriptions/{subscription}"), rest)
+}
+
+/// What stands before the type, and the rest. A type is the first with a slash in it.
+fn before_type<'v>(texts: &'v [&'v str]) -> Result<(&'v [&'v str], &'v [&'v str]), String> {
+    let at = texts.iter().position(|text| text.contains('/')).ok_or(NAMES)?;
+    texts.split_at_checked(at).ok_or_else(|| NAMES.to_owned())
+}
+
+fn under(scope: &str, texts: &[&str]) -> Given {
+    let [kind, names @ ..] = texts else { return Err(NAMES.to_owned()) };
+    id_under(scope, kind, names).map(Value::String).ok_or_else(|| {
+        let wanted = kind.split('/').count().saturating_sub(1);
+        format!("the type '{kind}' requires '{wanted}' resource name argument(s).")
+    })
+}

@@ -1,0 +1,150 @@
+//! Functions of texts. Lengths and places are counted in characters.
+
+use serde_json::Value;
+
+use super::{Given, bounded, count, takes, written};
+
+pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
+    let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
+    let texts = texts.unwrap_or_default();
+    let given = match (name, values) {
+        ("tolower", _) => one(&texts, values, str::to_lowercase),
+        ("toupper", _) => one(&texts, values, str::to_uppercase),
+        ("trim", _) => one(&texts, values, |text| text.trim().to_owned()),
+        ("format", _) => format(values),
+        ("replace", _) => replace(&texts, values),
+        ("split", _) => split(values),
+        ("join", _) => join(values),
+        ("substring", _) => substring(values),
+        ("padleft", _) => pad_left(values),
+        ("startswith", _) => two(&texts, values, |text, start| {
+            text.to_lowercase().starts_with(&start.to_lowercase())
+        }),
+        ("endswith", _) => {
+            two(&texts, values, |text, end| text.to_lowercase().ends_with(&end.to_lowercase()))
+        }
+        ("string", [value]) => Ok(Value::String(written(value))),
+        ("string", _) => Err(takes("one value", values)),
+        _ => return None,
+    };
+    Some(given)
+}
+
+fn one(texts: &[&str], values: &[Value], make: impl Fn(&str) -> String) -> Given {
+    match texts {
+        [text] => Ok(Value::String(make(text))),
+        _ => Err(takes("one text", values)),
+    }
+}
+
+fn two(texts: &[&str], values: &[Value], ask: impl Fn(&str, &str) -> bool) -> Given {
+    match texts {
+        [text, part] => Ok(Value::Bool(ask(text, part))),
+        _ => Err(takes("two texts", values)),
+    }
+}
+
+/// `format('{0} of {1}', …)`. Of what the text of a place may say in Azure, the number alone is served.
+fn format(values: &[Value]) -> Given {
+    let [Value::String(form), arguments @ ..] = values else {
+        return Err(takes("a text and values", values));
+    };
+    let (mut made, mut rest) = (String::new(), form.as_str());
+    while let Some(at) = rest.find(['{', '}']) {
+        made.push_str(rest.get(..at).unwrap_or_default());
+        let found = rest.get(at..).unwrap_or_default();
+        if let Some(after) = found.strip_prefix("{{") {
+            made.push('{');
+            rest = after;
+        } else if let Some(after) = found.strip_prefix("}}") {
+            made.push('}');
+            rest = after;
+        } else {
+            let place = found.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+            let (place, after) = place.ok_or("the braces of its text do not match.")?;
+            let number: usize = place.parse().map_err(|_| {
+                format!("'{{{place}}}' in its text is not supported by this emulator.")
+            })?;
+            let value = arguments
+                .get(number)
+                .ok_or_else(|| format!("its text asks for value {number}, which is not given."))?;
+            let value = written(value);
+            bounded(made.len() + value.len() + after.len())?;
+            made.push_str(&value);
+            rest = after;
+        }
+    }
+    made.push_str(rest);
+    Ok(Value::String(made))
+}
+
+fn replace(texts: &[&str], values: &[Value]) -> Given {
+    let [text, old, new] = texts else { return Err(takes("three texts", values)) };
+    if old.is_empty() {
+        return Err("what it replaces is empty.".to_owned());
+    }
+    let grows = new.len().saturating_sub(old.len());
+    bounded(text.len().saturating_add(text.matches(old).count().saturating_mul(grows)))?;
+    Ok(Value::String(text.replace(old, new)))
+}
+
+/// `split(text, delimiter)`, or a list of them.
+fn split(values: &[Value]) -> Given {
+    let wrong = || takes("a text, and a text or a list of texts", values);
+    let [Value::String(text), delimiters] = values else { return Err(wrong()) };
+    let delimiters: Vec<&str> = match delimiters {
+        Value::String(delimiter) => vec![delimiter],
+        Value::Array(delimiters) => {
+            delimiters.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?
+        }
+        _ => return Err(wrong()),
+    };
+    let mut parts = vec![text.as_str()];
+    for delimiter in delimiters.into_iter().filter(|delimiter| !delimiter.is_empty()) {
+        parts = parts.into_iter().flat_map(|part| part.split(delimiter)).collect();
+    }
+    Ok(parts.into_iter().map(Value::from).collect())
+}
+
+fn join(values: &[Value]) -> Given {
+    let [Value::Array(parts), Value::String(delimiter)] = values else {
+        return Err(takes("a list and a text", values));
+    };
+    let parts: Vec<String> = parts.iter().map(written).collect();
+    let length: usize = parts.iter().map(String::len).sum();
+    bounded(length.saturating_add(delimiter.len().saturating_mul(parts.len())))?;
+    Ok(Value::String(parts.join(delimiter)))
+}
+
+fn substring(values: &[Value]) -> Given {
+    let (text, start, length) = match values {
+        [Value::String(text), start] => (text, count(start), Some(None)),
+        [Value::String(text), start, length] => (text, count(start), count(length).map(Some)),
+        _ => return Err(takes("a text, a start and a length", values)),
+    };
+    let outside = "start and length have to lie within its text.";
+    let (start, length) = start.zip(length).ok_or(outside)?;
+    let available = text.chars().count().checked_sub(start).ok_or(outside)?;
+    let length = length.unwrap_or(available);
+    if length > available {
+        return Err(outside.to_owned());
+    }
+    Ok(Value::String(text.chars().skip(start).take(length).collect()))
+}
+
+fn pad_left(values: &[Value]) -> Given {
+    let wrong = || takes("a text or a number, a length up to 16 and one character", values);
+    let (value, length, filler) = match values {
+        [value @ (Value::String(_) | Value::Number(_)), length] => (value, length, ' '),
+        [value @ (Value::String(_) | Value::Number(_)), length, Value::String(filler)] => {
+            let mut characters = filler.chars();
+            let filler = characters.next().filter(|_| characters.next().is_none());
+            (value, length, filler.ok_or_else(wrong)?)
+        }
+        _ => return Err(wrong()),
+    };
+    let length = count(length).filter(|length| *length <= 16).ok_or_else(wrong)?;
+    let text = written(value);
+    let missing = length.saturating_sub(text.chars().count());
+    Ok(Value::String(std::iter::repeat_n(filler, missing).chain(text.chars()).collect()))
+}

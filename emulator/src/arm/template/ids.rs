@@ -1,0 +1,74 @@
+//! The ids of resources, made of types and names, and taken apart.
+
+/// The id of what lies in a scope: `scope/providers/Namespace/type/name/type/name`. None if the names are more or fewer than
+/// the words of the type.
+pub(super) fn id_under(scope: &str, kind: &str, names: &[&str]) -> Option<String> {
+    let mut words = kind.split('/');
+    let namespace = words.next().filter(|word| !word.is_empty())?;
+    let types: Vec<&str> = words.collect();
+    if types.is_empty() || types.len() != names.len() {
+        return None;
+    }
+    let mut id = format!("{}/providers/{namespace}", scope.trim_end_matches('/'));
+    for word in types.iter().zip(names).flat_map(|(kind, name)| [*kind, *name]) {
+        if word.is_empty() {
+            return None;
+        }
+        id.push('/');
+        id.push_str(word);
+    }
+    Some(id)
+}
+
+/// Whether two ids, names or types are the same: letter case does not matter.
+pub(super) fn same(left: &str, right: &str) -> bool {
+    left.trim_matches('/').to_lowercase() == right.trim_matches('/').to_lowercase()
+}
+
+/// The resource group that an id names.
+pub(super) fn group_of(id: &str) -> Option<&str> {
+    let mut words = id.split('/').filter(|word| !word.is_empty());
+    words.find(|word| word.eq_ignore_ascii_case("resourcegroups"))?;
+    words.next()
+}
+
+/// The subscription that an id names.
+pub(super) fn subscription_of(id: &str) -> Option<&str> {
+    let mut words = id.split('/').filter(|word| !word.is_empty());
+    words.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;
+    words.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_made_of_a_type_and_as_many_names() {
+        assert_eq!(id_under("/s", "N/a", &["x"]).as_deref(), Some("/s/providers/N/a/x"));
+        assert_eq!(
+            id_under("/s/", "N/a/b", &["x", "y"]).as_deref(),
+            Some("/s/providers/N/a/x/b/y")
+        );
+        assert_eq!(id_under("", "N/a", &["x"]).as_deref(), Some("/providers/N/a/x"));
+        for (kind, names) in [
+            ("N", &[] as &[&str]),
+            ("N/a", &[]),
+            ("N/a", &["x", "y"]),
+            ("", &[]),
+            ("/a", &["x"]),
+            ("N/a", &[""]),
+        ] {
+            assert_eq!(id_under("/s", kind, names), None, "{kind} {names:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_names_its_subscription_and_group_in_any_letter_case() {
+        assert_eq!(group_of("/subscriptions/s/resourcegroups/G/x"), Some("G"));
+        assert_eq!(group_of("/subscriptions/s"), None);
+        assert_eq!(subscription_of("/Subscriptions/s"), Some("s"));
+        assert_eq!(subscription_of("/providers/x"), None);
+        assert!(same("/A/b/", "a/B"));
+    }
+}

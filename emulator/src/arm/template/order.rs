@@ -1,0 +1,87 @@
+//! The order in which resources are deployed: what others wait for comes first, and else they keep their places.
+
+use super::error::TemplateError;
+
+/// The places of the resources in their order. `after[i]` are the places that `i` waits for.
+pub(super) fn order(after: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
+    let mut done = vec![false; after.len()];
+    let mut order = Vec::with_capacity(after.len());
+    let is_done = |done: &[bool], at: usize| done.get(at).copied().unwrap_or(true);
+    while order.len() < after.len() {
+        let is_ready = |at: &usize| {
+            !is_done(&done, *at)
+                && after
+                    .get(*at)
+                    .is_none_or(|others| others.iter().all(|other| is_done(&done, *other)))
+        };
+        let Some(next) = (0..after.len()).find(is_ready) else {
+            return Err(in_circle(after, &done));
+        };
+        order.push(next);
+        if let Some(done) = done.get_mut(next) {
+            *done = true;
+        }
+    }
+    Ok(order)
+}
+
+/// One that waits for itself over others, where nothing is ready.
+fn in_circle(after: &[Vec<usize>], done: &[bool]) -> usize {
+    let waits = |at: usize| done.get(at) == Some(&false);
+    let mut at = (0..after.len()).find(|at| waits(*at)).unwrap_or_default();
+    // After as many steps as there are resources, whatever waits has led into the circle.
+    for _ in 0..after.len() {
+        let next = after.get(at).and_then(|others| others.iter().find(|other| waits(**other)));
+        at = next.copied().unwrap_or(at);
+    }
+    at
+}
+
+/// The refusal of a circle, by the id of one that is in it.
+pub(super) fn circle(id: &str) -> TemplateError {
+    TemplateError::CircularDependency(id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_others_wait_for_comes_first_and_else_places_are_kept() {
+        assert_eq!(order(&[]), Ok(vec![]));
+        assert_eq!(order(&[vec![], vec![], vec![]]), Ok(vec![0, 1, 2]));
+        assert_eq!(order(&[vec![2], vec![], vec![1], vec![]]), Ok(vec![1, 2, 0, 3]));
+    }
+
+    #[test]
+    fn a_circle_is_told_by_one_that_is_in_it() {
+        assert_eq!(order(&[vec![0]]), Err(0));
+        // The first one waits for the circle, and is not in it.
+        let found = order(&[vec![1], vec![2], vec![1]]).unwrap_err();
+        assert!(found == 1 || found == 2, "{found}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_order_has_each_once_and_none_before_what_it_waits_for(
+            after in prop::collection::vec(prop::collection::vec(0_usize..12, 0..3), 0..12)
+        ) {
+            let after: Vec<Vec<usize>> = after
+                .iter()
+                .map(|others| others.iter().copied().filter(|other| *other < after.len()).collect())
+                .collect();
+
+            if let Ok(order) = order(&after) {
+                let mut sorted = order.clone();
+                sorted.sort_unstable();
+                prop_assert_eq!(sorted, (0..after.len()).collect::<Vec<_>>());
+                let place = |of: usize| order.iter().position(|at| *at == of).unwrap();
+                for (at, others) in after.iter().enumerate() {
+                    prop_assert!(others.iter().all(|other| place(*other) < place(at)));
+                }
+            }
+        }
+    }
+}

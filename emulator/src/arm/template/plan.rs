@@ -1,0 +1,336 @@
+//! What a template comes to: its resources in their order, each with a body, and its outputs.
+//!
+//! Made by whoever deploys, before anything is asked of anybody. All that can be known then is checked then: parameters,
+//! names, conditions, what waits for what. Bodies and outputs may need what only resources know, and say so.
+
+use serde_json::{Map, Value, json};
+
+use super::document::{Document, Written};
+use super::error::{ExpressionError, TemplateError};
+use super::evaluator::{Declared, Evaluator, Halt, Place, Source, references};
+use super::facts::{Facts, Known, Need};
+use super::functions::kind_of;
+use super::ids::{id_under, same};
+use super::order::{circle, order};
+use super::parameters::{self, Parameter};
+
+/// The members of a resource that are for the deployment alone, and not for its provider.
+const NOT_IN_BODY: &[&str] = &[
+    "condition",
+    "type",
+    "apiversion",
+    "name",
+    "comments",
+    "dependson",
+    "copy",
+    "scope",
+    "resources",
+    "metadata",
+    "asserts",
+];
+
+/// Why a body or the outputs are not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// This has to be looked up and put into what is known. Then it can be tried again.
+    Needs(Need),
+    /// It will never be there.
+    Error(TemplateError),
+}
+
+/// A resource of a template.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Resource {
+    /// Its id, which is the path of its request as well.
+    pub id: String,
+    /// Its type with the namespace.
+    pub kind: String,
+    /// Its name, of a child after those of its parents.
+    pub name: String,
+    /// The version of its provider's interface.
+    pub api_version: String,
+    /// Whether its condition holds.
+    pub is_included: bool,
+    /// The places in the plan of those that it waits for.
+    pub after: Vec<usize>,
+    written: Map<String, Value>,
+}
+
+impl Resource {
+    /// Where it is written to be, if that is a plain text.
+    pub fn location(&self) -> Option<&str> {
+        self.written.get("location").and_then(Value::as_str)
+    }
+}
+
+/// A template that can be deployed.
+pub struct Plan {
+    facts: Facts,
+    variables: Map<String, Value>,
+    outputs: Map<String, Value>,
+    parameters: Vec<Parameter>,
+    resources: Vec<Resource>,
+}
+
+impl std::fmt::Debug for Plan {
+    /// Without parameters, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("resources", &self.resources).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    /// What a template with these values for its parameters comes to. `given` are `{"name": {"value": …}}`.
+    pub fn of(
+        template: &Value,
+        given: &Map<String, Value>,
+        facts: Facts,
+    ) -> Result<Self, TemplateError> {
+        let document = Document::of(template)?;
+        let parameters = parameters::resolve(&document.parameters, given, &facts)?;
+        let mut plan = Self {
+            facts,
+            variables: document.variables,
+            outputs: document.outputs,
+            parameters,
+            resources: Vec::new(),
+        };
+        let mut found = plan.named(document.resources)?;
+        let waits = plan.dependencies(&found)?;
+        let order = order(&waits).map_err(|at| circle(found.get(at).map_or("", |one| &one.id)))?;
+        for &at in &order {
+            let others = waits.get(at).map(Vec::as_slice).unwrap_or_default();
+            // What is waited for comes before, so each has its new place already.
+            let place = |other: &usize| order.iter().position(|moved| moved == other);
+            if let Some(resource) = found.get_mut(at) {
+                resource.after = others.iter().filter_map(place).collect();
+                resource.after.sort_unstable();
+            }
+        }
+        plan.resources = order.iter().filter_map(|at| found.get(*at).cloned()).collect();
+        Ok(plan)
+    }
+
+    /// The resources in the order in which they are to be deployed.
+    pub fn resources(&self) -> &[Resource] {
+        &self.resources
+    }
+
+    /// Where and when it is deployed.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The parameters with their types and values, those of secure ones left out.
+    pub fn parameters(&self) -> Value {
+        let shown = self.parameters.iter().map(|one| (one.name.clone(), one.shown()));
+        Value::Object(shown.collect())
+    }
+
+    /// What its provider is sent for a resource.
+    pub fn body(&self, resource: &Resource, known: &Known) -> Result<Value, Unready> {
+        let evaluator = self.running(known);
+        let mut body = Map::new();
+        for (member, written) in &resource.written {
+            if NOT_IN_BODY.contains(&member.to_lowercase().as_str()) {
+                continue;
+            }
+            let place = if member == "properties" { Place::Running } else { Place::Static };
+            let value = evaluator.value(written, place).map_err(|halt| match halt {
+                Halt::Needs(need) => Unready::Needs(need),
+                Halt::Error(error) => {
+                    Unready::Error(TemplateError::InResource { id: resource.id.clone(), error })
+                }
+            })?;
+            if !value.is_null() {
+                body.insert(member.clone(), value);
+            }
+        }
+        Ok(Value::Object(body))
+    }
+
+    /// The outputs, as answers have them.
+    pub fn outputs(&self, known: &Known) -> Result<Value, Unready> {
+        let evaluator = self.running(known);
+        let mut outputs = Map::new();
+        for (name, declaration) in &self.outputs {
+            let wrong = |problem: String| {
+                Unready::Error(TemplateError::Output { name: name.clone(), problem })
+            };
+            let value_of = |written: &Value, place| {
+                evaluator.value(written, place).map_err(|halt| match halt {
+                    Halt::Needs(need) => Unready::Needs(need),
+                    Halt::Error(error) => wrong(error.to_string()),
+                })
+            };
+            let path = format!("properties.template.outputs.{name}");
+            let kind = parameters::kind_in(declaration, &path).map_err(Unready::Error)?;
+            if let Some(condition) = declaration.get("condition")
+                && value_of(condition, Place::Static)? == Value::Bool(false)
+            {
+                continue;
+            }
+            let value = value_of(declaration.get("value").unwrap_or(&Value::Null), Place::Running)?;
+            if !kind.takes(&value) {
+                return Err(wrong(format!(
+                    "its value is of type '{}', and '{}' is expected.",
+                    kind_of(&value),
+                    kind.expected()
+                )));
+            }
+            let shown = if kind.is_secure() {
+                json!({ "type": kind.as_str() })
+            } else {
+                json!({ "type": kind.as_str(), "value": value })
+            };
+            outputs.insert(name.clone(), shown);
+        }
+        Ok(Value::Object(outputs))
+    }
+
+    fn evaluator(&self) -> Evaluator<'_> {
+        let mut evaluator = Evaluator::new(&self.facts);
+        for parameter in &self.parameters {
+            evaluator.parameter(&parameter.name, Source::Given(&parameter.value));
+        }
+        evaluator.variables(&self.variables);
+        evaluator
+    }
+
+    fn running<'a>(&'a self, known: &'a Known) -> Evaluator<'a> {
+        let mut evaluator = self.evaluator();
+        let declared = self.resources.iter().map(|resource| Declared {
+            id: &resource.id,
+            name: &resource.name,
+            api_version: &resource.api_version,
+        });
+        evaluator.running(declared.collect(), known);
+        evaluator
+    }
+
+    /// The resources with their names and ids, in the order of the template.
+    fn named(&self, written: Vec<Written>) -> Result<Vec<Resource>, TemplateError> {
+        let evaluator = self.evaluator();
+        let mut found: Vec<Resource> = Vec::new();
+        for Written { members, parent } in written {
+            let parent = parent.and_then(|at| found.get(at));
+            let resource = resource(&evaluator, &self.facts, members, parent)?;
+            if found.iter().any(|other| same(&other.id, &resource.id)) {
+                return Err(TemplateError::Twice(format!("{}/{}", resource.kind, resource.name)));
+            }
+            found.push(resource);
+        }
+        Ok(found)
+    }
+
+    /// What each resource waits for: what it says, and what its properties refer to.
+    fn dependencies(&self, found: &[Resource]) -> Result<Vec<Vec<usize>>, TemplateError> {
+        let evaluator = self.evaluator();
+        let mut all = Vec::new();
+        for resource in found {
+            let mut waits = Vec::new();
+            let written = resource.written.get("dependsOn").cloned().unwrap_or_default();
+            let value = evaluator
+                .value(&written, Place::Static)
+                .map_err(|halt| in_name(&resource.name, halt))?;
+            for named in value.as_array().into_iter().flatten() {
+                let named = named.as_str().ok_or_else(|| {
+                    TemplateError::Content(
+                        "What 'dependsOn' lists has to be of type 'String'".to_owned(),
+                    )
+                })?;
+                let before = waits.len();
+                waits.extend(matching(found, named));
+                if waits.len() == before {
+                    return Err(TemplateError::NoDependency(named.to_owned()));
+                }
+            }
+            let mut referred = Vec::new();
+            let properties = resource.written.get("properties").unwrap_or(&Value::Null);
+            references(&evaluator, properties, &mut referred);
+            waits.extend(referred.iter().flat_map(|named| matching(found, named)));
+            waits.retain(|at| found.get(*at).is_some_and(|other| other.is_included));
+            waits.sort_unstable();
+            waits.dedup();
+            all.push(waits);
+        }
+        Ok(all)
+    }
+}
+
+/// The resources that are meant by an id, a name, or a type and names in turn.
+fn matching<'a>(found: &'a [Resource], named: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let relative = format!("providers/{named}");
+    found.iter().enumerate().filter_map(move |(at, resource)| {
+        let is_meant = if named.starts_with('/') {
+            same(&resource.id, named)
+        } else {
+            let names: Vec<&str> = resource.name.split('/').collect();
+            let own = id_under("", &resource.kind, &names);
+            same(&resource.name, named) || own.is_some_and(|own| same(&own, &relative))
+        };
+        is_meant.then_some(at)
+    })
+}
+
+fn in_name(name: &str, halt: Halt) -> TemplateError {
+    let error = match halt {
+        Halt::Error(error) => error,
+        // Functions that look something up are refused where this is asked.
+        Halt::Needs(_) => ExpressionError::NotHere("reference".to_owned()),
+    };
+    TemplateError::InName { name: name.to_owned(), error }
+}
+
+fn resource(
+    evaluator: &Evaluator<'_>,
+    facts: &Facts,
+    written: Map<String, Value>,
+    parent: Option<&Resource>,
+) -> Result<Resource, TemplateError> {
+    let as_written = written.get("name").and_then(Value::as_str).unwrap_or_default();
+    let value = |member: &str| {
+        let written = written.get(member).unwrap_or(&Value::Null);
+        evaluator.value(written, Place::Static).map_err(|halt| in_name(as_written, halt))
+    };
+    let text = |member: &str| match value(member)? {
+        Value::String(text) if !text.is_empty() => Ok(text),
+        other => Err(TemplateError::Content(format!(
+            "The '{member}' of the template resource '{as_written}' has to be a text, and is of type '{}'",
+            kind_of(&other)
+        ))),
+    };
+    let (mut kind, mut name, api_version) = (text("type")?, text("name")?, text("apiVersion")?);
+    if let Some(parent) = parent {
+        kind = format!("{}/{kind}", parent.kind);
+        name = format!("{}/{name}", parent.name);
+    }
+    let is_included = match value("condition")? {
+        Value::Null => true,
+        Value::Bool(holds) => holds,
+        other => {
+            return Err(TemplateError::Content(format!(
+                "The 'condition' of the template resource '{name}' has to be of type 'Boolean', and is of type '{}'",
+                kind_of(&other)
+            )));
+        }
+    };
+    let group =
+        format!("/subscriptions/{}/resourceGroups/{}", facts.subscription_id, facts.group_name);
+    let scope = match value("scope")? {
+        Value::Null => group,
+        Value::String(scope) if scope.starts_with('/') => scope,
+        Value::String(scope) => format!("{group}/providers/{scope}"),
+        _ => {
+            return Err(TemplateError::Content(format!(
+                "The 'scope' of the template resource '{name}' has to be of type 'String'"
+            )));
+        }
+    };
+    let names: Vec<&str> = name.split('/').collect();
+    let Some(id) = id_under(&scope, &kind, &names) else {
+        return Err(TemplateError::Segments { name, kind });
+    };
+    Ok(Resource { id, kind, name, api_version, is_included, after: Vec::new(), written })
+}

@@ -1,0 +1,150 @@
+//! What is refused, and what cannot grow without end.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+
+#[test]
+fn what_azure_has_and_is_not_served_is_refused_with_its_name() {
+    for (members, expected) in [
+        (
+            json!({"resources": [resource("N/a", "x", &json!({"copy": {"name": "c", "count": 2}}))]}),
+            "'copy'",
+        ),
+        (
+            json!({"resources": [resource("N/a", "x", &json!({"properties": {"copy": [{"name": "c", "count": 2, "input": 1}]}}))]}),
+            "'copy'",
+        ),
+        (json!({"variables": {"copy": []}}), "'copy'"),
+        (json!({"functions": [{"namespace": "own"}]}), "'functions'"),
+        (json!({"languageVersion": "2.0"}), "language version"),
+        (json!({"resources": {}}), "Symbolic names"),
+        (
+            json!({"$schema": "https://x/subscriptionDeploymentTemplate.json#"}),
+            "not for a resource group",
+        ),
+        (
+            json!({"resources": [resource("N/a", "x", &json!({"resourceGroup": "other"}))]}),
+            "'resourceGroup'",
+        ),
+    ] {
+        let error = plan(&members, &json!({})).unwrap_err();
+        assert_eq!(error.code(), "NotSupported", "{error}");
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(error.to_string().ends_with("is not supported by this emulator."), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_template_is_refused_with_the_path_of_what_is_wrong() {
+    let refused = |members: &Value| {
+        let error = plan(members, &json!({})).unwrap_err();
+        assert_eq!(error.code(), "InvalidRequestContent", "{error}");
+        error.to_string()
+    };
+
+    assert!(refused(&json!({"resource": []})).contains("Could not find member 'resource' on object of type 'Template'. Path 'properties.template.resource'"));
+    assert!(
+        refused(&json!({"contentVersion": null}))
+            .contains("Required property 'contentVersion' not found in JSON.")
+    );
+    assert!(refused(&json!({"resources": null})).contains("Required property 'resources'"));
+    assert!(refused(&json!({"resources": [{"type": "N/a", "name": "x"}]})).contains(
+        "Required property 'apiVersion' not found in JSON. Path 'properties.template.resources[0]'"
+    ));
+    assert!(
+        refused(&json!({"resources": [resource("N/a", "x", &json!({"propertis": {}}))]}))
+            .contains("Could not find member 'propertis' on object of type 'TemplateResource'.")
+    );
+    assert!(
+        refused(&json!({"parameters": {"p": {"type": "text", "defaultValue": 1}}}))
+            .contains("properties.template.parameters.p.type")
+    );
+    assert!(Plan::of(&json!("x"), &Map::new(), facts()).is_err());
+}
+
+#[test]
+fn a_few_lines_cannot_grow_without_end() {
+    let mut variables = Map::new();
+    variables.insert("v0".to_owned(), json!("x".repeat(1000)));
+    for at in 1..30 {
+        let before = at - 1;
+        variables.insert(
+            format!("v{at}"),
+            json!(format!("[createArray(variables('v{before}'), variables('v{before}'))]")),
+        );
+    }
+    let grown =
+        value_with(json!({"variables": variables}), "[variables('v29')]", &Known::default());
+    assert_eq!(
+        grown,
+        Err(Unready::Error(TemplateError::Output {
+            name: "x".to_owned(),
+            problem: ExpressionError::TooMuch.to_string()
+        }))
+    );
+
+    let mut variables = Map::new();
+    for at in 0..500 {
+        variables.insert(
+            format!("v{at}"),
+            json!([[[[format!("[toLower(variables('v{}'))]", at + 1)]]]]),
+        );
+    }
+    let deep = value_with(json!({"variables": variables}), "[variables('v0')]", &Known::default());
+    assert_eq!(
+        deep,
+        Err(Unready::Error(TemplateError::Output {
+            name: "x".to_owned(),
+            problem: ExpressionError::TooDeep.to_string()
+        }))
+    );
+}
+
+/// Values that look like templates.
+fn values() -> impl Strategy<Value = Value> {
+    let texts = prop_oneof![
+        "\\PC{0,12}",
+        "\\[(concat|variables|parameters|reference|if|take|split|createObject|resourceId)\\(('a'|'b'|variables\\('a'\\)|1|,){0,4}\\)\\]",
+    ];
+    let leaves = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        texts.prop_map(Value::from),
+    ];
+    leaves.prop_recursive(4, 24, 4, |inner| {
+        let keys = prop_oneof!["(a|b|copy|value|type|name)", "\\[concat\\('a'\\)\\]"];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(keys, inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_template_panics(
+        parameters in values(), variables in values(), properties in values(), depends in values(), output in values()
+    ) {
+        let members = json!({
+            "parameters": {"a": {"type": "string", "defaultValue": parameters}},
+            "variables": {"a": variables, "b": "[variables('a')]"},
+            "resources": [resource("N/a", "a", &json!({"properties": properties, "dependsOn": depends})), resource("N/a", "b", &json!({}))],
+            "outputs": {"a": {"type": "array", "value": [output]}},
+        });
+        if let Ok(plan) = plan(&members, &json!({})) {
+            for resource in plan.resources() {
+                let _ = plan.body(resource, &Known::default());
+            }
+            let _ = plan.outputs(&Known::default());
+        }
+    }
+
+    #[test]
+    fn an_expression_that_ends_has_a_value_or_a_refusal(text in "\\[([a-z]{1,9}\\(|\\)|'[a-c]{0,3}'|,|[0-9]|\\.[a-z]|\\[0\\]){0,12}\\]") {
+        let _ = value(&text);
+    }
+}

@@ -1,0 +1,245 @@
+//! Resources: their ids, their order, their bodies.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn resources_come_in_the_order_in_which_they_wait_for_each_other() {
+    let members = json!({
+        "variables": {"v": "[resourceId('N/a', 'four')]"},
+        "resources": [
+            resource("N/a", "one", &json!({"dependsOn": ["two", "[variables('v')]"]})),
+            resource("N/a", "two", &json!({"properties": {"deep": [{"x": "[reference('three').y]"}]}})),
+            resource("N/a", "[concat('th', 'ree')]", &json!({"dependsOn": ["N/a/four"]})),
+            resource("N/a", "four", &json!({})),
+            resource("N/a", "five", &json!({"properties": {"[reference(variables('v'), '2020-01-01').k]": 1}})),
+        ],
+    });
+
+    let plan = plan(&members, &json!({})).unwrap();
+
+    assert_eq!(ids(&plan), ["four", "three", "two", "one", "five"]);
+    assert_eq!(plan.resources()[3].after, [0, 2]);
+    assert_eq!(plan.resources()[3].id, format!("{GROUP}/providers/N/a/one"));
+}
+
+#[test]
+fn circles_and_what_is_not_in_the_template_are_refused() {
+    let circle = json!({"resources": [
+        resource("N/a", "one", &json!({"dependsOn": ["two"]})),
+        resource("N/a", "two", &json!({"properties": {"x": "[reference('one').y]"}})),
+    ]});
+    let nowhere = json!({"resources": [resource("N/a", "one", &json!({"dependsOn": ["two"]}))]});
+    let twice = json!({"resources": [resource("N/a", "one", &json!({})), resource("n/A", "One", &json!({}))]});
+    let short = json!({"resources": [resource("N/a/b", "one", &json!({}))]});
+
+    assert!(
+        words(plan(&circle, &json!({}))).contains(&format!(
+            "Circular dependency detected on resource: '{GROUP}/providers/N/a/"
+        ))
+    );
+    assert!(
+        words(plan(&nowhere, &json!({})))
+            .contains("The resource 'two' is not defined in the template.")
+    );
+    assert!(
+        words(plan(&twice, &json!({})))
+            .contains("The resource 'n/A/One' is defined multiple times")
+    );
+    assert!(
+        words(plan(&short, &json!({}))).contains(
+            "The template resource 'one' for type 'N/a/b' has incorrect segment lengths."
+        )
+    );
+}
+
+#[test]
+fn children_and_extensions_have_the_ids_of_where_they_lie() {
+    let members = json!({"resources": [
+        resource("Microsoft.KeyVault/vaults", "V", &json!({"resources": [
+            resource("accessPolicies", "add", &json!({"dependsOn": ["V"]})),
+        ]})),
+        resource("M/roles", "r", &json!({"scope": "[concat('Microsoft.KeyVault/vaults/', 'V')]"})),
+        resource("M/roles", "s", &json!({"scope": "/subscriptions/other"})),
+        resource("Microsoft.KeyVault/vaults/providers/roles", "V/M/t", &json!({})),
+    ]});
+
+    let plan = plan(&members, &json!({})).unwrap();
+
+    let vault = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/V");
+    let found: Vec<&str> = plan.resources().iter().map(|resource| resource.id.as_str()).collect();
+    assert_eq!(
+        found,
+        [
+            vault.as_str(),
+            &format!("{vault}/accessPolicies/add"),
+            &format!("{vault}/providers/M/roles/r"),
+            "/subscriptions/other/providers/M/roles/s",
+            &format!("{vault}/providers/M/roles/t"),
+        ]
+    );
+    assert_eq!(
+        (plan.resources()[1].kind.as_str(), plan.resources()[1].name.as_str()),
+        ("Microsoft.KeyVault/vaults/accessPolicies", "V/add")
+    );
+}
+
+#[test]
+fn a_resource_whose_condition_does_not_hold_is_not_waited_for() {
+    let members = json!({
+        "parameters": {"with": {"type": "bool", "defaultValue": false}},
+        "resources": [
+            resource("N/a", "one", &json!({"dependsOn": ["two"]})),
+            resource("N/a", "two", &json!({"condition": "[parameters('with')]"})),
+        ],
+    });
+
+    let without = plan(&members, &json!({})).unwrap();
+    let with = plan(&members, &json!({"with": {"value": true}})).unwrap();
+
+    assert_eq!(ids(&without), ["one", "two"]);
+    assert!(!without.resources()[1].is_included);
+    assert_eq!(ids(&with), ["two", "one"]);
+    assert!(with.resources().iter().all(|resource| resource.is_included));
+}
+
+#[test]
+fn a_body_has_what_its_provider_is_to_know_once_what_it_needs_is_known() {
+    let members = json!({
+        "parameters": {"i": {"type": "string", "defaultValue": "id1"}},
+        "resources": [
+            resource("N/ids", "[parameters('i')]", &json!({"location": "[resourceGroup().location]"})),
+            resource("N/a", "one", &json!({
+                "location": "eastus",
+                "comments": "x",
+                "tags": null,
+                "dependsOn": ["[parameters('i')]"],
+                "identity": {"all": {"[resourceId('N/ids', parameters('i'))]": {}}},
+                "properties": {
+                    "client": "[reference(resourceId('N/ids', parameters('i')), '2018-11-30').clientId]",
+                    "place": "[reference('id1', '2018-11-30', 'Full').location]",
+                },
+            })),
+        ],
+    });
+    let plan = plan(&members, &json!({})).unwrap();
+    let one = &plan.resources()[1];
+    let id = format!("{GROUP}/providers/N/ids/id1");
+    let need = Need::Resource { id: id.clone(), api_version: "2018-11-30".to_owned() };
+
+    let before = plan.body(one, &Known::default());
+    let mut known = Known::default();
+    known.insert(need.clone(), json!({"location": "here", "properties": {"clientId": "c"}}));
+    let after = plan.body(one, &known);
+
+    assert_eq!(
+        plan.body(&plan.resources()[0], &Known::default()),
+        Ok(json!({"location": "eastus"}))
+    );
+    assert_eq!(before, Err(Unready::Needs(need)));
+    assert_eq!(
+        after,
+        Ok(json!({
+            "location": "eastus",
+            "identity": {"all": {id: {}}},
+            "properties": {"client": "c", "place": "here"},
+        }))
+    );
+}
+
+#[test]
+fn what_runs_may_be_asked_in_properties_and_outputs_alone() {
+    for member in ["name", "location", "condition", "dependsOn"] {
+        let value = json!({member: "[reference('x', '2020-01-01').y]"});
+        let members = json!({"resources": [resource("N/a", "one", &value)]});
+
+        let refused = plan(&members, &json!({}))
+            .map_err(Unready::Error)
+            .and_then(|plan| plan.body(&plan.resources()[0], &Known::default()));
+
+        let Err(Unready::Error(error)) = refused else { panic!("{member}: {refused:?}") };
+        assert!(
+            error
+                .to_string()
+                .contains("The template function 'reference' is not expected at this location."),
+            "{member}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_list_functions_answer_is_needed_with_its_body() {
+    let members = json!({"resources": [resource("N/a", "one", &json!({}))]});
+    let need = Need::List {
+        id: format!("{GROUP}/providers/N/a/one"),
+        function: "listCredentials".to_owned(),
+        api_version: "2020-01-01".to_owned(),
+        body: Some("{\"a\":1}".to_owned()),
+    };
+    let expression =
+        "[listCredentials('one', '2020-01-01', createObject('a', 1)).passwords[0].value]";
+
+    let before = value_with(members.clone(), expression, &Known::default());
+    let mut known = Known::default();
+    known.insert(need.clone(), json!({"passwords": [{"value": "p"}]}));
+    let after = value_with(members, expression, &known);
+
+    assert_eq!(before, Err(Unready::Needs(need)));
+    assert_eq!(after, Ok(json!("p")));
+    assert!(!format!("{known:?}").contains("\"p\""), "{known:?}");
+}
+
+#[test]
+fn the_template_of_a_registry_with_its_key_comes_to_three_resources_in_their_order() {
+    let text = include_str!("../../../../../scripts/tutorial.d/CMKtemplate.json");
+    let body = format!("{{\"properties\": {{\"mode\": \"Incremental\", template:{text}}}}}");
+    let template = &read(&body).unwrap()["properties"]["template"];
+    let given = json!({
+        "registry_name": {"value": "registry1"},
+        "identity_name": {"value": "id1"},
+        "kv_vault": {"value": "V"},
+        "key_id": {"value": "https://v.vault.azure.net/keys/k"},
+    });
+    let identity =
+        format!("{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id1");
+    let mut known = Known::default();
+    known.insert(
+        Need::Resource { id: identity.clone(), api_version: "2018-11-30".to_owned() },
+        json!({"properties": {"clientId": "client", "principalId": "principal"}}),
+    );
+
+    let plan = Plan::of(template, given.as_object().unwrap(), facts()).unwrap();
+    let bodies: Vec<Value> =
+        plan.resources().iter().map(|resource| plan.body(resource, &known).unwrap()).collect();
+
+    assert_eq!(ids(&plan), ["id1", "add", "registry1"]);
+    assert_eq!(bodies[0], json!({"location": "eastus"}));
+    assert_eq!(
+        bodies[1],
+        json!({"properties": {"accessPolicies": [{
+            "tenantId": "tenant",
+            "objectId": "principal",
+            "permissions": {"keys": ["get", "wrapKey", "unwrapKey"]},
+        }]}})
+    );
+    assert_eq!(
+        bodies[2],
+        json!({
+            "location": "eastus",
+            "sku": {"name": "Premium"},
+            "identity": {"type": "UserAssigned", "userAssignedIdentities": {identity.clone(): {}}},
+            "properties": {
+                "adminUserEnabled": false,
+                "encryption": {
+                    "status": "enabled",
+                    "keyVaultProperties": {
+                        "identity": "client",
+                        "KeyIdentifier": "https://v.vault.azure.net/keys/k",
+                    },
+                },
+            },
+        })
+    );
+    assert_eq!(plan.outputs(&known).unwrap()["identity"]["value"], json!(identity));
+}

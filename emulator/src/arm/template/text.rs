@@ -1,0 +1,157 @@
+//! The lax text of a deployment: JSON as Azure's own reader takes it.
+//!
+//! `az` puts the text of a template file into its request as it stands, under a key without quotes. So there may be
+//! comments, line breaks within texts, texts in single quotes and commas before a closing bracket. Plain JSON is read by the
+//! same reader. What it gives is a plain value, no deeper than [`MAX_DEPTH`].
+
+use jsonc_parser::{ParseOptions, parse_to_serde_value};
+use serde_json::Value;
+use thiserror::Error;
+
+/// How deep objects and lists may lie in each other.
+pub const MAX_DEPTH: usize = 100;
+
+/// Why a text is not read.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TextError {
+    /// It is not JSON, even as laxly as Azure reads it.
+    #[error("{0}")]
+    Syntax(String),
+    /// It is deeper than is read.
+    #[error("objects and lists lie more than {MAX_DEPTH} deep in each other")]
+    Depth,
+    /// There is nothing in it.
+    #[error("there is nothing in it")]
+    Empty,
+}
+
+/// Reads a lax text.
+pub fn read(text: &str) -> Result<Value, TextError> {
+    if depth_at_most(text) > MAX_DEPTH {
+        return Err(TextError::Depth);
+    }
+    let options = ParseOptions {
+        allow_comments: true,
+        allow_loose_object_property_names: true,
+        allow_trailing_commas: true,
+        allow_missing_commas: false,
+        allow_single_quoted_strings: true,
+        allow_hexadecimal_numbers: false,
+        allow_unary_plus_numbers: false,
+        allow_bare_decimal_point_numbers: false,
+        allow_non_finite_numbers: false,
+        allow_extended_string_escapes: false,
+    };
+    let read: Option<Value> = parse_to_serde_value(text.trim_start_matches('\u{feff}'), &options)
+        .map_err(|error| TextError::Syntax(error.to_string()))?;
+    read.ok_or(TextError::Empty)
+}
+
+/// The depth of the brackets, where those within texts and comments are left out. What is no JSON may be counted wrongly;
+/// it is refused later.
+fn depth_at_most(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' | b'\'' => {
+                while let Some(inner) = bytes.next() {
+                    match inner {
+                        b'\\' => drop(bytes.next()),
+                        _ if inner == byte => break,
+                        _ => {}
+                    }
+                }
+            }
+            b'/' if bytes.peek() == Some(&b'/') => {
+                let _ = bytes.find(|byte| matches!(byte, b'\n' | b'\r'));
+            }
+            b'/' if bytes.peek() == Some(&b'*') => {
+                bytes.next();
+                while let Some(inner) = bytes.next() {
+                    if inner == b'*' && bytes.peek() == Some(&b'/') {
+                        bytes.next();
+                        break;
+                    }
+                }
+            }
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_body_that_az_makes_of_a_template_file_is_read() {
+        let text = "{\"properties\": {\"parameters\": {\"a\": {\"value\": 1}}, \"mode\": \"Incremental\", template:{\n\
+                    // what is it? {[\n\
+                    \"$schema\": \"https://x/y#\", /* {{{ \" */\n\
+                    \"resources\": [\n{ 'name': \"[concat(\n   'a',\n   'b')]\", },\n],\n}}}";
+
+        let read = read(text).unwrap();
+
+        assert_eq!(
+            read,
+            json!({"properties": {
+                "parameters": {"a": {"value": 1}},
+                "mode": "Incremental",
+                "template": {
+                    "$schema": "https://x/y#",
+                    "resources": [{"name": "[concat(\n   'a',\n   'b')]"}],
+                },
+            }})
+        );
+    }
+
+    #[test]
+    fn what_is_not_even_lax_json_is_refused_with_its_place() {
+        for (text, place) in [
+            ("{\n  \"a\": }", "line 2"),
+            ("{\"a\": 1 \"b\": 2}", "line 1"),
+            ("{\"a\": \"x", "line 1"),
+            ("{} {}", "line 1"),
+            ("{/* }", "line 1"),
+            ("[1", "line 1"),
+        ] {
+            let Err(TextError::Syntax(words)) = read(text) else { panic!("{text}") };
+            assert!(words.contains(place), "{text}: {words}");
+        }
+        assert_eq!(read(" // nothing"), Err(TextError::Empty));
+    }
+
+    #[test]
+    fn what_is_too_deep_is_refused_before_it_is_read_and_what_is_in_texts_does_not_count() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+
+        assert!(read(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(read(&nested(MAX_DEPTH + 1)), Err(TextError::Depth));
+        assert_eq!(read(&"{a:".repeat(100_000)), Err(TextError::Depth));
+        assert!(read(&format!("[\"{}\", '\\'{}']", "[".repeat(500), "[".repeat(500))).is_ok());
+        assert!(read(&format!("// {}\n/* {} */ 1", "[".repeat(500), "[".repeat(500))).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "([\\{\\}\\[\\]\"'/\\*,:\\\\\na1 .]|\\PC){0,80}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn plain_json_is_read_as_what_it_is(texts in prop::collection::vec("\\PC{0,20}", 0..8), number: i64) {
+            let value = json!({"texts": texts, "deep": {"number": number, "none": null, "yes": [true, 1.5]}});
+
+            prop_assert_eq!(read(&value.to_string()), Ok(value));
+        }
+    }
+}
