@@ -1,7 +1,8 @@
 //! A template as it is written, checked for what it may have, with its child resources beside their parents.
 //!
 //! Members that Azure does not know are refused as Azure refuses them; those that it knows and that are not served here are
-//! refused with their name.
+//! refused with their name. Letter case does not matter in the names of members, as .NET reads them: from here on each has
+//! the spelling of the lists below.
 
 use serde_json::{Map, Value};
 
@@ -57,6 +58,21 @@ const RESOURCE_MEMBERS: &[&str] = &[
     "etag",
 ];
 
+/// The members of a parameter or an output that mean something here.
+const DECLARATION_MEMBERS: &[&str] = &[
+    "type",
+    "value",
+    "condition",
+    "copy",
+    "defaultValue",
+    "allowedValues",
+    "minLength",
+    "maxLength",
+    "minValue",
+    "maxValue",
+    "nullable",
+];
+
 /// How many of each there may be, as in Azure.
 const LIMITS: [(&str, usize); 4] =
     [("parameters", 256), ("variables", 512), ("resources", 800), ("outputs", 64)];
@@ -84,9 +100,9 @@ impl Document {
                 "Error converting value to type 'Template'. Path '{path}'"
             ))
         })?;
-        known(members, MEMBERS, "Template", path)?;
-        check_schema(text(members, "$schema", path)?)?;
-        text(members, "contentVersion", path)?;
+        let members = known(members, MEMBERS, "Template", path)?;
+        check_schema(text(&members, "$schema", path)?)?;
+        text(&members, "contentVersion", path)?;
         for (member, what) in [
             ("functions", "User-defined functions of a template"),
             ("definitions", "Type definitions of a template"),
@@ -109,8 +125,12 @@ impl Document {
                 "Error converting value to an object. Path '{path}.{member}'"
             ))),
         };
-        let (parameters, variables, outputs) =
-            (object("parameters")?, object("variables")?, object("outputs")?);
+        let declared = |member: &str| {
+            let declared = object(member)?.into_iter();
+            Ok::<_, TemplateError>(declared.map(|(name, one)| (name, declaration(one))).collect())
+        };
+        let (parameters, variables, outputs): (Map<_, _>, _, Map<_, _>) =
+            (declared("parameters")?, object("variables")?, declared("outputs")?);
         if variables.contains_key("copy")
             || outputs.values().any(|output| output.get("copy").is_some())
         {
@@ -149,9 +169,9 @@ fn collect(
                 "Error converting value to type 'TemplateResource'. Path '{path}'"
             ))
         })?;
-        known(members, RESOURCE_MEMBERS, "TemplateResource", &path)?;
+        let mut members = known(members, RESOURCE_MEMBERS, "TemplateResource", &path)?;
         for member in ["type", "name", "apiVersion"] {
-            text(members, member, &path)?;
+            text(&members, member, &path)?;
         }
         if members.contains_key("copy") || members.get("properties").is_some_and(has_copy) {
             return Err(copy());
@@ -161,7 +181,6 @@ fn collect(
                 return Err(TemplateError::NotServed(format!("'{member}' of a resource")));
             }
         }
-        let mut members = members.clone();
         let children = members.remove("resources");
         into.push(Written { members, parent });
         if let Some(Value::Array(children)) = children {
@@ -206,18 +225,33 @@ fn check_schema(schema: &str) -> Result<(), TemplateError> {
     }
 }
 
+/// The members in their spelling, of which all have to be known.
 fn known(
     members: &Map<String, Value>,
-    all: &[&str],
+    all: &[&'static str],
     what: &str,
     path: &str,
-) -> Result<(), TemplateError> {
-    match members.keys().find(|key| !all.iter().any(|known| known.eq_ignore_ascii_case(key))) {
-        None => Ok(()),
-        Some(key) => Err(TemplateError::Content(format!(
+) -> Result<Map<String, Value>, TemplateError> {
+    let spelled = members.iter().map(|(key, value)| match spelling(all, key) {
+        Some(known) => Ok((known.to_owned(), value.clone())),
+        None => Err(TemplateError::Content(format!(
             "Could not find member '{key}' on object of type '{what}'. Path '{path}.{key}'"
         ))),
-    }
+    });
+    spelled.collect()
+}
+
+/// A parameter or an output, its members in their spelling. What is not known in it says nothing.
+fn declaration(written: Value) -> Value {
+    let Value::Object(members) = written else { return written };
+    let spelled = members.into_iter().map(|(key, value)| {
+        (spelling(DECLARATION_MEMBERS, &key).map_or(key, str::to_owned), value)
+    });
+    Value::Object(spelled.collect())
+}
+
+fn spelling(all: &[&'static str], key: &str) -> Option<&'static str> {
+    all.iter().copied().find(|known| known.eq_ignore_ascii_case(key))
 }
 
 fn text<'a>(

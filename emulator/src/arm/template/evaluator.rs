@@ -5,7 +5,7 @@
 //! [`functions`](super::functions); here are those that look at the template, at its place, or at resources.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -17,6 +17,9 @@ use super::ids;
 
 /// How deep what is evaluated for each other may lie: values in values, calls in calls, variables of variables.
 const MAX_DEPTH: usize = 160;
+
+/// How deep a value may be. What is evaluated is read again by whoever is sent it, and that is as deep as they read.
+const MAX_VALUE_DEPTH: usize = super::text::MAX_DEPTH;
 
 /// How much may be evaluated in all: bytes of text, and a few more for each value.
 const MAX_SIZE: usize = 16 << 20;
@@ -74,6 +77,8 @@ pub(super) struct Evaluator<'a> {
     place: Cell<Place>,
     depth: Cell<usize>,
     size: Cell<usize>,
+    /// How many GUIDs were made: each is another one.
+    guids: Cell<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,6 +100,7 @@ impl<'a> Evaluator<'a> {
             place: Cell::new(Place::Static),
             depth: Cell::new(0),
             size: Cell::new(0),
+            guids: Cell::new(0),
         }
     }
 
@@ -120,7 +126,10 @@ impl<'a> Evaluator<'a> {
         let before = self.place.replace(place);
         let value = self.of_value(written);
         self.place.set(before);
-        value
+        let value = value?;
+        // What is in it was counted already; what it is in all may still be too deep.
+        functions::size_of(&value, MAX_VALUE_DEPTH).ok_or(ExpressionError::TooDeep)?;
+        Ok(value)
     }
 
     /// The value of a parameter.
@@ -223,7 +232,11 @@ impl<'a> Evaluator<'a> {
             "utcnow" | "newguid" if self.place.get() != Place::Default => {
                 Err(ExpressionError::NotHere(name.to_owned()).into())
             }
-            "newguid" => alone(&Value::String(functions::guid(&[&facts.seed]))),
+            "newguid" => {
+                let nth = self.guids.get();
+                self.guids.set(nth + 1);
+                alone(&Value::String(functions::guid(&[&facts.seed, &nth.to_string()])))
+            }
             "utcnow" => functions::utc_now(facts.now, &values).map_err(|problem| wrong(&problem)),
             "reference" => self.reference(name, &values),
             _ if lower.starts_with("list") && lower.len() > 4 => self.list(name, &values),
@@ -353,9 +366,10 @@ impl<'a> Evaluator<'a> {
         Ok(Level(&self.depth))
     }
 
-    /// A value, if it is not too much with all others.
+    /// A value, if it is not too much with all others, and not too deep.
     fn sized(&self, value: Value) -> Result<Value, Halt> {
-        let size = self.size.get().saturating_add(functions::size_of(&value));
+        let size = functions::size_of(&value, MAX_VALUE_DEPTH).ok_or(ExpressionError::TooDeep)?;
+        let size = self.size.get().saturating_add(size);
         self.size.set(size);
         if size > MAX_SIZE { Err(ExpressionError::TooMuch.into()) } else { Ok(value) }
     }
@@ -413,19 +427,21 @@ fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> {
 }
 
 /// What the expressions in a value refer to at run time: the first argument of each such call, where it has a value before.
-pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut Vec<String>) {
-    match written {
-        Value::String(text) => {
-            if let Ok(Text::Expression(expression)) = Text::of(text) {
-                in_expression(evaluator, &expression, found);
-            }
+pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut BTreeSet<String>) {
+    let mut in_text = |text: &str| {
+        if let Ok(Text::Expression(expression)) = Text::of(text) {
+            in_expression(evaluator, &expression, found);
         }
+    };
+    match written {
+        Value::String(text) => in_text(text),
         Value::Array(values) => {
             for value in values {
                 references(evaluator, value, found);
             }
         }
         Value::Object(members) => {
+            members.keys().for_each(|key| in_text(key));
             for value in members.values() {
                 references(evaluator, value, found);
             }
@@ -434,14 +450,14 @@ pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut
     }
 }
 
-fn in_expression(evaluator: &Evaluator<'_>, expression: &Expression, found: &mut Vec<String>) {
+fn in_expression(evaluator: &Evaluator<'_>, expression: &Expression, found: &mut BTreeSet<String>) {
     match expression {
         Expression::Call { name, arguments } => {
             let name = name.to_lowercase();
             if name == "reference" || (name.starts_with("list") && name.len() > 4) {
                 let named = arguments.first().map(|first| evaluator.of_expression(first));
                 if let Some(Ok(Value::String(named))) = named {
-                    found.push(named);
+                    found.insert(named);
                 }
             }
             for argument in arguments {

@@ -20,9 +20,14 @@ pub(super) fn id_under(scope: &str, kind: &str, names: &[&str]) -> Option<String
     Some(id)
 }
 
-/// Whether two ids, names or types are the same: letter case does not matter.
+/// An id, a name or a type in the form in which those that are the same are equal: letter case does not matter.
+pub(super) fn folded(text: &str) -> String {
+    text.trim_end_matches('/').to_lowercase()
+}
+
+/// Whether two ids, names or types are the same.
 pub(super) fn same(left: &str, right: &str) -> bool {
-    left.trim_matches('/').to_lowercase() == right.trim_matches('/').to_lowercase()
+    folded(left) == folded(right)
 }
 
 /// The resource group that an id names.
@@ -69,6 +74,6 @@ mod tests {
         assert_eq!(group_of("/subscriptions/s"), None);
         assert_eq!(subscription_of("/Subscriptions/s"), Some("s"));
         assert_eq!(subscription_of("/providers/x"), None);
-        assert!(same("/A/b/", "a/B"));
+        assert!(same("/A/b/", "/a/B"));
     }
 }

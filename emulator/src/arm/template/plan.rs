@@ -3,6 +3,8 @@
 //! Made by whoever deploys, before anything is asked of anybody. All that can be known then is checked then: parameters,
 //! names, conditions, what waits for what. Bodies and outputs may need what only resources know, and say so.
 
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::{Map, Value, json};
 
 use super::document::{Document, Written};
@@ -10,7 +12,7 @@ use super::error::{ExpressionError, TemplateError};
 use super::evaluator::{Declared, Evaluator, Halt, Place, Source, references};
 use super::facts::{Facts, Known, Need};
 use super::functions::kind_of;
-use super::ids::{id_under, same};
+use super::ids::{folded, id_under};
 use super::order::{circle, order};
 use super::parameters::{self, Parameter};
 
@@ -213,10 +215,11 @@ impl Plan {
     fn named(&self, written: Vec<Written>) -> Result<Vec<Resource>, TemplateError> {
         let evaluator = self.evaluator();
         let mut found: Vec<Resource> = Vec::new();
+        let mut ids = BTreeSet::new();
         for Written { members, parent } in written {
             let parent = parent.and_then(|at| found.get(at));
             let resource = resource(&evaluator, &self.facts, members, parent)?;
-            if found.iter().any(|other| same(&other.id, &resource.id)) {
+            if !ids.insert(folded(&resource.id)) {
                 return Err(TemplateError::Twice(format!("{}/{}", resource.kind, resource.name)));
             }
             found.push(resource);
@@ -227,9 +230,10 @@ impl Plan {
     /// What each resource waits for: what it says, and what its properties refer to.
     fn dependencies(&self, found: &[Resource]) -> Result<Vec<Vec<usize>>, TemplateError> {
         let evaluator = self.evaluator();
+        let names = Names::of(found);
         let mut all = Vec::new();
         for resource in found {
-            let mut waits = Vec::new();
+            let mut waits = BTreeSet::new();
             let written = resource.written.get("dependsOn").cloned().unwrap_or_default();
             let value = evaluator
                 .value(&written, Place::Static)
@@ -240,38 +244,50 @@ impl Plan {
                         "What 'dependsOn' lists has to be of type 'String'".to_owned(),
                     )
                 })?;
-                let before = waits.len();
-                waits.extend(matching(found, named));
-                if waits.len() == before {
-                    return Err(TemplateError::NoDependency(named.to_owned()));
-                }
+                let meant = names.meant(named);
+                let meant = meant.ok_or_else(|| TemplateError::NoDependency(named.to_owned()))?;
+                waits.extend(meant);
             }
-            let mut referred = Vec::new();
+            let mut referred = BTreeSet::new();
             let properties = resource.written.get("properties").unwrap_or(&Value::Null);
             references(&evaluator, properties, &mut referred);
-            waits.extend(referred.iter().flat_map(|named| matching(found, named)));
-            waits.retain(|at| found.get(*at).is_some_and(|other| other.is_included));
-            waits.sort_unstable();
-            waits.dedup();
-            all.push(waits);
+            // As in Azure, who refers by an id has to say in `dependsOn` that it waits.
+            let by_name = referred.iter().filter(|named| !named.starts_with('/'));
+            waits.extend(by_name.filter_map(|named| names.meant(named)).flatten());
+            let is_included = |at: &usize| found.get(*at).is_some_and(|other| other.is_included);
+            all.push(waits.into_iter().filter(is_included).collect());
         }
         Ok(all)
     }
 }
 
-/// The resources that are meant by an id, a name, or a type and names in turn.
-fn matching<'a>(found: &'a [Resource], named: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let relative = format!("providers/{named}");
-    found.iter().enumerate().filter_map(move |(at, resource)| {
-        let is_meant = if named.starts_with('/') {
-            same(&resource.id, named)
-        } else {
+/// The places of resources, by what can mean them: an id, a name, or a type and names in turn.
+struct Names(HashMap<String, Vec<usize>>);
+
+impl Names {
+    fn of(found: &[Resource]) -> Self {
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, resource) in found.iter().enumerate() {
             let names: Vec<&str> = resource.name.split('/').collect();
-            let own = id_under("", &resource.kind, &names);
-            same(&resource.name, named) || own.is_some_and(|own| same(&own, &relative))
-        };
-        is_meant.then_some(at)
-    })
+            let in_turn = id_under("", &resource.kind, &names).unwrap_or_default();
+            let in_turn = in_turn.trim_start_matches("/providers").to_owned();
+            // An id begins with a slash, and the others do not.
+            let all = [
+                folded(&resource.id),
+                folded(&resource.name),
+                folded(in_turn.trim_start_matches('/')),
+            ];
+            for name in BTreeSet::from(all) {
+                places.entry(name).or_default().push(at);
+            }
+        }
+        Self(places)
+    }
+
+    /// The places of those that are meant, if there is one.
+    fn meant(&self, named: &str) -> Option<impl Iterator<Item = usize>> {
+        self.0.get(&folded(named)).map(|places| places.iter().copied())
+    }
 }
 
 fn in_name(name: &str, halt: Halt) -> TemplateError {

@@ -115,6 +115,13 @@ mod tests {
     }
 
     #[test]
+    fn texts_may_have_any_character_by_its_number() {
+        let text = r#"{"a": "\u00e9 \ud83d\ude00 \/ \" \\ \b\f\n\r\t", 'b': 'it\'s'}"#;
+
+        assert_eq!(read(text), Ok(json!({"a": "é 😀 / \" \\ \u{8}\u{c}\n\r\t", "b": "it's"})));
+    }
+
+    #[test]
     fn what_is_not_even_lax_json_is_refused_with_its_place() {
         for (text, place) in [
             ("{\n  \"a\": }", "line 2"),

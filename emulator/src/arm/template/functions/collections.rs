@@ -1,5 +1,7 @@
 //! Functions of lists, objects, and of texts where they are taken as lists of characters.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::{Given, bounded, count, takes, written};
@@ -177,13 +179,9 @@ fn index_of(values: &[Value], is_last: bool) -> Given {
 fn union(values: &[Value]) -> Given {
     match values {
         [Value::Array(_), ..] if values.iter().all(Value::is_array) => {
-            let mut all: Vec<Value> = Vec::new();
-            for value in values.iter().filter_map(Value::as_array).flatten() {
-                if !all.contains(value) {
-                    all.push(value.clone());
-                }
-            }
-            Ok(Value::Array(all))
+            let mut seen = HashSet::new();
+            let listed = values.iter().filter_map(Value::as_array).flatten();
+            Ok(listed.filter(|value| seen.insert(*value)).cloned().collect())
         }
         [Value::Object(first), rest @ ..] if values.iter().all(Value::is_object) => {
             let mut all = first.clone();
@@ -207,14 +205,12 @@ fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
 fn intersection(values: &[Value]) -> Given {
     match values {
         [Value::Array(first), rest @ ..] if values.iter().all(Value::is_array) => {
-            let rest: Vec<&Vec<Value>> = rest.iter().filter_map(Value::as_array).collect();
-            let mut common: Vec<Value> = Vec::new();
-            for value in first {
-                if !common.contains(value) && rest.iter().all(|list| list.contains(value)) {
-                    common.push(value.clone());
-                }
-            }
-            Ok(Value::Array(common))
+            let lists = rest.iter().filter_map(Value::as_array);
+            let rest: Vec<HashSet<&Value>> = lists.map(|list| list.iter().collect()).collect();
+            let mut seen = HashSet::new();
+            let once = first.iter().filter(|value| seen.insert(*value));
+            let common = once.filter(|value| rest.iter().all(|list| list.contains(value)));
+            Ok(common.cloned().collect())
         }
         [Value::Object(first), rest @ ..] if values.iter().all(Value::is_object) => {
             let is_common = |(key, value): &(&String, &Value)| {

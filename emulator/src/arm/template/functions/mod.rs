@@ -81,16 +81,23 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// About how much memory a value takes.
-pub(super) fn size_of(value: &Value) -> usize {
-    16 + match value {
+/// About how much memory a value takes; none if objects and lists lie deeper in each other than this.
+pub(super) fn size_of(value: &Value, depth: usize) -> Option<usize> {
+    let inner = || depth.checked_sub(1);
+    let size = match value {
         Value::String(text) => text.len(),
-        Value::Array(values) => values.iter().map(size_of).sum(),
+        Value::Array(values) => {
+            let inner = inner()?;
+            values.iter().map(|value| size_of(value, inner)).sum::<Option<_>>()?
+        }
         Value::Object(members) => {
-            members.iter().map(|(key, value)| key.len() + size_of(value)).sum()
+            let inner = inner()?;
+            let sizes = members.iter().map(|(key, value)| Some(key.len() + size_of(value, inner)?));
+            sizes.sum::<Option<usize>>()?
         }
         _ => 0,
-    }
+    };
+    Some(16 + size)
 }
 
 /// A text, if it is not too long. Asked with its length before it is made.

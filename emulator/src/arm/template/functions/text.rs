@@ -4,6 +4,9 @@ use serde_json::Value;
 
 use super::{Given, bounded, count, takes, written};
 
+/// About how much memory a part of a text takes.
+const PART: usize = 64;
+
 pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
     let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
     let texts = texts.unwrap_or_default();
@@ -102,6 +105,7 @@ fn split(values: &[Value]) -> Given {
     let mut parts = vec![text.as_str()];
     for delimiter in delimiters.into_iter().filter(|delimiter| !delimiter.is_empty()) {
         parts = parts.into_iter().flat_map(|part| part.split(delimiter)).collect();
+        bounded(parts.len().saturating_mul(PART))?;
     }
     Ok(parts.into_iter().map(Value::from).collect())
 }

@@ -102,6 +102,58 @@ fn a_few_lines_cannot_grow_without_end() {
     );
 }
 
+#[test]
+fn what_is_made_is_no_deeper_than_what_is_read() {
+    let mut variables = Map::new();
+    variables.insert("v000".to_owned(), json!("x"));
+    for at in 1..200 {
+        variables.insert(
+            format!("v{at:03}"),
+            json!(format!("[createArray(variables('v{:03}'))]", at - 1)),
+        );
+    }
+    let members = json!({"variables": variables});
+    // Each is evaluated before the next one needs it, so that no evaluation lies deep.
+    let up_to = |last: usize| {
+        let all: Vec<String> = (0..=last).map(|at| format!("[variables('v{at:03}')]")).collect();
+        let mut members = members.clone();
+        members["outputs"] = json!({"x": {"type": "array", "value": all}});
+        plan(&members, &json!({})).unwrap().outputs(&Known::default())
+    };
+
+    let deep = up_to(MAX_DEPTH - 1);
+    let too_deep = up_to(MAX_DEPTH);
+
+    assert!(deep.is_ok(), "{deep:?}");
+    let Err(Unready::Error(error)) = too_deep else { panic!("{too_deep:?}") };
+    assert!(error.to_string().contains("too deep"), "{error}");
+}
+
+#[test]
+fn long_lists_are_united_without_comparing_each_with_each() {
+    let mut variables = Map::new();
+    for at in 0..20 {
+        variables.insert(format!("v{at}"), json!(format!("[range({}, 10000)]", at * 10_000)));
+    }
+    let all: Vec<String> = (0..20).map(|at| format!("variables('v{at}')")).collect();
+    let members = json!({"variables": variables});
+    let text = format!("[length(union({}))]", all.join(", "));
+
+    assert_eq!(value_with(members.clone(), &text, &Known::default()), Ok(json!(200_000)));
+    let text = format!("[length(intersection({}, range(5, 10)))]", "variables('v0')");
+    assert_eq!(value_with(members, &text, &Known::default()), Ok(json!(10)));
+}
+
+#[test]
+fn a_long_text_is_not_split_into_more_than_fits() {
+    let members = json!({"variables": {"v": "x,".repeat(100_000)}});
+
+    let split = value_with(members, "[split(variables('v'), ',')]", &Known::default());
+
+    let Err(Unready::Error(error)) = split else { panic!() };
+    assert!(error.to_string().contains("what it gives is too long"), "{error}");
+}
+
 /// Values that look like templates.
 fn values() -> impl Strategy<Value = Value> {
     let texts = prop_oneof![

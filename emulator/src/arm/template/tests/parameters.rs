@@ -36,6 +36,21 @@ fn parameters_have_the_value_that_is_given_or_else_their_default() {
 }
 
 #[test]
+fn every_new_guid_is_another_one() {
+    let members = json!({"parameters": {
+        "a": {"type": "string", "defaultValue": "[newGuid()]"},
+        "b": {"type": "string", "defaultValue": "[newGuid()]"},
+        "c": {"type": "string", "defaultValue": "[parameters('a')]"},
+    }});
+
+    let plan = plan(&members, &json!({})).unwrap();
+
+    let made = plan.parameters();
+    assert_ne!(made["a"]["value"], made["b"]["value"]);
+    assert_eq!(made["a"]["value"], made["c"]["value"]);
+}
+
+#[test]
 fn parameters_that_do_not_fit_are_refused_in_azures_words() {
     let members = json!({"parameters": {
         "name": {"type": "string", "minLength": 2, "maxLength": 5, "defaultValue": "abc"},

@@ -25,6 +25,39 @@ fn resources_come_in_the_order_in_which_they_wait_for_each_other() {
 }
 
 #[test]
+fn who_refers_by_an_id_waits_only_if_it_says_so() {
+    let id = format!("{GROUP}/providers/N/a/two");
+    let members = json!({"resources": [
+        resource("N/a", "one", &json!({"properties": {"x": format!("[reference('{id}').y]")}})),
+        resource("N/a", "two", &json!({})),
+    ]});
+
+    let plan = plan(&members, &json!({})).unwrap();
+
+    assert_eq!(ids(&plan), ["one", "two"]);
+    assert!(plan.resources()[0].after.is_empty());
+}
+
+#[test]
+fn letter_case_does_not_matter_in_the_names_of_members() {
+    let members = json!({
+        "Parameters": {"p": {"Type": "string", "DefaultValue": "x"}},
+        "resources": [
+            {"Type": "N/a", "NAME": "one", "ApiVersion": "1", "DependsOn": ["two"], "Properties": {"Kept": "[parameters('p')]"}},
+            {"type": "N/a", "name": "two", "apiversion": "1", "Condition": true},
+        ],
+        "Outputs": {"o": {"TYPE": "string", "Value": "[parameters('p')]"}},
+    });
+
+    let plan = plan(&members, &json!({})).unwrap();
+
+    assert_eq!(ids(&plan), ["two", "one"]);
+    let body = plan.body(&plan.resources()[1], &Known::default());
+    assert_eq!(body, Ok(json!({"properties": {"Kept": "x"}})));
+    assert_eq!(plan.outputs(&Known::default()).unwrap()["o"]["value"], "x");
+}
+
+#[test]
 fn circles_and_what_is_not_in_the_template_are_refused() {
     let circle = json!({"resources": [
         resource("N/a", "one", &json!({"dependsOn": ["two"]})),
