@@ -22,6 +22,10 @@ impl From<ManageError> for AdminError {
                 (S::CONFLICT, "AlreadyExists")
             }
             ManageError::NoRegistry(_) => (S::NOT_FOUND, "RegistryNotFound"),
+            ManageError::NoGroup(_) => (S::NOT_FOUND, "ResourceGroupNotFound"),
+            ManageError::GroupStays(_) | ManageError::GroupInUse(_) => {
+                (S::CONFLICT, "ResourceGroupInUse")
+            }
             ManageError::NoIdentity(_) => (S::NOT_FOUND, "IdentityNotFound"),
             ManageError::LocalStays
             | ManageError::StartIdentityStays(_)

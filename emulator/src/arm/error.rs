@@ -5,11 +5,13 @@
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 use mock_keyvault::GateRefusal;
 use mock_keyvault::control::{RequestError, refusal};
+use serde_json::Value;
 use thiserror::Error;
 
-use crate::registry::{ManageError, PlatformError, ResourceError};
+use crate::registry::{Location, ManageError, PlatformError, ResourceError};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug, Error)]
@@ -43,6 +45,20 @@ pub enum ArmError {
         /// The group.
         group: String,
     },
+    /// There is no such operation, or it is long ago.
+    #[error("there is no operation '{0}'")]
+    NoOperation(String),
+    /// The filter of a list has conditions that the list does not know.
+    #[error("the filter is not understood")]
+    Filter,
+    /// A group stays where it is.
+    #[error("the group is in {is}, not in {asked}")]
+    GroupElsewhere {
+        /// Where it should be.
+        asked: Location,
+        /// Where it is.
+        is: Location,
+    },
     /// The domain does not do it.
     #[error(transparent)]
     Manage(#[from] ManageError),
@@ -74,8 +90,32 @@ impl IntoResponse for ArmError {
                 );
                 refusal(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
             }
+            Self::NoOperation(id) => {
+                let words = format!("The operation '{id}' could not be found.");
+                refusal(StatusCode::NOT_FOUND, "OperationNotFound", &words)
+            }
+            Self::Filter => {
+                let words = "The $filter has a condition that this list does not know: it takes field eq 'value'.";
+                refusal(StatusCode::BAD_REQUEST, "InvalidFilterInQueryString", words)
+            }
+            Self::GroupElsewhere { asked, is } => {
+                let words = format!(
+                    "Invalid resource group location '{asked}'. The Resource group already exists in location '{is}'."
+                );
+                refusal(StatusCode::CONFLICT, "InvalidResourceGroupLocation", &words)
+            }
             Self::Manage(error) => of_domain(&error),
         }
+    }
+}
+
+impl ArmError {
+    /// The `error` of the answer, for an operation that failed with it.
+    pub(super) async fn report(self) -> Value {
+        let collected = self.into_response().into_body().collect().await;
+        let bytes = collected.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        body["error"].clone()
     }
 }
 
@@ -98,9 +138,15 @@ fn of_domain(error: &ManageError) -> Response {
         ManageError::NoRegistry(_) | ManageError::NoIdentity(_) => {
             (StatusCode::NOT_FOUND, "ResourceNotFound")
         }
+        ManageError::NoGroup(group) => {
+            let words = format!("Resource group '{group}' could not be found.");
+            return refusal(StatusCode::NOT_FOUND, "ResourceGroupNotFound", &words);
+        }
+        ManageError::GroupStays(_) => (StatusCode::CONFLICT, "ResourceGroupDeletionBlocked"),
         ManageError::NameTaken(_) => (StatusCode::CONFLICT, "AlreadyInUse"),
         ManageError::LocalStays
         | ManageError::IdentityTaken(_)
+        | ManageError::GroupInUse(_)
         | ManageError::IdentityInUse { .. }
         | ManageError::StartIdentityStays(_) => (StatusCode::CONFLICT, "Conflict"),
         ManageError::ContentTrust(_) => {

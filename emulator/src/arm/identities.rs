@@ -1,7 +1,7 @@
 //! User-assigned identities: `Microsoft.ManagedIdentity/userAssignedIdentities`.
 //!
-//! Called by the dispatch. Everything is done when it is answered. The group of an identity is a name alone still: it
-//! need not have been made.
+//! Called by the dispatch. Everything is done when it is answered. The dispatch has seen to it that the
+//! group is there.
 
 use axum::response::Response;
 use http::StatusCode;

@@ -8,8 +8,10 @@
 mod body;
 mod context;
 mod error;
+mod groups;
 mod identities;
 mod metadata;
+mod operations;
 mod path;
 mod registries;
 mod resources;
@@ -28,6 +30,7 @@ use serde::Serialize;
 
 use self::context::Context;
 pub use self::error::ArmError;
+use self::operations::Operations;
 use self::path::Target;
 use crate::registry::{IdentityResource, Registries};
 
@@ -36,6 +39,7 @@ use crate::registry::{IdentityResource, Registries};
 struct Arm {
     registries: Registries,
     gate: Gate,
+    operations: Operations,
 }
 
 /// Whether a path is one that the control plane answers.
@@ -45,7 +49,7 @@ pub fn serves(path: &str) -> bool {
 
 /// The routes. `gate` says who asks, and leads to the vault's own part.
 pub fn router(registries: Registries, gate: Gate) -> Router {
-    let arm = Arm { registries, gate };
+    let arm = Arm { registries, gate, operations: Operations::default() };
     Router::new().fallback(dispatch).with_state(arm)
 }
 
@@ -56,12 +60,15 @@ async fn dispatch(State(arm): State<Arm>, request: Request) -> Response {
 /// The answer to a request, whoever made it.
 async fn respond(arm: &Arm, request: Request) -> Response {
     let client_request_id = control::client_request_id(&request);
-    let target = match Target::parse(request.uri().path()) {
-        Ok(Target::Vault) => return arm.gate.answer(request).await,
-        Ok(target) => Ok(target),
-        Err(error) => Err(error.into()),
+    let (head, body) = request.into_parts();
+    let bare = Request::from_parts(head, ());
+    let target = match groups::require_parent(arm, &bare).await {
+        Ok(()) => Target::parse(bare.uri().path()).map_err(ArmError::from),
+        Err(error) => Err(error),
     };
+    let request = bare.map(|()| body);
     let answered = match target {
+        Ok(Target::Vault) => return arm.gate.answer(request).await,
         Ok(target) => answer(arm, target, request).await,
         Err(error) => Err(error),
     };
@@ -74,7 +81,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
     let host = host_of(&request).unwrap_or("localhost").to_owned();
     if let Target::Resources { subscription, group } = &target {
         let (head, body) = request.into_parts();
-        let context = Context::of(arm, &host, &head)?;
+        let context = Context::of(arm, &host, &head.headers, &head.uri)?;
         own(subscription)?;
         let group = group.as_deref().map(str::parse).transpose()?;
         return resources::list(&context, group.as_ref(), Request::from_parts(head, body)).await;
@@ -84,11 +91,29 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
     if target == Target::Metadata && head.method == Method::GET {
         return metadata::get(&host);
     }
-    let context = Context::of(arm, &host, &head)?;
+    let context = Context::of(arm, &host, &head.headers, &head.uri)?;
     match (target, &head.method) {
         (Target::Tenants, &Method::GET) => Ok(subscriptions::tenants()),
         (Target::Subscriptions, &Method::GET) => Ok(subscriptions::list(&context)),
         (Target::Subscription(id), &Method::GET) => subscriptions::get(&context, &id),
+        (Target::Groups { subscription }, &Method::GET) => {
+            own(&subscription)?;
+            groups::list(&context, head.uri.query().unwrap_or_default()).await
+        }
+        (Target::Group { subscription, name }, method) => {
+            own(&subscription)?;
+            let name = name.parse()?;
+            match *method {
+                Method::PUT => groups::put(&context, name, &body::read(body).await?).await,
+                Method::PATCH => groups::patch(&context, name, &body::read(body).await?).await,
+                Method::GET => groups::get(&context, name).await,
+                Method::HEAD => groups::exists(&context, name).await,
+                Method::DELETE => groups::delete(&context, name).await,
+                _ => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
+            }
+        }
+        (Target::OperationStatus(id), &Method::GET) => arm.operations.status(&id),
+        (Target::OperationResult(id), &Method::GET) => arm.operations.result(&context, &id),
         (Target::Identity { subscription, group, name }, method) => {
             own(&subscription)?;
             let at = IdentityResource::new(group.parse()?, &name)?;

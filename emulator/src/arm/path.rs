@@ -22,6 +22,19 @@ pub(super) enum Target {
     Tenants,
     Subscriptions,
     Subscription(String),
+    /// The groups.
+    Groups {
+        subscription: String,
+    },
+    /// A group.
+    Group {
+        subscription: String,
+        name: String,
+    },
+    /// How far an operation on something is.
+    OperationStatus(String),
+    /// What has become of an operation.
+    OperationResult(String),
     /// A user-assigned identity.
     Identity {
         subscription: String,
@@ -63,6 +76,18 @@ pub(super) fn is_managed(path: &str) -> bool {
     }
 }
 
+/// The group that what a path names is in; none for a group itself, and for what is in none.
+pub(super) fn parent_group(path: &str) -> Option<String> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    let is = |part: Option<&str>, word: &str| part.is_some_and(|it| it.eq_ignore_ascii_case(word));
+    if !is(parts.next(), "subscriptions") || parts.next().is_none() {
+        return None;
+    }
+    let group = is(parts.next(), "resourcegroups").then(|| parts.next()).flatten()?;
+    parts.next()?;
+    Some(percent_decode_str(group).decode_utf8().ok()?.into_owned())
+}
+
 impl Target {
     /// The target of a path.
     pub(super) fn parse(path: &str) -> Result<Self, RequestError> {
@@ -83,6 +108,12 @@ impl Target {
             ["tenants"] => Self::Tenants,
             ["subscriptions"] => Self::Subscriptions,
             ["subscriptions", _] => Self::Subscription(last()),
+            ["subscriptions", _, "resourcegroups"] => Self::Groups { subscription: part(1) },
+            ["subscriptions", _, "resourcegroups", _] => {
+                Self::Group { subscription: part(1), name: last() }
+            }
+            ["subscriptions", .., "operationstatuses", _] => Self::OperationStatus(last()),
+            ["subscriptions", _, "operationresults", _] => Self::OperationResult(last()),
             ["subscriptions", _, "providers", IDENTITY, IDENTITIES] => {
                 Self::Identities { subscription: part(1), group: None }
             }
@@ -145,7 +176,17 @@ mod tests {
                 "/subscriptions/s/resourceGroups/g/resources",
                 Target::Resources { subscription: "s".into(), group: Some("g".into()) },
             ),
-            ("/subscriptions/x/resourceGroups/g", Target::Vault),
+            ("/subscriptions/s/resourceGroups/", Target::Groups { subscription: "s".into() }),
+            (
+                "/subscriptions/s/RESOURCEGROUPS/G",
+                Target::Group { subscription: "s".into(), name: "G".into() },
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/a/b/c/operationStatuses/o",
+                Target::OperationStatus("o".into()),
+            ),
+            ("/subscriptions/s/operationresults/o", Target::OperationResult("o".into())),
+            ("/subscriptions/x/resourceGroups/g/providers", Target::Vault),
             ("/subscriptions/x/providers/Microsoft.KeyVault/vaults", Target::Vault),
             ("/providers/Microsoft.Authorization/roleDefinitions", Target::Vault),
         ] {
@@ -159,10 +200,20 @@ mod tests {
         assert!(Target::parse("/subscriptions/%ff").is_err());
     }
 
+    #[test]
+    fn what_is_in_a_group_has_a_parent_and_a_group_has_none() {
+        let group = "/Subscriptions/s//resourceGroups/My%20G";
+
+        assert_eq!(parent_group(&format!("{group}/providers/x/y/z")), Some("My G".to_owned()));
+        assert_eq!(parent_group(group), None);
+        assert_eq!(parent_group("/subscriptions/s/providers/x/y"), None);
+    }
+
     proptest! {
         #[test]
         fn no_path_panics(path in "\\PC{0,60}") {
             let _ = Target::parse(&path);
+            let _ = parent_group(&path);
             let _ = is_managed(&path);
         }
     }

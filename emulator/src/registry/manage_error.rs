@@ -10,7 +10,7 @@ use super::error::Error;
 use super::identity::{PlatformError, not_assigned};
 use super::names::RegistryName;
 use super::profile::Profile;
-use super::resource::{IdentityRef, IdentityResource, ResourceError, Sku};
+use super::resource::{IdentityRef, IdentityResource, ResourceError, ResourceGroup, Sku};
 use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
 use crate::store::StoreError;
 
@@ -30,6 +30,15 @@ pub enum ManageError {
     /// `local` is always there.
     #[error("the registry local is always there and cannot be deleted")]
     LocalStays,
+    /// There is no group of this name.
+    #[error("there is no resource group {0}")]
+    NoGroup(ResourceGroup),
+    /// What the emulator starts with is in this group.
+    #[error("the resource group {0} holds what the emulator starts with, and cannot be deleted")]
+    GroupStays(ResourceGroup),
+    /// Something is in the group still.
+    #[error("the resource group {0} is not empty")]
+    GroupInUse(ResourceGroup),
     /// There is an identity of this name in the group.
     #[error("there is an identity {0} already")]
     IdentityTaken(IdentityResource),

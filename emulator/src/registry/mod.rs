@@ -21,6 +21,7 @@ mod digest;
 mod due;
 mod error;
 mod events;
+mod groups;
 mod identity;
 mod image;
 mod locks;
@@ -67,6 +68,7 @@ pub use self::creation::{Encryption, NewRegistry};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
 pub use self::events::{Event, EventStream, Events};
+pub use self::groups::Group;
 pub use self::identity::{
     AssignedIdentity, Identity, IdentityOf, Platform, PlatformError, Principal,
 };

@@ -95,6 +95,7 @@ impl Registries {
         if !has_local {
             registries.make_local(local).await?;
         }
+        registries.ensure_groups().await?;
         tokio::spawn(collect::sweep_after_start(Arc::clone(&registries.0.common.store)));
         Ok(registries)
     }
@@ -148,6 +149,7 @@ impl Registries {
             Ok(registry) => {
                 self.insert(registry.clone());
                 self.tell();
+                self.ensure_group(&new.group, &new.location).await?;
                 tracing::info!(registry.name = %new.name, "made a registry");
                 Ok((registry, warnings))
             }
@@ -226,6 +228,7 @@ impl Registries {
             if this.identity(&resource).await.is_ok() {
                 return Err(ManageError::IdentityTaken(resource));
             }
+            this.ensure_group(resource.group(), &location).await?;
             let of = IdentityOf::Resource(resource.clone());
             let principal = this.platform().make_identity(of).await?;
             let identity = Identity {

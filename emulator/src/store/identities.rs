@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::database::View;
 use super::error::StoreError;
 use super::layout::Table;
 use super::open::Store;
 use super::registries::PrincipalRow;
-use super::rows::{decode, key, last_part, prefix};
+use super::resource_tags::ResourceTags;
+use super::rows::{decode, key};
 
 /// A user-assigned identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Store {
                 return Ok(false);
             }
             view.put(Table::Identities, at.clone(), row)?;
-            write_tags(view, row)?;
+            tags_of(&row.group, &row.name).write(view, &row.tags)?;
             Ok(true)
         })?;
         self.database.commit()?;
@@ -68,14 +68,15 @@ impl Store {
     /// Replaces the tags of an identity. Durable on return. False: there is none, and nothing was done.
     pub fn replace_identity_tags(&self, row: &IdentityRow) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);
+        let tags = tags_of(&row.group, &row.name);
         let writer = self.database.writer();
-        let old = self.tag_keys(&row.group, &row.name)?;
+        let old = tags.keys(&self.database)?;
         let is_there = writer.transact(|view| {
             if !view.has(Table::Identities, &at)? {
                 return Ok(false);
             }
-            old.iter().try_for_each(|key| view.remove(Table::IdentityTags, key.clone()))?;
-            write_tags(view, row)?;
+            tags.remove(view, &old)?;
+            tags.write(view, &row.tags)?;
             Ok(true)
         })?;
         drop(writer);
@@ -86,12 +87,13 @@ impl Store {
     /// Forgets an identity. Durable on return. False: there is none.
     pub fn delete_identity(&self, group: &str, name: &str) -> Result<bool, StoreError> {
         let at = identity_key(group, name);
+        let tags = tags_of(group, name);
         let writer = self.database.writer();
-        let tags = self.tag_keys(group, name)?;
+        let old = tags.keys(&self.database)?;
         let deleted = writer.transact(|view| {
             let is_there = view.has(Table::Identities, &at)?;
             view.remove(Table::Identities, at.clone())?;
-            tags.iter().try_for_each(|key| view.remove(Table::IdentityTags, key.clone()))?;
+            tags.remove(view, &old)?;
             Ok(is_there)
         })?;
         drop(writer);
@@ -100,28 +102,13 @@ impl Store {
     }
 
     fn with_tags(&self, mut row: IdentityRow) -> Result<IdentityRow, StoreError> {
-        for tag in self.database.scan(Table::IdentityTags, &tags_of(&row.group, &row.name)) {
-            let (key, bytes) = tag?;
-            row.tags.insert(last_part(&key)?, decode(&bytes)?);
-        }
+        row.tags = tags_of(&row.group, &row.name).read(&self.database)?;
         Ok(row)
     }
-
-    fn tag_keys(&self, group: &str, name: &str) -> Result<Vec<Vec<u8>>, StoreError> {
-        let rows = self.database.scan(Table::IdentityTags, &tags_of(group, name));
-        rows.map(|row| Ok(row?.0.to_vec())).collect()
-    }
 }
 
-fn write_tags(view: &View<'_>, row: &IdentityRow) -> Result<(), StoreError> {
-    let (group, name) = (row.group.to_lowercase(), row.name.to_lowercase());
-    row.tags.iter().try_for_each(|(tag, value)| {
-        view.put(Table::IdentityTags, key(&[&group, &name, tag]), value)
-    })
-}
-
-fn tags_of(group: &str, name: &str) -> Vec<u8> {
-    prefix(&[&group.to_lowercase(), &name.to_lowercase()])
+fn tags_of(group: &str, name: &str) -> ResourceTags {
+    ResourceTags::of(Table::IdentityTags, &[group, name])
 }
 
 fn identity_key(group: &str, name: &str) -> Vec<u8> {

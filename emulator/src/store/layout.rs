@@ -63,6 +63,10 @@ pub(super) enum Table {
     Uploads,
     /// registry, data-key id, file id → nothing: what is sealed under a data key.
     Uses,
+    /// name → resource group.
+    Groups,
+    /// resource group, name → value of a tag, as Azure knows them.
+    GroupTags,
     /// resource group, name → user-assigned identity.
     Identities,
     /// resource group, name of an identity, name → value of a tag, as Azure knows them.
@@ -152,7 +156,7 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 23] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Access,
         Self::Blobs,
         Self::Counters,
@@ -170,6 +174,8 @@ impl Table {
         Self::TaskRunEnds,
         Self::Uploads,
         Self::Uses,
+        Self::Groups,
+        Self::GroupTags,
         Self::Identities,
         Self::IdentityTags,
         Self::Leaving,
@@ -199,6 +205,8 @@ impl Table {
             Self::Counters
             | Self::Files
             | Self::Rings
+            | Self::Groups
+            | Self::GroupTags
             | Self::Identities
             | Self::IdentityTags
             | Self::Leaving
@@ -228,6 +236,8 @@ impl Table {
             Self::TaskRunEnds => "task-run-ends",
             Self::Uploads => "uploads",
             Self::Uses => "uses",
+            Self::Groups => "groups",
+            Self::GroupTags => "group-tags",
             Self::Identities => "identities",
             Self::IdentityTags => "identity-tags",
             Self::Leaving => "leaving",

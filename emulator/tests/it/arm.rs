@@ -2,40 +2,10 @@
 
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
-use sealyard::Sealyard;
 use serde_json::{Value, json};
 
+use crate::support::arm::{VERSION, ask, code, make_group, owner_token, send, through_proxy};
 use crate::support::{Answer, start};
-
-const VERSION: &str = "api-version=2022-12-01";
-
-/// A client that resolves nothing by itself: it goes through the proxy, or nowhere.
-fn through_proxy(emulator: &Sealyard) -> reqwest::Client {
-    let vault = emulator.vault().unwrap();
-    sealyard::install_crypto_provider();
-    let authority = reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap();
-    let proxy = reqwest::Proxy::https(format!("http://{}", vault.address())).unwrap();
-    reqwest::Client::builder().tls_certs_only([authority]).proxy(proxy).build().unwrap()
-}
-
-fn owner_token(emulator: &Sealyard) -> String {
-    let vault = emulator.vault().unwrap();
-    let token = vault.token(vault.owner().client_id, "https://management.azure.com").unwrap();
-    token.expose().to_owned()
-}
-
-async fn ask(emulator: &Sealyard, url: &str, token: Option<&str>) -> Answer {
-    let request = through_proxy(emulator).get(url);
-    let request = match token {
-        Some(token) => request.bearer_auth(token),
-        None => request,
-    };
-    Answer::of(request.send().await.unwrap()).await
-}
-
-fn code(answer: &Answer) -> String {
-    answer.json()["error"]["code"].as_str().unwrap().to_owned()
-}
 
 #[tokio::test]
 async fn the_owner_sees_the_subscription_and_the_tenant() {
@@ -180,15 +150,10 @@ async fn local_names_of_all_kinds_are_taken_at_a_port_that_may_be_mapped_and_pub
 
 const IDENTITIES: &str = "providers/Microsoft.ManagedIdentity/userAssignedIdentities";
 
-async fn send(emulator: &Sealyard, method: Method, path: &str, body: &Value) -> Answer {
-    let url = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{path}?{VERSION}");
-    let request = through_proxy(emulator).request(method, url).bearer_auth(owner_token(emulator));
-    Answer::of(request.json(body).send().await.unwrap()).await
-}
-
 #[tokio::test]
 async fn an_identity_is_made_tagged_found_listed_and_taken_away() {
     let (emulator, _client) = start().await;
+    make_group(&emulator, "Team").await;
     let path = format!("resourceGroups/Team/{IDENTITIES}/Puller");
     let body = json!({"location": "West Europe", "tags": {"team": "one"}});
 
@@ -235,6 +200,7 @@ async fn an_identity_is_made_tagged_found_listed_and_taken_away() {
 #[tokio::test]
 async fn what_is_wrong_with_an_identity_is_said_in_azures_shape_and_nothing_is_made() {
     let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
     let at = |name: &str| format!("resourceGroups/team/{IDENTITIES}/{name}");
     let place = json!({"location": "eastus"});
 
@@ -311,6 +277,7 @@ const REGISTRIES: &str = "providers/Microsoft.ContainerRegistry/registries";
 async fn a_registry_is_shown_with_its_key_listed_and_taken_away() {
     let (emulator, _client) = start().await;
     let made = emulator.create_registry("team1").await.unwrap();
+    make_group(&emulator, "other").await;
     let path = format!("resourceGroups/Sealyard/{REGISTRIES}/Team1");
 
     let shown = send(&emulator, Method::GET, &path, &Value::Null).await.json();

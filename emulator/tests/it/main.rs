@@ -5,6 +5,7 @@ mod acr_locks;
 mod acr_login;
 mod acr_metadata;
 mod arm;
+mod arm_groups;
 mod at_rest;
 mod clock;
 mod crash;

@@ -147,6 +147,15 @@ pub(crate) fn may(vaults: &Vaults, caller: &Caller, action: &str, at: &Scope) ->
     vaults.authorization().decide(&caller.object_id, Action::Control(action), at).is_some()
 }
 
+/// Takes away every role that was given at a scope or below it.
+pub(crate) async fn forget_roles(vaults: &Arc<Vaults>, at: Scope) -> Result<(), ArmError> {
+    let vaults = Arc::clone(vaults);
+    let forgotten = tokio::task::spawn_blocking(move || {
+        vaults.authorization().remove_under(&at).map_err(VaultChangeError::from)
+    });
+    Ok(forgotten.await.map_err(|error| VaultChangeError::Internal(error.to_string()))??)
+}
+
 /// Refuses a caller who has no role for an action at a scope.
 pub(crate) fn require(
     vaults: &Vaults,

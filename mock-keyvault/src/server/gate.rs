@@ -52,6 +52,13 @@ impl Gate {
         router::behind_front(&app, request).await
     }
 
+    /// Takes away every role that was given at a scope or below it, as Azure does when a resource is deleted.
+    pub async fn forget_roles(&self, at: Scope) -> Result<(), GateRefusal> {
+        let refuse = |error| GateRefusal { error, host: String::new() };
+        let app = self.0.upgrade().ok_or_else(|| refuse(ArmError::ended()))?;
+        arm::forget_roles(&app.vaults, at).await.map_err(refuse)
+    }
+
     /// Whether a caller has a role for an action at a scope.
     pub fn may(&self, caller: &Caller, action: &str, at: &Scope) -> bool {
         self.0.upgrade().is_some_and(|app| arm::may(&app.vaults, caller, action, at))

@@ -1,5 +1,6 @@
 //! What the tests share: a client that pushes and pulls, and content to push.
 
+pub(crate) mod arm;
 pub(crate) mod client;
 pub(crate) mod content;
 pub(crate) mod process;

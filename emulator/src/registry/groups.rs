@@ -1,0 +1,132 @@
+//! Resource groups: what `arm/` makes, shows and takes away, and what everything else is in.
+//!
+//! Whoever makes a registry or an identity over the admin API may name a group that is not there: it is made on the way.
+//! The control plane asks first. The group of what the emulator starts with is always there.
+
+use std::sync::Arc;
+
+use super::blocking::blocking;
+use super::manage_error::ManageError;
+use super::registries::{Registries, to_the_end};
+use super::resource::{Location, ResourceGroup, Tags};
+use crate::store::{GroupRow, StoreError};
+
+/// A resource group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name, as it was written first.
+    pub name: ResourceGroup,
+    /// The place of the group. What is in it may be elsewhere.
+    pub location: Location,
+    /// What people call it.
+    pub tags: Tags,
+}
+
+impl Registries {
+    /// All groups, by name.
+    pub async fn groups(&self) -> Result<Vec<Group>, ManageError> {
+        let store = Arc::clone(&self.common().store);
+        let rows = blocking(move || store.groups()).await?;
+        let all: Result<_, StoreError> = rows.into_iter().map(Group::try_from).collect();
+        Ok(all?)
+    }
+
+    /// The group of this name.
+    pub async fn group(&self, name: &ResourceGroup) -> Result<Group, ManageError> {
+        let (store, asked) = (Arc::clone(&self.common().store), name.clone());
+        let row = blocking(move || store.group(asked.as_str())).await?;
+        let row = row.ok_or_else(|| ManageError::NoGroup(name.clone()))?;
+        Ok(row.try_into()?)
+    }
+
+    /// Makes a group. False: there is one of this name, and nothing was done.
+    pub async fn create_group(&self, group: &Group) -> Result<bool, ManageError> {
+        let (store, row) = (Arc::clone(&self.common().store), GroupRow::from(group.clone()));
+        Ok(blocking(move || store.create_group(&row)).await?)
+    }
+
+    /// Gives a group other tags in the place of those that it has.
+    pub async fn tag_group(&self, name: &ResourceGroup, tags: Tags) -> Result<Group, ManageError> {
+        let group = Group { tags, ..self.group(name).await? };
+        let (store, row) = (Arc::clone(&self.common().store), GroupRow::from(group.clone()));
+        if blocking(move || store.replace_group_tags(&row.name, &row.tags)).await? {
+            Ok(group)
+        } else {
+            Err(ManageError::NoGroup(name.clone()))
+        }
+    }
+
+    /// Whether a group may be deleted at all: that of what the emulator starts with may not.
+    pub async fn check_group_deletion(&self, name: &ResourceGroup) -> Result<(), ManageError> {
+        let group = self.group(name).await?;
+        if group.name == ResourceGroup::default() {
+            return Err(ManageError::GroupStays(group.name));
+        }
+        Ok(())
+    }
+
+    /// Forgets a group in which nothing is left that is ours. It goes on if the caller is dropped.
+    pub async fn delete_group(&self, name: &ResourceGroup) -> Result<(), ManageError> {
+        let (this, name) = (self.clone(), name.clone());
+        to_the_end(async move {
+            // Nothing comes into it meanwhile.
+            let _alone = this.lock().await;
+            this.check_group_deletion(&name).await?;
+            let has_registry = this.all().iter().any(|registry| registry.profile().group == name);
+            let has_identity =
+                this.identities().await?.iter().any(|one| *one.resource.group() == name);
+            if has_registry || has_identity {
+                return Err(ManageError::GroupInUse(name));
+            }
+            let store = Arc::clone(&this.common().store);
+            Ok(blocking(move || store.delete_group(name.as_str())).await?)
+        })
+        .await
+    }
+
+    /// Makes the group of something that is made, if it is not there.
+    pub(super) async fn ensure_group(
+        &self,
+        name: &ResourceGroup,
+        location: &Location,
+    ) -> Result<(), ManageError> {
+        let (name, location) = (name.clone(), location.clone());
+        self.create_group(&Group { name, location, tags: Tags::default() }).await.map(drop)
+    }
+
+    /// Makes the groups of all that there is: a folder from before groups were rows has none.
+    pub(super) async fn ensure_groups(&self) -> Result<(), ManageError> {
+        self.ensure_group(&ResourceGroup::default(), &Location::default()).await?;
+        for registry in self.all() {
+            let profile = registry.profile();
+            self.ensure_group(&profile.group, &profile.location).await?;
+        }
+        for identity in self.identities().await? {
+            self.ensure_group(identity.resource.group(), &identity.location).await?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Group> for GroupRow {
+    fn from(group: Group) -> Self {
+        Self {
+            name: group.name.to_string(),
+            location: group.location.to_string(),
+            tags: group.tags.as_map().clone(),
+        }
+    }
+}
+
+impl TryFrom<GroupRow> for Group {
+    type Error = StoreError;
+
+    fn try_from(row: GroupRow) -> Result<Self, StoreError> {
+        let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
+        Ok(Self {
+            name: row.name.parse().map_err(|error| damaged(&error))?,
+            location: row.location.parse().map_err(|error| damaged(&error))?,
+            tags: row.tags.try_into().map_err(|error| damaged(&error))?,
+        })
+    }
+}

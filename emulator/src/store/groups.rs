@@ -1,0 +1,105 @@
+//! The resource groups: one row each, by name in lower case, and one for each of their tags.
+//!
+//! What is in a group says so in its own row; nothing here knows of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::resource_tags::ResourceTags;
+use super::rows::{decode, key};
+
+/// A resource group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupRow {
+    /// Its name, as it was written.
+    pub name: String,
+    /// The place.
+    pub location: String,
+    /// Names and values that people give it. They have rows of their own.
+    #[serde(skip)]
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Store {
+    /// All groups, in the order of their names.
+    pub fn groups(&self) -> Result<Vec<GroupRow>, StoreError> {
+        let rows = self.database.scan(Table::Groups, &[]);
+        rows.map(|row| self.group_with_tags(decode(&row?.1)?)).collect()
+    }
+
+    /// The group of this name.
+    pub fn group(&self, name: &str) -> Result<Option<GroupRow>, StoreError> {
+        let row = self.database.row(Table::Groups, &group_key(name))?;
+        row.map(|row| self.group_with_tags(row)).transpose()
+    }
+
+    /// Stores a new group. Durable on return. False: there is one of this name, and nothing was done.
+    pub fn create_group(&self, row: &GroupRow) -> Result<bool, StoreError> {
+        let at = group_key(&row.name);
+        let created = self.database.transact(|view| {
+            if view.has(Table::Groups, &at)? {
+                return Ok(false);
+            }
+            view.put(Table::Groups, at.clone(), row)?;
+            tags_of(&row.name).write(view, &row.tags)?;
+            Ok(true)
+        })?;
+        self.database.commit()?;
+        Ok(created)
+    }
+
+    /// Replaces the tags of a group. Durable on return. False: there is none, and nothing was done.
+    pub fn replace_group_tags(
+        &self,
+        name: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<bool, StoreError> {
+        let at = group_key(name);
+        let rows = tags_of(name);
+        let writer = self.database.writer();
+        let old = rows.keys(&self.database)?;
+        let is_there = writer.transact(|view| {
+            if !view.has(Table::Groups, &at)? {
+                return Ok(false);
+            }
+            rows.remove(view, &old)?;
+            rows.write(view, tags)?;
+            Ok(true)
+        })?;
+        drop(writer);
+        self.database.commit()?;
+        Ok(is_there)
+    }
+
+    /// Forgets a group. Durable on return. None of this name is as good.
+    pub fn delete_group(&self, name: &str) -> Result<(), StoreError> {
+        let at = group_key(name);
+        let rows = tags_of(name);
+        let writer = self.database.writer();
+        let tags = rows.keys(&self.database)?;
+        writer.transact(|view| {
+            view.remove(Table::Groups, at.clone())?;
+            rows.remove(view, &tags)
+        })?;
+        drop(writer);
+        self.database.commit()
+    }
+
+    fn group_with_tags(&self, mut row: GroupRow) -> Result<GroupRow, StoreError> {
+        row.tags = tags_of(&row.name).read(&self.database)?;
+        Ok(row)
+    }
+}
+
+fn tags_of(name: &str) -> ResourceTags {
+    ResourceTags::of(Table::GroupTags, &[name])
+}
+
+fn group_key(name: &str) -> Vec<u8> {
+    key(&[&name.to_lowercase()])
+}

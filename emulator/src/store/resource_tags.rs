@@ -1,0 +1,62 @@
+//! The tags of resources, as Azure knows them: a row for each, since all of one resource may be longer than a value may
+//! be. They have nothing to do with the tags of images.
+//!
+//! Called by the files of the resources that have tags, which say in which table and under which key.
+
+use std::collections::BTreeMap;
+
+use super::database::{Database, View};
+use super::error::StoreError;
+use super::layout::Table;
+use super::rows::{decode, key, last_part, prefix};
+
+/// Where the tags of one resource are.
+#[derive(Clone, Debug)]
+pub(super) struct ResourceTags {
+    table: Table,
+    /// What their keys begin with.
+    parts: Vec<String>,
+}
+
+impl ResourceTags {
+    /// The tags of the resource that this key names, whatever its case.
+    pub(super) fn of(table: Table, parts: &[&str]) -> Self {
+        Self { table, parts: parts.iter().map(|part| part.to_lowercase()).collect() }
+    }
+
+    pub(super) fn read(&self, database: &Database) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows = database.scan(self.table, &prefix(&self.parts()));
+        rows.map(|row| {
+            let (key, bytes) = row?;
+            Ok((last_part(&key)?, decode(&bytes)?))
+        })
+        .collect()
+    }
+
+    /// The keys of those that there are. To be removed in a transaction of the writer that was held meanwhile.
+    pub(super) fn keys(&self, database: &Database) -> Result<Vec<Vec<u8>>, StoreError> {
+        let rows = database.scan(self.table, &prefix(&self.parts()));
+        rows.map(|row| Ok(row?.0.to_vec())).collect()
+    }
+
+    /// Removes the tags of these keys.
+    pub(super) fn remove(&self, view: &View<'_>, keys: &[Vec<u8>]) -> Result<(), StoreError> {
+        keys.iter().try_for_each(|key| view.remove(self.table, key.clone()))
+    }
+
+    pub(super) fn write(
+        &self,
+        view: &View<'_>,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), StoreError> {
+        tags.iter().try_for_each(|(tag, value)| {
+            let mut parts = self.parts();
+            parts.push(tag);
+            view.put(self.table, key(&parts), value)
+        })
+    }
+
+    fn parts(&self) -> Vec<&str> {
+        self.parts.iter().map(String::as_str).collect()
+    }
+}
