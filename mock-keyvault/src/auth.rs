@@ -20,6 +20,9 @@ pub(crate) const MANAGEMENT_AUDIENCES: [&str; 2] =
     ["https://management.azure.com", "https://management.core.windows.net"];
 /// The resource of the local resource providers; a port may follow.
 const LOCAL_MANAGEMENT_AUDIENCE: &str = "https://management.localhost";
+/// The resource of the public Graph, and of the local one; a port may follow that.
+const GRAPH_AUDIENCE: &str = "https://graph.microsoft.com";
+const LOCAL_GRAPH_AUDIENCE: &str = "https://graph.localhost";
 /// The application id of Key Vault: tokens may name it in place of the address.
 const APPLICATION_AUDIENCE: &str = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
 
@@ -43,6 +46,15 @@ pub(crate) fn manager(
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
     caller_for(issuer, accept_any, headers, is_for_management)
+}
+
+/// The same for Graph.
+pub(crate) fn graph_caller(
+    issuer: &Issuer,
+    accept_any: bool,
+    headers: &HeaderMap,
+) -> Result<Caller, ApiError> {
+    caller_for(issuer, accept_any, headers, is_for_graph)
 }
 
 fn caller_for(
@@ -110,6 +122,13 @@ fn is_for_management(audience: &str) -> bool {
     MANAGEMENT_AUDIENCES.contains(&audience) || is_at(audience, LOCAL_MANAGEMENT_AUDIENCE)
 }
 
+/// Whether tokens for this resource are for Graph. A client that joins an address that ends in a slash with its scope asks
+/// for a resource that ends in one.
+fn is_for_graph(audience: &str) -> bool {
+    let audience = audience.strip_suffix('/').unwrap_or(audience);
+    audience == GRAPH_AUDIENCE || is_at(audience, LOCAL_GRAPH_AUDIENCE)
+}
+
 /// Whether a resource is this one, with any port or none.
 fn is_at(audience: &str, local: &str) -> bool {
     match audience.strip_prefix(local) {
@@ -122,6 +141,16 @@ fn is_at(audience: &str, local: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_for_graph_are_for_its_names_alone() {
+        for audience in ["https://graph.microsoft.com/", "https://graph.localhost:8443"] {
+            assert!(is_for_graph(audience) && !is_for_management(audience), "{audience}");
+        }
+        for audience in ["https://graph.microsoft.com.evil.example", "https://vault.azure.net"] {
+            assert!(!is_for_graph(audience), "{audience}");
+        }
+    }
 
     #[test]
     fn tokens_for_management_are_for_its_names_alone() {

@@ -26,6 +26,8 @@ pub(crate) enum Role {
     Both,
     /// The resource providers: what manages vaults.
     Arm,
+    /// Microsoft Graph: who the principals are.
+    Graph,
     /// A vault name that cannot be one.
     Nothing,
 }
@@ -50,6 +52,10 @@ impl Site {
             (Role::Arm, Naming::Public)
         } else if name == "management.localhost" {
             (Role::Arm, Naming::Local)
+        } else if name == "graph.microsoft.com" {
+            (Role::Graph, Naming::Public)
+        } else if name == "graph.localhost" {
+            (Role::Graph, Naming::Local)
         } else if name == "login.microsoftonline.com" {
             (Role::Login, Naming::Public)
         } else if name == "login.localhost" {
@@ -69,7 +75,7 @@ impl Site {
         match &self.role {
             Role::Vault(name) => Some(name.clone()),
             Role::Both => Some(VaultName::local()),
-            Role::Login | Role::Arm | Role::Nothing => None,
+            Role::Login | Role::Arm | Role::Graph | Role::Nothing => None,
         }
     }
 
@@ -81,7 +87,7 @@ impl Site {
             Role::Both => {
                 ["subscriptions", "providers"].iter().any(|own| first.eq_ignore_ascii_case(own))
             }
-            Role::Login | Role::Vault(_) | Role::Nothing => false,
+            Role::Login | Role::Graph | Role::Vault(_) | Role::Nothing => false,
         }
     }
 

@@ -54,7 +54,8 @@ pub(crate) fn class_of(site: &Site, request: &Request<Body>) -> String {
     match site.role {
         Role::Vault(_) | Role::Nothing => OTHER.to_owned(),
         Role::Arm => ARM.to_owned(),
-        Role::Login | Role::Both => ISSUER.to_owned(),
+        // Graph is the directory of whoever issues tokens.
+        Role::Login | Role::Graph | Role::Both => ISSUER.to_owned(),
     }
 }
 

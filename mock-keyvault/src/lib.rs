@@ -71,6 +71,7 @@ mod audit;
 mod auth;
 mod connect;
 mod error;
+mod graph;
 mod guard;
 mod host;
 mod interference;

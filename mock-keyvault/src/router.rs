@@ -34,6 +34,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::faults::{Effect, Faults};
 use crate::files::{Access, write_whole};
 use crate::front::FrontSlot;
+use crate::graph;
 use crate::guard::Guard;
 use crate::host::{Role, Site};
 use crate::identity::{self, Issuer, ManagedEndpoint};
@@ -161,8 +162,11 @@ async fn answer(
     if site.is_of_arm(request.uri().path()) {
         return arm::answer(app, site, request).await;
     }
+    if site.role == Role::Graph {
+        return graph::answer(app, request).await;
+    }
     let request = match &site.role {
-        Role::Vault(_) | Role::Arm | Role::Nothing => request,
+        Role::Vault(_) | Role::Arm | Role::Graph | Role::Nothing => request,
         Role::Login | Role::Both => {
             match identity::answer(&app.issuer, &site.host, request).await {
                 Ok(response) => return response,

@@ -6,14 +6,12 @@
 /// The ends of a registry's names: the local one, and that of the public service.
 const SUFFIXES: [&str; 2] = [".azurecr.localhost", ".azurecr.io"];
 
-/// The names of Microsoft Graph. `az` asks it for principals.
-pub(super) const GRAPH: [&str; 2] = ["graph.microsoft.com", "graph.localhost"];
-
 /// Whether the control plane may be asked under this name: its own, or one that is nobody else's, such as an address.
 pub(super) fn may_manage(host: &str) -> bool {
     let is_login = ["login.microsoftonline.com", "login.localhost"].contains(&host);
     let is_vault = [".vault.azure.net", ".vault.localhost"].iter().any(|end| host.ends_with(end));
-    !is_login && !is_vault && !GRAPH.contains(&host) && !is_registry_name(host)
+    let is_graph = ["graph.microsoft.com", "graph.localhost"].contains(&host);
+    !is_login && !is_vault && !is_graph && !is_registry_name(host)
 }
 
 /// The registry that a host names. `host` is as [`mock_keyvault::authority`] reads it; the name may be no registry's.

@@ -12,7 +12,7 @@ use mock_keyvault::authority::Authority;
 use mock_keyvault::front::Front;
 use serde_json::json;
 
-use super::names::{GRAPH, is_registry_name, may_manage, registry_named};
+use super::names::{is_registry_name, may_manage, registry_named};
 use crate::arm;
 use crate::oci::{Code, ErrorReply};
 use crate::registry::{Registries, Registry};
@@ -80,12 +80,10 @@ impl Front for AzureFront {
         if is_registry_name(name) {
             return Some(self.content.clone());
         }
-        // What of Graph is not served is refused in the words of the control plane.
-        let is_managed = GRAPH.contains(&name) || (may_manage(name) && arm::serves(path));
-        is_managed.then(|| self.arm.clone())
+        (may_manage(name) && arm::serves(path)).then(|| self.arm.clone())
     }
 
     fn knows(&self, name: &str) -> bool {
-        is_registry_name(name) || GRAPH.contains(&name)
+        is_registry_name(name)
     }
 }

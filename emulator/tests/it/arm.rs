@@ -110,15 +110,20 @@ async fn the_vault_keeps_its_own_part_of_the_control_plane() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_of_graph_is_said_and_no_vault_answers_in_its_place() {
+async fn graph_tells_who_the_owner_is_under_both_of_its_names() {
     let (emulator, _client) = start().await;
+    let vault = emulator.vault().unwrap();
+    let owner = vault.owner().client_id;
+    let path = format!("v1.0/servicePrincipals?$filter=appId eq '{owner}'");
 
-    let answer = ask(&emulator, "https://graph.microsoft.com/v1.0/me", None).await;
+    for base in ["https://graph.microsoft.com", "https://graph.localhost:9443"] {
+        let token = vault.token(owner, base).unwrap();
+        let found = ask(&emulator, &format!("{base}/{path}"), Some(token.expose())).await;
+        let none = ask(&emulator, &format!("{base}/{path}"), None).await;
 
-    assert_eq!(
-        (answer.status, code(&answer).as_str()),
-        (StatusCode::NOT_FOUND, "InvalidResourceType")
-    );
+        assert_eq!(found.json()["value"][0]["appId"], owner, "{base}");
+        assert_eq!(code(&none), "InvalidAuthenticationToken");
+    }
 }
 
 #[tokio::test]
@@ -144,7 +149,7 @@ async fn local_names_of_all_kinds_are_taken_at_a_port_that_may_be_mapped_and_pub
     let public = through_proxy(&emulator).get(public).send().await;
 
     assert_eq!(pulled.body, manifest);
-    assert_eq!(code(&graph), "InvalidResourceType");
+    assert_eq!(code(&graph), "InvalidAuthenticationToken");
     assert!(public.is_err(), "{public:?}");
 }
 

@@ -19,6 +19,7 @@ mod encrypt;
 mod events;
 mod faults;
 mod front;
+mod graph;
 mod handle;
 mod hosts;
 mod import;

@@ -1,0 +1,56 @@
+//! Principals as Graph shows them.
+
+use serde_json::{Value, json};
+
+use crate::identity::{Principal, PrincipalKind, TENANT};
+
+/// A list of them, whole.
+pub(super) fn list(value: &[Value]) -> Value {
+    json!({ "value": value })
+}
+
+/// A service principal.
+pub(super) fn principal(principal: &Principal) -> Value {
+    let kind = match principal.kind() {
+        PrincipalKind::Application => "Application",
+        PrincipalKind::UserAssignedIdentity | PrincipalKind::SystemAssignedIdentity => {
+            "ManagedIdentity"
+        }
+    };
+    // Graph tells the resource of a managed identity among its other names, and whether it is one of its own.
+    let is_explicit = principal.kind() == PrincipalKind::UserAssignedIdentity;
+    let others: Vec<String> = principal
+        .resource_id()
+        .map(|resource| vec![format!("isExplicit={is_explicit}"), resource.to_owned()])
+        .unwrap_or_default();
+    json!({
+        "id": principal.object_id(),
+        "accountEnabled": true,
+        "alternativeNames": others,
+        "appDisplayName": principal.display_name(),
+        "appId": principal.client_id(),
+        "appOwnerOrganizationId": TENANT,
+        "displayName": principal.display_name(),
+        "servicePrincipalNames": [principal.client_id()],
+        "servicePrincipalType": kind,
+        "tags": [],
+    })
+}
+
+/// The same, where objects of any kind may stand.
+pub(super) fn object(principal: &Principal) -> Value {
+    let mut object = self::principal(principal);
+    object["@odata.type"] = "#microsoft.graph.servicePrincipal".into();
+    object
+}
+
+/// The application of a principal. It is one object with it here, so both have one id.
+pub(super) fn application(principal: &Principal) -> Value {
+    json!({
+        "id": principal.object_id(),
+        "appId": principal.client_id(),
+        "displayName": principal.display_name(),
+        "identifierUris": [],
+        "signInAudience": "AzureADMyOrg",
+    })
+}
