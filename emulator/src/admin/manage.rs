@@ -17,7 +17,9 @@ impl From<ManageError> for AdminError {
             _ => None,
         };
         let (status, code) = match error {
-            ManageError::Resource(_) => (S::BAD_REQUEST, "BadRequest"),
+            ManageError::Resource(_) | ManageError::NoAnonymousPull(_) => {
+                (S::BAD_REQUEST, "BadRequest")
+            }
             ManageError::NameTaken(_) | ManageError::IdentityTaken(_) => {
                 (S::CONFLICT, "AlreadyExists")
             }

@@ -1,9 +1,10 @@
 //! Bodies of the control plane: JSON, in which the names of fields may be in any letter case, as .NET reads them.
 //!
 //! Called by the dispatch for every request that may have one. A body that is not there is `null`, and so is what is not
-//! in one.
+//! in one. [`Fields`] reads what lies deeper, and says where it is that something is not what it should be.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use axum::body::Body;
 use http_body_util::{BodyExt as _, Limited};
@@ -61,6 +62,113 @@ pub(super) fn tags(value: &Value) -> Result<Tags, ArmError> {
     Ok(tags.try_into()?)
 }
 
+/// An object in a body, and where it is. What is not there has no fields.
+#[derive(Clone, Debug)]
+pub(super) struct Fields<'a> {
+    value: &'a Value,
+    path: String,
+}
+
+impl<'a> Fields<'a> {
+    /// The body as a whole.
+    pub(super) fn of(body: &'a Value) -> Result<Self, ArmError> {
+        Self { value: body, path: String::new() }.checked()
+    }
+
+    /// Whether it is there.
+    pub(super) fn is_there(&self) -> bool {
+        !self.value.is_null()
+    }
+
+    /// The refusal of a field that is not what it is to be.
+    pub(super) fn wrong(&self, name: &str, expected: &str) -> ArmError {
+        ArmError::Content(format!("'{}' is to be {expected}", self.path_of(name)))
+    }
+
+    /// Where a field is.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// The field of this name, `null` if it is not there.
+    pub(super) fn value(&self, name: &str) -> &'a Value {
+        field(self.value, name)
+    }
+
+    /// All fields with their names, `null` among them.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// An object.
+    pub(super) fn object(&self, name: &str) -> Result<Self, ArmError> {
+        Self { value: self.value(name), path: self.path_of(name) }.checked()
+    }
+
+    /// A text.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, ArmError> {
+        match self.value(name) {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text)),
+            _ => Err(self.wrong(name, "a text")),
+        }
+    }
+
+    /// A text that is read as what it stands for.
+    pub(super) fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>, ArmError>
+    where
+        ArmError: From<T::Err>,
+    {
+        Ok(self.text(name)?.map(str::parse).transpose()?)
+    }
+
+    /// Yes or no.
+    pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ArmError> {
+        match self.value(name) {
+            Value::Null => Ok(None),
+            Value::Bool(flag) => Ok(Some(*flag)),
+            _ => Err(self.wrong(name, "true or false")),
+        }
+    }
+
+    /// `enabled` or `disabled`.
+    pub(super) fn status(&self, name: &str) -> Result<Option<bool>, ArmError> {
+        match self.text(name)? {
+            None => Ok(None),
+            Some(text) if text.eq_ignore_ascii_case("enabled") => Ok(Some(true)),
+            Some(text) if text.eq_ignore_ascii_case("disabled") => Ok(Some(false)),
+            Some(_) => Err(self.wrong(name, "enabled or disabled")),
+        }
+    }
+
+    /// The items of a list; none at all if it is not there.
+    pub(super) fn list(&self, name: &str) -> Result<Option<&'a [Value]>, ArmError> {
+        match self.value(name) {
+            Value::Null => Ok(None),
+            Value::Array(items) => Ok(Some(items)),
+            _ => Err(self.wrong(name, "a list")),
+        }
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ArmError> {
+        let Some(items) = self.list(name)? else { return Ok(None) };
+        let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+        let texts: Option<Vec<String>> = texts.collect();
+        texts.map(Some).ok_or_else(|| self.wrong(name, "a list of texts"))
+    }
+
+    fn checked(self) -> Result<Self, ArmError> {
+        match self.value {
+            Value::Null | Value::Object(_) => Ok(self),
+            _ if self.path.is_empty() => {
+                Err(ArmError::Content("the body is to be an object".to_owned()))
+            }
+            _ => Err(ArmError::Content(format!("'{}' is to be an object", self.path))),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -90,5 +198,31 @@ mod tests {
         assert!(tags(&json!({"tags": {"Team": 1}})).is_err());
         assert!(tags(&json!({"tags": "x"})).is_err());
         assert!(field(&json!([1]), "tags").is_null());
+    }
+
+    #[test]
+    fn what_lies_deeper_is_read_in_any_case_and_its_place_is_said_if_it_is_wrong() {
+        let body = json!({
+            "Properties": { "ADMINUSERENABLED": true, "encryption": null, "sku": "Enabled", "a": ["x", 1] }
+        });
+
+        let properties = Fields::of(&body).unwrap().object("properties").unwrap();
+
+        assert_eq!(properties.flag("adminUserEnabled").unwrap(), Some(true));
+        assert_eq!(properties.status("sku").unwrap(), Some(true));
+        let encryption = properties.object("encryption").unwrap();
+        assert!(!encryption.is_there() && encryption.text("status").unwrap().is_none());
+        for refused in [
+            properties.text("adminUserEnabled").map(drop),
+            properties.object("sku").map(drop),
+            properties.flag("sku").map(drop),
+            properties.status("a").map(drop),
+            properties.texts("a").map(drop),
+            properties.list("sku").map(drop),
+            Fields::of(&json!([1])).map(drop),
+        ] {
+            let words = refused.unwrap_err().to_string();
+            assert!(words.contains("'properties.") || words.contains("the body is"), "{words}");
+        }
     }
 }

@@ -11,7 +11,8 @@ use mock_keyvault::control::{RequestError, refusal};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::registry::{Location, ManageError, PlatformError, ResourceError};
+use super::registries::Refusal;
+use crate::registry::{Error as DomainError, Location, ManageError, PlatformError, ResourceError};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug, Error)]
@@ -62,6 +63,9 @@ pub enum ArmError {
     /// The domain does not do it.
     #[error(transparent)]
     Manage(#[from] ManageError),
+    /// It is refused of a registry, or of what one has.
+    #[error(transparent)]
+    Registry(#[from] Refusal),
 }
 
 impl IntoResponse for ArmError {
@@ -105,6 +109,10 @@ impl IntoResponse for ArmError {
                 refusal(StatusCode::CONFLICT, "InvalidResourceGroupLocation", &words)
             }
             Self::Manage(error) => of_domain(&error),
+            Self::Registry(error) => {
+                let (status, code) = error.wire();
+                refusal(status, code, &error.to_string())
+            }
         }
     }
 }
@@ -129,13 +137,27 @@ fn of_name(error: &ResourceError) -> Response {
         ResourceError::IdentityName(_) => "InvalidResourceName",
         ResourceError::Identity(_) => "InvalidIdentity",
     };
-    refusal(StatusCode::BAD_REQUEST, code, &format!("{error}."))
+    refusal(StatusCode::BAD_REQUEST, code, &sentence(error))
+}
+
+/// The errors of the domain begin small and have no full stop; Azure says sentences.
+pub(super) fn sentence(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    let mut text: String = first.chain(letters).collect();
+    if !text.ends_with('.') {
+        text.push('.');
+    }
+    text
 }
 
 fn of_domain(error: &ManageError) -> Response {
     let (status, code) = match error {
         ManageError::Resource(error) => return of_name(error),
-        ManageError::NoRegistry(_) | ManageError::NoIdentity(_) => {
+        ManageError::NoRegistry(_)
+        | ManageError::NoIdentity(_)
+        | ManageError::Registry(DomainError::RegistryGone) => {
             (StatusCode::NOT_FOUND, "ResourceNotFound")
         }
         ManageError::NoGroup(group) => {
@@ -153,7 +175,8 @@ fn of_domain(error: &ManageError) -> Response {
             (StatusCode::BAD_REQUEST, "BlockedForEncryptionEnabledRegistry")
         }
         // Azure publishes no codes for these: a mistake of the caller is never a 5xx, which clients repeat.
-        ManageError::PremiumOnly(_)
+        ManageError::PremiumOnly(_) => (StatusCode::BAD_REQUEST, "CMKNotSupportedForSku"),
+        ManageError::NoAnonymousPull(_)
         | ManageError::NoUserAssignedIdentity
         | ManageError::EnabledLater(_)
         | ManageError::CannotBeDisabled(_)
@@ -167,10 +190,13 @@ fn of_domain(error: &ManageError) -> Response {
         | ManageError::Platform(PlatformError::NotOurs { .. }) => {
             (StatusCode::BAD_REQUEST, "BadRequest")
         }
+        ManageError::Registry(DomainError::DiskFull) => {
+            (StatusCode::INSUFFICIENT_STORAGE, "DiskFull")
+        }
         ManageError::Platform(PlatformError::Failed(_)) | ManageError::Registry(_) => {
             tracing::error!(%error, "the control plane failed");
             (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
         }
     };
-    refusal(status, code, &format!("{error}."))
+    refusal(status, code, &sentence(error))
 }

@@ -32,6 +32,8 @@ use self::context::Context;
 pub use self::error::ArmError;
 use self::operations::Operations;
 use self::path::Target;
+pub use self::registries::Refusal;
+use self::registries::RegistryPath;
 use crate::registry::{IdentityResource, Registries};
 
 /// What the control plane works with. Clones share it.
@@ -130,14 +132,14 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             let group = group.as_deref().map(str::parse).transpose()?;
             identities::list(&context, group.as_ref()).await
         }
-        (Target::Registry { subscription, group, name }, method) => {
+        (Target::Registry { subscription, group, name, part }, method) => {
             own(&subscription)?;
-            let group = group.parse()?;
-            match *method {
-                Method::GET => registries::get(&context, &group, &name).await,
-                Method::DELETE => registries::delete(&context, &group, &name).await,
-                _ => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
-            }
+            let at = RegistryPath { group: group.parse()?, name };
+            registries::answer(&context, &at, part, method, body).await
+        }
+        (Target::RegistryName { subscription }, &Method::POST) => {
+            own(&subscription)?;
+            registries::check_name(&context, &body::read(body).await?).await
         }
         (Target::Registries { subscription, group }, &Method::GET) => {
             own(&subscription)?;

@@ -7,6 +7,8 @@
 use mock_keyvault::control::RequestError;
 use percent_encoding::percent_decode_str;
 
+use super::registries::RegistryPart;
+
 /// The provider of identities, and what it has, in lower case.
 const IDENTITY: &str = "microsoft.managedidentity";
 const IDENTITIES: &str = "userassignedidentities";
@@ -46,11 +48,16 @@ pub(super) enum Target {
         subscription: String,
         group: Option<String>,
     },
-    /// A registry.
+    /// A registry, a part of one, or something that one does.
     Registry {
         subscription: String,
         group: String,
         name: String,
+        part: RegistryPart,
+    },
+    /// Whether a registry can have a name.
+    RegistryName {
+        subscription: String,
     },
     /// Those of a group, or of the subscription.
     Registries {
@@ -129,8 +136,20 @@ impl Target {
             ["subscriptions", _, "resourcegroups", _, "providers", REGISTRY, REGISTRIES] => {
                 Self::Registries { subscription: part(1), group: Some(part(3)) }
             }
-            ["subscriptions", _, "resourcegroups", _, "providers", REGISTRY, REGISTRIES, _] => {
-                Self::Registry { subscription: part(1), group: part(3), name: last() }
+            ["subscriptions", _, "resourcegroups", _, "providers", REGISTRY, REGISTRIES, _, ..] => {
+                // What other providers have at a registry, such as its role assignments, is not a part of it.
+                match RegistryPart::parse(&parts[8..]) {
+                    Some(rest) => Self::Registry {
+                        subscription: part(1),
+                        group: part(3),
+                        name: part(7),
+                        part: rest,
+                    },
+                    None => Self::Vault,
+                }
+            }
+            ["subscriptions", _, "providers", REGISTRY, "checknameavailability"] => {
+                Self::RegistryName { subscription: part(1) }
             }
             ["subscriptions", _, "resources"] => {
                 Self::Resources { subscription: part(1), group: None }
@@ -170,7 +189,29 @@ mod tests {
             ),
             (
                 "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/Registries/R1",
-                Target::Registry { subscription: "s".into(), group: "g".into(), name: "R1".into() },
+                Target::Registry {
+                    subscription: "s".into(),
+                    group: "g".into(),
+                    name: "R1".into(),
+                    part: RegistryPart::Whole,
+                },
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/R1/Tokens/T%201",
+                Target::Registry {
+                    subscription: "s".into(),
+                    group: "g".into(),
+                    name: "R1".into(),
+                    part: RegistryPart::Token("T 1".into()),
+                },
+            ),
+            (
+                "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/R1/providers/Microsoft.Authorization/roleAssignments",
+                Target::Vault,
+            ),
+            (
+                "/subscriptions/s/providers/Microsoft.ContainerRegistry/checkNameAvailability",
+                Target::RegistryName { subscription: "s".into() },
             ),
             (
                 "/subscriptions/s/resourceGroups/g/resources",

@@ -35,6 +35,10 @@ pub struct Change {
     pub anonymous: Option<bool>,
     /// Whether it lacks what a real one lacks.
     pub strict: Option<bool>,
+    /// Whether the admin user may log in.
+    pub admin_enabled: Option<bool>,
+    /// Whether anybody may pull.
+    pub anonymous_pull: Option<bool>,
     /// The port that it had last.
     pub port: Option<Option<u16>>,
 }
@@ -55,6 +59,10 @@ impl Change {
             (Some(true), false) => return Err(ManageError::EnabledLater(name.clone())),
             (Some(false), true) => return Err(ManageError::CannotBeDisabled(name.clone())),
             _ => (),
+        }
+        let sku = self.sku.unwrap_or(profile.sku);
+        if self.anonymous_pull == Some(true) && sku == Sku::Basic {
+            return Err(ManageError::NoAnonymousPull(sku));
         }
         if !profile.is_cmk() {
             return Ok(());
@@ -131,6 +139,7 @@ impl Registries {
         new.strict = change.strict.unwrap_or(new.strict);
         new.port = change.port.unwrap_or(new.port);
         if new == *old {
+            registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
             return Ok(registry);
         }
         let kept = self.keep(name, &new).await;
@@ -143,6 +152,7 @@ impl Registries {
         let has_other_identities =
             new.identities != old.identities || new.system_identity != old.system_identity;
         registry.set_profile(new);
+        registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
         self.tell();
         if has_other_identities {
             registry.key_ring().check().await;

@@ -4,6 +4,7 @@
 //! `registries.rs` asks it and stores the registry when it has said yes, ring and row in one transaction. So whatever
 //! fails before leaves nothing of the registry behind.
 
+use super::access::AccessSettings;
 use super::identity::{AssignedIdentity, Identity, IdentityOf};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
@@ -36,6 +37,8 @@ pub struct NewRegistry {
     pub content_trust: bool,
     /// Whether anybody may use its content.
     pub anonymous: bool,
+    /// How it is logged in to, if not.
+    pub access: AccessSettings,
     /// Whether it lacks what a real one lacks.
     pub strict: bool,
 }
@@ -63,12 +66,16 @@ impl NewRegistry {
             encryption: None,
             content_trust: false,
             anonymous: true,
+            access: AccessSettings::default(),
             strict: false,
         }
     }
 
     /// The rules that need nobody's answer.
     pub(super) fn check(&self) -> Result<(), ManageError> {
+        if self.access.anonymous_pull && self.sku == Sku::Basic {
+            return Err(ManageError::NoAnonymousPull(self.sku));
+        }
         let Some(encryption) = &self.encryption else { return Ok(()) };
         if self.sku != Sku::Premium {
             return Err(ManageError::PremiumOnly(self.sku));
@@ -101,6 +108,15 @@ impl NewRegistry {
 }
 
 impl Registries {
+    /// Whether a registry can be made of this name.
+    pub async fn is_free(&self, name: &RegistryName) -> Result<bool, ManageError> {
+        match self.check_name(name).await {
+            Ok(()) => Ok(true),
+            Err(ManageError::NameTaken(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes what a new registry with a customer-managed key needs and nobody named, and then the registry: an identity
     /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
     ///
@@ -270,6 +286,11 @@ mod tests {
         let trusting = NewRegistry { content_trust: true, ..with_key(&["one"], None) };
         let system = NewRegistry { system_identity: true, ..with_key(&[], Some("[system]")) };
         let both = NewRegistry { system_identity: true, ..with_key(&["one"], None) };
+        let pulled = NewRegistry {
+            sku: Sku::Basic,
+            access: AccessSettings { admin_enabled: true, anonymous_pull: true },
+            ..new("team1")
+        };
         let without = NewRegistry { sku: Sku::Basic, content_trust: true, ..new("team1") };
 
         for (new, refused) in [
@@ -277,6 +298,7 @@ mod tests {
             (with_key(&["one", "two"], Some("two")), None),
             (both, None),
             (without, None),
+            (pulled, Some("anonymous pull")),
             (basic, Some("Premium")),
             (standard, Some("Premium")),
             (with_key(&[], None), Some("user-assigned")),

@@ -62,6 +62,9 @@ pub enum ManageError {
     /// Only the highest price class takes a customer-managed key.
     #[error("a customer-managed key needs the Premium SKU, and this registry is to be {0}")]
     PremiumOnly(Sku),
+    /// The lowest price class has no anonymous pull.
+    #[error("anonymous pull needs the Standard or Premium SKU, and this registry is to be {0}")]
+    NoAnonymousPull(Sku),
     /// Creation needs a user-assigned identity.
     #[error(
         "a customer-managed key needs a user-assigned identity when the registry is created; the system-assigned one can take over afterwards"

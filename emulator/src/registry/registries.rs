@@ -15,6 +15,7 @@ use mock_keyvault::clock::Clock;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use super::access::AccessSettings;
 use super::blocking::blocking;
 use super::creation::NewRegistry;
 use super::identity::{AssignedIdentity, Identity, IdentityOf, Platform, Principal};
@@ -147,6 +148,14 @@ impl Registries {
         };
         match Registry::open(opening).await {
             Ok(registry) => {
+                if let Err(error) = set_access(&registry, new.access).await {
+                    // Nobody has seen it yet.
+                    registry.close();
+                    let (store, row) = (Arc::clone(&self.common().store), new.name.clone());
+                    blocking(move || store.delete_registry(row.as_str())).await?;
+                    self.remove_system_identity(&new.name, system_identity.as_ref()).await;
+                    return Err(error.into());
+                }
                 self.insert(registry.clone());
                 self.tell();
                 self.ensure_group(&new.group, &new.location).await?;
@@ -470,6 +479,12 @@ impl Registries {
     fn write(&self, change: impl FnOnce(&mut Vec<Registry>)) {
         change(&mut self.0.open.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// How a new registry is logged in to. What it is without a word is not written.
+async fn set_access(registry: &Registry, access: AccessSettings) -> Result<(), Error> {
+    let on = |is_on: bool| is_on.then_some(true);
+    registry.set_access(on(access.admin_enabled), on(access.anonymous_pull)).await
 }
 
 /// Does what was begun, although nobody may wait for it any more.

@@ -6,6 +6,8 @@ mod acr_login;
 mod acr_metadata;
 mod arm;
 mod arm_groups;
+mod arm_registries;
+mod arm_registry_refusals;
 mod at_rest;
 mod clock;
 mod crash;

@@ -10,7 +10,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("registry", &["envelope", "keys", "store"]),
     ("oci", &["registry", "keys"]),
     ("acr", &["oci", "registry"]),
-    ("arm", &["registry"]),
+    ("arm", &["registry", "keys"]),
 ];
 
 #[test]

@@ -44,19 +44,29 @@ impl Registry {
 
     /// Lets the admin user log in, or not any more. Passwords stay what they are.
     pub async fn set_admin_enabled(&self, enabled: bool) -> Result<(), Error> {
-        let parts = Arc::clone(&self.0);
-        blocking(move || {
-            parts.store.change_access(&parts.name, |row| row.admin_enabled = enabled)?;
-            Ok::<_, Error>(())
-        })
-        .await
+        self.set_access(Some(enabled), None).await
     }
 
     /// Lets anybody pull, or not any more.
     pub async fn set_anonymous_pull(&self, enabled: bool) -> Result<(), Error> {
+        self.set_access(None, Some(enabled)).await
+    }
+
+    /// Both at once. What is not named stays.
+    pub(in crate::registry) async fn set_access(
+        &self,
+        admin_enabled: Option<bool>,
+        anonymous_pull: Option<bool>,
+    ) -> Result<(), Error> {
+        if admin_enabled.is_none() && anonymous_pull.is_none() {
+            return Ok(());
+        }
         let parts = Arc::clone(&self.0);
         blocking(move || {
-            parts.store.change_access(&parts.name, |row| row.anonymous_pull = enabled)?;
+            parts.store.change_access(&parts.name, |row| {
+                row.admin_enabled = admin_enabled.unwrap_or(row.admin_enabled);
+                row.anonymous_pull = anonymous_pull.unwrap_or(row.anonymous_pull);
+            })?;
             Ok::<_, Error>(())
         })
         .await

@@ -4,6 +4,7 @@ pub(crate) mod arm;
 pub(crate) mod client;
 pub(crate) mod content;
 pub(crate) mod process;
+pub(crate) mod registries;
 
 use std::path::Path;
 

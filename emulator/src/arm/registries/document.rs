@@ -1,101 +1,20 @@
-//! Registries as resources: `Microsoft.ContainerRegistry/registries`, read and taken away.
+//! A registry as Azure shows it, in full or as a line of a list.
 //!
-//! Called by the dispatch. Names are Azure's (see `acr encryption show`). Addresses in an answer are those of the names
-//! that the client used: public ones, or the ones under `localhost` at the client's port.
+//! Called by whoever answers with registries. Names are Azure's (see `acr encryption show`). Addresses in an answer are
+//! those of the names that the client used: public ones, or the ones under `localhost` at the client's port.
 
-use axum::response::Response;
-use http::StatusCode;
 use mock_keyvault::authority::Authority;
-use mock_keyvault::authorization::Scope;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::context::Context;
-use super::error::ArmError;
-use super::{empty, json as answer};
-use crate::registry::{ManageError, Registry, ResourceGroup};
+use super::TYPE;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::registry::{ManageError, Registry, Sku};
 
-/// The type of these resources.
-pub(super) const TYPE: &str = "Microsoft.ContainerRegistry/registries";
-const READ: &str = "Microsoft.ContainerRegistry/registries/read";
-const DELETE: &str = "Microsoft.ContainerRegistry/registries/delete";
-
-pub(super) async fn get(
-    context: &Context,
-    group: &ResourceGroup,
-    name: &str,
-) -> Result<Response, ArmError> {
-    context.require(READ, &scope(&named(group, name))?)?;
-    let found = find(context, group, name).ok_or_else(|| ArmError::NoResource {
-        kind: TYPE,
-        name: name.chars().take(100).collect(),
-        group: group.to_string(),
-    })?;
-    Ok(answer(document(context, &found).await?))
-}
-
-/// Those of a group, or all, that the caller may see.
-pub(super) async fn list(
-    context: &Context,
-    group: Option<&ResourceGroup>,
-) -> Result<Response, ArmError> {
-    let mut value = Vec::new();
-    for registry in readable(context, group)? {
-        value.push(document(context, &registry).await?);
-    }
-    Ok(answer(json!({ "value": value })))
-}
-
-/// Takes a registry away with all that is in it.
-pub(super) async fn delete(
-    context: &Context,
-    group: &ResourceGroup,
-    name: &str,
-) -> Result<Response, ArmError> {
-    context.require(DELETE, &scope(&named(group, name))?)?;
-    let Some(found) = find(context, group, name) else { return Ok(empty(StatusCode::NO_CONTENT)) };
-    match context.arm.registries.delete(found.registry_name()).await {
-        Ok(()) => Ok(empty(StatusCode::OK)),
-        Err(ManageError::NoRegistry(_)) => Ok(empty(StatusCode::NO_CONTENT)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The registries that the caller may see, as a list of resources of any type has them.
-pub(super) fn summaries(
-    context: &Context,
-    group: Option<&ResourceGroup>,
-) -> Result<Vec<Value>, ArmError> {
-    let registries = readable(context, group)?;
-    Ok(registries.iter().map(|registry| Value::Object(summary(registry))).collect())
-}
-
-fn readable(context: &Context, group: Option<&ResourceGroup>) -> Result<Vec<Registry>, ArmError> {
-    let mut seen = Vec::new();
-    for registry in context.arm.registries.all() {
-        let is_asked = group.is_none_or(|group| registry.profile().group == *group);
-        if is_asked && context.may(READ, &scope(&registry.resource_id())?) {
-            seen.push(registry);
-        }
-    }
-    Ok(seen)
-}
-
-fn find(context: &Context, group: &ResourceGroup, name: &str) -> Option<Registry> {
-    context.arm.registries.get(name).filter(|registry| registry.profile().group == *group)
-}
-
-/// The id that a registry of this name has or would have.
-fn named(group: &ResourceGroup, name: &str) -> String {
-    format!("{}/providers/{TYPE}/{name}", group.id())
-}
-
-fn scope(id: &str) -> Result<Scope, ArmError> {
-    id.parse().map_err(|_| ArmError::Content("the name cannot be one".to_owned()))
-}
-
-fn summary(registry: &Registry) -> Map<String, Value> {
+/// What is shown of every resource.
+pub(super) fn summary(registry: &Registry) -> Map<String, Value> {
     let profile = registry.profile();
     Map::from_iter([
         ("id".to_owned(), registry.resource_id().into()),
@@ -107,7 +26,8 @@ fn summary(registry: &Registry) -> Map<String, Value> {
     ])
 }
 
-async fn document(context: &Context, registry: &Registry) -> Result<Value, ArmError> {
+/// All that is shown of a registry.
+pub(super) async fn document(context: &Context, registry: &Registry) -> Result<Value, ArmError> {
     let profile = registry.profile();
     let access = registry.access_settings().await.map_err(ManageError::from)?;
     let mut document = summary(registry);
@@ -121,11 +41,14 @@ async fn document(context: &Context, registry: &Registry) -> Result<Value, ArmEr
         "provisioningState": "Succeeded",
         "adminUserEnabled": access.admin_enabled,
         "anonymousPullEnabled": access.anonymous_pull,
+        "autoGeneratedDomainNameLabelScope": "Unsecure",
         "dataEndpointEnabled": false,
         "dataEndpointHostNames": [],
         "encryption": encryption(context, registry),
         "networkRuleBypassOptions": "AzureServices",
-        "networkRuleSet": { "defaultAction": "Allow", "ipRules": [] },
+        // Only the highest price class has rules.
+        "networkRuleSet": (profile.sku == Sku::Premium)
+            .then(|| json!({ "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [] })),
         "policies": {
             "azureADAuthenticationAsArmPolicy": { "status": "enabled" },
             "exportPolicy": { "status": "enabled" },
@@ -136,6 +59,7 @@ async fn document(context: &Context, registry: &Registry) -> Result<Value, ArmEr
         },
         "privateEndpointConnections": [],
         "publicNetworkAccess": "Enabled",
+        "roleAssignmentMode": "LegacyRegistryPermissions",
         "zoneRedundancy": "Disabled",
     });
     document.insert("properties".to_owned(), properties);
@@ -199,7 +123,8 @@ fn encryption(context: &Context, registry: &Registry) -> Value {
     })
 }
 
-fn login_server(context: &Context, name: &str) -> String {
+/// The host under which the client reaches the content of a registry of this name.
+pub(super) fn login_server(context: &Context, name: &str) -> String {
     format!("{name}.{}", end_of(context, "azurecr.io", "azurecr.localhost"))
 }
 
@@ -216,6 +141,7 @@ fn end_of(context: &Context, public: &str, local: &str) -> String {
     }
 }
 
-fn when(moment: OffsetDateTime) -> Option<String> {
+/// A moment, as Azure writes them.
+pub(super) fn when(moment: OffsetDateTime) -> Option<String> {
     moment.format(&Rfc3339).ok()
 }

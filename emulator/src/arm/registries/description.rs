@@ -1,0 +1,249 @@
+//! What a client says of a registry in a body: a new one, or what is to be otherwise of one that is there.
+//!
+//! Called by the handlers of a registry. A PUT describes the whole: identities that it does not list are taken away, and
+//! tags that it does not name. What else it leaves out stays, the key above all. A PATCH changes what it names; its list of
+//! identities adds to those that there are, and `null` in it takes one away.
+
+use serde_json::Value;
+
+use super::refusal::Refusal;
+use super::settings;
+use crate::arm::body::{self, Fields};
+use crate::arm::error::ArmError;
+use crate::keys::KeyId;
+use crate::registry::{
+    AccessSettings, Change, Encryption, IdentityRef, IdentityResource, KeyChange, Location,
+    NewRegistry, Profile, RegistryName, ResourceGroup, Sku, Tags, Update,
+};
+
+/// How a description is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// As the whole: PUT.
+    Whole,
+    /// As what changes: PATCH.
+    Changes,
+}
+
+/// What is said of a registry.
+#[derive(Clone, Debug)]
+pub(super) struct Description {
+    location: Option<Location>,
+    tags: Option<Tags>,
+    sku: Option<Sku>,
+    identity: Option<Identities>,
+    admin_enabled: Option<bool>,
+    anonymous_pull: Option<bool>,
+    content_trust: Option<bool>,
+    encryption: Option<Key>,
+}
+
+/// What is said of its identities.
+#[derive(Clone, Debug)]
+struct Identities {
+    kind: String,
+    /// Those that are listed, and whether each is to be there. None: the list is not there.
+    listed: Option<Vec<(IdentityResource, bool)>>,
+}
+
+/// What is said of its key.
+#[derive(Clone, Debug)]
+enum Key {
+    /// It has none.
+    Disabled,
+    /// It has one.
+    Enabled { key: Option<KeyId>, asker: Option<IdentityRef> },
+}
+
+impl Description {
+    /// Reads a body.
+    pub(super) fn read(body: &Value) -> Result<Self, ArmError> {
+        let fields = Fields::of(body)?;
+        let properties = fields.object("properties")?;
+        settings::check(fields.value("properties"))?;
+        let trust = properties.object("policies")?.object("trustPolicy")?;
+        let has_tags = !fields.value("tags").is_null();
+        Ok(Self {
+            location: fields.parsed("location")?,
+            tags: has_tags.then(|| body::tags(body)).transpose()?,
+            sku: fields.object("sku")?.parsed("name")?,
+            identity: Identities::read(&fields.object("identity")?)?,
+            admin_enabled: properties.flag("adminUserEnabled")?,
+            anonymous_pull: properties.flag("anonymousPullEnabled")?,
+            content_trust: trust.status("status")?,
+            encryption: Key::read(&properties.object("encryption")?)?,
+        })
+    }
+
+    /// Who is named as the one that asks for the key.
+    pub(super) fn asker(&self) -> Option<&IdentityRef> {
+        match &self.encryption {
+            Some(Key::Enabled { asker, .. }) => asker.as_ref(),
+            Some(Key::Disabled) | None => None,
+        }
+    }
+
+    /// The identities that are listed as ones to have.
+    pub(super) fn assigned(&self) -> impl Iterator<Item = &IdentityResource> {
+        let listed = self.identity.iter().flat_map(|identity| identity.listed.iter().flatten());
+        listed.filter(|(_, comes)| *comes).map(|(resource, _)| resource)
+    }
+
+    /// A registry that is to be made.
+    pub(super) fn new_registry(
+        self,
+        name: RegistryName,
+        group: ResourceGroup,
+    ) -> Result<NewRegistry, ArmError> {
+        let (identities, system_identity) = match self.identity {
+            Some(identity) => identity.among(&[])?,
+            None => (Vec::new(), false),
+        };
+        let encryption = match self.encryption {
+            Some(Key::Enabled { key, asker }) => Some(whole(key, asker)?),
+            Some(Key::Disabled) | None => None,
+        };
+        Ok(NewRegistry {
+            sku: self.sku.ok_or(Refusal::Missing("sku.name"))?,
+            location: self.location.ok_or(ArmError::NoLocation)?,
+            group,
+            tags: self.tags.unwrap_or_default(),
+            identities,
+            system_identity,
+            encryption,
+            content_trust: self.content_trust.unwrap_or_default(),
+            anonymous: false,
+            access: AccessSettings {
+                admin_enabled: self.admin_enabled.unwrap_or_default(),
+                anonymous_pull: self.anonymous_pull.unwrap_or_default(),
+            },
+            ..NewRegistry::named(name)
+        })
+    }
+
+    /// What is to be otherwise of a registry.
+    pub(super) fn update(
+        self,
+        meant: Meant,
+        profile: &Profile,
+        name: &RegistryName,
+    ) -> Result<Update, ArmError> {
+        if let Some(asked) = self.location.filter(|asked| *asked != profile.location) {
+            return Err(Refusal::OtherLocation {
+                name: name.to_string(),
+                group: profile.group.to_string(),
+                there: profile.location.to_string(),
+                asked: asked.to_string(),
+            }
+            .into());
+        }
+        let own: Vec<IdentityResource> =
+            profile.identities.iter().map(|own| own.resource.clone()).collect();
+        let (identities, system_identity) = match self.identity {
+            None => (None, None),
+            Some(identity) => {
+                let begins_with: &[IdentityResource] = match meant {
+                    Meant::Whole if identity.listed.is_some() => &[],
+                    Meant::Whole | Meant::Changes => &own,
+                };
+                let (identities, system) = identity.among(begins_with)?;
+                (Some(identities), Some(system))
+            }
+        };
+        let (encryption, key) = match self.encryption {
+            None => (None, KeyChange::default()),
+            Some(Key::Disabled) => (Some(false), KeyChange::default()),
+            Some(Key::Enabled { key, asker }) => {
+                if meant == Meant::Whole {
+                    whole(key.clone(), asker.clone())?;
+                }
+                (Some(true), KeyChange { key, identity: asker })
+            }
+        };
+        let tags = match meant {
+            Meant::Whole => Some(self.tags.unwrap_or_default()),
+            Meant::Changes => self.tags,
+        };
+        let change = Change {
+            sku: self.sku,
+            tags,
+            system_identity,
+            encryption,
+            content_trust: self.content_trust,
+            admin_enabled: self.admin_enabled,
+            anonymous_pull: self.anonymous_pull,
+            ..Change::default()
+        };
+        // Who asks for a rotation names the key that there is, and wants its newest version.
+        Ok(Update { change, identities, key, refresh: meant == Meant::Changes })
+    }
+}
+
+impl Identities {
+    fn read(fields: &Fields<'_>) -> Result<Option<Self>, ArmError> {
+        if !fields.is_there() {
+            return Ok(None);
+        }
+        let list = fields.object("userAssignedIdentities")?;
+        let listed = list.all().map(|(id, value)| Ok((id.parse()?, !value.is_null())));
+        let listed = listed.collect::<Result<Vec<_>, ArmError>>()?;
+        let kind = fields.text("type")?.ok_or(Refusal::Missing("identity.type"))?;
+        let words = || kind.split(',').map(str::trim);
+        let known = ["none", "systemassigned", "userassigned"];
+        if words().any(|word| !known.contains(&word.to_ascii_lowercase().as_str())) {
+            let expected = "None, SystemAssigned, UserAssigned or 'SystemAssigned, UserAssigned'";
+            return Err(fields.wrong("type", expected));
+        }
+        Ok(Some(Self { kind: kind.to_owned(), listed: list.is_there().then_some(listed) }))
+    }
+
+    fn names(&self, what: &str) -> bool {
+        self.kind.split(',').any(|word| word.trim().eq_ignore_ascii_case(what))
+    }
+
+    /// All user-assigned identities, and whether there is one of the registry's own, if these were there before.
+    fn among(self, before: &[IdentityResource]) -> Result<(Vec<IdentityResource>, bool), ArmError> {
+        let system = self.names("SystemAssigned");
+        let is_user = self.names("UserAssigned");
+        let listed = self.listed.unwrap_or_default();
+        let mut all = if is_user { before.to_vec() } else { Vec::new() };
+        for (resource, comes) in listed {
+            all.retain(|own| *own != resource);
+            if comes {
+                all.push(resource);
+            }
+        }
+        if is_user == all.is_empty() {
+            return Err(Refusal::IdentityType(self.kind).into());
+        }
+        Ok((all, system))
+    }
+}
+
+impl Key {
+    fn read(fields: &Fields<'_>) -> Result<Option<Self>, ArmError> {
+        let vault = fields.object("keyVaultProperties")?;
+        match fields.status("status")? {
+            Some(false) => return Ok(Some(Self::Disabled)),
+            None if !vault.is_there() => return Ok(None),
+            Some(true) | None => (),
+        }
+        let key = vault.text("keyIdentifier")?.filter(|text| !text.is_empty());
+        let key = key.map(|text| text.parse().map_err(Refusal::Key)).transpose()?;
+        let asker = vault.text("identity")?.filter(|text| !text.is_empty());
+        let asker = asker.map(|text| match text.parse() {
+            Ok(IdentityRef::Name(_)) | Err(_) => {
+                Err(Refusal::Asker(text.chars().take(100).collect()))
+            }
+            Ok(named) => Ok(named),
+        });
+        Ok(Some(Self::Enabled { key, asker: asker.transpose()? }))
+    }
+}
+
+/// A key and who asks for it, both of which have to be named.
+fn whole(key: Option<KeyId>, asker: Option<IdentityRef>) -> Result<Encryption, Refusal> {
+    let key = key.ok_or(Refusal::NoKeyProperty("keyIdentifier"))?;
+    let asker = asker.ok_or(Refusal::NoKeyProperty("identity"))?;
+    Ok(Encryption { key, identity: Some(asker) })
+}

@@ -1,0 +1,79 @@
+//! Registries as resources: `Microsoft.ContainerRegistry`, as `az acr` and templates ask for it.
+//!
+//! Called by the dispatch with a path that was parsed already. Everything is done when it is answered: no answer has to be
+//! polled. What Azure's registries have and these have not is refused by its name, and listed as none.
+
+mod absent;
+mod credentials;
+mod description;
+mod document;
+mod names;
+mod path;
+mod refusal;
+mod resource;
+mod scope_maps;
+mod settings;
+mod tokens;
+mod usages;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::Method;
+use mock_keyvault::control::RequestError;
+
+pub(super) use self::names::check as check_name;
+use self::path::Action;
+pub(super) use self::path::{RegistryPart, RegistryPath};
+pub use self::refusal::Refusal;
+pub(super) use self::resource::{list, summaries};
+use super::body;
+use super::context::Context;
+use super::error::ArmError;
+
+/// The type of these resources.
+pub(super) const TYPE: &str = "Microsoft.ContainerRegistry/registries";
+
+/// The answer to a request for a registry, for a part of it, or for something that it does.
+pub(super) async fn answer(
+    context: &Context,
+    at: &RegistryPath,
+    part: RegistryPart,
+    method: &Method,
+    body: Body,
+) -> Result<Response, ArmError> {
+    use {Action as A, RegistryPart as P};
+    match (part, method.as_str()) {
+        (P::Whole, "GET") => resource::get(context, at).await,
+        (P::Whole, "HEAD") => resource::exists(context, at),
+        (P::Whole, "PUT") => resource::put(context, at, &body::read(body).await?).await,
+        (P::Whole, "PATCH") => resource::patch(context, at, &body::read(body).await?).await,
+        (P::Whole, "DELETE") => resource::delete(context, at).await,
+        (P::Action(A::ListCredentials), "POST") => credentials::list(context, at).await,
+        (P::Action(A::RegenerateCredential), "POST") => {
+            credentials::regenerate(context, at, &body::read(body).await?).await
+        }
+        (P::Action(A::GenerateCredentials), "POST") => {
+            credentials::generate(context, at, &body::read(body).await?).await
+        }
+        (P::Action(A::ListUsages), "GET") => usages::list(context, at).await,
+        (P::ScopeMaps, "GET") => scope_maps::list(context, at).await,
+        (P::ScopeMap(name), "GET") => scope_maps::get(context, at, &name).await,
+        (P::ScopeMap(name), "PUT") => {
+            scope_maps::put(context, at, &name, &body::read(body).await?).await
+        }
+        (P::ScopeMap(name), "PATCH") => {
+            scope_maps::patch(context, at, &name, &body::read(body).await?).await
+        }
+        (P::ScopeMap(name), "DELETE") => scope_maps::delete(context, at, &name).await,
+        (P::Tokens, "GET") => tokens::list(context, at).await,
+        (P::Token(name), "GET") => tokens::get(context, at, &name).await,
+        (P::Token(name), "PUT") => tokens::put(context, at, &name, &body::read(body).await?).await,
+        (P::Token(name), "PATCH") => {
+            tokens::patch(context, at, &name, &body::read(body).await?).await
+        }
+        (P::Token(name), "DELETE") => tokens::delete(context, at, &name).await,
+        (P::Absent(kind, name), method) => absent::answer(context, at, kind, name, method),
+        (P::AbsentAction(kind), _) => absent::refuse(context, at, kind),
+        (_, method) => Err(RequestError::MethodNotAllowed(method.to_owned()).into()),
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether a registry can have a name: `checkNameAvailability`, which `az acr check-name` asks.
+//!
+//! Called by the dispatch. Names are of the whole cloud, so that the answer says of a name that is taken not by whom.
+
+use axum::response::Response;
+use mock_keyvault::identity::SUBSCRIPTION;
+use serde_json::{Value, json};
+
+use super::document::login_server;
+use super::path::scope_of;
+use super::refusal::Refusal;
+use super::{TYPE, settings};
+use crate::arm::body::Fields;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::arm::json as answer;
+use crate::registry::RegistryName;
+
+const CHECK: &str = "Microsoft.ContainerRegistry/checkNameAvailability/read";
+
+/// Whether the name in the body is free.
+pub(in crate::arm) async fn check(context: &Context, body: &Value) -> Result<Response, ArmError> {
+    context.require(CHECK, &scope_of(&format!("/subscriptions/{SUBSCRIPTION}"))?)?;
+    let fields = Fields::of(body)?;
+    settings::check(body)?;
+    let name = fields.text("name")?.ok_or(Refusal::Missing("name"))?;
+    let kind = fields.text("type")?.ok_or(Refusal::Missing("type"))?;
+    if !kind.eq_ignore_ascii_case(TYPE) {
+        return Err(fields.wrong("type", TYPE));
+    }
+    let unavailable = |reason: &str, message: String| json!({ "nameAvailable": false, "reason": reason, "message": message });
+    let Ok(name) = name.parse::<RegistryName>() else {
+        return Ok(answer(unavailable("Invalid", Refusal::Name.to_string())));
+    };
+    if !context.arm.registries.is_free(&name).await? {
+        let message =
+            format!("The registry {} is already in use.", login_server(context, name.as_str()));
+        return Ok(answer(unavailable("AlreadyExists", message)));
+    }
+    let server = login_server(context, name.as_str());
+    Ok(answer(json!({ "nameAvailable": true, "availableLoginServerName": server })))
+}

@@ -1,0 +1,233 @@
+//! A registry in a path, and what follows it there.
+//!
+//! Called by the parser of all paths. Words are compared without regard to case, names are kept as they were written. A
+//! path is asked for its registry here as well: whether there is one, and in that group.
+
+use mock_keyvault::authorization::Scope;
+
+use super::TYPE;
+use super::refusal::Refusal;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::registry::{Registry, ResourceGroup};
+
+/// A registry in a path. There need not be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::arm) struct RegistryPath {
+    pub(in crate::arm) group: ResourceGroup,
+    pub(in crate::arm) name: String,
+}
+
+/// A part of a registry, or something that it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::arm) enum RegistryPart {
+    /// The registry itself.
+    Whole,
+    /// Something that it does, which has no resource of its own.
+    Action(Action),
+    /// All scope maps.
+    ScopeMaps,
+    /// A scope map.
+    ScopeMap(String),
+    /// All tokens.
+    Tokens,
+    /// A token.
+    Token(String),
+    /// A kind of resource that is not emulated, or one of that kind.
+    Absent(Absent, Option<String>),
+    /// Something that a registry of Azure does, and this one does not.
+    AbsentAction(Absent),
+}
+
+/// What a registry does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::arm) enum Action {
+    /// Shows the passwords of the admin user.
+    ListCredentials,
+    /// Makes one of them anew.
+    RegenerateCredential,
+    /// Makes passwords of a token.
+    GenerateCredentials,
+    /// Says how much of what it may have is used.
+    ListUsages,
+}
+
+/// Resources and doings of Azure's registries that are not emulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::arm) enum Absent {
+    Webhooks,
+    Replications,
+    PrivateEndpoints,
+    CacheRules,
+    CredentialSets,
+    ConnectedRegistries,
+    Tasks,
+    Pipelines,
+    Archives,
+    Import,
+}
+
+impl RegistryPath {
+    /// The id that the registry has or would have.
+    pub(super) fn id(&self) -> String {
+        format!("{}/providers/{TYPE}/{}", self.group.id(), self.name)
+    }
+
+    /// Where permissions for the registry are given.
+    pub(super) fn scope(&self) -> Result<Scope, ArmError> {
+        scope_of(&self.id())
+    }
+
+    /// The registry, if there is one of this name in this group.
+    pub(super) fn find(&self, context: &Context) -> Option<Registry> {
+        let found = context.arm.registries.get(&self.name);
+        found.filter(|registry| registry.profile().group == self.group)
+    }
+
+    /// The registry. If there is none, Azure's words for that.
+    pub(super) fn found(&self, context: &Context) -> Result<Registry, ArmError> {
+        self.find(context).ok_or_else(|| ArmError::NoResource {
+            kind: TYPE,
+            name: self.name.chars().take(100).collect(),
+            group: self.group.to_string(),
+        })
+    }
+
+    /// The registry that something is to be made in. If there is none, Azure's words for that.
+    pub(super) fn parent_of(
+        &self,
+        context: &Context,
+        kind: &'static str,
+    ) -> Result<Registry, ArmError> {
+        self.find(context).ok_or_else(|| Refusal::NoParent { kind, registry: self.id() }.into())
+    }
+
+    /// The name in the id of a part of this registry, of this kind. None: it is the id of something else.
+    pub(super) fn part_in<'a>(&self, id: &'a str, kind: &str) -> Option<&'a str> {
+        let before = format!("{}/{kind}/", self.id());
+        let start = id.get(..before.len())?;
+        let name = id.get(before.len()..)?;
+        (start.eq_ignore_ascii_case(&before) && !name.is_empty() && !name.contains('/'))
+            .then_some(name)
+    }
+}
+
+/// Where permissions for a resource are given.
+pub(super) fn scope_of(id: &str) -> Result<Scope, ArmError> {
+    id.parse().map_err(|_| ArmError::Content("the name cannot be one".to_owned()))
+}
+
+impl RegistryPart {
+    /// Reads what follows the name of the registry. None: it is nothing of the registry's.
+    pub(in crate::arm) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
+        let mut words = rest.iter().map(AsRef::as_ref);
+        let Some(word) = words.next() else { return Some(Self::Whole) };
+        let word = word.to_ascii_lowercase();
+        let rest: Vec<&str> = words.collect();
+        match (word.as_str(), rest.as_slice()) {
+            ("listcredentials", []) => Some(Self::Action(Action::ListCredentials)),
+            ("regeneratecredential", []) => Some(Self::Action(Action::RegenerateCredential)),
+            ("generatecredentials", []) => Some(Self::Action(Action::GenerateCredentials)),
+            ("listusages", []) => Some(Self::Action(Action::ListUsages)),
+            ("scopemaps", []) => Some(Self::ScopeMaps),
+            ("scopemaps", [name]) => Some(Self::ScopeMap((*name).to_owned())),
+            ("tokens", []) => Some(Self::Tokens),
+            ("tokens", [name]) => Some(Self::Token((*name).to_owned())),
+            (word, rest) => Self::absent(word, rest),
+        }
+    }
+
+    fn absent(word: &str, rest: &[&str]) -> Option<Self> {
+        let kind = match word {
+            "webhooks" => Absent::Webhooks,
+            "replications" => Absent::Replications,
+            "privateendpointconnections" | "privatelinkresources" => Absent::PrivateEndpoints,
+            "cacherules" => Absent::CacheRules,
+            "credentialsets" => Absent::CredentialSets,
+            "connectedregistries" => Absent::ConnectedRegistries,
+            "tasks" | "taskruns" | "runs" | "agentpools" => Absent::Tasks,
+            "exportpipelines" | "importpipelines" | "pipelineruns" => Absent::Pipelines,
+            "packages" | "archives" => Absent::Archives,
+            "importimage" => return Some(Self::AbsentAction(Absent::Import)),
+            "schedulerun" | "listbuildsourceuploadurl" | "builds" | "buildtasks" => {
+                return Some(Self::AbsentAction(Absent::Tasks));
+            }
+            _ => return None,
+        };
+        match rest {
+            [] => Some(Self::Absent(kind, None)),
+            [name] => Some(Self::Absent(kind, Some((*name).to_owned()))),
+            // Something that such a resource would do, or has.
+            _ => Some(Self::AbsentAction(kind)),
+        }
+    }
+}
+
+impl Absent {
+    /// What it is called, and what there is in its place.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Webhooks => {
+                ("webhooks", "The stream /_sealyard/events tells of pushes and deletes.")
+            }
+            Self::Replications => ("geo-replication", "A registry is in one place."),
+            Self::PrivateEndpoints => {
+                ("private endpoints", "A registry is reached at its own address alone.")
+            }
+            Self::CacheRules => ("cache rules", "Push what is to be pulled."),
+            Self::CredentialSets => ("credential sets", "They serve cache rules alone."),
+            Self::ConnectedRegistries => ("connected registries", "Each registry stands alone."),
+            Self::Tasks => ("tasks and builds", "Build elsewhere, and push the image."),
+            Self::Pipelines => ("transfer pipelines", "Copy images with a client, such as skopeo."),
+            Self::Archives => ("archives", "A registry holds images and artifacts alone."),
+            Self::Import => ("the import of images", "Copy images with a client, such as skopeo."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_are_read_in_any_case_and_names_as_they_are() {
+        for (rest, expected) in [
+            (&[][..], Some(RegistryPart::Whole)),
+            (&["LISTCREDENTIALS"], Some(RegistryPart::Action(Action::ListCredentials))),
+            (&["ScopeMaps", "Mine"], Some(RegistryPart::ScopeMap("Mine".to_owned()))),
+            (&["tokens"], Some(RegistryPart::Tokens)),
+            (&["webhooks", "x", "ping"], Some(RegistryPart::AbsentAction(Absent::Webhooks))),
+            (&["webhooks"], Some(RegistryPart::Absent(Absent::Webhooks, None))),
+            (&["importImage"], Some(RegistryPart::AbsentAction(Absent::Import))),
+            (&["tokens", "a", "b"], None),
+            (&["nothing"], None),
+            (&["providers", "Microsoft.Authorization", "roleAssignments"], None),
+        ] {
+            assert_eq!(RegistryPart::parse(rest), expected, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_is_known_by_its_id_in_any_case_and_only_if_it_is_of_this_registry() {
+        let at = RegistryPath { group: "Group".parse().unwrap(), name: "team1".to_owned() };
+        let id = format!("{}/TOKENS/Mine", at.id().to_uppercase());
+
+        assert_eq!(at.part_in(&id, "tokens"), Some("Mine"));
+        for other in
+            ["", "Mine", "/subscriptions/x", &id.replace("TEAM1", "TEAM2"), &format!("{id}/a")]
+        {
+            assert_eq!(at.part_in(other, "tokens"), None, "{other}");
+        }
+        assert_eq!(at.part_in(&id, "scopeMaps"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_makes_the_parser_panic(rest in proptest::collection::vec(r"\PC{0,20}", 0..4)) {
+            let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+            let _ = RegistryPart::parse(&rest);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A registry: made, described anew, changed, shown, listed and taken away.
+//!
+//! Called by the dispatch of registries. It is made or changed as a whole or not at all, and the answer is the registry as
+//! it is then. A registry that is made here wants a login, unlike the one that is always there.
+
+use axum::response::Response;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::description::{Description, Meant};
+use super::document::{document, summary};
+use super::path::{RegistryPath, scope_of};
+use super::refusal::Refusal;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::arm::{empty, json as answer, json_with};
+use crate::registry::{
+    IdentityRef, IdentityResource, ManageError, Profile, Registry, RegistryName, ResourceGroup,
+};
+
+const READ: &str = "Microsoft.ContainerRegistry/registries/read";
+const WRITE: &str = "Microsoft.ContainerRegistry/registries/write";
+const DELETE: &str = "Microsoft.ContainerRegistry/registries/delete";
+const ASSIGN: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action";
+
+/// Makes a registry, or describes the one that is there anew.
+pub(super) async fn put(
+    context: &Context,
+    at: &RegistryPath,
+    body: &Value,
+) -> Result<Response, ArmError> {
+    context.require(WRITE, &at.scope()?)?;
+    let name: RegistryName = at.name.parse().map_err(|_| Refusal::Name)?;
+    let described = Description::read(body)?;
+    match context.arm.registries.get(name.as_str()) {
+        None => {
+            let made = create(context, at, name, described).await?;
+            Ok(json_with(StatusCode::CREATED, document(context, &made).await?))
+        }
+        Some(found) if found.profile().group == at.group => {
+            update(context, &found, described, Meant::Whole).await
+        }
+        Some(_) => Err(Refusal::InUse(name.to_string()).into()),
+    }
+}
+
+/// Changes what the body names.
+pub(super) async fn patch(
+    context: &Context,
+    at: &RegistryPath,
+    body: &Value,
+) -> Result<Response, ArmError> {
+    context.require(WRITE, &at.scope()?)?;
+    let found = at.found(context)?;
+    update(context, &found, Description::read(body)?, Meant::Changes).await
+}
+
+pub(super) async fn get(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
+    context.require(READ, &at.scope()?)?;
+    Ok(answer(document(context, &at.found(context)?).await?))
+}
+
+/// Whether there is one.
+pub(super) fn exists(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
+    context.require(READ, &at.scope()?)?;
+    let found = at.find(context);
+    Ok(empty(found.map_or(StatusCode::NOT_FOUND, |_| StatusCode::NO_CONTENT)))
+}
+
+/// Takes a registry away with all that is in it.
+pub(super) async fn delete(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
+    context.require(DELETE, &at.scope()?)?;
+    let Some(found) = at.find(context) else { return Ok(empty(StatusCode::NO_CONTENT)) };
+    match context.arm.registries.delete(found.registry_name()).await {
+        Ok(()) => Ok(empty(StatusCode::OK)),
+        Err(ManageError::NoRegistry(_)) => Ok(empty(StatusCode::NO_CONTENT)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Those of a group, or all, that the caller may see.
+pub(in crate::arm) async fn list(
+    context: &Context,
+    group: Option<&ResourceGroup>,
+) -> Result<Response, ArmError> {
+    let mut value = Vec::new();
+    for registry in readable(context, group)? {
+        value.push(document(context, &registry).await?);
+    }
+    Ok(answer(json!({ "value": value })))
+}
+
+/// The registries that the caller may see, as a list of resources of any type has them.
+pub(in crate::arm) fn summaries(
+    context: &Context,
+    group: Option<&ResourceGroup>,
+) -> Result<Vec<Value>, ArmError> {
+    let registries = readable(context, group)?;
+    Ok(registries.iter().map(|registry| Value::Object(summary(registry))).collect())
+}
+
+async fn create(
+    context: &Context,
+    at: &RegistryPath,
+    name: RegistryName,
+    described: Description,
+) -> Result<Registry, ArmError> {
+    may_assign(context, &described, |_| false)?;
+    check_asker(context, described.asker(), None).await?;
+    // The group is shown as it was written when it was made.
+    let group = context.arm.registries.group(&at.group).await?.name;
+    let new = described.new_registry(name, group)?;
+    let (made, _) = context.arm.registries.create(new).await.map_err(refused)?;
+    Ok(made)
+}
+
+async fn update(
+    context: &Context,
+    found: &Registry,
+    described: Description,
+    meant: Meant,
+) -> Result<Response, ArmError> {
+    let (profile, name) = (found.profile(), found.registry_name());
+    may_assign(context, &described, |resource| profile.assigned(resource).is_some())?;
+    check_asker(context, described.asker(), Some(&profile)).await?;
+    let update = described.update(meant, &profile, name)?;
+    let (updated, _) = context.arm.registries.update(name, update).await.map_err(refused)?;
+    Ok(answer(document(context, &updated).await?))
+}
+
+/// Refuses who gives a registry an identity that it has not, and may not.
+fn may_assign(
+    context: &Context,
+    described: &Description,
+    has: impl Fn(&IdentityResource) -> bool,
+) -> Result<(), ArmError> {
+    for resource in described.assigned().filter(|resource| !has(resource)) {
+        context.require(ASSIGN, &scope_of(&resource.to_string())?)?;
+    }
+    Ok(())
+}
+
+/// Refuses a principal id where a client id is wanted: both are GUIDs that stand side by side in an identity, and what a
+/// vault would say of the wrong one does not tell.
+async fn check_asker(
+    context: &Context,
+    asker: Option<&IdentityRef>,
+    profile: Option<&Profile>,
+) -> Result<(), ArmError> {
+    let Some(IdentityRef::ClientId(named)) = asker else { return Ok(()) };
+    let wrong = |whose: String, expected: &str| {
+        let (principal_id, expected) = (named.clone(), expected.to_owned());
+        Err(Refusal::PrincipalId { principal_id, whose, expected }.into())
+    };
+    let is = |id: &str| id.eq_ignore_ascii_case(named);
+    let identities = context.arm.registries.identities().await?;
+    if identities.iter().any(|identity| is(&identity.principal.client_id)) {
+        return Ok(());
+    }
+    let system = profile.and_then(|profile| profile.system_identity.as_ref());
+    if system.is_some_and(|system| is(&system.principal_id)) {
+        return wrong("the registry's own identity".to_owned(), "system");
+    }
+    match identities.iter().find(|identity| is(&identity.principal.principal_id)) {
+        Some(identity) => {
+            wrong(format!("the identity '{}'", identity.resource), &identity.principal.client_id)
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the domain refuses of a registry that is to be made or changed.
+fn refused(error: ManageError) -> ArmError {
+    match error {
+        ManageError::NoIdentity(resource) => Refusal::NoIdentity(resource).into(),
+        ManageError::NameTaken(name) => Refusal::InUse(name.to_string()).into(),
+        other => other.into(),
+    }
+}
+
+fn readable(context: &Context, group: Option<&ResourceGroup>) -> Result<Vec<Registry>, ArmError> {
+    let mut seen = Vec::new();
+    for registry in context.arm.registries.all() {
+        let is_asked = group.is_none_or(|group| registry.profile().group == *group);
+        if is_asked && context.may(READ, &scope_of(&registry.resource_id())?) {
+            seen.push(registry);
+        }
+    }
+    Ok(seen)
+}

@@ -1,0 +1,44 @@
+//! How much of what a registry may have is used: `listUsages`, which `az acr show-usage` asks.
+//!
+//! Called by the dispatch of registries. The limits are those that Azure documents for each price class; nothing here
+//! keeps anybody to them.
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::path::RegistryPath;
+use super::refusal::Refusal;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::arm::json as answer;
+use crate::registry::{ManageError, Sku};
+
+const READ: &str = "Microsoft.ContainerRegistry/registries/listUsages/read";
+const GIB: u64 = 1 << 30;
+
+/// What is used, and how much there may be.
+pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
+    context.require(READ, &at.scope()?)?;
+    let registry = at.found(context)?;
+    let id = at.id();
+    let stats = registry.stats().await.map_err(ManageError::from)?;
+    let maps = registry.scope_maps().await.map_err(|error| Refusal::access(error, &id))?;
+    let maps = maps.iter().filter(|map| !map.is_system_defined()).count();
+    let tokens = registry.tokens().await.map_err(|error| Refusal::access(error, &id))?.len();
+    // Size, webhooks, scope maps and tokens. Azure's registries count the maps that every registry has apart.
+    let [size, webhooks, logins] = match registry.profile().sku {
+        Sku::Basic => [10 * GIB, 2, 100],
+        Sku::Standard => [100 * GIB, 10, 500],
+        Sku::Premium => [500 * GIB, 500, 50_000],
+    };
+    Ok(answer(json!({ "value": [
+        usage("Size", size, stats.bytes, "Bytes"),
+        usage("Webhooks", webhooks, 0, "Count"),
+        usage("ScopeMaps", logins, maps as u64, "Count"),
+        usage("Tokens", logins, tokens as u64, "Count"),
+    ] })))
+}
+
+fn usage(name: &str, limit: u64, used: u64, unit: &str) -> Value {
+    json!({ "name": name, "limit": limit, "currentValue": used, "unit": unit })
+}

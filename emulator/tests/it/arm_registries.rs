@@ -1,0 +1,252 @@
+//! Registries through the control plane: made with a key and without, described anew, changed, and taken away.
+
+use mock_keyvault::KeySize;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::Client;
+use crate::support::arm::send;
+use crate::support::registries::{
+    KEY, allow, basic, client_id, patch, path, prepared, put, shown, with_key,
+};
+
+/// What `az` reads of a registry and sends back: all but what is read-only.
+fn as_az_sends_it(shown: &Value) -> Value {
+    let key = &shown["properties"]["encryption"]["keyVaultProperties"];
+    let identities = shown["identity"]["userAssignedIdentities"].as_object().cloned();
+    let identities = identities
+        .map(|all| all.keys().map(|id| (id.clone(), json!({}))).collect::<serde_json::Map<_, _>>());
+    let mut sent = json!({
+        "location": shown["location"],
+        "tags": shown["tags"],
+        "sku": {"name": shown["sku"]["name"]},
+        "identity": {"type": shown["identity"]["type"], "userAssignedIdentities": identities},
+        "properties": shown["properties"],
+    });
+    sent["properties"]["encryption"] = json!({
+        "status": "enabled",
+        "keyVaultProperties": {"keyIdentifier": key["keyIdentifier"], "identity": key["identity"]},
+    });
+    sent
+}
+
+#[tokio::test]
+async fn a_registry_without_a_key_is_made_at_once_and_wants_a_login() {
+    let (emulator, ..) = prepared().await;
+
+    let made = put(&emulator, "team1", &basic()).await;
+
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert!(!made.headers.contains_key("azure-asyncoperation"), "{made:?}");
+    let made = made.json();
+    assert_eq!(made["sku"], json!({"name": "Basic", "tier": "Basic"}));
+    assert_eq!(made["properties"]["provisioningState"], "Succeeded");
+    assert_eq!(made["properties"]["encryption"], json!({"status": "disabled"}));
+    assert_eq!(made["properties"]["loginServer"], "team1.azurecr.io");
+    assert_eq!(shown(&emulator, "team1").await, made);
+    let client = Client::named(&emulator.registry_url(), "team1.azurecr.localhost");
+    let challenged = client.get("/v2/").await;
+    assert_eq!(challenged.status, StatusCode::UNAUTHORIZED);
+    assert!(challenged.header("www-authenticate").starts_with("Bearer realm="), "{challenged:?}");
+}
+
+#[tokio::test]
+async fn a_registry_is_made_with_a_key_that_an_identity_asks_for() {
+    let (emulator, puller, _) = prepared().await;
+
+    let made = put(&emulator, "team1", &with_key(&puller)).await;
+
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let made = made.json();
+    assert_eq!(made["identity"]["type"], "UserAssigned");
+    let key = &made["properties"]["encryption"]["keyVaultProperties"];
+    assert_eq!((&key["keyIdentifier"], &key["keyRotationEnabled"]), (&json!(KEY), &json!(true)));
+    assert_eq!(key["identity"], puller["properties"]["clientId"]);
+    assert!(key["versionedKeyIdentifier"].as_str().unwrap().starts_with(&format!("{KEY}/")));
+    assert!(emulator.registry_named("team1").unwrap().profile().is_cmk());
+}
+
+#[tokio::test]
+async fn the_names_of_fields_may_be_in_any_case_and_the_key_at_any_of_its_addresses() {
+    let (emulator, puller, _) = prepared().await;
+    let body = json!({
+        "Location": "East US",
+        "SKU": {"Name": "premium"},
+        "Identity": {"Type": "userAssigned", "userassignedidentities": {puller["id"].as_str().unwrap().to_uppercase(): {}}},
+        "Properties": {"Encryption": {"Status": "Enabled", "KeyVaultProperties": {
+            "KeyIdentifier": "https://local.vault.localhost:8443/keys/own",
+            "Identity": client_id(&puller).to_uppercase(),
+        }}},
+    });
+
+    let made = put(&emulator, "team1", &body).await;
+
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let key = &made.json()["properties"]["encryption"]["keyVaultProperties"];
+    assert_eq!(key["keyIdentifier"], KEY);
+}
+
+#[tokio::test]
+async fn described_as_it_is_a_registry_stays_so_and_tags_follow_the_description() {
+    let (emulator, puller, _) = prepared().await;
+    let mut described = with_key(&puller);
+    described["tags"] = json!({"team": "one"});
+    put(&emulator, "team1", &described).await;
+    let before = shown(&emulator, "team1").await;
+
+    let again = put(&emulator, "team1", &as_az_sends_it(&before)).await;
+    let bare = json!({"location": "eastus", "sku": {"name": "Premium"}});
+    let bare = put(&emulator, "team1", &bare).await;
+
+    assert_eq!((again.status, again.json()), (StatusCode::OK, before.clone()));
+    assert_eq!(bare.status, StatusCode::OK, "{bare:?}");
+    let bare = bare.json();
+    assert_eq!(bare["tags"], json!({}));
+    assert_eq!(bare["identity"], before["identity"]);
+    assert_eq!(bare["properties"], before["properties"]);
+}
+
+#[tokio::test]
+async fn a_change_names_what_changes_and_the_rest_stays() {
+    let (emulator, ..) = prepared().await;
+    let made = put(&emulator, "team1", &basic()).await.json();
+
+    let admin = patch(&emulator, "team1", &json!({"properties": {"adminUserEnabled": true}})).await;
+    let sku =
+        patch(&emulator, "team1", &json!({"sku": {"name": "Standard"}, "tags": {"a": "b"}})).await;
+    let pull = json!({"properties": {"anonymousPullEnabled": true, "policies": {"trustPolicy": {"status": "enabled"}}}});
+    let pull = patch(&emulator, "team1", &pull).await;
+    let nothing = patch(&emulator, "team1", &Value::Null).await;
+
+    assert_eq!(admin.status, StatusCode::OK, "{admin:?}");
+    assert_eq!(admin.json()["properties"]["adminUserEnabled"], true);
+    assert_eq!(admin.json()["sku"], made["sku"]);
+    assert_eq!(
+        (&sku.json()["sku"]["name"], &sku.json()["tags"]),
+        (&json!("Standard"), &json!({"a": "b"}))
+    );
+    let pull = pull.json();
+    assert_eq!(pull["properties"]["anonymousPullEnabled"], true);
+    assert_eq!(pull["properties"]["policies"]["trustPolicy"]["status"], "enabled");
+    assert_eq!(pull["properties"]["adminUserEnabled"], true);
+    assert_eq!(pull["tags"], json!({"a": "b"}));
+    assert_eq!((nothing.status, nothing.json()), (StatusCode::OK, pull));
+}
+
+#[tokio::test]
+async fn a_key_is_rotated_as_az_does_it_to_another_key_another_identity_and_the_registrys_own() {
+    let (emulator, puller, other) = prepared().await;
+    put(&emulator, "team1", &with_key(&puller)).await;
+    allow(&emulator, &other).await;
+    let vault = emulator.vault().unwrap();
+    vault.create_key("local", "second", KeySize::Rsa2048).await.unwrap();
+    let rotated = async |change: &dyn Fn(&mut Value)| {
+        let mut sent = as_az_sends_it(&shown(&emulator, "team1").await);
+        change(&mut sent);
+        patch(&emulator, "team1", &sent).await
+    };
+    let key = |value: &Value| value["properties"]["encryption"]["keyVaultProperties"].clone();
+
+    let second = rotated(&|sent| {
+        sent["properties"]["encryption"]["keyVaultProperties"]["keyIdentifier"] =
+            "https://local.vault.azure.net/keys/second".into();
+    })
+    .await;
+    let assigned = rotated(&|sent| {
+        sent["identity"]["userAssignedIdentities"][other["id"].as_str().unwrap()] = json!({});
+    })
+    .await;
+    let asked_by_other = rotated(&|sent| {
+        sent["properties"]["encryption"]["keyVaultProperties"]["identity"] =
+            client_id(&other).into();
+    })
+    .await;
+    let with_system =
+        rotated(&|sent| sent["identity"]["type"] = "SystemAssigned, UserAssigned".into()).await;
+    allow(
+        &emulator,
+        &json!({"properties": {"principalId": with_system.json()["identity"]["principalId"]}}),
+    )
+    .await;
+    let system = rotated(&|sent| {
+        sent["properties"]["encryption"]["keyVaultProperties"]["identity"] = "system".into();
+    })
+    .await;
+
+    assert_eq!(key(&second.json())["keyIdentifier"], "https://local.vault.azure.net/keys/second");
+    let identities = &assigned.json()["identity"]["userAssignedIdentities"];
+    assert_eq!(identities.as_object().unwrap().len(), 2, "{assigned:?}");
+    assert_eq!(key(&asked_by_other.json())["identity"], other["properties"]["clientId"]);
+    assert_eq!(with_system.json()["identity"]["type"], "SystemAssigned, UserAssigned");
+    assert_eq!(key(&system.json())["identity"], "system", "{system:?}");
+}
+
+#[tokio::test]
+async fn a_rotation_to_the_key_that_there_is_takes_its_newest_version() {
+    let (emulator, puller, _) = prepared().await;
+    put(&emulator, "team1", &with_key(&puller)).await;
+    let before = shown(&emulator, "team1").await;
+    let newest =
+        emulator.vault().unwrap().create_key("local", "own", KeySize::Rsa2048).await.unwrap();
+
+    let rotated = patch(&emulator, "team1", &as_az_sends_it(&before)).await.json();
+
+    let version = |value: &Value| {
+        let key =
+            &value["properties"]["encryption"]["keyVaultProperties"]["versionedKeyIdentifier"];
+        key.as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    };
+    assert_ne!(version(&rotated), version(&before));
+    assert!(format!("{newest:?}").contains(&version(&rotated)), "{newest:?}");
+}
+
+#[tokio::test]
+async fn an_identity_that_asks_for_the_key_can_be_removed_and_given_back() {
+    let (emulator, puller, _) = prepared().await;
+    put(&emulator, "team1", &with_key(&puller)).await;
+    let before = shown(&emulator, "team1").await;
+    let registry = emulator.registry_named("team1").unwrap();
+
+    let mut without = as_az_sends_it(&before);
+    without["identity"] = json!({"type": "None", "userAssignedIdentities": null});
+    let removed = put(&emulator, "team1", &without).await;
+    let dark = registry.content().await.is_err();
+    let mut back = as_az_sends_it(&removed.json());
+    back["identity"] = json!({"type": "UserAssigned", "userAssignedIdentities": {puller["id"].as_str().unwrap(): {}}});
+    let given = patch(&emulator, "team1", &back).await;
+
+    assert_eq!(removed.status, StatusCode::OK, "{removed:?}");
+    assert!(removed.json().get("identity").is_none(), "{removed:?}");
+    assert!(dark);
+    assert_eq!(given.json(), before);
+    assert!(registry.content().await.is_ok());
+}
+
+#[tokio::test]
+async fn null_in_a_change_takes_one_identity_away_and_leaves_the_others() {
+    let (emulator, puller, other) = prepared().await;
+    let mut both = with_key(&puller);
+    both["identity"]["userAssignedIdentities"][other["id"].as_str().unwrap()] = json!({});
+    put(&emulator, "team1", &both).await;
+
+    let change = json!({"identity": {"type": "UserAssigned", "userAssignedIdentities": {other["id"].as_str().unwrap(): null}}});
+    let changed = patch(&emulator, "team1", &change).await.json();
+
+    let left = changed["identity"]["userAssignedIdentities"].as_object().unwrap().clone();
+    assert_eq!(left.len(), 1);
+    assert!(left.keys().next().unwrap().ends_with("/puller"), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_registry_is_looked_for_without_a_body_and_deleted_and_again() {
+    let (emulator, ..) = prepared().await;
+    put(&emulator, "team1", &basic()).await;
+
+    let there = send(&emulator, Method::HEAD, &path("TEAM1"), &Value::Null).await;
+    let deleted = send(&emulator, Method::DELETE, &path("team1"), &Value::Null).await;
+    let absent = send(&emulator, Method::HEAD, &path("team1"), &Value::Null).await;
+    let again = send(&emulator, Method::DELETE, &path("team1"), &Value::Null).await;
+
+    assert_eq!((there.status, absent.status), (StatusCode::NO_CONTENT, StatusCode::NOT_FOUND));
+    assert_eq!((deleted.status, again.status), (StatusCode::OK, StatusCode::NO_CONTENT));
+}

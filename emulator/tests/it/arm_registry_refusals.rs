@@ -1,0 +1,228 @@
+//! What the control plane refuses of registries: in Azure's shape, with a word that helps, and nothing is left half made.
+
+use mock_keyvault::Curve;
+use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
+use serde_json::{Value, json};
+
+use crate::support::Answer;
+use crate::support::arm::{VERSION, code, make_group, owner_token, send, through_proxy};
+use crate::support::registries::{
+    REGISTRIES, basic, client_id, patch, path, prepared, put, shown, with_key,
+};
+
+/// What a registry with a key is described as, but for one thing.
+fn but(identity: &Value, pointer: &str, value: Value) -> Value {
+    let mut body = with_key(identity);
+    let at = body.pointer_mut(pointer);
+    *at.unwrap_or_else(|| panic!("nothing at {pointer}")) = value;
+    body
+}
+
+/// The same, but for one thing of its key.
+fn but_key(identity: &Value, name: &str, value: impl Into<Value>) -> Value {
+    but(identity, &format!("/properties/encryption/keyVaultProperties/{name}"), value.into())
+}
+
+/// Asks for a registry that cannot be, and looks at the answer.
+async fn check(emulator: &Sealyard, body: Value, expected: &str, words: &str) {
+    let answer = put(emulator, "team1", &body).await;
+    let told = (answer.status, code(&answer));
+    assert_eq!(told, (StatusCode::BAD_REQUEST, expected.to_owned()), "{body}: {answer:?}");
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains(words) && !message.ends_with(".."), "{message}");
+    assert!(emulator.registry_named("team1").is_none(), "{body}");
+}
+
+#[tokio::test]
+async fn a_registry_whose_description_is_wrong_is_not_made() {
+    let (emulator, puller, _) = prepared().await;
+    let policy =
+        |name: &str| json!({"adminUserEnabled": false, "policies": {name: {"status": "enabled"}}});
+    let invalid = "InvalidRequestContent";
+
+    for (body, expected, words) in [
+        (json!([1]), invalid, "the body is to be an object"),
+        (but(&puller, "/sku", "Premium".into()), invalid, "'sku'"),
+        (but(&puller, "/sku/name", "Gold".into()), "InvalidSku", "Gold"),
+        (but(&puller, "/sku", Value::Null), "BadRequest", "sku.name"),
+        (but(&puller, "/location", Value::Null), "LocationRequired", "location"),
+        (
+            but(&puller, "/location", "no-where".into()),
+            "LocationNotAvailableForResourceType",
+            "no-where",
+        ),
+        (but(&puller, "/properties/adminUserEnabled", "yes".into()), invalid, "adminUserEnabled"),
+        (but(&puller, "/properties", policy("softDeletePolicy")), "NotSupported", "soft-delete"),
+        (but(&puller, "/properties", policy("retentionPolicy")), "NotSupported", "retention"),
+        (but(&puller, "/properties", policy("quarantinePolicy")), "NotSupported", "quarantine"),
+    ] {
+        check(&emulator, body, expected, words).await;
+    }
+    let mut tagged = basic();
+    tagged["tags"] = json!({"a": 1});
+    check(&emulator, tagged, invalid, "tag").await;
+    let mut pulled = basic();
+    pulled["properties"]["anonymousPullEnabled"] = true.into();
+    check(&emulator, pulled, "BadRequest", "Anonymous pull").await;
+    let mut trusting = with_key(&puller);
+    trusting["properties"]["policies"] = json!({"trustPolicy": {"status": "enabled"}});
+    check(&emulator, trusting, "BlockedForEncryptionEnabledRegistry", "ContenTrust").await;
+}
+
+#[tokio::test]
+async fn a_registry_whose_identity_is_missing_or_another_is_not_made() {
+    let (emulator, puller, other) = prepared().await;
+    let assigned = "/identity/userAssignedIdentities";
+    let nobody = format!("{}x", puller["id"].as_str().unwrap());
+    let others = other["properties"]["clientId"].clone();
+
+    for (body, expected, words) in [
+        (but(&puller, "/identity", Value::Null), "BadRequest", "user-assigned identity"),
+        (but(&puller, "/identity/type", "None".into()), "BadRequest", "go together"),
+        (but(&puller, "/identity/type", "Some".into()), "InvalidRequestContent", "identity.type"),
+        (but(&puller, assigned, json!({nobody: {}})), "FailedIdentityOperation", "was not found"),
+        (but(&puller, assigned, json!({"x": {}})), "InvalidIdentity", "is not an identity"),
+        (but_key(&puller, "identity", Value::Null), "BadRequest", "identity' is required"),
+        (but_key(&puller, "identity", "puller"), "BadRequest", "client id"),
+        (but_key(&puller, "identity", "system"), "BadRequest", "user-assigned"),
+        (
+            but_key(&puller, "identity", puller["properties"]["principalId"].clone()),
+            "BadRequest",
+            client_id(&puller),
+        ),
+        (but_key(&puller, "identity", others), "BadRequest", "does not have access to identity"),
+    ] {
+        check(&emulator, body, expected, words).await;
+    }
+}
+
+#[tokio::test]
+async fn a_registry_whose_key_cannot_be_used_is_not_made_and_neither_is_its_own_identity() {
+    let (emulator, puller, other) = prepared().await;
+    let vault = emulator.vault().unwrap();
+    vault.create_ec_key("local", "curve", Curve::P256).await.unwrap();
+    let at = |path: &str| format!("https://local.vault.azure.net/{path}");
+    let principals = vault.principals().len();
+
+    for (key, words) in [
+        (Value::Null, "keyIdentifier' is required"),
+        ("own".into(), "a key identifier looks like"),
+        (at("secrets/own").into(), "not the identifier of a key"),
+        (at("keys/none").into(), "Failed to access KeyId"),
+        ("https://nowhere.vault.azure.net/keys/own".into(), "nowhere"),
+        (at("keys/curve").into(), "supports only RSA or RSA-HSM keys"),
+    ] {
+        let mut body = but_key(&puller, "keyIdentifier", key);
+        body["identity"]["type"] = "SystemAssigned, UserAssigned".into();
+        check(&emulator, body, "BadRequest", words).await;
+    }
+    check(&emulator, with_key(&other), "BadRequest", "Get, Wrap Key, Unwrap Key").await;
+    let in_basic = but(&puller, "/sku/name", "Standard".into());
+    check(&emulator, in_basic, "CMKNotSupportedForSku", "Premium").await;
+
+    assert_eq!(vault.principals().len(), principals);
+    assert_eq!(put(&emulator, "team1", &with_key(&puller)).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn what_is_refused_of_a_registry_that_is_there_leaves_it_as_it_was() {
+    let (emulator, puller, _) = prepared().await;
+    put(&emulator, "team1", &with_key(&puller)).await;
+    put(&emulator, "plain", &basic()).await;
+    let before = (shown(&emulator, "team1").await, shown(&emulator, "plain").await);
+    let encryption = with_key(&puller)["properties"]["encryption"].clone();
+    let off = json!({"properties": {"encryption": {"status": "disabled"}}});
+    let none_left = json!({puller["id"].as_str().unwrap(): null});
+    let both = json!({"anonymousPullEnabled": true, "adminUserEnabled": true});
+
+    for (name, body, status, expected) in [
+        ("team1", off.clone(), 400, "BadRequest"),
+        ("team1", json!({"sku": {"name": "Basic"}}), 400, "CMKNotSupportedForSku"),
+        ("team1", json!({"location": "westus"}), 409, "InvalidResourceLocation"),
+        (
+            "team1",
+            json!({"identity": {"type": "UserAssigned", "userAssignedIdentities": none_left}}),
+            400,
+            "BadRequest",
+        ),
+        (
+            "plain",
+            json!({"sku": {"name": "Premium"}, "properties": {"encryption": encryption}}),
+            400,
+            "BadRequest",
+        ),
+        ("plain", json!({"properties": both}), 400, "BadRequest"),
+        ("plain", json!({"properties": {"adminUserEnabled": "yes"}}), 400, "InvalidRequestContent"),
+        ("plain", json!({"properties": {"publicNetworkAccess": "Disabled"}}), 400, "NotSupported"),
+    ] {
+        let answer = patch(&emulator, name, &body).await;
+        let told = (answer.status.as_u16(), code(&answer));
+        assert_eq!(told, (status, expected.to_owned()), "{name} {body}: {answer:?}");
+    }
+    let mut without = with_key(&puller);
+    without["properties"]["encryption"] = json!({"status": "enabled"});
+    let without = put(&emulator, "team1", &without).await;
+    let plain_off = patch(&emulator, "plain", &off).await;
+
+    assert_eq!(code(&without), "BadRequest", "{without:?}");
+    assert_eq!(plain_off.status, StatusCode::OK, "{plain_off:?}");
+    assert_eq!((shown(&emulator, "team1").await, shown(&emulator, "plain").await), before);
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_be_one_or_is_taken_elsewhere_and_a_group_that_is_not_there_are_refused()
+{
+    let (emulator, ..) = prepared().await;
+    make_group(&emulator, "elsewhere").await;
+    put(&emulator, "plain", &basic()).await;
+    let at = |group: &str| format!("resourceGroups/{group}/{REGISTRIES}/plain");
+
+    for (method, path, status, expected) in [
+        (Method::PUT, path("ab"), 400, "InvalidResourceName"),
+        (Method::PUT, path("a-b-c"), 400, "InvalidResourceName"),
+        (Method::PUT, at("none"), 404, "ResourceGroupNotFound"),
+        (Method::PUT, at("elsewhere"), 409, "AlreadyInUse"),
+        (Method::PATCH, at("elsewhere"), 404, "ResourceNotFound"),
+        (Method::PATCH, path("team9"), 404, "ResourceNotFound"),
+        (Method::POST, path("plain"), 405, "MethodNotAllowed"),
+    ] {
+        let answer = send(&emulator, method.clone(), &path, &basic()).await;
+        let told = (answer.status.as_u16(), code(&answer));
+        assert_eq!(told, (status, expected.to_owned()), "{method} {path}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_version_a_body_that_is_not_json_and_a_caller_without_a_role_are_refused()
+ {
+    let (emulator, ..) = prepared().await;
+    let vault = emulator.vault().unwrap();
+    let nobody = vault.add_application("nobody").await.unwrap().principal;
+    let nobody = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let owner = owner_token(&emulator);
+    let subscription = mock_keyvault::identity::SUBSCRIPTION;
+    let url =
+        format!("https://management.azure.com/subscriptions/{subscription}/{}", path("team1"));
+    let put = async |url: String, token: &str, body: String| {
+        let request = through_proxy(&emulator).put(url).bearer_auth(token).body(body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+
+    let unversioned = put(url.clone(), &owner, basic().to_string()).await;
+    let malformed = put(format!("{url}?{VERSION}"), &owner, "{\"location\":".to_owned()).await;
+    let refused = put(format!("{url}?{VERSION}"), nobody.expose(), basic().to_string()).await;
+
+    for (answer, status, expected) in [
+        (unversioned, 400, "MissingApiVersionParameter"),
+        (malformed, 400, "InvalidRequestContent"),
+        (refused, 403, "AuthorizationFailed"),
+    ] {
+        assert_eq!(
+            (answer.status.as_u16(), code(&answer).as_str()),
+            (status, expected),
+            "{answer:?}"
+        );
+    }
+    assert!(emulator.registry_named("team1").is_none());
+}
