@@ -7,6 +7,7 @@ mod acr_metadata;
 mod arm;
 mod arm_groups;
 mod arm_registries;
+mod arm_registry_logins;
 mod arm_registry_refusals;
 mod at_rest;
 mod clock;
