@@ -66,6 +66,8 @@ pub struct Config {
     pub sparse_indexes: bool,
     /// Whether registries with a customer-managed key lack what real ones lack.
     pub strict_parity: bool,
+    /// Whether every new vault goes by access policies, although `az keyvault create` asks for roles.
+    pub legacy_access_policies: bool,
 }
 
 /// The vault that holds the key.
@@ -211,6 +213,9 @@ pub struct ServeArgs {
     /// Leave out what a real registry with a customer-managed key lacks, and refuse what is only advised against
     #[arg(long, env = "SEALYARD_STRICT_PARITY", value_parser = FalseyValueParser::new())]
     pub strict_parity: bool,
+    /// Make new vaults go by access policies although 'az keyvault create' asks for roles: for 'az keyvault set-policy'
+    #[arg(long, env = "SEALYARD_LEGACY_ACCESS_POLICIES", value_parser = FalseyValueParser::new())]
+    pub legacy_access_policies: bool,
 }
 
 /// The sizes of an RSA key that Key Vault makes.
@@ -272,6 +277,7 @@ impl Default for Config {
             hostname_alias: Vec::new(),
             sparse_indexes: false,
             strict_parity: false,
+            legacy_access_policies: false,
         }
     }
 }
@@ -314,6 +320,7 @@ impl TryFrom<ServeArgs> for Config {
             hostname_alias: args.hostname_alias,
             sparse_indexes: args.sparse_indexes,
             strict_parity: args.strict_parity,
+            legacy_access_policies: args.legacy_access_policies,
         })
     }
 }
@@ -335,6 +342,9 @@ impl ServeArgs {
         };
         if self.vault_data_dir.is_some() {
             return Err(ConfigError::WithVaultUrl("--vault-data-dir"));
+        }
+        if self.legacy_access_policies {
+            return Err(ConfigError::WithVaultUrl("--legacy-access-policies"));
         }
         if !is_base_url(url) {
             return Err(ConfigError::BaseUrl {

@@ -401,6 +401,7 @@ async fn start_vault(
         .listen(config.azure_listen)
         .clock(clock.clone())
         .trusted_network(config.trusted_network)
+        .legacy_access_policies(config.legacy_access_policies)
         .durability(config.durability);
     for alias in &config.hostname_alias {
         builder = builder.hostname_alias(alias);

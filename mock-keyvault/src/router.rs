@@ -65,6 +65,8 @@ pub(crate) struct App {
     pub(crate) guard: Guard,
     /// Whether a token that is not the issuer's is the owner's.
     pub(crate) accept_any_token: bool,
+    /// Whether a new vault goes by access policies although it asks for roles.
+    pub(crate) legacy_access_policies: bool,
     /// Where the setting of the clock is kept, if it is this vault's own.
     pub(crate) clock_file: Option<PathBuf>,
     /// What is to go wrong because somebody asked for it.

@@ -46,6 +46,8 @@ struct Context {
     site: Site,
     caller: Caller,
     query: Query,
+    /// Whether a new vault goes by access policies although it asks for roles.
+    legacy_access_policies: bool,
 }
 
 /// Answers a request to the resource providers.
@@ -78,7 +80,13 @@ async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Respo
     if let Some(subscription) = target.subscription().filter(|id| *id != LOCAL_SUBSCRIPTION) {
         return Err(RequestError::NoSubscription(subscription).into());
     }
-    let context = Context { vaults: Arc::clone(&app.vaults), site: site.clone(), caller, query };
+    let context = Context {
+        vaults: Arc::clone(&app.vaults),
+        site: site.clone(),
+        caller,
+        query,
+        legacy_access_policies: app.legacy_access_policies,
+    };
     let method = head.method;
     let not_allowed = || RequestError::MethodNotAllowed(method.to_string()).into();
     match (target, &method) {

@@ -10,8 +10,9 @@ use super::error::ArmError;
 use super::wire::{List, Vault, VaultParameters};
 use super::{Context, body, empty, json, scope};
 use crate::authorization::Scope;
-use crate::vault::lifecycle::{Made, Mode, NameState, VaultView};
+use crate::vault::lifecycle::{Made, Mode, NameState, VaultChanges, VaultView};
 use crate::vault::names::VaultName;
+use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultPath;
 
 /// From this version on, a new vault that says nothing of roles is of the role-based model.
@@ -28,7 +29,9 @@ pub(super) async fn put(
     context.require(WRITE, &scope(&path.to_string())?)?;
     let (mut changes, mode) = body::read::<VaultParameters>(body).await?.into_changes()?;
     let is_new = context.vaults.vault_at(&path).is_err();
-    if changes.rbac.is_none() && is_new && mode == Mode::Whole {
+    if context.legacy_access_policies && is_new && mode == Mode::Whole {
+        keep_to_policies(context, &mut changes);
+    } else if changes.rbac.is_none() && is_new && mode == Mode::Whole {
         let version = context.query.api_version.as_deref().unwrap_or_default();
         // A vault that comes with access policies means them.
         changes.rbac = Some(version >= ROLES_BY_DEFAULT && changes.policies.is_none());
@@ -40,6 +43,16 @@ pub(super) async fn put(
         Made::Updated => StatusCode::OK,
     };
     json(status, &Vault::of(&view, &context.site))
+}
+
+/// Makes a new vault one of access policies, whatever it asks for: today's `az keyvault create` always asks for roles. A
+/// vault without any policy gets that of whoever makes it, who may do everything, as the `az` of that time wrote it.
+fn keep_to_policies(context: &Context, changes: &mut VaultChanges) {
+    changes.rbac = Some(false);
+    let policies = changes.policies.get_or_insert_default();
+    if policies.is_empty() {
+        policies.push(AccessPolicy::of_everything(&context.caller.object_id));
+    }
 }
 
 pub(super) async fn patch(

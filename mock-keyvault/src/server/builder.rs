@@ -60,6 +60,7 @@ pub struct Builder {
     clock: Option<Clock>,
     trusted_network: bool,
     accept_any_token: bool,
+    legacy_access_policies: bool,
     durability: Option<Durability>,
     aliases: Vec<String>,
 }
@@ -136,6 +137,7 @@ impl Default for Builder {
             clock: None,
             trusted_network: false,
             accept_any_token: false,
+            legacy_access_policies: false,
             durability: None,
             aliases: Vec::new(),
         }
@@ -205,6 +207,14 @@ impl Builder {
         self
     }
 
+    /// Makes every new vault one of access policies, although it asks for roles, and lets whoever makes it do everything
+    /// there: for texts and scripts from before `az keyvault create` asked for roles. Off by default.
+    #[must_use]
+    pub fn legacy_access_policies(mut self, legacy: bool) -> Self {
+        self.legacy_access_policies = legacy;
+        self
+    }
+
     /// What a change waits for before it is answered.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
@@ -257,6 +267,7 @@ impl Builder {
             port: address.port(),
             guard: Guard::new(self.trusted_network, &self.aliases),
             accept_any_token: self.accept_any_token,
+            legacy_access_policies: self.legacy_access_policies,
             clock_file: opened.clock_file,
             faults: Faults::new(opened.clock.clone(), interference::classes()),
             throttle: Throttle::new(opened.clock.clone()),

@@ -217,6 +217,18 @@ impl AccessPolicy {
         }
     }
 
+    /// A policy of an identity that may do everything, with what is not served here as well.
+    pub(crate) fn of_everything(object_id: &str) -> Self {
+        let everything = || vec![EVERYTHING.to_owned()];
+        Self {
+            keys: everything(),
+            secrets: Some(everything()),
+            certificates: Some(everything()),
+            storage: Some(everything()),
+            ..Self::new(object_id, &[])
+        }
+    }
+
     /// A policy as a request describes it.
     pub(crate) fn parse(
         tenant_id: String,

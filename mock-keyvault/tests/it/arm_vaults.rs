@@ -243,3 +243,26 @@ async fn everything_of_a_vault_outlives_a_restart_though_it_is_larger_than_a_row
     let moved = shown.text.replace(&world.vault.address().port().to_string(), &port.to_string());
     assert_eq!(moved, made.text);
 }
+
+#[tokio::test]
+async fn with_legacy_access_policies_a_new_vault_that_asks_for_roles_goes_by_policies_and_is_its_makers()
+ {
+    let world = World::start(MockKeyVault::builder().legacy_access_policies(true)).await;
+    let roles = json!({"enableRbacAuthorization": true});
+
+    let made = put(&world, "kv1", roles.clone()).await.json();
+    let again = world.arm(Method::PUT, &vault_path("kv1"), Some(body(&roles))).await.json();
+    let named = policy("11111111-0000-4000-8000-000000000001", &["get"]);
+    let with_policy = json!({"enableRbacAuthorization": true, "accessPolicies": [named]});
+    let with_policy = put(&world, "kv2", with_policy).await.json();
+
+    let properties = &made["properties"];
+    assert_eq!(properties["enableRbacAuthorization"], false);
+    let policies = properties["accessPolicies"].as_array().unwrap();
+    assert_eq!(policies.len(), 1);
+    assert_eq!(policies[0]["objectId"], world.vault.owner().object_id);
+    assert_eq!(policies[0]["permissions"]["keys"], json!(["all"]));
+    assert_eq!(again["properties"]["enableRbacAuthorization"], true, "only at the making");
+    let policies = with_policy["properties"]["accessPolicies"].as_array().unwrap();
+    assert_eq!(policies[0]["objectId"], "11111111-0000-4000-8000-000000000001");
+}
