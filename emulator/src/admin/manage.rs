@@ -24,6 +24,7 @@ impl From<ManageError> for AdminError {
                 (S::CONFLICT, "AlreadyExists")
             }
             ManageError::NoRegistry(_) => (S::NOT_FOUND, "RegistryNotFound"),
+            ManageError::NoDeployment(_) => (S::NOT_FOUND, "DeploymentNotFound"),
             ManageError::NoGroup(_) => (S::NOT_FOUND, "ResourceGroupNotFound"),
             ManageError::GroupStays(_) | ManageError::GroupInUse(_) => {
                 (S::CONFLICT, "ResourceGroupInUse")

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http_body_util::{BodyExt as _, Limited};
 use serde_json::Value;
 
@@ -19,14 +19,24 @@ const MAX_BODY: usize = 4 << 20;
 /// What stands in the place of what is not there.
 const NOTHING: &Value = &Value::Null;
 
+/// A body that is text. What it says is for another to read.
+pub(super) async fn read_text(body: Body) -> Result<String, ArmError> {
+    let bytes = read_bytes(body).await?;
+    String::from_utf8(bytes.into()).map_err(|_| ArmError::Content("it is not UTF-8".to_owned()))
+}
+
 /// A body that is JSON, or nothing.
 pub(super) async fn read(body: Body) -> Result<Value, ArmError> {
-    let collected = Limited::new(body, MAX_BODY).collect().await;
-    let bytes = collected.map_err(|error| ArmError::Content(error.to_string()))?.to_bytes();
+    let bytes = read_bytes(body).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Null);
     }
     serde_json::from_slice(&bytes).map_err(|error| ArmError::Content(error.to_string()))
+}
+
+async fn read_bytes(body: Body) -> Result<Bytes, ArmError> {
+    let collected = Limited::new(body, MAX_BODY).collect().await;
+    Ok(collected.map_err(|error| ArmError::Content(error.to_string()))?.to_bytes())
 }
 
 /// The field of this name, whatever its case; `null` if it is not there. The last of several counts.

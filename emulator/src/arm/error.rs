@@ -11,6 +11,7 @@ use mock_keyvault::control::{RequestError, refusal};
 use serde_json::Value;
 use thiserror::Error;
 
+use super::deployments::DeploymentError;
 use super::registries::Refusal;
 use crate::registry::{Error as DomainError, Location, ManageError, PlatformError, ResourceError};
 
@@ -60,6 +61,9 @@ pub enum ArmError {
         /// Where it is.
         is: Location,
     },
+    /// It is refused of a deployment.
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
     /// The domain does not do it.
     #[error(transparent)]
     Manage(#[from] ManageError),
@@ -108,6 +112,10 @@ impl IntoResponse for ArmError {
                 );
                 refusal(StatusCode::CONFLICT, "InvalidResourceGroupLocation", &words)
             }
+            Self::Deployment(error) => {
+                let (status, code) = error.wire();
+                refusal(status, code, &error.to_string())
+            }
             Self::Manage(error) => of_domain(&error),
             Self::Registry(error) => {
                 let (status, code) = error.wire();
@@ -135,6 +143,7 @@ fn of_name(error: &ResourceError) -> Response {
         ResourceError::Sku(_) => "InvalidSku",
         ResourceError::Tags => "InvalidTag",
         ResourceError::IdentityName(_) => "InvalidResourceName",
+        ResourceError::Deployment(_) => "InvalidDeploymentName",
         ResourceError::Identity(_) => "InvalidIdentity",
     };
     refusal(StatusCode::BAD_REQUEST, code, &sentence(error))
@@ -163,6 +172,10 @@ fn of_domain(error: &ManageError) -> Response {
         ManageError::NoGroup(group) => {
             let words = format!("Resource group '{group}' could not be found.");
             return refusal(StatusCode::NOT_FOUND, "ResourceGroupNotFound", &words);
+        }
+        ManageError::NoDeployment(name) => {
+            let words = format!("Deployment '{name}' could not be found.");
+            return refusal(StatusCode::NOT_FOUND, "DeploymentNotFound", &words);
         }
         ManageError::GroupStays(_) => (StatusCode::CONFLICT, "ResourceGroupDeletionBlocked"),
         ManageError::NameTaken(_) => (StatusCode::CONFLICT, "AlreadyInUse"),

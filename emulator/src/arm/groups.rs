@@ -165,7 +165,8 @@ fn is_taken(group: &Group, terms: &[(String, String)]) -> bool {
     })
 }
 
-fn document(group: &Group) -> Value {
+/// As answers and templates have it.
+pub(super) fn document(group: &Group) -> Value {
     json!({
         "id": group.name.id(),
         "name": group.name.as_str(),

@@ -15,9 +15,22 @@ const PUBLIC: &str = "management.azure.com";
 
 /// The endpoints, for a client that used this host.
 pub(super) fn get(host: &str) -> Result<Response, ArmError> {
+    Ok(super::json(document(host)?))
+}
+
+/// The same, as the function `environment` of templates has it: there the ends of names begin with a dot.
+pub(super) fn environment(host: &str) -> Result<Value, ArmError> {
+    let mut environment = document(host)?;
+    let suffixes = &environment["suffixes"];
+    let dotted = |name: &str| format!(".{}", suffixes[name].as_str().unwrap_or_default());
+    environment["suffixes"] =
+        json!({ "acrLoginServer": dotted("acrLoginServer"), "keyvaultDns": dotted("keyVaultDns") });
+    Ok(environment)
+}
+
+fn document(host: &str) -> Result<Value, ArmError> {
     let authority: Authority = host.parse().map_err(|_| ArmError::Host(host.to_owned()))?;
-    let document = if authority.name() == PUBLIC { public() } else { local(authority.port()) };
-    Ok(super::json(document))
+    Ok(if authority.name() == PUBLIC { public() } else { local(authority.port()) })
 }
 
 /// As Azure describes itself, as far as it is emulated.

@@ -7,6 +7,7 @@
 
 mod body;
 mod context;
+mod deployments;
 mod error;
 mod groups;
 mod identities;
@@ -29,6 +30,7 @@ use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde::Serialize;
 
 use self::context::Context;
+pub use self::deployments::DeploymentError;
 pub use self::error::ArmError;
 use self::operations::Operations;
 use self::path::Target;
@@ -42,6 +44,7 @@ struct Arm {
     registries: Registries,
     gate: Gate,
     operations: Operations,
+    deployments: deployments::Running,
 }
 
 /// Whether a path is one that the control plane answers.
@@ -51,7 +54,12 @@ pub fn serves(path: &str) -> bool {
 
 /// The routes. `gate` says who asks, and leads to the vault's own part.
 pub fn router(registries: Registries, gate: Gate) -> Router {
-    let arm = Arm { registries, gate, operations: Operations::default() };
+    let arm = Arm {
+        registries,
+        gate,
+        operations: Operations::default(),
+        deployments: deployments::Running::default(),
+    };
     Router::new().fallback(dispatch).with_state(arm)
 }
 
@@ -146,6 +154,16 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             let group = group.as_deref().map(str::parse).transpose()?;
             registries::list(&context, group.as_ref()).await
         }
+        (Target::Deployment { subscription, group, name, part }, method) => {
+            own(&subscription)?;
+            deployments::answer(&context, group.parse()?, &name, part, method.clone(), body).await
+        }
+        (Target::Deployments { subscription, group }, &Method::GET) => {
+            own(&subscription)?;
+            let query = head.uri.query().unwrap_or_default();
+            deployments::list(&context, &group.parse()?, query).await
+        }
+        (Target::DeploymentElsewhere, _) => Err(deployments::elsewhere()),
         (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
     }
 }

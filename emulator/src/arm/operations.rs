@@ -125,7 +125,6 @@ impl fmt::Debug for Operations {
     }
 }
 
-#[expect(dead_code, reason = "what is followed is a deployment, the next thing to come")]
 /// Tells a client where it can ask how far an operation on this resource is, at the host that it used.
 pub(super) fn follow(context: &Context, response: &mut Response, resource: &str, id: &str) {
     let url = context.url(&format!("{resource}/operationStatuses/{id}"));

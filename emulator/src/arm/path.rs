@@ -7,6 +7,7 @@
 use mock_keyvault::control::RequestError;
 use percent_encoding::percent_decode_str;
 
+use super::deployments::{self, DeploymentPart};
 use super::registries::RegistryPart;
 
 /// The provider of identities, and what it has, in lower case.
@@ -15,6 +16,10 @@ const IDENTITIES: &str = "userassignedidentities";
 /// The provider of registries, and what it has, in lower case.
 const REGISTRY: &str = "microsoft.containerregistry";
 const REGISTRIES: &str = "registries";
+
+/// The provider of deployments, and what it has, in lower case.
+const RESOURCES: &str = "microsoft.resources";
+const DEPLOYMENTS: &str = "deployments";
 
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,20 @@ pub(super) enum Target {
         subscription: String,
         group: Option<String>,
     },
+    /// A deployment to a group, or something that one has or does.
+    Deployment {
+        subscription: String,
+        group: String,
+        name: String,
+        part: DeploymentPart,
+    },
+    /// Those of a group.
+    Deployments {
+        subscription: String,
+        group: String,
+    },
+    /// Deployments to anything else than a group.
+    DeploymentElsewhere,
     /// Resources of any type, of a group or of the subscription.
     Resources {
         subscription: String,
@@ -151,6 +170,26 @@ impl Target {
             ["subscriptions", _, "providers", REGISTRY, "checknameavailability"] => {
                 Self::RegistryName { subscription: part(1) }
             }
+            ["subscriptions", _, "resourcegroups", _, "providers", RESOURCES, DEPLOYMENTS]
+            | ["subscriptions", _, "resourcegroups", _, DEPLOYMENTS] => {
+                Self::Deployments { subscription: part(1), group: part(3) }
+            }
+            [
+                "subscriptions",
+                _,
+                "resourcegroups",
+                _,
+                "providers",
+                RESOURCES,
+                DEPLOYMENTS,
+                _,
+                ..,
+            ] => Self::deployment(&parts, 7),
+            // The way in which clients ask for what a deployment did.
+            ["subscriptions", _, "resourcegroups", _, DEPLOYMENTS, _, ..] => {
+                Self::deployment(&parts, 5)
+            }
+            folded if deployments::is_elsewhere(folded) => Self::DeploymentElsewhere,
             ["subscriptions", _, "resources"] => {
                 Self::Resources { subscription: part(1), group: None }
             }
@@ -159,6 +198,20 @@ impl Target {
             }
             _ => Self::Vault,
         })
+    }
+
+    /// A deployment whose name is the part at this place.
+    fn deployment(parts: &[String], at: usize) -> Self {
+        let part = |at: usize| parts.get(at).cloned().unwrap_or_default();
+        match DeploymentPart::parse(parts.get(at + 1..).unwrap_or_default()) {
+            Some(rest) => Self::Deployment {
+                subscription: part(1),
+                group: part(3),
+                name: part(at),
+                part: rest,
+            },
+            None => Self::Vault,
+        }
     }
 }
 
@@ -212,6 +265,32 @@ mod tests {
             (
                 "/subscriptions/s/providers/Microsoft.ContainerRegistry/checkNameAvailability",
                 Target::RegistryName { subscription: "s".into() },
+            ),
+            (
+                "/subscriptions/s/resourcegroups/g/providers/Microsoft.Resources/Deployments/D1/operations/A1",
+                Target::Deployment {
+                    subscription: "s".into(),
+                    group: "g".into(),
+                    name: "D1".into(),
+                    part: DeploymentPart::Step("A1".into()),
+                },
+            ),
+            (
+                "/subscriptions/s/resourcegroups/g/deployments/D1/operations",
+                Target::Deployment {
+                    subscription: "s".into(),
+                    group: "g".into(),
+                    name: "D1".into(),
+                    part: DeploymentPart::Steps,
+                },
+            ),
+            (
+                "/subscriptions/s/resourcegroups/g/providers/Microsoft.Resources/deployments/",
+                Target::Deployments { subscription: "s".into(), group: "g".into() },
+            ),
+            (
+                "/subscriptions/s/providers/Microsoft.Resources/deployments/d",
+                Target::DeploymentElsewhere,
             ),
             (
                 "/subscriptions/s/resourceGroups/g/resources",

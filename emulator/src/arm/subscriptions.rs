@@ -39,7 +39,8 @@ pub(super) fn tenants() -> Response {
     }] }))
 }
 
-fn document() -> Value {
+/// As answers and templates have it.
+pub(super) fn document() -> Value {
     json!({
         "id": format!("/subscriptions/{LOCAL_SUBSCRIPTION}"),
         "authorizationSource": "RoleBased",

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::blocking::blocking;
+use super::deployments;
 use super::manage_error::ManageError;
 use super::registries::{Registries, to_the_end};
 use super::resource::{Location, ResourceGroup, Tags};
@@ -79,7 +80,11 @@ impl Registries {
                 return Err(ManageError::GroupInUse(name));
             }
             let store = Arc::clone(&this.common().store);
-            Ok(blocking(move || store.delete_group(name.as_str())).await?)
+            let forget = move || {
+                deployments::forget_all(&store, name.as_str())?;
+                store.delete_group(name.as_str())
+            };
+            Ok(blocking(forget).await?)
         })
         .await
     }

@@ -6,6 +6,7 @@
 
 use thiserror::Error;
 
+use super::deployments::DeploymentName;
 use super::error::Error;
 use super::identity::{PlatformError, not_assigned};
 use super::names::RegistryName;
@@ -45,6 +46,9 @@ pub enum ManageError {
     /// There is no such identity.
     #[error("there is no identity {0}")]
     NoIdentity(String),
+    /// There is no such deployment.
+    #[error("there is no deployment {0}")]
+    NoDeployment(DeploymentName),
     /// Registries have the identity.
     #[error(
         "the identity {identity} is assigned to {}: remove it there first, or force it",

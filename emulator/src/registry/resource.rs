@@ -92,6 +92,9 @@ pub enum ResourceError {
         "the identity name {0:?} is not valid: 3 to 128 letters, digits, `-` and `_`, and the first is a letter or a digit"
     )]
     IdentityName(String),
+    /// Not the name of a deployment.
+    #[error("the deployment name {0:?} is not valid: 1 to 64 letters, digits and any of `_-.()`")]
+    Deployment(String),
     /// Not the id of an identity.
     #[error(
         "{0:?} is not an identity: expected its name, its client id, [system], or /subscriptions/{SUBSCRIPTION}/resourceGroups/GROUP/providers/Microsoft.ManagedIdentity/userAssignedIdentities/NAME"

@@ -63,6 +63,10 @@ pub(super) enum Table {
     Uploads,
     /// registry, data-key id, file id → nothing: what is sealed under a data key.
     Uses,
+    /// resource group, name, number of a piece → piece of what is known of a deployment.
+    Deployments,
+    /// resource group, name, number of a piece → piece of the template of a deployment.
+    DeploymentTemplates,
     /// name → resource group.
     Groups,
     /// resource group, name → value of a tag, as Azure knows them.
@@ -156,7 +160,7 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 27] = [
         Self::Access,
         Self::Blobs,
         Self::Counters,
@@ -174,6 +178,8 @@ impl Table {
         Self::TaskRunEnds,
         Self::Uploads,
         Self::Uses,
+        Self::Deployments,
+        Self::DeploymentTemplates,
         Self::Groups,
         Self::GroupTags,
         Self::Identities,
@@ -205,6 +211,8 @@ impl Table {
             Self::Counters
             | Self::Files
             | Self::Rings
+            | Self::Deployments
+            | Self::DeploymentTemplates
             | Self::Groups
             | Self::GroupTags
             | Self::Identities
@@ -236,6 +244,8 @@ impl Table {
             Self::TaskRunEnds => "task-run-ends",
             Self::Uploads => "uploads",
             Self::Uses => "uses",
+            Self::Deployments => "deployments",
+            Self::DeploymentTemplates => "deployment-templates",
             Self::Groups => "groups",
             Self::GroupTags => "group-tags",
             Self::Identities => "identities",

@@ -5,6 +5,7 @@ mod acr_locks;
 mod acr_login;
 mod acr_metadata;
 mod arm;
+mod arm_deployments;
 mod arm_groups;
 mod arm_registries;
 mod arm_registry_logins;

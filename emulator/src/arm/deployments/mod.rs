@@ -1,0 +1,207 @@
+//! Deployments of templates to a resource group: `Microsoft.Resources/deployments`.
+//!
+//! Called by the dispatch. A request is read and checked as a whole before anything is made ([`request`]); then the
+//! deployment is an operation that is polled, which makes each resource as if the caller had sent the request for it
+//! ([`run`]). What became of it is kept, and shown by [`document`].
+//!
+//! What is not served is refused with its name before anything is made: deployments to anything but a group, deployments in
+//! deployments, linked templates, the mode `Complete`, what-if, and resources of other types.
+
+mod document;
+mod error;
+mod path;
+mod request;
+mod run;
+mod running;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{Method, StatusCode};
+use mock_keyvault::authorization::Scope;
+use mock_keyvault::control::{self, RequestError};
+use serde_json::{Value, json};
+
+pub use self::error::DeploymentError;
+pub(super) use self::path::{DeploymentPart, is_elsewhere};
+use self::request::Asked;
+pub(super) use self::running::Running;
+use super::context::Context;
+use super::error::ArmError;
+use super::template::TemplateError;
+use super::{empty, json as answer_with, json_with, operations};
+use crate::registry::{Deployment, DeploymentName, ManageError, ResourceGroup};
+
+const TYPE: &str = "Microsoft.Resources/deployments";
+const READ: &str = "Microsoft.Resources/deployments/read";
+const WRITE: &str = "Microsoft.Resources/deployments/write";
+const DELETE: &str = "Microsoft.Resources/deployments/delete";
+const VALIDATE: &str = "Microsoft.Resources/deployments/validate/action";
+const CANCEL: &str = "Microsoft.Resources/deployments/cancel/action";
+const EXPORT: &str = "Microsoft.Resources/deployments/exportTemplate/action";
+const WHAT_IF: &str = "Microsoft.Resources/deployments/whatIf/action";
+const OPERATIONS: &str = "Microsoft.Resources/deployments/operations/read";
+
+/// A deployment in a path. There need not be one.
+struct At {
+    group: ResourceGroup,
+    name: DeploymentName,
+}
+
+impl At {
+    fn id(&self) -> String {
+        Deployment::id_of(&self.group, &self.name)
+    }
+
+    fn require(&self, context: &Context, action: &'static str) -> Result<(), ArmError> {
+        context.require(action, &scope(&self.id())?)
+    }
+
+    async fn found(&self, context: &Context) -> Result<Deployment, ArmError> {
+        Ok(context.arm.registries.deployment(&self.group, &self.name).await?)
+    }
+}
+
+/// The answer to a request for a deployment, or for something that one has or does.
+pub(super) async fn answer(
+    context: &Context,
+    group: ResourceGroup,
+    name: &str,
+    part: DeploymentPart,
+    method: Method,
+    body: Body,
+) -> Result<Response, ArmError> {
+    let at = At { group, name: name.parse()? };
+    match (part, method) {
+        (DeploymentPart::Whole, Method::PUT) => put(context, &at, body).await,
+        (DeploymentPart::Whole, Method::GET) => get(context, &at).await,
+        (DeploymentPart::Whole, Method::HEAD) => exists(context, &at).await,
+        (DeploymentPart::Whole, Method::DELETE) => delete(context, &at).await,
+        (DeploymentPart::Validate, Method::POST) => validate(context, &at, body).await,
+        (DeploymentPart::Cancel, Method::POST) => cancel(context, &at).await,
+        (DeploymentPart::Export, Method::POST) => export(context, &at).await,
+        (DeploymentPart::Steps, Method::GET) => steps(context, &at).await,
+        (DeploymentPart::Step(id), Method::GET) => step(context, &at, &id).await,
+        (DeploymentPart::WhatIf, Method::POST) => {
+            at.require(context, WHAT_IF)?;
+            Err(not_served("What a deployment would change ('whatIf')"))
+        }
+        (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
+    }
+}
+
+/// The refusal of a deployment that is not to a group.
+pub(super) fn elsewhere() -> ArmError {
+    not_served("A deployment to anything but a resource group")
+}
+
+/// The deployments of a group, the newest first.
+pub(super) async fn list(
+    context: &Context,
+    group: &ResourceGroup,
+    query: &str,
+) -> Result<Response, ArmError> {
+    context.require(READ, &scope(&group.id())?)?;
+    let terms = control::equalities(query).ok_or(ArmError::Filter)?;
+    if terms.iter().any(|(field, _)| field != "provisioningstate") {
+        return Err(ArmError::Filter);
+    }
+    let under_way = context.arm.deployments.now();
+    let all = context.arm.registries.deployments(group).await?;
+    let shown = all.iter().map(|one| document::of(one, &under_way)).filter(|shown| {
+        let state = shown["properties"]["provisioningState"].as_str().unwrap_or_default();
+        terms.iter().all(|(_, wanted)| wanted.eq_ignore_ascii_case(state))
+    });
+    Ok(answer_with(json!({ "value": shown.collect::<Vec<_>>() })))
+}
+
+/// Begins a deployment. It goes on to its end, whoever asks.
+async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmError> {
+    at.require(context, WRITE)?;
+    let registries = &context.arm.registries;
+    let Asked { plan, template, deployment } = request::read(context, at, body).await?;
+    let Some(guard) = context.arm.deployments.begin(&at.id()) else {
+        return Err(DeploymentError::Active(at.name.clone()).into());
+    };
+    let is_new = registries.begin_deployment(&deployment, template.to_string()).await?;
+    let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let under_way = context.arm.deployments.now();
+    let mut response = json_with(status, document::of(&deployment, &under_way));
+    let work = run::run(context.clone(), plan, deployment, guard);
+    let operation = context.arm.operations.start(work);
+    operations::follow(context, &mut response, &at.id(), &operation);
+    Ok(response)
+}
+
+async fn validate(context: &Context, at: &At, body: Body) -> Result<Response, ArmError> {
+    at.require(context, VALIDATE)?;
+    let asked = request::read(context, at, body).await?;
+    Ok(answer_with(document::validated(&asked.deployment, &asked.plan)))
+}
+
+async fn get(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, READ)?;
+    let under_way = context.arm.deployments.now();
+    Ok(answer_with(document::of(&at.found(context).await?, &under_way)))
+}
+
+/// Whether there is such a deployment: 204, or 404 without a word.
+async fn exists(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, READ)?;
+    match context.arm.registries.deployment(&at.group, &at.name).await {
+        Ok(_) => Ok(empty(StatusCode::NO_CONTENT)),
+        Err(ManageError::NoDeployment(_)) => Ok(empty(StatusCode::NOT_FOUND)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Forgets a deployment that is not under way. What it made stays.
+async fn delete(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, DELETE)?;
+    // None of this name begins meanwhile.
+    let Some(_alone) = context.arm.deployments.begin(&at.id()) else {
+        return Err(DeploymentError::Active(at.name.clone()).into());
+    };
+    context.arm.registries.delete_deployment(&at.group, &at.name).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Stops a deployment before its next resource.
+async fn cancel(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, CANCEL)?;
+    if context.arm.deployments.cancel(&at.id()) {
+        return Ok(empty(StatusCode::NO_CONTENT));
+    }
+    let under_way = context.arm.deployments.now();
+    let state = document::state(&at.found(context).await?, &under_way).as_str();
+    Err(DeploymentError::Ended { name: at.name.clone(), state }.into())
+}
+
+/// The template, as it was read.
+async fn export(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, EXPORT)?;
+    let text = context.arm.registries.deployment_template(&at.group, &at.name).await?;
+    let template: Value = serde_json::from_str(&text).unwrap_or_default();
+    Ok(answer_with(json!({ "template": template })))
+}
+
+/// What was done of a deployment, resource for resource.
+async fn steps(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, OPERATIONS)?;
+    let found = at.found(context).await?;
+    Ok(answer_with(json!({ "value": document::steps(&found) })))
+}
+
+async fn step(context: &Context, at: &At, id: &str) -> Result<Response, ArmError> {
+    at.require(context, OPERATIONS)?;
+    let found = at.found(context).await?;
+    let step = document::steps(&found).into_iter().find(|step| step["operationId"] == *id);
+    Ok(answer_with(step.ok_or_else(|| DeploymentError::NoStep(id.chars().take(100).collect()))?))
+}
+
+fn not_served(what: &str) -> ArmError {
+    DeploymentError::from(TemplateError::NotServed(what.to_owned())).into()
+}
+
+fn scope(id: &str) -> Result<Scope, ArmError> {
+    id.parse().map_err(|_| ArmError::Content(format!("'{id}' is too long")))
+}

@@ -1,0 +1,90 @@
+//! What follows the name of a deployment in a path.
+//!
+//! Called by the parser of all paths, with words in lower case and names as they were written.
+
+/// The provider of deployments, in lower case.
+const RESOURCES: &str = "microsoft.resources";
+
+/// A deployment, or something that one has or does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::arm) enum DeploymentPart {
+    /// The deployment itself.
+    Whole,
+    /// Checks a template.
+    Validate,
+    /// Says what a template would change.
+    WhatIf,
+    /// Stops it.
+    Cancel,
+    /// Gives its template.
+    Export,
+    /// What was done of it.
+    Steps,
+    /// One thing that was done of it.
+    Step(String),
+}
+
+impl DeploymentPart {
+    /// Reads what follows the name. None: it is nothing of a deployment's.
+    pub(in crate::arm) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
+        let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
+        let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+        Some(match rest.as_slice() {
+            [] => Self::Whole,
+            [word] if is(word, "validate") => Self::Validate,
+            [word] if is(word, "whatIf") => Self::WhatIf,
+            [word] if is(word, "cancel") => Self::Cancel,
+            [word] if is(word, "exportTemplate") => Self::Export,
+            [word] if is(word, "operations") => Self::Steps,
+            [word, id] if is(word, "operations") => Self::Step((*id).to_owned()),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether a path, in lower case, is one of deployments that are not to a group.
+pub(in crate::arm) fn is_elsewhere(folded: &[&str]) -> bool {
+    match folded {
+        ["subscriptions", _, rest @ ..]
+        | ["providers", "microsoft.management", "managementgroups", _, rest @ ..] => {
+            matches!(rest, ["providers", RESOURCES, "deployments", ..])
+        }
+        _ => matches!(folded, ["providers", RESOURCES, "deployments", ..]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_deployment_has_and_does_is_read_in_any_letter_case() {
+        for (rest, expected) in [
+            (&[][..], Some(DeploymentPart::Whole)),
+            (&["VALIDATE"], Some(DeploymentPart::Validate)),
+            (&["whatif"], Some(DeploymentPart::WhatIf)),
+            (&["cancel"], Some(DeploymentPart::Cancel)),
+            (&["exporttemplate"], Some(DeploymentPart::Export)),
+            (&["operations"], Some(DeploymentPart::Steps)),
+            (&["Operations", "A1"], Some(DeploymentPart::Step("A1".to_owned()))),
+            (&["nothing"], None),
+            (&["validate", "x"], None),
+        ] {
+            assert_eq!(DeploymentPart::parse(rest), expected, "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn deployments_to_other_places_than_groups_are_known() {
+        for path in [
+            "subscriptions/s/providers/microsoft.resources/deployments",
+            "subscriptions/s/providers/microsoft.resources/deployments/d/validate",
+            "providers/microsoft.resources/deployments/d",
+            "providers/microsoft.management/managementgroups/m/providers/microsoft.resources/deployments/d",
+        ] {
+            assert!(is_elsewhere(&path.split('/').collect::<Vec<_>>()), "{path}");
+        }
+        let group = "subscriptions/s/resourcegroups/g/providers/microsoft.resources/deployments/d";
+        assert!(!is_elsewhere(&group.split('/').collect::<Vec<_>>()));
+    }
+}

@@ -1,0 +1,171 @@
+//! What a request asks to be deployed, read and checked as a whole: nothing is made before all of it can be.
+
+use axum::body::Body;
+use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::super::body::{self, field};
+use super::super::context::Context;
+use super::super::error::ArmError;
+use super::super::template::{self, Facts, Known, Plan, Resource, TemplateError, Unready};
+use super::super::{groups, metadata, subscriptions};
+use super::{At, DeploymentError, TYPE, document};
+use crate::registry::{Deployment, DeploymentState, Group};
+
+/// The types of resources that are deployed.
+const TYPES: &[&str] = &[
+    "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "Microsoft.ContainerRegistry/registries",
+    "Microsoft.ContainerRegistry/registries/scopeMaps",
+    "Microsoft.ContainerRegistry/registries/tokens",
+    "Microsoft.KeyVault/vaults",
+    "Microsoft.KeyVault/vaults/accessPolicies",
+    "Microsoft.Authorization/roleAssignments",
+];
+
+/// How the type of a role assignment ends that names the resource that it is for.
+const ROLE_AT_RESOURCE: &str = "/providers/roleassignments";
+
+/// What of a request is not served, with the word for it.
+const NOT_SERVED: [(&str, &str); 3] = [
+    ("templateLink", "A linked template"),
+    ("parametersLink", "A linked file of parameters"),
+    ("onErrorDeployment", "Another deployment after one that fails"),
+];
+
+/// What is to be deployed.
+pub(super) struct Asked {
+    pub(super) plan: Plan,
+    pub(super) template: Value,
+    /// As it begins.
+    pub(super) deployment: Deployment,
+}
+
+/// Reads a request, and checks all that can be known before anything is made.
+pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked, ArmError> {
+    let group = context.arm.registries.group(&at.group).await?;
+    let body = template::read(&body::read_text(body).await?).map_err(DeploymentError::from)?;
+    let properties = field(&body, "properties");
+    check_properties(properties).map_err(DeploymentError::from)?;
+    let template = field(properties, "template").clone();
+    let given = match field(properties, "parameters") {
+        Value::Object(given) => given.clone(),
+        _ => Map::new(),
+    };
+    let facts = facts(context, &group, at, &template, &given)?;
+    let plan = Plan::of(&template, &given, facts).map_err(DeploymentError::from)?;
+    check(&plan).map_err(DeploymentError::from)?;
+    let tags = body::tags(&body)?;
+    let report = document::report(&plan, &template, &tags, group.location.as_str());
+    let deployment = Deployment {
+        // As the group is written, whichever way the path writes it.
+        group: group.name,
+        name: at.name.clone(),
+        state: DeploymentState::Running,
+        begun: plan.facts().now,
+        ended: None,
+        report,
+    };
+    Ok(Asked { plan, template, deployment })
+}
+
+fn check_properties(properties: &Value) -> Result<(), TemplateError> {
+    let missing = |member: &str, path: &str| {
+        TemplateError::Content(format!(
+            "Required property '{member}' not found in JSON. Path '{path}'"
+        ))
+    };
+    if !properties.is_object() {
+        return Err(missing("properties", ""));
+    }
+    for (member, what) in NOT_SERVED {
+        if !field(properties, member).is_null() {
+            return Err(TemplateError::NotServed(format!("{what} ('{member}')")));
+        }
+    }
+    match field(properties, "mode").as_str() {
+        Some(mode) if mode.eq_ignore_ascii_case("Incremental") => {}
+        Some(mode) if mode.eq_ignore_ascii_case("Complete") => {
+            return Err(TemplateError::NotServed(format!("The deployment mode '{mode}'")));
+        }
+        Some(mode) => {
+            return Err(TemplateError::Content(format!(
+                "Error converting value \"{mode}\" to type 'DeploymentMode'. Path 'properties.mode'"
+            )));
+        }
+        None => return Err(missing("mode", "properties")),
+    }
+    if field(properties, "template").is_null() {
+        return Err(missing("template", "properties"));
+    }
+    match field(properties, "parameters") {
+        Value::Null | Value::Object(_) => Ok(()),
+        _ => Err(TemplateError::Content(
+            "Error converting value to an object. Path 'properties.parameters'".to_owned(),
+        )),
+    }
+}
+
+/// Refuses what would be refused later: types that are not served, and expressions that have no value.
+fn check(plan: &Plan) -> Result<(), TemplateError> {
+    let known = Known::default();
+    let is_wrong = |ready: Result<Value, Unready>| match ready {
+        Err(Unready::Error(error)) => Err(error),
+        Ok(_) | Err(Unready::Needs(_)) => Ok(()),
+    };
+    for resource in plan.resources().iter().filter(|resource| resource.is_included) {
+        check_type(resource)?;
+        is_wrong(plan.body(resource, &known))?;
+    }
+    is_wrong(plan.outputs(&known))
+}
+
+fn check_type(resource: &Resource) -> Result<(), TemplateError> {
+    let kind = &resource.kind;
+    if kind.eq_ignore_ascii_case(TYPE) {
+        return Err(TemplateError::NotServed(format!(
+            "A deployment in a template ('{kind}', here '{}')",
+            resource.name
+        )));
+    }
+    let is_served = TYPES.iter().any(|served| served.eq_ignore_ascii_case(kind))
+        || kind.to_lowercase().ends_with(ROLE_AT_RESOURCE);
+    if is_served {
+        return Ok(());
+    }
+    Err(TemplateError::NotServed(format!(
+        "The resource type '{kind}' of the template resource '{}'",
+        resource.name
+    )))
+}
+
+/// What expressions can ask for.
+fn facts(
+    context: &Context,
+    group: &Group,
+    at: &At,
+    template: &Value,
+    given: &Map<String, Value>,
+) -> Result<Facts, ArmError> {
+    let deployment = json!({
+        "name": at.name.as_str(),
+        "properties": {
+            "template": template,
+            "parameters": given,
+            "mode": "Incremental",
+            "provisioningState": "Accepted",
+        },
+    });
+    Ok(Facts {
+        subscription_id: SUBSCRIPTION.to_owned(),
+        group_name: group.name.to_string(),
+        subscription: subscriptions::document(),
+        tenant: json!({ "tenantId": TENANT }),
+        group: groups::document(group),
+        deployment,
+        environment: metadata::environment(&context.host)?,
+        now: context.arm.registries.moment(),
+        seed: Uuid::new_v4().to_string(),
+    })
+}

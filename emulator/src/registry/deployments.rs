@@ -1,0 +1,300 @@
+//! Deployments: what is known of the templates that were deployed to a resource group, in the order of time.
+//!
+//! `arm/` deploys; here is what stays of it. A group has at most [`MAX_DEPLOYMENTS`]: the oldest goes first, as in Azure.
+//! What a deployment made does not go with it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::blocking::blocking;
+use super::manage_error::ManageError;
+use super::registries::Registries;
+use super::resource::{ResourceError, ResourceGroup};
+use crate::store::{DeploymentRow, Store, StoreError};
+
+/// How many deployments of a group are remembered, as in Azure.
+const MAX_DEPLOYMENTS: usize = 800;
+
+/// The longest name of a deployment.
+const MAX_NAME: usize = 64;
+
+/// The name of a deployment, as it was written.
+#[derive(Clone, Debug)]
+pub struct DeploymentName(String);
+
+/// How far a deployment is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentState {
+    /// It is under way, or the emulator ended while it was.
+    Running,
+    /// All of it is there.
+    Succeeded,
+    /// Something of it is not there.
+    Failed,
+    /// Somebody stopped it.
+    Canceled,
+}
+
+/// A deployment.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    /// Where its resources are.
+    pub group: ResourceGroup,
+    /// Its name.
+    pub name: DeploymentName,
+    /// How far it is.
+    pub state: DeploymentState,
+    /// When it began.
+    pub begun: OffsetDateTime,
+    /// When it ended.
+    pub ended: Option<OffsetDateTime>,
+    /// What the control plane tells of it beside that. Only `arm/` reads it.
+    pub report: Value,
+}
+
+impl Registries {
+    /// The moment, by the emulator's clock.
+    pub fn moment(&self) -> OffsetDateTime {
+        self.common().clock.now()
+    }
+
+    /// Keeps a deployment that begins, in the place of the one of its name if there is one. True: there was none.
+    pub async fn begin_deployment(
+        &self,
+        deployment: &Deployment,
+        template: String,
+    ) -> Result<bool, ManageError> {
+        let (store, row) = (self.store(), DeploymentRow::try_from(deployment)?);
+        Ok(blocking(move || {
+            let is_new = store.deployment(&row.group, &row.name)?.is_none();
+            store.put_deployment(&row, &template)?;
+            forget_oldest(&store, &row.group)?;
+            Ok::<_, StoreError>(is_new)
+        })
+        .await?)
+    }
+
+    /// Keeps what became of a deployment.
+    pub async fn end_deployment(&self, deployment: &Deployment) -> Result<(), ManageError> {
+        let (store, row) = (self.store(), DeploymentRow::try_from(deployment)?);
+        // Its group may be gone by now, and it with it.
+        blocking(move || store.replace_deployment(&row)).await?;
+        Ok(())
+    }
+
+    /// The deployment of this name.
+    pub async fn deployment(
+        &self,
+        group: &ResourceGroup,
+        name: &DeploymentName,
+    ) -> Result<Deployment, ManageError> {
+        let (store, group, asked) = (self.store(), group.clone(), name.clone());
+        let row = blocking(move || store.deployment(group.as_str(), asked.as_str())).await?;
+        let row = row.ok_or_else(|| ManageError::NoDeployment(name.clone()))?;
+        Ok(row.try_into()?)
+    }
+
+    /// The template of a deployment, as JSON text.
+    pub async fn deployment_template(
+        &self,
+        group: &ResourceGroup,
+        name: &DeploymentName,
+    ) -> Result<String, ManageError> {
+        let (store, group, asked) = (self.store(), group.clone(), name.clone());
+        let text =
+            blocking(move || store.deployment_template(group.as_str(), asked.as_str())).await?;
+        text.ok_or_else(|| ManageError::NoDeployment(name.clone()))
+    }
+
+    /// The deployments of a group, the newest first.
+    pub async fn deployments(&self, group: &ResourceGroup) -> Result<Vec<Deployment>, ManageError> {
+        let (store, group) = (self.store(), group.clone());
+        let rows = blocking(move || rows_of(&store, group.as_str())).await?;
+        let all: Result<Vec<Deployment>, StoreError> =
+            rows.into_iter().map(Deployment::try_from).collect();
+        let mut all = all?;
+        all.sort_by_key(|deployment| std::cmp::Reverse(deployment.begun));
+        Ok(all)
+    }
+
+    /// Forgets a deployment. False: there is none.
+    pub async fn delete_deployment(
+        &self,
+        group: &ResourceGroup,
+        name: &DeploymentName,
+    ) -> Result<bool, ManageError> {
+        let (store, group, name) = (self.store(), group.clone(), name.clone());
+        Ok(blocking(move || store.delete_deployment(group.as_str(), name.as_str())).await?)
+    }
+
+    fn store(&self) -> Arc<Store> {
+        Arc::clone(&self.common().store)
+    }
+}
+
+/// Forgets the deployments of a group, which goes.
+pub(super) fn forget_all(store: &Store, group: &str) -> Result<(), StoreError> {
+    for name in store.deployment_names(group)? {
+        store.delete_deployment(group, &name)?;
+    }
+    Ok(())
+}
+
+/// Forgets the oldest deployments of a group while there are too many.
+fn forget_oldest(store: &Store, group: &str) -> Result<(), StoreError> {
+    if store.deployment_names(group)?.len() <= MAX_DEPLOYMENTS {
+        return Ok(());
+    }
+    let mut rows = rows_of(store, group)?;
+    rows.sort_by_key(|row| std::cmp::Reverse(row.begun));
+    for row in rows.iter().skip(MAX_DEPLOYMENTS) {
+        store.delete_deployment(group, &row.name)?;
+    }
+    Ok(())
+}
+
+fn rows_of(store: &Store, group: &str) -> Result<Vec<DeploymentRow>, StoreError> {
+    let names = store.deployment_names(group)?;
+    // One that is forgotten meanwhile is not there.
+    names.iter().filter_map(|name| store.deployment(group, name).transpose()).collect()
+}
+
+impl DeploymentName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DeploymentName {
+    type Err = ResourceError;
+
+    fn from_str(text: &str) -> Result<Self, ResourceError> {
+        let fits = (1..=MAX_NAME).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.()".contains(&byte));
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ResourceError::Deployment(text.chars().take(100).collect()))
+        }
+    }
+}
+
+impl fmt::Display for DeploymentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl DeploymentState {
+    const ALL: [Self; 4] = [Self::Running, Self::Succeeded, Self::Failed, Self::Canceled];
+
+    /// As Azure calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Canceled => "Canceled",
+        }
+    }
+}
+
+impl Deployment {
+    /// The resource id.
+    pub fn id(&self) -> String {
+        Self::id_of(&self.group, &self.name)
+    }
+
+    /// The resource id that a deployment has or would have.
+    pub fn id_of(group: &ResourceGroup, name: &DeploymentName) -> String {
+        format!("{}/providers/Microsoft.Resources/deployments/{name}", group.id())
+    }
+}
+
+impl TryFrom<&Deployment> for DeploymentRow {
+    type Error = StoreError;
+
+    fn try_from(deployment: &Deployment) -> Result<Self, StoreError> {
+        let millis = |moment: OffsetDateTime| {
+            i64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
+                .map_err(|error| StoreError::Damaged(error.to_string()))
+        };
+        Ok(Self {
+            group: deployment.group.to_string(),
+            name: deployment.name.to_string(),
+            state: deployment.state.as_str().to_owned(),
+            begun: millis(deployment.begun)?,
+            ended: deployment.ended.map(millis).transpose()?,
+            report: deployment.report.clone(),
+        })
+    }
+}
+
+impl TryFrom<DeploymentRow> for Deployment {
+    type Error = StoreError;
+
+    fn try_from(row: DeploymentRow) -> Result<Self, StoreError> {
+        let damaged = |error: &dyn fmt::Display| StoreError::Damaged(error.to_string());
+        let moment = |millis: i64| {
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+                .map_err(|error| damaged(&error))
+        };
+        let mut states = DeploymentState::ALL.into_iter();
+        let state = states.find(|state| state.as_str() == row.state);
+        Ok(Self {
+            group: row.group.parse().map_err(|error| damaged(&error))?,
+            name: row.name.parse().map_err(|error| damaged(&error))?,
+            state: state.ok_or_else(|| damaged(&"a deployment has no known state"))?,
+            begun: moment(row.begun)?,
+            ended: row.ended.map(moment).transpose()?,
+            report: row.report,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_deployment_is_up_to_64_letters_digits_and_a_few_signs() {
+        let longest = "x".repeat(MAX_NAME);
+        for name in ["a", "CMK-template_1.(x)", longest.as_str()] {
+            assert_eq!(name.parse::<DeploymentName>().unwrap().as_str(), name);
+        }
+        let too_long = "x".repeat(MAX_NAME + 1);
+        for name in ["", "a b", "a/b", "ä", too_long.as_str()] {
+            assert!(name.parse::<DeploymentName>().is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_group_forgets_its_oldest_deployments() {
+        let folder = tempfile::tempdir().unwrap();
+        let durability = crate::store::Durability::Relaxed;
+        let store = Store::open(folder.path(), durability).unwrap();
+        let row = |at: i64| DeploymentRow {
+            group: "g".to_owned(),
+            name: format!("d{at}"),
+            state: "Succeeded".to_owned(),
+            begun: at,
+            ended: Some(at),
+            report: Value::Null,
+        };
+        let last = i64::try_from(MAX_DEPLOYMENTS).unwrap();
+        for at in 0..=last {
+            store.put_deployment(&row(last - at), "{}").unwrap();
+        }
+
+        forget_oldest(&store, "G").unwrap();
+
+        assert_eq!(store.deployment_names("g").unwrap().len(), MAX_DEPLOYMENTS);
+        assert!(store.deployment("g", "d0").unwrap().is_none());
+        assert!(store.deployment("g", "d1").unwrap().is_some());
+    }
+}

@@ -1,0 +1,527 @@
+//! Deployments: a template is checked as a whole, then deployed in its order by whoever asked, and what became of it stays.
+
+use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
+use serde_json::{Value, json};
+
+use crate::support::arm::{VERSION, ask, code, make_group, owner_token, send, through_proxy};
+use crate::support::{Answer, start};
+
+const GROUP: &str = "resourcegroups/team";
+const IDENTITIES: &str = "providers/Microsoft.ManagedIdentity/userAssignedIdentities";
+const VAULTS: &str = "providers/Microsoft.KeyVault/vaults";
+const KEY_VAULT_CONTRIBUTOR: &str = "f25e0fa2-a7c8-4377-a976-54943a77a395";
+const READER: &str = "acdd72a7-3385-48ef-bd42-f606fba81ae7";
+
+fn path(rest: &str) -> String {
+    format!("{GROUP}/providers/Microsoft.Resources/deployments/{rest}")
+}
+
+fn template(resources: &Value, more: &Value) -> Value {
+    let mut template = json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "resources": resources,
+    });
+    template.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    template
+}
+
+fn asked(template: &Value, parameters: &Value) -> Value {
+    json!({"properties": {"mode": "Incremental", "template": template, "parameters": parameters}})
+}
+
+fn identity(name: &str) -> Value {
+    json!({
+        "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+        "apiVersion": "2018-11-30",
+        "name": name,
+        "location": "[resourceGroup().location]",
+    })
+}
+
+/// What lets an identity of the template into a vault.
+fn policy(vault: &str, identity: &str) -> Value {
+    json!({
+        "type": "Microsoft.KeyVault/vaults/accessPolicies",
+        "apiVersion": "2018-02-14",
+        "name": format!("{vault}/add"),
+        "dependsOn": [format!("[resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', '{identity}')]")],
+        "properties": {"accessPolicies": [{
+            "tenantId": "[subscription().tenantId]",
+            "objectId": format!("[reference('{identity}').principalId]"),
+            "permissions": {"keys": ["get", "wrapKey", "unwrapKey"]},
+        }]},
+    })
+}
+
+/// A group, and a vault of access policies in it.
+async fn prepare(emulator: &Sealyard) {
+    make_group(emulator, "Team").await;
+    let vault = json!({"location": "eastus", "properties": {
+        "tenantId": TENANT,
+        "sku": {"name": "standard", "family": "A"},
+        "accessPolicies": [],
+        "enableRbacAuthorization": false,
+        "enablePurgeProtection": true,
+    }});
+    let made = send(emulator, Method::PUT, &format!("{GROUP}/{VAULTS}/vault-one"), &vault).await;
+    assert!(made.status.is_success(), "{made:?}");
+}
+
+/// Follows `Azure-AsyncOperation` until the operation has ended.
+async fn ended(emulator: &Sealyard, begun: &Answer) -> Value {
+    assert!(begun.status.is_success(), "{begun:?}");
+    assert_eq!(begun.headers["retry-after"], "1");
+    let at = begun.headers["azure-asyncoperation"].to_str().unwrap().to_owned();
+    assert!(at.starts_with("https://management.azure.com/subscriptions/"), "{at}");
+    for _ in 0..1000 {
+        let answer = ask(emulator, &at, Some(&owner_token(emulator))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        if answer.json()["status"] != "InProgress" {
+            return answer.json();
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the operation does not end");
+}
+
+async fn deploy(emulator: &Sealyard, name: &str, body: &Value) -> Value {
+    let begun = send(emulator, Method::PUT, &path(name), body).await;
+    ended(emulator, &begun).await
+}
+
+async fn get(emulator: &Sealyard, at: &str) -> Answer {
+    send(emulator, Method::GET, at, &Value::Null).await
+}
+
+#[tokio::test]
+async fn a_template_is_deployed_in_its_order_and_tells_its_outputs() {
+    let (emulator, _client) = start().await;
+    prepare(&emulator).await;
+    let id = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/Team");
+    let resources = json!([policy("vault-one", "puller"), identity("[parameters('name')]")]);
+    let template = template(
+        &resources,
+        &json!({
+            "parameters": {"name": {"type": "string"}, "secret": {"type": "secureString", "defaultValue": "hush"}},
+            "outputs": {
+                "client": {"type": "string", "value": "[reference(resourceId('Microsoft.ManagedIdentity/userAssignedIdentities', parameters('name')), '2018-11-30').clientId]"},
+                "suffix": {"type": "string", "value": "[environment().suffixes.acrLoginServer]"},
+                "deployment": {"type": "string", "value": "[deployment().name]"},
+            },
+        }),
+    );
+    let body = asked(&template, &json!({"name": {"value": "puller"}}));
+
+    let begun = send(&emulator, Method::PUT, &path("First"), &body).await;
+    let operation = ended(&emulator, &begun).await;
+    let deployment = get(&emulator, &path("FIRST")).await.json();
+    let made = get(&emulator, &format!("{GROUP}/{IDENTITIES}/puller")).await.json();
+    let vault = get(&emulator, &format!("{GROUP}/{VAULTS}/vault-one")).await.json();
+
+    assert_eq!(begun.status, StatusCode::CREATED);
+    assert_eq!(begun.json()["properties"]["provisioningState"], "Running");
+    assert_eq!(operation["status"], "Succeeded", "{operation}");
+    assert_eq!(deployment["name"], "First");
+    assert_eq!(deployment["id"], format!("{id}/providers/Microsoft.Resources/deployments/First"));
+    let properties = &deployment["properties"];
+    assert_eq!(properties["provisioningState"], "Succeeded");
+    assert_eq!(properties["mode"], "Incremental");
+    assert_eq!(
+        properties["parameters"],
+        json!({"name": {"type": "String", "value": "puller"}, "secret": {"type": "SecureString"}})
+    );
+    assert_eq!(
+        properties["outputs"],
+        json!({
+            "client": {"type": "String", "value": made["properties"]["clientId"]},
+            "suffix": {"type": "String", "value": ".azurecr.io"},
+            "deployment": {"type": "String", "value": "First"},
+        })
+    );
+    let (of_identity, of_policy) = (
+        format!("{id}/{IDENTITIES}/puller"),
+        format!("{id}/{VAULTS}/vault-one/accessPolicies/add"),
+    );
+    assert_eq!(
+        properties["outputResources"],
+        json!([{ "id": of_identity }, { "id": of_policy.clone() }])
+    );
+    assert_eq!(properties["dependencies"][0]["id"], of_policy);
+    assert_eq!(properties["dependencies"][0]["dependsOn"][0]["id"], of_identity);
+    let namespaces: Vec<&Value> =
+        properties["providers"].as_array().unwrap().iter().map(|one| &one["namespace"]).collect();
+    assert_eq!(namespaces, ["Microsoft.KeyVault", "Microsoft.ManagedIdentity"]);
+    let policies = vault["properties"]["accessPolicies"].as_array().unwrap();
+    assert_eq!(policies.len(), 1, "{policies:?}");
+    assert_eq!(policies[0]["objectId"], made["properties"]["principalId"]);
+}
+
+#[tokio::test]
+async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
+    let (emulator, _client) = start().await;
+    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
+    let key = "https://local.vault.azure.net/keys/registry-key";
+    let parameters = json!({
+        "registry_name": {"value": "registry1"},
+        "identity_name": {"value": "puller"},
+        "kv_vault": {"value": "local"},
+        "key_id": {"value": key},
+    });
+    let body = asked(&serde_json::from_str(text).unwrap(), &parameters);
+    // What the emulator starts with: a vault with a key.
+    let group = "resourceGroups/sealyard/providers";
+    let at = format!("{group}/Microsoft.Resources/deployments/cmk");
+    let registry = format!("{group}/Microsoft.ContainerRegistry/registries/registry1");
+
+    let checked = send(&emulator, Method::POST, &format!("{at}/validate"), &body).await;
+    let before = get(&emulator, &registry).await;
+    let begun = send(&emulator, Method::PUT, &at, &body).await;
+    let operation = ended(&emulator, &begun).await;
+    let made = get(&emulator, &registry).await.json();
+
+    assert_eq!(checked.status, StatusCode::OK, "{checked:?}");
+    let validated = checked.json()["properties"]["validatedResources"].clone();
+    assert_eq!(validated.as_array().unwrap().len(), 3, "{validated}");
+    assert_eq!(before.status, StatusCode::NOT_FOUND);
+    assert_eq!(operation["status"], "Succeeded", "{operation}");
+    let encryption = &made["properties"]["encryption"];
+    assert_eq!(encryption["status"], "enabled", "{made}");
+    assert_eq!(encryption["keyVaultProperties"]["keyIdentifier"], key);
+    assert_eq!(encryption["keyVaultProperties"]["keyRotationEnabled"], true);
+}
+
+#[tokio::test]
+async fn the_lax_body_that_az_sends_is_read() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let body = "{\"properties\": {\"parameters\": {\"name\": {\"value\": \"p\\u00fcller\"}}, \"mode\": \"Incremental\", template:{\n\
+        \"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", // where to\n\
+        \"contentVersion\": \"1.0.0.0\", /* {{{ */\n\
+        \"parameters\": {\"name\": {\"type\": \"string\"}},\n\
+        \"resources\": [],\n\
+        \"outputs\": {\"o\": {\"type\": \"string\", \"value\": \"[concat(\n  parameters('name'),\n  '!')]\"}},\n\
+        }}}";
+    let url = format!(
+        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}?{VERSION}",
+        path("lax")
+    );
+
+    let begun =
+        through_proxy(&emulator).put(url).bearer_auth(owner_token(&emulator)).body(body).send();
+    let operation = ended(&emulator, &Answer::of(begun.await.unwrap()).await).await;
+    let deployment = get(&emulator, &path("lax")).await.json();
+
+    assert_eq!(operation["status"], "Succeeded", "{operation}");
+    assert_eq!(deployment["properties"]["outputs"]["o"]["value"], "püller!");
+}
+
+#[tokio::test]
+async fn what_cannot_be_deployed_is_refused_before_anything_is_made() {
+    let (emulator, _client) = start().await;
+    prepare(&emulator).await;
+    let with = |member: &str, value: Value| {
+        let mut body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
+        body["properties"][member] = value;
+        body
+    };
+    let of = |resources: Value| asked(&template(&resources, &json!({})), &json!({}));
+    let other = |kind: &str| json!({"type": kind, "apiVersion": "1", "name": "x"});
+
+    for (body, expected, words) in [
+        (json!({}), "InvalidRequestContent", "Required property 'properties'"),
+        (with("mode", Value::Null), "InvalidRequestContent", "Required property 'mode'"),
+        (with("mode", json!("Partly")), "InvalidRequestContent", "Path 'properties.mode'"),
+        (with("template", Value::Null), "InvalidRequestContent", "Required property 'template'"),
+        (with("parameters", json!(1)), "InvalidRequestContent", "properties.parameters"),
+        (with("mode", json!("Complete")), "NotSupported", "The deployment mode 'Complete'"),
+        (with("templateLink", json!({"uri": "x"})), "NotSupported", "('templateLink')"),
+        (with("onErrorDeployment", json!({})), "NotSupported", "('onErrorDeployment')"),
+        (
+            with("parameters", json!({"none": {"value": 1}})),
+            "InvalidTemplate",
+            "The template parameters 'none'",
+        ),
+        (
+            of(json!([identity("puller"), other("Microsoft.Storage/storageAccounts")])),
+            "NotSupported",
+            "The resource type 'Microsoft.Storage/storageAccounts' of the template resource 'x' is not supported by this emulator.",
+        ),
+        (
+            of(json!([identity("puller"), other("Microsoft.Resources/deployments")])),
+            "NotSupported",
+            "A deployment in a template",
+        ),
+        (
+            of(json!([identity("puller"), identity("[concat('a', nothing())]")])),
+            "InvalidTemplate",
+            "The template function 'nothing' is not valid.",
+        ),
+        (
+            of(json!([identity("puller"), identity("[concat('a'"), policy("v", "none")])),
+            "InvalidTemplate",
+            "is not defined in the template",
+        ),
+        (
+            asked(
+                &template(
+                    &json!([identity("puller")]),
+                    &json!({"outputs": {"o": {"type": "string", "value": "[variables('none')]"}}}),
+                ),
+                &json!({}),
+            ),
+            "InvalidTemplate",
+            "The template variable 'none' is not found.",
+        ),
+    ] {
+        for (method, at) in [(Method::POST, "one/validate"), (Method::PUT, "one")] {
+            let answer = send(&emulator, method, &path(at), &body).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{words}: {answer:?}");
+            assert_eq!(code(&answer), expected, "{answer:?}");
+            let message = answer.json()["error"]["message"].to_string();
+            assert!(message.contains(words), "{words}: {message}");
+        }
+    }
+
+    let listed = get(&emulator, &format!("{GROUP}/{IDENTITIES}")).await;
+    assert_eq!(listed.json()["value"], json!([]));
+    assert_eq!(get(&emulator, &path("one")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn deployments_to_other_places_and_questions_that_are_not_served_are_refused_with_their_name()
+{
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let body = asked(&template(&json!([]), &json!({})), &json!({}));
+
+    let to_subscription =
+        send(&emulator, Method::PUT, "providers/Microsoft.Resources/deployments/d", &body).await;
+    let what_if = send(&emulator, Method::POST, &path("d/whatIf"), &body).await;
+    let named = send(&emulator, Method::PUT, &path("a%20b"), &body).await;
+    let nowhere = path("d").replace("team", "nowhere");
+    let nowhere = send(&emulator, Method::PUT, &nowhere, &body).await;
+    let absent = get(&emulator, &path("absent")).await;
+    let method = send(&emulator, Method::PATCH, &path("d"), &body).await;
+
+    for (answer, words) in [(to_subscription, "but a resource group"), (what_if, "('whatIf')")] {
+        assert_eq!(
+            (answer.status, code(&answer)),
+            (StatusCode::BAD_REQUEST, "NotSupported".into())
+        );
+        let message = answer.json()["error"]["message"].to_string();
+        assert!(message.contains(words), "{message}");
+    }
+    assert_eq!(code(&named), "InvalidDeploymentName");
+    assert_eq!(
+        (nowhere.status, code(&nowhere).as_str()),
+        (StatusCode::NOT_FOUND, "ResourceGroupNotFound")
+    );
+    assert_eq!(
+        (absent.status, code(&absent).as_str()),
+        (StatusCode::NOT_FOUND, "DeploymentNotFound")
+    );
+    assert_eq!(absent.json()["error"]["message"], "Deployment 'absent' could not be found.");
+    assert_eq!(method.status, StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn what_fails_says_why_and_what_does_not_wait_for_it_is_made() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let mut last = identity("last");
+    last["dependsOn"] = json!(["vault-none/add"]);
+    let resources =
+        json!([last, policy("vault-none", "first"), identity("first"), identity("other")]);
+    let body = asked(&template(&resources, &json!({})), &json!({}));
+    let target = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/team/{VAULTS}/vault-none/accessPolicies/add"
+    );
+
+    let operation = deploy(&emulator, "one", &body).await;
+    let deployment = get(&emulator, &path("one")).await.json();
+    let steps = get(&emulator, &format!("{GROUP}/deployments/one/operations")).await.json();
+    let failed = steps["value"][1].clone();
+    let id = failed["operationId"].as_str().unwrap();
+    let step = get(&emulator, &path(&format!("one/operations/{id}"))).await.json();
+    let no_step = get(&emulator, &path("one/operations/none")).await;
+    let identities = get(&emulator, &format!("{GROUP}/{IDENTITIES}")).await.json();
+
+    assert_eq!(operation["status"], "Failed");
+    let error = &operation["error"];
+    assert_eq!(error["code"], "DeploymentFailed");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("At least one resource deployment operation failed.")
+    );
+    assert_eq!(error["details"].as_array().unwrap().len(), 1, "{error}");
+    let detail = &error["details"][0];
+    assert_eq!((&detail["target"], &detail["code"]), (&json!(target), &json!("ResourceNotFound")));
+    assert_eq!(deployment["properties"]["provisioningState"], "Failed");
+    assert_eq!(&deployment["properties"]["error"], error);
+    assert_eq!(deployment["properties"]["outputResources"].as_array().unwrap().len(), 2);
+    let states: Vec<&Value> = steps["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["properties"]["provisioningState"])
+        .collect();
+    assert_eq!(states, ["Succeeded", "Failed", "Succeeded"]);
+    assert_eq!(step, failed);
+    assert_eq!(step["properties"]["targetResource"]["id"], target);
+    assert_eq!(step["properties"]["statusMessage"]["error"], *detail);
+    assert_eq!(code(&no_step), "DeploymentOperationNotFound");
+    let names: Vec<&Value> =
+        identities["value"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(names, ["first", "other"]);
+}
+
+#[tokio::test]
+async fn a_deployment_may_what_its_caller_may_and_no_more() {
+    let (emulator, _client) = start().await;
+    prepare(&emulator).await;
+    let vault = emulator.vault().unwrap();
+    let somebody = vault.add_application("somebody").await.unwrap().principal;
+    let token = vault.token(somebody.client_id(), "https://management.azure.com").unwrap();
+    let url = |at: &str| {
+        format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{at}?{VERSION}")
+    };
+    let give = async |role: &str, id: &str| {
+        let assignment = json!({"properties": {
+            "roleDefinitionId": format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"),
+            "principalId": somebody.object_id(),
+            "principalType": "ServicePrincipal",
+        }});
+        let at = format!("{GROUP}/providers/Microsoft.Authorization/roleAssignments/{id}");
+        let given = send(&emulator, Method::PUT, &at, &assignment).await;
+        assert_eq!(given.status, StatusCode::CREATED, "{given:?}");
+    };
+    let body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
+    let put = async |method: Method, at: &str| {
+        let request = through_proxy(&emulator).request(method, url(at));
+        let request = request.bearer_auth(token.expose()).json(&body).send();
+        Answer::of(request.await.unwrap()).await
+    };
+
+    give(READER, "11111111-1111-4111-8111-111111111111").await;
+    let reads =
+        put(Method::GET, &format!("{GROUP}/providers/Microsoft.Resources/deployments")).await;
+    let refused = put(Method::PUT, &path("one")).await;
+    let refused_check = put(Method::POST, &path("one/validate")).await;
+    give(KEY_VAULT_CONTRIBUTOR, "22222222-2222-4222-8222-222222222222").await;
+    let begun = put(Method::PUT, &path("one")).await;
+    let operation = ended(&emulator, &begun).await;
+
+    assert_eq!(reads.status, StatusCode::OK, "{reads:?}");
+    for (answer, action) in
+        [(refused, "deployments/write"), (refused_check, "deployments/validate/action")]
+    {
+        assert_eq!(
+            (answer.status, code(&answer).as_str()),
+            (StatusCode::FORBIDDEN, "AuthorizationFailed")
+        );
+        let message = answer.json()["error"]["message"].to_string();
+        assert!(message.contains(action), "{message}");
+    }
+    let detail = &operation["error"]["details"][0];
+    assert_eq!(detail["code"], "AuthorizationFailed", "{operation}");
+    let message = detail["message"].as_str().unwrap();
+    assert!(
+        message.contains("Microsoft.ManagedIdentity/userAssignedIdentities/write"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn deployments_are_listed_replaced_exported_and_forgotten_but_not_what_they_made() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let good = template(&json!([identity("puller")]), &json!({}));
+    let mut bad = identity("bad");
+    bad["location"] = json!("no/where");
+    let bad = asked(&template(&json!([bad]), &json!({})), &json!({}));
+    deploy(&emulator, "good", &asked(&good, &json!({}))).await;
+    deploy(&emulator, "bad", &bad).await;
+
+    let mut tagged = asked(&good, &json!({}));
+    tagged["tags"] = json!({"team": "one"});
+    let again = send(&emulator, Method::PUT, &path("Good"), &tagged).await;
+    ended(&emulator, &again).await;
+    let listed = get(&emulator, &path("")).await.json();
+    let of_state = format!(
+        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}?{VERSION}&$filter=provisioningState eq 'Failed'",
+        path("")
+    );
+    let of_state = ask(&emulator, &of_state, Some(&owner_token(&emulator))).await.json();
+    let exported = send(&emulator, Method::POST, &path("good/exportTemplate"), &Value::Null).await;
+    let cancelled = send(&emulator, Method::POST, &path("good/cancel"), &Value::Null).await;
+    let there = send(&emulator, Method::HEAD, &path("good"), &Value::Null).await;
+    let deleted = send(&emulator, Method::DELETE, &path("good"), &Value::Null).await;
+    let deleted_again = send(&emulator, Method::DELETE, &path("good"), &Value::Null).await;
+    let absent = send(&emulator, Method::HEAD, &path("good"), &Value::Null).await;
+
+    assert_eq!(again.status, StatusCode::OK);
+    let mut names: Vec<&str> = listed["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["Good", "bad"]);
+    let tags: Vec<&Value> =
+        listed["value"].as_array().unwrap().iter().filter_map(|one| one.get("tags")).collect();
+    assert_eq!(tags, [&json!({"team": "one"})]);
+    assert_eq!(of_state["value"].as_array().unwrap().len(), 1);
+    assert_eq!(of_state["value"][0]["name"], "bad");
+    assert_eq!(exported.json()["template"], good);
+    assert_eq!(
+        (cancelled.status, code(&cancelled).as_str()),
+        (StatusCode::CONFLICT, "DeploymentCannotBeCancelled")
+    );
+    assert_eq!(there.status, StatusCode::NO_CONTENT);
+    assert_eq!(
+        (deleted.status, deleted_again.status),
+        (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT)
+    );
+    assert_eq!(absent.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        get(&emulator, &format!("{GROUP}/{IDENTITIES}/puller")).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_deployment_stays_over_a_restart_and_goes_with_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let emulator = start().await.unwrap();
+    make_group(&emulator, "team").await;
+    let outputs = json!({"outputs": {"long": {"type": "array", "value": "[range(0, 5000)]"}}});
+    let body = asked(&template(&json!([]), &outputs), &json!({}));
+    deploy(&emulator, "one", &body).await;
+    let before = get(&emulator, &path("one")).await.json();
+    emulator.shutdown().await;
+
+    let emulator = start().await.unwrap();
+    let after = get(&emulator, &path("one")).await.json();
+    let gone = send(&emulator, Method::DELETE, GROUP, &Value::Null).await;
+    for _ in 0..1000 {
+        if send(&emulator, Method::HEAD, GROUP, &Value::Null).await.status == StatusCode::NOT_FOUND
+        {
+            break;
+        }
+    }
+    make_group(&emulator, "team").await;
+    let listed = get(&emulator, &path("")).await.json();
+
+    assert_eq!(before["properties"]["provisioningState"], "Succeeded");
+    assert_eq!(before["properties"]["outputs"]["long"]["value"][4999], 4999);
+    assert_eq!(after, before);
+    assert_eq!(gone.status, StatusCode::ACCEPTED);
+    assert_eq!(listed["value"], json!([]));
+}
