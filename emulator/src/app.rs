@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::faults::{self, FaultDesk};
 use crate::listeners::{Ports, Site};
 use crate::oci::{self, Code, ErrorReply};
-use crate::registry::{Doorkeeper, Events, Registries, Registry};
+use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, RegistryName};
 use crate::revocation::{Hand, Revocations};
 use crate::serve::LOCAL;
 use crate::vault_owner::OwnerVault;
@@ -76,6 +76,16 @@ impl App {
     /// A registry by its name.
     pub fn registry(&self, name: &str) -> Option<Registry> {
         self.0.registries.get(name)
+    }
+
+    /// Takes a registry away with everything in it, and the notes of what was revoked from it.
+    pub async fn delete_registry(&self, name: &RegistryName) -> Result<(), ManageError> {
+        self.registries.delete(name).await?;
+        if let Err(error) = self.revocations.forget_gone(&self.registries).await {
+            // The next start forgets them.
+            tracing::warn!(registry.name = %name, %error, "notes of revocations outlive the registry");
+        }
+        Ok(())
     }
 
     /// What revocations are made with.

@@ -320,6 +320,9 @@ impl Builder {
             Doorkeeper::open(&store, directory, clock.clone()).map_err(ManageError::from)?;
         let registries = open_registries(&config, store, platform, clock.clone(), settings).await?;
         let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
+        if let Err(error) = revocations.forget_gone(&registries).await {
+            tracing::warn!(%error, "notes of revocations outlive their registries");
+        }
         let faults = FaultDesk::new(clock.clone());
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;

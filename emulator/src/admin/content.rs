@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::error::{AdminError, ErrorReport};
 use crate::app::App;
-use crate::registry::{CollectOptions, Collected, Content, Verified};
+use crate::registry::{CollectOptions, Collected, Content, Registry, Verified};
 
 /// How much real time lies at least between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -70,14 +70,15 @@ pub(super) async fn verify(
     Path(name): Path<String>,
 ) -> Result<Response, AdminError> {
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
-    let content = registry.content().await?;
+    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let content = registry.content().await.map_err(refused)?;
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn({
         let app = app.clone();
         async move {
             tokio::select! {
                 () = sender.closed() => (),
-                () = tell(&app, &content, &sender) => (),
+                () = tell(&app, &registry, &content, &sender) => (),
             }
         }
     });
@@ -106,7 +107,7 @@ pub(super) async fn collect(
     Ok(Json(registry.collect(options).await?.into()))
 }
 
-async fn tell(app: &App, content: &Content, sender: &mpsc::Sender<Bytes>) {
+async fn tell(app: &App, registry: &Registry, content: &Content, sender: &mpsc::Sender<Bytes>) {
     let mut told = app.clock.elapsed();
     let progress = |sum: &Verified| {
         if app.clock.elapsed().saturating_sub(told) >= PROGRESS_EVERY {
@@ -122,7 +123,10 @@ async fn tell(app: &App, content: &Content, sender: &mpsc::Sender<Bytes>) {
     };
     let last = match content.verify(progress).await {
         Ok(verified) => VerifyLine::Verified(verified),
-        Err(error) => VerifyLine::Error(AdminError::from(error).into_report()),
+        Err(error) => {
+            let refused = AdminError::from(error).of_registry(registry.name());
+            VerifyLine::Error(refused.into_report())
+        }
     };
     // If it fails the client has gone.
     let _ = sender.send(last.to_bytes()).await;

@@ -34,6 +34,7 @@ pub struct Endpoints {
     vault: String,
     login: Option<String>,
     ca: PathBuf,
+    owner_secret: Option<PathBuf>,
     data_dir: PathBuf,
 }
 
@@ -54,6 +55,7 @@ impl Endpoints {
             vault: vault.vault_url(),
             login: vault.login_url(),
             ca,
+            owner_secret: vault.owner_secret_file().map(Path::to_owned),
             data_dir: data_dir.to_owned(),
         }
     }
@@ -87,6 +89,11 @@ impl Endpoints {
     /// another process if it has one of its own.
     pub fn ca(&self) -> &Path {
         &self.ca
+    }
+
+    /// The file that holds the secret of the owner of the embedded vault, where that is not the well-known one.
+    pub fn owner_secret(&self) -> Option<&Path> {
+        self.owner_secret.as_deref()
     }
 
     /// The data folder in use.

@@ -35,6 +35,9 @@ pub struct ErrorReport {
     /// The cause of that state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// The registry whose state it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
 }
 
 /// The body of an error answer.
@@ -76,6 +79,12 @@ impl AdminError {
     /// 409: not in this set-up or state.
     pub(super) fn conflict(message: impl ToString) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", message)
+    }
+
+    /// Says which registry's state it is.
+    pub(super) fn of_registry(mut self, name: &str) -> Self {
+        self.report.registry = Some(name.to_owned());
+        self
     }
 
     /// Says which cause of a state it would be.
@@ -160,8 +169,9 @@ impl From<ResetError> for AdminError {
             ResetError::Revocation(error) => error.into(),
             ResetError::Registries(error) => error.into(),
             ResetError::Registry {
-                source: error @ (Error::Refused(_) | Error::DiskFull), ..
-            } => error.into(),
+                name,
+                source: error @ (Error::Refused(_) | Error::DiskFull),
+            } => Self::from(error).of_registry(&name),
             ResetError::Vault(_) | ResetError::Registry { source: Error::Ring(_), .. } => {
                 Self::vault_refused(error)
             }

@@ -246,7 +246,7 @@ pub(super) async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, AdminError> {
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
-    app.registries.delete(registry.registry_name()).await?;
+    app.delete_registry(registry.registry_name()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,7 +1,7 @@
 //! What runs where, and in which state: one shape for `GET /_sealyard/status`, `sealyard status --json` and the file of
 //! endpoints. Names are Azure Container Registry's where it has one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::Json;
 use axum::extract::State;
@@ -31,6 +31,9 @@ pub struct StatusReport {
     pub dashboard: Option<String>,
     /// The file of the authorities that clients are to trust.
     pub ca: Option<PathBuf>,
+    /// The file that holds the secret of the owner, where that is not the well-known one.
+    #[serde(default, rename = "ownerSecret", skip_serializing_if = "Option::is_none")]
+    pub owner_secret: Option<PathBuf>,
     /// The process.
     pub pid: u32,
     /// The registries, `local` first.
@@ -104,6 +107,7 @@ impl StatusReport {
             login: endpoints.login().map(str::to_owned),
             dashboard: None,
             ca: Some(endpoints.ca().to_owned()),
+            owner_secret: endpoints.owner_secret().map(Path::to_owned),
             pid: std::process::id(),
             registries,
             clock: ClockReport::of(&app.clock),

@@ -66,7 +66,9 @@ pub(super) async fn add(
     body: Body,
 ) -> Result<Response, AdminError> {
     let Query(run) = run?;
-    let content = find(&app, &name)?.content().await?;
+    let registry = find(&app, &name)?;
+    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let content = registry.content().await.map_err(refused)?;
     let log = body.into_data_stream().map(|chunk| chunk.map_err(|error| error.to_string()));
     let kept = content.add_task_run(run.name, run.status, Box::pin(log)).await?;
     Ok((StatusCode::CREATED, Json(TaskRunReport::from(kept))).into_response())
@@ -95,7 +97,9 @@ pub(super) async fn log(
     State(app): State<App>,
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Response, AdminError> {
-    let content = find(&app, &name)?.content().await?;
+    let registry = find(&app, &name)?;
+    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let content = registry.content().await.map_err(refused)?;
     let (len, log) = content.task_run_log(parse(&id)?).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),

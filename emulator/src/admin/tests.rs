@@ -155,7 +155,7 @@ async fn the_clock_moves_forward_and_says_so() {
     assert_eq!((status, &moved["offset"]), (StatusCode::OK, &json!("PT1H")));
     let words = refused["error"]["message"].as_str().unwrap();
     assert_eq!(back, StatusCode::BAD_REQUEST);
-    assert!(words.starts_with("the clock moves forward alone"), "{words}");
+    assert!(words.starts_with("the clock only moves forward, and it is 20"), "{words}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Context;
 use super::client::Emulator;
-use super::env::{Variables, for_one_command, is_on_loopback, write_bundle};
+use super::env::{Variables, for_one_command, write_bundle};
 use super::error::CliError;
 use super::run::Replacement;
 use crate::admin::StatusReport;
@@ -36,8 +36,6 @@ Exit codes: those of az; 127 if it is not found.";
 const LOCAL_CLOUD: &str = "Sealyard";
 /// What this command noted when it signed in.
 const SIGN_IN_FILE: &str = "sealyard-sign-in";
-/// Where the secret of the owner lies beside the registry's data when it is not the well-known one.
-const OWNER_SECRET: &str = "vault/identity/owner.secret";
 
 #[derive(Args, Debug)]
 pub(super) struct AzArgs {
@@ -75,7 +73,7 @@ pub(super) async fn prepare(
     let mut variables = for_one_command(&report, write_bundle(&report, context)?.as_deref());
     variables.extend(settings(&folder));
     let az = Az { program, variables, folder };
-    az.sign_in(&report, &data_dir, cloud)?;
+    az.sign_in(&report, cloud)?;
     let command = std::iter::once(az.program.into_os_string()).chain(args.args).collect();
     Ok(Replacement::new(command, az.variables))
 }
@@ -89,12 +87,7 @@ struct Az {
 
 impl Az {
     /// Signs in as the owner, unless that was done for this emulator before.
-    fn sign_in(
-        &self,
-        report: &StatusReport,
-        data_dir: &Path,
-        local: Option<u16>,
-    ) -> Result<(), CliError> {
+    fn sign_in(&self, report: &StatusReport, local: Option<u16>) -> Result<(), CliError> {
         let ca = report.ca.as_ref().map(fs::read).transpose()?.unwrap_or_default();
         let now = SignIn {
             emulator: hex::encode(Sha256::digest(&ca)),
@@ -113,7 +106,7 @@ impl Az {
             if let Some(port) = local {
                 self.choose_cloud(port)?;
             }
-            let secret = owner_secret(report, data_dir);
+            let secret = owner_secret(report);
             let login: [&OsStr; 9] = [
                 "login".as_ref(),
                 "--service-principal".as_ref(),
@@ -209,11 +202,8 @@ fn settings(folder: &Path) -> Variables {
 }
 
 /// The secret of the owner, or the file that holds it in the notation of `az`.
-fn owner_secret(report: &StatusReport, data_dir: &Path) -> OsString {
-    let file = data_dir.join(OWNER_SECRET);
-    if report.azure.as_deref().is_some_and(is_on_loopback) && !file.exists() {
-        return WELL_KNOWN_SECRET.into();
-    }
+fn owner_secret(report: &StatusReport) -> OsString {
+    let Some(file) = &report.owner_secret else { return WELL_KNOWN_SECRET.into() };
     let mut word = OsString::from("@");
     word.push(file);
     word
@@ -300,6 +290,16 @@ mod tests {
         assert_eq!(SignIn::read(folder.path()), Some(sign_in));
         std::fs::write(folder.path().join(SIGN_IN_FILE), "junk").unwrap();
         assert_eq!(SignIn::read(folder.path()), None);
+    }
+
+    #[test]
+    fn the_secret_of_the_owner_is_read_where_the_emulator_keeps_it() {
+        let on_loopback = crate::cli::tests::report();
+        let file = Some(PathBuf::from("/v/identity/owner.secret"));
+        let elsewhere = StatusReport { owner_secret: file, ..on_loopback.clone() };
+
+        assert_eq!(owner_secret(&on_loopback), WELL_KNOWN_SECRET);
+        assert_eq!(owner_secret(&elsewhere), "@/v/identity/owner.secret");
     }
 
     #[test]

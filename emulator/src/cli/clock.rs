@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::Context;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
+use super::output::to_the_second;
 use crate::admin::{ClockReport, IsoDuration};
 
 pub(super) const EXAMPLES: &str = "\
@@ -97,7 +98,7 @@ pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
 }
 
 pub(super) fn render(report: &ClockReport) -> String {
-    let now = report.now.format(&Rfc3339).unwrap_or_default();
+    let now = to_the_second(report.now);
     let offset = report.offset.to_std().filter(|offset| !offset.is_zero());
     let ahead = match offset {
         Some(offset) => format!("{} ahead of real time", humantime::format_duration(offset)),

@@ -90,7 +90,7 @@ pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variabl
     if let Some(login) = &report.login {
         set("AZURE_AUTHORITY_HOST", login);
     }
-    if report.azure.as_deref().is_some_and(is_on_loopback) {
+    if report.azure.is_some() && report.owner_secret.is_none() {
         // As Azurite has a well-known account.
         set("AZURE_TENANT_ID", TENANT);
         set("AZURE_CLIENT_ID", OWNER_CLIENT_ID);
@@ -182,7 +182,7 @@ pub(super) fn write_bundle(
     Ok(Some(path))
 }
 
-/// The well-known identities hold on a loopback; elsewhere secrets are random, and the emulator says where they lie.
+/// Whether only this machine reaches a URL.
 pub(super) fn is_on_loopback(url: &str) -> bool {
     let Ok(url) = url.parse::<url::Url>() else { return false };
     match url.host() {
@@ -204,6 +204,18 @@ mod tests {
         assert_eq!(render(&variables, EnvShell::Posix), "export NAME='it'\\''s \\ here'\n");
         assert_eq!(render(&variables, EnvShell::Fish), "set -gx NAME 'it\\'s \\\\ here'\n");
         assert_eq!(render(&variables, EnvShell::Powershell), "$env:NAME = 'it''s \\ here'\n");
+    }
+
+    #[test]
+    fn the_well_known_secret_is_exported_only_where_it_is_the_secret() {
+        let well_known = crate::cli::tests::report();
+        let file = Some(PathBuf::from("/v/identity/owner.secret"));
+        let random = StatusReport { owner_secret: file, ..well_known.clone() };
+        let has_secret =
+            |report| variables(report, None).iter().any(|(name, _)| *name == "AZURE_CLIENT_SECRET");
+
+        assert!(has_secret(&well_known));
+        assert!(!has_secret(&random));
     }
 
     #[test]
@@ -240,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_well_known_secret_is_for_the_loopback_alone() {
+    fn the_loopback_has_many_names_and_no_other_host_has_one_of_them() {
         for (url, is) in [
             ("https://127.0.0.1:8443", true),
             ("https://login.localhost:8443", true),

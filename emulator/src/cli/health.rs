@@ -6,11 +6,11 @@ use std::net::SocketAddr;
 use clap::Args;
 use mock_keyvault::listen::parse_address;
 use serde_json::json;
-use time::format_description::well_known::Rfc3339;
 
 use super::Context;
 use super::client::{Emulator, running};
 use super::error::{CliError, Exit};
+use super::output::to_the_second;
 use super::status::state_in_words;
 use crate::admin::{HealthReport, reachable};
 use crate::config;
@@ -84,7 +84,7 @@ pub(super) fn render(report: &HealthReport) -> String {
             "registry {} is {} since {}",
             registry.name,
             state_in_words(&registry.state, registry.cause.as_deref()),
-            registry.since.format(&Rfc3339).unwrap_or_default()
+            to_the_second(registry.since)
         )
     });
     let mut parts = vec![if report.status == "ok" { "healthy" } else { "not healthy" }.to_owned()];

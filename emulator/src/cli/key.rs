@@ -1,13 +1,12 @@
 //! `sealyard key`: what the owner of a key does to it in the vault, and what the registry makes of it.
 
 use clap::{Args, Subcommand};
-use time::format_description::well_known::Rfc3339;
 
 use super::Context;
 use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
-use super::output::{count, table};
+use super::output::{count, table, to_the_second};
 use super::status::state_in_words;
 use crate::admin::{KeyList, KeyOperation, KeyReply, KeyRequest};
 
@@ -111,7 +110,7 @@ pub(super) fn render_list(list: &KeyList) -> String {
     let rows = list.versions.iter().map(|version| {
         [
             version.version.clone(),
-            version.created.format(&Rfc3339).unwrap_or_default(),
+            to_the_second(version.created),
             if version.enabled { "yes" } else { "no" }.to_owned(),
             if version.current { "yes" } else { "" }.to_owned(),
         ]

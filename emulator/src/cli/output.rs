@@ -12,6 +12,8 @@ use comfy_table::{Table, presets};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::error::CliError;
 use super::hints::Hints;
@@ -100,6 +102,12 @@ pub(super) fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
+/// A moment for people: to the second. Programs get what there is, with `--json`.
+pub(super) fn to_the_second(time: OffsetDateTime) -> String {
+    let time = time.replace_nanosecond(0).unwrap_or(time);
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
+
 fn error_text(error: &CliError, hints: &Hints) -> String {
     let mut text = format!("error: {error}\n");
     for cause in causes(error) {
@@ -162,6 +170,13 @@ mod tests {
         a          b
         long name
         ");
+    }
+
+    #[test]
+    fn a_moment_is_told_to_the_second() {
+        let time = time::macros::datetime!(2026-01-01 12:30:05.123456789 UTC);
+
+        assert_eq!(to_the_second(time), "2026-01-01T12:30:05Z");
     }
 
     #[test]

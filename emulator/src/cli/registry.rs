@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use time::format_description::well_known::Rfc3339;
 
 use super::Context;
 use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
-use super::output::{bytes, count, table};
+use super::output::{bytes, count, table, to_the_second};
 use super::status::state_in_words;
 use crate::admin::{
     ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
@@ -241,10 +240,8 @@ fn render(registry: &RegistryDetails) -> String {
             row("version in use", version.unwrap_or_else(|| "not known".to_owned()));
             let rotation = if key.key_rotation_enabled { "automatic" } else { "by hand" };
             row("rotation", rotation.to_owned());
-            if let Some(at) =
-                key.last_key_rotation_timestamp.and_then(|time| time.format(&Rfc3339).ok())
-            {
-                row("last rotation", at);
+            if let Some(at) = key.last_key_rotation_timestamp {
+                row("last rotation", to_the_second(at));
             }
         }
     }

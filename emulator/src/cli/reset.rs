@@ -11,7 +11,8 @@ use super::output::count;
 use crate::admin::{ResetPreview, ResetReply, ResetRequest};
 
 pub(super) const HELP: &str = "\
-Content, uploads, registries but `local`, keys, faults, the clock and what was revoked are as at a first start then.
+Content, uploads, registries but `local`, keys, tokens and scope maps, faults, the clock and what was revoked are as
+at a first start then.
 It asks before it does so, unless the data is gone at exit anyhow (`serve --ephemeral`).";
 
 #[derive(Args, Debug)]

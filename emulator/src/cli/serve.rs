@@ -13,7 +13,7 @@ use super::Context;
 use super::error::{CliError, Exit};
 use super::hints::Hints;
 use super::port_owner::PortOwner;
-use super::status::state_in_words;
+use super::status::{insecure_registries, state_in_words};
 use crate::admin::{REGISTRY_PASSWORD_FILE, StatusReport};
 use crate::config::{Config, ServeArgs};
 use crate::serve::{Sealyard, StartError};
@@ -78,13 +78,14 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
         line("key", key.versioned_key_identifier.as_ref().unwrap_or(&key.key_identifier));
     }
     let server = local.map_or("localhost:5000", |local| local.login_server.as_str());
+    let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
     let _ = write!(
         text,
         "\nPush something to it:\n\
          \x20 docker tag alpine {server}/alpine:1 && docker push {server}/alpine:1\n\
          \x20 podman push --tls-verify=false alpine {server}/alpine:1\n\
          \x20 helm push app-1.0.0.tgz oci://{server}/charts --plain-http\n\
-         \n\
+         {insecure}\n\
          Then take the key away, look, and give it back:\n\
          \x20 {}\n\
          \x20 {}\n\

@@ -1,12 +1,11 @@
 //! `sealyard status`: what runs where, and in which state.
 
-use time::format_description::well_known::Rfc3339;
-
 use super::Context;
 use super::client::Emulator;
+use super::env::is_on_loopback;
 use super::error::{CliError, Exit};
 use super::hints::Hints;
-use super::output::{bytes, table};
+use super::output::{bytes, table, to_the_second};
 use crate::admin::{RegistryReport, StatusReport};
 
 pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exit, CliError> {
@@ -36,10 +35,8 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
                 "  rotation",
                 if key.key_rotation_enabled { "automatic" } else { "by hand" }.to_owned(),
             );
-            if let Some(time) =
-                key.last_key_rotation_timestamp.and_then(|time| time.format(&Rfc3339).ok())
-            {
-                row("  last rotation", time);
+            if let Some(time) = key.last_key_rotation_timestamp {
+                row("  last rotation", to_the_second(time));
             }
         }
         row("  data keys", registry.data_keys.to_string());
@@ -49,6 +46,9 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
             row("  port", format!("{taken} {words}"));
         }
         row("  docker", format!("docker push {}/NAME:TAG", registry.login_server));
+        if let Some(words) = insecure_registries(&registry.login_server) {
+            row("", words);
+        }
         row(
             "  podman",
             format!("podman push --tls-verify=false {}/NAME:TAG", registry.login_server),
@@ -78,17 +78,24 @@ pub(super) fn state_in_words(state: &str, cause: Option<&str>) -> String {
     }
 }
 
+/// What docker has to be told of a registry that it does not reach by the loopback. It takes plain HTTP from the loopback
+/// alone, and its daemon knows nothing of the certificates of a shell.
+pub(super) fn insecure_registries(login_server: &str) -> Option<String> {
+    let is_needed = !is_on_loopback(&format!("http://{login_server}"));
+    is_needed.then(|| {
+        format!(
+            "docker takes it with \"insecure-registries\": [\"{login_server}\"] in /etc/docker/daemon.json alone"
+        )
+    })
+}
+
 fn state(registry: &RegistryReport) -> String {
     let words = state_in_words(&registry.state, registry.cause.as_deref());
-    match registry.since.format(&Rfc3339) {
-        Ok(since) => format!("{words}, since {since}"),
-        Err(_) => words,
-    }
+    format!("{words}, since {}", to_the_second(registry.since))
 }
 
 fn clock(report: &StatusReport) -> String {
-    let now = report.clock.now.format(&Rfc3339).unwrap_or_default();
-    let mut text = now;
+    let mut text = to_the_second(report.clock.now);
     if report.clock.offset.seconds() != 0 {
         text = format!("{text}, {} ahead of real time", report.clock.offset);
     }

@@ -44,6 +44,7 @@ pub(super) fn report() -> StatusReport {
         login: Some("https://login.localhost:8443".to_owned()),
         dashboard: None,
         ca: Some(PathBuf::from("/data/vault/ca.pem")),
+        owner_secret: None,
         pid: 4711,
         registries: vec![RegistryReport {
             name: "local".to_owned(),
@@ -299,6 +300,18 @@ fn health_for_people() {
 }
 
 #[test]
+fn a_registry_off_the_loopback_says_what_docker_has_to_be_told() {
+    let mut away = report();
+    away.registries[0].login_server = "192.0.2.7:5000".to_owned();
+    let words = "\"insecure-registries\": [\"192.0.2.7:5000\"]";
+
+    assert!(status::render(&away, &hints()).contains(words));
+    assert!(serve::banner(&away, &hints()).contains(words));
+    assert!(!status::render(&report(), &hints()).contains("insecure"));
+    assert!(!serve::banner(&report(), &hints()).contains("insecure"));
+}
+
+#[test]
 fn the_clock_for_people() {
     assert_snapshot!(clock::render(&report().clock));
 }
@@ -319,13 +332,22 @@ fn a_refusal_of_the_key_has_its_own_exit_code_and_the_way_back() {
         message: "Access to Key Encryption Key is forbidden".to_owned(),
         state: state.map(str::to_owned),
         cause: cause.map(str::to_owned),
+        registry: None,
     };
 
     let refused = CliError::Answer(report(Some("unavailable"), Some("keyDeleted")));
     let other = CliError::Answer(report(None, None));
+    let of_team = CliError::Answer(ErrorReport {
+        registry: Some("team1".to_owned()),
+        ..report(Some("unavailable"), Some("policyRemoved"))
+    });
 
     assert_eq!((refused.exit(), other.exit()), (Exit::Refused, Exit::Failed));
     assert_eq!(refused.hint(&hints()).unwrap(), "`./sealyard key recover` brings it back");
+    assert_eq!(
+        of_team.hint(&hints()).unwrap(),
+        "`./sealyard restore --registry team1` brings it back"
+    );
 }
 
 #[test]

@@ -53,6 +53,19 @@ impl Kept {
         self.replace(notes).await
     }
 
+    /// Takes the notes of all registries away but of those for which `is_there`; durable on return.
+    pub(super) async fn keep_of(
+        &mut self,
+        is_there: impl Fn(&str) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut notes = self.notes.clone();
+        notes.retain(|note| is_there(&note.registry));
+        if notes.len() == self.notes.len() {
+            return Ok(());
+        }
+        self.replace(notes).await
+    }
+
     /// Takes all notes away; durable on return.
     pub(super) async fn forget_all(&mut self) -> Result<(), StoreError> {
         if self.notes.is_empty() {
@@ -118,6 +131,22 @@ mod tests {
         kept.forget(&first).await.unwrap();
         drop(kept);
         assert_eq!(open(folder.path()).newest_first("local", None), [second]);
+    }
+
+    #[tokio::test]
+    async fn the_notes_of_a_registry_that_is_gone_are_forgotten_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut kept = open(folder.path());
+        let (local, team) = (disabled("1"), Note { registry: "team1".to_owned(), ..disabled("2") });
+        kept.note(local.clone()).await.unwrap();
+        kept.note(team).await.unwrap();
+
+        kept.keep_of(|registry| registry != "team1").await.unwrap();
+        drop(kept);
+
+        let kept = open(folder.path());
+        assert_eq!(kept.newest_first("local", None), [local]);
+        assert!(kept.newest_first("team1", None).is_empty());
     }
 
     #[test]

@@ -127,6 +127,13 @@ impl Revocations {
         Ok(self.kept.lock().await.forget_all().await?)
     }
 
+    /// Forgets what was taken from registries that are gone: another one of that name has lost nothing. What was taken
+    /// stays taken: the key may be that of other registries, and is its owner's to give back.
+    pub async fn forget_gone(&self, registries: &Registries) -> Result<(), RevocationError> {
+        let mut kept = self.kept.lock().await;
+        Ok(kept.keep_of(|registry| registries.get(registry).is_some()).await?)
+    }
+
     /// In which ways the key of a registry is taken away, the newest first.
     pub async fn of(&self, registry: &str) -> Vec<Way> {
         let notes = self.kept.lock().await.newest_first(registry, None);

@@ -7,6 +7,7 @@
 mod resources;
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::Method;
@@ -40,6 +41,8 @@ pub struct VaultConnection {
     client_id: String,
     secret: Zeroizing<String>,
     owner_secret: Option<Zeroizing<String>>,
+    /// Where that lies, if it is not the well-known one.
+    owner_secret_file: Option<PathBuf>,
     /// Whom to trust beside the authorities that everybody trusts.
     ca_pem: Option<String>,
     is_ours: bool,
@@ -85,6 +88,7 @@ impl VaultConnection {
                 client_id: vault.managed_identity().client_id.to_owned(),
                 secret: Zeroizing::new(vault.managed_identity().secret.expose().to_owned()),
                 owner_secret: Some(Zeroizing::new(vault.owner().secret.expose().to_owned())),
+                owner_secret_file: vault.owner().secret_file.clone(),
                 ca_pem: Some(fs_err::read_to_string(vault.ca_path())?),
                 is_ours: true,
                 clock: clock.clone(),
@@ -134,6 +138,7 @@ impl VaultConnection {
                 .unwrap_or_else(|| MANAGED_IDENTITY_CLIENT_ID.to_owned()),
             secret,
             owner_secret: well_known.then(|| Zeroizing::new(WELL_KNOWN_SECRET.to_owned())),
+            owner_secret_file: None,
             ca_pem: external.ca.as_ref().map(fs_err::read_to_string).transpose()?,
             is_ours: false,
             clock: clock.clone(),
@@ -221,6 +226,11 @@ impl VaultConnection {
     pub fn azure_url(&self) -> Option<String> {
         let port = self.vault.port_or_known_default()?;
         self.is_ours.then(|| format!("https://127.0.0.1:{port}"))
+    }
+
+    /// The file with the owner's secret at the embedded vault, if it is not the well-known one.
+    pub fn owner_secret_file(&self) -> Option<&Path> {
+        self.owner_secret_file.as_deref()
     }
 
     /// The base URL of the vault.

@@ -1,7 +1,7 @@
 //! `revoke` and `restore` over the admin API: each way, over a restart, one upon the other, with a vault elsewhere.
 
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::config::ExternalVault;
 use sealyard::revocation::{Hand, RevocationError, Way};
@@ -305,4 +305,21 @@ async fn a_request_that_is_none_is_refused_in_json() {
         assert_eq!(answer.status.as_u16(), status, "{path} {body}: {answer:?}");
         assert!(answer.json()["error"]["message"].is_string());
     }
+}
+
+#[tokio::test]
+async fn a_registry_that_is_made_anew_under_an_old_name_has_nothing_to_restore() {
+    let (emulator, client) = start().await;
+    emulator.create_registry("team1").await.unwrap();
+    let revoke = "/_sealyard/registries/team1/revoke";
+    let revoked = client.send_json(revoke, &json!({ "by": "identity" })).await;
+
+    let deleted = client.send(Method::DELETE, "/_sealyard/registries/team1", "").await;
+    let made = client.send_json("/_sealyard/registries", &json!({ "name": "team1" })).await;
+
+    assert_eq!(revoked.status, StatusCode::OK, "{revoked:?}");
+    assert_eq!(deleted.status, StatusCode::NO_CONTENT, "{deleted:?}");
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(client.get(revoke).await.json()["revoked"], json!([]));
+    emulator.shutdown().await;
 }

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::duration::IsoDuration;
 
@@ -68,7 +69,8 @@ pub enum ClockRequestError {
     BeyondTheCalendar,
     /// The moment has passed.
     #[error(
-        "the clock moves forward alone, and it is {now} already: what was made since would lie in a future that is gone"
+        "the clock only moves forward, and it is {} already: what was made since then would be from the future",
+        now.format(&Rfc3339).unwrap_or_else(|_| now.to_string())
     )]
     Backwards {
         /// The time that it is.
