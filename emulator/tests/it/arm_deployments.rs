@@ -3,6 +3,7 @@
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
+use sealyard::registry::{Deployment, DeploymentState};
 use serde_json::{Value, json};
 
 use crate::support::arm::{VERSION, ask, code, make_group, owner_token, send, through_proxy};
@@ -306,11 +307,12 @@ async fn deployments_to_other_places_and_questions_that_are_not_served_are_refus
     let absent = get(&emulator, &path("absent")).await;
     let method = send(&emulator, Method::PATCH, &path("d"), &body).await;
 
-    for (answer, words) in [(to_subscription, "but a resource group"), (what_if, "('whatIf')")] {
-        assert_eq!(
-            (answer.status, code(&answer)),
-            (StatusCode::BAD_REQUEST, "NotSupported".into())
-        );
+    // A client that asks what would change falls over a refusal of another status.
+    for (answer, status, words) in [
+        (to_subscription, StatusCode::BAD_REQUEST, "but a resource group"),
+        (what_if, StatusCode::OK, "('whatIf')"),
+    ] {
+        assert_eq!((answer.status, code(&answer).as_str()), (status, "NotSupported"));
         let message = answer.json()["error"]["message"].to_string();
         assert!(message.contains(words), "{message}");
     }
@@ -434,6 +436,145 @@ async fn a_deployment_may_what_its_caller_may_and_no_more() {
         message.contains("Microsoft.ManagedIdentity/userAssignedIdentities/write"),
         "{message}"
     );
+}
+
+#[tokio::test]
+async fn a_template_may_make_a_vault_give_a_role_there_and_tell_the_passwords_of_a_registry() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let role = "12338af0-0e69-4776-bea7-57ae8d297424";
+    let resources = json!([
+        identity("puller"),
+        {
+            "type": "Microsoft.KeyVault/vaults",
+            "apiVersion": "2023-07-01",
+            "name": "[variables('vault')]",
+            "location": "[resourceGroup().location]",
+            "properties": {
+                "tenantId": "[tenant().tenantId]",
+                "sku": {"name": "standard", "family": "A"},
+                "enableRbacAuthorization": true,
+                "enablePurgeProtection": true,
+            },
+        },
+        {
+            "type": "Microsoft.Authorization/roleAssignments",
+            "apiVersion": "2022-04-01",
+            "name": "[guid(resourceGroup().id, 'puller')]",
+            "scope": "[concat('Microsoft.KeyVault/vaults/', variables('vault'))]",
+            "dependsOn": ["[variables('vault')]", "puller"],
+            "properties": {
+                "roleDefinitionId": format!("[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', '{role}')]"),
+                "principalId": "[reference('puller').principalId]",
+                "principalType": "ServicePrincipal",
+            },
+        },
+        {
+            "type": "Microsoft.ContainerRegistry/registries",
+            "apiVersion": "2023-07-01",
+            "name": "registry1",
+            "location": "[resourceGroup().location]",
+            "sku": {"name": "Basic"},
+            "properties": {"adminUserEnabled": true},
+        },
+    ]);
+    let more = json!({
+        "variables": {"vault": "[concat('v', uniqueString(resourceGroup().id))]"},
+        "outputs": {
+            "server": {"type": "string", "value": "[reference('registry1').loginServer]"},
+            "user": {"type": "string", "value": "[listCredentials('registry1', '2023-07-01').username]"},
+            "vault": {"type": "string", "value": "[variables('vault')]"},
+            "mode": {"type": "string", "value": "[reference('registry1', '2023-07-01', 'Full').sku.name]"},
+        },
+    });
+    let body = asked(&template(&resources, &more), &json!({}));
+
+    let operation = deploy(&emulator, "all", &body).await;
+    let again = deploy(&emulator, "all", &body).await;
+    let outputs = get(&emulator, &path("all")).await.json()["properties"]["outputs"].clone();
+    let vault = outputs["vault"]["value"].as_str().unwrap().to_owned();
+    let roles =
+        format!("{GROUP}/{VAULTS}/{vault}/providers/Microsoft.Authorization/roleAssignments");
+    let roles = get(&emulator, &roles).await.json();
+
+    assert_eq!(
+        (&operation["status"], &again["status"]),
+        (&json!("Succeeded"), &json!("Succeeded")),
+        "{operation} {again}"
+    );
+    assert_eq!(outputs["server"]["value"], "registry1.azurecr.io");
+    assert_eq!(outputs["user"]["value"], "registry1");
+    assert_eq!(outputs["mode"]["value"], "Basic");
+    let at_vault = roles["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|one| one["properties"]["roleDefinitionId"].as_str().unwrap().ends_with(role));
+    assert_eq!(at_vault.count(), 1, "{roles}");
+}
+
+#[tokio::test]
+async fn a_deployment_under_way_stays_alone_and_can_be_stopped() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    // So many that it is not done before the next requests.
+    let many: Vec<Value> = (0..700).map(|at| identity(&format!("puller-{at}"))).collect();
+    let body = asked(&template(&json!(many), &json!({})), &json!({}));
+    let client = through_proxy(&emulator);
+    let ask = async |method: Method, at: &str, body: &Value| {
+        let url = format!(
+            "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}?{VERSION}",
+            path(at)
+        );
+        let request = client.request(method, url).bearer_auth(owner_token(&emulator)).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    };
+
+    let begun = ask(Method::PUT, "many", &body).await;
+    let small = asked(&template(&json!([]), &json!({})), &json!({}));
+    let replaced = ask(Method::PUT, "Many", &small).await;
+    let deleted = ask(Method::DELETE, "many", &Value::Null).await;
+    let stopped = ask(Method::POST, "MANY/cancel", &Value::Null).await;
+    let operation = ended(&emulator, &begun).await;
+    let deployment = ask(Method::GET, "many", &Value::Null).await.json();
+
+    for refused in [&replaced, &deleted] {
+        assert_eq!(
+            (refused.status, code(refused).as_str()),
+            (StatusCode::CONFLICT, "DeploymentActive")
+        );
+    }
+    assert_eq!(stopped.status, StatusCode::NO_CONTENT, "{stopped:?}");
+    assert_eq!(operation["error"]["code"], "DeploymentCanceled", "{operation}");
+    assert_eq!(deployment["properties"]["provisioningState"], "Canceled");
+    let made = deployment["properties"]["outputResources"].as_array().unwrap().len();
+    assert!(made < many.len(), "{made}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_a_restart_cut_off_has_failed_and_can_be_begun_again() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let registries = &emulator.app().registries;
+    // As the row is while it is under way, and after the process was killed.
+    let cut_off = Deployment {
+        group: "team".parse().unwrap(),
+        name: "one".parse().unwrap(),
+        state: DeploymentState::Running,
+        begun: registries.moment(),
+        ended: None,
+        report: json!({"properties": {"mode": "Incremental"}}),
+    };
+    registries.begin_deployment(&cut_off, "{}".to_owned()).await.unwrap();
+
+    let found = get(&emulator, &path("one")).await.json();
+    let body = asked(&template(&json!([]), &json!({})), &json!({}));
+    let again = deploy(&emulator, "one", &body).await;
+
+    assert_eq!(found["properties"]["provisioningState"], "Failed");
+    let message = found["properties"]["error"]["message"].as_str().unwrap();
+    assert!(message.contains("The emulator ended while"), "{message}");
+    assert_eq!(again["status"], "Succeeded", "{again}");
 }
 
 #[tokio::test]

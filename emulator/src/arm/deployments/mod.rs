@@ -81,10 +81,7 @@ pub(super) async fn answer(
         (DeploymentPart::Export, Method::POST) => export(context, &at).await,
         (DeploymentPart::Steps, Method::GET) => steps(context, &at).await,
         (DeploymentPart::Step(id), Method::GET) => step(context, &at, &id).await,
-        (DeploymentPart::WhatIf, Method::POST) => {
-            at.require(context, WHAT_IF)?;
-            Err(not_served("What a deployment would change ('whatIf')"))
-        }
+        (DeploymentPart::WhatIf, Method::POST) => what_if(context, &at).await,
         (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
     }
 }
@@ -174,6 +171,14 @@ async fn cancel(context: &Context, at: &At) -> Result<Response, ArmError> {
     let under_way = context.arm.deployments.now();
     let state = document::state(&at.found(context).await?, &under_way).as_str();
     Err(DeploymentError::Ended { name: at.name.clone(), state }.into())
+}
+
+/// What a template would change is not told. The refusal has status 200, as Azure has it for what is wrong with the template:
+/// a client that asks this question falls over any other, and does not show its words.
+async fn what_if(context: &Context, at: &At) -> Result<Response, ArmError> {
+    at.require(context, WHAT_IF)?;
+    let error = not_served("What a deployment would change ('whatIf')").report().await;
+    Ok(answer_with(json!({ "status": "Failed", "error": error })))
 }
 
 /// The template, as it was read.

@@ -11,7 +11,9 @@ use super::super::error::ArmError;
 use super::super::template::{self, Facts, Known, Plan, Resource, TemplateError, Unready};
 use super::super::{groups, metadata, subscriptions};
 use super::{At, DeploymentError, TYPE, document};
-use crate::registry::{Deployment, DeploymentState, Group};
+use crate::registry::{
+    Deployment, DeploymentName, DeploymentState, Error as DomainError, Group, ManageError,
+};
 
 /// The types of resources that are deployed.
 const TYPES: &[&str] = &[
@@ -45,7 +47,20 @@ pub(super) struct Asked {
 /// Reads a request, and checks all that can be known before anything is made.
 pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked, ArmError> {
     let group = context.arm.registries.group(&at.group).await?;
-    let body = template::read(&body::read_text(body).await?).map_err(DeploymentError::from)?;
+    let text = body::read_text(body).await?;
+    let (context, name) = (context.clone(), at.name.clone());
+    // A large template takes its time, and others are answered meanwhile.
+    let planned = tokio::task::spawn_blocking(move || plan(&context, group, name, &text)).await;
+    planned.map_err(|error| ManageError::from(DomainError::from(error)))?
+}
+
+fn plan(
+    context: &Context,
+    group: Group,
+    name: DeploymentName,
+    text: &str,
+) -> Result<Asked, ArmError> {
+    let body = template::read(text).map_err(DeploymentError::from)?;
     let properties = field(&body, "properties");
     check_properties(properties).map_err(DeploymentError::from)?;
     let template = field(properties, "template").clone();
@@ -53,7 +68,7 @@ pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked
         Value::Object(given) => given.clone(),
         _ => Map::new(),
     };
-    let facts = facts(context, &group, at, &template, &given)?;
+    let facts = facts(context, &group, &name, &template, &given)?;
     let plan = Plan::of(&template, &given, facts).map_err(DeploymentError::from)?;
     check(&plan).map_err(DeploymentError::from)?;
     let tags = body::tags(&body)?;
@@ -61,7 +76,7 @@ pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked
     let deployment = Deployment {
         // As the group is written, whichever way the path writes it.
         group: group.name,
-        name: at.name.clone(),
+        name,
         state: DeploymentState::Running,
         begun: plan.facts().now,
         ended: None,
@@ -144,12 +159,12 @@ fn check_type(resource: &Resource) -> Result<(), TemplateError> {
 fn facts(
     context: &Context,
     group: &Group,
-    at: &At,
+    name: &DeploymentName,
     template: &Value,
     given: &Map<String, Value>,
 ) -> Result<Facts, ArmError> {
     let deployment = json!({
-        "name": at.name.as_str(),
+        "name": name.as_str(),
         "properties": {
             "template": template,
             "parameters": given,
