@@ -131,6 +131,15 @@ impl Registries {
         Ok(blocking(move || store.delete_deployment(group.as_str(), name.as_str())).await?)
     }
 
+    /// Forgets the deployments of a group.
+    pub(super) async fn forget_deployments(
+        &self,
+        group: &ResourceGroup,
+    ) -> Result<(), ManageError> {
+        let (store, group) = (self.store(), group.clone());
+        Ok(blocking(move || forget_all(&store, group.as_str())).await?)
+    }
+
     fn store(&self) -> Arc<Store> {
         Arc::clone(&self.common().store)
     }

@@ -14,7 +14,7 @@ use super::blocking::blocking;
 use super::error::Error;
 use super::manage_error::ManageError;
 use super::names::RegistryName;
-use super::resource::{IdentityRef, Tags};
+use super::resource::{IdentityRef, ResourceGroup, Tags};
 use super::{Change, Content, Registries, Registry, UploadId};
 
 /// Lets content through while no reset is under way.
@@ -49,8 +49,8 @@ impl Registry {
 }
 
 impl Registries {
-    /// Takes every registry away but `local`, and every identity but that of the start. `local` is given back what it had
-    /// at its making, but for its content and its key, which are [`Registry::reset`]'s business.
+    /// Takes every registry away but `local`, every identity but that of the start, and every group but the first, with all
+    /// deployments. `local` is given back what it had at its making, but for its content and its key, which are [`Registry::reset`]'s business.
     pub async fn leave_local(&self) -> Result<(), ManageError> {
         for registry in self.all() {
             if !registry.registry_name().is_local() {
@@ -75,6 +75,14 @@ impl Registries {
         for identity in self.identities().await? {
             if identity.resource != start {
                 self.delete_identity(&identity.resource, true).await?;
+            }
+        }
+        for group in self.groups().await? {
+            if group.name == ResourceGroup::default() {
+                self.forget_deployments(&group.name).await?;
+                self.tag_group(&group.name, Tags::default()).await?;
+            } else {
+                self.delete_group(&group.name).await?;
             }
         }
         Ok(())

@@ -578,6 +578,33 @@ async fn a_deployment_that_a_restart_cut_off_has_failed_and_can_be_begun_again()
 }
 
 #[tokio::test]
+async fn a_reset_leaves_the_first_group_alone_and_no_deployment() {
+    let (emulator, client) = start().await;
+    make_group(&emulator, "team").await;
+    let body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
+    deploy(&emulator, "one", &body).await;
+    let of_first = "resourceGroups/sealyard/providers/Microsoft.Resources/deployments";
+    let begun = send(&emulator, Method::PUT, &format!("{of_first}/two"), &body).await;
+    ended(&emulator, &begun).await;
+    let tags = json!({"tags": {"team": "one"}});
+    send(&emulator, Method::PATCH, "resourceGroups/sealyard", &tags).await;
+
+    let reset = client.send_json("/_sealyard/reset", &json!({})).await;
+    let groups = get(&emulator, "resourceGroups").await.json();
+    let deployments = get(&emulator, of_first).await.json();
+    make_group(&emulator, "team").await;
+    let again = get(&emulator, &path("")).await.json();
+
+    assert_eq!(reset.status, StatusCode::OK, "{reset:?}");
+    assert_eq!(groups["value"].as_array().unwrap().len(), 1, "{groups}");
+    assert_eq!(
+        (&groups["value"][0]["name"], &groups["value"][0]["tags"]),
+        (&json!("sealyard"), &json!({}))
+    );
+    assert_eq!((&deployments["value"], &again["value"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
 async fn deployments_are_listed_replaced_exported_and_forgotten_but_not_what_they_made() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
