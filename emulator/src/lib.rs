@@ -22,6 +22,7 @@ pub mod app;
 pub mod arm;
 pub mod cli;
 pub mod config;
+pub mod diagnosis;
 pub mod directory;
 pub mod envelope;
 pub mod faults;

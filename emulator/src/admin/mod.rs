@@ -11,6 +11,7 @@ mod access;
 mod audit;
 mod clock;
 mod content;
+mod diagnosis;
 mod duration;
 mod endpoints;
 mod error;
@@ -37,6 +38,9 @@ pub use self::audit::AuditReport;
 pub use self::clock::ClockReport;
 pub(crate) use self::clock::rounded_seconds;
 pub use self::content::{CollectRequest, CollectedReport, VerifyLine};
+pub use self::diagnosis::{
+    DiagnosisReport, IdentityDiagnosis, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis,
+};
 pub use self::duration::{DurationError, IsoDuration};
 pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
 pub(crate) use self::endpoints::{reachable, read as read_endpoints};
@@ -90,6 +94,7 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/runs", get(task_runs::list).post(task_runs::add))
         .route("/registries/{name}/runs/{id}", get(task_runs::show).delete(task_runs::delete))
         .route("/registries/{name}/runs/{id}/log", get(task_runs::log))
+        .route("/diagnosis", get(diagnosis::diagnose))
         .route("/clock", get(clock::read).post(clock::change))
         .route("/reset", get(reset::preview).post(reset::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))

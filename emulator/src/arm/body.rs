@@ -46,6 +46,32 @@ pub(super) fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     named.next_back().map_or(NOTHING, |(_, value)| value)
 }
 
+/// The text in a field; none if it is not there.
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> Result<Option<&'a str>, ArmError> {
+    match field(value, name) {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        _ => Err(ArmError::Content(format!("'{name}' is no text"))),
+    }
+}
+
+/// The tags of a resource; none at all if there are none.
+pub(super) fn tags(value: &Value) -> Result<Tags, ArmError> {
+    let fields = match field(value, "tags") {
+        Value::Null => return Ok(Tags::default()),
+        Value::Object(fields) => fields,
+        _ => return Err(ArmError::Content("'tags' is no object".to_owned())),
+    };
+    let mut tags = BTreeMap::new();
+    for (name, value) in fields {
+        let value = value.as_str();
+        let value =
+            value.ok_or_else(|| ArmError::Content(format!("the tag '{name}' is no text")))?;
+        tags.insert(name.clone(), value.to_owned());
+    }
+    Ok(tags.try_into()?)
+}
+
 /// An object in a body, and where it is. What is not there has no fields.
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'a> {
@@ -104,20 +130,6 @@ impl<'a> Fields<'a> {
         ArmError: From<T::Err>,
     {
         Ok(self.text(name)?.map(str::parse).transpose()?)
-    }
-
-    /// Tags; none if they are not there.
-    pub(super) fn tags(&self) -> Result<Option<Tags>, ArmError> {
-        let fields = self.object("tags")?;
-        if !fields.is_there() {
-            return Ok(None);
-        }
-        let mut tags = BTreeMap::new();
-        for (name, value) in fields.all() {
-            let value = value.as_str().ok_or_else(|| fields.wrong(name, "a text"))?;
-            tags.insert(name.to_owned(), value.to_owned());
-        }
-        Ok(Some(tags.try_into()?))
     }
 
     /// Yes or no.
@@ -189,15 +201,12 @@ mod tests {
     fn fields_are_found_in_any_case_and_what_is_not_there_is_null() {
         let value = json!({"Location": "eastus", "TAGS": {"Team": "x"}, "sku": 1});
 
-        let fields = Fields::of(&value).unwrap();
-        assert_eq!(fields.text("location").unwrap(), Some("eastus"));
-        assert_eq!(fields.text("name").unwrap(), None);
-        assert!(fields.text("sku").is_err());
-        assert_eq!(fields.tags().unwrap().unwrap().as_map()["Team"], "x");
-        assert!(Fields::of(&Value::Null).unwrap().tags().unwrap().is_none());
-        for wrong in [json!({"tags": {"Team": 1}}), json!({"tags": "x"})] {
-            assert!(Fields::of(&wrong).unwrap().tags().is_err(), "{wrong}");
-        }
+        assert_eq!(text(&value, "location").unwrap(), Some("eastus"));
+        assert_eq!(text(&value, "name").unwrap(), None);
+        assert!(text(&value, "sku").is_err());
+        assert_eq!(tags(&value).unwrap().as_map()["Team"], "x");
+        assert!(tags(&json!({"tags": {"Team": 1}})).is_err());
+        assert!(tags(&json!({"tags": "x"})).is_err());
         assert!(field(&json!([1]), "tags").is_null());
     }
 

@@ -10,7 +10,7 @@ use mock_keyvault::authorization::Scope;
 use mock_keyvault::control;
 use serde_json::{Value, json};
 
-use super::body::Fields;
+use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
 use super::{Arm, empty, json as answer, json_with, operations, path};
@@ -35,9 +35,8 @@ pub(super) async fn put(
     body: &Value,
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &scope(&name)?)?;
-    let fields = Fields::of(body)?;
-    let location: Location = fields.parsed("location")?.ok_or(ArmError::NoLocation)?;
-    let new = Group { name, location, tags: fields.tags()?.unwrap_or_default() };
+    let location: Location = text(body, "location")?.ok_or(ArmError::NoLocation)?.parse()?;
+    let new = Group { name, location, tags: tags(body)? };
     let registries = &context.arm.registries;
     if registries.create_group(&new).await? {
         return Ok(json_with(StatusCode::CREATED, document(&new)));
@@ -57,9 +56,10 @@ pub(super) async fn patch(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &scope(&name)?)?;
     let registries = &context.arm.registries;
-    let changed = match Fields::of(body)?.tags()? {
-        None => registries.group(&name).await,
-        Some(tags) => registries.tag_group(&name, tags).await,
+    let changed = if field(body, "tags").is_null() {
+        registries.group(&name).await
+    } else {
+        registries.tag_group(&name, tags(body)?).await
     };
     Ok(answer(document(&changed?)))
 }

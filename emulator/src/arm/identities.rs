@@ -8,7 +8,7 @@ use http::StatusCode;
 use mock_keyvault::authorization::Scope;
 use serde_json::{Value, json};
 
-use super::body::Fields;
+use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
 use super::{empty, json as answer, json_with};
@@ -27,9 +27,11 @@ pub(super) async fn put(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &scope(&resource)?)?;
     let registries = &context.arm.registries;
-    let fields = Fields::of(body)?;
-    let tags = fields.tags()?.unwrap_or_default();
-    let location: Location = fields.parsed("location")?.ok_or(ArmError::NoLocation)?;
+    let tags = tags(body)?;
+    let location: Location = match text(body, "location")? {
+        Some(location) => location.parse()?,
+        None => return Err(ArmError::NoLocation),
+    };
     match registries.create_identity(resource.clone(), location, tags.clone()).await {
         Ok(made) => Ok(json_with(StatusCode::CREATED, document(&made))),
         Err(ManageError::IdentityTaken(_)) => {
@@ -47,9 +49,10 @@ pub(super) async fn patch(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &scope(&resource)?)?;
     let registries = &context.arm.registries;
-    let changed = match Fields::of(body)?.tags()? {
-        None => registries.identity(&resource).await,
-        Some(tags) => registries.tag_identity(&resource, tags).await,
+    let changed = if field(body, "tags").is_null() {
+        registries.identity(&resource).await
+    } else {
+        registries.tag_identity(&resource, tags(body)?).await
     };
     found(&resource, changed)
 }

@@ -31,9 +31,9 @@ Java wants a trust store of its own: import the file of `ca` in `sealyard status
 const BUNDLE_FILE: &str = "ca-bundle.pem";
 
 /// The variables that name a proxy for `https`, in both cases that programs look for.
-const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+pub(super) const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 /// And those that name what goes past it.
-const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+pub(super) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 /// Addresses alone: `localhost` would be read as the end of a name by some clients, and the emulator's names end so.
 const PAST_THE_PROXY: &str = "127.0.0.1,::1";
 
@@ -130,7 +130,7 @@ pub(super) fn for_one_command(report: &StatusReport, bundle: Option<&Path>) -> V
 }
 
 /// The local names of what there is: the registries, the vaults that have their keys, the issuer and the control plane.
-fn names(report: &StatusReport) -> Vec<String> {
+pub(super) fn names(report: &StatusReport) -> Vec<String> {
     let mut names: Vec<String> = report
         .registries
         .iter()

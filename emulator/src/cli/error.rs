@@ -97,7 +97,7 @@ pub(super) enum CliError {
     AzWithoutVault,
     /// The Azure CLI could not do this here.
     #[error("{0}")]
-    AzCannot(&'static str),
+    AzCannot(String),
     /// The Azure CLI could not be signed in.
     #[error("the Azure CLI could not be signed in to the emulator:\n{0}")]
     AzSignIn(String),

@@ -9,6 +9,7 @@ mod client;
 mod clock;
 mod content;
 mod demo;
+mod doctor;
 mod env;
 mod error;
 mod faults;
@@ -50,6 +51,7 @@ Examples:
   sealyard status                       what runs where, and in which state
   sealyard revoke --by policy           take the key away: the registry goes dark
   sealyard restore                      and everything is back
+  sealyard doctor                       what is wrong, and the command that repairs it
   sealyard az -- keyvault list          the Azure CLI, against the emulator
 
 Exit codes:
@@ -116,6 +118,9 @@ enum Command {
     /// Say whether the emulator is up, for health checks
     #[command(after_help = health::EXIT_CODES)]
     Health(health::HealthArgs),
+    /// Say what is wrong, why, and the command that repairs it
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::DoctorArgs),
     /// Print what a shell has to export to reach the emulator
     #[command(after_help = env::EXAMPLES)]
     Env(env::EnvArgs),
@@ -125,6 +130,9 @@ enum Command {
     /// Run the Azure CLI against the emulator, signed in as the owner
     #[command(after_help = az::EXAMPLES)]
     Az(az::AzArgs),
+    /// Docker, as `az` runs it for `acr login`
+    #[command(name = az::docker::COMMAND, hide = true)]
+    DockerForAz(az::docker::DockerArgs),
     /// Look after the key of a registry, as its owner
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::KeyCommand),
@@ -240,7 +248,7 @@ fn dispatch(cli: Cli, context: &Context) -> Result<Exit, CliError> {
             let (exit, replacement) = runtime.block_on(ask(command, context))?;
             drop(runtime);
             match replacement {
-                Some(replacement) => Err(replacement.exec()),
+                Some(replacement) => replacement.exec(context.output),
                 None => Ok(exit),
             }
         }
@@ -254,6 +262,12 @@ async fn ask(
 ) -> Result<(Exit, Option<run::Replacement>), CliError> {
     if let Command::Health(args) = command {
         return Ok((health::health(&args, context).await, None));
+    }
+    if let Command::Doctor(args) = command {
+        return Ok((doctor::doctor(&args, context).await, None));
+    }
+    if let Command::DockerForAz(args) = command {
+        return Ok((az::docker::run(args, context).await?, None));
     }
     let emulator = Emulator::find(&context.global)?;
     let exit = match command {
@@ -275,9 +289,12 @@ async fn ask(
         Command::Verify(args) => content::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,
-        Command::Serve(_) | Command::Demo(_) | Command::Health(_) | Command::Completions { .. } => {
-            Exit::Fine
-        }
+        Command::Serve(_)
+        | Command::Demo(_)
+        | Command::DockerForAz(_)
+        | Command::Doctor(_)
+        | Command::Health(_)
+        | Command::Completions { .. } => Exit::Fine,
     };
     Ok((exit, None))
 }

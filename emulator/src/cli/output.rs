@@ -23,12 +23,20 @@ use super::hints::Hints;
 pub(super) struct Output {
     json: bool,
     quiet: bool,
+    /// Nothing is written at all: for tests, whose harness does not catch what is written here.
+    silent: bool,
 }
 
 impl Output {
     /// For people, or for programs.
     pub(super) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, silent: false }
+    }
+
+    /// For nobody.
+    #[cfg(test)]
+    pub(super) fn silent() -> Self {
+        Self { json: true, quiet: true, silent: true }
     }
 
     /// Prints a result: the text for people, or the value as one document.
@@ -43,8 +51,10 @@ impl Output {
     }
 
     /// Prints bytes as they are.
-    #[expect(clippy::unused_self, reason = "where results go is this type's business alone")]
     pub(super) fn raw(self, bytes: &[u8]) {
+        if self.silent {
+            return;
+        }
         let mut out = io::stdout().lock();
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
@@ -53,6 +63,12 @@ impl Output {
     pub(super) fn error(self, error: &CliError, hints: &Hints) {
         let text = if self.json { error_document(error, hints) } else { error_text(error, hints) };
         let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Prints what to do about something that another program has said, on standard error.
+    #[expect(clippy::unused_self, reason = "where words go is this type's business alone")]
+    pub(super) fn hint(self, hint: &str) {
+        let _ = io::stderr().lock().write_all(format!("hint: {hint}\n").as_bytes());
     }
 
     /// A line that grows while something is under way. It is not seen where nobody looks.

@@ -14,7 +14,8 @@ use clap::Args;
 use super::Context;
 use super::client::Emulator;
 use super::env::{Variables, for_one_command, write_bundle};
-use super::error::CliError;
+use super::error::{CliError, Exit};
+use super::output::Output;
 use crate::admin::StatusReport;
 
 pub(super) const EXAMPLES: &str = "\
@@ -44,6 +45,8 @@ pub(super) struct RunArgs {
 pub(super) struct Replacement {
     command: Vec<OsString>,
     variables: Variables,
+    /// What is said if it fails. It is waited for then.
+    hint: Option<String>,
 }
 
 pub(super) async fn prepare(
@@ -59,14 +62,29 @@ pub(super) async fn prepare(
 impl Replacement {
     /// A command and its arguments, with variables beside those of this process.
     pub(super) fn new(command: Vec<OsString>, variables: Variables) -> Self {
-        Self { command, variables }
+        Self { command, variables, hint: None }
     }
 
-    /// Runs it. It returns only if that fails.
-    pub(super) fn exec(self) -> CliError {
+    /// Says this after it, if it fails.
+    pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Runs it in the place of this process. With a hint it is waited for instead, and its exit code is passed on.
+    pub(super) fn exec(self, output: Output) -> Result<Exit, CliError> {
         let mut words = self.command.into_iter();
         let program = words.next().unwrap_or_default();
-        let error = Command::new(&program).args(words).envs(self.variables).exec();
-        CliError::Command { command: program.to_string_lossy().into_owned(), source: error }
+        let failed =
+            |source| CliError::Command { command: program.to_string_lossy().into_owned(), source };
+        let mut command = Command::new(&program);
+        command.args(words).envs(self.variables);
+        let Some(hint) = self.hint else { return Err(failed(command.exec())) };
+        let status = command.status().map_err(failed)?;
+        if !status.success() {
+            output.hint(&hint);
+        }
+        // What a signal ended has no code.
+        Ok(Exit::Of(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
     }
 }

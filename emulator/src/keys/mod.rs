@@ -22,6 +22,7 @@ mod key_id;
 mod lease;
 mod manage;
 mod management;
+mod rehearsal;
 mod renewal;
 mod ring;
 mod rotate;

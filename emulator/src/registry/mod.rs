@@ -293,6 +293,16 @@ impl Registry {
         blocking::blocking(move || parts.store.stats(&parts.name)).await
     }
 
+    /// Whether the disk takes new content.
+    pub async fn has_room(&self) -> Result<bool, Error> {
+        let parts = Arc::clone(&self.0);
+        match blocking::blocking(move || parts.store.ensure_space()).await {
+            Ok(()) => Ok(true),
+            Err(Error::DiskFull) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The newest uses of the key, at most `count`, the oldest of them first.
     pub async fn key_uses(&self, count: usize) -> Result<Vec<KeyUse>, Error> {
         let parts = Arc::clone(&self.0);

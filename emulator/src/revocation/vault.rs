@@ -26,7 +26,7 @@ impl DeletedVault {
         owner: &OwnerVault,
         name: &VaultName,
     ) -> Result<Option<Self>, RevocationError> {
-        let Some(found) = find(owner, name).await? else { return Ok(None) };
+        let Some(found) = owner.vault_named(name).await? else { return Ok(None) };
         let vault = id_of(&found)?;
         let mut assignments = Assignment::list(owner, &vault, None).await?;
         assignments.retain(|assignment| assignment.is_within(&vault));
@@ -64,23 +64,12 @@ impl DeletedVault {
     }
 }
 
-/// The vault of this name, wherever it belongs.
-pub(super) async fn find(
-    owner: &OwnerVault,
-    name: &VaultName,
-) -> Result<Option<Value>, VaultError> {
-    let is_it = |vault: &Value| {
-        vault["name"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str()))
-    };
-    Ok(owner.vaults().await?.into_iter().find(is_it))
-}
-
-/// The same, where it has to be there.
+/// The vault of this name, where it has to be there.
 pub(super) async fn existing(
     owner: &OwnerVault,
     name: &VaultName,
 ) -> Result<Value, RevocationError> {
-    find(owner, name).await?.ok_or_else(|| RevocationError::NoVault(name.to_string()))
+    owner.vault_named(name).await?.ok_or_else(|| RevocationError::NoVault(name.to_string()))
 }
 
 /// The resource id of a vault.

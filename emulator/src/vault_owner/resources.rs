@@ -1,6 +1,6 @@
 //! What the owner asks of the resource providers, which look after vaults and roles, and of the mock vault's admin API.
 //!
-//! `revocation/`, `reset/` and `faults/` call it. It knows the protocol: its versions, and where vaults are listed. What the
+//! `revocation/`, `diagnosis`, `reset/` and `faults/` call it. It knows the protocol: its versions, and where vaults are listed. What the
 //! answers mean is its callers' business.
 
 use http::Method;
@@ -8,7 +8,7 @@ use mock_keyvault::identity::SUBSCRIPTION;
 use serde_json::Value;
 
 use super::OwnerVault;
-use crate::keys::VaultError;
+use crate::keys::{VaultError, VaultName};
 
 /// The version of the protocol of `Microsoft.KeyVault` that is spoken.
 pub(crate) const VAULTS_API: (&str, &str) = ("api-version", "2023-07-01");
@@ -54,6 +54,14 @@ impl OwnerVault {
     /// All vaults, whichever group they belong to.
     pub(crate) async fn vaults(&self) -> Result<Vec<Value>, VaultError> {
         self.resources(&vaults_at("vaults"), &[VAULTS_API]).await
+    }
+
+    /// The vault of this name, wherever it belongs.
+    pub(crate) async fn vault_named(&self, name: &VaultName) -> Result<Option<Value>, VaultError> {
+        let is_it = |vault: &Value| {
+            vault["name"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str()))
+        };
+        Ok(self.vaults().await?.into_iter().find(is_it))
     }
 
     /// All vaults that are deleted and not purged.

@@ -5,7 +5,7 @@ use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::super::body::{self, Fields, field};
+use super::super::body::{self, field};
 use super::super::context::Context;
 use super::super::error::ArmError;
 use super::super::template::{self, Facts, Known, Plan, Resource, TemplateError, Unready};
@@ -71,7 +71,7 @@ fn plan(
     let facts = facts(context, &group, &name, &template, &given)?;
     let plan = Plan::of(&template, &given, facts).map_err(DeploymentError::from)?;
     check(&plan).map_err(DeploymentError::from)?;
-    let tags = Fields::of(&body)?.tags()?.unwrap_or_default();
+    let tags = body::tags(&body)?;
     let report = document::report(&plan, &template, &tags, group.location.as_str());
     let deployment = Deployment {
         // As the group is written, whichever way the path writes it.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::settings;
-use crate::arm::body::Fields;
+use crate::arm::body::{self, Fields};
 use crate::arm::error::ArmError;
 use crate::keys::KeyId;
 use crate::registry::{
@@ -62,9 +62,10 @@ impl Description {
         let properties = fields.object("properties")?;
         settings::check(fields.value("properties"))?;
         let trust = properties.object("policies")?.object("trustPolicy")?;
+        let has_tags = !fields.value("tags").is_null();
         Ok(Self {
             location: fields.parsed("location")?,
-            tags: fields.tags()?,
+            tags: has_tags.then(|| body::tags(body)).transpose()?,
             sku: fields.object("sku")?.parsed("name")?,
             identity: Identities::read(&fields.object("identity")?)?,
             admin_enabled: properties.flag("adminUserEnabled")?,

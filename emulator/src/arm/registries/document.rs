@@ -35,10 +35,9 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
         document.insert("identity".to_owned(), identity);
     }
     let trust = if profile.content_trust { "enabled" } else { "disabled" };
-    let created = when(profile.created);
     let properties = json!({
         "loginServer": login_server(context, registry.name()),
-        "creationDate": created,
+        "creationDate": when(profile.created),
         "provisioningState": "Succeeded",
         "adminUserEnabled": access.admin_enabled,
         "anonymousPullEnabled": access.anonymous_pull,
@@ -54,12 +53,8 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
             "azureADAuthenticationAsArmPolicy": { "status": "enabled" },
             "exportPolicy": { "status": "enabled" },
             "quarantinePolicy": { "status": "disabled" },
-            "retentionPolicy": { "days": 7, "lastUpdatedTime": created, "status": "disabled" },
-            "softDeletePolicy": {
-                "retentionDays": 7,
-                "lastUpdatedTime": created,
-                "status": "disabled",
-            },
+            "retentionPolicy": { "days": 7, "status": "disabled" },
+            "softDeletePolicy": { "retentionDays": 7, "status": "disabled" },
             "trustPolicy": { "type": "Notary", "status": trust },
         },
         "privateEndpointConnections": [],

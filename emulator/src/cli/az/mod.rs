@@ -5,6 +5,9 @@
 //! owner. By default it goes by Azure's own names through the emulator's proxy, which leads nowhere else; a script for
 //! Azure runs unchanged. Then `az` takes the place of this process: exit code and output are its own.
 
+mod beforehand;
+pub(super) mod docker;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +17,7 @@ use fs_err as fs;
 use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
 use sha2::{Digest as _, Sha256};
 
+use self::beforehand::{after_failure, cannot_work};
 use super::Context;
 use super::client::Emulator;
 use super::env::{Variables, for_one_command, write_bundle};
@@ -26,9 +30,10 @@ Examples:
   sealyard az -- account show
   sealyard az -- keyvault create -n kv1 -g sealyard
   sealyard az --local-names -- keyvault list
+  sealyard az -- acr login -n team1      signs docker in at the registry's port on the loopback
 
 It needs the Azure CLI in PATH, and no account: it is signed in as the owner of everything local.
-What cannot work: a sign-in with a browser, and what downloads something (extensions, Bicep).
+What cannot work is said beforehand: a sign-in with a browser, builds and imports, and what downloads something.
 
 Exit codes: those of az; 127 if it is not found.";
 
@@ -59,23 +64,31 @@ pub(super) async fn prepare(
     context: &Context,
 ) -> Result<Replacement, CliError> {
     let words: Vec<&str> = args.args.iter().filter_map(|arg| arg.to_str()).collect();
-    if let Some(reason) = cannot_work(&words, in_path("bicep").is_some()) {
-        return Err(CliError::AzCannot(reason));
+    let bicep = in_path("bicep").is_some();
+    let data_dir = context.global.data_dir()?;
+    if let Some(reason) = cannot_work(&words, bicep || has_bicep(&data_dir)) {
+        return Err(CliError::AzCannot(reason.to_owned()));
     }
     let program = in_path("az").ok_or(CliError::NoAz)?;
     let report: StatusReport = emulator.get("/status", &[]).await?;
     let Some(azure) = report.azure.clone() else { return Err(CliError::AzWithoutVault) };
     let port = azure.parse::<url::Url>().ok().and_then(|url| url.port()).unwrap_or(443);
     let cloud = args.local_names.then_some(port);
-    let data_dir = context.global.data_dir()?;
     let folder = config_dir(&data_dir, cloud);
     fs::create_dir_all(&folder)?;
     let mut variables = for_one_command(&report, write_bundle(&report, context)?.as_deref());
     variables.extend(settings(&folder));
+    if bicep {
+        // Else `az` would look on GitHub for a newer one.
+        variables.push(("AZURE_BICEP_USE_BINARY_FROM_PATH", "true".to_owned()));
+        variables.push(("AZURE_BICEP_CHECK_VERSION", "false".to_owned()));
+    }
+    variables.extend(docker::prepare(&words, &folder, &report, emulator, context).await?);
+    let hint = after_failure(&words, &context.hints);
     let az = Az { program, variables, folder };
     az.sign_in(&report, cloud)?;
     let command = std::iter::once(az.program.into_os_string()).chain(args.args).collect();
-    Ok(Replacement::new(command, az.variables))
+    Ok(Replacement::new(command, az.variables).with_hint(hint))
 }
 
 /// The user's `az` with an environment of its own.
@@ -187,6 +200,12 @@ fn config_dir(data_dir: &Path, local: Option<u16>) -> PathBuf {
     data_dir.join("az").join(name)
 }
 
+/// Whether `az` downloaded a Bicep compiler into one of its folders, with somebody's help.
+fn has_bicep(data_dir: &Path) -> bool {
+    let Ok(folders) = fs::read_dir(data_dir.join("az")) else { return false };
+    folders.filter_map(Result::ok).any(|folder| folder.path().join("bin/bicep").is_file())
+}
+
 /// What `az` itself is told. Its settings can be variables of this form: `AZURE_SECTION_NAME`.
 fn settings(folder: &Path) -> Variables {
     vec![
@@ -209,36 +228,8 @@ fn owner_secret(report: &StatusReport) -> OsString {
     word
 }
 
-/// Why a command cannot work here, if it cannot. It is said before `az` says something else.
-fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static str> {
-    const BICEP: &str = "the Bicep compiler is downloaded from GitHub, and nothing leads there from here: \
-        install `bicep` yourself, put it into PATH, and run `sealyard az -- config set bicep.use_binary_from_path=true`";
-    let named: Vec<&str> =
-        words.iter().copied().take_while(|word| !word.starts_with('-')).take(2).collect();
-    let is_bicep_file = || {
-        words.iter().any(|word| {
-            Path::new(word).extension().is_some_and(|end| end.eq_ignore_ascii_case("bicep"))
-        })
-    };
-    match named.as_slice() {
-        ["login", ..] if !words.contains(&"--service-principal") => Some(
-            "there is nobody to sign in with a browser or a code: `sealyard az` is signed in as the owner already; \
-             another principal signs in with --service-principal",
-        ),
-        ["bicep", "install" | "upgrade" | "list-versions"] => Some(BICEP),
-        ["bicep" | "deployment", ..] if !has_bicep && is_bicep_file() => Some(BICEP),
-        ["extension", "add" | "update" | "list-available"] => Some(
-            "extensions are downloaded, and nothing leads there from here: add them with `az` alone, into the folder of AZURE_EXTENSION_DIR",
-        ),
-        ["upgrade" | "find" | "feedback" | "interactive" | "survey", ..] => Some(
-            "this command is about the Azure CLI itself and needs the internet: run it with `az` alone",
-        ),
-        _ => None,
-    }
-}
-
 /// A program in PATH.
-fn in_path(name: &str) -> Option<PathBuf> {
+pub(super) fn in_path(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let is_program = |path: &PathBuf| {
         fs::metadata(path)
@@ -251,33 +242,6 @@ fn in_path(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(line: &str, words: Option<&str>) {
-        let line: Vec<&str> = line.split(' ').collect();
-        let reason = cannot_work(&line, false);
-        match (reason, words) {
-            (Some(reason), Some(words)) => assert!(reason.contains(words), "{line:?}: {reason}"),
-            (reason, words) => assert_eq!(reason, words, "{line:?}"),
-        }
-    }
-
-    #[test]
-    fn what_cannot_work_is_told_beforehand() {
-        check("login", Some("--service-principal"));
-        check("login --use-device-code", Some("--service-principal"));
-        check("login --service-principal -u a -p b --tenant c", None);
-        check("bicep install", Some("PATH"));
-        check("bicep build -f main.bicep", Some("PATH"));
-        check("deployment group create -g g --template-file main.bicep", Some("PATH"));
-        check("deployment group create -g g --template-file main.json", None);
-        check("extension add -n x", Some("downloaded"));
-        check("extension list", None);
-        check("upgrade", Some("internet"));
-        check("--version", None);
-        check("keyvault list -o table", None);
-        assert!(cannot_work(&["bicep", "build", "-f", "main.bicep"], true).is_none());
-    }
 
     #[test]
     fn a_sign_in_is_for_one_emulator_and_one_move_of_its_clock() {

@@ -1,0 +1,213 @@
+//! `az acr login`, so that it ends with docker signed in where docker can push.
+//!
+//! `az` runs the program that `DOCKER_COMMAND` names, with the registry's login server. The docker daemon has neither the
+//! proxy nor the certificates of the shell, so that name leads nowhere for it. So `az` is given a script that calls this
+//! program, which puts the registry's own port on the loopback in the name's place, and runs the real docker without what
+//! was set for `az` alone.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fs_err as fs;
+use tokio::process::Command;
+
+use super::super::Context;
+use super::super::client::Emulator;
+use super::super::content::segment;
+use super::super::env::{NO_PROXY, PROXY, Variables};
+use super::super::error::{CliError, Exit};
+use super::super::hints::quoted;
+use super::super::status::insecure_registries;
+use super::beforehand::named;
+use super::in_path;
+use crate::admin::{AccessReport, RegistryReport, StatusReport};
+
+/// What the script calls.
+pub(in crate::cli) const COMMAND: &str = "docker-for-az";
+/// The file of the script in the configuration folder.
+const SCRIPT: &str = "docker";
+/// The variable by which `az` is told of a docker.
+const DOCKER_COMMAND: &str = "DOCKER_COMMAND";
+/// Where the real docker is noted for the script.
+const REAL: &str = "SEALYARD_DOCKER_COMMAND";
+
+#[derive(Args, Debug)]
+pub(in crate::cli) struct DockerArgs {
+    /// What docker is to do
+    #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<OsString>,
+}
+
+/// The variables for `az` if it is to sign docker in. A registry that takes no login is told of beforehand.
+pub(super) async fn prepare(
+    words: &[&str],
+    folder: &Path,
+    report: &StatusReport,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Variables, CliError> {
+    if !signs_docker_in(words) {
+        return Ok(Vec::new());
+    }
+    if let Some(registry) = named_registry(words).and_then(|name| find(report, name)) {
+        let path = format!("/registries/{}/access", segment(&registry.name));
+        let access: AccessReport = emulator.get(&path, &[]).await?;
+        if access.open {
+            return Err(CliError::AzCannot(format!(
+                "the registry {} takes no login: `docker push {}/NAME:TAG` goes as it is",
+                registry.name, registry.login_server
+            )));
+        }
+    }
+    // Without one, `az` says what is missing.
+    let Some(docker) = real_docker() else { return Ok(Vec::new()) };
+    let script = folder.join(SCRIPT);
+    fs::write(&script, self::script(&std::env::current_exe()?, context))?;
+    fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    Ok(vec![
+        (DOCKER_COMMAND, script.display().to_string()),
+        (REAL, docker.to_string_lossy().into_owned()),
+    ])
+}
+
+/// What `az` runs in docker's place: docker, with the registry's own port where a login server stands.
+pub(in crate::cli) async fn run(args: DockerArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut args = args.args;
+    let program = std::env::var_os(REAL).unwrap_or_else(|| "docker".into());
+    let mut signed_in = None;
+    if args.first().is_some_and(|first| first == "login")
+        && let Some(last) = args.last_mut()
+        && let Some(host) = last.to_str().map(str::to_owned)
+    {
+        let report: StatusReport = Emulator::find(&context.global)?.get("/status", &[]).await?;
+        if let Some(registry) = of_login_server(&report, &host) {
+            *last = registry.login_server.clone().into();
+            signed_in = Some((host, registry.clone()));
+        }
+    }
+    let mut command = Command::new(&program);
+    command.args(&args);
+    for name in PROXY.into_iter().chain(NO_PROXY).chain([DOCKER_COMMAND, REAL]) {
+        command.env_remove(name);
+    }
+    let status = command.status().await.map_err(|source| CliError::Command {
+        command: program.to_string_lossy().into_owned(),
+        source,
+    })?;
+    if status.success()
+        && let Some((host, registry)) = signed_in
+    {
+        context.output.raw(told(&host, &registry).as_bytes());
+    }
+    Ok(Exit::Of(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+}
+
+/// What is said when docker is signed in.
+fn told(host: &str, registry: &RegistryReport) -> String {
+    let server = &registry.login_server;
+    let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
+    format!(
+        "docker is signed in at {server}, the port of {}. Push with\n  docker push {server}/NAME:TAG\n\
+         {host} is not for docker: its daemon has neither the proxy nor the certificates of `sealyard az`.\n{insecure}",
+        registry.name
+    )
+}
+
+/// The script. It is told what finds the emulator, for it runs with the environment of `az`.
+fn script(program: &Path, context: &Context) -> String {
+    let mut line = quoted(program.as_os_str());
+    if let Some(folder) = &context.global.data_dir {
+        line = format!("{line} --data-dir {}", quoted(folder.as_os_str()));
+    }
+    if let Some(endpoint) = &context.global.endpoint {
+        line = format!("{line} --endpoint {}", quoted(OsStr::new(endpoint.as_str())));
+    }
+    format!("#!/bin/sh\nexec {line} {COMMAND} -- \"$@\"\n")
+}
+
+/// The docker that `az` would run.
+fn real_docker() -> Option<OsString> {
+    let own = std::env::var_os(DOCKER_COMMAND).filter(|own| !own.is_empty());
+    own.or_else(|| {
+        let found: Option<PathBuf> = in_path("docker").or_else(|| in_path("podman"));
+        found.map(PathBuf::into_os_string)
+    })
+}
+
+/// Whether it is `az acr login` with docker.
+fn signs_docker_in(words: &[&str]) -> bool {
+    let is_other = |word: &&str| matches!(*word, "--expose-token" | "-t" | "--help" | "-h");
+    named(words) == ["acr", "login"] && !words.iter().any(is_other)
+}
+
+/// The registry that the words name.
+fn named_registry<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let mut words = words.iter().copied();
+    while let Some(word) = words.next() {
+        if matches!(word, "-n" | "--name") {
+            return words.next();
+        }
+        if let Some(name) = word.strip_prefix("--name=").or_else(|| word.strip_prefix("-n")) {
+            return Some(name.trim_start_matches('='));
+        }
+    }
+    None
+}
+
+/// A registry by its name, in any case, as `az` takes it.
+fn find<'a>(report: &'a StatusReport, name: &str) -> Option<&'a RegistryReport> {
+    report.registries.iter().find(|registry| registry.name.eq_ignore_ascii_case(name))
+}
+
+/// The registry whose login server this is, by Azure's name or by the local one.
+fn of_login_server<'a>(report: &'a StatusReport, host: &str) -> Option<&'a RegistryReport> {
+    let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let name = host.strip_suffix(".azurecr.io").or_else(|| host.strip_suffix(".azurecr.localhost"));
+    find(report, name?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<&str> {
+        line.split(' ').collect()
+    }
+
+    #[test]
+    fn docker_is_signed_in_only_where_az_would_run_it() {
+        for (line, is, name) in [
+            ("acr login -n team1", true, Some("team1")),
+            ("acr login --name team1 -g g", true, Some("team1")),
+            ("acr login --name=team1", true, Some("team1")),
+            ("acr login -g g", true, None),
+            ("acr login -n team1 --expose-token", false, Some("team1")),
+            ("acr login -n team1 -t", false, Some("team1")),
+            ("acr show -n team1", false, Some("team1")),
+        ] {
+            assert_eq!(signs_docker_in(&words(line)), is, "{line}");
+            assert_eq!(named_registry(&words(line)), name, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_login_server_leads_to_the_port_of_its_registry() {
+        let report = crate::cli::tests::report();
+        let of =
+            |host: &str| of_login_server(&report, host).map(|found| found.login_server.as_str());
+
+        assert_eq!(of("local.azurecr.io"), Some("localhost:5000"));
+        assert_eq!(of("Local.azurecr.localhost:8443"), Some("localhost:5000"));
+        assert_eq!(of("other.azurecr.io"), None);
+        assert_eq!(of("docker.io"), None);
+        let words = told("local.azurecr.io", &report.registries[0]);
+        assert!(
+            words.contains(
+                "docker push localhost:5000/NAME:TAG\nlocal.azurecr.io is not for docker"
+            ),
+            "{words}"
+        );
+    }
+}

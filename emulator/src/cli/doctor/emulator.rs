@@ -1,0 +1,252 @@
+//! Whether an emulator runs and answers, and what it tells of itself: ports, faults, the clock, the disk, damage.
+
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+
+use super::super::Context;
+use super::super::client::Emulator;
+use super::super::error::CliError;
+use super::super::hints::Hints;
+use super::super::output::count;
+use super::super::port_owner::PortOwner;
+use super::finding::{Check, Finding};
+use super::{DoctorArgs, names, registries, trust};
+use crate::admin::{DiagnosisReport, FaultList, HealthReport, StatusReport};
+
+/// How long the emulator may take to say where everything is.
+const STATUS: Duration = Duration::from_secs(10);
+/// How long it may take to ask all vaults.
+const DIAGNOSIS: Duration = Duration::from_mins(1);
+
+/// What was found at the emulator.
+pub(super) struct Seen {
+    pub(super) is_running: bool,
+    pub(super) report: Option<StatusReport>,
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
+    let hints = &context.hints;
+    let found = async {
+        let emulator = Emulator::find(&context.global)?;
+        let report = within(STATUS, &emulator, emulator.get("/status", &[])).await?;
+        Ok((emulator, report))
+    };
+    match found.await {
+        Ok((emulator, report)) => {
+            let findings = look(&emulator, &report, context).await;
+            Seen { is_running: true, report: Some(report), findings }
+        }
+        Err(error @ CliError::NotRunning(_)) => Seen {
+            is_running: false,
+            report: None,
+            findings: not_running(&error, [args.listen, args.azure_listen], hints),
+        },
+        Err(error) => Seen {
+            is_running: !matches!(error, CliError::NoAnswer { .. }),
+            report: None,
+            findings: vec![no_answer(&error, hints)],
+        },
+    }
+}
+
+async fn look(emulator: &Emulator, report: &StatusReport, context: &Context) -> Vec<Finding> {
+    let hints = &context.hints;
+    let faults = emulator.get::<FaultList>("/faults", &[]).await;
+    let faults = faults.as_ref().map_or_else(|_| None, |list| of_faults(list, hints));
+    let diagnosis = within(DIAGNOSIS, emulator, emulator.get::<DiagnosisReport>("/diagnosis", &[]));
+    let (diagnosis, health, azure, names) = tokio::join!(
+        diagnosis,
+        emulator.health::<HealthReport>(),
+        trust::azure_side(report, hints),
+        names::resolution(report, hints),
+    );
+    let mut findings = vec![Finding::ok(
+        Check::Emulator,
+        format!("process {} answers at {}", report.pid, emulator.url()),
+    )];
+    findings.extend(ports(report));
+    findings.extend(azure);
+    match &diagnosis {
+        Ok(diagnosis) => {
+            findings.extend(registries::examine(diagnosis, faults.is_some(), hints));
+            findings.push(disk(diagnosis, hints));
+        }
+        Err(error) => findings.push(no_answer(error, hints)),
+    }
+    findings.extend(faults);
+    findings.extend(clock(report, hints));
+    findings.extend(health.ok().and_then(|health| damage(health.damaged, hints)));
+    findings.push(names);
+    findings.extend(trust::shell(report, hints));
+    findings
+}
+
+/// Waits no longer than that: an emulator that hangs is a finding as well.
+async fn within<T>(
+    limit: Duration,
+    emulator: &Emulator,
+    answer: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    let late = || CliError::NoAnswer { url: emulator.url().to_owned(), source: None };
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// No emulator: whether one could be started, and how.
+fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> Vec<Finding> {
+    let taken: Vec<(&str, SocketAddr)> = ["--listen", "--azure-listen"]
+        .into_iter()
+        .zip(addresses)
+        .filter(|(_, address)| is_taken(*address))
+        .collect();
+    let words = taken.iter().flat_map(|(flag, _)| [*flag, "127.0.0.1:0"]);
+    let start = hints.command(&std::iter::once("serve").chain(words).collect::<Vec<_>>().join(" "));
+    let mut findings = vec![
+        Finding::wrong(Check::Emulator, "notRunning", error.to_string()).repaired_by(start.clone()),
+    ];
+    findings.extend(taken.into_iter().map(|(flag, address)| {
+        let owner = PortOwner::of(address);
+        let who = owner.map_or_else(|| "another program".to_owned(), |owner| owner.to_string());
+        Finding::wrong(
+            Check::Ports,
+            "portTaken",
+            format!("port {} is taken by {who}", address.port()),
+        )
+        .because(format!("the emulator would listen there; {flag} chooses another port"))
+        .repaired_by(start.clone())
+    }));
+    findings
+}
+
+/// Whether somebody listens there. An address that is not of this machine is not taken.
+fn is_taken(address: SocketAddr) -> bool {
+    address.port() != 0
+        && TcpListener::bind(address)
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
+}
+
+/// It does not say what it is asked for.
+fn no_answer(error: &CliError, hints: &Hints) -> Finding {
+    let finding = Finding::wrong(Check::Emulator, error.code(), error.to_string());
+    match error.hint(hints) {
+        Some(hint) => finding.because(hint),
+        None => finding,
+    }
+}
+
+/// Ports that registries had and have no longer.
+fn ports(report: &StatusReport) -> Vec<Finding> {
+    let of = |registry: &crate::admin::RegistryReport| {
+        let port = registry.taken_port?;
+        let owner = PortOwner::of(SocketAddr::from(([127, 0, 0, 1], port)));
+        let who = owner.map_or_else(|| "another program".to_owned(), |owner| owner.to_string());
+        Some(
+            Finding::note(
+                Check::Ports,
+                "portTaken",
+                format!("{} is at {} and not at port {port}", registry.name, registry.login_server),
+            )
+            .of(&registry.name)
+            .because(format!(
+                "port {port} is taken by {who}: stop it and start the emulator again"
+            )),
+        )
+    };
+    report.registries.iter().filter_map(of).collect()
+}
+
+/// Rules that are there because somebody asked for them.
+fn of_faults(list: &FaultList, hints: &Hints) -> Option<Finding> {
+    let is_throttled = !list.throttling.is_null();
+    if list.faults.is_empty() && !is_throttled {
+        return None;
+    }
+    let rule = |rule: &serde_json::Value| {
+        let text = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
+        format!("{} on {}", text("kind"), text("on"))
+    };
+    let mut parts: Vec<String> = list.faults.iter().map(rule).collect();
+    if is_throttled {
+        parts.push("the vault is held to limits of calls".to_owned());
+    }
+    let what = match list.faults.len() {
+        0 => "the vault is throttled on demand".to_owned(),
+        rules => format!("{} at work", count(rules as u64, "fault rule")),
+    };
+    Some(
+        Finding::wrong(Check::Faults, "faults", what)
+            .because(format!("somebody asked for it: {}", parts.join(", ")))
+            .repaired_by(hints.command("faults clear")),
+    )
+}
+
+fn clock(report: &StatusReport, hints: &Hints) -> Option<Finding> {
+    report.clock.frozen.then(|| {
+        Finding::note(Check::Clock, "clockFrozen", "the clock stands still")
+            .because(
+                "nothing becomes due: no rotation is looked for, no token and no version expires",
+            )
+            .repaired_by(hints.command("clock resume"))
+    })
+}
+
+fn disk(diagnosis: &DiagnosisReport, hints: &Hints) -> Finding {
+    if diagnosis.has_room {
+        return Finding::ok(Check::Disk, format!("{} takes new content", diagnosis.data_dir));
+    }
+    let what =
+        format!("every push is refused with 507: the disk of {} is full", diagnosis.data_dir);
+    Finding::wrong(Check::Disk, "diskFull", what)
+        .because("the database does not recover from a write that finds no room; pulls go on")
+        .repaired_by(hints.command("gc"))
+}
+
+fn damage(times: u64, hints: &Hints) -> Option<Finding> {
+    (times > 0).then(|| {
+        let what = format!("damaged content was met {}", count(times, "time"));
+        Finding::wrong(Check::Disk, "damaged", what)
+            .because("what is stored does not authenticate; the check says what it is")
+            .repaired_by(hints.command("verify"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::report;
+
+    fn hints() -> Hints {
+        Hints::new(Some(&"sealyard".into()), None)
+    }
+
+    #[test]
+    fn with_no_emulator_it_says_how_to_start_one_past_the_ports_that_are_taken() {
+        let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = holder.local_addr().unwrap();
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+
+        let findings = not_running(&CliError::NotRunning("/d".into()), [free, address], &hints());
+
+        let start = Some("sealyard serve --azure-listen 127.0.0.1:0".to_owned());
+        assert_eq!(findings.len(), 2, "{findings:?}");
+        assert!(findings.iter().all(|finding| finding.repair == start), "{findings:?}");
+        assert_eq!(findings[0].cause.as_deref(), Some("notRunning"));
+        let words = &findings[1].what;
+        assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
+        let none = not_running(&CliError::NotRunning("/d".into()), [free, free], &hints());
+        assert_eq!(none[0].repair.as_deref(), Some("sealyard serve"));
+    }
+
+    #[test]
+    fn what_the_emulator_tells_of_itself_becomes_findings() {
+        let mut told = report();
+        assert!(clock(&told, &hints()).is_none() && ports(&told).is_empty());
+        told.clock.frozen = true;
+        told.registries[0].taken_port = Some(1);
+
+        assert_eq!(clock(&told, &hints()).unwrap().repair.unwrap(), "sealyard clock resume");
+        assert!(ports(&told)[0].what.contains("not at port 1"));
+        assert!(damage(0, &hints()).is_none());
+        assert_eq!(damage(2, &hints()).unwrap().repair.unwrap(), "sealyard verify");
+    }
+}

@@ -1,0 +1,199 @@
+//! A finding, and the report that they make: what, why, and the command that repairs it.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::super::error::Exit;
+use super::super::output::count;
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Check {
+    /// Whether an emulator runs and answers.
+    Emulator,
+    /// Whether the ports are there.
+    Ports,
+    /// Whether the vault answers.
+    Vault,
+    /// Whether tokens are issued.
+    Token,
+    /// Whether a registry serves its content.
+    Registry,
+    /// Whether its key can be rotated.
+    Rotation,
+    /// What goes wrong because somebody asked for it.
+    Faults,
+    /// The clock.
+    Clock,
+    /// The room on the disk, and what lies there.
+    Disk,
+    /// Whether local names lead to this machine.
+    Names,
+    /// Whether the certificates are trusted.
+    Trust,
+    /// The Azure CLI.
+    Az,
+    /// Docker.
+    Docker,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Something does not work, and there is a way without it.
+    Note,
+    /// Something fails now.
+    Wrong,
+}
+
+/// What was found at one place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Finding {
+    pub(super) check: Check,
+    pub(super) verdict: Verdict,
+    /// The registry, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registry: Option<String>,
+    /// What is so.
+    pub(super) what: String,
+    /// Why, as a word for programs. That of a registry is its cause in `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cause: Option<String>,
+    /// Why, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) why: Option<String>,
+    /// The command that repairs it, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repair: Option<String>,
+}
+
+/// All findings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    /// Whether nothing is wrong.
+    healthy: bool,
+    #[serde(skip)]
+    is_running: bool,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Finding {
+    /// As it should be.
+    pub(super) fn ok(check: Check, what: impl Into<String>) -> Self {
+        Self::new(check, Verdict::Ok, what)
+    }
+
+    /// Something does not work, and there is a way without it.
+    pub(super) fn note(check: Check, cause: &str, what: impl Into<String>) -> Self {
+        Self { cause: Some(cause.to_owned()), ..Self::new(check, Verdict::Note, what) }
+    }
+
+    /// Something fails now.
+    pub(super) fn wrong(check: Check, cause: &str, what: impl Into<String>) -> Self {
+        Self { cause: Some(cause.to_owned()), ..Self::new(check, Verdict::Wrong, what) }
+    }
+
+    fn new(check: Check, verdict: Verdict, what: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict,
+            registry: None,
+            what: what.into(),
+            cause: None,
+            why: None,
+            repair: None,
+        }
+    }
+
+    /// Says which registry it is about.
+    pub(super) fn of(mut self, registry: &str) -> Self {
+        self.registry = Some(registry.to_owned());
+        self
+    }
+
+    /// Says why.
+    pub(super) fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = Some(why.into());
+        self
+    }
+
+    /// Says what repairs it.
+    pub(super) fn repaired_by(mut self, repair: impl Into<Option<String>>) -> Self {
+        self.repair = repair.into();
+        self
+    }
+}
+
+impl Report {
+    pub(super) fn new(is_running: bool, findings: Vec<Finding>) -> Self {
+        let healthy = findings.iter().all(|finding| finding.verdict != Verdict::Wrong);
+        Self { healthy, is_running, findings }
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match (self.healthy, self.is_running) {
+            (true, _) => Exit::Fine,
+            (false, true) => Exit::Failed,
+            (false, false) => Exit::NotRunning,
+        }
+    }
+
+    /// For people: a line for each finding, and below it why, and the command to type.
+    pub(super) fn render(&self) -> String {
+        let mut text = String::new();
+        for finding in &self.findings {
+            let verdict = match finding.verdict {
+                Verdict::Ok => "ok",
+                Verdict::Note => "note",
+                Verdict::Wrong => "WRONG",
+            };
+            let _ = writeln!(text, "{verdict:<6} {:<9} {}", finding.check.name(), finding.what);
+            let mut below = |name: &str, words: &str| {
+                let _ = writeln!(text, "{:<17}{name:<7} {words}", "");
+            };
+            match (&finding.why, &finding.cause) {
+                (Some(why), Some(cause)) => below("why", &format!("{why} ({cause})")),
+                (Some(why), None) => below("why", why),
+                (None, _) => (),
+            }
+            if let Some(repair) = &finding.repair {
+                below("repair", repair);
+            }
+        }
+        let wrong =
+            self.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
+        let _ = match wrong {
+            0 => writeln!(text, "\nNothing is wrong."),
+            1 => writeln!(text, "\n1 thing is wrong."),
+            more => writeln!(text, "\n{} are wrong.", count(more as u64, "thing")),
+        };
+        text
+    }
+}
+
+impl Check {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Emulator => "emulator",
+            Self::Ports => "ports",
+            Self::Vault => "vault",
+            Self::Token => "token",
+            Self::Registry => "registry",
+            Self::Rotation => "rotation",
+            Self::Faults => "faults",
+            Self::Clock => "clock",
+            Self::Disk => "disk",
+            Self::Names => "names",
+            Self::Trust => "trust",
+            Self::Az => "az",
+            Self::Docker => "docker",
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Whether the system's resolver leads local names to this machine.
+//!
+//! Many do so for every name under `localhost` (RFC 6761), some for none. Nothing depends on it for who uses the ports of
+//! the loopback or the emulator as a proxy.
+
+use std::time::Duration;
+
+use super::super::env::names;
+use super::super::hints::Hints;
+use super::finding::{Check, Finding};
+use crate::admin::StatusReport;
+
+/// How long a name may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+pub(super) async fn resolution(report: &StatusReport, hints: &Hints) -> Finding {
+    let names = names(report);
+    let looks = names.iter().map(|name| leads_here(name));
+    let answers = futures::future::join_all(looks).await;
+    let lost: Vec<&str> = names
+        .iter()
+        .zip(answers)
+        .filter(|(_, leads_here)| !leads_here)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    verdict(&lost, names.len(), report, hints)
+}
+
+async fn leads_here(name: &str) -> bool {
+    match tokio::time::timeout(LIMIT, tokio::net::lookup_host((name, 0))).await {
+        Ok(Ok(addresses)) => {
+            let mut addresses = addresses.peekable();
+            addresses.peek().is_some() && addresses.all(|address| address.ip().is_loopback())
+        }
+        Ok(Err(_)) | Err(_) => false,
+    }
+}
+
+fn verdict(lost: &[&str], all: usize, report: &StatusReport, hints: &Hints) -> Finding {
+    if lost.is_empty() {
+        return Finding::ok(Check::Names, format!("all {all} local names lead to this machine"));
+    }
+    let server = report.registries.first().map_or("localhost:5000", |first| &first.login_server);
+    Finding::note(Check::Names, "notResolved", format!("{} lead nowhere", lost.join(", ")))
+        .because(format!(
+            "the system's resolver does not know them; {server} needs no names, nor does `{}`",
+            hints.command("run -- CMD")
+        ))
+        .repaired_by(format!("{} | sudo tee -a /etc/hosts", hints.command("env --hosts")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_nowhere_is_a_note_with_the_ways_around_it() {
+        let hints = Hints::new(Some(&"sealyard".into()), None);
+        let report = crate::cli::tests::report();
+
+        let lost = verdict(&["login.localhost"], 5, &report, &hints);
+
+        assert_eq!(lost.repair.unwrap(), "sealyard env --hosts | sudo tee -a /etc/hosts");
+        let why = lost.why.unwrap();
+        assert!(why.contains("localhost:5000") && why.contains("sealyard run -- CMD"), "{why}");
+        assert!(leads_here("localhost").await);
+        assert!(!leads_here("no.such.name.invalid").await);
+    }
+}

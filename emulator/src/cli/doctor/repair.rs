@@ -1,0 +1,156 @@
+//! The command that gives a registry its key back, by the cause of its state.
+//!
+//! What `revoke` took, `restore` gives back exactly. What somebody did to the key or the registry has a command of ours;
+//! what they did to the vault has one of the Azure CLI, which is how they did it. Of a vault that is not ours all are of the
+//! Azure CLI.
+
+use std::ffi::OsStr;
+
+use super::super::hints::{Hints, quoted};
+use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
+use crate::revocation::Way;
+
+/// The role that lets an identity use keys for encryption, and no more.
+const ROLE: &str = "Key Vault Crypto Service Encryption User";
+
+/// Writes commands for one registry.
+pub(super) struct Repair<'a> {
+    pub(super) registry: &'a RegistryDiagnosis,
+    /// All registries: what was revoked from one of them may be missed by others.
+    pub(super) all: &'a [RegistryDiagnosis],
+    pub(super) vault_is_ours: bool,
+    pub(super) has_faults: bool,
+    pub(super) hints: &'a Hints,
+}
+
+impl Repair<'_> {
+    /// The command for a cause. None: no command does.
+    pub(super) fn of(&self, cause: &str) -> Option<String> {
+        if let Some(robbed) = way_of(cause).and_then(|way| self.revoked_from(way)) {
+            return Some(self.hints.command_for("restore", robbed));
+        }
+        let key = self.registry.key.as_ref()?;
+        match cause {
+            "keyDisabled" => Some(self.enable(key, key.version.as_deref())),
+            "keyDeleted" if self.vault_is_ours => Some(self.ours("key recover")),
+            "keyDeleted" => {
+                let (vault, name) = (&key.vault, &key.name);
+                Some(self.az(&format!("keyvault key recover --vault-name {vault} --name {name}")))
+            }
+            "keyPurged" => Some(
+                self.az(&format!("keyvault key restore --vault-name {} --file BACKUP", key.vault)),
+            ),
+            "keyExpired" | "keyType" => Some(self.new_version(key)),
+            "policyRemoved" | "roleRemoved" | "permissionMissing" => Some(self.permit(key, cause)),
+            "vaultFirewall" => Some(
+                self.az(&format!("keyvault update --name {} --bypass AzureServices", key.vault)),
+            ),
+            "vaultDeleted" => Some(self.az(&format!("keyvault recover --name {}", key.vault))),
+            "identityRemoved" => self.assign(key),
+            "vaultUnreachable" | "vaultThrottled" | "issuerDown" if self.has_faults => {
+                Some(self.hints.command("faults clear"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The registry from which `revoke` took in this way what this one misses: itself, or one that shares it.
+    fn revoked_from(&self, way: Way) -> Option<&str> {
+        let own = self.registry;
+        let shares = |other: &RegistryDiagnosis| match (&own.key, &other.key) {
+            (Some(one), Some(other)) => {
+                one.vault == other.vault
+                    && match way {
+                        Way::Vault | Way::Firewall => true,
+                        Way::Disable => (&one.name, &one.version) == (&other.name, &other.version),
+                        Way::Delete => one.name == other.name,
+                        Way::Policy | Way::Role => {
+                            one.identity.client_id == other.identity.client_id
+                        }
+                        Way::Identity => false,
+                    }
+            }
+            _ => false,
+        };
+        let took = |registry: &&RegistryDiagnosis| registry.revoked.contains(&way);
+        let found = std::iter::once(own)
+            .find(took)
+            .or_else(|| self.all.iter().filter(took).find(|other| shares(other)));
+        found.map(|registry| registry.name.as_str())
+    }
+
+    /// Enables a version.
+    pub(super) fn enable(&self, key: &KeyDiagnosis, version: Option<&str>) -> String {
+        let version = version.map_or_else(String::new, |version| format!(" --version {version}"));
+        if self.vault_is_ours {
+            return self.ours(&format!("key enable{version}"));
+        }
+        self.az(&format!(
+            "keyvault key set-attributes --vault-name {} --name {}{version} --enabled true",
+            key.vault, key.name
+        ))
+    }
+
+    fn new_version(&self, key: &KeyDiagnosis) -> String {
+        if self.vault_is_ours {
+            return self.ours("key rotate");
+        }
+        self.az(&format!("keyvault key rotate --vault-name {} --name {}", key.vault, key.name))
+    }
+
+    fn permit(&self, key: &KeyDiagnosis, cause: &str) -> String {
+        let principal = key.identity.principal_id.as_deref().unwrap_or("OBJECT-ID-OF-THE-IDENTITY");
+        if cause == "roleRemoved" || key.goes_by_roles == Some(true) {
+            let scope = key.vault_id.as_deref().unwrap_or("RESOURCE-ID-OF-THE-VAULT");
+            return self.az(&format!(
+                "role assignment create --role {} --assignee-object-id {principal} \
+                 --assignee-principal-type ServicePrincipal --scope {scope}",
+                quoted(OsStr::new(ROLE))
+            ));
+        }
+        self.az(&format!(
+            "keyvault set-policy --name {} --object-id {principal} --key-permissions get wrapKey unwrapKey",
+            key.vault
+        ))
+    }
+
+    /// Gives the registry the identity that asks for its key. One that is gone cannot be given, and one that the registry
+    /// has is not what is missing.
+    fn assign(&self, key: &KeyDiagnosis) -> Option<String> {
+        let resource = key.identity.resource_id.as_ref().filter(|_| !key.identity.assigned)?;
+        let name = quoted(OsStr::new(&self.registry.name));
+        Some(
+            self.hints.command(&format!(
+                "registry assign-identity {name} {}",
+                quoted(OsStr::new(resource))
+            )),
+        )
+    }
+
+    fn ours(&self, command: &str) -> String {
+        self.hints.command_for(command, &self.registry.name)
+    }
+
+    /// A command of the Azure CLI: against the emulator, or against Azure where the vault is elsewhere.
+    fn az(&self, args: &str) -> String {
+        if self.vault_is_ours {
+            self.hints.command(&format!("az -- {args}"))
+        } else {
+            format!("az {args}")
+        }
+    }
+}
+
+/// The way of `revoke` that has this cause.
+fn way_of(cause: &str) -> Option<Way> {
+    Some(match cause {
+        "policyRemoved" => Way::Policy,
+        "roleRemoved" => Way::Role,
+        "keyDisabled" => Way::Disable,
+        "keyDeleted" => Way::Delete,
+        "vaultFirewall" => Way::Firewall,
+        "vaultDeleted" => Way::Vault,
+        "identityRemoved" => Way::Identity,
+        _ => return None,
+    })
+}

@@ -1,0 +1,289 @@
+//! Each cause has its finding and the command that repairs it, and that command, typed as it stands, ends the finding.
+
+use std::ffi::OsString;
+
+use mock_keyvault::{KeyPermission, VaultChanges};
+use serde_json::json;
+
+use super::super::hints::Hints;
+use super::super::output::Output;
+use super::super::{Context, ask, parse};
+use super::emulator::examine;
+use super::finding::{Check, Finding, Report, Verdict};
+use super::{DoctorArgs, Exit};
+use crate::Sealyard;
+use crate::revocation::Way;
+
+/// A running emulator, and what commands about it are handed.
+struct Patient {
+    emulator: Sealyard,
+    context: Context,
+}
+
+impl Patient {
+    async fn new() -> Self {
+        let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
+        let url = emulator.registry_url();
+        let line = ["sealyard", "--endpoint", &url, "--quiet", "status"].map(OsString::from);
+        let global = parse(&line).unwrap().global;
+        let hints = Hints::new(Some(&"sealyard".into()), None);
+        Self { emulator, context: Context { global, output: Output::silent(), hints } }
+    }
+
+    /// What is wrong.
+    async fn wrong(&self) -> Vec<Finding> {
+        let mut findings = self.findings().await;
+        findings.retain(|finding| finding.verdict == Verdict::Wrong);
+        findings
+    }
+
+    async fn findings(&self) -> Vec<Finding> {
+        let free = "127.0.0.1:0".parse().unwrap();
+        examine(&DoctorArgs { listen: free, azure_listen: free }, &self.context).await.findings
+    }
+
+    /// Types a command as it stands.
+    async fn type_in(&self, command: &str) {
+        let words: Vec<OsString> = command.split(' ').map(OsString::from).collect();
+        let cli = parse(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
+        ask(cli.command.unwrap(), &self.context).await.unwrap();
+    }
+
+    /// That this alone is wrong, and that its repair ends it.
+    #[track_caller]
+    fn only(findings: &[Finding], check: Check, cause: &str) -> String {
+        let [finding] = findings else { panic!("{cause}: {findings:?}") };
+        assert_eq!((finding.check, finding.cause.as_deref()), (check, Some(cause)), "{finding:?}");
+        assert!(finding.why.is_some(), "{finding:?}");
+        finding.repair.clone().unwrap_or_else(|| panic!("{finding:?}"))
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_wrong_with_a_fresh_emulator() {
+    let patient = Patient::new().await;
+
+    let report = Report::new(true, patient.findings().await);
+
+    assert_eq!(report.exit(), Exit::Fine, "{report:?}");
+    let is_ok = |check| {
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.check == check && finding.verdict == Verdict::Ok)
+    };
+    for check in [Check::Emulator, Check::Vault, Check::Token, Check::Registry, Check::Disk] {
+        assert!(is_ok(check), "{check:?}: {report:?}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_was_revoked_is_found_with_its_cause_and_the_repair_ends_it() {
+    let patient = Patient::new().await;
+    patient.emulator.create_registry("team1").await.unwrap();
+    for (registry, end) in [("local", ""), ("team1", " --registry team1")] {
+        for way in Way::ALL {
+            if way == Way::Role {
+                continue;
+            }
+            patient.type_in(&format!("sealyard revoke --by {way}{end}")).await;
+
+            let wrong = patient.wrong().await;
+
+            // What is done to a vault is done to all registries whose keys are in it, and has one repair.
+            let restore = Some(format!("sealyard restore{end}"));
+            assert!(wrong.iter().all(|finding| finding.repair == restore), "{way}: {wrong:?}");
+            let both = if matches!(way, Way::Firewall | Way::Vault) { 2 } else { 1 };
+            assert_eq!(wrong.len(), both, "{way}: {wrong:?}");
+            let of_this: Vec<Finding> =
+                wrong.into_iter().filter(|it| it.registry.as_deref() == Some(registry)).collect();
+            let repair = Patient::only(&of_this, Check::Registry, cause(way));
+            patient.type_in(&repair).await;
+            assert_eq!(patient.wrong().await, [], "{way}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_was_taken_is_found_with_what_the_identity_lacks() {
+    let patient = Patient::new().await;
+    let vault = patient.emulator.vault().unwrap();
+    let (scope, identity) = (vault.vault_id("local").unwrap(), vault.managed_identity().object_id);
+    vault.assign_role(&scope, "Key Vault Crypto Service Encryption User", identity).await.unwrap();
+    vault
+        .change_vault("local", VaultChanges { rbac: Some(true), ..VaultChanges::default() })
+        .await
+        .unwrap();
+    patient.type_in("sealyard revoke --by role").await;
+
+    let wrong = patient.wrong().await;
+
+    let repair = Patient::only(&wrong, Check::Registry, "roleRemoved");
+    let why = wrong[0].why.as_ref().unwrap();
+    assert!(why.contains("lacks get, wrapKey, unwrapKey in the vault local"), "{why}");
+    patient.type_in(&repair).await;
+    assert_eq!(patient.wrong().await, []);
+}
+
+#[tokio::test]
+async fn what_was_done_by_hand_has_the_command_that_undoes_it_by_hand() {
+    let patient = Patient::new().await;
+    for (damage, cause, expected) in [
+        ("key disable", "keyDisabled", "sealyard key enable --version "),
+        ("key delete", "keyDeleted", "sealyard key recover"),
+        (
+            "registry remove-identity local sealyard-identity",
+            "identityRemoved",
+            "sealyard registry assign-identity local /subscriptions/",
+        ),
+    ] {
+        let damage = match cause {
+            "identityRemoved" => format!(
+                "registry remove-identity local {}",
+                patient.emulator.registry().profile().identities[0].resource
+            ),
+            _ => damage.to_owned(),
+        };
+        patient.type_in(&format!("sealyard {damage}")).await;
+
+        let repair = Patient::only(&patient.wrong().await, Check::Registry, cause);
+
+        assert!(repair.starts_with(expected), "{repair}");
+        patient.type_in(&repair).await;
+        assert_eq!(patient.wrong().await, [], "{cause}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_lacks_one_permission_is_found_before_a_rotation_needs_it() {
+    let patient = Patient::new().await;
+    let vault = patient.emulator.vault().unwrap();
+    let identity = vault.managed_identity().object_id;
+    let some = [KeyPermission::Get, KeyPermission::UnwrapKey];
+    vault.set_access_policy("local", identity, &some).await.unwrap();
+
+    let wrong = patient.wrong().await;
+
+    let repair = Patient::only(&wrong, Check::Rotation, "permissionMissing");
+    assert!(wrong[0].why.as_ref().unwrap().contains("No policy gives it 'Wrap Key'"), "{wrong:?}");
+    let expected = format!(
+        "sealyard az -- keyvault set-policy --name local --object-id {identity} --key-permissions get wrapKey unwrapKey"
+    );
+    assert_eq!(repair, expected);
+    // What that command does, without `az`.
+    vault.set_access_policy("local", identity, KeyPermission::FOR_ENCRYPTION).await.unwrap();
+    assert_eq!(patient.wrong().await, []);
+}
+
+#[tokio::test]
+async fn a_newest_version_that_cannot_be_used_is_found_while_the_old_one_serves() {
+    let patient = Patient::new().await;
+    patient.type_in("sealyard key new-version").await;
+    let local = patient.emulator.registry();
+    let key = local.key_ring().describe().configured.unwrap();
+    let owner = patient.emulator.app().owner().unwrap();
+    let newest = owner.list_versions(&key).await.unwrap().pop().unwrap().id;
+    let version = newest.version().unwrap().to_string();
+    patient.type_in(&format!("sealyard key disable --version {version}")).await;
+
+    let repair = Patient::only(&patient.wrong().await, Check::Rotation, "keyDisabled");
+
+    assert_eq!(repair, format!("sealyard key enable --version {version}"));
+    patient.type_in(&repair).await;
+    assert_eq!(patient.wrong().await, []);
+}
+
+#[tokio::test]
+async fn faults_are_named_and_taken_away() {
+    let patient = Patient::new().await;
+    patient
+        .type_in("sealyard faults add status --on keys/unwrapKey --status 429 --name busy")
+        .await;
+    // The lease is over, so that the answer of the vault counts.
+    patient.type_in("sealyard clock advance 1m").await;
+
+    let wrong = patient.wrong().await;
+
+    let of = |check| wrong.iter().find(|finding| finding.check == check).unwrap();
+    assert_eq!(of(Check::Registry).cause.as_deref(), Some("vaultThrottled"), "{wrong:?}");
+    assert!(
+        of(Check::Faults).why.as_ref().unwrap().contains("status on keys/unwrapKey"),
+        "{wrong:?}"
+    );
+    for check in [Check::Registry, Check::Faults] {
+        assert_eq!(of(check).repair.as_deref(), Some("sealyard faults clear"), "{wrong:?}");
+    }
+    patient.type_in("sealyard faults clear").await;
+    assert_eq!(patient.wrong().await, []);
+}
+
+#[tokio::test]
+async fn a_clock_that_stands_still_is_a_note_with_its_repair() {
+    let patient = Patient::new().await;
+    patient.type_in("sealyard clock freeze").await;
+
+    let findings = patient.findings().await;
+
+    let clock = findings.iter().find(|finding| finding.check == Check::Clock).unwrap();
+    assert_eq!(clock.verdict, Verdict::Note);
+    patient.type_in(clock.repair.as_ref().unwrap()).await;
+    assert!(patient.findings().await.iter().all(|finding| finding.check != Check::Clock));
+}
+
+#[tokio::test]
+async fn an_emulator_that_is_gone_is_no_running_one() {
+    let patient = Patient::new().await;
+    let Patient { emulator, context } = patient;
+    emulator.shutdown().await;
+    let free = "127.0.0.1:0".parse().unwrap();
+
+    let seen = examine(&DoctorArgs { listen: free, azure_listen: free }, &context).await;
+
+    let report = Report::new(seen.is_running, seen.findings);
+    assert_eq!(report.exit(), Exit::NotRunning, "{report:?}");
+}
+
+#[test]
+fn a_report_for_people_and_for_programs() {
+    let findings = vec![
+        Finding::ok(Check::Emulator, "process 4711 answers at http://127.0.0.1:5000"),
+        Finding::wrong(
+            Check::Registry,
+            "keyDisabled",
+            "team1 refuses every pull and push with 403",
+        )
+        .of("team1")
+        .because("the key is disabled")
+        .repaired_by("sealyard key enable --registry team1".to_owned()),
+        Finding::note(Check::Docker, "notFound", "there is no docker in PATH"),
+    ];
+
+    let report = Report::new(true, findings);
+
+    assert_eq!(report.exit(), Exit::Failed);
+    insta::assert_snapshot!(report.render());
+    assert_eq!(
+        serde_json::to_value(&report).unwrap(),
+        json!({ "healthy": false, "findings": [
+            { "check": "emulator", "verdict": "ok", "what": "process 4711 answers at http://127.0.0.1:5000" },
+            {
+                "check": "registry", "verdict": "wrong", "registry": "team1", "cause": "keyDisabled",
+                "what": "team1 refuses every pull and push with 403", "why": "the key is disabled",
+                "repair": "sealyard key enable --registry team1",
+            },
+            { "check": "docker", "verdict": "note", "cause": "notFound", "what": "there is no docker in PATH" },
+        ] })
+    );
+}
+
+fn cause(way: Way) -> &'static str {
+    match way {
+        Way::Policy => "policyRemoved",
+        Way::Role => "roleRemoved",
+        Way::Disable => "keyDisabled",
+        Way::Delete => "keyDeleted",
+        Way::Firewall => "vaultFirewall",
+        Way::Vault => "vaultDeleted",
+        Way::Identity => "identityRemoved",
+    }
+}

@@ -1,0 +1,168 @@
+//! The tools that people use with the emulator: the Azure CLI and docker. Lacking one is no fault of the emulator.
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use fs_err as fs;
+use tokio::process::Command;
+
+use super::super::az::in_path;
+use super::super::hints::quoted;
+use super::finding::{Check, Finding};
+use super::trust::holds;
+use crate::admin::StatusReport;
+
+/// How long a tool may take; a first start of `az` takes its time.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Where docker looks for authorities of registries.
+const CERTS_D: &str = "/etc/docker/certs.d";
+
+/// Whether there is an `az`, and which.
+pub(super) async fn az() -> Option<Finding> {
+    let Some(program) = in_path("az") else {
+        return Some(
+            Finding::note(Check::Az, "notFound", "there is no `az` in PATH: `sealyard az` has nothing to run")
+                .repaired_by("python3 -m venv ~/azure-cli && ~/azure-cli/bin/pip install azure-cli && export PATH=~/azure-cli/bin:$PATH".to_owned()),
+        );
+    };
+    // Its own folder is the user's business, and a fresh one costs little.
+    let folder = tempfile::tempdir().ok()?;
+    let mut command = Command::new(&program);
+    command.args(["version", "--output=json"]).env("AZURE_CONFIG_DIR", folder.path());
+    let version = match said(command).await {
+        Ok(text) => serde_json::from_str::<serde_json::Value>(&text)
+            .ok()
+            .and_then(|versions| versions["azure-cli"].as_str().map(str::to_owned)),
+        Err(_) => None,
+    };
+    Some(match version {
+        Some(version) => {
+            Finding::ok(Check::Az, format!("version {version} at {}", program.display()))
+        }
+        None => Finding::note(
+            Check::Az,
+            "notUsable",
+            format!("{} does not say its version", program.display()),
+        ),
+    })
+}
+
+/// Whether there is docker, whether its daemon answers, and whether what it trusts is of this emulator.
+pub(super) async fn docker(report: Option<&StatusReport>) -> Vec<Finding> {
+    let Some(program) = in_path("docker") else {
+        let what = "there is no docker in PATH; any other client of registries does as well";
+        return vec![Finding::note(Check::Docker, "notFound", what)];
+    };
+    let mut command = Command::new(&program);
+    command.args(["info", "--format", "{{.ServerVersion}}"]);
+    let mut findings = vec![of_daemon(said(command).await)];
+    findings.extend(report.into_iter().flat_map(|report| stale(Path::new(CERTS_D), report)));
+    findings
+}
+
+fn of_daemon(answer: Result<String, String>) -> Finding {
+    match answer {
+        Ok(version) if !version.trim().is_empty() => {
+            Finding::ok(Check::Docker, format!("its daemon answers, version {}", version.trim()))
+        }
+        Ok(_) => no_daemon("the daemon says nothing of itself"),
+        Err(words) => no_daemon(&words),
+    }
+}
+
+fn no_daemon(words: &str) -> Finding {
+    let repair = if words.contains("permission denied") {
+        "sudo usermod -aG docker \"$USER\" && newgrp docker"
+    } else {
+        "sudo systemctl start docker"
+    };
+    Finding::note(
+        Check::Docker,
+        "noDaemon",
+        "its daemon does not answer: docker can neither pull nor push",
+    )
+    .because(words.lines().next().unwrap_or_default())
+    .repaired_by(repair.to_owned())
+}
+
+/// Folders in which docker is told to trust another emulator for a name of this one.
+fn stale(certs: &Path, report: &StatusReport) -> Vec<Finding> {
+    let Some(ca) = report.ca.as_ref() else { return Vec::new() };
+    let (Ok(own), Ok(folders)) = (fs::read_to_string(ca), fs::read_dir(certs)) else {
+        return Vec::new();
+    };
+    let is_ours = |host: &str| {
+        report.registries.iter().any(|registry| {
+            let name = host.split(':').next().unwrap_or_default();
+            host == registry.login_server || name == format!("{}.azurecr.localhost", registry.name)
+        })
+    };
+    let of = |folder: fs::DirEntry| {
+        let host = folder.file_name().to_string_lossy().into_owned();
+        let file = folder.path().join("ca.crt");
+        let text = fs::read_to_string(&file).ok()?;
+        (is_ours(&host) && !holds(&text, &own)).then(|| {
+            let (ca, file) = (quoted(OsStr::new(ca)), quoted(file.as_os_str()));
+            Finding::note(Check::Docker, "otherAuthority", format!("docker trusts another authority for {host}"))
+                .because("it was put there for another emulator; pushes to that name fail, those to localhost:PORT do not")
+                .repaired_by(format!("sudo cp {ca} {file}"))
+        })
+    };
+    folders.filter_map(Result::ok).filter_map(of).collect()
+}
+
+/// What a program says, or why it says nothing.
+async fn said(mut command: Command) -> Result<String, String> {
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    match tokio::time::timeout(LIMIT, command.output()).await {
+        Ok(Ok(output)) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(Ok(output)) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("it does not end".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n";
+    const OTHER: &str = "-----BEGIN CERTIFICATE-----\nWFla\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn a_daemon_that_does_not_answer_is_started_and_one_that_may_not_be_asked_is_joined() {
+        let repair = |words: &str| of_daemon(Err(words.to_owned())).repair.unwrap();
+
+        assert_eq!(repair("Cannot connect to the Docker daemon"), "sudo systemctl start docker");
+        assert!(repair("permission denied while trying to connect").contains("usermod"));
+        assert_eq!(of_daemon(Ok("28.2.2\n".to_owned())).cause, None);
+        assert_eq!(of_daemon(Ok(String::new())).cause.as_deref(), Some("noDaemon"));
+    }
+
+    #[test]
+    fn docker_is_told_of_an_authority_only_where_it_has_another_one_for_a_name_of_this_emulator() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |host: &str, text: &str| {
+            fs::create_dir(folder.path().join(host)).unwrap();
+            fs::write(folder.path().join(host).join("ca.crt"), text).unwrap();
+        };
+        put("local.azurecr.localhost:8443", OTHER);
+        put("localhost:5000", OWN);
+        put("elsewhere.example:443", OTHER);
+        let ca = folder.path().join("ca.pem");
+        fs::write(&ca, OWN).unwrap();
+        let report = StatusReport { ca: Some(ca.clone()), ..crate::cli::tests::report() };
+
+        let findings = stale(folder.path(), &report);
+
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].what.ends_with("local.azurecr.localhost:8443"), "{findings:?}");
+        let repair = findings[0].repair.as_ref().unwrap();
+        assert!(repair.starts_with(&format!("sudo cp {} ", ca.display())), "{repair}");
+        assert!(stale(Path::new("/no/such/folder"), &report).is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! The Azure side as a client of this shell meets it: whether it answers under the certificates that `env` hands out,
+//! whether it issues tokens, and whether this shell trusts those certificates.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
+use reqwest::{Certificate, Client};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::super::hints::Hints;
+use super::finding::{Check, Finding};
+use crate::admin::StatusReport;
+
+/// How long an answer may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The variables by which programs are told whom to trust.
+const VARIABLES: [&str; 4] =
+    ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
+
+/// Whether the vault answers and tokens are issued, under the emulator's own authority alone.
+pub(super) async fn azure_side(report: &StatusReport, hints: &Hints) -> Vec<Finding> {
+    let (Some(azure), Some(ca)) = (&report.azure, &report.ca) else {
+        let what = format!(
+            "it is elsewhere, at {}: the registries say whether they reach it",
+            report.vault
+        );
+        return vec![Finding::ok(Check::Vault, what)];
+    };
+    let client = match client(azure, ca) {
+        Ok(client) => client,
+        Err(error) => {
+            let what = format!("the authority in {} cannot be read", ca.display());
+            return vec![
+                Finding::wrong(Check::Trust, "caUnreadable", what)
+                    .because(error.to_string())
+                    .repaired_by(hints.command("serve")),
+            ];
+        }
+    };
+    let (vault, token) = tokio::join!(vault(&client, azure, hints), token(&client, azure, report));
+    vec![vault, token]
+}
+
+/// A client that trusts what `env` hands out, and nobody else.
+fn client(azure: &str, ca: &Path) -> Result<Client, Box<dyn std::error::Error>> {
+    crate::install_crypto_provider();
+    let certificates = Certificate::from_pem_bundle(&fs::read(ca)?)?;
+    let mut client = Client::builder().no_proxy().timeout(LIMIT).tls_certs_only(certificates);
+    if let Ok(url) = Url::parse(azure)
+        && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
+        && let Ok(ip) = host.trim_matches(['[', ']']).parse()
+    {
+        // Whether the names resolve is another question.
+        client = client.resolve("login.localhost", SocketAddr::new(ip, port));
+    }
+    Ok(client.build()?)
+}
+
+/// Whether the vault answers. Who brings no token is refused by it, which is an answer.
+async fn vault(client: &Client, azure: &str, hints: &Hints) -> Finding {
+    let answer = client.get(format!("{azure}/keys?api-version=7.4")).send().await;
+    match answer {
+        Ok(answer) if answer.status().is_server_error() => Finding::wrong(
+            Check::Vault,
+            "vaultUnreachable",
+            format!("the vault at {azure} answers {}", answer.status()),
+        )
+        .repaired_by(hints.command("faults clear")),
+        Ok(_) => {
+            Finding::ok(Check::Vault, format!("{azure} answers, under the emulator's certificates"))
+        }
+        Err(error) => Finding::wrong(
+            Check::Vault,
+            "vaultUnreachable",
+            format!("the vault at {azure} does not answer"),
+        )
+        .because(with_causes(&error.without_url()))
+        .repaired_by(hints.command("faults list")),
+    }
+}
+
+/// Whether the owner gets a token, as `az` would.
+async fn token(client: &Client, azure: &str, report: &StatusReport) -> Finding {
+    let secret = match &report.owner_secret {
+        None => Zeroizing::new(WELL_KNOWN_SECRET.to_owned()),
+        Some(file) => match fs::read_to_string(file) {
+            Ok(secret) => Zeroizing::new(secret.trim().to_owned()),
+            Err(error) => {
+                let what =
+                    "whether tokens are issued was not tried: the owner's secret cannot be read";
+                return Finding::note(Check::Token, "secretUnreadable", what)
+                    .because(error.to_string());
+            }
+        },
+    };
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER_CLIENT_ID),
+        ("client_secret", secret.as_str()),
+        ("scope", "https://vault.azure.net/.default"),
+    ];
+    let port = Url::parse(azure).ok().and_then(|url| url.port_or_known_default()).unwrap_or(443);
+    let url = format!("https://login.localhost:{port}/{TENANT}/oauth2/v2.0/token");
+    let why = match client.post(url).form(&form).send().await {
+        Ok(answer) if answer.status().is_success() => {
+            return Finding::ok(Check::Token, "the owner gets a token");
+        }
+        Ok(answer) => format!("the issuer answers {}", answer.status()),
+        Err(error) => with_causes(&error.without_url()),
+    };
+    Finding::wrong(Check::Token, "issuerDown", "the owner gets no token").because(why)
+}
+
+/// Whether this shell trusts the emulator's certificates.
+pub(super) fn shell(report: &StatusReport, hints: &Hints) -> Option<Finding> {
+    report.azure.as_ref()?;
+    let ca = fs::read_to_string(report.ca.as_ref()?).ok()?;
+    let set = VARIABLES
+        .into_iter()
+        .filter_map(|name| Some((name, PathBuf::from(std::env::var_os(name)?))))
+        .collect::<Vec<_>>();
+    Some(of_variables(&ca, &set, hints))
+}
+
+fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
+    let repair = format!("eval \"$({})\"", hints.command("env"));
+    if set.is_empty() {
+        return Finding::note(Check::Trust, "notExported", "this shell does not trust the emulator's certificates")
+            .because("clients of the vault refuse them here; `run` and `az` see to it themselves, and localhost:PORT needs none")
+            .repaired_by(repair);
+    }
+    let lacking: Vec<&str> = set
+        .iter()
+        .filter(|(_, file)| !fs::read_to_string(file).is_ok_and(|text| holds(&text, ca)))
+        .map(|(name, _)| *name)
+        .collect();
+    if lacking.is_empty() {
+        return Finding::ok(Check::Trust, "this shell trusts the emulator's certificates");
+    }
+    let what = format!(
+        "{} of this shell names a file without the emulator's authority",
+        lacking.join(", ")
+    );
+    Finding::note(Check::Trust, "otherAuthority", what)
+        .because("it is that of another emulator, or of none: clients refuse the certificates of this one")
+        .repaired_by(repair)
+}
+
+/// Whether a file of certificates has all those of another one, however their lines end.
+pub(super) fn holds(bundle: &str, certificates: &str) -> bool {
+    let plain = |text: &str| text.split_ascii_whitespace().collect::<String>();
+    let bundle = plain(bundle);
+    certificates
+        .split_inclusive("-----END CERTIFICATE-----")
+        .filter_map(|part| {
+            part.find("-----BEGIN CERTIFICATE-----").map(|start| plain(&part[start..]))
+        })
+        .all(|certificate| bundle.contains(&certificate))
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: &str = "-----BEGIN CERTIFICATE-----\nQUJD\nREVG\n-----END CERTIFICATE-----\n";
+    const OTHER: &str = "-----BEGIN CERTIFICATE-----\nWFla\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn a_shell_trusts_what_is_in_every_file_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let hints = Hints::new(Some(&"sealyard".into()), None);
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let (good, bad) =
+            (file("good", &format!("{OTHER}{}", ONE.replace('\n', "\r\n"))), file("bad", OTHER));
+        let cause = |set: &[(&str, PathBuf)]| of_variables(ONE, set, &hints).cause;
+
+        assert_eq!(cause(&[]).as_deref(), Some("notExported"));
+        assert_eq!(cause(&[("SSL_CERT_FILE", good.clone())]), None);
+        let mixed = [("SSL_CERT_FILE", good), ("CURL_CA_BUNDLE", bad)];
+        let finding = of_variables(ONE, &mixed, &hints);
+        assert_eq!(finding.cause.as_deref(), Some("otherAuthority"));
+        assert!(finding.what.starts_with("CURL_CA_BUNDLE of this shell"), "{}", finding.what);
+        assert_eq!(finding.repair.unwrap(), "eval \"$(sealyard env)\"");
+        assert_eq!(
+            cause(&[("SSL_CERT_FILE", folder.path().join("none"))]).as_deref(),
+            Some("otherAuthority")
+        );
+    }
+}

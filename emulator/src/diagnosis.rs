@@ -1,0 +1,221 @@
+//! Why a pull, a push or a rotation of a registry fails now: the vault is asked, and the newest version of the key tried.
+//!
+//! `admin/diagnosis.rs` calls [`Diagnosis::of`]. It changes nothing but what is known: the state afterwards is that of the
+//! moment. What is to be done about it is the business of whoever shows it. Where the vault is not ours to look into, less is
+//! known, and that is no error.
+
+use std::time::Duration;
+
+use crate::keys::{
+    Cause, IdentityId, KeyId, KeyOperation, MissingPermission, RingError, State, Status,
+};
+use crate::registry::{AssignedIdentity, Error, IdentityResource, Registries, Registry};
+use crate::revocation::{Hand, Revocations, Way};
+
+/// How long the newest version of a key is tried, in real time.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// What is in the way of a registry, and what is known around it.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// What the vault says now.
+    pub status: Status,
+    /// The key, if it has a customer-managed one.
+    pub key: Option<DiagnosedKey>,
+    /// What `revoke` took and `restore` gives back, the newest first.
+    pub revoked: Vec<Way>,
+    /// Why the key cannot be rotated to its newest version, if it cannot.
+    pub rotation: Option<Blocked>,
+    /// Whether the disk takes new content.
+    pub has_room: bool,
+}
+
+/// The key of a registry, its vault, and who asks for it.
+#[derive(Clone, Debug)]
+pub struct DiagnosedKey {
+    /// The key, in the version in use.
+    pub key: KeyId,
+    /// The resource id of its vault, if that is there and ours to look into.
+    pub vault: Option<String>,
+    /// Whether the vault goes by roles, if that is known.
+    pub goes_by_roles: Option<bool>,
+    /// The client id of who asks, or `system`.
+    pub asker: String,
+    /// The identity that is, as a resource; none for the one that a registry has by itself, and for one that is gone.
+    pub identity: Option<AssignedIdentity>,
+    /// What access policies and roles know it by, where that is known.
+    pub principal: Option<String>,
+    /// Whether the registry has it.
+    pub is_assigned: bool,
+}
+
+/// What a rotation met.
+#[derive(Clone, Debug)]
+pub struct Blocked {
+    /// What it is about.
+    pub by: Obstacle,
+    /// The version that cannot be taken into use, as far as it was found.
+    pub version: Option<KeyId>,
+    /// In a sentence.
+    pub words: String,
+}
+
+/// What is in the way of a rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// The newest version is disabled.
+    Disabled,
+    /// The newest version is of a type that wraps nothing.
+    Type,
+    /// The newest version is not valid yet, or not any more.
+    Validity,
+    /// The identity lacks these permissions.
+    Permissions(Vec<KeyOperation>),
+    /// The vault refuses for another reason, or does not answer.
+    Vault(Cause),
+    /// Something else.
+    Other,
+}
+
+impl Diagnosis {
+    /// Asks the vault as the registry does, and looks into it as its owner.
+    pub async fn of(
+        registry: &Registry,
+        hand: Hand<'_>,
+        revocations: &Revocations,
+    ) -> Result<Self, Error> {
+        let ring = registry.key_ring();
+        let status = ring.check().await;
+        let is_silent =
+            status.state != State::Active && status.cause.is_none_or(|cause| !cause.is_refusal());
+        // Of a vault that does not answer nothing more is to be learned.
+        let rotation = if is_silent { None } else { blocked(registry).await };
+        Ok(Self {
+            status,
+            key: DiagnosedKey::of(registry, hand).await?,
+            revoked: revocations.of(registry.name()).await,
+            rotation,
+            has_room: registry.has_room().await?,
+        })
+    }
+}
+
+impl DiagnosedKey {
+    async fn of(registry: &Registry, hand: Hand<'_>) -> Result<Option<Self>, Error> {
+        let description = registry.key_ring().describe();
+        let Some(key) = description.versioned.or(description.configured) else { return Ok(None) };
+        let asker = description.identity.as_ref();
+        let vault = match hand.owner {
+            Some(owner) => owner.vault_named(key.vault()).await.ok().flatten(),
+            None => None,
+        };
+        let profile = registry.profile();
+        let identity = identity(registry, hand.registries, asker).await;
+        let system =
+            profile.system_identity.as_ref().filter(|_| asker.is_some_and(IdentityId::is_system));
+        let is_assigned = system.is_some()
+            || identity.as_ref().is_some_and(|own| profile.assigned(&own.resource).is_some());
+        let principal = identity.as_ref().map(|own| &own.principal).or(system);
+        let principal = principal.map(|own| own.principal_id.clone()).filter(|id| !id.is_empty());
+        let start = &hand.registries.start_identity().principal.client_id;
+        Ok(Some(Self {
+            key,
+            goes_by_roles: vault
+                .as_ref()
+                .map(|vault| vault["properties"]["enableRbacAuthorization"] == true),
+            vault: vault.and_then(|vault| vault["id"].as_str().map(str::to_owned)),
+            asker: asker.map_or_else(|| start.clone(), ToString::to_string),
+            identity,
+            principal,
+            is_assigned,
+        }))
+    }
+
+    /// The resource of the identity that asks.
+    pub fn resource(&self) -> Option<&IdentityResource> {
+        self.identity.as_ref().map(|identity| &identity.resource)
+    }
+}
+
+/// The user-assigned identity that asks, whether the registry has it or not.
+async fn identity(
+    registry: &Registry,
+    registries: &Registries,
+    asker: Option<&IdentityId>,
+) -> Option<AssignedIdentity> {
+    let client_id = match asker {
+        None => return Some(registries.start_identity().clone()),
+        Some(id) if id.is_system() => return None,
+        Some(id) => id.as_str(),
+    };
+    if let Some(own) = registry.profile().by_client_id(client_id) {
+        return Some(own.clone());
+    }
+    let all = registries.identities().await.ok()?;
+    let is_it = |client: &str| client.eq_ignore_ascii_case(client_id);
+    all.into_iter().find(|identity| is_it(&identity.principal.client_id)).map(Into::into)
+}
+
+/// Why the newest version of the key cannot be taken into use.
+async fn blocked(registry: &Registry) -> Option<Blocked> {
+    let rehearsal = tokio::time::timeout(LIMIT, registry.key_ring().rehearse()).await;
+    match rehearsal {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(Blocked::of(&error)),
+        Err(_) => Some(Blocked {
+            by: Obstacle::Vault(Cause::VaultUnreachable),
+            version: None,
+            words: Cause::VaultUnreachable.words().to_owned(),
+        }),
+    }
+}
+
+impl Blocked {
+    fn of(error: &RingError) -> Self {
+        let (by, version) = match error {
+            RingError::KeyDisabled(key) => (Obstacle::Disabled, Some(key)),
+            RingError::KeyType { key, .. } => (Obstacle::Type, Some(key)),
+            RingError::OutsideValidity { key, .. } => (Obstacle::Validity, Some(key)),
+            RingError::MissingPermission(missing) => {
+                (Obstacle::lacking(missing), Some(&missing.key))
+            }
+            RingError::Vault { key, source } => match source.cause() {
+                Some(Cause::KeyDisabled) => (Obstacle::Disabled, Some(key)),
+                Some(cause) => (Obstacle::Vault(cause), Some(key)),
+                None => (Obstacle::Other, Some(key)),
+            },
+            _ => (Obstacle::Other, None),
+        };
+        Self { by, version: version.cloned(), words: error.to_string() }
+    }
+}
+
+impl Obstacle {
+    fn lacking(missing: &MissingPermission) -> Self {
+        if missing.missing.is_empty() {
+            Self::Vault(Cause::VaultFirewall)
+        } else {
+            Self::Permissions(missing.missing.clone())
+        }
+    }
+
+    /// The name for programs: where the states have one, theirs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Disabled => Cause::KeyDisabled.name(),
+            Self::Type => "keyType",
+            Self::Validity => Cause::KeyExpired.name(),
+            Self::Permissions(_) => "permissionMissing",
+            Self::Vault(cause) => cause.name(),
+            Self::Other => Cause::RotationBlocked.name(),
+        }
+    }
+
+    /// The permissions that are missing.
+    pub fn missing(&self) -> &[KeyOperation] {
+        match self {
+            Self::Permissions(missing) => missing,
+            _ => &[],
+        }
+    }
+}
