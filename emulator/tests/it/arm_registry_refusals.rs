@@ -1,6 +1,7 @@
 //! What the control plane refuses of registries: in Azure's shape, with a word that helps, and nothing is left half made.
 
 use mock_keyvault::Curve;
+use mock_keyvault::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};
@@ -10,6 +11,9 @@ use crate::support::arm::{VERSION, code, make_group, owner_token, send, through_
 use crate::support::registries::{
     REGISTRIES, basic, client_id, patch, path, prepared, put, shown, with_key,
 };
+
+/// The built-in role Contributor.
+const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
 
 /// What a registry with a key is described as, but for one thing.
 fn but(identity: &Value, pointer: &str, value: Value) -> Value {
@@ -201,9 +205,8 @@ async fn a_request_without_a_version_a_body_that_is_not_json_and_a_caller_withou
     let nobody = vault.add_application("nobody").await.unwrap().principal;
     let nobody = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
     let owner = owner_token(&emulator);
-    let subscription = mock_keyvault::identity::SUBSCRIPTION;
     let url =
-        format!("https://management.azure.com/subscriptions/{subscription}/{}", path("team1"));
+        format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}", path("team1"));
     let put = async |url: String, token: &str, body: String| {
         let request = through_proxy(&emulator).put(url).bearer_auth(token).body(body);
         Answer::of(request.send().await.unwrap()).await
@@ -225,4 +228,53 @@ async fn a_request_without_a_version_a_body_that_is_not_json_and_a_caller_withou
         );
     }
     assert!(emulator.registry_named("team1").is_none());
+}
+
+/// What it takes to give a principal a role at a scope: path and body of the assignment.
+fn role(principal: &str, role: &str, scope: &str) -> (String, Value) {
+    let path = format!(
+        "{scope}/providers/Microsoft.Authorization/roleAssignments/11111111-1111-4111-8111-111111111111"
+    );
+    let definition = format!(
+        "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    );
+    (path, json!({"properties": {"roleDefinitionId": definition, "principalId": principal}}))
+}
+
+#[tokio::test]
+async fn who_may_change_a_registry_gives_it_no_identity_that_is_not_theirs_to_give() {
+    let (emulator, puller, _) = prepared().await;
+    put(&emulator, "team1", &basic()).await;
+    let vault = emulator.vault().unwrap();
+    let helper = vault.add_application("helper").await.unwrap().principal;
+    let (assignment, body) = role(helper.object_id(), CONTRIBUTOR, &path("team1"));
+    let given = send(&emulator, Method::PUT, &assignment, &body).await;
+    let token = vault.token(helper.client_id(), "https://management.azure.com").unwrap();
+    let url =
+        format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}", path("team1"));
+    let patch = async |body: Value| {
+        let url = format!("{url}?{VERSION}");
+        let request = through_proxy(&emulator).patch(url).bearer_auth(token.expose());
+        Answer::of(request.json(&body).send().await.unwrap()).await
+    };
+
+    let tagged = patch(json!({"tags": {"a": "b"}})).await;
+    let identity = with_key(&puller)["identity"].clone();
+    let refused = patch(json!({"identity": identity})).await;
+    let deleted = send(&emulator, Method::DELETE, &path("team1"), &Value::Null).await;
+    put(&emulator, "team1", &basic()).await;
+    let another = patch(json!({"tags": {}})).await;
+
+    assert_eq!(given.status, StatusCode::CREATED, "{given:?}");
+    assert_eq!(tagged.status, StatusCode::OK, "{tagged:?}");
+    let told = (refused.status, code(&refused));
+    assert_eq!(
+        told,
+        (StatusCode::FORBIDDEN, "LinkedAuthorizationFailed".to_owned()),
+        "{refused:?}"
+    );
+    assert_eq!(deleted.status, StatusCode::OK, "{deleted:?}");
+    // A role at the registry that is gone is no role at the next of its name.
+    assert_eq!(another.status, StatusCode::FORBIDDEN, "{another:?}");
+    assert!(shown(&emulator, "team1").await.get("identity").is_none());
 }

@@ -1,7 +1,7 @@
 //! What is refused of registries and of what they have, beyond what the domain refuses: one match to status and code.
 //!
 //! Azure publishes few of the codes: `BlockedForEncryptionEnabledRegistry`, `UnAuthorizedForCredentialOperations`,
-//! `FailedIdentityOperation`, `InvalidResourceLocation` and `AlreadyInUse` are its own. `BadRequest` is what it says where
+//! `FailedIdentityOperation`, `LinkedAuthorizationFailed`, `InvalidResourceLocation` and `AlreadyInUse` are its own. `BadRequest` is what it says where
 //! nothing better is known. The others are ours.
 
 use http::StatusCode;
@@ -75,6 +75,20 @@ pub enum Refusal {
     /// An identity that is to be assigned is not there. The beginning is Azure's.
     #[error("Failed to perform resource identity operation. The resource '{0}' was not found.")]
     NoIdentity(String),
+    /// The caller may change the registry, and not give it this identity. The text is Azure's.
+    #[error(
+        "The client '{app_id}' with object id '{object_id}' has permission to perform action 'Microsoft.ContainerRegistry/registries/write' on scope '{registry}'; however, it does not have permission to perform action(s) 'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action' on the linked scope(s) '{identity}' (respectively) or the linked scope(s) are invalid."
+    )]
+    MayNotAssign {
+        /// Who asks.
+        app_id: String,
+        /// Who that is to roles.
+        object_id: String,
+        /// The registry.
+        registry: String,
+        /// The identity.
+        identity: String,
+    },
     /// The emulator does not have it.
     #[error("Sealyard does not emulate {0}. {1}")]
     NotEmulated(&'static str, &'static str),
@@ -134,6 +148,7 @@ impl Refusal {
             | Self::Asker(_)
             | Self::IdentityType(_) => (S::BAD_REQUEST, "BadRequest"),
             Self::NoIdentity(_) => (S::BAD_REQUEST, "FailedIdentityOperation"),
+            Self::MayNotAssign { .. } => (S::FORBIDDEN, "LinkedAuthorizationFailed"),
             Self::NotEmulated(..) => (S::BAD_REQUEST, "NotSupported"),
             Self::AdminDisabled(_) => (S::BAD_REQUEST, "UnAuthorizedForCredentialOperations"),
             Self::Access(error) => access(error),

@@ -38,7 +38,7 @@ pub(super) async fn put(
             Ok(json_with(StatusCode::CREATED, document(context, &made).await?))
         }
         Some(found) if found.profile().group == at.group => {
-            update(context, &found, described, Meant::Whole).await
+            update(context, at, &found, described, Meant::Whole).await
         }
         Some(_) => Err(Refusal::InUse(name.to_string()).into()),
     }
@@ -52,7 +52,7 @@ pub(super) async fn patch(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let found = at.found(context)?;
-    update(context, &found, Description::read(body)?, Meant::Changes).await
+    update(context, at, &found, Description::read(body)?, Meant::Changes).await
 }
 
 pub(super) async fn get(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
@@ -72,7 +72,11 @@ pub(super) async fn delete(context: &Context, at: &RegistryPath) -> Result<Respo
     context.require(DELETE, &at.scope()?)?;
     let Some(found) = at.find(context) else { return Ok(empty(StatusCode::NO_CONTENT)) };
     match context.arm.registries.delete(found.registry_name()).await {
-        Ok(()) => Ok(empty(StatusCode::OK)),
+        Ok(()) => {
+            // Another registry of this name is another one.
+            context.arm.gate.forget_roles(at.scope()?).await?;
+            Ok(empty(StatusCode::OK))
+        }
         Err(ManageError::NoRegistry(_)) => Ok(empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
     }
@@ -105,7 +109,7 @@ async fn create(
     name: RegistryName,
     described: Description,
 ) -> Result<Registry, ArmError> {
-    may_assign(context, &described, |_| false)?;
+    may_assign(context, at, &described, |_| false)?;
     check_asker(context, described.asker(), None).await?;
     // The group is shown as it was written when it was made.
     let group = context.arm.registries.group(&at.group).await?.name;
@@ -116,12 +120,13 @@ async fn create(
 
 async fn update(
     context: &Context,
+    at: &RegistryPath,
     found: &Registry,
     described: Description,
     meant: Meant,
 ) -> Result<Response, ArmError> {
     let (profile, name) = (found.profile(), found.registry_name());
-    may_assign(context, &described, |resource| profile.assigned(resource).is_some())?;
+    may_assign(context, at, &described, |resource| profile.assigned(resource).is_some())?;
     check_asker(context, described.asker(), Some(&profile)).await?;
     let update = described.update(meant, &profile, name)?;
     let (updated, _) = context.arm.registries.update(name, update).await.map_err(refused)?;
@@ -131,11 +136,19 @@ async fn update(
 /// Refuses who gives a registry an identity that it has not, and may not.
 fn may_assign(
     context: &Context,
+    at: &RegistryPath,
     described: &Description,
     has: impl Fn(&IdentityResource) -> bool,
 ) -> Result<(), ArmError> {
     for resource in described.assigned().filter(|resource| !has(resource)) {
-        context.require(ASSIGN, &scope_of(&resource.to_string())?)?;
+        let identity = resource.to_string();
+        if !context.may(ASSIGN, &scope_of(&identity)?) {
+            let caller = &context.caller;
+            let (app_id, object_id) = (caller.app_id.clone(), caller.object_id.clone());
+            return Err(
+                Refusal::MayNotAssign { app_id, object_id, registry: at.id(), identity }.into()
+            );
+        }
     }
     Ok(())
 }
