@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Part of scripts/tutorial: who may do what: the admin user, a token of one repository, a principal without a role, locks.
+# Sourced.
+
+# log_in_as FILE USER PASSWORD: into a file of its own.
+log_in_as() {
+    REGISTRY_AUTH_FILE=$WORK/$1.auth skopeo login --tls-verify=false -u "$2" --password-stdin "$(port_of "$REGISTRY_NAME")" <<<"$3"
+}
+
+# as FILE FUNCTION...
+as() { REGISTRY_AUTH_FILE=$WORK/$1.auth "${@:2}"; }
+
+admin_user() {
+    refused "admin user is disabled" az acr credential show --name "$REGISTRY_NAME"
+    az acr update --name "$REGISTRY_NAME" --admin-enabled true | jq -e .adminUserEnabled
+    az acr credential show --name "$REGISTRY_NAME" >"$WORK/admin.json"
+    jq -e '[.passwords[].name] == ["password", "password2"]' "$WORK/admin.json"
+    log_in_as admin "$(jq -r .username "$WORK/admin.json")" "$(jq -r '.passwords[1].value' "$WORK/admin.json")"
+    as admin push "$REGISTRY_NAME" team/two
+    as admin pull "$REGISTRY_NAME" team/two
+    az acr credential renew --name "$REGISTRY_NAME" --password-name password2
+    if as admin pull "$REGISTRY_NAME" team/two; then echo "the old password still holds"; return 1; fi
+}
+
+# pull_one: a token that may pull one repository, and no more.
+pull_one() {
+    az acr scope-map create --name pull-app --registry "$REGISTRY_NAME" --repository "$IMAGE" content/read |
+        jq -e '.actions == ["repositories/team/app/content/read"]'
+    az acr scope-map list --registry "$REGISTRY_NAME" | jq -e 'map(.name) | contains(["pull-app"])'
+    az acr token create --name puller --registry "$REGISTRY_NAME" --scope-map pull-app >"$WORK/token.json"
+    local password
+    password=$(jq -er '.credentials.passwords[0].value' "$WORK/token.json")
+    log_in_as token puller "$password"
+    as token pull "$REGISTRY_NAME" "$IMAGE"
+    if as token pull "$REGISTRY_NAME" team/two; then echo "it pulled another repository"; return 1; fi
+    if as token push "$REGISTRY_NAME" "$IMAGE"; then echo "it pushed"; return 1; fi
+    az acr token show --name puller --registry "$REGISTRY_NAME" | jq -e '.status == "enabled"'
+    az acr token update --name puller --registry "$REGISTRY_NAME" --status disabled
+    if as token pull "$REGISTRY_NAME" "$IMAGE"; then echo "it pulled while disabled"; return 1; fi
+    az acr token delete --name puller --registry "$REGISTRY_NAME" --yes
+    az acr scope-map delete --name pull-app --registry "$REGISTRY_NAME" --yes
+}
+
+anonymous() {
+    printf '{}' >"$WORK/nobody.auth"
+    if as nobody pull "$REGISTRY_NAME" "$IMAGE"; then echo "nobody pulled"; return 1; fi
+    az acr update --name "$REGISTRY_NAME" --anonymous-pull-enabled true | jq -e .anonymousPullEnabled
+    as nobody pull "$REGISTRY_NAME" "$IMAGE"
+    if as nobody push "$REGISTRY_NAME" "$IMAGE"; then echo "nobody pushed"; return 1; fi
+    az acr update --name "$REGISTRY_NAME" --anonymous-pull-enabled false
+}
+
+locks() {
+    az acr repository update --name "$REGISTRY_NAME" --image "$IMAGE:1" --write-enabled false |
+        jq -e '.changeableAttributes.writeEnabled | not'
+    refused "disallowed" az acr repository delete --name "$REGISTRY_NAME" --image "$IMAGE:1" --yes
+    az acr repository update --name "$REGISTRY_NAME" --image "$IMAGE:1" --write-enabled true
+    pull "$REGISTRY_NAME" "$IMAGE"
+}
+
+# A principal that nobody gave a role, in a folder of its own: the owner stays signed in.
+no_role() {
+    local azure ca app
+    azure=$(jq -r .azure "$DATA.endpoints.json")
+    ca=$(jq -r .ca "$DATA.endpoints.json")
+    app=$(curl -sS --fail-with-body --cacert "$ca" "${azure%/}/_keyvault/principals" --json '{"kind":"application","displayName":"nobody"}')
+    export AZURE_CONFIG_DIR=$WORK/nobody-az AZURE_CORE_INSTANCE_DISCOVERY=false
+    as_nobody() { "$SEALYARD" run -- "$AZ" "$@"; }
+    as_nobody login --service-principal --allow-no-subscriptions -u "$(jq -r .clientId <<<"$app")" \
+        -p "$(jq -r .secret <<<"$app")" --tenant "$(az account show --query tenantId -o tsv)"
+    refused AuthorizationFailed as_nobody rest --method get --url \
+        "https://management.azure.com$(kept vault)?api-version=2026-02-01"
+}
+
+part_access() {
+    check "access: the admin user" admin_user
+    check "access: a token that may pull one repository" pull_one
+    check "access: anonymous pull" anonymous
+    check "access: a locked image" locks
+    check "access: a principal without a role is refused" no_role
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Part of scripts/tutorial: "Rotate a customer-managed key": by a new version, by another key id, by another identity.
+# Sourced.
+
+# versioned REGISTRY: the version that is in use.
+versioned() { az acr encryption show --name "$1" --query keyVaultProperties.versionedKeyIdentifier -o tsv; }
+
+rotate_automatically() {
+    local before newest
+    before=$(versioned "$REGISTRY_NAME")
+    newest=$(az keyvault key create --name "$KEY" --vault-name "$VAULT" --query key.kid -o tsv)
+    [ "$(versioned "$REGISTRY_NAME")" = "$before" ]
+    # In use within one hour.
+    yard clock advance 1h
+    [ "$(versioned "$REGISTRY_NAME")" = "$newest" ]
+    az acr encryption show --name "$REGISTRY_NAME" | jq -e '.keyVaultProperties
+        | .keyRotationEnabled and .lastKeyRotationTimestamp != null'
+    pull "$REGISTRY_NAME" "$IMAGE"
+}
+
+rotate_by_policy() {
+    az keyvault key rotation-policy update --vault-name "$VAULT" --name "$KEY" --value \
+        '{"lifetimeActions":[{"trigger":{"timeAfterCreate":"P7D"},"action":{"type":"Rotate"}}],"attributes":{"expiryTime":"P90D"}}' |
+        jq -e '.lifetimeActions | length >= 1'
+    local before
+    before=$(versioned "$REGISTRY_NAME")
+    yard clock advance 8d
+    [ "$(versioned "$REGISTRY_NAME")" != "$before" ]
+    log_in "$REGISTRY_NAME"
+    pull "$REGISTRY_NAME" "$IMAGE"
+}
+
+# A key id with a version: automatic rotation ends.
+rotate_to_version() {
+    local newest
+    newest=$(az keyvault key create --name other-key --vault-name "$VAULT" --query key.kid -o tsv)
+    az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$newest" --identity "$(kept identity)" |
+        jq -e --arg key "$newest" '.encryption.keyVaultProperties | .keyIdentifier == $key and
+            .versionedKeyIdentifier == $key and (.keyRotationEnabled | not)'
+    pull "$REGISTRY_NAME" "$IMAGE"
+}
+
+# One without: it begins.
+rotate_to_unversioned() {
+    az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity "$(kept identity)" |
+        jq -e --arg key "$(kept key)" '.encryption.keyVaultProperties | .keyIdentifier == $key and .keyRotationEnabled'
+    pull "$REGISTRY_NAME" "$IMAGE"
+}
+
+# The id that policies go by is not the one that the registry asks for: the refusal names that one.
+rotate_with_principal() {
+    refused "$(kept client)" az acr encryption rotate-key --name "$REGISTRY_NAME" \
+        --key-encryption-key "$(kept key)" --identity "$(kept principal)"
+}
+
+rotate_to_system_identity() {
+    az acr identity assign --name "$REGISTRY_NAME" --identities '[system]' | jq -e '.identity.principalId != null'
+    local principal
+    principal=$(az acr identity show --name "$REGISTRY_NAME" --query principalId -o tsv)
+    # Without the permissions it is refused, and what is missing is named.
+    refused "does not have" az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]' ||
+        refused "Verify that identity" az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]'
+    az keyvault set-policy --resource-group "$GROUP" --name "$VAULT" --object-id "$principal" --key-permissions get unwrapKey wrapKey
+    az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]' |
+        jq -e '.encryption.keyVaultProperties.identity == "system"'
+    pull "$REGISTRY_NAME" "$IMAGE"
+    az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity "$(kept identity)" |
+        jq -e --arg client "$(kept client)" '.encryption.keyVaultProperties.identity == $client'
+    pull "$REGISTRY_NAME" "$IMAGE"
+}
+
+part_rotate() {
+    check "rotate: a new version is in use within an hour" rotate_automatically
+    check "rotate: a rotation policy makes versions" rotate_by_policy
+    check "rotate: by hand, to a key id with a version" rotate_to_version
+    check "rotate: by hand, to one without" rotate_to_unversioned
+    check "rotate: a principal id is refused, and the client id told" rotate_with_principal
+    check "rotate: to the system-assigned identity and back" rotate_to_system_identity
+}

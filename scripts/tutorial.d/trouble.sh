@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Part of scripts/tutorial: "Troubleshoot a customer-managed key". Sourced.
+
+# The identity in use was taken from the registry: the text that names it, and the repair.
+identity_removed() {
+    az acr identity remove --name "$REGISTRY_NAME" --identities "$(kept identity)"
+    seen_by_registry
+    pull_refused "$REGISTRY_NAME"
+    refused "does not have access to identity" az acr encryption rotate-key --name "$REGISTRY_NAME" \
+        --key-encryption-key "$(kept key)" --identity "$(kept identity)"
+    refused "acr identity assign" yard doctor
+    az acr identity assign --name "$REGISTRY_NAME" --identities "$(kept identity)"
+    back "$REGISTRY_NAME"
+}
+
+# The firewall of the vault is closed to the registry as well, then lets trusted services through.
+vault_firewall() {
+    az keyvault update --name "$VAULT" --resource-group "$GROUP" --default-action Deny --bypass None |
+        jq -e '.properties.networkAcls | .defaultAction == "Deny" and .bypass == "None"'
+    seen_by_registry
+    pull_refused "$REGISTRY_NAME"
+    refused 403 skopeo copy -q --dest-tls-verify=false "oci:$WORK/image:t" "docker://$(port_of "$REGISTRY_NAME")/team/other:1" ||
+        refused "forbidden" skopeo copy -q --dest-tls-verify=false "oci:$WORK/image:t" "docker://$(port_of "$REGISTRY_NAME")/team/other:1"
+    az keyvault update --name "$VAULT" --resource-group "$GROUP" --bypass AzureServices
+    back "$REGISTRY_NAME"
+    az keyvault update --name "$VAULT" --resource-group "$GROUP" --default-action Allow
+    back "$REGISTRY_NAME"
+}
+
+part_trouble() {
+    check "troubleshoot: the identity was removed" identity_removed
+    check "troubleshoot: the vault's firewall" vault_firewall
+}
