@@ -11,7 +11,7 @@ log_in_as() {
 as() { REGISTRY_AUTH_FILE=$WORK/$1.auth "${@:2}"; }
 
 admin_user() {
-    refused "admin user is disabled" az acr credential show --name "$REGISTRY_NAME"
+    refused "to enable admin first" az acr credential show --name "$REGISTRY_NAME"
     az acr update --name "$REGISTRY_NAME" --admin-enabled true | jq -e .adminUserEnabled
     az acr credential show --name "$REGISTRY_NAME" >"$WORK/admin.json"
     jq -e '[.passwords[].name] == ["password", "password2"]' "$WORK/admin.json"
@@ -68,8 +68,13 @@ no_role() {
     as_nobody() { "$SEALYARD" run -- "$AZ" "$@"; }
     as_nobody login --service-principal --allow-no-subscriptions -u "$(jq -r .clientId <<<"$app")" \
         -p "$(jq -r .secret <<<"$app")" --tenant "$(az account show --query tenantId -o tsv)"
-    refused AuthorizationFailed as_nobody rest --method get --url \
-        "https://management.azure.com$(kept vault)?api-version=2026-02-01"
+    # Without a role there is no subscription either, so that most commands do not even ask.
+    refused "not found" as_nobody keyvault show --resource-group "$GROUP" --name "$VAULT"
+    local token
+    token=$(as_nobody account get-access-token --resource https://management.azure.com --query accessToken -o tsv)
+    "$SEALYARD" run -- curl -sS -H "Authorization: Bearer $token" \
+        "https://management.azure.com$(kept vault)?api-version=2026-02-01" >"$WORK/refusal.json"
+    jq -e '.error.code == "AuthorizationFailed"' "$WORK/refusal.json"
 }
 
 part_access() {

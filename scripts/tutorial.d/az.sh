@@ -10,15 +10,12 @@ find_az() {
         AZ=$(command -v "$AZ") || die "AZ names no program"
     else
         local folder=$TARGET/azure-cli-$AZ_PINNED
-        AZ=$folder/bin/az
-        if [ ! -e "$folder/.done" ]; then
-            say "installing the Azure CLI $AZ_PINNED"
-            rm -rf "$folder"
-            python3 -m venv "$folder" || { say "needs venv: apt-get install python3-venv"; return 1; }
-            "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
-                -r "$SCRIPTS/tutorial.d/azure-cli.txt" || return 1
-            touch "$folder/.done"
-        fi
+        [ -e "$folder/.done" ] || say "installing the Azure CLI $AZ_PINNED"
+        python_tools "$folder" "$SCRIPTS/tutorial.d/azure-cli.txt" || return 1
+        AZ=$WORK/bin/az
+        mkdir -p "${AZ%/*}"
+        printf '#!/bin/sh\nPYTHONPATH="%s" exec python3 -m azure.cli "$@"\n' "$folder" >"$AZ"
+        chmod +x "$AZ"
     fi
     PATH=${AZ%/*}:$PATH
 }

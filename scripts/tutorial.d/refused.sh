@@ -19,7 +19,9 @@ wrong_registries() {
 wrong_changes() {
     refused "not emulate" az acr webhook create --registry "$REGISTRY_NAME" --name hook01 --uri http://localhost:1 --actions push
     refused "not emulate" az acr import --name "$REGISTRY_NAME" --source docker.io/library/hello-world:latest
-    refused "BlockedForEncryptionEnabledRegistry" az acr config content-trust update --registry "$REGISTRY_NAME" --status enabled
+    refused "BlockedForEncryptionEnabledRegistry" az rest --method patch --url \
+        "$(az acr show --name "$REGISTRY_NAME" --query id -o tsv)?api-version=2025-11-01" \
+        --body '{"properties":{"policies":{"trustPolicy":{"status":"enabled","type":"Notary"}}}}'
     refused "ResourceNotFound" az identity show --resource-group "$GROUP" --name absent
     refused "SubscriptionNotFound" az group list --subscription 11111111-1111-4111-8111-111111111111 ||
         refused "doesn't exist" az group list --subscription 11111111-1111-4111-8111-111111111111

@@ -111,7 +111,7 @@ pub enum ManageError {
     #[error("{0}")]
     MissingPermission(Box<MissingPermission>),
     /// The vault does not let the identity use the key. The first three sentences are Azure's.
-    #[error("{} {why}", no_access(key, identity))]
+    #[error("{}", refused_key(key, identity, *cause, why))]
     NoAccess {
         /// The identifier of the key.
         key: String,
@@ -222,6 +222,14 @@ impl From<StoreError> for ManageError {
     fn from(error: StoreError) -> Self {
         Self::Registry(error.into())
     }
+}
+
+/// Where the identity itself is missing, the permissions on the key are not what to look at.
+fn refused_key(key: &str, identity: &str, cause: Option<Cause>, why: &str) -> String {
+    if cause == Some(Cause::IdentityRemoved) {
+        return why.to_owned();
+    }
+    format!("{} {why}", no_access(key, identity))
 }
 
 fn list(names: &[RegistryName]) -> String {
