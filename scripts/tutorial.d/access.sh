@@ -69,7 +69,7 @@ no_role() {
     as_nobody login --service-principal --allow-no-subscriptions -u "$(jq -r .clientId <<<"$app")" \
         -p "$(jq -r .secret <<<"$app")" --tenant "$(az account show --query tenantId -o tsv)"
     # Without a role there is no subscription either, so that most commands do not even ask.
-    refused "not found" as_nobody keyvault show --resource-group "$GROUP" --name "$VAULT"
+    refused "SubscriptionNotFound" as_nobody keyvault show --resource-group "$GROUP" --name "$VAULT"
     local token
     token=$(as_nobody account get-access-token --resource https://management.azure.com --query accessToken -o tsv)
     "$SEALYARD" run -- curl -sS -H "Authorization: Bearer $token" \

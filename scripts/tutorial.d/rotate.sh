@@ -58,8 +58,7 @@ rotate_to_system_identity() {
     local principal
     principal=$(az acr identity show --name "$REGISTRY_NAME" --query principalId -o tsv)
     # Without the permissions it is refused, and what is missing is named.
-    refused "does not have" az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]' ||
-        refused "Verify that identity" az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]'
+    refused "Verify that identity" az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]'
     az keyvault set-policy --resource-group "$GROUP" --name "$VAULT" --object-id "$principal" --key-permissions get unwrapKey wrapKey
     az acr encryption rotate-key --name "$REGISTRY_NAME" --key-encryption-key "$(kept key)" --identity '[system]' |
         jq -e '.encryption.keyVaultProperties.identity == "system"'
