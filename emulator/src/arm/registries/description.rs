@@ -247,3 +247,92 @@ fn whole(key: Option<KeyId>, asker: Option<IdentityRef>) -> Result<Encryption, R
     let asker = asker.ok_or(Refusal::NoKeyProperty("identity"))?;
     Ok(Encryption { key, identity: Some(asker) })
 }
+
+#[cfg(test)]
+mod tests {
+    use mock_keyvault::identity::SUBSCRIPTION;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn id(name: &str) -> String {
+        format!(
+            "/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+        )
+    }
+
+    /// The identities that are left of `one` and `two` if a description says this, by name; and the registry's own.
+    fn among(identity: &Value) -> Option<(Vec<String>, bool)> {
+        let described = Description::read(&json!({ "identity": identity })).ok()?;
+        let before = [id("one"), id("two")].map(|id| id.parse().unwrap());
+        let (left, system) = described.identity?.among(&before).ok()?;
+        Some((left.iter().map(|own| own.name().to_owned()).collect(), system))
+    }
+
+    #[test]
+    fn a_list_of_identities_adds_to_those_that_there_are_and_null_takes_one_away() {
+        let list =
+            |kind: &str, list: Value| json!({ "type": kind, "userAssignedIdentities": list });
+        let left = |names: &[&str], system: bool| {
+            Some((names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>(), system))
+        };
+
+        for (identity, expected) in [
+            (json!({ "type": "UserAssigned" }), left(&["one", "two"], false)),
+            (json!({ "type": "systemAssigned,userAssigned" }), left(&["one", "two"], true)),
+            (json!({ "type": "SystemAssigned" }), left(&[], true)),
+            (json!({ "type": "None" }), left(&[], false)),
+            (list("None", json!({})), left(&[], false)),
+            (
+                list("UserAssigned", json!({ id("three"): {} })),
+                left(&["one", "two", "three"], false),
+            ),
+            (list("UserAssigned", json!({ id("ONE"): null })), left(&["two"], false)),
+            (list("UserAssigned", json!({ id("one"): null, id("two"): null })), None),
+            (list("SystemAssigned", json!({ id("one"): {} })), None),
+            (list("UserAssigned", json!(["one"])), None),
+            (json!({ "type": "Both" }), None),
+            (list("UserAssigned", json!({ "one": {} })), None),
+        ] {
+            assert_eq!(among(&identity), expected, "{identity}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let word = prop_oneof![
+            Just("properties".to_owned()),
+            Just("identity".to_owned()),
+            Just("type".to_owned()),
+            Just("userAssignedIdentities".to_owned()),
+            Just("encryption".to_owned()),
+            Just("keyVaultProperties".to_owned()),
+            Just("status".to_owned()),
+            Just("policies".to_owned()),
+            Just("sku".to_owned()),
+            "\\PC{0,8}",
+        ];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(5, 40, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((word.clone(), inner), 0..6)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body in any_json()) {
+            if let Ok(described) = Description::read(&body) {
+                let _ = described.new_registry("team1".parse().unwrap(), ResourceGroup::default());
+            }
+        }
+    }
+}
