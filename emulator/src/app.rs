@@ -11,6 +11,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse as _;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use mock_keyvault::clock::Clock;
+use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -86,6 +87,21 @@ impl App {
             tracing::warn!(registry.name = %name, %error, "notes of revocations outlive the registry");
         }
         Ok(())
+    }
+
+    /// Forgets with each registry that goes what was revoked from it: the control plane deletes registries, and groups of
+    /// them, as well. Until `stop`; to be spawned.
+    pub async fn forget_what_goes(self, stop: CancellationToken) {
+        let mut changes = self.registries.changes();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+            if let Err(error) = self.revocations.forget_gone(&self.registries).await {
+                tracing::warn!(%error, "notes of revocations outlive a registry");
+            }
+        }
     }
 
     /// What revocations are made with.

@@ -148,10 +148,10 @@ async fn identity(
         Some(id) if id.is_system() => return None,
         Some(id) => id.as_str(),
     };
-    if let Some(own) = registry.profile().by_client_id(client_id) {
-        return Some(own.clone());
-    }
-    let all = registries.identities().await.ok()?;
+    // One that is deleted stands in the profile all the same; where the store cannot be asked it is believed.
+    let Ok(all) = registries.identities().await else {
+        return registry.profile().by_client_id(client_id).cloned();
+    };
     let is_it = |client: &str| client.eq_ignore_ascii_case(client_id);
     all.into_iter().find(|identity| is_it(&identity.principal.client_id)).map(Into::into)
 }

@@ -368,6 +368,7 @@ impl Builder {
         app.ports.settle(&app).await;
         tokio::spawn(app.ports.clone().follow(app.clone()));
         app.endpoints.make_files(&app).await?;
+        tokio::spawn(app.clone().forget_what_goes(stop.clone()));
         tokio::spawn(Endpoints::follow(app.clone(), stop));
         Ok(Sealyard { stop: stop_on_drop, app, local, address, vault, server, folder, released })
     }

@@ -323,3 +323,23 @@ async fn a_registry_that_is_made_anew_under_an_old_name_has_nothing_to_restore()
     assert_eq!(client.get(revoke).await.json()["revoked"], json!([]));
     emulator.shutdown().await;
 }
+
+#[tokio::test]
+async fn what_was_revoked_is_forgotten_with_a_registry_whoever_deletes_it() {
+    let (emulator, client) = start().await;
+    let team = emulator.create_registry("team1").await.unwrap();
+    let revoke = "/_sealyard/registries/team1/revoke";
+    client.send_json(revoke, &json!({ "by": "identity" })).await;
+    let app = emulator.app();
+    assert_eq!(app.revocations.of("team1").await, [Way::Identity]);
+
+    app.registries.delete(team.registry_name()).await.unwrap();
+
+    let forgotten = async {
+        while !app.revocations.of("team1").await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), forgotten).await.unwrap();
+    emulator.shutdown().await;
+}

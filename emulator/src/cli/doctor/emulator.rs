@@ -69,7 +69,12 @@ async fn look(emulator: &Emulator, report: &StatusReport, context: &Context) -> 
     findings.extend(azure);
     match &diagnosis {
         Ok(diagnosis) => {
-            findings.extend(registries::examine(diagnosis, faults.is_some(), hints));
+            findings.extend(registries::examine(
+                diagnosis,
+                report.azure.is_some(),
+                faults.is_some(),
+                hints,
+            ));
             findings.push(disk(diagnosis, hints));
         }
         Err(error) => findings.push(no_answer(error, hints)),
@@ -246,6 +251,13 @@ mod tests {
 
         assert_eq!(clock(&told, &hints()).unwrap().repair.unwrap(), "sealyard clock resume");
         assert!(ports(&told)[0].what.contains("not at port 1"));
+        let full = DiagnosisReport {
+            vault_is_ours: true,
+            has_room: false,
+            data_dir: "/d".to_owned(),
+            registries: Vec::new(),
+        };
+        assert_eq!(disk(&full, &hints()).repair.unwrap(), "sealyard gc");
         assert!(damage(0, &hints()).is_none());
         assert_eq!(damage(2, &hints()).unwrap().repair.unwrap(), "sealyard verify");
     }

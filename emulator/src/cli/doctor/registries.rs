@@ -5,16 +5,23 @@ use super::finding::{Check, Finding};
 use super::repair::Repair;
 use crate::admin::{DiagnosisReport, RegistryDiagnosis, RotationDiagnosis};
 
-/// The findings of all registries.
+/// The findings of all registries. `is_embedded`: their vault is a part of the emulator.
 pub(super) fn examine(
     diagnosis: &DiagnosisReport,
+    is_embedded: bool,
     has_faults: bool,
     hints: &Hints,
 ) -> Vec<Finding> {
     let of = |registry| {
         let vault_is_ours = diagnosis.vault_is_ours;
-        let repair =
-            Repair { registry, all: &diagnosis.registries, vault_is_ours, has_faults, hints };
+        let repair = Repair {
+            registry,
+            all: &diagnosis.registries,
+            vault_is_ours,
+            is_embedded,
+            has_faults,
+            hints,
+        };
         [Some(content(&repair)), rotation(&repair)]
     };
     diagnosis.registries.iter().flat_map(of).flatten().collect()
@@ -37,8 +44,10 @@ fn content(repair: &Repair<'_>) -> Finding {
         ("unavailable", Some(cause)) => {
             let status = if is_outage(cause) { "503" } else { "403" };
             let what = format!("{name} refuses every pull and push with {status}");
-            let finding = Finding::wrong(Check::Registry, cause, what).because(why(registry));
-            finding.repaired_by(repair.of(cause))
+            let is_elsewhere = is_outage(cause) && !repair.is_embedded;
+            let elsewhere = "; it is another program, which has to be started or reached";
+            let why = why(registry) + if is_elsewhere { elsewhere } else { "" };
+            Finding::wrong(Check::Registry, cause, what).because(why).repaired_by(repair.of(cause))
         }
         (state, _) => {
             let what = format!(
@@ -97,7 +106,12 @@ fn why(registry: &RegistryDiagnosis) -> String {
                     "{words}; it is deleted, and one that is made under its name is another one"
                 )
             }
-            _ => words,
+            Some(key) => {
+                let identity =
+                    key.identity.resource_id.as_deref().unwrap_or(&key.identity.client_id);
+                format!("{words}; the registry does not have the identity {identity} any more")
+            }
+            None => words,
         },
         _ => words,
     }

@@ -1,8 +1,8 @@
 //! The command that gives a registry its key back, by the cause of its state.
 //!
 //! What `revoke` took, `restore` gives back exactly. What somebody did to the key or the registry has a command of ours;
-//! what they did to the vault has one of the Azure CLI, which is how they did it. Of a vault that is not ours all are of the
-//! Azure CLI.
+//! what they did to the vault has one of the Azure CLI, which is how they did it. Of a vault that is not ours to change all
+//! are of the Azure CLI.
 
 use std::ffi::OsStr;
 
@@ -18,7 +18,10 @@ pub(super) struct Repair<'a> {
     pub(super) registry: &'a RegistryDiagnosis,
     /// All registries: what was revoked from one of them may be missed by others.
     pub(super) all: &'a [RegistryDiagnosis],
+    /// Whether the emulator may change the vault.
     pub(super) vault_is_ours: bool,
+    /// Whether the vault is a part of the emulator, which is then a control plane for `az` too.
+    pub(super) is_embedded: bool,
     pub(super) has_faults: bool,
     pub(super) hints: &'a Hints,
 }
@@ -133,7 +136,7 @@ impl Repair<'_> {
 
     /// A command of the Azure CLI: against the emulator, or against Azure where the vault is elsewhere.
     fn az(&self, args: &str) -> String {
-        if self.vault_is_ours {
+        if self.is_embedded {
             self.hints.command(&format!("az -- {args}"))
         } else {
             format!("az {args}")
@@ -153,4 +156,100 @@ fn way_of(cause: &str) -> Option<Way> {
         "identityRemoved" => Way::Identity,
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::IdentityDiagnosis;
+
+    fn diagnosed(cause: &str) -> RegistryDiagnosis {
+        RegistryDiagnosis {
+            name: "team1".to_owned(),
+            state: "unavailable".to_owned(),
+            cause: Some(cause.to_owned()),
+            words: None,
+            key: Some(KeyDiagnosis {
+                vault: "kv1".to_owned(),
+                vault_id: None,
+                goes_by_roles: None,
+                name: "key1".to_owned(),
+                version: Some("v1".to_owned()),
+                identity: IdentityDiagnosis {
+                    client_id: "c".to_owned(),
+                    principal_id: Some("p".to_owned()),
+                    resource_id: None,
+                    assigned: true,
+                },
+            }),
+            revoked: Vec::new(),
+            rotation: None,
+        }
+    }
+
+    #[test]
+    fn a_vault_that_is_not_ours_is_repaired_with_azures_own_tool() {
+        let hints = Hints::new(Some(&"sealyard".into()), None);
+        let of = |cause: &str| {
+            let registry = diagnosed(cause);
+            let repair = Repair {
+                registry: &registry,
+                all: &[],
+                vault_is_ours: false,
+                is_embedded: false,
+                has_faults: false,
+                hints: &hints,
+            };
+            repair.of(cause)
+        };
+
+        for (cause, command) in [
+            (
+                "keyDisabled",
+                "az keyvault key set-attributes --vault-name kv1 --name key1 --version v1 --enabled true",
+            ),
+            ("keyDeleted", "az keyvault key recover --vault-name kv1 --name key1"),
+            ("keyPurged", "az keyvault key restore --vault-name kv1 --file BACKUP"),
+            ("keyExpired", "az keyvault key rotate --vault-name kv1 --name key1"),
+            (
+                "policyRemoved",
+                "az keyvault set-policy --name kv1 --object-id p --key-permissions get wrapKey unwrapKey",
+            ),
+            ("vaultFirewall", "az keyvault update --name kv1 --bypass AzureServices"),
+            ("vaultDeleted", "az keyvault recover --name kv1"),
+        ] {
+            assert_eq!(of(cause).as_deref(), Some(command), "{cause}");
+        }
+        let role = of("roleRemoved").unwrap();
+        assert!(role.starts_with("az role assignment create --role 'Key Vault Crypto"), "{role}");
+        for cause in ["identityRemoved", "vaultUnreachable", "issuerDown"] {
+            assert_eq!(of(cause), None, "{cause}");
+        }
+    }
+
+    #[test]
+    fn what_was_revoked_from_another_registry_is_given_back_to_that_one() {
+        let hints = Hints::new(Some(&"sealyard".into()), None);
+        let robbed = RegistryDiagnosis {
+            name: "local".to_owned(),
+            revoked: vec![Way::Firewall, Way::Delete],
+            key: diagnosed("").key.map(|key| KeyDiagnosis { name: "key2".to_owned(), ..key }),
+            ..diagnosed("vaultFirewall")
+        };
+        let of = |cause: &str| {
+            let all = [robbed.clone(), diagnosed(cause)];
+            let repair = Repair {
+                registry: &all[1],
+                all: &all,
+                vault_is_ours: true,
+                is_embedded: true,
+                has_faults: false,
+                hints: &hints,
+            };
+            repair.of(cause).unwrap()
+        };
+
+        assert_eq!(of("vaultFirewall"), "sealyard restore");
+        assert_eq!(of("keyDeleted"), "sealyard key recover --registry team1");
+    }
 }

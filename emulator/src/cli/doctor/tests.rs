@@ -155,6 +155,20 @@ async fn what_was_done_by_hand_has_the_command_that_undoes_it_by_hand() {
 }
 
 #[tokio::test]
+async fn an_identity_that_is_deleted_is_told_from_one_that_was_taken() {
+    let patient = Patient::new().await;
+    patient.emulator.create_registry("team1").await.unwrap();
+    patient.type_in("sealyard identity delete team1 --force").await;
+
+    let wrong = patient.wrong().await;
+
+    let [finding] = wrong.as_slice() else { panic!("{wrong:?}") };
+    assert_eq!(finding.cause.as_deref(), Some("identityRemoved"), "{finding:?}");
+    assert!(finding.why.as_ref().unwrap().contains("it is deleted"), "{finding:?}");
+    assert_eq!(finding.repair, None, "another identity of that name would not help");
+}
+
+#[tokio::test]
 async fn a_policy_that_lacks_one_permission_is_found_before_a_rotation_needs_it() {
     let patient = Patient::new().await;
     let vault = patient.emulator.vault().unwrap();

@@ -70,6 +70,7 @@ async fn vault(client: &Client, azure: &str, hints: &Hints) -> Finding {
             "vaultUnreachable",
             format!("the vault at {azure} answers {}", answer.status()),
         )
+        .because("it answers so to everybody; rules of faults do that")
         .repaired_by(hints.command("faults clear")),
         Ok(_) => {
             Finding::ok(Check::Vault, format!("{azure} answers, under the emulator's certificates"))
@@ -143,7 +144,7 @@ fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
         return Finding::ok(Check::Trust, "this shell trusts the emulator's certificates");
     }
     let what = format!(
-        "{} of this shell names a file without the emulator's authority",
+        "this shell names a file without the emulator's authority in {}",
         lacking.join(", ")
     );
     Finding::note(Check::Trust, "otherAuthority", what)
@@ -195,7 +196,7 @@ mod tests {
         let mixed = [("SSL_CERT_FILE", good), ("CURL_CA_BUNDLE", bad)];
         let finding = of_variables(ONE, &mixed, &hints);
         assert_eq!(finding.cause.as_deref(), Some("otherAuthority"));
-        assert!(finding.what.starts_with("CURL_CA_BUNDLE of this shell"), "{}", finding.what);
+        assert!(finding.what.ends_with(" in CURL_CA_BUNDLE"), "{}", finding.what);
         assert_eq!(finding.repair.unwrap(), "eval \"$(sealyard env)\"");
         assert_eq!(
             cause(&[("SSL_CERT_FILE", folder.path().join("none"))]).as_deref(),
