@@ -73,6 +73,9 @@ const DECLARATION_MEMBERS: &[&str] = &[
     "nullable",
 ];
 
+/// How many may wait for others, each counted once for each that it waits for. Azure names no limit.
+pub(super) const MAX_DEPENDENCIES: usize = 10_000;
+
 /// How many of each there may be, as in Azure.
 const LIMITS: [(&str, usize); 4] =
     [("parameters", 256), ("variables", 512), ("resources", 800), ("outputs", 64)];

@@ -132,6 +132,11 @@ impl<'a> Evaluator<'a> {
         Ok(value)
     }
 
+    /// How much was evaluated.
+    pub(super) fn size(&self) -> usize {
+        self.size.get()
+    }
+
     /// The value of a parameter.
     pub(super) fn parameter_value(&self, name: &str) -> Result<Value, Halt> {
         self.named(Kind::Parameter, name)

@@ -4,10 +4,11 @@
 //! names, conditions, what waits for what. Bodies and outputs may need what only resources know, and say so.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Map, Value, json};
 
-use super::document::{Document, Written};
+use super::document::{Document, MAX_DEPENDENCIES, Written};
 use super::error::{ExpressionError, TemplateError};
 use super::evaluator::{Declared, Evaluator, Halt, Place, Source, references};
 use super::facts::{Facts, Known, Need};
@@ -30,6 +31,9 @@ const NOT_IN_BODY: &[&str] = &[
     "metadata",
     "asserts",
 ];
+
+/// How much may be evaluated of one template, over all its resources, each as often as it needs: bytes.
+const MAX_EVALUATED: usize = 256 << 20;
 
 /// Why a body or the outputs are not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,8 @@ pub struct Plan {
     outputs: Map<String, Value>,
     parameters: Vec<Parameter>,
     resources: Vec<Resource>,
+    /// How much was evaluated of it so far.
+    evaluated: AtomicUsize,
 }
 
 impl std::fmt::Debug for Plan {
@@ -97,18 +103,16 @@ impl Plan {
             outputs: document.outputs,
             parameters,
             resources: Vec::new(),
+            evaluated: AtomicUsize::new(0),
         };
         let mut found = plan.named(document.resources)?;
         let waits = plan.dependencies(&found)?;
         let order = order(&waits).map_err(|at| circle(found.get(at).map_or("", |one| &one.id)))?;
-        for &at in &order {
-            let others = waits.get(at).map(Vec::as_slice).unwrap_or_default();
-            // What is waited for comes before, so each has its new place already.
-            let place = |other: &usize| order.iter().position(|moved| moved == other);
-            if let Some(resource) = found.get_mut(at) {
-                resource.after = others.iter().filter_map(place).collect();
-                resource.after.sort_unstable();
-            }
+        let places: HashMap<usize, usize> =
+            order.iter().enumerate().map(|(place, at)| (*at, place)).collect();
+        for (resource, others) in found.iter_mut().zip(&waits) {
+            resource.after = others.iter().filter_map(|at| places.get(at).copied()).collect();
+            resource.after.sort_unstable();
         }
         plan.resources = order.iter().filter_map(|at| found.get(*at).cloned()).collect();
         Ok(plan)
@@ -133,28 +137,22 @@ impl Plan {
     /// What its provider is sent for a resource.
     pub fn body(&self, resource: &Resource, known: &Known) -> Result<Value, Unready> {
         let evaluator = self.running(known);
-        let mut body = Map::new();
-        for (member, written) in &resource.written {
-            if NOT_IN_BODY.contains(&member.to_lowercase().as_str()) {
-                continue;
-            }
-            let place = if member == "properties" { Place::Running } else { Place::Static };
-            let value = evaluator.value(written, place).map_err(|halt| match halt {
-                Halt::Needs(need) => Unready::Needs(need),
-                Halt::Error(error) => {
-                    Unready::Error(TemplateError::InResource { id: resource.id.clone(), error })
-                }
-            })?;
-            if !value.is_null() {
-                body.insert(member.clone(), value);
-            }
-        }
-        Ok(Value::Object(body))
+        let body = body_of(resource, &evaluator);
+        self.count(&evaluator).map_err(|error| {
+            Unready::Error(TemplateError::InResource { id: resource.id.clone(), error })
+        })?;
+        body
     }
 
     /// The outputs, as answers have them.
     pub fn outputs(&self, known: &Known) -> Result<Value, Unready> {
         let evaluator = self.running(known);
+        let outputs = self.outputs_of(&evaluator);
+        self.count(&evaluator).map_err(|error| Unready::Error(error.into()))?;
+        outputs
+    }
+
+    fn outputs_of(&self, evaluator: &Evaluator<'_>) -> Result<Value, Unready> {
         let mut outputs = Map::new();
         for (name, declaration) in &self.outputs {
             let wrong = |problem: String| {
@@ -189,6 +187,12 @@ impl Plan {
             outputs.insert(name.clone(), shown);
         }
         Ok(Value::Object(outputs))
+    }
+
+    /// Counts what was evaluated. It is too much if all that was evaluated of this template is.
+    fn count(&self, evaluator: &Evaluator<'_>) -> Result<(), ExpressionError> {
+        let before = self.evaluated.fetch_add(evaluator.size(), Ordering::Relaxed);
+        if before > MAX_EVALUATED { Err(ExpressionError::TooMuch) } else { Ok(()) }
     }
 
     fn evaluator(&self) -> Evaluator<'_> {
@@ -231,7 +235,7 @@ impl Plan {
     fn dependencies(&self, found: &[Resource]) -> Result<Vec<Vec<usize>>, TemplateError> {
         let evaluator = self.evaluator();
         let names = Names::of(found);
-        let mut all = Vec::new();
+        let (mut all, mut count) = (Vec::new(), 0);
         for resource in found {
             let mut waits = BTreeSet::new();
             let written = resource.written.get("dependsOn").cloned().unwrap_or_default();
@@ -255,10 +259,37 @@ impl Plan {
             let by_name = referred.iter().filter(|named| !named.starts_with('/'));
             waits.extend(by_name.filter_map(|named| names.meant(named)).flatten());
             let is_included = |at: &usize| found.get(*at).is_some_and(|other| other.is_included);
-            all.push(waits.into_iter().filter(is_included).collect());
+            let waits: Vec<usize> = waits.into_iter().filter(is_included).collect();
+            count += waits.len();
+            all.push(waits);
+        }
+        if count > MAX_DEPENDENCIES {
+            let (limit, actual) = (MAX_DEPENDENCIES, count);
+            return Err(TemplateError::TooMany { what: "dependencies", limit, actual });
         }
         Ok(all)
     }
+}
+
+/// What the provider of a resource is sent.
+fn body_of(resource: &Resource, evaluator: &Evaluator<'_>) -> Result<Value, Unready> {
+    let mut body = Map::new();
+    for (member, written) in &resource.written {
+        if NOT_IN_BODY.contains(&member.to_lowercase().as_str()) {
+            continue;
+        }
+        let place = if member == "properties" { Place::Running } else { Place::Static };
+        let value = evaluator.value(written, place).map_err(|halt| match halt {
+            Halt::Needs(need) => Unready::Needs(need),
+            Halt::Error(error) => {
+                Unready::Error(TemplateError::InResource { id: resource.id.clone(), error })
+            }
+        })?;
+        if !value.is_null() {
+            body.insert(member.clone(), value);
+        }
+    }
+    Ok(Value::Object(body))
 }
 
 /// The places of resources, by what can mean them: an id, a name, or a type and names in turn.

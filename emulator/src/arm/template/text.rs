@@ -11,6 +11,9 @@ use thiserror::Error;
 /// How deep objects and lists may lie in each other.
 pub const MAX_DEPTH: usize = 100;
 
+/// How many values may be in a text: a few for each of its bytes would take hundreds of times its size to read.
+const MAX_VALUES: usize = 250_000;
+
 /// Why a text is not read.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,6 +24,9 @@ pub enum TextError {
     /// It is deeper than is read.
     #[error("objects and lists lie more than {MAX_DEPTH} deep in each other")]
     Depth,
+    /// It has more values than are read.
+    #[error("there are more than {MAX_VALUES} values in it")]
+    Values,
     /// There is nothing in it.
     #[error("there is nothing in it")]
     Empty,
@@ -28,8 +34,12 @@ pub enum TextError {
 
 /// Reads a lax text.
 pub fn read(text: &str) -> Result<Value, TextError> {
-    if depth_at_most(text) > MAX_DEPTH {
+    let (depth, values) = extent(text);
+    if depth > MAX_DEPTH {
         return Err(TextError::Depth);
+    }
+    if values > MAX_VALUES {
+        return Err(TextError::Values);
     }
     let options = ParseOptions {
         allow_comments: true,
@@ -48,14 +58,18 @@ pub fn read(text: &str) -> Result<Value, TextError> {
     read.ok_or(TextError::Empty)
 }
 
-/// The depth of the brackets, where those within texts and comments are left out. What is no JSON may be counted wrongly;
-/// it is refused later.
-fn depth_at_most(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
+/// The depth of the brackets, and how many values there are at most, where what is within texts and comments is left out.
+/// What is no JSON may be counted wrongly; it is refused later.
+fn extent(text: &str) -> (usize, usize) {
+    let (mut depth, mut deepest, mut values) = (0_usize, 0, 1_usize);
     let mut bytes = text.bytes().peekable();
     while let Some(byte) = bytes.next() {
         match byte {
-            b'{' | b'[' => depth += 1,
+            b'{' | b'[' => {
+                depth += 1;
+                values += 1;
+            }
+            b',' => values += 1,
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'"' | b'\'' => {
                 while let Some(inner) = bytes.next() {
@@ -82,7 +96,7 @@ fn depth_at_most(text: &str) -> usize {
         }
         deepest = deepest.max(depth);
     }
-    deepest
+    (deepest, values)
 }
 
 #[cfg(test)]
@@ -146,6 +160,18 @@ mod tests {
         assert_eq!(read(&"{a:".repeat(100_000)), Err(TextError::Depth));
         assert!(read(&format!("[\"{}\", '\\'{}']", "[".repeat(500), "[".repeat(500))).is_ok());
         assert!(read(&format!("// {}\n/* {} */ 1", "[".repeat(500), "[".repeat(500))).is_ok());
+    }
+
+    #[test]
+    fn a_text_of_too_many_values_is_refused_before_it_is_read_and_what_is_in_texts_does_not_count()
+    {
+        // The list counts, and what is in it but for the first one.
+        let list = |values: usize| format!("[{}1]", "1,".repeat(values - 1));
+
+        assert!(read(&list(MAX_VALUES - 1)).is_ok());
+        assert_eq!(read(&list(MAX_VALUES)), Err(TextError::Values));
+        assert_eq!(read(&format!("[{}[]]", "[],".repeat(MAX_VALUES))), Err(TextError::Values));
+        assert!(read(&format!("['{}']", ",".repeat(MAX_VALUES))).is_ok());
     }
 
     proptest! {

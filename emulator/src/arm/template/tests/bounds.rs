@@ -145,6 +145,35 @@ fn long_lists_are_united_without_comparing_each_with_each() {
 }
 
 #[test]
+fn all_resources_together_are_bounded_and_so_is_what_waits_for_what() {
+    let large = |at: usize| {
+        let part = "[concat(variables('v'), variables('v'))]";
+        resource("N/a", &format!("r{at}"), &json!({"tags": {"t": part}}))
+    };
+    let variables = json!({"v": "x".repeat(1_000_000)});
+    let many: Vec<Value> = (0..200).map(large).collect();
+    let many = plan(&json!({"variables": variables, "resources": many}), &json!({})).unwrap();
+    let waiting = |count: usize| {
+        let all = (0..count).map(|at| {
+            let others: Vec<String> = (0..at).map(|other| format!("r{other}")).collect();
+            resource("N/a", &format!("r{at}"), &json!({"dependsOn": others}))
+        });
+        plan(&json!({"resources": all.collect::<Vec<_>>()}), &json!({}))
+    };
+
+    let bodies = many.resources().iter().map(|resource| many.body(resource, &Known::default()));
+    let refused = bodies.filter(|body| {
+        let Err(Unready::Error(error)) = body else { return false };
+        error.to_string().contains("too large")
+    });
+    assert!((1..200).contains(&refused.count()));
+
+    assert!(waiting(100).is_ok());
+    let error = words(waiting(200));
+    assert!(error.contains("The number of template dependencies limit exceeded."), "{error}");
+}
+
+#[test]
 fn a_long_text_is_not_split_into_more_than_fits() {
     let members = json!({"variables": {"v": "x,".repeat(100_000)}});
 
