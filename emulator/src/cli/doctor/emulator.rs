@@ -132,7 +132,12 @@ fn is_taken(address: SocketAddr) -> bool {
 
 /// It does not say what it is asked for.
 fn no_answer(error: &CliError, hints: &Hints) -> Finding {
-    let finding = Finding::wrong(Check::Emulator, error.code(), error.to_string());
+    // Causes begin small, as those of a state do.
+    let mut cause = error.code().to_owned();
+    if let Some(first) = cause.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    let finding = Finding::wrong(Check::Emulator, &cause, error.to_string());
     match error.hint(hints) {
         Some(hint) => finding.because(hint),
         None => finding,

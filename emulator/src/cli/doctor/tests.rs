@@ -255,6 +255,7 @@ async fn an_emulator_that_is_gone_is_no_running_one() {
 
     let report = Report::new(seen.is_running, seen.findings);
     assert_eq!(report.exit(), Exit::NotRunning, "{report:?}");
+    assert_eq!(report.findings[0].cause.as_deref(), Some("noAnswer"));
 }
 
 #[test]
