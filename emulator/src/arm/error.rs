@@ -184,8 +184,10 @@ fn of_domain(error: &ManageError) -> Response {
         | ManageError::GroupInUse(_)
         | ManageError::IdentityInUse { .. }
         | ManageError::StartIdentityStays(_) => (StatusCode::CONFLICT, "Conflict"),
+        // Azure's own words, which begin small.
         ManageError::ContentTrust(_) => {
-            (StatusCode::BAD_REQUEST, "BlockedForEncryptionEnabledRegistry")
+            let code = "BlockedForEncryptionEnabledRegistry";
+            return refusal(StatusCode::BAD_REQUEST, code, &error.to_string());
         }
         // Azure publishes no codes for these: a mistake of the caller is never a 5xx, which clients repeat.
         ManageError::PremiumOnly(_) => (StatusCode::BAD_REQUEST, "CMKNotSupportedForSku"),

@@ -218,6 +218,23 @@ impl ManageError {
     }
 }
 
+impl ManageError {
+    /// The same, with keys named as whoever is told knows them.
+    #[must_use]
+    pub fn naming_keys(mut self, name: impl Fn(&KeyId) -> String) -> Self {
+        match &mut self {
+            Self::KeyType { key, .. } | Self::NoAccess { key, .. } | Self::NoAnswer { key, .. } => {
+                if let Ok(id) = key.parse() {
+                    *key = name(&id);
+                }
+            }
+            Self::MissingPermission(missing) => missing.identifier = name(&missing.key),
+            _ => (),
+        }
+        self
+    }
+}
+
 impl From<StoreError> for ManageError {
     fn from(error: StoreError) -> Self {
         Self::Registry(error.into())

@@ -71,7 +71,8 @@ async fn a_registry_whose_description_is_wrong_is_not_made() {
     check(&emulator, pulled, "BadRequest", "Anonymous pull").await;
     let mut trusting = with_key(&puller);
     trusting["properties"]["policies"] = json!({"trustPolicy": {"status": "enabled"}});
-    check(&emulator, trusting, "BlockedForEncryptionEnabledRegistry", "ContenTrust").await;
+    check(&emulator, trusting, "BlockedForEncryptionEnabledRegistry", "this feature 'ContenTrust'")
+        .await;
 }
 
 #[tokio::test]
@@ -113,7 +114,10 @@ async fn a_registry_whose_key_cannot_be_used_is_not_made_and_neither_is_its_own_
         (Value::Null, "keyIdentifier' is required"),
         ("own".into(), "a key identifier looks like"),
         (at("secrets/own").into(), "not the identifier of a key"),
-        (at("keys/none").into(), "Failed to access KeyId"),
+        (
+            at("keys/none").into(),
+            "Failed to access KeyId 'https://local.vault.azure.net/keys/none'",
+        ),
         ("https://nowhere.vault.azure.net/keys/own".into(), "nowhere"),
         (at("keys/curve").into(), "supports only RSA or RSA-HSM keys"),
     ] {

@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::TYPE;
 use crate::arm::context::Context;
 use crate::arm::error::ArmError;
+use crate::keys::KeyId;
 use crate::registry::{ManageError, Registry, Sku};
 
 /// What is shown of every resource.
@@ -98,29 +99,27 @@ fn identity(registry: &Registry) -> Option<Value> {
 fn encryption(context: &Context, registry: &Registry) -> Value {
     let ring = registry.key_ring().describe();
     let Some(configured) = ring.configured else { return json!({ "status": "disabled" }) };
-    let end = end_of(context, "vault.azure.net", "vault.localhost");
-    let of = |vault: &str, name: &str, version: Option<String>| {
-        let version = version.map(|version| format!("/{version}")).unwrap_or_default();
-        format!("https://{vault}.{end}/keys/{name}{version}")
-    };
     let asker = ring.identity.as_ref().map_or_else(
         || context.arm.registries.start_identity().principal.client_id.clone(),
         ToString::to_string,
     );
-    let version = configured.version().map(ToString::to_string);
-    let versioned = ring.versioned.map(|key| {
-        of(key.vault().as_str(), key.name().as_str(), key.version().map(ToString::to_string))
-    });
     json!({
         "status": "enabled",
         "keyVaultProperties": {
-            "keyIdentifier": of(configured.vault().as_str(), configured.name().as_str(), version),
-            "versionedKeyIdentifier": versioned,
+            "keyIdentifier": key_identifier(context, &configured),
+            "versionedKeyIdentifier": ring.versioned.map(|key| key_identifier(context, &key)),
             "identity": asker,
             "keyRotationEnabled": ring.automatic,
             "lastKeyRotationTimestamp": ring.last_rotation.and_then(when),
         },
     })
+}
+
+/// The identifier of a key, at the address by which the client reaches its vault.
+pub(super) fn key_identifier(context: &Context, key: &KeyId) -> String {
+    let end = end_of(context, "vault.azure.net", "vault.localhost");
+    let version = key.version().map(|version| format!("/{version}")).unwrap_or_default();
+    format!("https://{}.{end}/keys/{}{version}", key.vault(), key.name())
 }
 
 /// The host under which the client reaches the content of a registry of this name.

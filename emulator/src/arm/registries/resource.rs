@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::description::{Description, Meant};
-use super::document::{document, summary};
+use super::document::{document, key_identifier, summary};
 use super::path::{RegistryPath, scope_of};
 use super::refusal::Refusal;
 use crate::arm::context::Context;
@@ -114,7 +114,8 @@ async fn create(
     // The group is shown as it was written when it was made.
     let group = context.arm.registries.group(&at.group).await?.name;
     let new = described.new_registry(name, group)?;
-    let (made, _) = context.arm.registries.create(new).await.map_err(refused)?;
+    let (made, _) =
+        context.arm.registries.create(new).await.map_err(|error| refused(context, error))?;
     Ok(made)
 }
 
@@ -129,7 +130,12 @@ async fn update(
     may_assign(context, at, &described, |resource| profile.assigned(resource).is_some())?;
     check_asker(context, described.asker(), Some(&profile)).await?;
     let update = described.update(meant, &profile, name)?;
-    let (updated, _) = context.arm.registries.update(name, update).await.map_err(refused)?;
+    let (updated, _) = context
+        .arm
+        .registries
+        .update(name, update)
+        .await
+        .map_err(|error| refused(context, error))?;
     Ok(answer(document(context, &updated).await?))
 }
 
@@ -183,11 +189,11 @@ async fn check_asker(
 }
 
 /// What the domain refuses of a registry that is to be made or changed.
-fn refused(error: ManageError) -> ArmError {
+fn refused(context: &Context, error: ManageError) -> ArmError {
     match error {
         ManageError::NoIdentity(resource) => Refusal::NoIdentity(resource).into(),
         ManageError::NameTaken(name) => Refusal::InUse(name.to_string()).into(),
-        other => other.into(),
+        other => other.naming_keys(|key| key_identifier(context, key)).into(),
     }
 }
 
