@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Part of scripts/tutorial: `az acr login` as it is meant, with docker; and the ORAS client, with what it has signed in.
+# Sourced.
+
+# It ends with docker signed in at the port on the loopback, and prints the line to push with.
+docker_login() {
+    az acr login --name "$REGISTRY_NAME" 2>&1 | tee "$WORK/docker-login"
+    grep -qF "docker push $(port_of "$REGISTRY_NAME")/" "$WORK/docker-login"
+    jq -e --arg at "$(port_of "$REGISTRY_NAME")" '.auths | has($at)' "$DOCKER_CONFIG/config.json"
+}
+
+docker_push_pull() {
+    local image id
+    image=$(port_of "$REGISTRY_NAME")/team/docker:1
+    docker_build "$image"
+    docker_files "$image" >"$WORK/docker.files"
+    id=$(docker image inspect -f '{{.Id}}' "$image")
+    docker push -q "$image"
+    docker image rm -f "$id"
+    docker pull -q "$image"
+    docker_files "$image" | diff "$WORK/docker.files" -
+    docker image rm -f "$id"
+}
+
+oras_push_pull() {
+    local tools=$WORK/py-oras letter=$WORK/oras/letter.txt
+    python_tools "$tools" "$SCRIPTS/e2e.d/oras.txt"
+    oras() { PYTHONPATH=$tools HOME=$WORK/home "$SCRIPTS/e2e.d/oras-client" "$@"; }
+    mkdir -p "$WORK/oras"
+    printf 'a letter, %s\n' "$(head -c 12 /dev/urandom | base64)" >"$letter"
+    oras push "$(port_of "$REGISTRY_NAME")/team/oras:1" "$letter" "a note"
+    oras pull "$(port_of "$REGISTRY_NAME")/team/oras:1" "$WORK/oras-back"
+    cmp "$letter" "$WORK/oras-back/letter.txt"
+    # Nobody else may.
+    if PYTHONPATH=$tools HOME=$WORK/nobody "$SCRIPTS/e2e.d/oras-client" pull "$(port_of "$REGISTRY_NAME")/team/oras:1" "$WORK/oras-no"; then
+        echo "nobody pulled"
+        return 1
+    fi
+}
+
+part_docker() {
+    export DOCKER_CONFIG=$WORK/home/.docker
+    mkdir -p "$DOCKER_CONFIG"
+    printf '{}' >"$DOCKER_CONFIG/config.json"
+    if ! use_docker >"$WORK/docker.out"; then
+        skip "docker: az acr login" "no docker engine answers"
+        return
+    fi
+    check "docker: az acr login signs it in" docker_login
+    check "docker: a push and a pull" docker_push_pull
+    check "docker: an artifact by the ORAS client, signed in by it" oras_push_pull
+}
