@@ -22,8 +22,7 @@ wrong_changes() {
         "$(az acr show --name "$REGISTRY_NAME" --query id -o tsv)?api-version=2025-11-01" \
         --body '{"properties":{"policies":{"trustPolicy":{"status":"enabled","type":"Notary"}}}}'
     refused "ResourceNotFound" az identity show --resource-group "$GROUP" --name absent
-    refused "SubscriptionNotFound" az rest --method get \
-        --url "/subscriptions/11111111-1111-4111-8111-111111111111/resourcegroups?api-version=2024-11-01"
+    refused "not found" az group list --subscription 11111111-1111-4111-8111-111111111111
 }
 
 # What was made in the group goes with it.
