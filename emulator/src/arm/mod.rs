@@ -19,6 +19,8 @@ mod resources;
 mod subscriptions;
 pub mod template;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
@@ -28,6 +30,7 @@ use mock_keyvault::authority::host_of;
 use mock_keyvault::control::{self, RequestError};
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
 use self::context::Context;
 pub use self::deployments::DeploymentError;
@@ -45,6 +48,8 @@ struct Arm {
     gate: Gate,
     operations: Operations,
     deployments: deployments::Running,
+    /// Held while a registry is described: from what it is to what it becomes.
+    describing: Arc<Mutex<()>>,
 }
 
 /// Whether a path is one that the control plane answers.
@@ -59,6 +64,7 @@ pub fn router(registries: Registries, gate: Gate) -> Router {
         gate,
         operations: Operations::default(),
         deployments: deployments::Running::default(),
+        describing: Arc::default(),
     };
     Router::new().fallback(dispatch).with_state(arm)
 }

@@ -250,3 +250,21 @@ async fn a_registry_is_looked_for_without_a_body_and_deleted_and_again() {
     assert_eq!((there.status, absent.status), (StatusCode::NO_CONTENT, StatusCode::NOT_FOUND));
     assert_eq!((deleted.status, again.status), (StatusCode::OK, StatusCode::NO_CONTENT));
 }
+
+#[tokio::test]
+async fn of_two_changes_at_the_same_moment_neither_undoes_the_other() {
+    let (emulator, puller, other) = prepared().await;
+    put(&emulator, "team1", &basic()).await;
+    let assign = |identity: &Value| {
+        let id = identity["id"].as_str().unwrap();
+        json!({"identity": {"type": "UserAssigned", "userAssignedIdentities": {id: {}}}})
+    };
+    let (first, second) = (assign(&puller), assign(&other));
+
+    let (first, second) =
+        tokio::join!(patch(&emulator, "team1", &first), patch(&emulator, "team1", &second));
+
+    assert!(first.status.is_success() && second.status.is_success(), "{first:?} {second:?}");
+    let assigned = shown(&emulator, "team1").await;
+    assert_eq!(assigned["identity"]["userAssignedIdentities"].as_object().unwrap().len(), 2);
+}

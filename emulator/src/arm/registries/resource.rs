@@ -32,6 +32,7 @@ pub(super) async fn put(
     context.require(WRITE, &at.scope()?)?;
     let name: RegistryName = at.name.parse().map_err(|_| Refusal::Name)?;
     let described = Description::read(body)?;
+    let _alone = context.arm.describing.lock().await;
     match context.arm.registries.get(name.as_str()) {
         None => {
             let made = create(context, at, name, described).await?;
@@ -51,8 +52,10 @@ pub(super) async fn patch(
     body: &Value,
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
-    let found = at.found(context)?;
-    update(context, at, &found, Description::read(body)?, Meant::Changes).await
+    let described = Description::read(body)?;
+    // What a body leaves out is as another one, just before, has left it.
+    let _alone = context.arm.describing.lock().await;
+    update(context, at, &at.found(context)?, described, Meant::Changes).await
 }
 
 pub(super) async fn get(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
