@@ -133,6 +133,18 @@ impl Platform for LocalPlatform {
         .boxed()
     }
 
+    fn forget_roles<'a>(
+        &'a self,
+        resource_id: &'a str,
+    ) -> BoxFuture<'a, Result<(), PlatformError>> {
+        async move {
+            // The roles of a vault that is not ours are not ours.
+            let Some(manager) = &self.manager else { return Ok(()) };
+            manager.forget_roles(resource_id).await.map_err(failed)
+        }
+        .boxed()
+    }
+
     fn has_purge_protection<'a>(
         &'a self,
         vault: &'a VaultName,

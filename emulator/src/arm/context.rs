@@ -6,8 +6,9 @@
 use axum::body::Body;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
+use mock_keyvault::Gate;
 use mock_keyvault::authorization::Scope;
 use mock_keyvault::control;
 use mock_keyvault::vault::Caller;
@@ -26,7 +27,6 @@ pub(super) struct Context {
     pub(super) caller: Caller,
     /// Host and port that the client used.
     pub(super) host: String,
-    authorization: HeaderValue,
 }
 
 impl Context {
@@ -35,13 +35,12 @@ impl Context {
         arm: &Arm,
         host: &str,
         headers: &HeaderMap,
+        extensions: &Extensions,
         uri: &Uri,
     ) -> Result<Self, ArmError> {
-        let caller = arm.gate.caller(host, headers)?;
+        let caller = arm.gate.caller(host, headers, extensions)?;
         control::require_api_version(uri.query().unwrap_or_default())?;
-        let none = HeaderValue::from_static("");
-        let authorization = headers.get(header::AUTHORIZATION).cloned().unwrap_or(none);
-        Ok(Self { arm: arm.clone(), caller, host: host.to_owned(), authorization })
+        Ok(Self { arm: arm.clone(), caller, host: host.to_owned() })
     }
 
     /// Refuses a caller who has no role for an action at a scope.
@@ -69,14 +68,15 @@ impl Context {
     ) -> BoxFuture<'a, Result<(StatusCode, Value), ArmError>> {
         async move {
             let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-            let request = Request::builder()
+            let mut request = Request::builder()
                 .method(method)
                 .uri(format!("{path}?api-version={API_VERSION}"))
                 .header(header::HOST, &self.host)
-                .header(header::AUTHORIZATION, &self.authorization)
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body)
                 .map_err(|_| control::RequestError::nothing_at(path))?;
+            // A token may end while there is work to do still; roles are asked for each time.
+            Gate::vouch(&mut request, &self.caller);
             let response = super::respond(&self.arm, request).await;
             let status = response.status();
             let collected = response.into_body().collect().await;

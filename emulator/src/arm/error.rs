@@ -13,7 +13,9 @@ use thiserror::Error;
 
 use super::deployments::DeploymentError;
 use super::registries::Refusal;
-use crate::registry::{Error as DomainError, Location, ManageError, PlatformError, ResourceError};
+use crate::registry::{
+    Error as DomainError, Location, ManageError, PlatformError, ResourceError, ResourceGroup,
+};
 
 /// Why a request is not answered as it wished.
 #[derive(Debug, Error)]
@@ -53,6 +55,12 @@ pub enum ArmError {
     /// The filter of a list has conditions that the list does not know.
     #[error("the filter is not understood")]
     Filter,
+    /// The resource is not the one that the change was meant for, as this header says.
+    #[error("the condition {0} is not met")]
+    Condition(&'static str),
+    /// The group is about to be gone.
+    #[error("the group {0} is being deleted")]
+    GroupBeingDeleted(ResourceGroup),
     /// A group stays where it is.
     #[error("the group is in {is}, not in {asked}")]
     GroupElsewhere {
@@ -105,6 +113,18 @@ impl IntoResponse for ArmError {
             Self::Filter => {
                 let words = "The $filter has a condition that this list does not know: it takes field eq 'value'.";
                 refusal(StatusCode::BAD_REQUEST, "InvalidFilterInQueryString", words)
+            }
+            Self::Condition(header) => {
+                let words = format!(
+                    "The condition '{header}' is not met: the resource is not as it says. Get it again and decide anew."
+                );
+                refusal(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", &words)
+            }
+            Self::GroupBeingDeleted(group) => {
+                let words = format!(
+                    "The resource group '{group}' is in deprovisioning state and cannot perform this operation."
+                );
+                refusal(StatusCode::CONFLICT, "ResourceGroupBeingDeleted", &words)
             }
             Self::GroupElsewhere { asked, is } => {
                 let words = format!(

@@ -3,6 +3,9 @@
 //! Called by the dispatch. Whoever deletes a group deletes what is in it, each resource as if they had asked for it
 //! themselves; that takes its time, and is an operation that is polled.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use axum::response::Response;
 use http::{Method, Request, StatusCode};
 use mock_keyvault::authority::host_of;
@@ -28,6 +31,37 @@ const ORDER: [&str; 3] = [
     "microsoft.managedidentity/userassignedidentities",
 ];
 
+/// The groups that are being deleted, by name in lower case, with the operation. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Deleting(Arc<Mutex<HashMap<String, String>>>);
+
+/// While it lives, its group is being deleted.
+struct Mark {
+    deleting: Deleting,
+    name: String,
+}
+
+impl Deleting {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        // Nothing panics while the lock is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Refuses what would come into a group that is being deleted.
+    fn refuse(&self, name: &ResourceGroup) -> Result<(), ArmError> {
+        if self.all().contains_key(&name.as_str().to_ascii_lowercase()) {
+            return Err(ArmError::GroupBeingDeleted(name.clone()));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.deleting.all().remove(&self.name);
+    }
+}
+
 /// Makes a group, or gives the one that is there the tags of the body.
 pub(super) async fn put(
     context: &Context,
@@ -35,6 +69,7 @@ pub(super) async fn put(
     body: &Value,
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &scope(&name)?)?;
+    context.arm.deleting.refuse(&name)?;
     let location: Location = text(body, "location")?.ok_or(ArmError::NoLocation)?.parse()?;
     let new = Group { name, location, tags: tags(body)? };
     let registries = &context.arm.registries;
@@ -91,30 +126,52 @@ pub(super) async fn list(context: &Context, query: &str) -> Result<Response, Arm
     Ok(answer(json!({ "value": value })))
 }
 
-/// Begins to delete a group with all that is in it.
+/// Begins to delete a group with all that is in it; who asks again follows the same operation.
 pub(super) async fn delete(context: &Context, name: ResourceGroup) -> Result<Response, ArmError> {
     context.require(DELETE, &scope(&name)?)?;
     context.arm.registries.check_group_deletion(&name).await?;
-    let own = context.clone();
-    let work = async move { empty_and_forget(&own, &name).await };
-    let operation = context.arm.operations.start(work);
+    let operation = begin_deletion(context, name);
     let mut response = empty(StatusCode::ACCEPTED);
     operations::locate(context, &mut response, &operation);
     Ok(response)
 }
 
-/// Refuses a request for something in a group that is not there. Whoever may not see groups is told that alone.
+fn begin_deletion(context: &Context, name: ResourceGroup) -> String {
+    let deleting = &context.arm.deleting;
+    let key = name.as_str().to_ascii_lowercase();
+    // Held until the operation is noted: it cannot end before.
+    let mut all = deleting.all();
+    if let Some(operation) = all.get(&key) {
+        return operation.clone();
+    }
+    let (own, mark) = (context.clone(), Mark { deleting: deleting.clone(), name: key.clone() });
+    let operation = context.arm.operations.start(async move {
+        let _mark = mark;
+        // Whoever was let in before the mark is done when this turn comes; nobody is let in after it.
+        drop(own.arm.changing.write().await);
+        empty_and_forget(&own, &name).await
+    });
+    all.insert(key, operation.clone());
+    operation
+}
+
+/// Refuses a request for something in a group that is not there, or is about to be gone. Whoever may not see groups is
+/// told that alone.
 pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(), ArmError> {
     let Some(group) = path::parent_group(request.uri().path()) else { return Ok(()) };
     let Ok(group) = group.parse::<ResourceGroup>() else { return Ok(()) };
     match arm.registries.group(&group).await {
         Err(error @ ManageError::NoGroup(_)) => {
             let host = host_of(request).unwrap_or("localhost");
-            let context = Context::of(arm, host, request.headers(), request.uri())?;
+            let context =
+                Context::of(arm, host, request.headers(), request.extensions(), request.uri())?;
             context.require(READ, &scope(&group)?)?;
             Err(error.into())
         }
         Err(error) => Err(error.into()),
+        Ok(_) if [Method::PUT, Method::PATCH].contains(request.method()) => {
+            arm.deleting.refuse(&group)
+        }
         Ok(_) => Ok(()),
     }
 }
@@ -122,11 +179,16 @@ pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(
 /// Deletes everything in a group, then the group and the roles that were given at it. The error is that of the first
 /// resource that stays.
 async fn empty_and_forget(context: &Context, name: &ResourceGroup) -> Result<(), Value> {
-    let listed = done(context, Method::GET, &format!("{}/resources", name.id())).await?;
-    let mut resources: Vec<&Value> = listed["value"].as_array().into_iter().flatten().collect();
-    resources.sort_by_key(|resource| rank(resource));
-    for resource in resources {
-        done(context, Method::DELETE, resource["id"].as_str().unwrap_or_default()).await?;
+    loop {
+        let listed = done(context, Method::GET, &format!("{}/resources", name.id())).await?;
+        let mut resources: Vec<&Value> = listed["value"].as_array().into_iter().flatten().collect();
+        if resources.is_empty() {
+            break;
+        }
+        resources.sort_by_key(|resource| rank(resource));
+        for resource in resources {
+            done(context, Method::DELETE, resource["id"].as_str().unwrap_or_default()).await?;
+        }
     }
     let forgotten = async {
         context.arm.registries.delete_group(name).await?;

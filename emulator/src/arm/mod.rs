@@ -6,6 +6,7 @@
 //! the resource; so is what nobody serves, which the vault refuses.
 
 mod body;
+mod conditions;
 mod context;
 mod deployments;
 mod error;
@@ -30,7 +31,7 @@ use mock_keyvault::authority::host_of;
 use mock_keyvault::control::{self, RequestError};
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, RwLock};
 
 use self::context::Context;
 pub use self::deployments::DeploymentError;
@@ -50,6 +51,9 @@ struct Arm {
     deployments: deployments::Running,
     /// Held while a registry is described: from what it is to what it becomes.
     describing: Arc<Mutex<()>>,
+    deleting: groups::Deleting,
+    /// Shared by all changes from outside, and held alone by one with a condition.
+    changing: Arc<RwLock<()>>,
 }
 
 /// Whether a path is one that the control plane answers.
@@ -65,15 +69,17 @@ pub fn router(registries: Registries, gate: Gate) -> Router {
         operations: Operations::default(),
         deployments: deployments::Running::default(),
         describing: Arc::default(),
+        deleting: groups::Deleting::default(),
+        changing: Arc::default(),
     };
     Router::new().fallback(dispatch).with_state(arm)
 }
 
 async fn dispatch(State(arm): State<Arm>, request: Request) -> Response {
-    respond(&arm, request).await
+    conditions::respond(&arm, request).await
 }
 
-/// The answer to a request, whoever made it.
+/// The answer to a request, whoever made it. Conditions are of requests from outside.
 async fn respond(arm: &Arm, request: Request) -> Response {
     let client_request_id = control::client_request_id(&request);
     let (head, body) = request.into_parts();
@@ -97,7 +103,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
     let host = host_of(&request).unwrap_or("localhost").to_owned();
     if let Target::Resources { subscription, group } = &target {
         let (head, body) = request.into_parts();
-        let context = Context::of(arm, &host, &head.headers, &head.uri)?;
+        let context = Context::of(arm, &host, &head.headers, &head.extensions, &head.uri)?;
         own(subscription)?;
         let group = group.as_deref().map(str::parse).transpose()?;
         return resources::list(&context, group.as_ref(), Request::from_parts(head, body)).await;
@@ -107,7 +113,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
     if target == Target::Metadata && head.method == Method::GET {
         return metadata::get(&host);
     }
-    let context = Context::of(arm, &host, &head.headers, &head.uri)?;
+    let context = Context::of(arm, &host, &head.headers, &head.extensions, &head.uri)?;
     match (target, &head.method) {
         (Target::Tenants, &Method::GET) => Ok(subscriptions::tenants()),
         (Target::Subscriptions, &Method::GET) => Ok(subscriptions::list(&context)),

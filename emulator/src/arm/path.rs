@@ -123,7 +123,12 @@ impl Target {
         let mut parts = Vec::new();
         for part in path.split('/').filter(|part| !part.is_empty()) {
             let decoded = percent_decode_str(part).decode_utf8();
-            parts.push(decoded.map_err(|_| RequestError::nothing_at(path))?.into_owned());
+            let decoded = decoded.map_err(|_| RequestError::nothing_at(path))?;
+            // No name has any, and they would not be one in a key of the store.
+            if decoded.contains(char::is_control) {
+                return Err(RequestError::nothing_at(path));
+            }
+            parts.push(decoded.into_owned());
         }
         let folded: Vec<String> = parts.iter().map(|part| part.to_ascii_lowercase()).collect();
         let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
@@ -318,6 +323,7 @@ mod tests {
             assert!(Target::parse(path).is_err(), "{path}");
         }
         assert!(Target::parse("/subscriptions/%ff").is_err());
+        assert!(Target::parse("/subscriptions/s/resourceGroups/g%00").is_err());
     }
 
     #[test]

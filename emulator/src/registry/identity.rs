@@ -102,6 +102,10 @@ pub trait Platform: Send + Sync + 'static {
         client_id: &'a str,
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 
+    /// Takes away every role that was given at a resource or below it: another one of its name is another one.
+    fn forget_roles<'a>(&'a self, resource_id: &'a str)
+    -> BoxFuture<'a, Result<(), PlatformError>>;
+
     /// Whether what is deleted in a vault stays until its time. None: nobody knows.
     fn has_purge_protection<'a>(
         &'a self,

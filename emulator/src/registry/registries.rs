@@ -36,6 +36,8 @@ struct Set {
     open: RwLock<Vec<Registry>>,
     /// One change of the set at a time.
     changing: tokio::sync::Mutex<()>,
+    /// One identity is made or taken away at a time.
+    identities: tokio::sync::Mutex<()>,
     /// Grows whenever a registry comes, goes or is changed.
     changes: watch::Sender<u64>,
 }
@@ -68,6 +70,7 @@ impl Registries {
             common,
             open: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
+            identities: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
         }));
         registries.note_start_identity().await?;
@@ -182,6 +185,11 @@ impl Registries {
         let _alone = self.0.changing.lock().await;
         let registry = self.open_one(name)?;
         registry.close();
+        // Before the registry goes: what is cut short here leaves nobody a role at the next one of this name.
+        if let Err(error) = self.platform().forget_roles(&registry.resource_id()).await {
+            registry.reopen();
+            return Err(error.into());
+        }
         let (store, row) = (Arc::clone(&self.common().store), name.clone());
         if let Err(error) = blocking(move || store.delete_registry(row.as_str())).await {
             registry.reopen();
@@ -234,6 +242,7 @@ impl Registries {
     ) -> Result<Identity, ManageError> {
         let this = self.clone();
         to_the_end(async move {
+            let _alone = this.0.identities.lock().await;
             if this.identity(&resource).await.is_ok() {
                 return Err(ManageError::IdentityTaken(resource));
             }
@@ -304,6 +313,8 @@ impl Registries {
                 users.iter().map(|registry| registry.registry_name().clone()).collect();
             return Err(ManageError::IdentityInUse { identity: identity.resource, registries });
         }
+        let _making = self.0.identities.lock().await;
+        self.platform().forget_roles(&resource.to_string()).await?;
         self.platform().remove_identity(&identity.principal.client_id).await?;
         self.forget_identity(resource).await?;
         for registry in users {

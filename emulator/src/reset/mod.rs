@@ -62,8 +62,9 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     app.agenda.reset().await?;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
-            app.registries.leave_local().await?;
+            // A vault can be deleted as long as its group is there.
             vault::make_fresh(owner, &app.config, &mut left).await?;
+            app.registries.leave_local().await?;
             app.revocations.forget_all().await?;
         }
         (VaultChoice::External(external), _) => {

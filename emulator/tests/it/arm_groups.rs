@@ -186,3 +186,96 @@ async fn an_operation_that_nobody_began_is_not_there() {
         (StatusCode::NOT_FOUND, "OperationNotFound")
     );
 }
+
+#[tokio::test]
+async fn a_change_that_is_meant_for_another_state_is_refused_and_changes_nothing() {
+    let (emulator, _client) = start().await;
+    let path = "resourceGroups/team";
+    let change = async |header: (&'static str, String), tags: Value| {
+        let url =
+            format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{path}?{VERSION}");
+        let request = through_proxy(&emulator).put(url).bearer_auth(owner_token(&emulator));
+        let body = json!({"location": "eastus", "tags": tags});
+        Answer::of(request.header(header.0, header.1).json(&body).send().await.unwrap()).await
+    };
+    let shown = async || send(&emulator, Method::GET, path, &Value::Null).await;
+
+    let absent = change(("if-match", "*".into()), json!({})).await;
+    let made = change(("if-none-match", "*".into()), json!({"a": "1"})).await;
+    let again = change(("if-none-match", "*".into()), json!({"a": "2"})).await;
+    let tag = shown().await.headers["etag"].to_str().unwrap().to_owned();
+    let changed = change(("if-match", tag.clone()), json!({"a": "3"})).await;
+    let late = change(("if-match", tag), json!({"a": "4"})).await;
+
+    for refused in [absent, again, late] {
+        let told = (refused.status, code(&refused));
+        assert_eq!(told, (StatusCode::PRECONDITION_FAILED, "PreconditionFailed".to_owned()));
+    }
+    assert_eq!((made.status, changed.status), (StatusCode::CREATED, StatusCode::OK));
+    let shown = shown().await;
+    assert_eq!(shown.json()["tags"], json!({"a": "3"}));
+    assert_eq!(shown.headers["etag"], changed.headers["etag"]);
+}
+
+#[tokio::test]
+async fn nothing_stays_of_what_comes_into_a_group_while_it_is_deleted() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let vault = json!({"location": "eastus", "properties": {
+        "tenantId": mock_keyvault::identity::TENANT,
+        "sku": {"name": "standard", "family": "A"},
+        "accessPolicies": [],
+    }});
+    let path = |name: &str| format!("resourceGroups/team/{VAULTS}/{name}");
+    let (one, two, three) = (path("vault-one"), path("vault-two"), path("vault-three"));
+
+    let (begun, first, second, third) = tokio::join!(
+        send(&emulator, Method::DELETE, "resourceGroups/team", &Value::Null),
+        send(&emulator, Method::PUT, &one, &vault),
+        send(&emulator, Method::PUT, &two, &vault),
+        send(&emulator, Method::PUT, &three, &vault),
+    );
+    let ended = ended(&emulator, &begun).await;
+
+    assert_eq!(ended.status, StatusCode::OK, "{ended:?}");
+    for put in [first, second, third] {
+        let is_refused = ["ResourceGroupBeingDeleted", "ResourceGroupNotFound"]
+            .contains(&put.json()["error"]["code"].as_str().unwrap_or_default());
+        assert!(put.status.is_success() || is_refused, "{put:?}");
+    }
+    let vaults = send(&emulator, Method::GET, VAULTS, &Value::Null).await;
+    assert_eq!(names(&vaults), ["local"]);
+    let group = send(&emulator, Method::HEAD, "resourceGroups/team", &Value::Null).await;
+    assert_eq!(group.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn who_has_a_role_at_a_group_sees_the_subscription_and_of_its_lists_what_is_in_the_group() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let vault = emulator.vault().unwrap();
+    let reader = vault.add_application("reader").await.unwrap().principal;
+    let assignment = json!({"properties": {
+        "roleDefinitionId": format!(
+            "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{READER}"
+        ),
+        "principalId": reader.object_id(),
+    }});
+    let role = format!("resourceGroups/team/{ASSIGNMENTS}/11111111-1111-4111-8111-111111111111");
+    assert!(send(&emulator, Method::PUT, &role, &assignment).await.status.is_success());
+    let identity = format!("resourceGroups/team/{IDENTITIES}/puller");
+    send(&emulator, Method::PUT, &identity, &json!({"location": "eastus"})).await;
+    let token = vault.token(reader.client_id(), "https://management.azure.com").unwrap();
+    let base = "https://management.azure.com/subscriptions";
+    let listed = async |path: &str| {
+        ask(&emulator, &format!("{base}{path}?{VERSION}"), Some(token.expose())).await
+    };
+
+    let subscriptions = listed("").await;
+    let resources = listed(&format!("/{SUBSCRIPTION}/resources")).await;
+    let vaults = listed(&format!("/{SUBSCRIPTION}/{VAULTS}")).await;
+
+    assert_eq!(subscriptions.json()["value"].as_array().unwrap().len(), 1);
+    assert_eq!(names(&resources), ["puller"]);
+    assert_eq!(names(&vaults), [""; 0]);
+}

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::Client;
-use crate::support::arm::send;
+use crate::support::arm::{VERSION, ask, send};
 use crate::support::registries::{
     KEY, allow, basic, client_id, patch, path, prepared, put, shown, with_key,
 };
@@ -267,4 +267,23 @@ async fn of_two_changes_at_the_same_moment_neither_undoes_the_other() {
     assert!(first.status.is_success() && second.status.is_success(), "{first:?} {second:?}");
     let assigned = shown(&emulator, "team1").await;
     assert_eq!(assigned["identity"]["userAssignedIdentities"].as_object().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_role_at_a_registry_goes_with_it_whoever_deletes_it() {
+    let (emulator, _, _) = prepared().await;
+    put(&emulator, "team1", &basic()).await;
+    let vault = emulator.vault().unwrap();
+    let reader = vault.add_application("reader").await.unwrap().principal;
+    let id = shown(&emulator, "team1").await["id"].as_str().unwrap().to_owned();
+    vault.assign_role(&id, "Reader", reader.object_id()).await.unwrap();
+    let registries = &emulator.app().registries;
+
+    registries.delete(&"team1".parse().unwrap()).await.unwrap();
+    put(&emulator, "team1", &basic()).await;
+
+    let token = vault.token(reader.client_id(), "https://management.azure.com").unwrap();
+    let url = format!("https://management.azure.com{id}?{VERSION}");
+    let seen = ask(&emulator, &url, Some(token.expose())).await;
+    assert_eq!(seen.status, StatusCode::FORBIDDEN, "{seen:?}");
 }

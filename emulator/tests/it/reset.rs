@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};
 
+use crate::support::arm::{make_group, send};
 use crate::support::{Client, content, external, start, start_beside};
 
 /// What a suite can see of an emulator, without what differs from one to the next.
@@ -228,4 +229,27 @@ async fn of_a_vault_elsewhere_only_what_was_changed_here_is_undone() {
     assert!(left.contains(&vault.uri()) && left.contains("stay as they are"), "{left}");
     assert!(vault.latest_version("local", "of-somebody-else").await.unwrap().is_some());
     assert_eq!(client.get("/v2/_catalog").await.json(), json!({ "repositories": [] }));
+}
+
+#[tokio::test]
+async fn a_vault_in_a_group_of_its_own_goes_with_that_group_also_if_it_cannot_be_purged() {
+    let (emulator, client) = start().await;
+    make_group(&emulator, "team").await;
+    let vault = json!({"location": "eastus", "properties": {
+        "tenantId": mock_keyvault::identity::TENANT,
+        "sku": {"name": "standard", "family": "A"},
+        "accessPolicies": [],
+        "enablePurgeProtection": true,
+    }});
+    let path = "resourceGroups/team/providers/Microsoft.KeyVault/vaults/team-vault";
+    let made = send(&emulator, Method::PUT, path, &vault).await;
+    assert!(made.status.is_success(), "{made:?}");
+
+    let left = reset(&client).await["left"].to_string();
+    let again = reset(&client).await["left"].to_string();
+
+    assert!(left.contains("team-vault") && again.contains("team-vault"), "{left} {again}");
+    let group = send(&emulator, Method::HEAD, "resourceGroups/team", &Value::Null).await;
+    assert_eq!(group.status, StatusCode::NOT_FOUND);
+    client.push_image("app", "v1", &[b"layer"]).await;
 }

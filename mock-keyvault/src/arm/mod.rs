@@ -26,12 +26,13 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use serde::Serialize;
 
 use crate::auth;
-use crate::authorization::{Action, Scope};
+use crate::authorization::{Action, AssignmentQuery, Scope};
 use crate::control::{self, RequestError};
 use crate::error::JSON;
 use crate::host::Site;
 use crate::identity::TENANT;
 use crate::router::App;
+use crate::server::Accepted;
 use crate::vault::lifecycle::VaultChangeError;
 use crate::vault::settings::LOCAL_SUBSCRIPTION;
 use crate::vault::{Caller, Vaults};
@@ -70,8 +71,11 @@ pub(crate) fn refusal(site: &Site, error: ArmError) -> Response {
 
 async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Response, ArmError> {
     let (head, body) = request.into_parts();
-    let caller = auth::manager(&app.issuer, app.accept_any_token, &head.headers)
-        .map_err(ArmError::from_auth)?;
+    let caller = match head.extensions.get() {
+        Some(Accepted(caller)) => caller.clone(),
+        None => auth::manager(&app.issuer, app.accept_any_token, &head.headers)
+            .map_err(ArmError::from_auth)?,
+    };
     let query = Query::parse(head.uri.query().unwrap_or_default());
     if query.api_version.is_none() {
         return Err(RequestError::NoApiVersion.into());
@@ -153,6 +157,16 @@ impl Context {
 /// Whether a caller has a role for an action at a scope.
 pub(crate) fn may(vaults: &Vaults, caller: &Caller, action: &str, at: &Scope) -> bool {
     vaults.authorization().decide(&caller.object_id, Action::Control(action), at).is_some()
+}
+
+/// Whether a caller has any role in the subscription: at it, above it, or at something in it.
+pub(crate) fn has_any_role(vaults: &Vaults, caller: &Caller) -> bool {
+    let query = AssignmentQuery {
+        at: Scope::subscription(LOCAL_SUBSCRIPTION),
+        at_or_above: false,
+        principal: Some(caller.object_id.clone()),
+    };
+    !vaults.authorization().assignments(&query).is_empty()
 }
 
 /// Takes away every role that was given at a scope or below it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Request};
+use http::{Extensions, HeaderMap, Request};
 
 use crate::arm::{self, ArmError};
 use crate::auth;
@@ -30,13 +30,31 @@ pub struct GateRefusal {
     host: String,
 }
 
+/// Who was accepted before, on a request that the embedding program makes in their name.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted(pub(crate) Caller);
+
 impl Gate {
     pub(super) fn new(app: &Arc<App>) -> Self {
         Self(Arc::downgrade(app))
     }
 
-    /// Whoever holds the token in these headers. `host` is what the client used.
-    pub fn caller(&self, host: &str, headers: &HeaderMap) -> Result<Caller, GateRefusal> {
+    /// Makes a request one of a caller who was accepted before, whatever has become of their token since. Only the program
+    /// itself can: nothing that comes over the wire has extensions.
+    pub fn vouch(request: &mut Request<Body>, caller: &Caller) {
+        request.extensions_mut().insert(Accepted(caller.clone()));
+    }
+
+    /// Whoever holds the token in these headers, or was vouched for. `host` is what the client used.
+    pub fn caller(
+        &self,
+        host: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Caller, GateRefusal> {
+        if let Some(Accepted(caller)) = extensions.get() {
+            return Ok(caller.clone());
+        }
         let refuse = |error| GateRefusal { error, host: host.to_owned() };
         let app = self.0.upgrade().ok_or_else(|| refuse(ArmError::ended()))?;
         auth::manager(&app.issuer, app.accept_any_token, headers)
@@ -62,6 +80,11 @@ impl Gate {
     /// Whether a caller has a role for an action at a scope.
     pub fn may(&self, caller: &Caller, action: &str, at: &Scope) -> bool {
         self.0.upgrade().is_some_and(|app| arm::may(&app.vaults, caller, action, at))
+    }
+
+    /// Whether a caller has any role in the subscription, at whatever is in it.
+    pub fn has_any_role(&self, caller: &Caller) -> bool {
+        self.0.upgrade().is_some_and(|app| arm::has_any_role(&app.vaults, caller))
     }
 
     /// Refuses a caller who has no role for an action at a scope.

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 use crate::authorization::{
-    AuthorizationError, NewRoleAssignment, PrincipalType, ScopeError, builtin,
+    AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,
 };
 use crate::identity::{NewPrincipal, OWNER_OBJECT_ID, Principal, PrincipalError};
 use crate::router::App;
@@ -88,6 +88,12 @@ impl Manager {
             other => Ok(other?),
         })
         .await
+    }
+
+    /// Takes away every role that was given at a resource or below it.
+    pub async fn forget_roles(&self, resource_id: &str) -> Result<(), ManagerError> {
+        let scope: Scope = resource_id.parse()?;
+        self.call(move |app| Ok(app.vaults.authorization().remove_under(&scope)?)).await
     }
 
     /// Whether what is deleted in a vault stays until its time, whoever wants to purge it.

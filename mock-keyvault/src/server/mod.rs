@@ -42,6 +42,7 @@ use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, PolicyTerms, Trig
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
+pub(crate) use gate::Accepted;
 pub use gate::{Gate, GateRefusal};
 pub use manager::{Manager, ManagerError};
 pub use timekeeper::Timekeeper;

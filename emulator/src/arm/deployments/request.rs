@@ -163,6 +163,18 @@ fn facts(
     template: &Value,
     given: &Map<String, Value>,
 ) -> Result<Facts, ArmError> {
+    // The value of a secure parameter is in no answer, and an output may be this whole.
+    let kind_of = |name: &str| field(field(field(template, "parameters"), name), "type").as_str();
+    let is_secure = |name: &str| {
+        kind_of(name).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("secure"))
+    };
+    let given: Map<String, Value> = given
+        .iter()
+        .map(|(name, value)| {
+            let shown = if is_secure(name) { json!({}) } else { value.clone() };
+            (name.clone(), shown)
+        })
+        .collect();
     let deployment = json!({
         "name": name.as_str(),
         "properties": {

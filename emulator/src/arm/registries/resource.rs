@@ -15,7 +15,8 @@ use crate::arm::context::Context;
 use crate::arm::error::ArmError;
 use crate::arm::{empty, json as answer, json_with};
 use crate::registry::{
-    IdentityRef, IdentityResource, ManageError, Profile, Registry, RegistryName, ResourceGroup,
+    IdentityRef, IdentityResource, ManageError, Principal, Profile, Registry, RegistryName,
+    ResourceGroup,
 };
 
 const READ: &str = "Microsoft.ContainerRegistry/registries/read";
@@ -75,11 +76,7 @@ pub(super) async fn delete(context: &Context, at: &RegistryPath) -> Result<Respo
     context.require(DELETE, &at.scope()?)?;
     let Some(found) = at.find(context) else { return Ok(empty(StatusCode::NO_CONTENT)) };
     match context.arm.registries.delete(found.registry_name()).await {
-        Ok(()) => {
-            // Another registry of this name is another one.
-            context.arm.gate.forget_roles(at.scope()?).await?;
-            Ok(empty(StatusCode::OK))
-        }
+        Ok(()) => Ok(empty(StatusCode::OK)),
         Err(ManageError::NoRegistry(_)) => Ok(empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(error.into()),
     }
@@ -112,7 +109,7 @@ async fn create(
     name: RegistryName,
     described: Description,
 ) -> Result<Registry, ArmError> {
-    may_assign(context, at, &described, |_| false)?;
+    may_assign(context, at, &described, |_| None).await?;
     check_asker(context, described.asker(), None).await?;
     // The group is shown as it was written when it was made.
     let group = context.arm.registries.group(&at.group).await?.name;
@@ -130,7 +127,10 @@ async fn update(
     meant: Meant,
 ) -> Result<Response, ArmError> {
     let (profile, name) = (found.profile(), found.registry_name());
-    may_assign(context, at, &described, |resource| profile.assigned(resource).is_some())?;
+    let own = |resource: &IdentityResource| {
+        profile.assigned(resource).map(|assigned| assigned.principal.clone())
+    };
+    may_assign(context, at, &described, own).await?;
     check_asker(context, described.asker(), Some(&profile)).await?;
     let update = described.update(meant, &profile, name)?;
     let (updated, _) = context
@@ -143,13 +143,18 @@ async fn update(
 }
 
 /// Refuses who gives a registry an identity that it has not, and may not.
-fn may_assign(
+async fn may_assign(
     context: &Context,
     at: &RegistryPath,
     described: &Description,
-    has: impl Fn(&IdentityResource) -> bool,
+    has: impl Fn(&IdentityResource) -> Option<Principal>,
 ) -> Result<(), ArmError> {
-    for resource in described.assigned().filter(|resource| !has(resource)) {
+    for resource in described.assigned() {
+        // One that was made anew under its old name is another one, which the registry does not have.
+        let known = context.arm.registries.identity(resource).await.ok();
+        if has(resource).is_some_and(|own| known.is_none_or(|known| known.principal == own)) {
+            continue;
+        }
         let identity = resource.to_string();
         if !context.may(ASSIGN, &scope_of(&identity)?) {
             let caller = &context.caller;

@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use fs_err as fs;
 use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::beforehand::{after_failure, cannot_work};
@@ -106,7 +107,8 @@ impl Az {
             emulator: hex::encode(Sha256::digest(&ca)),
             offset: report.clock.offset.seconds(),
         };
-        let before = SignIn::read(&self.folder);
+        // Somebody may have signed out since.
+        let before = SignIn::read(&self.folder).filter(|_| has_account(&self.folder));
         if before.as_ref() == Some(&now) {
             return Ok(());
         }
@@ -192,6 +194,16 @@ impl SignIn {
     fn write(&self, folder: &Path) -> std::io::Result<()> {
         fs::write(folder.join(SIGN_IN_FILE), format!("{} {}\n", self.emulator, self.offset))
     }
+}
+
+/// Whether `az` knows an account in this folder.
+fn has_account(folder: &Path) -> bool {
+    let text = fs::read_to_string(folder.join("azureProfile.json")).unwrap_or_default();
+    // It writes a byte order mark before it.
+    let profile: Result<Value, _> = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+    profile.is_ok_and(|profile| {
+        profile["subscriptions"].as_array().is_some_and(|accounts| !accounts.is_empty())
+    })
 }
 
 /// The configuration folder of `az`. That of local names is for one port: the names hold it.

@@ -180,6 +180,10 @@ impl Platform for Shared {
         .boxed()
     }
 
+    fn forget_roles<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), PlatformError>> {
+        async move { Ok(()) }.boxed()
+    }
+
     fn has_purge_protection<'a>(
         &'a self,
         _: &'a VaultName,

@@ -1,0 +1,210 @@
+//! Entity tags: each resource is shown with an `ETag`, and a change may say by `If-Match` or `If-None-Match` which one it
+//! is meant for (RFC 9110, section 13.1). One that is meant for another is refused and changes nothing.
+//!
+//! Between the look at a resource and its change nobody else changes anything here. The tag of a resource is a hash of what
+//! is shown of it, so that it goes with whatever changes, and is the same after a restart.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, Collected};
+use mock_keyvault::control;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+use super::Arm;
+use super::error::ArmError;
+
+/// How many bytes of the hash are in a tag.
+const TAG_LEN: usize = 16;
+
+/// What a change asks of the resource that is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Conditions {
+    /// It is one of these, or any at all.
+    matching: Option<Tags>,
+    /// It is none of these, or none at all.
+    not_matching: Option<Tags>,
+}
+
+/// The tags of a condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Tags {
+    Any,
+    These(Vec<String>),
+}
+
+/// The right to change something: beside others, or alone.
+enum Turn<'a> {
+    Shared { _guard: RwLockReadGuard<'a, ()> },
+    Alone { _guard: RwLockWriteGuard<'a, ()> },
+}
+
+/// The answer to a request from outside.
+pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
+    let is_change = [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
+    if !is_change {
+        return tagged(super::respond(arm, request).await).await;
+    }
+    let conditions = Conditions::of(request.headers());
+    let _turn = if conditions == Conditions::default() {
+        Turn::Shared { _guard: arm.changing.read().await }
+    } else {
+        let turn = Turn::Alone { _guard: arm.changing.write().await };
+        let look = look_at(&request);
+        let found = tagged(super::respond(arm, look).await).await;
+        if let Some(unmet) = conditions.unmet(&found) {
+            let mut response = ArmError::Condition(unmet).into_response();
+            control::finish(&mut response, control::client_request_id(&request));
+            return response;
+        }
+        turn
+    };
+    tagged(super::respond(arm, request).await).await
+}
+
+/// The request that shows what another one would change, by the same caller.
+fn look_at(change: &Request) -> Request {
+    let mut look = Request::new(Body::empty());
+    *look.uri_mut() = change.uri().clone();
+    for name in [header::HOST, header::AUTHORIZATION] {
+        if let Some(value) = change.headers().get(&name) {
+            look.headers_mut().insert(name, value.clone());
+        }
+    }
+    look.extensions_mut().clone_from(change.extensions());
+    look
+}
+
+impl Conditions {
+    fn of(headers: &HeaderMap) -> Self {
+        let tags = |name: HeaderName| {
+            let values: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
+            let texts = values.iter().filter_map(|value| value.to_str().ok());
+            (!values.is_empty()).then(|| Tags::of(texts.flat_map(|text| text.split(','))))
+        };
+        Self { matching: tags(header::IF_MATCH), not_matching: tags(header::IF_NONE_MATCH) }
+    }
+
+    /// The condition that what was found does not meet. Who may not look is refused the change in its own words.
+    fn unmet(&self, found: &Response) -> Option<&'static str> {
+        let tag = match found.status() {
+            StatusCode::NOT_FOUND => None,
+            status if status.is_success() => found.headers().get(header::ETAG),
+            _ => return None,
+        };
+        let tag = tag.and_then(|tag| tag.to_str().ok());
+        if self.matching.as_ref().is_some_and(|wanted| !wanted.takes(tag)) {
+            return Some("If-Match");
+        }
+        let is_unwanted = self.not_matching.as_ref().is_some_and(|unwanted| unwanted.takes(tag));
+        is_unwanted.then_some("If-None-Match")
+    }
+}
+
+impl Tags {
+    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let tags: Vec<&str> = texts.map(str::trim).filter(|text| !text.is_empty()).collect();
+        if tags.contains(&"*") {
+            return Self::Any;
+        }
+        Self::These(tags.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Whether a resource of this tag is meant; none is there without one.
+    fn takes(&self, tag: Option<&str>) -> bool {
+        let Some(tag) = tag else { return false };
+        match self {
+            Self::Any => true,
+            Self::These(tags) => tags.iter().any(|one| one == tag),
+        }
+    }
+}
+
+/// The same answer, with the tag of the resource that it shows, if it shows one.
+async fn tagged(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    if !head.status.is_success() {
+        return Response::from_parts(head, body);
+    }
+    // It is in memory already, so that nothing can fail.
+    let bytes = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+    let shows_one =
+        serde_json::from_slice::<Value>(&bytes).is_ok_and(|body| body["id"].is_string());
+    let hash = hex::encode(&Sha256::digest(&bytes)[..TAG_LEN]);
+    if shows_one && let Ok(tag) = HeaderValue::from_str(&format!("\"{hash}\"")) {
+        head.headers.insert(header::ETAG, tag);
+    }
+    Response::from_parts(head, Body::from(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn found(status: StatusCode, tag: Option<&str>) -> Response {
+        let mut response = status.into_response();
+        if let Some(tag) = tag {
+            response.headers_mut().insert(header::ETAG, tag.parse().unwrap());
+        }
+        response
+    }
+
+    fn unmet(name: &'static str, value: &str, found: &Response) -> Option<&'static str> {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        )]);
+        Conditions::of(&headers).unmet(found)
+    }
+
+    #[test]
+    fn a_condition_is_met_by_the_resource_that_it_names_alone() {
+        let there = found(StatusCode::OK, Some("\"a\""));
+        let absent = found(StatusCode::NOT_FOUND, None);
+        let hidden = found(StatusCode::FORBIDDEN, None);
+
+        for (name, value, of_there, of_absent) in [
+            ("if-match", "\"a\"", false, true),
+            ("if-match", "\"b\", \"a\"", false, true),
+            ("if-match", "\"b\"", true, true),
+            ("if-match", "*", false, true),
+            ("if-match", "", true, true),
+            ("if-none-match", "*", true, false),
+            ("if-none-match", "\"a\"", true, false),
+            ("if-none-match", "\"b\"", false, false),
+        ] {
+            assert_eq!(unmet(name, value, &there).is_some(), of_there, "{name}: {value}");
+            assert_eq!(unmet(name, value, &absent).is_some(), of_absent, "{name}: {value}");
+            assert_eq!(unmet(name, value, &hidden), None, "{name}: {value}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_shows_one_resource_has_a_tag_that_changes_with_it() {
+        let of = async |body: &'static str| {
+            let response = tagged(Response::new(Body::from(body))).await;
+            let tag = response.headers().get(header::ETAG).cloned();
+            let kept = response.into_body().collect().await.unwrap().to_bytes();
+            assert_eq!(kept, body.as_bytes());
+            tag
+        };
+
+        assert_eq!(of("{\"id\":\"x\",\"a\":1}").await, of("{\"id\":\"x\",\"a\":1}").await);
+        assert_ne!(of("{\"id\":\"x\",\"a\":1}").await, of("{\"id\":\"x\",\"a\":2}").await);
+        assert_eq!(of("{\"value\":[]}").await, None);
+        assert_eq!(of("").await, None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(value in "[ -~]{0,30}") {
+            let there = found(StatusCode::OK, Some("\"a\""));
+            let _ = unmet("if-match", &value, &there);
+        }
+    }
+}
