@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::response::IntoResponse as _;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use mock_keyvault::Manager;
 use mock_keyvault::clock::Clock;
+use mock_keyvault::listen::connect_refusal;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
@@ -28,6 +30,7 @@ use crate::oci::{self, Code, ErrorReply};
 use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, RegistryName};
 use crate::revocation::{Hand, Revocations};
 use crate::serve::LOCAL;
+use crate::state_watch::StateWatch;
 use crate::vault_owner::OwnerVault;
 
 /// The name of a request in answers and in the log, as Azure Container Registry spells it.
@@ -54,6 +57,8 @@ pub struct Parts {
     pub ports: Ports,
     /// The owner's hand on the vault; none with a vault that is not ours to change.
     pub owner: Option<OwnerVault>,
+    /// The embedded vault, whose rows `verify` checks; none with a vault in another process.
+    pub embedded: Option<Manager>,
     /// What `revoke` took, until `restore` gives it back.
     pub revocations: Revocations,
     /// What is to go wrong because somebody asked for it.
@@ -62,6 +67,8 @@ pub struct Parts {
     pub resetting: tokio::sync::Mutex<()>,
     /// Moves the clock, and has everything done that becomes due.
     pub agenda: Arc<Agenda>,
+    /// Keeps the states of the registries true.
+    pub state_watch: Arc<StateWatch>,
     /// Says who may do what in registries that want a login.
     pub doorkeeper: Doorkeeper,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
@@ -126,12 +133,12 @@ impl std::ops::Deref for App {
 /// The routes of the listener of `local`: the content of registries, and the admin API.
 pub fn routes(app: &App) -> Router {
     let content = content(app, &app.guard, LOCAL);
-    with_layers(content.merge(admin::router(app.clone())))
+    with_layers(app, content.merge(admin::router(app.clone())))
 }
 
 /// The routes of a listener of registries alone. `own` answers there where the `Host` names no other.
 pub fn registry_routes(app: &App, guard: &Guard, own: &str) -> Router {
-    with_layers(content(app, guard, own))
+    with_layers(app, content(app, guard, own))
 }
 
 /// Content, and the tokens for it: behind the choice of the registry, the guard of its listener, the registry's gate, and
@@ -146,14 +153,27 @@ fn content(app: &App, guard: &Guard, own: &str) -> Router {
     site.select_for(guard.protect_content(content))
 }
 
+/// What no route takes. The target of CONNECT is a host and a port, so that none takes it.
+fn nothing_here(method: &Method, azure: Option<&str>) -> Response {
+    if method == Method::CONNECT {
+        let proxy = azure.and_then(|azure| azure.strip_prefix("https://"));
+        let proxy = proxy.map(|at| format!(" The proxy of this emulator is http://{at}."));
+        let sentence = format!(
+            "CONNECT is refused: this port serves a registry and is no proxy.{}",
+            proxy.unwrap_or_default()
+        );
+        return connect_refusal(StatusCode::METHOD_NOT_ALLOWED, &sentence);
+    }
+    let words = "there is nothing at this path";
+    ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, words, ().into()).into_response()
+}
+
 /// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:
 /// each handler has its own.
-fn with_layers(routes: Router) -> Router {
+fn with_layers(app: &App, routes: Router) -> Router {
+    let azure = app.endpoints.azure().map(str::to_owned);
     routes
-        .fallback(|| async {
-            ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, "there is nothing at this path", ().into())
-                .into_response()
-        })
+        .fallback(async move |method: Method| nothing_here(&method, azure.as_deref()))
         .layer(CatchPanicLayer::custom(|_| {
             // A panic is a defect. The client gets the error body all the same, and the process goes on.
             let words = "internal error";

@@ -3,17 +3,21 @@
 //! [`ServeArgs`] is what a person types, [`Config`] is what the program goes by: plain values that were checked. This is
 //! the only place that names environment variables of `serve`. It opens nothing and looks nothing up but the home folder.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
 use mock_keyvault::durable::Durability;
+use mock_keyvault::durable::repair::RepairCommand;
 use mock_keyvault::listen::parse_address;
 use thiserror::Error;
 use url::Url;
+
+use crate::password::{Password, PasswordSource};
 
 /// The port of the registry `local` where none is chosen: the one that people type after `localhost:`.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -21,6 +25,10 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 pub const DEFAULT_AZURE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
 /// The key of the registry `local` where none is named.
 pub const DEFAULT_KEY_NAME: &str = "registry-key";
+
+/// The variable with the password of registries without logins of their own. It has no flag: the list of processes would
+/// show it.
+const PASSWORD_ENV: &str = "SEALYARD_PASSWORD";
 
 /// The shortest lease: below it the vault would be asked all the time.
 const MIN_KEY_LEASE: Duration = Duration::from_millis(100);
@@ -41,8 +49,11 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The data folder of the embedded vault, if it is not beside the registry's own.
     pub vault_data_dir: Option<PathBuf>,
-    /// Whether everything is gone at exit. The file of endpoints in [`Config::data_dir`] is written all the same.
+    /// Whether everything is gone at exit.
     pub ephemeral: bool,
+    /// Whether an ephemeral emulator writes its file of endpoints into [`Config::data_dir`], because that folder was named.
+    /// It does not replace the file of another emulator that runs.
+    pub found_by_data_dir: bool,
     /// The vault that holds the key.
     pub vault: VaultChoice,
     /// The name of the key of `local`, without a version: automatic rotation.
@@ -58,6 +69,8 @@ pub struct Config {
     /// Whether the network is trusted although the listener is not on the loopback: the well-known identities hold, and
     /// `local` and the admin API ask for nothing.
     pub trusted_network: bool,
+    /// Where the password comes from that clients need where the listener is not on the loopback.
+    pub password: PasswordSource,
     /// A file of endpoints that is written when ready and on change, beside the one in the data folder.
     pub endpoints_file: Option<PathBuf>,
     /// More host names under which the emulator is reached, such as the alias of a container.
@@ -96,6 +109,33 @@ pub struct ExternalVault {
     pub client_secret_file: Option<PathBuf>,
     /// The PEM file of a CA to trust beside the system's, for vault and authority.
     pub ca: Option<PathBuf>,
+}
+
+impl Config {
+    /// The command that repairs a data folder, with the vault that this configuration uses.
+    pub(crate) fn repair_command(&self, data_dir: &Path) -> RepairCommand {
+        let command = RepairCommand::of("sealyard", data_dir);
+        let vault = match &self.vault {
+            VaultChoice::Embedded => {
+                let folder = self.vault_data_dir.iter();
+                return folder.fold(command, |line, at| line.option("--vault-data-dir", at));
+            }
+            VaultChoice::External(vault) => vault,
+        };
+        let ExternalVault { url, authority, tenant, client_id, client_secret_file, ca } = vault;
+        let text = |url: &Url| OsString::from(url.as_str());
+        let path = |path: &PathBuf| path.clone().into_os_string();
+        let options = [
+            ("--vault-url", Some(text(url))),
+            ("--authority", authority.as_ref().map(text)),
+            ("--tenant", tenant.as_ref().map(OsString::from)),
+            ("--client-id", client_id.as_ref().map(OsString::from)),
+            ("--client-secret-file", client_secret_file.as_ref().map(path)),
+            ("--azure-ca", ca.as_ref().map(path)),
+        ];
+        let options = options.iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?)));
+        options.fold(command, |line, (flag, value)| line.option(flag, value))
+    }
 }
 
 /// A value that cannot be gone by.
@@ -140,6 +180,14 @@ pub enum ConfigError {
         "--hostname-alias {0:?} is not a host name: letters, digits, dots and dashes, and no port"
     )]
     HostName(String),
+    /// A password for clients of whom none is asked.
+    #[error(
+        "--trusted-network asks clients for no password, but {PASSWORD_ENV} or --password-file gives one: leave one of the two out"
+    )]
+    PasswordOfTrusted,
+    /// Two passwords.
+    #[error("{PASSWORD_ENV} and --password-file both give a password: leave one of the two out")]
+    TwoPasswords,
     /// No place for data.
     #[error("there is no home folder to keep data in: choose a folder with --data-dir")]
     NoDataDir,
@@ -201,6 +249,13 @@ pub struct ServeArgs {
     /// Ask for no password although the listener is not on the loopback; for a private network of containers
     #[arg(long, env = "SEALYARD_TRUSTED_NETWORK", value_parser = FalseyValueParser::new())]
     pub trusted_network: bool,
+    /// The password as the environment gives it; the command line fills it in
+    #[arg(skip)]
+    pub password: Option<Password>,
+    /// The file with the password that clients need where the listener is not on the loopback [default:
+    /// `SEALYARD_PASSWORD`, or a random one]
+    #[arg(long, value_name = "FILE", env = "SEALYARD_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
     /// Write the endpoints to this file as well, when ready and on change
     #[arg(long, value_name = "FILE", env = "SEALYARD_ENDPOINTS_FILE")]
     pub endpoints_file: Option<PathBuf>,
@@ -252,6 +307,15 @@ impl Config {
         self.is_open_at(self.listen)
     }
 
+    /// Whether clients need the password at one of the listeners.
+    pub fn asks_for_password(&self) -> bool {
+        let azure_is_open = match self.vault {
+            VaultChoice::Embedded => self.is_open_at(self.azure_listen),
+            VaultChoice::External(_) => true,
+        };
+        !(self.is_open() && azure_is_open)
+    }
+
     /// Whether a listener asks for no password: nobody else can reach it, or everybody who can is trusted.
     pub fn is_open_at(&self, listener: SocketAddr) -> bool {
         listener.ip().is_loopback() || self.trusted_network
@@ -266,6 +330,7 @@ impl Default for Config {
             data_dir: Self::default_data_dir().unwrap_or_else(|| PathBuf::from("sealyard-data")),
             vault_data_dir: None,
             ephemeral: false,
+            found_by_data_dir: false,
             vault: VaultChoice::Embedded,
             key_name: DEFAULT_KEY_NAME.to_owned(),
             key_size: KeySize::Rsa2048.bits(),
@@ -273,6 +338,7 @@ impl Default for Config {
             rotation_check: Duration::from_mins(15),
             durability: Durability::Full,
             trusted_network: false,
+            password: PasswordSource::Generated,
             endpoints_file: None,
             hostname_alias: Vec::new(),
             sparse_indexes: false,
@@ -287,6 +353,7 @@ impl TryFrom<ServeArgs> for Config {
 
     fn try_from(args: ServeArgs) -> Result<Self, ConfigError> {
         let vault = args.vault()?;
+        let password = args.password()?;
         within("--key-lease", args.key_lease, MIN_KEY_LEASE, MAX_KEY_LEASE)?;
         within(
             "--rotation-check",
@@ -303,6 +370,7 @@ impl TryFrom<ServeArgs> for Config {
         Ok(Self {
             listen: args.listen,
             azure_listen: args.azure_listen,
+            found_by_data_dir: args.data_dir.is_some(),
             data_dir: args
                 .data_dir
                 .or_else(Self::default_data_dir)
@@ -316,6 +384,7 @@ impl TryFrom<ServeArgs> for Config {
             rotation_check: args.rotation_check,
             durability: args.durability.into(),
             trusted_network: args.trusted_network,
+            password,
             endpoints_file: args.endpoints_file,
             hostname_alias: args.hostname_alias,
             sparse_indexes: args.sparse_indexes,
@@ -326,6 +395,21 @@ impl TryFrom<ServeArgs> for Config {
 }
 
 impl ServeArgs {
+    /// The password that the environment gives. An empty variable gives none, as compose files set those.
+    pub fn password_of_environment() -> Option<Password> {
+        std::env::var(PASSWORD_ENV).ok().and_then(Password::new)
+    }
+
+    fn password(&self) -> Result<PasswordSource, ConfigError> {
+        let source = match (&self.password, &self.password_file) {
+            (None, None) => return Ok(PasswordSource::Generated),
+            (Some(_), Some(_)) => return Err(ConfigError::TwoPasswords),
+            (Some(password), None) => PasswordSource::Given(password.clone()),
+            (None, Some(file)) => PasswordSource::File(file.clone()),
+        };
+        if self.trusted_network { Err(ConfigError::PasswordOfTrusted) } else { Ok(source) }
+    }
+
     fn vault(&self) -> Result<VaultChoice, ConfigError> {
         let Some(url) = &self.vault_url else {
             let of_external = [
@@ -510,5 +594,37 @@ mod tests {
         assert!(config(&[]).unwrap().is_open());
         assert!(!config(&["--listen", "0.0.0.0:5000"]).unwrap().is_open());
         assert!(config(&["--listen", "0.0.0.0:5000", "--trusted-network"]).unwrap().is_open());
+    }
+
+    #[test]
+    fn clients_need_the_password_if_one_of_the_listeners_is_not_on_the_loopback() {
+        let asks = |args: &[&str]| config(args).unwrap().asks_for_password();
+
+        assert!(!asks(&[]));
+        assert!(asks(&["--listen", "0.0.0.0:5000"]));
+        assert!(asks(&["--azure-listen", "0.0.0.0:8443"]));
+        let elsewhere = ["--azure-listen", "0.0.0.0:8443", "--vault-url", "https://vault:8443"];
+        assert!(!asks(&elsewhere), "the vault has no listener here");
+    }
+
+    #[test]
+    fn a_password_is_given_once_and_never_to_a_trusted_network() {
+        let password = || Password::new("given");
+        let with = |args: &[&str], password| {
+            let args = ["sealyard"].iter().chain(args);
+            let mut serve = Line::try_parse_from(args).unwrap().serve;
+            serve.password = password;
+            Config::try_from(serve)
+        };
+        let file = ["--password-file", "/run/secrets/p"];
+
+        assert_eq!(with(&[], None).unwrap().password, PasswordSource::Generated);
+        let given = PasswordSource::Given(password().unwrap());
+        assert_eq!(with(&[], password()).unwrap().password, given);
+        let of_file = PasswordSource::File(PathBuf::from("/run/secrets/p"));
+        assert_eq!(with(&file, None).unwrap().password, of_file);
+        assert_eq!(with(&file, password()).unwrap_err(), ConfigError::TwoPasswords);
+        let trusted = with(&["--trusted-network"], password()).unwrap_err();
+        assert_eq!(trusted, ConfigError::PasswordOfTrusted);
     }
 }

@@ -28,6 +28,8 @@ pub struct Diagnosis {
     pub rotation: Option<Blocked>,
     /// Whether the disk takes new content.
     pub has_room: bool,
+    /// Bytes of the disk that uploads under way hold.
+    pub upload_bytes: u64,
 }
 
 /// The key of a registry, its vault, and who asks for it.
@@ -96,6 +98,7 @@ impl Diagnosis {
             revoked: revocations.of(registry.name()).await,
             rotation,
             has_room: registry.has_room().await?,
+            upload_bytes: registry.held_by_uploads().await?.bytes,
         })
     }
 }

@@ -1,8 +1,10 @@
-//! The world around the registries, as they see it: the embedded vault, or one that is not ours.
+//! The world around the registries, as they see it: a mock vault, embedded or in another process, or a vault that is not
+//! ours.
 //!
-//! The embedded vault makes any identity, and each gets its tokens from the endpoint of managed identities, without a
-//! secret. With a vault in another process there is the one identity that the program was started with: its owner makes
-//! identities and gives permissions, not we.
+//! A mock vault makes any identity, and each gets its tokens from the endpoint of managed identities, without a secret. The
+//! embedded one is asked directly, one in another process over its own APIs with the credentials of its owner. Where we
+//! have no such credentials, as with Azure, there is only the identity that the program was started with: somebody else
+//! makes identities and gives permissions.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use mock_keyvault::identity::{
-    MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, NewPrincipal,
+    MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, NewPrincipal, PrincipalKind,
 };
-use mock_keyvault::{Manager, MockKeyVault};
+use mock_keyvault::{Manager, ManagerError, MockKeyVault};
 
-use crate::keys::{KeyId, KeyVault, VaultName};
+use crate::keys::{KeyId, KeyVault, VaultError, VaultName};
 use crate::registry::{
     AssignedIdentity, IdentityOf, IdentityResource, Platform, PlatformError, Principal,
     ResourceGroup,
@@ -26,16 +28,24 @@ use crate::vault_owner::{OwnerVault, VaultConnection};
 /// The name of the identity that the program is started with, in the group of all that nobody put elsewhere.
 const START_IDENTITY: &str = "sealyard";
 
-/// The embedded vault, or one that is not ours.
+/// A mock vault, or a vault that is not ours.
 pub struct LocalPlatform {
     access: VaultConnection,
     owner: Option<OwnerVault>,
-    /// The hand on identities and permissions; none with a vault that is not ours.
-    manager: Option<Manager>,
+    /// Changes identities and permissions; none with a vault that is not ours.
+    authority: Option<Authority>,
     start: AssignedIdentity,
     key_size: usize,
     /// The clients of identities that were asked for, by client id. Each has a token of its own.
     clients: Mutex<HashMap<String, Arc<dyn KeyVault>>>,
+}
+
+/// Who changes identities and permissions in the vault.
+enum Authority {
+    /// The embedded vault itself.
+    Embedded(Manager),
+    /// The owner of a mock vault in another process.
+    Owner(OwnerVault),
 }
 
 impl LocalPlatform {
@@ -52,10 +62,14 @@ impl LocalPlatform {
         let resource = IdentityResource::new(ResourceGroup::default(), START_IDENTITY)
             .map_err(|error| StartError::VaultAccess(error.to_string()))?;
         let client = access.client_of(&client_id)?;
+        let authority = match vault {
+            Some(vault) => Some(Authority::Embedded(vault.manager())),
+            None => owner.clone().map(Authority::Owner),
+        };
         Ok(Self {
             access,
             owner,
-            manager: vault.map(MockKeyVault::manager),
+            authority,
             clients: Mutex::new(HashMap::from([(client_id.to_ascii_lowercase(), client)])),
             start: AssignedIdentity { resource, principal: Principal { client_id, principal_id } },
             key_size: usize::try_from(key_size).unwrap_or(2048),
@@ -67,9 +81,9 @@ impl LocalPlatform {
         self.access.key_id(name)
     }
 
-    /// The hand on identities and permissions, if the vault is ours.
-    fn manager(&self) -> Result<&Manager, PlatformError> {
-        self.manager.as_ref().ok_or_else(|| self.not_ours())
+    /// Who changes identities and permissions, if the vault is ours.
+    fn authority(&self) -> Result<&Authority, PlatformError> {
+        self.authority.as_ref().ok_or_else(|| self.not_ours())
     }
 
     fn not_ours(&self) -> PlatformError {
@@ -92,7 +106,7 @@ impl Platform for LocalPlatform {
         if let Some(client) = clients.get(&id) {
             return Ok(Arc::clone(client));
         }
-        self.manager()?;
+        self.authority()?;
         let client = self.access.client_of(&id).map_err(failed)?;
         clients.insert(id, Arc::clone(&client));
         Ok(client)
@@ -104,14 +118,25 @@ impl Platform for LocalPlatform {
 
     fn make_identity(&self, of: IdentityOf) -> BoxFuture<'_, Result<Principal, PlatformError>> {
         async move {
+            let manager = match self.authority()? {
+                Authority::Embedded(manager) => manager,
+                Authority::Owner(owner) => {
+                    let (kind, id) = match of {
+                        IdentityOf::Resource(resource) => {
+                            (PrincipalKind::UserAssignedIdentity, resource.to_string())
+                        }
+                        IdentityOf::Registry(id) => (PrincipalKind::SystemAssignedIdentity, id),
+                    };
+                    return owner.managed_identity(kind, &id).await.map_err(of_owner);
+                }
+            };
             let new = match of {
                 IdentityOf::Resource(resource) => {
                     NewPrincipal::user_assigned_identity_at(&resource.to_string())
                 }
                 IdentityOf::Registry(id) => NewPrincipal::system_assigned_identity(&id),
             };
-            let made = self.manager()?.managed_identity(new.map_err(failed)?).await;
-            let made = made.map_err(failed)?;
+            let made = manager.managed_identity(new.map_err(failed)?).await.map_err(of_vault)?;
             Ok(Principal {
                 client_id: made.client_id().to_owned(),
                 principal_id: made.object_id().to_owned(),
@@ -125,7 +150,14 @@ impl Platform for LocalPlatform {
         client_id: &'a str,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
-            self.manager()?.remove_principal(client_id).await.map_err(failed)?;
+            match self.authority()? {
+                Authority::Embedded(manager) => {
+                    manager.remove_principal(client_id).await.map_err(of_vault)?;
+                }
+                Authority::Owner(owner) => {
+                    owner.remove_principal(client_id).await.map_err(of_owner)?;
+                }
+            }
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
             clients.remove(&client_id.to_ascii_lowercase());
             Ok(())
@@ -138,9 +170,16 @@ impl Platform for LocalPlatform {
         resource_id: &'a str,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
-            // The roles of a vault that is not ours are not ours.
-            let Some(manager) = &self.manager else { return Ok(()) };
-            manager.forget_roles(resource_id).await.map_err(failed)
+            match &self.authority {
+                Some(Authority::Embedded(manager)) => {
+                    manager.forget_roles(resource_id).await.map_err(of_vault)
+                }
+                Some(Authority::Owner(owner)) => {
+                    owner.forget_roles(resource_id).await.map_err(of_owner)
+                }
+                // The roles of a vault that is not ours are not ours.
+                None => Ok(()),
+            }
         }
         .boxed()
     }
@@ -150,8 +189,16 @@ impl Platform for LocalPlatform {
         vault: &'a VaultName,
     ) -> BoxFuture<'a, Result<Option<bool>, PlatformError>> {
         async move {
-            let Some(manager) = &self.manager else { return Ok(None) };
-            manager.has_purge_protection(vault.as_str()).await.map(Some).map_err(failed)
+            let has = match &self.authority {
+                Some(Authority::Embedded(manager)) => {
+                    manager.has_purge_protection(vault.as_str()).await.map_err(of_vault)?
+                }
+                Some(Authority::Owner(owner)) => {
+                    owner.has_purge_protection(vault).await.map_err(of_owner)?
+                }
+                None => return Ok(None),
+            };
+            Ok(Some(has))
         }
         .boxed()
     }
@@ -159,7 +206,7 @@ impl Platform for LocalPlatform {
     fn ensure_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
             let owner = self.owner.as_ref().ok_or_else(|| self.not_ours())?;
-            owner.ensure_key(key, self.key_size).await.map_err(failed)
+            owner.ensure_key(key, self.key_size).await.map_err(of_owner)
         }
         .boxed()
     }
@@ -170,9 +217,15 @@ impl Platform for LocalPlatform {
         principal: &'a Principal,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
-            let manager = self.manager()?;
-            let allowed = manager.allow_encryption(vault.as_str(), &principal.principal_id).await;
-            allowed.map_err(failed)
+            let object_id = &principal.principal_id;
+            match self.authority()? {
+                Authority::Embedded(manager) => {
+                    manager.allow_encryption(vault.as_str(), object_id).await.map_err(of_vault)
+                }
+                Authority::Owner(owner) => {
+                    owner.allow_encryption(vault, object_id).await.map_err(of_owner)
+                }
+            }
         }
         .boxed()
     }
@@ -183,9 +236,15 @@ impl Platform for LocalPlatform {
         principal: &'a Principal,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
-            let manager = self.manager()?;
-            let taken = manager.forget_policy(vault.as_str(), &principal.principal_id).await;
-            taken.map_err(failed)
+            let object_id = &principal.principal_id;
+            match self.authority()? {
+                Authority::Embedded(manager) => {
+                    manager.forget_policy(vault.as_str(), object_id).await.map_err(of_vault)
+                }
+                Authority::Owner(owner) => {
+                    owner.forget_policy(vault, object_id).await.map_err(of_owner)
+                }
+            }
         }
         .boxed()
     }
@@ -194,6 +253,28 @@ impl Platform for LocalPlatform {
 impl fmt::Debug for LocalPlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalPlatform").field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
+/// What the embedded vault says.
+fn of_vault(error: ManagerError) -> PlatformError {
+    if error.is_disk_full() {
+        PlatformError::DiskFull(error.to_string())
+    } else if error.is_read_only() {
+        PlatformError::ReadOnly(error.to_string())
+    } else {
+        failed(error)
+    }
+}
+
+/// What a vault says over its own protocol.
+fn of_owner(error: VaultError) -> PlatformError {
+    if error.is_disk_full() {
+        PlatformError::DiskFull(error.to_string())
+    } else if error.is_read_only() {
+        PlatformError::ReadOnly(error.to_string())
+    } else {
+        failed(error)
     }
 }
 

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fs_err as fs;
 use mock_keyvault::clock::{Clock, ClockRequest};
 use mock_keyvault::durable::Durability;
 use mock_keyvault::listen::{self, Transport};
+use mock_keyvault::room::Pretended;
 use mock_keyvault::tls::TlsError;
 use mock_keyvault::{MockKeyVault, StartError as VaultStartError};
 use thiserror::Error;
@@ -20,24 +22,30 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::admin::{Endpoints, Guard};
 use crate::agenda::{self, Agenda, AgendaError, VaultTime};
 use crate::app::{self, App, Parts};
-use crate::arm;
+use crate::arm::ControlPlane;
 use crate::config::{Config, VaultChoice};
 use crate::directory::EmbeddedDirectory;
 use crate::faults::FaultDesk;
 use crate::listeners::{AzureFront, Certificates, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
-    Directory, Doorkeeper, Encryption, Identity, IdentityResource, Location, ManageError,
-    NewRegistry, NoDirectory, Platform as _, PlatformError, Registries, Registry, RegistryName,
-    ResourceGroup, Settings, Tags,
+    Directory, Doorkeeper, Encryption, Events, Identity, IdentityResource, Intents, Location,
+    ManageError, NewRegistry, NoDirectory, Platform as _, PlatformError, Registries, Registry,
+    RegistryName, ResourceGroup, Settings, Tags,
 };
 use crate::reset::{self, Reset, ResetError};
+use crate::resume::Runner;
 use crate::revocation::Revocations;
+use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
+use crate::state_watch::StateWatch;
 use crate::store::{Store, StoreError};
-use crate::vault_owner::VaultConnection;
+use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, VaultConnection};
 
 /// How long it is waited for that the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);
+
+/// How long a start waits for the vault to tell of its changes.
+const FEED_LIMIT: Duration = Duration::from_secs(1);
 
 /// The registry that answers where no other is named.
 pub const LOCAL: &str = RegistryName::LOCAL;
@@ -52,6 +60,8 @@ pub struct Sealyard {
     address: SocketAddr,
     vault: Option<MockKeyVault>,
     server: JoinHandle<()>,
+    /// The entry by which the command line finds this emulator, if it was asked for.
+    registration: Option<Registration>,
     /// The folder of an emulator that is gone at exit.
     folder: Option<tempfile::TempDir>,
     /// Is cancelled when the last one has let go of the data folder.
@@ -64,8 +74,9 @@ pub struct Builder {
     config: Config,
     clock: Option<Clock>,
     settings: Settings,
-    /// Whether even the file by which the command line finds an emulator goes into the folder that is gone at exit.
+    /// Whether the file of endpoints goes into the temporary folder too.
     hidden: bool,
+    registers: bool,
 }
 
 /// Why an emulator did not start.
@@ -98,6 +109,20 @@ pub enum StartError {
     /// The certificates of the listeners cannot be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// An emulator that is gone at exit has no place for its data.
+    #[error(
+        "neither {} nor {} is writable, and the data needs a folder until the exit: make one of them writable, or name another with TMPDIR (docker run --tmpfs /tmp)",
+        temporary.display(),
+        data_dir.display()
+    )]
+    NoTemporaryFolder {
+        /// The folder of the system for temporary files.
+        temporary: PathBuf,
+        /// The data folder that would do as well.
+        data_dir: PathBuf,
+        /// Why the folder for temporary files does not do.
+        source: std::io::Error,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -111,6 +136,7 @@ impl Sealyard {
             clock: None,
             settings: Settings::default(),
             hidden: false,
+            registers: false,
         }
     }
 
@@ -162,6 +188,19 @@ impl Sealyard {
         self.vault.as_ref()
     }
 
+    /// Has the disk of the emulator and of its embedded vault look like this: for tests, which cannot fill a real one.
+    pub fn set_disk(&self, disk: Pretended) {
+        self.app.registries.room().pretend(disk);
+        if let Some(vault) = &self.vault {
+            vault.set_disk(disk);
+        }
+    }
+
+    /// Has the stored rows be proven or not, as while they are being checked after a start: for tests.
+    pub fn set_proven(&self, proven: bool) {
+        self.app.registries.pretend_proven(proven);
+    }
+
     /// The clock of the emulator and of its embedded vault.
     pub fn clock(&self) -> &Clock {
         &self.app.clock
@@ -191,7 +230,11 @@ impl Sealyard {
     ///
     /// When this returns, the folder is free for another emulator, unless somebody still holds a part of this one.
     pub async fn shutdown(self) {
-        let Self { stop, app, local, address: _, vault, server, folder, released } = self;
+        let Self { stop, app, local, address: _, vault, server, registration, folder, released } =
+            self;
+        // No command is to find an emulator that is about to go.
+        drop(registration);
+        app.registries.stop_soon();
         drop(stop);
         // There is nothing to be done about a server that did not end well.
         let _ = server.await;
@@ -277,23 +320,31 @@ impl Builder {
         self
     }
 
+    /// Registers the emulator as one that runs for this user, so that the command line finds it without `--endpoint`.
+    #[must_use]
+    pub fn register(mut self) -> Self {
+        self.registers = true;
+        self
+    }
+
     /// Starts the emulator. When this returns, it answers.
     pub async fn start(self) -> Result<Sealyard, StartError> {
-        let Self { mut config, clock, mut settings, hidden } = self;
+        let Self { mut config, clock, mut settings, hidden, registers } = self;
         let clock = clock.unwrap_or_else(Clock::system);
-        let folder = if config.ephemeral { Some(tempfile::tempdir()?) } else { None };
+        let folder = folder_until_exit(&config)?;
         let data_dir = folder
             .as_ref()
             .map_or_else(|| config.data_dir.clone(), |folder| folder.path().join("data"));
         if hidden {
             config.data_dir.clone_from(&data_dir);
+            config.found_by_data_dir = true;
         }
         let any_port = config.listen.port() == 0;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr()?;
         config.listen = address;
         // The folder before the vault: a folder in use is the sentence that helps most.
-        let store = open_store(data_dir.clone(), config.durability).await?;
+        let store = open_store(&config, &data_dir).await?;
         let released = store.released();
         agenda::restore_clock(&data_dir, &clock)?;
         let vault = match config.vault {
@@ -302,23 +353,18 @@ impl Builder {
         };
         let access = VaultConnection::of(&config, vault.as_ref(), &clock)?;
         let owner = access.owner()?;
-        settings.key_lease = config.key_lease;
-        settings.rotation_check = config.rotation_check;
-        settings.write_back = config.durability == Durability::Full;
-        settings.sparse_indexes = config.sparse_indexes;
-        settings.strict_parity = config.strict_parity;
-        settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
+        configure(&mut settings, &config);
         let platform =
             LocalPlatform::new(access.clone(), owner.clone(), vault.as_ref(), config.key_size)?;
-        let revocations = Revocations::open(Arc::clone(&store))?;
         let events = settings.events.clone();
-        let directory: Arc<dyn Directory> = match &vault {
-            Some(vault) => Arc::new(EmbeddedDirectory::new(vault.directory())),
-            None => Arc::new(NoDirectory),
-        };
-        let doorkeeper =
-            Doorkeeper::open(&store, directory, clock.clone()).map_err(ManageError::from)?;
-        let registries = open_registries(&config, store, platform, clock.clone(), settings).await?;
+        tell_notices(vault.as_ref(), &events, &clock);
+        let intents = Intents::open(Arc::clone(&store), clock.clone(), events.clone())
+            .map_err(ManageError::from)?;
+        let revocations = Revocations::open(Arc::clone(&store), intents.clone())?;
+        let doorkeeper = open_doorkeeper(&store, vault.as_ref(), &clock)?;
+        let feed = access.change_feed()?;
+        let (registries, subscription) =
+            open_registries(&config, store, platform, settings, intents, feed.as_ref()).await?;
         let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
         if let Err(error) = revocations.forget_gone(&registries).await {
             tracing::warn!(%error, "notes of revocations outlive their registries");
@@ -331,13 +377,15 @@ impl Builder {
         let stop_on_drop = stop.clone().drop_guard();
         let ports = Ports::new(address, any_port, Arc::clone(&certificates.server), stop.clone());
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
-        let time = match &vault {
-            Some(vault) => VaultTime::Shared(vault.timekeeper()),
-            None => access.time()?,
-        };
+        let shared = vault.as_ref().map(|vault| VaultTime::Shared(vault.timekeeper()));
+        let time = shared.map_or_else(|| access.time(), Ok)?;
         let agenda =
             Agenda::new(clock.clone(), time, registries.clone(), data_dir.clone(), stop.clone());
         tokio::spawn(Arc::clone(&agenda).follow());
+        let lease = config.key_lease;
+        let state_watch =
+            StateWatch::new(registries.clone(), clock.clone(), lease, feed, stop.clone());
+        tokio::spawn(Arc::clone(&state_watch).run(subscription));
         let app = App::new(Parts {
             registries,
             clock,
@@ -346,19 +394,16 @@ impl Builder {
             events,
             ports,
             owner,
+            embedded: vault.as_ref().map(MockKeyVault::manager),
             revocations,
             faults,
             resetting: tokio::sync::Mutex::default(),
             agenda,
+            state_watch,
             doorkeeper,
             guard,
         });
-        if let Some(vault) = &vault {
-            let guard = Guard::open(&app.config, vault.address(), &data_dir)?;
-            let content = app::registry_routes(&app, &guard, LOCAL);
-            let arm = arm::router(app.registries.clone(), vault.gate());
-            vault.set_front(Arc::new(AzureFront::new(content, arm)));
-        }
+        go_on(&app, vault.as_ref(), &data_dir, &stop).await?;
         let server = tokio::spawn(listen::serve(
             listener,
             app::routes(&app),
@@ -367,10 +412,131 @@ impl Builder {
         ));
         app.ports.settle(&app).await;
         tokio::spawn(app.ports.clone().follow(app.clone()));
+        // First, so that who reads the files finds it registered.
+        let registration = if registers { register(&app).await } else { None };
         app.endpoints.make_files(&app).await?;
+        app.registries.room().refill();
         tokio::spawn(app.clone().forget_what_goes(stop.clone()));
         tokio::spawn(Endpoints::follow(app.clone(), stop));
-        Ok(Sealyard { stop: stop_on_drop, app, local, address, vault, server, folder, released })
+        Ok(Sealyard {
+            stop: stop_on_drop,
+            app,
+            local,
+            address,
+            vault,
+            server,
+            registration,
+            folder,
+            released,
+        })
+    }
+}
+
+/// Goes on with the operations that were cut short, those first that `local` depends on, and opens the Azure side.
+async fn go_on(
+    app: &App,
+    vault: Option<&MockKeyVault>,
+    data_dir: &Path,
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    let plane = vault.map(|vault| ControlPlane::new(app.registries.clone(), vault.gate()));
+    let runner = Runner::new(app.clone(), plane.clone(), stop.clone());
+    runner.before_ready().await;
+    if let (Some(vault), Some(plane)) = (vault, plane) {
+        let guard = Guard::open(&app.config, vault.address(), data_dir)?;
+        let content = app::registry_routes(app, &guard, LOCAL);
+        vault.set_front(Arc::new(AzureFront::new(content, plane.router())));
+    }
+    tokio::spawn(runner.follow());
+    Ok(())
+}
+
+/// Takes from the configuration what registries go by.
+fn configure(settings: &mut Settings, config: &Config) {
+    settings.key_lease = config.key_lease;
+    settings.rotation_check = config.rotation_check;
+    settings.write_back = config.durability == Durability::Full;
+    settings.sparse_indexes = config.sparse_indexes;
+    settings.strict_parity = config.strict_parity;
+    settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
+}
+
+/// Registers an emulator. One that cannot register is still found by its data folder or its URL.
+async fn register(app: &App) -> Option<Registration> {
+    let endpoints = &app.endpoints;
+    let entry = Entry {
+        registry: endpoints.registry().to_owned(),
+        pid: std::process::id(),
+        instance: endpoints.instance().to_owned(),
+        data_dir: endpoints.data_dir().to_owned(),
+    };
+    let register = move || RuntimeFolder::of_user()?.register(&entry);
+    let registered = tokio::task::spawn_blocking(register).await;
+    match registered {
+        Ok(Ok(registration)) => Some(registration),
+        // A container often has no home that it can write to. Its commands name the data folder.
+        Ok(Err(error @ (RunningError::NoFolder | RunningError::Io(_))))
+            if app.config.found_by_data_dir =>
+        {
+            tracing::debug!(%error, "the emulator is not registered");
+            None
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "commands find this emulator only with --endpoint or --data-dir");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+/// The folder of an emulator that is gone at exit.
+fn folder_until_exit(config: &Config) -> Result<Option<tempfile::TempDir>, StartError> {
+    let temporary = || temporary_folder(&std::env::temp_dir(), &config.data_dir);
+    config.ephemeral.then(temporary).transpose()
+}
+
+/// A folder for an emulator that is gone at exit: in the folder for temporary files, or else in the data folder.
+fn temporary_folder(temporary: &Path, data_dir: &Path) -> Result<tempfile::TempDir, StartError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("sealyard-");
+    let source = match builder.tempdir_in(temporary) {
+        Ok(folder) => return Ok(folder),
+        Err(source) => source,
+    };
+    let in_data_dir = fs::create_dir_all(data_dir).and_then(|()| builder.tempdir_in(data_dir));
+    let Ok(folder) = in_data_dir else {
+        let (temporary, data_dir) = (temporary.to_owned(), data_dir.to_owned());
+        return Err(StartError::NoTemporaryFolder { temporary, data_dir, source });
+    };
+    tracing::warn!(
+        temporary = %temporary.display(),
+        error = %source,
+        "the folder for temporary files is not writable: the data is in {} until the exit",
+        folder.path().display()
+    );
+    Ok(folder)
+}
+
+/// Opens who says who may do what: by the roles of the embedded vault, where there is one.
+fn open_doorkeeper(
+    store: &Arc<Store>,
+    vault: Option<&MockKeyVault>,
+    clock: &Clock,
+) -> Result<Doorkeeper, StartError> {
+    let directory: Arc<dyn Directory> = match vault {
+        Some(vault) => Arc::new(EmbeddedDirectory::new(vault.directory())),
+        None => Arc::new(NoDirectory),
+    };
+    let opened = Doorkeeper::open(store, directory, clock.clone());
+    Ok(opened.map_err(ManageError::from)?)
+}
+
+/// What people should know about the rows of the embedded vault becomes an event.
+fn tell_notices(vault: Option<&MockKeyVault>, events: &Events, clock: &Clock) {
+    if let Some(vault) = vault {
+        let (events, time) = (events.clone(), clock.clone());
+        let tell = move |notice: &_| events.noticed(time.now(), "vault", notice);
+        vault.listen_to_notices(Box::new(tell));
     }
 }
 
@@ -388,13 +554,21 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
-async fn open_store(path: PathBuf, durability: Durability) -> Result<Arc<Store>, StartError> {
+/// A refusal names the command that repairs the folder together with its vault.
+async fn open_store(config: &Config, data_dir: &Path) -> Result<Arc<Store>, StartError> {
+    let (path, durability) = (data_dir.to_owned(), config.durability);
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, durability)).await;
-    Ok(Arc::new(opened.map_err(std::io::Error::other)??))
+    match opened.map_err(std::io::Error::other)? {
+        Err(StoreError::Rows(error)) => {
+            let command = config.repair_command(data_dir).to_string();
+            Err(StoreError::Rows(error.repaired_by(&command)).into())
+        }
+        opened => Ok(Arc::new(opened?)),
+    }
 }
 
 /// Starts the embedded vault beside the registry's own data, on a listener of its own.
-async fn start_vault(
+pub(crate) async fn start_vault(
     config: &mut Config,
     data_dir: &Path,
     clock: &Clock,
@@ -410,19 +584,23 @@ async fn start_vault(
     for alias in &config.hostname_alias {
         builder = builder.hostname_alias(alias);
     }
-    let vault = builder.start().await?;
+    let vault = builder.start().await;
+    let command = config.repair_command(data_dir).to_string();
+    let vault = vault.map_err(|error| error.repaired_by(&command))?;
     config.azure_listen = vault.address();
     Ok(vault)
 }
 
-/// Opens the registries. At the first start `local` is made, with its key where we may make that.
+/// Opens the registries. At the first start `local` is made, with its key where we may make that. The subscription to the
+/// changes of the vault is older than the registries: they have asked, or were told, after all that it tells of.
 async fn open_registries(
     config: &Config,
     store: Arc<Store>,
     platform: LocalPlatform,
-    clock: Clock,
     settings: Settings,
-) -> Result<Registries, StartError> {
+    intents: Intents,
+    feed: Option<&ChangeFeed>,
+) -> Result<(Registries, Option<Subscription>), StartError> {
     let key = platform.key_of_local(&config.key_name)?;
     // A vault that is down at a later start is no reason not to start: the registry is dark until it is back.
     match platform.ensure_key(&key).await {
@@ -437,17 +615,40 @@ async fn open_registries(
         ..NewRegistry::named(RegistryName::local())
     };
     let platform = Arc::new(platform);
-    let registries = Registries::open(store, platform, clock, settings, local).await?;
+    // Of a vault that is away or slow the changes are followed later.
+    let subscription = match feed {
+        Some(feed) => tokio::time::timeout(FEED_LIMIT, feed.subscribe()).await,
+        None => Ok(Err(NotSubscribed::NotAMock)),
+    };
+    let subscription = subscription.ok().and_then(Result::ok);
+    let registries = Registries::open(store, platform, settings, intents, local).await?;
     let used = registries.get(LOCAL).and_then(|local| local.key_ring().describe().configured);
     if let Some(used) = used.filter(|used| used.unversioned() != key) {
         tracing::warn!(key = %used, asked = %key, "the registry keeps the key that it has; rotate to change it");
     }
-    Ok(registries)
+    Ok((registries, subscription))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_emulator_that_is_gone_at_exit_uses_the_data_folder_where_no_temporary_one_is_writable() {
+        let place = tempfile::tempdir().unwrap();
+        let (temporary, data_dir) = (place.path().join("no-tmp"), place.path().join("data"));
+
+        let folder = temporary_folder(&temporary, &data_dir).unwrap();
+
+        assert_eq!(folder.path().parent(), Some(data_dir.as_path()));
+        drop(folder);
+        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 0, "nothing stays");
+
+        fs::write(&temporary, "a file").unwrap();
+        let error = temporary_folder(&temporary, &temporary).unwrap_err();
+        let words = error.to_string();
+        assert!(words.contains("--tmpfs /tmp") && words.contains("TMPDIR"), "{words}");
+    }
 
     #[test]
     fn uploads_leave_half_of_the_open_files_to_everything_else() {

@@ -44,9 +44,10 @@ pub enum Level {
 impl Level {
     fn filter(self) -> &'static str {
         match self {
-            Self::Quiet => "error",
-            Self::Client => "warn,sled=error",
-            Self::Normal => "warn,sealyard=info,mock_keyvault=info,sled=error",
+            // sled is silent: an index that it cannot read is made again, and a line of ours says so.
+            Self::Quiet => "error,sled=off",
+            Self::Client => "warn,sled=off",
+            Self::Normal => "warn,sealyard=info,mock_keyvault=info,sled=off",
             Self::Verbose => "info,sealyard=debug,mock_keyvault=debug,sled=warn",
             Self::Everything => "debug,sealyard=trace,mock_keyvault=trace,sled=info",
         }
@@ -89,15 +90,24 @@ mod tests {
     #[test]
     fn a_filter_of_the_environment_comes_before_the_level() {
         assert_eq!(filter(Some("sealyard=trace"), Level::Quiet).0.to_string(), "sealyard=trace");
-        assert_eq!(filter(Some(" "), Level::Quiet).0.to_string(), "error");
-        assert_eq!(filter(None, Level::Quiet).0.to_string(), "error");
+        let quiet = Level::Quiet.filter();
+        assert_eq!(filter(Some(" "), Level::Quiet).1, None);
+        assert_eq!(filter(None, Level::Quiet).0.to_string(), EnvFilter::new(quiet).to_string());
+    }
+
+    #[test]
+    fn sled_writes_lines_only_for_who_asks_for_them() {
+        for level in [Level::Quiet, Level::Client, Level::Normal] {
+            assert!(filter(None, level).0.to_string().contains("sled=off"), "{level:?}");
+        }
+        assert_eq!(filter(Some("sled=error"), Level::Normal).0.to_string(), "sled=error");
     }
 
     #[test]
     fn a_filter_that_cannot_be_read_is_complained_of() {
         let (filter, complaint) = filter(Some("sealyard=loud"), Level::Quiet);
 
-        assert_eq!(filter.to_string(), "error");
+        assert_eq!(filter.to_string(), EnvFilter::new(Level::Quiet.filter()).to_string());
         assert!(complaint.unwrap().starts_with("SEALYARD_LOG=\"sealyard=loud\" is not used"));
     }
 }

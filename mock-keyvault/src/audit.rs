@@ -1,8 +1,12 @@
 //! What was asked of the vaults: every call with who, what, and the answer, in the shape of Key Vault's diagnostic log.
 //!
 //! Written by the router after each call, refused ones among them; read by tests through the fixture's `calls()`, by the
-//! admin API, and by people as JSON lines in the data folder. No call waits for the disk: a thread of its own writes.
-//! What it has written survives the end of the process; the calls of the last moment before a kill may be missing.
+//! admin API, and by people as JSON lines in the data folder. A thread of its own writes.
+//!
+//! **No key is used without a record.** The router asks [`AuditLog::ready`] before a call that uses a key, and
+//! gives the answer to the client only when [`AuditLog::record`] says that the record is written. No other call waits
+//! for the disk. What the thread has written survives the end of the process; the other calls of the last moment before
+//! a kill may be missing.
 //!
 //! It never holds key material, tokens or bodies. A URI is kept with the parameters that are Key Vault's own alone, and
 //! an error's words only as far as they do not quote a body.
@@ -11,21 +15,26 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde::Serialize;
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
 
-use crate::lines::{Limits, Lines};
+use crate::lines::{Limits, Lines, Unwritable};
 use crate::operation::Operation;
+use crate::room::{Purpose, Room};
 
 /// How many calls are kept in memory; older ones are in the file alone.
 const KEPT: usize = 10_000;
 
 const LIMITS: Limits = Limits { bytes: 16 << 20, old_files: 4 };
+
+/// No record is longer: it has a few texts of [`MAX_TEXT`] characters.
+const MAX_RECORD: usize = 32 << 10;
 
 /// Longer texts that come from a client are cut.
 const MAX_TEXT: usize = 1024;
@@ -141,8 +150,24 @@ pub(crate) struct AuditLog {
 }
 
 struct Writer {
-    lines: mpsc::Sender<Vec<u8>>,
+    requests: mpsc::Sender<Request>,
     thread: JoinHandle<()>,
+}
+
+/// What the writer is asked for. It answers when that is done.
+struct Request {
+    /// The record to be written; none asks whether one could be.
+    line: Option<Vec<u8>>,
+    done: oneshot::Sender<Result<(), Unwritable>>,
+}
+
+/// The file, and whether it can be written.
+struct File {
+    lines: Lines,
+    /// The last record that could not be written. It is written before the next one.
+    left: Option<Vec<u8>>,
+    /// How many records before that one were lost.
+    missing: u64,
 }
 
 impl Call {
@@ -267,43 +292,46 @@ pub(crate) fn cut(text: &str) -> String {
 
 impl AuditLog {
     /// Opens the log; lines are appended to `path`. Blocks.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = Lines::open(path, LIMITS)?;
-        let (lines, written) = mpsc::channel::<Vec<u8>>();
+    pub(crate) fn open(path: &Path, room: Arc<Room>) -> io::Result<Self> {
+        let lines = Lines::open(path, LIMITS, room, Purpose::Audit)?;
+        let mut file = File { lines, left: None, missing: 0 };
+        let (requests, asked) = mpsc::channel::<Request>();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
-            // A full disk fails every line: the log of the program, which may be on it too, is told twice and not each time.
-            let mut missing = 0_u64;
-            for line in written {
-                match file.append(&line) {
-                    Err(error) if missing == 0 => {
-                        missing = 1;
-                        tracing::error!(%error, "the audit log cannot be written");
-                    }
-                    Err(_) => missing += 1,
-                    Ok(()) if missing > 0 => {
-                        tracing::warn!(
-                            missing,
-                            "the audit log is written again, without some calls"
-                        );
-                        missing = 0;
-                    }
-                    Ok(()) => (),
-                }
+            for Request { line, done } in asked {
+                // Only a call that uses a key waits for the answer.
+                let _ = done.send(file.answer(line));
             }
         })?;
-        let writer = Mutex::new(Some(Writer { lines, thread }));
+        let writer = Mutex::new(Some(Writer { requests, thread }));
         Ok(Self { calls: Mutex::default(), writer })
     }
 
-    /// Takes a call down.
-    pub(crate) fn record(&self, call: Call) {
-        if let Ok(line) = serde_json::to_vec(&call.record()) {
-            let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(writer) = &*writer {
-                // The thread ends only when the log is closed.
-                let _ = writer.lines.send(line);
-            }
+    /// Resolves when a record can be written. An error: no key may be used.
+    pub(crate) fn ready(&self) -> impl Future<Output = Result<(), Unwritable>> + use<> {
+        self.ask(None)
+    }
+
+    /// Takes a call down. The answer says whether the record is written; a caller that drops it does not wait.
+    pub(crate) fn record(
+        &self,
+        call: Call,
+    ) -> impl Future<Output = Result<(), Unwritable>> + use<> {
+        let written = self.ask(serde_json::to_vec(&call.record()).ok());
+        self.keep(call);
+        written
+    }
+
+    fn ask(&self, line: Option<Vec<u8>>) -> impl Future<Output = Result<(), Unwritable>> + use<> {
+        let (done, answer) = oneshot::channel();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(writer) = &*writer {
+            // The thread ends only when the log is closed.
+            let _ = writer.requests.send(Request { line, done });
         }
+        async move { answer.await.unwrap_or(Err(Unwritable::Failed(io::ErrorKind::BrokenPipe))) }
+    }
+
+    fn keep(&self, call: Call) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.len() == KEPT {
             calls.pop_front();
@@ -320,10 +348,37 @@ impl AuditLog {
     /// Returns when all lines are written. Later calls are kept in memory alone.
     pub(crate) fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Writer { lines, thread }) = writer {
-            drop(lines);
+        if let Some(Writer { requests, thread }) = writer {
+            drop(requests);
             let _ = thread.join();
         }
+    }
+}
+
+impl File {
+    fn answer(&mut self, line: Option<Vec<u8>>) -> Result<(), Unwritable> {
+        let written = self.write_what_is_left().and_then(|()| match &line {
+            Some(line) => self.lines.append(line),
+            None => self.lines.ensure_room(MAX_RECORD),
+        });
+        let Err(error) = written else { return Ok(()) };
+        if line.is_some() {
+            // A full disk fails every record: the log of the program, which may be on it too, is told once.
+            if self.left.is_none() {
+                tracing::error!(%error, "the audit log cannot be written: no key is used until it can be");
+            }
+            self.missing += u64::from(self.left.is_some());
+            self.left = line;
+        }
+        Err(Unwritable::from(&error))
+    }
+
+    fn write_what_is_left(&mut self) -> io::Result<()> {
+        let Some(line) = &self.left else { return Ok(()) };
+        self.lines.append(line)?;
+        tracing::warn!(missing = self.missing, "the audit log is written again");
+        (self.left, self.missing) = (None, 0);
+        Ok(())
     }
 }
 

@@ -8,12 +8,12 @@
 //! can neither reach the real service nor leak to it.
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
 
 use crate::authority::Authority;
 use crate::host::Site;
-use crate::listen::{Tunnel, Wire};
+use crate::listen::{Tunnel, Wire, connect_refusal};
 use crate::router::App;
 
 /// The port of `https`.
@@ -22,19 +22,19 @@ const HTTPS: u16 = 443;
 /// Answers a CONNECT request.
 pub(crate) fn answer(app: &App, request: &Request<Body>) -> Response {
     if request.extensions().get() == Some(&Wire::Tls) {
-        let words = "This proxy is asked in plain text: use http:// for its own address.\n";
-        return (StatusCode::BAD_REQUEST, words).into_response();
+        let sentence = "This proxy takes CONNECT in plain text: use http:// for its own address.";
+        return connect_refusal(StatusCode::BAD_REQUEST, sentence);
     }
     // The target is a host and a port, and no URL (RFC 9110, section 9.3.6).
     let asked = request.uri().authority().filter(|_| request.uri().scheme().is_none());
     let asked = asked.map(http::uri::Authority::as_str).unwrap_or_default();
     let Ok(target) = asked.parse::<Authority>() else {
-        let words = "CONNECT takes a host and a port, such as local.vault.azure.net:443.\n";
-        return (StatusCode::BAD_REQUEST, words).into_response();
+        let sentence = "CONNECT takes a host and a port, such as local.vault.azure.net:443.";
+        return connect_refusal(StatusCode::BAD_REQUEST, sentence);
     };
     if !leads_here(app, &target) {
         tracing::info!(host.name = target.name(), "a connection to another host was refused");
-        return (StatusCode::FORBIDDEN, refusal(&target)).into_response();
+        return connect_refusal(StatusCode::FORBIDDEN, &refusal(&target));
     }
     let mut response = StatusCode::OK.into_response();
     response.extensions_mut().insert(Tunnel);
@@ -58,9 +58,9 @@ fn leads_here(app: &App, target: &Authority) -> bool {
 fn refusal(target: &Authority) -> String {
     let port = target.port().unwrap_or(HTTPS);
     format!(
-        "CONNECT {}:{port} is refused: this proxy leads to the emulator alone and forwards nothing to other hosts. \
+        "CONNECT {}:{port} is refused: this proxy leads to the emulator only and forwards nothing to other hosts. \
          It takes the names of Azure that are emulated here, at port 443. \
-         If this program should reach other hosts, set HTTPS_PROXY for the commands that use the emulator only.\n",
+         If this program should reach other hosts, set HTTPS_PROXY only for the commands that use the emulator.",
         target.name()
     )
 }

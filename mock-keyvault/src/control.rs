@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::arm::{Query, filter};
 use crate::error::JSON;
+use crate::listing::ListError;
 use crate::router::{CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
 
 /// Why a request is refused before anything is looked up.
@@ -35,6 +36,9 @@ pub enum RequestError {
     /// There is no such subscription.
     #[error("there is no subscription {0}")]
     NoSubscription(Uuid),
+    /// The query asks a list for what it does not do.
+    #[error(transparent)]
+    List(#[from] ListError),
 }
 
 impl RequestError {
@@ -73,6 +77,7 @@ impl RequestError {
                 "SubscriptionNotFound",
                 format!("The subscription '{id}' could not be found."),
             ),
+            Self::List(error) => (bad, error.code(), error.to_string()),
         }
     }
 }
@@ -103,10 +108,10 @@ pub fn require_api_version(query: &str) -> Result<(), RequestError> {
     Query::parse(query).api_version.map(drop).ok_or(RequestError::NoApiVersion)
 }
 
-/// The conditions `field eq 'value'` of a `$filter`, the fields in lower case; none if it has others or is not understood.
-pub fn equalities(query: &str) -> Option<Vec<(String, String)>> {
+/// The conditions `field eq 'value'` of a `$filter`, the fields in lower case. A filter with others is refused.
+pub fn equalities(query: &str) -> Result<Vec<(String, String)>, ListError> {
     let filter = Query::parse(query).filter.unwrap_or_default();
-    filter::equalities(&filter)
+    filter::equalities(&filter).ok_or_else(|| ListError::filter(&filter, None))
 }
 
 /// The name that a client has given to its request.

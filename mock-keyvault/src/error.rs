@@ -13,6 +13,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use crate::identity::TokenRefused;
+use crate::lines::Unwritable;
 use crate::vault::error::{Misfit, VaultError};
 use crate::vault::key::KeyOperation;
 use crate::vault::{Caller, KeyReference};
@@ -313,19 +314,53 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
             bad(format!("Invalid kty value: {kty}")).inner("KeyTypeNotSupported")
         }
         VaultError::BadParameter(message) => bad(message.clone()),
-        // Azure has no such answer; status, code and words are ours. It is 507 and not 503, because Azure's clients repeat
-        // a 503 for a minute or more, and whoever waits does not see why. A 507 they show at once.
-        VaultError::DiskFull => WireError::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "InsufficientStorage",
-            "The disk of this vault is full, and nothing was changed. Keys can be read and used as before. Make room on the disk, and changes are taken again.".to_owned(),
-        ),
+        VaultError::DiskFull => disk_full(),
+        VaultError::ReadOnly => read_only(),
+        VaultError::AuditUnavailable(unavailable) => audit_unavailable(*unavailable),
         VaultError::Internal(_) => WireError::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "InternalServerError",
             "An internal error occurred.".to_owned(),
         ),
     }
+}
+
+/// Azure has no such answer; status, code and words are ours. It is 507 and not 503, because Azure's clients repeat a 503
+/// for a minute or more, and the person who waits does not see why. They show a 507 at once.
+fn disk_full() -> WireError {
+    WireError::new(
+        StatusCode::INSUFFICIENT_STORAGE,
+        "InsufficientStorage",
+        "The disk of this vault is full, and nothing was changed. Keys can still be read, used and deleted. Make room on the disk, and changes are taken again.".to_owned(),
+    )
+}
+
+/// Azure has no such answer. It is 503, because a restart of the vault can end it.
+fn read_only() -> WireError {
+    WireError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ServiceUnavailable",
+        "Nothing was changed, because the data folder of this vault can only be read: an earlier write failed, or its rows are damaged. Keys can still be read and used. Start the vault again. If that does not help, stop it and repair the folder with the command 'repair'.".to_owned(),
+    )
+    .inner("DataFolderReadOnly")
+}
+
+/// Azure has no such answer either. It is 503, which clients of keys take for an outage; the inner code tells it apart.
+fn audit_unavailable(why: Unwritable) -> WireError {
+    let remedy = match why {
+        Unwritable::DiskFull => "Make room on the disk, and keys can be used again.",
+        Unwritable::Failed(_) => {
+            "The log of the program says more. Repair the cause, and keys can be used again."
+        }
+    };
+    WireError::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "ServiceUnavailable",
+        format!(
+            "The key was not used, because this vault cannot write the use to its audit log: {why}. {remedy}"
+        ),
+    )
+    .inner("AuditLogUnavailable")
 }
 
 fn incompatible(kid: &str, algorithm: &str, misfit: Misfit) -> String {
@@ -400,4 +435,36 @@ fn dotnet(seconds: i64) -> String {
         .ok()
         .and_then(|moment| moment.format(DOTNET).ok())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn rows_that_can_only_be_read_are_503_with_what_to_do() {
+        let error = io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "/secret/path");
+
+        let wire = ApiError::from(VaultError::from(error)).wire();
+
+        assert_eq!(wire.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(wire.inner, Some("DataFolderReadOnly"));
+        assert!(wire.message.contains("Start the vault again"), "{}", wire.message);
+        assert!(!wire.message.contains("/secret/path"));
+    }
+
+    #[test]
+    fn an_audit_log_that_cannot_be_written_says_why() {
+        let of = |kind: io::ErrorKind| {
+            let error = VaultError::AuditUnavailable(Unwritable::from(&io::Error::from(kind)));
+            ApiError::from(error).wire().message
+        };
+
+        let (full, denied) = (of(io::ErrorKind::StorageFull), of(io::ErrorKind::PermissionDenied));
+
+        assert!(full.contains("the disk is full") && full.contains("Make room"), "{full}");
+        assert!(denied.contains("permission denied") && !denied.contains("disk"), "{denied}");
+    }
 }

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -21,6 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::lines::{Limits, Lines};
+use crate::room::{Purpose, Room};
 
 /// How many events are kept in memory.
 const KEPT: usize = 1_000;
@@ -142,8 +143,8 @@ impl KeyEvent {
 
 impl EventLog {
     /// Opens the log in this file. Blocks.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let lines = Lines::open(path, LIMITS)?;
+    pub(crate) fn open(path: &Path, room: Arc<Room>) -> io::Result<Self> {
+        let lines = Lines::open(path, LIMITS, room, Purpose::Upkeep)?;
         let mut kept = VecDeque::new();
         for line in lines.recent()? {
             match serde_json::from_slice(&line) {
@@ -200,6 +201,10 @@ mod tests {
 
     use super::*;
 
+    fn opened(path: &Path) -> EventLog {
+        EventLog::open(path, Arc::new(Room::of(path.parent().unwrap()))).unwrap()
+    }
+
     fn event(version: &str) -> KeyEvent {
         let time = datetime!(2026-01-01 0:00 UTC);
         KeyEvent::new(EventKind::NearExpiry, time, ("local", "k", version), (None, Some(5)))
@@ -209,12 +214,12 @@ mod tests {
     fn events_are_there_after_a_restart_and_one_told_twice_is_there_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let log = EventLog::open(&path).unwrap();
+        let log = opened(&path);
 
         log.record(event("a"));
         log.record(event("b"));
         drop(log);
-        let log = EventLog::open(&path).unwrap();
+        let log = opened(&path);
         log.record(event("b"));
 
         assert_eq!(log.events(), [event("a"), event("b")]);
@@ -234,7 +239,7 @@ mod tests {
     #[test]
     fn memory_holds_the_last_events_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let log = EventLog::open(&folder.path().join("events.jsonl")).unwrap();
+        let log = opened(&folder.path().join("events.jsonl"));
 
         for version in 0..KEPT + 5 {
             log.record(event(&version.to_string()));

@@ -29,6 +29,39 @@ impl Access {
     }
 }
 
+/// Closes a file, or a folder with all in it, to everybody but its owner: files become 0600 and folders 0700, also those
+/// that an older version of the program made. Files of the names `public` stay as they are, and so do links. Blocks.
+///
+/// A file of another user stays as it is, as in a mounted volume: the log says so.
+pub fn make_private(path: &Path, public: &[&str]) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    let is_public =
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| public.contains(&name));
+    if found.is_symlink() || is_public {
+        return Ok(());
+    }
+    let mode = if found.is_dir() { 0o700 } else { 0o600 };
+    if found.permissions().mode() & 0o777 != mode {
+        match fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
+            // Another thread may have removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                tracing::warn!(path = %path.display(), "belongs to another user: its mode stays as it is");
+            }
+            done => done?,
+        }
+    }
+    if found.is_dir() {
+        for entry in fs::read_dir(path)? {
+            make_private(&entry?.path(), public)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `bytes` to the file `path`, which is replaced in one step. The folder must exist. Blocks.
 pub fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     let folder = match path.parent() {
@@ -74,6 +107,25 @@ mod tests {
         assert_eq!(read_if_there(&path).unwrap().unwrap(), b"second");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_was_open_to_everybody_is_closed_except_for_its_public_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("d/deep")).unwrap();
+        for name in ["d/secret", "d/deep/secret", "d/ca.pem"] {
+            fs::write(at(name), "x").unwrap();
+            fs::set_permissions(at(name), std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        fs::set_permissions(at("d"), std::fs::Permissions::from_mode(0o755)).unwrap();
+
+        make_private(&at("d"), &["ca.pem"]).unwrap();
+        make_private(&at("none"), &[]).unwrap();
+
+        let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(["d", "d/deep"].map(mode), [0o700; 2]);
+        assert_eq!(["d/secret", "d/deep/secret", "d/ca.pem"].map(mode), [0o600, 0o600, 0o644]);
     }
 
     #[test]

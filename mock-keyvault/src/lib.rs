@@ -43,11 +43,13 @@
 //! # });
 //! ```
 //!
-//! Modules that know nothing of vaults, and that the registry uses too: [`authority`], [`authorization`], [`clock`],
-//! [`directory`], [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`room`], [`sealing`] and [`tls`].
+//! Modules that know nothing of vaults, and that the registry uses too: [`authority`], [`authorization`], [`changes`],
+//! [`clock`], [`directory`], [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`listing`],
+//! [`room`], [`sealing`] and [`tls`].
 
 pub mod authority;
 pub mod authorization;
+pub mod changes;
 pub mod clock;
 pub mod control;
 pub mod directory;
@@ -58,7 +60,10 @@ pub mod faults;
 pub mod files;
 pub mod front;
 pub mod identity;
+pub mod lines;
 pub mod listen;
+pub mod listing;
+pub mod repair;
 pub mod room;
 pub mod sealing;
 pub mod tls;
@@ -75,9 +80,8 @@ mod graph;
 mod guard;
 mod host;
 mod interference;
-mod lines;
+mod odata;
 mod operation;
-mod patience;
 mod random;
 mod router;
 mod server;

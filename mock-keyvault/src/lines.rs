@@ -3,7 +3,8 @@
 //! A line is written in one call and is with the operating system when the call returns: it survives the end of the
 //! process, however that comes. It is not synced, so a power cut may take the last ones. A half line that a full disk or
 //! a kill left is taken away at the next opening. Files are for the owner alone, and there is a bounded number of them:
-//! a full one is renamed to `NAME.1`, that one to `NAME.2`, and so on; the oldest goes.
+//! a full one is renamed to `NAME.1`, that one to `NAME.2`, and so on; the oldest goes. On a full disk a line takes its
+//! room from the reserve ([`Room`]).
 //!
 //! This module knows nothing of what the lines hold.
 
@@ -11,38 +12,86 @@ use std::ffi::OsString;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 
+use crate::room::{Purpose, Room, is_lacking};
+
+/// How often a line is tried whose room another program took.
+const TRIES: u32 = 3;
+
 /// How large such files get and how many there are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// A line that would make the file larger begins a new one.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// How many full files are kept.
-    pub(crate) old_files: u32,
+    pub old_files: u32,
+}
+
+/// Why a line cannot be written, without the paths that the error of the operating system may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unwritable {
+    /// There is no room for it, not even in the reserve.
+    #[error("the disk is full")]
+    DiskFull,
+    /// Something else is wrong with the file.
+    #[error("{0}")]
+    Failed(io::ErrorKind),
+}
+
+impl From<&io::Error> for Unwritable {
+    fn from(error: &io::Error) -> Self {
+        if is_lacking(error) { Self::DiskFull } else { Self::Failed(error.kind()) }
+    }
 }
 
 /// An open file of lines.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub struct Lines {
     path: PathBuf,
     file: fs::File,
     len: u64,
     limits: Limits,
+    room: Arc<Room>,
+    purpose: Purpose,
 }
 
 impl Lines {
-    /// Opens the file, or makes it. Blocks.
-    pub(crate) fn open(path: &Path, limits: Limits) -> io::Result<Self> {
+    /// Opens the file, or makes it. Its lines use the room for this purpose. Blocks.
+    pub fn open(
+        path: &Path,
+        limits: Limits,
+        room: Arc<Room>,
+        purpose: Purpose,
+    ) -> io::Result<Self> {
         let mut file = opened(path)?;
         let len = whole_lines(&mut file)?;
         file.set_len(len)?;
-        Ok(Self { path: path.to_owned(), file, len, limits })
+        Ok(Self { path: path.to_owned(), file, len, limits, room, purpose })
+    }
+
+    /// Whether there is room for a line of so many bytes. Blocks.
+    pub fn ensure_room(&self, bytes: usize) -> io::Result<()> {
+        self.room.spend(u64::try_from(bytes).unwrap_or(u64::MAX), self.purpose)
     }
 
     /// Writes a line, which holds no line feed itself. Blocks.
-    pub(crate) fn append(&mut self, line: &[u8]) -> io::Result<()> {
+    pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let mut tries = TRIES;
+        loop {
+            self.ensure_room(line.len())?;
+            tries -= 1;
+            match self.try_append(line) {
+                Err(error) if is_lacking(&error) && tries > 0 => (),
+                done => return done,
+            }
+        }
+    }
+
+    fn try_append(&mut self, line: &[u8]) -> io::Result<()> {
         let grown = self.len.saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX)) + 1;
         if grown > self.limits.bytes && self.len > 0 {
             self.begin_new()?;
@@ -60,7 +109,7 @@ impl Lines {
     }
 
     /// The lines of the newest full file and of this one, the oldest first. Blocks.
-    pub(crate) fn recent(&self) -> io::Result<Vec<Vec<u8>>> {
+    pub fn recent(&self) -> io::Result<Vec<Vec<u8>>> {
         let mut lines = Vec::new();
         for path in [numbered(&self.path, 1), self.path.clone()] {
             let bytes = crate::files::read_if_there(&path)?.unwrap_or_default();
@@ -134,8 +183,14 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::Pretended;
 
     const SMALL: Limits = Limits { bytes: 10, old_files: 2 };
+
+    fn opened(path: &Path, limits: Limits) -> io::Result<Lines> {
+        let room = Arc::new(Room::of(path.parent().unwrap()));
+        Lines::open(path, limits, room, Purpose::Audit)
+    }
 
     fn text(path: &Path) -> String {
         fs::read_to_string(path).unwrap()
@@ -145,7 +200,7 @@ mod tests {
     fn full_files_move_on_and_the_oldest_goes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut lines = Lines::open(&path, SMALL).unwrap();
+        let mut lines = opened(&path, SMALL).unwrap();
 
         for line in ["one", "two", "three", "four", "five", "a line that is longer than a file"] {
             lines.append(line.as_bytes()).unwrap();
@@ -162,7 +217,7 @@ mod tests {
     fn a_file_that_could_not_be_made_is_made_later_and_no_old_one_is_lost_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut lines = Lines::open(&path, SMALL).unwrap();
+        let mut lines = opened(&path, SMALL).unwrap();
         for line in ["the first", "the second"] {
             lines.append(line.as_bytes()).unwrap();
         }
@@ -183,11 +238,11 @@ mod tests {
         let path = folder.path().join("log");
         fs::write(&path, "whole\nhal").unwrap();
 
-        Lines::open(&path, Limits { bytes: 1000, old_files: 1 }).unwrap().append(b"next").unwrap();
+        opened(&path, Limits { bytes: 1000, old_files: 1 }).unwrap().append(b"next").unwrap();
 
         assert_eq!(text(&path), "whole\nnext\n");
         fs::write(&path, "x".repeat(10_000)).unwrap();
-        drop(Lines::open(&path, SMALL).unwrap());
+        drop(opened(&path, SMALL).unwrap());
         assert_eq!(text(&path), "");
     }
 
@@ -198,12 +253,31 @@ mod tests {
         fs::write(&path, "").unwrap();
         fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
 
-        let mut lines = Lines::open(&path, SMALL).unwrap();
+        let mut lines = opened(&path, SMALL).unwrap();
         lines.append(b"0123456789").unwrap();
         lines.append(b"0123456789").unwrap();
 
         for path in [numbered(&path, 1), path] {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_line_takes_its_room_from_the_reserve_and_is_refused_when_that_is_used_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let room = Arc::new(Room::open(folder.path()));
+        let limits = Limits { bytes: 1000, old_files: 1 };
+        let mut lines = Lines::open(&path, limits, Arc::clone(&room), Purpose::Audit).unwrap();
+
+        room.pretend(Pretended::Full);
+        lines.append(b"from the reserve").unwrap();
+        room.pretend(Pretended::UsedUp);
+        let refused = lines.append(b"no room").unwrap_err();
+        room.pretend(Pretended::Nothing);
+        lines.append(b"room again").unwrap();
+
+        assert!(is_lacking(&refused), "{refused}");
+        assert_eq!(text(&path), "from the reserve\nroom again\n");
     }
 }

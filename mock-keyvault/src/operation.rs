@@ -163,6 +163,21 @@ pub(crate) struct Asked {
 }
 
 impl Operation {
+    /// Whether a key does work in it, or leaves the vault: then it is not answered without a record of it.
+    pub(crate) fn uses_key(self) -> bool {
+        matches!(
+            self,
+            Self::BackupKey
+                | Self::Decrypt
+                | Self::Encrypt
+                | Self::Release
+                | Self::Sign
+                | Self::UnwrapKey
+                | Self::Verify
+                | Self::WrapKey
+        )
+    }
+
     /// The operation in words of Azure's API, such as `unwrapKey`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -2,7 +2,8 @@
 //! What an embedding program serves on the same listener is asked before all of them.
 //!
 //! For the vault: reachable, vault there, token, operation, api-version, permission, and only then the body is read.
-//! Every answer leaves with the headers of the real service, and every call of an operation is taken down.
+//! Every answer leaves with the headers of the real service, and every call of an operation is taken down: a call that
+//! uses a key is taken down before its answer leaves, or it is refused.
 
 use std::convert::Infallible;
 use std::io;
@@ -16,7 +17,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -28,10 +29,11 @@ use crate::arm;
 use crate::audit::{self, AuditLog, Call};
 use crate::auth;
 use crate::authority::{Authority, host_of};
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::connect;
 use crate::error::{ApiError, ErrorCode};
-use crate::faults::{Effect, Faults};
+use crate::faults::{Effect, Faults, PROBE_HEADER};
 use crate::files::{Access, write_whole};
 use crate::front::FrontSlot;
 use crate::graph;
@@ -59,6 +61,8 @@ pub(crate) struct App {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
+    /// Tells of every change after which the vault may answer otherwise.
+    pub(crate) changes: Changes,
     /// The port of the listener.
     pub(crate) port: u16,
     /// Who may use the admin API and the managed-identity endpoints.
@@ -120,7 +124,12 @@ pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Resp
         return admin::answer(app, &site.host, request).await;
     }
     let class = interference::class_of(&site, &request);
-    let plan = app.faults.plan(&class, interference::is_first_contact(&class, &request));
+    let is_first_contact = interference::is_first_contact(&class, &request);
+    let plan = if is_probe(request.headers()) {
+        app.faults.foresee(&class, is_first_contact)
+    } else {
+        app.faults.plan(&class, is_first_contact)
+    };
     if plan.effect == Some(Effect::Outage) {
         // Nothing is there: neither a log nor the headers of the service.
         let gone = interference::in_place(plan.effect, &class);
@@ -142,7 +151,7 @@ fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
 
 /// The answer of whoever is asked, or of the fault that strikes.
 async fn answer(
-    app: &App,
+    app: &Arc<App>,
     site: &Site,
     class: &str,
     effect: Option<Effect>,
@@ -180,7 +189,14 @@ async fn answer(
     let request_id = Uuid::new_v4().to_string();
     let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
     let mut response = match site.vault() {
-        Some(vault) => of_vault(app, site, vault, request, fault, &request_id).await,
+        Some(vault) => {
+            // In a task of its own: a key that was used is recorded although its client has gone.
+            let (app, site, id) = (Arc::clone(app), site.clone(), request_id.clone());
+            let answering = async move { of_vault(&app, &site, vault, request, fault, &id).await };
+            tokio::spawn(answering).await.unwrap_or_else(|error| {
+                ApiError::from(VaultError::Internal(error.to_string())).into_response()
+            })
+        }
         None => ApiError::NotFound(site.host.clone()).into_response(),
     };
     if response.status() == StatusCode::UNAUTHORIZED {
@@ -257,11 +273,19 @@ async fn of_vault(
         asked: known.clone(),
         used: Arc::default(),
     };
+    let uses_key = context.asked.route.operation.uses_key();
     let allowed = allowed(&context, caller, peer);
     (call.is_allowed, call.by_roles) = decision(&allowed);
+    let allowed = match allowed {
+        Ok(_) if uses_key && fault.is_none() => {
+            let ready = app.audit.ready().await.map_err(VaultError::AuditUnavailable);
+            ready.map_err(ApiError::from).and(allowed)
+        }
+        other => other,
+    };
     let response = match allowed {
         _ if fault.is_some() => fault.unwrap_or_default(),
-        Ok(_) if is_throttled(app, &context) => {
+        Ok(_) if is_throttled(app, &context, !is_probe(&head.headers)) => {
             let mut response = ApiError::Throttled.into_response();
             response.headers_mut().insert(FAULT, HeaderValue::from_static("throttling"));
             response
@@ -281,7 +305,14 @@ async fn of_vault(
     }
     call.used_version = context.used.get().map(ToString::to_string);
     call.duration = app.clock.elapsed().saturating_sub(started);
-    app.audit.record(call);
+    let is_done = response.status().is_success();
+    let written = app.audit.record(call);
+    if uses_key
+        && is_done
+        && let Err(why) = written.await
+    {
+        return ApiError::from(VaultError::AuditUnavailable(why)).into_response();
+    }
     response
 }
 
@@ -321,8 +352,13 @@ fn role_headers(response: &mut Response, granted: Granted) {
     );
 }
 
+/// Whether the registry only looks at the state with this request: it uses up nothing.
+fn is_probe(headers: &HeaderMap) -> bool {
+    headers.contains_key(PROBE_HEADER)
+}
+
 /// Whether a call is more than the vault takes in this window.
-fn is_throttled(app: &App, context: &Context) -> bool {
+fn is_throttled(app: &App, context: &Context, is_counted: bool) -> bool {
     if app.throttle.limits().is_none() {
         return false;
     }
@@ -345,7 +381,7 @@ fn is_throttled(app: &App, context: &Context) -> bool {
         // A key that is not there yet is counted as one in software.
         None => Weight { creates, ..Weight::PLAIN },
     };
-    !app.throttle.admits(&context.vault, weight)
+    !app.throttle.admits(&context.vault, weight, is_counted)
 }
 
 /// What the checks say of the caller's permission, nothing if they did not come that far, and whether roles said it.

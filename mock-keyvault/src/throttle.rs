@@ -7,11 +7,13 @@
 //! <https://learn.microsoft.com/azure/key-vault/general/service-limits>
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
+use crate::changes::{ChangeKind, Changes};
 use crate::clock::Clock;
 use crate::duration::IsoDuration;
 use crate::vault::names::VaultName;
@@ -42,6 +44,7 @@ pub(crate) struct Weight {
 pub(crate) struct Throttle {
     clock: Clock,
     state: Mutex<State>,
+    changes: Changes,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +52,8 @@ struct State {
     limits: Option<Throttling>,
     /// For each vault, the number of its window and what was used of it: calls and creations.
     used: HashMap<VaultName, (i64, [u32; 2])>,
+    /// When the full window of each vault ends, in seconds since 1970.
+    full: HashMap<VaultName, i64>,
 }
 
 impl Throttling {
@@ -74,23 +79,24 @@ impl Weight {
 }
 
 impl Throttle {
-    pub(crate) fn new(clock: Clock) -> Self {
-        Self { clock, state: Mutex::default() }
+    pub(crate) fn new(clock: Clock, changes: &Changes) -> Self {
+        Self { clock, state: Mutex::default(), changes: changes.clone() }
     }
 
     /// Holds the vaults to these limits from now on, or to none.
     pub(crate) fn set(&self, limits: Option<Throttling>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State { limits, used: HashMap::new() };
+        *self.lock() = State { limits, ..State::default() };
+        self.changes.tell(ChangeKind::Throttling, None);
     }
 
     pub(crate) fn limits(&self) -> Option<Throttling> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).limits
+        self.lock().limits
     }
 
-    /// Counts a call, unless it is too much. One that is refused is not counted.
-    pub(crate) fn admits(&self, vault: &VaultName, weight: Weight) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether a call fits. It is counted if it fits and `is_counted`.
+    pub(crate) fn admits(&self, vault: &VaultName, weight: Weight, is_counted: bool) -> bool {
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let Some(limits) = state.limits else {
             return true;
         };
@@ -108,10 +114,37 @@ impl Throttle {
         };
         let sum = used.saturating_add(weight.units);
         let fits = sum <= limit;
-        if fits {
+        if fits && is_counted {
             *used = sum;
         }
+        if !fits || *used >= limit {
+            let end = window.saturating_add(1).saturating_mul(length);
+            // A probe tells as well, so that the end of the window is told. In an empty window nothing will be otherwise.
+            let is_news = *used > 0 && state.full.insert(vault.clone(), end) != Some(end);
+            if is_news {
+                self.changes.tell(ChangeKind::Throttling, Some(vault.as_str()));
+            }
+        }
         fits
+    }
+
+    /// Tells of the full windows that have ended by now. Returns when the next one ends.
+    pub(crate) fn next_end(&self) -> Option<OffsetDateTime> {
+        let now = self.clock.unix_now();
+        let mut state = self.lock();
+        state.full.retain(|vault, end| {
+            if *end <= now {
+                self.changes.tell(ChangeKind::Throttling, Some(vault.as_str()));
+            }
+            *end > now
+        });
+        let next = state.full.values().min()?;
+        OffsetDateTime::from_unix_timestamp(*next).ok()
+    }
+
+    // Nothing panics while the lock is held.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,11 +179,11 @@ mod tests {
 
     fn throttle() -> (Throttle, Clock, VaultName) {
         let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
-        (Throttle::new(clock.clone()), clock, VaultName::local())
+        (Throttle::new(clock.clone(), &Changes::default()), clock, VaultName::local())
     }
 
     fn admitted(throttle: &Throttle, vault: &VaultName, weight: Weight) -> usize {
-        (0..5000).take_while(|_| throttle.admits(vault, weight)).count()
+        (0..5000).take_while(|_| throttle.admits(vault, weight, true)).count()
     }
 
     #[test]
@@ -185,11 +218,40 @@ mod tests {
 
         // The example of the published page.
         for _ in 0..248 {
-            assert!(throttle.admits(&vault, large));
+            assert!(throttle.admits(&vault, large, true));
         }
         assert_eq!(admitted(&throttle, &vault, Weight::of(false, true, Some(2048))), 16);
-        assert!(throttle.admits(&"other".parse().unwrap(), large));
-        assert!(throttle.admits(&vault, Weight::of(true, false, None)), "keys are made apart");
+        assert!(throttle.admits(&"other".parse().unwrap(), large, true));
+        assert!(
+            throttle.admits(&vault, Weight::of(true, false, None), true),
+            "keys are made apart"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_window_in_which_only_a_probe_found_no_room_is_told() {
+        let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
+        let (changes, vault) = (Changes::default(), VaultName::local());
+        let throttle = Throttle::new(clock.clone(), &changes);
+        throttle.set(Some(Throttling { transactions: 10, ..Throttling::PUBLISHED }));
+        let heavy = Weight::of(false, false, Some(4096));
+        for _ in 0..5 {
+            assert!(throttle.admits(&vault, Weight::PLAIN, true));
+        }
+        let before = changes.generation();
+
+        for _ in 0..3 {
+            assert!(!throttle.admits(&vault, heavy, false));
+        }
+        assert_eq!(changes.generation(), before + 1, "told once for a window");
+        assert_eq!(throttle.next_end(), Some(datetime!(2026-01-01 0:00:10 UTC)));
+        clock.advance(Duration::from_secs(10));
+        assert_eq!(throttle.next_end(), None);
+        assert_eq!(changes.generation(), before + 2);
+        // It is too heavy for any window: no end of a window is of interest.
+        let heavier = Weight::of(false, true, Some(4096));
+        assert!(!throttle.admits(&vault, heavier, false));
+        assert_eq!((changes.generation(), throttle.next_end()), (before + 2, None));
     }
 
     #[test]

@@ -303,18 +303,28 @@ fn named(common_name: &str) -> DistinguishedName {
 
 /// Writes a bundle of the system's roots and of ours, PEM, for clients that read one file and nothing else. The roots are
 /// those in the file that the shell names, if it does. Blocks.
-pub fn write_bundle(path: &Path, named: Option<PathBuf>, ours: &[u8]) -> io::Result<()> {
-    write_joined(path, &system_roots(named, path).unwrap_or_default(), ours)
+pub fn write_bundle(
+    path: &Path,
+    named: Option<PathBuf>,
+    ours: &[u8],
+    access: Access,
+) -> io::Result<()> {
+    let roots = system_roots(named, path).unwrap_or_default();
+    write_whole(path, &joined(&roots, ours), access)
 }
 
 /// Writes a file of two lists of authorities, PEM. Blocks.
 pub fn write_joined(path: &Path, first: &[u8], second: &[u8]) -> io::Result<()> {
+    write_whole(path, &joined(first, second), Access::Public)
+}
+
+fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
     let mut joined = first.to_vec();
     if !joined.is_empty() && !joined.ends_with(b"\n") {
         joined.push(b'\n');
     }
     joined.extend_from_slice(second);
-    write_whole(path, &joined, Access::Public)
+    joined
 }
 
 /// The roots of the system, for a bundle that holds ours as well: those in the file that the shell names, unless that is

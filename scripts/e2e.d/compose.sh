@@ -62,6 +62,66 @@ compose_enabled() {
     compose_pull
 }
 
+# What a person on the host does: takes the certificate authority out of the container, and changes the key with Azure's SDK.
+compose_sdk() {
+    python_tools "$WORK/python" "$ROOT/mock-keyvault/clients/python/requirements.txt"
+    docker cp "$(yard_compose ps -q vault):/public/ca.pem" "$WORK/compose-ca.pem"
+}
+# vault_client OPERATION KEY
+vault_client() {
+    PYTHONPATH=$WORK/python:$ROOT/mock-keyvault/clients/python PYTHONDONTWRITEBYTECODE=1 REQUESTS_CA_BUNDLE=$WORK/compose-ca.pem \
+        KEY_VAULT_URL=https://local.vault.localhost:8443 AZURE_AUTHORITY_HOST=https://login.localhost:8443 \
+        "$SCRIPTS/e2e.d/vault-client" "$@"
+}
+# compose_state REGISTRY FILTER: whether what `status` says of a registry is so.
+compose_state() { yard_exec status --json | jq -e ".registries[] | select(.name == \"$1\") | $2"; }
+
+# The registry follows the newest version of its key: a quarter of an hour of emulator time, and it has it.
+compose_sdk_rotate() {
+    local version
+    version=$(vault_client rotate registry-key)
+    version=${version##*/}
+    compose_state local ".key.versionedKeyIdentifier | endswith(\"$version\") | not"
+    yard_exec clock advance 16m
+    compose_state local ".key.versionedKeyIdentifier | endswith(\"$version\")"
+    compose_pull
+    echo "result: version $version"
+}
+
+# Within one lease, which is five seconds.
+compose_denied() { [ "$(curl -s -o "$WORK/compose.body" -w '%{http_code}' "http://$1/v2/$2/manifests/1" -H "$ANY_MANIFEST")" = 403 ]; }
+compose_sdk_disable() {
+    vault_client disable registry-key
+    until_true 10 compose_denied "$COMPOSE_REGISTRY" e2e/docker
+    docker image rm -f "$(cat "$WORK/docker.id")" >/dev/null 2>&1 || true
+    if docker pull localhost:5000/e2e/docker:1 >"$WORK/out" 2>&1; then return 1; fi
+    cat "$WORK/out"
+    grep -q 'Access to Key Encryption Key is forbidden' "$WORK/out"
+    compose_state local '.state == "unavailable" and .cause == "keyDisabled"'
+    yard_exec status | grep -q 'unavailable'
+}
+compose_pulls() { docker pull -q localhost:5000/e2e/docker:1; }
+compose_sdk_enable() {
+    vault_client enable registry-key
+    until_true 20 compose_pulls
+    compose_state local '.state == "active"'
+    compose_pull
+}
+
+# A registry more, with a key of its own in the same vault.
+compose_create() {
+    yard_exec registry create team1
+    compose_state team1 '.state == "active" and (.url | endswith(":5001"))'
+    docker tag localhost:5000/e2e/docker:1 localhost:5001/e2e/docker:1
+    docker push -q localhost:5001/e2e/docker:1
+    vault_client disable team1
+    until_true 10 compose_denied 127.0.0.1:5001 e2e/docker
+    # The other registry has another key.
+    compose_pull
+    vault_client enable team1
+    yard_exec registry delete team1
+}
+
 compose_restart() {
     yard_compose down
     compose_up
@@ -97,6 +157,11 @@ part_compose() {
     check "compose: docker pull, same files" compose_pull
     check "compose: key disabled, docker is refused" compose_refused
     check "compose: key enabled, same files" compose_enabled
+    check "compose: the host reaches the vault, Azure's Python SDK" compose_sdk
+    check "compose: SDK: a new version, which the registry takes" compose_sdk_rotate
+    check "compose: SDK: key disabled, docker is refused, status" compose_sdk_disable
+    check "compose: SDK: key enabled, same files" compose_sdk_enable
+    check "compose: registry create, a key of its own" compose_create
     check "compose: down and up, data kept" compose_restart
     check "compose: each one restarted alone" compose_single_restarts
     check "compose: down -v leaves nothing" compose_down

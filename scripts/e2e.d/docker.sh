@@ -83,6 +83,56 @@ docker_index() {
     docker image rm -f "$(cat "$WORK/docker.arm64")"
 }
 
+# heal_pull IMAGE ID: the local image is gone before the pull; docker checks every byte of what comes.
+heal_pull() {
+    docker image rm -f "$2"
+    docker pull -q "$1"
+    [ "$(docker image inspect -f '{{.Id}}' "$1")" = "$2" ]
+}
+
+# The sealed files that were not there before the image was pushed.
+heal_files() { find "$DATA/files" -type f | sort | comm -13 "$WORK/heal.before" -; }
+
+# Sealed files are damaged: docker pushes the image again, and can pull it.
+docker_heal() {
+    local image=$REGISTRY/e2e/docker-heal:1 context=$WORK/docker-heal id file status=0
+    rm -rf "$context"
+    mkdir "$context"
+    head -c 3000000 /dev/urandom >"$context/random"
+    printf 'FROM scratch\nCOPY random /\n' >"$context/Dockerfile"
+    DOCKER_BUILDKIT=0 docker build -q -t "$image" "$context"
+    id=$(docker image inspect -f '{{.Id}}' "$image")
+    find "$DATA/files" -type f | sort >"$WORK/heal.before"
+    docker push -q "$image"
+    [ "$(heal_files | wc -l)" = 3 ]
+
+    # A file that was cut is found by the HEAD of the push.
+    for file in $(heal_files); do truncate -s -7 "$file"; done
+    docker push -q "$image"
+    heal_pull "$image" "$id"
+
+    # A flipped byte is found by a read: by a pull, or by verify, which names the tag.
+    for file in $(heal_files); do
+        python3 - "$file" <<'END'
+import os, sys
+with open(sys.argv[1], "r+b") as file:
+    file.seek(os.path.getsize(sys.argv[1]) // 2)
+    byte = file.read(1)[0]
+    file.seek(-1, os.SEEK_CUR)
+    file.write(bytes([byte ^ 1]))
+END
+    done
+    yard verify >"$WORK/heal.out" || status=$?
+    cat "$WORK/heal.out"
+    [ "$status" = 5 ]
+    [ "$(grep -c 'damaged .* e2e/docker-heal:1' "$WORK/heal.out")" = 3 ]
+    docker push -q "$image"
+    yard verify
+    heal_pull "$image" "$id"
+    docker image rm -f "$id"
+    echo "result: 3 files cut, then 3 bytes flipped"
+}
+
 part_docker() {
     have docker || { skip docker "not installed (apt-get install docker.io)"; return; }
     check "docker: an engine answers" docker info -f '{{"result: engine "}}{{.ServerVersion}}'
@@ -92,4 +142,5 @@ part_docker() {
     check "docker: list tags, inspect a manifest" docker_list
     check "docker: delete, then no pull" docker_delete
     check "docker: multi-arch list, each platform pulled" docker_index
+    if [ "$KIND" = sealyard ]; then check "docker: damaged files, pushed again, pulled" docker_heal; fi
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: the vault alone, as a program and as a container by the profile `keyvault`: other names, mapped ports,
+# Part of scripts/e2e: the vault alone, as a program and as a container of the compose file: other names, mapped ports,
 # managed identities, and what `env` prints. Sourced. Without a docker engine the program is tested and the container is skipped.
 
 KEYVAULT_TENANT=00000000-0000-4000-8000-00000000a001
@@ -38,7 +38,7 @@ keyvault_by_name() {
 }
 
 keyvault_names() {
-    keyvault_by_name "keyvault:8443"
+    keyvault_by_name "vault:8443"
     keyvault_by_name "localhost:32768"
     # A name that nobody gave is not in the certificate.
     if keyvault_curl "https://elsewhere:8443/_keyvault/health"; then return 1; fi
@@ -56,7 +56,7 @@ keyvault_managed_identity() {
 keyvault_program() {
     local endpoints=$WORK/keyvault/endpoints.json
     KEYVAULT_CA=$WORK/keyvault-ca.pem
-    "$MOCK_KEYVAULT" --data-dir "$WORK/keyvault" --listen 127.0.0.1:0 --trusted-network --hostname-alias keyvault \
+    "$MOCK_KEYVAULT" --data-dir "$WORK/keyvault" --listen 127.0.0.1:0 --trusted-network --hostname-alias vault \
         --ca-file "$KEYVAULT_CA" >"$WORK/keyvault.log" 2>&1 </dev/null &
     at_exit "stop_pid $!"
     until_true 60 ready_or_gone $! test -s "$endpoints"
@@ -71,22 +71,22 @@ keyvault_env() {
         -d "client_id=$AZURE_CLIENT_ID" -d "client_secret=$AZURE_CLIENT_SECRET" --data-urlencode scope=https://vault.azure.net/.default | jq -e .access_token
 }
 
-yard_keyvault() { compose -p sealyard-e2e-keyvault -f "$ROOT/docker-compose.yml" --profile keyvault "$@"; }
+yard_keyvault() { compose -p sealyard-e2e-keyvault -f "$ROOT/docker-compose.yml" "$@"; }
 
-keyvault_healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$(yard_keyvault ps -q keyvault)")" = healthy ]; }
+keyvault_healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$(yard_keyvault ps -q vault)")" = healthy ]; }
 
 keyvault_up() {
     if curl -sk -m 2 https://127.0.0.1:8443/ >/dev/null; then
         echo "port 8443 is taken"
         return 1
     fi
-    yard_keyvault up -d keyvault
+    yard_keyvault up -d vault
     until_true 60 keyvault_healthy || { yard_keyvault logs --no-color | tail -n 30; return 1; }
-    docker cp "$(yard_keyvault ps -q keyvault):/public/ca.pem" "$WORK/keyvault-container-ca.pem"
+    docker cp "$(yard_keyvault ps -q vault):/public/ca.pem" "$WORK/keyvault-container-ca.pem"
 }
 
 keyvault_container_env() {
-    eval "$(yard_keyvault exec -T keyvault /mock-keyvault env --ca "$KEYVAULT_CA")"
+    eval "$(yard_keyvault exec -T vault /mock-keyvault env --ca "$KEYVAULT_CA")"
     curl -sS --resolve '*:8443:127.0.0.1' "$KEY_VAULT_URL/_keyvault/health" | jq -e '.status == "ok"'
 }
 

@@ -59,6 +59,10 @@ make_key() {
 make_registry() {
     az acr create --resource-group "$GROUP" --name "$REGISTRY_NAME" --identity "$(kept identity)" \
         --key-encryption-key "$(kept key)" --sku Premium >"$WORK/registry.json"
+    az resource list --resource-group "$GROUP" | jq -e 'map(.name) | contains([$registry, $vault])' \
+        --arg registry "$REGISTRY_NAME" --arg vault "$VAULT"
+    az resource list --name "$REGISTRY_NAME" --resource-type Microsoft.ContainerRegistry/registries |
+        jq -e 'length == 1 and .[0].createdTime != null'
     fields "adminUserEnabled creationDate encryption id identity location loginServer name" <"$WORK/registry.json"
     fields "policies provisioningState resourceGroup sku tags type" <"$WORK/registry.json"
     jq -e '.provisioningState == "Succeeded" and .loginServer == "tutorialpolicies.azurecr.io"

@@ -4,6 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
+use mock_keyvault::changes::Changes;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets};
 use mock_keyvault::sealing::SealingKey;
@@ -20,9 +21,9 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     let sealing = Arc::new(SealingKey::open(&folder.path().join("key")).expect("a key"));
     let clock = Clock::system();
+    let (path, changes) = (folder.path().join("identity"), Changes::default());
     let issuer =
-        Issuer::open(&folder.path().join("identity"), Secrets::WellKnown, &sealing, &clock)
-            .expect("an issuer");
+        Issuer::open(&path, Secrets::WellKnown, &sealing, &clock, &changes).expect("an issuer");
     let owner = issuer.principal(OWNER_CLIENT_ID).expect("the owner");
     let token = issuer.token_for(&owner, "r").expect("a token").expose().to_owned();
     let key = TokenKey::from_bytes(&[7; 32]);

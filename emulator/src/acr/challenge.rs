@@ -2,6 +2,9 @@
 //!
 //! The realm is the address that the client used, with http where it used http. There is no space behind the commas: the
 //! Azure CLI splits there.
+//!
+//! Every message begins with ACR's own sentence. A message that equals docker's default for its code would be worse than
+//! none: docker drops it, prints the bare word `unauthorized`, and tries again for 50 seconds.
 
 use axum::response::{IntoResponse as _, Response};
 use http::header::WWW_AUTHENTICATE;
@@ -13,6 +16,10 @@ use serde_json::{Value, json};
 use super::login_server;
 use crate::oci::{Code, ErrorReply, header_value};
 use crate::registry::{AccessError, Scope};
+
+/// ACR's sentence for every request that lacks a login, or a login that is enough.
+const AUTHENTICATION_REQUIRED: &str =
+    "authentication required, visit https://aka.ms/acr/authorization for more information.";
 
 /// What a refused request is answered with.
 pub(super) struct Challenge {
@@ -33,7 +40,8 @@ impl Challenge {
 
     /// Nobody was let in, for this reason.
     pub(super) fn refuse(self, error: AccessError) -> Response {
-        let problem = matches!(error, AccessError::Token(_)).then_some("invalid_token");
+        let is_token = matches!(error, AccessError::Token(_));
+        let problem = is_token.then(|| ("invalid_token", with_reason(&error)));
         match unauthorized(error, self.scope.as_ref()) {
             Ok(reply) => self.with_header(reply, problem),
             Err(failed) => failed.into_response(),
@@ -43,15 +51,22 @@ impl Challenge {
     /// Somebody is known, and may not do this.
     pub(super) fn insufficient(self) -> Response {
         let detail = detail(self.scope.as_ref());
-        let words = "authentication required: the login is not allowed to do this";
+        let words = with_reason("the login has no permission for this request");
+        let problem = ("insufficient_scope", words.clone());
         let reply = ErrorReply::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, words, detail);
-        self.with_header(reply, Some("insufficient_scope"))
+        self.with_header(reply, Some(problem))
     }
 
-    fn with_header(self, reply: ErrorReply, problem: Option<&str>) -> Response {
+    /// With the problem in the words of OAuth (RFC 6750, section 3) if there is one. Docker shows its description, and not the
+    /// message in the body. The description comes last: the Azure CLI reads the header up to the first space.
+    fn with_header(self, reply: ErrorReply, problem: Option<(&str, String)>) -> Response {
         let Self { realm, service, scope } = self;
         let scope = scope.map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
-        let problem = problem.map(|problem| format!(",error=\"{problem}\"")).unwrap_or_default();
+        let problem = problem.map(|(problem, words)| {
+            let words = words.replace(['"', '\\'], "'");
+            format!(",error=\"{problem}\",error_description=\"{words}\"")
+        });
+        let problem = problem.unwrap_or_default();
         let value = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{problem}");
         let mut headers = HeaderMap::new();
         headers.insert(WWW_AUTHENTICATE, header_value(value));
@@ -66,18 +81,22 @@ pub(super) fn unauthorized(
 ) -> Result<ErrorReply, ErrorReply> {
     let words = match error {
         AccessError::Registry(error) => return Err(error.into()),
-        // The one sentence that ACR has for it.
-        AccessError::Nobody => "authentication required".to_owned(),
+        AccessError::Nobody => AUTHENTICATION_REQUIRED.to_owned(),
         error @ (AccessError::WrongPassword
         | AccessError::AdminDisabled
         | AccessError::TokenDisabled(_)
         | AccessError::PasswordExpired(_)
         | AccessError::Token(_)
         | AccessError::Entra(_)
-        | AccessError::NothingGranted) => format!("authentication required: {error}"),
+        | AccessError::NothingGranted) => with_reason(error),
     };
     let status = StatusCode::UNAUTHORIZED;
     Ok(ErrorReply::new(status, Code::Unauthorized, words, detail(scope)))
+}
+
+/// ACR's sentence, and after it the reason.
+fn with_reason(reason: impl std::fmt::Display) -> String {
+    format!("{AUTHENTICATION_REQUIRED} Reason: {reason}.")
 }
 
 /// What was wanted, an entry for each action, with ACR's capital letters.

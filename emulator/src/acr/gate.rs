@@ -3,29 +3,19 @@
 //! A registry that is open to everybody lets all pass, whatever they bring along: a client may have a login of another day.
 //! What a request may do goes on with it, for the source of a mount. A refusal does not ask for the key of the registry.
 
-use std::time::Duration;
-
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use futures::StreamExt as _;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, EXPECT};
-use tokio::time::timeout;
+use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
 use super::need::Needs;
 use crate::registry::{Access, AccessError, Credentials, Doorkeeper, Registry};
-
-/// How much of a refused request's body is read: twice what an SDK sends in one.
-const MAX_PASSED_OVER: usize = 8 << 20;
-/// How long that may take.
-const PASS_OVER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Puts the gate before content routes.
 pub fn protect(content: Router, doorkeeper: Doorkeeper) -> Router {
@@ -45,10 +35,10 @@ async fn gate(
     let (mut head, body) = request.into_parts();
     let needs = Needs::of(&head);
     let given = credentials(&head.headers);
-    let refusal = match doorkeeper.admit(&registry, given, needs.scopes()).await {
+    match doorkeeper.admit(&registry, given, needs.scopes()).await {
         Ok(access) if access.meets(&needs.need) => {
             head.extensions.insert(access);
-            return next.run(Request::from_parts(head, body)).await;
+            next.run(Request::from_parts(head, body)).await
         }
         Ok(_) => Challenge::of(&head, needs.need.scope()).insufficient(),
         Err(error) => {
@@ -57,29 +47,7 @@ async fn gate(
             }
             Challenge::of(&head, needs.need.scope()).refuse(error)
         }
-    };
-    // Who waits for a word before it sends is not made to send.
-    if !head.headers.contains_key(EXPECT) {
-        pass_over(body).await;
     }
-    refusal
-}
-
-/// Reads a body that nobody wants and drops it. Azure's SDKs send a chunk of four mebibytes before they are challenged, and
-/// look at the answer only when they have sent all of it: closing the connection before that would hide the challenge.
-async fn pass_over(body: Body) {
-    let read = async {
-        let mut stream = body.into_data_stream();
-        let mut left = MAX_PASSED_OVER;
-        while let Some(Ok(bytes)) = stream.next().await {
-            left = left.saturating_sub(bytes.len());
-            if left == 0 {
-                return;
-            }
-        }
-    };
-    // What comes of it does not matter: the answer is the same.
-    let _ = timeout(PASS_OVER_LIMIT, read).await;
 }
 
 /// What the header says. What cannot be read is a password that cannot be right, not a missing one.

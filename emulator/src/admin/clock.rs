@@ -8,6 +8,7 @@ use axum::extract::rejection::JsonRejection;
 use http::StatusCode;
 use mock_keyvault::VaultError;
 use mock_keyvault::clock::{Clock, ClockRequest};
+use mock_keyvault::room::is_lacking;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -63,10 +64,11 @@ impl From<AgendaError> for AdminError {
             error @ AgendaError::RemoteVault(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, "VaultFailed", error)
             }
-            AgendaError::Vault(VaultError::DiskFull) => Self::new(
-                StatusCode::INSUFFICIENT_STORAGE,
-                "DiskFull",
-                "the disk of the vault is full",
+            AgendaError::Vault(VaultError::DiskFull) => Self::disk_full(
+                "cannot do what is due in the vault: its disk is full; make room on the disk and change the clock again",
+            ),
+            AgendaError::Io(error) if is_lacking(&error) => Self::disk_full(
+                "cannot change the clock: the disk is full; make room on the disk, for example with `gc --now`",
             ),
             AgendaError::Registry(error) => error.into(),
             error @ (AgendaError::Vault(_) | AgendaError::Io(_) | AgendaError::Stopped) => {

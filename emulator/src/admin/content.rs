@@ -1,44 +1,16 @@
-//! Work on everything that is stored: verification, told line by line, and collection.
+//! Collection of what nothing holds on to.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
-use futures::stream;
-use http::header;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
+use time::OffsetDateTime;
 
-use super::error::{AdminError, ErrorReport};
+use super::error::AdminError;
 use crate::app::App;
-use crate::registry::{CollectOptions, Collected, Content, Registry, Verified};
-
-/// How much real time lies at least between two lines of progress.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-
-/// One line of the answer of `POST /_sealyard/registries/NAME/verify`; the last is no progress.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum VerifyLine {
-    /// The sum so far.
-    Progress {
-        /// Blobs that were read.
-        blobs: u64,
-        /// Manifests that were read.
-        manifests: u64,
-        /// Bytes that were authenticated and hashed.
-        bytes: u64,
-    },
-    /// What was found.
-    Verified(Verified),
-    /// Why it did not come to an end.
-    Error(ErrorReport),
-}
+use crate::registry::{CollectOptions, Collection, KeptBack};
 
 /// The body of `POST /_sealyard/registries/NAME/gc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,47 +19,66 @@ pub struct CollectRequest {
     /// The age at which something counts as left behind; the server's own where it is not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older_than_seconds: Option<u64>,
+    /// Whether what a client used within the last minute of real time is removed as well. The age is then zero, unless it
+    /// is said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub now: bool,
+    /// Whether manifests that no tag reaches are removed as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untagged: bool,
 }
 
-/// What was collected.
+/// What was removed, and what was kept for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectedReport {
     /// Uploads that nobody went on with.
     pub uploads: u64,
+    /// Bytes of the disk that they held.
+    #[serde(default, rename = "uploadBytes")]
+    pub upload_bytes: u64,
+    /// Manifests that no tag reached, directly, through an index or as a referrer.
+    #[serde(default)]
+    pub manifests: u64,
     /// Blobs that a repository showed and no manifest of it referred to.
     pub links: u64,
     /// Blobs that no repository showed any more.
     pub blobs: u64,
-    /// Bytes of content in those blobs.
+    /// Bytes of content in those blobs and manifests.
     pub bytes: u64,
     /// Files that nothing named.
     pub orphans: u64,
+    /// What nothing holds on to, and what was kept: it is too young, or a client used it within the last minute.
+    #[serde(default)]
+    pub kept: KeptReport,
 }
 
-/// `POST /_sealyard/registries/{name}/verify`. It stops when the client goes away.
-pub(super) async fn verify(
-    State(app): State<App>,
-    Path(name): Path<String>,
-) -> Result<Response, AdminError> {
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
-    let refused = |error| AdminError::from(error).of_registry(registry.name());
-    let content = registry.content().await.map_err(refused)?;
-    let (sender, receiver) = mpsc::channel(4);
-    tokio::spawn({
-        let app = app.clone();
-        async move {
-            tokio::select! {
-                () = sender.closed() => (),
-                () = tell(&app, &registry, &content, &sender) => (),
-            }
-        }
-    });
-    let lines = stream::unfold(receiver, async |mut receiver| {
-        receiver.recv().await.map(|line| (Ok::<_, Infallible>(line), receiver))
-    });
-    let headers =
-        [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::from_stream(lines)).into_response())
+/// What a collection kept for now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptReport {
+    /// Uploads.
+    pub uploads: u64,
+    /// Bytes of the disk that they hold.
+    #[serde(default)]
+    pub upload_bytes: u64,
+    /// Manifests that no tag reaches, if those were asked for.
+    pub manifests: u64,
+    /// Blobs to which no manifest refers, one for each repository that shows it.
+    pub blobs: u64,
+    /// When the first of them becomes due, in emulator time, if no client uses it again.
+    #[serde(
+        default,
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub first_due: Option<OffsetDateTime>,
+    /// When the last of them becomes due.
+    #[serde(
+        default,
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub last_due: Option<OffsetDateTime>,
 }
 
 /// `POST /_sealyard/registries/{name}/gc`.
@@ -99,55 +90,44 @@ pub(super) async fn collect(
     let Json(request) = request?;
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
     let mut options: CollectOptions = registry.collect_options();
-    if let Some(seconds) = request.older_than_seconds {
-        // What was in use in the last real moments stays whatever is asked for.
+    options.untagged = request.untagged;
+    if request.now {
+        options.really_idle_for = Duration::ZERO;
+    }
+    // Without `now`, what a client used within the last minute of real time stays whatever the age.
+    if let Some(seconds) = request.older_than_seconds.or(request.now.then_some(0)) {
         options.unreferenced_for = Duration::from_secs(seconds);
         options.upload_idle_for = Duration::from_secs(seconds);
     }
     Ok(Json(registry.collect(options).await?.into()))
 }
 
-async fn tell(app: &App, registry: &Registry, content: &Content, sender: &mpsc::Sender<Bytes>) {
-    let mut told = app.clock.elapsed();
-    let progress = |sum: &Verified| {
-        if app.clock.elapsed().saturating_sub(told) >= PROGRESS_EVERY {
-            told = app.clock.elapsed();
-            let line = VerifyLine::Progress {
-                blobs: sum.blobs,
-                manifests: sum.manifests,
-                bytes: sum.bytes,
-            };
-            // A client that reads slowly misses some progress.
-            let _ = sender.try_send(line.to_bytes());
+impl From<Collection> for CollectedReport {
+    fn from(collection: Collection) -> Self {
+        let Collection { removed, kept } = collection;
+        Self {
+            uploads: removed.uploads,
+            upload_bytes: removed.upload_bytes,
+            manifests: removed.manifests,
+            links: removed.links,
+            blobs: removed.blobs,
+            bytes: removed.bytes,
+            orphans: removed.orphans,
+            kept: kept.into(),
         }
-    };
-    let last = match content.verify(progress).await {
-        Ok(verified) => VerifyLine::Verified(verified),
-        Err(error) => {
-            let refused = AdminError::from(error).of_registry(registry.name());
-            VerifyLine::Error(refused.into_report())
-        }
-    };
-    // If it fails the client has gone.
-    let _ = sender.send(last.to_bytes()).await;
-}
-
-impl VerifyLine {
-    fn to_bytes(&self) -> Bytes {
-        let mut line = serde_json::to_vec(self).unwrap_or_default();
-        line.push(b'\n');
-        line.into()
     }
 }
 
-impl From<Collected> for CollectedReport {
-    fn from(collected: Collected) -> Self {
+impl From<KeptBack> for KeptReport {
+    fn from(kept: KeptBack) -> Self {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
         Self {
-            uploads: collected.uploads,
-            links: collected.links,
-            blobs: collected.blobs,
-            bytes: collected.bytes,
-            orphans: collected.orphans,
+            uploads: kept.uploads,
+            upload_bytes: kept.upload_bytes,
+            manifests: kept.manifests,
+            blobs: kept.blobs,
+            first_due: kept.due.and_then(|(first, _)| at(first)),
+            last_due: kept.due.and_then(|(_, last)| at(last)),
         }
     }
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::status::warnings_of;
 use super::wire_name;
 use crate::app::App;
 use crate::diagnosis::{Blocked, DiagnosedKey, Diagnosis};
@@ -43,8 +44,14 @@ pub struct RegistryDiagnosis {
     pub key: Option<KeyDiagnosis>,
     /// What `revoke` took, the newest first.
     pub revoked: Vec<Way>,
+    /// Bytes of the disk that uploads under way hold.
+    #[serde(default)]
+    pub upload_bytes: u64,
     /// Why the key cannot be rotated to its newest version, if it cannot.
     pub rotation: Option<RotationDiagnosis>,
+    /// What should make somebody think, in sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// The key of a registry, and who asks for it.
@@ -99,20 +106,24 @@ pub(super) async fn diagnose(State(app): State<App>) -> Result<Json<DiagnosisRep
     let diagnoses =
         all.iter().map(|registry| Diagnosis::of(registry, app.hand(), &app.revocations));
     let diagnoses = futures::future::try_join_all(diagnoses).await?;
+    let warnings = all.iter().map(|registry| warnings_of(&app, registry));
+    let warnings = futures::future::join_all(warnings).await;
     Ok(Json(DiagnosisReport {
         vault_is_ours: app.owner().is_some(),
         has_room: diagnoses.iter().all(|diagnosis| diagnosis.has_room),
         data_dir: app.endpoints.data_dir().display().to_string(),
         registries: all
             .iter()
-            .zip(diagnoses)
-            .map(|(registry, diagnosis)| RegistryDiagnosis::new(registry, diagnosis))
+            .zip(diagnoses.into_iter().zip(warnings))
+            .map(|(registry, (diagnosis, warnings))| {
+                RegistryDiagnosis::new(registry, diagnosis, warnings)
+            })
             .collect(),
     }))
 }
 
 impl RegistryDiagnosis {
-    fn new(registry: &Registry, diagnosis: Diagnosis) -> Self {
+    fn new(registry: &Registry, diagnosis: Diagnosis, warnings: Vec<String>) -> Self {
         let status = diagnosis.status;
         Self {
             name: registry.name().to_owned(),
@@ -121,7 +132,9 @@ impl RegistryDiagnosis {
             cause: status.cause.map(wire_name),
             key: diagnosis.key.map(Into::into),
             revoked: diagnosis.revoked,
+            upload_bytes: diagnosis.upload_bytes,
             rotation: diagnosis.rotation.map(Into::into),
+            warnings,
         }
     }
 }

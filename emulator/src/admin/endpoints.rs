@@ -1,18 +1,21 @@
 //! Where everything is to be found, and the files that say so.
 //!
-//! A file is written when the emulator answers and again whenever the state of a registry changes: always
-//! `endpoints.json` in the data folder, by which the command line finds the process, and the one of `--endpoints-file`.
-//! It holds no secret. It is replaced by a rename, so that nobody reads half of it, and taken away at the end.
+//! A file is written when the emulator answers and again whenever the state of a registry changes: `endpoints.json` in
+//! the data folder, by which `--data-dir` finds the process, and the one of `--endpoints-file`. An ephemeral emulator
+//! writes into a data folder only if that was named and no other emulator runs there. A file holds no secret. It is
+//! replaced by a rename, so that no reader sees half of it, and removed at the end.
 
 use std::io;
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use mock_keyvault::room::{Purpose, is_lacking};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -20,6 +23,7 @@ use super::status::StatusReport;
 use crate::app::App;
 use crate::config::Config;
 use crate::keys::KeyId;
+use crate::running::is_alive;
 use crate::vault_owner::{VaultConnection, identifier};
 
 /// The name of the file in the data folder.
@@ -36,6 +40,7 @@ pub struct Endpoints {
     ca: PathBuf,
     owner_secret: Option<PathBuf>,
     data_dir: PathBuf,
+    instance: String,
 }
 
 impl Endpoints {
@@ -57,7 +62,13 @@ impl Endpoints {
             ca,
             owner_secret: vault.owner_secret_file().map(Path::to_owned),
             data_dir: data_dir.to_owned(),
+            instance: hex::encode(rand::random::<[u8; 16]>()),
         }
+    }
+
+    /// The random id of this run.
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// The base URL of the registry `local` and of the admin API.
@@ -109,26 +120,43 @@ impl Endpoints {
         }
     }
 
-    /// Writes the files for the first time, and makes their folders.
+    /// Writes the files for the first time, and makes their folders. A full disk is no reason not to start: commands find the
+    /// emulator by its URL, and the next change of a state writes the files.
     pub async fn make_files(&self, app: &App) -> io::Result<()> {
         let paths = files(&app.config);
         let made = tokio::task::spawn_blocking(move || {
             paths.iter().try_for_each(|path| fs::create_dir_all(folder_of(path)))
         });
-        made.await??;
-        self.write_files(app).await
+        let written = match made.await? {
+            Ok(()) => self.write_files(app).await,
+            Err(error) => Err(error),
+        };
+        match written {
+            Err(error) if is_lacking(&error) => {
+                tracing::warn!(%error, "the disk is full: the file of endpoints could not be written");
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     /// Writes the files. It makes no folder: a state that changes at the very end must not bring one back that was
     /// gone with its emulator.
     pub async fn write_files(&self, app: &App) -> io::Result<()> {
         let report = StatusReport::of(app).await.map_err(io::Error::other)?;
+        let room = Arc::clone(app.registries.room());
         let paths = files(&app.config);
+        let guarded = app.config.ephemeral.then(|| app.config.data_dir.join(ENDPOINTS_FILE));
         let written = tokio::task::spawn_blocking(move || {
             // On one line: a search of the data folder for pushed JSON must not meet the same indentation here.
             let mut text = serde_json::to_vec(&report)?;
             text.push(b'\n');
-            paths.iter().try_for_each(|path| replace(path, &text))
+            // Without room the writes themselves may still succeed.
+            let _ = room.spend(text.len() as u64, Purpose::Upkeep);
+            let is_taken =
+                |path: &PathBuf| guarded.as_ref() == Some(path) && is_of_another(path, &report);
+            let mut paths = paths.iter().filter(|path| !is_taken(path));
+            paths.try_for_each(|path| replace(path, &text))
         });
         written.await?
     }
@@ -171,7 +199,7 @@ impl Endpoints {
     /// Takes the files away, unless another process has written them since.
     pub fn remove_files(&self, config: &Config) {
         for path in files(config) {
-            if read(&path).is_some_and(|report| report.pid == std::process::id())
+            if read(&path).is_some_and(|report| report.instance == self.instance)
                 && let Err(error) = fs::remove_file(&path)
             {
                 tracing::debug!(%error, "the file of endpoints could not be removed");
@@ -187,9 +215,14 @@ pub(crate) fn read(path: &Path) -> Option<StatusReport> {
 
 /// The files that are written.
 fn files(config: &Config) -> Vec<PathBuf> {
-    std::iter::once(config.data_dir.join(ENDPOINTS_FILE))
-        .chain(config.endpoints_file.clone())
-        .collect()
+    let is_found_there = !config.ephemeral || config.found_by_data_dir;
+    let in_data_dir = is_found_there.then(|| config.data_dir.join(ENDPOINTS_FILE));
+    in_data_dir.into_iter().chain(config.endpoints_file.clone()).collect()
+}
+
+/// Whether another emulator that runs has written this file.
+fn is_of_another(path: &Path, own: &StatusReport) -> bool {
+    read(path).is_some_and(|other| other.instance != own.instance && is_alive(other.pid))
 }
 
 fn folder_of(path: &Path) -> &Path {

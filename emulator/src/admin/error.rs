@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire_name;
 use crate::faults::FaultDeskError;
-use crate::keys::{Cause, Refusal};
+use crate::keys::{Cause, Refusal, RingError, VaultError};
 use crate::registry::{AccessChangeError, Error};
 use crate::reset::ResetError;
 use crate::revocation::RevocationError;
@@ -99,13 +99,24 @@ impl AdminError {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
     }
 
-    /// 502: the vault did not do it.
-    fn vault_refused(message: impl ToString) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", message)
+    /// What became of a request to the vault: 507 or 503 if its data folder is the reason, else 502.
+    pub(super) fn of_vault(error: &VaultError, message: impl ToString) -> Self {
+        if error.is_disk_full() {
+            Self::disk_full(message)
+        } else if error.is_read_only() {
+            Self::read_only(message)
+        } else {
+            Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", message)
+        }
+    }
+
+    /// 503: nothing can be stored until somebody has repaired the data folder.
+    pub(super) fn read_only(message: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "ReadOnly", message)
     }
 
     /// 507: there is no room left.
-    fn disk_full(message: impl ToString) -> Self {
+    pub(super) fn disk_full(message: impl ToString) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "DiskFull", message)
     }
 
@@ -135,6 +146,15 @@ impl From<Error> for AdminError {
             Error::TaskRunUnknown(_) => Self::new(StatusCode::NOT_FOUND, "RunNotFound", error),
             Error::LogTooLong(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, "LogTooLong", error),
             Error::DiskFull => Self::disk_full(error),
+            Error::RowsNotProven | Error::RowsReadOnly(_) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "RowsNotWritable", error)
+            }
+            Error::ResetUnfinished { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "ResetUnfinished", error)
+            }
+            Error::DamagedObject(_) => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ContentDamaged", error)
+            }
             // The rest is told to clients of content; who manages a registry does not meet it.
             error => Self::internal(&error, "an admin request failed"),
         }
@@ -145,6 +165,7 @@ impl From<RevocationError> for AdminError {
     fn from(error: RevocationError) -> Self {
         match error {
             RevocationError::Registry(error) => error.into(),
+            RevocationError::Intent(error) => error.into(),
             RevocationError::NoKey(_)
             | RevocationError::NotOurs { .. }
             | RevocationError::NothingToTake(_)
@@ -152,11 +173,17 @@ impl From<RevocationError> for AdminError {
             RevocationError::Inapplicable { .. } => {
                 Self::new(StatusCode::CONFLICT, "WayDoesNotApply", error)
             }
-            RevocationError::Vault(_) => Self::vault_refused(error),
-            RevocationError::NotSeen { .. } => {
-                Self::new(StatusCode::GATEWAY_TIMEOUT, "NotSeen", error)
+            RevocationError::Vault(ref source) => Self::of_vault(source, &error),
+            RevocationError::NotSeen { ref registry, ref status } => {
+                let mut answer = Self::new(StatusCode::GATEWAY_TIMEOUT, "NotSeen", &error);
+                // With a cause the registry is dark for another reason, whose repair is another command.
+                answer.report.state = status.cause.map(|_| wire_name(status.state));
+                answer.of_registry(registry).because_of(status.cause)
             }
             RevocationError::Store(StoreError::DiskFull(_)) => Self::disk_full(error),
+            RevocationError::Store(
+                error @ (StoreError::NotProven(_) | StoreError::ReadOnly(_)),
+            ) => Error::from(error).into(),
             RevocationError::Store(_) => Self::internal(&error, "a revocation failed"),
         }
     }
@@ -170,14 +197,22 @@ impl From<ResetError> for AdminError {
             ResetError::Registries(error) => error.into(),
             ResetError::Registry {
                 name,
-                source: error @ (Error::Refused(_) | Error::DiskFull),
+                source:
+                    error @ (Error::Refused(_)
+                    | Error::DiskFull
+                    | Error::RowsNotProven
+                    | Error::RowsReadOnly(_)),
             } => Self::from(error).of_registry(&name),
-            ResetError::Vault(_) | ResetError::Registry { source: Error::Ring(_), .. } => {
-                Self::vault_refused(error)
+            ResetError::Vault(ref source)
+            | ResetError::Registry {
+                source: Error::Ring(RingError::Vault { ref source, .. }),
+                ..
+            } => Self::of_vault(source, &error),
+            ResetError::Registry { source: Error::Ring(_), .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", error)
             }
-            ResetError::Clock(_) | ResetError::Registry { .. } => {
-                Self::internal(&error, "a reset failed")
-            }
+            ResetError::Clock(error) => error.into(),
+            ResetError::Registry { .. } => Self::internal(&error, "a reset failed"),
         }
     }
 }
@@ -206,7 +241,7 @@ impl From<FaultDeskError> for AdminError {
             FaultDeskError::Rule(_) | FaultDeskError::Malformed(_) => Self::bad_request(error),
             FaultDeskError::NotOurs { .. } => Self::conflict(error),
             FaultDeskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "FaultNotFound", error),
-            FaultDeskError::Vault(_) => Self::vault_refused(error),
+            FaultDeskError::Vault(source) => Self::of_vault(source, &error),
         }
     }
 }

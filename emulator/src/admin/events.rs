@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::error::AdminError;
+use super::find;
 use crate::app::App;
 use crate::keys::{Cause, Happening, KeyId};
 use crate::registry::Event;
@@ -31,8 +32,11 @@ const LAST_EVENT_ID: &str = "last-event-id";
 
 /// What may be asked for.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     last: Option<usize>,
+    /// Only the events of this registry.
+    registry: Option<String>,
 }
 
 /// The answer for who accepts JSON, newest last.
@@ -53,7 +57,7 @@ pub struct EventReport {
     pub at: OffsetDateTime,
     /// The registry.
     pub registry: String,
-    /// `stateChanged`, `rotated` or `rotationBlocked`.
+    /// `stateChanged`, `rotated`, `rotationBlocked`, `operationBlocked`, `rowsNotice` or `contentDamaged`.
     pub event: String,
     /// The state, or the key version, before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +83,9 @@ pub struct EventReport {
     /// How often a rotation has asked the vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_calls: Option<u64>,
+    /// The stored object that cannot be served; `cause` says what is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
 }
 
 /// `GET /_sealyard/events`.
@@ -88,32 +95,58 @@ pub(super) async fn events(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, AdminError> {
     let Query(asked) = asked?;
+    let only = asked.registry.as_deref().map(|name| find(&app, name)).transpose()?;
+    let only = only.map(|registry| registry.name().to_owned());
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if header(header::ACCEPT.as_str()).is_some_and(|accepted| accepted.contains("application/json"))
     {
-        let events = app.events.newest(asked.last.unwrap_or(DEFAULT_LAST));
-        let events = events.iter().map(|event| report(&app, event)).collect();
+        app.state_watch.refresh().await;
+        let last = asked.last.unwrap_or(DEFAULT_LAST);
+        let events = match &only {
+            None => app.events.newest(last),
+            Some(_) => app.events.newest(usize::MAX),
+        };
+        let events = events.iter().filter(|event| is_of(event, only.as_deref()));
+        let mut events: Vec<_> = events.map(|event| report(&app, event)).collect();
+        events.drain(..events.len().saturating_sub(last));
         return Ok(Json(EventList { events }).into_response());
     }
     let after = header(LAST_EVENT_ID).and_then(|id| id.trim().parse().ok());
     let after = after.unwrap_or_else(|| app.events.last());
     let keep_alive = KeepAlive::default();
-    Ok(Sse::new(frames(app, after)).keep_alive(keep_alive).into_response())
+    Ok(Sse::new(frames(app, after, only)).keep_alive(keep_alive).into_response())
 }
 
-/// The events after a number, without end.
-fn frames(app: App, after: u64) -> impl Stream<Item = Result<Frame, Infallible>> + use<> {
+/// The events after a number, without end, of one registry or of all.
+fn frames(
+    app: App,
+    after: u64,
+    only: Option<String>,
+) -> impl Stream<Item = Result<Frame, Infallible>> + use<> {
     let stream = app.events.after(after);
-    let kept: Vec<_> = stream.kept.iter().map(|event| Ok(frame(&app, event))).collect();
-    let live = stream::unfold((app, stream.live), async |(app, mut live)| {
-        let frame = match live.recv().await {
-            Ok(event) => frame(&app, &event),
-            Err(RecvError::Lagged(missed)) => Frame::default().comment(format!("missed {missed}")),
-            Err(RecvError::Closed) => return None,
+    let kept = stream.kept.iter().filter(|event| is_of(event, only.as_deref()));
+    let kept: Vec<_> = kept.map(|event| Ok(frame(&app, event))).collect();
+    // Somebody who listens is a reason to ask a vault that tells nothing by itself.
+    let listening = app.state_watch.listen();
+    let begin = (app, stream.live, only, listening);
+    let live = stream::unfold(begin, async |(app, mut live, only, listening)| {
+        let frame = loop {
+            match live.recv().await {
+                Ok(event) if is_of(&event, only.as_deref()) => break frame(&app, &event),
+                Ok(_) => (),
+                Err(RecvError::Lagged(missed)) => {
+                    break Frame::default().comment(format!("missed {missed}"));
+                }
+                Err(RecvError::Closed) => return None,
+            }
         };
-        Some((Ok(frame), (app, live)))
+        Some((Ok(frame), (app, live, only, listening)))
     });
     stream::iter(kept).chain(live)
+}
+
+fn is_of(event: &Event, only: Option<&str>) -> bool {
+    only.is_none_or(|name| event.event.registry == name)
 }
 
 fn frame(app: &App, event: &Arc<Event>) -> Frame {
@@ -139,6 +172,7 @@ fn report(app: &App, event: &Event) -> EventReport {
         identity: None,
         data_keys: None,
         vault_calls: None,
+        object: None,
     };
     match &event.event.what {
         Happening::StateChanged(transition) => {
@@ -157,6 +191,16 @@ fn report(app: &App, event: &Event) -> EventReport {
         Happening::RotationBlocked { key, why } => {
             report.key_identifier = key.as_ref().map(identifier);
             report.words = Some(why.clone());
+        }
+        Happening::OperationBlocked { operation, why } => {
+            report.words = Some(format!("{operation}: {why}"));
+        }
+        Happening::RowsNotice { of, words, .. } => {
+            report.words = Some(format!("{of}: {words}"));
+        }
+        Happening::ContentDamaged { object, damage } => {
+            report.object = Some(object.clone());
+            report.cause = Some(damage.clone());
         }
     }
     report

@@ -33,12 +33,13 @@ use zeroize::Zeroizing;
 use super::error::AdminError;
 use crate::config::Config;
 use crate::listeners::is_registry_name;
+use crate::password::{Password, PasswordSource};
 use crate::registry::Registry;
 
 /// The file with the token of the admin API, in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
 /// The file with the password of `local`, in the data folder. Any user name goes with it.
-pub const REGISTRY_PASSWORD_FILE: &str = "registry.password";
+pub(super) const REGISTRY_PASSWORD_FILE: &str = "registry.password";
 
 /// The rules of one listener. Clones share them.
 #[derive(Clone)]
@@ -57,23 +58,20 @@ struct Secrets {
 }
 
 impl Guard {
-    /// The rules for a listener. Secrets are made in the data folder where they are needed and missing; all listeners of
-    /// an emulator share them.
+    /// The rules for a listener. Secrets are made in the data folder where they are needed and missing, unless somebody gave
+    /// the password; all listeners of an emulator share them.
     pub fn open(config: &Config, listener: SocketAddr, data_dir: &Path) -> io::Result<Self> {
         let secrets = if config.is_open_at(listener) {
             None
         } else {
-            let secrets = Secrets {
-                token: read_or_make(&data_dir.join(ADMIN_TOKEN_FILE))?,
-                password: read_or_make(&data_dir.join(REGISTRY_PASSWORD_FILE))?,
-            };
             tracing::info!(
                 listener.address = %listener,
-                token = %data_dir.join(ADMIN_TOKEN_FILE).display(),
-                password = %data_dir.join(REGISTRY_PASSWORD_FILE).display(),
-                "the listener can be reached from outside: clients need the secrets in these files"
+                "other machines can reach the listener: clients need the password, and the admin API its token"
             );
-            Some(secrets)
+            Some(Secrets {
+                token: read_or_make(&data_dir.join(ADMIN_TOKEN_FILE))?,
+                password: password_of(&config.password, data_dir)?,
+            })
         };
         let aliases = config.hostname_alias.iter().map(|name| name.to_ascii_lowercase()).collect();
         Ok(Self(Arc::new(Rules { secrets, aliases })))
@@ -89,9 +87,9 @@ impl Guard {
         routes.layer(from_fn_with_state(self.clone(), admin))
     }
 
-    /// Puts before health what a web page must not get past. It needs no token.
-    pub(super) fn protect_health(&self, routes: Router) -> Router {
-        routes.layer(from_fn_with_state(self.clone(), health))
+    /// Refuses web pages of other sites before the routes that need no token.
+    pub(super) fn protect_public(&self, routes: Router) -> Router {
+        routes.layer(from_fn_with_state(self.clone(), public))
     }
 
     /// Puts the rules before the content of `local`.
@@ -217,7 +215,7 @@ async fn admin(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     }
 }
 
-async fn health(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+async fn public(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.refuse_foreign_pages(request.headers()) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
@@ -277,6 +275,20 @@ fn is_asked_for(headers: &HeaderMap) -> bool {
     ["application/json", "application/octet-stream"]
         .iter()
         .any(|known| kind.eq_ignore_ascii_case(known))
+}
+
+/// The password that clients need.
+fn password_of(source: &PasswordSource, data_dir: &Path) -> io::Result<Zeroizing<String>> {
+    let password = match source {
+        PasswordSource::Generated => return read_or_make(&data_dir.join(REGISTRY_PASSWORD_FILE)),
+        PasswordSource::Given(password) => password.clone(),
+        PasswordSource::File(file) => {
+            Password::new(fs::read_to_string(file)?).ok_or_else(|| {
+                io::Error::other(format!("the password file {} is empty", file.display()))
+            })?
+        }
+    };
+    Ok(Zeroizing::new(password.expose().to_owned()))
 }
 
 /// The secret in a file. A missing file is made with a random one, for its owner alone.
@@ -453,6 +465,33 @@ mod tests {
         }
         let right = basic(&format!("anybody:{password}"));
         assert_eq!(status_of(guard.protect_content(routes()), right).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_password_that_somebody_gave_is_asked_for_and_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret.txt");
+        fs::write(&file, "from a file\n").unwrap();
+        let given = PasswordSource::Given(Password::new("given").unwrap());
+        let of_file = PasswordSource::File(file.clone());
+
+        for (source, password) in [(given, "given"), (of_file.clone(), "from a file")] {
+            let config = Config { password: source, ..Config::default() };
+            let listener = "0.0.0.0:5000".parse().unwrap();
+            let guard = Guard::open(&config, listener, folder.path()).unwrap();
+            let basic = |pair: &str| {
+                let value = format!("Basic {}", STANDARD.encode(pair));
+                let request = Request::get("/x").header(header::AUTHORIZATION, value);
+                status_of(guard.protect_content(routes()), request)
+            };
+
+            assert_eq!(basic(&format!("anybody:{password}")).await, StatusCode::OK);
+            assert_eq!(basic("anybody:other").await, StatusCode::UNAUTHORIZED);
+            assert!(!folder.path().join(REGISTRY_PASSWORD_FILE).exists());
+        }
+        fs::write(&file, "\n").unwrap();
+        let error = password_of(&of_file, folder.path()).unwrap_err().to_string();
+        assert_eq!(error, format!("the password file {} is empty", file.display()));
     }
 
     #[tokio::test]

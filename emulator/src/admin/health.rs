@@ -14,6 +14,9 @@ use crate::app::App;
 pub struct HealthReport {
     /// `ok`.
     pub status: String,
+    /// The random id of this run: who knows where an emulator was sees whether it still is.
+    #[serde(default)]
+    pub instance: String,
     /// The registries.
     pub registries: Vec<RegistryHealth>,
     /// How many times stored content did not authenticate since the start.
@@ -36,6 +39,7 @@ pub struct RegistryHealth {
 
 /// `GET /_sealyard/health`.
 pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
+    app.state_watch.refresh().await;
     let open = app.registries.all();
     let registries = open.iter().map(|registry| {
         let status = registry.key_ring().status();
@@ -49,6 +53,7 @@ pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
     });
     Json(HealthReport {
         status: "ok".to_owned(),
+        instance: app.endpoints.instance().to_owned(),
         registries: registries.collect(),
         damaged: open.iter().map(crate::registry::Registry::damaged).sum(),
     })

@@ -14,8 +14,8 @@ use time::OffsetDateTime;
 use super::error::AdminError;
 use super::wire_name;
 use crate::app::App;
-use crate::keys::{InvalidKeyId, KeyId, Rotation, RotationTarget};
-use crate::registry::Registry;
+use crate::keys::{InvalidKeyId, KeyId, Rotation, VaultError};
+use crate::registry::{Registries, Registry};
 use crate::revocation::changed::{self, Expected};
 use crate::vault_owner::{KeyVersionInfo, OwnerVault};
 
@@ -123,6 +123,7 @@ pub(super) struct Asked {
 
 /// A key, seen from a registry.
 struct Chosen<'a> {
+    registries: &'a Registries,
     registry: Registry,
     owner: &'a OwnerVault,
     /// Without a version.
@@ -212,7 +213,7 @@ impl<'a> Chosen<'a> {
         })?;
         let owner = app.owner().ok_or_else(|| {
             AdminError::conflict(format!(
-                "the vault at {} is not ours to change: use its own tools, such as `az keyvault key`",
+                "the vault at {} is not ours to change: use its own tools, such as the Azure CLI",
                 app.endpoints.vault()
             ))
         })?;
@@ -223,7 +224,7 @@ impl<'a> Chosen<'a> {
         )?;
         let is_own = own.vault() == key.vault() && own.name() == key.name();
         let in_use = description.versioned.filter(|_| is_own);
-        Ok(Self { registry, owner, key, in_use })
+        Ok(Self { registries: &app.registries, registry, owner, key, in_use })
     }
 
     async fn versions(&self) -> Result<Vec<KeyVersionInfo>, AdminError> {
@@ -234,6 +235,8 @@ impl<'a> Chosen<'a> {
     async fn apply(&self, request: &KeyRequest) -> Result<(KeyId, Option<Rotation>), AdminError> {
         match request.operation {
             KeyOperation::NewVersion => {
+                // The vault makes a key of any name: without this look, a mistyped name would make one.
+                self.versions().await?;
                 let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
                 Ok((made, None))
             }
@@ -258,7 +261,7 @@ impl<'a> Chosen<'a> {
     async fn rotate(&self, wait: bool) -> Result<(KeyId, Option<Rotation>), AdminError> {
         if self.in_use.is_none() {
             return Err(AdminError::conflict(format!(
-                "the registry {} does not use the key {}: `key new-version` makes a version of it",
+                "the registry {} does not use the key {}: only the key in use can be rotated; a new version of another key needs no rotation",
                 self.registry.name(),
                 self.key
             )));
@@ -266,9 +269,10 @@ impl<'a> Chosen<'a> {
         let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
         // A registry that was given one version is given the next one; it does not begin to follow the newest.
         let key = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
-        let ring = self.registry.key_ring().clone();
-        let rotating =
-            tokio::spawn(async move { ring.rotate(RotationTarget { key, identity: None }).await });
+        let registries = self.registries.clone();
+        let intent = registries.begin_rotation(&self.registry, key).await?;
+        intent.passed().await;
+        let rotating = tokio::spawn(async move { registries.take_version(intent).await });
         if !wait {
             return Ok((made, None));
         }
@@ -311,9 +315,10 @@ fn named(vault: &str, name: &str, version: Option<&str>) -> Result<KeyId, AdminE
     parsed().map_err(AdminError::bad_request)
 }
 
-fn vault_error(error: impl std::error::Error) -> AdminError {
+#[expect(clippy::needless_pass_by_value, reason = "callers hand it to `map_err`")]
+fn vault_error(error: VaultError) -> AdminError {
     let message = format!("the vault did not do it: {}", with_causes(&error));
-    AdminError::new(StatusCode::BAD_GATEWAY, "VaultRefused", message)
+    AdminError::of_vault(&error, message)
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

@@ -46,7 +46,14 @@ impl From<ManageError> for AdminError {
             }
             ManageError::NoAnswer { .. } => (S::SERVICE_UNAVAILABLE, "KeyVaultUnavailable"),
             ManageError::NoPurgeProtection(_) => (S::BAD_REQUEST, "PurgeProtectionRequired"),
+            ManageError::NoContentTrust => (S::BAD_REQUEST, "NotSupported"),
             ManageError::ContentTrust(_) => (S::BAD_REQUEST, "BlockedForEncryptionEnabledRegistry"),
+            ManageError::Platform(PlatformError::DiskFull(_)) => {
+                (S::INSUFFICIENT_STORAGE, "DiskFull")
+            }
+            ManageError::Platform(PlatformError::ReadOnly(_)) => {
+                (S::SERVICE_UNAVAILABLE, "ReadOnly")
+            }
             ManageError::Platform(PlatformError::Failed(_)) => (S::BAD_GATEWAY, "VaultRefused"),
             ManageError::Registry(error) => return error.into(),
         };

@@ -13,6 +13,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(super) async fn metrics(
     State(app): State<App>,
 ) -> Result<([(HeaderName, &'static str); 1], String), AdminError> {
+    app.state_watch.refresh().await;
     let text = app.events.metrics().text(&app.registries.all());
     let text = text
         .map_err(|error| AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error))?;

@@ -9,6 +9,7 @@
 
 mod access;
 mod audit;
+mod authority;
 mod clock;
 mod content;
 mod diagnosis;
@@ -30,14 +31,16 @@ mod status;
 mod task_runs;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
 
 pub use self::access::{AccessReport, AccessRequest, TokenReply, TokenRequest};
 pub use self::audit::AuditReport;
+pub use self::authority::CA_PATH;
 pub use self::clock::ClockReport;
 pub(crate) use self::clock::rounded_seconds;
-pub use self::content::{CollectRequest, CollectedReport, VerifyLine};
+pub use self::content::{CollectRequest, CollectedReport, KeptReport};
 pub use self::diagnosis::{
     DiagnosisReport, IdentityDiagnosis, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis,
 };
@@ -47,7 +50,7 @@ pub(crate) use self::endpoints::{reachable, read as read_endpoints};
 pub use self::error::{AdminError, ErrorBody, ErrorReport};
 pub use self::events::{EventList, EventReport};
 pub use self::faults::{FaultAdded, FaultList};
-pub use self::guard::{ADMIN_TOKEN_FILE, Guard, REGISTRY_PASSWORD_FILE};
+pub use self::guard::{ADMIN_TOKEN_FILE, Guard};
 pub use self::health::{HealthReport, RegistryHealth};
 pub use self::identities::{
     CreateIdentity, DeleteIdentity, IdentityList, IdentityReport, PrincipalReport,
@@ -63,8 +66,9 @@ pub use self::reset::{ResetPreview, ResetReply, ResetRequest};
 pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
-pub use self::status::{KeyReport, RegistryReport, StatusReport};
+pub use self::status::{KeyReport, PasswordPlace, RegistryReport, StatusReport, UnfinishedReport};
 pub use self::task_runs::{TaskRunList, TaskRunReport};
+pub use self::verify::{VerifyLine, VerifyRequest};
 use crate::app::App;
 use crate::registry::Registry;
 
@@ -89,27 +93,30 @@ pub fn router(app: App) -> Router {
         .route("/registries/{name}/restore", post(revocation::restore))
         .route("/registries/{name}/access", get(access::read).post(access::change))
         .route("/registries/{name}/tokens", post(access::make_token))
-        .route("/registries/{name}/verify", post(content::verify))
-        .route("/registries/{name}/gc", post(content::collect))
         .route("/registries/{name}/runs", get(task_runs::list).post(task_runs::add))
         .route("/registries/{name}/runs/{id}", get(task_runs::show).delete(task_runs::delete))
         .route("/registries/{name}/runs/{id}/log", get(task_runs::log))
         .route("/diagnosis", get(diagnosis::diagnose))
         .route("/clock", get(clock::read).post(clock::change))
-        .route("/reset", get(reset::preview).post(reset::reset))
-        .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
-        .route("/faults/{id}", delete(faults::remove))
         .route("/audit", get(audit::newest))
         .route("/events", get(events::events))
         .route("/metrics", get(metrics::metrics))
+        .route_layer(from_fn_with_state(app.clone(), reset::refuse_changes))
+        // What follows helps a reset to its end, or asks for one.
+        .route("/reset", get(reset::preview).post(reset::reset))
+        .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
+        .route("/faults/{id}", delete(faults::remove))
+        .route("/registries/{name}/verify", post(verify::verify))
+        .route("/registries/{name}/gc", post(content::collect))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app.clone());
-    let health = Router::new()
+    let public = Router::new()
         .route(&format!("{PREFIX}/health"), get(health::health))
+        .route(&format!("{PREFIX}{CA_PATH}"), get(authority::certificates))
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app);
-    guard.protect_health(health).merge(Router::new().nest(PREFIX, guard.protect(routes)))
+    guard.protect_public(public).merge(Router::new().nest(PREFIX, guard.protect(routes)))
 }
 
 /// The registry that a path names.
@@ -128,3 +135,4 @@ fn wire_name(value: impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests;
+mod verify;

@@ -193,6 +193,7 @@ pub struct RotatedKey {
 
 /// `GET /_sealyard/registries`.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, AdminError> {
+    app.state_watch.refresh().await;
     let mut registries = Vec::new();
     for registry in app.registries.all() {
         registries.push(RegistryDetails::of(&app, &registry).await?);
@@ -224,6 +225,7 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<RegistryDetails>, AdminError> {
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    app.state_watch.refresh().await;
     Ok(Json(RegistryDetails::of(&app, &registry).await?))
 }
 
@@ -361,7 +363,7 @@ impl RegistryDetails {
             key_identity,
             user_assigned_identities: profile.identities.iter().map(Into::into).collect(),
             system_assigned_identity: profile.system_identity.as_ref().map(Into::into),
-            policies: Policies { trust_policy: Policy { status: profile.content_trust.into() } },
+            policies: Policies { trust_policy: Policy { status: Status::Disabled } },
             strict_parity: registry.is_strict(),
         })
     }

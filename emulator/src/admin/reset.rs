@@ -1,8 +1,11 @@
 //! `/_sealyard/reset`: back to how a fresh start looks. `GET` says what there is to lose, `POST` takes it.
 
 use axum::Json;
-use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
@@ -30,6 +33,18 @@ pub struct ResetPreview {
 pub struct ResetReply {
     /// What is not as at a fresh start, in a sentence each.
     pub left: Vec<String>,
+}
+
+/// Refuses a change while a reset that was cut short has not ended: it would undo the change.
+pub(super) async fn refuse_changes(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Result<Response, AdminError> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        app.registries.intents().refuse_in_reset()?;
+    }
+    Ok(next.run(request).await)
 }
 
 /// `GET /_sealyard/reset`.

@@ -11,8 +11,10 @@ use time::OffsetDateTime;
 use super::clock::ClockReport;
 use super::endpoints::{login_server, url_of};
 use super::error::AdminError;
+use super::guard::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};
 use super::wire_name;
 use crate::app::App;
+use crate::password::PasswordSource;
 use crate::registry::Registry;
 use crate::serve::LOCAL;
 
@@ -34,12 +36,62 @@ pub struct StatusReport {
     /// The file that holds the secret of the owner, where that is not the well-known one.
     #[serde(default, rename = "ownerSecret", skip_serializing_if = "Option::is_none")]
     pub owner_secret: Option<PathBuf>,
+    /// The file that holds the token of the admin API, where one is asked for.
+    #[serde(default, rename = "adminToken", skip_serializing_if = "Option::is_none")]
+    pub admin_token: Option<PathBuf>,
+    /// Where the password is that clients need; none where nobody is asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<PasswordPlace>,
     /// The process.
     pub pid: u32,
+    /// The random id of this run, which `health` answers too.
+    #[serde(default)]
+    pub instance: String,
+    /// The data folder in use.
+    #[serde(default, rename = "dataDir")]
+    pub data_dir: PathBuf,
     /// The registries, `local` first.
     pub registries: Vec<RegistryReport>,
     /// The clock.
     pub clock: ClockReport,
+    /// Operations of several steps that were cut short and have not ended yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished: Vec<UnfinishedReport>,
+    /// What people should know about the stored rows since the start, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+}
+
+/// An operation of several steps that was cut short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnfinishedReport {
+    /// What it does.
+    pub operation: String,
+    /// What it is done to, where that has a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When it began, in emulator time.
+    #[serde(with = "time::serde::rfc3339")]
+    pub begun: OffsetDateTime,
+    /// How many attempts to go on with it have failed since the start.
+    pub attempts: u32,
+    /// Why the last one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// How many seconds of real time it is to the next attempt. None: one is under way, or there will be none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_in: Option<u64>,
+}
+
+/// Where the password of registries without logins of their own is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PasswordPlace {
+    /// In this file on the emulator's machine.
+    File(PathBuf),
+    /// With the person who started the emulator. The emulator does not keep it.
+    Given,
 }
 
 /// One registry.
@@ -64,12 +116,21 @@ pub struct RegistryReport {
     pub since: OffsetDateTime,
     /// The customer-managed key, if it has one.
     pub key: Option<KeyReport>,
+    /// What should make somebody think, in sentences. The Azure CLI shows no warning of the control plane.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// How many data keys are in the ring.
     pub data_keys: u64,
     /// How many blobs are stored.
     pub blobs: u64,
     /// Bytes of content.
     pub bytes: u64,
+    /// Uploads under way.
+    #[serde(default)]
+    pub uploads: u64,
+    /// Bytes of the disk that they hold. They are not among the bytes of content.
+    #[serde(default)]
+    pub upload_bytes: u64,
 }
 
 /// The customer-managed key of a registry: `keyVaultProperties` of Azure Container Registry.
@@ -89,6 +150,7 @@ pub struct KeyReport {
 
 /// `GET /_sealyard/status`.
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusReport>, AdminError> {
+    app.state_watch.refresh().await;
     Ok(Json(StatusReport::of(&app).await?))
 }
 
@@ -108,15 +170,51 @@ impl StatusReport {
             dashboard: None,
             ca: Some(endpoints.ca().to_owned()),
             owner_secret: endpoints.owner_secret().map(Path::to_owned),
+            admin_token: app
+                .guard
+                .asks_for_secrets()
+                .then(|| endpoints.data_dir().join(ADMIN_TOKEN_FILE)),
+            password: PasswordPlace::of(app),
             pid: std::process::id(),
+            instance: endpoints.instance().to_owned(),
+            data_dir: endpoints.data_dir().to_owned(),
             registries,
             clock: ClockReport::of(&app.clock),
+            unfinished: unfinished(app),
+            notices: app.events.notices(),
         })
     }
 
     /// The registry of this name.
     pub fn find(&self, name: &str) -> Option<&RegistryReport> {
         self.registries.iter().find(|registry| registry.name == name)
+    }
+}
+
+/// What was cut short and has not ended yet.
+fn unfinished(app: &App) -> Vec<UnfinishedReport> {
+    let all = app.registries.intents().unfinished().into_iter();
+    all.filter(|one| one.was_cut_short)
+        .map(|one| UnfinishedReport {
+            operation: one.operation,
+            subject: one.subject,
+            begun: one.begun,
+            attempts: one.attempts,
+            error: one.error,
+            next_attempt_in: one.next.map(|rest| rest.as_secs()),
+        })
+        .collect()
+}
+
+impl PasswordPlace {
+    fn of(app: &App) -> Option<Self> {
+        app.config.asks_for_password().then(|| match &app.config.password {
+            PasswordSource::Generated => {
+                Self::File(app.endpoints.data_dir().join(REGISTRY_PASSWORD_FILE))
+            }
+            PasswordSource::File(file) => Self::File(file.clone()),
+            PasswordSource::Given(_) => Self::Given,
+        })
     }
 }
 
@@ -135,6 +233,7 @@ impl RegistryReport {
         let ring = registry.key_ring();
         let (status, description) = (ring.status(), ring.describe());
         let stats = registry.stats().await?;
+        let held = registry.held_by_uploads().await?;
         let key = description.configured.map(|configured| KeyReport {
             key_identifier: app.endpoints.key_identifier(&configured),
             versioned_key_identifier: description
@@ -152,11 +251,19 @@ impl RegistryReport {
             cause: status.cause.map(wire_name),
             since: status.since,
             key,
+            warnings: warnings_of(app, registry).await,
             data_keys: u64::try_from(description.data_keys).unwrap_or(u64::MAX),
             blobs: stats.blobs,
             bytes: stats.bytes,
+            uploads: held.uploads,
+            upload_bytes: held.bytes,
         })
     }
+}
+
+/// What a registry is warned of, in sentences.
+pub(super) async fn warnings_of(app: &App, registry: &Registry) -> Vec<String> {
+    app.registries.warnings(registry).await.iter().map(ToString::to_string).collect()
 }
 
 /// Where a registry is that could have no port of its own: at that of `local`, by its name.

@@ -51,7 +51,10 @@ async fn health_tells_the_state_of_each_registry() {
     let since = body["registries"][0]["since"].take();
     assert!(since.is_string(), "{since}");
     let local = json!({ "name": "local", "state": "active", "cause": null, "since": null });
-    assert_eq!(body, json!({ "status": "ok", "registries": [local], "damaged": 0 }));
+    let instance = emulator.endpoints().instance();
+    let expected =
+        json!({ "status": "ok", "instance": instance, "registries": [local], "damaged": 0 });
+    assert_eq!(body, expected);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::vault_time::VaultHand;
 use super::{Agenda, AgendaError};
 use crate::keys::PausedFollowing;
-use crate::registry::Registry;
+use crate::registry::{Intent, Registry};
 
 /// How much real time the rings are given on the way to ask a vault that changed. After that they ask at the end alone: a
 /// vault that hangs must not make a move hang at each of its steps.
@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Journey<'a> {
     agenda: &'a Agenda,
     vault: &'a mut VaultHand,
+    /// The operation that this is.
+    intent: &'a Intent,
     travellers: Vec<Traveller>,
     /// Real time that was spent on asking the vault.
     asked_for: Duration,
@@ -34,7 +36,11 @@ struct Traveller {
 }
 
 impl<'a> Journey<'a> {
-    pub(super) async fn begin(agenda: &'a Agenda, vault: &'a mut VaultHand) -> Self {
+    pub(super) async fn begin(
+        agenda: &'a Agenda,
+        vault: &'a mut VaultHand,
+        intent: &'a Intent,
+    ) -> Self {
         let mut travellers = Vec::new();
         for registry in agenda.registries.all() {
             let paused = registry.key_ring().pause_following().await;
@@ -42,7 +48,7 @@ impl<'a> Journey<'a> {
             let news = Some(agenda.clock.now());
             travellers.push(Traveller { registry, paused, news, failed: false });
         }
-        Self { agenda, vault, travellers, asked_for: Duration::ZERO }
+        Self { agenda, vault, intent, travellers, asked_for: Duration::ZERO }
     }
 
     /// Goes to the end of a plan.
@@ -76,7 +82,9 @@ impl<'a> Journey<'a> {
             self.vault.advance_to(moment).await?;
             self.agenda.clock.advance_to(moment);
             self.agenda.keep().await?;
+            self.intent.passed().await;
             self.do_what_is_due(vault_changes).await?;
+            self.intent.passed().await;
             if next.is_none() {
                 return Ok(());
             }

@@ -42,7 +42,7 @@ pub(super) async fn save(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let KeptClock { offset, frozen_at } = clock.kept();
     let kept = Kept { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
     tokio::task::spawn_blocking(move || {
-        write_whole(&path, &serde_json::to_vec(&kept)?, Access::Public)
+        write_whole(&path, &serde_json::to_vec(&kept)?, Access::Private)
     })
     .await?
 }

@@ -9,6 +9,8 @@
 //! Work is bounded by what happens and not by how long it takes: a registry looks for a newer version where it looks
 //! anyway, but only at the first such moment after the vault changed, for the looks between would find nothing.
 //!
+//! A move that a stop cuts short leaves an intent, and goes on at the next start to the moment that was asked for.
+//!
 //! Invariants: one move at a time. The clock is kept on disk before anything is done at its new time, so that after a
 //! kill nothing that was made lies in the future. When a move returns, states are what holds at the new time.
 //!
@@ -26,6 +28,8 @@ use std::time::Duration;
 
 use mock_keyvault::VaultError;
 use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
+use mock_keyvault::room::Purpose;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use self::journey::Journey;
 pub use self::kept::restore_clock;
 pub use self::vault_time::VaultTime;
-use crate::registry::{Error, Registries};
+use crate::registry::{Error, Intent, Kind, Registries};
 
 /// The longest that the background rests, in either time: what became due earlier meanwhile is seen then.
 const REST: Duration = Duration::from_mins(1);
@@ -49,6 +53,21 @@ pub struct Agenda {
     moving: tokio::sync::Mutex<()>,
     /// Cancelled when the emulator ends.
     stop: CancellationToken,
+}
+
+/// What a move needs to go on.
+#[derive(Serialize, Deserialize)]
+struct MoveSteps {
+    /// How far the clock is to be ahead of real time, in whole seconds.
+    offset: i64,
+    /// The rest of it.
+    #[serde(default)]
+    nanoseconds: i32,
+    /// Where the clock is to be, as far as it stands still.
+    #[serde(with = "time::serde::rfc3339")]
+    to: OffsetDateTime,
+    freeze: bool,
+    resume: bool,
 }
 
 /// Why the clock was not moved, or not to the end.
@@ -79,6 +98,9 @@ pub enum AgendaError {
     #[error("the emulator ends; what became due goes on at the next start")]
     Stopped,
 }
+
+/// The file that keeps the clock is not longer.
+const CLOCK_BYTES: u64 = 4096;
 
 impl Agenda {
     /// An agenda that ends with `stop`.
@@ -113,6 +135,9 @@ impl Agenda {
     /// Sets the clock back to real time and lets it go on, for a reset: the one move that goes back.
     pub async fn reset(&self) -> Result<(), AgendaError> {
         let _alone = self.moving.lock().await;
+        self.replace_earlier().await?;
+        // A reset removes content, so it goes on while the disk is full.
+        self.registries.room().spend(CLOCK_BYTES, Purpose::Removal)?;
         self.clock.restore(KeptClock::default());
         self.keep().await
     }
@@ -147,13 +172,59 @@ impl Agenda {
         let moving = tokio::spawn(async move {
             let _alone = agenda.moving.lock().await;
             let plan = plan(agenda.clock.now())?;
-            agenda.go(plan).await
+            agenda.replace_earlier().await?;
+            // Before anything moves: a clock that cannot be kept would be another one after a restart.
+            agenda.registries.room().spend(CLOCK_BYTES, Purpose::Rows)?;
+            let offset = agenda.clock.offset() + plan.by;
+            let steps = MoveSteps {
+                offset: offset.whole_seconds(),
+                nanoseconds: offset.subsec_nanoseconds(),
+                to: plan.to,
+                freeze: plan.freeze,
+                resume: plan.resume,
+            };
+            let intent = agenda.registries.intents().begin(Kind::MoveClock, &steps).await?;
+            let went = agenda.go(plan, &intent).await;
+            if !matches!(went, Err(AgendaError::Stopped)) {
+                // Whoever asked is told where the clock stands if that is not where it was to go.
+                intent.end().await?;
+            }
+            went
         });
         moving.await.map_err(io::Error::other)?
     }
 
+    /// Goes on with a move that was cut short, to the moment that was asked for. An error is noted, and it is tried again.
+    pub async fn resume(self: &Arc<Self>, intent: Intent) -> Result<(), AgendaError> {
+        let _alone = self.moving.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        match self.resume_alone(&intent).await {
+            // It goes on at the next start.
+            Err(AgendaError::Stopped) => Ok(()),
+            Ok(()) => Ok(intent.end().await?),
+            Err(error) => {
+                intent.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn resume_alone(&self, intent: &Intent) -> Result<(), AgendaError> {
+        let MoveSteps { offset, nanoseconds, to, freeze, resume } = intent.parameters()?;
+        // A clock that runs goes to where its offset is as great as was asked, one that stands still to the moment.
+        let rest = if freeze || (self.clock.is_frozen() && !resume) {
+            to - self.clock.now()
+        } else {
+            time::Duration::new(offset, nanoseconds) - self.clock.offset()
+        };
+        let plan = ClockPlan::forward(self.clock.now(), rest.max(time::Duration::ZERO))?;
+        self.go(ClockPlan { freeze, resume, ..plan }, intent).await
+    }
+
     /// The vault comes first in everything: what it refuses, the registry does not begin.
-    async fn go(&self, plan: ClockPlan) -> Result<(), AgendaError> {
+    async fn go(&self, plan: ClockPlan, intent: &Intent) -> Result<(), AgendaError> {
         let mut vault = self.vault.begin(plan).await?;
         if plan.resume {
             self.clock.resume();
@@ -162,12 +233,17 @@ impl Agenda {
             self.clock.freeze();
         }
         if plan.by > time::Duration::ZERO {
-            Journey::begin(self, &mut vault).await.run(plan).await?;
+            Journey::begin(self, &mut vault, intent).await.run(plan).await?;
         }
         if plan.freeze {
             vault.meet(&self.clock).await?;
         }
         self.keep().await
+    }
+
+    /// Ends the moves that were cut short: a newer one says where the clock is to be. To be called with the lock held.
+    async fn replace_earlier(&self) -> Result<(), AgendaError> {
+        Ok(self.registries.intents().replace_those(&[Kind::MoveClock], |_| true).await?)
     }
 
     /// Keeps the clock as it is set.

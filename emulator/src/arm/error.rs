@@ -52,9 +52,6 @@ pub enum ArmError {
     /// There is no such operation, or it is long ago.
     #[error("there is no operation '{0}'")]
     NoOperation(String),
-    /// The filter of a list has conditions that the list does not know.
-    #[error("the filter is not understood")]
-    Filter,
     /// The resource is not the one that the change was meant for, as this header says.
     #[error("the condition {0} is not met")]
     Condition(&'static str),
@@ -110,10 +107,6 @@ impl IntoResponse for ArmError {
                 let words = format!("The operation '{id}' could not be found.");
                 refusal(StatusCode::NOT_FOUND, "OperationNotFound", &words)
             }
-            Self::Filter => {
-                let words = "The $filter has a condition that this list does not know: it takes field eq 'value'.";
-                refusal(StatusCode::BAD_REQUEST, "InvalidFilterInQueryString", words)
-            }
             Self::Condition(header) => {
                 let words = format!(
                     "The condition '{header}' is not met: the resource is not as it says. Get it again and decide anew."
@@ -148,10 +141,17 @@ impl IntoResponse for ArmError {
 impl ArmError {
     /// The `error` of the answer, for an operation that failed with it.
     pub(super) async fn report(self) -> Value {
-        let collected = self.into_response().into_body().collect().await;
+        self.status_and_report().await.1
+    }
+
+    /// The same, with the status of the answer.
+    pub(super) async fn status_and_report(self) -> (StatusCode, Value) {
+        let response = self.into_response();
+        let status = response.status();
+        let collected = response.into_body().collect().await;
         let bytes = collected.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        body["error"].clone()
+        (status, body["error"].clone())
     }
 }
 
@@ -209,6 +209,7 @@ fn of_domain(error: &ManageError) -> Response {
             let code = "BlockedForEncryptionEnabledRegistry";
             return refusal(StatusCode::BAD_REQUEST, code, &error.to_string());
         }
+        ManageError::NoContentTrust => (StatusCode::BAD_REQUEST, "NotSupported"),
         // Azure publishes no codes for these: a mistake of the caller is never a 5xx, which clients repeat.
         ManageError::PremiumOnly(_) => (StatusCode::BAD_REQUEST, "CMKNotSupportedForSku"),
         ManageError::NoAnonymousPull(_)
@@ -225,8 +226,16 @@ fn of_domain(error: &ManageError) -> Response {
         | ManageError::Platform(PlatformError::NotOurs { .. }) => {
             (StatusCode::BAD_REQUEST, "BadRequest")
         }
-        ManageError::Registry(DomainError::DiskFull) => {
+        ManageError::Registry(DomainError::DiskFull)
+        | ManageError::Platform(PlatformError::DiskFull(_)) => {
             (StatusCode::INSUFFICIENT_STORAGE, "DiskFull")
+        }
+        ManageError::Registry(DomainError::RowsNotProven | DomainError::RowsReadOnly(_))
+        | ManageError::Platform(PlatformError::ReadOnly(_)) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
+        }
+        ManageError::Registry(DomainError::ResetUnfinished { .. }) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "ResetUnfinished")
         }
         ManageError::Platform(PlatformError::Failed(_)) | ManageError::Registry(_) => {
             tracing::error!(%error, "the control plane failed");

@@ -6,6 +6,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use mock_keyvault::authorization::Scope;
+use mock_keyvault::listing::Resource;
 use serde_json::{Value, json};
 
 use super::body::{field, tags, text};
@@ -87,20 +88,24 @@ pub(super) async fn list(
     Ok(answer(json!({ "value": seen.iter().map(document).collect::<Vec<_>>() })))
 }
 
-/// The same, as a list of resources of any type has them.
-pub(super) async fn summaries(
+/// The same, as a list of resources of every type has them.
+pub(super) async fn resources(
     context: &Context,
     group: Option<&ResourceGroup>,
-) -> Result<Vec<Value>, ArmError> {
-    let seen = readable(context, group).await?;
-    let summary = |identity: &Identity| {
-        let mut summary = document(identity);
-        if let Some(fields) = summary.as_object_mut() {
-            fields.remove("properties");
-        }
-        summary
+) -> Result<Vec<Resource>, ArmError> {
+    let resource = |identity: Identity| Resource {
+        id: identity.resource.to_string(),
+        name: identity.resource.name().to_owned(),
+        kind: TYPE.to_owned(),
+        group: identity.resource.group().to_string(),
+        location: identity.location.as_str().to_owned(),
+        tags: identity.tags.as_map().clone(),
+        sku: None,
+        identity: None,
+        created: Some(identity.created),
+        changed: None,
     };
-    Ok(seen.iter().map(summary).collect())
+    Ok(readable(context, group).await?.into_iter().map(resource).collect())
 }
 
 async fn readable(

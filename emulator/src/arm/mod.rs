@@ -36,22 +36,21 @@ use tokio::sync::{Mutex, RwLock};
 use self::context::Context;
 pub use self::deployments::DeploymentError;
 pub use self::error::ArmError;
-use self::operations::Operations;
 use self::path::Target;
 pub use self::registries::Refusal;
 use self::registries::RegistryPath;
-use crate::registry::{IdentityResource, Registries};
+use crate::registry::{IdentityResource, Intent, Kind, ManageError, Registries};
 
 /// What the control plane works with. Clones share it.
 #[derive(Clone)]
 struct Arm {
     registries: Registries,
     gate: Gate,
-    operations: Operations,
     deployments: deployments::Running,
     /// Held while a registry is described: from what it is to what it becomes.
     describing: Arc<Mutex<()>>,
-    deleting: groups::Deleting,
+    /// Held while a deletion of a group is begun: two requests follow one operation.
+    deleting: Arc<Mutex<()>>,
     /// Shared by all changes from outside, and held alone by one with a condition.
     changing: Arc<RwLock<()>>,
 }
@@ -61,18 +60,40 @@ pub fn serves(path: &str) -> bool {
     path::is_managed(path)
 }
 
-/// The routes. `gate` says who asks, and leads to the vault's own part.
-pub fn router(registries: Registries, gate: Gate) -> Router {
-    let arm = Arm {
-        registries,
-        gate,
-        operations: Operations::default(),
-        deployments: deployments::Running::default(),
-        describing: Arc::default(),
-        deleting: groups::Deleting::default(),
-        changing: Arc::default(),
-    };
-    Router::new().fallback(dispatch).with_state(arm)
+/// The control plane of an emulator. Clones share it.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "it has no state of its own to show")]
+pub struct ControlPlane(Arm);
+
+impl ControlPlane {
+    /// `gate` says who asks, and leads to the vault's own part. Deployments that were cut short are under way again from
+    /// here on.
+    pub fn new(registries: Registries, gate: Gate) -> Self {
+        let arm = Arm {
+            deployments: deployments::Running::default(),
+            describing: Arc::default(),
+            deleting: Arc::default(),
+            changing: Arc::default(),
+            registries,
+            gate,
+        };
+        deployments::hold(&arm);
+        Self(arm)
+    }
+
+    /// The routes.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(dispatch).with_state(self.0.clone())
+    }
+
+    /// Goes on with an operation that was cut short. A failure is noted, and the operation is tried again.
+    pub async fn resume(&self, intent: Intent) {
+        match intent.kind() {
+            Kind::DeleteGroup => groups::go_on(&self.0, intent).await,
+            Kind::Deploy => deployments::resume(&self.0, intent).await,
+            _ => intent.failed("the control plane has no such operation"),
+        }
+    }
 }
 
 async fn dispatch(State(arm): State<Arm>, request: Request) -> Response {
@@ -84,7 +105,16 @@ async fn respond(arm: &Arm, request: Request) -> Response {
     let client_request_id = control::client_request_id(&request);
     let (head, body) = request.into_parts();
     let bare = Request::from_parts(head, ());
-    let target = match groups::require_parent(arm, &bare).await {
+    let ready = match *bare.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        // What is made now, a reset that was cut short would remove.
+        _ => arm.registries.intents().refuse_in_reset(),
+    };
+    let ready = match ready {
+        Ok(()) => groups::require_parent(arm, &bare).await,
+        Err(error) => Err(ManageError::from(error).into()),
+    };
+    let target = match ready {
         Ok(()) => Target::parse(bare.uri().path()).map_err(ArmError::from),
         Err(error) => Err(error),
     };
@@ -101,13 +131,6 @@ async fn respond(arm: &Arm, request: Request) -> Response {
 
 async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response, ArmError> {
     let host = host_of(&request).unwrap_or("localhost").to_owned();
-    if let Target::Resources { subscription, group } = &target {
-        let (head, body) = request.into_parts();
-        let context = Context::of(arm, &host, &head.headers, &head.extensions, &head.uri)?;
-        own(subscription)?;
-        let group = group.as_deref().map(str::parse).transpose()?;
-        return resources::list(&context, group.as_ref(), Request::from_parts(head, body)).await;
-    }
     let (head, body) = request.into_parts();
     // A client asks before it can have a token.
     if target == Target::Metadata && head.method == Method::GET {
@@ -120,7 +143,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
         (Target::Subscription(id), &Method::GET) => subscriptions::get(&context, &id),
         (Target::Groups { subscription }, &Method::GET) => {
             own(&subscription)?;
-            groups::list(&context, head.uri.query().unwrap_or_default()).await
+            groups::list(&context, &head.uri).await
         }
         (Target::Group { subscription, name }, method) => {
             own(&subscription)?;
@@ -134,8 +157,8 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
                 _ => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
             }
         }
-        (Target::OperationStatus(id), &Method::GET) => arm.operations.status(&id),
-        (Target::OperationResult(id), &Method::GET) => arm.operations.result(&context, &id),
+        (Target::OperationStatus(id), &Method::GET) => operations::status(&context, &id).await,
+        (Target::OperationResult(id), &Method::GET) => operations::result(&context, &id).await,
         (Target::Identity { subscription, group, name }, method) => {
             own(&subscription)?;
             let at = IdentityResource::new(group.parse()?, &name)?;
@@ -174,6 +197,11 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             own(&subscription)?;
             let query = head.uri.query().unwrap_or_default();
             deployments::list(&context, &group.parse()?, query).await
+        }
+        (Target::Resources { subscription, group }, &Method::GET) => {
+            own(&subscription)?;
+            let group = group.as_deref().map(str::parse).transpose()?;
+            resources::list(&context, group.as_ref(), &head.uri).await
         }
         (Target::DeploymentElsewhere, _) => Err(deployments::elsewhere()),
         (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),

@@ -1,19 +1,23 @@
-//! The way to the running emulator: finding it, and asking it over the admin API.
+//! A running emulator, which is asked over the admin API. [`discovery`](super::discovery) finds it.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response};
-use rustix::process::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::GlobalArgs;
+use super::discovery::Found;
 use super::error::CliError;
+use super::hints::Hints;
+use super::trust;
 use crate::admin::{
-    ADMIN_TOKEN_FILE, ENDPOINTS_FILE, ErrorBody, PREFIX, StatusReport, read_endpoints,
+    ADMIN_TOKEN_FILE, CA_PATH, ENDPOINTS_FILE, ErrorBody, PREFIX, RegistryReport, StatusReport,
+    read_endpoints,
 };
+use crate::serve::LOCAL;
 
 /// The token of an emulator that is not found by its data folder.
 pub(super) const TOKEN_ENV: &str = "SEALYARD_ADMIN_TOKEN";
@@ -29,28 +33,19 @@ pub(super) struct Emulator {
     base: Url,
     client: Client,
     token: Option<Token>,
+    /// Its data folder. None: it was found by a URL, and may run on another machine.
+    data_dir: Option<PathBuf>,
+    found: Found,
+    /// Whether it is known to run on this side: its status can name files then, and they are read.
+    is_here: bool,
 }
 
 /// A token that is not told.
 pub(super) struct Token(Zeroizing<String>);
 
 impl Emulator {
-    /// The emulator that `--endpoint` names, else the one that runs for the data folder.
-    pub(super) fn find(global: &GlobalArgs) -> Result<Self, CliError> {
-        if let Some(endpoint) = &global.endpoint {
-            // The token of a folder is for the emulator of that folder: it is sent to a URL only if both were named.
-            let token =
-                Token::of_environment().or_else(|| Token::of_folder(global.data_dir.as_deref()?));
-            return Self::at(endpoint.clone(), token);
-        }
-        let data_dir = global.data_dir()?;
-        let report = running(&data_dir).ok_or_else(|| CliError::NotRunning(data_dir.clone()))?;
-        let base = report.registry.parse().map_err(|_| CliError::NotRunning(data_dir.clone()))?;
-        Self::at(base, Token::of_environment().or_else(|| Token::of_folder(&data_dir)))
-    }
-
     /// The emulator at a URL.
-    pub(super) fn at(mut base: Url, token: Option<Token>) -> Result<Self, CliError> {
+    pub(super) fn at(base: Url, token: Option<Token>) -> Result<Self, CliError> {
         // An error says that another provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = Client::builder().no_proxy().connect_timeout(CONNECT);
@@ -59,14 +54,103 @@ impl Emulator {
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| CliError::Io(std::io::Error::other(error)))?;
-        base.set_path("");
-        base.set_query(None);
-        Ok(Self { base, client, token })
+        Ok(Self { base, client, token, data_dir: None, found: Found::ByEndpoint, is_here: false })
+    }
+
+    /// The same, with its data folder on this side.
+    pub(super) fn in_folder(self, data_dir: PathBuf, found: Found) -> Self {
+        Self { data_dir: Some(data_dir), found, is_here: true, ..self }
+    }
+
+    /// The same, if a data folder on this side names its run.
+    pub(super) fn on_this_side(self, is_here: bool) -> Self {
+        Self { is_here, ..self }
+    }
+
+    /// A file of a secret that its status names. Another server could name any file, and get what is in it. None: the file
+    /// is where the emulator runs.
+    pub(super) fn secret_file<'a>(&self, named: &'a Path) -> Option<&'a Path> {
+        self.is_here.then_some(named)
+    }
+
+    /// The hints that lead to this emulator.
+    pub(super) fn addressed_by(&self, hints: &Hints) -> Hints {
+        match self.found {
+            // The options of this command lead to it.
+            Found::ByEndpoint | Found::ByFolder | Found::Default => hints.clone(),
+            // The next command may find more than one.
+            Found::Alone => hints.only_at(self.url()),
+        }
+    }
+
+    /// How it was found.
+    pub(super) fn found(&self) -> &Found {
+        &self.found
     }
 
     /// The base URL.
     pub(super) fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether its files are on this side.
+    pub(super) fn is_local(&self) -> bool {
+        self.data_dir.is_some()
+    }
+
+    /// The folder for files that belong to this emulator, on this side: its data folder, or one in the cache folder.
+    pub(super) fn folder(&self) -> Result<PathBuf, CliError> {
+        self.data_dir.clone().map_or_else(|| self.cache_folder(), Ok)
+    }
+
+    /// The folder for files that belong to the emulator at this URL. It is made if it is missing.
+    pub(super) fn cache_folder(&self) -> Result<PathBuf, CliError> {
+        trust::cache_folder(&self.base)
+    }
+
+    /// The status, with addresses and files as programs on this side use them.
+    pub(super) async fn report_for_this_side(&self) -> Result<StatusReport, CliError> {
+        let mut report = self.status().await?;
+        report.ca = trust::authority(self, &report).await?;
+        Ok(report)
+    }
+
+    /// The status, with addresses as programs on this side use them.
+    pub(super) async fn status(&self) -> Result<StatusReport, CliError> {
+        let mut report: StatusReport = self.get("/status", &[]).await?;
+        if !self.is_local() {
+            self.url().clone_into(&mut report.registry);
+        }
+        self.address_from_this_side(&mut report.registries);
+        Ok(report)
+    }
+
+    /// Gives `local` the address that leads to it from this side. The port can be published under another number than the
+    /// one that the emulator knows, and another emulator can have that number here.
+    pub(super) fn address_from_this_side<'a>(
+        &self,
+        registries: impl IntoIterator<Item = &'a mut RegistryReport>,
+    ) {
+        if self.is_local() {
+            return;
+        }
+        if let Some(local) = registries.into_iter().find(|found| found.name == LOCAL) {
+            self.url().clone_into(&mut local.url);
+            local.login_server = login_server(&self.base);
+        }
+    }
+
+    /// The certificates that clients of this emulator have to trust, PEM.
+    pub(super) async fn certificates(&self) -> Result<Vec<u8>, CliError> {
+        let response = self.send(self.client.get(self.path(CA_PATH))).await?;
+        let status = response.status();
+        let gone = |error: reqwest::Error| CliError::Cut(Some(error.without_url()));
+        let bytes = response.bytes().await.map_err(gone)?;
+        if bytes.starts_with(b"-----BEGIN CERTIFICATE-----") {
+            Ok(bytes.to_vec())
+        } else {
+            Err(CliError::NotOurs { url: self.url().to_owned(), status })
+        }
     }
 
     /// Asks for something, such as `/status`.
@@ -161,13 +245,20 @@ impl Emulator {
 }
 
 impl Token {
-    fn of_environment() -> Option<Self> {
+    pub(super) fn of_environment() -> Option<Self> {
         let token = Zeroizing::new(std::env::var(TOKEN_ENV).ok()?);
         (!token.trim().is_empty()).then(|| Self(Zeroizing::new(token.trim().to_owned())))
     }
 
-    fn of_folder(folder: &std::path::Path) -> Option<Self> {
-        let token = Zeroizing::new(fs_err::read_to_string(folder.join(ADMIN_TOKEN_FILE)).ok()?);
+    pub(super) fn of_folder(folder: &Path) -> Option<Self> {
+        // An emulator that is gone at exit has its token in another folder than the file by which it is found.
+        let report = read_endpoints(&folder.join(ENDPOINTS_FILE));
+        let named = report.and_then(|report| report.admin_token);
+        Self::of_file(&named.unwrap_or_else(|| folder.join(ADMIN_TOKEN_FILE)))
+    }
+
+    fn of_file(file: &Path) -> Option<Self> {
+        let token = Zeroizing::new(fs_err::read_to_string(file).ok()?);
         Some(Self(Zeroizing::new(token.trim().to_owned())))
     }
 }
@@ -178,14 +269,13 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// What runs for a data folder. A file whose process is gone was left behind by a crash.
-pub(super) fn running(data_dir: &std::path::Path) -> Option<StatusReport> {
-    let report = read_endpoints(&data_dir.join(ENDPOINTS_FILE))?;
-    is_alive(report.pid).then_some(report)
-}
-
-fn is_alive(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    // A process that may not be signalled is there all the same.
-    rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
+/// What goes before the repository in `docker push` to the registry at a URL.
+fn login_server(url: &Url) -> String {
+    let is_loopback = match url.host() {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(url::Host::Domain(_)) | None => false,
+    };
+    let host = if is_loopback { "localhost" } else { url.host_str().unwrap_or_default() };
+    format!("{host}:{}", url.port_or_known_default().unwrap_or(80))
 }

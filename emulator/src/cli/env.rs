@@ -1,20 +1,18 @@
 //! `sealyard env`: what a shell has to export so that clients reach the emulator and trust its certificates.
 //!
-//! A PEM bundle of the system's roots and ours is written into the data folder: most clients read one file and nothing
-//! else. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else. For one command it is set, by
+//! [`trust`](super::trust) writes the files of certificates that the variables name. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else. For one command it is set, by
 //! `run` and `az`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
-use fs_err as fs;
 use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
-use mock_keyvault::tls;
 use serde_json::{Map, Value};
 
 use super::Context;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
+use super::trust;
 use crate::admin::StatusReport;
 
 pub(super) const EXAMPLES: &str = "\
@@ -25,10 +23,8 @@ Examples:
   sealyard env --hosts | sudo tee -a /etc/hosts   names for programs that take no proxy
 
 The docker daemon reads none of this: push to localhost:PORT, which needs neither a certificate nor a login.
-Java wants a trust store of its own: import the file of `ca` in `sealyard status` with keytool.";
-
-/// The bundle in the data folder.
-const BUNDLE_FILE: &str = "ca-bundle.pem";
+Java wants a trust store of its own: import the file that NODE_EXTRA_CA_CERTS names with keytool.
+With --endpoint, the certificates are fetched from the emulator and kept in your cache folder.";
 
 /// The variables that name a proxy for `https`, in both cases that programs look for.
 pub(super) const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
@@ -65,13 +61,13 @@ pub(super) async fn env(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let report: StatusReport = emulator.get("/status", &[]).await?;
+    let report = emulator.report_for_this_side().await?;
     if args.hosts {
         let names = names(&report);
         context.output.result(&render_hosts(&report, &names), &names);
         return Ok(Exit::Fine);
     }
-    let variables = variables(&report, write_bundle(&report, context)?.as_deref());
+    let variables = variables(&report, trust::write_bundle(emulator, &report)?.as_deref());
     let document: Map<String, Value> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
     context.output.result(&render(&variables, args.shell), &document);
@@ -82,6 +78,8 @@ pub(super) async fn env(
 pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variables {
     let mut variables: Variables = Vec::new();
     let mut set = |name, value: &str| variables.push((name, value.to_owned()));
+    set("SEALYARD_ENDPOINT", &report.registry);
+    // The name that it had before.
     set("SEALYARD_URL", &report.registry);
     if let Some(local) = report.find("local") {
         set("SEALYARD_REGISTRY", &local.login_server);
@@ -168,20 +166,6 @@ pub(super) fn render(variables: &Variables, shell: EnvShell) -> String {
     variables.iter().map(line).collect()
 }
 
-/// Writes the bundle of the system's roots and the emulator's CA, if there is one to be trusted.
-pub(super) fn write_bundle(
-    report: &StatusReport,
-    context: &Context,
-) -> Result<Option<PathBuf>, CliError> {
-    let Some(ca) = &report.ca else { return Ok(None) };
-    let folder = context.global.data_dir()?;
-    fs::create_dir_all(&folder)?;
-    let path = folder.join(BUNDLE_FILE);
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    tls::write_bundle(&path, named, &fs::read(ca)?)?;
-    Ok(Some(path))
-}
-
 /// Whether only this machine reaches a URL.
 pub(super) fn is_on_loopback(url: &str) -> bool {
     let Ok(url) = url.parse::<url::Url>() else { return false };
@@ -195,6 +179,8 @@ pub(super) fn is_on_loopback(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]

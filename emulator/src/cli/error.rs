@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use http::StatusCode;
 use thiserror::Error;
 
-use super::hints::Hints;
+use super::hints::{Hint, Hints};
 use super::port_owner::PortOwner;
-use crate::admin::ErrorReport;
+use crate::admin::{ErrorReport, reachable};
 use crate::config::ConfigError;
+use crate::repair::RepairFailure;
+use crate::running::{Entry, RunningError};
 use crate::serve::{LOCAL, StartError};
 
 /// How a command ends.
@@ -27,6 +29,16 @@ pub(super) enum Exit {
     NotRunning,
     /// The key of the registry cannot be used.
     Refused,
+    /// `verify` found content that is damaged.
+    Damaged,
+    /// `verify` found content whose file is missing.
+    Missing,
+    /// `verify` met files or folders that cannot be read.
+    Unreadable,
+    /// `verify` met rows that cannot be read.
+    RowsDamaged,
+    /// The key was refused before `verify` had read everything.
+    Incomplete,
     /// Of the command that `run` or `az` ran.
     Of(u8),
 }
@@ -37,9 +49,23 @@ pub(super) enum CliError {
     /// A flag's value cannot be gone by.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A variable of the environment has no use.
+    #[error("the variable {name} is wrong: {words}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What is expected.
+        words: String,
+    },
     /// Nothing runs for this data folder.
     #[error("no emulator is running for {}", .0.display())]
     NotRunning(PathBuf),
+    /// Several run, and none of them is the one that is meant without a name.
+    #[error("several emulators are running, and the command does not name one:{}", listed(.0))]
+    SeveralRunning(Vec<Entry>),
+    /// The running emulators cannot be listed.
+    #[error(transparent)]
+    Running(#[from] RunningError),
     /// Nothing answers at this URL.
     #[error("no emulator answers at {url}")]
     NoAnswer {
@@ -79,6 +105,9 @@ pub(super) enum CliError {
     /// The emulator did not start.
     #[error("the emulator did not start")]
     Start(#[from] StartError),
+    /// The folder was not repaired, or not in full.
+    #[error(transparent)]
+    Repair(#[from] RepairFailure),
     /// The command of `run` could not be run.
     #[error("{command} cannot be run")]
     Command {
@@ -101,6 +130,14 @@ pub(super) enum CliError {
     /// The Azure CLI could not be signed in.
     #[error("the Azure CLI could not be signed in to the emulator:\n{0}")]
     AzSignIn(String),
+    /// There is no place for the files of an emulator on another machine.
+    #[error(
+        "there is no cache folder for the certificates of the emulator: set HOME or XDG_CACHE_HOME"
+    )]
+    NoCacheFolder,
+    /// There is no password to be printed.
+    #[error("{0}")]
+    NoPassword(&'static str),
     /// A file or a terminal.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -110,8 +147,12 @@ impl CliError {
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::AzCannot(_) | Self::NotConfirmed => Exit::Usage,
-            Self::NotRunning(_) | Self::NoAnswer { .. } => Exit::NotRunning,
+            Self::Config(_) | Self::Variable { .. } | Self::AzCannot(_) | Self::NotConfirmed => {
+                Exit::Usage
+            }
+            Self::NotRunning(_) | Self::SeveralRunning(_) | Self::NoAnswer { .. } => {
+                Exit::NotRunning
+            }
             Self::Answer(report) if report.state.is_some() => Exit::Refused,
             Self::Command { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => Exit::Of(127),
@@ -122,8 +163,12 @@ impl CliError {
             | Self::Answer(_)
             | Self::PortTaken { .. }
             | Self::Start(_)
+            | Self::Repair(_)
             | Self::AzWithoutVault
             | Self::AzSignIn(_)
+            | Self::NoCacheFolder
+            | Self::Running(_)
+            | Self::NoPassword(_)
             | Self::Io(_) => Exit::Failed,
             Self::NoAz => Exit::Of(127),
         }
@@ -132,8 +177,10 @@ impl CliError {
     /// A word for programs.
     pub(super) fn code(&self) -> &str {
         match self {
-            Self::Config(_) => "Usage",
+            Self::Config(_) | Self::Variable { .. } => "Usage",
             Self::NotRunning(_) => "NotRunning",
+            Self::SeveralRunning(_) => "SeveralRunning",
+            Self::Running(_) => "RunningUnknown",
             Self::NoAnswer { .. } => "NoAnswer",
             Self::NotOurs { .. } => "NotAnEmulator",
             Self::Cut(_) => "ConnectionLost",
@@ -141,11 +188,14 @@ impl CliError {
             Self::NotConfirmed => "NotConfirmed",
             Self::PortTaken { .. } => "PortTaken",
             Self::Start(_) => "NotStarted",
+            Self::Repair(_) => "NotRepaired",
             Self::Command { .. } => "CommandNotRun",
             Self::NoAz => "NoAzureCli",
             Self::AzWithoutVault => "NoControlPlane",
             Self::AzCannot(_) => "CannotWork",
             Self::AzSignIn(_) => "NotSignedIn",
+            Self::NoCacheFolder => "NoCacheFolder",
+            Self::NoPassword(_) => "NoPassword",
             Self::Io(_) => "Io",
         }
     }
@@ -153,16 +203,23 @@ impl CliError {
     /// What to do about it.
     pub(super) fn hint(&self, hints: &Hints) -> Option<String> {
         match self {
-            Self::NotRunning(_) => Some(format!("start one with `{}`", hints.command("serve"))),
+            Self::NotRunning(_) => Some(format!("start one with `{}`", hints.line(&Hint::Serve { free_port: false, free_azure_port: false }))),
+            Self::SeveralRunning(_) => {
+                Some("nothing was done: name one of them with --endpoint".to_owned())
+            }
             Self::NoAnswer { .. } => {
                 Some("is the URL right? `--data-dir` finds the emulator by its folder".to_owned())
             }
-            Self::NotConfirmed => Some(format!("`{}` does not ask", hints.command("reset --yes"))),
-            Self::PortTaken { flag, owner, .. } => Some(match owner {
+            Self::NotConfirmed => Some(format!("`{}` does not ask", hints.line(&Hint::ResetYes))),
+            Self::PortTaken { address, flag, owner } => Some(match owner {
                 Some(owner) if owner.is_sealyard() => {
+                    // Only the registry's port answers.
+                    let url = format!("http://{}", reachable(*address));
+                    let hints =
+                        if *flag == "--listen" { hints.only_at(&url) } else { hints.anywhere() };
                     format!(
                         "an emulator runs already: `{}` shows it; or choose another port with {flag}",
-                        hints.command("status")
+                        hints.line(&Hint::Status)
                     )
                 }
                 Some(_) => format!("stop it, or choose another with {flag}"),
@@ -180,7 +237,7 @@ impl CliError {
                 let cause = report.cause.as_deref();
                 let registry = report.registry.as_deref().unwrap_or(LOCAL);
                 let way_back = cause.and_then(|cause| hints.way_back(cause, registry));
-                way_back.or_else(|| Some(format!("`{}` says more", hints.command("status"))))
+                way_back.or_else(|| Some(format!("`{}` says more", hints.line(&Hint::Status))))
             }
             _ => None,
         }
@@ -195,9 +252,22 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::NotRunning => 3,
             Exit::Refused => 4,
+            Exit::Damaged => 5,
+            Exit::Missing => 6,
+            Exit::Unreadable => 7,
+            Exit::RowsDamaged => 8,
+            Exit::Incomplete => 9,
             Exit::Of(code) => code,
         })
     }
+}
+
+fn listed(running: &[Entry]) -> String {
+    let line = |entry: &Entry| {
+        let Entry { registry, pid, data_dir, .. } = entry;
+        format!("\n  --endpoint {registry}  process {pid}, data in {}", data_dir.display())
+    };
+    running.iter().map(line).collect()
 }
 
 fn taken(address: SocketAddr, owner: Option<&PortOwner>) -> String {

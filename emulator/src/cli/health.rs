@@ -8,17 +8,21 @@ use mock_keyvault::listen::parse_address;
 use serde_json::json;
 
 use super::Context;
-use super::client::{Emulator, running};
+use super::client::Emulator;
+use super::discovery;
 use super::error::{CliError, Exit};
-use super::output::to_the_second;
+use super::hints::{Hint, Hints};
+use super::output::{count, to_the_second};
 use super::status::state_in_words;
-use crate::admin::{HealthReport, reachable};
+use crate::admin::{HealthReport, RegistryHealth, reachable};
 use crate::config;
+use crate::serve::LOCAL;
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0  the emulator answers; a registry whose key was revoked is healthy
   1  it does not
+  3  several emulators are running and none is named
 With --registry:
   0  the registry serves its content
   1  there is no such registry, or it is still looking at its key
@@ -39,11 +43,23 @@ pub(super) struct HealthArgs {
 
 pub(super) async fn health(args: &HealthArgs, context: &Context) -> Exit {
     match ask(args, context).await {
-        Ok(report) => {
-            context.output.result(&render(&report), &report);
+        Ok((report, hints)) => {
+            if let Some(name) =
+                args.registry.as_deref().filter(|name| find(&report, name).is_none())
+            {
+                let words = no_such_registry(&report, name);
+                let document = json!({ "status": "registryNotFound", "message": words });
+                context.output.result(&words, &document);
+                return Exit::Failed;
+            }
+            context.output.result(&render(&report, &hints), &report);
             exit(&report, args.registry.as_deref())
         }
         Err(error) => {
+            if let CliError::SeveralRunning(_) = error {
+                context.output.error(&error, &context.hints);
+                return error.exit();
+            }
             let document = json!({ "status": "down", "message": error.to_string() });
             context.output.result(&format!("not healthy: {error}"), &document);
             Exit::Failed
@@ -57,28 +73,41 @@ pub(super) fn exit(report: &HealthReport, registry: Option<&str>) -> Exit {
         return Exit::Failed;
     }
     let Some(name) = registry else { return Exit::Fine };
-    let found = report.registries.iter().find(|registry| registry.name == name);
-    match found.map(|registry| registry.state.as_str()) {
+    match find(report, name).map(|registry| registry.state.as_str()) {
         Some("active") => Exit::Fine,
         Some("unavailable") => Exit::Refused,
         _ => Exit::Failed,
     }
 }
 
-async fn ask(args: &HealthArgs, context: &Context) -> Result<HealthReport, CliError> {
-    let found = || {
-        let report = running(&context.global.data_dir().ok()?)?;
-        report.registry.parse().ok()
-    };
-    let url = match context.global.endpoint.clone().or_else(found) {
-        Some(url) => url,
-        None => super::endpoint(&format!("http://{}", reachable(args.listen)))
-            .map_err(|words| CliError::Io(std::io::Error::other(words)))?,
-    };
-    Emulator::at(url, None)?.health().await
+/// A registry by its name, in any case, as the admin API takes it.
+fn find<'a>(report: &'a HealthReport, name: &str) -> Option<&'a RegistryHealth> {
+    report.registries.iter().find(|registry| registry.name.eq_ignore_ascii_case(name))
 }
 
-pub(super) fn render(report: &HealthReport) -> String {
+pub(super) fn no_such_registry(report: &HealthReport, name: &str) -> String {
+    let names: Vec<&str> = report.registries.iter().map(|found| found.name.as_str()).collect();
+    format!("there is no registry {name:?}; the registries are: {}", names.join(", "))
+}
+
+/// The answer of the emulator, and the hints that lead to it.
+async fn ask(args: &HealthArgs, context: &Context) -> Result<(HealthReport, Hints), CliError> {
+    match discovery::find(&context.global).await {
+        // In a container there may be no file to find it by.
+        Err(CliError::NotRunning(_) | CliError::Config(_)) => {
+            let url = super::endpoint(&format!("http://{}", reachable(args.listen)))
+                .map_err(|words| CliError::Io(std::io::Error::other(words)))?;
+            let emulator = Emulator::at(url, None)?;
+            Ok((emulator.health().await?, context.hints.only_at(emulator.url())))
+        }
+        found => {
+            let emulator = found?;
+            Ok((emulator.health().await?, emulator.addressed_by(&context.hints)))
+        }
+    }
+}
+
+pub(super) fn render(report: &HealthReport, hints: &Hints) -> String {
     let states = report.registries.iter().map(|registry| {
         format!(
             "registry {} is {} since {}",
@@ -90,7 +119,11 @@ pub(super) fn render(report: &HealthReport) -> String {
     let mut parts = vec![if report.status == "ok" { "healthy" } else { "not healthy" }.to_owned()];
     parts.extend(states);
     if report.damaged > 0 {
-        parts.push(format!("damaged content was met {} times: run `verify`", report.damaged));
+        parts.push(format!(
+            "damaged content was met {}: `{}` says what it is",
+            count(report.damaged, "time"),
+            hints.line(&Hint::Verify { registry: LOCAL })
+        ));
     }
     parts.join("; ")
 }

@@ -1,61 +1,313 @@
-//! The commands that hints tell people to type: with the path of the running program, and what it was told.
+//! The commands that messages tell people to type, so that each works as it is printed.
+//!
+//! A message names a [`Hint`]; [`Hints`] renders it with the path of the running program and the options that lead to the
+//! same emulator. A command without them could change another emulator. Each word is quoted for a POSIX shell. No other
+//! module writes a command down. `tests/it/cli/hints.rs` runs every hint of [`Hint::samples`] with the real program.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 
+use mock_keyvault::durable::repair::quoted;
+
+use super::container::Container;
 use crate::serve::LOCAL;
 
-/// How this program is called from where the person is.
+/// A command that a message tells people to type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint<'a> {
+    /// Start an emulator, on free ports in place of those that are taken.
+    Serve {
+        /// Whether the port of the registry is taken.
+        free_port: bool,
+        /// Whether the port of the Azure side is taken.
+        free_azure_port: bool,
+    },
+    /// Show the state.
+    Status,
+    /// Print a password.
+    Password {
+        /// Whether it is the secret of the owner.
+        owner: bool,
+    },
+    /// Revoke the access policy of the registry `local`.
+    RevokePolicy,
+    /// Undo what was revoked.
+    Restore {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Reset without a question.
+    ResetYes,
+    /// Enable a version of the key.
+    KeyEnable {
+        /// The registry.
+        registry: &'a str,
+        /// The version, if it is not the one in use.
+        version: Option<&'a str>,
+    },
+    /// Recover the deleted key.
+    KeyRecover {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Rotate to a new version of the key.
+    KeyRotate {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Give the registry an identity.
+    AssignIdentity {
+        /// The registry.
+        registry: &'a str,
+        /// The identity.
+        identity: &'a str,
+    },
+    /// Collect garbage.
+    Gc {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Collect garbage whatever its age, uploads that a client uses among it.
+    GcNow {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Verify all content.
+    Verify {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Remove all faults.
+    ClearFaults,
+    /// List the faults.
+    ListFaults,
+    /// Let the clock go on.
+    ResumeClock,
+    /// Export the environment into this shell.
+    ExportEnv,
+    /// Add the names to the hosts file.
+    AddHosts,
+    /// Run a command, which the reader puts in the place of `CMD`.
+    RunCommand,
+    /// Run the Azure CLI against the emulator.
+    Az(
+        /// Its arguments.
+        Vec<String>,
+    ),
+}
+
+/// Renders hints for one program and one emulator.
 #[derive(Clone, Debug)]
-pub(super) struct Hints {
-    program: String,
+pub struct Hints {
+    program: OsString,
+    data_dir: Option<OsString>,
+    endpoint: Option<String>,
+    container: Option<Container>,
+}
+
+/// Words that a POSIX shell reads back as they are.
+#[derive(Clone, Debug, Default)]
+pub struct CommandLine(Vec<OsString>);
+
+impl<'a> Hint<'a> {
+    /// One of each kind, for tests that run them. `registry` and `identity` exist.
+    pub fn samples(registry: &'a str, identity: &'a str) -> Vec<Self> {
+        let samples = vec![
+            Self::Serve { free_port: true, free_azure_port: true },
+            Self::Status,
+            Self::RevokePolicy,
+            Self::Restore { registry },
+            Self::ResetYes,
+            Self::KeyEnable { registry, version: None },
+            Self::KeyRecover { registry },
+            Self::KeyRotate { registry },
+            Self::AssignIdentity { registry, identity },
+            Self::Gc { registry },
+            Self::Verify { registry },
+            Self::ClearFaults,
+            Self::ListFaults,
+            Self::ResumeClock,
+            Self::ExportEnv,
+            Self::AddHosts,
+            Self::RunCommand,
+            Self::Az(vec!["keyvault".to_owned(), "list".to_owned()]),
+            Self::Password { owner: true },
+            Self::GcNow { registry },
+        ];
+        debug_assert!(samples.iter().map(Self::place).eq(0..samples.len()), "one of each kind");
+        samples
+    }
+
+    /// The place among the samples. A new kind needs one here, and a sample.
+    fn place(&self) -> usize {
+        match self {
+            Self::Serve { .. } => 0,
+            Self::Status => 1,
+            Self::RevokePolicy => 2,
+            Self::Restore { .. } => 3,
+            Self::ResetYes => 4,
+            Self::KeyEnable { .. } => 5,
+            Self::KeyRecover { .. } => 6,
+            Self::KeyRotate { .. } => 7,
+            Self::AssignIdentity { .. } => 8,
+            Self::Gc { .. } => 9,
+            Self::Verify { .. } => 10,
+            Self::ClearFaults => 11,
+            Self::ListFaults => 12,
+            Self::ResumeClock => 13,
+            Self::ExportEnv => 14,
+            Self::AddHosts => 15,
+            Self::RunCommand => 16,
+            Self::Az(_) => 17,
+            Self::Password { .. } => 18,
+            Self::GcNow { .. } => 19,
+        }
+    }
+
+    fn words(&self) -> CommandLine {
+        let of = |words: &str| CommandLine::default().words(words);
+        match self {
+            Self::Serve { free_port, free_azure_port } => of("serve")
+                .words(if *free_port { "--listen 127.0.0.1:0" } else { "" })
+                .words(if *free_azure_port { "--azure-listen 127.0.0.1:0" } else { "" }),
+            Self::Status => of("status"),
+            Self::Password { owner: false } => of("password"),
+            Self::Password { owner: true } => of("password --owner"),
+            Self::RevokePolicy => of("revoke --by policy"),
+            Self::Restore { registry } => of("restore").registry(registry),
+            Self::ResetYes => of("reset --yes"),
+            Self::KeyEnable { registry, version } => {
+                let line = of("key enable");
+                let line = match version {
+                    Some(version) => line.word("--version").word(version),
+                    None => line,
+                };
+                line.registry(registry)
+            }
+            Self::KeyRecover { registry } => of("key recover").registry(registry),
+            Self::KeyRotate { registry } => of("key rotate").registry(registry),
+            Self::AssignIdentity { registry, identity } => {
+                of("registry assign-identity").word(registry).word(identity)
+            }
+            Self::Gc { registry } => of("gc").registry(registry),
+            Self::GcNow { registry } => of("gc --now").registry(registry),
+            Self::Verify { registry } => of("verify").registry(registry),
+            Self::ClearFaults => of("faults clear"),
+            Self::ListFaults => of("faults list"),
+            Self::ResumeClock => of("clock resume"),
+            Self::ExportEnv => of("env"),
+            Self::AddHosts => of("env --hosts"),
+            Self::RunCommand => of("run -- CMD"),
+            Self::Az(args) => args.iter().fold(of("az --"), CommandLine::word),
+        }
+    }
 }
 
 impl Hints {
-    /// From the first argument, and `--data-dir` if it was typed.
-    pub(super) fn new(program: Option<&OsString>, data_dir: Option<OsString>) -> Self {
-        let program = program.map_or_else(|| "sealyard".into(), |program| quoted(program));
-        let program = match data_dir {
-            Some(folder) => format!("{program} --data-dir {}", quoted(&folder)),
-            None => program,
-        };
-        Self { program }
+    /// For the program as it was called, and the emulator of a data folder if one was named.
+    pub fn new(program: Option<&OsString>, data_dir: Option<OsString>) -> Self {
+        let program = program.cloned().unwrap_or_else(|| "sealyard".into());
+        Self { program, data_dir, endpoint: None, container: None }
     }
 
-    /// The line to type for a command.
-    pub(super) fn command(&self, command: &str) -> String {
-        format!("{} {command}", self.program)
+    /// The same for a person outside of the container that the program runs in, if it does.
+    #[must_use]
+    pub(super) fn outside(mut self, container: Option<Container>) -> Self {
+        self.container = container;
+        self
     }
 
-    /// The same for a command about a registry, which has to be named unless it is the one that is meant without.
-    pub(super) fn command_for(&self, command: &str, registry: &str) -> String {
-        if registry == LOCAL {
-            self.command(command)
-        } else {
-            self.command(&format!("{command} --registry {}", quoted(OsStr::new(registry))))
+    /// Whether the reader is outside of a container. It has one emulator, which needs no name there.
+    pub(super) fn is_outside(&self) -> bool {
+        self.container.is_some()
+    }
+
+    /// The same for the emulator at a URL.
+    #[must_use]
+    pub fn at(&self, endpoint: &str) -> Self {
+        let endpoint = Some(endpoint.trim_end_matches('/').to_owned());
+        Self { endpoint, ..self.clone() }
+    }
+
+    /// The same for the emulator at a URL, whatever folder was named.
+    #[must_use]
+    pub fn only_at(&self, endpoint: &str) -> Self {
+        Self { data_dir: None, ..self.at(endpoint) }
+    }
+
+    /// The same for whichever emulator runs.
+    #[must_use]
+    pub fn anywhere(&self) -> Self {
+        Self { data_dir: None, endpoint: None, ..self.clone() }
+    }
+
+    /// The line to type.
+    pub fn line(&self, hint: &Hint<'_>) -> String {
+        let outside = self.container.as_ref().map(Container::exec).unwrap_or_default();
+        let mut line = CommandLine::default().words(&outside).word(&self.program);
+        if let Some(folder) = &self.data_dir {
+            line = line.word("--data-dir").word(folder);
+        }
+        // A start is on this side, whatever runs elsewhere.
+        if let Some(endpoint) = &self.endpoint
+            && !matches!(hint, Hint::Serve { .. })
+        {
+            line = line.word("--endpoint").word(endpoint);
+        }
+        let line = line.then(hint.words());
+        match hint {
+            Hint::ExportEnv => format!("eval \"$({line})\""),
+            Hint::AddHosts => format!("{line} | sudo tee -a /etc/hosts"),
+            _ => line.to_string(),
         }
     }
 
     /// What brings a registry back from what somebody did to its key. None: no command of ours does.
-    pub(super) fn way_back(&self, cause: &str, registry: &str) -> Option<String> {
-        let command = match cause {
-            "keyDisabled" => "key enable",
-            "keyDeleted" => "key recover",
+    pub fn way_back(&self, cause: &str, registry: &str) -> Option<String> {
+        let hint = match cause {
+            "keyDisabled" => Hint::KeyEnable { registry, version: None },
+            "keyDeleted" => Hint::KeyRecover { registry },
             "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
-            | "identityRemoved" => "restore",
+            | "identityRemoved" => Hint::Restore { registry },
             _ => return None,
         };
-        Some(format!("`{}` brings it back", self.command_for(command, registry)))
+        Some(format!("`{}` brings it back", self.line(&hint)))
     }
 }
 
-/// A word as a POSIX shell reads it back.
-pub(super) fn quoted(word: &OsStr) -> String {
-    let word = word.to_string_lossy();
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        word.into_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
+impl CommandLine {
+    /// Adds a word.
+    #[must_use]
+    pub fn word(mut self, word: impl AsRef<OsStr>) -> Self {
+        self.0.push(word.as_ref().to_owned());
+        self
+    }
+
+    /// Adds words that need no quotes, with blanks between them.
+    fn words(self, words: &str) -> Self {
+        words.split_ascii_whitespace().fold(self, Self::word)
+    }
+
+    /// Names the registry, unless it is the one that is meant without a name.
+    fn registry(self, registry: &str) -> Self {
+        if registry == LOCAL { self } else { self.word("--registry").word(registry) }
+    }
+
+    fn then(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+}
+
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, word) in self.0.iter().enumerate() {
+            if number > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(&quoted(word))?;
+        }
+        Ok(())
     }
 }
 
@@ -63,11 +315,15 @@ pub(super) fn quoted(word: &OsStr) -> String {
 mod tests {
     use super::*;
 
+    fn hints() -> Hints {
+        Hints::new(Some(&OsString::from("sealyard")), None)
+    }
+
     #[test]
-    fn a_hint_can_be_typed_as_it_stands() {
+    fn a_hint_names_the_program_and_the_folder_as_they_were_typed() {
         let program = OsString::from("target/release/sealyard");
         assert_eq!(
-            Hints::new(Some(&program), None).command("status"),
+            Hints::new(Some(&program), None).line(&Hint::Status),
             "target/release/sealyard status"
         );
 
@@ -75,21 +331,76 @@ mod tests {
             (OsString::from("/my programs/sealyard"), OsString::from("it's here"));
         let hints = Hints::new(Some(&program), Some(folder));
         assert_eq!(
-            hints.command("key enable"),
+            hints.line(&Hint::KeyEnable { registry: "local", version: None }),
             r"'/my programs/sealyard' --data-dir 'it'\''s here' key enable"
         );
     }
 
     #[test]
-    fn a_hint_names_the_registry_that_it_is_for() {
-        let hints = Hints::new(Some(&OsString::from("sealyard")), None);
+    fn a_hint_for_an_emulator_at_a_url_leads_there_and_a_start_does_not() {
+        let hints = Hints::new(Some(&OsString::from("sealyard")), Some("/d".into()));
+        let hints = hints.at("http://127.0.0.1:7000/");
+        let start = Hint::Serve { free_port: false, free_azure_port: true };
 
-        assert_eq!(hints.command_for("restore", "local"), "sealyard restore");
-        assert_eq!(hints.command_for("restore", "team1"), "sealyard restore --registry team1");
         assert_eq!(
-            hints.way_back("keyDisabled", "team1").unwrap(),
+            hints.line(&Hint::Status),
+            "sealyard --data-dir /d --endpoint http://127.0.0.1:7000 status"
+        );
+        assert_eq!(hints.line(&start), "sealyard --data-dir /d serve --azure-listen 127.0.0.1:0");
+        assert_eq!(
+            hints.only_at("http://127.0.0.1:7000").line(&Hint::ExportEnv),
+            "eval \"$(sealyard --endpoint http://127.0.0.1:7000 env)\""
+        );
+    }
+
+    #[test]
+    fn a_hint_names_the_registry_that_it_is_for() {
+        let of = |registry| hints().line(&Hint::Restore { registry });
+
+        assert_eq!(of("local"), "sealyard restore");
+        assert_eq!(of("team1"), "sealyard restore --registry team1");
+        assert_eq!(
+            hints().way_back("keyDisabled", "team1").unwrap(),
             "`sealyard key enable --registry team1` brings it back"
         );
-        assert_eq!(hints.way_back("vaultUnreachable", "team1"), None);
+        assert_eq!(hints().way_back("vaultUnreachable", "team1"), None);
+    }
+
+    #[test]
+    fn every_hint_has_a_sample_that_the_program_can_parse() {
+        for hint in Hint::samples("team1", "an identity") {
+            let words = hint.words().0;
+            let args: Vec<OsString> =
+                std::iter::once("sealyard".into()).chain(words.iter().cloned()).collect();
+
+            assert!(crate::cli::parse(&args).is_ok(), "{hint:?}");
+        }
+    }
+
+    #[test]
+    fn no_other_module_writes_a_command_of_this_program_down() {
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let (mut folders, mut found) = (vec![source], Vec::new());
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|end| end == "rs")
+                    && !path.ends_with("cli/hints.rs")
+                {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+                    let is_code = |line: &&str| !line.trim_start().starts_with("//");
+                    let lines = code.lines().filter(is_code);
+                    let lines = lines.filter(|line| line.contains(concat!('`', "sealyard")));
+                    found.extend(lines.map(|line| format!("{}: {line}", path.display())));
+                }
+            }
+        }
+
+        // The tests of the command line compare what is rendered.
+        found.retain(|line| !line.contains("/tests"));
+        assert!(found.is_empty(), "{found:#?}");
     }
 }

@@ -7,24 +7,30 @@
 mod az;
 mod client;
 mod clock;
+mod container;
 mod content;
 mod demo;
+mod discovery;
 mod doctor;
 mod env;
 mod error;
 mod faults;
 mod health;
-mod hints;
+pub mod hints;
 mod identity;
 mod key;
 mod output;
+mod password;
 mod port_owner;
 mod registry;
+mod repair;
 mod reset;
 mod revoke;
 mod run;
 mod serve;
 mod status;
+mod trust;
+mod verify;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,11 +42,11 @@ use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, S
 use clap_complete::Shell;
 use url::Url;
 
-use self::client::Emulator;
+use self::container::Container;
 use self::error::{CliError, Exit};
 use self::hints::Hints;
 use self::output::Output;
-use crate::config::{Config, ServeArgs};
+use crate::config::ServeArgs;
 use crate::telemetry::{self, Level, LogFormat};
 
 const EXAMPLES: &str = "\
@@ -56,10 +62,11 @@ Examples:
 
 Exit codes:
   0  fine
-  1  it failed, or is not healthy, or something is damaged
+  1  it failed, or is not healthy
   2  the command line is wrong
-  3  no emulator is running
-  4  refused: the key of the registry cannot be used";
+  3  no emulator is running, or several are and none is named
+  4  refused: the key of the registry cannot be used
+  5 to 9  verify found a fault, and its help says which";
 
 /// Azure Container Registry with customer-managed keys, on this machine
 ///
@@ -83,8 +90,13 @@ struct GlobalArgs {
     /// The data folder; it also finds the running emulator [default: the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER", env = "SEALYARD_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// The running emulator, by the URL of its registry
-    #[arg(long, global = true, value_name = "URL", env = "SEALYARD_ENDPOINT", value_parser = endpoint)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        value_parser = endpoint,
+        help = "The running emulator, by the URL of its registry [env: SEALYARD_ENDPOINT, otherwise SEALYARD_URL]"
+    )]
     endpoint: Option<Url>,
     /// Print one JSON document, for programs
     #[arg(long, global = true)]
@@ -118,6 +130,9 @@ enum Command {
     /// Say whether the emulator is up, for health checks
     #[command(after_help = health::EXIT_CODES)]
     Health(health::HealthArgs),
+    /// Print the password that clients log in with
+    #[command(after_help = password::EXAMPLES)]
+    Password(password::PasswordArgs),
     /// Say what is wrong, why, and the command that repairs it
     #[command(after_help = doctor::HELP)]
     Doctor(doctor::DoctorArgs),
@@ -149,11 +164,14 @@ enum Command {
     #[command(subcommand, after_help = identity::EXAMPLES)]
     Identity(identity::IdentityCommand),
     /// Read and authenticate every stored byte
-    #[command(after_help = content::VERIFY_HELP)]
-    Verify(content::VerifyArgs),
+    #[command(after_help = verify::VERIFY_HELP)]
+    Verify(verify::VerifyArgs),
     /// Take away what pushes left behind
     #[command(after_help = content::GC_HELP)]
     Gc(content::GcArgs),
+    /// Make a damaged data folder start again, and say what is lost
+    #[command(after_help = repair::HELP)]
+    Repair(Box<repair::RepairArgs>),
     /// Show or move the clock of the emulator
     #[command(subcommand, after_help = clock::EXAMPLES)]
     Clock(clock::ClockCommand),
@@ -170,8 +188,11 @@ enum Command {
     },
 }
 
+/// The variables that name the running emulator, in the order in which they count.
+const ENDPOINT_VARIABLES: [&str; 2] = ["SEALYARD_ENDPOINT", "SEALYARD_URL"];
+
 /// What every command is handed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Context {
     global: GlobalArgs,
     output: Output,
@@ -193,9 +214,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(complaint) = telemetry::init(cli.level(), cli.global.log_format) {
         tracing::warn!("{complaint}");
     }
-    let hints = Hints::new(args.first(), data_dir_as_typed(&args));
-    let context = Context { global: cli.global.clone(), output, hints };
-    match dispatch(cli, &context) {
+    let mut global = cli.global.clone();
+    let read = global.read_environment(&args);
+    let hints = global.hints(&args).outside(Container::around_this_process());
+    let mut context = Context { global, output, hints };
+    // What starts an emulator asks none.
+    let read = if cli.is_client() { read } else { Ok(()) };
+    match read.and_then(|()| dispatch(cli, &mut context)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             context.output.error(&error, &context.hints);
@@ -231,12 +256,13 @@ fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result
     }
 }
 
-fn dispatch(cli: Cli, context: &Context) -> Result<Exit, CliError> {
+fn dispatch(cli: Cli, context: &mut Context) -> Result<Exit, CliError> {
     let serve = cli.serve;
     match cli.command {
         None => serve::serve(serve, context),
         Some(Command::Serve(serve)) => serve::serve(*serve, context),
         Some(Command::Demo(args)) => demo::demo(&args, context),
+        Some(Command::Repair(args)) => repair::repair(*args, context),
         Some(Command::Completions { shell }) => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sealyard", &mut script);
@@ -248,7 +274,7 @@ fn dispatch(cli: Cli, context: &Context) -> Result<Exit, CliError> {
             let (exit, replacement) = runtime.block_on(ask(command, context))?;
             drop(runtime);
             match replacement {
-                Some(replacement) => replacement.exec(context.output),
+                Some(replacement) => replacement.exec(context),
                 None => Ok(exit),
             }
         }
@@ -258,7 +284,7 @@ fn dispatch(cli: Cli, context: &Context) -> Result<Exit, CliError> {
 /// The commands that talk to a running emulator.
 async fn ask(
     command: Command,
-    context: &Context,
+    context: &mut Context,
 ) -> Result<(Exit, Option<run::Replacement>), CliError> {
     if let Command::Health(args) = command {
         return Ok((health::health(&args, context).await, None));
@@ -269,12 +295,15 @@ async fn ask(
     if let Command::DockerForAz(args) = command {
         return Ok((az::docker::run(args, context).await?, None));
     }
-    let emulator = Emulator::find(&context.global)?;
+    let emulator = discovery::find(&context.global).await?;
+    context.hints = emulator.addressed_by(&context.hints);
+    let context = &*context;
     let exit = match command {
         Command::Status => status::status(&emulator, context).await?,
+        Command::Password(args) => password::password(&args, &emulator, context).await?,
         Command::Env(args) => env::env(&args, &emulator, context).await?,
         Command::Run(args) => {
-            return Ok((Exit::Fine, Some(run::prepare(args, &emulator, context).await?)));
+            return Ok((Exit::Fine, Some(run::prepare(args, &emulator).await?)));
         }
         Command::Az(args) => {
             return Ok((Exit::Fine, Some(az::prepare(args, &emulator, context).await?)));
@@ -286,7 +315,7 @@ async fn ask(
         Command::Registry(command) => registry::registry(command, &emulator, context).await?,
         Command::Identity(command) => identity::identity(command, &emulator, context).await?,
         Command::Reset(args) => reset::reset(&args, &emulator, context).await?,
-        Command::Verify(args) => content::verify(&args, &emulator, context).await?,
+        Command::Verify(args) => verify::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,
         Command::Serve(_)
@@ -294,12 +323,27 @@ async fn ask(
         | Command::DockerForAz(_)
         | Command::Doctor(_)
         | Command::Health(_)
+        | Command::Repair(_)
         | Command::Completions { .. } => Exit::Fine,
     };
     Ok((exit, None))
 }
 
 impl Cli {
+    /// Whether the command talks to a running emulator.
+    fn is_client(&self) -> bool {
+        let starts = |command: &Command| {
+            matches!(
+                command,
+                Command::Serve(_)
+                    | Command::Demo(_)
+                    | Command::Repair(_)
+                    | Command::Completions { .. }
+            )
+        };
+        self.command.as_ref().is_some_and(|command| !starts(command))
+    }
+
     fn level(&self) -> Level {
         let serves = matches!(self.command, None | Some(Command::Serve(_)));
         match (self.global.quiet, self.global.verbose) {
@@ -315,17 +359,50 @@ impl Cli {
 }
 
 impl GlobalArgs {
-    /// The data folder that was chosen, or the platform's.
-    fn data_dir(&self) -> Result<PathBuf, CliError> {
-        let chosen = self.data_dir.clone().or_else(Config::default_data_dir);
-        Ok(chosen.ok_or(crate::config::ConfigError::NoDataDir)?)
+    /// Takes the endpoint from the environment, unless the command line names an emulator. A typed option counts more than
+    /// a variable: otherwise a variable of one emulator would lead a command for another one astray.
+    fn read_environment(&mut self, args: &[OsString]) -> Result<(), CliError> {
+        if self.endpoint.is_none() && data_dir_as_typed(args).is_none() {
+            self.endpoint = endpoint_of(|name| std::env::var(name).ok())?;
+        }
+        Ok(())
     }
+
+    /// Hints with the options that lead to the emulator that was named.
+    fn hints(&self, args: &[OsString]) -> Hints {
+        let typed = data_dir_as_typed(args);
+        if let Some(endpoint) = &self.endpoint {
+            return Hints::new(args.first(), typed).at(endpoint.as_str());
+        }
+        // A variable holds only in this shell, and the command may be typed in another one.
+        let named = self.data_dir.as_ref().map(|folder| folder.clone().into_os_string());
+        Hints::new(args.first(), typed.or(named))
+    }
+}
+
+/// The endpoint that a variable names. An empty variable names none.
+fn endpoint_of(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Url>, CliError> {
+    let named = ENDPOINT_VARIABLES
+        .into_iter()
+        .filter_map(|name| Some((name, variable(name)?)))
+        .find(|(_, value)| !value.trim().is_empty());
+    let Some((name, value)) = named else { return Ok(None) };
+    let url = endpoint(value.trim());
+    url.map(Some).map_err(|words| CliError::Variable { name, words })
 }
 
 fn endpoint(text: &str) -> Result<Url, String> {
     let words = "expected a URL, such as http://127.0.0.1:5000";
-    let url: Url = text.parse().map_err(|_| words.to_owned())?;
+    let mut url: Url = text.parse().map_err(|_| words.to_owned())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        // It would be printed in messages, and sent in the place of the token.
+        return Err(format!("{words}, without a user name: the admin API takes a token"));
+    }
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        // What follows the port names no other emulator, and would stand in hints and exports.
+        url.set_path("");
+        url.set_query(None);
+        url.set_fragment(None);
         Ok(url)
     } else {
         Err(words.to_owned())

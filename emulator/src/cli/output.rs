@@ -71,6 +71,12 @@ impl Output {
         let _ = io::stderr().lock().write_all(format!("hint: {hint}\n").as_bytes());
     }
 
+    /// Prints a warning on standard error.
+    #[expect(clippy::unused_self, reason = "where words go is this type's business alone")]
+    pub(super) fn warning(self, words: &str) {
+        let _ = io::stderr().lock().write_all(format!("warning: {words}\n").as_bytes());
+    }
+
     /// A line that grows while something is under way. It is not seen where nobody looks.
     pub(super) fn progress(self, what: &'static str) -> ProgressBar {
         if self.json || self.quiet || !io::stderr().is_terminal() {
@@ -151,6 +157,9 @@ fn error_document(error: &CliError, hints: &Hints) -> String {
     {
         report["state"] = state.as_str().into();
         report["cause"] = answer.cause.as_deref().into();
+    }
+    if let CliError::SeveralRunning(running) = error {
+        report["emulators"] = json!(running);
     }
     format!("{:#}\n", json!({ "error": report }))
 }

@@ -115,7 +115,10 @@ pub(super) async fn registry(
     let output = &context.output;
     match command {
         RegistryCommand::List => {
-            let list: RegistryList = emulator.get("/registries", &[]).await?;
+            let mut list: RegistryList = emulator.get("/registries", &[]).await?;
+            emulator.address_from_this_side(
+                list.registries.iter_mut().map(|details| &mut details.report),
+            );
             output.result(&render_list(&list), &list);
         }
         RegistryCommand::Create(args) => {
@@ -124,7 +127,8 @@ pub(super) async fn registry(
             output.result(&with_warnings(&title, &made.registry, &made.warnings), &made);
         }
         RegistryCommand::Show { name } => {
-            let details: RegistryDetails = emulator.get(&path(&name), &[]).await?;
+            let mut details: RegistryDetails = emulator.get(&path(&name), &[]).await?;
+            emulator.address_from_this_side([&mut details.report]);
             output.result(&render(&details), &details);
         }
         RegistryCommand::Delete { name } => {
@@ -134,7 +138,8 @@ pub(super) async fn registry(
         RegistryCommand::RotateKey(RotateArgs { name, key, identity }) => {
             let request = RotateKey { key_identifier: key, identity };
             let path = format!("{}/rotate-key", path(&name));
-            let rotated: RotatedKey = emulator.post(&path, &request).await?;
+            let mut rotated: RotatedKey = emulator.post(&path, &request).await?;
+            emulator.address_from_this_side([&mut rotated.registry.report]);
             let title = match rotated.rotation.data_keys {
                 0 => format!("the registry {name} is under {} already", rotated.rotation.to),
                 keys => format!(
@@ -188,7 +193,8 @@ impl IdentityArgs {
         } else {
             request.remove_identities = named;
         }
-        let details: RegistryDetails = emulator.patch(&path(&self.name), &request).await?;
+        let mut details: RegistryDetails = emulator.patch(&path(&self.name), &request).await?;
+        emulator.address_from_this_side([&mut details.report]);
         context.output.result(&render(&details), &details);
         Ok(())
     }

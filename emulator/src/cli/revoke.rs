@@ -7,7 +7,7 @@ use super::Context;
 use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
-use super::hints::Hints;
+use super::hints::{Hint, Hints};
 use super::status::state_in_words;
 use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
 use crate::revocation::Way;
@@ -93,7 +93,7 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
         "{taken}; registry {}: {}\n`{}` undoes it",
         reply.registry,
         state(&reply.state, reply.cause.as_deref(), waited),
-        hints.command_for("restore", &reply.registry)
+        hints.line(&Hint::Restore { registry: &reply.registry })
     )
 }
 

@@ -6,17 +6,17 @@
 //! The command takes the place of this process, so that its exit code, its signals and its terminal are its own.
 
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::Command;
 
 use clap::Args;
 
 use super::Context;
+use super::az::Watch;
 use super::client::Emulator;
-use super::env::{Variables, for_one_command, write_bundle};
+use super::env::{Variables, for_one_command};
 use super::error::{CliError, Exit};
-use super::output::Output;
-use crate::admin::StatusReport;
+use super::trust;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -47,22 +47,21 @@ pub(super) struct Replacement {
     variables: Variables,
     /// What is said if it fails. It is waited for then.
     hint: Option<String>,
+    /// Which warnings are looked for after it. It is waited for then.
+    watch: Option<Watch>,
 }
 
-pub(super) async fn prepare(
-    args: RunArgs,
-    emulator: &Emulator,
-    context: &Context,
-) -> Result<Replacement, CliError> {
-    let report: StatusReport = emulator.get("/status", &[]).await?;
-    let variables = for_one_command(&report, write_bundle(&report, context)?.as_deref());
+pub(super) async fn prepare(args: RunArgs, emulator: &Emulator) -> Result<Replacement, CliError> {
+    let report = emulator.report_for_this_side().await?;
+    let bundle = trust::write_bundle(emulator, &report)?;
+    let variables = for_one_command(&report, bundle.as_deref());
     Ok(Replacement::new(args.command, variables))
 }
 
 impl Replacement {
     /// A command and its arguments, with variables beside those of this process.
     pub(super) fn new(command: Vec<OsString>, variables: Variables) -> Self {
-        Self { command, variables, hint: None }
+        Self { command, variables, hint: None, watch: None }
     }
 
     /// Says this after it, if it fails.
@@ -71,20 +70,32 @@ impl Replacement {
         self
     }
 
-    /// Runs it in the place of this process. With a hint it is waited for instead, and its exit code is passed on.
-    pub(super) fn exec(self, output: Output) -> Result<Exit, CliError> {
+    /// Looks for these warnings after it.
+    pub(super) fn with_watch(mut self, watch: Option<Watch>) -> Self {
+        self.watch = watch;
+        self
+    }
+
+    /// Runs it in the place of this process. With a hint or a watch it is waited for instead, and its exit code is passed on.
+    pub(super) fn exec(self, context: &Context) -> Result<Exit, CliError> {
         let mut words = self.command.into_iter();
         let program = words.next().unwrap_or_default();
         let failed =
             |source| CliError::Command { command: program.to_string_lossy().into_owned(), source };
         let mut command = Command::new(&program);
         command.args(words).envs(self.variables);
-        let Some(hint) = self.hint else { return Err(failed(command.exec())) };
-        let status = command.status().map_err(failed)?;
-        if !status.success() {
-            output.hint(&hint);
+        if self.hint.is_none() && self.watch.is_none() {
+            return Err(failed(command.exec()));
         }
-        // What a signal ended has no code.
-        Ok(Exit::Of(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        let status = command.status().map_err(failed)?;
+        if let Some(hint) = self.hint.filter(|_| !status.success()) {
+            context.output.hint(&hint);
+        }
+        if let Some(watch) = self.watch {
+            watch.tell(status.success(), context);
+        }
+        // A shell says of a program that a signal has ended that its code is 128 and the number of the signal.
+        let code = status.code().or_else(|| Some(128 + status.signal()?));
+        Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
     }
 }

@@ -6,21 +6,24 @@ use std::io;
 use std::net::SocketAddr;
 
 use mock_keyvault::StartError as VaultStartError;
+use mock_keyvault::identity::OWNER_CLIENT_ID;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use super::error::{CliError, Exit};
-use super::hints::Hints;
+use super::hints::{Hint, Hints};
 use super::port_owner::PortOwner;
 use super::status::{insecure_registries, state_in_words};
-use crate::admin::{REGISTRY_PASSWORD_FILE, StatusReport};
+use crate::admin::{PasswordPlace, StatusReport};
 use crate::config::{Config, ServeArgs};
-use crate::serve::{Sealyard, StartError};
+use crate::password::PasswordSource;
+use crate::serve::{LOCAL, Sealyard, StartError};
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliError> {
     args.data_dir.clone_from(&context.global.data_dir);
+    args.password = ServeArgs::password_of_environment();
     let config = Config::try_from(args)?;
     set_limits();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -28,29 +31,33 @@ pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliE
 }
 
 async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
+    // Whatever makes a file, such as the database: what is for others says so.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let (listen, azure_listen) = (config.listen, config.azure_listen);
     // Before anything is there to be cleaned up.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let started = tokio::select! {
-        started = Sealyard::builder().config(config).start() => started,
+        started = Sealyard::builder().config(config).register().start() => started,
         _ = interrupt.recv() => return Ok(Exit::Of(130)),
         _ = terminate.recv() => return Ok(Exit::Of(143)),
     };
     let emulator = started.map_err(|error| explained(error, listen, azure_listen))?;
     let app = emulator.app();
     let report = StatusReport::of(app).await.map_err(io::Error::other)?;
-    let password =
-        app.guard.asks_for_secrets().then(|| app.endpoints.data_dir().join(REGISTRY_PASSWORD_FILE));
-    let mut banner = banner(&report, &context.hints);
-    if let Some(file) = password {
-        let _ = write!(
-            banner,
-            "\nClients log in with any user name and the password in {}.\n",
-            file.display()
+    // The folder of an ephemeral emulator can be that of another one, and a variable can name another one.
+    let needs_endpoint = app.config.ephemeral || context.global.endpoint.is_some();
+    let hints = if needs_endpoint && !context.hints.is_outside() {
+        context.hints.only_at(&report.registry)
+    } else {
+        context.hints.clone()
+    };
+    if report.password.is_none() && app.config.password != PasswordSource::Generated {
+        tracing::warn!(
+            "nobody is asked for the password that was given: all listeners are on the loopback"
         );
     }
-    context.output.result(&banner, &report);
+    context.output.result(&banner(&report, &hints), &report);
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
@@ -90,12 +97,39 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
          \x20 {}\n\
          \x20 {}\n\
          \x20 {}\n\
-         \n\
+         {}\n\
          Ctrl-C stops it.\n",
-        hints.command("revoke --by policy"),
-        hints.command("status"),
-        hints.command("restore"),
+        hints.line(&Hint::RevokePolicy),
+        hints.line(&Hint::Status),
+        hints.line(&Hint::Restore { registry: LOCAL }),
+        secrets(report, hints),
     );
+    text
+}
+
+/// How to get the secrets that clients need. The secrets themselves never stand here: what is printed ends in a log.
+fn secrets(report: &StatusReport, hints: &Hints) -> String {
+    let mut text = String::new();
+    match &report.password {
+        None => (),
+        Some(PasswordPlace::Given) => {
+            text += "\nClients log in with any user name and the password that you gave.\n";
+        }
+        Some(PasswordPlace::File(_)) => {
+            let command = hints.line(&Hint::Password { owner: false });
+            let _ = write!(
+                text,
+                "\nClients log in with any user name and the password that this prints:\n  {command}\n"
+            );
+        }
+    }
+    if report.owner_secret.is_some() {
+        let command = hints.line(&Hint::Password { owner: true });
+        let _ = write!(
+            text,
+            "\nAzure's clients sign in as {OWNER_CLIENT_ID} with the secret that this prints:\n  {command}\n"
+        );
+    }
     text
 }
 

@@ -1,17 +1,52 @@
 //! `sealyard status`: what runs where, and in which state.
 
+use serde::Serialize;
+
 use super::Context;
 use super::client::Emulator;
+use super::discovery::{self, Found};
 use super::env::is_on_loopback;
 use super::error::{CliError, Exit};
-use super::hints::Hints;
-use super::output::{bytes, table, to_the_second};
-use crate::admin::{RegistryReport, StatusReport};
+use super::hints::{Hint, Hints};
+use super::output::{bytes, count, table, to_the_second};
+use crate::admin::{RegistryReport, StatusReport, UnfinishedReport};
+use crate::running::Entry;
 
 pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exit, CliError> {
-    let report: StatusReport = emulator.get("/status", &[]).await?;
-    context.output.result(&render(&report, &context.hints), &report);
+    let report = emulator.status().await?;
+    let others = match emulator.found() {
+        Found::ByEndpoint => None,
+        // What is asked about is told all the same.
+        _ => discovery::registered().await.ok().map(|mut running| {
+            running.retain(|entry| entry.instance != report.instance);
+            running
+        }),
+    };
+    let text = render(&report, &context.hints) + &render_others(others.as_deref().unwrap_or(&[]));
+    context.output.result(&text, &Shown { report: &report, others });
     Ok(Exit::Fine)
+}
+
+/// The report for programs, with what else runs.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    report: &'a StatusReport,
+    /// The other emulators of this user that run. It is left out when `--endpoint` names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    others: Option<Vec<Entry>>,
+}
+
+/// The other emulators, a line for each.
+pub(super) fn render_others(others: &[Entry]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    let row = |entry: &Entry| {
+        let data = format!("process {}, data in {}", entry.pid, entry.data_dir.display());
+        [format!("  --endpoint {}", entry.registry), data]
+    };
+    format!("\nother running emulators\n{}", table(None, others.iter().map(row)))
 }
 
 /// The report for people.
@@ -39,8 +74,16 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
                 row("  last rotation", to_the_second(time));
             }
         }
+        for warning in &registry.warnings {
+            row("  warning", warning.clone());
+        }
         row("  data keys", registry.data_keys.to_string());
         row("  stored", format!("{} blobs, {}", registry.blobs, bytes(registry.bytes)));
+        if registry.uploads > 0 {
+            let (number, held) = (count(registry.uploads, "upload"), bytes(registry.upload_bytes));
+            let remove = hints.line(&Hint::GcNow { registry: &registry.name });
+            row("  uploads", format!("{number} under way, {held}; `{remove}` removes them"));
+        }
         if let Some(taken) = registry.taken_port {
             let words = "is taken by another program: it has another one until the next start";
             row("  port", format!("{taken} {words}"));
@@ -67,6 +110,12 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
     }
     row("clock", clock(report));
     row("process", report.pid.to_string());
+    for one in &report.unfinished {
+        row("unfinished", unfinished(one));
+    }
+    for notice in &report.notices {
+        row("notice", notice.clone());
+    }
     table(None, rows)
 }
 
@@ -87,6 +136,17 @@ pub(super) fn insecure_registries(login_server: &str) -> Option<String> {
             "docker takes it with \"insecure-registries\": [\"{login_server}\"] in /etc/docker/daemon.json alone"
         )
     })
+}
+
+/// An operation that was cut short, in a line.
+pub(super) fn unfinished(one: &UnfinishedReport) -> String {
+    let subject =
+        one.subject.as_deref().map_or_else(String::new, |subject| format!(" of {subject}"));
+    let error = one
+        .error
+        .as_deref()
+        .map_or_else(|| "goes on now".to_owned(), |error| format!("is tried again: {error}"));
+    format!("{}{subject}, begun {}, {error}", one.operation, to_the_second(one.begun))
 }
 
 fn state(registry: &RegistryReport) -> String {

@@ -12,11 +12,12 @@ use super::error::{CliError, Exit};
 use super::hints::Hints;
 use super::{
     Cli, Command, clock, content, data_dir_as_typed, health, key, parse, revoke, serve, status,
+    verify,
 };
 use crate::admin::{
-    ClockReport, CollectedReport, ErrorReport, HealthReport, IsoDuration, KeyList, KeyOperation,
-    KeyReply, KeyReport, KeyVersionReport, RegistryHealth, RegistryReport, RestoreReply,
-    RevokeReply, RotationReport, StatusReport,
+    ClockReport, CollectedReport, ErrorReport, HealthReport, IsoDuration, KeptReport, KeyList,
+    KeyOperation, KeyReply, KeyReport, KeyVersionReport, RegistryHealth, RegistryReport,
+    RestoreReply, RevokeReply, RotationReport, StatusReport,
 };
 use crate::registry::{Finding, FindingKind, Verified};
 use crate::revocation::Way;
@@ -45,7 +46,11 @@ pub(super) fn report() -> StatusReport {
         dashboard: None,
         ca: Some(PathBuf::from("/data/vault/ca.pem")),
         owner_secret: None,
+        admin_token: None,
+        password: None,
         pid: 4711,
+        instance: "0123456789abcdef".to_owned(),
+        data_dir: PathBuf::from("/data"),
         registries: vec![RegistryReport {
             name: "local".to_owned(),
             url: "http://127.0.0.1:5000".to_owned(),
@@ -60,15 +65,20 @@ pub(super) fn report() -> StatusReport {
                 key_rotation_enabled: true,
                 last_key_rotation_timestamp: Some(datetime!(2026-01-01 10:00 UTC)),
             }),
+            warnings: Vec::new(),
             data_keys: 2,
             blobs: 12,
             bytes: 3 << 20,
+            uploads: 1,
+            upload_bytes: 22 << 20,
         }],
         clock: ClockReport {
             now: datetime!(2026-01-01 12:30 UTC),
             offset: IsoDuration::from_seconds(3600),
             frozen: false,
         },
+        unfinished: Vec::new(),
+        notices: Vec::new(),
     }
 }
 
@@ -137,6 +147,33 @@ fn global_options_stand_before_and_after_a_command() {
     }
     assert!(parse(&args("-v -q status")).is_err());
     assert!(parse(&args("--endpoint localhost:5000 status")).is_err());
+    let longer = parse(&args("--endpoint HTTP://LOCALHOST:5000/v2/?a=b#c status")).unwrap();
+    assert_eq!(longer.global.endpoint.unwrap().as_str(), "http://localhost:5000/");
+    for endpoint in ["http://me:secret@localhost:5000", "http://me@localhost:5000"] {
+        let refused = parse(&args(&format!("--endpoint {endpoint} status"))).unwrap_err();
+        assert!(refused.to_string().contains("without a user name"), "{refused}");
+    }
+}
+
+#[test]
+fn the_variable_of_the_endpoint_counts_before_the_older_one_and_an_empty_one_does_not_count() {
+    let of = |endpoint: Option<&str>, url: Option<&str>| {
+        super::endpoint_of(|name| match name {
+            "SEALYARD_ENDPOINT" => endpoint.map(str::to_owned),
+            "SEALYARD_URL" => url.map(str::to_owned),
+            _ => None,
+        })
+    };
+    let found = |endpoint, url| of(endpoint, url).unwrap().map(|url| url.to_string());
+
+    let (one, two) = ("http://127.0.0.1:1/", "http://127.0.0.1:2/");
+    assert_eq!(found(Some(one), Some(two)).as_deref(), Some(one));
+    assert_eq!(found(None, Some(two)).as_deref(), Some(two));
+    assert_eq!(found(Some(""), Some(two)).as_deref(), Some(two));
+    assert_eq!(found(None, None), None);
+    let error = of(None, Some("localhost:5000")).unwrap_err();
+    assert_eq!(error.exit(), Exit::Usage);
+    assert!(error.to_string().starts_with("the variable SEALYARD_URL is wrong: "), "{error}");
 }
 
 #[test]
@@ -254,28 +291,70 @@ fn versions_for_people() {
 
 #[test]
 fn findings_for_people() {
-    let finding = |kind, object: &str, words: &str| Finding {
-        kind,
-        object: object.to_owned(),
-        words: words.to_owned(),
-    };
-    let sound = Verified { blobs: 1, manifests: 2, logs: 0, bytes: 2048, findings: Vec::new() };
+    let finding =
+        |kind, object: &str, words: &str| Finding::new(kind, object.to_owned(), words.to_owned());
+    let sound = Verified { blobs: 1, manifests: 2, bytes: 2048, ..Verified::default() };
     let left = finding(FindingKind::Unreferenced, "objects/ab/cd", "no row names this file");
     let harmless = Verified { findings: vec![left.clone()], ..sound.clone() };
     let damaged = finding(FindingKind::Damaged, "blob sha256:12", "the stored content is damaged");
+    let affecting = Finding {
+        tags: vec!["app:v1".to_owned(), "app:v2".to_owned()],
+        done: Some("marked it: clients see it as missing; push again: app:v1, app:v2".to_owned()),
+        ..damaged.clone()
+    };
+    let restored = Finding {
+        tags: vec!["app:v1".to_owned()],
+        done: Some("restored it from repository team/app".to_owned()),
+        healed: true,
+        ..finding(FindingKind::Missing, "manifest app@sha256:34", "its stored file is missing")
+    };
+    let unreadable =
+        finding(FindingKind::Unreadable, "folder files/ab", "cannot list it: Input/output error");
     let broken = Verified { findings: vec![damaged, left], ..sound.clone() };
+    let half = Verified { findings: vec![affecting, restored.clone()], ..sound.clone() };
+    let healed =
+        Verified { findings: vec![restored], uploads: 2, upload_bytes: 70, ..sound.clone() };
+    let dark = Verified {
+        findings: vec![unreadable],
+        refused: Some("the key is disabled".to_owned()),
+        unchecked: 12,
+        ..sound.clone()
+    };
 
-    let texts = [sound, harmless, broken].map(|verified| content::render_verified(&verified));
+    let texts = [sound, harmless, broken, half, healed, dark]
+        .map(|verified| verify::render_verified(&verified, "team1", &hints()));
 
     assert_snapshot!(texts.join("\n\n"));
 }
 
 #[test]
 fn collection_for_people() {
-    let much = CollectedReport { uploads: 1, links: 3, blobs: 2, bytes: 5 << 20, orphans: 2 };
+    let first = time::macros::datetime!(2026-01-01 00:00:59 UTC);
+    let kept = KeptReport {
+        uploads: 2,
+        upload_bytes: 7 << 20,
+        blobs: 1,
+        manifests: 0,
+        first_due: Some(first),
+        last_due: Some(first + std::time::Duration::from_hours(1)),
+    };
+    let much = CollectedReport {
+        uploads: 1,
+        upload_bytes: 2 << 20,
+        manifests: 4,
+        links: 3,
+        blobs: 2,
+        bytes: 5 << 20,
+        orphans: 2,
+        kept,
+    };
+    let nothing = CollectedReport::default();
+    let only_kept =
+        CollectedReport { kept: KeptReport { last_due: Some(first), ..kept }, ..nothing };
 
-    assert_eq!(content::render_collected(&CollectedReport::default()), "nothing was left behind");
-    assert_snapshot!(content::render_collected(&much));
+    let texts = [nothing, much, only_kept].map(|report| content::render_collected(&report));
+
+    assert_snapshot!(texts.join("\n\n"));
 }
 
 #[test]
@@ -288,15 +367,21 @@ fn health_for_people() {
     };
     let report = HealthReport {
         status: "ok".to_owned(),
+        instance: String::new(),
         registries: vec![local("unavailable", Some("keyDisabled"))],
         damaged: 2,
     };
 
-    assert_snapshot!(health::render(&report));
+    assert_snapshot!(health::render(&report, &hints()));
     // For the check of a container it is enough that it answers.
     assert_eq!(health::exit(&report, None), Exit::Fine);
     assert_eq!(health::exit(&report, Some("local")), Exit::Refused);
+    assert_eq!(health::exit(&report, Some("LOCAL")), Exit::Refused);
     assert_eq!(health::exit(&report, Some("other")), Exit::Failed);
+    assert_eq!(
+        health::no_such_registry(&report, "other"),
+        "there is no registry \"other\"; the registries are: local"
+    );
 }
 
 #[test]

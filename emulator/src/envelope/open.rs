@@ -33,12 +33,24 @@ impl<R: Read + Seek> Opener<R> {
     /// Opens a finished file. `header` is what [`Header::read`] gave for this `input`; `key` is the data key that it names;
     /// `identity` is what the file was finished with.
     pub fn open(
-        mut input: R,
+        input: R,
         header: Header,
         binding: Binding,
         key: &DataKey,
         identity: &str,
     ) -> Result<Self, OpenError> {
+        let (opener, found) = Self::open_unnamed(input, header, binding, key)?;
+        if found == identity { Ok(opener) } else { Err(OpenError::Damaged) }
+    }
+
+    /// Opens a finished file whose name is not known, and returns the identity that it was finished with. For repairs: who
+    /// knows the name calls [`Opener::open`], which compares it.
+    pub fn open_unnamed(
+        mut input: R,
+        header: Header,
+        binding: Binding,
+        key: &DataKey,
+    ) -> Result<(Self, String), OpenError> {
         const FIXED_LEN: u64 = (HEADER_LEN + FOOTER_LEN) as u64;
         if header.kind() != binding.kind {
             return Err(OpenError::Damaged);
@@ -63,14 +75,11 @@ impl<R: Read + Seek> Opener<R> {
         let mut sealed = vec![0; sealed_len];
         read_at(&mut input, trailer_offset, &mut sealed)?;
         let trailer = Trailer::open(&context, key, sealed)?;
-        if trailer.identity != identity {
-            return Err(OpenError::Damaged);
-        }
         let layout = Layout::new(&trailer.runs, header.segment_len(), trailer.plaintext_len)?;
         if layout.end() != trailer_offset {
             return Err(OpenError::Damaged);
         }
-        Ok(Self { input, context, layout, checked: None })
+        Ok((Self { input, context, layout, checked: None }, trailer.identity))
     }
 
     /// How many bytes of content the file holds.

@@ -68,6 +68,8 @@ fn cause_of(status: StatusCode, code: Option<&str>, inner: Option<&str>) -> Opti
         (404, Some(KEY_NOT_FOUND), _) => Some(Cause::KeyDeleted),
         (404, ..) => Some(Cause::VaultDeleted),
         (429, ..) => Some(Cause::VaultThrottled),
+        // Only a mock vault says so.
+        (503, _, Some("AuditLogUnavailable")) => Some(Cause::AuditUnavailable),
         (408 | 409 | 500.., ..) => Some(Cause::VaultUnreachable),
         (400..500, ..) => None,
         // No success and no error: not a vault.
@@ -113,6 +115,8 @@ mod tests {
         check(429, "Throttled", "", Some(Cause::VaultThrottled));
         check(500, "InternalError", "", Some(Cause::VaultUnreachable));
         check(503, "ServiceUnavailable", "", Some(Cause::VaultUnreachable));
+        let inner = "AuditLogUnavailable";
+        check(503, "ServiceUnavailable", inner, Some(Cause::AuditUnavailable));
         check(400, "BadParameter", "", None);
     }
 

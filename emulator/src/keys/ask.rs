@@ -144,7 +144,12 @@ impl Inner {
             let inner = inner.upgrade().ok_or(AskError::Superseded)?;
             inner.settle(&slot, &Asked { number, terms, head: &ring.head }, &entry, answer)
         });
-        Ok(async move { task.await.unwrap_or(Err(AskError::Superseded)) }.boxed().shared())
+        let flight =
+            async move { task.await.unwrap_or(Err(AskError::Superseded)) }.boxed().shared();
+        // A shared future is answered when somebody has polled it. With no caller left, an old answer would pass for one
+        // that is still to come.
+        self.runtime.spawn(flight.clone());
+        Ok(flight)
     }
 
     /// Draws the consequences of an answer.
@@ -155,6 +160,7 @@ impl Inner {
         entry: &Wrapped,
         answer: Result<DataKey, VaultError>,
     ) -> Result<(), AskError> {
+        self.probing.note_answer(asked.terms.deadline);
         match answer {
             Ok(key) if entry.is_proven_by(slot.id, &key) => self.granted(slot, asked, key),
             Ok(_) => {
@@ -237,7 +243,13 @@ impl Inner {
 
     /// The refusal that an error of the vault makes.
     pub(super) fn refusal(&self, cause: super::Cause, kek: &KeyId, error: &VaultError) -> Refusal {
-        Refusal::unavailable(cause, kek.clone(), &self.identifier(kek), error.retry_after())
+        let identifier = self.identifier(kek);
+        let refusal = Refusal::unavailable(cause, kek.clone(), &identifier, error.retry_after());
+        match cause {
+            // The error alone says why the log cannot be written.
+            super::Cause::AuditUnavailable => refusal.in_words(&error.to_string()),
+            _ => refusal,
+        }
     }
 
     /// The terms of a key that the vault is asked for now.
@@ -248,21 +260,13 @@ impl Inner {
         }
     }
 
-    fn gap(&self) -> Duration {
+    /// How long content waits between two questions after a refusal.
+    pub(super) fn gap(&self) -> Duration {
         (self.lease() / 5).min(MAX_GAP)
     }
 
-    /// Resolves when a caller has waited long enough, in real time: a clock that is moved ends no wait.
-    async fn limit(&self) {
-        let end = self.clock.elapsed() + self.wait_limit();
-        while let Some(left) = end.checked_sub(self.clock.elapsed()).filter(|left| !left.is_zero())
-        {
-            self.clock.until(self.clock.deadline(left)).await;
-        }
-    }
-
     /// What a caller is told who has waited long enough.
-    fn not_answered(&self, slot: &Slot) -> KeyError {
+    pub(super) fn not_answered(&self, slot: &Slot) -> KeyError {
         let machine = self.machine();
         if let Some(failure) = machine.failure() {
             return failure.refusal.clone().into();

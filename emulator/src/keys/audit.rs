@@ -1,26 +1,37 @@
 //! The record of every use of a key, and the door through which all of them go.
 //!
 //! [`AuditedAccess`] is the only holder of a [`VaultAccess`] in this area, so no call can be made that is not recorded.
-//! Where the records are kept is the business of whoever fills [`AuditSink`].
+//! A key is not used if the use cannot be recorded: the sink is asked before each call, and what the vault answered is
+//! dropped if the record cannot be written then. Whoever fills [`AuditSink`] decides where the records are kept.
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use mock_keyvault::clock::Clock;
+use mock_keyvault::lines::Unwritable;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::vault::{Answer, KeyInfo, KeyVault, VaultError};
-use super::{IdentityId, KeyEvent, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
+use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
+use super::{Cause, IdentityId, KeyEvent, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
 use crate::envelope::{DataKey, DataKeyId};
 
 /// Takes the records. It must not block: it is called on async threads.
 pub trait AuditSink: Send + Sync + 'static {
-    /// Takes one record.
-    fn record(&self, key_use: KeyUse);
+    /// Resolves when a record can be written.
+    fn ready(&self) -> BoxFuture<'static, Result<(), AuditUnavailable>>;
+
+    /// Takes one record. Resolves when it is written.
+    fn record(&self, key_use: KeyUse) -> BoxFuture<'static, Result<(), AuditUnavailable>>;
 
     /// Takes one event. Events come in the order in which they happen; the ring is locked meanwhile, and not to be called.
     fn event(&self, event: KeyEvent);
 }
+
+/// The audit log cannot be written: no key is used until it can.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the audit log cannot be written: {0}")]
+pub struct AuditUnavailable(pub Unwritable);
 
 /// One use of a key in the vault.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -74,8 +85,10 @@ pub enum Purpose {
     Rotation,
     /// The ring is made.
     Create,
-    /// Somebody wants to know the state.
+    /// Somebody wants to know the state at this moment.
     Check,
+    /// The state is kept true while nobody uses content.
+    State,
 }
 
 /// The ways to the vaults, on which everything that is asked is recorded.
@@ -136,6 +149,11 @@ impl AuditedVault {
         self.way().map_or_else(|_| self.name().to_owned(), |vault| vault.caller())
     }
 
+    /// The token that the vault is asked with now.
+    pub(super) async fn token(&self) -> Option<TokenTerms> {
+        self.way().ok()?.token().await
+    }
+
     /// The identifier of a key at the address that its vault is reached at.
     pub(super) fn identifier(&self, key: &KeyId) -> String {
         self.access.identifier(key)
@@ -150,14 +168,22 @@ impl AuditedVault {
         self.access.access.vault(self.identity.as_ref())
     }
 
+    /// The way for a purpose: the vault is told of questions that only look at the state.
+    fn way_for(&self, purpose: Purpose) -> Result<Arc<dyn KeyVault>, VaultError> {
+        let way = self.way()?;
+        let probing = if purpose == Purpose::State { way.for_probes() } else { None };
+        Ok(probing.unwrap_or(way))
+    }
+
     pub(super) async fn get(&self, key: &KeyId, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let call = Call { operation: KeyOperation::Get, key, data_key: None, purpose };
-        let answer = match self.way() {
+        self.ready().await?;
+        let answer = match self.way_for(purpose) {
             Ok(vault) => vault.get_key(key).await,
             Err(error) => Err(error),
         };
         let version = answer.as_ref().ok().and_then(|found| found.value.id.version().cloned());
-        self.record(call, version, answer)
+        self.record(call, version, answer).await
     }
 
     pub(super) async fn wrap(
@@ -168,11 +194,12 @@ impl AuditedVault {
         purpose: Purpose,
     ) -> Result<Vec<u8>, VaultError> {
         let call = Call { operation: KeyOperation::WrapKey, key, data_key: Some(id), purpose };
+        self.ready().await?;
         let answer = match self.way() {
             Ok(vault) => vault.wrap_key(key, data_key).await,
             Err(error) => Err(error),
         };
-        self.record(call, None, answer)
+        self.record(call, None, answer).await
     }
 
     pub(super) async fn unwrap(
@@ -183,14 +210,20 @@ impl AuditedVault {
         purpose: Purpose,
     ) -> Result<DataKey, VaultError> {
         let call = Call { operation: KeyOperation::UnwrapKey, key, data_key: Some(id), purpose };
-        let answer = match self.way() {
+        self.ready().await?;
+        let answer = match self.way_for(purpose) {
             Ok(vault) => vault.unwrap_key(key, wrapped).await,
             Err(error) => Err(error),
         };
-        self.record(call, None, answer)
+        self.record(call, None, answer).await
     }
 
-    fn record<T>(
+    /// Whether the call can be recorded. It is not made if not.
+    async fn ready(&self) -> Result<(), VaultError> {
+        self.access.sink.ready().await.map_err(VaultError::from)
+    }
+
+    async fn record<T>(
         &self,
         call: Call<'_>,
         version: Option<KeyVersion>,
@@ -200,7 +233,7 @@ impl AuditedVault {
             Ok(answer) => ("ok", answer.request_id.clone()),
             Err(error) => (error.code(), error.request_id().map(str::to_owned)),
         };
-        self.access.sink.record(KeyUse {
+        let written = self.access.sink.record(KeyUse {
             time: self.access.clock.now(),
             caller: self.caller(),
             operation: call.operation,
@@ -212,6 +245,20 @@ impl AuditedVault {
             result: result.to_owned(),
             request_id,
         });
-        answer.map(|answer| answer.value)
+        let written = written.await;
+        let value = answer?.value;
+        written?;
+        Ok(value)
+    }
+}
+
+impl From<AuditUnavailable> for VaultError {
+    fn from(AuditUnavailable(why): AuditUnavailable) -> Self {
+        let words = Cause::AuditUnavailable.words();
+        let remedy = match why {
+            Unwritable::DiskFull => "make room on the disk, for example: run gc with --now",
+            _ => "the log of the program says more",
+        };
+        Self::new(Some(Cause::AuditUnavailable), format!("{words}: {why}; {remedy}"))
     }
 }

@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use mock_keyvault::clock::{Clock, Deadline};
+use mock_keyvault::clock::Clock;
+use mock_keyvault::faults::PROBE_HEADER;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::http::{body_of, words_of};
-use super::{Cause, VaultError};
+use super::{Cause, TokenTerms, VaultError};
 
 /// What a token for any vault is asked for.
 const SCOPE: &str = "https://vault.azure.net/.default";
@@ -28,6 +29,9 @@ const MANAGED_API_VERSION: &str = "2018-02-01";
 
 /// A token is not used when it has less than this left, or less than a fifth of its life.
 const MARGIN: Duration = Duration::from_mins(5);
+
+/// What a request says in the header of a probe.
+pub(super) const PROBE: &str = "state";
 
 /// A client secret. It is wiped when dropped and never printed.
 #[derive(Clone)]
@@ -55,7 +59,7 @@ pub(crate) struct Credential {
     /// What tokens are asked for.
     scope: &'static str,
     clock: Clock,
-    cached: Mutex<Option<(AccessToken, Deadline)>>,
+    cached: Mutex<Option<(AccessToken, TokenTerms)>>,
 }
 
 #[derive(Deserialize)]
@@ -115,35 +119,45 @@ impl Credential {
         &self.client_id
     }
 
-    /// Sends something with a token, and a second time with a fresh one if the first was not accepted.
+    /// Sends something with a token, and a second time with a fresh one if the first was not accepted. `is_probing`: it only
+    /// looks at the state, and so does the request for a token.
     pub(super) async fn with_token<T, F>(
         &self,
+        is_probing: bool,
         send: impl Fn(HeaderValue) -> F,
     ) -> Result<T, VaultError>
     where
         F: Future<Output = Result<T, VaultError>>,
     {
-        let token = self.token().await?;
+        let token = self.token(is_probing).await?;
         let first = send(token.header()?).await;
         let status = first.as_ref().err().and_then(VaultError::status);
         if status != Some(StatusCode::UNAUTHORIZED.as_u16()) {
             return first;
         }
         self.forget(&token).await;
-        send(self.token().await?.header()?).await
+        send(self.token(is_probing).await?.header()?).await
     }
 
     /// A token that has some time left.
-    async fn token(&self) -> Result<AccessToken, VaultError> {
+    async fn token(&self, is_probing: bool) -> Result<AccessToken, VaultError> {
         let mut cached = self.cached.lock().await;
-        if let Some((token, _)) = cached.as_ref().filter(|(_, at)| !self.clock.has_passed(*at)) {
+        if let Some((token, _)) =
+            cached.as_ref().filter(|(_, terms)| !self.clock.has_passed(terms.until))
+        {
             return Ok(token.clone());
         }
         *cached = None;
-        let (token, life) = self.ask().await?;
-        let refresh_at = self.clock.deadline(life.saturating_sub(MARGIN.min(life / 5)));
-        *cached = Some((token.clone(), refresh_at));
+        let asked = self.clock.elapsed();
+        let (token, life) = self.ask(is_probing).await?;
+        let until = self.clock.deadline(life.saturating_sub(MARGIN.min(life / 5)));
+        *cached = Some((token.clone(), TokenTerms { asked, until }));
         Ok(token)
+    }
+
+    /// How long the cached token is in use.
+    pub(super) async fn terms(&self) -> Option<TokenTerms> {
+        self.cached.lock().await.as_ref().map(|(_, terms)| *terms)
     }
 
     /// Forgets a token that was not accepted.
@@ -152,7 +166,7 @@ impl Credential {
         cached.take_if(|(other, _)| Arc::ptr_eq(&other.0, &token.0));
     }
 
-    async fn ask(&self) -> Result<(AccessToken, Duration), VaultError> {
+    async fn ask(&self, is_probing: bool) -> Result<(AccessToken, Duration), VaultError> {
         let request = match &self.proof {
             Proof::Secret(secret) => self.client.post(self.endpoint.clone()).form(&[
                 ("grant_type", "client_credentials"),
@@ -168,6 +182,7 @@ impl Credential {
         let down = |error| {
             VaultError::new(Some(Cause::IssuerDown), format!("no token: {}", words_of(error)))
         };
+        let request = if is_probing { request.header(PROBE_HEADER, PROBE) } else { request };
         let response = request.send().await.map_err(down)?;
         let status = response.status();
         let retry_after = super::answers::retry_after(response.headers());

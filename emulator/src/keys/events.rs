@@ -50,6 +50,29 @@ pub enum Happening {
         /// Why, in words.
         why: String,
     },
+    /// An operation of several steps could not go on. It is tried again.
+    OperationBlocked {
+        /// Its name.
+        operation: String,
+        /// Why, in words.
+        why: String,
+    },
+    /// Something that people should know about the stored rows of the registry or of the embedded vault.
+    RowsNotice {
+        /// Whose rows: `registry` or `vault`.
+        of: String,
+        /// What it is, for programs.
+        notice: String,
+        /// What it is, in a sentence.
+        words: String,
+    },
+    /// A stored object was found that cannot be served. It counts as missing until it is pushed again.
+    ContentDamaged {
+        /// The object: a blob or a manifest with its digest, or the log of a run.
+        object: String,
+        /// What is wrong: `damaged`, `missing`, `unreadable` or `keyLost`.
+        damage: String,
+    },
 }
 
 /// A change of the state.
@@ -78,6 +101,9 @@ impl Happening {
             Self::StateChanged(_) => "stateChanged",
             Self::Rotated { .. } => "rotated",
             Self::RotationBlocked { .. } => "rotationBlocked",
+            Self::OperationBlocked { .. } => "operationBlocked",
+            Self::RowsNotice { .. } => "rowsNotice",
+            Self::ContentDamaged { .. } => "contentDamaged",
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, Response, Url, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Response, Url, redirect};
 use zeroize::Zeroizing;
 
 /// Real time until a connection must stand.
@@ -18,6 +18,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Real time until an answer must be there, from the first byte that was sent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Real time without a byte after which a stream counts as lost. A mock vault sends something each second.
+const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 
 /// The longest answer that is read. Those of a vault are a few kilobytes.
 const MAX_ANSWER: usize = 256 << 10;
@@ -49,6 +52,15 @@ pub enum HttpError {
 impl HttpSettings {
     /// A client for these base URLs.
     pub(crate) fn client(&self, bases: &[&Url]) -> Result<Client, HttpError> {
+        self.builder(bases)?.timeout(ANSWER_LIMIT).build().map_err(HttpError::Tls)
+    }
+
+    /// A client for answers without end from this base URL.
+    pub(crate) fn stream_client(&self, base: &Url) -> Result<Client, HttpError> {
+        self.builder(&[base])?.read_timeout(SILENCE_LIMIT).build().map_err(HttpError::Tls)
+    }
+
+    fn builder(&self, bases: &[&Url]) -> Result<ClientBuilder, HttpError> {
         for &base in bases {
             if base.cannot_be_a_base() || base.host_str().is_none() {
                 return Err(HttpError::NotABase(base.clone()));
@@ -63,7 +75,6 @@ impl HttpSettings {
             .http1_only()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
-            .timeout(ANSWER_LIMIT)
             .dns_resolver(Arc::new(Resolver { overrides: self.resolve.clone() }));
         if bases.iter().all(|base| is_loopback(base)) {
             client = client.no_proxy();
@@ -73,7 +84,7 @@ impl HttpSettings {
                 Certificate::from_pem_bundle(pem.as_bytes()).map_err(HttpError::Tls)?,
             );
         }
-        client.build().map_err(HttpError::Tls)
+        Ok(client)
     }
 }
 

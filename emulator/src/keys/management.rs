@@ -63,7 +63,7 @@ impl ManagementClient {
             let request = self.client.request(method.clone(), url.clone());
             self.answer_to(request.header(header::AUTHORIZATION, authorization), body)
         };
-        self.credential.with_token(send).await
+        self.credential.with_token(false, send).await
     }
 
     /// Sends a request to the admin API of the mock vault. It asks for no token, so that it answers although the issuer

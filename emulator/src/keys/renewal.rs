@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::error::RingError;
 use super::ring::{Inner, KeyRing};
 use super::rotate::{Opening, blocking};
@@ -12,17 +14,25 @@ use crate::envelope::DataKeyId;
 
 impl KeyRing {
     /// Makes a new ring, as at the creation, in place of the one there is; all that is sealed under the old one goes with
-    /// it. It goes on if the caller is dropped. Nothing is changed unless all has succeeded.
-    pub async fn begin_again(&self) -> Result<(), RingError> {
+    /// it. It goes on if the caller is dropped. Nothing is changed unless all has succeeded. The operation `ends` ends in the
+    /// same commit; what that means is for the keeper to know.
+    pub async fn begin_again(&self, ends: Option<Uuid>) -> Result<(), RingError> {
         let inner = Arc::clone(&self.0);
-        let task = self.0.runtime.spawn(async move { inner.begin_again().await });
+        let task = self.0.runtime.spawn(async move { inner.begin_again(ends).await });
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 }
 
 impl Inner {
-    async fn begin_again(self: &Arc<Self>) -> Result<(), RingError> {
+    async fn begin_again(self: &Arc<Self>, ends: Option<Uuid>) -> Result<(), RingError> {
         let _alone = self.changing.lock().await;
+        let suspected = self.probing.suspected();
+        let begun = self.begin_again_alone(ends).await;
+        self.probing.suspect_again(suspected);
+        begun
+    }
+
+    async fn begin_again_alone(self: &Arc<Self>, ends: Option<Uuid>) -> Result<(), RingError> {
         let number = self.machine().draw();
         let opening = Opening {
             config: self.config(),
@@ -35,12 +45,14 @@ impl Inner {
         ring.generation = old.generation + 1;
         let stored = ring.write(self.registry(), &self.service_key)?;
         let store = Arc::clone(&self.store);
-        blocking(move || store.begin_again(&stored)).await?;
+        blocking(move || store.begin_again(&stored, ends)).await?;
         let ids: Vec<DataKeyId> = old.ids().collect();
         self.install(ring);
         self.drop_slots(&ids);
         let mut machine = self.machine();
         machine.rotated();
+        // What was in the way of the old key says nothing of the new one.
+        machine.set_note(None);
         machine.set_validity(None, None);
         if machine.grant(number) {
             self.publish(&machine.active(self.clock.now()));

@@ -2,7 +2,7 @@
 //!
 //! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever asked for, and what is known of
 //! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`state/machine.rs`), rotates (`rotate.rs`) and follows
-//! the newest version (`watcher.rs`).
+//! the newest version (`watcher.rs`). When somebody wants to know the state, or the vault tells of a change, it probes (`probe.rs`).
 //!
 //! Invariants:
 //! - No data key is in memory in plaintext outside of a slot, but for the moments of a question and of a rotation.
@@ -23,12 +23,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{AuditSink, AuditedAccess, AuditedVault, Purpose};
 use super::error::{KeyError, RingError};
-use super::lease::KeyLease;
-use super::rotate::{Rotation, RotationTarget};
+use super::lease::{IdleLease, KeyLease};
+use super::probe::Probing;
+use super::rotate::{Rotation, RotationTarget, Starter};
 use super::service_key::ServiceKey;
 use super::slot::{Slot, lock};
 use super::state::Machine;
 use super::stored::{Head, Ring, RingStore};
+use super::vault::{KeyInfo, VaultError};
 use super::watcher::PausedFollowing;
 use super::{Happening, IdentityId, KeyEvent, KeyId, State, Status, Transition, VaultAccess};
 use crate::envelope::DataKeyId;
@@ -53,6 +55,8 @@ pub struct RingConfig {
     pub wait_limit: Duration,
     /// How often a key without a version is looked at for a newer one, in emulator time.
     pub rotation_check: Duration,
+    /// Whether newer versions are taken into use at all. A repair only reads.
+    pub follows: bool,
 }
 
 /// What can be told of a ring.
@@ -90,6 +94,7 @@ pub(super) struct Inner {
     slots: Mutex<HashMap<DataKeyId, Arc<Slot>>>,
     machine: Mutex<Machine>,
     status: watch::Sender<Status>,
+    pub(super) probing: Probing,
     /// One change of the stored ring at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// When a newer version is looked for next. Locked while it is looked for.
@@ -107,6 +112,7 @@ impl Default for RingConfig {
             lease: Duration::from_secs(5),
             wait_limit: Duration::from_secs(10),
             rotation_check: Duration::from_mins(15),
+            follows: true,
         }
     }
 }
@@ -151,6 +157,7 @@ impl KeyRing {
             slots: Mutex::default(),
             machine: Mutex::new(Machine::new()),
             status: watch::Sender::new(status),
+            probing: Probing::default(),
             changing: tokio::sync::Mutex::default(),
             next_check: Arc::new(tokio::sync::Mutex::new(next_check)),
             stop: CancellationToken::new(),
@@ -159,7 +166,10 @@ impl KeyRing {
             let ring = opened.clone();
             tokio::spawn(async move { ring.check().await });
         }
-        opened.0.start_watcher();
+        if opened.0.config.follows {
+            opened.0.start_watcher();
+        }
+        opened.0.start_prober();
         Ok(opened)
     }
 
@@ -209,6 +219,11 @@ impl KeyRing {
         Ok(KeyLease::new(Arc::clone(&self.0), slot, usage))
     }
 
+    /// The right to use a data key only while others use it. It asks nothing and does not count as use.
+    pub fn idle_lease(&self, id: DataKeyId) -> Result<IdleLease, KeyError> {
+        Ok(IdleLease::new(Arc::clone(&self.0), self.0.slot(id)?))
+    }
+
     /// Asks the vault now, whatever the lease says. When it returns, the state shows what was true when it was called.
     pub async fn check(&self) -> Status {
         if let Some(kek) = self.0.ring().head.kek.clone() {
@@ -240,10 +255,11 @@ impl KeyRing {
     /// from then on. Without a version it is followed automatically, with one it is not.
     ///
     /// Each data key is unwrapped under the old version by the vault, never taken from memory, which would get round a
-    /// revocation. It goes on if the caller is dropped. Nothing is changed unless all has succeeded.
+    /// revocation. It goes on if the caller is dropped. Nothing is changed unless all has succeeded: if the new version is
+    /// refused, the state stays as it was.
     pub async fn rotate(&self, target: RotationTarget) -> Result<Rotation, RingError> {
         let inner = Arc::clone(&self.0);
-        let task = self.0.runtime.spawn(async move { inner.rotate(target).await });
+        let task = self.0.runtime.spawn(async move { inner.rotate(target, Starter::Caller).await });
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
@@ -376,14 +392,20 @@ impl Inner {
     /// Looks up the version in use, for its validity. What goes wrong says nothing of the data keys.
     async fn look_at(&self, kek: &KeyId) {
         let Some(vault) = self.vault(&self.ring().head) else { return };
-        match vault.get(kek, Purpose::Check).await {
-            Ok(info) => {
+        self.looked(kek, vault.get(kek, Purpose::Check).await);
+    }
+
+    /// Takes note of what the vault tells of the version in use.
+    pub(super) fn looked(&self, kek: &KeyId, info: Result<KeyInfo, VaultError>) {
+        match info {
+            Ok(info) if self.key_in_use().as_ref() == Some(kek) => {
                 let mut machine = self.machine();
                 machine.set_validity(info.not_before, info.expires);
                 if self.is_active() {
                     self.publish(&machine.active(self.clock.now()));
                 }
             }
+            Ok(_) => (),
             Err(error) => tracing::debug!(key = %kek, %error, "the key could not be looked up"),
         }
     }

@@ -14,8 +14,9 @@
 //! registry whose identity was taken away is not rotated to another one, as in Azure, but given it back first. The new
 //! identity looks the new key up, wraps and unwraps back. Key and identity are in one row and change together.
 //!
-//! A refusal of the old version is a refusal like any other, and darkens the registry. One of the new version is not:
-//! the registry goes on under the old one, and its state says why it was not rotated, if nobody asked for that key.
+//! A refusal of the old version is a refusal like any other, and darkens the registry. A refusal of the new version is
+//! not: the registry goes on under the old one. An automatic rotation then notes the reason beside the state until the
+//! next look succeeds. A manual rotation only returns the error to its caller, and leaves the state as it was.
 
 use std::sync::Arc;
 
@@ -40,6 +41,15 @@ pub struct RotationTarget {
     pub key: Option<KeyId>,
     /// Who asks the vault from then on. None: as it is.
     pub identity: Option<IdentityId>,
+}
+
+/// Who starts a rotation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Starter {
+    /// A person or a program, who gets the error.
+    Caller,
+    /// The watcher, which follows the newest version of a key.
+    Watcher,
 }
 
 /// What a rotation has done.
@@ -120,11 +130,22 @@ impl Inner {
     pub(super) async fn rotate(
         self: &Arc<Self>,
         target: RotationTarget,
+        starter: Starter,
     ) -> Result<Rotation, RingError> {
         let _alone = self.changing.lock().await;
-        let followed = target == RotationTarget::default();
+        let suspected = self.probing.suspected();
+        let rotated = self.rotate_alone(&target, starter).await;
+        self.probing.suspect_again(suspected);
+        rotated
+    }
+
+    async fn rotate_alone(
+        self: &Arc<Self>,
+        target: &RotationTarget,
+        starter: Starter,
+    ) -> Result<Rotation, RingError> {
         for _ in 0..ATTEMPTS {
-            match self.rotate_once(&target).await {
+            match self.rotate_once(target).await {
                 Ok(Some(rotation)) => {
                     self.note(None);
                     self.rotated(&rotation);
@@ -132,7 +153,7 @@ impl Inner {
                 }
                 Ok(None) => (),
                 Err(error) => {
-                    self.blocked(&target, followed, &error);
+                    self.blocked(target, starter, &error);
                     return Err(error);
                 }
             }
@@ -153,14 +174,14 @@ impl Inner {
         }
     }
 
-    /// Tells of a rotation that has done nothing. What is in the way of following the newest version is told once, and
-    /// stands beside the state.
-    fn blocked(&self, target: &RotationTarget, followed: bool, error: &RingError) {
-        let note = note_of(error, self.key_in_use().as_ref());
-        let news = match (followed, note) {
-            (true, Some(note)) => self.note(Some(note)),
-            (true, None) => false,
-            (false, _) => true,
+    /// Tells of a rotation that has changed nothing. A failed automatic rotation is told once and noted beside the state.
+    /// A failed manual rotation is told each time and leaves the state as it was.
+    fn blocked(&self, target: &RotationTarget, starter: Starter, error: &RingError) {
+        let news = match starter {
+            Starter::Caller => true,
+            Starter::Watcher => {
+                note_of(error, self.key_in_use().as_ref()).is_some_and(|note| self.note(Some(note)))
+            }
         };
         if news {
             let configured = || self.ring().head.configured.clone();
@@ -188,6 +209,7 @@ impl Inner {
         let info = new.usable(head.configured.as_ref().unwrap_or(configured)).await?;
         let to = info.id.clone();
         if to == *from && head == ring.head {
+            self.looked(&to, Ok(info));
             return Ok(Some(Rotation {
                 from: to.clone(),
                 to,

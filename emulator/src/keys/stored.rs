@@ -11,6 +11,7 @@
 //! **Invariant:** a ring in memory was authenticated, head and kind of every entry as they are opened.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::{RingError, RingStoreError};
@@ -31,7 +32,8 @@ pub trait RingStore: Send + Sync + 'static {
 
     /// Replaces the ring, whatever there is, and takes away everything that is sealed under its data keys: all of it or
     /// nothing, durably.
-    fn begin_again(&self, ring: &StoredRing) -> Result<(), RingStoreError>;
+    /// The operation `ends` ends in the same commit.
+    fn begin_again(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError>;
 
     /// Takes those of these data keys out that nothing is sealed under, and says which; durably, and so that nothing
     /// can be sealed under them afterwards. If any went, the generation grows by one. None: the generation is not

@@ -4,9 +4,12 @@
 //! answer from memory. It does three things only; making and changing keys is not the registry's business.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use mock_keyvault::clock::Deadline;
 use time::OffsetDateTime;
 
 use super::{Cause, KeyId};
@@ -33,8 +36,27 @@ pub trait KeyVault: Send + Sync + 'static {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>>;
 
+    /// The same vault for questions that only look at the state. None: it makes no difference.
+    fn for_probes(&self) -> Option<Arc<dyn KeyVault>> {
+        None
+    }
+
+    /// The token that calls are sent with now. None: there is none yet, or none is needed.
+    fn token(&self) -> BoxFuture<'_, Option<TokenTerms>> {
+        std::future::ready(None).boxed()
+    }
+
     /// Who asks, for the audit log: the client id of the identity.
     fn caller(&self) -> String;
+}
+
+/// How long a token is in use. The issuer may refuse the next one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenTerms {
+    /// When it was asked for, in real time as the clock counts it.
+    pub asked: Duration,
+    /// When the next one is asked for.
+    pub until: Deadline,
 }
 
 /// An answer of the vault.
@@ -102,6 +124,16 @@ impl VaultError {
             request_id: None,
             retry_after: None,
         }))
+    }
+
+    /// Whether the disk of the vault has no room for a change. Only a mock vault says so.
+    pub fn is_disk_full(&self) -> bool {
+        self.0.status == Some(507)
+    }
+
+    /// Whether the data folder of the vault can only be read. Only a mock vault says so.
+    pub fn is_read_only(&self) -> bool {
+        self.0.status == Some(503) && self.0.inner_code.as_deref() == Some("DataFolderReadOnly")
     }
 
     /// Adds what Azure says in status and body.

@@ -3,10 +3,13 @@
 //! The same code talks to the embedded vault, to one in another process and to a real Azure Key Vault. It asks three
 //! things (get, wrapKey, unwrapKey), and one more when a key is missing: whether it can be recovered.
 //!
+//! A request that only looks at the state says so in a header, which a mock vault understands: it counts no fault then.
+//!
 //! A token that is not accepted is fetched once more. Nothing else is tried twice here: the ring knows when that helps.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,15 +17,16 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use mock_keyvault::clock::Clock;
+use mock_keyvault::faults::PROBE_HEADER;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::answers::{KEY_NOT_FOUND, error_of, request_id};
-use super::credential::{Credential, Proof};
+use super::credential::{Credential, PROBE, Proof};
 use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
-use super::vault::{Answer, KeyInfo, KeyVault, VaultError};
+use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, KeyId, VaultName};
 use crate::envelope::{DATA_KEY_LEN, DataKey};
 
@@ -51,12 +55,15 @@ pub struct VaultClientConfig {
     pub http: HttpSettings,
 }
 
-/// A vault at the other end of a connection.
+/// A vault at the other end of a connection. Clones share connections and token.
+#[derive(Clone)]
 pub struct VaultClient {
     vault: VaultName,
     base: Url,
     client: Client,
-    credential: Credential,
+    credential: Arc<Credential>,
+    /// Whether requests say that they only look at the state.
+    is_probing: bool,
 }
 
 /// A body that arrived, and the vault's name for the request.
@@ -106,7 +113,8 @@ impl VaultClient {
         let client = http.client(&[&vault_url, &authority_url])?;
         let credential =
             Credential::new(client.clone(), &authority_url, &tenant, client_id, proof, clock);
-        Ok(Self { vault, base: vault_url, client, credential })
+        let credential = Arc::new(credential);
+        Ok(Self { vault, base: vault_url, client, credential, is_probing: false })
     }
 
     /// The base URL of a vault.
@@ -146,7 +154,7 @@ impl VaultClient {
         body: Option<Bytes>,
     ) -> Result<Received, VaultError> {
         let send = |authorization| self.send(method.clone(), url, body.clone(), authorization);
-        self.credential.with_token(send).await
+        self.credential.with_token(self.is_probing, send).await
     }
 
     async fn send(
@@ -158,6 +166,9 @@ impl VaultClient {
     ) -> Result<Received, VaultError> {
         let mut request = self.client.request(method, url.clone());
         request = request.header(http::header::AUTHORIZATION, authorization);
+        if self.is_probing {
+            request = request.header(PROBE_HEADER, PROBE);
+        }
         if let Some(body) = body {
             request = request.header(http::header::CONTENT_TYPE, "application/json").body(body);
         }
@@ -277,6 +288,14 @@ impl KeyVault for VaultClient {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>> {
         self.unwrap(key, wrapped).boxed()
+    }
+
+    fn for_probes(&self) -> Option<Arc<dyn KeyVault>> {
+        Some(Arc::new(Self { is_probing: true, ..self.clone() }))
+    }
+
+    fn token(&self) -> BoxFuture<'_, Option<TokenTerms>> {
+        self.credential.terms().boxed()
     }
 
     fn caller(&self) -> String {

@@ -18,7 +18,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::ring::Inner;
-use super::rotate::RotationTarget;
+use super::rotate::{RotationTarget, Starter};
 
 impl Inner {
     pub(super) fn start_watcher(self: &Arc<Self>) {
@@ -38,7 +38,7 @@ impl Inner {
         }
         *next = now + self.rotation_check();
         if self.is_followed()
-            && let Err(error) = self.rotate(RotationTarget::default()).await
+            && let Err(error) = self.rotate(RotationTarget::default(), Starter::Watcher).await
         {
             tracing::warn!(registry.name = self.registry(), %error, "a newer version of the key is not in use");
             return false;

@@ -57,7 +57,7 @@ async fn select(State(site): State<Site>, mut request: Request, next: Next) -> R
 /// In the real service such a name does not resolve. Here it is an answer in the words of the specification.
 fn unknown(name: &str) -> ErrorReply {
     let words = format!(
-        "there is no registry called {name:?} here; `sealyard status` lists those that there are"
+        "there is no registry called {name:?} here; the status of the emulator lists its registries"
     );
     ErrorReply::new(StatusCode::NOT_FOUND, Code::NameUnknown, words, json!({ "registry": name }))
 }

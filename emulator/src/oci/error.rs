@@ -9,53 +9,14 @@ use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AF
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::code::Code;
 use super::header_value;
 use super::range::RangeError;
+use super::reason::phrase_of;
 use super::route::RouteError;
-use crate::registry::{Error, Locked, NameError, Reference, RepositoryName};
-
-/// The codes of OCI distribution specification 1.1, "Error Codes", and those beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// The blob is not known.
-    BlobUnknown,
-    /// The upload cannot go on.
-    BlobUploadInvalid,
-    /// The upload is not known.
-    BlobUploadUnknown,
-    /// Access is refused, by policy or because the key is.
-    Denied,
-    /// The digest is malformed or not the content's.
-    DigestInvalid,
-    /// A manifest refers to something unknown.
-    ManifestBlobUnknown,
-    /// The manifest is not acceptable.
-    ManifestInvalid,
-    /// The manifest is not known.
-    ManifestUnknown,
-    /// The repository name is malformed.
-    NameInvalid,
-    /// The repository is not known.
-    NameUnknown,
-    /// The range cannot be served (of Docker's registry).
-    RangeInvalid,
-    /// A repository, a tag or a manifest is locked (of Azure's registry).
-    RegistryDisallowedOperation,
-    /// A length is not what was said.
-    SizeInvalid,
-    /// The tag is not known (of Azure's registry).
-    TagUnknown,
-    /// Try again later.
-    TooManyRequests,
-    /// The registry cannot answer at this moment (of Docker's registry).
-    Unavailable,
-    /// Nobody is logged in, or not as somebody who may do this (of Docker's registry).
-    Unauthorized,
-    /// Something went wrong inside (of Docker's registry).
-    Unknown,
-    /// The operation is not supported.
-    Unsupported,
-}
+use crate::registry::{
+    DamagedObject, Error, Locked, NameError, ObjectName, Reference, RepositoryName,
+};
 
 /// An error answer.
 #[derive(Debug)]
@@ -63,33 +24,6 @@ pub struct ErrorReply {
     status: StatusCode,
     errors: Vec<(Code, String, Value)>,
     headers: HeaderMap,
-}
-
-impl Code {
-    /// The code as it stands in the body.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BlobUnknown => "BLOB_UNKNOWN",
-            Self::BlobUploadInvalid => "BLOB_UPLOAD_INVALID",
-            Self::BlobUploadUnknown => "BLOB_UPLOAD_UNKNOWN",
-            Self::Denied => "DENIED",
-            Self::DigestInvalid => "DIGEST_INVALID",
-            Self::ManifestBlobUnknown => "MANIFEST_BLOB_UNKNOWN",
-            Self::ManifestInvalid => "MANIFEST_INVALID",
-            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
-            Self::NameInvalid => "NAME_INVALID",
-            Self::NameUnknown => "NAME_UNKNOWN",
-            Self::RangeInvalid => "RANGE_INVALID",
-            Self::RegistryDisallowedOperation => "REGISTRY_DISALLOWED_OPERATION",
-            Self::SizeInvalid => "SIZE_INVALID",
-            Self::TagUnknown => "TAG_UNKNOWN",
-            Self::TooManyRequests => "TOOMANYREQUESTS",
-            Self::Unauthorized => "UNAUTHORIZED",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::Unknown => "UNKNOWN",
-            Self::Unsupported => "UNSUPPORTED",
-        }
-    }
 }
 
 impl ErrorReply {
@@ -179,6 +113,9 @@ impl From<Error> for ErrorReply {
         let message = error.to_string();
         let (status, code, detail) = match &error {
             Error::Refused(refusal) => return Self::refused(refusal),
+            Error::ResetUnfinished { .. } => {
+                (S::SERVICE_UNAVAILABLE, Code::Unavailable, Value::Null)
+            }
             Error::RegistryGone => (S::NOT_FOUND, Code::NameUnknown, Value::Null),
             Error::Name(_) => (S::BAD_REQUEST, Code::NameInvalid, Value::Null),
             Error::RepositoryUnknown(name) => {
@@ -196,7 +133,7 @@ impl From<Error> for ErrorReply {
                 (S::METHOD_NOT_ALLOWED, Code::Unsupported, json!({ "digest": digest.as_str() }))
             }
             Error::UploadUnknown(_) => (S::NOT_FOUND, Code::BlobUploadUnknown, Value::Null),
-            Error::UploadBusy(_) | Error::TooManyUploads(_) => {
+            Error::UploadBusy(_) | Error::TooManyUploads { .. } => {
                 (S::TOO_MANY_REQUESTS, Code::TooManyRequests, Value::Null)
             }
             Error::UploadOutOfOrder { expected, .. } => {
@@ -227,9 +164,10 @@ impl From<Error> for ErrorReply {
                 let detail = json!({ "digest": digest.as_str(), "named": named, "actual": actual });
                 (S::BAD_REQUEST, Code::SizeInvalid, detail)
             }
+            Error::DamagedObject(object) => return Self::damaged(object, message),
             Error::RangeNotSatisfiable(len) => return Self::range_not_satisfiable(*len),
             Error::DiskFull => (S::INSUFFICIENT_STORAGE, Code::Unavailable, Value::Null),
-            Error::TooManyFiles => {
+            Error::RowsNotProven | Error::RowsReadOnly(_) | Error::TooManyFiles => {
                 tracing::warn!(%error, "a request was put off");
                 (S::SERVICE_UNAVAILABLE, Code::Unavailable, Value::Null)
             }
@@ -243,9 +181,11 @@ impl From<Error> for ErrorReply {
             Error::UploadOutOfOrder { upload, expected, .. } => reply
                 .with(RANGE, super::uploads::range_value(*expected))
                 .with(super::uploads::UPLOAD_UUID, upload),
-            Error::UploadBusy(_) | Error::TooManyUploads(_) | Error::TooManyFiles => {
-                reply.with(RETRY_AFTER, 1)
-            }
+            Error::UploadBusy(_)
+            | Error::TooManyUploads { .. }
+            | Error::TooManyFiles
+            | Error::RowsNotProven
+            | Error::ResetUnfinished { .. } => reply.with(RETRY_AFTER, 1),
             _ => reply,
         }
     }
@@ -285,12 +225,35 @@ impl ErrorReply {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::RegistryDisallowedOperation, words, detail)
     }
 
+    /// What cannot be served counts as missing, so that clients push it again. The detail tells why.
+    fn damaged(object: &DamagedObject, message: String) -> Self {
+        let (code, digest) = match &object.object {
+            ObjectName::Blob(digest) => (Code::BlobUnknown, digest),
+            ObjectName::Manifest(_, digest) => (Code::ManifestUnknown, digest),
+            // Logs are no part of this surface.
+            ObjectName::Log(_, digest) => (Code::Unsupported, digest),
+        };
+        let detail = json!({ "digest": digest.as_str(), "cause": object.damage.name() });
+        Self::new(StatusCode::NOT_FOUND, code, message, detail)
+    }
+
     fn references_unknown(missing: &[crate::registry::Digest]) -> Self {
         let words = "the manifest refers to content that is not in this repository: push it first";
+        let status = StatusCode::NOT_FOUND;
         let errors = missing.iter().map(|digest| {
             (Code::ManifestBlobUnknown, words.to_owned(), json!({ "digest": digest.as_str() }))
         });
-        Self { status: StatusCode::NOT_FOUND, errors: errors.collect(), headers: HeaderMap::new() }
+        Self { status, errors: errors.collect(), headers: HeaderMap::new() }
+    }
+
+    /// With no code that docker does not know: it would try the layer again for 50 seconds. `UNSUPPORTED` is final for it.
+    pub(super) fn of_upload(mut self) -> Self {
+        for (code, ..) in &mut self.errors {
+            if *code == Code::RegistryDisallowedOperation {
+                *code = Code::Unsupported;
+            }
+        }
+        self
     }
 
     /// Tells a client that is out of step where the upload is.
@@ -313,9 +276,12 @@ fn detail_of(reference: &Reference) -> Value {
 
 impl IntoResponse for ErrorReply {
     fn into_response(self) -> Response {
+        let unread = self.errors.first().filter(|_| self.status.is_server_error());
+        let phrase = unread.and_then(|(_, message, _)| phrase_of(message));
         let errors: Vec<Value> = self
             .errors
             .into_iter()
+            .inspect(|(code, message, _)| debug_assert!(!code.hides(message), "{code:?}: {message:?}"))
             .map(|(code, message, detail)| json!({ "code": code.as_str(), "message": message, "detail": detail }))
             .collect();
         let body = json!({ "errors": errors }).to_string();
@@ -324,6 +290,9 @@ impl IntoResponse for ErrorReply {
         response
             .headers_mut()
             .insert(CONTENT_TYPE, header_value("application/json; charset=utf-8"));
+        if let Some(phrase) = phrase {
+            response.extensions_mut().insert(phrase);
+        }
         response
     }
 }

@@ -13,7 +13,8 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::blobs::{entity_tag, unmodified};
-use super::error::{Code, ErrorReply};
+use super::code::Code;
+use super::error::ErrorReply;
 use super::{CONTENT_DIGEST, header_value};
 use crate::registry::{Content, Error, MAX_MANIFEST_LEN, Reference, RepositoryName};
 

@@ -5,11 +5,13 @@
 //! the JSON body of the specification, on every route.
 
 mod blobs;
+mod code;
 mod error;
 mod lists;
 mod manifests;
 mod query;
 mod range;
+mod reason;
 mod route;
 mod uploads;
 
@@ -20,7 +22,8 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, Method, header};
 
-pub use self::error::{Code, ErrorReply};
+pub use self::code::Code;
+pub use self::error::ErrorReply;
 pub(crate) use self::query::Query;
 pub use self::range::{ByteRange, ContentRange, RangeError};
 pub use self::route::{Route, RouteError};
@@ -60,7 +63,8 @@ async fn handle(registry: &Registry, request: Request) -> Result<Response, Error
         return Ok(base());
     }
     let content = registry.content().await?;
-    match (route, method) {
+    let is_upload = matches!(route, Route::Uploads { .. } | Route::Upload { .. });
+    let answer = match (route, method) {
         (Route::Base, _) => Ok(base()),
         (Route::Catalog, _) => lists::catalog(&content, &head).await,
         (Route::Tags { name }, _) => lists::tags(&content, &name, &head).await,
@@ -89,7 +93,8 @@ async fn handle(registry: &Registry, request: Request) -> Result<Response, Error
         }
         (Route::Upload { name, id }, Method::DELETE) => uploads::cancel(&content, &name, id).await,
         (Route::Upload { name, id }, _) => uploads::status(&content, &name, id).await,
-    }
+    };
+    answer.map_err(|reply| if is_upload { reply.of_upload() } else { reply })
 }
 
 /// `GET /v2/`: this is a registry. It answers in every state of the key.

@@ -3,7 +3,8 @@
 use http::Uri;
 use url::form_urlencoded;
 
-use super::error::{Code, ErrorReply};
+use super::code::Code;
+use super::error::ErrorReply;
 
 /// The parameters of a request.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,8 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, StatusCode};
 
-use super::error::{Code, ErrorReply};
+use super::code::Code;
+use super::error::ErrorReply;
 use super::query::Query;
 use super::range::ContentRange;
 use super::{CONTENT_DIGEST, header_value};

@@ -2,26 +2,39 @@
 //! the store.
 //!
 //! A record says registry, time, caller, operation, key version, purpose, result and request id; it never holds key material.
-//! Records are taken on async threads, so a thread of the log's own writes them, and it alone. A file that has grown
-//! to its limit becomes the previous one, and the one before that goes.
+//! Records are taken on async threads, so a thread of the log's own writes them. The caller waits for a record of a key
+//! use, because no key is used without one: on a full disk the record takes its room from the reserve, and when that is
+//! used up the caller is refused. A file that has grown to its limit becomes the previous one, and the one before that
+//! goes.
 
-use std::io::Write as _;
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use fs_err::{self as fs, File, OpenOptions};
+use fs_err as fs;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use mock_keyvault::lines::{Limits, Lines, Unwritable};
+use mock_keyvault::room::{Purpose, Room};
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::error::Error;
 use super::names::RegistryName;
-use crate::keys::{KeyEvent, KeyUse};
+use crate::keys::{AuditUnavailable, KeyEvent, KeyUse};
 use crate::store::Store;
 
 const CURRENT: &str = "key-uses.jsonl";
-const PREVIOUS: &str = "key-uses.1.jsonl";
+const PREVIOUS: &str = "key-uses.jsonl.1";
+const FORMER_PREVIOUS: &str = "key-uses.1.jsonl";
 /// A file of this length is about a day of constant use.
-const MAX_LEN: u64 = 8 << 20;
+const LIMITS: Limits = Limits { bytes: 8 << 20, old_files: 1 };
+/// No record is longer: a name, two ids and a few words.
+const MAX_RECORD: usize = 8 << 10;
+/// How many lines wait at most until the file can be written again.
+const MAX_LEFT: usize = 1000;
 
 /// Takes the records of one store. The writer ends when this is dropped.
 #[derive(Debug)]
@@ -29,7 +42,8 @@ pub(super) struct AuditLog(Sender<Message>);
 
 #[derive(Debug)]
 enum Message {
-    Record(Box<Line>),
+    Ready(oneshot::Sender<Result<(), AuditUnavailable>>),
+    Record(Box<Line>, oneshot::Sender<Result<(), AuditUnavailable>>),
     Event(Box<KeyEvent>),
     /// Answered when everything before it is in the file.
     Flush(Sender<()>),
@@ -47,12 +61,11 @@ struct Line {
 
 impl AuditLog {
     pub(super) fn open(store: &Store) -> Result<Self, Error> {
-        let folder = store.audit_folder();
-        let file = open(&folder)?;
+        let mut writer = Writer::open(&store.audit_folder(), Arc::clone(store.room()))?;
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new()
             .name("audit-log".to_owned())
-            .spawn(move || write(&folder, file, &receiver))?;
+            .spawn(move || receiver.into_iter().for_each(|message| writer.take(message)))?;
         Ok(Self(sender))
     }
 
@@ -83,14 +96,123 @@ impl AuditLog {
         Ok(uses.split_off(uses.len().saturating_sub(count)))
     }
 
-    pub(super) fn record(&self, registry: &str, key_use: KeyUse) {
-        let line = Line { registry: registry.to_owned(), key_use };
-        // It fails only when the writer has ended, which it has logged.
-        let _ = self.0.send(Message::Record(Box::new(line)));
+    /// Resolves when a record can be written.
+    pub(super) fn ready(&self) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
+        self.ask(Message::Ready)
+    }
+
+    /// Takes one record. Resolves when it is written.
+    pub(super) fn record(
+        &self,
+        registry: &str,
+        key_use: KeyUse,
+    ) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
+        let line = Box::new(Line { registry: registry.to_owned(), key_use });
+        self.ask(|done| Message::Record(line, done))
     }
 
     pub(super) fn event(&self, event: KeyEvent) {
+        // It fails only when the writer has ended, which it has logged.
         let _ = self.0.send(Message::Event(Box::new(event)));
+    }
+
+    /// An error also if the writer has ended.
+    fn ask(
+        &self,
+        message: impl FnOnce(oneshot::Sender<Result<(), AuditUnavailable>>) -> Message,
+    ) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
+        let (done, answer) = oneshot::channel();
+        let _ = self.0.send(message(done));
+        async move {
+            let gone = AuditUnavailable(Unwritable::Failed(std::io::ErrorKind::BrokenPipe));
+            answer.await.unwrap_or(Err(gone))
+        }
+        .boxed()
+    }
+}
+
+/// Writes the file, on a thread of its own.
+struct Writer {
+    lines: Lines,
+    /// What could not be written, the oldest first. It is written before anything else.
+    left: VecDeque<Left>,
+    /// How many lines were lost, because too many were left.
+    lost: u64,
+}
+
+/// A line that could not be written.
+struct Left {
+    line: Vec<u8>,
+    is_use: bool,
+}
+
+impl Writer {
+    fn open(folder: &Path, room: Arc<Room>) -> std::io::Result<Self> {
+        let path = folder.join(CURRENT);
+        // The name that older versions gave it.
+        let former = folder.join(FORMER_PREVIOUS);
+        if former.try_exists()? {
+            fs::rename(former, folder.join(PREVIOUS))?;
+        }
+        let lines = Lines::open(&path, LIMITS, room, Purpose::Audit)?;
+        Ok(Self { lines, left: VecDeque::new(), lost: 0 })
+    }
+
+    fn take(&mut self, message: Message) {
+        // Whoever asked may have gone.
+        match message {
+            Message::Ready(done) => {
+                let ready = self.append_left().and_then(|()| self.lines.ensure_room(MAX_RECORD));
+                let _ =
+                    done.send(ready.map_err(|error| AuditUnavailable(Unwritable::from(&error))));
+            }
+            Message::Record(line, done) => {
+                let _ = done.send(self.write(&line, true));
+            }
+            Message::Event(event) => {
+                let _ = self.write(&event, false);
+            }
+            Message::Flush(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn write(&mut self, record: &impl Serialize, is_use: bool) -> Result<(), AuditUnavailable> {
+        let line = serde_json::to_vec(record).map_err(|error| {
+            tracing::error!(%error, "a record of the audit log cannot be written as JSON");
+            AuditUnavailable(Unwritable::Failed(std::io::ErrorKind::InvalidData))
+        })?;
+        self.append_left().and_then(|()| self.lines.append(&line)).map_err(|error| {
+            // A full disk fails every record; the log of the program is told once.
+            if self.left.is_empty() {
+                tracing::error!(%error, "the audit log cannot be written: no key is used until it can be");
+            }
+            self.leave(Left { line, is_use });
+            AuditUnavailable(Unwritable::from(&error))
+        })
+    }
+
+    /// Keeps a line for later. Of too many, events go before uses of keys.
+    fn leave(&mut self, line: Left) {
+        self.left.push_back(line);
+        if self.left.len() > MAX_LEFT {
+            let event = self.left.iter().position(|left| !left.is_use);
+            self.left.remove(event.unwrap_or(0));
+            self.lost += 1;
+        }
+    }
+
+    fn append_left(&mut self) -> std::io::Result<()> {
+        while let Some(left) = self.left.front() {
+            self.lines.append(&left.line)?;
+            self.left.pop_front();
+            if self.left.is_empty() {
+                tracing::warn!(lost = self.lost, "the audit log is written again");
+                self.lost = 0;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -98,32 +220,64 @@ fn local() -> String {
     RegistryName::local().to_string()
 }
 
-fn open(folder: &Path) -> std::io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(folder.join(CURRENT))
-}
+#[cfg(test)]
+mod tests {
+    use mock_keyvault::room::Pretended;
+    use serde_json::json;
 
-fn write(folder: &Path, mut file: File, messages: &Receiver<Message>) {
-    for message in messages {
-        let written = match message {
-            Message::Record(line) => append(folder, &mut file, &line),
-            Message::Event(event) => append(folder, &mut file, &event),
-            Message::Flush(done) => {
-                let _ = done.send(());
-                Ok(())
-            }
-        };
-        if let Err(error) = written {
-            tracing::error!(%error, "a use of the key could not be written to the audit log");
+    use super::*;
+
+    fn text(folder: &Path, name: &str) -> String {
+        fs::read_to_string(folder.join(name)).unwrap()
+    }
+
+    #[test]
+    fn a_new_file_that_could_not_be_begun_is_begun_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(folder.path(), Arc::new(Room::of(folder.path()))).unwrap();
+        let long = "x".repeat(usize::try_from(LIMITS.bytes).unwrap());
+        writer.write(&long, true).unwrap();
+        // As an attempt leaves it that found no room for the new file.
+        fs::rename(folder.path().join(CURRENT), folder.path().join(PREVIOUS)).unwrap();
+
+        let written = writer.write(&json!("next"), true);
+
+        assert_eq!(written, Ok(()));
+        assert_eq!(text(folder.path(), CURRENT), "\"next\"\n");
+        assert!(text(folder.path(), PREVIOUS).len() > long.len());
+    }
+
+    #[test]
+    fn a_half_line_and_the_name_of_older_versions_are_put_right_at_the_opening() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(CURRENT), "1\n{\"half").unwrap();
+        fs::write(folder.path().join(FORMER_PREVIOUS), "0\n").unwrap();
+
+        let mut writer = Writer::open(folder.path(), Arc::new(Room::of(folder.path()))).unwrap();
+        writer.write(&2, true).unwrap();
+
+        assert_eq!(text(folder.path(), CURRENT), "1\n2\n");
+        assert_eq!(text(folder.path(), PREVIOUS), "0\n");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_later_in_its_order_and_uses_outlive_events() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Arc::new(Room::open(folder.path()));
+        let mut writer = Writer::open(folder.path(), Arc::clone(&room)).unwrap();
+
+        room.pretend(Pretended::UsedUp);
+        let refused = writer.write(&"a use", true);
+        for number in 0..MAX_LEFT {
+            writer.write(&number, false).unwrap_err();
         }
-    }
-}
+        room.pretend(Pretended::Nothing);
+        writer.write(&"the last", true).unwrap();
 
-fn append(folder: &Path, file: &mut File, record: &impl Serialize) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(record)?;
-    line.push(b'\n');
-    if file.metadata()?.len() + line.len() as u64 > MAX_LEN {
-        fs::rename(folder.join(CURRENT), folder.join(PREVIOUS))?;
-        *file = open(folder)?;
+        assert_eq!(refused, Err(AuditUnavailable(Unwritable::DiskFull)));
+        let written = text(folder.path(), CURRENT);
+        let lines: Vec<&str> = written.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (MAX_LEFT + 1, "\"a use\""));
+        assert_eq!((lines[1], lines[MAX_LEFT]), ("1", "\"the last\""));
     }
-    file.write_all(&line)
 }

@@ -1,33 +1,20 @@
 //! Blobs: looking one up, reading it, mounting and deleting it.
 //!
-//! A blob is visible in a repository only if that repository holds a row for it. Reading decrypts ahead of the
-//! socket by a few segments and no more. Each segment is opened under the lease of its data key; when the lease ends
-//! without renewal, what was read ahead is dropped and the stream ends in an error, never in a clean end.
+//! A blob is visible in a repository only if that repository holds a row for it. `blob_stream.rs` reads it.
 
 use std::ops::Range;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use fs_err::File;
-use futures::Stream;
-use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-
-use super::Content;
+use super::blob_stream::BlobStream;
 use super::blocking::blocking;
+use super::damage::{self, ObjectName, StreamSource};
 use super::digest::Digest;
 use super::error::Error;
 use super::locks;
 use super::names::RepositoryName;
-use super::object::{self, OpenObject};
-use crate::envelope::{ObjectKind, Opener};
-use crate::keys::KeyLease;
+use super::object;
+use super::{Content, Parts};
 use crate::store::{ObjectRow, Unlinked};
-
-/// How many segments wait, opened, for the socket.
-const READ_AHEAD: usize = 3;
 
 /// A blob of a repository.
 #[derive(Clone, Debug)]
@@ -37,25 +24,6 @@ pub struct Blob {
     /// Its length in bytes.
     pub len: u64,
     pub(super) row: ObjectRow,
-}
-
-/// The bytes of a blob, or a part of them, as they are opened.
-#[derive(Debug)]
-pub struct BlobStream {
-    queue: Queue,
-    lease: KeyLease,
-    /// What is still to come. A stream that ends before is an error, whatever ended it.
-    left: u64,
-}
-
-/// What was read ahead. It is emptied from outside when the lease ends, even if nobody reads any more.
-type Queue = Arc<Mutex<mpsc::Receiver<Result<Bytes, Error>>>>;
-
-/// A reader on its way through the segments of a range.
-struct Reading {
-    opener: Opener<File>,
-    lease: KeyLease,
-    range: Range<u64>,
 }
 
 impl Content {
@@ -74,6 +42,7 @@ impl Content {
                 parts.recent.forget(&repository, &digest, noted);
                 return Err(Error::BlobUnknown(digest));
             };
+            let row = damage::sound_row(&parts, &ObjectName::Blob(digest.clone()), row)?;
             Ok::<_, Error>(Blob { digest, len: row.size, row })
         })
         .await
@@ -81,10 +50,11 @@ impl Content {
 
     /// Opens a part of a blob for reading. The trailer is authenticated before this returns.
     pub async fn read_blob(&self, blob: &Blob, range: Range<u64>) -> Result<BlobStream, Error> {
-        let opened =
-            object::open(&self.0, blob.row.clone(), ObjectKind::Blob, blob.digest.clone()).await?;
+        let name = ObjectName::Blob(blob.digest.clone());
+        let opened = object::open(&self.0, &name, blob.row.clone()).await?;
         let range = range.start..range.end.min(opened.opener.len());
-        Ok(BlobStream::of(opened, range, self.0.broken.clone()))
+        let source = StreamSource::new(&self.0, name, opened.row.clone());
+        Ok(BlobStream::of(opened, range, source))
     }
 
     /// Makes a blob of another repository visible in this one; with no `from`, of any repository that has it.
@@ -102,19 +72,31 @@ impl Content {
         let noted = parts.clock.elapsed();
         parts.recent.note(&repository, &digest, noted);
         let now = parts.clock.unix_now();
-        blocking(move || {
-            locks::require_writable(&parts, &repository)?;
-            if let Some(from) = &from {
-                locks::require_readable(&parts, from)?;
+        let found = blocking({
+            let (parts, repository, digest) =
+                (Arc::clone(&parts), repository.clone(), digest.clone());
+            move || source_of_mount(&parts, &repository, &digest, from.as_ref())
+        });
+        // The client uploads what there is no source for. The trailer is authenticated: that costs little, and a file that
+        // does not open must not be acknowledged.
+        let opened = match found.await {
+            Ok(Some(row)) => {
+                object::open(&parts, &ObjectName::Blob(digest.clone()), row).await.map(drop)
             }
-            let has_source = match from {
-                None => true,
-                Some(from) => {
-                    parts.store.blob(&parts.name, from.as_str(), digest.as_str())?.is_some()
-                }
-            };
+            Ok(None) => Err(Error::BlobUnknown(digest.clone())),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(()) => (),
+            Err(Error::BlobUnknown(_) | Error::DamagedObject(_)) => {
+                parts.recent.forget(&repository, &digest, noted);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        blocking(move || {
             let (name, to) = (parts.name.as_str(), repository.as_str());
-            let mounted = has_source && parts.store.link_blob(name, to, digest.as_str(), now)?;
+            let mounted = parts.store.link_blob(name, to, digest.as_str(), now)?;
             if !mounted {
                 parts.recent.forget(&repository, &digest, noted);
             }
@@ -143,109 +125,22 @@ impl Content {
     }
 }
 
-impl BlobStream {
-    /// The bytes of a range of an open object.
-    pub(super) fn of(opened: OpenObject, range: Range<u64>, broken: super::BrokenObjects) -> Self {
-        let OpenObject { opener, lease } = opened;
-        let left = range.end.saturating_sub(range.start);
-        let (sender, receiver) = mpsc::channel(READ_AHEAD);
-        let queue: Queue = Arc::new(Mutex::new(receiver));
-        if left > 0 {
-            let reading = Reading { opener, lease: lease.clone(), range };
-            tokio::spawn(reading.run(sender, Arc::clone(&queue), broken));
+/// The blob that a mount is to show, if there is one that can be served.
+fn source_of_mount(
+    parts: &Parts,
+    repository: &RepositoryName,
+    digest: &Digest,
+    from: Option<&RepositoryName>,
+) -> Result<Option<ObjectRow>, Error> {
+    locks::require_writable(parts, repository)?;
+    let (store, registry) = (&parts.store, parts.name.as_str());
+    let row = match from {
+        None => store.registry_blob(registry, digest.as_str())?,
+        Some(from) => {
+            locks::require_readable(parts, from)?;
+            store.blob(registry, from.as_str(), digest.as_str())?
         }
-        Self { queue, lease, left }
-    }
-}
-
-impl Reading {
-    /// Opens segment after segment until the range is through, the reader is gone or the lease has ended.
-    async fn run(
-        mut self,
-        sender: mpsc::Sender<Result<Bytes, Error>>,
-        queue: Queue,
-        broken: super::BrokenObjects,
-    ) {
-        let lease = self.lease.clone();
-        let ended = lease.ended();
-        tokio::pin!(ended);
-        while !self.range.is_empty() {
-            let next = tokio::select! {
-                next = self.next() => next,
-                () = &mut ended => return empty(&mut locked(&queue)),
-            };
-            let (reading, bytes) = match next {
-                Ok((reading, bytes)) => (reading, Ok(bytes)),
-                Err(error) => {
-                    broken.report(&error);
-                    let _ = sender.send(Err(error)).await;
-                    return;
-                }
-            };
-            self = reading;
-            tokio::select! {
-                sent = sender.send(bytes) => if sent.is_err() { return },
-                () = &mut ended => return empty(&mut locked(&queue)),
-            }
-        }
-    }
-
-    /// The next bytes of the range: what one segment has of it.
-    async fn next(self) -> Result<(Self, Bytes), Error> {
-        let runtime = Handle::current();
-        blocking(move || {
-            let Self { mut opener, lease, range } = self;
-            let index = opener.segment_of(range.start);
-            let mut segment = Vec::new();
-            lease.with_renewal(&runtime, |key| opener.read_segment(key, index, &mut segment))??;
-            let begin = index * u64::from(opener.segment_len());
-            let end = range.end.min(begin + segment.len() as u64);
-            let bytes =
-                Bytes::from(segment).slice(to_usize(range.start - begin)..to_usize(end - begin));
-            Ok::<_, Error>((Self { opener, lease, range: end..range.end }, bytes))
-        })
-        .await
-    }
-}
-
-/// An offset within a segment, which is a few mebibytes at the most.
-fn to_usize(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-fn locked(queue: &Queue) -> MutexGuard<'_, mpsc::Receiver<Result<Bytes, Error>>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Drops what was read ahead. The receiver stays: it holds the waker of whoever waits for the next bytes, and the end
-/// of the sender wakes it.
-fn empty(queue: &mut mpsc::Receiver<Result<Bytes, Error>>) {
-    queue.close();
-    while queue.try_recv().is_ok() {}
-}
-
-impl Stream for BlobStream {
-    type Item = Result<Bytes, Error>;
-
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if this.left == 0 {
-            return Poll::Ready(None);
-        }
-        let mut queue = locked(&this.queue);
-        match ready!(queue.poll_recv(context)) {
-            Some(Ok(bytes)) if this.lease.is_alive() => {
-                this.left -= bytes.len() as u64;
-                Poll::Ready(Some(Ok(bytes)))
-            }
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            // Emptied from outside, or about to be. The refusal's own words are in the state and in the log.
-            Some(Ok(_)) | None => {
-                empty(&mut queue);
-                Poll::Ready(Some(Err(Error::internal(
-                    "the lease of the data key ended in mid-stream",
-                ))))
-            }
-        }
-    }
+    };
+    let sound = |row| damage::sound_row(parts, &ObjectName::Blob(digest.clone()), row);
+    row.map(sound).transpose()
 }

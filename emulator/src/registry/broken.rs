@@ -1,21 +1,33 @@
-//! The count of stored objects that did not authenticate, and the one place where that is logged.
+//! Telling of damage: the one place where a damaged object is logged, counted and made an event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::error::Error;
+use super::Parts;
+use super::damage::{Damage, ObjectName};
+use crate::keys::{Happening, KeyEvent};
 
 /// Counts damaged objects; health tells the number. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BrokenObjects(Arc<AtomicU64>);
 
 impl BrokenObjects {
-    /// Logs and counts the error, if it is one of damage.
-    pub(crate) fn report(&self, error: &Error) {
-        if let Error::Damaged(cause) = error {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(error = %cause, "a stored object does not authenticate; run `sealyard verify`");
-        }
+    /// Tells that an object cannot be served any more.
+    pub(super) fn found(&self, parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            registry.name = parts.name, %object, damage = damage.name(), words,
+            "an object cannot be served: push it again; `verify` names the tags that it affects"
+        );
+        parts.settings.events.metrics().count_damage(&parts.name, damage);
+        parts.settings.events.put(KeyEvent {
+            at: parts.clock.now(),
+            registry: parts.name.clone(),
+            what: Happening::ContentDamaged {
+                object: object.to_string(),
+                damage: damage.name().to_owned(),
+            },
+        });
     }
 
     /// Begins to count again.
@@ -23,7 +35,7 @@ impl BrokenObjects {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// How many times damage was met since the start.
+    /// How many damaged objects were found since the start.
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -4,15 +4,20 @@
 //! A new profile is durable before it is in force. Taking the identity away that asks for the key darkens the registry,
 //! as in Azure, and giving it back brings it back; meanwhile its key cannot be rotated.
 
+use mock_keyvault::room::Purpose;
+use serde::{Deserialize, Serialize};
+
 use super::blocking::blocking;
 use super::identity::AssignedIdentity;
+use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
 use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Sku, Tags};
 use super::{Error, Registry};
-use crate::keys::{IdentityId, KeyId, Rotation, RotationTarget};
+use crate::keys::{IdentityId, KeyId, RingError, Rotation, RotationTarget};
+use crate::store::End;
 
 /// What is to be changed of a registry. What is not named stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +34,7 @@ pub struct Change {
     pub system_identity: Option<bool>,
     /// Whether it has a customer-managed key: only what is so already is not refused.
     pub encryption: Option<bool>,
-    /// Whether content trust is on.
+    /// Whether content trust is asked for. It is refused.
     pub content_trust: Option<bool>,
     /// Whether anybody may use its content.
     pub anonymous: Option<bool>,
@@ -52,7 +57,25 @@ pub struct KeyChange {
     pub identity: Option<IdentityRef>,
 }
 
+/// What a rotation to a version that was made for it needs to go on.
+#[derive(Serialize, Deserialize)]
+struct RotationSteps {
+    registry: String,
+    key: Option<KeyId>,
+    /// The key that the registry had. None where an older program began the rotation.
+    #[serde(default)]
+    before: Option<KeyId>,
+    /// When the registry was made. None where an older program began the rotation.
+    #[serde(default)]
+    created: Option<i64>,
+}
+
 impl Change {
+    /// Whether it notes a port and changes nothing else: the emulator does so by itself.
+    fn is_of_port(&self) -> bool {
+        *self == Self { port: self.port, ..Self::default() }
+    }
+
     /// The rules that need nobody's answer.
     pub(super) fn check(&self, name: &RegistryName, profile: &Profile) -> Result<(), ManageError> {
         match (self.encryption, profile.is_cmk()) {
@@ -65,7 +88,8 @@ impl Change {
             return Err(ManageError::NoAnonymousPull(sku));
         }
         if !profile.is_cmk() {
-            return Ok(());
+            let trusts = self.content_trust == Some(true);
+            return if trusts { Err(ManageError::NoContentTrust) } else { Ok(()) };
         }
         match self.sku {
             Some(sku) if sku != Sku::Premium => return Err(ManageError::PremiumOnly(sku)),
@@ -75,6 +99,16 @@ impl Change {
             return Err(ManageError::ContentTrust(profile.group.registry_id(name)));
         }
         Ok(())
+    }
+}
+
+impl RotationSteps {
+    /// Whether the registry is the one that was meant, with the key that it had, or with what the rotation leads to.
+    fn is_wanted(&self, registry: &Registry) -> bool {
+        let created = registry.profile().created.unix_timestamp();
+        let is_same = self.created.is_none_or(|meant| meant == created);
+        let now = registry.key_ring().describe().configured;
+        is_same && (self.before.is_none() || now == self.before || now == self.key)
     }
 }
 
@@ -88,7 +122,24 @@ impl Registries {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move {
             let _alone = this.lock().await;
-            this.change_now(&name, change).await
+            if !change.is_of_port() {
+                this.intents().replace(&[Kind::UpdateRegistry], name.as_str()).await?;
+            }
+            this.change_now(&name, change, Purpose::Rows).await
+        })
+        .await
+    }
+
+    /// Gives a registry back what a reset wants it to have: it gets past a full disk.
+    pub(super) async fn change_for_reset(
+        &self,
+        name: &RegistryName,
+        change: Change,
+    ) -> Result<(), ManageError> {
+        let (this, name) = (self.clone(), name.clone());
+        to_the_end(async move {
+            let _alone = this.lock().await;
+            this.change_now(&name, change, Purpose::Removal).await.map(drop)
         })
         .await
     }
@@ -102,13 +153,77 @@ impl Registries {
         to: KeyChange,
     ) -> Result<(Registry, Rotation, Vec<Warning>), ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move { this.rotate_now(&name, to).await }).await
+        to_the_end(async move {
+            let _alone = this.lock().await;
+            let kinds = [Kind::UpdateRegistry, Kind::RotateKey];
+            this.intents().replace(&kinds, name.as_str()).await?;
+            this.rotate_now(&name, to).await
+        })
+        .await
+    }
+
+    /// Has a registry take the version that the owner made for it. `key`: the version, where the registry does not follow the
+    /// newest. When this returns without an error, the operation has ended.
+    pub async fn take_version(&self, intent: Intent) -> Result<Rotation, RingError> {
+        let steps: RotationSteps = intent.parameters().map_err(|_| RingError::BrokenOff)?;
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Err(RingError::BrokenOff);
+        }
+        let rotated = match self.get(&steps.registry) {
+            // The key was changed since, or another registry has the name: nobody wants this rotation any more.
+            Some(registry) if !steps.is_wanted(&registry) => Err(RingError::BrokenOff),
+            Some(registry) => {
+                let target = RotationTarget { key: steps.key, identity: None };
+                registry.key_ring().rotate(target).await
+            }
+            None => Err(RingError::NoCustomerManagedKey),
+        };
+        // A vault that refuses has answered: whoever asked for the rotation is told, and the state says it as well.
+        let is_away = |error: &RingError| matches!(error, RingError::Vault { source, .. } if source.cause().is_some_and(|cause| !cause.is_refusal()));
+        match &rotated {
+            Err(error) if is_away(error) => intent.failed(error),
+            _ => {
+                if let Err(error) = intent.end().await {
+                    tracing::warn!(%error, "the end of a rotation could not be noted");
+                }
+            }
+        }
+        rotated
+    }
+
+    /// Notes that a registry is about to take a version that was made for it.
+    pub async fn begin_rotation(
+        &self,
+        registry: &Registry,
+        key: Option<KeyId>,
+    ) -> Result<Intent, Error> {
+        let _alone = self.lock().await;
+        let steps = RotationSteps {
+            registry: registry.name().to_owned(),
+            key,
+            before: registry.key_ring().describe().configured,
+            created: Some(registry.profile().created.unix_timestamp()),
+        };
+        let kinds = [Kind::UpdateRegistry, Kind::RotateKey];
+        self.intents().replace(&kinds, registry.name()).await?;
+        self.intents().begin(Kind::RotateKey, &steps).await
+    }
+
+    /// Goes on with a rotation that was cut short.
+    pub(super) async fn resume_rotation(&self, intent: Intent) -> Result<(), ManageError> {
+        let rotated = self.take_version(intent).await;
+        if let Err(error) = &rotated {
+            tracing::warn!(%error, "a rotation that was cut short is not done");
+        }
+        Ok(rotated.map(drop).map_err(Error::from)?)
     }
 
     pub(super) async fn change_now(
         &self,
         name: &RegistryName,
         change: Change,
+        purpose: Purpose,
     ) -> Result<Registry, ManageError> {
         let registry = self.open_one(name)?;
         let old = registry.profile();
@@ -129,12 +244,21 @@ impl Registries {
             new.system_identity = None;
         }
         let makes_system = change.system_identity == Some(true) && old.system_identity.is_none();
+        let drops_system = new.system_identity.is_none() && old.system_identity.is_some();
+        // Dropped without an end, it has the principal removed if the row does not name it.
+        let intent = if makes_system || drops_system {
+            Some(self.begin_system_identity(&old.group, name, drops_system).await?)
+        } else {
+            None
+        };
         if makes_system {
             new.system_identity = Some(self.make_system_identity(&old.group, name).await?);
         }
+        if let Some(intent) = &intent {
+            intent.passed().await;
+        }
         new.sku = change.sku.unwrap_or(new.sku);
         new.tags = change.tags.unwrap_or(new.tags);
-        new.content_trust = change.content_trust.unwrap_or(new.content_trust);
         new.anonymous = change.anonymous.unwrap_or(new.anonymous);
         new.strict = change.strict.unwrap_or(new.strict);
         new.port = change.port.unwrap_or(new.port);
@@ -142,12 +266,17 @@ impl Registries {
             registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
             return Ok(registry);
         }
-        let kept = self.keep(name, &new).await;
-        let dropped = match &kept {
-            Ok(()) => old.system_identity.as_ref().filter(|_| new.system_identity.is_none()),
-            Err(_) => new.system_identity.as_ref().filter(|_| makes_system),
-        };
-        self.remove_system_identity(name, dropped).await;
+        // The row is the last step where an identity comes, and the first one where it goes.
+        let end = intent.as_ref().filter(|_| makes_system).map(Intent::end_with);
+        let kept = self.keep(name, &new, end.unwrap_or_default(), purpose).await;
+        match intent {
+            Some(intent) if makes_system && kept.is_ok() => intent.ended().await,
+            Some(intent) => {
+                intent.passed().await;
+                self.settle_system_identity(intent).await;
+            }
+            None => (),
+        }
         kept?;
         let has_other_identities =
             new.identities != old.identities || new.system_identity != old.system_identity;
@@ -201,9 +330,11 @@ impl Registries {
         &self,
         name: &RegistryName,
         profile: &Profile,
+        end: End,
+        purpose: Purpose,
     ) -> Result<(), ManageError> {
         let (store, record) = (self.common().store.clone(), profile.record(name));
-        if blocking(move || store.replace_registry(&record)).await? {
+        if blocking(move || store.replace_registry(&record, &end, purpose)).await? {
             Ok(())
         } else {
             Err(ManageError::NoRegistry(name.clone()))

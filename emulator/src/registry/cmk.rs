@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::Error;
@@ -10,7 +11,7 @@ use super::names::RegistryName;
 use super::{Parts, SERVICE_KEY_FILE};
 use crate::envelope::DataKeyId;
 use crate::keys::{RingStore, RingStoreError, ServiceKey, State, StoredRing};
-use crate::store::{RegistryRecord, RingRow, Store};
+use crate::store::{End, NewRegistryRows, RingRow, Store};
 
 /// The ring of one registry, kept in the store.
 #[derive(Debug)]
@@ -18,17 +19,17 @@ pub(super) struct StoredRings {
     store: Arc<Store>,
     registry: String,
     /// What is stored with the first ring.
-    record: Option<RegistryRecord>,
+    new: Option<NewRegistryRows>,
 }
 
 impl StoredRings {
-    /// The ring of a registry. Of one that is new, `record` is stored together with its first ring.
+    /// The ring of a registry. Of a new one, `new` is stored together with its first ring.
     pub(super) fn new(
         store: Arc<Store>,
         registry: &RegistryName,
-        record: Option<RegistryRecord>,
+        new: Option<NewRegistryRows>,
     ) -> Self {
-        Self { store, registry: registry.as_str().to_owned(), record }
+        Self { store, registry: registry.as_str().to_owned(), new }
     }
 }
 
@@ -48,16 +49,16 @@ impl RingStore for StoredRings {
 
     fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError> {
         let row = row_of(ring);
-        if let (None, Some(record)) = (expected, &self.record) {
-            let created = self.store.create_registry(record, Some(&row));
+        if let (None, Some(new)) = (expected, &self.new) {
+            let created = self.store.create_registry(new, Some(&row));
             return created.map(|()| true).map_err(RingStoreError::new);
         }
         self.store.replace_ring(&self.registry, expected, &row).map_err(RingStoreError::new)
     }
 
-    fn begin_again(&self, ring: &StoredRing) -> Result<(), RingStoreError> {
-        let row = row_of(ring);
-        self.store.begin_registry_again(&self.registry, &row).map_err(RingStoreError::new)
+    fn begin_again(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError> {
+        let (row, end) = (row_of(ring), ends.map_or(End::Nothing, End::Forget));
+        self.store.begin_registry_again(&self.registry, &row, &end).map_err(RingStoreError::new)
     }
 
     fn remove_unused(

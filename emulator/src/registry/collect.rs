@@ -1,11 +1,14 @@
 //! Collection: what pushes left behind is taken away, by `sealyard gc` and in the background.
 //!
-//! Taken are uploads that nobody went on with, blobs that no manifest of their repository refers to, and files that
-//! belong to nothing. Ages are emulator time; beside it everything has to have been idle for a while of real time,
-//! so that a jump of the clock never takes a push that is under way. Manifests without a tag stay: they can be pulled
-//! by digest.
+//! Collection removes idle uploads, blobs that no manifest of their repository refers to, and files that belong to
+//! nothing. Manifests without a tag stay, because they can be pulled by digest, unless the caller asks for them as well;
+//! then collection removes those that no tag reaches (`store/untagged.rs`).
+//!
+//! Ages are emulator time. Besides, everything must have been idle for a while of real time, so that a jump of the clock
+//! never removes what a push under way needs. What stays for these two reasons is counted and told with the moment at
+//! which it becomes due.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -13,10 +16,16 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::Registry;
 use super::blocking::blocking;
+use super::damage::ObjectName;
+use super::digest::Digest;
 use super::due::seconds;
 use super::error::Error;
+use super::manifest::ParsedManifest;
+use super::media::ManifestKind;
+use super::object;
+use super::recover::RECOVERED;
 pub use crate::store::Collected;
-use crate::store::{CollectRules, Store};
+use crate::store::{CollectRules, Kept, Store};
 
 /// How often the background looks for something to take, in emulator time.
 const EVERY: Duration = Duration::from_hours(1);
@@ -28,8 +37,35 @@ pub struct CollectOptions {
     pub unreferenced_for: Duration,
     /// Idleness of an upload, in emulator time.
     pub upload_idle_for: Duration,
-    /// Idleness of both by the real clock.
+    /// Idleness of all by the real clock.
     pub really_idle_for: Duration,
+    /// Whether manifests that no tag reaches are removed as well, at the age of a blob.
+    pub untagged: bool,
+}
+
+/// What a collection did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Collection {
+    /// What it removed.
+    pub removed: Collected,
+    /// What it kept although nothing holds on to it.
+    pub kept: KeptBack,
+}
+
+/// What nothing holds on to, and what stays for now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptBack {
+    /// Uploads.
+    pub uploads: u64,
+    /// Bytes of their files.
+    pub upload_bytes: u64,
+    /// Blobs, one for each repository that shows it.
+    pub blobs: u64,
+    /// Manifests that no tag reaches, if those were asked for.
+    pub manifests: u64,
+    /// When the first and the last of them become due, in emulator time, if no client uses them again. Time that passes
+    /// by itself is meant: where emulator time stands still, it is the moment it would be.
+    pub due: Option<(i64, i64)>,
 }
 
 impl Default for CollectOptions {
@@ -38,47 +74,139 @@ impl Default for CollectOptions {
             unreferenced_for: Duration::from_hours(1),
             upload_idle_for: Duration::from_hours(24),
             really_idle_for: Duration::from_mins(1),
+            untagged: false,
         }
     }
 }
 
 impl Registry {
-    /// Takes away what was left behind and says how much that was. Needs no key: nothing is opened.
-    pub async fn collect(&self, options: CollectOptions) -> Result<Collected, Error> {
+    /// Removes what was left behind, and says how much that was. Needs no key, but for untagged manifests beside an index
+    /// of an older version of the program: that has to be opened.
+    pub async fn collect(&self, options: CollectOptions) -> Result<Collection, Error> {
+        if options.untagged {
+            self.note_children_of_old_indexes().await?;
+        }
         collect(&self.0, options).await
+    }
+
+    /// An index that was pushed before the rows said what indexes list is read once.
+    async fn note_children_of_old_indexes(&self) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let unknown = blocking(move || {
+            let mut unknown = Vec::new();
+            for repository in parts.store.all_repositories(&parts.name)? {
+                for row in parts.store.manifest_rows(&parts.name, &repository, None) {
+                    let (digest, row) = row?;
+                    let is_index = ManifestKind::of(&row.media_type) == Some(ManifestKind::Index);
+                    if is_index && !parts.store.lists_children(&parts.name, &repository, &digest)? {
+                        unknown.push((repository.clone(), digest, row));
+                    }
+                }
+            }
+            Ok::<_, Error>(unknown)
+        })
+        .await?;
+        for (repository, digest, row) in unknown {
+            let parsed: Digest = digest.parse()?;
+            let name = ObjectName::Manifest(repository.parse()?, parsed);
+            // If it is damaged, collection stops: what it lists is not known, and must not be removed.
+            let bytes = match object::read_all(&self.0, &name, row.object).await {
+                // Deleted meanwhile.
+                Err(Error::ManifestUnknown(_)) => continue,
+                read => read?,
+            };
+            let index = ParsedManifest::read(&bytes, Some(&row.media_type))?;
+            let children: Vec<_> =
+                index.children.iter().map(|(digest, _)| digest.to_string()).collect();
+            let parts = Arc::clone(&self.0);
+            blocking(move || {
+                parts.store.note_children(&parts.name, &repository, &digest, &children)
+            })
+            .await?;
+        }
+        Ok(())
     }
 }
 
-async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collected, Error> {
+async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collection, Error> {
     let now = parts.clock.unix_now();
-    let before = |age| now.saturating_sub(seconds(age));
+    // An age of a whole number of seconds is reached in the second that begins then.
+    let before = |age| now.saturating_sub(seconds(age)).saturating_add(1);
     let (elapsed, idle_for) = (parts.clock.elapsed(), options.really_idle_for);
     let is_live = move |used: Duration| elapsed.saturating_sub(used) < idle_for;
     let (unreferenced_before, uploads_touched_before) =
         (before(options.unreferenced_for), before(options.upload_idle_for));
     let work = Arc::clone(parts);
-    let collected = blocking(move || {
+    let collection = blocking(move || {
         let parts = work;
+        let kept_back = Mutex::new(KeptBack::default());
+        let kept = |kept: Kept<'_>| {
+            let mut sum = kept_back.lock().unwrap_or_else(PoisonError::into_inner);
+            let (touched, age, used) = match kept {
+                Kept::Upload(row, len) => {
+                    sum.uploads += 1;
+                    sum.upload_bytes = sum.upload_bytes.saturating_add(len);
+                    // A request that holds it uses it now.
+                    let used = parts.sessions.last_used(&row.id).unwrap_or(elapsed);
+                    (row.touched, options.upload_idle_for, used)
+                }
+                Kept::Blob { repository, digest, touched } => {
+                    sum.blobs += 1;
+                    let used = parts.recent.last_used(repository, digest);
+                    (touched, options.unreferenced_for, used)
+                }
+                Kept::Manifest { repository, digest, touched } => {
+                    sum.manifests += 1;
+                    let used = parts.recent.last_used(repository, digest);
+                    (touched, options.unreferenced_for, used)
+                }
+            };
+            let idle = used.saturating_add(idle_for).saturating_sub(elapsed);
+            let idle = idle.as_secs().saturating_add(u64::from(0 < idle.subsec_nanos()));
+            let really_idle_at = now.saturating_add(seconds(Duration::from_secs(idle)));
+            let due = touched.saturating_add(seconds(age)).max(really_idle_at);
+            let (first, last) = sum.due.unwrap_or((due, due));
+            sum.due = Some((first.min(due), last.max(due)));
+        };
+        // A file in quarantine can be the manifest of what a repair has brought back.
+        let keeps_recovered = !parts.store.is_whole()?;
         let rules = CollectRules {
             unreferenced_before,
             uploads_touched_before,
             is_live: &|id| !parts.sessions.retire(id, is_live),
-            is_recent: &|repository, digest| is_live(parts.recent.last_used(repository, digest)),
+            is_recent: &|repository, digest| {
+                is_live(parts.recent.last_used(repository, digest))
+                    || keeps_recovered && repository == RECOVERED
+            },
+            untagged: options.untagged,
+            kept: &kept,
         };
-        let collected = parts.store.collect(&parts.name, rules, &mut |_| ())?;
-        parts.recent.retain(is_live);
-        Ok::<_, Error>(collected)
+        let removed = parts.store.collect(&parts.name, rules, &mut |_| ())?;
+        parts.store.room().refill();
+        let still_recent = parts.settings.collect.really_idle_for.max(idle_for);
+        parts.recent.retain(|used| elapsed.saturating_sub(used) < still_recent);
+        let kept = *kept_back.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok::<_, Error>(Collection { removed, kept })
     })
     .await?;
     // Retiring asks the vault nothing: it only takes rows away.
     if let Err(error) = parts.ring.retire_unused().await {
         tracing::warn!(%error, "unused data keys could not be retired");
     }
-    Ok(collected)
+    Ok(collection)
 }
 
-/// Takes away, once and in the background, the files that a kill left behind without a row.
+/// Once and in the background: waits for the proof of the rows, writes the mirrors of the rings, and takes away the files
+/// that a kill left behind without a row.
 pub(super) async fn sweep_after_start(store: Arc<Store>) {
+    let mirrored = Arc::clone(&store);
+    let mirrored = blocking(move || {
+        mirrored.mirror_missing_rings()?;
+        mirrored.mirror_rings()
+    });
+    if let Err(error) = mirrored.await {
+        tracing::warn!(%error, "the mirrors of the rings could not be written");
+    }
     match blocking(move || store.sweep_orphans()).await {
         Ok(0) => (),
         Ok(files) => tracing::info!(files, "took away files that nothing names"),
@@ -100,8 +228,10 @@ pub(super) async fn collect_in_background(parts: Weak<Parts>, ended: Cancellatio
         }
         let Some(strong) = parts.upgrade() else { return };
         match collect(&strong, options).await {
-            Ok(collected) if collected == Collected::default() => (),
-            Ok(collected) => tracing::info!(?collected, "collected what was left behind"),
+            Ok(Collection { removed, .. }) if removed == Collected::default() => (),
+            Ok(Collection { removed, .. }) => {
+                tracing::info!(?removed, "collected what was left behind");
+            }
             Err(error) => tracing::warn!(%error, "collection failed; it is tried again later"),
         }
     }

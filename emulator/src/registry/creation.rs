@@ -4,8 +4,11 @@
 //! `registries.rs` asks it and stores the registry when it has said yes, ring and row in one transaction. So whatever
 //! fails before leaves nothing of the registry behind.
 
+use serde::{Deserialize, Serialize};
+
 use super::access::AccessSettings;
-use super::identity::{AssignedIdentity, Identity, IdentityOf};
+use super::identity::{AssignedIdentity, IdentityOf};
+use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
@@ -33,7 +36,7 @@ pub struct NewRegistry {
     pub system_identity: bool,
     /// The customer-managed key. None: the service-managed key alone.
     pub encryption: Option<Encryption>,
-    /// Whether content trust is on.
+    /// Whether content trust is asked for. It is refused.
     pub content_trust: bool,
     /// Whether anybody may use its content.
     pub anonymous: bool,
@@ -50,6 +53,24 @@ pub struct Encryption {
     pub key: KeyId,
     /// Who asks the vault. None: the only one that the registry has.
     pub identity: Option<IdentityRef>,
+}
+
+/// What the creation of a registry needs to be undone.
+#[derive(Serialize, Deserialize)]
+struct Creation {
+    registry: String,
+    /// Its resource id.
+    resource: String,
+    has_system_identity: bool,
+    /// The identity that is made for it.
+    identity: Option<Made>,
+}
+
+/// An identity that is made for a new registry, and the vault whose keys it may use.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Made {
+    identity: String,
+    vault: String,
 }
 
 impl NewRegistry {
@@ -76,7 +97,9 @@ impl NewRegistry {
         if self.access.anonymous_pull && self.sku == Sku::Basic {
             return Err(ManageError::NoAnonymousPull(self.sku));
         }
-        let Some(encryption) = &self.encryption else { return Ok(()) };
+        let Some(encryption) = &self.encryption else {
+            return if self.content_trust { Err(ManageError::NoContentTrust) } else { Ok(()) };
+        };
         if self.sku != Sku::Premium {
             return Err(ManageError::PremiumOnly(self.sku));
         }
@@ -120,7 +143,8 @@ impl Registries {
     /// Makes what a new registry with a customer-managed key needs and nobody named, and then the registry: an identity
     /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
     ///
-    /// If the registry is not made, an identity that was made for it goes again. A key stays: it is used the next time.
+    /// If the registry is not made, an identity that was made for it is deleted again, also after a kill. A key stays: it is
+    /// used the next time.
     /// It goes on if the caller is dropped.
     pub async fn create_with_what_it_needs(
         &self,
@@ -128,6 +152,7 @@ impl Registries {
         key: Option<KeyId>,
         identity: Option<IdentityRef>,
     ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+        self.intents().refuse_in_reset()?;
         let this = self.clone();
         to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
     }
@@ -182,56 +207,155 @@ impl Registries {
             }
             return self.create(new).await;
         }
-        let (identity, made) = self.own_identity(&new, key.vault()).await?;
-        let created = self.create(new).await;
-        if created.is_err() && made {
-            self.undo_identity(&identity, key.vault()).await;
+        let own = IdentityResource::new(new.group.clone(), new.name.as_str())?;
+        // This creation takes over what an earlier one has left: the undoing of that one must not remove it under way.
+        let alone = self.lock().await;
+        let is_left = self.replace_creation(&new, &own).await?;
+        let is_there = match self.identity(&own).await {
+            Ok(_) => true,
+            Err(ManageError::NoIdentity(_)) => false,
+            Err(error) => return Err(error),
+        };
+        // An identity that is there already stays, whatever becomes of the registry.
+        let made = (is_left || !is_there)
+            .then(|| Made { identity: own.to_string(), vault: key.vault().to_string() });
+        let intent = self.begin_creation(&new, made).await?;
+        drop(alone);
+        if let Err(error) = self.own_identity(&new, own, key.vault()).await {
+            let _alone = self.lock().await;
+            self.undo_creation(intent).await;
+            return Err(error);
         }
-        created
+        intent.passed().await;
+        self.create_now(new, Some(intent)).await
     }
 
-    /// The identity of the registry's own name, and whether it was made now.
+    /// Ends an earlier creation of a registry of this name whose undoing waits. True: the identity that it made is to be undone
+    /// by the new one.
+    async fn replace_creation(
+        &self,
+        new: &NewRegistry,
+        own: &IdentityResource,
+    ) -> Result<bool, ManageError> {
+        let is_it = |earlier: &Creation| {
+            earlier.registry.eq_ignore_ascii_case(new.name.as_str())
+                // Otherwise nobody would remove the identity that the registry was to have by itself.
+                && (new.system_identity || !earlier.has_system_identity)
+        };
+        let earlier = self.intents().parameters::<Creation>(Kind::CreateRegistry).into_iter();
+        let mut made = earlier.filter(|(_, one)| is_it(one)).filter_map(|(_, one)| one.identity);
+        let is_left = made.any(|made| made.identity.eq_ignore_ascii_case(&own.to_string()));
+        let replaced = self.intents().replace_those(&[Kind::CreateRegistry], |parameters| {
+            serde_json::from_value(parameters.clone()).is_ok_and(|earlier| is_it(&earlier))
+        });
+        replaced.await?;
+        Ok(is_left)
+    }
+
+    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault.
     async fn own_identity(
         &self,
         new: &NewRegistry,
+        resource: IdentityResource,
         vault: &VaultName,
-    ) -> Result<(Identity, bool), ManageError> {
-        let resource = IdentityResource::new(new.group.clone(), new.name.as_str())?;
-        let (identity, made) = match self
-            .create_identity(resource.clone(), new.location.clone(), Tags::default())
-            .await
-        {
-            Ok(identity) => (identity, true),
-            Err(ManageError::IdentityTaken(_)) => (self.identity(&resource).await?, false),
+    ) -> Result<(), ManageError> {
+        let made =
+            self.create_identity(resource.clone(), new.location.clone(), Tags::default()).await;
+        let identity = match made {
+            Ok(identity) => identity,
+            Err(ManageError::IdentityTaken(_)) => self.identity(&resource).await?,
             Err(error) => return Err(error),
         };
-        if let Err(error) = self.platform().allow(vault, &identity.principal).await {
-            if made {
-                self.undo_identity(&identity, vault).await;
-            }
-            return Err(error.into());
-        }
-        Ok((identity, made))
+        Ok(self.platform().allow(vault, &identity.principal).await?)
     }
 
-    /// Takes away what was made for a registry that was not.
-    async fn undo_identity(&self, identity: &Identity, vault: &VaultName) {
-        if let Err(error) = self.platform().disallow(vault, &identity.principal).await {
-            tracing::warn!(identity = %identity.resource, %error, "a permission could not be taken back");
-        }
-        if let Err(error) = self.delete_identity(&identity.resource, true).await {
-            tracing::warn!(identity = %identity.resource, %error, "an identity could not be taken back");
-        }
-    }
-
-    /// The identity that a registry has by itself.
-    pub(super) async fn make_system_identity(
+    /// Notes that a registry is made, and what comes into being before it is stored.
+    pub(super) async fn begin_creation(
         &self,
-        group: &ResourceGroup,
-        name: &RegistryName,
-    ) -> Result<super::Principal, ManageError> {
-        let of = IdentityOf::Registry(group.registry_id(name));
-        Ok(self.platform().make_identity(of).await?)
+        new: &NewRegistry,
+        identity: Option<Made>,
+    ) -> Result<Intent, ManageError> {
+        let creation = Creation {
+            registry: new.name.as_str().to_owned(),
+            resource: new.group.registry_id(&new.name),
+            has_system_identity: new.system_identity,
+            identity,
+        };
+        Ok(self.intents().begin(Kind::CreateRegistry, &creation).await?)
+    }
+
+    /// Removes what was made for a registry that is not stored. To be called with the lock held. What cannot be removed now
+    /// is left to the runner.
+    pub(super) async fn undo_creation(&self, intent: Intent) {
+        let undone = self.undo_creation_alone(&intent).await;
+        if let Err(error) = self.settle_by_hand(intent, undone).await {
+            tracing::warn!(%error, "what was made for a registry could not be removed yet");
+        }
+    }
+
+    /// Goes on with a creation that was cut short: undoes it, unless the registry is there.
+    pub(super) async fn resume_creation(&self, intent: Intent) -> Result<(), ManageError> {
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let undone = self.undo_creation_alone(&intent).await;
+        self.settle_by_hand(intent, undone).await
+    }
+
+    async fn undo_creation_alone(&self, intent: &Intent) -> Result<(), ManageError> {
+        let creation: Creation = intent.parameters()?;
+        let name: RegistryName = creation.registry.parse().map_err(super::Error::from)?;
+        match self.check_name(&name).await {
+            Ok(()) => (),
+            // It is stored after all, or another one of its name is.
+            Err(ManageError::NameTaken(_)) => {
+                let registry = self.get(name.as_str());
+                let has_it =
+                    registry.is_none_or(|registry| registry.profile().system_identity.is_some());
+                if creation.has_system_identity && !has_it {
+                    self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        if creation.has_system_identity {
+            self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
+        }
+        let Some(Made { identity, vault }) = creation.identity else { return Ok(()) };
+        let resource: IdentityResource = identity.parse()?;
+        let identity = match self.identity(&resource).await {
+            Ok(identity) => identity,
+            // Its own intent has its principal removed.
+            Err(ManageError::NoIdentity(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Somebody uses it by now: it stays, with its permission.
+        if !self.users_of(&resource).is_empty() {
+            return Ok(());
+        }
+        let vault: VaultName = vault.parse().map_err(super::Error::internal)?;
+        if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
+            // It allows nobody anything once the principal is gone.
+            tracing::warn!(identity = %resource, %error, "a permission could not be removed");
+        }
+        self.delete_identity_alone(&resource, false).await
+    }
+
+    /// What is still to be warned of about a registry. The emulator makes `local` itself, in its own vault: nobody chose that.
+    pub async fn warnings(&self, registry: &super::Registry) -> Vec<Warning> {
+        let Some(key) = registry.key_ring().describe().configured else { return Vec::new() };
+        if registry.registry_name().is_local() && *key.vault() == VaultName::local() {
+            return Vec::new();
+        }
+        self.purge_warning(key.vault()).await.into_iter().collect()
+    }
+
+    /// The warning about a vault without purge protection. A vault that does not answer its owner has none.
+    async fn purge_warning(&self, vault: &VaultName) -> Option<Warning> {
+        let is_protected = self.platform().has_purge_protection(vault).await.ok().flatten();
+        (is_protected == Some(false)).then(|| Warning::NoPurgeProtection(vault.clone()))
     }
 
     /// Whether a vault is fit for a key that seals content: a warning, or a refusal where parity is strict.
@@ -240,15 +364,10 @@ impl Registries {
         vault: &VaultName,
         strict: bool,
     ) -> Result<Vec<Warning>, ManageError> {
-        // A vault that does not answer to its owner is met again with its key, in the words for that.
-        let is_protected = self.platform().has_purge_protection(vault).await.ok().flatten();
-        if is_protected != Some(false) {
-            return Ok(Vec::new());
-        }
+        let Some(warning) = self.purge_warning(vault).await else { return Ok(Vec::new()) };
         if strict {
             return Err(ManageError::NoPurgeProtection(vault.clone()));
         }
-        let warning = Warning::NoPurgeProtection(vault.clone());
         tracing::warn!(vault = %vault, "{warning}");
         Ok(vec![warning])
     }
@@ -291,13 +410,15 @@ mod tests {
             access: AccessSettings { admin_enabled: true, anonymous_pull: true },
             ..new("team1")
         };
-        let without = NewRegistry { sku: Sku::Basic, content_trust: true, ..new("team1") };
+        let without = NewRegistry { sku: Sku::Basic, ..new("team1") };
+        let untrusted = NewRegistry { content_trust: true, ..new("team1") };
 
         for (new, refused) in [
             (with_key(&["one"], Some("one")), None),
             (with_key(&["one", "two"], Some("two")), None),
             (both, None),
             (without, None),
+            (untrusted, Some("'properties.policies.trustPolicy.status'")),
             (pulled, Some("anonymous pull")),
             (basic, Some("Premium")),
             (standard, Some("Premium")),

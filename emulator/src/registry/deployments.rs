@@ -14,7 +14,7 @@ use super::blocking::blocking;
 use super::manage_error::ManageError;
 use super::registries::Registries;
 use super::resource::{ResourceError, ResourceGroup};
-use crate::store::{DeploymentRow, Store, StoreError};
+use crate::store::{DeploymentRow, End, Store, StoreError};
 
 /// How many deployments of a group are remembered, as in Azure.
 const MAX_DEPLOYMENTS: usize = 800;
@@ -78,11 +78,15 @@ impl Registries {
         .await?)
     }
 
-    /// Keeps what became of a deployment.
-    pub async fn end_deployment(&self, deployment: &Deployment) -> Result<(), ManageError> {
+    /// Keeps what became of a deployment, and ends its operation.
+    pub async fn end_deployment(
+        &self,
+        deployment: &Deployment,
+        end: End,
+    ) -> Result<(), ManageError> {
         let (store, row) = (self.store(), DeploymentRow::try_from(deployment)?);
         // Its group may be gone by now, and it with it.
-        blocking(move || store.replace_deployment(&row)).await?;
+        blocking(move || store.replace_deployment(&row, &end)).await?;
         Ok(())
     }
 

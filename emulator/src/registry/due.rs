@@ -59,11 +59,12 @@ fn expire_uploads(parts: &Parts) -> Result<(), Error> {
     let before = parts.clock.unix_now().saturating_sub(seconds(options.upload_idle_for));
     let elapsed = parts.clock.elapsed();
     let is_live = |used: Duration| elapsed.saturating_sub(used) < options.really_idle_for;
-    let uploads = parts
+    let expired = parts
         .store
         .expire_uploads(&parts.name, before, &|id| !parts.sessions.retire(id, is_live))?;
-    if 0 < uploads {
-        tracing::info!(registry.name = parts.name, uploads, "uploads have expired");
+    if 0 < expired.uploads {
+        let (uploads, bytes) = (expired.uploads, expired.bytes);
+        tracing::info!(registry.name = parts.name, uploads, bytes, "uploads have expired");
     }
     Ok(())
 }

@@ -5,8 +5,10 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use thiserror::Error;
 
+use super::damage::DamagedObject;
 use super::digest::{Digest, DigestError};
 use super::manifest::ManifestError;
 use super::names::{NameError, Reference, RepositoryName, Tag};
@@ -26,6 +28,12 @@ pub enum Error {
     /// The registry was deleted.
     #[error("the registry is gone")]
     RegistryGone,
+    /// A reset was cut short, and what it removes is not removed yet.
+    #[error("{}", describe_reset(why.as_deref()))]
+    ResetUnfinished {
+        /// Why its last attempt failed.
+        why: Option<String>,
+    },
     /// The repository name is malformed.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -76,11 +84,17 @@ pub enum Error {
     /// The client went away in the middle of a body; what arrived is kept.
     #[error("the body of the request ended early: {0}")]
     BodyCut(String),
-    /// Too many uploads are open.
+    /// Too many uploads are open, and none of them was idle for long enough to be dropped.
     #[error(
-        "{0} uploads are open, which is the limit: finish or cancel some, or wait until they expire"
+        "cannot begin an upload: {limit} uploads are open, which is the limit, and all of them were used lately; \
+         finish or cancel some, or remove them with `gc --now --registry {registry}`"
     )]
-    TooManyUploads(usize),
+    TooManyUploads {
+        /// The limit.
+        limit: usize,
+        /// The registry.
+        registry: String,
+    },
     /// No manifest has this tag or digest.
     #[error("the manifest {0} is not known in this repository")]
     ManifestUnknown(Reference),
@@ -122,13 +136,27 @@ pub enum Error {
     /// The requested range lies outside of the content.
     #[error("the range lies outside of the {0} bytes of the content")]
     RangeNotSatisfiable(u64),
-    /// The disk is full. Nothing was acknowledged; what there is can be read.
-    #[error("the disk of the registry is full")]
+    /// The disk is full. Nothing was acknowledged; what there is can be read. Docker looks for the first words: after them it
+    /// does not try again.
+    #[error("no space left on device: the disk of the registry is full")]
     DiskFull,
+    /// The stored rows are still being checked after the start.
+    #[error(
+        "the registry is still checking its stored rows after a start, and changes nothing before that has ended: try again"
+    )]
+    RowsNotProven,
+    /// The stored rows can be read only.
+    #[error(
+        "the stored rows are damaged, so the registry can be read but not changed: its status says what to do"
+    )]
+    RowsReadOnly(#[source] io::Error),
     /// The process has as many files and connections open as the system lets it.
     #[error("too many files are open; try again, or raise the limit of open files")]
     TooManyFiles,
-    /// A stored object does not authenticate.
+    /// A stored object cannot be served. It counts as missing until it is pushed again.
+    #[error("{0}")]
+    DamagedObject(Box<DamagedObject>),
+    /// A sealed file does not authenticate.
     #[error("the stored content is damaged")]
     Damaged(#[source] OpenError),
     /// The ring of data keys cannot be opened.
@@ -146,6 +174,16 @@ pub enum Error {
     /// Anything else that is not the client's doing.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn describe_reset(why: Option<&str>) -> String {
+    let words = "a reset of the emulator was cut short and has not ended yet";
+    match why {
+        Some(why) => format!(
+            "{words}: it goes on by itself as soon as it can, but the last attempt failed: {why}"
+        ),
+        None => format!("{words}: it goes on by itself; try again in a moment"),
+    }
 }
 
 fn describe_lock(repository: &RepositoryName, locked: &Locked) -> String {
@@ -175,6 +213,8 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::DiskFull(_) => Self::DiskFull,
+            StoreError::NotProven(_) => Self::RowsNotProven,
+            StoreError::ReadOnly(error) => Self::RowsReadOnly(error),
             StoreError::RowTooLong { .. } => Self::MetadataTooLong,
             StoreError::Io(error) => error.into(),
             other => Self::internal(other),
@@ -186,29 +226,32 @@ impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            io::ErrorKind::ReadOnlyFilesystem => Self::RowsReadOnly(error),
             _ if is_too_many_files(&error) => Self::TooManyFiles,
             _ => Self::internal(error),
         }
     }
 }
 
-/// Whether the system refused one more open file. `fs-err` wraps what the system said, so the chain is looked through.
+/// Whether the system refused one more open file.
 fn is_too_many_files(error: &io::Error) -> bool {
-    let refused = |error: &io::Error| {
-        rustix::io::Errno::from_io_error(error)
-            .is_some_and(|code| matches!(code, rustix::io::Errno::MFILE | rustix::io::Errno::NFILE))
-    };
+    matches!(errno_of(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// The error number of the system. `fs-err` wraps what the system said, so the chain is looked through.
+pub(super) fn errno_of(error: &io::Error) -> Option<Errno> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
-        if cause.downcast_ref::<io::Error>().is_some_and(refused) {
-            return true;
+        let errno = cause.downcast_ref::<io::Error>().and_then(Errno::from_io_error);
+        if errno.is_some() {
+            return errno;
         }
         source = match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner),
             None => cause.source(),
         };
     }
-    false
+    None
 }
 
 impl From<SealError> for Error {
@@ -241,7 +284,7 @@ mod tests {
 
     #[test]
     fn one_file_too_many_is_told_apart_through_whatever_wraps_it() {
-        let refused = || io::Error::from(rustix::io::Errno::MFILE);
+        let refused = || io::Error::from(Errno::MFILE);
         let wrapped = io::Error::new(refused().kind(), io::Error::other(refused()));
 
         assert!(matches!(Error::from(refused()), Error::TooManyFiles));

@@ -11,11 +11,16 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::BoxFuture;
+use mock_keyvault::durable::Notice;
+use time::OffsetDateTime;
 use tokio::sync::broadcast;
 
 use super::audit::AuditLog;
+use super::intents::Kind;
 use super::metrics::Metrics;
-use crate::keys::{AuditSink, KeyEvent, KeyUse};
+use super::names::RegistryName;
+use crate::keys::{AuditSink, AuditUnavailable, Happening, KeyEvent, KeyUse};
 
 /// How many events are kept for whoever comes later.
 const KEPT: usize = 1000;
@@ -46,6 +51,7 @@ pub struct EventStream {
 }
 
 struct Hub {
+    notices: Mutex<Vec<String>>,
     kept: Mutex<Kept>,
     live: broadcast::Sender<Arc<Event>>,
     metrics: Metrics,
@@ -89,7 +95,36 @@ impl Events {
         &self.0.metrics
     }
 
-    fn put(&self, event: KeyEvent) {
+    /// Tells that an operation of several steps could not go on. What concerns no registry is told under `local`.
+    pub(super) fn blocked(
+        &self,
+        at: OffsetDateTime,
+        kind: Kind,
+        registry: Option<String>,
+        why: String,
+    ) {
+        let registry = registry.unwrap_or_else(|| RegistryName::LOCAL.to_owned());
+        let what = Happening::OperationBlocked { operation: kind.name().to_owned(), why };
+        self.put(KeyEvent { at, registry, what });
+    }
+
+    /// Tells of what people should know about stored rows: those of the `registry`, or of the `vault`. It concerns all
+    /// registries and is told under `local`.
+    pub fn noticed(&self, at: OffsetDateTime, of: &str, notice: &Notice) {
+        let (of, words) = (of.to_owned(), notice.to_string());
+        let mut notices = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.push(format!("{of}: {words}"));
+        drop(notices);
+        let what = Happening::RowsNotice { of, notice: notice.name().to_owned(), words };
+        self.put(KeyEvent { at, registry: RegistryName::LOCAL.to_owned(), what });
+    }
+
+    /// What [`Events::noticed`] has told, in sentences.
+    pub fn notices(&self) -> Vec<String> {
+        self.0.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn put(&self, event: KeyEvent) {
         let mut kept = self.kept();
         kept.last += 1;
         let event = Arc::new(Event { number: kept.last, event });
@@ -109,7 +144,12 @@ impl Events {
 impl Default for Events {
     fn default() -> Self {
         let live = broadcast::Sender::new(BEHIND);
-        Self(Arc::new(Hub { kept: Mutex::default(), live, metrics: Metrics::new() }))
+        Self(Arc::new(Hub {
+            notices: Mutex::default(),
+            kept: Mutex::default(),
+            live,
+            metrics: Metrics::new(),
+        }))
     }
 }
 
@@ -120,9 +160,13 @@ impl fmt::Debug for Events {
 }
 
 impl AuditSink for RegistrySink {
-    fn record(&self, key_use: KeyUse) {
+    fn ready(&self) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
+        self.audit.ready()
+    }
+
+    fn record(&self, key_use: KeyUse) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
         self.events.metrics().count_use(&self.registry, &key_use);
-        self.audit.record(&self.registry, key_use);
+        self.audit.record(&self.registry, key_use)
     }
 
     fn event(&self, event: KeyEvent) {
@@ -134,10 +178,7 @@ impl AuditSink for RegistrySink {
 
 #[cfg(test)]
 mod tests {
-    use time::OffsetDateTime;
-
     use super::*;
-    use crate::keys::Happening;
 
     fn event(why: &str) -> KeyEvent {
         let what = Happening::RotationBlocked { key: None, why: why.to_owned() };

@@ -10,7 +10,7 @@ use super::deployments;
 use super::manage_error::ManageError;
 use super::registries::{Registries, to_the_end};
 use super::resource::{Location, ResourceGroup, Tags};
-use crate::store::{GroupRow, StoreError};
+use crate::store::{End, GroupRow, StoreError};
 
 /// A resource group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +42,22 @@ impl Registries {
 
     /// Makes a group. False: there is one of this name, and nothing was done.
     pub async fn create_group(&self, group: &Group) -> Result<bool, ManageError> {
+        self.intents().refuse_in_reset()?;
+        self.keep_group(group).await
+    }
+
+    async fn keep_group(&self, group: &Group) -> Result<bool, ManageError> {
         let (store, row) = (Arc::clone(&self.common().store), GroupRow::from(group.clone()));
         Ok(blocking(move || store.create_group(&row)).await?)
     }
 
     /// Gives a group other tags in the place of those that it has.
     pub async fn tag_group(&self, name: &ResourceGroup, tags: Tags) -> Result<Group, ManageError> {
-        let group = Group { tags, ..self.group(name).await? };
+        let known = self.group(name).await?;
+        if known.tags == tags {
+            return Ok(known);
+        }
+        let group = Group { tags, ..known };
         let (store, row) = (Arc::clone(&self.common().store), GroupRow::from(group.clone()));
         if blocking(move || store.replace_group_tags(&row.name, &row.tags)).await? {
             Ok(group)
@@ -66,8 +75,8 @@ impl Registries {
         Ok(())
     }
 
-    /// Forgets a group in which nothing is left that is ours. It goes on if the caller is dropped.
-    pub async fn delete_group(&self, name: &ResourceGroup) -> Result<(), ManageError> {
+    /// Forgets a group in which nothing is left that is ours, and ends an operation. It goes on if the caller is dropped.
+    pub async fn delete_group(&self, name: &ResourceGroup, end: End) -> Result<(), ManageError> {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move {
             // Nothing comes into it meanwhile.
@@ -82,7 +91,7 @@ impl Registries {
             let store = Arc::clone(&this.common().store);
             let forget = move || {
                 deployments::forget_all(&store, name.as_str())?;
-                store.delete_group(name.as_str())
+                store.delete_group(name.as_str(), &end)
             };
             Ok(blocking(forget).await?)
         })
@@ -96,7 +105,7 @@ impl Registries {
         location: &Location,
     ) -> Result<(), ManageError> {
         let (name, location) = (name.clone(), location.clone());
-        self.create_group(&Group { name, location, tags: Tags::default() }).await.map(drop)
+        self.keep_group(&Group { name, location, tags: Tags::default() }).await.map(drop)
     }
 
     /// Makes the groups of all that there is: a folder from before groups were rows has none.

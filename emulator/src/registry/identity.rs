@@ -68,12 +68,18 @@ pub enum IdentityOf {
 pub enum PlatformError {
     /// The vault is not ours, so we make no identities and give no permissions there.
     #[error(
-        "the vault is not ours to change: there is the identity {client_id} that this was started with, and no other"
+        "the emulator has no owner's credentials for this vault, so it can make no identities and give no permissions there: use the identity {client_id} that it was started with"
     )]
     NotOurs {
         /// The one identity there is.
         client_id: String,
     },
+    /// The disk of the vault has no room for it. Nothing was changed.
+    #[error("the disk of the vault is full: {0}")]
+    DiskFull(String),
+    /// The data folder of the vault can only be read. Nothing was changed.
+    #[error("{0}")]
+    ReadOnly(String),
     /// It was asked and did not do it.
     #[error("{0}")]
     Failed(String),

@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::Parts;
 use super::blocking::blocking;
+use super::damage::ObjectName;
 use super::digest::Digest;
 use super::error::Error;
 use super::names::RepositoryName;
 use super::object;
-use crate::envelope::ObjectKind;
 use crate::store::ManifestRow;
 
 /// A config that is longer is not looked into. Those of images have a few kilobytes.
@@ -77,8 +77,12 @@ pub(super) async fn facts(
     digest: &Digest,
     row: &ManifestRow,
 ) -> Result<ImageFacts, Error> {
-    let kind = ObjectKind::Manifest;
-    let bytes = object::read_all(parts, row.object.clone(), kind, digest.clone()).await?;
+    let name = ObjectName::Manifest(repository.clone(), digest.clone());
+    let bytes = match object::read_all(parts, &name, row.object.clone()).await {
+        // It is still listed, so that its tags can be seen and pushed again.
+        Err(Error::DamagedObject(_)) => return Ok(ImageFacts::default()),
+        read => read?,
+    };
     let document: Document = serde_json::from_slice(&bytes).unwrap_or_default();
     let sizes = document.config.iter().chain(&document.layers).chain(&document.blobs);
     let size = sizes.fold(0_u64, |sum, descriptor| sum.saturating_add(descriptor.size));
@@ -99,7 +103,7 @@ pub(super) async fn facts(
     })
 }
 
-/// The platform that the config of an image names. A config that is gone, or is none, names none.
+/// The platform that the config of an image names. A config that is missing or damaged, or is none, names none.
 async fn platform(
     parts: &Arc<Parts>,
     repository: &RepositoryName,
@@ -114,9 +118,9 @@ async fn platform(
     let Some(row) = row.filter(|row| row.size <= MAX_CONFIG_LEN) else {
         return Ok(Platform::default());
     };
-    match object::read_all(parts, row, ObjectKind::Blob, digest).await {
+    match object::read_all(parts, &ObjectName::Blob(digest), row).await {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
-        Err(Error::BlobUnknown(_)) => Ok(Platform::default()),
+        Err(Error::BlobUnknown(_) | Error::DamagedObject(_)) => Ok(Platform::default()),
         Err(error) => Err(error),
     }
 }

@@ -140,6 +140,11 @@ pub enum ManageError {
         "this feature 'ContenTrust' is currently not supported when encryption is enable for the resource {0}. For more information on customer-managed keys, please visit 'https://aka.ms/acr/cmk'."
     )]
     ContentTrust(String),
+    /// Nothing here signs or verifies images.
+    #[error(
+        "Sealyard does not emulate content trust: leave the property 'properties.policies.trustPolicy.status' out, or set it to 'disabled'. Nothing signs or verifies images."
+    )]
+    NoContentTrust,
     /// The world around does not do it.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -161,7 +166,7 @@ impl std::fmt::Display for Warning {
         match self {
             Self::NoPurgeProtection(vault) => write!(
                 f,
-                "the vault {vault} has no purge protection: a key that is purged takes everything with it that it seals"
+                "the vault {vault} has no purge protection: if the key is purged, everything that it encrypts is lost"
             ),
         }
     }

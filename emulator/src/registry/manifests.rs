@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::blocking::blocking;
+use super::damage::{self, ObjectName};
 use super::digest::{Algorithm, Digest};
 use super::error::Error;
 use super::locks;
@@ -18,7 +19,8 @@ use super::{Content, Parts};
 use crate::envelope::{Binding, ObjectKind, Sealer};
 use crate::keys::KeyLease;
 use crate::store::{
-    Attributes, Deleted, Locked, ManifestRow, NewManifest, ObjectRow, Put, StoreError,
+    Attributes, Deleted, FileId, Locked, ManifestRow, NewFile, NewManifest, ObjectRow, Put,
+    StoreError,
 };
 
 /// Manifests are small: a segment of this size holds most of them.
@@ -35,6 +37,7 @@ pub struct Manifest {
     pub media_type: String,
     /// Its length in bytes.
     pub len: u64,
+    repository: RepositoryName,
     pub(super) row: ManifestRow,
 }
 
@@ -107,12 +110,17 @@ impl Content {
         let parsed = ParsedManifest::read(&bytes, content_type)?;
         // To say that the subject was noted would keep a client from the tag that stands in for the list.
         let subject = parsed.subject.clone().filter(|_| !self.0.is_strict());
+        // Before the rows are looked at. A tag or an index for it may be still to come.
+        let noted = self.0.clock.elapsed();
+        self.0.recent.note(repository, &digest, noted);
+        let condemned = self.condemned(repository, &digest, &bytes).await?;
         let put = Arc::new(Pushed {
             repository: repository.clone(),
             digest: digest.clone(),
             tag,
             parsed,
             bytes,
+            condemned,
         });
         for _ in 0..3 {
             let resets = self.0.gate.pass().await;
@@ -123,6 +131,9 @@ impl Content {
                 tokio::task::spawn_blocking(move || put.store(&parts, &lease, &runtime)).await?;
             match stored {
                 Ok(Some(outcome)) => {
+                    if outcome != Put::Stored {
+                        self.0.recent.forget(repository, &digest, noted);
+                    }
                     self.accepted(repository, &digest, outcome)?;
                     return Ok(PutManifest { digest, subject });
                 }
@@ -133,6 +144,32 @@ impl Content {
             }
         }
         Err(Error::internal("the data keys are retired faster than a manifest can be stored"))
+    }
+
+    /// The file of a manifest that the repository has already, if that file does not hold these bytes: the push replaces
+    /// it. Manifests are small, so the file is read to the end.
+    async fn condemned(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        bytes: &[u8],
+    ) -> Result<Option<FileId>, Error> {
+        let parts = Arc::clone(&self.0);
+        let (name, text) = (repository.clone(), digest.to_string());
+        let row = blocking(move || parts.store.manifest(&parts.name, name.as_str(), &text)).await?;
+        let Some(ManifestRow { object, .. }) = row else { return Ok(None) };
+        let name = ObjectName::Manifest(repository.clone(), digest.clone());
+        match object::read_all(&self.0, &name, object.clone()).await {
+            Ok(stored) if **stored == *bytes => {
+                let parts = Arc::clone(&self.0);
+                // It had a mark if it could not be read for a while.
+                tokio::task::spawn_blocking(move || damage::clear(&parts, &name, &object)).await?;
+                Ok(None)
+            }
+            Ok(_) | Err(Error::DamagedObject(_) | Error::Internal(_)) => Ok(Some(object.file)),
+            Err(Error::ManifestUnknown(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn accepted(
@@ -168,8 +205,8 @@ impl Content {
 
     /// The bytes of a manifest, as they were pushed.
     pub async fn read_manifest(&self, manifest: &Manifest) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let row = manifest.row.object.clone();
-        object::read_all(&self.0, row, ObjectKind::Manifest, manifest.digest.clone()).await
+        let name = ObjectName::Manifest(manifest.repository.clone(), manifest.digest.clone());
+        object::read_all(&self.0, &name, manifest.row.object.clone()).await
     }
 
     /// Deletes a manifest with all its tags, or just a tag.
@@ -262,14 +299,22 @@ impl Content {
             let reference = Reference::Digest(digest.parse()?);
             let manifest = match self.manifest(repository, &reference).await {
                 Ok(manifest) if manifest.row.attributes.list => manifest,
-                // Deleted between the list and now: then it is not a referrer any more. Nor is one that may not be pulled.
+                // It was deleted since, or cannot be pulled: then it is not a referrer.
                 Ok(_)
                 | Err(
-                    Error::ManifestUnknown(_) | Error::RepositoryUnknown(_) | Error::Locked { .. },
+                    Error::ManifestUnknown(_)
+                    | Error::RepositoryUnknown(_)
+                    | Error::Locked { .. }
+                    | Error::DamagedObject(_),
                 ) => continue,
                 Err(error) => return Err(error),
             };
-            let bytes = self.read_manifest(&manifest).await?;
+            let bytes = match self.read_manifest(&manifest).await {
+                Ok(bytes) => bytes,
+                // One damaged manifest must not hide the others.
+                Err(Error::DamagedObject(_) | Error::ManifestUnknown(_)) => continue,
+                Err(error) => return Err(error),
+            };
             let parsed = ParsedManifest::read(&bytes, Some(&manifest.media_type))?;
             items.push(ReferrerDescriptor {
                 media_type: manifest.media_type,
@@ -290,9 +335,41 @@ struct Pushed {
     tag: Option<Tag>,
     parsed: ParsedManifest,
     bytes: Zeroizing<Vec<u8>>,
+    /// The file of the manifest that is stored already and does not open.
+    condemned: Option<FileId>,
 }
 
 impl Pushed {
+    /// Compares what the manifest says of its references with what is stored. The store refuses it if one is missing.
+    fn check_references(&self, parts: &Parts) -> Result<(), Error> {
+        let repository = self.repository.as_str();
+        let mut damaged = Vec::new();
+        let mut check = |name: ObjectName, named: u64, row: Option<ObjectRow>| {
+            let Some(row) = row else { return Ok(()) };
+            let (digest, actual) = (name.digest().clone(), row.size);
+            if actual != named {
+                return Err(Error::SizeMismatch { digest, named, actual });
+            }
+            match damage::sound_row(parts, &name, row) {
+                Err(Error::DamagedObject(_)) => damaged.push(digest),
+                // Deleted meanwhile, which the store sees.
+                Err(Error::BlobUnknown(_) | Error::ManifestUnknown(_)) | Ok(_) => (),
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        };
+        for (digest, named) in &self.parsed.blobs {
+            let row = parts.store.blob(&parts.name, repository, digest.as_str())?;
+            check(ObjectName::Blob(digest.clone()), *named, row)?;
+        }
+        for (digest, named) in &self.parsed.children {
+            let row = parts.store.manifest(&parts.name, repository, digest.as_str())?;
+            let name = ObjectName::Manifest(self.repository.clone(), digest.clone());
+            check(name, *named, row.map(|row| row.object))?;
+        }
+        if damaged.is_empty() { Ok(()) } else { Err(Error::ReferencesUnknown(damaged)) }
+    }
+
     /// Seals and stores the manifest. `None`: the data key was retired meanwhile, and another one has to be used.
     fn store(
         &self,
@@ -300,50 +377,16 @@ impl Pushed {
         lease: &KeyLease,
         runtime: &Handle,
     ) -> Result<Option<Put>, Error> {
+        self.check_references(parts)?;
         let repository = self.repository.as_str();
-        for (digest, named) in &self.parsed.blobs {
-            let row = parts.store.blob(&parts.name, repository, digest.as_str())?;
-            if let Some(row) = row.filter(|row| row.size != *named) {
-                return Err(Error::SizeMismatch {
-                    digest: digest.clone(),
-                    named: *named,
-                    actual: row.size,
-                });
-            }
-        }
-        for (digest, named) in &self.parsed.children {
-            let row = parts.store.manifest(&parts.name, repository, digest.as_str())?;
-            if let Some(row) = row.filter(|row| row.object.size != *named) {
-                let (digest, actual) = (digest.clone(), row.object.size);
-                return Err(Error::SizeMismatch { digest, named: *named, actual });
-            }
-        }
-        let mut file = parts.store.new_file()?;
-        let binding = Binding::new(parts.name.as_str(), ObjectKind::Manifest);
-        lease.with_renewal(runtime, |key| {
-            let mut sealer =
-                Sealer::create(file.file(), lease.id(), binding.clone(), MANIFEST_SEGMENT_LEN)?;
-            sealer.append(key, &self.bytes)?;
-            sealer.finish(key, self.digest.as_str()).map(drop)
-        })??;
+        let (file, object) = seal_manifest(parts, lease, runtime, &self.digest, &self.bytes)?;
         let moment = parts.clock.now();
         let now = moment.unix_timestamp();
-        let object = ObjectRow {
-            file: file.id(),
-            size: self.bytes.len() as u64,
-            data_key: *lease.id().as_bytes(),
-            created: now,
-        };
         let texts = |digests: &mut dyn Iterator<Item = &Digest>| {
             digests.map(ToString::to_string).collect::<Vec<_>>()
         };
         let blobs = texts(&mut self.parsed.blobs.iter().map(|(digest, _)| digest));
-        let sparse = parts.settings.sparse_indexes;
-        let children = if sparse {
-            Vec::new()
-        } else {
-            texts(&mut self.parsed.children.iter().map(|(digest, _)| digest))
-        };
+        let children = texts(&mut self.parsed.children.iter().map(|(digest, _)| digest));
         let manifest = NewManifest {
             digest: self.digest.as_str(),
             row: ManifestRow {
@@ -358,12 +401,40 @@ impl Pushed {
             tag: self.tag.as_ref().map(Tag::as_str),
             blobs: &blobs,
             children: &children,
+            sparse: parts.settings.sparse_indexes,
+            condemned: self.condemned,
         };
         match parts.store.put_manifest(&parts.name, repository, manifest, file) {
             Err(StoreError::DataKeyRetired) => Ok(None),
             put => Ok(Some(put?)),
         }
     }
+}
+
+/// Seals a manifest into a new file.
+pub(super) fn seal_manifest(
+    parts: &Parts,
+    lease: &KeyLease,
+    runtime: &Handle,
+    digest: &Digest,
+    bytes: &[u8],
+) -> Result<(NewFile, ObjectRow), Error> {
+    let mut file = parts.store.new_file()?;
+    let binding = Binding::new(parts.name.as_str(), ObjectKind::Manifest);
+    let finished = lease.with_renewal(runtime, |key| {
+        let mut sealer =
+            Sealer::create(file.file(), lease.id(), binding.clone(), MANIFEST_SEGMENT_LEN)?;
+        sealer.append(key, bytes)?;
+        sealer.finish(key, digest.as_str()).map(|(_, finished)| finished)
+    })??;
+    let object = ObjectRow {
+        file: file.id(),
+        size: bytes.len() as u64,
+        data_key: *lease.id().as_bytes(),
+        created: parts.clock.unix_now(),
+        sealed_len: Some(finished.file_len),
+    };
+    Ok((file, object))
 }
 
 impl<T> Page<T> {
@@ -392,7 +463,16 @@ fn find(
         },
     };
     let row = match &digest {
-        Some(digest) => parts.store.manifest(registry, name, digest.as_str())?,
+        Some(digest) => {
+            // A client that asks may go on to pull it, or push an index or a tag for it.
+            let noted = parts.clock.elapsed();
+            parts.recent.note(repository, digest, noted);
+            let row = parts.store.manifest(registry, name, digest.as_str())?;
+            if row.is_none() {
+                parts.recent.forget(repository, digest, noted);
+            }
+            row
+        }
         None => None,
     };
     if let Some((digest, row)) = digest.zip(row) {
@@ -400,7 +480,11 @@ fn find(
             return locked(Locked::Manifest(digest.to_string()));
         }
         locks::require_readable(parts, repository)?;
-        Ok(Manifest { digest, media_type: row.media_type.clone(), len: row.object.size, row })
+        let name = ObjectName::Manifest(repository.clone(), digest.clone());
+        let object = damage::sound_row(parts, &name, row.object)?;
+        let (repository, media_type) = (repository.clone(), row.media_type.clone());
+        let row = ManifestRow { object, ..row };
+        Ok(Manifest { digest, media_type, len: row.object.size, repository, row })
     } else {
         require_repository(parts, repository)?;
         Err(Error::ManifestUnknown(reference.clone()))

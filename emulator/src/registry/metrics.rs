@@ -1,4 +1,5 @@
-//! What is counted of all registries, for Prometheus: uses of keys, transitions, rotations; and their states.
+//! What is counted of all registries, for Prometheus: uses of keys, transitions, rotations, damaged objects; and the
+//! states.
 //!
 //! Counters are raised as things happen. The gauge of the states is set when somebody asks, from the states themselves,
 //! so that it cannot differ from them.
@@ -13,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as Families;
 
 use super::Registry;
+use super::damage::Damage;
 use crate::keys::{Cause, Happening, KeyEvent, KeyOperation, KeyUse, Purpose, State};
 
 /// What is counted.
@@ -23,6 +25,9 @@ pub struct Metrics {
     calls: Family<CallLabels, Counter>,
     leases: Family<ResultLabels, Counter>,
     rotations: Family<ResultLabels, Counter>,
+    damages: Family<DamageLabels, Counter>,
+    checked: Family<RegistryLabels, Counter>,
+    passes: Family<RegistryLabels, Gauge>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -46,6 +51,17 @@ struct CallLabels {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct DamageLabels {
+    registry: String,
+    damage: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RegistryLabels {
+    registry: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ResultLabels {
     registry: String,
     result: &'static str,
@@ -62,7 +78,19 @@ impl Metrics {
         families.register("vault_calls", "What the vaults were asked", calls.clone());
         families.register("lease_renewals", "Leases asked for or renewed", leases.clone());
         families.register("rotations", "Rotations of a key", rotations.clone());
-        Self { families, states, transitions, calls, leases, rotations }
+        let (damages, checked, passes) = (Family::default(), Family::default(), Family::default());
+        families.register("damages_found", "Stored objects found damaged", damages.clone());
+        families.register(
+            "background_objects_verified",
+            "Stored objects that the background authenticated",
+            checked.clone(),
+        );
+        families.register(
+            "background_pass_completed_timestamp_seconds",
+            "Emulator time at which the background had last authenticated everything",
+            passes.clone(),
+        );
+        Self { families, states, transitions, calls, leases, rotations, damages, checked, passes }
     }
 
     /// The text that Prometheus reads, with the states of these registries.
@@ -113,7 +141,26 @@ impl Metrics {
                 let labels = ResultLabels { registry, result: "blocked" };
                 self.rotations.get_or_create(&labels).inc();
             }
+            // `status` counts the operations that wait and shows the notices. Damage is counted where it is found.
+            Happening::OperationBlocked { .. }
+            | Happening::RowsNotice { .. }
+            | Happening::ContentDamaged { .. } => (),
         }
+    }
+
+    pub(super) fn count_damage(&self, registry: &str, damage: Damage) {
+        let labels = DamageLabels { registry: registry.to_owned(), damage: damage.name() };
+        self.damages.get_or_create(&labels).inc();
+    }
+
+    /// An object was authenticated in the background.
+    pub(super) fn count_checked(&self, registry: &str) {
+        self.checked.get_or_create(&RegistryLabels { registry: registry.to_owned() }).inc();
+    }
+
+    /// The background has authenticated everything once more, at this emulator time.
+    pub(super) fn note_pass(&self, registry: &str, now: i64) {
+        self.passes.get_or_create(&RegistryLabels { registry: registry.to_owned() }).set(now);
     }
 }
 

@@ -9,7 +9,9 @@
 //! It knows nothing of HTTP.
 
 mod access;
+mod activity;
 mod audit;
+mod blob_stream;
 mod blobs;
 mod blocking;
 mod broken;
@@ -17,14 +19,18 @@ mod change;
 mod cmk;
 mod collect;
 mod creation;
+mod damage;
+mod deletion;
 mod deployments;
 mod digest;
 mod due;
 mod error;
 mod events;
 mod groups;
+mod identities;
 mod identity;
 mod image;
+mod intents;
 mod locks;
 mod manage_error;
 mod manifest;
@@ -35,14 +41,20 @@ mod metrics;
 mod names;
 mod object;
 mod profile;
+mod read_ahead;
 mod recent;
+mod recover;
 mod registries;
 mod reset;
 mod resource;
+mod resume;
+mod system_identity;
 mod task_runs;
 #[cfg(test)]
 mod tests;
 mod update;
+mod update_steps;
+mod upload_limit;
 mod uploads;
 mod verify;
 
@@ -61,11 +73,13 @@ pub use self::access::{
     ScopeMapActionError, TokenKey, TokenPassword, TokenProblem, UnknownAction, UnknownScope,
     Vouched,
 };
-pub use self::blobs::{Blob, BlobStream};
+pub use self::blob_stream::BlobStream;
+pub use self::blobs::Blob;
 use self::broken::BrokenObjects;
 pub use self::change::{Change, KeyChange};
-pub use self::collect::{CollectOptions, Collected};
+pub use self::collect::{CollectOptions, Collected, Collection, KeptBack};
 pub use self::creation::{Encryption, NewRegistry};
+pub use self::damage::{Damage, DamagedObject, ObjectName};
 pub use self::deployments::{Deployment, DeploymentName, DeploymentState};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
@@ -76,6 +90,7 @@ pub use self::identity::{
 };
 use self::identity::{CurrentProfile, RegistryVaults};
 pub use self::image::Listed;
+pub use self::intents::{Intent, Intents, Kind, Outcome, Unfinished};
 pub use self::locks::{AttributeChange, Target};
 pub use self::manage_error::{ManageError, Warning};
 pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
@@ -85,6 +100,9 @@ pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo,
 pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
 pub use self::profile::Profile;
+pub use self::recover::{
+    Incomplete, LostFile, RECOVERED, Recovered, RecoveredContent, RecoveryProgress, recover,
+};
 use self::registries::Common;
 pub use self::registries::Registries;
 pub use self::resource::{
@@ -93,10 +111,12 @@ pub use self::resource::{
 pub use self::task_runs::{InvalidTaskRunId, MAX_LOG_LEN, TaskRun, TaskRunId, TaskRunStatus};
 pub use self::update::Update;
 pub use self::uploads::{Body, ChunkHeaders, UploadId, UploadStatus};
-pub use self::verify::{Finding, FindingKind, Verified};
+pub use self::verify::background::BackgroundOptions;
+pub use self::verify::{Finding, FindingKind, Verified, findings_of_rows};
 use crate::keys::{IdentityId, KeyRing, KeyUse, RingConfig, VaultAccess};
+pub use crate::store::HeldByUploads;
 pub use crate::store::{Attributes, Locked};
-use crate::store::{Stats, Store};
+use crate::store::{End, NewRegistryRows, Stats, Store};
 
 /// The file of the service-managed key in the data folder.
 const SERVICE_KEY_FILE: &str = "service.key";
@@ -130,6 +150,8 @@ pub struct Settings {
     pub write_back: bool,
     /// When collection takes what nobody uses.
     pub collect: CollectOptions,
+    /// How much the background verifies.
+    pub background: BackgroundOptions,
     /// Where what happens to the key is told. All registries of an emulator share it.
     pub events: Events,
 }
@@ -143,6 +165,10 @@ struct Opening<'a> {
     pub(super) asker: Option<IdentityId>,
     /// Whether it is to be stored first.
     pub(super) is_new: bool,
+    /// How it is logged in to, if it is new.
+    pub(super) access: AccessSettings,
+    /// The operation that ends when a new one is stored.
+    pub(super) end: End,
 }
 
 /// What a registry is made of.
@@ -157,10 +183,12 @@ pub(in crate::registry) struct Parts {
     pub(super) audit: Arc<audit::AuditLog>,
     pub(super) clock: Clock,
     pub(super) settings: Settings,
+    intents: Intents,
     pub(super) sessions: uploads::Sessions,
     pub(super) recent: recent::Recent,
     pub(super) broken: BrokenObjects,
     pub(super) gate: reset::Gate,
+    pub(super) activity: Arc<activity::Activity>,
     /// Ends the background work when the last clone is gone.
     _background: DropGuard,
 }
@@ -177,6 +205,7 @@ impl Default for Settings {
             strict_parity: false,
             write_back: true,
             collect: CollectOptions::default(),
+            background: BackgroundOptions::default(),
             events: Events::default(),
         }
     }
@@ -185,7 +214,15 @@ impl Default for Settings {
 impl<'a> Opening<'a> {
     /// A registry that is stored already.
     fn stored(common: &'a Common, name: RegistryName, profile: Profile) -> Self {
-        Self { common, name, profile, asker: None, is_new: false }
+        Self {
+            common,
+            name,
+            profile,
+            asker: None,
+            is_new: false,
+            access: AccessSettings::default(),
+            end: End::Nothing,
+        }
     }
 }
 
@@ -194,8 +231,8 @@ impl Registry {
     ///
     /// An existing registry opens although its vault does not answer; it is then dark until it does.
     async fn open(opening: Opening<'_>) -> Result<Self, Error> {
-        let Opening { common, name, profile, asker, is_new } = opening;
-        let Common { store, audit, clock, settings, platform } = common.clone();
+        let Opening { common, name, profile, asker, is_new, access, end } = opening;
+        let Common { store, audit, clock, settings, platform, intents } = common.clone();
         let service_key = blocking::blocking({
             let store = Arc::clone(&store);
             move || cmk::service_key(&store)
@@ -209,8 +246,12 @@ impl Registry {
             rotation_check: settings.rotation_check,
             ..RingConfig::default()
         };
-        let record = is_new.then(|| profile.record(&name));
-        let rows = cmk::StoredRings::new(Arc::clone(&store), &name, record);
+        let new = is_new.then(|| NewRegistryRows {
+            record: profile.record(&name),
+            access: access.row(),
+            end,
+        });
+        let rows = cmk::StoredRings::new(Arc::clone(&store), &name, new);
         let profile = CurrentProfile::new(profile);
         let access = config.configured.is_some().then(|| {
             let profile = Arc::clone(&profile);
@@ -224,6 +265,7 @@ impl Registry {
         });
         let ring =
             KeyRing::open(config, access, service_key, Arc::new(rows), sink, clock.clone()).await?;
+        let activity = Arc::new(activity::Activity::new(clock.clone(), settings.key_lease));
         let ended = CancellationToken::new();
         let registry = Self(Arc::new(Parts {
             name: name.as_str().to_owned(),
@@ -235,13 +277,17 @@ impl Registry {
             audit,
             clock,
             settings,
+            intents,
             sessions: uploads::Sessions::default(),
             recent: recent::Recent::default(),
             broken: BrokenObjects::default(),
             gate: reset::Gate::default(),
+            activity,
             _background: ended.clone().drop_guard(),
         }));
         tokio::spawn(cmk::drop_plaintext_on_refusal(Arc::downgrade(&registry.0), ended.clone()));
+        let background = verify::background::verify_in_background;
+        tokio::spawn(background(Arc::downgrade(&registry.0), ended.clone()));
         tokio::spawn(collect::collect_in_background(Arc::downgrade(&registry.0), ended));
         Ok(registry)
     }
@@ -277,8 +323,10 @@ impl Registry {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::RegistryGone);
         }
+        self.0.intents.refuse_in_reset()?;
         self.0.gate.pass().await;
         self.0.ring.admit().await?;
+        self.0.activity.note();
         Ok(Content(Arc::clone(&self.0)))
     }
 
@@ -291,6 +339,12 @@ impl Registry {
     pub async fn stats(&self) -> Result<Stats, Error> {
         let parts = Arc::clone(&self.0);
         blocking::blocking(move || parts.store.stats(&parts.name)).await
+    }
+
+    /// How many uploads are under way, and how many bytes of the disk they hold.
+    pub async fn held_by_uploads(&self) -> Result<HeldByUploads, Error> {
+        let parts = Arc::clone(&self.0);
+        blocking::blocking(move || parts.store.held_by_uploads(&parts.name)).await
     }
 
     /// Whether the disk takes new content.
@@ -329,7 +383,7 @@ impl Registry {
         self.0.profile.set(profile);
     }
 
-    /// How many times a stored object did not authenticate since the start.
+    /// How many damaged objects were found since the start.
     pub fn damaged(&self) -> u64 {
         self.0.broken.count()
     }

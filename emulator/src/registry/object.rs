@@ -1,53 +1,54 @@
 //! Opening a sealed object: from its row to a reader under the lease of its data key.
+//!
+//! An object can be replaced or deleted between the look at its row and the look at its file: then it is looked up again.
+//! One that does not open is marked as damaged; `damage.rs` says what follows from that.
 
+use std::fs::File;
 use std::sync::Arc;
 
-use fs_err::File;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::Parts;
 use super::blocking::blocking;
-use super::digest::Digest;
+use super::damage::{ObjectName, TRIES, after_failure};
 use super::error::Error;
-use super::names::Reference;
-use crate::envelope::{Binding, Header, ObjectKind, OpenError, Opener};
-use crate::keys::KeyLease;
-use crate::store::{FileId, ObjectRow, StoreError};
+use crate::envelope::{Binding, Header, OpenError, Opener};
+use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
+use crate::store::ObjectRow;
 
 /// A reader whose trailer is authenticated, and the lease to read under.
 pub(super) struct OpenObject {
     pub(super) opener: Opener<File>,
     pub(super) lease: KeyLease,
+    /// The row that it was opened from.
+    pub(super) row: ObjectRow,
 }
 
-/// Opens the object of a row, which has to be the one of this digest and kind.
+/// Opens an object, whose row was looked up a moment ago.
 pub(super) async fn open(
     parts: &Arc<Parts>,
-    row: ObjectRow,
-    kind: ObjectKind,
-    digest: Digest,
+    object: &ObjectName,
+    mut row: ObjectRow,
 ) -> Result<OpenObject, Error> {
-    let file = row.file;
-    let opened = open_row(parts, row, kind, digest.clone()).await;
-    or_deleted(parts, file, kind, digest, opened).await
+    for _ in 0..TRIES {
+        match open_row(parts, object, row.clone()).await {
+            Ok(opened) => return Ok(opened),
+            Err(error) => row = after_failure(parts, object, &row, error).await?,
+        }
+    }
+    Err(too_fast())
 }
 
 async fn open_row(
     parts: &Arc<Parts>,
+    object: &ObjectName,
     row: ObjectRow,
-    kind: ObjectKind,
-    digest: Digest,
 ) -> Result<OpenObject, Error> {
     let (file, header) = blocking({
-        let (parts, digest) = (Arc::clone(parts), digest.clone());
+        let (parts, row) = (Arc::clone(parts), row.clone());
         move || {
-            let mut file = match parts.store.open_file(row.file) {
-                Err(StoreError::NotFound(id)) if !parts.store.owns_file(id)? => {
-                    return Err(deleted(kind, digest));
-                }
-                opened => opened?,
-            };
+            let mut file = parts.store.open_file(row.file)?;
             let header = Header::read(&mut file)?;
             // The row and the file were written together: one of them was changed since.
             if header.data_key().as_bytes() != &row.data_key {
@@ -56,68 +57,70 @@ async fn open_row(
             Ok::<_, Error>((file, header))
         }
     })
-    .await
-    .inspect_err(|error| parts.broken.report(error))?;
+    .await?;
     let lease = parts.ring.lease(header.data_key()).await?;
     let runtime = Handle::current();
-    let binding = Binding::new(parts.name.as_str(), kind);
-    let opened = blocking(move || {
+    let binding = Binding::new(parts.name.as_str(), object.kind());
+    let digest = object.digest().clone();
+    blocking(move || {
         let opener = lease.with_renewal(&runtime, |key| {
             Opener::open(file, header, binding, key, digest.as_str())
         })??;
-        Ok::<_, Error>(OpenObject { opener, lease })
+        Ok::<_, Error>(OpenObject { opener, lease, row })
     })
-    .await;
-    opened.inspect_err(|error| parts.broken.report(error))
-}
-
-/// What was tried with an object; if it failed because a reset took the object and its data key meanwhile, that it is
-/// deleted.
-async fn or_deleted<T>(
-    parts: &Arc<Parts>,
-    file: FileId,
-    kind: ObjectKind,
-    digest: Digest,
-    tried: Result<T, Error>,
-) -> Result<T, Error> {
-    if !matches!(tried, Err(Error::Internal(_))) {
-        return tried;
-    }
-    parts.gate.pass().await;
-    let store = Arc::clone(&parts.store);
-    let is_owned = blocking(move || Ok::<_, Error>(store.owns_file(file)?)).await?;
-    if is_owned { tried } else { Err(deleted(kind, digest)) }
-}
-
-/// That the object was deleted between the look at its row and the look at its file.
-fn deleted(kind: ObjectKind, digest: Digest) -> Error {
-    match kind {
-        ObjectKind::Manifest => Error::ManifestUnknown(Reference::Digest(digest)),
-        ObjectKind::Blob | ObjectKind::Log | ObjectKind::Snapshot => Error::BlobUnknown(digest),
-    }
+    .await
 }
 
 /// The whole of a small object, such as a manifest.
 pub(super) async fn read_all(
     parts: &Arc<Parts>,
-    row: ObjectRow,
-    kind: ObjectKind,
-    digest: Digest,
+    object: &ObjectName,
+    mut row: ObjectRow,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
-    let file = row.file;
-    let OpenObject { mut opener, lease } = open(parts, row, kind, digest.clone()).await?;
-    let runtime = Handle::current();
-    let read = blocking(move || {
-        let mut all =
-            Zeroizing::new(Vec::with_capacity(usize::try_from(opener.len()).unwrap_or(0)));
-        let mut segment = Zeroizing::new(Vec::new());
-        for index in 0..opener.segment_count() {
-            lease.with_renewal(&runtime, |key| opener.read_segment(key, index, &mut segment))??;
-            all.extend_from_slice(&segment);
+    for _ in 0..TRIES {
+        let opened = open(parts, object, row).await?;
+        let opened_from = opened.row.clone();
+        match read_opened(opened).await {
+            Ok(all) => return Ok(all),
+            Err(error) => row = after_failure(parts, object, &opened_from, error).await?,
         }
-        Ok::<_, Error>(all)
-    })
-    .await;
-    let read = read.inspect_err(|error| parts.broken.report(error));
-    or_deleted(parts, file, kind, digest, read).await
+    }
+    Err(too_fast())
+}
+
+/// All bytes of an open object. If its lease ends meanwhile, what was read is dropped, and read again when the vault has
+/// answered.
+async fn read_opened(mut opened: OpenObject) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut wait = RenewalWait::default();
+    loop {
+        let lease = opened.lease.clone();
+        let tried = blocking(move || {
+            let all = read_under(&mut opened)?;
+            Ok::<_, Error>((opened, all))
+        });
+        match tried.await? {
+            (_, Some(all)) => return Ok(all),
+            (again, None) => opened = again,
+        }
+        lease.renewed(&mut wait).await?;
+    }
+}
+
+/// All bytes of an object. None: the lease has ended before.
+fn read_under(opened: &mut OpenObject) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+    let OpenObject { opener, lease, .. } = opened;
+    let mut all = Zeroizing::new(Vec::with_capacity(usize::try_from(opener.len()).unwrap_or(0)));
+    let mut segment = Zeroizing::new(Vec::new());
+    for index in 0..opener.segment_count() {
+        match lease.with(|key| opener.read_segment(key, index, &mut segment)) {
+            Ok(read) => read?,
+            Err(LeaseEnded) => return Ok(None),
+        }
+        all.extend_from_slice(&segment);
+    }
+    Ok(Some(all))
+}
+
+fn too_fast() -> Error {
+    Error::internal("the object is replaced faster than it can be read")
 }

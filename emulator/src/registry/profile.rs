@@ -30,8 +30,6 @@ pub struct Profile {
     pub identities: Vec<AssignedIdentity>,
     /// The identity that it has by itself.
     pub system_identity: Option<Principal>,
-    /// Whether content trust is on. It is kept and told; signatures are the business of clients.
-    pub content_trust: bool,
     /// Whether anybody may use its content.
     pub anonymous: bool,
     /// Whether it lacks what a real one lacks.
@@ -85,7 +83,7 @@ impl Profile {
             group: self.group.to_string(),
             key: self.made_with.as_ref().and_then(|key| serde_json::to_value(key).ok()),
             system_identity: self.system_identity.clone().map(Into::into),
-            content_trust: self.content_trust,
+            content_trust: false,
             anonymous: self.anonymous,
             strict: self.strict,
             port: self.port,
@@ -126,7 +124,6 @@ impl Profile {
                 .map_err(|_| damaged("key"))?,
             identities: identities.collect::<Result<_, StoreError>>()?,
             system_identity: row.system_identity.map(Into::into),
-            content_trust: row.content_trust,
             anonymous: row.anonymous,
             strict: row.strict,
             port: row.port,

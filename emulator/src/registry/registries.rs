@@ -9,23 +9,30 @@
 //! - What comes, changes and goes does so one at a time, and to its end, whether or not the caller still waits.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use mock_keyvault::clock::Clock;
+use mock_keyvault::room::Room;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::access::AccessSettings;
 use super::blocking::blocking;
 use super::creation::NewRegistry;
-use super::identity::{AssignedIdentity, Identity, IdentityOf, Platform, Principal};
+use super::deletion::OF_REGISTRY;
+use super::identity::{AssignedIdentity, Identity, Platform};
+use super::intents::{Intent, Intents};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
-use super::resource::{IdentityResource, Location, Tags};
+use super::resource::{Location, Tags};
 use super::{Error, Opening, Registry, Settings, audit, collect};
 use crate::keys::IdentityId;
-use crate::store::{IdentityRow, Store, StoreError};
+use crate::store::{End, Store};
+
+/// How long a change waits at most for the proof of the rows once the registries are open. A client asks again then.
+const PROOF_LIMIT: Duration = Duration::from_secs(5);
 
 /// The open registries. Clones share the set.
 #[derive(Clone)]
@@ -36,10 +43,12 @@ struct Set {
     open: RwLock<Vec<Registry>>,
     /// One change of the set at a time.
     changing: tokio::sync::Mutex<()>,
-    /// One identity is made or taken away at a time.
+    /// One identity is made or deleted at a time.
     identities: tokio::sync::Mutex<()>,
     /// Grows whenever a registry comes, goes or is changed.
     changes: watch::Sender<u64>,
+    /// Grows with each change in a vault.
+    vault_changes: AtomicU64,
 }
 
 /// What all registries of a data folder share.
@@ -50,6 +59,7 @@ pub(super) struct Common {
     pub(super) clock: Clock,
     pub(super) settings: Settings,
     pub(super) platform: Arc<dyn Platform>,
+    pub(super) intents: Intents,
 }
 
 impl Registries {
@@ -60,18 +70,23 @@ impl Registries {
     pub async fn open(
         store: Arc<Store>,
         platform: Arc<dyn Platform>,
-        clock: Clock,
         settings: Settings,
+        intents: Intents,
         local: NewRegistry,
     ) -> Result<Self, ManageError> {
         let audit = Arc::new(audit::AuditLog::open(&store)?);
-        let common = Common { store, audit, clock, settings, platform };
+        let clock = intents.clock().clone();
+        let (events, time) = (settings.events.clone(), clock.clone());
+        let tell = move |notice: &_| events.noticed(time.now(), "registry", notice);
+        store.listen_to_notices(Box::new(tell));
+        let common = Common { store, audit, clock, settings, platform, intents };
         let registries = Self(Arc::new(Set {
             common,
             open: RwLock::default(),
             changing: tokio::sync::Mutex::default(),
             identities: tokio::sync::Mutex::default(),
             changes: watch::Sender::new(0),
+            vault_changes: AtomicU64::new(0),
         }));
         registries.note_start_identity().await?;
         let store = Arc::clone(&registries.0.common.store);
@@ -100,8 +115,27 @@ impl Registries {
             registries.make_local(local).await?;
         }
         registries.ensure_groups().await?;
-        tokio::spawn(collect::sweep_after_start(Arc::clone(&registries.0.common.store)));
+        registries.adopt_leaving().await?;
+        let store = Arc::clone(&registries.0.common.store);
+        store.wait_at_most(PROOF_LIMIT);
+        tokio::spawn(collect::sweep_after_start(store));
         Ok(registries)
+    }
+
+    /// Ends what the store does in the background: the program stops.
+    pub fn stop_soon(&self) {
+        self.common().store.stop_soon();
+    }
+
+    /// Has the stored rows be proven or not: for tests. Changes do not wait for that.
+    pub fn pretend_proven(&self, proven: bool) {
+        self.common().store.wait_at_most(Duration::ZERO);
+        self.common().store.pretend_proven(proven);
+    }
+
+    /// The room on the device of the data folder.
+    pub fn room(&self) -> &Arc<Room> {
+        self.0.common.store.room()
     }
 
     /// All registries, `local` first.
@@ -121,16 +155,55 @@ impl Registries {
         self.0.changes.subscribe()
     }
 
-    /// Makes a registry, or nothing. It goes on if the caller is dropped.
-    pub async fn create(&self, new: NewRegistry) -> Result<(Registry, Vec<Warning>), ManageError> {
-        let this = self.clone();
-        to_the_end(async move { this.create_now(new).await }).await
+    /// A vault has changed. Returns the registries that may be concerned; one that is being made asks when it is there.
+    pub(crate) fn vault_changed(&self) -> Vec<Registry> {
+        // Before the list is read: a registry that is not in it yet reads the count after it is.
+        self.0.vault_changes.fetch_add(1, Ordering::SeqCst);
+        self.all()
     }
 
-    async fn create_now(&self, new: NewRegistry) -> Result<(Registry, Vec<Warning>), ManageError> {
+    /// Makes a registry, or nothing. It goes on if the caller is dropped.
+    pub async fn create(&self, new: NewRegistry) -> Result<(Registry, Vec<Warning>), ManageError> {
+        self.intents().refuse_in_reset()?;
+        let this = self.clone();
+        to_the_end(async move { this.create_now(new, None).await }).await
+    }
+
+    pub(super) async fn create_now(
+        &self,
+        new: NewRegistry,
+        mut intent: Option<Intent>,
+    ) -> Result<(Registry, Vec<Warning>), ManageError> {
         let _alone = self.0.changing.lock().await;
+        match self.make(new, &mut intent).await {
+            Ok(made) => {
+                if let Some(intent) = intent {
+                    intent.ended().await;
+                }
+                Ok(made)
+            }
+            Err(error) => {
+                if let Some(intent) = intent {
+                    self.undo_creation(intent).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a registry. `intent` ends with the transaction that stores it.
+    async fn make(
+        &self,
+        new: NewRegistry,
+        intent: &mut Option<Intent>,
+    ) -> Result<(Registry, Vec<Warning>), ManageError> {
         new.check()?;
         self.check_name(&new.name).await?;
+        let (store, name) = (Arc::clone(&self.common().store), new.name.clone());
+        if !blocking(move || store.is_leaving(name.as_str())).await? {
+            // What waits was meant for an earlier registry of this name.
+            self.intents().replace(&OF_REGISTRY, new.name.as_str()).await?;
+        }
         let mut profile = self.profile_of(&new).await?;
         let warnings = match &new.encryption {
             Some(encryption) => {
@@ -141,186 +214,32 @@ impl Registries {
         };
         let (asker, identity) = self.asker_of(&new, &profile)?;
         if new.system_identity {
+            if intent.is_none() {
+                *intent = Some(self.begin_creation(&new, None).await?);
+            }
             profile.system_identity = Some(self.make_system_identity(&new.group, &new.name).await?);
         }
-        let system_identity = profile.system_identity.clone();
+        if let Some(intent) = intent {
+            intent.passed().await;
+        }
+        let vault_changes = self.vault_changes();
         let opening = Opening {
             asker,
             is_new: true,
+            access: new.access,
+            end: intent.as_ref().map(Intent::end_with).unwrap_or_default(),
             ..Opening::stored(self.common(), new.name.clone(), profile)
         };
-        match Registry::open(opening).await {
-            Ok(registry) => {
-                if let Err(error) = set_access(&registry, new.access).await {
-                    // Nobody has seen it yet.
-                    registry.close();
-                    let (store, row) = (Arc::clone(&self.common().store), new.name.clone());
-                    blocking(move || store.delete_registry(row.as_str())).await?;
-                    self.remove_system_identity(&new.name, system_identity.as_ref()).await;
-                    return Err(error.into());
-                }
-                self.insert(registry.clone());
-                self.tell();
-                self.ensure_group(&new.group, &new.location).await?;
-                tracing::info!(registry.name = %new.name, "made a registry");
-                Ok((registry, warnings))
-            }
-            Err(error) => {
-                self.remove_system_identity(&new.name, system_identity.as_ref()).await;
-                Err(self.why_not(error, &new.name, &identity))
-            }
+        let opened = Registry::open(opening).await;
+        let registry = opened.map_err(|error| self.why_not(error, &new.name, &identity))?;
+        self.insert(registry.clone());
+        if self.vault_changes() != vault_changes {
+            registry.key_ring().suspect();
         }
-    }
-
-    /// Takes a registry away with everything in it. When this returns, its files are gone and its name is free.
-    pub async fn delete(&self, name: &RegistryName) -> Result<(), ManageError> {
-        let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move { this.delete_now(&name).await }).await
-    }
-
-    async fn delete_now(&self, name: &RegistryName) -> Result<(), ManageError> {
-        if name.is_local() {
-            return Err(ManageError::LocalStays);
-        }
-        let _alone = self.0.changing.lock().await;
-        let registry = self.open_one(name)?;
-        registry.close();
-        // Before the registry goes: what is cut short here leaves nobody a role at the next one of this name.
-        if let Err(error) = self.platform().forget_roles(&registry.resource_id()).await {
-            registry.reopen();
-            return Err(error.into());
-        }
-        let (store, row) = (Arc::clone(&self.common().store), name.clone());
-        if let Err(error) = blocking(move || store.delete_registry(row.as_str())).await {
-            registry.reopen();
-            return Err(error.into());
-        }
-        self.write(|open| open.retain(|other| other.name() != name.as_str()));
         self.tell();
-        self.remove_system_identity(name, registry.profile().system_identity.as_ref()).await;
-        tracing::info!(registry.name = %name, "deleted a registry");
-        Ok(())
-    }
-
-    /// The identity that the program was started with.
-    pub fn start_identity(&self) -> &AssignedIdentity {
-        self.platform().start_identity()
-    }
-
-    /// All user-assigned identities.
-    pub async fn identities(&self) -> Result<Vec<Identity>, ManageError> {
-        let store = Arc::clone(&self.common().store);
-        let rows = blocking(move || store.identities()).await?;
-        let all: Result<_, StoreError> = rows.into_iter().map(Identity::try_from).collect();
-        Ok(all?)
-    }
-
-    /// The identity that is this resource.
-    pub async fn identity(&self, resource: &IdentityResource) -> Result<Identity, ManageError> {
-        let (store, asked) = (Arc::clone(&self.common().store), resource.clone());
-        let row = blocking(move || store.identity(asked.group().as_str(), asked.name())).await?;
-        let row = row.ok_or_else(|| ManageError::NoIdentity(resource.to_string()))?;
-        Ok(row.try_into()?)
-    }
-
-    /// The identity of this client id.
-    pub(super) async fn identity_of_client(
-        &self,
-        client_id: &str,
-    ) -> Result<Identity, ManageError> {
-        let mut all = self.identities().await?.into_iter();
-        all.find(|identity| identity.principal.client_id.eq_ignore_ascii_case(client_id))
-            .ok_or_else(|| ManageError::NoIdentity(client_id.to_owned()))
-    }
-
-    /// Makes a user-assigned identity. It is allowed nothing yet.
-    pub async fn create_identity(
-        &self,
-        resource: IdentityResource,
-        location: Location,
-        tags: Tags,
-    ) -> Result<Identity, ManageError> {
-        let this = self.clone();
-        to_the_end(async move {
-            let _alone = this.0.identities.lock().await;
-            if this.identity(&resource).await.is_ok() {
-                return Err(ManageError::IdentityTaken(resource));
-            }
-            this.ensure_group(resource.group(), &location).await?;
-            let of = IdentityOf::Resource(resource.clone());
-            let principal = this.platform().make_identity(of).await?;
-            let identity = Identity {
-                resource,
-                location,
-                created: this.now(),
-                tenant: this.platform().tenant().to_owned(),
-                principal,
-                tags,
-            };
-            if this.keep_identity(&identity).await? {
-                Ok(identity)
-            } else {
-                Err(ManageError::IdentityTaken(identity.resource))
-            }
-        })
-        .await
-    }
-
-    /// Gives a user-assigned identity other tags in the place of those that it has.
-    pub async fn tag_identity(
-        &self,
-        resource: &IdentityResource,
-        tags: Tags,
-    ) -> Result<Identity, ManageError> {
-        let identity = Identity { tags, ..self.identity(resource).await? };
-        let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
-        if blocking(move || store.replace_identity_tags(&row)).await? {
-            Ok(identity)
-        } else {
-            Err(ManageError::NoIdentity(resource.to_string()))
-        }
-    }
-
-    /// Takes a user-assigned identity away. With `force`, although registries have it: they go dark if it is the one that
-    /// asks for their key, and another of the same name is not the same. It goes on if the caller is dropped.
-    pub async fn delete_identity(
-        &self,
-        resource: &IdentityResource,
-        force: bool,
-    ) -> Result<(), ManageError> {
-        let (this, resource) = (self.clone(), resource.clone());
-        to_the_end(async move { this.delete_identity_now(&resource, force).await }).await
-    }
-
-    async fn delete_identity_now(
-        &self,
-        resource: &IdentityResource,
-        force: bool,
-    ) -> Result<(), ManageError> {
-        // Nobody gives it to a registry meanwhile.
-        let _alone = self.0.changing.lock().await;
-        let identity = self.identity(resource).await?;
-        if *resource == self.platform().start_identity().resource {
-            return Err(ManageError::StartIdentityStays(identity.resource));
-        }
-        let users: Vec<Registry> = self
-            .all()
-            .into_iter()
-            .filter(|registry| registry.profile().assigned(resource).is_some())
-            .collect();
-        if !force && !users.is_empty() {
-            let registries =
-                users.iter().map(|registry| registry.registry_name().clone()).collect();
-            return Err(ManageError::IdentityInUse { identity: identity.resource, registries });
-        }
-        let _making = self.0.identities.lock().await;
-        self.platform().forget_roles(&resource.to_string()).await?;
-        self.platform().remove_identity(&identity.principal.client_id).await?;
-        self.forget_identity(resource).await?;
-        for registry in users {
-            registry.key_ring().check().await;
-        }
-        Ok(())
+        self.ensure_group(&new.group, &new.location).await?;
+        tracing::info!(registry.name = %new.name, "made a registry");
+        Ok((registry, warnings))
     }
 
     pub(super) fn platform(&self) -> &Arc<dyn Platform> {
@@ -331,8 +250,17 @@ impl Registries {
         &self.0.common
     }
 
+    /// The operations that have begun and not ended.
+    pub fn intents(&self) -> &Intents {
+        &self.common().intents
+    }
+
     pub(super) async fn lock(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.0.changing.lock().await
+    }
+
+    pub(super) async fn lock_identities(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.identities.lock().await
     }
 
     pub(super) fn open_one(&self, name: &RegistryName) -> Result<Registry, ManageError> {
@@ -341,6 +269,10 @@ impl Registries {
 
     pub(super) fn tell(&self) {
         self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    fn vault_changes(&self) -> u64 {
+        self.0.vault_changes.load(Ordering::SeqCst)
     }
 
     /// Whether a name is free.
@@ -369,20 +301,6 @@ impl Registries {
         Ok((asker.and_then(|asker| self.identity_id(asker)), client_id.unwrap_or_default()))
     }
 
-    /// Takes away the identity that a registry has by itself, if it has one. The registry does without it, whether or not
-    /// the vault lets go of it.
-    pub(super) async fn remove_system_identity(
-        &self,
-        name: &RegistryName,
-        identity: Option<&Principal>,
-    ) {
-        if let Some(Principal { client_id, .. }) = identity
-            && let Err(error) = self.platform().remove_identity(client_id).await
-        {
-            tracing::warn!(registry.name = %name, %error, "a system-assigned identity stays in the vault");
-        }
-    }
-
     /// What the opening of a registry failed of, in the words of those who wanted to make it.
     pub(super) fn why_not(&self, error: Error, name: &RegistryName, identity: &str) -> ManageError {
         match error {
@@ -408,7 +326,6 @@ impl Registries {
             made_with: new.encryption.as_ref().map(|encryption| encryption.key.clone()),
             identities,
             system_identity: None,
-            content_trust: new.content_trust,
             anonymous: new.anonymous,
             strict: new.strict,
             port: None,
@@ -426,7 +343,7 @@ impl Registries {
         };
         if has_ring {
             let record = profile.record(&local.name);
-            blocking(move || store.create_registry(&record, None)).await?;
+            blocking(move || store.create_registry(&record.into(), None)).await?;
         }
         let (asker, identity) = self.asker_of(&local, &profile)?;
         let opening = Opening {
@@ -447,7 +364,7 @@ impl Registries {
             return Ok(());
         }
         if let Some(known) = known {
-            self.forget_identity(&known.resource).await?;
+            self.forget_identity(&known.resource, End::Nothing).await?;
         }
         let identity = Identity {
             resource,
@@ -457,22 +374,11 @@ impl Registries {
             principal,
             tags: Tags::default(),
         };
-        self.keep_identity(&identity).await.map(drop)
-    }
-
-    async fn keep_identity(&self, identity: &Identity) -> Result<bool, ManageError> {
-        let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
-        Ok(blocking(move || store.create_identity(&row)).await?)
-    }
-
-    async fn forget_identity(&self, resource: &IdentityResource) -> Result<(), ManageError> {
-        let (store, gone) = (Arc::clone(&self.common().store), resource.clone());
-        blocking(move || store.delete_identity(gone.group().as_str(), gone.name())).await?;
-        Ok(())
+        self.keep_identity(&identity, End::Nothing).await.map(drop)
     }
 
     /// Rows have whole seconds.
-    fn now(&self) -> OffsetDateTime {
+    pub(super) fn now(&self) -> OffsetDateTime {
         let now = self.common().clock.now();
         now.replace_nanosecond(0).unwrap_or(now)
     }
@@ -487,15 +393,9 @@ impl Registries {
         });
     }
 
-    fn write(&self, change: impl FnOnce(&mut Vec<Registry>)) {
+    pub(super) fn write(&self, change: impl FnOnce(&mut Vec<Registry>)) {
         change(&mut self.0.open.write().unwrap_or_else(PoisonError::into_inner));
     }
-}
-
-/// How a new registry is logged in to. What it is without a word is not written.
-async fn set_access(registry: &Registry, access: AccessSettings) -> Result<(), Error> {
-    let on = |is_on: bool| is_on.then_some(true);
-    registry.set_access(on(access.admin_enabled), on(access.anonymous_pull)).await
 }
 
 /// Does what was begun, although nobody may wait for it any more.

@@ -12,10 +12,12 @@ use tokio::sync::RwLock;
 
 use super::blocking::blocking;
 use super::error::Error;
+use super::intents::Intent;
 use super::manage_error::ManageError;
 use super::names::RegistryName;
 use super::resource::{IdentityRef, ResourceGroup, Tags};
 use super::{Change, Content, Registries, Registry, UploadId};
+use crate::store::End;
 
 /// Lets content through while no reset is under way.
 #[derive(Debug, Default)]
@@ -33,12 +35,12 @@ impl Gate {
 }
 
 impl Registry {
-    /// Takes all content away, and begins again with the key that the registry was opened with. It fails without having
-    /// done anything if the vault does not let that key be used.
-    pub async fn reset(&self) -> Result<(), Error> {
+    /// Removes all content, and begins again with the key that the registry was opened with. It fails without having done
+    /// anything if the vault does not let that key be used. `intent` ends in the same commit.
+    pub async fn reset(&self, intent: &Intent) -> Result<(), Error> {
         let parts = &self.0;
         let alone = parts.gate.lock.write().await;
-        parts.ring.begin_again().await?;
+        parts.ring.begin_again(Some(intent.id())).await?;
         parts.sessions.forget();
         parts.recent.retain(|_| false);
         parts.broken.forget();
@@ -49,8 +51,8 @@ impl Registry {
 }
 
 impl Registries {
-    /// Takes every registry away but `local`, every identity but that of the start, and every group but the first, with all
-    /// deployments. `local` is given back what it had at its making, but for its content and its key, which are [`Registry::reset`]'s business.
+    /// Removes every registry but `local`, every identity but that of the start, and every group but the first, with all
+    /// deployments. Makes `local` what it was when it was made, but for its content and its key: [`Registry::reset`] does that.
     pub async fn leave_local(&self) -> Result<(), ManageError> {
         for registry in self.all() {
             if !registry.registry_name().is_local() {
@@ -66,12 +68,11 @@ impl Registries {
             remove: others.filter(|own| *own != start).map(IdentityRef::Resource).collect(),
             system_identity: Some(false),
             tags: Some(Tags::default()),
-            content_trust: Some(false),
             anonymous: Some(true),
             strict: Some(false),
             ..Change::default()
         };
-        self.change(&name, change).await?;
+        self.change_for_reset(&name, change).await?;
         for identity in self.identities().await? {
             if identity.resource != start {
                 self.delete_identity(&identity.resource, true).await?;
@@ -82,7 +83,7 @@ impl Registries {
                 self.forget_deployments(&group.name).await?;
                 self.tag_group(&group.name, Tags::default()).await?;
             } else {
-                self.delete_group(&group.name).await?;
+                self.delete_group(&group.name, End::Nothing).await?;
             }
         }
         Ok(())

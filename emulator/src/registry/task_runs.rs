@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
-use super::blobs::BlobStream;
-use super::blocking::blocking;
+use super::blob_stream::BlobStream;
+use super::blocking::{blocking, blocking_with_key};
+use super::damage::{ObjectName, StreamSource};
 use super::digest::{Algorithm, Digest, Hasher};
 use super::due::seconds;
 use super::error::Error;
@@ -92,6 +93,16 @@ impl FromStr for TaskRunId {
     }
 }
 
+impl TaskRunId {
+    pub(super) fn of(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 impl fmt::Display for TaskRunId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cb{}", self.0)
@@ -137,16 +148,17 @@ impl Content {
             if MAX_LOG_LEN < sealer.len() + chunk.len() as u64 {
                 return Err(Error::LogTooLong(MAX_LOG_LEN));
             }
-            let (parts, lease, runtime) = (Arc::clone(&parts), lease.clone(), runtime.clone());
-            (sealer, hasher) = blocking(move || {
+            let (parts, borrowed, runtime) = (Arc::clone(&parts), lease.clone(), runtime.clone());
+            (sealer, hasher) = blocking_with_key(&lease, move || {
                 parts.store.ensure_space()?;
                 hasher.update(&chunk);
-                lease.with_renewal(&runtime, |key| sealer.append(key, &chunk))??;
+                borrowed.with_renewal(&runtime, |key| sealer.append(key, &chunk))??;
                 Ok::<_, Error>((sealer, hasher))
             })
             .await?;
         }
-        let row = blocking(move || {
+        let borrowed = lease.clone();
+        let row = blocking_with_key(&borrowed, move || {
             let digest = hasher.finish();
             let sealed = lease.with_renewal(&runtime, |key| sealer.finish(key, digest.as_str()))?;
             let (written, finished) = sealed?;
@@ -162,6 +174,7 @@ impl Content {
                 size: finished.plaintext_len,
                 data_key: *lease.id().as_bytes(),
                 created: now,
+                sealed_len: Some(finished.file_len),
             };
             let run = NewTaskRun {
                 name,
@@ -184,13 +197,11 @@ impl Content {
         let found = blocking(move || parts.store.task_run(&parts.name, id.0)).await?;
         let row = found.ok_or(Error::TaskRunUnknown(id))?;
         let digest: Digest = row.run.digest.parse()?;
-        let opened = object::open(&self.0, row.run.log, ObjectKind::Log, digest).await;
-        let opened = opened.map_err(|error| match error {
-            Error::BlobUnknown(_) => Error::TaskRunUnknown(id),
-            other => other,
-        })?;
-        let len = opened.opener.len();
-        Ok((len, BlobStream::of(opened, 0..len, self.0.broken.clone())))
+        let name = ObjectName::Log(id, digest);
+        let opened = object::open(&self.0, &name, row.run.log).await?;
+        let (len, source) =
+            (opened.opener.len(), StreamSource::new(&self.0, name, opened.row.clone()));
+        Ok((len, BlobStream::of(opened, 0..len, source)))
     }
 }
 

@@ -6,14 +6,19 @@
 //! What holds: identities come before the rotation that may need them, and go after it. If the key does not change, all
 //! of it stays as it was.
 
-use super::Registry;
+use mock_keyvault::room::Purpose;
+
 use super::change::{Change, KeyChange};
 use super::identity::AssignedIdentity;
+use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::Profile;
 use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource};
+use super::update_steps::UpdateSteps;
+use super::{Error, Registry};
+use crate::store::End;
 
 /// What a registry is to be. What is not named stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +43,7 @@ impl Registries {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move {
             let _alone = this.lock().await;
+            this.intents().replace(&[Kind::UpdateRegistry], name.as_str()).await?;
             this.update_now(&name, update).await
         })
         .await
@@ -59,7 +65,7 @@ impl Registries {
         let key = self.what_differs(&registry, key);
         if key == KeyChange::default() {
             let before = registry.profile();
-            let registry = self.change_now(name, change).await?;
+            let registry = self.change_now(name, change, Purpose::Rows).await?;
             let follows = registry.key_ring().describe().automatic;
             if refresh && names_a_key && follows && registry.profile() == before {
                 let (registry, _, warnings) = self.rotate_now(name, KeyChange::default()).await?;
@@ -67,16 +73,54 @@ impl Registries {
             }
             return Ok((registry, Vec::new()));
         }
+        self.intents().replace(&[Kind::RotateKey], name.as_str()).await?;
         let (first, then) = split(change);
-        self.change_now(name, first).await?;
+        let key_before = registry.key_ring().describe().configured;
+        let steps = UpdateSteps::new(name, &old, key_before, &key, &then);
+        let intent = self.intents().begin(Kind::UpdateRegistry, &steps).await?;
+        if let Err(error) = self.change_now(name, first, Purpose::Rows).await {
+            intent.end().await?;
+            return Err(error);
+        }
+        intent.passed().await;
         let warnings = match self.rotate_now(name, key).await {
             Ok((_, _, warnings)) => warnings,
             Err(error) => {
-                self.put_back(name, &registry, &old).await?;
+                let undone = self.put_back(name, &registry, &old).await;
+                self.settle_by_hand(intent, undone).await?;
                 return Err(error);
             }
         };
-        Ok((self.change_now(name, then).await?, warnings))
+        intent.passed().await;
+        let changed = self.change_now(name, then, Purpose::Rows).await;
+        self.settle_by_hand(intent, changed.map(drop)).await?;
+        Ok((registry, warnings))
+    }
+
+    /// Goes on with an update that was cut short: finishes it if the key was rotated, else undoes it.
+    pub(super) async fn resume_update(&self, intent: Intent) -> Result<(), ManageError> {
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let done = self.finish_update(&intent).await;
+        self.settle_by_hand(intent, done).await
+    }
+
+    async fn finish_update(&self, intent: &Intent) -> Result<(), ManageError> {
+        let steps: UpdateSteps = intent.parameters()?;
+        let name: RegistryName = steps.registry.parse().map_err(Error::from)?;
+        let Ok(registry) = self.open_one(&name) else { return Ok(()) };
+        let profile = registry.profile();
+        if !steps.is_wanted(&registry, &profile) {
+            // Another registry has the name, or another key was chosen since: what is there now is newer than the update.
+            return Ok(());
+        }
+        if steps.is_rotated(&registry, &profile)? {
+            return self.change_now(&name, steps.rest(&profile)?, Purpose::Rows).await.map(drop);
+        }
+        let old = steps.before(&name, &profile)?;
+        self.put_back(&name, &registry, &old).await
     }
 
     /// Turns a whole set of identities into those that come and those that go. One that is no more may stay where it is.
@@ -130,9 +174,16 @@ impl Registries {
         if *now == *old {
             return Ok(());
         }
-        self.keep(name, old).await?;
-        let made = now.system_identity.as_ref().filter(|_| old.system_identity.is_none());
-        self.remove_system_identity(name, made).await;
+        let drops_system = now.system_identity.is_some() && old.system_identity.is_none();
+        let intent = if drops_system {
+            Some(self.begin_system_identity(&old.group, name, true).await?)
+        } else {
+            None
+        };
+        self.keep(name, old, End::Nothing, Purpose::Rows).await?;
+        if let Some(intent) = intent {
+            self.settle_system_identity(intent).await;
+        }
         registry.set_profile(old.clone());
         self.tell();
         registry.key_ring().check().await;

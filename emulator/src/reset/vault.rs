@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
+use crate::registry::Intent;
 use crate::vault_owner::{OwnerVault, ROLES_API, VAULTS_API};
 
 const LOCAL: &str = "local";
@@ -21,6 +22,7 @@ const LOCAL: &str = "local";
 pub(super) async fn make_fresh(
     owner: &OwnerVault,
     config: &Config,
+    intent: &Intent,
     left: &mut Vec<String>,
 ) -> Result<(), VaultError> {
     let key = registry_key(config)?;
@@ -36,9 +38,15 @@ pub(super) async fn make_fresh(
             location = vault["location"].clone();
         }
         owner.resource(Method::DELETE, text(&vault["id"]), &[VAULTS_API], None).await?;
+        intent.passed().await;
     }
     let mut is_kept = false;
     for deleted in owner.deleted_vaults().await? {
+        let place = &deleted["properties"]["location"];
+        if deleted["name"] == LOCAL && place.is_string() {
+            // A reset that was cut short may have deleted it.
+            location = place.clone();
+        }
         let purge = format!("{}/purge", text(&deleted["id"]));
         if deleted["properties"]["purgeProtectionEnabled"] == true {
             let name = text(&deleted["name"]);
@@ -47,6 +55,7 @@ pub(super) async fn make_fresh(
         } else {
             owner.resource(Method::POST, &purge, &[VAULTS_API], None).await?;
         }
+        intent.passed().await;
     }
     let mode = if is_kept { "recover" } else { "default" };
     let body = json!({ "location": location, "properties": {
@@ -60,6 +69,7 @@ pub(super) async fn make_fresh(
         "/subscriptions/{SUBSCRIPTION}/resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/{LOCAL}"
     );
     owner.resource(Method::PUT, &path, &[VAULTS_API], Some(&body)).await?;
+    intent.passed().await;
     if is_kept {
         // A recovered vault is what it was: its settings are set in a second step.
         let open = json!({ "properties": {
@@ -71,6 +81,11 @@ pub(super) async fn make_fresh(
         owner.resource(Method::PATCH, &path, &[VAULTS_API], Some(&open)).await?;
     }
     owner.ensure_key(&key, config.key_size as usize).await
+}
+
+/// Whether the vault needs nothing new for a reset.
+pub(super) async fn is_as_made(owner: &OwnerVault, config: &Config) -> Result<bool, VaultError> {
+    is_fresh(owner, &registry_key(config)?).await
 }
 
 /// Whether nothing is there but what a first start makes.

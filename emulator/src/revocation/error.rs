@@ -50,6 +50,9 @@ pub enum RevocationError {
         /// What it sees.
         status: Status,
     },
+    /// The begin or the end of it cannot be noted.
+    #[error("the begin or the end of it cannot be noted in the data folder: {0}")]
+    Intent(#[from] crate::registry::Error),
     /// What was taken cannot be noted.
     #[error("what was taken cannot be noted in the data folder")]
     Store(#[from] StoreError),

@@ -1,7 +1,8 @@
 //! Taking the key of a registry away in every way that an owner has, and putting back exactly what was there.
 //!
 //! `admin/revocation.rs` calls [`Revocations`]. What is to be taken is looked up in the vault, noted durably in the data
-//! folder, and then taken, in this order: a kill between two steps leaves a note that can be given back without harm.
+//! folder, and then taken, in this order. Each leaves an intent: after a kill between two steps the rest is taken, or given
+//! back.
 //! What is changed in the vault goes over its own protocol with the owner's credential, so that the embedded vault and one
 //! in another process are the same. A vault that is not ours to change is refused in a sentence. Taking the identity away
 //! is a change of the registry, and asks no vault.
@@ -21,6 +22,7 @@ mod way;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 pub use self::changed::Expected;
@@ -29,7 +31,7 @@ use self::kept::{Kept, Note};
 use self::taken::{Place, Taken};
 pub use self::way::Way;
 use crate::keys::Status;
-use crate::registry::{Registries, Registry};
+use crate::registry::{Intent, Intents, Kind, Registries, Registry};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::OwnerVault;
 
@@ -38,6 +40,15 @@ use crate::vault_owner::OwnerVault;
 pub struct Revocations {
     /// Locked over each change, from the look to the note that it was undone.
     kept: Mutex<Kept>,
+    intents: Intents,
+}
+
+/// What a revocation or a restoration needs to go on.
+#[derive(Serialize, Deserialize)]
+struct Steps {
+    registry: String,
+    /// In which way; none: what was taken in any.
+    by: Option<Way>,
 }
 
 /// What changes are made with.
@@ -60,8 +71,8 @@ pub struct Restored {
 
 impl Revocations {
     /// Reads what was taken before the last stop.
-    pub fn open(store: Arc<Store>) -> Result<Self, StoreError> {
-        Ok(Self { kept: Mutex::new(Kept::open(store)?) })
+    pub fn open(store: Arc<Store>, intents: Intents) -> Result<Self, StoreError> {
+        Ok(Self { kept: Mutex::new(Kept::open(store)?), intents })
     }
 
     /// Takes the key of a registry away. What has been taken in this way before is no error.
@@ -74,11 +85,20 @@ impl Revocations {
     ) -> Result<Status, RevocationError> {
         let mut kept = self.kept.lock().await;
         let place = Place::of(registry, hand, way)?;
-        match place.look().await? {
+        let looked = place.look().await?;
+        // Also if nothing is left to take: a restoration that waits would give back what was asked to be taken again.
+        if looked.is_some() || kept.has(registry.name(), way) {
+            self.replace_earlier(registry.name(), Some(way)).await?;
+        }
+        match looked {
             Some(taken) => {
-                kept.note(Note { registry: registry.name().to_owned(), taken: taken.clone() })
-                    .await?;
-                taken.take(&place).await?;
+                let steps = Steps { registry: registry.name().to_owned(), by: Some(way) };
+                let intent = self.intents.begin(Kind::Revoke, &steps).await?;
+                let note = Note { registry: steps.registry, taken };
+                let done = take(&mut kept, note, &place, &intent).await;
+                // Whoever asked is told of a failure, and decides.
+                intent.end().await?;
+                done?;
                 tracing::info!(
                     registry.name = registry.name(),
                     way = way.name(),
@@ -101,14 +121,14 @@ impl Revocations {
         wait: bool,
     ) -> Result<Restored, RevocationError> {
         let mut kept = self.kept.lock().await;
+        self.replace_earlier(registry.name(), by).await?;
         let mut ways = Vec::new();
-        for note in kept.newest_first(registry.name(), by) {
-            let way = note.taken.way();
-            let place = Place::of(registry, hand, way)?;
-            note.taken.give_back(&place).await?;
-            kept.forget(&note).await?;
-            tracing::info!(registry.name = registry.name(), way = way.name(), "restored the key");
-            ways.push(way);
+        if !kept.newest_first(registry.name(), by).is_empty() {
+            let steps = Steps { registry: registry.name().to_owned(), by };
+            let intent = self.intents.begin(Kind::Restore, &steps).await?;
+            let done = give_back(&mut kept, registry, hand, by, &intent).await;
+            intent.end().await?;
+            ways = done?;
         }
         let is_whole = kept.newest_first(registry.name(), None).is_empty();
         drop(kept);
@@ -120,6 +140,39 @@ impl Revocations {
             Expected::Anything
         };
         Ok(Restored { ways, status: changed::seen(registry, expected).await? })
+    }
+
+    /// Goes on with what was cut short, as far as it was noted what there is to take. An error is noted, and it is tried
+    /// again.
+    pub async fn resume(&self, intent: Intent, hand: Hand<'_>) -> Result<(), RevocationError> {
+        let mut kept = self.kept.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let done = resume(&mut kept, &intent, hand).await;
+        match done {
+            Ok(()) => Ok(intent.end().await?),
+            Err(error) => {
+                intent.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the revocations and restorations of a registry that were cut short and that a newer one in this way, or in all, makes
+    /// void. To be called with the lock held.
+    async fn replace_earlier(
+        &self,
+        registry: &str,
+        by: Option<Way>,
+    ) -> Result<(), RevocationError> {
+        let is_it = |parameters: &serde_json::Value| {
+            serde_json::from_value(parameters.clone()).is_ok_and(|earlier: Steps| {
+                earlier.registry.eq_ignore_ascii_case(registry)
+                    && (by.is_none() || earlier.by.is_none() || by == earlier.by)
+            })
+        };
+        Ok(self.intents.replace_those(&[Kind::Revoke, Kind::Restore], is_it).await?)
     }
 
     /// Forgets everything that was taken: there is nothing left that it could be given back to.
@@ -139,4 +192,64 @@ impl Revocations {
         let notes = self.kept.lock().await.newest_first(registry, None);
         notes.iter().map(|note| note.taken.way()).collect()
     }
+}
+
+/// Notes what there is to take, and takes it.
+async fn take(
+    kept: &mut Kept,
+    note: Note,
+    place: &Place<'_>,
+    intent: &Intent,
+) -> Result<(), RevocationError> {
+    let taken = note.taken.clone();
+    kept.note(note).await?;
+    intent.passed().await;
+    taken.take(place).await?;
+    intent.passed().await;
+    Ok(())
+}
+
+/// Gives back what was taken, the newest first. What is given back is forgotten one by one.
+async fn give_back(
+    kept: &mut Kept,
+    registry: &Registry,
+    hand: Hand<'_>,
+    by: Option<Way>,
+    intent: &Intent,
+) -> Result<Vec<Way>, RevocationError> {
+    let mut ways = Vec::new();
+    for note in kept.newest_first(registry.name(), by) {
+        let way = note.taken.way();
+        let place = Place::of(registry, hand, way)?;
+        note.taken.give_back(&place).await?;
+        intent.passed().await;
+        kept.forget(&note).await?;
+        intent.passed().await;
+        tracing::info!(registry.name = registry.name(), way = way.name(), "restored the key");
+        ways.push(way);
+    }
+    Ok(ways)
+}
+
+async fn resume(kept: &mut Kept, intent: &Intent, hand: Hand<'_>) -> Result<(), RevocationError> {
+    let Steps { registry, by } = intent.parameters()?;
+    // What was taken from a registry that is gone is its owner's to give back.
+    let Some(registry) = hand.registries.get(&registry) else { return Ok(()) };
+    match (intent.kind(), by) {
+        (Kind::Revoke, Some(way)) => {
+            let place = Place::of(&registry, hand, way)?;
+            // Without a note nothing was taken, and nobody was told that it was.
+            let noted = kept.newest_first(registry.name(), by);
+            // What is still there of what was noted: nothing, if it was taken before the stop. If it is something else by
+            // now, its owner has set it since, and it stays.
+            if let Some(rest) = place.look_again().await?
+                && noted.iter().any(|note| rest.is_part_of(&note.taken))
+            {
+                rest.take(&place).await?;
+            }
+        }
+        _ => drop(give_back(kept, &registry, hand, by, intent).await?),
+    }
+    registry.key_ring().check().await;
+    Ok(())
 }

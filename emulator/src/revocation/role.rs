@@ -36,6 +36,12 @@ pub(super) struct Assignment {
 }
 
 impl TakenRoles {
+    /// Whether each of these assignments is one of `whole`.
+    pub(super) fn is_part_of(&self, whole: &Self) -> bool {
+        self.vault == whole.vault
+            && self.assignments.iter().all(|one| whole.assignments.contains(one))
+    }
+
     pub(super) async fn look(
         owner: &OwnerVault,
         name: &VaultName,

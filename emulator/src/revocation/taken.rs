@@ -99,6 +99,15 @@ impl<'a> Place<'a> {
         })
     }
 
+    /// What is still to be taken after a stop. None: it was taken before.
+    pub(super) async fn look_again(&self) -> Result<Option<Taken>, RevocationError> {
+        match self.look().await {
+            // The vault itself was taken.
+            Err(RevocationError::NoVault(_)) => Ok(None),
+            other => other,
+        }
+    }
+
     /// The owner's hand on the vault, which every way needs that changes the vault.
     fn owner(&self) -> Result<&'a OwnerVault, RevocationError> {
         self.hand.owner.ok_or_else(|| RevocationError::not_ours(self.way, &self.key))
@@ -138,6 +147,14 @@ impl<'a> Place<'a> {
 }
 
 impl Taken {
+    /// Whether all of this was taken with `whole`: role assignments are taken one by one, so a part of them may be left.
+    pub(super) fn is_part_of(&self, whole: &Self) -> bool {
+        match (self, whole) {
+            (Self::Role(rest), Self::Role(whole)) => rest.is_part_of(whole),
+            (rest, whole) => rest == whole,
+        }
+    }
+
     /// The use of a key version.
     pub(super) fn disabled(key: &KeyId) -> Self {
         Self::Disable(TakenKey::of(key))

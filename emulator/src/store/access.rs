@@ -4,8 +4,10 @@
 //! row that sled keeps durably, so each is a row of its own. What is secret comes here sealed or hashed; the store knows
 //! neither keys nor passwords, and not what an action means.
 
+use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 
+use super::database::View;
 use super::error::StoreError;
 use super::layout::Table;
 use super::open::Store;
@@ -76,6 +78,15 @@ pub enum DeletedScopeMap {
     Used(String),
 }
 
+/// Writes how a new registry is logged in to.
+pub(super) fn write_access(
+    view: &View<'_>,
+    registry: &str,
+    row: &AccessRow,
+) -> Result<(), StoreError> {
+    view.put(Table::Access, key(&[registry, SETTINGS, ""]), row)
+}
+
 impl Store {
     /// How a registry is logged in to.
     pub fn access(&self, registry: &str) -> Result<AccessRow, StoreError> {
@@ -125,7 +136,7 @@ impl Store {
         row: &ScopeMapRow,
         actions: &[String],
     ) -> Result<(), StoreError> {
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = self.action_keys(registry, name)?;
         writer.transact(|view| {
             old.iter().try_for_each(|key| view.remove(Table::Access, key.clone()))?;
@@ -148,7 +159,7 @@ impl Store {
         registry: &str,
         name: &str,
     ) -> Result<DeletedScopeMap, StoreError> {
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let at = key(&[registry, SCOPE_MAP, name]);
         if !self.database.has(Table::Access, &at)? {
             return Ok(DeletedScopeMap::Unknown);
@@ -160,7 +171,7 @@ impl Store {
             }
         }
         let actions = self.action_keys(registry, name)?;
-        writer.transact(|view| {
+        writer.transact_for(Purpose::Removal, |view| {
             actions.iter().try_for_each(|key| view.remove(Table::Access, key.clone()))?;
             view.remove(Table::Access, at.clone())
         })?;
@@ -218,7 +229,7 @@ impl Store {
 
     /// Takes a token away. False: there is none. Durable on return.
     pub fn delete_login_token(&self, registry: &str, name: &str) -> Result<bool, StoreError> {
-        let removed = self.database.transact(|view| {
+        let removed = self.database.transact_for(Purpose::Removal, |view| {
             let at = key(&[registry, TOKEN, name]);
             let found = view.has(Table::Access, &at)?;
             view.remove(Table::Access, at)?;

@@ -1,17 +1,18 @@
 //! Blobs: stored once for a registry, shown by the repositories that link to them.
 //!
 //! A blob lives as long as a repository links to it; a link that a manifest refers to cannot be taken away. Both
-//! counts are in the rows, changed by the same transactions that change what they count. What a blob holds and
-//! whether its digest is right was seen to before it comes here.
+//! counts are in the rows, changed by the same transactions that change what they count. The caller has checked the
+//! content and its digest.
 
 use fs_err as fs;
+use mock_keyvault::room::Purpose;
 
 use super::database::View;
 use super::error::StoreError;
 use super::files::remove_if_there;
 use super::layout::Table;
 use super::open::Store;
-use super::rows::{BlobRow, LinkRow, ObjectRow, UploadRow, key};
+use super::rows::{BlobRow, FileId, LinkRow, ObjectRow, UploadRow, key};
 
 /// How long the note that a client saw a blob stands before it is written again, in seconds.
 const TOUCH_INTERVAL: i64 = 60;
@@ -27,21 +28,14 @@ pub enum Unlinked {
     Referenced,
 }
 
-/// What a look at the rows says about a blob that is to be published.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Published {
-    /// It is there, with the file that was brought.
-    Stored,
-    /// The registry had it: the file that was brought has no row any more.
-    Deduplicated,
-    /// The file must be brought first.
-    NeedsFile,
-}
-
 impl Store {
     /// Publishes the finished file of an upload as a blob of the repository, and ends the upload. Durable on return.
     ///
-    /// If the registry has the digest already, the older file stays and this one is dropped.
+    /// If the registry has the digest already, this file replaces the older one, in the same transaction. The client has
+    /// just sent every byte, and the older file may be damaged in a place that nobody has read: to find that out costs a
+    /// read of the whole file, and to replace it costs the sync that the first push paid. So pushing again heals whatever
+    /// was damaged. A reader that has the older file open reads on.
+    ///
     /// `object.file` and `object.data_key` are those of the upload's row. After an error the upload is still there.
     #[expect(clippy::needless_pass_by_value, reason = "nobody writes to the file after this")]
     pub fn publish_blob(
@@ -55,33 +49,39 @@ impl Store {
     ) -> Result<(), StoreError> {
         let _claim = self.claims.claim(object.file);
         let at = self.layout.upload(object.file);
-        let insert = |has_file: bool| {
-            self.database.transact(|view| {
-                insert_blob(view, registry, repository, digest, upload_id, &object, has_file)
-            })
-        };
-        // What the registry has needs no sync of what was sent again.
-        let mut outcome = insert(false)?;
-        if outcome == Published::NeedsFile {
-            let placed = self.place(object.file, &file, at.clone())?;
-            let inserted = insert(true);
-            match inserted {
-                Ok(Published::Stored) => placed.keep(),
-                // The file goes back, to be unlinked from there.
-                Ok(_) => drop(placed),
-                Err(error) => {
-                    drop(placed);
-                    if matches!(error, StoreError::UnknownUpload) {
-                        remove_if_there(&at)?;
-                    }
-                    return Err(error);
-                }
+        let placed = match self.place(object.file, &file, at.clone()) {
+            // Whoever cancelled the upload took its row first.
+            Err(StoreError::NotFound(_)) if self.upload(registry, upload_id)?.is_none() => {
+                return Err(StoreError::UnknownUpload);
             }
-            outcome = inserted?;
-        }
+            placed => placed?,
+        };
+        let inserted = self.database.transact(|view| {
+            let replaced = insert_blob(view, registry, repository, digest, upload_id, &object)?;
+            placed.attach(view);
+            Ok(replaced)
+        });
+        let replaced = match inserted {
+            Ok(replaced) => {
+                placed.keep();
+                replaced
+            }
+            // The row may come back at the next start: without it the file goes back then.
+            Err(error) if self.is_outcome_unknown() => {
+                placed.keep();
+                return Err(error);
+            }
+            Err(error) => {
+                drop(placed);
+                if matches!(error, StoreError::UnknownUpload) {
+                    remove_if_there(&at)?;
+                }
+                return Err(error);
+            }
+        };
         self.database.commit()?;
-        if outcome == Published::Deduplicated {
-            remove_if_there(&at)?;
+        if let Some(replaced) = replaced {
+            self.unlink_replaced(replaced);
         }
         Ok(())
     }
@@ -119,6 +119,16 @@ impl Store {
         Ok(blob.map(|blob| blob.object))
     }
 
+    /// A blob of the registry, whichever repositories show it.
+    pub fn registry_blob(
+        &self,
+        registry: &str,
+        digest: &str,
+    ) -> Result<Option<ObjectRow>, StoreError> {
+        let blob: Option<BlobRow> = self.database.row(Table::Blobs, &key(&[registry, digest]))?;
+        Ok(blob.map(|blob| blob.object))
+    }
+
     /// A blob, if this repository shows it. Notes that a client saw it here at `now`, so that collection leaves it for a
     /// while: not durable, and written at most once a minute.
     pub fn see_blob(
@@ -140,7 +150,7 @@ impl Store {
     }
 
     fn touch_blob(&self, link_key: &[u8], now: i64) -> Result<(), StoreError> {
-        let touched = self.database.transact(|view| {
+        let touched = self.database.note(|view| {
             view.change(Table::Links, link_key.to_vec(), |link: &mut LinkRow| {
                 link.touched = link.touched.max(now);
             })
@@ -159,7 +169,7 @@ impl Store {
         repository: &str,
         digest: &str,
     ) -> Result<Unlinked, StoreError> {
-        let (unlinked, deleted) = self.database.transact(|view| {
+        let (unlinked, deleted) = self.database.transact_for(Purpose::Removal, |view| {
             let row = view.row::<LinkRow>(Table::Links, &key(&[registry, repository, digest]))?;
             match row {
                 None => Ok((Unlinked::Unknown, None)),
@@ -180,6 +190,7 @@ impl Store {
     }
 }
 
+/// Inserts a blob whose file is placed, and ends its upload. Returns the file that it replaces, if there was one.
 fn insert_blob(
     view: &View<'_>,
     registry: &str,
@@ -187,8 +198,7 @@ fn insert_blob(
     digest: &str,
     upload_id: &str,
     object: &ObjectRow,
-    has_file: bool,
-) -> Result<Published, StoreError> {
+) -> Result<Option<FileId>, StoreError> {
     let upload_key = key(&[registry, upload_id]);
     let Some(upload) = view.row::<UploadRow>(Table::Uploads, &upload_key)? else {
         return Err(StoreError::UnknownUpload);
@@ -196,31 +206,30 @@ fn insert_blob(
     if upload.file != object.file || upload.data_key != object.data_key {
         return Err(StoreError::UnknownUpload);
     }
-    let existing = view.row::<BlobRow>(Table::Blobs, &key(&[registry, digest]))?;
-    let (blob, outcome) = match existing {
-        Some(blob) => (blob, Published::Deduplicated),
-        None if has_file => (BlobRow { object: object.clone(), links: 0 }, Published::Stored),
-        None => return Ok(Published::NeedsFile),
+    view.require_data_key(registry, object.data_key)?;
+    let blob_key = key(&[registry, digest]);
+    let existing = view.row::<BlobRow>(Table::Blobs, &blob_key)?;
+    let blob = match &existing {
+        Some(BlobRow { object: old, links }) => {
+            view.disown_file(registry, old.file, old.data_key)?;
+            BlobRow { object: ObjectRow { created: old.created, ..object.clone() }, links: *links }
+        }
+        None => BlobRow { object: object.clone(), links: 0 },
     };
-    if outcome == Published::Stored {
-        view.require_data_key(registry, object.data_key)?;
-    } else {
-        view.disown_file(registry, object.file, object.data_key)?;
-    }
+    view.put(Table::Blobs, blob_key, &blob)?;
     link(view, registry, repository, digest, blob, object.created)?;
     view.remove(Table::Uploads, upload_key)?;
     view.count(registry, |stats| {
         stats.uploads = stats.uploads.saturating_sub(1);
-        if outcome == Published::Stored {
-            stats.blobs += 1;
-            stats.bytes = stats.bytes.saturating_add(object.size);
-        }
+        stats.blobs += u64::from(existing.is_none());
+        let old = existing.as_ref().map_or(0, |existing| existing.object.size);
+        stats.bytes = stats.bytes.saturating_sub(old).saturating_add(object.size);
     })?;
-    Ok(outcome)
+    Ok(existing.map(|existing| existing.object.file))
 }
 
 /// Links a repository to a blob, or notes that it was seen there. Writes the blob's row.
-fn link(
+pub(super) fn link(
     view: &View<'_>,
     registry: &str,
     repository: &str,

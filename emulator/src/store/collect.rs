@@ -7,12 +7,14 @@
 use std::fmt;
 
 use fs_err as fs;
+use mock_keyvault::room::Purpose;
 
 use super::blobs::unlink;
 use super::error::StoreError;
 use super::layout::Table;
 use super::open::Store;
 use super::rows::{FileId, LinkRow, UploadRow, decode, key, nth_part, prefix};
+use super::uploads::HeldByUploads;
 
 /// How many removals share a commit.
 const BATCH: usize = 256;
@@ -28,6 +30,35 @@ pub struct CollectRules<'a> {
     pub is_live: &'a dyn Fn(&str) -> bool,
     /// Whether a blob of a repository (repository, digest) was pushed or asked for in the last real seconds.
     pub is_recent: &'a dyn Fn(&str, &str) -> bool,
+    /// Whether manifests that no tag reaches go as well, by the rules for links: when they were pushed counts.
+    pub untagged: bool,
+    /// Is told of each thing that nothing holds on to, and that is too young to go.
+    pub kept: &'a dyn Fn(Kept<'_>),
+}
+
+/// Something that nothing holds on to and that stays for now: it was used or touched too late.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept<'a> {
+    /// An upload, and the bytes of its file.
+    Upload(&'a UploadRow, u64),
+    /// A blob of a repository.
+    Blob {
+        /// The repository.
+        repository: &'a str,
+        /// The digest.
+        digest: &'a str,
+        /// When it was last seen: seconds since 1970, emulator time.
+        touched: i64,
+    },
+    /// A manifest, kept by itself or by one that reaches it.
+    Manifest {
+        /// The repository.
+        repository: &'a str,
+        /// The digest of the manifest that is too young.
+        digest: &'a str,
+        /// When that was pushed: seconds since 1970, emulator time.
+        touched: i64,
+    },
 }
 
 /// What was collected.
@@ -35,14 +66,18 @@ pub struct CollectRules<'a> {
 pub struct Collected {
     /// Uploads that had expired.
     pub uploads: u64,
+    /// Bytes of their files.
+    pub upload_bytes: u64,
     /// Links from repositories to blobs.
     pub links: u64,
     /// Blobs that no repository showed any more.
     pub blobs: u64,
-    /// Bytes of plaintext in those blobs.
+    /// Bytes of plaintext in those blobs and manifests.
     pub bytes: u64,
     /// Files that nothing named, in the whole data folder.
     pub orphans: u64,
+    /// Manifests that no tag reached.
+    pub manifests: u64,
 }
 
 impl Store {
@@ -54,9 +89,17 @@ impl Store {
         rules: CollectRules<'_>,
         progress: &mut dyn FnMut(&Collected),
     ) -> Result<Collected, StoreError> {
-        let uploads = self.expire_uploads(registry, rules.uploads_touched_before, rules.is_live)?;
-        let mut collected = Collected { uploads, ..Collected::default() };
+        let HeldByUploads { uploads, bytes: upload_bytes } =
+            self.expire_uploads(registry, rules.uploads_touched_before, rules.is_live)?;
+        let mut collected = Collected { uploads, upload_bytes, ..Collected::default() };
         progress(&collected);
+        for row in self.uploads(registry)? {
+            (rules.kept)(Kept::Upload(&row, self.upload_file_len(&row)));
+        }
+        // Before the links: their blobs may be held by nothing else.
+        if rules.untagged {
+            self.collect_untagged(registry, rules, &mut collected, progress)?;
+        }
         self.collect_links(registry, rules, &mut collected, progress)?;
         collected.orphans = self.sweep_orphans()?;
         progress(&collected);
@@ -82,36 +125,24 @@ impl Store {
         Ok(orphans)
     }
 
-    /// Removes the [`Store::orphans`] and says how many there were. To be run in the background after the start.
-    pub fn sweep_orphans(&self) -> Result<u64, StoreError> {
-        let orphans = self.orphans()?;
-        if orphans.is_empty() {
-            return Ok(0);
-        }
-        // That a file has no row may be news that is not durable yet.
-        self.database.commit()?;
-        for id in &orphans {
-            self.unlink(*id)?;
-        }
-        Ok(orphans.len() as u64)
-    }
-
     /// Removes the uploads that last grew before a moment (seconds since 1970, emulator time) and that nobody holds, and
-    /// says how many.
+    /// says how many, and what they held.
     pub fn expire_uploads(
         &self,
         registry: &str,
         touched_before: i64,
         is_live: &dyn Fn(&str) -> bool,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<HeldByUploads, StoreError> {
         let has_expired = |row: &UploadRow| row.touched < touched_before;
-        let mut expired = 0;
+        let mut expired = HeldByUploads::default();
         for row in self.uploads(registry)? {
+            let len = self.upload_file_len(&row);
             if has_expired(&row)
                 && !is_live(&row.id)
                 && self.forget_upload(registry, &row.id, has_expired)?
             {
-                expired += 1;
+                expired.uploads += 1;
+                expired.bytes = expired.bytes.saturating_add(len);
             }
         }
         Ok(expired)
@@ -125,15 +156,20 @@ impl Store {
         progress: &mut dyn FnMut(&Collected),
     ) -> Result<(), StoreError> {
         let is_unused = |link: &LinkRow| link.refs == 0 && link.touched < rules.unreferenced_before;
+        let kept = |repository: &str, digest: &str, link: &LinkRow| {
+            (rules.kept)(Kept::Blob { repository, digest, touched: link.touched });
+        };
         let mut files = Vec::new();
         let mut removed = 0;
         for row in self.database.scan(Table::Links, &prefix(&[registry])) {
             let (key, bytes) = row?;
-            if !is_unused(&decode(&bytes)?) {
+            let link: LinkRow = decode(&bytes)?;
+            if link.refs != 0 {
                 continue;
             }
             let (repository, digest) = (nth_part(&key, 1)?, nth_part(&key, 2)?);
-            if (rules.is_recent)(&repository, &digest) {
+            if !is_unused(&link) || (rules.is_recent)(&repository, &digest) {
+                kept(&repository, &digest, &link);
                 continue;
             }
             let Some(blob) = self.collect_link(registry, &repository, &digest, is_unused)? else {
@@ -171,7 +207,7 @@ impl Store {
         digest: &str,
         is_unused: impl Fn(&LinkRow) -> bool,
     ) -> Result<Option<Option<(FileId, u64)>>, StoreError> {
-        self.database.transact(|view| {
+        self.database.transact_for(Purpose::Removal, |view| {
             let link_key = key(&[registry, repository, digest]);
             let link = view.row::<LinkRow>(Table::Links, &link_key)?;
             if !link.as_ref().is_some_and(&is_unused) {

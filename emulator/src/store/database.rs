@@ -1,23 +1,17 @@
-//! Reading and writing rows: the trees of sled, one writer at a time, and transactions over all trees.
+//! Reading and writing rows: tables over the trees of [`durable::Rows`], one writer at a time.
 //!
-//! sled's transactions exclude each other anyhow (0.34 has one lock for the process) and can only read single rows.
-//! A [`Writer`] takes a lock of our own around them, so that what it scanned before its transaction is still true in
-//! it. The closure of a transaction must not scan: sled would wait for itself. A transaction is in memory until
-//! [`Database::commit`]; that is called without the lock, so that commits share one sync.
+//! A [`Writer`] has the right to write: what it read before its transaction is still true in it. A transaction is in memory
+//! until [`Database::commit`]; that is called without the right, so that commits share one sync.
 
 use std::ops::Bound;
-use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mock_keyvault::durable::{Durability, DurableDb};
-use mock_keyvault::room::Room;
+use mock_keyvault::durable::{self, HeldStill, OpenOptions, RowBytes, Rows};
+use mock_keyvault::room::Purpose;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sled::transaction::{
-    ConflictableTransactionError, TransactionError, TransactionalTree, UnabortableTransactionError,
-};
-use sled::{IVec, Transactional, Tree};
 
+use super::carried;
+use super::damage::damage_key;
 use super::error::StoreError;
 use super::layout::Table;
 use super::rows::{FileId, FileRow, decode, encode, key, last_part, limited, prefix};
@@ -25,52 +19,65 @@ use super::stats::Stats;
 
 /// The rows of all registries.
 #[derive(Debug)]
-pub(super) struct Database {
-    trees: Vec<Tree>,
-    db: DurableDb,
-    writing: Mutex<()>,
-}
+pub(super) struct Database(Rows);
 
-/// The right to write. While it lives, no row changes but by it.
-pub(super) struct Writer<'a> {
-    database: &'a Database,
-    _lock: MutexGuard<'a, ()>,
-}
+/// The right to write. While it lives, no row changes except by it.
+pub(super) struct Writer<'a>(durable::Writer<'a>);
 
 /// The rows as a transaction sees them.
-pub(super) struct View<'a>(&'a [TransactionalTree]);
+pub(super) struct View<'a>(&'a durable::View<'a>);
 
 impl Database {
-    pub(super) fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let db = DurableDb::open(path, durability)?;
-        let trees =
-            Table::ALL.iter().map(|table| db.tree(table.name())).collect::<Result<_, _>>()?;
-        Ok(Self { trees, db, writing: Mutex::default() })
+    pub(super) fn open(options: &OpenOptions<'_>) -> Result<Self, StoreError> {
+        Ok(Self(Rows::open(options)?))
+    }
+
+    /// The rows themselves.
+    pub(super) fn durable(&self) -> &Rows {
+        &self.0
+    }
+
+    /// Does what only notes that something was used, if that can be done at once. A note is dropped while the rows are not proven.
+    pub(super) fn note<A>(
+        &self,
+        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+    ) -> Result<Option<A>, StoreError> {
+        if !self.0.proof().is_complete() {
+            return Ok(None);
+        }
+        self.transact(body).map(Some)
     }
 
     /// Returns when every transaction that ended before the call is durable.
     pub(super) fn commit(&self) -> Result<(), StoreError> {
-        Ok(self.db.commit()?)
+        Ok(self.0.commit()?)
     }
 
-    /// The device that the database is on.
-    pub(super) fn room(&self) -> &Room {
-        self.db.room()
+    /// Waits for the right to write. [`StoreError::NotProven`] if the proof of the rows takes too long.
+    pub(super) fn writer(&self) -> Result<Writer<'_>, StoreError> {
+        Ok(Writer(self.0.writer()?))
     }
 
-    /// Waits for the right to write.
-    pub(super) fn writer(&self) -> Writer<'_> {
-        // The lock guards no value: a panic of its holder leaves nothing half done, since sled aborts.
-        let lock = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        Writer { database: self, _lock: lock }
+    /// Waits until nobody writes. What is read while the answer lives belongs together.
+    pub(super) fn hold_still(&self) -> HeldStill<'_> {
+        self.0.hold_still()
     }
 
-    /// One transaction, with nothing scanned before it.
+    /// One transaction, with nothing read before it under the right to write.
     pub(super) fn transact<A>(
         &self,
-        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
+        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
-        self.writer().transact(body)
+        self.writer()?.transact(body)
+    }
+
+    /// The same for another purpose: on a full disk a removal uses the reserve.
+    pub(super) fn transact_for<A>(
+        &self,
+        purpose: Purpose,
+        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+    ) -> Result<A, StoreError> {
+        self.writer()?.transact_for(purpose, body)
     }
 
     pub(super) fn row<T: DeserializeOwned>(
@@ -81,12 +88,12 @@ impl Database {
         self.bytes(table, key)?.map(|bytes| decode(&bytes)).transpose()
     }
 
-    pub(super) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<IVec>, StoreError> {
-        Ok(self.tree(table).get(key)?)
+    pub(super) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<RowBytes>, StoreError> {
+        Ok(self.0.get(table as u8, key)?)
     }
 
     pub(super) fn has(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.tree(table).contains_key(key)?)
+        Ok(self.0.has(table as u8, key)?)
     }
 
     /// The rows whose keys begin with `prefix`, in order.
@@ -94,8 +101,8 @@ impl Database {
         &self,
         table: Table,
         prefix: &[u8],
-    ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<> {
-        self.tree(table).scan_prefix(prefix).map(|row| Ok(row?))
+    ) -> impl Iterator<Item = Result<(RowBytes, RowBytes), StoreError>> + use<> {
+        self.0.scan_prefix(table as u8, prefix).map(|row| Ok(row?))
     }
 
     /// The rows whose keys begin with `prefix` and come after `prefix` and `after`, in order.
@@ -104,7 +111,7 @@ impl Database {
         table: Table,
         prefix: &[u8],
         after: Option<&str>,
-    ) -> impl Iterator<Item = Result<(IVec, IVec), StoreError>> + use<> {
+    ) -> impl Iterator<Item = Result<(RowBytes, RowBytes), StoreError>> + use<> {
         let mut from = prefix.to_vec();
         from.extend_from_slice(after.unwrap_or_default().as_bytes());
         // A prefix ends in a zero byte, so that the keys with another prefix begin at the one that ends in 1.
@@ -112,9 +119,7 @@ impl Database {
         if let Some(last) = to.last_mut() {
             *last += 1;
         }
-        self.tree(table)
-            .range::<Vec<u8>, _>((Bound::Excluded(from), Bound::Excluded(to)))
-            .map(|row| Ok(row?))
+        self.0.range(table as u8, Bound::Excluded(from), Bound::Excluded(to)).map(|row| Ok(row?))
     }
 
     /// The last parts of the keys that begin with these parts, in order.
@@ -125,30 +130,25 @@ impl Database {
     ) -> impl Iterator<Item = Result<String, StoreError>> + use<> {
         self.scan(table, &prefix(parts)).map(|row| last_part(&row?.0))
     }
-
-    fn tree(&self, table: Table) -> &Tree {
-        &self.trees[table as usize]
-    }
 }
 
 impl Writer<'_> {
     /// Applies what `body` does in one piece, or nothing of it if `body` fails. Not durable before a commit.
-    /// [`StoreError::DiskFull`] while sled still has the room that it needs.
+    /// [`StoreError::DiskFull`] if too little room is left: then nothing has happened.
     pub(super) fn transact<A>(
         &self,
-        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
+        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
-        self.database.room().for_rows()?;
-        self.database
-            .trees
-            .as_slice()
-            .transaction(|trees: &Vec<TransactionalTree>| {
-                body(&View(trees)).map_err(ConflictableTransactionError::Abort)
-            })
-            .map_err(|error| match error {
-                TransactionError::Abort(error) => error,
-                TransactionError::Storage(error) => error.into(),
-            })
+        self.transact_for(Purpose::Rows, body)
+    }
+
+    /// The same for another purpose: on a full disk a removal uses the reserve.
+    pub(super) fn transact_for<A>(
+        &self,
+        purpose: Purpose,
+        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+    ) -> Result<A, StoreError> {
+        self.0.transact_for(purpose, |view| body(&View(view)))
     }
 }
 
@@ -158,11 +158,11 @@ impl View<'_> {
         table: Table,
         key: &[u8],
     ) -> Result<Option<T>, StoreError> {
-        self.tree(table).get(key).map_err(storage)?.map(|bytes| decode(&bytes)).transpose()
+        self.0.get(table as u8, key)?.map(|bytes| decode(&bytes)).transpose()
     }
 
     pub(super) fn has(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.tree(table).get(key).map_err(storage)?.is_some())
+        Ok(self.0.has(table as u8, key)?)
     }
 
     pub(super) fn put<T: Serialize>(
@@ -193,13 +193,22 @@ impl View<'_> {
         key: Vec<u8>,
         value: Vec<u8>,
     ) -> Result<(), StoreError> {
-        self.tree(table).insert(key, limited(value)?).map_err(storage)?;
+        self.0.put(table as u8, key, limited(value)?);
         Ok(())
     }
 
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "callers chain it with `put`, which can refuse a row"
+    )]
     pub(super) fn remove(&self, table: Table, key: Vec<u8>) -> Result<(), StoreError> {
-        self.tree(table).remove(key).map_err(storage)?;
+        self.0.remove(table as u8, key);
         Ok(())
+    }
+
+    /// Has the content of a small published file travel in the journal with this transaction.
+    pub(super) fn attach(&self, file: FileId, content: Vec<u8>) {
+        self.0.attach(carried::name(file), content);
     }
 
     /// The counters of a registry.
@@ -231,7 +240,7 @@ impl View<'_> {
         self.put_bytes(Table::Uses, use_key(registry, file, data_key), Vec::new())
     }
 
-    /// Notes that a file is not ours any more. It is unlinked after the commit.
+    /// Notes that a file is not ours any more. It is unlinked after the commit. What was known of its damage goes with it.
     pub(super) fn disown_file(
         &self,
         registry: &str,
@@ -239,6 +248,10 @@ impl View<'_> {
         data_key: [u8; 16],
     ) -> Result<(), StoreError> {
         self.remove(Table::Files, file.as_bytes().to_vec())?;
+        let damage = damage_key(registry, file);
+        if self.has(Table::Damages, &damage)? {
+            self.remove(Table::Damages, damage)?;
+        }
         self.remove(Table::Uses, use_key(registry, file, data_key))
     }
 
@@ -253,22 +266,8 @@ impl View<'_> {
         }
         Ok(())
     }
-
-    fn tree(&self, table: Table) -> &TransactionalTree {
-        &self.0[table as usize]
-    }
 }
 
 fn use_key(registry: &str, file: FileId, data_key: [u8; 16]) -> Vec<u8> {
     key(&[registry, &hex::encode(data_key), &file.to_string()])
-}
-
-/// sled 0.34 has no conflicts between transactions: they wait for each other.
-fn storage(error: UnabortableTransactionError) -> StoreError {
-    match error {
-        UnabortableTransactionError::Storage(error) => error.into(),
-        conflict @ UnabortableTransactionError::Conflict => {
-            StoreError::Io(std::io::Error::other(conflict.to_string()))
-        }
-    }
 }

@@ -3,11 +3,13 @@
 //! Both may be longer than a row, so that they are kept in pieces. A deployment is replaced as a whole: nobody sees pieces
 //! of two.
 
+use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::database::{Database, View};
 use super::error::StoreError;
+use super::intents::End;
 use super::layout::Table;
 use super::open::Store;
 use super::rows::{decode, key, nth_part, prefix};
@@ -39,7 +41,7 @@ impl Store {
         let record =
             serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
         let name = Name::of(&row.group, &row.name);
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = name.keys(&self.database)?;
         writer.transact(|view| {
             old.iter().try_for_each(|(table, at)| view.remove(*table, at.clone()))?;
@@ -50,24 +52,24 @@ impl Store {
         self.database.commit()
     }
 
-    /// Replaces what is known of a deployment; its template stays. Durable on return. False: there is none, and nothing was
-    /// done.
-    pub fn replace_deployment(&self, row: &DeploymentRow) -> Result<bool, StoreError> {
+    /// Replaces what is known of a deployment, and ends its operation; its template stays. Durable on return. False: there is
+    /// none, and only the operation ended.
+    pub fn replace_deployment(&self, row: &DeploymentRow, end: &End) -> Result<bool, StoreError> {
         let record =
             serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
         let name = Name::of(&row.group, &row.name);
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = name.keys_in(&self.database, Table::Deployments)?;
-        if old.is_empty() {
-            return Ok(false);
-        }
         writer.transact(|view| {
             old.iter().try_for_each(|at| view.remove(Table::Deployments, at.clone()))?;
-            name.write(view, Table::Deployments, &record)
+            if !old.is_empty() {
+                name.write(view, Table::Deployments, &record)?;
+            }
+            view.end(end)
         })?;
         drop(writer);
         self.database.commit()?;
-        Ok(true)
+        Ok(!old.is_empty())
     }
 
     /// The deployment of this group and name.
@@ -89,7 +91,7 @@ impl Store {
 
     /// The names of the deployments of a group, in lower case and in their order.
     pub fn deployment_names(&self, group: &str) -> Result<Vec<String>, StoreError> {
-        let _alone = self.database.writer();
+        let _still = self.database.hold_still();
         let rows = self.database.scan(Table::Deployments, &prefix(&[&group.to_lowercase()]));
         let names = rows.map(|row| nth_part(&row?.0, 1));
         let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
@@ -99,9 +101,9 @@ impl Store {
 
     /// Forgets a deployment. Durable on return. False: there is none.
     pub fn delete_deployment(&self, group: &str, name: &str) -> Result<bool, StoreError> {
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let keys = Name::of(group, name).keys(&self.database)?;
-        writer.transact(|view| {
+        writer.transact_for(Purpose::Removal, |view| {
             keys.iter().try_for_each(|(table, at)| view.remove(*table, at.clone()))
         })?;
         drop(writer);
@@ -124,7 +126,7 @@ impl Name {
     /// The pieces in their order, put together. None: there are none.
     fn read(&self, database: &Database, table: Table) -> Result<Option<Vec<u8>>, StoreError> {
         // No other thread replaces some of them meanwhile.
-        let _alone = database.writer();
+        let _still = database.hold_still();
         let mut whole = None;
         for piece in database.scan(table, &self.prefix()) {
             whole.get_or_insert_with(Vec::new).extend_from_slice(&piece?.1);
@@ -181,8 +183,8 @@ mod tests {
         store.put_deployment(&row("firs", json!(1)), "").unwrap();
         let read = store.deployment("team", "FIRST").unwrap();
         let read_template = store.deployment_template("TEAM", "first").unwrap();
-        let replaced = store.replace_deployment(&short).unwrap();
-        let absent = store.replace_deployment(&row("other", Value::Null)).unwrap();
+        let replaced = store.replace_deployment(&short, &End::Nothing).unwrap();
+        let absent = store.replace_deployment(&row("other", Value::Null), &End::Nothing).unwrap();
         drop(store);
         let store = Store::open(folder.path(), Durability::Full).unwrap();
 

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use mock_keyvault::durable::OpenError;
 use thiserror::Error;
 
 use super::rows::FileId;
@@ -35,6 +36,12 @@ pub enum StoreError {
         found: u64,
         /// What this program reads and writes.
         supported: u64,
+    },
+    /// The folder has no journal yet: there is nothing that a repair could work with.
+    #[error("{} has the format of an older version: start the emulator once, which brings it to the present one", path.display())]
+    OldFormat {
+        /// The data folder.
+        path: PathBuf,
     },
     /// The folder has something in it, and that is not a data folder of ours.
     #[error("{} is not empty and is not a data folder of Sealyard; choose another folder", path.display())]
@@ -78,6 +85,21 @@ pub enum StoreError {
     /// The data folder has something in it that cannot be read.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
+    /// The service-managed key is missing: without it neither rows nor content can be read.
+    #[error("{} is missing, and the rows and the content of this folder cannot be read without it; bring it back from a copy of the folder", file.display())]
+    NoServiceKey {
+        /// Where it should be.
+        file: PathBuf,
+    },
+    /// The rows cannot be opened. The words say what repairs them.
+    #[error(transparent)]
+    Rows(OpenError),
+    /// The rows are still being checked after the start: what changes them waits for that.
+    #[error("{0}")]
+    NotProven(io::Error),
+    /// The rows are damaged in a way that still allows to read them.
+    #[error("{0}")]
+    ReadOnly(io::Error),
     /// Reading or writing failed. If it was a sync that failed, what was being stored may or may not be there.
     #[error(transparent)]
     Io(io::Error),
@@ -98,16 +120,19 @@ impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull(error),
+            io::ErrorKind::ResourceBusy => Self::NotProven(error),
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly(error),
+            io::ErrorKind::InvalidData => Self::Damaged(error.to_string()),
             _ => Self::Io(error),
         }
     }
 }
 
-impl From<sled::Error> for StoreError {
-    fn from(error: sled::Error) -> Self {
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
         match error {
-            sled::Error::Corruption { .. } => Self::Damaged(error.to_string()),
-            other => io::Error::from(other).into(),
+            OpenError::Io(error) => error.into(),
+            other => Self::Rows(other),
         }
     }
 }

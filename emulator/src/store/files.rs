@@ -1,9 +1,10 @@
 //! Files on their way into the data folder, and out of it.
 //!
 //! A file is written under a temporary name ([`NewFile`], or the file of an upload), then synced and renamed
-//! ([`Placed`]), then a transaction names it in a row and it is kept. Dropped in any state before, it goes back to
-//! where it was, or away: nothing half written is ever found under a published name. A [`Claim`] tells the sweeper
-//! that a file with no row is not an orphan but somebody's.
+//! ([`Placed`]), then a transaction names it in a row and it is kept. A small file is not synced: its content travels in
+//! the journal with that transaction, which is synced anyway, and a start after a power cut restores the file
+//! (`carried.rs`). Dropped in any state before, a file goes back to where it was, or away: nothing half written is ever
+//! found under a published name. A [`Claim`] tells the sweeper that a file without a row is about to get one.
 //!
 //! What a file holds is sealed by the caller.
 
@@ -15,7 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 use mock_keyvault::durable::{Durability, sync_dir};
+use mock_keyvault::room::Purpose;
 
+use super::carried;
+use super::database::View;
 use super::error::StoreError;
 use super::layout::{Layout, Table};
 use super::open::Store;
@@ -40,9 +44,12 @@ pub(super) struct Claim {
     claims: Claims,
 }
 
-/// A synced file under its published name, which no row names yet. Dropped, it is back where it was.
+/// A file under its published name, which no row names yet. It is synced, unless it is small. Dropped, it is back where it was.
 #[must_use = "dropped, the file goes back; keep it once a row names it"]
 pub(super) struct Placed {
+    id: FileId,
+    /// The content of a small file: it travels in the journal.
+    carried: Option<Vec<u8>>,
     from: PathBuf,
     to: PathBuf,
     kept: bool,
@@ -61,8 +68,11 @@ impl Store {
     /// Opens a published file to read. Who has it open can read on after it was deleted.
     ///
     /// [`StoreError::NotFound`] if it has been deleted since its row was read: read the row again.
-    pub fn open_file(&self, id: FileId) -> Result<fs::File, StoreError> {
-        fs::File::open(self.layout.file(id)).map_err(|error| not_found(error, id))
+    ///
+    /// The file is the plain one of the system, as its errors are: `fs-err` hides their numbers, and the caller must tell
+    /// a fault of the disk from a limit of the process.
+    pub fn open_file(&self, id: FileId) -> Result<std::fs::File, StoreError> {
+        std::fs::File::open(self.layout.file(id)).map_err(|error| not_found(error, id))
     }
 
     /// Whether a row names this file. A file that is named and not there is lost; else it was deleted.
@@ -73,32 +83,54 @@ impl Store {
     /// Refuses with [`StoreError::DiskFull`] when so little room is left that the database itself could run out of it.
     /// To be called now and then by whoever writes much: sled does not recover from a full disk, the registry must.
     pub fn ensure_space(&self) -> Result<(), StoreError> {
-        Ok(self.database.room().for_content()?)
+        Ok(self.room.spend(0, Purpose::Content)?)
     }
 
-    /// Syncs a file and gives it its published name.
+    /// Gives a file its published name. A large one is synced first, and its folder afterwards. The transaction that names the
+    /// file in a row must call [`Placed::attach`].
     pub(super) fn place(
         &self,
         id: FileId,
         file: &fs::File,
         from: PathBuf,
     ) -> Result<Placed, StoreError> {
-        if self.durability == Durability::Full {
+        let carried = carried::content(file)?;
+        let syncs = self.durability == Durability::Full && carried.is_none();
+        if syncs {
             file.sync_data()?;
         }
         let to = self.layout.file(id);
         fs::rename(&from, &to).map_err(|error| not_found(error, id))?;
-        let placed = Placed { from, to, kept: false };
+        let placed = Placed { id, carried, from, to, kept: false };
         // The folder that the file left is not synced: should its old name come back after a power cut, it is swept.
-        if self.durability == Durability::Full {
+        if syncs {
             sync_dir(&self.layout.shard(id))?;
         }
         Ok(placed)
     }
 
+    /// Whether a transaction that failed may be in the journal nevertheless: then its changes are there after the next start,
+    /// and nothing may be removed that they name.
+    pub(super) fn is_outcome_unknown(&self) -> bool {
+        self.database.durable().check_writable().is_err()
+    }
+
     /// Unlinks a published file. Its row is gone, and committed.
     pub(super) fn unlink(&self, id: FileId) -> Result<(), StoreError> {
-        remove_if_there(&self.layout.file(id))
+        let path = self.layout.file(id);
+        match remove_if_there(&path) {
+            // A damaged file system can show a folder where the file was. No row names it any more.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(fs::remove_dir(path)?),
+            unlinked => Ok(unlinked?),
+        }
+    }
+
+    /// Unlinks a file that another one has replaced. A failure is logged only: the replacement is committed, and the file
+    /// that stays behind is an orphan.
+    pub(super) fn unlink_replaced(&self, id: FileId) {
+        if let Err(error) = self.unlink(id) {
+            tracing::warn!(file.id = %id, %error, "could not remove a file that was replaced; `gc` tries again");
+        }
     }
 }
 
@@ -155,6 +187,13 @@ impl Drop for Claim {
 }
 
 impl Placed {
+    /// Has the content of a small file travel with the transaction that names it in a row.
+    pub(super) fn attach(&self, view: &View<'_>) {
+        if let Some(content) = &self.carried {
+            view.attach(self.id, content.clone());
+        }
+    }
+
     /// A row names the file: it stays.
     pub(super) fn keep(mut self) {
         self.kept = true;
@@ -172,8 +211,8 @@ impl Drop for Placed {
 }
 
 /// Makes a file that only we read and write.
-pub(super) fn create_private(path: &Path) -> Result<fs::File, StoreError> {
-    Ok(fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?)
+pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Replaces a small file: whoever reads it finds the old content or the new one, also after a power cut.
@@ -199,9 +238,9 @@ pub(super) fn replace_file(
 }
 
 /// Removes a file; that it is gone already is as good.
-pub(super) fn remove_if_there(path: &Path) -> Result<(), StoreError> {
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::intents::End;
 use super::layout::Table;
 use super::open::Store;
 use super::resource_tags::ResourceTags;
@@ -41,6 +43,11 @@ impl Store {
     /// Stores a new group. Durable on return. False: there is one of this name, and nothing was done.
     pub fn create_group(&self, row: &GroupRow) -> Result<bool, StoreError> {
         let at = group_key(&row.name);
+        // Every start asks for some groups: it need not wait for the right to write.
+        if self.database.has(Table::Groups, &at)? {
+            self.database.commit()?;
+            return Ok(false);
+        }
         let created = self.database.transact(|view| {
             if view.has(Table::Groups, &at)? {
                 return Ok(false);
@@ -61,9 +68,11 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let at = group_key(name);
         let rows = tags_of(name);
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = rows.keys(&self.database)?;
-        let is_there = writer.transact(|view| {
+        // Tags that only go get past a full disk.
+        let purpose = if tags.is_empty() { Purpose::Removal } else { Purpose::Rows };
+        let is_there = writer.transact_for(purpose, |view| {
             if !view.has(Table::Groups, &at)? {
                 return Ok(false);
             }
@@ -76,15 +85,16 @@ impl Store {
         Ok(is_there)
     }
 
-    /// Forgets a group. Durable on return. None of this name is as good.
-    pub fn delete_group(&self, name: &str) -> Result<(), StoreError> {
+    /// Forgets a group, and ends an operation. Durable on return. It is no error if there is none of this name.
+    pub fn delete_group(&self, name: &str, end: &End) -> Result<(), StoreError> {
         let at = group_key(name);
         let rows = tags_of(name);
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let tags = rows.keys(&self.database)?;
-        writer.transact(|view| {
+        writer.transact_for(Purpose::Removal, |view| {
             view.remove(Table::Groups, at.clone())?;
-            rows.remove(view, &tags)
+            rows.remove(view, &tags)?;
+            view.end(end)
         })?;
         drop(writer);
         self.database.commit()

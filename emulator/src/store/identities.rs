@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
+use super::intents::End;
 use super::layout::Table;
 use super::open::Store;
 use super::registries::PrincipalRow;
@@ -50,8 +52,9 @@ impl Store {
         row.map(|row| self.with_tags(row)).transpose()
     }
 
-    /// Stores a new identity. Durable on return. False: there is one of this group and name.
-    pub fn create_identity(&self, row: &IdentityRow) -> Result<bool, StoreError> {
+    /// Stores a new identity, and ends an operation. Durable on return. False: there is one of this group and name, and
+    /// nothing was done.
+    pub fn create_identity(&self, row: &IdentityRow, end: &End) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);
         let created = self.database.transact(|view| {
             if view.has(Table::Identities, &at)? {
@@ -59,6 +62,7 @@ impl Store {
             }
             view.put(Table::Identities, at.clone(), row)?;
             tags_of(&row.group, &row.name).write(view, &row.tags)?;
+            view.end(end)?;
             Ok(true)
         })?;
         self.database.commit()?;
@@ -69,7 +73,7 @@ impl Store {
     pub fn replace_identity_tags(&self, row: &IdentityRow) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);
         let tags = tags_of(&row.group, &row.name);
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = tags.keys(&self.database)?;
         let is_there = writer.transact(|view| {
             if !view.has(Table::Identities, &at)? {
@@ -84,16 +88,17 @@ impl Store {
         Ok(is_there)
     }
 
-    /// Forgets an identity. Durable on return. False: there is none.
-    pub fn delete_identity(&self, group: &str, name: &str) -> Result<bool, StoreError> {
+    /// Forgets an identity, and ends an operation. Durable on return. False: there is none.
+    pub fn delete_identity(&self, group: &str, name: &str, end: &End) -> Result<bool, StoreError> {
         let at = identity_key(group, name);
         let tags = tags_of(group, name);
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = tags.keys(&self.database)?;
-        let deleted = writer.transact(|view| {
+        let deleted = writer.transact_for(Purpose::Removal, |view| {
             let is_there = view.has(Table::Identities, &at)?;
             view.remove(Table::Identities, at.clone())?;
             tags.remove(view, &old)?;
+            view.end(end)?;
             Ok(is_there)
         })?;
         drop(writer);

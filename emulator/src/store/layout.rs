@@ -1,21 +1,30 @@
 //! Every path of the data folder and every tree of the database is named here, and nowhere else.
 //!
 //! ```text
-//! sealyard.json   {"formatVersion":1}
+//! sealyard.json   {"formatVersion":2}
 //! lock            locked while a process has the folder open; holds its id
 //! service.key     and other small secrets, each a file of mode 0600
-//! rows/           sled
+//! journal/        the rows: what counts
+//! index/          the rows again, for reading; made again from the journal when it is missing
+//! rows/           the rows as format 1 kept them, until the first clean stop after their migration
 //! files/ab/       256 folders; published sealed files, each named by 32 hexadecimal digits
 //! uploads/        sealed files that still grow; `.new` after the name: a manifest that is being written
 //! audit/          sealed logs, written by the domain
+//! rings/          a mirror of the ring of each registry, `NAME.ring`: what `sealyard repair` opens sealed files with
 //! ```
 
 use std::path::{Path, PathBuf};
 
 use super::rows::FileId;
 
-/// The only format version there is.
-pub(super) const FORMAT_VERSION: u64 = 1;
+/// The present format version.
+pub(super) const FORMAT_VERSION: u64 = 2;
+
+/// The format version whose rows were a database of sled. Folders of it are migrated.
+pub(super) const OLD_FORMAT_VERSION: u64 = 1;
+
+/// The file of the service-managed key, from which the key of the journal is derived.
+pub(super) const SERVICE_KEY: &str = "service.key";
 
 /// What the name of a manifest that is being written ends in.
 const NEW_SUFFIX: &str = ".new";
@@ -26,13 +35,16 @@ pub(super) struct Layout {
     root: PathBuf,
 }
 
-/// The trees of the database. The order is that of [`Table::ALL`]; names are the format on disk.
+/// The trees of the rows. The order is that of [`Table::ALL`], and places are the format on disk: add a table at the end.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
     /// registry, kind, name → who may log in: settings, scope maps and their actions, tokens.
     Access,
     /// registry, digest → blob.
     Blobs,
+    /// registry, repository, index digest, manifest digest → nothing: what an index lists.
+    Children,
     /// registry → counters.
     Counters,
     /// file id → owner: finds files that nobody owns.
@@ -41,6 +53,8 @@ pub(super) enum Table {
     Links,
     /// registry, repository, digest → manifest.
     Manifests,
+    /// registry, repository, manifest digest, index digest → nothing: the indexes that list a manifest.
+    Parents,
     /// registry, repository, manifest digest, blob digest → nothing: what a manifest holds on to.
     References,
     /// registry, repository, subject digest, manifest digest → artifact type.
@@ -83,6 +97,12 @@ pub(super) enum Table {
     RegistryIdentities,
     /// registry, name → value of a tag, as Azure knows them.
     RegistryTags,
+    /// operation, part → an operation of several steps that has begun and not ended: see `intents.rs`.
+    Intents,
+    /// operation → how an operation ended that clients ask about.
+    Outcomes,
+    /// registry, file id → what is known of a file that cannot be served.
+    Damages,
 }
 
 impl Layout {
@@ -103,8 +123,13 @@ impl Layout {
         self.root.join("lock")
     }
 
-    pub(super) fn rows(&self) -> PathBuf {
+    /// The database of format 1.
+    pub(super) fn old_rows(&self) -> PathBuf {
         self.root.join("rows")
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.root.join("journal")
     }
 
     pub(super) fn files(&self) -> PathBuf {
@@ -113,6 +138,29 @@ impl Layout {
 
     pub(super) fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
+    }
+
+    /// Files that no row named while the rows were not proven, each under its id.
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
+    /// A file in quarantine.
+    pub(super) fn quarantined(&self, id: FileId) -> PathBuf {
+        self.quarantine().join(id.to_string())
+    }
+
+    /// What the name of a mirror ends in.
+    pub(super) const RING: &'static str = "ring";
+
+    /// The mirrors of the rings.
+    pub(super) fn rings(&self) -> PathBuf {
+        self.root.join("rings")
+    }
+
+    /// The mirror of the ring of a registry.
+    pub(super) fn ring(&self, registry: &str) -> PathBuf {
+        self.rings().join(format!("{registry}.{}", Self::RING))
     }
 
     pub(super) fn audit(&self) -> PathBuf {
@@ -160,13 +208,15 @@ impl Layout {
 
 impl Table {
     /// All of them, each at the index that is its number.
-    pub(super) const ALL: [Self; 27] = [
+    pub(super) const ALL: [Self; 32] = [
         Self::Access,
         Self::Blobs,
+        Self::Children,
         Self::Counters,
         Self::Files,
         Self::Links,
         Self::Manifests,
+        Self::Parents,
         Self::References,
         Self::Referrers,
         Self::Repositories,
@@ -188,15 +238,32 @@ impl Table {
         Self::Registries,
         Self::RegistryIdentities,
         Self::RegistryTags,
+        Self::Intents,
+        Self::Outcomes,
+        Self::Damages,
     ];
+
+    /// The names of all of them, each at the place of its table.
+    pub(super) const NAMES: &'static [&'static str] = &{
+        let mut names = [""; Self::ALL.len()];
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = Self::ALL[at].name();
+            at += 1;
+        }
+        names
+    };
 
     /// Whether its keys begin with a registry whose content it holds, so that its rows go with that registry.
     pub(super) fn is_content(self) -> bool {
         match self {
             Self::Access
             | Self::Blobs
+            | Self::Children
+            | Self::Damages
             | Self::Links
             | Self::Manifests
+            | Self::Parents
             | Self::References
             | Self::Referrers
             | Self::Repositories
@@ -220,19 +287,34 @@ impl Table {
             | Self::Leaving
             | Self::Registries
             | Self::RegistryIdentities
-            | Self::RegistryTags => false,
+            | Self::RegistryTags
+            | Self::Intents
+            | Self::Outcomes => false,
         }
     }
 
+    /// The tables whose rows are in memory from the start on.
+    pub(super) const REMEMBERED: &'static [u8] = &[
+        Self::Registries as u8,
+        Self::RegistryTags as u8,
+        Self::RegistryIdentities as u8,
+        Self::Rings as u8,
+        Self::RingKeys as u8,
+        Self::Intents as u8,
+    ];
+
     /// The name of the tree.
-    pub(super) fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Access => "access",
             Self::Blobs => "blobs",
+            Self::Children => "children",
             Self::Counters => "counters",
+            Self::Damages => "damages",
             Self::Files => "files",
             Self::Links => "links",
             Self::Manifests => "manifests",
+            Self::Parents => "parents",
             Self::References => "references",
             Self::Referrers => "referrers",
             Self::Repositories => "repositories",
@@ -254,6 +336,8 @@ impl Table {
             Self::Registries => "registries",
             Self::RegistryIdentities => "registry-identities",
             Self::RegistryTags => "registry-tags",
+            Self::Intents => "intents",
+            Self::Outcomes => "outcomes",
         }
     }
 }

@@ -7,16 +7,23 @@
 
 use std::collections::BTreeSet;
 
-use super::database::View;
+use mock_keyvault::room::Purpose;
+
+use super::damage::damage_key;
+use super::database::{View, Writer};
 use super::error::StoreError;
-use super::files::NewFile;
+use super::files::{NewFile, Placed};
 use super::layout::Table;
 use super::locks::{Deleted, Locked, locked_tag, repository_locked};
 use super::open::Store;
 use super::rows::{
-    Attributes, LinkRow, ManifestRow, RepositoryRow, TagRow, decode, encode, key, last_part, prefix,
+    Attributes, BlobRow, FileId, LinkRow, ManifestRow, ObjectRow, RepositoryRow, TagRow, decode,
+    encode, key, last_part, prefix,
 };
 use super::tags::{Moment, remove_tag, set_tag};
+
+/// How many manifests go in one transaction.
+pub(super) const MANIFEST_BATCH: usize = 64;
 
 /// A manifest to be put.
 #[derive(Clone, Debug)]
@@ -29,8 +36,23 @@ pub struct NewManifest<'a> {
     pub tag: Option<&'a str>,
     /// Blobs that must be in the repository, and that it holds on to.
     pub blobs: &'a [String],
-    /// Manifests that must be in the repository. It does not hold on to them; a sparse index leaves them out.
+    /// Manifests that an index lists. It does not hold on to them against a deletion, but it keeps them from the
+    /// collection of what no tag reaches.
     pub children: &'a [String],
+    /// Whether the children may be missing, as in a sparse index.
+    pub sparse: bool,
+    /// The file of this manifest that does not open, if the registry has one: the new file replaces it.
+    pub condemned: Option<FileId>,
+}
+
+/// The rows that belong to a manifest.
+pub(super) struct Held {
+    /// The blobs that it holds.
+    blobs: Vec<String>,
+    /// The tags that point to it.
+    pub(super) tags: Vec<String>,
+    /// The manifests that it lists.
+    children: Vec<String>,
 }
 
 /// What became of a manifest that was put.
@@ -47,9 +69,9 @@ pub enum Put {
 }
 
 /// What a look at the rows says about a manifest that is to be put.
-enum Step {
-    /// It is in the rows now, with the file that was brought.
-    Inserted,
+pub(super) enum Step {
+    /// It is in the rows now, with the file that was brought. That file may replace another one.
+    Inserted(Option<FileId>),
     /// It was there; the tag is set.
     Existing,
     /// The file must be brought first.
@@ -71,23 +93,35 @@ impl Store {
         encode(&manifest.row)?;
         let manifest = NewManifest {
             row: ManifestRow {
-                object: super::ObjectRow { file: file.id(), ..manifest.row.object },
+                object: ObjectRow { file: file.id(), ..manifest.row.object },
                 ..manifest.row
             },
             ..manifest
         };
         let blobs: BTreeSet<&str> = manifest.blobs.iter().map(String::as_str).collect();
-        let step = |has_file: bool| {
+        let step = |placed: Option<&Placed>| {
             self.database.transact(|view| {
-                insert_manifest(view, registry, repository, &manifest, &blobs, has_file)
+                let has_file = placed.is_some();
+                let step =
+                    insert_manifest(view, registry, repository, &manifest, &blobs, has_file)?;
+                if let Some(placed) = placed.filter(|_| matches!(step, Step::Inserted(_))) {
+                    placed.attach(view);
+                }
+                Ok(step)
             })
         };
-        let mut outcome = step(false)?;
+        let mut outcome = step(None)?;
         if matches!(outcome, Step::NeedsFile) {
             let from = self.layout.new_file(file.id());
             let placed = self.place(file.id(), file.handle(), from)?;
-            outcome = step(true)?;
-            if matches!(outcome, Step::Inserted) {
+            let inserted = step(Some(&placed));
+            // The row may come back at the next start: without it the file is an orphan.
+            if inserted.is_err() && self.is_outcome_unknown() {
+                placed.keep();
+                return inserted.map(|_| Put::Stored);
+            }
+            outcome = inserted?;
+            if matches!(outcome, Step::Inserted(_)) {
                 placed.keep();
                 file.published();
             }
@@ -96,6 +130,9 @@ impl Store {
             return Ok(put);
         }
         self.database.commit()?;
+        if let Step::Inserted(Some(replaced)) = outcome {
+            self.unlink_replaced(replaced);
+        }
         Ok(Put::Stored)
     }
 
@@ -143,9 +180,9 @@ impl Store {
         digest: &str,
     ) -> Result<Deleted, StoreError> {
         let parts = [registry, repository, digest];
-        let writer = self.database.writer();
-        let (blobs, tags) = self.held(parts)?;
-        let removed = writer.transact(|view| {
+        let writer = self.database.writer()?;
+        let held = self.held(parts)?;
+        let removed = writer.transact_for(Purpose::Removal, |view| {
             let Some(row) = view.row::<ManifestRow>(Table::Manifests, &key(&parts))? else {
                 return Ok(Err(Deleted::Unknown));
             };
@@ -154,12 +191,12 @@ impl Store {
                 locked = Some(Locked::Manifest(digest.to_owned()));
             }
             if locked.is_none() {
-                locked = locked_tag(view, registry, repository, &tags)?;
+                locked = locked_tag(view, registry, repository, &held.tags)?;
             }
             if let Some(locked) = locked {
                 return Ok(Err(Deleted::Locked(locked)));
             }
-            remove_manifest(view, parts, &row, &blobs, &tags)?;
+            remove_manifest(view, parts, &row, &held)?;
             Ok(Ok(row.object.file))
         })?;
         drop(writer);
@@ -172,14 +209,38 @@ impl Store {
         Ok(Deleted::Removed)
     }
 
-    /// The blobs that a manifest holds and the tags that point to it. To be scanned under the writer's lock.
-    pub(super) fn held(&self, parts: [&str; 3]) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    /// The rows that belong to a manifest. To be scanned under the writer's lock.
+    fn held(&self, parts: [&str; 3]) -> Result<Held, StoreError> {
         let last_parts = |table| self.database.last_parts(table, &parts).collect::<Result<_, _>>();
-        Ok((last_parts(Table::References)?, last_parts(Table::Tagged)?))
+        Ok(Held {
+            blobs: last_parts(Table::References)?,
+            tags: last_parts(Table::Tagged)?,
+            children: last_parts(Table::Children)?,
+        })
+    }
+
+    /// Removes a batch of manifests of a repository in one transaction. The caller holds the writer's lock, and gives at
+    /// most [`MANIFEST_BATCH`] of them.
+    pub(super) fn remove_manifests(
+        &self,
+        writer: &Writer<'_>,
+        [registry, repository]: [&str; 2],
+        batch: &[(String, ManifestRow)],
+    ) -> Result<(), StoreError> {
+        let held = batch
+            .iter()
+            .map(|(digest, row)| Ok((digest, row, self.held([registry, repository, digest])?)))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        writer.transact_for(Purpose::Removal, |view| {
+            for (digest, row, held) in &held {
+                remove_manifest(view, [registry, repository, digest], row, held)?;
+            }
+            Ok(())
+        })
     }
 }
 
-fn insert_manifest(
+pub(super) fn insert_manifest(
     view: &View<'_>,
     registry: &str,
     repository: &str,
@@ -193,13 +254,17 @@ fn insert_manifest(
     if let Some(locked) = write_locked(view, known.as_ref(), manifest.tag, in_repository)? {
         return Ok(Step::Refused(Put::Locked(locked)));
     }
-    if let Some(put) = missing(view, blobs, manifest.children, in_repository)? {
+    let needed = if manifest.sparse { &[] } else { manifest.children };
+    if let Some(put) = missing(view, registry, blobs, needed, in_repository)? {
         return Ok(Step::Refused(put));
     }
     let row = &manifest.row;
     let manifest_key = in_repository(manifest.digest);
-    let exists = view.has(Table::Manifests, &manifest_key)?;
-    if !exists && !has_file {
+    let existing = view.row::<ManifestRow>(Table::Manifests, &manifest_key)?;
+    let replaced =
+        existing.as_ref().filter(|existing| manifest.condemned == Some(existing.object.file));
+    let exists = existing.is_some();
+    if (!exists || replaced.is_some()) && !has_file {
         return Ok(Step::NeedsFile);
     }
     let is_new_repository = known.is_none();
@@ -212,7 +277,12 @@ fn insert_manifest(
     });
     repository_row.updated = repository_row.updated.max(row.pushed);
 
-    if !exists {
+    if let Some(old) = replaced {
+        view.own_file(registry, row.object.file, row.object.data_key)?;
+        view.disown_file(registry, old.object.file, old.object.data_key)?;
+        let object = ObjectRow { created: old.object.created, ..row.object.clone() };
+        view.put(Table::Manifests, manifest_key, &ManifestRow { object, ..old.clone() })?;
+    } else if !exists {
         view.own_file(registry, row.object.file, row.object.data_key)?;
         view.put(Table::Manifests, manifest_key, row)?;
         for blob in blobs {
@@ -225,6 +295,7 @@ fn insert_manifest(
             let reference = key(&[registry, repository, manifest.digest, blob]);
             view.put_bytes(Table::References, reference, Vec::new())?;
         }
+        list_children(view, [registry, repository, manifest.digest], manifest.children)?;
         if let Some(subject) = &row.subject {
             let referrer = key(&[registry, repository, subject, manifest.digest]);
             view.put(Table::Referrers, referrer, &row.artifact_type)?;
@@ -244,7 +315,25 @@ fn insert_manifest(
             stats.bytes = stats.bytes.saturating_add(row.object.size);
         }
     })?;
-    Ok(if exists { Step::Existing } else { Step::Inserted })
+    Ok(match replaced {
+        Some(old) => Step::Inserted(Some(old.object.file)),
+        None if exists => Step::Existing,
+        None => Step::Inserted(None),
+    })
+}
+
+/// Notes what an index lists.
+pub(super) fn list_children(
+    view: &View<'_>,
+    parts: [&str; 3],
+    children: &[String],
+) -> Result<(), StoreError> {
+    let [registry, repository, digest] = parts;
+    for child in children {
+        view.put_bytes(Table::Children, key(&[registry, repository, digest, child]), Vec::new())?;
+        view.put_bytes(Table::Parents, key(&[registry, repository, child, digest]), Vec::new())?;
+    }
+    Ok(())
 }
 
 /// What is locked against a push. A manifest is not: its digest says what it is, so a push cannot change it.
@@ -262,16 +351,24 @@ fn write_locked(
     Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Tag(tag.to_owned())))
 }
 
-/// What the repository lacks for a manifest.
+/// What the repository lacks for a manifest. What is known to be damaged is as good as missing: the client pushes it again.
 fn missing(
     view: &View<'_>,
+    registry: &str,
     blobs: &BTreeSet<&str>,
     children: &[String],
     in_repository: impl Fn(&str) -> Vec<u8>,
 ) -> Result<Option<Put>, StoreError> {
     let mut missing_blobs = Vec::new();
     for blob in blobs {
-        if !view.has(Table::Links, &in_repository(blob))? {
+        let row = view.row::<BlobRow>(Table::Blobs, &key(&[registry, blob]))?;
+        let can_be_served = match row {
+            Some(row) if view.has(Table::Links, &in_repository(blob))? => {
+                !view.has(Table::Damages, &damage_key(registry, row.object.file))?
+            }
+            _ => false,
+        };
+        if !can_be_served {
             missing_blobs.push((*blob).to_owned());
         }
     }
@@ -280,22 +377,27 @@ fn missing(
     }
     let mut missing_manifests = Vec::new();
     for child in children {
-        if !view.has(Table::Manifests, &in_repository(child))? {
+        let can_be_served =
+            match view.row::<ManifestRow>(Table::Manifests, &in_repository(child))? {
+                Some(row) => !view.has(Table::Damages, &damage_key(registry, row.object.file))?,
+                None => false,
+            };
+        if !can_be_served {
             missing_manifests.push(child.clone());
         }
     }
     Ok((!missing_manifests.is_empty()).then_some(Put::MissingManifests(missing_manifests)))
 }
 
-/// `blobs` and `tags` are what the manifest holds and what points to it, scanned under the writer's lock.
-pub(super) fn remove_manifest(
+/// Removes a manifest. What belongs to it was scanned under the writer's lock.
+fn remove_manifest(
     view: &View<'_>,
     parts: [&str; 3],
     row: &ManifestRow,
-    blobs: &[String],
-    tags: &[String],
+    held: &Held,
 ) -> Result<(), StoreError> {
     let [registry, repository, digest] = parts;
+    let Held { blobs, tags, children } = held;
     view.remove(Table::Manifests, key(&parts))?;
     for blob in blobs {
         view.remove(Table::References, key(&[registry, repository, digest, blob]))?;
@@ -307,6 +409,10 @@ pub(super) fn remove_manifest(
     }
     for tag in tags {
         remove_tag(view, [registry, repository, tag], digest)?;
+    }
+    for child in children {
+        view.remove(Table::Children, key(&[registry, repository, digest, child]))?;
+        view.remove(Table::Parents, key(&[registry, repository, child, digest]))?;
     }
     if let Some(subject) = &row.subject {
         view.remove(Table::Referrers, key(&[registry, repository, subject, digest]))?;

@@ -1,59 +1,82 @@
-//! The data folder of the registry: the only place that knows sled and the file system.
+//! The data folder of the registry: the only place that knows the file system.
 //!
-//! Sealed bytes are files with random names; rows in sled say which digest is which file, and which repository shows
+//! Sealed bytes are files with random names; rows say which digest is which file, and which repository shows
 //! it. The domain (`registry/`) calls this from blocking threads and hands in names and digests that it has parsed.
 //!
-//! What holds at any moment, also after a kill: a row never names a file that was not synced before it; a file is
+//! What holds at any moment, also after a kill: a row never names a file that was not synced before it, unless the content
+//! of the file travels in the journal together with the row; a file is
 //! unlinked only after the commit that removed its last row; a manifest holds on to its blobs from the transaction
 //! that inserts it to the one that removes it. Files with no row are left-overs and are swept.
 //!
 //! The store does not know what the files hold, has no keys, reads no clock and decides nothing.
 
 mod access;
+mod adopt;
+mod affected;
 mod blobs;
+mod carried;
+mod check;
 mod collect;
+mod damage;
 mod database;
 mod deployments;
+mod emptying;
 mod error;
 mod files;
 mod groups;
 mod identities;
+mod intents;
 mod layout;
 mod locks;
 mod manifests;
 mod open;
+mod quarantine;
 mod referrers;
 mod registries;
+mod repair;
 mod repositories;
 mod reset;
 mod resource_tags;
 mod ring;
+mod ring_mirror;
 mod rows;
 mod secrets;
 mod stats;
+mod sweep;
 mod tags;
 mod task_runs;
 #[cfg(test)]
 mod tests;
+mod untagged;
 mod uploads;
+mod walk;
 
 pub use mock_keyvault::durable::Durability;
 
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
+pub use self::adopt::Adopted;
 pub use self::blobs::Unlinked;
-pub use self::collect::{CollectRules, Collected};
+pub use self::collect::{CollectRules, Collected, Kept};
+pub use self::damage::{Damage, DamageRow};
 pub use self::deployments::DeploymentRow;
 pub use self::error::StoreError;
 pub use self::files::NewFile;
 pub use self::groups::GroupRow;
 pub use self::identities::IdentityRow;
+pub use self::intents::{End, IntentRow, OutcomeRow};
 pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifests::{NewManifest, Put};
 pub use self::open::Store;
-pub use self::registries::{AssignedRow, PrincipalRow, RegistryRecord, RegistryRow};
+pub use self::registries::{
+    AssignedRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
+};
+pub use self::repair::{RowsRepair, SealedFiles};
 pub use self::repositories::DeletedRepository;
+pub use self::ring_mirror::{DamagedMirror, RingMirror};
 pub use self::rows::{
     Attributes, FileId, InvalidFileId, ManifestRow, NewTaskRun, ObjectRow, Referrer, RepositoryRow,
     RingRow, TagRow, TaskRunRow, UploadRow,
 };
-pub use self::stats::{Stats, StoredObject};
+pub use self::stats::Stats;
+pub use self::uploads::HeldByUploads;
+pub use self::walk::{FolderFault, StoredObject, WalkPage, WalkPlace};

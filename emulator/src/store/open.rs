@@ -4,21 +4,35 @@
 //! completed. Nothing here looks at every file: a million blobs open as fast as none. What needs such a look is
 //! [`Store::sweep_orphans`], for the background.
 
-use std::collections::HashSet;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Read, Seek as _, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
-use mock_keyvault::durable::{Durability, make_dir_durably, sync_dir};
+use hkdf::Hkdf;
+use mock_keyvault::durable::key::RowsKey;
+use mock_keyvault::durable::repair::RepairCommand;
+use mock_keyvault::durable::{
+    self, Durability, Listener, Notice, OpenOptions, Proof, make_dir_durably, sync_dir,
+};
+use mock_keyvault::files;
+use mock_keyvault::room::{Room, is_lacking};
+use rand::TryRng;
+use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
+use sha2::Sha256;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use zeroize::Zeroizing;
 
+use super::carried::Restorer;
 use super::database::Database;
 use super::error::StoreError;
-use super::files::{Claims, remove_if_there, replace_file};
-use super::layout::{FORMAT_VERSION, Layout, Table};
+use super::files::{Claims, replace_file};
+use super::layout::{FORMAT_VERSION, Layout, OLD_FORMAT_VERSION, SERVICE_KEY, Table};
 use super::rows::{UploadRow, decode, nth_part};
+use super::secrets::read_secret;
 
 /// The open data folder. Share it in an `Arc`; all methods block.
 #[derive(Debug)]
@@ -26,8 +40,14 @@ pub struct Store {
     pub(super) database: Database,
     pub(super) layout: Layout,
     pub(super) durability: Durability,
+    /// The room on the device, and the reserve for a full disk.
+    pub(super) room: Arc<Room>,
     /// Files that are on their way to be published, which no row names yet.
     pub(super) claims: Claims,
+    /// Files in `uploads/` that were there at the opening and were not looked at yet.
+    pub(super) left_behind: Mutex<Vec<PathBuf>>,
+    /// Rows of uploads that had no file at the opening and were not looked at again yet.
+    without_file: Mutex<Vec<(String, UploadRow)>>,
     /// Held until the database is closed: fields are dropped in this order.
     _lock: fs::File,
     /// Says that the folder is free, after the lock.
@@ -39,7 +59,20 @@ pub struct Store {
 #[serde(rename_all = "camelCase")]
 struct Marker {
     format_version: u64,
+    /// Set while the folder is being made: its journal may not be there yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unfinished: bool,
+    /// Set if the file was missing or damaged: the journal says that the folder is ours.
+    #[serde(skip)]
+    is_missing: bool,
 }
+
+/// What is assumed of a folder with a journal whose marker is missing or damaged.
+const MISSING_MARKER: Marker =
+    Marker { format_version: FORMAT_VERSION, unfinished: false, is_missing: true };
+
+/// What the key of the journal is derived for. It must stay.
+const JOURNAL_KEY: &[u8] = b"sealyard rows v1";
 
 impl Store {
     /// Opens the data folder, or makes it. Left-overs of unfinished work are swept, but for those that need a look
@@ -49,30 +82,76 @@ impl Store {
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
         make_dir_durably(path)?;
-        if !marker_is_ours(&layout)? && !is_as_good_as_empty(&layout)? {
+        if read_marker(&layout)?.is_none() && !is_as_good_as_empty(&layout)? {
             return Err(StoreError::ForeignFolder { path: path.to_owned() });
         }
         let lock = take_lock(&layout)?;
         // Looked at again under the lock: somebody else may have made the folder meanwhile.
-        if !marker_is_ours(&layout)? {
+        let marker = if let Some(marker) = read_marker(&layout)? {
+            marker
+        } else {
             make_private(path)?;
-            let marker = serde_json::to_vec(&Marker { format_version: FORMAT_VERSION })
-                .map_err(io::Error::from)?;
-            replace_file(&layout.marker(), &marker, durability)?;
-        }
+            write_marker(&layout, true, durability)?
+        };
+        let room = Arc::new(Room::open(path));
         make_folders(&layout, durability)?;
-        let database = Database::open(&layout.rows(), durability)?;
+        let database = open_rows(&layout, &marker, durability, &room)?;
         let store = Self {
             database,
+            left_behind: left_behind(&layout)?,
             layout,
             durability,
+            room,
             claims: Claims::default(),
+            without_file: Mutex::default(),
             _lock: lock,
             released: CancellationToken::new().drop_guard(),
         };
-        store.finish_all_leaving()?;
-        store.sweep_uploads()?;
+        *store.lock_without_file() = store.uploads_without_file()?;
+        make_contents_private(&store.layout)?;
+        // Otherwise a start would wait for the proof: then both are done in the background.
+        if store.database.durable().proof().is_complete() {
+            store.finish_uploads()?;
+        }
+        if store.database.durable().are_complete() {
+            store.sweep_left_behind()?;
+        }
         Ok(store)
+    }
+
+    /// The room on the device, and the reserve for a full disk.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// What people should know about the rows since the start, in sentences.
+    pub fn notices(&self) -> Vec<String> {
+        self.database.durable().notices().iter().map(ToString::to_string).collect()
+    }
+
+    /// Tells a listener of all notices: those so far at once, and each one to come. It must not use the store.
+    pub fn listen_to_notices(&self, listener: Listener) {
+        self.database.durable().listen(listener);
+    }
+
+    /// Blocks until it is known whether the rows are right. Wrong ones were replaced then, if that was possible.
+    pub fn wait_for_proof(&self) {
+        self.database.durable().wait_for_proof();
+    }
+
+    /// From now on a change waits no longer than this for the proof of the rows: [`StoreError::NotProven`] then.
+    pub fn wait_at_most(&self, limit: Duration) {
+        self.database.durable().wait_at_most(limit);
+    }
+
+    /// Ends the proof of the rows, and whoever waits for it: the program stops.
+    pub fn stop_soon(&self) {
+        self.database.durable().stop_soon();
+    }
+
+    /// Has the rows be proven or not: for tests.
+    pub fn pretend_proven(&self, proven: bool) {
+        self.database.durable().pretend_proof(if proven { Proof::Matched } else { Proof::Pending });
     }
 
     /// Is cancelled when the folder is free for another process. It does not hold the store.
@@ -80,53 +159,191 @@ impl Store {
         self.released.token().clone()
     }
 
-    /// Makes rows and files of uploads agree again.
-    fn sweep_uploads(&self) -> Result<(), StoreError> {
-        let mut known = HashSet::new();
-        for entry in self.database.scan(Table::Uploads, &[]) {
-            let (key, bytes) = entry?;
-            let row: UploadRow = decode(&bytes)?;
-            known.insert(row.file.to_string());
-            let (at, published) = (self.layout.upload(row.file), self.layout.file(row.file));
-            if at.try_exists()? {
-                continue;
+    /// Brings together again the rows of uploads and their files that the last process left apart. The rows are proven.
+    pub(super) fn finish_uploads(&self) -> Result<(), StoreError> {
+        match self.finish_those_without_file() {
+            // On a full disk what was left behind waits for another start: reading must go on.
+            Err(StoreError::DiskFull(error)) => {
+                tracing::warn!(%error, "what unfinished work left behind stays until there is room");
+                Ok(())
             }
+            finished => finished,
+        }
+    }
+
+    fn finish_those_without_file(&self) -> Result<(), StoreError> {
+        let left = std::mem::take(&mut *self.lock_without_file());
+        if left.is_empty() {
+            return Ok(());
+        }
+        // An upload of this process has no file for a moment while it is published: it is not among those.
+        let found = self.uploads_without_file()?;
+        for (registry, row) in found.into_iter().filter(|one| left.contains(one)) {
+            let published = self.layout.file(row.file);
             if published.try_exists()? {
                 // Killed between the rename and the row. The client was told nothing: it can still finish.
-                fs::rename(published, at)?;
-                continue;
-            }
-            let registry = nth_part(&key, 0)?;
-            self.forget_upload(&registry, &row.id, |_| true)?;
-        }
-        for entry in fs::read_dir(self.layout.uploads())? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if !name.to_str().is_some_and(|name| known.contains(name)) {
-                remove_if_there(&entry.path())?;
+                fs::rename(published, self.layout.upload(row.file))?;
+            } else {
+                self.forget_upload(&registry, &row.id, |_| true)?;
             }
         }
         Ok(())
     }
+
+    fn lock_without_file(&self) -> MutexGuard<'_, Vec<(String, UploadRow)>> {
+        self.without_file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn uploads_without_file(&self) -> Result<Vec<(String, UploadRow)>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.database.scan(Table::Uploads, &[]) {
+            let (key, bytes) = entry?;
+            let row: UploadRow = decode(&bytes)?;
+            if !self.layout.upload(row.file).try_exists()? {
+                found.push((nth_part(&key, 0)?, row));
+            }
+        }
+        Ok(found)
+    }
 }
 
-/// Whether the folder says that it is ours. It is refused if it says another version.
-fn marker_is_ours(layout: &Layout) -> Result<bool, StoreError> {
+/// Opens the rows. Those of format 1 are migrated; the marker is raised last, so that a kill leaves a folder of either format.
+fn open_rows(
+    layout: &Layout,
+    marker: &Marker,
+    durability: Durability,
+    room: &Arc<Room>,
+) -> Result<Database, StoreError> {
+    let old = layout.old_rows();
+    let mut is_new = marker.unfinished;
+    let migrating = marker.format_version == OLD_FORMAT_VERSION && old.try_exists()?;
+    if marker.format_version == OLD_FORMAT_VERSION && !migrating {
+        // Format 1 made its rows before this key: without either, the making of the folder was cut short.
+        if layout.named(SERVICE_KEY).try_exists()? || has_files(layout)? {
+            return Err(durable::old_error(&old, io::ErrorKind::NotFound.into()).into());
+        }
+        write_marker(layout, true, durability)?;
+        is_new = true;
+    }
+    let repair = RepairCommand::of("sealyard", layout.root()).to_string();
+    let restorer = Restorer::new(layout);
+    let options = OpenOptions {
+        folder: layout.root(),
+        trees: Table::NAMES,
+        key: Arc::new(journal_key(layout, is_new || migrating, durability)?),
+        durability,
+        room: Arc::clone(room),
+        is_new,
+        repair: &repair,
+        remembered: Table::REMEMBERED,
+        superseded: Some(&old),
+        restore: Some(&|op| restorer.see(op)),
+    };
+    if migrating {
+        // Damage of format 1 can hide rows, so files that no row names are kept.
+        let migrated = durable::migrate(&options, &old, true)?;
+        if migrated.rows == 0 && has_files(layout)? {
+            durable::give_up_migration(&options);
+            let words = "it holds no rows, but there are files that rows have named";
+            let error = io::Error::new(io::ErrorKind::InvalidData, words);
+            return Err(durable::old_error(&old, error).into());
+        }
+    }
+    let database = Database::open(&options).inspect_err(|_| {
+        if migrating {
+            durable::give_up_migration(&options);
+        }
+    })?;
+    if is_new || migrating || marker.is_missing {
+        write_marker(layout, false, durability)?;
+    }
+    if marker.is_missing {
+        database.durable().note(Notice::MarkerMissing { file: layout.marker() });
+    }
+    if old.try_exists()? {
+        database.durable().note(Notice::Migrated { kept: old });
+    }
+    Ok(database)
+}
+
+/// Whether there is any sealed file.
+fn has_files(layout: &Layout) -> io::Result<bool> {
+    for folder in layout.shards().chain([layout.uploads()]) {
+        if fs::read_dir(folder)?.next().is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The key of the journal, from the service-managed key. A missing one is made for a new folder only.
+fn journal_key(
+    layout: &Layout,
+    may_make: bool,
+    durability: Durability,
+) -> Result<RowsKey, StoreError> {
+    let path = layout.named(SERVICE_KEY);
+    let service_key: Zeroizing<Vec<u8>> = match read_secret(&path, SERVICE_KEY)? {
+        Some(bytes) => bytes,
+        None if may_make => {
+            let mut bytes = Zeroizing::new(vec![0; 32]);
+            SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
+            replace_file(&path, &bytes, durability)?;
+            bytes
+        }
+        None => return Err(StoreError::NoServiceKey { file: path }),
+    };
+    let mut root = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, &service_key)
+        .expand(JOURNAL_KEY, root.as_mut())
+        .map_err(|error| StoreError::Damaged(error.to_string()))?;
+    Ok(RowsKey::from_root(&root))
+}
+
+/// The files in `uploads/` as the last process left them: those that no row names can go when the rows are proven.
+fn left_behind(layout: &Layout) -> Result<Mutex<Vec<PathBuf>>, StoreError> {
+    let entries = fs::read_dir(layout.uploads())?;
+    Ok(Mutex::new(entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?))
+}
+
+/// What the folder says that it is. It is refused if it has a version that this program does not know.
+fn read_marker(layout: &Layout) -> Result<Option<Marker>, StoreError> {
     let bytes = match fs::read(layout.marker()) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(is_ours_without_marker(layout).then_some(MISSING_MARKER));
+        }
         Err(error) => return Err(error.into()),
     };
-    let marker: Marker = serde_json::from_slice(&bytes)
-        .map_err(|_| StoreError::ForeignFolder { path: layout.root().to_owned() })?;
-    if marker.format_version != FORMAT_VERSION {
+    let marker: Marker = match serde_json::from_slice(&bytes) {
+        Ok(marker) => marker,
+        Err(_) if is_ours_without_marker(layout) => return Ok(Some(MISSING_MARKER)),
+        Err(_) => return Err(StoreError::ForeignFolder { path: layout.root().to_owned() }),
+    };
+    if !(OLD_FORMAT_VERSION..=FORMAT_VERSION).contains(&marker.format_version) {
         return Err(StoreError::FormatVersion {
             path: layout.root().to_owned(),
             found: marker.format_version,
             supported: FORMAT_VERSION,
         });
     }
-    Ok(true)
+    Ok(Some(marker))
+}
+
+/// Whether the folder has a journal and the key for it. Only this program makes both.
+fn is_ours_without_marker(layout: &Layout) -> bool {
+    layout.journal().is_dir() && layout.named(SERVICE_KEY).is_file()
+}
+
+fn write_marker(
+    layout: &Layout,
+    unfinished: bool,
+    durability: Durability,
+) -> Result<Marker, StoreError> {
+    let marker = Marker { format_version: FORMAT_VERSION, unfinished, is_missing: false };
+    let bytes = serde_json::to_vec(&marker).map_err(io::Error::from)?;
+    replace_file(&layout.marker(), &bytes, durability)?;
+    Ok(marker)
 }
 
 /// Whether nothing is in the folder but what this program puts there before the marker.
@@ -138,6 +355,30 @@ fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
+}
+
+/// For a repair: takes the lock of a folder that has a journal, or should have one.
+pub(super) fn lock_for_repair(layout: &Layout) -> Result<fs::File, StoreError> {
+    let marker = read_marker(layout)?;
+    let is_ours = layout.files().try_exists()? || layout.journal().try_exists()?;
+    match marker {
+        Some(Marker { format_version: OLD_FORMAT_VERSION, .. }) => {
+            Err(StoreError::OldFormat { path: layout.root().to_owned() })
+        }
+        Some(_) => take_lock(layout),
+        // The marker alone is lost.
+        None if is_ours => {
+            let lock = take_lock(layout)?;
+            write_marker(layout, false, Durability::Full)?;
+            Ok(lock)
+        }
+        None => Err(StoreError::ForeignFolder { path: layout.root().to_owned() }),
+    }
+}
+
+/// The key of the journal of a folder that has one.
+pub(super) fn key_for_repair(layout: &Layout) -> Result<RowsKey, StoreError> {
+    journal_key(layout, false, Durability::Full)
 }
 
 fn take_lock(layout: &Layout) -> Result<fs::File, StoreError> {
@@ -157,9 +398,28 @@ fn take_lock(layout: &Layout) -> Result<fs::File, StoreError> {
         }
         Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
     }
-    lock.set_len(0)?;
-    writeln!(lock, "{}", std::process::id())?;
+    // The new id takes the block of the old one. On a full disk a file that was empty stays so: the id only helps people.
+    let written = lock.rewind().and_then(|()| writeln!(lock, "{:<10}", std::process::id()));
+    match written {
+        Err(error) if is_lacking(&error) => {
+            tracing::warn!(%error, "the lock file does not say which process holds the folder");
+        }
+        written => written?,
+    }
     Ok(lock)
+}
+
+/// Files of older versions, and those of the database, may be open to everybody. Published files never were: the 256
+/// folders of them are not looked through, and the folder of the vault is the vault's to look after.
+fn make_contents_private(layout: &Layout) -> Result<(), StoreError> {
+    let others = [layout.files(), layout.root().join("vault"), layout.root().join("tls")];
+    for entry in fs::read_dir(layout.root())? {
+        let path = entry?.path();
+        if !others.contains(&path) {
+            files::make_private(&path, &["endpoints.json", "ca-bundle.pem"])?;
+        }
+    }
+    Ok(())
 }
 
 /// Nobody else looks into the folder. A mounted volume may belong to another user: then it is as private as they left it.
@@ -194,10 +454,16 @@ fn make_folders(layout: &Layout, durability: Durability) -> Result<(), StoreErro
 }
 
 /// Makes a folder; false: it was there.
-fn make_dir(path: &Path) -> Result<bool, StoreError> {
-    match fs::create_dir(path) {
+pub(super) fn make_dir(path: &Path) -> Result<bool, StoreError> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
+                make_private(path)?;
+            }
+            Ok(false)
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -4,29 +4,30 @@
 //! keeps durably in one. They are written in one transaction, the first time with the ring of data keys, so that a kill
 //! leaves a whole registry or none.
 //!
-//! A registry goes in two steps. One transaction takes its row and its ring, and notes that it is leaving: from then on
-//! nothing can be stored in it, since no data key of it is known any more. Then its rows and files go, batch by batch;
-//! after a kill the rest goes at the next opening. Until the note is gone its name is not free.
+//! A registry goes in three steps. [`Store::begin_leaving`]: one transaction removes its row and its ring, and notes that it
+//! is leaving. From then on nothing can be stored in it, because none of its data keys is known. [`Store::empty_leaving`]:
+//! its rows and files go, batch by batch. [`Store::end_leaving`]: the note goes, and the name is free. The domain keeps an
+//! intent from before the first step to the end of the last one, so it goes on with a deletion that a stop cut short.
 //!
 //! What the fields mean, and which values are right, is the domain's to know.
 
 use std::collections::BTreeMap;
 
+use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 
+use super::access::{AccessRow, write_access};
 use super::database::View;
+use super::emptying::own_rows;
 use super::error::StoreError;
-use super::files::remove_if_there;
+use super::intents::End;
 use super::layout::Table;
 use super::open::Store;
 use super::ring::write_ring;
-use super::rows::{FileId, InvalidFileId, RingRow, decode, key, last_part, prefix};
-
-/// How many rows go in one transaction.
-const BATCH: usize = 256;
+use super::rows::{RingRow, decode, key, last_part, prefix};
 
 /// What a registry is beside its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryRecord {
     /// Its name.
     pub name: String,
@@ -36,6 +37,17 @@ pub struct RegistryRecord {
     pub tags: BTreeMap<String, String>,
     /// The user-assigned identities that it has, by resource id in lower case.
     pub identities: BTreeMap<String, AssignedRow>,
+}
+
+/// What is stored of a new registry in one transaction, beside its ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRegistryRows {
+    /// What it is.
+    pub record: RegistryRecord,
+    /// How it is logged in to, if that is not the default.
+    pub access: Option<AccessRow>,
+    /// The operation that ends with it.
+    pub end: End,
 }
 
 /// The row of a registry.
@@ -54,7 +66,7 @@ pub struct RegistryRow {
     pub key: Option<serde_json::Value>,
     /// Its system-assigned identity.
     pub system_identity: Option<PrincipalRow>,
-    /// Whether content trust is on.
+    /// Whether content trust was on. Older versions could set it without effect; it is no longer read.
     pub content_trust: bool,
     /// Whether anybody may use its content.
     pub anonymous: bool,
@@ -85,6 +97,12 @@ pub struct AssignedRow {
     pub principal: PrincipalRow,
 }
 
+impl From<RegistryRecord> for NewRegistryRows {
+    fn from(record: RegistryRecord) -> Self {
+        Self { record, access: None, end: End::Nothing }
+    }
+}
+
 impl Store {
     /// All registries, in the order of their names.
     pub fn registries(&self) -> Result<Vec<RegistryRecord>, StoreError> {
@@ -108,57 +126,67 @@ impl Store {
     /// this name, or one is leaving still.
     pub fn create_registry(
         &self,
-        record: &RegistryRecord,
+        new: &NewRegistryRows,
         ring: Option<&RingRow>,
     ) -> Result<(), StoreError> {
+        let NewRegistryRows { record, access, end } = new;
         let name = record.name.as_str();
-        self.database.transact(|view| {
-            let at = key(&[name]);
-            let taken = view.has(Table::Registries, &at)?
-                || view.has(Table::Leaving, &at)?
-                || (ring.is_some() && view.has(Table::Rings, &at)?);
-            if taken {
-                return Err(StoreError::RegistryExists);
-            }
+        let writer = self.database.writer()?;
+        let at = key(&[name]);
+        let taken = self.database.has(Table::Registries, &at)?
+            || self.database.has(Table::Leaving, &at)?
+            || (ring.is_some() && self.database.has(Table::Rings, &at)?);
+        if taken {
+            return Err(StoreError::RegistryExists);
+        }
+        let mirrored = match ring {
+            Some(ring) => Some(ring.clone()),
+            None => self.read_ring(name, &writer)?,
+        };
+        self.mirror_record(&writer, record, mirrored, Purpose::Rows)?;
+        writer.transact(|view| {
             if let Some(ring) = ring {
                 write_ring(view, name, ring, &[])?;
             }
-            write_record(view, record)
+            if let Some(access) = access {
+                write_access(view, name, access)?;
+            }
+            write_record(view, record)?;
+            view.end(end)
         })?;
+        drop(writer);
         self.database.commit()
     }
 
-    /// Replaces what a registry is. Durable on return. False: there is none of this name, and nothing was done.
-    pub fn replace_registry(&self, record: &RegistryRecord) -> Result<bool, StoreError> {
+    /// Replaces what a registry is, and ends an operation. Durable on return. `purpose` says what it may use of a full disk.
+    /// False: there is none of this name, and nothing was done.
+    pub fn replace_registry(
+        &self,
+        record: &RegistryRecord,
+        end: &End,
+        purpose: Purpose,
+    ) -> Result<bool, StoreError> {
         let name = record.name.as_str();
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         if !self.database.has(Table::Registries, &key(&[name]))? {
             return Ok(false);
         }
         let old = self.side_rows(name)?;
-        writer.transact(|view| {
+        self.mirror_record(&writer, record, self.read_ring(name, &writer)?, purpose)?;
+        writer.transact_for(purpose, |view| {
             old.iter().try_for_each(|(table, key)| view.remove(*table, key.clone()))?;
-            write_record(view, record)
+            write_record(view, record)?;
+            view.end(end)
         })?;
         drop(writer);
         self.database.commit()?;
         Ok(true)
     }
 
-    /// Takes a registry away with everything in it. False: there is none of this name.
-    ///
-    /// When the first of its steps is durable it is gone for good; this returns when its files are, too.
-    pub fn delete_registry(&self, name: &str) -> Result<bool, StoreError> {
-        let was_there = self.begin_leaving(name)?;
-        if was_there {
-            self.finish_leaving(name)?;
-        }
-        Ok(was_there)
-    }
-
-    /// The first step: the registry is known no more, and nothing can be stored in it.
-    pub(super) fn begin_leaving(&self, name: &str) -> Result<bool, StoreError> {
-        let writer = self.database.writer();
+    /// The first step of a deletion: the registry is known no more, and nothing can be stored in it. Durable on return.
+    /// False: there is none of this name.
+    pub fn begin_leaving(&self, name: &str) -> Result<bool, StoreError> {
+        let writer = self.database.writer()?;
         if !self.database.has(Table::Registries, &key(&[name]))? {
             return Ok(false);
         }
@@ -168,7 +196,7 @@ impl Store {
         }
         gone.push((Table::Rings, key(&[name])));
         gone.push((Table::Registries, key(&[name])));
-        writer.transact(|view| {
+        writer.transact_for(Purpose::Removal, |view| {
             gone.iter().try_for_each(|(table, key)| view.remove(*table, key.clone()))?;
             view.put_bytes(Table::Leaving, key(&[name]), Vec::new())
         })?;
@@ -177,67 +205,35 @@ impl Store {
         Ok(true)
     }
 
-    /// Goes on with the registries whose going was cut short. To be called once, at the opening of the folder.
-    pub(super) fn finish_all_leaving(&self) -> Result<(), StoreError> {
-        let leaving: Vec<String> = self
-            .database
-            .scan(Table::Leaving, &[])
-            .map(|row| last_part(&row?.0))
-            .collect::<Result<_, _>>()?;
-        leaving.iter().try_for_each(|name| self.finish_leaving(name))
+    /// The registries whose deletion has begun and not ended.
+    pub fn leaving(&self) -> Result<Vec<String>, StoreError> {
+        self.database.scan(Table::Leaving, &[]).map(|row| last_part(&row?.0)).collect()
     }
 
-    fn finish_leaving(&self, name: &str) -> Result<(), StoreError> {
-        while self.remove_files_of(name)? {}
-        for table in Table::ALL.into_iter().filter(|table| table.is_content()) {
-            while self.remove_rows_of(name, table)? {}
+    /// Whether the deletion of a registry of this name has begun and not ended.
+    pub fn is_leaving(&self, name: &str) -> Result<bool, StoreError> {
+        self.database.has(Table::Leaving, &key(&[name]))
+    }
+
+    /// The second step: rows and files of a registry that is leaving go. It can be repeated.
+    pub fn empty_leaving(&self, name: &str) -> Result<(), StoreError> {
+        if !self.is_leaving(name)? {
+            return Ok(());
         }
-        self.database.transact(|view| {
-            own_rows(name).into_iter().try_for_each(|(table, at)| view.remove(table, at))?;
-            view.remove(Table::Leaving, key(&[name]))
+        self.empty(name)?;
+        self.remove_mirror(name)
+    }
+
+    /// The last step: the name is free, and the operation ends. Durable on return.
+    pub fn end_leaving(&self, name: &str, end: &End) -> Result<(), StoreError> {
+        self.database.transact_for(Purpose::Removal, |view| {
+            if view.has(Table::Leaving, &key(&[name]))? {
+                own_rows(name).into_iter().try_for_each(|(table, at)| view.remove(table, at))?;
+                view.remove(Table::Leaving, key(&[name]))?;
+            }
+            view.end(end)
         })?;
         self.database.commit()
-    }
-
-    /// Takes a batch of files away. False: there was none left.
-    fn remove_files_of(&self, name: &str) -> Result<bool, StoreError> {
-        let writer = self.database.writer();
-        let mut batch: Vec<(Vec<u8>, FileId)> = Vec::new();
-        for row in self.database.scan(Table::Uses, &prefix(&[name])).take(BATCH) {
-            let (key, _) = row?;
-            batch.push((key.to_vec(), used_file(&key)?));
-        }
-        writer.transact(|view| {
-            batch.iter().try_for_each(|(key, file)| {
-                view.remove(Table::Files, file.as_bytes().to_vec())?;
-                view.remove(Table::Uses, key.clone())
-            })
-        })?;
-        drop(writer);
-        self.database.commit()?;
-        self.unlink_all(batch.iter().map(|(_, file)| *file))?;
-        Ok(!batch.is_empty())
-    }
-
-    /// Takes a batch of rows away. False: there was none left.
-    fn remove_rows_of(&self, name: &str, table: Table) -> Result<bool, StoreError> {
-        let writer = self.database.writer();
-        let rows = self.database.scan(table, &prefix(&[name])).take(BATCH);
-        let batch: Vec<Vec<u8>> =
-            rows.map(|row| Ok(row?.0.to_vec())).collect::<Result<_, StoreError>>()?;
-        writer.transact(|view| batch.iter().try_for_each(|key| view.remove(table, key.clone())))?;
-        Ok(!batch.is_empty())
-    }
-
-    /// Unlinks files of a registry, published ones and those of uploads. Their rows are gone, and that is committed.
-    pub(super) fn unlink_all(
-        &self,
-        files: impl IntoIterator<Item = FileId>,
-    ) -> Result<(), StoreError> {
-        files.into_iter().try_for_each(|file| {
-            self.unlink(file)?;
-            remove_if_there(&self.layout.upload(file))
-        })
     }
 
     fn record(&self, name: String, row: RegistryRow) -> Result<RegistryRecord, StoreError> {
@@ -265,18 +261,6 @@ impl Store {
         }
         Ok(rows)
     }
-}
-
-/// What belongs to the content of a registry and is under its name alone, beside the tables that
-/// [`Table::is_content`] names.
-pub(super) fn own_rows(registry: &str) -> [(Table, Vec<u8>); 2] {
-    [Table::Counters, Table::TaskRuns].map(|table| (table, key(&[registry])))
-}
-
-/// The file that a key of [`Table::Uses`] names.
-pub(super) fn used_file(key: &[u8]) -> Result<FileId, StoreError> {
-    let damaged = |error: InvalidFileId| StoreError::Damaged(error.to_string());
-    last_part(key)?.parse().map_err(damaged)
 }
 
 fn write_record(view: &View<'_>, record: &RegistryRecord) -> Result<(), StoreError> {

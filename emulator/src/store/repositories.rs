@@ -3,15 +3,14 @@
 //! Deleting one removes its manifests batch by batch under the writer's lock, and then its row: killed half way, what is
 //! left is a repository with fewer manifests, and the next attempt ends the work. Its blobs are left to collection.
 
+use mock_keyvault::room::Purpose;
+
 use super::error::StoreError;
 use super::layout::Table;
 use super::locks::Locked;
-use super::manifests::remove_manifest;
+use super::manifests::MANIFEST_BATCH;
 use super::open::Store;
 use super::rows::{RepositoryRow, TagRow, decode, key, last_part, prefix};
-
-/// How many manifests go in one transaction.
-const BATCH: usize = 64;
 
 /// What became of a repository that was to be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +48,11 @@ impl Store {
             .collect()
     }
 
+    /// All repositories of a registry in lexical order, whether or not lists show them.
+    pub fn all_repositories(&self, registry: &str) -> Result<Vec<String>, StoreError> {
+        self.database.last_parts(Table::Repositories, &[registry]).collect()
+    }
+
     /// A repository; none if no manifest ever came to it.
     pub fn repository(
         &self,
@@ -69,7 +73,7 @@ impl Store {
         registry: &str,
         repository: &str,
     ) -> Result<DeletedRepository, StoreError> {
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let Some(row) = self.repository(registry, repository)? else {
             return Ok(DeletedRepository::Unknown);
         };
@@ -86,22 +90,10 @@ impl Store {
         {
             return Ok(DeletedRepository::Locked(Locked::Manifest(digest.clone())));
         }
-        for batch in manifests.chunks(BATCH) {
-            let held = batch
-                .iter()
-                .map(|(digest, row)| {
-                    let (blobs, tags) = self.held([registry, repository, digest])?;
-                    Ok((digest, row, blobs, tags))
-                })
-                .collect::<Result<Vec<_>, StoreError>>()?;
-            writer.transact(|view| {
-                for (digest, row, blobs, tags) in &held {
-                    remove_manifest(view, [registry, repository, digest], row, blobs, tags)?;
-                }
-                Ok(())
-            })?;
+        for batch in manifests.chunks(MANIFEST_BATCH) {
+            self.remove_manifests(&writer, [registry, repository], batch)?;
         }
-        writer.transact(|view| {
+        writer.transact_for(Purpose::Removal, |view| {
             view.remove(Table::Repositories, key(&[registry, repository]))?;
             view.count(registry, |stats| {
                 stats.repositories = stats.repositories.saturating_sub(1);

@@ -1,40 +1,62 @@
-//! The content of a registry goes as a whole, and a new ring comes: one transaction.
+//! The content of a registry goes as a whole, and a new ring comes.
 //!
-//! From its commit on nothing can be stored under a data key of the old ring, since none is known any more: a push that
-//! began before fails, and nothing of it is left. What the registry itself is stays. Files go after the commit; those
-//! that a kill leaves are swept at the next opening.
+//! The new ring comes first, in a transaction of its own. From its commit on nothing can be stored under a data key of the old
+//! ring, since none is known any more: a push that began before fails, and nothing of it is left. Then the content goes, in
+//! batches, and the last transaction ends the operation: after a kill before that, the operation is done again from its begin.
+//! What the registry itself is stays.
 
+use mock_keyvault::room::Purpose;
+
+use super::emptying::own_rows;
 use super::error::StoreError;
+use super::intents::End;
 use super::layout::Table;
 use super::open::Store;
-use super::registries::{own_rows, used_file};
 use super::ring::write_ring;
-use super::rows::{FileId, RingRow, prefix};
+use super::rows::{RingRow, key};
 
 impl Store {
-    /// Takes everything away that is stored in a registry, and gives it this ring in place of the one that it has: all of
-    /// it or nothing. Durable on return.
-    pub fn begin_registry_again(&self, registry: &str, ring: &RingRow) -> Result<(), StoreError> {
-        let writer = self.database.writer();
-        let mut gone = Vec::from(own_rows(registry));
-        let mut files: Vec<FileId> = Vec::new();
-        for table in Table::ALL.into_iter().filter(|table| table.is_content()) {
-            for row in self.database.scan(table, &prefix(&[registry])) {
-                let (at, _) = row?;
-                if table == Table::Uses {
-                    let file = used_file(&at)?;
-                    gone.push((Table::Files, file.as_bytes().to_vec()));
-                    files.push(file);
-                }
-                gone.push((table, at.to_vec()));
+    /// Puts this ring in place of the one that a registry has, removes everything that is stored in the registry, and ends an
+    /// operation. Durable on return. After an error or a kill the new ring may be there, and some of the content: repeat it.
+    pub fn begin_registry_again(
+        &self,
+        registry: &str,
+        ring: &RingRow,
+        end: &End,
+    ) -> Result<(), StoreError> {
+        self.put_ring_in_place(registry, ring)?;
+        self.settle_mirror(registry, ring.generation);
+        loop {
+            self.empty(registry)?;
+            let writer = self.database.writer()?;
+            // A request that began before may have stored a row meanwhile that needs no data key, such as a tag.
+            if !self.is_empty(registry)? {
+                continue;
             }
+            writer.transact_for(Purpose::Removal, |view| {
+                own_rows(registry)
+                    .into_iter()
+                    .try_for_each(|(table, at)| view.remove(table, at))?;
+                view.end(end)
+            })?;
+            drop(writer);
+            return self.database.commit();
         }
-        writer.transact(|view| {
-            gone.iter().try_for_each(|(table, at)| view.remove(*table, at.clone()))?;
+    }
+
+    fn put_ring_in_place(&self, registry: &str, ring: &RingRow) -> Result<(), StoreError> {
+        let writer = self.database.writer()?;
+        let mut gone = Vec::new();
+        for id in self.database.last_parts(Table::RingKeys, &[registry]) {
+            gone.push(key(&[registry, &id?]));
+        }
+        let old = self.read_ring(registry, &writer)?;
+        self.mirror_new_ring(&writer, registry, ring, old, Purpose::Removal)?;
+        writer.transact_for(Purpose::Removal, |view| {
+            gone.iter().try_for_each(|at| view.remove(Table::RingKeys, at.clone()))?;
             write_ring(view, registry, ring, &[])
         })?;
         drop(writer);
-        self.database.commit()?;
-        self.unlink_all(files)
+        self.database.commit()
     }
 }

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use mock_keyvault::room::Purpose;
+
 use super::database::{View, Writer};
 use super::error::StoreError;
 use super::layout::Table;
@@ -20,7 +22,8 @@ const PLACE_LEN: usize = size_of::<u32>();
 impl Store {
     /// The ring of a registry, if it has one.
     pub fn ring(&self, registry: &str) -> Result<Option<RingRow>, StoreError> {
-        self.read_ring(registry, &self.database.writer())
+        let _still = self.database.hold_still();
+        self.ring_rows(registry)
     }
 
     /// Replaces the ring in one transaction if its generation is `expected` (none: if there is no ring). Durable on
@@ -33,14 +36,15 @@ impl Store {
         expected: Option<u64>,
         ring: &RingRow,
     ) -> Result<bool, StoreError> {
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let old = self.read_ring(registry, &writer)?;
         if old.as_ref().map(|old| old.generation) != expected {
             return Ok(false);
         }
         let kept: HashSet<&[u8; 16]> = ring.entries.iter().map(|(id, _)| id).collect();
         let mut dropped = Vec::new();
-        for (id, _) in old.into_iter().flat_map(|old| old.entries) {
+        for (id, _) in old.iter().flat_map(|old| &old.entries) {
+            let id = *id;
             if kept.contains(&id) {
                 continue;
             }
@@ -49,9 +53,11 @@ impl Store {
             }
             dropped.push(id);
         }
+        self.mirror_new_ring(&writer, registry, ring, old, Purpose::Rows)?;
         writer.transact(|view| write_ring(view, registry, ring, &dropped))?;
         drop(writer);
         self.database.commit()?;
+        self.settle_mirror(registry, ring.generation);
         Ok(true)
     }
 
@@ -63,19 +69,22 @@ impl Store {
 
     /// Takes those of these data keys out of the ring that nothing is sealed under, and says which. Durable. With at
     /// least one, the generation grows by one. None: the ring has another generation, nothing was done.
+    ///
+    /// Removes none while a file without a row may be sealed under one of them: see [`Store::is_whole`].
     pub fn remove_unused_data_keys(
         &self,
         registry: &str,
         expected: u64,
         data_keys: &[[u8; 16]],
     ) -> Result<Option<Vec<[u8; 16]>>, StoreError> {
-        let writer = self.database.writer();
+        let writer = self.database.writer()?;
         let Some(mut ring) = self.read_ring(registry, &writer)? else {
             return Ok(None);
         };
         if ring.generation != expected {
             return Ok(None);
         }
+        let old = ring.clone();
         let mut removed = Vec::new();
         for (id, _) in &ring.entries {
             if data_keys.contains(id) && !self.data_key_in_use(registry, *id)? {
@@ -85,20 +94,36 @@ impl Store {
         if removed.is_empty() {
             return Ok(Some(removed));
         }
+        if !self.is_whole()? {
+            let data_keys = removed.len();
+            tracing::info!(
+                registry.name = registry,
+                data_keys,
+                "unused data keys stay: files in quarantine may be sealed under them"
+            );
+            return Ok(Some(Vec::new()));
+        }
         ring.entries.retain(|(id, _)| !removed.contains(id));
         ring.generation += 1;
-        writer.transact(|view| write_ring(view, registry, &ring, &removed))?;
+        self.mirror_new_ring(&writer, registry, &ring, Some(old), Purpose::Removal)?;
+        writer
+            .transact_for(Purpose::Removal, |view| write_ring(view, registry, &ring, &removed))?;
         drop(writer);
         self.database.commit()?;
+        self.settle_mirror(registry, ring.generation);
         Ok(Some(removed))
     }
 
     /// Reads head and entries; with the writer's lock they belong together.
-    fn read_ring(
+    pub(super) fn read_ring(
         &self,
         registry: &str,
         _writer: &Writer<'_>,
     ) -> Result<Option<RingRow>, StoreError> {
+        self.ring_rows(registry)
+    }
+
+    fn ring_rows(&self, registry: &str) -> Result<Option<RingRow>, StoreError> {
         let Some(head) = self.database.bytes(Table::Rings, &key(&[registry]))? else {
             return Ok(None);
         };

@@ -38,6 +38,9 @@ pub struct ObjectRow {
     pub data_key: [u8; 16],
     /// When it was published: seconds since 1970, emulator time.
     pub created: i64,
+    /// Length of the sealed file, in bytes. None: a program that did not note it yet wrote the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_len: Option<u64>,
 }
 
 /// An upload that is under way.
@@ -231,6 +234,11 @@ impl FileId {
     /// A new random id.
     pub fn random() -> Self {
         Self(rand::random())
+    }
+
+    /// The id of these bytes.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 
     /// The 16 bytes.

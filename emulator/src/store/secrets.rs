@@ -4,7 +4,7 @@
 //! them, and whether it should be sealed, is the caller's to know.
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use zeroize::Zeroizing;
@@ -22,19 +22,7 @@ impl Store {
         &self,
         name: &'static str,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        let file = match fs::File::open(self.layout.named(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let len = file.metadata()?.len();
-        if MAX_SECRET < len {
-            return Err(StoreError::Damaged(format!("{name} is too long")));
-        }
-        let len = usize::try_from(len).unwrap_or_default();
-        let mut bytes = Zeroizing::new(vec![0; len]);
-        (&file).read_exact(&mut bytes)?;
-        Ok(Some(bytes))
+        read_secret(&self.layout.named(name), name)
     }
 
     /// Replaces a small secret file, mode 0600: old or new after a kill, never a part of either. Durable on return.
@@ -60,4 +48,24 @@ impl Store {
     pub fn audit_folder(&self) -> PathBuf {
         self.layout.audit()
     }
+}
+
+/// Reads a small secret file. None: it is not there.
+pub(super) fn read_secret(
+    path: &Path,
+    name: &str,
+) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let len = file.metadata()?.len();
+    if MAX_SECRET < len {
+        return Err(StoreError::Damaged(format!("{name} is too long")));
+    }
+    let len = usize::try_from(len).unwrap_or_default();
+    let mut bytes = Zeroizing::new(vec![0; len]);
+    (&file).read_exact(&mut bytes)?;
+    Ok(Some(bytes))
 }

@@ -3,6 +3,8 @@
 //! They are kept both ways, tag to manifest and manifest to tags, so that a manifest is deleted with its tags without
 //! a look at all others. The tag of a manifest that is put is set by that same transaction, in `manifests`.
 
+use mock_keyvault::room::Purpose;
+
 use super::database::View;
 use super::error::StoreError;
 use super::layout::Table;
@@ -36,7 +38,7 @@ impl Store {
         tag: &str,
     ) -> Result<Deleted, StoreError> {
         let parts = [registry, repository, tag];
-        let deleted = self.database.transact(|view| {
+        let deleted = self.database.transact_for(Purpose::Removal, |view| {
             let Some(row) = view.row::<TagRow>(Table::Tags, &key(&parts))? else {
                 return Ok(Deleted::Unknown);
             };

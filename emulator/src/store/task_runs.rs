@@ -4,6 +4,8 @@
 //! due is found without a scan. The log is in use by its data key from the row on; it is unlinked after the commit that
 //! removed the row. How long a run is kept is the domain's to say.
 
+use mock_keyvault::room::Purpose;
+
 use super::database::View;
 use super::error::StoreError;
 use super::files::NewFile;
@@ -29,6 +31,7 @@ impl Store {
             view.put(Table::TaskRuns, key(&[registry]), &row.number)?;
             view.put(Table::TaskRuns, run_key(registry, row.number), &row)?;
             view.put_bytes(Table::TaskRunEnds, end_key(registry, &row), Vec::new())?;
+            placed.attach(view);
             Ok(row)
         })?;
         placed.keep();
@@ -59,7 +62,8 @@ impl Store {
 
     /// Removes a run and its log. Durable. False: there is no such run.
     pub fn remove_task_run(&self, registry: &str, number: u64) -> Result<bool, StoreError> {
-        let removed = self.database.transact(|view| forget(view, registry, number))?;
+        let removed =
+            self.database.transact_for(Purpose::Removal, |view| forget(view, registry, number))?;
         let Some(row) = removed else {
             return Ok(false);
         };
@@ -81,7 +85,10 @@ impl Store {
                 break;
             }
             let number = u64::from_str_radix(&nth_part(&end, 2)?, 16).map_err(|_| damaged())?;
-            expired.extend(self.database.transact(|view| forget(view, registry, number))?);
+            expired.extend(
+                self.database
+                    .transact_for(Purpose::Removal, |view| forget(view, registry, number))?,
+            );
         }
         if !expired.is_empty() {
             self.database.commit()?;

@@ -5,12 +5,22 @@
 //! How many uploads there may be, and which of them are live, is the domain's to know.
 
 use fs_err as fs;
+use mock_keyvault::room::Purpose;
 
 use super::error::StoreError;
 use super::files::{create_private, not_found, remove_if_there};
 use super::layout::Table;
 use super::open::Store;
 use super::rows::{UploadRow, decode, key, prefix};
+
+/// What uploads under way hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HeldByUploads {
+    /// How many there are.
+    pub uploads: u64,
+    /// Bytes of their files on the disk.
+    pub bytes: u64,
+}
 
 impl Store {
     /// Makes the file of an upload, empty, to read and write, and its row. From then on the data key is in use.
@@ -61,15 +71,12 @@ impl Store {
 
     /// Notes that the upload grew at `now`. Not durable. False: there is no such upload.
     pub fn touch_upload(&self, registry: &str, id: &str, now: i64) -> Result<bool, StoreError> {
-        self.database.transact(|view| {
-            let key = key(&[registry, id]);
-            let Some(mut row) = view.row::<UploadRow>(Table::Uploads, &key)? else {
-                return Ok(false);
-            };
-            row.touched = row.touched.max(now);
-            view.put(Table::Uploads, key, &row)?;
-            Ok(true)
-        })
+        let at = key(&[registry, id]);
+        let noted = self.database.note(|view| {
+            let change = |row: &mut UploadRow| row.touched = row.touched.max(now);
+            view.change(Table::Uploads, at.clone(), change)
+        })?;
+        noted.map_or_else(|| self.database.has(Table::Uploads, &at), Ok)
     }
 
     /// Opens the file of an upload again, to read and write, as after a restart. [`StoreError::NotFound`] if it has
@@ -80,6 +87,21 @@ impl Store {
             .write(true)
             .open(self.layout.upload(row.file))
             .map_err(|error| not_found(error, row.file))
+    }
+
+    /// How long the file of an upload is. Zero: there is none.
+    pub fn upload_file_len(&self, row: &UploadRow) -> u64 {
+        fs::metadata(self.layout.upload(row.file)).map_or(0, |file| file.len())
+    }
+
+    /// The uploads of a registry: how many there are, and the bytes of their files. A look at each.
+    pub fn held_by_uploads(&self, registry: &str) -> Result<HeldByUploads, StoreError> {
+        let mut held = HeldByUploads::default();
+        for row in self.uploads(registry)? {
+            held.uploads += 1;
+            held.bytes = held.bytes.saturating_add(self.upload_file_len(&row));
+        }
+        Ok(held)
     }
 
     /// Forgets an upload and its file. False: there is no such upload. Not durable: after a kill right now the row may
@@ -95,7 +117,7 @@ impl Store {
         id: &str,
         should: impl Fn(&UploadRow) -> bool,
     ) -> Result<bool, StoreError> {
-        let removed = self.database.transact(|view| {
+        let removed = self.database.transact_for(Purpose::Removal, |view| {
             let key = key(&[registry, id]);
             let Some(row) = view.row::<UploadRow>(Table::Uploads, &key)?.filter(&should) else {
                 return Ok(None);

@@ -4,6 +4,8 @@
 //! `key` commands and the first start use; it speaks the same REST protocol as everybody. A vault that is not ours to
 //! change, such as Azure's, has no owner here.
 
+mod changes;
+mod identities;
 mod resources;
 
 use std::fmt;
@@ -22,6 +24,7 @@ use time::OffsetDateTime;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub(crate) use self::changes::{ChangeFeed, NotSubscribed, Subscription, Told};
 pub(crate) use self::resources::{ROLES_API, VAULTS_API};
 use crate::agenda::VaultTime;
 use crate::config::{Config, ExternalVault, VaultChoice};

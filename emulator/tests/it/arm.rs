@@ -340,7 +340,7 @@ async fn resources_of_all_types_are_in_one_list_that_a_filter_narrows() {
             .await;
     let vaults = listed("resourceType eq 'Microsoft.KeyVault/vaults'").await;
     let all = listed("").await;
-    let wrong = listed("name ne 'x'").await;
+    let wrong = listed("kind eq 'x'").await;
 
     assert_eq!(types(&registries), ["Microsoft.ContainerRegistry/registries"]);
     assert_eq!(types(&vaults), ["Microsoft.KeyVault/vaults"]);

@@ -114,7 +114,7 @@ async fn a_change_names_what_changes_and_the_rest_stays() {
     let admin = patch(&emulator, "team1", &json!({"properties": {"adminUserEnabled": true}})).await;
     let sku =
         patch(&emulator, "team1", &json!({"sku": {"name": "Standard"}, "tags": {"a": "b"}})).await;
-    let pull = json!({"properties": {"anonymousPullEnabled": true, "policies": {"trustPolicy": {"status": "enabled"}}}});
+    let pull = json!({"properties": {"anonymousPullEnabled": true, "policies": {"trustPolicy": {"status": "disabled"}}}});
     let pull = patch(&emulator, "team1", &pull).await;
     let nothing = patch(&emulator, "team1", &Value::Null).await;
 
@@ -127,7 +127,7 @@ async fn a_change_names_what_changes_and_the_rest_stays() {
     );
     let pull = pull.json();
     assert_eq!(pull["properties"]["anonymousPullEnabled"], true);
-    assert_eq!(pull["properties"]["policies"]["trustPolicy"]["status"], "enabled");
+    assert_eq!(pull["properties"]["policies"]["trustPolicy"]["status"], "disabled");
     assert_eq!(pull["properties"]["adminUserEnabled"], true);
     assert_eq!(pull["tags"], json!({"a": "b"}));
     assert_eq!((nothing.status, nothing.json()), (StatusCode::OK, pull));

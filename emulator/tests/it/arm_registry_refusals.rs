@@ -76,6 +76,53 @@ async fn a_registry_whose_description_is_wrong_is_not_made() {
 }
 
 #[tokio::test]
+async fn content_trust_is_refused_by_the_name_of_its_property_without_a_customer_managed_key() {
+    let (emulator, ..) = prepared().await;
+    let trust =
+        |status: &str| json!({"properties": {"policies": {"trustPolicy": {"status": status}}}});
+    let mut trusting = basic();
+    trusting["properties"] = trust("enabled")["properties"].clone();
+    let property = "'properties.policies.trustPolicy.status'";
+    check(&emulator, trusting, "NotSupported", property).await;
+
+    put(&emulator, "team1", &basic()).await;
+    let refused = patch(&emulator, "team1", &trust("Enabled")).await;
+    let fine = patch(&emulator, "team1", &trust("disabled")).await;
+
+    assert_eq!(
+        (refused.status, code(&refused).as_str()),
+        (StatusCode::BAD_REQUEST, "NotSupported")
+    );
+    assert!(refused.json()["error"]["message"].as_str().unwrap().contains(property), "{refused:?}");
+    assert_eq!(fine.status, StatusCode::OK, "{fine:?}");
+    assert_eq!(fine.json()["properties"]["policies"]["trustPolicy"]["status"], "disabled");
+}
+
+#[tokio::test]
+async fn what_a_registry_reports_is_in_the_document_of_differences() {
+    let (emulator, puller, _) = prepared().await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/differences.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let reported = put(&emulator, "team1", &with_key(&puller)).await.json();
+    let mut missing = Vec::new();
+    let mut rest = vec![(String::new(), reported)];
+
+    while let Some((path, value)) = rest.pop() {
+        let is_listed = document.contains(&format!("| `{path}` | "));
+        match value {
+            _ if is_listed => (),
+            Value::Object(members) if !members.is_empty() => {
+                let place = |name| if path.is_empty() { name } else { format!("{path}.{name}") };
+                rest.extend(members.into_iter().map(|(name, value)| (place(name), value)));
+            }
+            _ => missing.push(path),
+        }
+    }
+
+    assert_eq!(missing, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_registry_whose_identity_is_missing_or_another_is_not_made() {
     let (emulator, puller, other) = prepared().await;
     let assigned = "/identity/userAssignedIdentities";

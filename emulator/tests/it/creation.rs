@@ -146,7 +146,7 @@ async fn a_key_is_never_turned_on_or_off_and_its_registry_stays_premium() {
     let off = patch("team1", json!({ "encryption": "disabled" })).await;
     let cheaper = patch("team1", json!({ "sku": "Basic" })).await;
     let trust = json!({ "policies": { "trustPolicy": { "status": "enabled" } } });
-    let trusting = (patch("team1", trust.clone()).await, patch("plain", trust).await.status);
+    let trusting = (patch("team1", trust.clone()).await, patch("plain", trust).await);
     let before = client.get(&format!("{REGISTRIES}/team1")).await.json();
     let nothing = rotate("plain", json!({})).await;
     let wrong = rotate("team1", json!({ "keyIdentifier": "ec" })).await;
@@ -161,7 +161,8 @@ async fn a_key_is_never_turned_on_or_off_and_its_registry_stays_premium() {
     assert_refused(&off, bad, "CMKCannotBeDisabled", "cannot be turned off");
     assert_refused(&cheaper, bad, "CMKNotSupportedForSku", "Premium");
     assert_refused(&trusting.0, bad, "BlockedForEncryptionEnabledRegistry", "'ContenTrust'");
-    assert_eq!(trusting.1, StatusCode::OK);
+    let property = "'properties.policies.trustPolicy.status'";
+    assert_refused(&trusting.1, bad, "NotSupported", property);
     assert_refused(
         &nothing,
         StatusCode::CONFLICT,

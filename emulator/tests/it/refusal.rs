@@ -39,24 +39,6 @@ async fn a_disabled_key_refuses_content_and_enabling_it_brings_everything_back()
 }
 
 #[tokio::test]
-async fn a_registry_that_nobody_told_of_the_change_sees_it_when_the_lease_ends() {
-    let (emulator, client, clock) = start_with_clock().await;
-    client.push_blob("app", b"content").await;
-    let vault = emulator.vault().unwrap();
-
-    vault.set_key_enabled("local", "registry-key", None, false).await.unwrap();
-    assert_eq!(
-        client.pull_blob("app", b"content").await.status,
-        StatusCode::OK,
-        "the lease is still running"
-    );
-    clock.pass(Duration::from_secs(6));
-    let refused = client.pull_blob("app", b"content").await;
-
-    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "DENIED"));
-}
-
-#[tokio::test]
 async fn a_download_in_mid_stream_is_cut_and_never_ends_cleanly() {
     let (_emulator, client) = start().await;
     // Larger than all buffers between the disk and this test.

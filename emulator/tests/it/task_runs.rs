@@ -140,7 +140,7 @@ async fn verification_reads_logs_and_finds_a_damaged_one() {
     add(&client, &content::bytes(1, 1000)).await;
     let verify = async || {
         let content = emulator.registry().content().await.unwrap();
-        content.verify(|_| ()).await.unwrap()
+        content.verify(false, |_| ()).await.unwrap()
     };
     let sound = verify().await;
     assert!(sound.is_sound() && sound.logs == 1 && sound.bytes == 1000, "{sound:?}");

@@ -15,7 +15,12 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{AdminError, read};
 use crate::clock::ClockRequest;
+use crate::room::Purpose;
 use crate::router::App;
+use crate::vault::error::VaultError;
+
+/// The file that keeps the clock is not longer.
+const CLOCK_BYTES: u64 = 4096;
 
 pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Response, AdminError> {
     match *request.method() {
@@ -23,6 +28,8 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
         Method::POST => {
             let asked: ClockRequest = read(request.into_body()).await?;
             let plan = asked.plan(app.clock.now()).map_err(|e| AdminError::Bad(e.to_string()))?;
+            // Before anything moves: a clock that cannot be kept would be another one after a restart.
+            app.folder.room().spend(CLOCK_BYTES, Purpose::Rows).map_err(VaultError::from)?;
             app.clock.carry_out(plan);
             let keeper = Arc::clone(app);
             let done = tokio::task::spawn_blocking(move || {

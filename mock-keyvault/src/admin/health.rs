@@ -17,6 +17,7 @@ pub(super) fn answer(app: &App) -> Response {
         "version": env!("CARGO_PKG_VERSION"),
         "acceptsAnyToken": app.accept_any_token,
         "warnings": warnings,
+        "notices": app.vaults.notices(),
     }))
     .into_response()
 }

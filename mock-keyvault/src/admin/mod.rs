@@ -5,6 +5,7 @@
 //! misspelt one does not pass for done. Errors are `{"error":{"code","message"}}` with a sentence that helps.
 
 mod audit;
+mod changes;
 mod clock;
 mod events;
 mod faults;
@@ -38,7 +39,7 @@ enum AdminError {
     NotAdmitted(#[from] NotAdmitted),
     /// There is nothing at this path.
     #[error(
-        "there is nothing at {0}: there is health, clock, events, audit, faults and principals under {PREFIX}"
+        "there is nothing at {0}: there is health, clock, events, changes, audit, faults and principals under {PREFIX}"
     )]
     NotFound(String),
     /// The path does not take this method.
@@ -48,8 +49,15 @@ enum AdminError {
     #[error("{0}")]
     Bad(String),
     /// The disk has too little room.
-    #[error("the disk is full, and not everything was done")]
+    #[error(
+        "the disk of the vault is full, and not everything was done; make room on it and try again"
+    )]
     DiskFull,
+    /// The data folder can only be read.
+    #[error(
+        "the data folder of the vault can only be read, because an earlier write failed or rows are damaged; start the vault again, and repair the folder if that does not help"
+    )]
+    ReadOnly,
     /// The vault failed. Logged, and shown: who is here is trusted.
     #[error("the vault failed: {0}")]
     Failed(String),
@@ -70,6 +78,7 @@ pub(crate) async fn answer(app: &Arc<App>, host: &str, request: Request<Body>) -
     let noun = path.strip_prefix(PREFIX).unwrap_or_default().to_owned();
     let answered = match noun.as_str() {
         "audit" => audit::answer(app, &request),
+        "changes" => changes::answer(app, &request),
         "clock" => clock::answer(app, request).await,
         "events" => events::answer(app, host, &request),
         "faults" => faults::answer(app, "", request).await,
@@ -89,6 +98,7 @@ impl AdminError {
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Bad(_) => StatusCode::BAD_REQUEST,
             Self::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
+            Self::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -98,6 +108,7 @@ impl From<VaultError> for AdminError {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::DiskFull => Self::DiskFull,
+            VaultError::ReadOnly => Self::ReadOnly,
             error => Self::Failed(error.to_string()),
         }
     }

@@ -7,12 +7,13 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use time::OffsetDateTime;
 
-use super::filter::FilterError;
 use crate::auth::MANAGEMENT_AUDIENCES;
 use crate::authorization::{AuthorizationError, ScopeError};
 use crate::control::{RequestError, refusal};
 use crate::error::{ApiError, WireError};
 use crate::identity::{TENANT, TokenRefused};
+use crate::listing::ListError;
+use crate::room;
 use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
 
@@ -49,9 +50,6 @@ pub(crate) enum ArmError {
     /// The body is not what the route takes.
     #[error("the body cannot be read: {0}")]
     Content(String),
-    /// The filter is not understood.
-    #[error(transparent)]
-    Filter(#[from] FilterError),
     /// The role definition is not there.
     #[error("there is no role definition '{0}'")]
     NoRoleDefinition(String),
@@ -67,6 +65,12 @@ pub(crate) enum ArmError {
     /// The vaults refuse.
     #[error(transparent)]
     Vault(#[from] VaultChangeError),
+}
+
+impl From<ListError> for ArmError {
+    fn from(error: ListError) -> Self {
+        Self::Request(error.into())
+    }
 }
 
 impl ArmError {
@@ -124,7 +128,6 @@ impl ArmError {
                     "The request content was invalid and could not be deserialized: '{error}'."
                 ),
             ),
-            Self::Filter(error) => (bad, "InvalidFilterInQueryString", format!("{error}.")),
             Self::NoRoleDefinition(id) => (
                 gone,
                 "RoleDefinitionDoesNotExist",
@@ -278,7 +281,8 @@ fn of_vault(error: &VaultChangeError) -> (StatusCode, &'static str, String) {
             "Operation 'DeletedVaultPurge' is not allowed.".to_owned(),
         ),
         VaultChangeError::Authorization(error) => of_authorization(error),
-        VaultChangeError::DiskFull => disk_full(),
+        VaultChangeError::DiskFull => as_data_plane(VaultError::DiskFull),
+        VaultChangeError::ReadOnly => as_data_plane(VaultError::ReadOnly),
         VaultChangeError::Internal(_) => internal(),
     }
 }
@@ -313,14 +317,17 @@ fn of_authorization(error: &AuthorizationError) -> (StatusCode, &'static str, St
             "RoleAssignmentLimitExceeded",
             "No more role assignments can be created.".to_owned(),
         ),
-        AuthorizationError::DiskFull => disk_full(),
+        AuthorizationError::DiskFull => as_data_plane(VaultError::DiskFull),
+        AuthorizationError::Io(error) if room::is_read_only(error) => {
+            as_data_plane(VaultError::ReadOnly)
+        }
         AuthorizationError::Io(_) => internal(),
     }
 }
 
 /// As the data plane answers it.
-fn disk_full() -> (StatusCode, &'static str, String) {
-    let WireError { status, code, message, .. } = ApiError::from(VaultError::DiskFull).wire();
+fn as_data_plane(error: VaultError) -> (StatusCode, &'static str, String) {
+    let WireError { status, code, message, .. } = ApiError::from(error).wire();
     (status, code, message)
 }
 

@@ -1,14 +1,11 @@
-//! The filters of lists: the part of `OData` that clients of these routes use.
+//! The filters of roles, their assignments and deployments: `field eq 'value'` and `function('value')`, joined by `and`.
 //!
-//! `field eq 'value'` and `function('value')`, joined by `and`. A quote within a value is doubled. Anything else is refused:
-//! a filter that is not understood must not be taken for one that takes everything.
+//! Anything else is refused: a filter that is not understood must not be taken for one that takes everything.
 
 use super::error::ArmError;
-
-/// A filter that is not understood.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the filter '{0}' is not understood")]
-pub(crate) struct FilterError(String);
+use crate::control::RequestError;
+use crate::listing::ListError;
+use crate::odata::{self, Argument, Expression, Operator};
 
 /// One condition. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,35 +17,45 @@ pub(super) enum Term {
 }
 
 impl Term {
+    /// A condition that these lists know. They know no alternatives, no `ne`, and functions of one value.
+    fn of(expression: Expression) -> Option<Self> {
+        match expression {
+            Expression::Compare { property: field, operator: Operator::Equal, value } => {
+                Some(Self::Equals { field, value })
+            }
+            Expression::Call { function, arguments } => match arguments.as_slice() {
+                [] => Some(Self::Call { function, argument: None }),
+                [Argument::Value(value)] => {
+                    Some(Self::Call { function, argument: Some(value.clone()) })
+                }
+                _ => None,
+            },
+            Expression::Compare { operator: Operator::NotEqual, .. }
+            | Expression::And(_)
+            | Expression::Or(_) => None,
+        }
+    }
+
     /// That a list does not take this condition.
     pub(super) fn not_taken(&self) -> ArmError {
         let words = match self {
             Self::Equals { field, value } => format!("{field} eq '{value}'"),
             Self::Call { function, .. } => format!("{function}()"),
         };
-        FilterError(words.chars().take(256).collect()).into()
+        RequestError::from(ListError::filter(&words, None)).into()
     }
 }
 
 /// The conditions of a filter, all of which must hold.
-pub(super) fn parse(text: &str) -> Result<Vec<Term>, FilterError> {
-    let wrong = || FilterError(text.chars().take(256).collect());
-    let mut terms = Vec::new();
-    let mut rest = text.trim();
-    while !rest.is_empty() {
-        let (term, after) = term(rest).ok_or_else(wrong)?;
-        terms.push(term);
-        rest = after.trim_start();
-        if rest.is_empty() {
-            break;
-        }
-        let joined = word(rest).filter(|(word, _)| word.eq_ignore_ascii_case("and"));
-        rest = joined.ok_or_else(wrong)?.1.trim_start();
-        if rest.is_empty() {
-            return Err(wrong());
-        }
+pub(super) fn parse(text: &str) -> Result<Vec<Term>, ListError> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(terms)
+    let terms = odata::parse(text).and_then(|read| match read {
+        Expression::And(all) => all.into_iter().map(Term::of).collect(),
+        one => Term::of(one).map(|term| vec![term]),
+    });
+    terms.ok_or_else(|| ListError::filter(text, None))
 }
 
 /// The conditions `field eq 'value'` of a filter; none if it has others or is not understood.
@@ -59,49 +66,6 @@ pub(crate) fn equalities(text: &str) -> Option<Vec<(String, String)>> {
         Term::Call { .. } => None,
     };
     terms.into_iter().map(equality).collect()
-}
-
-fn term(text: &str) -> Option<(Term, &str)> {
-    let (name, rest) = word(text)?;
-    let name = name.to_ascii_lowercase();
-    let rest = rest.trim_start();
-    if let Some(inside) = rest.strip_prefix('(') {
-        let inside = inside.trim_start();
-        if let Some(after) = inside.strip_prefix(')') {
-            return Some((Term::Call { function: name, argument: None }, after));
-        }
-        let (value, after) = quoted(inside)?;
-        let after = after.trim_start().strip_prefix(')')?;
-        return Some((Term::Call { function: name, argument: Some(value) }, after));
-    }
-    let (operator, rest) = word(rest)?;
-    if !operator.eq_ignore_ascii_case("eq") {
-        return None;
-    }
-    let (value, after) = quoted(rest.trim_start())?;
-    Some((Term::Equals { field: name, value }, after))
-}
-
-fn word(text: &str) -> Option<(&str, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '/').unwrap_or(text.len());
-    let (word, rest) = text.split_at_checked(end)?;
-    (!word.is_empty()).then_some((word, rest))
-}
-
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut rest = text.strip_prefix('\'')?;
-    let mut value = String::new();
-    loop {
-        let (part, after) = rest.split_once('\'')?;
-        value.push_str(part);
-        match after.strip_prefix('\'') {
-            Some(after) => {
-                value.push('\'');
-                rest = after;
-            }
-            None => return Some((value, after)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -150,7 +114,7 @@ mod tests {
             "name eq 'x' and",
             "name eq 'x'y'",
             "f('a','b')",
-            "(name eq 'x')",
+            "(name eq 'x' or name eq 'y')",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -40,6 +40,7 @@ use crate::vault::{Caller, Vaults};
 pub(crate) use error::ArmError;
 use path::Target;
 pub(crate) use query::Query;
+pub(crate) use resources::all as all_resources;
 
 /// What every handler needs to know.
 struct Context {
@@ -116,7 +117,7 @@ async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Respo
             resources::no_hsms(&context, subscription)
         }
         (Target::Resources { subscription, group }, &Method::GET) => {
-            resources::list(&context, subscription, group.as_deref())
+            resources::list(&context, subscription, group.as_deref(), &head.uri)
         }
         (Target::Definitions(scope), &Method::GET) => definitions::list(&context, &scope),
         (Target::Definition { scope, id }, &Method::GET) => definitions::get(&context, &scope, &id),
@@ -137,10 +138,6 @@ async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Respo
 impl Context {
     fn require(&self, action: &'static str, at: &Scope) -> Result<(), ArmError> {
         require(&self.vaults, &self.caller, action, at)
-    }
-
-    fn may(&self, action: &str, at: &Scope) -> bool {
-        may(&self.vaults, &self.caller, action, at)
     }
 
     /// Calls the domain on a thread that may block, with the caller's object id.

@@ -1,6 +1,6 @@
 //! The query of a request to the resource providers: api-version and filter.
 
-use percent_encoding::percent_decode_str;
+use crate::odata;
 
 /// What the query of a request says. All else is ignored, as in Azure.
 #[derive(Clone, Debug, Default)]
@@ -11,16 +11,11 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn parse(query: &str) -> Self {
-        let plain = |text: &str| {
-            percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
-        };
         let mut found = Self::default();
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = plain(value);
-            match plain(name).to_ascii_lowercase().as_str() {
-                "api-version" if !value.is_empty() => found.api_version = Some(value),
-                "$filter" if !value.is_empty() => found.filter = Some(value),
+        for (name, value) in odata::parameters(query).filter(|(_, value)| !value.is_empty()) {
+            match name.as_str() {
+                "api-version" => found.api_version = Some(value),
+                "$filter" => found.filter = Some(value),
                 _ => (),
             }
         }

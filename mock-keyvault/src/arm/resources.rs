@@ -1,16 +1,21 @@
-//! The list of resources of any kind, in which `az` looks for a vault whose group it does not know, and lists of what there
+//! The list of resources of any type, in which `az` looks for a vault whose group it does not know, and lists of what there
 //! is none of.
+//!
+//! Here all resources are vaults. A control plane that embeds the vault asks for them by [`all`], and lists its own as well.
 
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::error::ArmError;
-use super::filter::{self, Term};
 use super::wire::List;
 use super::{Context, vaults};
 use crate::authorization::Scope;
+use crate::listing::{Resource, ResourceList};
+use crate::vault::lifecycle::VaultView;
+use crate::vault::{Caller, Vaults};
 
 const VAULT_TYPE: &str = "Microsoft.KeyVault/vaults";
 
@@ -18,41 +23,40 @@ pub(super) fn list(
     context: &Context,
     subscription: Uuid,
     group: Option<&str>,
+    uri: &http::Uri,
 ) -> Result<Response, ArmError> {
-    let terms = filter::parse(context.query.filter.as_deref().unwrap_or_default())?;
-    let mut seen = vaults::readable(context, subscription, group)?;
-    for term in &terms {
-        match term {
-            Term::Equals { field, value } if field == "resourcetype" => {
-                if !value.eq_ignore_ascii_case(VAULT_TYPE) {
-                    seen.clear();
-                }
-            }
-            Term::Equals { field, value } if field == "name" => {
-                seen.retain(|view| view.path.spelling.eq_ignore_ascii_case(value));
-            }
-            Term::Equals { field, value } if field == "resourcegroup" => {
-                seen.retain(|view| view.path.group.eq_ignore_ascii_case(value));
-            }
-            Term::Equals { field, value } if field == "location" => {
-                seen.retain(|view| view.settings.location.eq_ignore_ascii_case(value));
-            }
-            other => return Err(other.not_taken()),
-        }
+    let list = ResourceList::of(uri.query().unwrap_or_default())?;
+    let all = all(&context.vaults, &context.caller, subscription, group)?;
+    let url = format!("https://{}{}", context.site.authority(), uri.path());
+    super::json(StatusCode::OK, &list.answer(all, &url))
+}
+
+/// The vaults that a caller may see, as a list of resources has them.
+pub(crate) fn all(
+    vaults: &Vaults,
+    caller: &Caller,
+    subscription: Uuid,
+    group: Option<&str>,
+) -> Result<Vec<Resource>, ArmError> {
+    let seen = vaults::readable(vaults, caller, subscription, group)?;
+    Ok(seen.into_iter().map(resource).collect())
+}
+
+fn resource(view: VaultView) -> Resource {
+    let moment = |seconds: Option<i64>| OffsetDateTime::from_unix_timestamp(seconds?).ok();
+    let settings = view.settings;
+    Resource {
+        id: view.path.to_string(),
+        name: view.path.spelling,
+        kind: VAULT_TYPE.to_owned(),
+        group: view.path.group,
+        location: settings.location,
+        tags: settings.tags,
+        sku: None,
+        identity: None,
+        created: moment(settings.created),
+        changed: moment(settings.modified.or(settings.created)),
     }
-    let value: Vec<Value> = seen
-        .iter()
-        .map(|view| {
-            json!({
-                "id": view.path.to_string(),
-                "name": view.path.spelling,
-                "type": VAULT_TYPE,
-                "location": view.settings.location,
-                "tags": view.settings.tags,
-            })
-        })
-        .collect();
-    super::json(StatusCode::OK, &List { value })
 }
 
 /// Managed HSMs are not served, and `az` asks for them beside vaults.

@@ -14,6 +14,7 @@ use crate::vault::lifecycle::{Made, Mode, NameState, VaultChanges, VaultView};
 use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultPath;
+use crate::vault::{Caller, Vaults};
 
 /// From this version on, a new vault that says nothing of roles is of the role-based model.
 const ROLES_BY_DEFAULT: &str = "2026-02-01";
@@ -82,14 +83,15 @@ pub(super) fn list(
     subscription: Uuid,
     group: Option<&str>,
 ) -> Result<Response, ArmError> {
-    let seen = readable(context, subscription, group)?;
+    let seen = readable(&context.vaults, &context.caller, subscription, group)?;
     let value = seen.iter().map(|view| Vault::of(view, &context.site)).collect();
     json(StatusCode::OK, &List { value })
 }
 
 /// The vaults that a caller may see. Who has no role anywhere is refused.
 pub(super) fn readable(
-    context: &Context,
+    vaults: &Vaults,
+    caller: &Caller,
     subscription: Uuid,
     group: Option<&str>,
 ) -> Result<Vec<VaultView>, ArmError> {
@@ -97,15 +99,16 @@ pub(super) fn readable(
         None => Scope::subscription(subscription),
         Some(group) => scope(&format!("/subscriptions/{subscription}/resourceGroups/{group}"))?,
     };
-    let all = context.vaults.vaults_in(subscription, group);
-    if context.may(READ, &place) {
+    let all = vaults.vaults_in(subscription, group);
+    if super::may(vaults, caller, READ, &place) {
         return Ok(all);
     }
-    let may_see =
-        |view: &VaultView| scope(&view.path.to_string()).is_ok_and(|at| context.may(READ, &at));
+    let may_see = |view: &VaultView| {
+        scope(&view.path.to_string()).is_ok_and(|at| super::may(vaults, caller, READ, &at))
+    };
     let seen: Vec<VaultView> = all.into_iter().filter(may_see).collect();
-    if seen.is_empty() && !super::has_any_role(&context.vaults, &context.caller) {
-        context.require(READ, &place)?;
+    if seen.is_empty() && !super::has_any_role(vaults, caller) {
+        super::require(vaults, caller, READ, &place)?;
     }
     Ok(seen)
 }

@@ -15,12 +15,13 @@ mod rows;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use uuid::Uuid;
 
+use crate::changes::{ChangeKind, Changes, Telling};
 use crate::clock::Clock;
-use crate::durable::DurableDb;
+use crate::durable;
 
 pub use assignment::{AssignmentQuery, NewRoleAssignment, PrincipalType, RoleAssignment};
 pub use builtin::RoleDefinition;
@@ -60,23 +61,28 @@ pub struct Authorization {
     assignments: RwLock<BTreeMap<Uuid, RoleAssignment>>,
     /// Held over each change, from the check to the moment memory shows it.
     changing: Mutex<()>,
+    /// Told of every change of `assignments`.
+    changes: Changes,
 }
 
 impl Authorization {
-    /// Opens the assignments in a database. At the first start `owner` becomes the owner of `subscription`.
+    /// Opens the assignments in a tree of the rows. At the first start `owner` becomes the owner of `subscription`.
     pub fn open(
-        db: &Arc<DurableDb>,
+        rows: &Arc<durable::Rows>,
+        tree: u8,
         clock: &Clock,
         owner: &str,
         subscription: &Scope,
+        changes: &Changes,
     ) -> io::Result<Self> {
-        let rows = Rows::open(db)?;
+        let rows = Rows::new(rows, tree);
         let assignments = rows.load()?;
         let opened = Self {
             rows,
             clock: clock.clone(),
             assignments: RwLock::new(assignments),
             changing: Mutex::new(()),
+            changes: changes.clone(),
         };
         if !opened.rows.is_begun()? {
             let now = clock.unix_now();
@@ -224,8 +230,10 @@ impl Authorization {
         self.assignments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<Uuid, RoleAssignment>> {
-        self.assignments.write().unwrap_or_else(PoisonError::into_inner)
+    /// The only way to change what is in memory: whoever listens is told.
+    fn write(&self) -> Telling<'_, BTreeMap<Uuid, RoleAssignment>> {
+        let guard = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
+        self.changes.telling(guard, ChangeKind::Role, None)
     }
 }
 
@@ -240,7 +248,9 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::durable::Durability;
+    use crate::durable::key::RowsKey;
+    use crate::durable::{Durability, OpenOptions};
+    use crate::room::Room;
 
     const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
     const OTHER: &str = "11111111-0000-4000-8000-000000000001";
@@ -251,9 +261,22 @@ mod tests {
     }
 
     fn open(folder: &std::path::Path) -> Authorization {
-        let db = Arc::new(DurableDb::open(folder, Durability::Relaxed).unwrap());
+        let key = RowsKey::from_root(&zeroize::Zeroizing::new([1; 32]));
+        let options = OpenOptions {
+            folder,
+            trees: &["authorization"],
+            key: Arc::new(key),
+            durability: Durability::Relaxed,
+            room: Arc::new(Room::of(folder)),
+            is_new: true,
+            repair: "repair",
+            remembered: &[],
+            superseded: None,
+            restore: None,
+        };
+        let rows = Arc::new(durable::Rows::open(&options).unwrap());
         let clock = Clock::manual(datetime!(2026-01-01 00:00 UTC));
-        Authorization::open(&db, &clock, OWNER, &scope("")).unwrap()
+        Authorization::open(&rows, 0, &clock, OWNER, &scope(""), &Changes::default()).unwrap()
     }
 
     fn new(role: &'static RoleDefinition, at: &Scope) -> NewRoleAssignment {

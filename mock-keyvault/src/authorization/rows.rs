@@ -1,19 +1,19 @@
-//! The rows of role assignments in the shared database: one each, and one for its description, all below 4 KiB.
+//! The rows of role assignments among those of the service: one each, and one for its description, all below 4 KiB.
 //!
 //! Called by [`super::Authorization`] on blocking threads. What returned is durable. This is the only place of this
-//! folder that knows the database.
+//! folder that knows the rows.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sled::{Batch, Tree};
 use uuid::Uuid;
 
 use super::assignment::{PrincipalType, RoleAssignment};
 use super::builtin;
-use crate::durable::DurableDb;
+use crate::durable::{self, View};
+use crate::room::Purpose;
 
 /// Is there from the first start on: what the owner removed is not made again.
 const BEGUN: &[u8] = b"begun";
@@ -24,8 +24,8 @@ const DESCRIPTION: u8 = b'd';
 
 #[derive(Debug)]
 pub(super) struct Rows {
-    db: Arc<DurableDb>,
-    tree: Tree,
+    rows: Arc<durable::Rows>,
+    tree: u8,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -41,57 +41,72 @@ struct Row {
 }
 
 impl Rows {
-    pub(super) fn open(db: &Arc<DurableDb>) -> io::Result<Self> {
-        Ok(Self { db: Arc::clone(db), tree: db.tree("authorization")? })
+    /// The rows of role assignments are in this tree.
+    pub(super) fn new(rows: &Arc<durable::Rows>, tree: u8) -> Self {
+        Self { rows: Arc::clone(rows), tree }
     }
 
     pub(super) fn is_begun(&self) -> io::Result<bool> {
-        Ok(self.tree.contains_key(BEGUN)?)
+        self.rows.has(self.tree, BEGUN)
     }
 
     /// Keeps the first assignment, and that it was made.
     pub(super) fn begin(&self, first: &RoleAssignment) -> io::Result<()> {
-        let change = self.db.change()?;
-        let mut batch = Batch::default();
-        batch.insert(BEGUN, &b"1"[..]);
-        into_batch(&mut batch, first)?;
-        change.apply(&self.tree, batch)?;
-        change.commit()
+        self.rows.change(Purpose::Rows, |view| {
+            view.put(self.tree, BEGUN, b"1");
+            self.write(view, first)
+        })
     }
 
     pub(super) fn put(&self, assignment: &RoleAssignment) -> io::Result<()> {
-        let change = self.db.change()?;
-        let mut batch = Batch::default();
-        into_batch(&mut batch, assignment)?;
-        change.apply(&self.tree, batch)?;
-        change.commit()
+        self.rows.change(Purpose::Rows, |view| self.write(view, assignment))
     }
 
     pub(super) fn remove(&self, names: &[Uuid]) -> io::Result<()> {
-        let change = self.db.change()?;
-        let mut batch = Batch::default();
-        for name in names {
-            batch.remove(key(ASSIGNMENT, *name));
-            batch.remove(key(DESCRIPTION, *name));
-        }
-        change.apply(&self.tree, batch)?;
-        change.commit()
+        self.rows.change(Purpose::Removal, |view| {
+            for name in names {
+                view.remove(self.tree, key(ASSIGNMENT, *name));
+                view.remove(self.tree, key(DESCRIPTION, *name));
+            }
+            Ok(())
+        })
     }
 
     pub(super) fn load(&self) -> io::Result<BTreeMap<Uuid, RoleAssignment>> {
         let mut found = BTreeMap::new();
-        for entry in self.tree.scan_prefix([ASSIGNMENT]) {
+        for entry in self.rows.scan_prefix(self.tree, &[ASSIGNMENT]) {
             let (at, value) = entry?;
             // The row that says that all has begun starts with another letter, and is no name.
             let Ok(name) = Uuid::from_slice(at.get(1..).unwrap_or_default()) else { continue };
             let row: Row = serde_json::from_slice(&value).map_err(damaged)?;
-            let description = match self.tree.get(key(DESCRIPTION, name))? {
+            let description = match self.rows.get(self.tree, &key(DESCRIPTION, name))? {
                 None => None,
                 Some(text) => Some(String::from_utf8(text.to_vec()).map_err(damaged)?),
             };
             found.insert(name, row.into_assignment(name, description)?);
         }
         Ok(found)
+    }
+
+    fn write(&self, view: &View<'_>, assignment: &RoleAssignment) -> io::Result<()> {
+        let row = Row {
+            scope: assignment.scope.as_str().to_owned(),
+            role: assignment.role.id,
+            principal_id: assignment.principal_id.clone(),
+            principal_type: assignment.principal_type.to_string(),
+            created: assignment.created,
+            updated: assignment.updated,
+            created_by: assignment.created_by.clone(),
+            updated_by: assignment.updated_by.clone(),
+        };
+        view.put(self.tree, key(ASSIGNMENT, assignment.name), serde_json::to_vec(&row)?);
+        let description = key(DESCRIPTION, assignment.name);
+        match &assignment.description {
+            // A thousand characters at most, of four bytes at most: one row is enough.
+            Some(text) => view.put(self.tree, description, text.as_bytes()),
+            None => view.remove(self.tree, description),
+        }
+        Ok(())
     }
 }
 
@@ -115,26 +130,6 @@ impl Row {
             updated_by: self.updated_by,
         })
     }
-}
-
-fn into_batch(batch: &mut Batch, assignment: &RoleAssignment) -> io::Result<()> {
-    let row = Row {
-        scope: assignment.scope.as_str().to_owned(),
-        role: assignment.role.id,
-        principal_id: assignment.principal_id.clone(),
-        principal_type: assignment.principal_type.to_string(),
-        created: assignment.created,
-        updated: assignment.updated,
-        created_by: assignment.created_by.clone(),
-        updated_by: assignment.updated_by.clone(),
-    };
-    batch.insert(key(ASSIGNMENT, assignment.name), serde_json::to_vec(&row)?);
-    match &assignment.description {
-        // A thousand characters at most, of four bytes at most: one row is enough.
-        Some(text) => batch.insert(key(DESCRIPTION, assignment.name), text.as_bytes()),
-        None => batch.remove(key(DESCRIPTION, assignment.name)),
-    }
-    Ok(())
 }
 
 fn key(kind: u8, name: Uuid) -> Vec<u8> {

@@ -14,12 +14,16 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::changes::{ChangeKind, Changes};
 use crate::clock::Clock;
 
 pub use rule::{FaultError, FaultKind, FaultRule, TimeKind};
 
 /// The header of an answer that rules have touched: `NAME=KIND`, with commas.
 pub const FAULT_HEADER: &str = "x-sealyard-fault";
+
+/// The header by which the registry says that a request only looks at the state: rules strike it without being counted.
+pub const PROBE_HEADER: &str = "x-sealyard-probe";
 
 /// The most rules there can be.
 const MAX_RULES: usize = 100;
@@ -30,6 +34,8 @@ pub struct Faults {
     /// The classes there are.
     classes: Vec<String>,
     state: Mutex<State>,
+    /// Told when a rule comes or goes.
+    changes: Changes,
 }
 
 #[derive(Default)]
@@ -100,12 +106,21 @@ pub enum Effect {
 }
 
 /// Chance that can be had again (splitmix64, which is its own definition and will not change).
+#[derive(Clone, Copy, PartialEq)]
 struct Dice(u64);
 
 impl Faults {
     /// No faults yet, for a server that has these classes.
     pub fn new(clock: Clock, classes: impl IntoIterator<Item = String>) -> Self {
-        Self { clock, classes: classes.into_iter().collect(), state: Mutex::default() }
+        let classes = classes.into_iter().collect();
+        Self { clock, classes, state: Mutex::default(), changes: Changes::default() }
+    }
+
+    /// Tells these changes when a rule is added or removed, or ends.
+    #[must_use]
+    pub fn telling(mut self, changes: &Changes) -> Self {
+        self.changes = changes.clone();
+        self
     }
 
     /// The classes that a rule may be for.
@@ -138,6 +153,7 @@ impl Faults {
         }
         let (left, dice) = (rule.times, Dice(rule.seed.unwrap_or(0)));
         state.rules.push(Active { id: id.clone(), rule, left, hits: 0, end, dice });
+        self.tell();
         Ok(id)
     }
 
@@ -147,12 +163,20 @@ impl Faults {
         self.sweep(&mut state);
         let before = state.rules.len();
         state.rules.retain(|active| active.id != id);
-        state.rules.len() < before
+        let is_removed = state.rules.len() < before;
+        if is_removed {
+            self.tell();
+        }
+        is_removed
     }
 
     /// Removes all rules.
     pub fn clear(&self) {
-        self.lock().rules.clear();
+        let mut state = self.lock();
+        if !state.rules.is_empty() {
+            state.rules.clear();
+            self.tell();
+        }
     }
 
     /// The rules that have not ended.
@@ -178,26 +202,69 @@ impl Faults {
     /// Waiting adds up. Of the rules that do more than to wait, the first one counts and the others do not see it. Who only
     /// asks whom to ask, such as a client without a token, is touched by outages alone: `is_first_contact`.
     pub fn plan(&self, class: &str, is_first_contact: bool) -> Plan {
+        self.planned(class, is_first_contact, true)
+    }
+
+    /// What would be done to a request of this class, which is not counted: no rule is used up by it, and no chance is taken.
+    pub fn foresee(&self, class: &str, is_first_contact: bool) -> Plan {
+        self.planned(class, is_first_contact, false)
+    }
+
+    /// Removes the rules that have ended by now. Returns when the next one ends: in real time, as [`Clock::elapsed`] counts
+    /// it, and by the clock.
+    pub(crate) fn next_end(&self) -> (Option<Duration>, Option<time::OffsetDateTime>) {
+        let mut state = self.lock();
+        self.sweep(&mut state);
+        let ends = || state.rules.iter().filter_map(|active| active.end);
+        let real = ends().filter_map(|end| match end {
+            End::Real(at) => Some(at),
+            End::Clock(_) => None,
+        });
+        let by_clock = ends().filter_map(|end| match end {
+            End::Real(_) => None,
+            End::Clock(at) => Some(at),
+        });
+        (real.min(), by_clock.min())
+    }
+
+    fn planned(&self, class: &str, is_first_contact: bool, is_counted: bool) -> Plan {
         let mut state = self.lock();
         if state.rules.is_empty() {
             return Plan::default();
         }
         self.sweep(&mut state);
-        let mut plan = Plan::default();
+        let (mut plan, mut is_news) = (Plan::default(), false);
         for active in &mut state.rules {
             let effect = active.rule.kind.effect();
             let is_spared = is_first_contact && effect != Some(Effect::Outage);
             let is_late = plan.effect.is_some() && effect.is_some();
-            if is_spared || is_late || !is_within(class, &active.rule.on) || !active.strikes() {
+            let mut dice = active.dice;
+            let strikes = !is_spared
+                && !is_late
+                && is_within(class, &active.rule.on)
+                && active.strikes(&mut dice);
+            if is_counted {
+                let was_rolled = dice != active.dice;
+                active.dice = dice;
+                if strikes {
+                    active.hits += 1;
+                    active.left = active.left.map(|left| left.saturating_sub(1));
+                }
+                // The rule is used up, or chance has it that the next request gets another answer.
+                is_news |=
+                    active.left == Some(0) || (was_rolled && active.strikes(&mut dice) != strikes);
+            }
+            if !strikes {
                 continue;
             }
-            active.hits += 1;
-            active.left = active.left.map(|left| left.saturating_sub(1));
             plan.rules.push(format!("{}={}", active.id, active.rule.kind.as_str()));
             if let FaultKind::Latency(latency) = active.rule.kind {
                 plan.latency = plan.latency.saturating_add(latency);
             }
             plan.effect = plan.effect.or(effect);
+        }
+        if is_news {
+            self.tell();
         }
         plan
     }
@@ -205,14 +272,23 @@ impl Faults {
     /// Takes away the rules that have ended.
     fn sweep(&self, state: &mut State) {
         let (elapsed, now) = (self.clock.elapsed(), self.clock.now());
+        let mut has_ended = false;
         state.rules.retain(|active| {
             let is_over = match active.end {
                 None => false,
                 Some(End::Real(end)) => elapsed >= end,
                 Some(End::Clock(end)) => now >= end,
             };
+            has_ended |= is_over;
             active.left != Some(0) && !is_over
         });
+        if has_ended {
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.changes.tell(ChangeKind::Fault, None);
     }
 
     // Nothing panics while the lock is held.
@@ -222,9 +298,9 @@ impl Faults {
 }
 
 impl Active {
-    fn strikes(&mut self) -> bool {
+    fn strikes(&self, dice: &mut Dice) -> bool {
         self.left != Some(0)
-            && self.rule.probability.is_none_or(|probability| self.dice.roll() < probability)
+            && self.rule.probability.is_none_or(|probability| dice.roll() < probability)
     }
 }
 
@@ -351,6 +427,26 @@ mod tests {
         faults.add(FaultRule::new("keys", REFUSED)).unwrap();
         faults.clear();
         assert!(faults.rules().is_empty());
+    }
+
+    #[test]
+    fn a_request_after_which_chance_has_another_answer_for_the_next_one_is_told() {
+        let (faults, _) = faults();
+        let changes = Changes::default();
+        let faults = faults.telling(&changes);
+        faults.add(FaultRule::new("keys", REFUSED).by_chance(0.5, 7)).unwrap();
+        let added = changes.generation();
+
+        for _ in 0..100 {
+            let before = changes.generation();
+            let is_hit = hit(&faults, "keys/getKey");
+            let is_told = changes.generation() > before;
+            let next = faults.foresee("keys/getKey", false).effect.is_some();
+            assert_eq!(is_told, is_hit != next);
+            assert!(!hit(&faults, "issuer"));
+        }
+
+        assert!((30..70).contains(&(changes.generation() - added)));
     }
 
     #[test]

@@ -197,6 +197,9 @@ impl IntoResponse for AdminError {
             Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
+            Self::Principal(PrincipalError::Io(error)) if room::is_read_only(error) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Principal(PrincipalError::Io(_)) | Self::CutShort => {
                 tracing::error!(error = %self, "the principals could not be changed");
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -205,6 +208,9 @@ impl IntoResponse for AdminError {
         let words = match &self {
             Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
                 "the disk is full, and nothing was changed".to_owned()
+            }
+            Self::Principal(PrincipalError::Io(error)) if room::is_read_only(error) => {
+                "the data folder can only be read, and nothing was changed; see that the program may write to it, and start the program again".to_owned()
             }
             // A failure of our own is in the log alone.
             Self::Principal(PrincipalError::Io(_)) => "the principals cannot be kept".to_owned(),

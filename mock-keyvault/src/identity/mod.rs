@@ -20,6 +20,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::sealing::SealingKey;
 
@@ -61,11 +62,12 @@ impl Issuer {
         secrets: Secrets,
         sealing: &Arc<SealingKey>,
         clock: &Clock,
+        changes: &Changes,
     ) -> io::Result<Self> {
         crate::durable::make_dir_durably(folder)?;
         let key = SigningKey::open(folder, sealing)?;
         let well_known = WellKnown::open(folder, secrets)?;
-        let principals = Principals::open(folder.join("principals"), &well_known)?;
+        let principals = Principals::open(folder.join("principals"), &well_known, changes)?;
         Ok(Self { principals, well_known, key, clock: clock.clone() })
     }
 

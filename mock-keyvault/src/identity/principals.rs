@@ -20,6 +20,7 @@ use super::well_known::{
     MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, MANAGED_IDENTITY_RESOURCE_ID,
     OWNER_CLIENT_ID, OWNER_OBJECT_ID, WellKnown,
 };
+use crate::changes::{ChangeKind, Changes};
 use crate::durable::{make_dir_durably, sync_dir};
 use crate::files::{Access, write_whole};
 
@@ -78,6 +79,8 @@ pub(super) struct Principals {
     entries: RwLock<HashMap<String, Entry>>,
     /// Held over each change, from the check to the moment memory shows it.
     changing: Mutex<()>,
+    /// Told of every change of `entries`.
+    changes: Changes,
 }
 
 impl Entry {
@@ -95,7 +98,11 @@ impl Entry {
 
 impl Principals {
     /// Reads the principals in `folder`, which is made if it is not there.
-    pub(super) fn open(folder: PathBuf, well_known: &WellKnown) -> io::Result<Self> {
+    pub(super) fn open(
+        folder: PathBuf,
+        well_known: &WellKnown,
+        changes: &Changes,
+    ) -> io::Result<Self> {
         make_dir_durably(&folder)?;
         let mut entries = HashMap::new();
         for entry in fs::read_dir(&folder)? {
@@ -111,7 +118,8 @@ impl Principals {
         for entry in of_well_known(well_known) {
             entries.insert(entry.principal.client_id.clone(), entry);
         }
-        Ok(Self { folder, entries: RwLock::new(entries), changing: Mutex::new(()) })
+        let (entries, changing) = (RwLock::new(entries), Mutex::new(()));
+        Ok(Self { folder, entries, changing, changes: changes.clone() })
     }
 
     /// The principal of this client id.
@@ -238,8 +246,10 @@ impl Principals {
         see(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The only way to change what is in memory: whoever listens is told.
     fn write<T>(&self, change: impl FnOnce(&mut HashMap<String, Entry>) -> T) -> T {
-        change(&mut self.entries.write().unwrap_or_else(PoisonError::into_inner))
+        let guard = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut self.changes.telling(guard, ChangeKind::Principal, None))
     }
 }
 
@@ -292,7 +302,7 @@ mod tests {
 
     fn opened(folder: &Path) -> Principals {
         let well_known = WellKnown::open(folder, Secrets::WellKnown).unwrap();
-        Principals::open(folder.join("principals"), &well_known).unwrap()
+        Principals::open(folder.join("principals"), &well_known, &Changes::default()).unwrap()
     }
 
     #[test]

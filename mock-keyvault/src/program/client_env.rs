@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use fs_err as fs;
+use mock_keyvault::files::Access;
 use mock_keyvault::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
+use mock_keyvault::room::is_lacking;
 use mock_keyvault::tls;
 
 use super::endpoints::Endpoints;
@@ -127,6 +129,12 @@ fn secrets(file: Option<&Path>) -> io::Result<(String, String)> {
 pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
     let path = data_dir.join(BUNDLE_FILE);
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    tls::write_bundle(&path, named, &fs::read(ca)?)?;
+    match tls::write_bundle(&path, named, &fs::read(ca)?, Access::Public) {
+        // On a full disk the file of an earlier start does.
+        Err(error) if path.exists() && is_lacking(&error) => {
+            tracing::warn!(%error, "the disk is full: the file of authorities is that of an earlier start");
+        }
+        written => written?,
+    }
     Ok(path)
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use mock_keyvault::MockKeyVault;
 use mock_keyvault::files::{Access, read_if_there, write_whole};
+use mock_keyvault::room::is_lacking;
 use serde::{Deserialize, Serialize};
 
 use super::reachable;
@@ -62,28 +63,74 @@ impl Endpoints {
         Ok(bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
 
-    /// Writes the files; the answer takes them away.
+    /// Writes the files. They are removed when the answer is dropped.
     pub(super) fn write(&self, data_dir: &Path, asked: Option<&Path>) -> io::Result<Written> {
         let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
-        let mut written = Written(Vec::new());
+        let mut written = Written { paths: Vec::new(), text };
         for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
-            write_whole(&path, &text, Access::Public)?;
-            written.0.push(path);
+            match write_whole(&path, &written.text, Access::Public) {
+                // The vault serves all the same: clients that know where it is need no file.
+                Err(error) if is_lacking(&error) => {
+                    tracing::warn!(%error, "the disk is full: a file of endpoints could not be written");
+                }
+                done => {
+                    done?;
+                    written.paths.push(path);
+                }
+            }
         }
         Ok(written)
     }
 }
 
-/// Files that are taken away when this is dropped.
+/// Files that are removed when this is dropped, unless another vault has written them since.
 #[derive(Debug)]
-pub(super) struct Written(Vec<PathBuf>);
+pub(super) struct Written {
+    paths: Vec<PathBuf>,
+    text: Vec<u8>,
+}
 
 impl Drop for Written {
     fn drop(&mut self) {
-        for path in &self.0 {
-            // One that is gone already is as it should be.
-            let _ = fs::remove_file(path);
+        for path in &self.paths {
+            if fs::read(path).is_ok_and(|text| text == self.text) {
+                // One that is gone already is as it should be.
+                let _ = fs::remove_file(path);
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoints(port: u16) -> Endpoints {
+        Endpoints {
+            azure: String::new(),
+            vault: String::new(),
+            login: String::new(),
+            ca: PathBuf::new(),
+            pid: 1,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            tenant: String::new(),
+            client_id: String::new(),
+            secret_file: None,
+        }
+    }
+
+    #[test]
+    fn a_vault_that_stops_leaves_the_file_of_the_next_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let stops = endpoints(1).write(folder.path(), None).unwrap();
+        let starts = endpoints(2).write(folder.path(), None).unwrap();
+
+        drop(stops);
+
+        let left = Endpoints::read(folder.path()).unwrap().unwrap();
+        assert_eq!(left.address.port(), 2);
+        drop(starts);
+        assert!(Endpoints::read(folder.path()).unwrap().is_none());
     }
 }

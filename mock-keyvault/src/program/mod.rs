@@ -8,6 +8,7 @@ mod endpoints;
 mod env;
 mod health;
 mod options;
+mod repair;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -33,8 +34,11 @@ const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) fn main() -> ExitCode {
     let options = Options::parse();
     let filter = EnvFilter::try_from_env(LOG_ENV)
-        .unwrap_or_else(|_| EnvFilter::new("warn,mock_keyvault=info,sled=error"));
+        .unwrap_or_else(|_| EnvFilter::new("warn,mock_keyvault=info,sled=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    if let Some(Command::Repair(wish)) = &options.command {
+        return repair::repair(&options, wish);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
@@ -43,7 +47,7 @@ pub(crate) fn main() -> ExitCode {
         match &options.command {
             Some(Command::Health) => health::health(&options).await,
             Some(Command::Env(wish)) => env::env(&options, wish).await,
-            None => serve::serve(&options).await,
+            Some(Command::Repair(_)) | None => serve::serve(&options).await,
         }
     });
     match done {
@@ -57,6 +61,8 @@ pub(crate) fn main() -> ExitCode {
 enum Failure {
     #[error(transparent)]
     Start(#[from] mock_keyvault::StartError),
+    #[error(transparent)]
+    Repair(#[from] mock_keyvault::repair::RepairError),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("not healthy: {0}")]

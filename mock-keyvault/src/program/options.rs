@@ -9,6 +9,7 @@ use mock_keyvault::listen;
 
 use super::Failure;
 use super::env::EnvOptions;
+use super::repair::RepairOptions;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
 
@@ -72,6 +73,9 @@ Examples:
   mock-keyvault env --shell fish | source
   mock-keyvault env --shell powershell | Out-String | Invoke-Expression")]
     Env(EnvOptions),
+    /// Make a damaged data folder start again, and say which keys are lost
+    #[command(after_help = super::repair::HELP)]
+    Repair(RepairOptions),
 }
 
 impl Options {

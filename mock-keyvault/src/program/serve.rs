@@ -4,6 +4,7 @@ use std::io;
 
 use mock_keyvault::MockKeyVault;
 use mock_keyvault::files::{Access, write_whole};
+use mock_keyvault::room::is_lacking;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -14,6 +15,8 @@ use super::{Failure, names_resolve, say};
 
 pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     no_core_dumps();
+    // Whatever makes a file: what is for others says so.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Before anything is there to be cleaned up.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -27,18 +30,25 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
         options.hostname_alias.iter().fold(builder, mock_keyvault::Builder::hostname_alias);
     let vault = builder.start().await?;
     if let Some(path) = &options.ca_file {
-        write_whole(path, vault.ca_pem().as_bytes(), Access::Public)?;
+        // On a full disk the file of an earlier start does.
+        let is_there = path.exists();
+        match write_whole(path, vault.ca_pem().as_bytes(), Access::Public) {
+            Err(error) if is_there && is_lacking(&error) => warn_of_full_disk(&error),
+            written => written?,
+        }
     }
     let endpoints = Endpoints::of(&vault);
     let bundle = write_bundle(&data_dir, &endpoints.ca)?;
     let resolves = names_resolve(&endpoints).await;
     let variables = Variables::of(&endpoints, &bundle, Identity::default(), resolves)?;
-    let _written = endpoints.write(&data_dir, options.endpoints_file.as_deref())?;
+    let written = endpoints.write(&data_dir, options.endpoints_file.as_deref())?;
     say(&banner(&endpoints, &variables, resolves, &own_command(options)));
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
     }
+    // Before the folder is free for the next vault.
+    drop(written);
     vault.shutdown().await;
     Ok(())
 }
@@ -101,6 +111,10 @@ fn quoted(word: &str) -> String {
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
+}
+
+fn warn_of_full_disk(error: &io::Error) {
+    tracing::warn!(%error, "the disk is full: a file for clients could not be written");
 }
 
 /// A core dump would hold private keys.

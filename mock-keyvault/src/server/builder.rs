@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::MockKeyVault;
 use super::folder::Folder;
+use super::herald::Herald;
 use super::timekeeper::Timekeeper;
 use crate::audit::AuditLog;
 use crate::auth::ANY_TOKEN_WARNING;
+use crate::changes::Changes;
 use crate::clock::{Clock, KeptClock};
 use crate::durable::Durability;
 use crate::events::EventLog;
@@ -26,7 +28,7 @@ use crate::interference;
 use crate::listen::{self, Transport};
 use crate::router::{self, App};
 use crate::sealing::SealingKey;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::throttle::Throttle;
 use crate::tls::{LocalAuthority, TlsError};
 use crate::vault::Vaults;
@@ -129,6 +131,19 @@ pub enum StartError {
     CutShort(String),
 }
 
+impl StartError {
+    /// The same, naming another command as the one that repairs the rows: that of the program which embeds this vault.
+    #[must_use]
+    pub fn repaired_by(self, command: &str) -> Self {
+        match self {
+            Self::Store(StoreError::Open(error)) => {
+                Self::Store(StoreError::Open(error.repaired_by(command)))
+            }
+            other => other,
+        }
+    }
+}
+
 impl Default for Builder {
     fn default() -> Self {
         Self {
@@ -153,6 +168,7 @@ struct Opened {
     authority: LocalAuthority,
     clock: Clock,
     clock_file: Option<PathBuf>,
+    changes: Changes,
 }
 
 impl Builder {
@@ -269,8 +285,10 @@ impl Builder {
             accept_any_token: self.accept_any_token,
             legacy_access_policies: self.legacy_access_policies,
             clock_file: opened.clock_file,
-            faults: Faults::new(opened.clock.clone(), interference::classes()),
-            throttle: Throttle::new(opened.clock.clone()),
+            faults: Faults::new(opened.clock.clone(), interference::classes())
+                .telling(&opened.changes),
+            throttle: Throttle::new(opened.clock.clone(), &opened.changes),
+            changes: opened.changes,
             front: FrontSlot::default(),
             clock: opened.clock,
             folder: opened.folder,
@@ -278,6 +296,7 @@ impl Builder {
         let router = router::build(Arc::clone(&app));
         let timekeeper = Timekeeper::new(&app, stop.clone());
         let time = tokio::spawn(timekeeper.clone().run());
+        let herald = tokio::spawn(Herald::new(&app, stop.clone()).run());
         let server = tokio::spawn(listen::serve(listener, router, transport, stop.clone()));
         Ok(MockKeyVault {
             app,
@@ -288,6 +307,7 @@ impl Builder {
             server: Some(server),
             timekeeper,
             time: Some(time),
+            herald: Some(herald),
         })
     }
 }
@@ -311,20 +331,24 @@ fn open(
         None => (own_clock(&folder)?, Some(folder.clock())),
     };
     // A new one in its place would make it look as if all was well until somebody uses a key.
-    if folder.database().exists() && !folder.sealing_key().exists() {
+    if folder.has_rows() && !folder.sealing_key().exists() {
         return Err(StartError::NoSealingKey { file: folder.sealing_key() });
     }
     let sealing = Arc::new(SealingKey::open(&folder.sealing_key())?);
+    let changes = Changes::default();
     // Finding primes takes longest by far: everything else happens beside it.
     let (issuer, rest) = std::thread::scope(|scope| {
-        let issuer = scope.spawn(|| Issuer::open(&folder.identity(), secrets, &sealing, &clock));
-        let rest = open_beside(&folder, durability, &sealing, &clock);
+        let issuer =
+            scope.spawn(|| Issuer::open(&folder.identity(), secrets, &sealing, &clock, &changes));
+        let rest = open_beside(&folder, durability, &sealing, &clock, &changes);
         (issuer.join(), rest)
     });
     let issuer =
         issuer.map_err(|_| StartError::CutShort("the issuer could not be opened".to_owned()))??;
     let (vaults, authority, audit) = rest?;
-    Ok(Opened { folder, vaults, issuer, audit, authority, clock, clock_file })
+    folder.make_private()?;
+    folder.room().refill();
+    Ok(Opened { folder, vaults, issuer, audit, authority, clock, clock_file, changes })
 }
 
 fn open_beside(
@@ -332,15 +356,16 @@ fn open_beside(
     durability: Durability,
     sealing: &Arc<SealingKey>,
     clock: &Clock,
+    changes: &Changes,
 ) -> Result<(Vaults, LocalAuthority, AuditLog), StartError> {
-    let events = EventLog::open(&folder.events())?;
+    let events = EventLog::open(&folder.events(), Arc::clone(folder.room()))?;
     let vaults = Vaults::open(
-        &folder.database(),
-        durability,
+        Store::open(folder.path(), durability, Arc::clone(folder.room()))?,
         Arc::clone(sealing),
         clock,
         events,
         OWNER_OBJECT_ID,
+        changes,
     )?;
     vaults.ensure_vault(
         &VaultName::local(),
@@ -350,7 +375,7 @@ fn open_beside(
         ],
     )?;
     let authority = LocalAuthority::open(&folder.tls(), clock)?;
-    let audit = AuditLog::open(&folder.audit())?;
+    let audit = AuditLog::open(&folder.audit(), Arc::clone(folder.room()))?;
     Ok((vaults, authority, audit))
 }
 

@@ -2,21 +2,30 @@
 //!
 //! Called at a start. One process holds a folder at a time; the lock goes with the process, however it ends.
 
-use std::os::unix::fs::PermissionsExt;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 
 use super::StartError;
 use crate::durable::make_dir_durably;
+use crate::files::make_private;
+use crate::room::Room;
 
 /// Locked while the folder is in use. Its content means nothing.
 const LOCK_FILE: &str = "lock";
+/// The key of the local authority, in its folder.
+const KEY_FILE: &str = "ca.key";
+/// Files for everybody: where the vault is, and what clients trust.
+const PUBLIC: &[&str] = &["endpoints.json", "ca-bundle.pem"];
 
 /// An open data folder. Dropping it unlocks it, and removes one that was temporary.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
+    room: Arc<Room>,
     _lock: fs::File,
     _temporary: Option<tempfile::TempDir>,
 }
@@ -29,18 +38,54 @@ impl Folder {
         if is_new {
             fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
         }
-        Ok(Self { path: path.to_owned(), _lock: lock(path)?, _temporary: None })
+        let lock = lock(path)?;
+        let room = Arc::new(Room::open(path));
+        Ok(Self { path: path.to_owned(), room, _lock: lock, _temporary: None })
+    }
+
+    /// Locks a folder that is there. [`io::ErrorKind::WouldBlock`] if a process has it.
+    pub(crate) fn lock_existing(path: &Path) -> io::Result<Self> {
+        let locked = lock(path).map_err(|error| match error {
+            StartError::FolderInUse { .. } => io::ErrorKind::WouldBlock.into(),
+            other => io::Error::other(other),
+        });
+        Ok(Self {
+            path: path.to_owned(),
+            room: Arc::new(Room::of(path)),
+            _lock: locked?,
+            _temporary: None,
+        })
     }
 
     /// Makes a folder that is removed with this.
     pub(super) fn temporary() -> Result<Self, StartError> {
         let temporary = tempfile::Builder::new().prefix("mock-keyvault-").tempdir()?;
         let path = temporary.path().to_owned();
-        Ok(Self { _lock: lock(&path)?, path, _temporary: Some(temporary) })
+        let lock = lock(&path)?;
+        let room = Arc::new(Room::open(&path));
+        Ok(Self { path, room, _lock: lock, _temporary: Some(temporary) })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Closes what is in the folder to everybody but its owner, except for what is public. The folder itself stays as it is:
+    /// it may be a mounted volume.
+    pub(super) fn make_private(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let path = entry?.path();
+            // Clients read the authority in there.
+            if path != self.tls() {
+                make_private(&path, PUBLIC)?;
+            }
+        }
+        make_private(&self.tls().join(KEY_FILE), &[])
+    }
+
+    /// The room on the device of the folder.
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// The key that seals private keys.
@@ -48,9 +93,9 @@ impl Folder {
         self.path.join("sealing.key")
     }
 
-    /// The database of the vaults.
-    pub(super) fn database(&self) -> PathBuf {
-        self.path.join("vaults")
+    /// Whether the folder holds rows, of the present format or of the first.
+    pub(super) fn has_rows(&self) -> bool {
+        ["journal", "vaults"].iter().any(|name| self.path.join(name).exists())
     }
 
     /// The issuer's key and secrets.
@@ -81,7 +126,9 @@ impl Folder {
 
 fn lock(folder: &Path) -> Result<fs::File, StartError> {
     let path = folder.join(LOCK_FILE);
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = fs::OpenOptions::from_options(options).open(path)?;
     match file.file().try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {

@@ -14,8 +14,10 @@ use crate::auth;
 use crate::authority::host_of;
 use crate::authorization::Scope;
 use crate::host::Site;
+use crate::listing::Resource;
 use crate::router::{self, App};
 use crate::vault::Caller;
+use crate::vault::settings::LOCAL_SUBSCRIPTION;
 
 /// Says who asks and what they may. Clones do the same; none keeps the vault alive.
 #[derive(Clone, Debug)]
@@ -68,6 +70,17 @@ impl Gate {
             return GateRefusal { error: ArmError::ended(), host }.into_response();
         };
         router::behind_front(&app, request).await
+    }
+
+    /// The vaults that a caller may see, as a list of resources of every type has them.
+    pub fn vaults(
+        &self,
+        caller: &Caller,
+        group: Option<&str>,
+    ) -> Result<Vec<Resource>, GateRefusal> {
+        let app = self.0.upgrade().ok_or_else(ArmError::ended);
+        app.and_then(|app| arm::all_resources(&app.vaults, caller, LOCAL_SUBSCRIPTION, group))
+            .map_err(|error| GateRefusal { error, host: String::new() })
     }
 
     /// Takes away every role that was given at a scope or below it, as Azure does when a resource is deleted.

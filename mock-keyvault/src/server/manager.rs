@@ -10,7 +10,9 @@ use std::sync::{Arc, Weak};
 use crate::authorization::{
     AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,
 };
+use crate::durable::Check;
 use crate::identity::{NewPrincipal, OWNER_OBJECT_ID, Principal, PrincipalError};
+use crate::room;
 use crate::router::App;
 use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
@@ -49,6 +51,41 @@ pub enum ManagerError {
     /// The call was cut short.
     #[error("the call was cut short")]
     CutShort(#[from] io::Error),
+}
+
+impl ManagerError {
+    /// Whether the disk has too little room for it. Nothing was changed.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Principal(PrincipalError::Io(error))
+            | Self::Role(AuthorizationError::Io(error))
+            | Self::VaultChange(VaultChangeError::Authorization(AuthorizationError::Io(error))) => {
+                room::is_lacking(error)
+            }
+            Self::Vault(VaultError::DiskFull)
+            | Self::VaultChange(
+                VaultChangeError::DiskFull
+                | VaultChangeError::Authorization(AuthorizationError::DiskFull),
+            )
+            | Self::Role(AuthorizationError::DiskFull) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the data folder can only be read. Nothing was changed.
+    pub fn is_read_only(&self) -> bool {
+        match self {
+            Self::Principal(PrincipalError::Io(error))
+            | Self::Role(AuthorizationError::Io(error))
+            | Self::VaultChange(VaultChangeError::Authorization(AuthorizationError::Io(error))) => {
+                room::is_read_only(error)
+            }
+            Self::Vault(VaultError::ReadOnly) | Self::VaultChange(VaultChangeError::ReadOnly) => {
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 impl Manager {
@@ -144,6 +181,12 @@ impl Manager {
         let vault: VaultName = vault.parse().map_err(VaultError::from)?;
         let object_id = object_id.to_owned();
         self.call(move |app| Ok(app.vaults.set_policy(&vault, &object_id, None)?)).await
+    }
+
+    /// Reads everything that the rows of the vault are stored in, and compares it. Damage of the journal is repaired from the
+    /// index if that is right.
+    pub async fn check_rows(&self) -> Result<Check, ManagerError> {
+        self.call(|app| Ok(app.vaults.check_rows()?)).await
     }
 
     async fn call<T: Send + 'static>(

@@ -6,6 +6,7 @@
 mod builder;
 mod folder;
 mod gate;
+mod herald;
 mod manager;
 mod timekeeper;
 mod vaults;
@@ -21,6 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::audit::Call;
 use crate::clock::Clock;
+use crate::durable::Listener;
 use crate::duration::IsoDuration;
 use crate::events::KeyEvent;
 use crate::faults::{FaultError, FaultKind, FaultReport, FaultRule};
@@ -30,6 +32,7 @@ use crate::identity::{
     Secret, TENANT,
 };
 use crate::operation::Operation;
+use crate::room::Pretended;
 use crate::router::App;
 use crate::throttle::Throttling;
 use crate::tls::LocalAuthority;
@@ -70,6 +73,8 @@ pub struct MockKeyVault {
     timekeeper: Timekeeper,
     /// Does what becomes due as time passes.
     time: Option<JoinHandle<()>>,
+    /// Tells of what changes as time passes.
+    herald: Option<JoinHandle<()>>,
     /// Ends the server when the handle is dropped.
     _stop_on_drop: DropGuard,
 }
@@ -115,6 +120,16 @@ impl MockKeyVault {
     /// What `IDENTITY_HEADER` is to hold beside it.
     pub fn identity_header(&self) -> &Secret {
         self.app.issuer.identity_header()
+    }
+
+    /// What people should know about the stored rows since the start, in sentences.
+    pub fn notices(&self) -> Vec<String> {
+        self.app.vaults.notices()
+    }
+
+    /// Tells a listener of what people should know about the stored rows: of what there is at once, and of what comes.
+    pub fn listen_to_notices(&self, listener: Listener) {
+        self.app.vaults.listen_to_notices(listener);
     }
 
     /// Where it listens.
@@ -357,10 +372,16 @@ impl MockKeyVault {
         self.set_outage_of("issuer", "issuer-outage", outage);
     }
 
-    /// Has the vault find its disk full until it is set back: a change is answered 507, all else goes on. Of what is
-    /// written beside the database, such as principals and the logs, it is not true.
+    /// Has the vault find its disk full until it is set back. It answers a change with 507; deletions and uses of keys go
+    /// on, because the reserve is there for them.
     pub fn set_disk_full(&self, full: bool) {
-        self.app.vaults.room().pretend(full.then_some(0));
+        self.set_disk(if full { Pretended::Full } else { Pretended::Nothing });
+    }
+
+    /// Has the disk of the vault look like this. With [`Pretended::UsedUp`] the vault refuses deletions and uses of keys as
+    /// well.
+    pub fn set_disk(&self, disk: Pretended) {
+        self.app.folder.room().pretend(disk);
     }
 
     /// Adds a fault, or replaces the one of its name. Returns what it is removed by.
@@ -416,8 +437,8 @@ impl MockKeyVault {
             // The server ends in any case, and there is nothing to be done about one that did not end well.
             let _ = server.await;
         }
-        if let Some(time) = self.time.take() {
-            let _ = time.await;
+        for task in [self.time.take(), self.herald.take()].into_iter().flatten() {
+            let _ = task.await;
         }
         // The last holder of the database closes it, which blocks.
         let _ = tokio::task::spawn_blocking(move || {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use sled::Batch;
 
-use super::{AGENDA, KEY, Store, TAG, VERSION, json, prefix, row_key};
+use super::{AGENDA, KEY, PRIVATE, ROWS, Store, TAG, VERSION, json, prefix, row_key};
+use crate::durable::View;
+use crate::room::Purpose;
 use crate::vault::Agenda;
 use crate::vault::ec::Curve;
 use crate::vault::key::{Attributes, Deletion, KeyOperation, KeyType};
@@ -68,14 +69,11 @@ impl Store {
         tags: &BTreeMap<String, String>,
         sealed: &[u8],
     ) -> io::Result<()> {
-        let change = self.db.change()?;
-        let (mut private, mut rows) = (Batch::default(), Batch::default());
-        private.insert(at.row(VERSION), sealed);
-        rows.insert(row_key(KEY, &[at.vault.as_str(), at.key.folded()]), json(key)?);
-        self.version_into(&mut rows, at, version, tags)?;
-        change.apply(&self.private, private)?;
-        change.apply(&self.rows, rows)?;
-        change.commit()
+        self.durable.change(Purpose::Rows, |view| {
+            view.put(PRIVATE, at.row(VERSION), sealed);
+            view.put(ROWS, row_key(KEY, &[at.vault.as_str(), at.key.folded()]), json(key)?);
+            write_version(view, at, version, tags)
+        })
     }
 
     /// Keeps a key with all its versions, in one step.
@@ -87,17 +85,15 @@ impl Store {
         agenda: &Agenda,
         versions: &[RestoredVersion<'_>],
     ) -> io::Result<()> {
-        let change = self.db.change()?;
-        let (mut private, mut rows) = (Batch::default(), Batch::default());
-        rows.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
-        rows.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
-        for version in versions {
-            private.insert(version.at.row(VERSION), version.sealed.as_slice());
-            self.version_into(&mut rows, version.at, &version.row, version.tags)?;
-        }
-        change.apply(&self.private, private)?;
-        change.apply(&self.rows, rows)?;
-        change.commit()
+        self.durable.change(Purpose::Rows, |view| {
+            view.put(ROWS, row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
+            view.put(ROWS, row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
+            for version in versions {
+                view.put(PRIVATE, version.at.row(VERSION), version.sealed.as_slice());
+                write_version(view, version.at, &version.row, version.tags)?;
+            }
+            Ok(())
+        })
     }
 
     /// Keeps the changed attributes, operations and tags of a version.
@@ -107,16 +103,16 @@ impl Store {
         version: &VersionRow,
         tags: &BTreeMap<String, String>,
     ) -> io::Result<()> {
-        let mut batch = Batch::default();
-        self.version_into(&mut batch, at, version, tags)?;
-        self.change_rows(batch)
+        self.durable.change(Purpose::Rows, |view| write_version(view, at, version, tags))
     }
 
     /// Keeps that a key is deleted, or no longer is.
     pub(crate) fn put_key(&self, vault: &VaultName, key: &KeyName, row: &KeyRow) -> io::Result<()> {
-        let mut batch = Batch::default();
-        batch.insert(row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
-        self.change_rows(batch)
+        let purpose = if row.deletion.is_some() { Purpose::Removal } else { Purpose::Rows };
+        self.durable.change(purpose, |view| {
+            view.put(ROWS, row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
+            Ok(())
+        })
     }
 
     /// Keeps what is due for a key, and what was announced.
@@ -126,9 +122,7 @@ impl Store {
         key: &KeyName,
         agenda: &Agenda,
     ) -> io::Result<()> {
-        let mut batch = Batch::default();
-        batch.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
-        self.change_rows(batch)
+        self.put_agendas(vault, &[(key.clone(), agenda.clone())])
     }
 
     /// The same for many keys of a vault, in one step.
@@ -137,58 +131,48 @@ impl Store {
         vault: &VaultName,
         agendas: &[(KeyName, Agenda)],
     ) -> io::Result<()> {
-        let mut batch = Batch::default();
-        for (key, agenda) in agendas {
-            batch.insert(row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
-        }
-        self.change_rows(batch)
+        self.durable.change(Purpose::Rows, |view| {
+            for (key, agenda) in agendas {
+                view.put(ROWS, row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
+            }
+            Ok(())
+        })
     }
 
-    /// Forgets a key with all its versions. The rows go first: a kill between the two leaves private parts that nothing
-    /// names, which the next start removes, and never a version that has none.
+    /// Forgets a key with all its versions.
     pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
-        let change = self.db.change()?;
         let names = [vault.as_str(), key.folded()];
-        let mut private = Batch::default();
-        for entry in self.private.scan_prefix(prefix(VERSION, &names)) {
-            private.remove(entry?.0);
-        }
-        let mut rows = Batch::default();
-        rows.remove(row_key(KEY, &names));
-        rows.remove(row_key(AGENDA, &names));
-        for kind in [VERSION, TAG] {
-            for entry in self.rows.scan_prefix(prefix(kind, &names)) {
-                rows.remove(entry?.0);
+        self.durable.change(Purpose::Removal, |view| {
+            view.remove(ROWS, row_key(KEY, &names));
+            view.remove(ROWS, row_key(AGENDA, &names));
+            for kind in [VERSION, TAG] {
+                view.remove_prefix(ROWS, &prefix(kind, &names))?;
             }
-        }
-        change.apply(&self.rows, rows)?;
-        change.apply(&self.private, private)?;
-        change.commit()
+            view.remove_prefix(PRIVATE, &prefix(VERSION, &names))
+        })
     }
 
     /// The sealed private part of a version.
     pub(crate) fn private(&self, at: VersionAt<'_>) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.private.get(at.row(VERSION))?.map(|sealed| sealed.to_vec()))
+        Ok(self.durable.get(PRIVATE, &at.row(VERSION))?.map(|sealed| sealed.to_vec()))
     }
+}
 
-    fn version_into(
-        &self,
-        batch: &mut Batch,
-        at: VersionAt<'_>,
-        version: &VersionRow,
-        tags: &BTreeMap<String, String>,
-    ) -> io::Result<()> {
-        batch.insert(at.row(VERSION), json(version)?);
-        let names = [at.vault.as_str(), at.key.folded(), at.version.as_str()];
-        for entry in self.rows.scan_prefix(prefix(TAG, &names)) {
-            batch.remove(entry?.0);
-        }
-        for (tag, value) in tags {
-            let [vault, key, version] = names;
-            batch.insert(row_key(TAG, &[vault, key, version, tag]), value.as_bytes());
-        }
-        Ok(())
+/// Writes a version, and its tags in place of those that it had.
+fn write_version(
+    view: &View<'_>,
+    at: VersionAt<'_>,
+    version: &VersionRow,
+    tags: &BTreeMap<String, String>,
+) -> io::Result<()> {
+    view.put(ROWS, at.row(VERSION), json(version)?);
+    let names = [at.vault.as_str(), at.key.folded(), at.version.as_str()];
+    view.remove_prefix(ROWS, &prefix(TAG, &names))?;
+    for (tag, value) in tags {
+        let [vault, key, version] = names;
+        view.put(ROWS, row_key(TAG, &[vault, key, version, tag]), value.as_bytes());
     }
+    Ok(())
 }
 
 impl VersionAt<'_> {

@@ -1,12 +1,13 @@
-//! What a vault keeps on disk, and the only place that knows how: rows in sled, each below 4 KiB.
+//! What a vault keeps on disk, and the only place that knows how: rows, each below 4 KiB.
 //!
-//! Here are the database, the form of row keys, and reading it all at a start; what is written of vaults and of keys has a
-//! file each. Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change are one
-//! batch; the sealed private part of a version is written before the rows that name it, so a crash leaves at worst a
-//! private part that nothing names, which the next start removes. Nothing stored holds a host or a port.
+//! Here are the trees, the form of row keys, and reading it all at a start; what is written of vaults and of keys has a
+//! file each. Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change,
+//! with the sealed private parts, are one transaction. Nothing stored holds a host or a port.
 //! A write that the disk has too little room for is refused before any of it is done.
 
+mod folder;
 mod keys;
+pub(crate) mod repair;
 mod vaults;
 
 use std::collections::BTreeMap;
@@ -16,18 +17,21 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sled::{Batch, Tree};
 
-use crate::durable::{Durability, DurableDb};
+use crate::durable::{Durability, OpenError, Rows};
+use crate::room::{Purpose, Room, is_lacking};
 use crate::vault::Agenda;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultSettings;
 
 pub(crate) use keys::{KeyRow, PublicRow, RestoredVersion, VersionAt, VersionRow};
 
-/// The form of the rows. A folder of another form is refused.
-const FORMAT: &[u8] = b"1";
-const FORMAT_KEY: &[u8] = b"format";
+/// The trees of a vault. A place in the list is the format on disk: add a tree at the end.
+pub(crate) const TREES: &[&str] = &["settings", "rows", "private", "authorization"];
+const ROWS: u8 = 1;
+const PRIVATE: u8 = 2;
+/// The tree of the role assignments, which have a module of their own.
+pub(crate) const AUTHORIZATION: u8 = 3;
 
 /// Parts of a row key are separated by a byte that no name holds.
 const SEPARATOR: u8 = 0;
@@ -44,11 +48,17 @@ const AGENDA: u8 = b'a';
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The database cannot be read or written.
-    #[error("the database of the vault cannot be used: {0}")]
+    /// The rows cannot be read or written.
+    #[error("the rows of the vault cannot be used: {0}")]
     Io(#[from] io::Error),
+    /// The rows cannot be opened. The words say what repairs them.
+    #[error("the rows of the vault cannot be opened: {0}")]
+    Open(#[from] OpenError),
     /// The folder was written by another version of this program.
-    #[error("the data folder has format {found}, and this program reads format 1")]
+    #[error(
+        "the data folder has format {found}, and this program reads formats 1 and {}",
+        folder::FORMAT_VERSION
+    )]
     Format {
         /// What the folder says.
         found: String,
@@ -84,41 +94,31 @@ pub(crate) struct LoadedKey {
 /// The rows of all vaults of one data folder.
 #[derive(Debug)]
 pub(crate) struct Store {
-    db: Arc<DurableDb>,
-    rows: Tree,
-    private: Tree,
+    durable: Arc<Rows>,
 }
 
 impl Store {
-    /// Opens the database in `folder`, or makes it there.
-    pub(crate) fn open(folder: &Path, durability: Durability) -> Result<Self, StoreError> {
-        let db = Arc::new(DurableDb::open(folder, durability)?);
-        let settings = db.tree("settings")?;
-        match settings.get(FORMAT_KEY).map_err(io::Error::from)? {
-            None => {
-                let change = db.change()?;
-                let mut batch = Batch::default();
-                batch.insert(FORMAT_KEY, FORMAT);
-                change.apply(&settings, batch)?;
-                change.commit()?;
-            }
-            Some(found) if found == FORMAT => (),
-            Some(found) => {
-                let found = String::from_utf8_lossy(&found).into_owned();
-                return Err(StoreError::Format { found });
-            }
-        }
-        let (rows, private) = (db.tree("rows")?, db.tree("private")?);
-        Ok(Self { db, rows, private })
+    /// Opens the rows in the data folder, or makes them there. Rows of format 1 are migrated.
+    pub(crate) fn open(
+        folder: &Path,
+        durability: Durability,
+        room: Arc<Room>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { durable: Arc::new(folder::open(folder, TREES, durability, room)?) })
     }
 
-    /// The database, for those whose rows are made durable with ours.
-    pub(crate) fn db(&self) -> &Arc<DurableDb> {
-        &self.db
+    /// The rows, for those who keep theirs in a tree of their own.
+    pub(crate) fn durable(&self) -> &Arc<Rows> {
+        &self.durable
     }
 
     /// Reads everything, and removes private parts that no version names.
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
+        // What is read here is in memory until the end: it must be right.
+        if self.durable.wait_for_proof().is_complete() && self.durable.has_loss()? {
+            // A vault keeps nothing outside of its rows, and what belongs together is one change: what is left is complete.
+            self.durable.loss_is_settled()?;
+        }
         let mut loaded = Loaded::default();
         self.load_vaults(&mut loaded)?;
         self.each(KEY, |parts, value| {
@@ -161,29 +161,27 @@ impl Store {
         Ok(loaded)
     }
 
-    /// Does a batch of changes of rows, durably.
-    fn change_rows(&self, batch: Batch) -> io::Result<()> {
-        let change = self.db.change()?;
-        change.apply(&self.rows, batch)?;
-        change.commit()
-    }
-
-    /// Removes private parts that are not known. They harm nobody: on a full disk they stay until another start.
+    /// Removes private parts that are not known: earlier versions of this program left some after a kill. They harm nobody: on
+    /// a full disk they stay until another start, and so they do while the rows are not proven.
     fn remove_orphans(&self, is_known: impl Fn(&[u8]) -> bool) -> io::Result<()> {
-        let mut orphans: Option<Batch> = None;
-        for entry in &self.private {
-            let (at, _) = entry?;
-            if !is_known(&at) {
-                orphans.get_or_insert_default().remove(at);
-            }
+        if !self.durable.are_complete() {
+            return Ok(());
         }
-        match (orphans, self.db.change()) {
-            (Some(orphans), Ok(change)) => {
-                change.apply(&self.private, orphans)?;
-                change.commit()
-            }
-            _ => Ok(()),
+        let mut orphans = self.durable.scan_prefix(PRIVATE, b"").peekable();
+        while orphans.next_if(|row| row.as_ref().is_ok_and(|(at, _)| is_known(at))).is_some() {}
+        if orphans.peek().is_none() {
+            return Ok(());
         }
+        let removed = self.durable.change(Purpose::Removal, |view| {
+            for row in orphans {
+                let (at, _) = row?;
+                if !is_known(&at) {
+                    view.remove(PRIVATE, at.to_vec());
+                }
+            }
+            Ok(())
+        });
+        removed.or_else(|error| if is_lacking(&error) { Ok(()) } else { Err(error) })
     }
 
     fn each(
@@ -191,8 +189,8 @@ impl Store {
         kind: u8,
         mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for entry in self.rows.scan_prefix([kind, SEPARATOR]) {
-            let (at, value) = entry.map_err(io::Error::from)?;
+        for entry in self.durable.scan_prefix(ROWS, &[kind, SEPARATOR]) {
+            let (at, value) = entry?;
             visit(at.get(2..).unwrap_or_default(), &value)?;
         }
         Ok(())

@@ -1,17 +1,17 @@
 //! The rows of vaults themselves: their settings, split over rows of below 4 KiB, and one row for each access policy.
 //!
-//! Called by [`crate::vault`] on blocking threads. Settings and policies that change together are one batch.
+//! Called by [`crate::vault`] on blocking threads. Settings and policies that change together are one transaction.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use sled::Batch;
 
 use super::{
-    Loaded, LoadedVault, POLICY, Store, StoreError, VAULT, existing, json, named, parsed, prefix,
-    row_key,
+    Loaded, LoadedVault, POLICY, PRIVATE, ROWS, Store, StoreError, VAULT, existing, json, named,
+    parsed, prefix, row_key,
 };
+use crate::room::Purpose;
 use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultSettings;
@@ -44,43 +44,37 @@ impl Store {
         settings: &VaultSettings,
         policies: Option<&[AccessPolicy]>,
     ) -> io::Result<()> {
-        let mut batch = Batch::default();
-        for entry in self.rows.scan_prefix(prefix(REST, &[vault.as_str()])) {
-            batch.remove(entry?.0);
-        }
-        for (at, chunk) in json(settings)?.chunks(CHUNK).enumerate() {
-            let key = match at {
-                0 => row_key(VAULT, &[vault.as_str()]),
-                at => row_key(REST, &[vault.as_str(), &format!("{at:08}")]),
-            };
-            batch.insert(key, chunk);
-        }
-        if let Some(policies) = policies {
-            for entry in self.rows.scan_prefix(prefix(POLICY, &[vault.as_str()])) {
-                batch.remove(entry?.0);
+        let is_deletion = settings.deletion.is_some();
+        let purpose = if is_deletion { Purpose::Removal } else { Purpose::Rows };
+        self.durable.change(purpose, |view| {
+            view.remove_prefix(ROWS, &prefix(REST, &[vault.as_str()]))?;
+            for (at, chunk) in json(settings)?.chunks(CHUNK).enumerate() {
+                let key = match at {
+                    0 => row_key(VAULT, &[vault.as_str()]),
+                    at => row_key(REST, &[vault.as_str(), &format!("{at:08}")]),
+                };
+                view.put(ROWS, key, chunk);
             }
+            let Some(policies) = policies else { return Ok(()) };
+            view.remove_prefix(ROWS, &prefix(POLICY, &[vault.as_str()]))?;
             for (order, policy) in policies.iter().enumerate() {
-                let row = OrderedPolicy { order, policy };
-                batch.insert(policy_key(vault, policy), json(&row)?);
+                view.put(ROWS, policy_key(vault, policy), json(&OrderedPolicy { order, policy })?);
             }
-        }
-        self.change_rows(batch)
+            Ok(())
+        })
     }
 
     /// Forgets a vault and every row that belongs to it, of whatever kind.
     pub(crate) fn remove_vault(&self, vault: &VaultName) -> io::Result<()> {
-        let change = self.db.change()?;
-        for tree in [&self.rows, &self.private] {
-            let mut batch = Batch::default();
-            for kind in 0..=u8::MAX {
-                batch.remove(row_key(kind, &[vault.as_str()]));
-                for entry in tree.scan_prefix(prefix(kind, &[vault.as_str()])) {
-                    batch.remove(entry?.0);
+        self.durable.change(Purpose::Removal, |view| {
+            for tree in [ROWS, PRIVATE] {
+                for kind in 0..=u8::MAX {
+                    view.remove(tree, row_key(kind, &[vault.as_str()]));
+                    view.remove_prefix(tree, &prefix(kind, &[vault.as_str()]))?;
                 }
             }
-            change.apply(tree, batch)?;
-        }
-        change.commit()
+            Ok(())
+        })
     }
 
     pub(super) fn load_vaults(&self, loaded: &mut Loaded) -> Result<(), StoreError> {
@@ -138,20 +132,33 @@ fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable::Durability;
+    use crate::durable::{Durability, View};
     use crate::vault::policy::KeyPermission;
     use crate::vault::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION};
 
+    fn opened(folder: &std::path::Path) -> Store {
+        let room = std::sync::Arc::new(crate::room::Room::of(folder));
+        Store::open(folder, Durability::Relaxed, room).unwrap()
+    }
+
     const OBJECT: &str = "00000000-0000-4000-8000-00000000a0a4";
+
+    fn put(store: &Store, key: Vec<u8>, value: &[u8]) {
+        let put = |view: &View<'_>| {
+            view.put(ROWS, key, value);
+            Ok(())
+        };
+        store.durable.change(Purpose::Rows, put).unwrap();
+    }
 
     #[test]
     fn a_folder_from_before_vaults_were_managed_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let store = opened(folder.path());
         let row = br#"{"location":"eastus","retention_days":90,"purge_protection":false}"#;
-        store.rows.insert(row_key(VAULT, &["local"]), &row[..]).unwrap();
+        put(&store, row_key(VAULT, &["local"]), &row[..]);
         let row = br#"["get","unwrapKey","getRotationPolicy"]"#;
-        store.rows.insert(row_key(POLICY, &["local", OBJECT]), &row[..]).unwrap();
+        put(&store, row_key(POLICY, &["local", OBJECT]), &row[..]);
 
         let loaded = store.load().unwrap();
 
@@ -166,9 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn a_vault_that_lost_rows_is_complete_from_its_next_start_on_because_it_keeps_nothing_beside_them()
+     {
+        let folder = tempfile::tempdir().unwrap();
+        drop(opened(folder.path()));
+        fs_err::write(folder.path().join("journal/loss"), b"").unwrap();
+        let store = opened(folder.path());
+        let before = store.durable.are_complete();
+
+        store.load().unwrap();
+
+        assert!(!before && store.durable.are_complete());
+    }
+
+    #[test]
     fn every_row_of_a_large_vault_is_below_four_kibibytes_and_none_is_left_of_it() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let store = opened(folder.path());
         let name: VaultName = "kv1".parse().unwrap();
         let mut settings = VaultSettings::new(&crate::vault::settings::VaultPath::local(&name));
         settings.tags = (0..50).map(|at| (format!("{at}"), "é".repeat(256))).collect();
@@ -180,7 +201,8 @@ mod tests {
             .collect();
 
         store.put_vault(&name, &settings, Some(&policies)).unwrap();
-        let longest = store.rows.iter().map(|row| row.unwrap().1.len()).max().unwrap();
+        let rows = || store.durable.scan_prefix(ROWS, b"").map(|row| row.unwrap().1.len());
+        let longest = rows().max().unwrap();
         let loaded = store.load().unwrap();
         store.remove_vault(&name).unwrap();
 
@@ -188,6 +210,6 @@ mod tests {
         let vault = &loaded.vaults["kv1"];
         assert_eq!(vault.settings.tags, settings.tags);
         assert_eq!(vault.policies, policies);
-        assert!(store.rows.is_empty());
+        assert_eq!(rows().count(), 0);
     }
 }

@@ -24,6 +24,7 @@ use super::names::{KeyName, KeyVersion, VaultName};
 use super::rotation::{DEFAULT_NOTICE, RotationPolicy, Trigger};
 use crate::duration::IsoDuration;
 use crate::events::EventKind;
+use crate::room;
 
 /// What is kept of a key for the sake of time, in a row of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,15 +196,23 @@ impl Vaults {
     pub(crate) fn next_change(&self) -> Option<OffsetDateTime> {
         let now = self.clock.unix_now();
         let due: Vec<i64> = self.all_due().into_iter().map(|Reverse((at, ..))| at).collect();
-        let mut moments: Vec<i64> = due.into_iter().chain(self.next_vault_due()).collect();
+        let due = due.into_iter().chain(self.next_vault_due()).filter(|at| *at > now).min();
+        let due = due.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        [due, self.next_validity(self.clock.now())].into_iter().flatten().min()
+    }
+
+    /// The next moment, after this one, at which a version of a key begins or ceases to be valid.
+    pub(crate) fn next_validity(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let now = now.unix_timestamp();
         let vaults = self.read();
         let live = vaults.values().filter(|vault| vault.settings.deletion.is_none());
         let keys = live.flat_map(|vault| vault.keys.values());
-        for version in keys.filter(|key| key.deletion.is_none()).flat_map(|key| &key.versions) {
+        let versions = keys.filter(|key| key.deletion.is_none()).flat_map(|key| &key.versions);
+        let moments = versions.flat_map(|version| {
             let attributes = &version.attributes;
-            moments.extend(attributes.not_before.into_iter().chain(attributes.expires));
-        }
-        let next = moments.into_iter().filter(|at| *at > now).min()?;
+            attributes.not_before.into_iter().chain(attributes.expires)
+        });
+        let next = moments.filter(|at| *at > now).min()?;
         OffsetDateTime::from_unix_timestamp(next).ok()
     }
 
@@ -304,7 +313,7 @@ impl Vaults {
             vault,
             &super::KeyReference { name: name.clone(), version: Some(version.clone()) },
         )?;
-        self.room().for_rows()?;
+        self.room().spend(0, room::Purpose::Rows)?;
         let end = view.version.attributes.expires;
         let kind = match due.action {
             Action::TellNearExpiry => EventKind::NearExpiry,

@@ -10,6 +10,7 @@ use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
 use super::policy::KeyPermission;
 use super::{Caller, KeyReference};
+use crate::lines::Unwritable;
 use crate::room;
 
 /// Why a vault does not do what it was asked.
@@ -160,6 +161,12 @@ pub enum VaultError {
     /// The disk has too little room for a change. Nothing was changed, and reading goes on.
     #[error("the disk is full")]
     DiskFull,
+    /// The data folder can only be read, because an earlier write failed or rows are damaged. Nothing was changed.
+    #[error("the data folder can only be read")]
+    ReadOnly,
+    /// The use of a key cannot be written to the audit log, so the key was not used.
+    #[error("the audit log of the vault cannot be written: {0}")]
+    AuditUnavailable(Unwritable),
     /// The data folder failed, or a sealed key does not open. Logged, never shown.
     #[error("the vault failed: {0}")]
     Internal(String),
@@ -189,6 +196,10 @@ impl From<io::Error> for VaultError {
     fn from(error: io::Error) -> Self {
         if room::is_lacking(&error) {
             return Self::DiskFull;
+        }
+        if room::is_read_only(&error) {
+            tracing::error!(%error, "a change was refused");
+            return Self::ReadOnly;
         }
         Self::Internal(error.to_string())
     }

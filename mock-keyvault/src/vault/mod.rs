@@ -36,22 +36,23 @@ mod vectors;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use crate::authorization::{Authorization, Scope};
+use crate::changes::{ChangeKind, Changes, Telling};
 use crate::clock::Clock;
-use crate::durable::Durability;
+use crate::durable::{Check, Listener};
 use crate::events::{EventKind, EventLog, KeyEvent};
 use crate::identity::PrincipalKind;
 use crate::room::Room;
 use crate::sealing::SealingKey;
-use crate::store::{LoadedVault, PublicRow, Store, StoreError, VersionRow};
+use crate::store::{AUTHORIZATION, LoadedVault, PublicRow, Store, StoreError, VersionRow};
 
 use ec::EcPublic;
 use error::VaultError;
@@ -72,7 +73,7 @@ pub(crate) use rsa::RsaParts;
 pub(crate) use view::{KeyView, Page, PageRequest};
 
 /// Who asks, as refusals name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The client id of the application.
     pub app_id: String,
@@ -118,6 +119,8 @@ pub(crate) struct Vaults {
     keeping_time: Mutex<()>,
     /// Told when something may be due earlier than it was.
     agenda_changed: Notify,
+    /// Told of every change of `vaults`.
+    changes: Changes,
 }
 
 /// One vault in memory.
@@ -130,18 +133,29 @@ struct Vault {
 }
 
 impl Vaults {
-    /// Opens the vaults in `folder`. At the first start, `owner` owns the subscription that they are in.
+    /// What people should know about the stored rows since the start, in sentences.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        self.store.durable().notices().iter().map(ToString::to_string).collect()
+    }
+
+    /// Tells a listener of all notices: those so far at once, and each one to come.
+    pub(crate) fn listen_to_notices(&self, listener: Listener) {
+        self.store.durable().listen(listener);
+    }
+
+    /// Reads the vaults in a store. At the first start, `owner` owns the subscription that they are in.
     pub(crate) fn open(
-        folder: &Path,
-        durability: Durability,
+        store: Store,
         sealing: Arc<SealingKey>,
         clock: &Clock,
         events: EventLog,
         owner: &str,
+        changes: &Changes,
     ) -> Result<Self, StoreError> {
-        let store = Store::open(folder, durability)?;
         let subscription = Scope::subscription(LOCAL_SUBSCRIPTION);
-        let authorization = Authorization::open(store.db(), clock, owner, &subscription)?;
+        let rows = store.durable();
+        let authorization =
+            Authorization::open(rows, AUTHORIZATION, clock, owner, &subscription, changes)?;
         let mut vaults = BTreeMap::new();
         for (name, rows) in store.load()?.vaults {
             let name = name.parse::<VaultName>().map_err(damaged)?;
@@ -157,6 +171,7 @@ impl Vaults {
             events,
             keeping_time: Mutex::new(()),
             agenda_changed: Notify::new(),
+            changes: changes.clone(),
         };
         opened.forget_roles_of_deleted()?;
         Ok(opened)
@@ -184,7 +199,7 @@ impl Vaults {
             .collect();
         self.store.put_vault(name, &settings, Some(&policies))?;
         let vault = Vault { settings, policies, keys: BTreeMap::new() };
-        self.write().insert(name.clone(), vault);
+        self.write(name).insert(name.clone(), vault);
         Ok(())
     }
 
@@ -194,8 +209,14 @@ impl Vaults {
     }
 
     /// The device that everything is kept on.
-    pub(crate) fn room(&self) -> &Room {
-        self.store.db().room()
+    pub(crate) fn room(&self) -> &Arc<Room> {
+        self.store.durable().room()
+    }
+
+    /// Reads everything that the rows are stored in, and compares it. Damage of the journal is repaired from the index if that
+    /// is right.
+    pub(crate) fn check_rows(&self) -> io::Result<Check> {
+        self.store.durable().check(&mut |_| ())
     }
 
     /// What became of keys.
@@ -233,7 +254,7 @@ impl Vaults {
         name: &VaultName,
         change: impl FnOnce(&mut Vault) -> T,
     ) -> Result<T, VaultError> {
-        let mut vaults = self.write();
+        let mut vaults = self.write(name);
         let vault = vaults.get_mut(name).ok_or_else(|| VaultError::VaultNotFound(name.clone()))?;
         Ok(change(vault))
     }
@@ -248,8 +269,10 @@ impl Vaults {
         self.vaults.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, BTreeMap<VaultName, Vault>> {
-        self.vaults.write().unwrap_or_else(PoisonError::into_inner)
+    /// The only way to change what is in memory: whoever listens is told.
+    fn write(&self, vault: &VaultName) -> Telling<'_, BTreeMap<VaultName, Vault>> {
+        let guard = self.vaults.write().unwrap_or_else(PoisonError::into_inner);
+        self.changes.telling(guard, ChangeKind::Vault, Some(vault.as_str()))
     }
 }
 

@@ -12,6 +12,7 @@ use super::lifecycle::{Mode, VaultChanges};
 use super::settings::{Sku, VaultPath};
 use super::*;
 use crate::authorization::{Action, NewRoleAssignment, PrincipalType, builtin};
+use crate::durable::Durability;
 use crate::duration::IsoDuration;
 use crate::identity::TENANT;
 
@@ -22,9 +23,18 @@ fn vaults() -> (tempfile::TempDir, Clock, Arc<Vaults>, VaultPath) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
     let sealing = Arc::new(SealingKey::open(&folder.path().join("key")).unwrap());
-    let events = EventLog::open(&folder.path().join("events")).unwrap();
+    let room = Arc::new(Room::of(folder.path()));
+    let events = EventLog::open(&folder.path().join("events"), Arc::clone(&room)).unwrap();
     let rows = folder.path().join("rows");
-    let vaults = Vaults::open(&rows, Durability::Relaxed, sealing, &clock, events, OWNER).unwrap();
+    let vaults = Vaults::open(
+        Store::open(&rows, Durability::Relaxed, room).unwrap(),
+        sealing,
+        &clock,
+        events,
+        OWNER,
+        &Changes::default(),
+    )
+    .unwrap();
     let path = VaultPath::local(&"kv1".parse().unwrap());
     let changes = VaultChanges {
         location: Some("eastus".to_owned()),

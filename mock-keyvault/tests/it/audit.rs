@@ -1,6 +1,6 @@
 //! The audit log: every call, in the shape of Key Vault's diagnostic log.
 
-use mock_keyvault::{MockKeyVault, VaultChanges};
+use mock_keyvault::{MockKeyVault, Operation, VaultChanges};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -206,4 +206,41 @@ async fn a_path_of_any_length_takes_no_more_room_than_another_in_the_log() {
     assert_eq!(call.key.as_ref().map(String::len), Some(1024));
     assert_eq!(call.version.as_ref().map(String::len), Some(1024));
     assert!(call.request_uri.len() <= 1024, "{}", call.request_uri.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_use_of_a_key_is_recorded_although_its_client_has_gone() {
+    let world = World::with_key().await;
+    let token = world.token(world.vault.managed_identity()).await;
+    let body = json!({"alg": "RSA-OAEP-256", "value": "AAECAw"}).to_string();
+    let request = http::Request::post("/keys/k/wrapkey?api-version=7.4")
+        .header("host", world.vault.uri().trim_start_matches("https://"))
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(body))
+        .unwrap();
+
+    // As the server drops the handler of a client that has gone.
+    let gate = world.vault.gate();
+    let mut answering = Box::pin(gate.answer(request));
+    // The first step ends at the latency that a fault may add, the second one in the call.
+    assert!(is_pending(&mut answering));
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(is_pending(&mut answering));
+    drop(answering);
+    let recorded = async {
+        while world.vault.calls_of(Operation::WrapKey).is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    };
+    let recorded = tokio::time::timeout(std::time::Duration::from_secs(20), recorded).await;
+
+    assert!(recorded.is_ok(), "the vault used the key and recorded nothing");
+    assert_eq!(world.vault.calls_of(Operation::WrapKey)[0].status, 200);
+}
+
+/// Has a future do its next step. Whether it is not done then.
+fn is_pending<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T>>>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    future.as_mut().poll(&mut context).is_pending()
 }

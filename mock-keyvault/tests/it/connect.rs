@@ -93,7 +93,10 @@ async fn other_hosts_are_refused_in_words_and_nothing_is_sent_there() {
         )
         .await;
         assert!(answer.starts_with("HTTP/1.1 403"), "{target}: {answer}");
-        assert!(answer.contains("forwards nothing"), "{answer}");
+        // Clients in Python show nothing but the first line.
+        let (line, body) = (answer.lines().next().unwrap(), answer.lines().last().unwrap());
+        assert!(body.contains("forwards nothing"), "{answer}");
+        assert_eq!(line, format!("HTTP/1.1 403 {body}"));
     }
     let connected = tokio::time::timeout(std::time::Duration::ZERO, other.accept()).await;
     assert!(connected.is_err(), "nobody came");
@@ -148,6 +151,20 @@ fn no_line_of_connect_opens_a_tunnel_to_a_name_that_is_not_ours() {
     });
 
     outcome.unwrap();
+}
+
+#[tokio::test]
+async fn every_refusal_of_a_connect_has_its_sentence_in_the_first_line() {
+    let world = World::new().await;
+    for (request, sentence) in [
+        ("CONNECT :443 HTTP/1.1\r\nhost: x\r\n\r\n", "CONNECT takes a host and a port"),
+        ("CONNECT x:443 HTTP/1.1\r\n\r\n", "A request of HTTP/1.1 needs one Host header"),
+        ("CONNECT x:443 HTTP/1.1\r\nhost: x\r\nhost: x\r\n\r\n", "A request of HTTP/1.1 needs one"),
+    ] {
+        let answer = raw(&world.vault, request.as_bytes()).await;
+        let line = answer.lines().next().unwrap_or_default();
+        assert!(line.starts_with(&format!("HTTP/1.1 400 {sentence}")), "{request}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
-//! A full disk: changes are refused, everything else goes on, and it is over when there is room.
+//! A full disk: changes are refused, and deletions, reads and uses of keys go on while the reserve lasts.
 
 use std::time::Duration;
 
+use mock_keyvault::room::Pretended;
 use mock_keyvault::{KeySize, MockKeyVault, VaultError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::support::{Answer, SUBSCRIPTION, World, clock, vault_path};
 const READER: &str =
     "/providers/Microsoft.Authorization/roleDefinitions/21090545-7ca7-4776-b22c-e363652d74d2";
 
-/// One request for each kind of change of keys, in an order in which all succeed.
+/// One request for each kind of change of keys that deletes nothing, in an order in which all succeed.
 fn changes() -> Vec<(Method, String, Option<Value>)> {
     let policy = json!({"lifetimeActions": [], "attributes": {"expiryTime": "P90D"}});
     vec![
@@ -21,8 +22,6 @@ fn changes() -> Vec<(Method, String, Option<Value>)> {
         (Method::POST, "/keys/k/rotate".to_owned(), None),
         (Method::PUT, "/keys/k/rotationpolicy".to_owned(), Some(policy)),
         (Method::POST, "/deletedkeys/gone/recover".to_owned(), None),
-        (Method::DELETE, "/keys/gone".to_owned(), None),
-        (Method::DELETE, "/deletedkeys/gone".to_owned(), None),
     ]
 }
 
@@ -49,7 +48,7 @@ async fn managed(world: &World) -> [Answer; 2] {
 }
 
 #[tokio::test]
-async fn every_change_is_refused_while_the_disk_is_full_and_taken_when_there_is_room() {
+async fn changes_are_refused_while_the_disk_is_full_and_accepted_when_there_is_room() {
     let world = World::with_key().await;
     world.vault.create_key("local", "gone", KeySize::Rsa2048).await.unwrap();
     world.vault.delete_key("local", "gone").await.unwrap();
@@ -58,8 +57,6 @@ async fn every_change_is_refused_while_the_disk_is_full_and_taken_when_there_is_
     world.vault.set_disk_full(true);
     let mut refused = Vec::new();
     for (method, path, body) in changes() {
-        // What is live cannot be deleted twice: that one is for when there is room.
-        let path = if path == "/keys/gone" { "/keys/k".to_owned() } else { path };
         refused.push(world.owner(method, &path, body).await);
     }
     refused.extend(managed(&world).await);
@@ -84,6 +81,74 @@ async fn every_change_is_refused_while_the_disk_is_full_and_taken_when_there_is_
 }
 
 #[tokio::test]
+async fn keys_vaults_and_roles_are_deleted_while_the_disk_is_full() {
+    let world = World::with_key().await;
+    world.vault.create_key("local", "gone", KeySize::Rsa2048).await.unwrap();
+    world.vault.delete_key("local", "gone").await.unwrap();
+    for made in managed(&world).await {
+        assert!(made.status.is_success(), "{}", made.text);
+    }
+
+    world.vault.set_disk_full(true);
+    let role = format!(
+        "{SUBSCRIPTION}/providers/Microsoft.Authorization/roleAssignments/22222222-0000-4000-8000-000000000001"
+    );
+    let deleted = [
+        world.owner(Method::DELETE, "/keys/k", None).await,
+        world.owner(Method::DELETE, "/deletedkeys/gone", None).await,
+        world.arm(Method::DELETE, &role, None).await,
+        world.arm(Method::DELETE, &vault_path("other"), None).await,
+    ];
+
+    for answer in deleted {
+        assert!(answer.status.is_success(), "{}", answer.text);
+    }
+    assert_eq!(world.owner(Method::GET, "/keys/k", None).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_key_is_not_used_when_the_audit_log_cannot_be_written() {
+    let world = World::with_key().await;
+    let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await.value();
+
+    let sign = json!({"alg": "RS256", "value": "A".repeat(43)});
+
+    world.vault.set_disk(Pretended::UsedUp);
+    let refused = [
+        world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await,
+        world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped).await,
+        world.owner(Method::POST, "/keys/k/sign", Some(sign)).await,
+        world.owner(Method::POST, "/keys/k/backup", None).await,
+    ];
+    let read = world.owner(Method::GET, "/keys/k", None).await;
+    let deleted = world.owner(Method::DELETE, "/keys/k", None).await;
+    world.vault.set_disk(Pretended::Nothing);
+    let unwrapped = world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped).await;
+
+    for answer in refused {
+        let (status, code, message) = answer.refusal();
+        assert_eq!((status, code.as_str()), (503, "ServiceUnavailable/AuditLogUnavailable"));
+        assert!(message.contains("the disk is full"), "{message}");
+    }
+    assert_eq!(read.status, StatusCode::OK);
+    assert_eq!(deleted.status.as_u16(), 507);
+    assert_eq!(unwrapped.value(), b"x");
+}
+
+#[tokio::test]
+async fn every_use_of_a_key_is_in_the_file_of_the_audit_log_before_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start(MockKeyVault::builder().data_dir(folder.path())).await;
+    world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    let log = || std::fs::read_to_string(folder.path().join("audit.jsonl")).unwrap();
+
+    for uses in 1..=20 {
+        world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await.value();
+        assert_eq!(log().matches("KeyWrap").count(), uses);
+    }
+}
+
+#[tokio::test]
 async fn keys_are_read_and_used_and_calls_are_logged_while_the_disk_is_full() {
     let world = World::with_key().await;
 
@@ -101,11 +166,11 @@ async fn keys_are_read_and_used_and_calls_are_logged_while_the_disk_is_full() {
 }
 
 #[tokio::test]
-async fn what_becomes_due_on_a_full_disk_is_done_when_there_is_room_and_hides_nothing_before() {
+async fn a_purge_that_becomes_due_when_the_reserve_is_used_up_is_done_when_there_is_room() {
     let world = World::with_key().await;
     world.vault.delete_key("local", "k").await.unwrap();
 
-    world.vault.set_disk_full(true);
+    world.vault.set_disk(Pretended::UsedUp);
     world.clock.advance(Duration::from_hours(91 * 24));
     let due = world.vault.run_due().await;
     let listed = world.owner(Method::GET, "/deletedkeys", None).await;
@@ -125,7 +190,7 @@ async fn what_was_refused_is_not_there_after_a_restart_either() {
     let vault = start().await.unwrap();
     vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
 
-    vault.set_disk_full(true);
+    vault.set_disk(Pretended::UsedUp);
     vault.rotate_key("local", "k").await.unwrap_err();
     vault.delete_key("local", "k").await.unwrap_err();
     let before = vault.latest_version("local", "k").await.unwrap();

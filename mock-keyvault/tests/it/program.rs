@@ -275,3 +275,60 @@ fn any_token_is_warned_of_at_a_start() {
 
     assert!(said.contains("WARN") && said.contains("any bearer token is accepted"), "{said}");
 }
+
+/// Cuts the journal behind its records, so that a start refuses the folder, and the index, so that sled complains.
+fn damage(folder: &Path) {
+    Running::start(folder, &[]).terminate();
+    let segment = folder.join("journal/0000000000000001.segment");
+    let length = std::fs::metadata(&segment).unwrap().len();
+    for (path, length) in [(segment, length - 1), (folder.join("index/conf"), 30)] {
+        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        file.set_len(length).unwrap();
+    }
+}
+
+#[test]
+fn a_refused_start_says_one_sentence_and_what_sled_says_only_to_who_asks_for_it() {
+    let start = |log: Option<&str>| {
+        let folder = tempfile::tempdir().unwrap();
+        damage(folder.path());
+        let mut program = program(folder.path());
+        program.args(["--listen", "0"]).envs(log.map(|log| ("MOCK_KEYVAULT_LOG", log)));
+        let ended = program.output().unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        String::from_utf8(ended.stderr).unwrap()
+    };
+
+    let words = start(None);
+    let asked = start(Some("sled=error"));
+
+    assert!(words.contains("; run `mock-keyvault repair "), "{words}");
+    assert_eq!(words.lines().count(), 1, "{words}");
+    assert!(asked.contains("ERROR") && asked.contains("sled::"), "{asked}");
+}
+
+#[test]
+fn a_repair_says_where_it_works_and_that_it_touches_the_keys_before_it_changes_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    damage(folder.path());
+    let repair = |more: &[&str]| {
+        let ended = program(folder.path()).arg("repair").args(more).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+
+    let (dry, planned) = repair(&["--dry-run"]);
+    let (done, said) = repair(&["--yes"]);
+    let (again, sound) = repair(&["--yes"]);
+
+    let shown = |text: &str, words: &str| assert!(text.contains(words), "{words:?} in {text}");
+    let plan = said.split(" is repaired").next().unwrap();
+    for text in [&planned, plan] {
+        shown(text, "0000000000000001.segment is damaged");
+        shown(text, "lost changes: none");
+        shown(text, "are made beside the damaged ones and take their place in one step");
+        shown(text, "This changes where the keys of the vault are kept.");
+    }
+    shown(&sound, "nothing has to be repaired");
+    assert_eq!((dry, done, again), (Some(0), Some(0), Some(0)));
+    Running::start(folder.path(), &[]);
+}

@@ -114,6 +114,22 @@ async fn a_folder_without_the_key_that_opens_it_is_refused_and_gets_no_other() {
 }
 
 #[tokio::test]
+async fn what_a_start_finds_in_the_stored_rows_is_in_the_health_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || World::start(MockKeyVault::builder().data_dir(folder.path()));
+    start().await.vault.shutdown().await;
+    std::fs::remove_file(folder.path().join("journal/head")).unwrap();
+
+    let world = start().await;
+    let health = world.http.get(format!("{}/_keyvault/health", world.vault.uri())).send().await;
+    let health: serde_json::Value = health.unwrap().json().await.unwrap();
+
+    let notices = health["notices"].as_array().unwrap();
+    assert_eq!(notices.len(), 1, "{health}");
+    assert!(notices[0].as_str().unwrap().contains("the head of the journal was missing"));
+}
+
+#[tokio::test]
 async fn an_ephemeral_vault_leaves_no_folder() {
     let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
     let folder = vault.data_dir().to_owned();

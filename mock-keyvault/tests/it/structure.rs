@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 const SHARED: &[&str] = &[
     "authority",
     "authorization",
+    "changes",
     "clock",
     "directory",
     "durable",
@@ -17,7 +18,8 @@ const SHARED: &[&str] = &[
     "identity",
     "lines",
     "listen",
-    "patience",
+    "listing",
+    "odata",
     "random",
     "room",
     "sealing",

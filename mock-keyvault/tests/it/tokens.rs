@@ -6,6 +6,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use mock_keyvault::changes::Changes;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets, TokenRefused};
 use mock_keyvault::sealing::SealingKey;
@@ -239,7 +240,9 @@ fn issuer() -> &'static (Issuer, String) {
         let folder = tempfile::tempdir().unwrap();
         let sealing = SealingKey::open(&folder.path().join("key")).unwrap().into();
         let clock: Clock = clock();
-        let issuer = Issuer::open(folder.path(), Secrets::WellKnown, &sealing, &clock).unwrap();
+        let issuer =
+            Issuer::open(folder.path(), Secrets::WellKnown, &sealing, &clock, &Changes::default())
+                .unwrap();
         let owner = issuer.principal(OWNER_CLIENT_ID).unwrap();
         let token = issuer.token_for(&owner, RESOURCE).unwrap().expose().to_owned();
         (issuer, token)

@@ -2,7 +2,8 @@
 //!
 //! Called by the dispatch. A request is read and checked as a whole before anything is made ([`request`]); then the
 //! deployment is an operation that is polled, which makes each resource as if the caller had sent the request for it
-//! ([`run`]). What became of it is kept, and shown by [`document`].
+//! ([`run`]). What became of it is kept, and shown by [`document`]. One that a stop cuts short goes on at the next start
+//! ([`resume`]).
 //!
 //! What is not served is refused with its name before anything is made: deployments to anything but a group, deployments in
 //! deployments, linked templates, the mode `Complete`, what-if, and resources of other types.
@@ -11,6 +12,7 @@ mod document;
 mod error;
 mod path;
 mod request;
+mod resume;
 mod run;
 mod running;
 
@@ -19,11 +21,13 @@ use axum::response::Response;
 use http::{Method, StatusCode};
 use mock_keyvault::authorization::Scope;
 use mock_keyvault::control::{self, RequestError};
+use mock_keyvault::listing::ListError;
 use serde_json::{Value, json};
 
 pub use self::error::DeploymentError;
 pub(super) use self::path::{DeploymentPart, is_elsewhere};
 use self::request::Asked;
+pub(super) use self::resume::{hold, resume};
 pub(super) use self::running::Running;
 use super::context::Context;
 use super::error::ArmError;
@@ -98,9 +102,10 @@ pub(super) async fn list(
     query: &str,
 ) -> Result<Response, ArmError> {
     context.require(READ, &scope(&group.id())?)?;
-    let terms = control::equalities(query).ok_or(ArmError::Filter)?;
-    if terms.iter().any(|(field, _)| field != "provisioningstate") {
-        return Err(ArmError::Filter);
+    let terms = control::equalities(query).map_err(RequestError::from)?;
+    if let Some((field, _)) = terms.iter().find(|(field, _)| field != "provisioningstate") {
+        let reason = format!("Unsupported property found:'{field}'.");
+        return Err(RequestError::from(ListError::filter(field, Some(reason))).into());
     }
     let under_way = context.arm.deployments.now();
     let all = context.arm.registries.deployments(group).await?;
@@ -115,17 +120,25 @@ pub(super) async fn list(
 async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmError> {
     at.require(context, WRITE)?;
     let registries = &context.arm.registries;
-    let Asked { plan, template, deployment } = request::read(context, at, body).await?;
+    let Asked { plan, template, deployment, source } = request::read(context, at, body).await?;
     let Some(guard) = context.arm.deployments.begin(&at.id()) else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
-    let is_new = registries.begin_deployment(&deployment, template.to_string()).await?;
+    // Before the row: it says that the deployment is under way.
+    let intent = resume::begin(context, at, source).await?;
+    let is_new = match registries.begin_deployment(&deployment, template.to_string()).await {
+        Ok(is_new) => is_new,
+        Err(error) => {
+            intent.end().await.map_err(ManageError::from)?;
+            return Err(error.into());
+        }
+    };
+    intent.passed().await;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let under_way = context.arm.deployments.now();
     let mut response = json_with(status, document::of(&deployment, &under_way));
-    let work = run::run(context.clone(), plan, deployment, guard);
-    let operation = context.arm.operations.start(work);
-    operations::follow(context, &mut response, &at.id(), &operation);
+    operations::follow(context, &mut response, &at.id(), intent.id());
+    tokio::spawn(run::run(context.clone(), plan, deployment, guard, intent));
     Ok(response)
 }
 
@@ -166,6 +179,7 @@ async fn delete(context: &Context, at: &At) -> Result<Response, ArmError> {
 async fn cancel(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, CANCEL)?;
     if context.arm.deployments.cancel(&at.id()) {
+        resume::note_cancellation(context, at).await?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }
     let under_way = context.arm.deployments.now();

@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::super::body::{self, field};
@@ -42,15 +44,50 @@ pub(super) struct Asked {
     pub(super) template: Value,
     /// As it begins.
     pub(super) deployment: Deployment,
+    /// What it was planned from.
+    pub(super) source: Source,
+}
+
+/// What a deployment is planned from. Planned again from the same, it is the same deployment: `utcNow()` and `newGuid()`
+/// have the values that they had.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Source {
+    /// The body of the request.
+    text: String,
+    /// The moment of the deployment.
+    #[serde(with = "time::serde::rfc3339")]
+    now: OffsetDateTime,
+    seed: String,
 }
 
 /// Reads a request, and checks all that can be known before anything is made.
 pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked, ArmError> {
     let group = context.arm.registries.group(&at.group).await?;
     let text = body::read_text(body).await?;
-    let (context, name) = (context.clone(), at.name.clone());
+    let now = context.arm.registries.moment();
+    let source = Source { text, now, seed: Uuid::new_v4().to_string() };
+    plan_of(context, group, &at.name, source).await
+}
+
+/// Plans a deployment again that was cut short.
+pub(super) async fn plan_again(
+    context: &Context,
+    at: &At,
+    source: Source,
+) -> Result<Asked, ArmError> {
+    let group = context.arm.registries.group(&at.group).await?;
+    plan_of(context, group, &at.name, source).await
+}
+
+async fn plan_of(
+    context: &Context,
+    group: Group,
+    name: &DeploymentName,
+    source: Source,
+) -> Result<Asked, ArmError> {
+    let (context, name) = (context.clone(), name.clone());
     // A large template takes its time, and others are answered meanwhile.
-    let planned = tokio::task::spawn_blocking(move || plan(&context, group, name, &text)).await;
+    let planned = tokio::task::spawn_blocking(move || plan(&context, group, name, source)).await;
     planned.map_err(|error| ManageError::from(DomainError::from(error)))?
 }
 
@@ -58,9 +95,9 @@ fn plan(
     context: &Context,
     group: Group,
     name: DeploymentName,
-    text: &str,
+    source: Source,
 ) -> Result<Asked, ArmError> {
-    let body = template::read(text).map_err(DeploymentError::from)?;
+    let body = template::read(&source.text).map_err(DeploymentError::from)?;
     let properties = field(&body, "properties");
     check_properties(properties).map_err(DeploymentError::from)?;
     let template = field(properties, "template").clone();
@@ -68,7 +105,7 @@ fn plan(
         Value::Object(given) => given.clone(),
         _ => Map::new(),
     };
-    let facts = facts(context, &group, &name, &template, &given)?;
+    let facts = facts(context, &group, &name, &template, &given, &source)?;
     let plan = Plan::of(&template, &given, facts).map_err(DeploymentError::from)?;
     check(&plan).map_err(DeploymentError::from)?;
     let tags = body::tags(&body)?;
@@ -82,7 +119,7 @@ fn plan(
         ended: None,
         report,
     };
-    Ok(Asked { plan, template, deployment })
+    Ok(Asked { plan, template, deployment, source })
 }
 
 fn check_properties(properties: &Value) -> Result<(), TemplateError> {
@@ -162,6 +199,7 @@ fn facts(
     name: &DeploymentName,
     template: &Value,
     given: &Map<String, Value>,
+    source: &Source,
 ) -> Result<Facts, ArmError> {
     // The value of a secure parameter is in no answer, and an output may be this whole.
     let kind_of = |name: &str| field(field(field(template, "parameters"), name), "type").as_str();
@@ -192,7 +230,7 @@ fn facts(
         group: groups::document(group),
         deployment,
         environment: metadata::environment(&context.host)?,
-        now: context.arm.registries.moment(),
-        seed: Uuid::new_v4().to_string(),
+        now: source.now,
+        seed: source.seed.clone(),
     })
 }

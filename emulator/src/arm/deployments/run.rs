@@ -9,11 +9,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::super::context::Context;
-use super::super::error::ArmError;
 use super::super::template::{Known, Need, Plan, Resource, Unready};
 use super::document::Step;
 use super::running::Guard;
-use crate::registry::{Deployment, DeploymentState};
+use crate::registry::{Deployment, DeploymentState, Intent};
 
 /// How much may be looked up for the expressions of one resource.
 const MAX_NEEDS: usize = 200;
@@ -30,14 +29,51 @@ struct End {
     error: Option<(DeploymentState, Value)>,
 }
 
-/// Deploys, and keeps what became of it. The error is that of the operation.
+/// Deploys, and keeps what became of it, which is the outcome of the operation.
 pub(super) async fn run(
     context: Context,
     plan: Plan,
-    mut deployment: Deployment,
+    deployment: Deployment,
     guard: Guard,
-) -> Result<(), Value> {
-    let End { steps, outputs, error } = deploy(&context, &plan, &deployment, &guard).await;
+    intent: Intent,
+) {
+    let end = deploy(&context, &plan, &deployment, &guard, &intent).await;
+    keep(&context, deployment, end, guard, intent).await;
+}
+
+/// Ends a deployment that was canceled before its next attempt.
+pub(super) async fn cancel(
+    context: &Context,
+    deployment: Deployment,
+    guard: Guard,
+    intent: Intent,
+) {
+    let error = Some((DeploymentState::Canceled, canceled(&deployment)));
+    let end = End { steps: Vec::new(), outputs: None, error };
+    keep(context, deployment, end, guard, intent).await;
+}
+
+/// Ends a deployment that cannot go on.
+pub(super) async fn give_up(
+    context: &Context,
+    deployment: Deployment,
+    guard: Guard,
+    intent: Intent,
+    why: Value,
+) {
+    let end = End { steps: Vec::new(), outputs: None, error: Some((DeploymentState::Failed, why)) };
+    keep(context, deployment, end, guard, intent).await;
+}
+
+/// Keeps what became of a deployment, which is the outcome of the operation.
+async fn keep(
+    context: &Context,
+    mut deployment: Deployment,
+    end: End,
+    guard: Guard,
+    intent: Intent,
+) {
+    let End { steps, outputs, error } = end;
     let report = &mut deployment.report;
     let made = steps.iter().filter(|step| step.error.is_none());
     let made: Vec<Value> = made.map(|step| json!({ "id": step.id })).collect();
@@ -52,24 +88,32 @@ pub(super) async fn run(
         report["properties"]["error"] = error.clone();
     }
     deployment.ended = Some(context.arm.registries.moment());
-    if let Err(error) = context.arm.registries.end_deployment(&deployment).await {
-        return Err(ArmError::from(error).report().await);
+    let outcome = error.map_or(Ok(()), |(_, error)| Err(error));
+    let end = intent.end_as(&outcome);
+    match context.arm.registries.end_deployment(&deployment, end).await {
+        Ok(()) => {
+            // From here on the row tells how it ended.
+            drop(guard);
+            intent.ended().await;
+        }
+        Err(error) => {
+            guard.keep();
+            intent.failed(&error);
+        }
     }
-    // From here on the row tells how it ended.
-    drop(guard);
-    error.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-async fn deploy(context: &Context, plan: &Plan, deployment: &Deployment, guard: &Guard) -> End {
+async fn deploy(
+    context: &Context,
+    plan: &Plan,
+    deployment: &Deployment,
+    guard: &Guard,
+    intent: &Intent,
+) -> End {
     let (mut steps, mut absent) = (Vec::new(), BTreeSet::new());
     for (at, resource) in plan.resources().iter().enumerate().filter(|(_, one)| one.is_included) {
         if guard.is_stopped() {
-            let error = json!({
-                "code": "DeploymentCanceled",
-                "target": deployment.id(),
-                "message": "The deployment was canceled. What it had made before stays.",
-            });
-            let error = Some((DeploymentState::Canceled, error));
+            let error = Some((DeploymentState::Canceled, canceled(deployment)));
             return End { steps, outputs: None, error };
         }
         // What waits for one that failed has no step, as in Azure.
@@ -78,6 +122,7 @@ async fn deploy(context: &Context, plan: &Plan, deployment: &Deployment, guard: 
             continue;
         }
         let step = make(context, plan, resource).await;
+        intent.passed().await;
         if step.error.is_some() {
             absent.insert(at);
         }
@@ -105,6 +150,14 @@ async fn deploy(context: &Context, plan: &Plan, deployment: &Deployment, guard: 
             End { steps, outputs: None, error: Some((DeploymentState::Failed, error)) }
         }
     }
+}
+
+fn canceled(deployment: &Deployment) -> Value {
+    json!({
+        "code": "DeploymentCanceled",
+        "target": deployment.id(),
+        "message": "The deployment was canceled. What it had made before stays.",
+    })
 }
 
 /// Makes one resource.

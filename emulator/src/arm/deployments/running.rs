@@ -1,4 +1,4 @@
-//! The deployments that are under way. They are under way in this process alone: after a restart there are none.
+//! The deployments that are under way. After a restart those are held here that were cut short, until they go on.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,8 @@ pub(super) struct Guard {
     running: Running,
     id: String,
     is_stopped: Arc<AtomicBool>,
+    /// Whether the deployment stays under way although this is dropped.
+    is_kept: AtomicBool,
 }
 
 impl Running {
@@ -31,7 +33,19 @@ impl Running {
             return None;
         }
         all.insert(id.clone(), Arc::clone(&is_stopped));
-        Some(Guard { running: self.clone(), id, is_stopped })
+        Some(Guard { running: self.clone(), id, is_stopped, is_kept: AtomicBool::default() })
+    }
+
+    /// That a deployment which was cut short is under way, until it goes on.
+    pub(super) fn hold(&self, id: &str) {
+        self.all().insert(id.to_lowercase(), Arc::default());
+    }
+
+    /// A deployment that was cut short goes on.
+    pub(super) fn resume(&self, id: &str) -> Guard {
+        let id = id.to_lowercase();
+        let is_stopped = Arc::clone(self.all().entry(id.clone()).or_default());
+        Guard { running: self.clone(), id, is_stopped, is_kept: AtomicBool::default() }
     }
 
     /// All that are under way now.
@@ -63,11 +77,18 @@ impl Guard {
     pub(super) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Acquire)
     }
+
+    /// The deployment stays under way: it goes on with the next attempt.
+    pub(super) fn keep(&self) {
+        self.is_kept.store(true, Ordering::Release);
+    }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.running.all().remove(&self.id);
+        if !self.is_kept.load(Ordering::Acquire) {
+            self.running.all().remove(&self.id);
+        }
     }
 }
 

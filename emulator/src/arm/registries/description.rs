@@ -6,8 +6,8 @@
 
 use serde_json::Value;
 
+use super::properties;
 use super::refusal::Refusal;
-use super::settings;
 use crate::arm::body::{self, Fields};
 use crate::arm::error::ArmError;
 use crate::keys::KeyId;
@@ -60,7 +60,7 @@ impl Description {
     pub(super) fn read(body: &Value) -> Result<Self, ArmError> {
         let fields = Fields::of(body)?;
         let properties = fields.object("properties")?;
-        settings::check(fields.value("properties"))?;
+        properties::check(body)?;
         let trust = properties.object("policies")?.object("trustPolicy")?;
         let has_tags = !fields.value("tags").is_null();
         Ok(Self {

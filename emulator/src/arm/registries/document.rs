@@ -4,7 +4,8 @@
 //! those of the names that the client used: public ones, or the ones under `localhost` at the client's port.
 
 use mock_keyvault::authority::Authority;
-use serde_json::{Map, Value, json};
+use mock_keyvault::listing::Resource;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -14,28 +15,27 @@ use crate::arm::error::ArmError;
 use crate::keys::KeyId;
 use crate::registry::{ManageError, Registry, Sku};
 
-/// What is shown of every resource.
-pub(super) fn summary(registry: &Registry) -> Map<String, Value> {
+/// What a list of resources of every type shows of a registry.
+pub(super) fn as_resource(registry: &Registry) -> Resource {
     let profile = registry.profile();
-    Map::from_iter([
-        ("id".to_owned(), registry.resource_id().into()),
-        ("name".to_owned(), registry.name().into()),
-        ("type".to_owned(), TYPE.into()),
-        ("location".to_owned(), profile.location.as_str().into()),
-        ("tags".to_owned(), json!(profile.tags.as_map())),
-        ("sku".to_owned(), json!({ "name": profile.sku.as_str(), "tier": profile.sku.as_str() })),
-    ])
+    Resource {
+        id: registry.resource_id(),
+        name: registry.name().to_owned(),
+        kind: TYPE.to_owned(),
+        group: profile.group.to_string(),
+        location: profile.location.as_str().to_owned(),
+        tags: profile.tags.as_map().clone(),
+        sku: Some(json!({ "name": profile.sku.as_str(), "tier": profile.sku.as_str() })),
+        identity: identity(registry),
+        created: Some(profile.created),
+        changed: None,
+    }
 }
 
 /// All that is shown of a registry.
 pub(super) async fn document(context: &Context, registry: &Registry) -> Result<Value, ArmError> {
     let profile = registry.profile();
     let access = registry.access_settings().await.map_err(ManageError::from)?;
-    let mut document = summary(registry);
-    if let Some(identity) = identity(registry) {
-        document.insert("identity".to_owned(), identity);
-    }
-    let trust = if profile.content_trust { "enabled" } else { "disabled" };
     let properties = json!({
         "loginServer": login_server(context, registry.name()),
         "creationDate": when(profile.created),
@@ -56,15 +56,27 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
             "quarantinePolicy": { "status": "disabled" },
             "retentionPolicy": { "days": 7, "status": "disabled" },
             "softDeletePolicy": { "retentionDays": 7, "status": "disabled" },
-            "trustPolicy": { "type": "Notary", "status": trust },
+            "trustPolicy": { "type": "Notary", "status": "disabled" },
         },
         "privateEndpointConnections": [],
         "publicNetworkAccess": "Enabled",
         "roleAssignmentMode": "LegacyRegistryPermissions",
         "zoneRedundancy": "Disabled",
     });
-    document.insert("properties".to_owned(), properties);
-    Ok(Value::Object(document))
+    let resource = as_resource(registry);
+    let mut document = json!({
+        "id": resource.id,
+        "name": resource.name,
+        "type": resource.kind,
+        "location": resource.location,
+        "tags": resource.tags,
+        "sku": resource.sku,
+        "properties": properties,
+    });
+    if let Some(identity) = resource.identity {
+        document["identity"] = identity;
+    }
+    Ok(document)
 }
 
 /// The identities that it has; none if there is none.

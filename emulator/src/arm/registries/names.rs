@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::document::login_server;
 use super::path::scope_of;
 use super::refusal::Refusal;
-use super::{TYPE, settings};
+use super::{TYPE, properties};
 use crate::arm::body::Fields;
 use crate::arm::context::Context;
 use crate::arm::error::ArmError;
@@ -22,7 +22,8 @@ const CHECK: &str = "Microsoft.ContainerRegistry/checkNameAvailability/read";
 pub(in crate::arm) async fn check(context: &Context, body: &Value) -> Result<Response, ArmError> {
     context.require(CHECK, &scope_of(&format!("/subscriptions/{SUBSCRIPTION}"))?)?;
     let fields = Fields::of(body)?;
-    settings::check(body)?;
+    // The only property of a registry that the request can carry is at its top.
+    properties::check(&json!({ "properties": body }))?;
     let name = fields.text("name")?.ok_or(Refusal::Missing("name"))?;
     let kind = fields.text("type")?.ok_or(Refusal::Missing("type"))?;
     if !kind.eq_ignore_ascii_case(TYPE) {

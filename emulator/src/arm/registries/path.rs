@@ -67,6 +67,31 @@ pub(in crate::arm) enum Absent {
     Import,
 }
 
+/// What follows the name of a registry in Azure and is not served here, and whether it is an action.
+pub(super) const ABSENT: &[(&str, Absent, bool)] = &[
+    ("webhooks", Absent::Webhooks, false),
+    ("replications", Absent::Replications, false),
+    ("privateEndpointConnections", Absent::PrivateEndpoints, false),
+    ("privateLinkResources", Absent::PrivateEndpoints, false),
+    ("cacheRules", Absent::CacheRules, false),
+    ("credentialSets", Absent::CredentialSets, false),
+    ("connectedRegistries", Absent::ConnectedRegistries, false),
+    ("tasks", Absent::Tasks, false),
+    ("taskRuns", Absent::Tasks, false),
+    ("runs", Absent::Tasks, false),
+    ("agentPools", Absent::Tasks, false),
+    ("exportPipelines", Absent::Pipelines, false),
+    ("importPipelines", Absent::Pipelines, false),
+    ("pipelineRuns", Absent::Pipelines, false),
+    ("packages", Absent::Archives, false),
+    ("archives", Absent::Archives, false),
+    ("importImage", Absent::Import, true),
+    ("scheduleRun", Absent::Tasks, true),
+    ("listBuildSourceUploadUrl", Absent::Tasks, true),
+    ("builds", Absent::Tasks, true),
+    ("buildTasks", Absent::Tasks, true),
+];
+
 impl RegistryPath {
     /// The id that the registry has or would have.
     pub(super) fn id(&self) -> String {
@@ -138,27 +163,16 @@ impl RegistryPart {
     }
 
     fn absent(word: &str, rest: &[&str]) -> Option<Self> {
-        let kind = match word {
-            "webhooks" => Absent::Webhooks,
-            "replications" => Absent::Replications,
-            "privateendpointconnections" | "privatelinkresources" => Absent::PrivateEndpoints,
-            "cacherules" => Absent::CacheRules,
-            "credentialsets" => Absent::CredentialSets,
-            "connectedregistries" => Absent::ConnectedRegistries,
-            "tasks" | "taskruns" | "runs" | "agentpools" => Absent::Tasks,
-            "exportpipelines" | "importpipelines" | "pipelineruns" => Absent::Pipelines,
-            "packages" | "archives" => Absent::Archives,
-            "importimage" => return Some(Self::AbsentAction(Absent::Import)),
-            "schedulerun" | "listbuildsourceuploadurl" | "builds" | "buildtasks" => {
-                return Some(Self::AbsentAction(Absent::Tasks));
-            }
-            _ => return None,
-        };
+        let (_, kind, is_action) =
+            ABSENT.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word))?;
+        if *is_action {
+            return Some(Self::AbsentAction(*kind));
+        }
         match rest {
-            [] => Some(Self::Absent(kind, None)),
-            [name] => Some(Self::Absent(kind, Some((*name).to_owned()))),
+            [] => Some(Self::Absent(*kind, None)),
+            [name] => Some(Self::Absent(*kind, Some((*name).to_owned()))),
             // Something that such a resource would do, or has.
-            _ => Some(Self::AbsentAction(kind)),
+            _ => Some(Self::AbsentAction(*kind)),
         }
     }
 }
@@ -172,14 +186,16 @@ impl Absent {
             }
             Self::Replications => ("geo-replication", "A registry is in one place."),
             Self::PrivateEndpoints => {
-                ("private endpoints", "A registry is reached at its own address alone.")
+                ("private endpoints", "A registry is reached at its own address only.")
             }
             Self::CacheRules => ("cache rules", "Push what is to be pulled."),
-            Self::CredentialSets => ("credential sets", "They serve cache rules alone."),
-            Self::ConnectedRegistries => ("connected registries", "Each registry stands alone."),
+            Self::CredentialSets => ("credential sets", "They serve cache rules only."),
+            Self::ConnectedRegistries => {
+                ("connected registries", "Registries do not synchronize with one another.")
+            }
             Self::Tasks => ("tasks and builds", "Build elsewhere, and push the image."),
             Self::Pipelines => ("transfer pipelines", "Copy images with a client, such as skopeo."),
-            Self::Archives => ("archives", "A registry holds images and artifacts alone."),
+            Self::Archives => ("archives", "A registry holds only images and artifacts."),
             Self::Import => ("the import of images", "Copy images with a client, such as skopeo."),
         }
     }

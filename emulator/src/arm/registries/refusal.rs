@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::arm::error::{ArmError, sentence};
 use crate::keys::InvalidKeyId;
-use crate::registry::{AccessChangeError, ManageError};
+use crate::registry::{AccessChangeError, Error as DomainError, ManageError};
 
 /// Why something of a registry is not done. Nothing was changed.
 #[derive(Debug, Error)]
@@ -89,6 +89,20 @@ pub enum Refusal {
         /// The identity.
         identity: String,
     },
+    /// A property has another value than the only one that is accepted.
+    #[error(
+        "Sealyard does not emulate {feature}: leave the property '{path}' out, or set it to '{only}'. {instead}"
+    )]
+    Property {
+        /// Where it is in the body.
+        path: &'static str,
+        /// The value that is accepted.
+        only: &'static str,
+        /// What another value would ask for.
+        feature: &'static str,
+        /// What there is in its place.
+        instead: &'static str,
+    },
     /// The emulator does not have it.
     #[error("Sealyard does not emulate {0}. {1}")]
     NotEmulated(&'static str, &'static str),
@@ -149,7 +163,7 @@ impl Refusal {
             | Self::IdentityType(_) => (S::BAD_REQUEST, "BadRequest"),
             Self::NoIdentity(_) => (S::BAD_REQUEST, "FailedIdentityOperation"),
             Self::MayNotAssign { .. } => (S::FORBIDDEN, "LinkedAuthorizationFailed"),
-            Self::NotEmulated(..) => (S::BAD_REQUEST, "NotSupported"),
+            Self::NotEmulated(..) | Self::Property { .. } => (S::BAD_REQUEST, "NotSupported"),
             Self::AdminDisabled(_) => (S::BAD_REQUEST, "UnAuthorizedForCredentialOperations"),
             Self::Access(error) => access(error),
             Self::NoPart(_) => (S::NOT_FOUND, "ResourceNotFound"),
@@ -173,6 +187,10 @@ fn access(error: &AccessChangeError) -> (StatusCode, &'static str) {
         | AccessChangeError::TooManyActions(_)
         | AccessChangeError::ExpiryPast => (S::BAD_REQUEST, "BadRequest"),
         // These go through the table of the domain.
+        AccessChangeError::Registry(DomainError::DiskFull) => (S::INSUFFICIENT_STORAGE, "DiskFull"),
+        AccessChangeError::Registry(DomainError::RowsNotProven | DomainError::RowsReadOnly(_)) => {
+            (S::SERVICE_UNAVAILABLE, "ServiceUnavailable")
+        }
         AccessChangeError::Registry(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerError"),
     }
 }

@@ -5,10 +5,11 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use mock_keyvault::listing::Resource;
 use serde_json::{Value, json};
 
 use super::description::{Description, Meant};
-use super::document::{document, key_identifier, summary};
+use super::document::{as_resource, document, key_identifier};
 use super::path::{RegistryPath, scope_of};
 use super::refusal::Refusal;
 use crate::arm::context::Context;
@@ -94,13 +95,12 @@ pub(in crate::arm) async fn list(
     Ok(answer(json!({ "value": value })))
 }
 
-/// The registries that the caller may see, as a list of resources of any type has them.
-pub(in crate::arm) fn summaries(
+/// The registries that the caller may see, as a list of resources of every type has them.
+pub(in crate::arm) fn resources(
     context: &Context,
     group: Option<&ResourceGroup>,
-) -> Result<Vec<Value>, ArmError> {
-    let registries = readable(context, group)?;
-    Ok(registries.iter().map(|registry| Value::Object(summary(registry))).collect())
+) -> Result<Vec<Resource>, ArmError> {
+    Ok(readable(context, group)?.iter().map(as_resource).collect())
 }
 
 async fn create(

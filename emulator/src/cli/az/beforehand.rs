@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use super::super::hints::Hints;
-
 const BICEP: &str = "the Bicep compiler is downloaded from GitHub, and nothing leads there from here: \
     install `bicep` yourself and put it into PATH";
 const NO_BUILDS: &str = "nothing is built here, for there are no agents and no sources to fetch: \
@@ -21,7 +19,7 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
     };
     match named(words).as_slice() {
         ["login", ..] if !says_who(words) => Some(
-            "there is nobody to sign in with a browser or a code: `sealyard az` is signed in as the owner already; \
+            "there is nobody to sign in with a browser or a code: this command is signed in as the owner already; \
              another principal signs in with --service-principal",
         ),
         ["bicep", "install" | "upgrade" | "list-versions"] => Some(BICEP),
@@ -42,13 +40,13 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
 }
 
 /// What is said after a command that failed.
-pub(super) fn after_failure(words: &[&str], hints: &Hints) -> Option<String> {
+pub(super) fn after_failure(words: &[&str]) -> Option<String> {
     match named(words).as_slice() {
-        ["keyvault", "set-policy" | "delete-policy"] => Some(format!(
+        ["keyvault", "set-policy" | "delete-policy"] => Some(
             "a vault that goes by roles takes no access policies, and today's `az keyvault create` makes one that does: \
-             make it with --enable-rbac-authorization false, or start the emulator with `{}`",
-            hints.command("serve --legacy-access-policies")
-        )),
+             make it with --enable-rbac-authorization false, or start the emulator with --legacy-access-policies"
+                .to_owned(),
+        ),
         _ => None,
     }
 }
@@ -106,13 +104,12 @@ mod tests {
 
     #[test]
     fn a_policy_that_was_not_set_has_the_ways_to_a_vault_that_takes_one() {
-        let hints = Hints::new(Some(&"sealyard".into()), None);
-        let said = |line: &str| after_failure(&line.split(' ').collect::<Vec<_>>(), &hints);
+        let said = |line: &str| after_failure(&line.split(' ').collect::<Vec<_>>());
 
         let words = said("keyvault set-policy -n kv1 --object-id o --key-permissions get").unwrap();
 
         assert!(words.contains("--enable-rbac-authorization false"), "{words}");
-        assert!(words.contains("`sealyard serve --legacy-access-policies`"), "{words}");
+        assert!(words.contains("with --legacy-access-policies"), "{words}");
         assert_eq!(said("keyvault create -n kv1"), None);
     }
 }

@@ -5,7 +5,7 @@
 //! program, which puts the registry's own port on the loopback in the name's place, and runs the real docker without what
 //! was set for `az` alone.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -16,9 +16,10 @@ use tokio::process::Command;
 use super::super::Context;
 use super::super::client::Emulator;
 use super::super::content::segment;
+use super::super::discovery;
 use super::super::env::{NO_PROXY, PROXY, Variables};
 use super::super::error::{CliError, Exit};
-use super::super::hints::quoted;
+use super::super::hints::CommandLine;
 use super::super::status::insecure_registries;
 use super::beforehand::named;
 use super::in_path;
@@ -64,7 +65,7 @@ pub(super) async fn prepare(
     // Without one, `az` says what is missing.
     let Some(docker) = real_docker() else { return Ok(Vec::new()) };
     let script = folder.join(SCRIPT);
-    fs::write(&script, self::script(&std::env::current_exe()?, context))?;
+    fs::write(&script, self::script(&std::env::current_exe()?, emulator, context))?;
     fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     Ok(vec![
         (DOCKER_COMMAND, script.display().to_string()),
@@ -81,7 +82,7 @@ pub(in crate::cli) async fn run(args: DockerArgs, context: &Context) -> Result<E
         && let Some(last) = args.last_mut()
         && let Some(host) = last.to_str().map(str::to_owned)
     {
-        let report: StatusReport = Emulator::find(&context.global)?.get("/status", &[]).await?;
+        let report = discovery::find(&context.global).await?.status().await?;
         if let Some(registry) = of_login_server(&report, &host) {
             *last = registry.login_server.clone().into();
             signed_in = Some((host, registry.clone()));
@@ -110,21 +111,21 @@ fn told(host: &str, registry: &RegistryReport) -> String {
     let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
     format!(
         "docker is signed in at {server}, the port of {}. Push with\n  docker push {server}/NAME:TAG\n\
-         {host} is not for docker: its daemon has neither the proxy nor the certificates of `sealyard az`.\n{insecure}",
+         {host} is not for docker: its daemon has neither the proxy nor the certificates that the Azure CLI has here.\n{insecure}",
         registry.name
     )
 }
 
 /// The script. It is told what finds the emulator, for it runs with the environment of `az`.
-fn script(program: &Path, context: &Context) -> String {
-    let mut line = quoted(program.as_os_str());
-    if let Some(folder) = &context.global.data_dir {
-        line = format!("{line} --data-dir {}", quoted(folder.as_os_str()));
+fn script(program: &Path, emulator: &Emulator, context: &Context) -> String {
+    // With both, the token in the folder goes to the URL.
+    let folder = context.global.data_dir.as_deref();
+    let mut line = CommandLine::default().word(program);
+    if let Some(folder) = folder.and_then(|folder| std::path::absolute(folder).ok()) {
+        line = line.word("--data-dir").word(folder);
     }
-    if let Some(endpoint) = &context.global.endpoint {
-        line = format!("{line} --endpoint {}", quoted(OsStr::new(endpoint.as_str())));
-    }
-    format!("#!/bin/sh\nexec {line} {COMMAND} -- \"$@\"\n")
+    let line = line.word("--endpoint").word(emulator.url()).word(COMMAND).word("--");
+    format!("#!/bin/sh\nexec {line} \"$@\"\n")
 }
 
 /// The docker that `az` would run.

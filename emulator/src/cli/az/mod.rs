@@ -1,12 +1,14 @@
 //! `sealyard az -- ARGS`: the user's own `az`, against the emulator.
 //!
-//! Its configuration is in a folder of its own in the data folder, so that nothing of the user's sign-ins is read or
+//! Its configuration is in a folder of its own in the data folder (with `--endpoint`: in the cache folder), so that nothing of the user's sign-ins is read or
 //! changed, and a command that runs without this one cannot reach what was done here. At first use it is signed in as the
 //! owner. By default it goes by Azure's own names through the emulator's proxy, which leads nowhere else; a script for
-//! Azure runs unchanged. Then `az` takes the place of this process: exit code and output are its own.
+//! Azure runs unchanged. Then `az` takes the place of this process, or is waited for where something is said after it: exit
+//! code and output are its own.
 
 mod beforehand;
 pub(super) mod docker;
+mod watch;
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -19,11 +21,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use self::beforehand::{after_failure, cannot_work};
+pub(super) use self::watch::Watch;
 use super::Context;
 use super::client::Emulator;
-use super::env::{Variables, for_one_command, write_bundle};
+use super::env::{Variables, for_one_command};
 use super::error::CliError;
 use super::run::Replacement;
+use super::trust;
 use crate::admin::StatusReport;
 
 pub(super) const EXAMPLES: &str = "\
@@ -66,18 +70,19 @@ pub(super) async fn prepare(
 ) -> Result<Replacement, CliError> {
     let words: Vec<&str> = args.args.iter().filter_map(|arg| arg.to_str()).collect();
     let bicep = in_path("bicep").is_some();
-    let data_dir = context.global.data_dir()?;
-    if let Some(reason) = cannot_work(&words, bicep || has_bicep(&data_dir)) {
+    let folder = emulator.folder()?;
+    if let Some(reason) = cannot_work(&words, bicep || has_bicep(&folder)) {
         return Err(CliError::AzCannot(reason.to_owned()));
     }
     let program = in_path("az").ok_or(CliError::NoAz)?;
-    let report: StatusReport = emulator.get("/status", &[]).await?;
+    let report = emulator.report_for_this_side().await?;
     let Some(azure) = report.azure.clone() else { return Err(CliError::AzWithoutVault) };
     let port = azure.parse::<url::Url>().ok().and_then(|url| url.port()).unwrap_or(443);
     let cloud = args.local_names.then_some(port);
-    let folder = config_dir(&data_dir, cloud);
+    let folder = config_dir(&folder, cloud);
     fs::create_dir_all(&folder)?;
-    let mut variables = for_one_command(&report, write_bundle(&report, context)?.as_deref());
+    let bundle = trust::write_bundle(emulator, &report)?;
+    let mut variables = for_one_command(&report, bundle.as_deref());
     variables.extend(settings(&folder));
     if bicep {
         // Else `az` would look on GitHub for a newer one.
@@ -85,11 +90,12 @@ pub(super) async fn prepare(
         variables.push(("AZURE_BICEP_CHECK_VERSION", "false".to_owned()));
     }
     variables.extend(docker::prepare(&words, &folder, &report, emulator, context).await?);
-    let hint = after_failure(&words, &context.hints);
+    let hint = after_failure(&words);
+    let watch = Watch::of(&words, &report);
     let az = Az { program, variables, folder };
-    az.sign_in(&report, cloud)?;
+    az.sign_in(emulator, &report, cloud)?;
     let command = std::iter::once(az.program.into_os_string()).chain(args.args).collect();
-    Ok(Replacement::new(command, az.variables).with_hint(hint))
+    Ok(Replacement::new(command, az.variables).with_hint(hint).with_watch(watch))
 }
 
 /// The user's `az` with an environment of its own.
@@ -101,7 +107,12 @@ struct Az {
 
 impl Az {
     /// Signs in as the owner, unless that was done for this emulator before.
-    fn sign_in(&self, report: &StatusReport, local: Option<u16>) -> Result<(), CliError> {
+    fn sign_in(
+        &self,
+        emulator: &Emulator,
+        report: &StatusReport,
+        local: Option<u16>,
+    ) -> Result<(), CliError> {
         let ca = report.ca.as_ref().map(fs::read).transpose()?.unwrap_or_default();
         let now = SignIn {
             emulator: hex::encode(Sha256::digest(&ca)),
@@ -121,7 +132,7 @@ impl Az {
             if let Some(port) = local {
                 self.choose_cloud(port)?;
             }
-            let secret = owner_secret(report);
+            let secret = owner_secret(emulator, report)?;
             let login: [&OsStr; 9] = [
                 "login".as_ref(),
                 "--service-principal".as_ref(),
@@ -233,11 +244,18 @@ fn settings(folder: &Path) -> Variables {
 }
 
 /// The secret of the owner, or the file that holds it in the notation of `az`.
-fn owner_secret(report: &StatusReport) -> OsString {
-    let Some(file) = &report.owner_secret else { return WELL_KNOWN_SECRET.into() };
+fn owner_secret(emulator: &Emulator, report: &StatusReport) -> Result<OsString, CliError> {
+    let Some(file) = &report.owner_secret else { return Ok(WELL_KNOWN_SECRET.into()) };
+    if emulator.secret_file(file).is_none_or(|file| !file.is_file()) {
+        return Err(CliError::AzCannot(format!(
+            "cannot sign in: the owner's secret is in {}, which this machine cannot read; run the command where the \
+             emulator runs, or start the emulator with --trusted-network if you trust its network",
+            file.display()
+        )));
+    }
     let mut word = OsString::from("@");
     word.push(file);
-    word
+    Ok(word)
 }
 
 /// A program in PATH.
@@ -271,11 +289,23 @@ mod tests {
     #[test]
     fn the_secret_of_the_owner_is_read_where_the_emulator_keeps_it() {
         let on_loopback = crate::cli::tests::report();
-        let file = Some(PathBuf::from("/v/identity/owner.secret"));
-        let elsewhere = StatusReport { owner_secret: file, ..on_loopback.clone() };
+        let there = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
+        let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
+        let here = here.on_this_side(true);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("owner.secret");
+        let kept = StatusReport { owner_secret: Some(file.clone()), ..on_loopback.clone() };
 
-        assert_eq!(owner_secret(&on_loopback), WELL_KNOWN_SECRET);
-        assert_eq!(owner_secret(&elsewhere), "@/v/identity/owner.secret");
+        assert_eq!(owner_secret(&here, &on_loopback).unwrap(), WELL_KNOWN_SECRET);
+        let words = owner_secret(&here, &kept).unwrap_err().to_string();
+        assert!(words.contains(&format!("{}, which this machine", file.display())), "{words}");
+        fs::write(&file, "secret").unwrap();
+        assert_eq!(
+            owner_secret(&here, &kept).unwrap(),
+            OsString::from(format!("@{}", file.display()))
+        );
+        // A server elsewhere could name any file of this side.
+        assert!(owner_secret(&there, &kept).is_err());
     }
 
     #[test]

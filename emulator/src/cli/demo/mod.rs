@@ -24,6 +24,7 @@ use self::story::{Step, Story};
 use super::Context;
 use super::error::{CliError, Exit};
 use super::serve::set_limits;
+use crate::config::Config;
 use crate::serve::Sealyard;
 
 pub(super) const HELP: &str = "\
@@ -67,8 +68,11 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
     // Before anything is there to be cleaned up.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    // Where no folder for temporary files is writable, the data folder has to do.
+    let data_dir = context.global.data_dir.clone().unwrap_or_else(|| Config::default().data_dir);
+    let builder = Sealyard::builder().data_dir(data_dir).ephemeral().durability(Durability::Full);
     let emulator = tokio::select! {
-        started = Sealyard::builder().ephemeral().durability(Durability::Full).start() => started?,
+        started = builder.start() => started?,
         _ = interrupt.recv() => return Ok(Exit::Of(130)),
         _ = terminate.recv() => return Ok(Exit::Of(143)),
     };

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use super::super::Context;
 use super::super::client::Emulator;
+use super::super::discovery;
 use super::super::error::CliError;
-use super::super::hints::Hints;
-use super::super::output::count;
+use super::super::hints::{Hint, Hints};
+use super::super::output::{bytes, count};
 use super::super::port_owner::PortOwner;
+use super::super::trust as certificates;
 use super::finding::{Check, Finding};
 use super::{DoctorArgs, names, registries, trust};
-use crate::admin::{DiagnosisReport, FaultList, HealthReport, StatusReport};
+use crate::admin::{DiagnosisReport, FaultList, HealthReport, StatusReport, UnfinishedReport};
+use crate::serve::LOCAL;
 
 /// How long the emulator may take to say where everything is.
 const STATUS: Duration = Duration::from_secs(10);
@@ -26,39 +29,43 @@ pub(super) struct Seen {
 }
 
 pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
-    let hints = &context.hints;
+    let mut hints = context.hints.clone();
     let found = async {
-        let emulator = Emulator::find(&context.global)?;
-        let report = within(STATUS, &emulator, emulator.get("/status", &[])).await?;
+        let emulator = discovery::find(&context.global).await?;
+        let mut report = within(STATUS, &emulator, emulator.status()).await?;
+        // A file that cannot be read is a finding of its own.
+        if let Ok(ca) = certificates::authority(&emulator, &report).await {
+            report.ca = ca;
+        }
         Ok((emulator, report))
     };
     match found.await {
         Ok((emulator, report)) => {
-            let findings = look(&emulator, &report, context).await;
+            hints = emulator.addressed_by(&hints);
+            let findings = look(&emulator, &report, &hints).await;
             Seen { is_running: true, report: Some(report), findings }
         }
         Err(error @ CliError::NotRunning(_)) => Seen {
             is_running: false,
             report: None,
-            findings: not_running(&error, [args.listen, args.azure_listen], hints),
+            findings: not_running(&error, [args.listen, args.azure_listen], &hints),
         },
         Err(error) => Seen {
-            is_running: !matches!(error, CliError::NoAnswer { .. }),
+            is_running: !matches!(error, CliError::NoAnswer { .. } | CliError::SeveralRunning(_)),
             report: None,
-            findings: vec![no_answer(&error, hints)],
+            findings: vec![no_answer(&error, &hints)],
         },
     }
 }
 
-async fn look(emulator: &Emulator, report: &StatusReport, context: &Context) -> Vec<Finding> {
-    let hints = &context.hints;
+async fn look(emulator: &Emulator, report: &StatusReport, hints: &Hints) -> Vec<Finding> {
     let faults = emulator.get::<FaultList>("/faults", &[]).await;
     let faults = faults.as_ref().map_or_else(|_| None, |list| of_faults(list, hints));
     let diagnosis = within(DIAGNOSIS, emulator, emulator.get::<DiagnosisReport>("/diagnosis", &[]));
     let (diagnosis, health, azure, names) = tokio::join!(
         diagnosis,
         emulator.health::<HealthReport>(),
-        trust::azure_side(report, hints),
+        trust::azure_side(emulator, report, hints),
         names::resolution(report, hints),
     );
     let mut findings = vec![Finding::ok(
@@ -79,6 +86,7 @@ async fn look(emulator: &Emulator, report: &StatusReport, context: &Context) -> 
         }
         Err(error) => findings.push(no_answer(error, hints)),
     }
+    findings.extend(report.unfinished.iter().map(unfinished));
     findings.extend(faults);
     findings.extend(clock(report, hints));
     findings.extend(health.ok().and_then(|health| damage(health.damaged, hints)));
@@ -104,8 +112,9 @@ fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> V
         .zip(addresses)
         .filter(|(_, address)| is_taken(*address))
         .collect();
-    let words = taken.iter().flat_map(|(flag, _)| [*flag, "127.0.0.1:0"]);
-    let start = hints.command(&std::iter::once("serve").chain(words).collect::<Vec<_>>().join(" "));
+    let is_taken = |flag: &str| taken.iter().any(|(taken, _)| *taken == flag);
+    let (free_port, free_azure_port) = (is_taken("--listen"), is_taken("--azure-listen"));
+    let start = hints.line(&Hint::Serve { free_port, free_azure_port });
     let mut findings = vec![
         Finding::wrong(Check::Emulator, "notRunning", error.to_string()).repaired_by(start.clone()),
     ];
@@ -186,7 +195,7 @@ fn of_faults(list: &FaultList, hints: &Hints) -> Option<Finding> {
     Some(
         Finding::wrong(Check::Faults, "faults", what)
             .because(format!("somebody asked for it: {}", parts.join(", ")))
-            .repaired_by(hints.command("faults clear")),
+            .repaired_by(hints.line(&Hint::ClearFaults)),
     )
 }
 
@@ -196,19 +205,46 @@ fn clock(report: &StatusReport, hints: &Hints) -> Option<Finding> {
             .because(
                 "nothing becomes due: no rotation is looked for, no token and no version expires",
             )
-            .repaired_by(hints.command("clock resume"))
+            .repaired_by(hints.line(&Hint::ResumeClock))
     })
+}
+
+/// An operation that was cut short and does not come to its end.
+fn unfinished(one: &UnfinishedReport) -> Finding {
+    let what = format!("an operation was cut short: {}", super::super::status::unfinished(one));
+    let finding = if one.error.is_some() {
+        Finding::wrong(Check::Emulator, "unfinished", what)
+    } else {
+        Finding::note(Check::Emulator, "unfinished", what)
+    };
+    if one.error.is_some() && one.attempts == 0 && one.next_attempt_in.is_none() {
+        return finding.because(
+            "this program cannot go on with it: start the version that began it, or reset the emulator, which ends it",
+        );
+    }
+    finding.because("the emulator goes on with it by itself, and tries again until it has ended")
 }
 
 fn disk(diagnosis: &DiagnosisReport, hints: &Hints) -> Finding {
     if diagnosis.has_room {
         return Finding::ok(Check::Disk, format!("{} takes new content", diagnosis.data_dir));
     }
+    // The registry whose uploads hold most; with none, what no manifest refers to may still hold something.
+    let most = diagnosis.registries.iter().max_by_key(|registry| registry.upload_bytes);
+    let registry = most.filter(|most| most.upload_bytes > 0).map_or(LOCAL, |most| &most.name);
+    let held = diagnosis.registries.iter().map(|registry| registry.upload_bytes).sum::<u64>();
+    let because = match held {
+        0 => "pulls and deletions go on while the reserve of the disk lasts".to_owned(),
+        held => format!(
+            "uploads under way hold {}; pulls and deletions go on while the reserve of the disk lasts",
+            bytes(held)
+        ),
+    };
     let what =
         format!("every push is refused with 507: the disk of {} is full", diagnosis.data_dir);
     Finding::wrong(Check::Disk, "diskFull", what)
-        .because("the database does not recover from a write that finds no room; pulls go on")
-        .repaired_by(hints.command("gc"))
+        .because(because)
+        .repaired_by(hints.line(&Hint::GcNow { registry }))
 }
 
 fn damage(times: u64, hints: &Hints) -> Option<Finding> {
@@ -216,7 +252,7 @@ fn damage(times: u64, hints: &Hints) -> Option<Finding> {
         let what = format!("damaged content was met {}", count(times, "time"));
         Finding::wrong(Check::Disk, "damaged", what)
             .because("what is stored does not authenticate; the check says what it is")
-            .repaired_by(hints.command("verify"))
+            .repaired_by(hints.line(&Hint::Verify { registry: LOCAL }))
     })
 }
 
@@ -248,6 +284,24 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_that_cannot_go_on_in_this_program_is_not_said_to_be_tried_again() {
+        let waiting = UnfinishedReport {
+            operation: "revoke".to_owned(),
+            subject: None,
+            begun: time::OffsetDateTime::UNIX_EPOCH,
+            attempts: 1,
+            error: Some("the vault is away".to_owned()),
+            next_attempt_in: Some(3),
+        };
+        let stuck = UnfinishedReport { attempts: 0, next_attempt_in: None, ..waiting.clone() };
+
+        let (waiting, stuck) = (unfinished(&waiting), unfinished(&stuck));
+
+        assert!(waiting.why.unwrap().contains("tries again"));
+        assert!(stuck.why.unwrap().contains("reset the emulator"));
+    }
+
+    #[test]
     fn what_the_emulator_tells_of_itself_becomes_findings() {
         let mut told = report();
         assert!(clock(&told, &hints()).is_none() && ports(&told).is_empty());
@@ -262,7 +316,7 @@ mod tests {
             data_dir: "/d".to_owned(),
             registries: Vec::new(),
         };
-        assert_eq!(disk(&full, &hints()).repair.unwrap(), "sealyard gc");
+        assert_eq!(disk(&full, &hints()).repair.unwrap(), "sealyard gc --now");
         assert!(damage(0, &hints()).is_none());
         assert_eq!(damage(2, &hints()).unwrap().repair.unwrap(), "sealyard verify");
     }

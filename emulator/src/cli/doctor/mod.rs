@@ -30,7 +30,7 @@ Examples:
 Exit codes:
   0  nothing is wrong; there may be notes
   1  something is
-  3  no emulator is running";
+  3  no emulator is running, or several are and none is named";
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::super::env::names;
-use super::super::hints::Hints;
+use super::super::hints::{Hint, Hints};
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
 
@@ -44,9 +44,9 @@ fn verdict(lost: &[&str], all: usize, report: &StatusReport, hints: &Hints) -> F
     Finding::note(Check::Names, "notResolved", format!("{} lead nowhere", lost.join(", ")))
         .because(format!(
             "the system's resolver does not know them; {server} needs no names, nor does `{}`",
-            hints.command("run -- CMD")
+            hints.line(&Hint::RunCommand)
         ))
-        .repaired_by(format!("{} | sudo tee -a /etc/hosts", hints.command("env --hosts")))
+        .repaired_by(hints.line(&Hint::AddHosts))
 }
 
 #[cfg(test)]

@@ -22,9 +22,12 @@ pub(super) fn examine(
             has_faults,
             hints,
         };
-        [Some(content(&repair)), rotation(&repair)]
+        let mut findings = vec![content(&repair)];
+        findings.extend(rotation(&repair));
+        findings.extend(warnings(&repair));
+        findings
     };
-    diagnosis.registries.iter().flat_map(of).flatten().collect()
+    diagnosis.registries.iter().flat_map(of).collect()
 }
 
 /// Whether pulls and pushes go.
@@ -74,6 +77,19 @@ fn rotation(repair: &Repair<'_>) -> Option<Finding> {
     Some(finding.repaired_by(repair_of_rotation(repair, blocked)))
 }
 
+/// What works, and should make somebody think.
+fn warnings(repair: &Repair<'_>) -> Vec<Finding> {
+    let registry = repair.registry;
+    let protect = || registry.key.as_ref().map(|key| repair.protect(key));
+    let finding = |words: &String| {
+        Finding::note(Check::Vault, "noPurgeProtection", words.clone())
+            .of(&registry.name)
+            .because("a deleted key can be destroyed before its retention ends; turning protection on cannot be undone")
+            .repaired_by(protect())
+    };
+    registry.warnings.iter().map(finding).collect()
+}
+
 fn repair_of_rotation(repair: &Repair<'_>, blocked: &RotationDiagnosis) -> Option<String> {
     let key = repair.registry.key.as_ref()?;
     match blocked.cause.as_str() {
@@ -119,5 +135,5 @@ fn why(registry: &RegistryDiagnosis) -> String {
 
 /// Whether nobody said no: it may pass by itself.
 fn is_outage(cause: &str) -> bool {
-    matches!(cause, "vaultUnreachable" | "vaultThrottled" | "issuerDown")
+    matches!(cause, "vaultUnreachable" | "vaultThrottled" | "issuerDown" | "auditUnavailable")
 }

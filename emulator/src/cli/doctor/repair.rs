@@ -4,9 +4,7 @@
 //! what they did to the vault has one of the Azure CLI, which is how they did it. Of a vault that is not ours to change all
 //! are of the Azure CLI.
 
-use std::ffi::OsStr;
-
-use super::super::hints::{Hints, quoted};
+use super::super::hints::{CommandLine, Hint, Hints};
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
 use crate::revocation::Way;
 
@@ -30,28 +28,35 @@ impl Repair<'_> {
     /// The command for a cause. None: no command does.
     pub(super) fn of(&self, cause: &str) -> Option<String> {
         if let Some(robbed) = way_of(cause).and_then(|way| self.revoked_from(way)) {
-            return Some(self.hints.command_for("restore", robbed));
+            return Some(self.hints.line(&Hint::Restore { registry: robbed }));
         }
         let key = self.registry.key.as_ref()?;
         match cause {
             "keyDisabled" => Some(self.enable(key, key.version.as_deref())),
-            "keyDeleted" if self.vault_is_ours => Some(self.ours("key recover")),
-            "keyDeleted" => {
-                let (vault, name) = (&key.vault, &key.name);
-                Some(self.az(&format!("keyvault key recover --vault-name {vault} --name {name}")))
+            "keyDeleted" if self.vault_is_ours => {
+                Some(self.hints.line(&Hint::KeyRecover { registry: &self.registry.name }))
             }
-            "keyPurged" => Some(
-                self.az(&format!("keyvault key restore --vault-name {} --file BACKUP", key.vault)),
-            ),
+            "keyDeleted" => Some(self.az(
+                "keyvault key recover",
+                &[("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())],
+            )),
+            "keyPurged" => {
+                let options = [("--vault-name", key.vault.as_str()), ("--file", "BACKUP")];
+                Some(self.az("keyvault key restore", &options))
+            }
             "keyExpired" | "keyType" => Some(self.new_version(key)),
             "policyRemoved" | "roleRemoved" | "permissionMissing" => Some(self.permit(key, cause)),
-            "vaultFirewall" => Some(
-                self.az(&format!("keyvault update --name {} --bypass AzureServices", key.vault)),
-            ),
-            "vaultDeleted" => Some(self.az(&format!("keyvault recover --name {}", key.vault))),
+            "vaultFirewall" => {
+                let options = [("--name", key.vault.as_str()), ("--bypass", "AzureServices")];
+                Some(self.az("keyvault update", &options))
+            }
+            "vaultDeleted" => Some(self.az("keyvault recover", &[("--name", key.vault.as_str())])),
             "identityRemoved" => self.assign(key),
             "vaultUnreachable" | "vaultThrottled" | "issuerDown" if self.has_faults => {
-                Some(self.hints.command("faults clear"))
+                Some(self.hints.line(&Hint::ClearFaults))
+            }
+            "auditUnavailable" => {
+                Some(self.hints.line(&Hint::GcNow { registry: &self.registry.name }))
             }
             _ => None,
         }
@@ -84,64 +89,78 @@ impl Repair<'_> {
 
     /// Enables a version.
     pub(super) fn enable(&self, key: &KeyDiagnosis, version: Option<&str>) -> String {
-        let version = version.map_or_else(String::new, |version| format!(" --version {version}"));
         if self.vault_is_ours {
-            return self.ours(&format!("key enable{version}"));
+            return self.hints.line(&Hint::KeyEnable { registry: &self.registry.name, version });
         }
-        self.az(&format!(
-            "keyvault key set-attributes --vault-name {} --name {}{version} --enabled true",
-            key.vault, key.name
-        ))
+        let mut options = vec![("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())];
+        options.extend(version.map(|version| ("--version", version)));
+        options.push(("--enabled", "true"));
+        self.az("keyvault key set-attributes", &options)
+    }
+
+    /// Turns on purge protection for the vault of the key.
+    pub(super) fn protect(&self, key: &KeyDiagnosis) -> String {
+        let vault = key.vault.as_str();
+        self.az("keyvault update", &[("--name", vault), ("--enable-purge-protection", "true")])
     }
 
     fn new_version(&self, key: &KeyDiagnosis) -> String {
         if self.vault_is_ours {
-            return self.ours("key rotate");
+            return self.hints.line(&Hint::KeyRotate { registry: &self.registry.name });
         }
-        self.az(&format!("keyvault key rotate --vault-name {} --name {}", key.vault, key.name))
+        self.az(
+            "keyvault key rotate",
+            &[("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())],
+        )
     }
 
     fn permit(&self, key: &KeyDiagnosis, cause: &str) -> String {
         let principal = key.identity.principal_id.as_deref().unwrap_or("OBJECT-ID-OF-THE-IDENTITY");
         if cause == "roleRemoved" || key.goes_by_roles == Some(true) {
             let scope = key.vault_id.as_deref().unwrap_or("RESOURCE-ID-OF-THE-VAULT");
-            return self.az(&format!(
-                "role assignment create --role {} --assignee-object-id {principal} \
-                 --assignee-principal-type ServicePrincipal --scope {scope}",
-                quoted(OsStr::new(ROLE))
-            ));
+            let options = [
+                ("--role", ROLE),
+                ("--assignee-object-id", principal),
+                ("--assignee-principal-type", "ServicePrincipal"),
+                ("--scope", scope),
+            ];
+            return self.az("role assignment create", &options);
         }
-        self.az(&format!(
-            "keyvault set-policy --name {} --object-id {principal} --key-permissions get wrapKey unwrapKey",
-            key.vault
-        ))
+        let mut args = az_args(
+            "keyvault set-policy",
+            &[
+                ("--name", key.vault.as_str()),
+                ("--object-id", principal),
+                ("--key-permissions", "get"),
+            ],
+        );
+        args.extend(["wrapKey", "unwrapKey"].map(str::to_owned));
+        self.az_line(args)
     }
 
     /// Gives the registry the identity that asks for its key. One that is gone cannot be given, and one that the registry
     /// has is not what is missing.
     fn assign(&self, key: &KeyDiagnosis) -> Option<String> {
-        let resource = key.identity.resource_id.as_ref().filter(|_| !key.identity.assigned)?;
-        let name = quoted(OsStr::new(&self.registry.name));
-        Some(
-            self.hints.command(&format!(
-                "registry assign-identity {name} {}",
-                quoted(OsStr::new(resource))
-            )),
-        )
-    }
-
-    fn ours(&self, command: &str) -> String {
-        self.hints.command_for(command, &self.registry.name)
+        let identity = key.identity.resource_id.as_ref().filter(|_| !key.identity.assigned)?;
+        Some(self.hints.line(&Hint::AssignIdentity { registry: &self.registry.name, identity }))
     }
 
     /// A command of the Azure CLI: against the emulator, or against Azure where the vault is elsewhere.
-    fn az(&self, args: &str) -> String {
-        if self.is_embedded {
-            self.hints.command(&format!("az -- {args}"))
-        } else {
-            format!("az {args}")
-        }
+    fn az(&self, command: &str, options: &[(&str, &str)]) -> String {
+        self.az_line(az_args(command, options))
     }
+
+    fn az_line(&self, args: Vec<String>) -> String {
+        if self.is_embedded {
+            return self.hints.line(&Hint::Az(args));
+        }
+        args.iter().fold(CommandLine::default().word("az"), CommandLine::word).to_string()
+    }
+}
+
+fn az_args(command: &str, options: &[(&str, &str)]) -> Vec<String> {
+    let options = options.iter().flat_map(|(name, value)| [*name, *value]);
+    command.split(' ').chain(options).map(str::to_owned).collect()
 }
 
 /// The way of `revoke` that has this cause.
@@ -183,6 +202,8 @@ mod tests {
                 },
             }),
             revoked: Vec::new(),
+            warnings: Vec::new(),
+            upload_bytes: 0,
             rotation: None,
         }
     }

@@ -46,7 +46,7 @@ impl Patient {
     async fn type_in(&self, command: &str) {
         let words: Vec<OsString> = command.split(' ').map(OsString::from).collect();
         let cli = parse(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
-        ask(cli.command.unwrap(), &self.context).await.unwrap();
+        ask(cli.command.unwrap(), &mut self.context.clone()).await.unwrap();
     }
 
     /// That this alone is wrong, and that its repair ends it.

@@ -1,6 +1,5 @@
 //! The tools that people use with the emulator: the Azure CLI and docker. Lacking one is no fault of the emulator.
 
-use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,7 +8,7 @@ use fs_err as fs;
 use tokio::process::Command;
 
 use super::super::az::in_path;
-use super::super::hints::quoted;
+use super::super::hints::CommandLine;
 use super::finding::{Check, Finding};
 use super::trust::holds;
 use crate::admin::StatusReport;
@@ -23,7 +22,7 @@ const CERTS_D: &str = "/etc/docker/certs.d";
 pub(super) async fn az() -> Option<Finding> {
     let Some(program) = in_path("az") else {
         return Some(
-            Finding::note(Check::Az, "notFound", "there is no `az` in PATH: `sealyard az` has nothing to run")
+            Finding::note(Check::Az, "notFound", "there is no `az` in PATH, and the command `az` of this program runs it")
                 .repaired_by("python3 -m venv ~/azure-cli && ~/azure-cli/bin/pip install azure-cli && export PATH=~/azure-cli/bin:$PATH".to_owned()),
         );
     };
@@ -104,10 +103,10 @@ fn stale(certs: &Path, report: &StatusReport) -> Vec<Finding> {
         let file = folder.path().join("ca.crt");
         let text = fs::read_to_string(&file).ok()?;
         (is_ours(&host) && !holds(&text, &own)).then(|| {
-            let (ca, file) = (quoted(OsStr::new(ca)), quoted(file.as_os_str()));
+            let copy = CommandLine::default().word("sudo").word("cp").word(ca).word(&file);
             Finding::note(Check::Docker, "otherAuthority", format!("docker trusts another authority for {host}"))
                 .because("it was put there for another emulator; pushes to that name fail, those to localhost:PORT do not")
-                .repaired_by(format!("sudo cp {ca} {file}"))
+                .repaired_by(copy.to_string())
         })
     };
     folders.filter_map(Result::ok).filter_map(of).collect()

@@ -11,7 +11,8 @@ use reqwest::{Certificate, Client};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::super::hints::Hints;
+use super::super::client::Emulator;
+use super::super::hints::{Hint, Hints};
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
 
@@ -23,7 +24,11 @@ const VARIABLES: [&str; 4] =
     ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
 /// Whether the vault answers and tokens are issued, under the emulator's own authority alone.
-pub(super) async fn azure_side(report: &StatusReport, hints: &Hints) -> Vec<Finding> {
+pub(super) async fn azure_side(
+    emulator: &Emulator,
+    report: &StatusReport,
+    hints: &Hints,
+) -> Vec<Finding> {
     let (Some(azure), Some(ca)) = (&report.azure, &report.ca) else {
         let what = format!(
             "it is elsewhere, at {}: the registries say whether they reach it",
@@ -35,14 +40,13 @@ pub(super) async fn azure_side(report: &StatusReport, hints: &Hints) -> Vec<Find
         Ok(client) => client,
         Err(error) => {
             let what = format!("the authority in {} cannot be read", ca.display());
-            return vec![
-                Finding::wrong(Check::Trust, "caUnreadable", what)
-                    .because(error.to_string())
-                    .repaired_by(hints.command("serve")),
-            ];
+            return vec![Finding::wrong(Check::Trust, "caUnreadable", what).because(format!(
+                "{error}; an emulator that finds no authority at its start makes a new one"
+            ))];
         }
     };
-    let (vault, token) = tokio::join!(vault(&client, azure, hints), token(&client, azure, report));
+    let (vault, token) =
+        tokio::join!(vault(&client, azure, hints), token(&client, azure, report, emulator));
     vec![vault, token]
 }
 
@@ -71,7 +75,7 @@ async fn vault(client: &Client, azure: &str, hints: &Hints) -> Finding {
             format!("the vault at {azure} answers {}", answer.status()),
         )
         .because("it answers so to everybody; rules of faults do that")
-        .repaired_by(hints.command("faults clear")),
+        .repaired_by(hints.line(&Hint::ClearFaults)),
         Ok(_) => {
             Finding::ok(Check::Vault, format!("{azure} answers, under the emulator's certificates"))
         }
@@ -81,15 +85,25 @@ async fn vault(client: &Client, azure: &str, hints: &Hints) -> Finding {
             format!("the vault at {azure} does not answer"),
         )
         .because(with_causes(&error.without_url()))
-        .repaired_by(hints.command("faults list")),
+        .repaired_by(hints.line(&Hint::ListFaults)),
     }
 }
 
+fn read_secret(emulator: &Emulator, file: &Path) -> std::io::Result<String> {
+    let elsewhere = || std::io::Error::other("its file is where the emulator runs");
+    fs::read_to_string(emulator.secret_file(file).ok_or_else(elsewhere)?)
+}
+
 /// Whether the owner gets a token, as `az` would.
-async fn token(client: &Client, azure: &str, report: &StatusReport) -> Finding {
+async fn token(
+    client: &Client,
+    azure: &str,
+    report: &StatusReport,
+    emulator: &Emulator,
+) -> Finding {
     let secret = match &report.owner_secret {
         None => Zeroizing::new(WELL_KNOWN_SECRET.to_owned()),
-        Some(file) => match fs::read_to_string(file) {
+        Some(file) => match read_secret(emulator, file) {
             Ok(secret) => Zeroizing::new(secret.trim().to_owned()),
             Err(error) => {
                 let what =
@@ -129,7 +143,7 @@ pub(super) fn shell(report: &StatusReport, hints: &Hints) -> Option<Finding> {
 }
 
 fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
-    let repair = format!("eval \"$({})\"", hints.command("env"));
+    let repair = hints.line(&Hint::ExportEnv);
     if set.is_empty() {
         return Finding::note(Check::Trust, "notExported", "this shell does not trust the emulator's certificates")
             .because("clients of the vault refuse them here; `run` and `az` see to it themselves, and localhost:PORT needs none")

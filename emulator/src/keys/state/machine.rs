@@ -3,11 +3,12 @@
 //! # Answers that overtake one another
 //!
 //! Several questions can be under way at a time, for several data keys, and their answers may come in any order. Each
-//! question has a number, drawn before the vault is asked. Two rules keep late answers from undoing what is known:
+//! question has a number, drawn before the vault is asked. Three rules keep late answers from undoing what is known:
 //!
 //! - A refusal counts for all keys at once, because it is about the vault's key and not about a data key. All slots are
 //!   erased, and a yes to a question that was drawn before the refusal came is no yes any more: it is *superseded*, and
 //!   who waits for it asks again.
+//! - A question that fails after a refusal came changes nothing: the vault has said more than nothing.
 //! - A refusal that answers an older question than the newest yes changes nothing but its own slot. If it is the truth,
 //!   the next renewal says so again, within one lease.
 //!
@@ -94,9 +95,9 @@ impl Machine {
         true
     }
 
-    /// No answer, or none that says anything of the key.
+    /// No answer, or none that says anything of the key. A refusal that came after the question says more, and stays.
     pub(in crate::keys) fn fail(&mut self, number: u64, failure: Failure) {
-        if number > self.granted {
+        if number > self.granted.max(self.superseded) {
             self.failure = Some(failure);
         }
     }
@@ -190,10 +191,30 @@ mod tests {
         assert!(machine.failure().is_none());
     }
 
+    #[test]
+    fn a_question_that_fails_late_does_not_replace_a_refusal() {
+        let mut machine = Machine::new();
+        let (slow, refused) = (machine.draw(), machine.draw());
+        let mut outage = failure();
+        outage.refusal.cause = Some(Cause::VaultUnreachable);
+
+        assert!(machine.refuse(refused, failure()));
+        machine.fail(slow, outage.clone());
+
+        let shown = machine.unavailable(OffsetDateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(shown.cause, Some(Cause::KeyDisabled));
+        let later = machine.draw();
+        machine.fail(later, outage);
+        let shown = machine.unavailable(OffsetDateTime::UNIX_EPOCH).unwrap();
+        assert_eq!(shown.cause, Some(Cause::VaultUnreachable));
+    }
+
     /// What can happen, in any order.
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Ask(usize),
+        /// A question for the state only, which holds no key.
+        Probe,
         /// The oldest, or any other, of the questions under way is answered.
         Yes(usize),
         No(usize),
@@ -208,6 +229,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             3 => (0..SLOTS).prop_map(Step::Ask),
+            2 => Just(Step::Probe),
             3 => (0..8_usize).prop_map(Step::Yes),
             1 => (0..8_usize).prop_map(Step::No),
             1 => (0..8_usize).prop_map(Step::Silence),
@@ -220,14 +242,14 @@ mod tests {
     struct World {
         machine: Machine,
         now: u64,
-        /// Questions under way: number, slot, end of the lease that they ask for.
-        under_way: Vec<(u64, usize, u64)>,
+        /// Questions under way: number, slot if they ask for content, end of the lease that they ask for.
+        under_way: Vec<(u64, Option<usize>, u64)>,
         /// Until when each slot holds its key.
         slots: [Option<u64>; SLOTS],
     }
 
     impl World {
-        fn take(&mut self, which: usize) -> Option<(u64, usize, u64)> {
+        fn take(&mut self, which: usize) -> Option<(u64, Option<usize>, u64)> {
             let count = self.under_way.len();
             (count > 0).then(|| self.under_way.remove(which % count))
         }
@@ -252,14 +274,22 @@ mod tests {
                 match step {
                     Step::Ask(slot) => {
                         let number = world.machine.draw();
-                        world.under_way.push((number, slot, world.now + LEASE));
+                        world.under_way.push((number, Some(slot), world.now + LEASE));
+                    }
+                    Step::Probe => {
+                        let number = world.machine.draw();
+                        world.under_way.push((number, None, world.now));
                     }
                     Step::Yes(which) => if let Some((number, slot, end)) = world.take(which) {
                         let granted = world.machine.grant(number);
                         // A yes counts if and only if no refusal came after it was asked for.
                         prop_assert_eq!(granted, number > refused_at);
                         if granted {
-                            world.slots[slot] = Some(end);
+                            if let Some(slot) = slot {
+                                world.slots[slot] = Some(end);
+                            } else {
+                                prop_assert_eq!(world.slots, before, "a probe holds no key");
+                            }
                             newest_yes = newest_yes.max(number);
                             prop_assert!(world.machine.failure().is_none());
                         }
@@ -268,7 +298,9 @@ mod tests {
                         let news = world.machine.refuse(number, failure());
                         // Only a later yes takes the weight from a refusal.
                         prop_assert_eq!(news, number >= newest_yes);
-                        world.slots[slot] = None;
+                        if let Some(slot) = slot {
+                            world.slots[slot] = None;
+                        }
                         if news {
                             world.slots = [None; SLOTS];
                             refused_at = world.machine.asked;

@@ -78,6 +78,8 @@ pub enum Cause {
     VaultThrottled,
     /// The issuer of tokens does not answer.
     IssuerDown,
+    /// The use of the key cannot be written to the audit log of the registry or of its vault.
+    AuditUnavailable,
 }
 
 /// What a cause does to content.
@@ -150,6 +152,10 @@ impl Cause {
             Self::VaultUnreachable => (Severity::Outage, "the vault does not answer"),
             Self::VaultThrottled => (Severity::Outage, "the vault has too many requests"),
             Self::IssuerDown => (Severity::Outage, "the issuer of tokens does not answer"),
+            Self::AuditUnavailable => (
+                Severity::Outage,
+                "the use of the key cannot be written to the audit log, so the key is not used",
+            ),
         }
     }
 
@@ -184,6 +190,7 @@ impl Cause {
             Self::VaultUnreachable => "vaultUnreachable",
             Self::VaultThrottled => "vaultThrottled",
             Self::IssuerDown => "issuerDown",
+            Self::AuditUnavailable => "auditUnavailable",
         }
     }
 }
@@ -259,6 +266,11 @@ impl Refusal {
         }
     }
 
+    /// The same in other words than those of the table.
+    pub(super) fn in_words(self, words: &str) -> Self {
+        Self { words: words.into(), ..self }
+    }
+
     /// For the state `checking`.
     pub(super) fn checking(key: KeyId, identifier: &str) -> Self {
         Self {
@@ -299,7 +311,7 @@ impl std::error::Error for Refusal {}
 mod tests {
     use super::*;
 
-    const ALL: [Cause; 13] = [
+    const ALL: [Cause; 14] = [
         Cause::KeyExpired,
         Cause::RotationBlocked,
         Cause::PolicyRemoved,
@@ -313,6 +325,7 @@ mod tests {
         Cause::VaultUnreachable,
         Cause::VaultThrottled,
         Cause::IssuerDown,
+        Cause::AuditUnavailable,
     ];
 
     #[test]

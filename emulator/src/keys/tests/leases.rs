@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{LEASE, World, becomes, comes, current, settle};
+use super::support::{LEASE, Log, World, becomes, comes, current, settle};
 use crate::keys::{Cause, KeyError, KeyLease, RotationTarget, State};
 
 #[tokio::test]
@@ -165,4 +165,48 @@ async fn an_outage_longer_than_the_lease_is_told_apart_from_a_refusal() {
     assert_eq!(refusal.retry_after, Some(Duration::from_secs(7)));
     assert!(!refusal.is_lasting());
     assert_eq!(ring.status().state, State::Unavailable);
+}
+
+#[tokio::test]
+async fn a_question_that_every_caller_gave_up_leaves_no_old_answer_to_the_next_one() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    world.vault.fail(Some((Cause::VaultUnreachable, None)));
+    world.vault.close_gate();
+    let given_up = tokio::time::timeout(Duration::ZERO, ring.current()).await;
+    assert!(given_up.is_err());
+    settle().await;
+    world.vault.open_gate();
+    settle().await;
+
+    world.vault.fail(None);
+    world.clock.pass(LEASE);
+
+    ring.current().await.unwrap();
+}
+
+#[tokio::test]
+async fn no_key_is_used_while_the_audit_log_cannot_be_written() {
+    let (world, _) = World::new();
+    let ring = world.open().await;
+    for log in [Log::IsFull, Log::BecomesFull] {
+        world.clock.pass(2 * LEASE);
+        settle().await;
+        world.events.set(log);
+        let asked = world.vault.unwraps();
+
+        let refused = ring.current().await;
+        let dark = ring.status();
+        let answered = world.vault.unwraps() - asked;
+        world.events.set(Log::Works);
+        let checked = ring.check().await;
+
+        let Err(KeyError::Refused(refusal)) = refused else { panic!("a key was used") };
+        assert_eq!(refusal.cause, Some(Cause::AuditUnavailable));
+        assert!(!refusal.is_lasting());
+        assert!(refusal.message().contains("the disk is full"), "{}", refusal.message());
+        assert_eq!((dark.state, dark.cause), (State::Unavailable, refusal.cause));
+        assert_eq!(answered > 0, log == Log::BecomesFull);
+        assert_eq!(checked.state, State::Active);
+    }
 }

@@ -2,6 +2,8 @@
 
 mod happenings;
 mod leases;
+mod probing;
 mod rotation;
 mod support;
+mod waiting;
 mod watching;

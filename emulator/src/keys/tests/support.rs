@@ -1,21 +1,24 @@
 //! A vault and a store of rings in memory, and a ring over the two whose time a test moves.
 
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use mock_keyvault::clock::Clock;
+use mock_keyvault::lines::Unwritable;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
-use crate::keys::audit::{AuditSink, KeyOperation, KeyUse};
+use crate::keys::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose};
 use crate::keys::{
     Answer, Cause, Happening, IdentityId, KeyEvent, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig,
-    RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, VaultAccess, VaultError,
+    RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, TokenTerms, VaultAccess,
+    VaultError,
 };
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
@@ -47,6 +50,8 @@ struct VaultState {
     failure: Option<(Cause, Option<Duration>)>,
     /// The call of this number, counted from zero, is never answered.
     hangs_at: Option<usize>,
+    /// What calls are sent with.
+    token: Option<TokenTerms>,
     /// Calls wait for this before they are answered.
     gate: Option<Arc<Notify>>,
 }
@@ -82,9 +87,20 @@ pub(super) struct MemoryStore {
     pub(super) fault: Mutex<Option<StoreFault>>,
 }
 
-/// Keeps the events.
+/// Keeps the events, and for what the vault was asked.
 #[derive(Default)]
-pub(super) struct Recorder(Mutex<Vec<KeyEvent>>);
+pub(super) struct Recorder(Mutex<Vec<KeyEvent>>, Mutex<Vec<(KeyOperation, Purpose)>>, Mutex<Log>);
+
+/// Whether the audit log takes records.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+pub(super) enum Log {
+    #[default]
+    Works,
+    /// It says so before the vault is asked.
+    IsFull,
+    /// It has room when the vault is asked, and none when the vault has answered.
+    BecomesFull,
+}
 
 /// All that outlives a ring, and what a ring is opened with.
 pub(super) struct World {
@@ -165,6 +181,11 @@ impl FakeVaults {
     /// Has every call fail, or no longer.
     pub(super) fn fail(&self, failure: Option<(Cause, Option<Duration>)>) {
         self.state.lock().unwrap().failure = failure;
+    }
+
+    /// Has calls be sent with this token.
+    pub(super) fn set_token(&self, token: TokenTerms) {
+        self.state.lock().unwrap().token = Some(token);
     }
 
     /// Has one call of those to come hang for ever; [`FakeVault::hanging`] tells when it does.
@@ -291,6 +312,11 @@ impl KeyVault for FakeVault {
         .boxed()
     }
 
+    fn token(&self) -> BoxFuture<'_, Option<TokenTerms>> {
+        let token = self.vaults.state.lock().unwrap().token;
+        ready(token).boxed()
+    }
+
     fn caller(&self) -> String {
         self.identity.as_ref().map_or("started", IdentityId::as_str).to_owned()
     }
@@ -333,7 +359,7 @@ impl RingStore for MemoryStore {
         if fault.is_some() { Err(RingStoreError::new("the disk is gone")) } else { Ok(true) }
     }
 
-    fn begin_again(&self, ring: &StoredRing) -> Result<(), RingStoreError> {
+    fn begin_again(&self, ring: &StoredRing, _: Option<uuid::Uuid>) -> Result<(), RingStoreError> {
         *self.ring.lock().unwrap() = Some(ring.clone());
         Ok(())
     }
@@ -356,7 +382,18 @@ impl RingStore for MemoryStore {
 }
 
 impl AuditSink for Recorder {
-    fn record(&self, _: KeyUse) {}
+    fn ready(&self) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
+        let log = *self.2.lock().unwrap();
+        ready(if log == Log::IsFull { Err(AuditUnavailable(Unwritable::DiskFull)) } else { Ok(()) })
+            .boxed()
+    }
+
+    fn record(&self, key_use: KeyUse) -> BoxFuture<'static, Result<(), AuditUnavailable>> {
+        self.1.lock().unwrap().push((key_use.operation, key_use.purpose));
+        let log = *self.2.lock().unwrap();
+        ready(if log == Log::Works { Ok(()) } else { Err(AuditUnavailable(Unwritable::DiskFull)) })
+            .boxed()
+    }
 
     fn event(&self, event: KeyEvent) {
         self.0.lock().unwrap().push(event);
@@ -364,6 +401,16 @@ impl AuditSink for Recorder {
 }
 
 impl Recorder {
+    /// Has the audit log be writable, or not.
+    pub(super) fn set(&self, log: Log) {
+        *self.2.lock().unwrap() = log;
+    }
+
+    /// What the vault was asked since the start, and for what.
+    pub(super) fn uses(&self) -> Vec<(KeyOperation, Purpose)> {
+        self.1.lock().unwrap().clone()
+    }
+
     /// What has happened since the last time, each in a few words.
     pub(super) fn take(&self) -> Vec<String> {
         let told = |event: KeyEvent| match event.what {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::support::{CHECK, START, World, becomes, bytes_of, current, key, settle};
-use crate::keys::{Cause, KeyOperation, State};
+use crate::keys::{Cause, KeyOperation, RotationTarget, State};
 
 #[tokio::test]
 async fn a_new_version_is_in_use_when_the_next_look_is_due_and_not_before() {
@@ -137,4 +137,51 @@ async fn a_vault_that_does_not_answer_a_look_changes_nothing_and_the_next_look_s
     ring.pause_following().await.resume().await;
 
     assert_eq!(ring.describe().versioned, Some(second));
+}
+
+#[tokio::test]
+async fn a_refused_manual_rotation_leaves_the_state_as_it_was() {
+    for automatic_first in [false, true] {
+        let (world, _) = World::new();
+        let ring = world.open().await;
+        current(&ring).await;
+        let curve = world.vault.add("EC");
+        if automatic_first {
+            world.clock.advance(CHECK);
+            ring.pause_following().await.resume().await;
+        }
+        let before = ring.status();
+
+        ring.rotate(RotationTarget::default()).await.unwrap_err();
+        ring.rotate(RotationTarget::key(curve)).await.unwrap_err();
+
+        assert_eq!(ring.status(), before);
+        let noted = automatic_first.then_some(Cause::RotationBlocked);
+        assert_eq!((before.state, before.cause), (State::Active, noted));
+    }
+}
+
+#[tokio::test]
+async fn a_blocked_automatic_rotation_is_forgotten_by_the_next_look_that_succeeds_or_a_manual_rotation()
+ {
+    for by_hand in [false, true] {
+        let (world, first) = World::new();
+        let ring = world.open().await;
+        current(&ring).await;
+        let second = world.vault.add("RSA");
+        world.vault.refuse(&second, Some(Cause::KeyDisabled));
+        world.clock.advance(CHECK);
+        ring.pause_following().await.resume().await;
+        assert_eq!(ring.status().cause, Some(Cause::RotationBlocked));
+
+        if by_hand {
+            ring.rotate(RotationTarget::key(first.clone())).await.unwrap();
+        } else {
+            world.vault.refuse(&second, None);
+            world.clock.advance(CHECK);
+            ring.pause_following().await.resume().await;
+        }
+
+        assert_eq!(ring.status().cause, None, "by hand: {by_hand}");
+    }
 }

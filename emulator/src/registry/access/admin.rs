@@ -35,6 +35,18 @@ pub struct AdminCredentials {
     pub passwords: [Password; 2],
 }
 
+impl AccessSettings {
+    /// As it is stored with a new registry. None: as every registry is without it.
+    pub(in crate::registry) fn row(self) -> Option<AccessRow> {
+        let Self { admin_enabled, anonymous_pull } = self;
+        (admin_enabled || anonymous_pull).then(|| AccessRow {
+            admin_enabled,
+            anonymous_pull,
+            admin_passwords: Vec::new(),
+        })
+    }
+}
+
 impl Registry {
     /// How the registry is logged in to.
     pub async fn access_settings(&self) -> Result<AccessSettings, Error> {

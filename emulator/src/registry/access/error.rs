@@ -25,14 +25,14 @@ pub enum AccessError {
     /// A token of the registry does not hold.
     #[error("{0}")]
     Token(#[from] TokenProblem),
-    /// A token of Microsoft Entra does not hold.
-    #[error("the Microsoft Entra token does not hold: {0}")]
+    /// A token of Microsoft Entra is not valid.
+    #[error("the Microsoft Entra token is not valid: {0}")]
     Entra(String),
-    /// Nobody has said who they are.
-    #[error("nobody is logged in")]
+    /// The request has no login.
+    #[error("the request has no login")]
     Nobody,
-    /// Of all that was asked for, nothing is allowed.
-    #[error("nothing of what was asked for is allowed")]
+    /// The login has none of the permissions that were asked for.
+    #[error("the login has none of the permissions that were asked for")]
     NothingGranted,
     /// What was looked up cannot be read.
     #[error(transparent)]

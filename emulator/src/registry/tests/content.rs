@@ -70,9 +70,9 @@ async fn a_file_that_names_another_data_key_is_damaged_and_verification_goes_on(
     fs_err::write(&path, sealed).unwrap();
 
     let read = content.read_blob(&one, 0..one.len).await;
-    let verified = content.verify(|_| ()).await.unwrap();
+    let verified = content.verify(false, |_| ()).await.unwrap();
 
-    assert!(matches!(read, Err(Error::Damaged(_))), "{read:?}");
+    assert!(matches!(read, Err(Error::DamagedObject(_))), "{read:?}");
     assert_eq!((verified.blobs, verified.findings.len()), (1, 1));
     assert_eq!(verified.findings[0].kind, FindingKind::Damaged);
 }

@@ -123,3 +123,45 @@ async fn a_registry_that_cannot_be_opened_does_not_hinder_the_others() {
     let again = registries.create(NewRegistry::named("team1".parse().unwrap())).await;
     assert!(matches!(again, Err(ManageError::NameTaken(_))), "{again:?}");
 }
+
+#[tokio::test]
+async fn a_change_in_a_vault_while_a_registry_is_made_is_asked_about_when_it_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = FakePlatform::new();
+    let registries = open(&folder, &platform).await;
+    let resource = IdentityResource::new(ResourceGroup::default(), "one").unwrap();
+    let one = registries
+        .create_identity(resource.clone(), Location::default(), Tags::default())
+        .await
+        .unwrap();
+    registries.platform().allow(&"local".parse().unwrap(), &one.principal).await.unwrap();
+    let key = "https://local.vault.localhost/keys/k".parse().unwrap();
+    let new = NewRegistry {
+        system_identity: false,
+        identities: vec![resource],
+        encryption: Some(Encryption { key, identity: None }),
+        ..team1()
+    };
+    platform.fail_at(usize::MAX);
+    platform.close_gate();
+
+    let making = tokio::spawn({
+        let registries = registries.clone();
+        async move { registries.create(new).await }
+    });
+    // It has looked the key up and wrapped, and waits for unwrapKey.
+    while platform.calls() < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(registries.vault_changed().len(), 1, "it is not there yet");
+    platform.open_gate();
+    making.await.unwrap().unwrap();
+
+    // Get, wrap and unwrap made it. The fourth call is the probe.
+    let probed = async {
+        while platform.calls() < 4 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), probed).await.unwrap();
+}

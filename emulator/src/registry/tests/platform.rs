@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
 
 use crate::envelope::DataKey;
 use crate::keys::{Answer, Cause, KeyId, KeyInfo, KeyVault, VaultError, VaultName};
@@ -24,6 +25,8 @@ pub(super) struct FakePlatform {
     /// Who may use the vault, by principal id.
     pub(super) allowed: Mutex<Vec<String>>,
     pub(super) purge_protection: Mutex<Option<bool>>,
+    /// What the vault's answers to unwrapKey wait for.
+    gate: Mutex<Option<Arc<Semaphore>>>,
 }
 
 struct FakeVault {
@@ -48,6 +51,7 @@ impl FakePlatform {
             identities: Mutex::default(),
             allowed: Mutex::default(),
             purge_protection: Mutex::new(Some(true)),
+            gate: Mutex::default(),
         })
     }
 
@@ -59,6 +63,17 @@ impl FakePlatform {
 
     pub(super) fn fail_no_more(&self) {
         self.fails_at.store(usize::MAX, Ordering::SeqCst);
+    }
+
+    /// Makes the vault slow: it answers unwrapKey when [`Self::open_gate`] is called.
+    pub(super) fn close_gate(&self) {
+        *self.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
+    }
+
+    pub(super) fn open_gate(&self) {
+        if let Some(gate) = self.gate.lock().unwrap().take() {
+            gate.close();
+        }
     }
 
     /// How many calls there were since the last [`Self::fail_at`].
@@ -125,6 +140,11 @@ impl KeyVault for FakeVault {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>> {
         async move {
+            let gate = self.platform.gate.lock().unwrap().clone();
+            if let Some(gate) = gate {
+                // An error: the gate was opened.
+                drop(gate.acquire().await);
+            }
             self.step()?;
             let bytes: [u8; 32] = wrapped.try_into().unwrap();
             Ok(Answer { value: DataKey::from_bytes(bytes.into()), request_id: None })
@@ -159,10 +179,17 @@ impl Platform for Shared {
         async move {
             self.0.step()?;
             let client_id = uuid::Uuid::new_v4().to_string();
-            let principal_id = match of {
-                IdentityOf::Resource(resource) => format!("{resource} {client_id}"),
-                IdentityOf::Registry(id) => format!("{id} {client_id}"),
+            let resource = match of {
+                IdentityOf::Resource(resource) => resource.to_string(),
+                IdentityOf::Registry(id) => id,
             };
+            let own = format!("{resource} ");
+            let identities = self.0.identities.lock().unwrap().clone();
+            // As every platform: the one that there is.
+            if let Some((known, id)) = identities.into_iter().find(|(_, id)| id.starts_with(&own)) {
+                return Ok(Principal { client_id: known, principal_id: id });
+            }
+            let principal_id = format!("{own}{client_id}");
             self.0.identities.lock().unwrap().insert(client_id.clone(), principal_id.clone());
             Ok(Principal { client_id, principal_id })
         }

@@ -1,5 +1,8 @@
 //! What the store promises, tried on real folders.
 
+mod carried;
+mod loss;
+mod migration;
 mod model;
 mod opening;
 mod publishing;
@@ -7,3 +10,4 @@ mod races;
 mod registries;
 mod ring;
 mod support;
+mod untagged;

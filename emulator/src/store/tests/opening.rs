@@ -30,12 +30,36 @@ fn a_folder_with_something_else_in_it_is_refused_and_left_as_it_is() {
 #[test]
 fn a_folder_of_another_format_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("sealyard.json"), r#"{"formatVersion":2}"#).unwrap();
+    fs_err::write(folder.path().join("sealyard.json"), r#"{"formatVersion":3}"#).unwrap();
 
     let error = Store::open(folder.path(), Durability::Relaxed).unwrap_err();
 
-    assert!(matches!(error, StoreError::FormatVersion { found: 2, supported: 1, .. }));
-    assert!(error.to_string().contains("format version 2"), "{error}");
+    assert!(matches!(error, StoreError::FormatVersion { found: 3, supported: 2, .. }));
+    assert!(error.to_string().contains("format version 3"), "{error}");
+}
+
+#[test]
+fn a_missing_or_damaged_marker_is_written_again_and_said() {
+    let harms: [Option<&[u8]>; 3] = [None, Some(b""), Some(b"{\"formatVersion\"\x00")];
+    for harm in harms {
+        let test = TestStore::new();
+        test.push_blob("app", "sha256:a", 0);
+        let path = test.path();
+        let marker = path.join("sealyard.json");
+        let whole = fs_err::read(&marker).unwrap();
+        let folder = test.closed();
+        match harm {
+            Some(bytes) => fs_err::write(&marker, bytes).unwrap(),
+            None => fs_err::remove_file(&marker).unwrap(),
+        }
+
+        let store = Store::open(&path, Durability::Relaxed).unwrap();
+
+        assert!(store.blob(REGISTRY, "app", "sha256:a").unwrap().is_some());
+        assert_eq!(fs_err::read(&marker).unwrap(), whole);
+        assert!(store.notices().iter().any(|notice| notice.contains("sealyard.json was missing")));
+        drop((store, folder));
+    }
 }
 
 #[test]
@@ -71,16 +95,16 @@ fn the_folder_is_private_and_opens_again_after_it_was_closed() {
 fn small_files_are_replaced_as_a_whole() {
     let test = TestStore::with(Durability::Full);
     assert_eq!(test.store.read_settings("settings.json").unwrap(), None);
-    assert!(test.store.read_secret_file("service.key").unwrap().is_none());
+    assert!(test.store.read_secret_file("other.key").unwrap().is_none());
 
     test.store.write_settings("settings.json", b"{}").unwrap();
-    test.store.write_secret_file("service.key", &[1; 32]).unwrap();
-    test.store.write_secret_file("service.key", &[2; 32]).unwrap();
+    test.store.write_secret_file("other.key", &[1; 32]).unwrap();
+    test.store.write_secret_file("other.key", &[2; 32]).unwrap();
 
     let test = test.reopened();
     assert_eq!(test.store.read_settings("settings.json").unwrap().unwrap(), b"{}");
-    assert_eq!(*test.store.read_secret_file("service.key").unwrap().unwrap(), [2; 32]);
-    let mode = fs_err::metadata(test.path().join("service.key")).unwrap().permissions().mode();
+    assert_eq!(*test.store.read_secret_file("other.key").unwrap().unwrap(), [2; 32]);
+    let mode = fs_err::metadata(test.path().join("other.key")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(test.store.audit_folder().is_dir());
 }

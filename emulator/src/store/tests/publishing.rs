@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use mock_keyvault::room::Pretended;
+
 use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object};
 use crate::store::*;
 
@@ -84,7 +86,7 @@ fn an_upload_with_no_file_and_a_file_with_no_upload_go_when_the_store_is_opened(
 }
 
 #[test]
-fn a_digest_that_the_registry_has_keeps_its_file_and_ends_the_second_upload() {
+fn a_digest_that_the_registry_has_gets_the_file_of_the_newest_push_everywhere() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 5);
     let first = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
@@ -92,8 +94,12 @@ fn a_digest_that_the_registry_has_keeps_its_file_and_ends_the_second_upload() {
     test.push_blob("other", "sha256:a", 6);
     test.push_blob("app", "sha256:a", 7);
 
-    assert_eq!(test.store.blob(REGISTRY, "other", "sha256:a").unwrap(), Some(first.clone()));
-    assert_eq!(test.files(), [first.file.to_string()]);
+    let last = test.store.blob(REGISTRY, "other", "sha256:a").unwrap().unwrap();
+    assert_ne!(last.file, first.file);
+    assert_eq!((last.created, test.read(&last)), (first.created, "sha256:a".to_owned()));
+    assert_eq!(test.store.blob(REGISTRY, "app", "sha256:a").unwrap(), Some(last.clone()));
+    assert_eq!(test.files(), [last.file.to_string()]);
+    assert!(!test.store.owns_file(first.file).unwrap());
     let stats = test.store.stats(REGISTRY).unwrap();
     assert_eq!((stats.blobs, stats.bytes, stats.uploads), (1, 8, 0));
 }
@@ -299,11 +305,21 @@ fn collection_takes_what_is_unreferenced_and_old_and_nothing_else() {
         uploads_touched_before: DAY,
         is_live: &|id| id == live.id,
         is_recent: &|_, _| false,
+        untagged: false,
+        kept: &|_| (),
     };
     let mut calls = 0;
     let collected = test.store.collect(REGISTRY, rules, &mut |_| calls += 1).unwrap();
 
-    let expected = Collected { uploads: 1, links: 1, blobs: 1, bytes: 10, orphans: 1 };
+    let expected = Collected {
+        uploads: 1,
+        upload_bytes: collected.upload_bytes,
+        links: 1,
+        blobs: 1,
+        bytes: 10,
+        orphans: 1,
+        manifests: 0,
+    };
     assert_eq!(collected, expected);
     assert!(0 < calls);
     assert_eq!(test.store.upload(REGISTRY, &expired.id).unwrap(), None);
@@ -326,6 +342,8 @@ fn collection_leaves_what_was_seen_in_the_last_real_seconds() {
         uploads_touched_before: DAY,
         is_live: &|_| false,
         is_recent: &|repository, digest| (repository, digest) == ("app", "sha256:a"),
+        untagged: false,
+        kept: &|_| (),
     };
     let collected = test.store.collect(REGISTRY, rules, &mut |_| ()).unwrap();
 
@@ -361,7 +379,15 @@ fn a_media_type_that_is_too_long_is_refused_and_leaves_nothing() {
         attributes: Attributes::default(),
     };
 
-    let new = NewManifest { digest: "sha256:m", row, tag: None, blobs: &[], children: &[] };
+    let new = NewManifest {
+        digest: "sha256:m",
+        row,
+        tag: None,
+        blobs: &[],
+        children: &[],
+        sparse: false,
+        condemned: None,
+    };
     let result = test.store.put_manifest(REGISTRY, "app", new, file);
 
     assert!(matches!(result, Err(StoreError::RowTooLong { .. })), "{result:?}");
@@ -388,31 +414,33 @@ fn all_objects_are_walked_over_registry_by_registry() {
 }
 
 #[test]
-fn a_full_disk_refuses_every_change_before_the_database_is_hurt_and_is_over_when_there_is_room() {
+fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reserve() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 0);
     test.push_blob("app", "sha256:b", 0);
     let (upload, file) = test.upload("app", 0);
-    let pretend = |free| test.store.database.room().pretend(free);
+    let pretend = |disk| test.store.room().pretend(disk);
     let publish = |file: &fs_err::File| {
         let object = object(upload.file, "sha256:c", 0);
         let file = file.try_clone().unwrap();
         test.store.publish_blob(REGISTRY, "app", "sha256:c", &upload.id, object, file)
     };
 
-    pretend(Some(0));
+    pretend(Pretended::UsedUp);
+    let too_full = test.store.unlink_blob(REGISTRY, "app", "sha256:a").map(drop);
+    pretend(Pretended::Nothing);
+    test.store.room().refill();
+    pretend(Pretended::Full);
     let refused = [
-        test.store.unlink_blob(REGISTRY, "app", "sha256:a").map(drop),
+        too_full,
         test.store.link_blob(REGISTRY, "other", "sha256:a", 0).map(drop),
         test.store.new_file().map(drop),
         publish(&file),
     ];
     let read = test.store.blob(REGISTRY, "app", "sha256:a").unwrap();
     test.store.see_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
-    // Too little for new content, enough to make room by deleting.
-    pretend(Some(6 << 20));
     let deleted = test.store.unlink_blob(REGISTRY, "app", "sha256:b").unwrap();
-    pretend(None);
+    pretend(Pretended::Nothing);
 
     assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::DiskFull(_)))));
     assert!(read.is_some());

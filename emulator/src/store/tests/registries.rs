@@ -2,6 +2,7 @@
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
 use crate::store::*;
+use mock_keyvault::room::Purpose;
 
 fn ring() -> RingRow {
     RingRow { generation: 1, head: vec![9], entries: vec![(DATA_KEY, vec![1])] }
@@ -44,7 +45,7 @@ fn large(name: &str) -> RegistryRecord {
 fn a_registry_and_its_ring_come_together_and_are_there_after_a_kill() {
     let test = TestStore::with(Durability::Full);
 
-    test.store.create_registry(&large("other"), Some(&ring())).unwrap();
+    test.store.create_registry(&large("other").into(), Some(&ring())).unwrap();
 
     let killed = test.killed();
     assert_eq!(killed.store.registries().unwrap(), [large("other")]);
@@ -55,10 +56,10 @@ fn a_registry_and_its_ring_come_together_and_are_there_after_a_kill() {
 #[test]
 fn a_name_is_given_once_and_what_is_refused_leaves_no_ring() {
     let test = TestStore::new();
-    test.store.create_registry(&record("first"), None).unwrap();
+    test.store.create_registry(&record("first").into(), None).unwrap();
 
-    let taken = test.store.create_registry(&record("first"), Some(&ring()));
-    let of_a_ring = test.store.create_registry(&record(REGISTRY), Some(&ring()));
+    let taken = test.store.create_registry(&record("first").into(), Some(&ring()));
+    let of_a_ring = test.store.create_registry(&record(REGISTRY).into(), Some(&ring()));
 
     assert!(matches!(taken, Err(StoreError::RegistryExists)), "{taken:?}");
     assert!(matches!(of_a_ring, Err(StoreError::RegistryExists)), "{of_a_ring:?}");
@@ -69,10 +70,10 @@ fn a_name_is_given_once_and_what_is_refused_leaves_no_ring() {
 #[test]
 fn what_a_registry_had_before_a_change_is_gone_after_it() {
     let test = TestStore::new();
-    test.store.create_registry(&large("first"), None).unwrap();
+    test.store.create_registry(&large("first").into(), None).unwrap();
 
-    assert!(test.store.replace_registry(&record("first")).unwrap());
-    assert!(!test.store.replace_registry(&record("second")).unwrap());
+    assert!(test.store.replace_registry(&record("first"), &End::Nothing, Purpose::Rows).unwrap());
+    assert!(!test.store.replace_registry(&record("second"), &End::Nothing, Purpose::Rows).unwrap());
 
     assert_eq!(test.store.registries().unwrap(), [record("first")]);
 }
@@ -95,8 +96,8 @@ fn add_run(test: &TestStore) -> TaskRunRow {
 /// A store with content in `local`, and another registry beside it.
 fn full() -> TestStore {
     let test = TestStore::new();
-    test.store.create_registry(&large(REGISTRY), None).unwrap();
-    test.store.create_registry(&large("local2"), Some(&ring())).unwrap();
+    test.store.create_registry(&large(REGISTRY).into(), None).unwrap();
+    test.store.create_registry(&large("local2").into(), Some(&ring())).unwrap();
     for i in 0..300 {
         test.push_blob("app", &format!("sha256:{i}"), 1);
     }
@@ -118,7 +119,7 @@ fn assert_is_gone(test: &TestStore) {
     assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
     assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
     // The name is free, and nothing of what was there shows under it.
-    test.store.create_registry(&record(REGISTRY), Some(&ring())).unwrap();
+    test.store.create_registry(&record(REGISTRY).into(), Some(&ring())).unwrap();
     assert_eq!(test.store.registry(REGISTRY).unwrap(), Some(record(REGISTRY)));
     assert_eq!(test.store.tag_row(REGISTRY, "app", "v1").unwrap(), None);
     assert_eq!(test.store.uploads(REGISTRY).unwrap(), []);
@@ -129,18 +130,20 @@ fn assert_is_gone(test: &TestStore) {
 fn a_registry_goes_with_all_its_rows_and_files_and_its_name_is_free() {
     let test = full();
 
-    assert!(test.store.delete_registry(REGISTRY).unwrap());
-    assert!(!test.store.delete_registry(REGISTRY).unwrap());
+    assert!(test.store.begin_leaving(REGISTRY).unwrap());
+    assert!(!test.store.begin_leaving(REGISTRY).unwrap());
+    test.store.empty_leaving(REGISTRY).unwrap();
+    test.store.end_leaving(REGISTRY, &End::Nothing).unwrap();
 
     assert_is_gone(&test);
 }
 
 #[test]
-fn a_going_that_was_cut_short_is_finished_at_the_next_opening() {
+fn a_deletion_that_a_kill_cut_short_goes_on_where_it_was() {
     let test = full();
     let (upload, _) = test.upload("app", 1);
     assert!(test.store.begin_leaving(REGISTRY).unwrap());
-    let early = test.store.create_registry(&record(REGISTRY), Some(&ring()));
+    let early = test.store.create_registry(&record(REGISTRY).into(), Some(&ring()));
     let stored = test.store.create_upload(
         REGISTRY,
         &UploadRow { id: "x".into(), file: FileId::random(), ..upload },
@@ -148,10 +151,89 @@ fn a_going_that_was_cut_short_is_finished_at_the_next_opening() {
     );
 
     let test = test.reopened();
+    assert_eq!(test.store.leaving().unwrap(), [REGISTRY]);
+    for _ in 0..2 {
+        test.store.empty_leaving(REGISTRY).unwrap();
+    }
+    test.store.end_leaving(REGISTRY, &End::Nothing).unwrap();
 
+    assert!(test.store.leaving().unwrap().is_empty());
     assert!(matches!(early, Err(StoreError::RegistryExists)), "{early:?}");
     assert!(matches!(stored, Err(StoreError::DataKeyRetired)), "{stored:?}");
     assert_is_gone(&test);
+}
+
+/// A batch of rows needs less, and all rows of the registry of these tests need more.
+const RECORD_LIMIT: usize = 32 << 10;
+
+#[test]
+fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_deleted() {
+    let test = full();
+    test.store.database.durable().pretend_record_limit(4 * RECORD_LIMIT);
+
+    assert!(test.store.begin_leaving(REGISTRY).unwrap());
+    test.store.empty_leaving(REGISTRY).unwrap();
+    test.store.end_leaving(REGISTRY, &End::Nothing).unwrap();
+
+    assert_is_gone(&test);
+}
+
+#[test]
+fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_reset_under_its_intent() {
+    let test = full();
+    let intent = IntentRow {
+        id: uuid::Uuid::from_u128(7),
+        operation: "reset".to_owned(),
+        step: String::new(),
+        begun: 1,
+        parameters: Vec::new(),
+        damage: None,
+    };
+    test.store.begin_intent(&intent, Purpose::Removal).unwrap();
+    test.store.database.durable().pretend_record_limit(RECORD_LIMIT);
+    let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
+
+    test.store.begin_registry_again(REGISTRY, &new, &End::Forget(intent.id)).unwrap();
+
+    let test = test.reopened();
+    assert_eq!(test.files(), Vec::<String>::new());
+    assert_eq!(test.store.ring(REGISTRY).unwrap(), Some(new));
+    assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
+    assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
+    assert!(test.store.registry(REGISTRY).unwrap() == Some(large(REGISTRY)));
+    assert_eq!(test.store.intents().unwrap(), []);
+}
+
+#[test]
+fn a_reset_that_is_cut_short_keeps_its_intent_and_the_same_reset_ends_the_work() {
+    let test = full();
+    let intent = IntentRow {
+        id: uuid::Uuid::from_u128(7),
+        operation: "reset".to_owned(),
+        step: String::new(),
+        begun: 1,
+        parameters: Vec::new(),
+        damage: None,
+    };
+    test.store.begin_intent(&intent, Purpose::Removal).unwrap();
+    // The new ring fits, and the first batch of rows does not.
+    test.store.database.durable().pretend_record_limit(2 << 10);
+    let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
+    let end = End::Forget(intent.id);
+    let cut = test.store.begin_registry_again(REGISTRY, &new, &end).unwrap_err();
+
+    let test = test.reopened();
+    let upload = test.store.uploads(REGISTRY).unwrap().pop().unwrap();
+    let late = UploadRow { id: "late".into(), file: FileId::random(), ..upload };
+    let late = test.store.create_upload(REGISTRY, &late, 9999);
+    let kept = test.store.intents().unwrap().len();
+    test.store.begin_registry_again(REGISTRY, &new, &end).unwrap();
+
+    assert!(cut.to_string().contains("in several steps"), "{cut}");
+    assert!(matches!(late, Err(StoreError::DataKeyRetired)), "{late:?}");
+    assert_eq!((kept, test.store.intents().unwrap().len()), (1, 0));
+    assert_eq!(test.files(), Vec::<String>::new());
+    assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
 }
 
 #[test]
@@ -167,9 +249,12 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
         tags: [("team".to_owned(), "x".repeat(256))].into(),
     };
 
-    assert!(test.store.create_identity(&row).unwrap());
+    assert!(test.store.create_identity(&row, &End::Nothing).unwrap());
     assert!(
-        !test.store.create_identity(&IdentityRow { name: "puller".into(), ..row.clone() }).unwrap()
+        !test
+            .store
+            .create_identity(&IdentityRow { name: "puller".into(), ..row.clone() }, &End::Nothing)
+            .unwrap()
     );
 
     assert_eq!(test.store.identity("gROUP", "pULLER").unwrap(), Some(row.clone()));
@@ -177,11 +262,47 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
     let tagged = IdentityRow { tags: [("b".to_owned(), "1".to_owned())].into(), ..row };
     assert!(test.store.replace_identity_tags(&tagged).unwrap());
     assert_eq!(test.killed().store.identities().unwrap(), std::slice::from_ref(&tagged));
-    assert!(test.store.delete_identity("GROUP", "PULLER").unwrap());
+    assert!(test.store.delete_identity("GROUP", "PULLER", &End::Nothing).unwrap());
     assert!(!test.store.replace_identity_tags(&tagged).unwrap());
     let again = IdentityRow { tags: [].into(), ..tagged };
-    assert!(test.store.create_identity(&again).unwrap());
+    assert!(test.store.create_identity(&again, &End::Nothing).unwrap());
     assert_eq!(test.store.identity("group", "puller").unwrap(), Some(again), "no tag was left");
-    assert!(test.store.delete_identity("group", "puller").unwrap());
-    assert!(!test.store.delete_identity("group", "puller").unwrap());
+    assert!(test.store.delete_identity("group", "puller", &End::Nothing).unwrap());
+    assert!(!test.store.delete_identity("group", "puller", &End::Nothing).unwrap());
+}
+
+#[test]
+fn the_mirror_follows_what_a_registry_is_and_goes_with_it() {
+    let test = TestStore::new();
+    let mirrored = || {
+        let mirrors = test.store.ring_mirrors().unwrap().into_iter().map(Result::unwrap);
+        mirrors.map(|mirror| (mirror.registry, mirror.record)).collect::<Vec<_>>()
+    };
+
+    test.store.create_registry(&record("other").into(), Some(&ring())).unwrap();
+    let refused = test.store.create_registry(&large("other").into(), Some(&ring()));
+    assert!(matches!(refused, Err(StoreError::RegistryExists)));
+    assert_eq!(mirrored()[1], ("other".to_owned(), Some(record("other"))));
+    assert!(test.store.replace_registry(&large("other"), &End::Nothing, Purpose::Rows).unwrap());
+    assert_eq!(mirrored()[1], ("other".to_owned(), Some(large("other"))));
+    assert!(test.store.begin_leaving("other").unwrap());
+    test.store.empty_leaving("other").unwrap();
+    test.store.end_leaving("other", &End::Nothing).unwrap();
+
+    assert_eq!(mirrored(), [(REGISTRY.to_owned(), None)]);
+}
+
+#[test]
+fn the_mirror_of_a_registry_that_was_not_made_in_the_end_goes_once_the_rows_are_proven() {
+    let test = TestStore::new();
+    {
+        let writer = test.store.database.writer().unwrap();
+        test.store.mirror_record(&writer, &record("never"), Some(ring()), Purpose::Rows).unwrap();
+    }
+
+    test.store.mirror_missing_rings().unwrap();
+    assert_eq!(test.store.ring_mirrors().unwrap().len(), 2);
+    test.store.mirror_rings().unwrap();
+
+    assert_eq!(test.store.ring_mirrors().unwrap().len(), 1);
 }

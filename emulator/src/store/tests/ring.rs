@@ -1,5 +1,7 @@
 //! The ring of data keys: replaced as a whole, never without a key that is in use.
 
+use mock_keyvault::room::Purpose;
+
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest};
 use crate::store::*;
 
@@ -115,7 +117,13 @@ fn nothing_new_is_sealed_under_a_retired_data_key() {
     let created = test.store.create_upload(REGISTRY, &upload, usize::MAX);
     let file = test.store.new_file().unwrap();
     let row = ManifestRow {
-        object: ObjectRow { file: file.id(), size: 1, data_key: DATA_KEY, created: 0 },
+        object: ObjectRow {
+            file: file.id(),
+            size: 1,
+            data_key: DATA_KEY,
+            created: 0,
+            sealed_len: None,
+        },
         media_type: "m".to_owned(),
         artifact_type: None,
         subject: None,
@@ -123,11 +131,81 @@ fn nothing_new_is_sealed_under_a_retired_data_key() {
         pushed_nanos: 0,
         attributes: Attributes::default(),
     };
-    let new = NewManifest { digest: "sha256:m", row, tag: None, blobs: &[], children: &[] };
+    let new = NewManifest {
+        digest: "sha256:m",
+        row,
+        tag: None,
+        blobs: &[],
+        children: &[],
+        sparse: false,
+        condemned: None,
+    };
     let put = test.store.put_manifest(REGISTRY, "app", new, file);
 
     assert!(matches!(created, Err(StoreError::DataKeyRetired)), "{created:?}");
     assert!(matches!(put, Err(StoreError::DataKeyRetired)), "{put:?}");
     assert!(test.files().is_empty());
     assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
+}
+
+/// The mirror of the registry, as `repair` reads it.
+fn mirror(store: &Store) -> RingMirror {
+    let mut mirrors = store.ring_mirrors().unwrap();
+    assert_eq!(mirrors.len(), 1);
+    mirrors.pop().unwrap().unwrap()
+}
+
+#[test]
+fn the_mirror_holds_the_ring_of_the_rows_after_each_change() {
+    let test = TestStore::with(Durability::Full);
+
+    assert!(test.store.replace_ring(REGISTRY, Some(1), &ring(2, 3)).unwrap());
+    assert_eq!(mirror(&test.store).rings, [ring(2, 3)]);
+    let unused: Vec<[u8; 16]> = ring(2, 3).entries.iter().map(|(id, _)| *id).take(1).collect();
+    test.store.remove_unused_data_keys(REGISTRY, 2, &unused).unwrap().unwrap();
+    assert_eq!(mirror(&test.store).rings, [test.store.ring(REGISTRY).unwrap().unwrap()]);
+    test.store.begin_registry_again(REGISTRY, &ring(9, 1), &End::Nothing).unwrap();
+    assert_eq!(mirror(&test.store).rings, [ring(9, 1)]);
+
+    let mode = std::os::unix::fs::MetadataExt::mode(
+        &fs_err::metadata(test.path().join("rings/local.ring")).unwrap(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn before_a_ring_is_committed_the_mirror_holds_it_and_the_one_before() {
+    let test = TestStore::new();
+    let old = test.store.ring(REGISTRY).unwrap();
+    let mirror_at_commit = {
+        let writer = test.store.database.writer().unwrap();
+        test.store
+            .mirror_new_ring(&writer, REGISTRY, &ring(2, 1), old.clone(), Purpose::Rows)
+            .unwrap();
+        mirror(&test.store)
+    };
+
+    assert_eq!(mirror_at_commit.rings, [ring(2, 1), old.clone().unwrap()]);
+    // The commit did not happen: the rows have the old ring, and the mirror keeps both.
+    test.store.settle_mirror(REGISTRY, 2);
+    assert_eq!(mirror(&test.store), mirror_at_commit);
+    test.store.mirror_rings().unwrap();
+    assert_eq!(mirror(&test.store).rings, [old.unwrap()]);
+}
+
+#[test]
+fn a_missing_mirror_is_written_and_a_damaged_one_is_named_and_left_until_the_rows_are_proven() {
+    let test = TestStore::new();
+    let path = test.path().join("rings/local.ring");
+
+    fs_err::remove_file(&path).unwrap();
+    test.store.mirror_missing_rings().unwrap();
+    let whole = fs_err::read(&path).unwrap();
+    fs_err::write(&path, &whole[1..]).unwrap();
+    test.store.mirror_missing_rings().unwrap();
+    let damaged = test.store.ring_mirrors().unwrap().pop().unwrap().unwrap_err();
+    test.store.mirror_rings().unwrap();
+
+    assert_eq!(damaged.path, path);
+    assert_eq!(fs_err::read(&path).unwrap(), whole);
 }

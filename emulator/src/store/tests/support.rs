@@ -38,10 +38,22 @@ impl TestStore {
         Self { store: Store::open(&path, Durability::Relaxed).unwrap(), folder: self.folder }
     }
 
+    /// Closes the store and keeps its folder.
+    pub(super) fn closed(self) -> tempfile::TempDir {
+        drop(self.store);
+        self.folder
+    }
+
     /// What another process would find if this one was killed now: a store over a copy of the folder.
     pub(super) fn killed(&self) -> Self {
+        self.powered_off(|_| ())
+    }
+
+    /// What is there after a power cut: a store over a copy of the folder in which `lose` has changed what was not synced.
+    pub(super) fn powered_off(&self, lose: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&self.path(), &folder.path().join("data"));
+        lose(&folder.path().join("data"));
         let store = Store::open(&folder.path().join("data"), Durability::Relaxed).unwrap();
         Self { store, folder }
     }
@@ -69,6 +81,10 @@ impl TestStore {
     }
 
     pub(super) fn put(&self, repository: &str, manifest: &Manifest) -> Put {
+        self.try_put(repository, manifest).unwrap()
+    }
+
+    pub(super) fn try_put(&self, repository: &str, manifest: &Manifest) -> Result<Put, StoreError> {
         let mut file = self.store.new_file().unwrap();
         file.file().write_all(manifest.digest.as_bytes()).unwrap();
         let row = ManifestRow {
@@ -86,8 +102,10 @@ impl TestStore {
             tag: manifest.tag.as_deref(),
             blobs: &manifest.blobs,
             children: &manifest.children,
+            sparse: false,
+            condemned: None,
         };
-        self.store.put_manifest(REGISTRY, repository, new, file).unwrap()
+        self.store.put_manifest(REGISTRY, repository, new, file)
     }
 
     /// Everything unreferenced and idle goes that was last seen before `before`.
@@ -97,6 +115,8 @@ impl TestStore {
             uploads_touched_before: before,
             is_live: &|_| false,
             is_recent: &|_, _| false,
+            untagged: false,
+            kept: &|_| (),
         };
         self.store.collect(REGISTRY, rules, &mut |_| ()).unwrap()
     }
@@ -137,7 +157,13 @@ pub(super) fn manifest(digest: &str, blobs: &[&str]) -> Manifest {
 }
 
 pub(super) fn object(file: FileId, content: &str, now: i64) -> ObjectRow {
-    ObjectRow { file, size: content.len() as u64, data_key: DATA_KEY, created: now }
+    ObjectRow {
+        file,
+        size: content.len() as u64,
+        data_key: DATA_KEY,
+        created: now,
+        sealed_len: None,
+    }
 }
 
 fn files_under(folder: &Path, names: &mut Vec<String>) {
@@ -151,7 +177,7 @@ fn files_under(folder: &Path, names: &mut Vec<String>) {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs_err::create_dir(to).unwrap();
     for entry in fs_err::read_dir(from).unwrap() {
         let entry = entry.unwrap();

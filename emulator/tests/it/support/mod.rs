@@ -1,9 +1,12 @@
 //! What the tests share: a client that pushes and pulls, and content to push.
 
 pub(crate) mod arm;
+pub(crate) mod azure;
 pub(crate) mod client;
 pub(crate) mod content;
 pub(crate) mod process;
+pub(crate) mod program;
+pub(crate) mod raw;
 pub(crate) mod registries;
 
 use std::path::Path;

@@ -7,19 +7,28 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 
 use super::Client;
+use super::program::{PROGRAM, isolate};
 
-/// A running program, which is killed with this, and a client of it.
+/// A running program, which is killed with this, a client of it, and where everything is.
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) client: Client,
+    pub(crate) endpoints: serde_json::Value,
 }
 
 /// Starts the program on free ports, with its data in a folder, and waits until it says where it listens.
 pub(crate) async fn spawn(folder: &Path, more: &[&str]) -> Process {
+    spawn_beside(folder, "127.0.0.1:0", more).await
+}
+
+/// The same, with the Azure side at an address.
+pub(crate) async fn spawn_beside(folder: &Path, azure: &str, more: &[&str]) -> Process {
     let endpoints = folder.join("endpoints.json");
     let _ = std::fs::remove_file(&endpoints);
-    let child = Command::new(env!("CARGO_BIN_EXE_sealyard"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--azure-listen", "127.0.0.1:0"])
+    let mut command = Command::new(PROGRAM);
+    isolate(&mut command, folder);
+    let child = command
+        .args(["serve", "--listen", "127.0.0.1:0", "--azure-listen", azure])
         .args(more)
         .arg("--data-dir")
         .arg(folder.join("data"))
@@ -44,5 +53,5 @@ pub(crate) async fn spawn(folder: &Path, more: &[&str]) -> Process {
     .await
     .expect("the program says where it listens");
     let client = Client::at(document["registry"].as_str().unwrap());
-    Process { child, client }
+    Process { child, client, endpoints: document }
 }

@@ -49,7 +49,7 @@ impl Vaults {
         };
         // All in one step: a vault may have thousands of keys, and readers do not wait for the disk.
         self.store.put_agendas(name, &begun)?;
-        if let Some(vault) = self.write().get_mut(name) {
+        if let Some(vault) = self.write(name).get_mut(name) {
             for (key, agenda) in begun {
                 if let Some(key) = vault.keys.get_mut(key.folded()) {
                     key.agenda = agenda;
@@ -187,7 +187,7 @@ impl Vaults {
     fn forget_vault(&self, name: &VaultName) -> io::Result<()> {
         self.forget_late_roles(name)?;
         self.store.remove_vault(name)?;
-        self.write().remove(name);
+        self.write(name).remove(name);
         Ok(())
     }
 }

@@ -70,6 +70,9 @@ pub enum VaultChangeError {
     /// The disk has too little room for a change. Nothing was changed, and reading goes on.
     #[error("the disk is full")]
     DiskFull,
+    /// The data folder can only be read, because an earlier write failed or rows are damaged. Nothing was changed.
+    #[error("the data folder can only be read")]
+    ReadOnly,
     /// The data folder failed. Logged, never shown.
     #[error("the vault failed: {0}")]
     Internal(String),
@@ -79,6 +82,10 @@ impl From<io::Error> for VaultChangeError {
     fn from(error: io::Error) -> Self {
         if room::is_lacking(&error) {
             return Self::DiskFull;
+        }
+        if room::is_read_only(&error) {
+            tracing::error!(%error, "a change was refused");
+            return Self::ReadOnly;
         }
         Self::Internal(error.to_string())
     }

@@ -194,7 +194,7 @@ impl Vaults {
         self.store.put_vault(name, &settings, Some(&policies))?;
         let path = settings.path(name);
         let view = VaultView { path, settings: settings.clone(), policies: policies.clone() };
-        let mut vaults = self.write();
+        let mut vaults = self.write(name);
         if let Some(vault) = vaults.get_mut(name) {
             vault.settings = settings;
             vault.policies = policies;

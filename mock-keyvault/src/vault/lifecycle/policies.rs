@@ -88,6 +88,7 @@ impl Vaults {
         }
         self.keep(name, settings, policies).map(drop).map_err(|error| match error {
             VaultChangeError::DiskFull => VaultError::DiskFull,
+            VaultChangeError::ReadOnly => VaultError::ReadOnly,
             error => VaultError::Internal(error.to_string()),
         })
     }

@@ -1,0 +1,146 @@
+//! Verification of everything that is stored, told line by line.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures::stream;
+use http::header;
+use mock_keyvault::durable::repair::RepairCommand;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::error::{AdminError, ErrorReport};
+use crate::app::App;
+use crate::registry::{Content, Finding, FindingKind, Registry, Verified, findings_of_rows};
+
+/// The body of `POST /_sealyard/registries/NAME/verify`. No body is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// Whether to repair what can be repaired.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
+}
+
+/// How much real time lies at least between two lines of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// One line of the answer of `POST /_sealyard/registries/NAME/verify`; the last is no progress.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VerifyLine {
+    /// The sum so far.
+    Progress {
+        /// Blobs that were read.
+        blobs: u64,
+        /// Manifests that were read.
+        manifests: u64,
+        /// Bytes that were authenticated and hashed.
+        bytes: u64,
+    },
+    /// What was found.
+    Verified(Verified),
+    /// Why it did not come to an end.
+    Error(ErrorReport),
+}
+
+/// `POST /_sealyard/registries/{name}/verify`. It stops when the client goes away.
+pub(super) async fn verify(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    body: Bytes,
+) -> Result<Response, AdminError> {
+    let request = VerifyRequest::of(&body)?;
+    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let content = registry.content().await.map_err(refused)?;
+    let (sender, receiver) = mpsc::channel(4);
+    tokio::spawn({
+        let app = app.clone();
+        async move {
+            tokio::select! {
+                () = sender.closed() => (),
+                () = tell(&app, &registry, &content, request, &sender) => (),
+            }
+        }
+    });
+    let lines = stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|line| (Ok::<_, Infallible>(line), receiver))
+    });
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+async fn tell(
+    app: &App,
+    registry: &Registry,
+    content: &Content,
+    request: VerifyRequest,
+    sender: &mpsc::Sender<Bytes>,
+) {
+    let mut told = app.clock.elapsed();
+    let progress = |sum: &Verified| {
+        if app.clock.elapsed().saturating_sub(told) >= PROGRESS_EVERY {
+            told = app.clock.elapsed();
+            let line = VerifyLine::Progress {
+                blobs: sum.blobs,
+                manifests: sum.manifests,
+                bytes: sum.bytes,
+            };
+            // A client that reads slowly misses some progress.
+            let _ = sender.try_send(line.to_bytes());
+        }
+    };
+    let last = match content.verify(request.repair, progress).await {
+        Ok(mut verified) => {
+            verified.findings.extend(rows_of_the_vault(app).await);
+            VerifyLine::Verified(verified)
+        }
+        Err(error) => {
+            let refused = AdminError::from(error).of_registry(registry.name());
+            VerifyLine::Error(refused.into_report())
+        }
+    };
+    // If it fails the client has gone.
+    let _ = sender.send(last.to_bytes()).await;
+}
+
+/// What a check of the rows of the embedded vault found.
+async fn rows_of_the_vault(app: &App) -> Vec<Finding> {
+    let Some(vault) = &app.embedded else { return Vec::new() };
+    let whose = "the stored rows of the vault";
+    match vault.check_rows().await {
+        // The repair of the emulator's data folder repairs that of its vault as well.
+        Ok(check) => {
+            let repair = RepairCommand::of("sealyard", app.endpoints.data_dir());
+            findings_of_rows(&check, whose, &repair)
+        }
+        Err(error) => {
+            let words = format!("cannot check them: {error}");
+            vec![Finding::new(FindingKind::Row, whose.to_owned(), words)]
+        }
+    }
+}
+
+impl VerifyLine {
+    fn to_bytes(&self) -> Bytes {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line.into()
+    }
+}
+
+impl VerifyRequest {
+    fn of(body: &[u8]) -> Result<Self, AdminError> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        serde_json::from_slice(body)
+            .map_err(|error| AdminError::bad_request(format!("the body is not a request: {error}")))
+    }
+}

@@ -1,0 +1,120 @@
+//! A deployment that a stop cut short: planned again from the same request, and deployed from its first resource. What is
+//! there already is described as it is.
+//!
+//! Its secure parameters are in the intent, which is sealed.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::Arm;
+use super::super::context::Context;
+use super::super::error::ArmError;
+use super::request::{self, Source};
+use super::{At, run};
+use crate::registry::{Deployment, DeploymentState, Intent, Kind, ManageError};
+use mock_keyvault::vault::Caller;
+
+/// The step after which nothing more is made.
+pub(super) const CANCELED: &str = "canceled";
+
+/// What a deployment needs to go on.
+#[derive(Serialize, Deserialize)]
+struct Deploying {
+    group: String,
+    name: String,
+    caller: Caller,
+    /// What `environment()` is made of.
+    host: String,
+    source: Source,
+}
+
+/// Notes durably that a deployment begins.
+pub(super) async fn begin(context: &Context, at: &At, source: Source) -> Result<Intent, ArmError> {
+    let deploying = Deploying {
+        group: at.group.to_string(),
+        name: at.name.to_string(),
+        caller: context.caller.clone(),
+        host: context.host.clone(),
+        source,
+    };
+    let begun = context.arm.registries.intents().begin(Kind::Deploy, &deploying).await;
+    Ok(begun.map_err(ManageError::from)?)
+}
+
+/// Notes durably that a deployment is to stop before its next resource.
+pub(super) async fn note_cancellation(context: &Context, at: &At) -> Result<(), ArmError> {
+    let intents = context.arm.registries.intents();
+    for (id, deploying) in intents.parameters::<Deploying>(Kind::Deploy) {
+        if deploying.at().is_some_and(|own| own.id().eq_ignore_ascii_case(&at.id())) {
+            intents.reach(id, CANCELED).await.map_err(ManageError::from)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has the deployments that were cut short be under way: nobody begins another one of their names before they go on.
+pub(in crate::arm) fn hold(arm: &Arm) {
+    for (_, deploying) in arm.registries.intents().parameters::<Deploying>(Kind::Deploy) {
+        if let Some(at) = deploying.at() {
+            arm.deployments.hold(&at.id());
+        }
+    }
+}
+
+/// Goes on with a deployment, or ends it if it cannot go on.
+pub(in crate::arm) async fn resume(arm: &Arm, intent: Intent) {
+    let deploying: Deploying = match intent.parameters() {
+        Ok(deploying) => deploying,
+        Err(error) => return intent.failed(&error),
+    };
+    let Some(at) = deploying.at() else { return intent.failed("its name cannot be read") };
+    let Deploying { caller, host, source, .. } = deploying;
+    let context = Context { arm: arm.clone(), caller, host };
+    let outcome = match arm.registries.deployment(&at.group, &at.name).await {
+        Ok(deployment) if deployment.state == DeploymentState::Running => {
+            return go_on(context, &at, source, deployment, intent).await;
+        }
+        // It had ended, and only the end of the operation was cut short.
+        Ok(deployment) if deployment.state == DeploymentState::Succeeded => Ok(()),
+        Ok(deployment) => Err(deployment.report["properties"]["error"].clone()),
+        Err(error @ (ManageError::NoDeployment(_) | ManageError::NoGroup(_))) => {
+            Err(ArmError::from(error).report().await)
+        }
+        Err(error) => return intent.failed(&error),
+    };
+    drop(arm.deployments.resume(&at.id()));
+    if let Err(error) = intent.conclude(&outcome).await {
+        tracing::error!(%error, "the end of a deployment could not be noted");
+    }
+}
+
+/// Goes on with a deployment whose row says that it is under way.
+async fn go_on(context: Context, at: &At, source: Source, deployment: Deployment, intent: Intent) {
+    let running = context.arm.deployments.clone();
+    if intent.step() == CANCELED {
+        // It needs no plan: nothing more is made.
+        let guard = running.resume(&at.id());
+        return run::cancel(&context, deployment, guard, intent).await;
+    }
+    match request::plan_again(&context, at, source).await {
+        Ok(planned) => {
+            let guard = running.resume(&at.id());
+            run::run(context, planned.plan, deployment, guard, intent).await;
+        }
+        Err(error) => {
+            let (status, report) = error.status_and_report().await;
+            let words = report["message"].as_str().unwrap_or("no reason is given").to_owned();
+            if status.is_server_error() {
+                return intent.failed(&words);
+            }
+            // This program does not deploy the template. It would not do so at the next attempt either.
+            let guard = running.resume(&at.id());
+            run::give_up(&context, deployment, guard, intent, report).await;
+        }
+    }
+}
+
+impl Deploying {
+    fn at(&self) -> Option<At> {
+        Some(At { group: self.group.parse().ok()?, name: self.name.parse().ok()? })
+    }
+}

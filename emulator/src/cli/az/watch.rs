@@ -1,0 +1,132 @@
+//! The warnings of the control plane, which `az` does not show: they are printed after a command that can cause one.
+//!
+//! Made before the command, from what the emulator reports then; asked again afterwards. What `az` printed and its exit code
+//! stay as they are. An emulator that does not answer any more has no warnings.
+
+use super::super::Context;
+use super::super::discovery;
+use crate::admin::StatusReport;
+
+/// What is looked for after a command.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Watch {
+    /// The registry that the command creates or whose key it rotates: its warnings are told even if they are old.
+    registry: Option<String>,
+    /// All warnings before the command.
+    before: Vec<String>,
+}
+
+impl Watch {
+    /// What to look for after a command. None: the command changes no registry.
+    pub(super) fn of(words: &[&str], report: &StatusReport) -> Option<Self> {
+        let command: Vec<&str> =
+            words.iter().copied().take_while(|word| !word.starts_with('-')).take(3).collect();
+        let registry = match command.as_slice() {
+            ["acr", "create", ..] | ["acr", "encryption", "rotate-key"] => named(words),
+            // A template, or a request of one's own, can describe a registry as well.
+            ["acr", "update", ..]
+            | ["deployment" | "stack" | "rest", ..]
+            | ["resource", "create" | "update" | "patch", ..] => None,
+            _ => return None,
+        };
+        let before = warnings(report).map(|(_, words)| words).collect();
+        Some(Self { registry: registry.map(str::to_owned), before })
+    }
+
+    /// Prints the warnings that there are now.
+    pub(in crate::cli) fn tell(&self, has_succeeded: bool, context: &Context) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let Ok(runtime) = runtime else { return };
+        let asked = runtime.block_on(async {
+            let emulator = discovery::find(&context.global).await?;
+            emulator.get::<StatusReport>("/status", &[]).await
+        });
+        for words in asked.iter().flat_map(|report| self.said(has_succeeded, report)) {
+            context.output.warning(&words);
+        }
+    }
+
+    /// The warnings that are new, and those of the registry that the command was for, if it did what it was to do.
+    fn said(&self, has_succeeded: bool, report: &StatusReport) -> Vec<String> {
+        let is_told = |(name, words): &(&str, String)| {
+            let is_its = |own: &String| has_succeeded && own.eq_ignore_ascii_case(name);
+            self.registry.as_ref().is_some_and(is_its) || !self.before.contains(words)
+        };
+        warnings(report).filter(is_told).map(|(_, words)| words).collect()
+    }
+}
+
+/// Every warning, with the name of its registry.
+fn warnings(report: &StatusReport) -> impl Iterator<Item = (&str, String)> {
+    report.registries.iter().flat_map(|registry| {
+        let name = registry.name.as_str();
+        registry.warnings.iter().map(move |words| (name, format!("{name}: {words}")))
+    })
+}
+
+/// The registry that a command of `az acr` is for.
+fn named<'a>(words: &[&'a str]) -> Option<&'a str> {
+    const FLAGS: [&str; 4] = ["--name", "-n", "--registry", "-r"];
+    words.iter().enumerate().find_map(|(at, word)| match word.split_once('=') {
+        Some((flag, name)) if FLAGS.contains(&flag) => Some(name),
+        None if FLAGS.contains(word) => words.get(at + 1).copied(),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Registries with a warning each, or without.
+    fn report(registries: &[(&str, bool)]) -> StatusReport {
+        let mut report = crate::cli::tests::report();
+        let one = report.registries.remove(0);
+        report.registries = registries
+            .iter()
+            .map(|(name, is_warned)| crate::admin::RegistryReport {
+                name: (*name).to_owned(),
+                warnings: is_warned.then(|| "no purge protection".to_owned()).into_iter().collect(),
+                ..one.clone()
+            })
+            .collect();
+        report
+    }
+
+    #[track_caller]
+    fn check(line: &str, has_succeeded: bool, told: &[&str]) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let before = report(&[("local", false), ("old", true)]);
+        let after = report(&[("local", false), ("old", true), ("team1", true)]);
+        let watch = Watch::of(&words, &before).unwrap();
+        let told: Vec<String> =
+            told.iter().map(|name| format!("{name}: no purge protection")).collect();
+        assert_eq!(watch.said(has_succeeded, &after), told, "{line}");
+    }
+
+    #[test]
+    fn a_command_tells_the_warnings_that_are_new_and_those_of_its_registry() {
+        check("acr create -n team1 -g g --sku Premium", true, &["team1"]);
+        check("acr create --name=OLD --sku Premium", true, &["old", "team1"]);
+        check("acr encryption rotate-key -r old", true, &["old", "team1"]);
+        check("acr encryption rotate-key -r old", false, &["team1"]);
+        check("acr encryption rotate-key -g g -n", true, &["team1"]);
+        check("deployment group create -g g --template-file t.json", true, &["team1"]);
+        check("deployment group create -g g -n old", false, &["team1"]);
+        check("rest --method put --url u", true, &["team1"]);
+    }
+
+    #[test]
+    fn a_command_that_changes_no_registry_is_not_waited_for() {
+        for line in [
+            "acr list",
+            "acr encryption show -n old",
+            "keyvault create -n kv1",
+            "login",
+            "resource list",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert_eq!(Watch::of(&words, &report(&[])), None, "{line}");
+        }
+    }
+}

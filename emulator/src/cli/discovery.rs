@@ -1,0 +1,141 @@
+//! Which emulator a command is for.
+//!
+//! `--endpoint` and `--data-dir` name one. Without them it is the emulator of the default folder; otherwise the only one
+//! that runs and is registered. With several, a command changes nothing and lists them. A file that says where an emulator
+//! is can outlive it, and its process id can be used again: an emulator counts as running when its address answers with
+//! the id of that run.
+
+use std::path::{Path, PathBuf};
+
+use futures::future::join_all;
+use url::Url;
+
+use super::GlobalArgs;
+use super::client::{Emulator, Token};
+use super::error::CliError;
+use crate::admin::{ENDPOINTS_FILE, HealthReport, StatusReport, read_endpoints};
+use crate::config::{Config, ConfigError};
+use crate::running::{Entry, RuntimeFolder, is_alive};
+
+/// How an emulator was found, and so how a later command finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// By its URL.
+    ByEndpoint,
+    /// By the data folder that was named.
+    ByFolder,
+    /// It is the one of the default folder.
+    Default,
+    /// It was the only one.
+    Alone,
+}
+
+/// The emulator that a command is for.
+pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
+    if let Some(endpoint) = &global.endpoint {
+        return at_endpoint(endpoint, global.data_dir.as_deref()).await;
+    }
+    if let Some(folder) = &global.data_dir {
+        let found = of_folder(folder).await.ok_or_else(|| CliError::NotRunning(folder.clone()))?;
+        return local(&found, folder, Found::ByFolder);
+    }
+    let default = Config::default_data_dir();
+    if let Some(folder) = &default
+        && let Some(found) = of_folder(folder).await
+    {
+        return local(&found, folder, Found::Default);
+    }
+    let mut registered = registered().await?;
+    match (registered.pop(), registered.is_empty()) {
+        (None, _) => Err(match default {
+            Some(folder) => CliError::NotRunning(folder),
+            None => ConfigError::NoDataDir.into(),
+        }),
+        (Some(only), true) => local(&only.registry, &only.data_dir, Found::Alone),
+        (Some(last), false) => {
+            registered.push(last);
+            Err(CliError::SeveralRunning(registered))
+        }
+    }
+}
+
+/// The registered emulators that run. The entries of others are removed.
+pub(super) async fn registered() -> Result<Vec<Entry>, CliError> {
+    // Without a home nobody can register.
+    let Ok(folder) = RuntimeFolder::of_user() else { return Ok(Vec::new()) };
+    let entries = folder.entries()?;
+    let checks = entries.iter().map(|(_, entry)| runs(entry.pid, &entry.registry, &entry.instance));
+    let running = join_all(checks).await;
+    let mut found = Vec::new();
+    for ((path, entry), runs) in entries.into_iter().zip(running) {
+        if runs {
+            found.push(entry);
+        } else if let Err(error) = fs_err::remove_file(&path) {
+            // Another command can have removed it.
+            tracing::debug!(%error, "the entry of a dead emulator could not be removed");
+        }
+    }
+    Ok(found)
+}
+
+/// Where the emulator of a data folder is, if it runs.
+pub(super) async fn of_folder(folder: &Path) -> Option<String> {
+    let report: StatusReport = read_endpoints(&folder.join(ENDPOINTS_FILE))?;
+    // The next start replaces the file of a dead one.
+    runs(report.pid, &report.registry, &report.instance).await.then_some(report.registry)
+}
+
+/// Whether it is this emulator that answers there. One that is too busy to answer runs too.
+async fn runs(pid: u32, registry: &str, instance: &str) -> bool {
+    if !is_alive(pid) {
+        return false;
+    }
+    let Ok(emulator) =
+        registry.parse().map_err(drop).and_then(|url| Emulator::at(url, None).map_err(drop))
+    else {
+        return false;
+    };
+    match emulator.health::<HealthReport>().await {
+        Ok(report) => report.instance == instance,
+        Err(CliError::NoAnswer { source: Some(source), .. }) => source.is_timeout(),
+        Err(_) => false,
+    }
+}
+
+/// The emulator at a URL. A token is sent there only if an emulator answers, and the token of a data folder only if that
+/// emulator is the one of the folder: its health, which needs no token, tells the id of the run that the folder names.
+async fn at_endpoint(endpoint: &Url, folder: Option<&Path>) -> Result<Emulator, CliError> {
+    let stranger = Emulator::at(endpoint.clone(), None)?;
+    let given = Token::of_environment();
+    let folders = folders_by_instance(folder);
+    if given.is_none() && folders.is_empty() {
+        return Ok(stranger);
+    }
+    let report = match stranger.health::<HealthReport>().await {
+        Ok(report) => report,
+        Err(error @ CliError::NoAnswer { .. }) => return Err(error),
+        // No emulator answers there: the request of the command says so.
+        Err(_) => return Ok(stranger),
+    };
+    let mut of_run = folders.iter().filter(|(instance, _)| *instance == report.instance).peekable();
+    let is_here = of_run.peek().is_some();
+    let token = of_run.find_map(|(_, folder)| Token::of_folder(folder)).or(given);
+    Ok(Emulator::at(endpoint.clone(), token)?.on_this_side(is_here))
+}
+
+/// The data folders that are known on this side, each with the id of the run that uses it.
+fn folders_by_instance(named: Option<&Path>) -> Vec<(String, PathBuf)> {
+    let report = |folder: &Path| read_endpoints(&folder.join(ENDPOINTS_FILE));
+    let named = named.and_then(|folder| Some((report(folder)?.instance, folder.to_owned())));
+    // Entries that cannot be read are no reason not to ask.
+    let entries = RuntimeFolder::of_user().and_then(|folder| folder.entries()).unwrap_or_default();
+    let registered = entries.into_iter().map(|(_, entry)| (entry.instance, entry.data_dir));
+    named.into_iter().chain(registered).filter(|(instance, _)| !instance.is_empty()).collect()
+}
+
+fn local(registry: &str, folder: &Path, found: Found) -> Result<Emulator, CliError> {
+    let base = registry.parse().map_err(|_| CliError::NotRunning(folder.to_owned()))?;
+    // A token in the environment can be that of another emulator.
+    let token = Token::of_folder(folder).or_else(Token::of_environment);
+    Ok(Emulator::at(base, token)?.in_folder(folder.to_owned(), found))
+}

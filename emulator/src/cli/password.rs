@@ -1,0 +1,121 @@
+//! `sealyard password`: prints a secret of the emulator that lies in a file.
+//!
+//! For images without a shell and without `cat`: `docker exec CONTAINER /sealyard password`. The emulator never sends a
+//! secret: it says which file has it, and this command, which runs on the same machine, reads the file.
+
+use std::path::Path;
+
+use clap::Args;
+use fs_err as fs;
+use mock_keyvault::identity::WELL_KNOWN_SECRET;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::Context;
+use super::client::Emulator;
+use super::error::{CliError, Exit};
+use crate::admin::{PasswordPlace, StatusReport};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealyard password | docker login -u me --password-stdin localhost:5000
+  docker exec CONTAINER /sealyard password
+  export AZURE_CLIENT_SECRET=\"$(sealyard password --owner)\"
+
+To choose the password yourself, start the emulator with the variable SEALYARD_PASSWORD, or with --password-file.";
+
+#[derive(Args, Debug)]
+pub(super) struct PasswordArgs {
+    /// Print the secret of the owner instead, with which Azure's clients sign in to the vault and the control plane
+    #[arg(long)]
+    owner: bool,
+}
+
+pub(super) async fn password(
+    args: &PasswordArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let report: StatusReport = emulator.get("/status", &[]).await?;
+    let password = if args.owner { owner(emulator, &report)? } else { client(emulator, &report)? };
+    if context.global.json {
+        context.output.result("", &json!({ "password": *password }));
+    } else {
+        context.output.raw(format!("{}\n", *password).as_bytes());
+    }
+    Ok(Exit::Fine)
+}
+
+/// What clients of registries log in with.
+fn client(emulator: &Emulator, report: &StatusReport) -> Result<Zeroizing<String>, CliError> {
+    match &report.password {
+        Some(PasswordPlace::File(file)) => read(emulator, file),
+        Some(PasswordPlace::Given) => Err(CliError::NoPassword(
+            "the emulator does not keep the password that was given at its start: look where SEALYARD_PASSWORD was set",
+        )),
+        None => Err(CliError::NoPassword(
+            "clients need no password: all listeners are on the loopback, or the network is trusted",
+        )),
+    }
+}
+
+/// What the owner signs in with at the vault.
+fn owner(emulator: &Emulator, report: &StatusReport) -> Result<Zeroizing<String>, CliError> {
+    match (&report.owner_secret, &report.azure) {
+        (Some(file), _) => read(emulator, file),
+        (None, Some(_)) => Ok(Zeroizing::new(WELL_KNOWN_SECRET.to_owned())),
+        (None, None) => Err(CliError::NoPassword(
+            "the vault is another program, which has the secret of its owner: ask `mock-keyvault env` there",
+        )),
+    }
+}
+
+fn read(emulator: &Emulator, file: &Path) -> Result<Zeroizing<String>, CliError> {
+    let Some(file) = emulator.secret_file(file) else {
+        return Err(CliError::NoPassword(
+            "the emulator keeps it in a file where it runs: run this command there, in a container with `docker exec`",
+        ));
+    };
+    let text = Zeroizing::new(fs::read_to_string(file)?);
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::report;
+
+    #[test]
+    fn the_password_and_the_secret_of_the_owner_are_read_from_their_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let (password, secret) = (folder.path().join("password"), folder.path().join("secret"));
+        fs::write(&password, "of clients\n").unwrap();
+        fs::write(&secret, "of the owner").unwrap();
+        let mut report = report();
+        let there = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
+        let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
+        let here = here.on_this_side(true);
+        report.password = Some(PasswordPlace::File(password));
+        report.owner_secret = Some(secret);
+
+        assert_eq!(*client(&here, &report).unwrap(), "of clients");
+        assert_eq!(*owner(&here, &report).unwrap(), "of the owner");
+        // A server elsewhere could name any file of this side.
+        assert!(client(&there, &report).unwrap_err().to_string().contains("where it runs"));
+        assert!(owner(&there, &report).unwrap_err().to_string().contains("where it runs"));
+    }
+
+    #[test]
+    fn a_password_that_is_not_there_is_explained() {
+        let mut report = report();
+        let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
+        let words = |report: &StatusReport| client(&here, report).unwrap_err().to_string();
+
+        assert!(words(&report).starts_with("clients need no password"));
+        assert_eq!(*owner(&here, &report).unwrap(), WELL_KNOWN_SECRET);
+        report.password = Some(PasswordPlace::Given);
+        assert!(words(&report).contains("SEALYARD_PASSWORD"));
+        report.azure = None;
+        assert!(owner(&here, &report).unwrap_err().to_string().contains("mock-keyvault env"));
+    }
+}

@@ -1,0 +1,114 @@
+//! The certificates of an emulator as files on this side, for the programs that `env`, `run` and `az` set up.
+//!
+//! An emulator that was found by its data folder has its files here, and `status` tells where. One that was found by
+//! `--endpoint` may run in a container or on another machine: its certificates are fetched, and kept in the user's cache
+//! folder, in a folder for each endpoint that only its owner can read.
+
+use std::fs::{DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use fs_err as fs;
+use mock_keyvault::files::{Access, write_whole};
+use mock_keyvault::tls;
+use url::Url;
+
+use super::client::Emulator;
+use super::error::CliError;
+use crate::admin::StatusReport;
+
+/// The bundle of the system's roots and the emulator's certificates.
+const BUNDLE_FILE: &str = "ca-bundle.pem";
+/// The emulator's certificates, fetched.
+const CA_FILE: &str = "ca.pem";
+
+/// The file of the emulator's certificates on this side. None: the emulator has none to trust.
+pub(super) async fn authority(
+    emulator: &Emulator,
+    report: &StatusReport,
+) -> Result<Option<PathBuf>, CliError> {
+    let Some(told) = &report.ca else { return Ok(None) };
+    // A data folder can be that of a container, and the path in it too.
+    if emulator.is_local() && fs::File::open(told).is_ok() {
+        return Ok(Some(told.clone()));
+    }
+    let certificates = emulator.certificates().await?;
+    let path = emulator.cache_folder()?.join(CA_FILE);
+    write_whole(&path, &certificates, Access::Private)?;
+    Ok(Some(path))
+}
+
+/// Writes the bundle for clients that read one file and nothing else. `report` is
+/// [the report for this side](Emulator::report_for_this_side).
+pub(super) fn write_bundle(
+    emulator: &Emulator,
+    report: &StatusReport,
+) -> Result<Option<PathBuf>, CliError> {
+    let Some(ca) = &report.ca else { return Ok(None) };
+    let access = if emulator.is_local() { Access::Public } else { Access::Private };
+    let folder = emulator.folder()?;
+    fs::create_dir_all(&folder)?;
+    let path = folder.join(BUNDLE_FILE);
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    tls::write_bundle(&path, named, &fs::read(ca)?, access)?;
+    Ok(Some(path))
+}
+
+/// The folder for what is kept on this side of the emulator at a URL. It is made if it is missing.
+pub(super) fn cache_folder(endpoint: &Url) -> Result<PathBuf, CliError> {
+    let dirs = ProjectDirs::from("", "", "sealyard").ok_or(CliError::NoCacheFolder)?;
+    make_private(&dirs.cache_dir().join("endpoints"), &folder_name(endpoint)).map_err(Into::into)
+}
+
+fn make_private(parent: &Path, name: &str) -> io::Result<PathBuf> {
+    let folder = parent.join(name);
+    let failed = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot make the folder {}: {error}", folder.display()),
+        )
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+    fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+    Ok(folder)
+}
+
+/// A name for each endpoint: scheme, host and port. Two endpoints never share one, so neither loses its certificates to
+/// the other.
+fn folder_name(endpoint: &Url) -> String {
+    let host = endpoint.host_str().unwrap_or_default();
+    let port = endpoint.port_or_known_default().unwrap_or_default();
+    let name = host.bytes().map(|byte| match byte {
+        b'.' | b'-' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    format!("{}_{}_{port}", endpoint.scheme(), name.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_endpoint_has_a_folder_of_its_own_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = |url: &str| folder_name(&url.parse().unwrap());
+
+        assert_eq!(name("http://127.0.0.1:5000"), "http_127.0.0.1_5000");
+        assert_eq!(name("https://registry.test"), "https_registry.test_443");
+        assert_eq!(name("http://[::1]:5000/x"), "http_%5B%3A%3A1%5D_5000");
+        assert_eq!(name("http://A-B:5000"), "http_a-b_5000");
+        assert_eq!(name("http://a_b:5000"), "http_a%5Fb_5000");
+        let made = make_private(&folder.path().join("a/b"), "c").unwrap();
+        make_private(&folder.path().join("a/b"), "c").unwrap();
+
+        for part in ["a", "a/b", "a/b/c"] {
+            let mode = fs::metadata(folder.path().join(part)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700, "{part}");
+        }
+        assert_eq!(made, folder.path().join("a/b/c"));
+    }
+}

@@ -1,0 +1,184 @@
+//! `sealyard verify`: authentication of everything that is stored, done by the running emulator.
+
+use clap::Args;
+
+use super::Context;
+use super::client::Emulator;
+use super::content::segment;
+use super::error::{CliError, Exit};
+use super::hints::{Hint, Hints};
+use super::output::{bytes, count, table};
+use crate::admin::{VerifyLine, VerifyRequest};
+use crate::registry::{Finding, FindingKind, Verified};
+
+pub(super) const VERIFY_HELP: &str = "\
+Examples:
+  sealyard verify
+  sealyard verify --repair         repair what can be repaired, and say what is left
+
+verify goes on after each fault. It names the repositories and tags that a damaged object affects.
+It marks the object: from then on clients see it as missing and push it again.
+It takes the mark away from an object that it can read.
+It also checks the stored rows of the registry and of the embedded vault.
+--repair restores manifests that another repository holds intact, and removes files that nothing
+names.
+
+Exit codes, the first one that applies:
+  4  refused: the key of the registry cannot be used, and nothing was read
+  5  something is damaged, or its data key is lost
+  6  something is missing
+  7  something cannot be read: a fault of the disk or of the file system
+  8  a row cannot be read, or the stored rows are damaged
+  9  the key was refused before everything was read
+  0  everything authenticates, or was repaired; files that nothing names do no harm";
+
+#[derive(Args, Debug)]
+pub(super) struct VerifyArgs {
+    /// The registry
+    #[arg(long, value_name = "NAME", default_value = "local")]
+    registry: String,
+    /// Repair what can be repaired, and say what is left
+    #[arg(long)]
+    repair: bool,
+}
+
+pub(super) async fn verify(
+    args: &VerifyArgs,
+    emulator: &Emulator,
+    context: &Context,
+) -> Result<Exit, CliError> {
+    let path = format!("/registries/{}/verify", segment(&args.registry));
+    let mut response = emulator.open(&path, &VerifyRequest { repair: args.repair }).await?;
+    let bar = context.output.progress("verifying");
+    let mut pending = Vec::new();
+    let mut outcome = None;
+    while outcome.is_none() {
+        let chunk =
+            response.chunk().await.map_err(|error| CliError::Cut(Some(error.without_url())))?;
+        let Some(chunk) = chunk else { break };
+        pending.extend_from_slice(&chunk);
+        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = pending.drain(..=end).collect();
+            match serde_json::from_slice(&line) {
+                Ok(VerifyLine::Progress { blobs, manifests, bytes: sum }) => {
+                    bar.set_message(format!("{}, {}", objects(blobs, manifests), bytes(sum)));
+                }
+                Ok(VerifyLine::Verified(verified)) => outcome = Some(Ok(verified)),
+                Ok(VerifyLine::Error(report)) => outcome = Some(Err(report)),
+                Err(_) => return Err(CliError::Cut(None)),
+            }
+        }
+    }
+    bar.finish_and_clear();
+    match outcome {
+        None => Err(CliError::Cut(None)),
+        Some(Err(report)) => Err(CliError::Answer(report)),
+        Some(Ok(verified)) => {
+            context
+                .output
+                .result(&render_verified(&verified, &args.registry, &context.hints), &verified);
+            Ok(exit_of(&verified))
+        }
+    }
+}
+
+fn exit_of(verified: &Verified) -> Exit {
+    match verified.worst() {
+        Some(FindingKind::Damaged) => Exit::Damaged,
+        Some(FindingKind::Missing) => Exit::Missing,
+        Some(FindingKind::Unreadable) => Exit::Unreadable,
+        Some(FindingKind::Row) => Exit::RowsDamaged,
+        // The latter needs no work.
+        None | Some(FindingKind::Unreferenced | FindingKind::Quarantined) => {
+            if verified.refused.is_some() { Exit::Incomplete } else { Exit::Fine }
+        }
+    }
+}
+
+pub(super) fn render_verified(verified: &Verified, registry: &str, hints: &Hints) -> String {
+    let mut lines = Vec::new();
+    if !verified.findings.is_empty() {
+        lines.push(table_of(&verified.findings));
+    }
+    let read =
+        format!("{}, {}", objects(verified.blobs, verified.manifests), bytes(verified.bytes));
+    lines.push(format!("verified {read}: {}", verdict(verified)));
+    if let Some(why) = &verified.refused {
+        let unchecked = count(verified.unchecked, "object");
+        lines.push(format!("the key was refused before {unchecked} could be read: {why}"));
+    }
+    if 0 < verified.uploads {
+        let (uploads, held) = (count(verified.uploads, "upload"), bytes(verified.upload_bytes));
+        let remove = hints.line(&Hint::GcNow { registry });
+        lines.push(format!(
+            "{uploads} under way hold {held} and were not read; `{remove}` removes them"
+        ));
+    }
+    let is_left = |finding: &Finding| finding.kind == FindingKind::Unreferenced && !finding.healed;
+    if verified.findings.iter().any(is_left) {
+        let collect = hints.line(&Hint::Gc { registry });
+        lines.push(format!("`{collect}` removes files that nothing names"));
+    }
+    lines.join("\n")
+}
+
+fn verdict(verified: &Verified) -> &'static str {
+    let left = |kinds: &[FindingKind]| {
+        let mut findings = verified.findings.iter();
+        findings.any(|finding| finding.needs_work() && kinds.contains(&finding.kind))
+    };
+    if left(&[FindingKind::Damaged, FindingKind::Missing]) {
+        "some of it is damaged or missing: push it again, or delete what refers to it"
+    } else if left(&[FindingKind::Row]) {
+        "some of the stored rows are damaged"
+    } else if left(&[FindingKind::Unreadable]) {
+        "some of it cannot be read: see to the disk, then push again what is affected"
+    } else if verified.refused.is_some() {
+        "what was read is sound"
+    } else if verified.findings.is_empty() {
+        "all of it is sound"
+    } else if verified
+        .findings
+        .iter()
+        .any(|finding| finding.healed && finding.kind != FindingKind::Unreferenced)
+    {
+        "everything that was damaged is repaired"
+    } else {
+        "nothing is damaged or missing"
+    }
+}
+
+fn table_of(findings: &[Finding]) -> String {
+    let affects = |finding: &Finding| {
+        let named = if finding.tags.is_empty() { &finding.repositories } else { &finding.tags };
+        named.join(", ")
+    };
+    let kind = |finding: &Finding| {
+        let kind = match finding.kind {
+            FindingKind::Damaged => "damaged",
+            FindingKind::Missing => "missing",
+            FindingKind::Unreadable => "unreadable",
+            FindingKind::Row => "bad row",
+            FindingKind::Unreferenced => "unreferenced",
+            FindingKind::Quarantined => "quarantined",
+        };
+        kind.to_owned()
+    };
+    let words = |finding: &Finding| match &finding.done {
+        Some(done) => format!("{}; repair: {done}", finding.words),
+        None => finding.words.clone(),
+    };
+    if findings.iter().all(|finding| affects(finding).is_empty()) {
+        let rows =
+            findings.iter().map(|finding| [kind(finding), finding.object.clone(), words(finding)]);
+        return table(Some(["FINDING", "OBJECT", "WHY"]), rows);
+    }
+    let rows = findings
+        .iter()
+        .map(|finding| [kind(finding), finding.object.clone(), affects(finding), words(finding)]);
+    table(Some(["FINDING", "OBJECT", "AFFECTS", "WHY"]), rows)
+}
+
+fn objects(blobs: u64, manifests: u64) -> String {
+    format!("{} and {}", count(blobs, "blob"), count(manifests, "manifest"))
+}

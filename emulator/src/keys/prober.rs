@@ -1,0 +1,118 @@
+//! The task of a ring that probes the vault when a change is suspected, and again while the vault does not answer.
+//!
+//! A token that is older than the change may hide what the change has done, such as a secret that was removed or an issuer
+//! that is away. So the task probes once more when a pull would ask for the next token.
+//!
+//! It holds the ring weakly and ends with it. It sleeps by the injected clock.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use mock_keyvault::clock::{Clock, Deadline};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::probe::Found;
+use super::ring::Inner;
+
+/// The longest that a ring waits before it asks a silent vault again.
+const MAX_PATIENCE: Duration = Duration::from_mins(1);
+
+impl Inner {
+    /// Starts the task that probes when a change is suspected.
+    pub(super) fn start_prober(self: &Arc<Self>) {
+        let prober = Prober {
+            inner: Arc::downgrade(self),
+            clock: self.clock.clone(),
+            lease: self.lease(),
+            gap: self.gap(),
+            suspicions: self.probing.suspicions.subscribe(),
+            stop: self.stop.clone(),
+        };
+        self.runtime.spawn(prober.run());
+    }
+}
+
+/// Probes when a change is suspected.
+struct Prober {
+    inner: Weak<Inner>,
+    clock: Clock,
+    lease: Duration,
+    gap: Duration,
+    suspicions: watch::Receiver<u64>,
+    stop: CancellationToken,
+}
+
+impl Prober {
+    async fn run(mut self) {
+        // How often the vault has not answered since it last did, and when it is asked again.
+        let (mut silences, mut again) = (0, None);
+        // When the last change was suspected, in real time.
+        let mut suspected = self.clock.elapsed();
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                changed = self.suspicions.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    suspected = self.clock.elapsed();
+                }
+                () = until(&self.clock, again) => (),
+            }
+            // Both count from before the question, as a lease does.
+            let earliest = self.clock.deadline(self.gap);
+            let patience = self.clock.deadline(self.patience(silences));
+            let found = tokio::select! {
+                () = self.stop.cancelled() => return,
+                found = self.probe() => found,
+            };
+            (silences, again) = match found {
+                Found::Silence => (silences + 1, Some(patience)),
+                Found::Yes => (0, self.end_of_token(suspected).await),
+                Found::No => (0, None),
+            };
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = self.clock.until(earliest) => (),
+            }
+        }
+    }
+
+    /// How long it is from a question without an answer to the next one: a lease at first, by whose end no other lease is
+    /// left that began before, then twice as long each time.
+    fn patience(&self, silences: u32) -> Duration {
+        let longest = MAX_PATIENCE.max(self.lease);
+        self.lease.saturating_mul(1 << silences.min(16)).min(longest)
+    }
+
+    /// When a token ends that was asked for before this real time.
+    async fn end_of_token(&self, before: Duration) -> Option<Deadline> {
+        let inner = self.inner.upgrade()?;
+        let vault = inner.vault(&inner.ring().head)?;
+        drop(inner);
+        let terms = vault.token().await?;
+        (terms.asked < before).then_some(terms.until)
+    }
+
+    /// A probe that begins now: one that is under way may have been answered before the change.
+    async fn probe(&self) -> Found {
+        let under_way = self.inner.upgrade().and_then(|inner| inner.probing.under_way());
+        if let Some(under_way) = under_way {
+            let _ = under_way.await;
+        }
+        let probe = self.inner.upgrade().map(|inner| inner.probe());
+        match probe {
+            Some(probe) => probe.await,
+            None => Found::No,
+        }
+    }
+}
+
+/// Waits for a deadline; with none, for ever.
+async fn until(clock: &Clock, deadline: Option<Deadline>) {
+    match deadline {
+        Some(deadline) => clock.until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

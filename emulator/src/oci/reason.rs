@@ -1,0 +1,30 @@
+//! The reason phrase of an answer with a status of 500 or more: its message, which clients would not show otherwise.
+//!
+//! Docker, podman and skopeo read no body of such an answer. They print `received unexpected HTTP status:` with the status line,
+//! so the message stands there as well as in the body. Docker takes one message for final when it pushes a layer: one that
+//! says that no space is left on the device. After any other one it tries again, four times in 50 seconds.
+
+use hyper::ext::ReasonPhrase;
+
+/// The longest phrase. A message is shorter; what it quotes may not be.
+const MAX_LEN: usize = 400;
+
+/// The phrase for a message: on one line and in ASCII, as clients of any age can read it.
+pub(super) fn phrase_of(message: &str) -> Option<ReasonPhrase> {
+    let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    let phrase: String = message.chars().take(MAX_LEN).map(plain).collect();
+    ReasonPhrase::try_from(phrase).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_phrase_is_one_line_of_ascii_with_a_limit() {
+        let phrase = phrase_of("no vault\r\nX-Injected: 1 é").unwrap();
+        assert_eq!(phrase.as_bytes(), b"no vault??X-Injected: 1 ?");
+
+        assert_eq!(phrase_of(&"x".repeat(10_000)).unwrap().as_bytes().len(), MAX_LEN);
+    }
+}

@@ -1,0 +1,62 @@
+//! The password of registries without logins of their own, and where it comes from.
+//!
+//! The command line reads it from the environment, `config.rs` carries it, and the guard of a listener compares it with
+//! what clients send. The text is wiped when it is dropped, and never shown.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+/// Where the password comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// The emulator makes a random one at the first start, and keeps it in a file of the data folder.
+    #[default]
+    Generated,
+    /// The person who starts the emulator gives it.
+    Given(Password),
+    /// It is in this file, which the emulator reads and never writes.
+    File(PathBuf),
+}
+
+/// A password that is not empty.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// The password with this text. None: the text is empty. A line break at the end, which editors add, is no part of it.
+    pub fn new(text: impl Into<String>) -> Option<Self> {
+        let text = Zeroizing::new(text.into());
+        let trimmed = text.trim_end_matches(['\r', '\n']);
+        (!trimmed.is_empty()).then(|| Self(Zeroizing::new(trimmed.to_owned())))
+    }
+
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_break_at_the_end_is_no_part_of_a_password_and_an_empty_text_is_none() {
+        assert_eq!(Password::new(" a b \r\n").unwrap().expose(), " a b ");
+        assert!(Password::new("\n").is_none());
+        assert!(Password::new("").is_none());
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert!(!format!("{:?}", Password::new("hidden").unwrap()).contains("hidden"));
+    }
+}

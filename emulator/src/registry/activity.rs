@@ -1,0 +1,48 @@
+//! Whether clients use the content of a registry now. The background verification works only then.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use mock_keyvault::clock::Clock;
+use tokio::sync::Notify;
+
+/// When content was last used, by the real clock.
+#[derive(Debug)]
+pub(super) struct Activity {
+    clock: Clock,
+    /// For how long a use counts.
+    lasts: Duration,
+    /// Milliseconds, plus one. Zero: it was never used.
+    last: AtomicU64,
+    used: Notify,
+}
+
+impl Activity {
+    pub(super) fn new(clock: Clock, lasts: Duration) -> Self {
+        Self { clock, lasts, last: AtomicU64::new(0), used: Notify::new() }
+    }
+
+    /// Content is used now.
+    pub(super) fn note(&self) {
+        self.last.store(self.now(), Ordering::Relaxed);
+        self.used.notify_one();
+    }
+
+    /// Has [`Activity::used`] return once more without a new use, if the last one still counts.
+    pub(super) fn go_on(&self) {
+        let last = self.last.load(Ordering::Relaxed);
+        let lasts = u64::try_from(self.lasts.as_millis()).unwrap_or(u64::MAX);
+        if last != 0 && self.now() <= last.saturating_add(lasts) {
+            self.used.notify_one();
+        }
+    }
+
+    /// Waits until content is used.
+    pub(super) async fn used(&self) {
+        self.used.notified().await;
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+}

@@ -1,0 +1,299 @@
+//! Stored objects that cannot be served: what is wrong with them, and what the registry does about it.
+//!
+//! [`object`](super::object) calls this when an object does not open, and `verify` when it finds one. The file of the
+//! object then gets a mark (`store/damage.rs`). From then on the object counts as missing: `HEAD` and `GET` answer 404
+//! with the cause, a mount answers that there is nothing to mount, and a manifest that refers to it is refused. So
+//! clients push it again, and a push replaces the file.
+//!
+//! Before an object is served, [`sound_row`] looks for a mark and at the length of the file. It reads no content.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Weak};
+
+use rustix::io::Errno;
+
+use super::blocking::blocking;
+use super::digest::Digest;
+use super::error::{Error, errno_of};
+use super::names::{Reference, RepositoryName};
+use super::task_runs::TaskRunId;
+use super::{Content, Parts};
+use crate::envelope::{ObjectKind, OpenError};
+use crate::keys::KeyError;
+pub use crate::store::Damage;
+use crate::store::{ObjectRow, StoreError};
+
+/// How often an object is looked up again because it was replaced meanwhile.
+pub(super) const TRIES: usize = 10;
+
+/// The name of a stored object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObjectName {
+    /// A blob of the registry.
+    Blob(Digest),
+    /// A manifest of one repository.
+    Manifest(RepositoryName, Digest),
+    /// The log of a task run.
+    Log(TaskRunId, Digest),
+}
+
+/// An object that cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedObject {
+    /// Which.
+    pub object: ObjectName,
+    /// What is wrong with it.
+    pub damage: Damage,
+}
+
+/// Where the bytes of a stream come from, to mark it if they are damaged. It does not keep the registry open.
+#[derive(Clone)]
+pub(super) struct StreamSource {
+    parts: Weak<Parts>,
+    object: ObjectName,
+    row: ObjectRow,
+}
+
+impl ObjectName {
+    /// Its digest.
+    pub fn digest(&self) -> &Digest {
+        match self {
+            Self::Blob(digest) | Self::Manifest(_, digest) | Self::Log(_, digest) => digest,
+        }
+    }
+
+    /// The kind of its sealed file.
+    pub(super) fn kind(&self) -> ObjectKind {
+        match self {
+            Self::Blob(_) => ObjectKind::Blob,
+            Self::Manifest(..) => ObjectKind::Manifest,
+            Self::Log(..) => ObjectKind::Log,
+        }
+    }
+
+    /// That there is no such object.
+    pub(super) fn unknown(&self) -> Error {
+        match self {
+            Self::Blob(digest) => Error::BlobUnknown(digest.clone()),
+            Self::Manifest(_, digest) => Error::ManifestUnknown(Reference::Digest(digest.clone())),
+            Self::Log(run, _) => Error::TaskRunUnknown(*run),
+        }
+    }
+
+    /// The row of the object, as it is now.
+    fn row(&self, parts: &Parts) -> Result<Option<ObjectRow>, StoreError> {
+        let (store, registry) = (&parts.store, parts.name.as_str());
+        Ok(match self {
+            Self::Blob(digest) => store.registry_blob(registry, digest.as_str())?,
+            Self::Manifest(repository, digest) => {
+                let row = store.manifest(registry, repository.as_str(), digest.as_str())?;
+                row.map(|row| row.object)
+            }
+            Self::Log(run, _) => store.task_run(registry, run.number())?.map(|row| row.run.log),
+        })
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Blob(digest) => write!(f, "blob {digest}"),
+            Self::Manifest(repository, digest) => write!(f, "manifest {repository}@{digest}"),
+            Self::Log(run, _) => write!(f, "log of run {run}"),
+        }
+    }
+}
+
+impl fmt::Display for DamagedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot serve the {}: {}", self.object, self.damage)?;
+        match self.object {
+            ObjectName::Blob(_) | ObjectName::Manifest(..) => f.write_str("; push it again"),
+            ObjectName::Log(..) => Ok(()),
+        }
+    }
+}
+
+/// What an error says about the object that was read. None: nothing; the key was refused, or it was not a fault of the
+/// object.
+pub(super) fn damage_of(error: &Error) -> Option<Damage> {
+    match error {
+        Error::Damaged(OpenError::NoSuchSegment(_)) => None,
+        Error::Damaged(_) | Error::DigestMismatch { .. } => Some(Damage::Damaged),
+        Error::DamagedObject(object) => Some(object.damage),
+        Error::Internal(cause) => {
+            if let Some(StoreError::NotFound(_)) = cause.downcast_ref() {
+                return Some(Damage::Missing);
+            }
+            match cause.downcast_ref() {
+                Some(KeyError::NoSuchDataKey(_) | KeyError::DamagedDataKey(_)) => {
+                    return Some(Damage::KeyLost);
+                }
+                Some(KeyError::Refused(_)) | None => (),
+            }
+            cause.downcast_ref().filter(|error| is_read_fault(error)).map(|_| Damage::Unreadable)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the device or the file system failed to read a file. Other errors, such as a refused permission or a limit of
+/// the process, say nothing about the file.
+fn is_read_fault(error: &io::Error) -> bool {
+    const FAULTS: [Errno; 6] =
+        [Errno::IO, Errno::ISDIR, Errno::BADMSG, Errno::UCLEAN, Errno::NXIO, Errno::NODATA];
+    error.kind() == io::ErrorKind::IsADirectory
+        || errno_of(error).is_some_and(|errno| FAULTS.contains(&errno))
+}
+
+/// The row of an object that may be served, as it is now. `row` is what it was a moment ago.
+///
+/// [`Error::DamagedObject`] if it has a mark, or if its file is missing or of another length.
+pub(super) fn sound_row(
+    parts: &Parts,
+    object: &ObjectName,
+    mut row: ObjectRow,
+) -> Result<ObjectRow, Error> {
+    for _ in 0..TRIES {
+        if let Some(mark) = parts.store.damage(&parts.name, &row)? {
+            return Err(damaged(object, mark.damage));
+        }
+        let (damage, words) = match parts.store.look_at_file(&row) {
+            Ok(None) => return Ok(row),
+            Ok(Some(damage)) => (damage, damage.to_string()),
+            Err(error) => {
+                let error = Error::from(error);
+                let Some(damage) = damage_of(&error) else { return Err(error) };
+                (damage, cause_of(&error))
+            }
+        };
+        match object.row(parts)? {
+            None => return Err(object.unknown()),
+            Some(now) if now.file != row.file => row = now,
+            Some(_) => {
+                note(parts, object, &row, damage, &words);
+                return Err(damaged(object, damage));
+            }
+        }
+    }
+    Err(Error::internal("the object is replaced faster than it can be looked up"))
+}
+
+/// What to do after an object could not be read: read again from this row, because it was replaced meanwhile; or the
+/// error to answer with. An object that is damaged is marked.
+pub(super) async fn after_failure(
+    parts: &Arc<Parts>,
+    object: &ObjectName,
+    row: &ObjectRow,
+    error: Error,
+) -> Result<ObjectRow, Error> {
+    let damage = damage_of(&error);
+    if damage.is_none() && !matches!(error, Error::Internal(_)) {
+        return Err(error);
+    }
+    // A reset may have taken the object and its data key meanwhile.
+    parts.gate.pass().await;
+    let (work, object, row) = (Arc::clone(parts), object.clone(), row.clone());
+    blocking(move || {
+        let parts = work;
+        match object.row(&parts)? {
+            None => Err(object.unknown()),
+            Some(now) if now.file != row.file => Ok(now),
+            Some(_) => {
+                let Some(damage) = damage else { return Err(error) };
+                note(&parts, &object, &row, damage, &cause_of(&error));
+                Err(damaged(&object, damage))
+            }
+        }
+    })
+    .await
+}
+
+/// Marks an object and tells of it. A mark that cannot be written, as on a full disk, is only logged: the next read finds
+/// the damage again.
+pub(super) fn note(
+    parts: &Parts,
+    object: &ObjectName,
+    row: &ObjectRow,
+    damage: Damage,
+    words: &str,
+) {
+    let now = parts.clock.unix_now();
+    match parts.store.mark_damaged(&parts.name, row, damage, words, now) {
+        Ok(true) => parts.broken.found(parts, object, damage, words),
+        Ok(false) => (),
+        Err(error) => {
+            tracing::warn!(%object, %damage, %error, "could not note that an object is damaged");
+        }
+    }
+}
+
+/// Takes the mark of an object away, which was read to its end. That this can fail, as on a full disk, says nothing about
+/// the object.
+pub(super) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
+    match parts.store.clear_damage(&parts.name, row) {
+        Ok(false) => (),
+        Ok(true) => {
+            tracing::info!(registry.name = parts.name, %object, "an object can be read again");
+        }
+        Err(error) => tracing::warn!(%object, %error, "could not note that an object can be read"),
+    }
+}
+
+fn damaged(object: &ObjectName, damage: Damage) -> Error {
+    Error::DamagedObject(Box::new(DamagedObject { object: object.clone(), damage }))
+}
+
+/// The innermost words of an error, without paths of the machine.
+pub(super) fn cause_of(error: &Error) -> String {
+    match error {
+        Error::Damaged(cause) => cause.to_string(),
+        Error::Internal(cause) => match cause.downcast_ref::<io::Error>() {
+            Some(error) => io_words(error),
+            None => cause.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// What the system said, without the path.
+pub(super) fn io_words(error: &io::Error) -> String {
+    match errno_of(error) {
+        Some(errno) => io::Error::from(errno).to_string(),
+        None => error.kind().to_string(),
+    }
+}
+
+impl StreamSource {
+    pub(super) fn new(parts: &Arc<Parts>, object: ObjectName, row: ObjectRow) -> Self {
+        Self { parts: Arc::downgrade(parts), object, row }
+    }
+
+    /// Marks the object if that is why its stream breaks.
+    pub(super) async fn broke(&self, error: Error) -> Error {
+        let (Some(parts), Some(damage)) = (self.parts.upgrade(), damage_of(&error)) else {
+            return error;
+        };
+        let (source, words) = (self.clone(), cause_of(&error));
+        let noted = blocking(move || {
+            let now = source.object.row(&parts)?;
+            if now.is_some_and(|now| now.file == source.row.file) {
+                note(&parts, &source.object, &source.row, damage, &words);
+            }
+            Ok::<_, Error>(())
+        });
+        if let Err(error) = noted.await {
+            tracing::warn!(%error, "could not note that a stream broke");
+        }
+        error
+    }
+}
+
+impl Content {
+    /// How many stored objects are known to be damaged, missing or unreadable at this moment.
+    pub async fn known_damages(&self) -> Result<u64, Error> {
+        let parts = Arc::clone(&self.0);
+        blocking(move || parts.store.count_damages(&parts.name)).await
+    }
+}

@@ -1,0 +1,156 @@
+//! Deleting a registry: its roles in the vault, its row and ring, its content, and the identity that it has by itself.
+//!
+//! From the moment that row and ring are gone there is no way back, and the deletion goes on until it has ended. The name
+//! is not free before: another registry of it would be given the identity that is about to go.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::blocking::blocking;
+use super::identity::PlatformError;
+use super::intents::{Intent, Kind};
+use super::manage_error::ManageError;
+use super::names::RegistryName;
+use super::registries::{Registries, to_the_end};
+
+/// What the deletion of a registry needs to go on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Deletion {
+    registry: String,
+    /// The resource id; none where an older program began the deletion.
+    resource: Option<String>,
+    /// The client id of the identity that it had by itself.
+    system_identity: Option<String>,
+    /// When it was made: which registry of this name is meant. None where an older program began the deletion.
+    #[serde(default)]
+    created: Option<i64>,
+}
+
+/// The operations on a registry that its deletion and the creation of another one of its name replace.
+pub(super) const OF_REGISTRY: [Kind; 3] =
+    [Kind::UpdateRegistry, Kind::RotateKey, Kind::DeleteRegistry];
+
+impl Registries {
+    /// Deletes a registry with everything in it. When this returns, its files are gone. It goes on if the caller is dropped.
+    pub async fn delete(&self, name: &RegistryName) -> Result<(), ManageError> {
+        let (this, name) = (self.clone(), name.clone());
+        to_the_end(async move { this.delete_now(&name).await }).await
+    }
+
+    async fn delete_now(&self, name: &RegistryName) -> Result<(), ManageError> {
+        if name.is_local() {
+            return Err(ManageError::LocalStays);
+        }
+        let _alone = self.lock().await;
+        let registry = self.open_one(name)?;
+        let profile = registry.profile();
+        let system_identity = profile.system_identity.clone();
+        let deletion = Deletion {
+            registry: name.as_str().to_owned(),
+            resource: Some(registry.resource_id()),
+            system_identity: system_identity.map(|identity| identity.client_id),
+            created: Some(profile.created.unix_timestamp()),
+        };
+        self.intents().replace(&OF_REGISTRY, name.as_str()).await?;
+        let intent = self.intents().begin(Kind::DeleteRegistry, &deletion).await?;
+        if let Err(error) = self.begin_deletion(name, &deletion).await {
+            registry.reopen();
+            intent.end().await?;
+            return Err(error);
+        }
+        let gone = self.finish_deletion(&intent, &deletion).await;
+        // The registry is gone for its clients, whatever the vault says of its identity.
+        match self.settle(intent, gone).await {
+            Err(ManageError::Platform(error)) => {
+                tracing::warn!(registry.name = %name, %error, "the identity of a deleted registry is still in the vault");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Goes on with a deletion that was cut short.
+    pub(super) async fn resume_deletion(&self, intent: Intent) -> Result<(), ManageError> {
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let deletion: Deletion = intent.parameters()?;
+        let name: RegistryName = deletion.registry.parse().map_err(super::Error::from)?;
+        let other = self.get(name.as_str()).filter(|registry| {
+            let created = registry.profile().created.unix_timestamp();
+            deletion.created.is_some_and(|meant| meant != created)
+        });
+        if other.is_some() {
+            // Another registry has the name now, so the deletion has nothing left to do.
+            return self.settle_by_hand(intent, Ok(())).await;
+        }
+        let gone = async {
+            self.begin_deletion(&name, &deletion).await?;
+            self.finish_deletion(&intent, &deletion).await
+        };
+        let gone = gone.await;
+        self.settle(intent, gone).await
+    }
+
+    /// Notes the deletions that an older program has begun: it kept no intents.
+    pub(super) async fn adopt_leaving(&self) -> Result<(), ManageError> {
+        let store = Arc::clone(&self.common().store);
+        for registry in blocking(move || store.leaving()).await? {
+            let is_it = |known: &Deletion| known.registry == registry;
+            let name = registry.clone();
+            let deletion =
+                Deletion { registry: name, resource: None, system_identity: None, created: None };
+            self.intents().adopt(Kind::DeleteRegistry, is_it, &deletion).await?;
+        }
+        Ok(())
+    }
+
+    /// Up to the point of no return. It can be repeated.
+    async fn begin_deletion(
+        &self,
+        name: &RegistryName,
+        deletion: &Deletion,
+    ) -> Result<(), ManageError> {
+        if let Some(registry) = self.get(name.as_str()) {
+            registry.close();
+        }
+        // Before the registry goes: what is cut short here leaves nobody a role at the next one of this name.
+        if let Some(resource) = &deletion.resource {
+            self.platform().forget_roles(resource).await?;
+        }
+        let (store, row) = (Arc::clone(&self.common().store), name.clone());
+        blocking(move || store.begin_leaving(row.as_str())).await?;
+        if self.get(name.as_str()).is_some() {
+            self.write(|open| open.retain(|other| other.name() != name.as_str()));
+            self.tell();
+        }
+        Ok(())
+    }
+
+    /// The rest. It can be repeated.
+    async fn finish_deletion(
+        &self,
+        intent: &Intent,
+        deletion: &Deletion,
+    ) -> Result<(), ManageError> {
+        intent.passed().await;
+        let (store, name) = (Arc::clone(&self.common().store), deletion.registry.clone());
+        blocking(move || store.empty_leaving(&name)).await?;
+        intent.passed().await;
+        if let Some(client_id) = &deletion.system_identity {
+            match self.platform().remove_identity(client_id).await {
+                // In a vault that is not ours, principals are somebody else's.
+                Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        intent.passed().await;
+        let (store, name) = (Arc::clone(&self.common().store), deletion.registry.clone());
+        let end = intent.end_with();
+        blocking(move || store.end_leaving(&name, &end)).await?;
+        tracing::info!(registry.name = deletion.registry, "deleted a registry");
+        Ok(())
+    }
+}

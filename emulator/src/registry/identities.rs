@@ -1,0 +1,268 @@
+//! User-assigned identities: made, looked up, tagged and deleted. Each is a row here and a principal in the vault.
+//!
+//! A principal that no row names would stay in the vault for ever, and a row whose principal is gone could not be used. So
+//! making and deleting leave an intent: a making that was cut short is undone, a deletion is finished.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Registry;
+use super::blocking::blocking;
+use super::identity::{AssignedIdentity, Identity, IdentityOf, PlatformError};
+use super::intents::{Intent, Kind};
+use super::manage_error::ManageError;
+use super::registries::{Registries, to_the_end};
+use super::resource::{IdentityResource, Location, Tags};
+use crate::store::{End, IdentityRow, StoreError};
+
+impl Registries {
+    /// The identity that the program was started with.
+    pub fn start_identity(&self) -> &AssignedIdentity {
+        self.platform().start_identity()
+    }
+
+    /// All user-assigned identities.
+    pub async fn identities(&self) -> Result<Vec<Identity>, ManageError> {
+        let store = Arc::clone(&self.common().store);
+        let rows = blocking(move || store.identities()).await?;
+        let all: Result<_, StoreError> = rows.into_iter().map(Identity::try_from).collect();
+        Ok(all?)
+    }
+
+    /// The identity that is this resource.
+    pub async fn identity(&self, resource: &IdentityResource) -> Result<Identity, ManageError> {
+        let (store, asked) = (Arc::clone(&self.common().store), resource.clone());
+        let row = blocking(move || store.identity(asked.group().as_str(), asked.name())).await?;
+        let row = row.ok_or_else(|| ManageError::NoIdentity(resource.to_string()))?;
+        Ok(row.try_into()?)
+    }
+
+    /// The identity of this client id.
+    pub(super) async fn identity_of_client(
+        &self,
+        client_id: &str,
+    ) -> Result<Identity, ManageError> {
+        let mut all = self.identities().await?.into_iter();
+        all.find(|identity| identity.principal.client_id.eq_ignore_ascii_case(client_id))
+            .ok_or_else(|| ManageError::NoIdentity(client_id.to_owned()))
+    }
+
+    /// Makes a user-assigned identity. It is allowed nothing yet.
+    pub async fn create_identity(
+        &self,
+        resource: IdentityResource,
+        location: Location,
+        tags: Tags,
+    ) -> Result<Identity, ManageError> {
+        self.intents().refuse_in_reset()?;
+        let this = self.clone();
+        to_the_end(async move {
+            let _alone = this.lock_identities().await;
+            match this.identity(&resource).await {
+                Ok(_) => return Err(ManageError::IdentityTaken(resource)),
+                Err(ManageError::NoIdentity(_)) => (),
+                Err(error) => return Err(error),
+            }
+            let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
+            this.intents().replace(&kinds, &resource.to_string()).await?;
+            this.ensure_group(resource.group(), &location).await?;
+            // Dropped without an end, it has the principal removed that nobody would know.
+            let intent = this.begin_identity(Kind::CreateIdentity, &resource, None).await?;
+            let of = IdentityOf::Resource(resource.clone());
+            let principal = this.platform().make_identity(of).await?;
+            intent.passed().await;
+            let identity = Identity {
+                resource,
+                location,
+                created: this.now(),
+                tenant: this.platform().tenant().to_owned(),
+                principal,
+                tags,
+            };
+            if this.keep_identity(&identity, intent.end_with()).await? {
+                intent.ended().await;
+                Ok(identity)
+            } else {
+                Err(ManageError::IdentityTaken(identity.resource))
+            }
+        })
+        .await
+    }
+
+    /// Gives a user-assigned identity other tags in the place of those that it has.
+    pub async fn tag_identity(
+        &self,
+        resource: &IdentityResource,
+        tags: Tags,
+    ) -> Result<Identity, ManageError> {
+        let identity = Identity { tags, ..self.identity(resource).await? };
+        let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
+        if blocking(move || store.replace_identity_tags(&row)).await? {
+            Ok(identity)
+        } else {
+            Err(ManageError::NoIdentity(resource.to_string()))
+        }
+    }
+
+    /// Takes a user-assigned identity away. With `force`, although registries have it: they go dark if it is the one that
+    /// asks for their key, and another of the same name is not the same. It goes on if the caller is dropped.
+    pub async fn delete_identity(
+        &self,
+        resource: &IdentityResource,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        let (this, resource) = (self.clone(), resource.clone());
+        to_the_end(async move { this.delete_identity_now(&resource, force).await }).await
+    }
+
+    async fn delete_identity_now(
+        &self,
+        resource: &IdentityResource,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        // Nobody gives it to a registry meanwhile.
+        let _alone = self.lock().await;
+        self.delete_identity_alone(resource, force).await
+    }
+
+    /// The same, for those who hold the lock.
+    pub(super) async fn delete_identity_alone(
+        &self,
+        resource: &IdentityResource,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        let identity = self.identity(resource).await?;
+        if *resource == self.platform().start_identity().resource {
+            return Err(ManageError::StartIdentityStays(identity.resource));
+        }
+        let users = self.users_of(resource);
+        if !force && !users.is_empty() {
+            let registries =
+                users.iter().map(|registry| registry.registry_name().clone()).collect();
+            return Err(ManageError::IdentityInUse { identity: identity.resource, registries });
+        }
+        self.intents().replace(&[Kind::DeleteIdentity], &resource.to_string()).await?;
+        let client_id = Some(identity.principal.client_id.clone());
+        let intent = self.begin_identity(Kind::DeleteIdentity, resource, client_id).await?;
+        if let Err(error) = self.platform().forget_roles(&resource.to_string()).await {
+            intent.end().await?;
+            return Err(error.into());
+        }
+        let gone = self.remove_known(&identity, intent.end_with()).await;
+        self.settle(intent, gone).await
+    }
+
+    /// Removes an identity that is a row, with its principal. `end` ends with it.
+    async fn remove_known(&self, identity: &Identity, end: End) -> Result<(), ManageError> {
+        let _making = self.lock_identities().await;
+        match self.platform().remove_identity(&identity.principal.client_id).await {
+            // In a vault that is not ours, principals are somebody else's.
+            Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
+            Err(error) => return Err(error.into()),
+        }
+        self.forget_identity(&identity.resource, end).await?;
+        for registry in self.users_of(&identity.resource) {
+            registry.key_ring().check().await;
+        }
+        Ok(())
+    }
+
+    /// Goes on with the creation of an identity that was cut short: undoes it, unless it is there.
+    pub(super) async fn resume_identity_creation(&self, intent: Intent) -> Result<(), ManageError> {
+        let OfIdentity { identity, .. } = intent.parameters()?;
+        let resource: IdentityResource = identity.parse()?;
+        let _alone = self.lock_identities().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let undone = match self.identity(&resource).await {
+            Ok(_) => Ok(()),
+            Err(ManageError::NoIdentity(_)) => {
+                self.drop_principal(IdentityOf::Resource(resource)).await
+            }
+            Err(error) => Err(error),
+        };
+        self.settle_by_hand(intent, undone).await
+    }
+
+    /// Goes on with the deletion of an identity that was cut short.
+    pub(super) async fn resume_identity_deletion(&self, intent: Intent) -> Result<(), ManageError> {
+        let OfIdentity { identity, client_id } = intent.parameters()?;
+        let resource: IdentityResource = identity.parse()?;
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let is_meant = |identity: &Identity| {
+            client_id.as_ref().is_none_or(|id| *id == identity.principal.client_id)
+        };
+        match self.identity(&resource).await {
+            // Another identity has the name now.
+            Ok(identity) if !is_meant(&identity) => self.settle_by_hand(intent, Ok(())).await,
+            Ok(identity) => {
+                let gone = async {
+                    self.platform().forget_roles(&resource.to_string()).await?;
+                    self.remove_known(&identity, intent.end_with()).await
+                };
+                let gone = gone.await;
+                self.settle(intent, gone).await
+            }
+            Err(ManageError::NoIdentity(_)) => self.settle_by_hand(intent, Ok(())).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the principal of a resource that is not there, if it was made.
+    pub(super) async fn drop_principal(&self, of: IdentityOf) -> Result<(), ManageError> {
+        // Making it finds the one that there is.
+        match self.platform().make_identity(of).await {
+            Ok(principal) => Ok(self.platform().remove_identity(&principal.client_id).await?),
+            Err(PlatformError::NotOurs { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn users_of(&self, resource: &IdentityResource) -> Vec<Registry> {
+        let all = self.all().into_iter();
+        all.filter(|registry| registry.profile().assigned(resource).is_some()).collect()
+    }
+
+    async fn begin_identity(
+        &self,
+        kind: Kind,
+        resource: &IdentityResource,
+        client_id: Option<String>,
+    ) -> Result<Intent, ManageError> {
+        let parameters = OfIdentity { identity: resource.to_string(), client_id };
+        Ok(self.intents().begin(kind, &parameters).await?)
+    }
+
+    pub(super) async fn keep_identity(
+        &self,
+        identity: &Identity,
+        end: End,
+    ) -> Result<bool, ManageError> {
+        let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
+        Ok(blocking(move || store.create_identity(&row, &end)).await?)
+    }
+
+    pub(super) async fn forget_identity(
+        &self,
+        resource: &IdentityResource,
+        end: End,
+    ) -> Result<(), ManageError> {
+        let (store, gone) = (Arc::clone(&self.common().store), resource.clone());
+        blocking(move || store.delete_identity(gone.group().as_str(), gone.name(), &end)).await?;
+        Ok(())
+    }
+}
+
+/// What the making or the deletion of an identity needs to go on.
+#[derive(Serialize, Deserialize)]
+struct OfIdentity {
+    identity: String,
+    /// Which identity of this name is meant. None: it was not made yet, or an older program began the operation.
+    #[serde(default)]
+    client_id: Option<String>,
+}

@@ -1,0 +1,157 @@
+//! The operations of several steps, by name. Each area says what an operation of its own does; here is what all know of it.
+
+use std::fmt;
+
+use mock_keyvault::room::Purpose;
+
+/// What an operation does. The name is the format on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Everything becomes as at a fresh start.
+    Reset,
+    /// The clock moves to a later moment.
+    MoveClock,
+    /// A resource group is deleted with everything in it.
+    DeleteGroup,
+    /// A template is deployed.
+    Deploy,
+    /// A registry is made, with an identity of its own.
+    CreateRegistry,
+    /// A registry is described anew, with another key.
+    UpdateRegistry,
+    /// A registry is deleted.
+    DeleteRegistry,
+    /// The identity that a registry has by itself comes or goes.
+    SystemIdentity,
+    /// A user-assigned identity is made.
+    CreateIdentity,
+    /// A user-assigned identity is deleted.
+    DeleteIdentity,
+    /// A new version of a key is made, and a registry takes it.
+    RotateKey,
+    /// The key is taken away from a registry.
+    Revoke,
+    /// What was taken away from a registry is given back.
+    Restore,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Reset,
+        Self::MoveClock,
+        Self::DeleteGroup,
+        Self::Deploy,
+        Self::CreateRegistry,
+        Self::UpdateRegistry,
+        Self::DeleteRegistry,
+        Self::SystemIdentity,
+        Self::CreateIdentity,
+        Self::DeleteIdentity,
+        Self::RotateKey,
+        Self::Revoke,
+        Self::Restore,
+    ];
+
+    /// Its name for programs, on disk and in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::MoveClock => "moveClock",
+            Self::DeleteGroup => "deleteGroup",
+            Self::Deploy => "deploy",
+            Self::CreateRegistry => "createRegistry",
+            Self::UpdateRegistry => "updateRegistry",
+            Self::DeleteRegistry => "deleteRegistry",
+            Self::SystemIdentity => "systemIdentity",
+            Self::CreateIdentity => "createIdentity",
+            Self::DeleteIdentity => "deleteIdentity",
+            Self::RotateKey => "rotateKey",
+            Self::Revoke => "revoke",
+            Self::Restore => "restore",
+        }
+    }
+
+    /// What it is, as the subject of a sentence.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Reset => "the reset of the emulator",
+            Self::MoveClock => "the move of the clock",
+            Self::DeleteGroup => "the deletion of the resource group",
+            Self::Deploy => "the deployment",
+            Self::CreateRegistry => "the creation of the registry",
+            Self::UpdateRegistry => "the update of the registry",
+            Self::DeleteRegistry => "the deletion of the registry",
+            Self::SystemIdentity => "the change of the system-assigned identity of the registry",
+            Self::CreateIdentity => "the creation of the identity",
+            Self::DeleteIdentity => "the deletion of the identity",
+            Self::RotateKey => "the rotation of the key of the registry",
+            Self::Revoke => "the revocation of the key of the registry",
+            Self::Restore => "the restoration of the key of the registry",
+        }
+    }
+
+    /// The kind of this name.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// What its intent may use of a full disk. An operation that removes something gets past a full disk, so its intent may use
+    /// the reserve. All others may not: the parameters of a deployment can be as long as the reserve.
+    pub(super) const fn purpose(self) -> Purpose {
+        match self {
+            Self::Reset
+            | Self::DeleteGroup
+            | Self::DeleteRegistry
+            | Self::DeleteIdentity
+            | Self::Revoke => Purpose::Removal,
+            Self::MoveClock
+            | Self::Deploy
+            | Self::CreateRegistry
+            | Self::UpdateRegistry
+            | Self::SystemIdentity
+            | Self::CreateIdentity
+            | Self::RotateKey
+            | Self::Restore => Purpose::Rows,
+        }
+    }
+
+    /// Whether a start tries it once before it says that the emulator is ready: what clients see of `local` depends on it,
+    /// and it needs nothing but the rows and the vault.
+    pub const fn comes_before_ready(self) -> bool {
+        match self {
+            Self::Reset
+            | Self::MoveClock
+            | Self::UpdateRegistry
+            | Self::SystemIdentity
+            | Self::RotateKey
+            | Self::Revoke
+            | Self::Restore => true,
+            Self::DeleteGroup
+            | Self::Deploy
+            | Self::CreateRegistry
+            | Self::DeleteRegistry
+            | Self::CreateIdentity
+            | Self::DeleteIdentity => false,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_its_name() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::of(kind.name()), Some(kind));
+        }
+        assert_eq!(Kind::of("other"), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! Giving what was read its place: blobs at once, manifests when all blobs are there.
+
+use std::sync::Arc;
+
+use mock_keyvault::clock::Clock;
+
+use super::super::blocking::blocking;
+use super::super::digest::Digest;
+use super::super::error::Error;
+use super::super::manifest::{ManifestError, ParsedManifest};
+use super::super::media::{ManifestKind, OCI_IMAGE, OCI_INDEX};
+use super::read::{Content, Found, SealedFile};
+use super::{Incomplete, LostFile, RECOVERED, Recovered};
+use crate::store::{Adopted, Attributes, FileId, ManifestRow, NewManifest, ObjectRow, Store};
+
+/// Puts what was found into the rows.
+pub(super) struct Adopter {
+    store: Arc<Store>,
+    clock: Clock,
+    manifests: Vec<FoundManifest>,
+}
+
+struct FoundManifest {
+    registry: String,
+    digest: Digest,
+    object: ObjectRow,
+    parsed: ParsedManifest,
+}
+
+impl Adopter {
+    pub(super) fn new(store: Arc<Store>, clock: Clock) -> Self {
+        Self { store, clock, manifests: Vec::new() }
+    }
+
+    /// Takes a file that was read.
+    pub(super) async fn take(
+        &mut self,
+        file: SealedFile,
+        recovered: &mut Recovered,
+    ) -> Result<(), Error> {
+        let SealedFile { id, outcome } = file;
+        let found = match outcome {
+            Ok(found) => found,
+            Err(lost) => return self.give_up(id, lost, recovered).await,
+        };
+        let Found { registry, digest, mut object, content } = found;
+        object.created = self.clock.unix_now();
+        match content {
+            Content::Manifest(bytes) => match parse(&bytes) {
+                Ok(parsed) => {
+                    self.manifests.push(FoundManifest { registry, digest, object, parsed });
+                    Ok(())
+                }
+                Err(error) => {
+                    let lost = LostFile {
+                        file: id.to_string(),
+                        registry: Some(registry),
+                        digest: Some(digest.to_string()),
+                        can_be_tried_again: false,
+                        words: error.to_string(),
+                    };
+                    self.give_up(id, lost, recovered).await
+                }
+            },
+            Content::Blob => {
+                let (store, size) = (Arc::clone(&self.store), object.size);
+                let (name, text) = (registry.clone(), digest.to_string());
+                let adopted = blocking(move || {
+                    let adopted = store.adopt_blob(&name, RECOVERED, &text, &object)?;
+                    settle(&store, id, &adopted)?;
+                    Ok::<_, Error>(adopted)
+                });
+                match adopted.await? {
+                    Adopted::Duplicate => recovered.duplicates += 1,
+                    Adopted::Stored { .. } => {
+                        let content = recovered.of(&registry);
+                        content.blobs += 1;
+                        content.bytes = content.bytes.saturating_add(size);
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Places the manifests, and returns when all is durable.
+    pub(super) async fn finish(mut self, recovered: &mut Recovered) -> Result<(), Error> {
+        // An index after what it lists, so that only what is really missing is called so.
+        self.manifests.sort_by_key(|found| {
+            (found.parsed.kind == ManifestKind::Index, found.digest.to_string())
+        });
+        let mut incomplete: Vec<Incomplete> = Vec::new();
+        for found in std::mem::take(&mut self.manifests) {
+            let (registry, digest) = (found.registry.clone(), found.digest.to_string());
+            let size = found.object.size;
+            let store = Arc::clone(&self.store);
+            let moment = self.clock.now();
+            match blocking(move || found.adopt(&store, moment)).await? {
+                Adopted::Duplicate => recovered.duplicates += 1,
+                Adopted::Stored { missing } => {
+                    let content = recovered.of(&registry);
+                    content.manifests.push(digest.clone());
+                    content.bytes = content.bytes.saturating_add(size);
+                    if !missing.is_empty() {
+                        incomplete.push(Incomplete { registry, manifest: digest, missing });
+                    }
+                }
+            }
+        }
+        // An index may list an index that came later.
+        for Incomplete { registry, missing, .. } in &mut incomplete {
+            let manifests = &recovered.of(registry).manifests;
+            missing.retain(|digest| !manifests.contains(digest));
+        }
+        incomplete.retain(|incomplete| !incomplete.missing.is_empty());
+        recovered.incomplete = incomplete;
+        recovered.content.iter_mut().for_each(|content| content.manifests.sort());
+        recovered.lost.sort_by(|a, b| a.file.cmp(&b.file));
+        let store = self.store;
+        blocking(move || Ok::<_, Error>(store.commit_adopted()?)).await
+    }
+
+    async fn give_up(
+        &self,
+        id: FileId,
+        lost: LostFile,
+        recovered: &mut Recovered,
+    ) -> Result<(), Error> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok::<_, Error>(store.put_into_quarantine(id)?)).await?;
+        recovered.lost.push(lost);
+        Ok(())
+    }
+}
+
+impl FoundManifest {
+    fn adopt(&self, store: &Store, now: time::OffsetDateTime) -> Result<Adopted, Error> {
+        let texts = |digests: &[(Digest, u64)]| {
+            digests.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()
+        };
+        let (blobs, children) = (texts(&self.parsed.blobs), texts(&self.parsed.children));
+        let manifest = NewManifest {
+            digest: self.digest.as_str(),
+            row: ManifestRow {
+                object: self.object.clone(),
+                media_type: self.parsed.media_type.clone(),
+                artifact_type: self.parsed.artifact_type.clone(),
+                subject: self.parsed.subject.as_ref().map(ToString::to_string),
+                pushed: now.unix_timestamp(),
+                pushed_nanos: now.nanosecond(),
+                attributes: Attributes::default(),
+            },
+            tag: None,
+            blobs: &blobs,
+            children: &children,
+            sparse: true,
+            condemned: None,
+        };
+        let adopted = store.adopt_manifest(&self.registry, RECOVERED, manifest)?;
+        settle(store, self.object.file, &adopted)?;
+        Ok(adopted)
+    }
+}
+
+/// A file with a row leaves quarantine. One that was not needed goes there: the other file of the same content was not read,
+/// and a sweep would take this one.
+fn settle(store: &Store, file: FileId, adopted: &Adopted) -> Result<(), Error> {
+    match adopted {
+        Adopted::Stored { .. } => store.leave_quarantine(file)?,
+        Adopted::Duplicate => store.put_into_quarantine(file)?,
+    }
+    Ok(())
+}
+
+/// Reads a manifest. What its `Content-Type` was is lost: one that does not name its media type itself is OCI's.
+fn parse(bytes: &[u8]) -> Result<ParsedManifest, ManifestError> {
+    match ParsedManifest::read(bytes, None) {
+        Err(ManifestError::NoMediaType) => ParsedManifest::read(bytes, Some(OCI_INDEX))
+            .or_else(|_| ParsedManifest::read(bytes, Some(OCI_IMAGE))),
+        parsed => parsed,
+    }
+}

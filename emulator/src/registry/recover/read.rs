@@ -1,0 +1,183 @@
+//! Reading one sealed file of which nothing is known but what it says itself.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::super::blocking::blocking;
+use super::super::digest::{Digest, Hasher};
+use super::super::error::Error;
+use super::super::manifest::MAX_MANIFEST_LEN;
+use super::LostFile;
+use super::rings::{OpenRing, Rings};
+use crate::envelope::{Binding, Header, ObjectKind, OpenError, Opener};
+use crate::keys::{KeyError, KeyLease};
+use crate::store::{FileId, ObjectRow, Store};
+
+/// A file that no row names, as its header shows it.
+pub(super) struct Rowless {
+    pub(super) id: FileId,
+    /// The error says why the header cannot be read.
+    pub(super) header: Result<Header, String>,
+}
+
+/// A file after it was read.
+pub(super) struct SealedFile {
+    pub(super) id: FileId,
+    pub(super) outcome: Result<Found, LostFile>,
+}
+
+/// What an intact file holds.
+pub(super) struct Found {
+    pub(super) registry: String,
+    pub(super) digest: Digest,
+    pub(super) object: ObjectRow,
+    pub(super) content: Content,
+}
+
+/// The content itself, as far as it is needed.
+pub(super) enum Content {
+    Blob,
+    Manifest(Zeroizing<Vec<u8>>),
+}
+
+/// The files that no row names. Those in quarantine get their published name back first.
+pub(super) fn rowless(store: &Store) -> Result<Vec<Rowless>, Error> {
+    for id in store.quarantined()? {
+        store.bring_back(id)?;
+        // One that a row names was wanted all the time.
+        if store.owns_file(id)? {
+            store.leave_quarantine(id)?;
+        }
+    }
+    let mut files = Vec::new();
+    for id in store.orphans()? {
+        let header = store
+            .open_file(id)
+            .map_err(Error::from)
+            .and_then(|mut file| Ok(Header::read(&mut file)?))
+            .map_err(|error| words(&error));
+        files.push(Rowless { id, header });
+    }
+    Ok(files)
+}
+
+impl SealedFile {
+    /// Reads all of a file. The error is one that no other file would fare better with.
+    pub(super) async fn read(
+        store: &Arc<Store>,
+        rings: &Arc<Rings>,
+        file: Rowless,
+    ) -> Result<Self, Error> {
+        let Rowless { id, header } = file;
+        let lost = move |registry: Option<&str>, words: String| LostFile {
+            file: id.to_string(),
+            registry: registry.map(str::to_owned),
+            digest: None,
+            can_be_tried_again: false,
+            words,
+        };
+        let header = match header {
+            Ok(header) => header,
+            Err(words) => return Ok(Self { id, outcome: Err(lost(None, words)) }),
+        };
+        let Some(ring) = rings.of(header.data_key()) else {
+            let words = format!("no ring has its data key {}", header.data_key());
+            return Ok(Self { id, outcome: Err(lost(None, words)) });
+        };
+        let registry = ring.registry().to_owned();
+        if !matches!(header.kind(), ObjectKind::Blob | ObjectKind::Manifest) {
+            let words = "it is the log of a task run, and the run is not known".to_owned();
+            return Ok(Self { id, outcome: Err(lost(Some(&registry), words)) });
+        }
+        let lease = match lease(ring, &header).await {
+            Ok(lease) => lease,
+            Err((words, can_be_tried_again)) => {
+                let lost = LostFile { can_be_tried_again, ..lost(Some(&registry), words) };
+                return Ok(Self { id, outcome: Err(lost) });
+            }
+        };
+        let store = Arc::clone(store);
+        let runtime = Handle::current();
+        let read = blocking(move || {
+            let mut digest = None;
+            let found = open(&store, id, header, &registry, &lease, &runtime, &mut digest);
+            let outcome = found.map_err(|error| LostFile {
+                digest: digest.map(|digest: Digest| digest.to_string()),
+                can_be_tried_again: matches!(error, Error::Refused(_)),
+                ..lost(Some(&registry), words(&error))
+            });
+            Ok::<_, Error>(Self { id, outcome })
+        });
+        read.await
+    }
+}
+
+/// A lease on the data key of a file, or why there is none and whether there may be one later.
+async fn lease(ring: &OpenRing, header: &Header) -> Result<KeyLease, (String, bool)> {
+    let ring = ring.open().map_err(|words| (words.to_owned(), true))?;
+    ring.lease(header.data_key()).await.map_err(|error| {
+        let again = matches!(error, KeyError::Refused(_));
+        (error.to_string(), again)
+    })
+}
+
+fn open(
+    store: &Store,
+    id: FileId,
+    header: Header,
+    registry: &str,
+    lease: &KeyLease,
+    runtime: &Handle,
+    digest: &mut Option<Digest>,
+) -> Result<Found, Error> {
+    let file = store.open_file(id)?;
+    let binding = Binding::new(registry, header.kind());
+    let (mut opener, identity) =
+        lease.with_renewal(runtime, |key| Opener::open_unnamed(file, header, binding, key))??;
+    let named: Digest = identity.parse()?;
+    *digest = Some(named.clone());
+    let keeps = header.kind() == ObjectKind::Manifest;
+    if keeps && (MAX_MANIFEST_LEN as u64) < opener.len() {
+        return Err(Error::ManifestTooLarge(MAX_MANIFEST_LEN));
+    }
+    let mut hasher = Hasher::new(named.algorithm());
+    let mut manifest = Zeroizing::new(Vec::with_capacity(if keeps {
+        usize::try_from(opener.len()).unwrap_or_default()
+    } else {
+        0
+    }));
+    let mut segment = Zeroizing::new(Vec::new());
+    for index in 0..opener.segment_count() {
+        lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
+        hasher.update(&segment);
+        if keeps {
+            manifest.extend_from_slice(&segment);
+        }
+        segment.zeroize();
+    }
+    let actual = hasher.finish();
+    if actual != named {
+        return Err(Error::DigestMismatch { named, actual });
+    }
+    let object = ObjectRow {
+        file: id,
+        size: opener.len(),
+        data_key: *header.data_key().as_bytes(),
+        created: 0,
+        sealed_len: None,
+    };
+    let content = if keeps { Content::Manifest(manifest) } else { Content::Blob };
+    Ok(Found { registry: registry.to_owned(), digest: named, object, content })
+}
+
+/// What is wrong with a file, for people: its cause stands behind it.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Damaged(OpenError::Damaged) => "it does not authenticate".to_owned(),
+        Error::Damaged(cause) => cause.to_string(),
+        Error::Internal(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
+}

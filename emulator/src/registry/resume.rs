@@ -1,0 +1,58 @@
+//! Going on with the operations of this folder that were cut short, and what all of them share.
+
+use super::Error;
+use super::intents::{Intent, Kind};
+use super::manage_error::ManageError;
+use super::registries::Registries;
+
+impl Registries {
+    /// Goes on with an operation that was cut short, or undoes it. An error is noted, and the operation is tried again.
+    pub async fn resume(&self, intent: Intent) -> Result<(), ManageError> {
+        match intent.kind() {
+            Kind::CreateRegistry => self.resume_creation(intent).await,
+            Kind::UpdateRegistry => self.resume_update(intent).await,
+            Kind::DeleteRegistry => self.resume_deletion(intent).await,
+            Kind::SystemIdentity => self.resume_system_identity(intent).await,
+            Kind::CreateIdentity => self.resume_identity_creation(intent).await,
+            Kind::DeleteIdentity => self.resume_identity_deletion(intent).await,
+            Kind::RotateKey => self.resume_rotation(intent).await,
+            // These belong to other areas, which call nobody here.
+            Kind::Reset
+            | Kind::MoveClock
+            | Kind::DeleteGroup
+            | Kind::Deploy
+            | Kind::Revoke
+            | Kind::Restore => {
+                Err(Error::internal("this operation is not one of the registries").into())
+            }
+        }
+    }
+
+    /// Ends an operation whose last transaction has removed the intent, or leaves it to the runner.
+    pub(super) async fn settle<E: From<Error> + std::fmt::Display>(
+        &self,
+        intent: Intent,
+        result: Result<(), E>,
+    ) -> Result<(), E> {
+        match result {
+            Ok(()) => intent.ended().await,
+            Err(ref error) => intent.failed(error),
+        }
+        result
+    }
+
+    /// Ends an operation whose last step changed no row, or leaves it to the runner.
+    pub(super) async fn settle_by_hand(
+        &self,
+        intent: Intent,
+        result: Result<(), ManageError>,
+    ) -> Result<(), ManageError> {
+        match result {
+            Ok(()) => Ok(intent.end().await?),
+            Err(error) => {
+                intent.failed(&error);
+                Err(error)
+            }
+        }
+    }
+}

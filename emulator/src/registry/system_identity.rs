@@ -1,0 +1,86 @@
+//! The identity that a registry has by itself: a principal in the vault that comes and goes with a field of its row.
+//!
+//! A change that was cut short is settled by the row: where that has no identity, the principal is removed.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::blocking::blocking;
+use super::identity::{IdentityOf, PlatformError, Principal};
+use super::intents::{Intent, Kind};
+use super::manage_error::ManageError;
+use super::names::RegistryName;
+use super::registries::Registries;
+use super::resource::ResourceGroup;
+
+/// What a change of the identity needs to go on.
+#[derive(Serialize, Deserialize)]
+struct OfRegistry {
+    registry: String,
+    /// The resource id of the registry.
+    resource: String,
+}
+
+impl Registries {
+    /// The identity that a registry has by itself.
+    pub(super) async fn make_system_identity(
+        &self,
+        group: &ResourceGroup,
+        name: &RegistryName,
+    ) -> Result<Principal, ManageError> {
+        let of = IdentityOf::Registry(group.registry_id(name));
+        Ok(self.platform().make_identity(of).await?)
+    }
+
+    /// Notes that the identity of a registry is about to come or to go. To be called with the lock held.
+    pub(super) async fn begin_system_identity(
+        &self,
+        group: &ResourceGroup,
+        name: &RegistryName,
+        goes: bool,
+    ) -> Result<Intent, ManageError> {
+        let resource = group.registry_id(name);
+        let parameters = OfRegistry { registry: name.as_str().to_owned(), resource };
+        // The new operation settles what an older one has left.
+        self.intents().replace(&[Kind::SystemIdentity], name.as_str()).await?;
+        let intents = self.intents();
+        Ok(if goes {
+            intents.begin_removal(Kind::SystemIdentity, &parameters).await?
+        } else {
+            intents.begin(Kind::SystemIdentity, &parameters).await?
+        })
+    }
+
+    /// Removes the principal if the row of the registry has no identity, and ends the operation. The registry does without
+    /// it, even if the vault cannot remove it now: the runner tries again.
+    pub(super) async fn settle_system_identity(&self, intent: Intent) {
+        let settled = self.match_system_identity(&intent).await;
+        if let Err(error) = self.settle_by_hand(intent, settled).await {
+            tracing::warn!(%error, "a system-assigned identity is still in the vault");
+        }
+    }
+
+    /// Goes on with a change that was cut short.
+    pub(super) async fn resume_system_identity(&self, intent: Intent) -> Result<(), ManageError> {
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let settled = self.match_system_identity(&intent).await;
+        self.settle_by_hand(intent, settled).await
+    }
+
+    async fn match_system_identity(&self, intent: &Intent) -> Result<(), ManageError> {
+        let OfRegistry { registry, resource } = intent.parameters()?;
+        let store = Arc::clone(&self.common().store);
+        let record = blocking(move || store.registry(&registry)).await?;
+        if record.is_some_and(|record| record.row.system_identity.is_some()) {
+            return Ok(());
+        }
+        match self.drop_principal(IdentityOf::Registry(resource)).await {
+            Err(ManageError::Platform(PlatformError::NotOurs { .. })) => Ok(()),
+            other => other,
+        }
+    }
+}

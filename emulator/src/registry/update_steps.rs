@@ -1,0 +1,135 @@
+//! What an update with a rotation needs to go on after it was cut short: what was there before, and what comes after.
+//!
+//! The ring says whether the rotation is done: key and identity change there in one commit.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Registry;
+use super::change::{Change, KeyChange};
+use super::manage_error::ManageError;
+use super::names::RegistryName;
+use super::profile::Profile;
+use super::resource::{IdentityRef, Tags};
+use crate::keys::KeyId;
+use crate::store::{AssignedRow, PrincipalRow};
+
+/// The steps of an update. `Serialize` is the format of the intent.
+#[derive(Serialize, Deserialize)]
+pub(super) struct UpdateSteps {
+    pub(super) registry: String,
+    key: Option<KeyId>,
+    identity: Option<String>,
+    before: Before,
+    /// The key before the update. None where an older program began it.
+    #[serde(default)]
+    key_before: Option<KeyId>,
+    /// When the registry was made: which registry of this name is meant. None where an older program began the update.
+    #[serde(default)]
+    created: Option<i64>,
+    rest: Rest,
+}
+
+/// The identities before the update.
+#[derive(Serialize, Deserialize)]
+struct Before {
+    identities: BTreeMap<String, AssignedRow>,
+    system_identity: Option<PrincipalRow>,
+}
+
+/// What is changed after the rotation.
+#[derive(Serialize, Deserialize)]
+struct Rest {
+    sku: Option<String>,
+    tags: Option<BTreeMap<String, String>>,
+    remove: Vec<String>,
+    system_identity: Option<bool>,
+    anonymous: Option<bool>,
+    strict: Option<bool>,
+    admin_enabled: Option<bool>,
+    anonymous_pull: Option<bool>,
+}
+
+impl UpdateSteps {
+    pub(super) fn new(
+        name: &RegistryName,
+        old: &Profile,
+        key_before: Option<KeyId>,
+        key: &KeyChange,
+        rest: &Change,
+    ) -> Self {
+        let record = old.record(name);
+        Self {
+            registry: name.as_str().to_owned(),
+            key: key.key.clone(),
+            key_before,
+            created: Some(record.row.created),
+            identity: key.identity.as_ref().map(ToString::to_string),
+            before: Before {
+                identities: record.identities,
+                system_identity: record.row.system_identity,
+            },
+            rest: Rest {
+                sku: rest.sku.map(|sku| sku.to_string()),
+                tags: rest.tags.as_ref().map(|tags| tags.as_map().clone()),
+                remove: rest.remove.iter().map(ToString::to_string).collect(),
+                system_identity: rest.system_identity,
+                anonymous: rest.anonymous,
+                strict: rest.strict,
+                admin_enabled: rest.admin_enabled,
+                anonymous_pull: rest.anonymous_pull,
+            },
+        }
+    }
+
+    /// Whether the registry is the one that was meant, with the key that it had or the one that the update leads to.
+    pub(super) fn is_wanted(&self, registry: &Registry, profile: &Profile) -> bool {
+        let created = profile.created.unix_timestamp();
+        let is_same = self.created.is_none_or(|meant| meant == created);
+        let now = registry.key_ring().describe().configured;
+        let leads_to = self.key.as_ref().or(self.key_before.as_ref());
+        is_same && (self.key_before.is_none() || now == self.key_before || now.as_ref() == leads_to)
+    }
+
+    /// Whether the key of the registry is what the rotation was to lead to.
+    pub(super) fn is_rotated(
+        &self,
+        registry: &Registry,
+        profile: &Profile,
+    ) -> Result<bool, ManageError> {
+        let now = registry.key_ring().describe();
+        let has_key = self.key.is_none() || now.configured == self.key;
+        let Some(named) = &self.identity else { return Ok(has_key) };
+        let named: IdentityRef = named.parse()?;
+        let asker = profile.identity_id(&named);
+        Ok(has_key && asker.is_some() && asker == now.identity)
+    }
+
+    /// The registry as it was before.
+    pub(super) fn before(self, name: &RegistryName, now: &Profile) -> Result<Profile, ManageError> {
+        let mut record = now.record(name);
+        record.identities = self.before.identities;
+        record.row.system_identity = self.before.system_identity;
+        Ok(Profile::of_record(record)?.1)
+    }
+
+    /// What is still to be changed after the rotation.
+    pub(super) fn rest(self, now: &Profile) -> Result<Change, ManageError> {
+        let Rest { sku, tags, remove, .. } = self.rest;
+        let remove: Vec<IdentityRef> =
+            remove.iter().map(|named| named.parse()).collect::<Result<_, _>>()?;
+        Ok(Change {
+            sku: sku.map(|sku| sku.parse()).transpose()?,
+            tags: tags.map(Tags::try_from).transpose()?,
+            // Some may be gone already.
+            remove: remove.into_iter().filter(|named| now.user_assigned(named).is_some()).collect(),
+            system_identity: self.rest.system_identity,
+            anonymous: self.rest.anonymous,
+            strict: self.rest.strict,
+            admin_enabled: self.rest.admin_enabled,
+            anonymous_pull: self.rest.anonymous_pull,
+            ..Change::default()
+        })
+    }
+}

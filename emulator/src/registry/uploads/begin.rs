@@ -1,0 +1,89 @@
+//! How an upload begins: its row and its file, within the limit of open uploads.
+
+use std::sync::Arc;
+
+use fs_err::File;
+
+use super::session::Session;
+use super::writer::{WriteBack, Writer};
+use super::{UploadId, UploadStatus};
+use crate::envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
+use crate::keys::KeyLease;
+use crate::registry::blocking::blocking;
+use crate::registry::digest::{Algorithm, Hasher};
+use crate::registry::error::Error;
+use crate::registry::names::RepositoryName;
+use crate::registry::{Content, locks, upload_limit};
+use crate::store::{FileId, StoreError, UploadRow};
+
+impl Content {
+    /// Begins an upload, to be hashed with `algorithm`.
+    pub async fn start_upload(
+        &self,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+    ) -> Result<UploadStatus, Error> {
+        let parts = Arc::clone(&self.0);
+        let id = UploadId::random();
+        // Until it has a session, it would look like an upload that nobody has used since the start.
+        let _starting = parts.sessions.starting(id);
+        let (lease, row, file) = self.new_upload_file(id, repository, algorithm).await?;
+        let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
+        let wanted = parts.settings.write_back;
+        let writer = blocking(move || {
+            let write_back = WriteBack::new(&file, wanted)?;
+            let sealer = Sealer::create(file, lease.id(), binding, SEGMENT_LEN)?;
+            Ok::<_, Error>(Writer { sealer, hasher: Hasher::new(algorithm), lease, write_back })
+        })
+        .await?;
+        parts.sessions.insert(id, Session::new(row, Some(writer), parts.clock.elapsed()));
+        Ok(UploadStatus { id, received: 0 })
+    }
+
+    /// Makes the file and the row under the current data key; should that one be retired meanwhile, under the next.
+    async fn new_upload_file(
+        &self,
+        id: UploadId,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+    ) -> Result<(KeyLease, UploadRow, File), Error> {
+        for _ in 0..3 {
+            let lease = self.0.ring.current().await?;
+            let now = self.0.clock.unix_now();
+            let row = UploadRow {
+                id: id.to_string(),
+                repository: repository.as_str().to_owned(),
+                file: FileId::random(),
+                data_key: *lease.id().as_bytes(),
+                algorithm: algorithm.as_str().to_owned(),
+                started: now,
+                touched: now,
+            };
+            let (parts, repository) = (Arc::clone(&self.0), repository.clone());
+            let made = blocking(move || {
+                locks::require_writable(&parts, &repository)?;
+                let limit = parts.settings.max_uploads;
+                let create = || parts.store.create_upload(&parts.name, &row, limit);
+                let mut made = create();
+                while matches!(made, Err(StoreError::TooManyUploads(_)))
+                    && upload_limit::make_room(&parts)?
+                {
+                    made = create();
+                }
+                Ok::<_, Error>(made.map(|file| (row, file)))
+            });
+            match made.await? {
+                // Retired, or a reset is under way: then the next one comes with its end.
+                Err(StoreError::DataKeyRetired) => {
+                    self.0.gate.pass().await;
+                }
+                Err(StoreError::TooManyUploads(limit)) => {
+                    let registry = self.0.name.clone();
+                    return Err(Error::TooManyUploads { limit, registry });
+                }
+                made => return made.map(|(row, file)| (lease, row, file)).map_err(Error::from),
+            }
+        }
+        Err(Error::internal("the data keys are retired faster than uploads can begin"))
+    }
+}

@@ -1,0 +1,146 @@
+//! How the body of a request reaches the writer: batch by batch, each while the next one arrives.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::task::JoinHandle;
+
+use super::session::{Session, lock};
+use super::writer::Writer;
+use super::{Body, ChunkHeaders, UploadId};
+use crate::registry::Content;
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::store::UploadRow;
+
+/// How much of a body is gathered before it is worked on.
+const BATCH_LEN: usize = 1 << 20;
+/// How long a batch may take to arrive: a body that trickles more slowly, below two kibibytes a second, is given up.
+const BATCH_LIMIT: Duration = Duration::from_mins(10);
+
+struct Batch {
+    chunks: Vec<Bytes>,
+    len: usize,
+    /// Bytes that arrived beyond what the headers name. They are not among the chunks.
+    surplus: u64,
+    /// `Some` when there is no more: the words of the error that ended the body, if one did.
+    end: Option<Result<(), String>>,
+}
+
+/// What is said of a body that stood still for too long.
+pub(in crate::registry) fn nothing_arrived_for(idle: Duration) -> String {
+    format!("nothing arrived for {} s", idle.as_secs())
+}
+
+impl Content {
+    /// Pours a body into the writer, which is `None` afterwards if it failed.
+    pub(super) async fn pour(
+        &self,
+        session: &Session,
+        slot: &mut Option<Writer>,
+        id: UploadId,
+        headers: ChunkHeaders,
+        mut body: Body,
+    ) -> Result<(), Error> {
+        let told = self.ensure_writer(session, slot).await?;
+        let before = session.received.load(Ordering::Acquire);
+        // Who does not say where a chunk begins goes on where it was told to, and is to hear that bytes were lost.
+        let lost = (told > before).then_some(told);
+        if let Some(offered) = headers.start.or(lost).filter(|&start| start != before) {
+            return Err(Error::UploadOutOfOrder { upload: id, expected: before, offered });
+        }
+        let mut working: Option<JoinHandle<Result<Writer, Error>>> = None;
+        let mut writer = slot.take();
+        let idle = self.0.settings.body_idle;
+        let mut left = headers.len.unwrap_or(u64::MAX);
+        let (end, surplus) = loop {
+            let batch = Batch::gather(&mut body, &mut left, idle).await;
+            if let Some(work) = working.take() {
+                writer = Some(work.await??);
+            }
+            if let Some(ready) = &writer {
+                session.received.store(ready.sealer.len(), Ordering::Release);
+            }
+            let (end, surplus) = (batch.end.clone(), batch.surplus);
+            if batch.len > 0
+                && let Some(ready) = writer.take()
+            {
+                working = Some(tokio::spawn(ready.absorb(Arc::clone(&self.0), batch.chunks)));
+            }
+            if let Some(end) = end {
+                break (end, surplus);
+            }
+        };
+        if let Some(work) = working.take() {
+            writer = Some(work.await??);
+        }
+        if let Some(ready) = &writer {
+            session.received.store(ready.sealer.len(), Ordering::Release);
+        }
+        *slot = writer;
+        // A body may take long: the idle time begins where it ends.
+        *lock(&session.used) = self.0.clock.elapsed();
+        self.touch(&session.row, id).await?;
+        end.map_err(Error::BodyCut)?;
+        let actual = session.received.load(Ordering::Acquire) - before + surplus;
+        match headers.len {
+            Some(named) if named != actual => Err(Error::ChunkLength { named, actual }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Marks the upload as used now, so that it does not expire. It may have expired a moment before.
+    async fn touch(&self, row: &UploadRow, id: UploadId) -> Result<(), Error> {
+        let (parts, name) = (Arc::clone(&self.0), row.id.clone());
+        let now = parts.clock.unix_now();
+        let known = blocking(move || parts.store.touch_upload(&parts.name, &name, now)).await?;
+        if known { Ok(()) } else { Err(Error::UploadUnknown(id)) }
+    }
+}
+
+impl Batch {
+    /// Gathers a batch of the `left` bytes that are still to come. A body that has more is not read on.
+    async fn gather(body: &mut Body, left: &mut u64, idle: Duration) -> Self {
+        let mut batch = Self { chunks: Vec::new(), len: 0, surplus: 0, end: None };
+        let trickling = tokio::time::sleep(BATCH_LIMIT);
+        tokio::pin!(trickling);
+        while batch.len < BATCH_LEN {
+            let next = tokio::select! {
+                biased;
+                next = tokio::time::timeout(idle, body.next()) => next,
+                () = &mut trickling => Ok(Some(Err("it arrived too slowly".to_owned()))),
+            };
+            match next {
+                Ok(Some(Ok(mut chunk))) => {
+                    let arrived = chunk.len() as u64;
+                    chunk.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+                    let taken = chunk.len() as u64;
+                    *left -= taken;
+                    batch.len += chunk.len();
+                    batch.chunks.push(chunk);
+                    if taken < arrived {
+                        batch.surplus = arrived - taken;
+                        batch.end = Some(Ok(()));
+                        break;
+                    }
+                }
+                Ok(Some(Err(words))) => {
+                    batch.end = Some(Err(words));
+                    break;
+                }
+                Ok(None) => {
+                    batch.end = Some(Ok(()));
+                    break;
+                }
+                Err(_) => {
+                    batch.end = Some(Err(nothing_arrived_for(idle)));
+                    break;
+                }
+            }
+        }
+        batch
+    }
+}

@@ -1,0 +1,81 @@
+//! The end of an upload: its digest is compared, and it becomes a blob.
+
+use std::sync::Arc;
+
+use fs_err::File;
+use tokio::runtime::Handle;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::UploadId;
+use super::writer::Writer;
+use crate::envelope::{Binding, ObjectKind, Scanner, Sealer};
+use crate::keys::KeyLease;
+use crate::registry::blocking::blocking_with_key;
+use crate::registry::digest::{Algorithm, Digest, Hasher};
+use crate::registry::error::Error;
+use crate::registry::{Content, Parts};
+use crate::store::{ObjectRow, StoreError, UploadRow};
+
+impl Content {
+    pub(super) async fn publish(
+        &self,
+        row: &UploadRow,
+        id: UploadId,
+        writer: Writer,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let (row, named) = (row.clone(), digest.clone());
+        let runtime = Handle::current();
+        let Writer { sealer, hasher, lease, write_back } = writer;
+        drop(write_back);
+        let borrowed = lease.clone();
+        blocking_with_key(&borrowed, move || {
+            let actual = if hasher.algorithm() == named.algorithm() {
+                hasher.finish()
+            } else {
+                rehash(&parts, &row, &sealer, named.algorithm(), &lease, &runtime)?
+            };
+            if actual != named {
+                return Err(Error::DigestMismatch { named, actual });
+            }
+            let (file, finished) =
+                lease.with_renewal(&runtime, |key| sealer.finish(key, named.as_str()))??;
+            let object = ObjectRow {
+                file: row.file,
+                size: finished.plaintext_len,
+                data_key: row.data_key,
+                created: parts.clock.unix_now(),
+                sealed_len: Some(finished.file_len),
+            };
+            let (name, digest) = (parts.name.as_str(), named.as_str());
+            match parts.store.publish_blob(name, &row.repository, digest, &row.id, object, file) {
+                // It expired while its last bytes were on their way.
+                Err(StoreError::UnknownUpload) => Err(Error::UploadUnknown(id)),
+                published => Ok(published?),
+            }
+        })
+        .await
+    }
+}
+
+/// The digest of an upload under an algorithm that was not named when it began: its file is read again.
+fn rehash(
+    parts: &Parts,
+    row: &UploadRow,
+    sealer: &Sealer<File>,
+    algorithm: Algorithm,
+    lease: &KeyLease,
+    runtime: &Handle,
+) -> Result<Digest, Error> {
+    let mut hasher = Hasher::new(algorithm);
+    let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
+    let mut scanner = Scanner::new(parts.store.open_upload(row)?, binding)?;
+    let mut segment = Zeroizing::new(Vec::new());
+    while lease.with_renewal(runtime, |key| scanner.next(key, &mut segment))?? {
+        hasher.update(&segment);
+        segment.zeroize();
+    }
+    hasher.update(sealer.tail());
+    Ok(hasher.finish())
+}

@@ -1,0 +1,85 @@
+//! Which repositories and tags each finding affects: through the manifests that refer to a blob, and through the indexes
+//! that list a manifest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Finding, Verified};
+use crate::registry::blocking::blocking;
+use crate::registry::damage::ObjectName;
+use crate::registry::error::Error;
+use crate::registry::{Content, Parts};
+use crate::store::StoreError;
+
+impl Content {
+    /// Fills in repositories and tags.
+    pub(super) async fn name_what_is_affected(&self, verified: &mut Verified) -> Result<(), Error> {
+        let mut findings = std::mem::take(&mut verified.findings);
+        let parts = Arc::clone(&self.0);
+        verified.findings = blocking(move || {
+            let blobs: BTreeSet<String> = findings.iter().filter_map(blob_of).collect();
+            if findings.iter().all(|finding| finding.name.is_none()) {
+                return Ok::<_, StoreError>(findings);
+            }
+            let uses = BlobUses::of(&parts, &blobs)?;
+            for finding in &mut findings {
+                fill_in(&parts, &uses, finding)?;
+            }
+            Ok(findings)
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// Who uses the blobs that were found.
+#[derive(Default)]
+struct BlobUses {
+    repositories: BTreeMap<String, BTreeSet<String>>,
+    manifests: BTreeMap<String, BTreeSet<(String, String)>>,
+}
+
+impl BlobUses {
+    fn of(parts: &Parts, blobs: &BTreeSet<String>) -> Result<Self, StoreError> {
+        if blobs.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            repositories: parts.store.repositories_with_blobs(&parts.name, blobs)?,
+            manifests: parts.store.manifests_with_blobs(&parts.name, blobs)?,
+        })
+    }
+}
+
+fn fill_in(parts: &Parts, uses: &BlobUses, finding: &mut Finding) -> Result<(), StoreError> {
+    let mut repositories = BTreeSet::new();
+    let mut manifests = BTreeSet::new();
+    match &finding.name {
+        Some(ObjectName::Blob(digest)) => {
+            repositories
+                .extend(uses.repositories.get(digest.as_str()).into_iter().flatten().cloned());
+            manifests.extend(uses.manifests.get(digest.as_str()).into_iter().flatten().cloned());
+        }
+        Some(ObjectName::Manifest(repository, digest)) => {
+            repositories.insert(repository.to_string());
+            manifests.insert((repository.to_string(), digest.to_string()));
+        }
+        Some(ObjectName::Log(..)) | None => (),
+    }
+    let mut tags = BTreeSet::new();
+    for (repository, manifest) in &manifests {
+        for tag in parts.store.tags_reaching(&parts.name, repository, manifest)? {
+            tags.insert(format!("{repository}:{tag}"));
+        }
+    }
+    finding.repositories = repositories.into_iter().collect();
+    finding.tags = tags.into_iter().collect();
+    Ok(())
+}
+
+fn blob_of(finding: &Finding) -> Option<String> {
+    match &finding.name {
+        Some(ObjectName::Blob(digest)) => Some(digest.to_string()),
+        _ => None,
+    }
+}

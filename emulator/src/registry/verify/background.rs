@@ -1,0 +1,219 @@
+//! Verification in the background: a few mebibytes a second are authenticated while the registry is in use.
+//!
+//! It runs only while clients use content, and borrows a data key only while its lease lives for their sake
+//! ([`IdleLease`]). It never renews a lease and never asks the vault, so an idle emulator stays idle.
+//!
+//! Every segment is authenticated, but content is not hashed: the trailer, which is authenticated as well, binds the
+//! segments to the digest. So a large object can be left at any segment when the registry falls idle, and nothing of its
+//! content stays in memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+use super::Task;
+use crate::envelope::{Binding, Header, OpenError, Opener};
+use crate::keys::LeaseEnded;
+use crate::registry::Parts;
+use crate::registry::blocking::blocking;
+use crate::registry::damage;
+use crate::registry::error::Error;
+use crate::store::WalkPlace;
+
+/// How many objects are looked up at a time.
+const PAGE: usize = 64;
+
+/// How much the background verifies, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct BackgroundOptions {
+    /// The time between two steps.
+    pub every: Duration,
+    /// How many bytes of content one step authenticates. The last object or segment may go beyond.
+    pub bytes: u64,
+    /// The time from the end of one pass over everything to the beginning of the next.
+    pub rest: Duration,
+}
+
+/// How far the background has come.
+struct Pass {
+    /// Where the walk goes on. None: it is at its end.
+    place: Option<WalkPlace>,
+    queue: VecDeque<Task>,
+    /// The segment of the first object in the queue that comes next.
+    segment: u64,
+}
+
+/// How a step ended.
+enum Step {
+    /// There is more to do.
+    More,
+    /// The lease has ended.
+    NoLease,
+    /// The first object in the queue cannot be read.
+    Fault(Error),
+    /// Everything was authenticated once.
+    Completed,
+}
+
+/// What became of the first object in the queue.
+enum Part {
+    Whole,
+    UpTo(u64),
+    NoLease,
+}
+
+impl Default for BackgroundOptions {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(1), bytes: 4 << 20, rest: Duration::from_hours(24) }
+    }
+}
+
+impl Default for Pass {
+    fn default() -> Self {
+        Self { place: Some(WalkPlace::default()), queue: VecDeque::new(), segment: 0 }
+    }
+}
+
+/// Verifies while the registry is in use, until it is gone.
+pub(in crate::registry) async fn verify_in_background(
+    parts: Weak<Parts>,
+    ended: CancellationToken,
+) {
+    let mut pass = Pass::default();
+    loop {
+        let Some(strong) = parts.upgrade() else { return };
+        let (clock, options) = (strong.clock.clone(), strong.settings.background);
+        let activity = Arc::clone(&strong.activity);
+        drop(strong);
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = activity.used() => (),
+        }
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = clock.until(clock.deadline(options.every)) => (),
+        }
+        let Some(strong) = parts.upgrade() else { return };
+        let step;
+        (pass, step) = match pass.step(&strong, options.bytes).await {
+            Ok(stepped) => stepped,
+            Err(error) => {
+                tracing::warn!(%error, "the background cannot verify; it begins again later");
+                (Pass::default(), Step::NoLease)
+            }
+        };
+        match step {
+            Step::More => activity.go_on(),
+            Step::NoLease => (),
+            Step::Fault(error) => {
+                pass.settle(&strong, error).await;
+                activity.go_on();
+            }
+            Step::Completed => {
+                strong.settings.events.metrics().note_pass(&strong.name, clock.unix_now());
+                pass = Pass::default();
+                drop(strong);
+                tokio::select! {
+                    () = ended.cancelled() => return,
+                    () = clock.until(clock.deadline(options.rest)) => (),
+                }
+            }
+        }
+    }
+}
+
+impl Pass {
+    async fn step(mut self, parts: &Arc<Parts>, budget: u64) -> Result<(Self, Step), Error> {
+        let parts = Arc::clone(parts);
+        blocking(move || {
+            let step = self.run(&parts, budget)?;
+            Ok::<_, Error>((self, step))
+        })
+        .await
+    }
+
+    fn run(&mut self, parts: &Parts, mut budget: u64) -> Result<Step, Error> {
+        loop {
+            let Some(task) = self.queue.front() else {
+                let Some(place) = &self.place else { return Ok(Step::Completed) };
+                let page = parts.store.objects_after(&parts.name, place, PAGE)?;
+                self.place = page.next;
+                // A row that cannot be read is for `verify` to tell.
+                let tasks =
+                    page.objects.into_iter().flatten().filter_map(|stored| Task::of(stored).ok());
+                self.queue.extend(tasks);
+                continue;
+            };
+            match authenticate(parts, task, self.segment, &mut budget) {
+                Ok(Part::Whole) => {
+                    damage::clear(parts, &task.name, &task.row);
+                    parts.settings.events.metrics().count_checked(&parts.name);
+                    self.pop();
+                    if budget == 0 {
+                        return Ok(Step::More);
+                    }
+                }
+                Ok(Part::UpTo(segment)) => {
+                    self.segment = segment;
+                    return Ok(Step::More);
+                }
+                Ok(Part::NoLease) => return Ok(Step::NoLease),
+                Err(error) => return Ok(Step::Fault(error)),
+            }
+        }
+    }
+
+    /// Marks the first object in the queue if it is damaged, and leaves it.
+    async fn settle(&mut self, parts: &Arc<Parts>, error: Error) {
+        let Some(task) = self.queue.front().cloned() else { return };
+        match damage::after_failure(parts, &task.name, &task.row, error).await {
+            // It was replaced: the next step reads the new file.
+            Ok(row) => {
+                self.segment = 0;
+                if let Some(first) = self.queue.front_mut() {
+                    first.row = row;
+                }
+            }
+            Err(_) => self.pop(),
+        }
+    }
+
+    fn pop(&mut self) {
+        self.queue.pop_front();
+        self.segment = 0;
+    }
+}
+
+/// Authenticates an object from a segment on, until the budget is used up.
+fn authenticate(parts: &Parts, task: &Task, from: u64, budget: &mut u64) -> Result<Part, Error> {
+    let Task { name, row } = task;
+    let mut file = parts.store.open_file(row.file)?;
+    let header = Header::read(&mut file)?;
+    if header.data_key().as_bytes() != &row.data_key {
+        return Err(OpenError::Damaged.into());
+    }
+    let lease = parts.ring.idle_lease(header.data_key())?;
+    let binding = Binding::new(parts.name.as_str(), name.kind());
+    let digest = name.digest().as_str();
+    let mut opener = match lease.with(|key| Opener::open(file, header, binding, key, digest)) {
+        Ok(opened) => opened?,
+        Err(LeaseEnded) => return Ok(Part::NoLease),
+    };
+    // Opening costs something as well, so that a million small objects take their time.
+    *budget = budget.saturating_sub(4096);
+    let mut segment = Zeroizing::new(Vec::new());
+    for index in from..opener.segment_count() {
+        match lease.with(|key| opener.read_segment(key, index, &mut segment)) {
+            Ok(read) => read?,
+            Err(LeaseEnded) => return Ok(Part::NoLease),
+        }
+        *budget = budget.saturating_sub(segment.len() as u64);
+        if *budget == 0 && index + 1 < opener.segment_count() {
+            return Ok(Part::UpTo(index + 1));
+        }
+    }
+    Ok(Part::Whole)
+}

@@ -1,0 +1,139 @@
+//! What a verification found, in a form that travels to the command line.
+
+use serde::{Deserialize, Serialize};
+
+use crate::registry::damage::{Damage, ObjectName, damage_of, io_words};
+use crate::registry::error::Error;
+use crate::store::{FileId, FolderFault};
+
+/// What a verification found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// Blobs that were read.
+    pub blobs: u64,
+    /// Manifests that were read.
+    pub manifests: u64,
+    /// Logs of task runs that were read.
+    #[serde(default)]
+    pub logs: u64,
+    /// Bytes of content that were authenticated and hashed.
+    pub bytes: u64,
+    /// Open uploads. They are not verified: they are read when they are resumed.
+    #[serde(default)]
+    pub uploads: u64,
+    /// Bytes of the files of open uploads.
+    #[serde(default)]
+    pub upload_bytes: u64,
+    /// Everything that is not as it should be; empty if all is well.
+    pub findings: Vec<Finding>,
+    /// Why the key was refused before everything was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+    /// Objects that were only looked at, because the key was refused: their files are there and have their length.
+    #[serde(default)]
+    pub unchecked: u64,
+}
+
+/// One thing that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The blob, manifest, log, row or folder, or the file that nothing names.
+    pub object: String,
+    /// More, in words.
+    pub words: String,
+    /// The repositories that it affects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
+    /// The tags that it affects, each with its repository: `app:v1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What a repair has done about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<String>,
+    /// Whether that has put it in order.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub healed: bool,
+    /// The object, where it is one.
+    #[serde(skip)]
+    pub name: Option<ObjectName>,
+}
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FindingKind {
+    /// It does not authenticate, has another length or digest, or its data key is lost.
+    Damaged,
+    /// Its file is gone.
+    Missing,
+    /// The system cannot read it: a file, or a folder of files.
+    Unreadable,
+    /// A row cannot be read, or what the rows are stored in is damaged.
+    Row,
+    /// A file that no row names; `sealyard gc` removes it.
+    Unreferenced,
+    /// A file in quarantine, which a repair of the data folder looks at.
+    Quarantined,
+}
+
+impl Verified {
+    /// Whether nothing is left to be put in order, as far as was looked. A file that nothing names does no harm.
+    pub fn is_sound(&self) -> bool {
+        self.worst().is_none()
+    }
+
+    /// The gravest kind of finding that is left.
+    pub fn worst(&self) -> Option<FindingKind> {
+        let left = self.findings.iter().filter(|finding| finding.needs_work());
+        left.map(|finding| finding.kind).min()
+    }
+
+    pub(super) fn count(&mut self, name: &ObjectName, len: u64) {
+        self.bytes = self.bytes.saturating_add(len);
+        match name {
+            ObjectName::Blob(_) => self.blobs += 1,
+            ObjectName::Manifest(..) => self.manifests += 1,
+            ObjectName::Log(..) => self.logs += 1,
+        }
+    }
+}
+
+impl Finding {
+    /// Whether it is still to be put in order.
+    pub fn needs_work(&self) -> bool {
+        !matches!(self.kind, FindingKind::Unreferenced | FindingKind::Quarantined) && !self.healed
+    }
+
+    pub(super) fn of_object(name: &ObjectName, error: &Error, words: String) -> Self {
+        let kind = match damage_of(error) {
+            Some(Damage::Damaged | Damage::KeyLost) => FindingKind::Damaged,
+            Some(Damage::Missing) => FindingKind::Missing,
+            Some(Damage::Unreadable) | None => FindingKind::Unreadable,
+        };
+        Self { name: Some(name.clone()), ..Self::new(kind, name.to_string(), words) }
+    }
+
+    pub(super) fn of_row(words: String) -> Self {
+        Self::new(FindingKind::Row, "row".to_owned(), words)
+    }
+
+    pub(super) fn of_orphan(file: FileId) -> Self {
+        let words = "no row names this file".to_owned();
+        Self::new(FindingKind::Unreferenced, file.to_string(), words)
+    }
+
+    pub(super) fn of_folder(fault: &FolderFault) -> Self {
+        let words = format!("cannot list it: {}", io_words(&fault.error));
+        Self::new(FindingKind::Unreadable, format!("folder {}", fault.folder), words)
+    }
+
+    /// Something that is not as it should be.
+    pub fn new(kind: FindingKind, object: String, words: String) -> Self {
+        let (repositories, tags) = (Vec::new(), Vec::new());
+        Self { kind, object, words, repositories, tags, done: None, healed: false, name: None }
+    }
+}

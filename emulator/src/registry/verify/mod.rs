@@ -1,0 +1,247 @@
+//! Verification: every stored byte is authenticated and hashed again.
+//!
+//! It finds what is damaged, missing, unreadable or not referenced, and goes on after each fault: one that it meets must
+//! not hide the next. It names the repositories and tags that each damaged object affects (`affected.rs`). It marks what
+//! cannot be served, as a failed read does, and takes the mark away from what it reads to the end without a fault.
+//! On request it repairs what it can (`repair.rs`). `background.rs` does part of the work while the registry is in use.
+//!
+//! If the key is refused in the middle, the rest is only looked at: whether each file is there and has its length.
+
+mod affected;
+pub(super) mod background;
+mod finding;
+mod repair;
+mod rows;
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use zeroize::{Zeroize as _, Zeroizing};
+
+pub use self::finding::{Finding, FindingKind, Verified};
+pub use self::rows::findings_of_rows;
+use super::blocking::blocking;
+use super::damage::{self, ObjectName, TRIES};
+use super::digest::Hasher;
+use super::error::Error;
+use super::object::{self, OpenObject};
+use super::task_runs::TaskRunId;
+use super::{Content, Parts};
+use crate::store::{ObjectRow, StoreError, StoredObject};
+
+/// How many objects are read at the same time.
+const PARALLEL: usize = 2;
+
+/// An object to be verified.
+#[derive(Clone)]
+struct Task {
+    name: ObjectName,
+    row: ObjectRow,
+}
+
+/// What the check of an object led to.
+enum Checked {
+    /// All of it was read.
+    Sound(u64),
+    /// The key was refused before. Its file is there and has its length.
+    OnlyLookedAt,
+}
+
+impl Content {
+    /// Reads everything, and repairs what it can if `repair` says so. `progress` is told the sum so far after each object.
+    pub async fn verify(
+        &self,
+        repair: bool,
+        mut progress: impl FnMut(&Verified),
+    ) -> Result<Verified, Error> {
+        let (sender, mut tasks) = mpsc::channel(64);
+        let parts = Arc::clone(&self.0);
+        let walk = tokio::task::spawn_blocking(move || walk(&parts, &sender));
+        let mut verified = Verified::default();
+        let mut running = tokio::task::JoinSet::new();
+        loop {
+            while running.len() < PARALLEL {
+                let Some(task) = tasks.recv().await else { break };
+                let task = match task {
+                    Ok(task) => task,
+                    Err(words) => {
+                        verified.findings.push(Finding::of_row(words));
+                        continue;
+                    }
+                };
+                let (content, is_dark) = (self.clone(), verified.refused.is_some());
+                running.spawn(async move {
+                    let checked = if is_dark {
+                        content.look(&task).await
+                    } else {
+                        content.check(&task).await
+                    };
+                    (checked, task)
+                });
+            }
+            let Some(done) = running.join_next().await else { break };
+            let (checked, task) = done?;
+            self.note(&mut verified, task, checked).await?;
+            progress(&verified);
+        }
+        walk.await?;
+        self.look_beyond_rows(&mut verified).await?;
+        self.check_rows(&mut verified).await?;
+        self.name_what_is_affected(&mut verified).await?;
+        if repair {
+            self.repair(&mut verified).await?;
+        }
+        let parts = Arc::clone(&self.0);
+        blocking(move || parts.store.keep_marks()).await?;
+        Ok(verified)
+    }
+
+    /// Reads an object to its end. It is marked if it is damaged, and loses its mark if it is not.
+    async fn check(&self, task: &Task) -> Result<Checked, Error> {
+        let Task { name, row } = task;
+        let mut row = row.clone();
+        for _ in 0..TRIES {
+            let opened = object::open(&self.0, name, row).await?;
+            row = opened.row.clone();
+            match self.read(name, opened).await {
+                Ok(len) => {
+                    let (parts, name) = (Arc::clone(&self.0), name.clone());
+                    tokio::task::spawn_blocking(move || damage::clear(&parts, &name, &row)).await?;
+                    return Ok(Checked::Sound(len));
+                }
+                Err(error) => row = damage::after_failure(&self.0, name, &row, error).await?,
+            }
+        }
+        Err(name.unknown())
+    }
+
+    /// The number of bytes of an object, all read.
+    async fn read(&self, name: &ObjectName, opened: OpenObject) -> Result<u64, Error> {
+        let (runtime, digest) = (Handle::current(), name.digest().clone());
+        blocking(move || {
+            let OpenObject { mut opener, lease, .. } = opened;
+            let mut hasher = Hasher::new(digest.algorithm());
+            let mut segment = Zeroizing::new(Vec::new());
+            for index in 0..opener.segment_count() {
+                lease.with_renewal(&runtime, |key| {
+                    opener.read_segment(key, index, &mut segment)
+                })??;
+                hasher.update(&segment);
+                // Before the next segment waits for the vault, if it has to.
+                segment.zeroize();
+            }
+            let actual = hasher.finish();
+            if actual == digest {
+                Ok(opener.len())
+            } else {
+                Err(Error::DigestMismatch { named: digest, actual })
+            }
+        })
+        .await
+    }
+
+    /// What can be checked of an object without the key.
+    async fn look(&self, task: &Task) -> Result<Checked, Error> {
+        let (parts, task) = (Arc::clone(&self.0), task.clone());
+        blocking(move || damage::sound_row(&parts, &task.name, task.row)).await?;
+        Ok(Checked::OnlyLookedAt)
+    }
+
+    /// Counts an object, or notes what is wrong with it.
+    async fn note(
+        &self,
+        verified: &mut Verified,
+        task: Task,
+        checked: Result<Checked, Error>,
+    ) -> Result<(), Error> {
+        let error = match checked {
+            Ok(Checked::Sound(len)) => {
+                verified.count(&task.name, len);
+                return Ok(());
+            }
+            Ok(Checked::OnlyLookedAt) => {
+                verified.unchecked += 1;
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        match error {
+            // Deleted since its row was read.
+            Error::BlobUnknown(_) | Error::ManifestUnknown(_) | Error::TaskRunUnknown(_) => Ok(()),
+            Error::Refused(refusal) => {
+                verified.refused.get_or_insert(refusal.message());
+                verified.unchecked += 1;
+                match self.look(&task).await {
+                    Err(error @ Error::DamagedObject(_)) => {
+                        self.add(verified, task, &error).await;
+                        Ok(())
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Error::RegistryGone => Err(Error::RegistryGone),
+            error => {
+                self.add(verified, task, &error).await;
+                Ok(())
+            }
+        }
+    }
+
+    async fn add(&self, verified: &mut Verified, task: Task, error: &Error) {
+        let parts = Arc::clone(&self.0);
+        let row = task.row.clone();
+        let mark = blocking(move || parts.store.damage(&parts.name, &row)).await;
+        let words = match mark {
+            Ok(Some(mark)) => mark.words,
+            // The object has another file by now, or the mark could not be written.
+            Ok(None) | Err(_) => damage::cause_of(error),
+        };
+        verified.findings.push(Finding::of_object(&task.name, error, words));
+    }
+
+    /// What no row of an object leads to: files that no row names, folders that cannot be listed, and open uploads.
+    async fn look_beyond_rows(&self, verified: &mut Verified) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
+        let (found, held) = blocking(move || {
+            let held = parts.store.held_by_uploads(&parts.name)?;
+            Ok::<_, StoreError>((parts.store.orphans_and_faults()?, held))
+        })
+        .await?;
+        (verified.uploads, verified.upload_bytes) = (held.uploads, held.bytes);
+        let (orphans, faults) = found;
+        verified.findings.extend(orphans.into_iter().map(Finding::of_orphan));
+        verified.findings.extend(faults.iter().map(Finding::of_folder));
+        Ok(())
+    }
+}
+
+/// Sends every object of the registry. An error is a row that cannot be read, in words.
+fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
+    for stored in parts.store.all_objects(&parts.name) {
+        let task = match stored {
+            Ok(stored) => Task::of(stored).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if sender.blocking_send(task).is_err() {
+            return;
+        }
+    }
+}
+
+impl Task {
+    fn of(stored: StoredObject) -> Result<Self, Error> {
+        Ok(match stored {
+            StoredObject::Blob { digest, object } => {
+                Self { name: ObjectName::Blob(digest.parse()?), row: object }
+            }
+            StoredObject::Manifest { repository, digest, object } => Self {
+                name: ObjectName::Manifest(repository.parse()?, digest.parse()?),
+                row: object,
+            },
+            StoredObject::Log { run, digest, object } => {
+                Self { name: ObjectName::Log(TaskRunId::of(run), digest.parse()?), row: object }
+            }
+        })
+    }
+}

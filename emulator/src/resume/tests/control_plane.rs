@@ -1,0 +1,158 @@
+//! What the control plane accepts and does later: deletions of groups and deployments.
+
+use mock_keyvault::identity::{OWNER_CLIENT_ID, OWNER_OBJECT_ID, SUBSCRIPTION};
+use serde_json::json;
+
+use super::*;
+use crate::registry::{Deployment, DeploymentState, Kind};
+
+/// Sends a request as the owner of the subscription.
+async fn arm(emulator: &Sealyard, method: Method, path: &str, body: Option<&Value>) -> Value {
+    let path = format!("/subscriptions/{SUBSCRIPTION}/{path}");
+    let owner = emulator.app().owner().unwrap();
+    owner.resource(method, &path, &[("api-version", "2022-12-01")], body).await.unwrap_or_default()
+}
+
+async fn make_group(emulator: &Sealyard) {
+    let place = json!({ "location": "eastus" });
+    arm(emulator, Method::PUT, "resourceGroups/team", Some(&place)).await;
+}
+
+/// Waits for the operation of a kind. A test stops it on the way.
+async fn wait_for(emulator: &Sealyard, kind: Kind) {
+    let intents = emulator.app().registries.intents();
+    while intents.unfinished().iter().any(|one| one.operation == kind.name()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_group_that_was_accepted_to_be_deleted_goes_with_all_that_is_in_it() {
+    let stops = Case {
+        prepare: async |emulator: &Sealyard| {
+            make_group(emulator).await;
+            for name in ["team1", "team2"] {
+                make_registry(emulator, name, "team").await;
+            }
+            assert_eq!(principals(emulator), 6);
+        },
+        operate: async |emulator: &Sealyard| {
+            arm(emulator, Method::DELETE, "resourceGroups/team", None).await;
+            wait_for(emulator, Kind::DeleteGroup).await;
+        },
+        check: async |emulator: &Sealyard, _: bool| {
+            let registries = &emulator.app().registries;
+            let groups = registries.groups().await.unwrap();
+            assert_eq!(groups.len(), 1, "{groups:?}");
+            assert_eq!((registries.all().len(), principals(emulator)), (1, 2));
+            assert_eq!(registries.identities().await.unwrap().len(), 1);
+            // And its name can be used again.
+            make_group(emulator).await;
+        },
+    }
+    .run();
+    assert!(stops >= 8, "{stops}");
+}
+
+#[test]
+fn a_deployment_that_was_accepted_is_made_once() {
+    let identity = |name: &str| {
+        json!({
+            "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+            "apiVersion": "2018-11-30",
+            "name": name,
+            "location": "[resourceGroup().location]",
+        })
+    };
+    let template = json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": { "name": { "type": "secureString" }, "other": { "type": "string", "defaultValue": "[concat('x', newGuid())]" } },
+        "resources": [identity("[parameters('name')]"), identity("[parameters('other')]"), {
+            "type": "Microsoft.ContainerRegistry/registries",
+            "apiVersion": "2023-07-01",
+            "name": "team1",
+            "location": "[resourceGroup().location]",
+            "sku": { "name": "Premium" },
+        }],
+    });
+    let body = json!({ "properties": { "mode": "Incremental", "template": template, "parameters": { "name": { "value": "one" } } } });
+    let path = "resourceGroups/team/providers/Microsoft.Resources/deployments/d";
+    let stops = Case {
+        prepare: async |emulator: &Sealyard| make_group(emulator).await,
+        operate: async |emulator: &Sealyard| {
+            arm(emulator, Method::PUT, path, Some(&body)).await;
+            wait_for(emulator, Kind::Deploy).await;
+        },
+        check: async |emulator: &Sealyard, has_ended: bool| {
+            let shown = arm(emulator, Method::GET, path, None).await;
+            let identities = emulator.app().registries.identities().await.unwrap().len();
+            if shown.is_null() && !has_ended {
+                // The stop came before the answer.
+                assert_eq!((identities, emulator.registry_named("team1").is_some()), (1, false));
+                return;
+            }
+            assert_eq!(shown["properties"]["provisioningState"], "Succeeded", "{shown}");
+            assert_eq!(identities, 3, "the names that newGuid() makes are the same again");
+            assert!(emulator.registry_named("team1").is_some());
+        },
+    }
+    .run();
+    assert!(stops >= 5, "{stops}");
+}
+
+/// Leaves a deployment to go on, in the name of the owner.
+async fn leave_deployment(emulator: &Sealyard) -> uuid::Uuid {
+    let caller = json!({ "app_id": OWNER_CLIENT_ID, "object_id": OWNER_OBJECT_ID, "issuer": "i", "kind": "application" });
+    let source = json!({ "text": "{}", "now": "2026-01-01T00:00:00Z", "seed": "s" });
+    let steps = json!({ "group": "sealyard", "name": "d", "caller": caller, "host": "localhost", "source": source });
+    let intents = emulator.app().registries.intents().clone();
+    let intent = intents.begin(Kind::Deploy, &steps).await.unwrap();
+    intent.id()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_cannot_go_on_ends_and_is_not_told_to_have_succeeded() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let registries = emulator.app().registries.clone();
+    let deployment = |name: &str, state| Deployment {
+        group: ResourceGroup::default(),
+        name: name.parse().unwrap(),
+        state,
+        begun: registries.moment(),
+        ended: None,
+        report: json!({ "properties": { "error": { "code": "Before" } } }),
+    };
+
+    let without_row = leave_deployment(&emulator).await;
+    settled(&emulator).await;
+    let failed = deployment("d", DeploymentState::Failed);
+    registries.begin_deployment(&failed, "{}".to_owned()).await.unwrap();
+    let ended_before = leave_deployment(&emulator).await;
+    settled(&emulator).await;
+    // Its template is refused.
+    let running = deployment("d", DeploymentState::Running);
+    registries.begin_deployment(&running, "{}".to_owned()).await.unwrap();
+    let refused = leave_deployment(&emulator).await;
+    settled(&emulator).await;
+    let row = registries.deployment(&running.group, &running.name).await.unwrap();
+    let outcome = async |id| registries.intents().outcome(id).await.unwrap().unwrap();
+    let outcomes =
+        [outcome(without_row).await, outcome(ended_before).await, outcome(refused).await];
+    let again = arm(
+        &emulator,
+        Method::DELETE,
+        "resourceGroups/sealyard/providers/Microsoft.Resources/deployments/d",
+        None,
+    )
+    .await;
+    drop(registries);
+    emulator.shutdown().await;
+
+    assert_eq!(outcomes[0].as_ref().unwrap_err()["code"], "DeploymentNotFound");
+    assert_eq!(outcomes[1].as_ref().unwrap_err()["code"], "Before");
+    assert_eq!(outcomes[2].as_ref().unwrap_err()["code"], "InvalidRequestContent");
+    assert_eq!(row.state, DeploymentState::Failed);
+    assert!(again.is_null(), "the name is free: {again}");
+}

@@ -1,0 +1,191 @@
+//! Each operation of several steps, stopped at every boundary between two of its steps as a kill would stop it: after the
+//! restart it is finished or undone, and no intent is left.
+//!
+//! An emulator runs in a runtime of its own. Dropping the runtime drops all tasks where they stand, so nothing of it runs
+//! on. The folder is a copy of one that was prepared once for each operation.
+
+mod control_plane;
+mod failures;
+mod keys;
+mod registries;
+mod replaced;
+
+use std::path::Path;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+use sha2::Digest as _;
+use tokio::runtime::Runtime;
+
+use crate::keys::State;
+use crate::registry::{Change, NewRegistry, ResourceGroup};
+use crate::serve::Sealyard;
+
+/// More boundaries than any operation has.
+const MANY: usize = 100;
+/// How long a test waits for something that has to come, in real time.
+const LIMIT: Duration = Duration::from_mins(1);
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+async fn start(folder: &Path) -> Sealyard {
+    crate::install_crypto_provider();
+    let path = folder.join("d");
+    // The tasks of a runtime that was dropped may still have to let go of the folder.
+    let mut last = None;
+    for _ in 0..6000 {
+        match Sealyard::builder().ephemeral().data_dir(&path).start().await {
+            Ok(emulator) => return emulator,
+            Err(error) if format!("{error:?}").contains("InUse") => {
+                last = Some(error);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    panic!("{last:?}");
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs_err::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+async fn settled(emulator: &Sealyard) {
+    let settled = async {
+        while !emulator.app().registries.intents().unfinished().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let ended = tokio::time::timeout(LIMIT, settled).await;
+    assert!(ended.is_ok(), "{:?}", emulator.app().registries.intents());
+}
+
+/// What is to be done, and what holds then.
+struct Case<P, O, C> {
+    /// Made once.
+    prepare: P,
+    /// The operation.
+    operate: O,
+    /// What holds after the restart; the second argument tells whether the operation had come to its end.
+    check: C,
+}
+
+impl<P, O, C> Case<P, O, C>
+where
+    P: AsyncFn(&Sealyard),
+    O: AsyncFn(&Sealyard),
+    C: AsyncFn(&Sealyard, bool),
+{
+    /// Returns at how many boundaries the operation was stopped.
+    fn run(self) -> usize {
+        let prepared = tempfile::tempdir().unwrap();
+        runtime().block_on(async {
+            let emulator = start(prepared.path()).await;
+            (self.prepare)(&emulator).await;
+            settled(&emulator).await;
+            emulator.shutdown().await;
+        });
+        for boundaries in 0..MANY {
+            let folder = tempfile::tempdir().unwrap();
+            copy(prepared.path(), folder.path());
+            let before = runtime();
+            let (emulator, has_ended) = before.block_on(async {
+                let emulator = start(folder.path()).await;
+                let stop = emulator.app().registries.intents().clone();
+                stop.stop().after(boundaries);
+                let has_ended = tokio::select! {
+                    () = stop.stop().reached() => false,
+                    () = (self.operate)(&emulator) => true,
+                };
+                (emulator, has_ended)
+            });
+            // A kill asks nobody to stop.
+            before.shutdown_timeout(LIMIT);
+            drop(emulator);
+            eprintln!("stopped after {boundaries} boundaries; has ended: {has_ended}");
+            runtime().block_on(async {
+                let emulator = start(folder.path()).await;
+                settled(&emulator).await;
+                (self.check)(&emulator, has_ended).await;
+                emulator.shutdown().await;
+            });
+            if has_ended {
+                return boundaries;
+            }
+        }
+        panic!("the operation does not end");
+    }
+}
+
+/// What the emulator answers to a request for a path, and its JSON.
+async fn ask(
+    emulator: &Sealyard,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> (StatusCode, Value) {
+    let url = format!("{}{path}", emulator.registry_url());
+    let request = reqwest::Client::new().request(method, url);
+    let request = match body {
+        Some(body) => request.json(&body),
+        None => request,
+    };
+    let answer = request.send().await.unwrap();
+    (answer.status(), answer.json().await.unwrap_or_default())
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))
+}
+
+async fn push(emulator: &Sealyard, bytes: &'static [u8]) -> StatusCode {
+    let path = format!("/v2/app/blobs/uploads/?digest={}", digest(bytes));
+    let url = format!("{}{path}", emulator.registry_url());
+    reqwest::Client::new().post(url).body(bytes).send().await.unwrap().status()
+}
+
+async fn pull(emulator: &Sealyard, bytes: &[u8]) -> StatusCode {
+    let url = format!("{}/v2/app/blobs/{}", emulator.registry_url(), digest(bytes));
+    let answer = reqwest::get(url).await.unwrap();
+    let status = answer.status();
+    assert!(status != StatusCode::OK || answer.bytes().await.unwrap() == bytes, "other bytes");
+    status
+}
+
+async fn state(emulator: &Sealyard, registry: &str) -> State {
+    let registry = emulator.registry_named(registry).unwrap();
+    registry.key_ring().check().await.state
+}
+
+fn principals(emulator: &Sealyard) -> usize {
+    emulator.vault().unwrap().principals().len()
+}
+
+/// Makes a registry in a group with an identity of its own, and one that it has by itself.
+async fn make_registry(emulator: &Sealyard, name: &str, group: &str) {
+    let registries = &emulator.app().registries;
+    let group: ResourceGroup = group.parse().unwrap();
+    let new = NewRegistry { group, ..NewRegistry::named(name.parse().unwrap()) };
+    let (made, _) = registries.create_with_what_it_needs(new, None, None).await.unwrap();
+    let change = Change { system_identity: Some(true), ..Change::default() };
+    registries.change(made.registry_name(), change).await.unwrap();
+}
+
+/// The files of content that are stored.
+fn files(emulator: &Sealyard) -> usize {
+    let files = emulator.endpoints().data_dir().join("files");
+    let shards = fs_err::read_dir(files).unwrap();
+    shards.map(|shard| fs_err::read_dir(shard.unwrap().path()).unwrap().count()).sum()
+}

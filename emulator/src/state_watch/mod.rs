@@ -1,0 +1,102 @@
+//! Keeps the state of every registry true although nobody pulls.
+//!
+//! A mock vault tells of its changes; `follow.rs` listens for as long as the emulator runs, and has each registry ask that
+//! may be concerned. Any other vault tells nothing: there, somebody who asks for the state is the reason to ask the vault,
+//! at most once per lease. That is a call of status or health, a scrape of metrics, and an open stream of events.
+//!
+//! The admin API calls [`StateWatch::refresh`] and [`StateWatch::listen`]. How a registry asks is the business of `keys/`.
+//! Without a reason, nobody asks a vault: an idle emulator stays idle.
+
+mod follow;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use mock_keyvault::clock::Clock;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::keys::KeyRing;
+use crate::registry::Registries;
+use crate::vault_owner::ChangeFeed;
+
+/// How long somebody who asks for the state waits for the vault, in real time. After that the last known state is told.
+const WAIT: Duration = Duration::from_secs(2);
+
+/// Watches over the states of all registries.
+pub struct StateWatch {
+    registries: Registries,
+    clock: Clock,
+    lease: Duration,
+    /// Where the vault may tell of its changes. None: it is Azure's, which does not.
+    feed: Option<ChangeFeed>,
+    /// Whether the vault tells of its changes now.
+    is_told: watch::Sender<bool>,
+    /// How many streams of events are open.
+    listeners: watch::Sender<usize>,
+    /// Somebody has asked for the state: a good moment to look for the vault again.
+    asked: Notify,
+    stop: CancellationToken,
+}
+
+/// An open stream of events: a reason to keep the states true for as long as this is there.
+#[derive(Debug)]
+pub struct Listening(Arc<StateWatch>);
+
+impl StateWatch {
+    /// A watch over these registries. It does nothing before it is spawned.
+    pub(crate) fn new(
+        registries: Registries,
+        clock: Clock,
+        lease: Duration,
+        feed: Option<ChangeFeed>,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            registries,
+            clock,
+            lease,
+            feed,
+            is_told: watch::Sender::new(false),
+            listeners: watch::Sender::new(0),
+            asked: Notify::new(),
+            stop,
+        })
+    }
+
+    /// Makes the states true, for somebody who wants to know them. A vault that tells of its changes is not asked. Another
+    /// one is asked if its last answer is older than a lease; this waits for it, but not long.
+    pub async fn refresh(&self) {
+        if *self.is_told.borrow() {
+            return;
+        }
+        self.asked.notify_one();
+        let rings: Vec<KeyRing> =
+            self.registries.all().iter().map(|registry| registry.key_ring().clone()).collect();
+        let asking = join_all(rings.iter().map(KeyRing::refresh));
+        // The questions go on, and what they find out is told the next time.
+        let _ = tokio::time::timeout(WAIT, asking).await;
+    }
+
+    /// Keeps the states true until the answer is dropped.
+    pub fn listen(self: &Arc<Self>) -> Listening {
+        self.listeners.send_modify(|count| *count += 1);
+        Listening(Arc::clone(self))
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.0.listeners.send_modify(|count| *count = count.saturating_sub(1));
+    }
+}
+
+impl fmt::Debug for StateWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StateWatch")
+            .field("is_told", &*self.is_told.borrow())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,127 @@
+//! Rows for sealed files that lost theirs: what a repair found intact gets a place again.
+//!
+//! The file is published already; what it holds and what it is called was authenticated by the caller. Not durable before
+//! [`Store::commit_adopted`], so that a repair of many files does not wait for the disk at each.
+
+use std::collections::BTreeSet;
+
+use super::blobs::link;
+use super::error::StoreError;
+use super::files::not_found;
+use super::layout::Table;
+use super::manifests::{NewManifest, Step, insert_manifest};
+use super::open::Store;
+use super::rows::{BlobRow, ManifestRow, ObjectRow, key};
+
+/// What became of a sealed file that was brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Adopted {
+    /// It has a row now.
+    Stored {
+        /// What a manifest refers to and the repository does not have.
+        missing: Vec<String>,
+    },
+    /// The registry has the same content in another file, which stays.
+    Duplicate,
+}
+
+impl Store {
+    /// Gives a sealed file back its row as a blob, and shows it in a repository. A blob whose file is gone gets this one.
+    pub fn adopt_blob(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+        object: &ObjectRow,
+    ) -> Result<Adopted, StoreError> {
+        let blob_key = key(&[registry, digest]);
+        let writer = self.database.writer()?;
+        let known: Option<BlobRow> = self.database.row(Table::Blobs, &blob_key)?;
+        if let Some(known) = &known
+            && self.has_file(known)?
+        {
+            return Ok(Adopted::Duplicate);
+        }
+        writer.transact(|view| {
+            if let Some(BlobRow { object: gone, .. }) = &known {
+                view.disown_file(registry, gone.file, gone.data_key)?;
+            }
+            view.own_file(registry, object.file, object.data_key)?;
+            let links = known.as_ref().map_or(0, |known| known.links);
+            let blob = BlobRow { object: object.clone(), links };
+            view.put(Table::Blobs, blob_key.clone(), &blob)?;
+            // A blob that is known has its repositories.
+            if known.is_none() {
+                link(view, registry, repository, digest, blob, object.created)?;
+                view.count(registry, |stats| {
+                    stats.blobs += 1;
+                    stats.bytes = stats.bytes.saturating_add(object.size);
+                })?;
+            }
+            Ok(Adopted::Stored { missing: Vec::new() })
+        })
+    }
+
+    /// Gives a sealed file back its row as a manifest of a repository, without a tag. The blobs that it refers to are shown
+    /// in the repository as far as the registry has them. What is missing keeps nobody from pulling the rest.
+    pub fn adopt_manifest(
+        &self,
+        registry: &str,
+        repository: &str,
+        manifest: NewManifest<'_>,
+    ) -> Result<Adopted, StoreError> {
+        let writer = self.database.writer()?;
+        let in_repository = |part: &str| key(&[registry, repository, part]);
+        let at = in_repository(manifest.digest);
+        if self.database.row::<ManifestRow>(Table::Manifests, &at)?.is_some() {
+            return Ok(Adopted::Duplicate);
+        }
+        let mut missing = Vec::new();
+        let mut present = BTreeSet::new();
+        let mut unlinked = Vec::new();
+        for digest in manifest.blobs {
+            let blob: Option<BlobRow> =
+                self.database.row(Table::Blobs, &key(&[registry, digest]))?;
+            match blob {
+                Some(blob) => {
+                    present.insert(digest.as_str());
+                    if !self.database.has(Table::Links, &in_repository(digest))? {
+                        unlinked.push((digest, blob));
+                    }
+                }
+                None => missing.push(digest.clone()),
+            }
+        }
+        for child in manifest.children {
+            if !self.database.has(Table::Manifests, &in_repository(child))? {
+                missing.push(child.clone());
+            }
+        }
+        let manifest = NewManifest { sparse: true, tag: None, ..manifest };
+        writer.transact(|view| {
+            for (digest, blob) in &unlinked {
+                let now = manifest.row.pushed;
+                link(view, registry, repository, digest, blob.clone(), now)?;
+            }
+            match insert_manifest(view, registry, repository, &manifest, &present, true)? {
+                Step::Refused(put) => {
+                    Err(StoreError::Damaged(format!("a manifest cannot be brought back: {put:?}")))
+                }
+                Step::Inserted(_) | Step::Existing | Step::NeedsFile => {
+                    Ok(Adopted::Stored { missing: missing.clone() })
+                }
+            }
+        })
+    }
+
+    /// Returns when all that was adopted is durable.
+    pub fn commit_adopted(&self) -> Result<(), StoreError> {
+        self.database.commit()
+    }
+
+    /// Whether the file of a blob is there.
+    fn has_file(&self, blob: &BlobRow) -> Result<bool, StoreError> {
+        let file = blob.object.file;
+        self.layout.file(file).try_exists().map_err(|error| not_found(error, file))
+    }
+}

@@ -1,0 +1,90 @@
+//! What depends on stored objects: the manifests and repositories that use blobs, and the tags that reach manifests.
+//!
+//! Rows lead from manifests to blobs, not back, so a question about blobs is a scan. It is asked when damage was found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{last_part, nth_part, prefix};
+
+/// A manifest: its repository and its digest.
+type ManifestOf = (String, String);
+
+impl Store {
+    /// The repositories that show these blobs.
+    pub fn repositories_with_blobs(
+        &self,
+        registry: &str,
+        blobs: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, StoreError> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for row in self.database.scan(Table::Links, &prefix(&[registry])) {
+            let (key, _) = row?;
+            let blob = last_part(&key)?;
+            if blobs.contains(&blob) {
+                found.entry(blob).or_default().insert(nth_part(&key, 1)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The manifests, by repository and digest, that refer to these blobs.
+    pub fn manifests_with_blobs(
+        &self,
+        registry: &str,
+        blobs: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, BTreeSet<ManifestOf>>, StoreError> {
+        let mut found: BTreeMap<String, BTreeSet<ManifestOf>> = BTreeMap::new();
+        for row in self.database.scan(Table::References, &prefix(&[registry])) {
+            let (key, _) = row?;
+            let blob = last_part(&key)?;
+            if blobs.contains(&blob) {
+                let manifest = (nth_part(&key, 1)?, nth_part(&key, 2)?);
+                found.entry(blob).or_default().insert(manifest);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The tags that lead to a manifest: its own, and those of the indexes that list it.
+    pub fn tags_reaching(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let (mut tags, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut open = vec![digest.to_owned()];
+        while let Some(digest) = open.pop() {
+            let parts = [registry, repository, digest.as_str()];
+            for tag in self.database.last_parts(Table::Tagged, &parts) {
+                tags.insert(tag?);
+            }
+            for parent in self.database.last_parts(Table::Parents, &parts) {
+                let parent = parent?;
+                if seen.insert(parent.clone()) {
+                    open.push(parent);
+                }
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The repositories that hold a manifest of this digest, other than this one.
+    pub fn other_repositories_with_manifest(
+        &self,
+        registry: &str,
+        repository: &str,
+        digest: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut found = Vec::new();
+        for other in self.all_repositories(registry)? {
+            if other != repository && self.manifest(registry, &other, digest)?.is_some() {
+                found.push(other);
+            }
+        }
+        Ok(found)
+    }
+}

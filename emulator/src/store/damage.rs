@@ -1,0 +1,194 @@
+//! Marks of damage: which stored files are known to be damaged, missing or unreadable, so that nothing serves them.
+//!
+//! A failed read or a verification leaves a mark; `registry/damage.rs` decides when. A mark belongs to a file, not to a
+//! digest: it goes in the transaction that replaces or deletes the file (`View::disown_file`), and can never hit the
+//! file that came instead.
+//!
+//! A mark of a failed read is not durable: the next read finds the damage again.
+
+use std::fmt;
+use std::io;
+
+use mock_keyvault::room::Purpose;
+use serde::{Deserialize, Serialize};
+
+use super::error::StoreError;
+use super::files::NewFile;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{FileId, ManifestRow, ObjectRow, key, prefix};
+
+/// The longest text that a mark keeps, in characters.
+const MAX_WORDS: usize = 400;
+
+/// What is wrong with a stored file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Damage {
+    /// It does not authenticate, has another length, or holds other content.
+    Damaged,
+    /// It is not there.
+    Missing,
+    /// The system cannot read it.
+    Unreadable,
+    /// The data key that it is sealed under is not in the ring, or does not open.
+    KeyLost,
+}
+
+/// What is known of a file that cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamageRow {
+    /// What is wrong.
+    pub damage: Damage,
+    /// When that was found: seconds since 1970, emulator time.
+    pub found: i64,
+    /// What was seen, in words.
+    pub words: String,
+}
+
+impl Damage {
+    /// The name for programs, as it is serialized.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Damaged => "damaged",
+            Self::Missing => "missing",
+            Self::Unreadable => "unreadable",
+            Self::KeyLost => "keyLost",
+        }
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "its stored file is damaged",
+            Self::Missing => "its stored file is missing",
+            Self::Unreadable => "its stored file cannot be read",
+            Self::KeyLost => "the data key of its stored file is lost",
+        })
+    }
+}
+
+impl Store {
+    /// What is known of the file of an object. None: nothing is wrong that anybody has found.
+    pub fn damage(
+        &self,
+        registry: &str,
+        object: &ObjectRow,
+    ) -> Result<Option<DamageRow>, StoreError> {
+        self.database.row(Table::Damages, &damage_key(registry, object.file))
+    }
+
+    /// Looks at the file of an object without opening it: whether it is there and as long as it was. None: it is.
+    ///
+    /// [`Damage::Missing`] is also the answer if the object was deleted since its row was read: read the row again.
+    pub fn look_at_file(&self, object: &ObjectRow) -> Result<Option<Damage>, StoreError> {
+        let metadata = match std::fs::metadata(self.layout.file(object.file)) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Some(Damage::Missing));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if !metadata.is_file() {
+            return Ok(Some(Damage::Unreadable));
+        }
+        let has_its_length = match object.sealed_len {
+            Some(len) => metadata.len() == len,
+            // Sealing adds to the length, so that a shorter file is not whole.
+            None => object.size < metadata.len(),
+        };
+        Ok((!has_its_length).then_some(Damage::Damaged))
+    }
+
+    /// Marks the file of an object. False: the object was replaced or deleted meanwhile, or has such a mark already.
+    pub fn mark_damaged(
+        &self,
+        registry: &str,
+        object: &ObjectRow,
+        damage: Damage,
+        words: &str,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let at = damage_key(registry, object.file);
+        let words: String = words.chars().take(MAX_WORDS).collect();
+        let row = DamageRow { damage, found: now, words };
+        self.database.transact(|view| {
+            let known = view.row::<DamageRow>(Table::Damages, &at)?;
+            let is_news = known.is_none_or(|known| known.damage != damage);
+            if !is_news || !view.has(Table::Files, object.file.as_bytes())? {
+                return Ok(false);
+            }
+            view.put(Table::Damages, at.clone(), &row)?;
+            Ok(true)
+        })
+    }
+
+    /// Takes the mark of a file away, which was read to its end without a fault. False: it had none.
+    pub fn clear_damage(&self, registry: &str, object: &ObjectRow) -> Result<bool, StoreError> {
+        let at = damage_key(registry, object.file);
+        if !self.database.has(Table::Damages, &at)? {
+            return Ok(false);
+        }
+        self.database
+            .transact_for(Purpose::Removal, |view| view.remove(Table::Damages, at.clone()))?;
+        Ok(true)
+    }
+
+    /// Makes the marks of a registry durable.
+    pub fn keep_marks(&self) -> Result<(), StoreError> {
+        self.database.commit()
+    }
+
+    /// How many files of a registry have a mark.
+    pub fn count_damages(&self, registry: &str) -> Result<u64, StoreError> {
+        let rows = self.database.scan(Table::Damages, &prefix(&[registry]));
+        rows.map(|row| row.map(drop)).try_fold(0, |sum, row| row.map(|()| sum + 1))
+    }
+
+    /// Puts a new file in the place of the damaged one of a manifest, whose row, tags and references stay. Durable.
+    /// False: the manifest was replaced or deleted meanwhile.
+    pub fn replace_manifest_file(
+        &self,
+        registry: &str,
+        [repository, digest]: [&str; 2],
+        condemned: FileId,
+        object: &ObjectRow,
+        file: NewFile,
+    ) -> Result<bool, StoreError> {
+        let placed = self.place(file.id(), file.handle(), self.layout.new_file(file.id()))?;
+        let at = key(&[registry, repository, digest]);
+        let replaced = self.database.transact(|view| {
+            let Some(mut row) = view.row::<ManifestRow>(Table::Manifests, &at)? else {
+                return Ok(false);
+            };
+            if row.object.file != condemned {
+                return Ok(false);
+            }
+            view.own_file(registry, object.file, object.data_key)?;
+            view.disown_file(registry, row.object.file, row.object.data_key)?;
+            row.object = ObjectRow { created: row.object.created, ..object.clone() };
+            view.put(Table::Manifests, at.clone(), &row)?;
+            placed.attach(view);
+            Ok(true)
+        });
+        // The row may come back at the next start: without it the file is an orphan.
+        if replaced.is_err() && self.is_outcome_unknown() {
+            placed.keep();
+            file.published();
+            return replaced;
+        }
+        if !replaced? {
+            return Ok(false);
+        }
+        placed.keep();
+        file.published();
+        self.database.commit()?;
+        self.unlink_replaced(condemned);
+        Ok(true)
+    }
+}
+
+pub(super) fn damage_key(registry: &str, file: FileId) -> Vec<u8> {
+    key(&[registry, &file.to_string()])
+}

@@ -1,0 +1,274 @@
+//! The intents: what an operation of several steps is about to do, kept from its begin to its end.
+//!
+//! An intent is stored before the first step that cannot be undone. The transaction with the last change of rows removes it
+//! ([`End`]). So an intent that a start finds belongs to an operation that a stop cut short. What an operation means, and
+//! how it goes on, is for the domain to know: the parameters are opaque here.
+//!
+//! The intent of a deletion may use the reserve that is kept for removals. Every other one is refused on a full disk: it can
+//! be as long as the reserve. Steps and ends are small, and get past a full disk.
+//!
+//! Parameters can be longer than a row. They are cut into pieces, and the head says how many there are.
+
+use mock_keyvault::room::Purpose;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::database::View;
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{decode, key, nth_part};
+
+/// The part of the key that names the head. Pieces have numbers.
+const HEAD: &str = "head";
+/// The length of a piece. Each is below the limit of a row.
+const PIECE: usize = 3500;
+/// How many outcomes are kept: the newest.
+const MAX_OUTCOMES: usize = 1000;
+
+/// An operation that has begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentRow {
+    /// Its id. Clients may know it.
+    pub id: Uuid,
+    /// What it does, by name.
+    pub operation: String,
+    /// The last step that it has reached; empty at the begin.
+    pub step: String,
+    /// When it began: milliseconds since 1970, emulator time.
+    pub begun: i64,
+    /// What it needs to go on.
+    pub parameters: Vec<u8>,
+    /// Why it cannot be read. Then id and name are all that is known of it, and the name may be empty.
+    pub damage: Option<String>,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeRow {
+    /// When: milliseconds since 1970, emulator time.
+    pub ended: i64,
+    /// Why it failed; none if it succeeded.
+    pub error: Option<Value>,
+}
+
+/// The operation that ends with a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// None does.
+    #[default]
+    Nothing,
+    /// The intent is removed.
+    Forget(Uuid),
+    /// The intent is removed, and its outcome is kept for those who ask.
+    Keep(Uuid, OutcomeRow),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Head {
+    operation: String,
+    step: String,
+    begun: i64,
+    pieces: u32,
+}
+
+impl Store {
+    /// Stores the intent of an operation that begins. Durable on return. `purpose` says what it may use of a full disk.
+    pub fn begin_intent(&self, row: &IntentRow, purpose: Purpose) -> Result<(), StoreError> {
+        let pieces: Vec<&[u8]> = row.parameters.chunks(PIECE).collect();
+        let head = Head {
+            operation: row.operation.clone(),
+            step: row.step.clone(),
+            begun: row.begun,
+            pieces: u32::try_from(pieces.len()).unwrap_or(u32::MAX),
+        };
+        self.database.transact_for(purpose, |view| {
+            for (number, piece) in (0..).zip(&pieces) {
+                view.put_bytes(Table::Intents, piece_key(row.id, number), piece.to_vec())?;
+            }
+            view.put(Table::Intents, head_key(row.id), &head)
+        })?;
+        self.database.commit()
+    }
+
+    /// Notes the step that an operation has reached. Durable on return. False: there is no such intent.
+    pub fn reach_step(&self, id: Uuid, step: &str) -> Result<bool, StoreError> {
+        let reached = self.database.transact_for(Purpose::Removal, |view| {
+            view.change(Table::Intents, head_key(id), |head: &mut Head| {
+                step.clone_into(&mut head.step);
+            })
+        })?;
+        self.database.commit()?;
+        Ok(reached)
+    }
+
+    /// Ends an operation whose last step changed no row. Durable on return.
+    pub fn end_intent(&self, end: &End) -> Result<(), StoreError> {
+        self.database.transact_for(Purpose::Removal, |view| view.end(end))?;
+        self.database.commit()
+    }
+
+    /// The operations that have begun and not ended, the oldest first. A damaged row is no error: it says so itself.
+    pub fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
+        let mut all = Vec::new();
+        for row in self.database.scan(Table::Intents, &[]) {
+            let (at, bytes) = row?;
+            if nth_part(&at, 1)? != HEAD {
+                continue;
+            }
+            let Ok(id) = id_of(&at) else {
+                tracing::error!("an intent has no id, and is left out");
+                continue;
+            };
+            let mut row = IntentRow {
+                id,
+                operation: String::new(),
+                step: String::new(),
+                begun: 0,
+                parameters: Vec::new(),
+                damage: None,
+            };
+            match decode::<Head>(&bytes) {
+                Ok(Head { operation, step, begun, pieces }) => {
+                    row = IntentRow { operation, step, begun, ..row };
+                    for number in 0..pieces {
+                        match self.database.bytes(Table::Intents, &piece_key(id, number))? {
+                            Some(piece) => row.parameters.extend_from_slice(&piece),
+                            None => row.damage = Some("a part of its intent is missing".to_owned()),
+                        }
+                    }
+                }
+                Err(error) => row.damage = Some(format!("its intent cannot be read: {error}")),
+            }
+            all.push(row);
+        }
+        all.sort_by_key(|row| (row.begun, row.id));
+        Ok(all)
+    }
+
+    /// How the operation of this id ended, if it has ended and that is kept.
+    pub fn outcome(&self, id: Uuid) -> Result<Option<OutcomeRow>, StoreError> {
+        self.database.row(Table::Outcomes, &key(&[&id.to_string()]))
+    }
+
+    /// Forgets the oldest outcomes while there are too many. It waits for the right to write only if there are.
+    pub fn forget_old_outcomes(&self) -> Result<(), StoreError> {
+        let mut all: Vec<(i64, Vec<u8>)> = Vec::new();
+        for row in self.database.scan(Table::Outcomes, &[]) {
+            let (at, bytes) = row?;
+            // One that cannot be read is of no use to anybody: it goes first.
+            let ended = decode::<OutcomeRow>(&bytes).map_or(i64::MIN, |outcome| outcome.ended);
+            all.push((ended, at.to_vec()));
+        }
+        let Some(too_many) = all.len().checked_sub(MAX_OUTCOMES).filter(|count| *count > 0) else {
+            return Ok(());
+        };
+        all.sort();
+        self.database.transact_for(Purpose::Removal, |view| {
+            let mut old = all.iter().take(too_many);
+            old.try_for_each(|(_, at)| view.remove(Table::Outcomes, at.clone()))
+        })
+    }
+}
+
+impl View<'_> {
+    /// Removes the intent of an operation that ends with this transaction.
+    pub(super) fn end(&self, end: &End) -> Result<(), StoreError> {
+        let id = match end {
+            End::Nothing => return Ok(()),
+            End::Forget(id) => *id,
+            End::Keep(id, outcome) => {
+                self.put(Table::Outcomes, key(&[&id.to_string()]), outcome)?;
+                *id
+            }
+        };
+        if let Some(head) = self.row::<Head>(Table::Intents, &head_key(id))? {
+            for number in 0..head.pieces {
+                self.remove(Table::Intents, piece_key(id, number))?;
+            }
+        }
+        self.remove(Table::Intents, head_key(id))
+    }
+}
+
+fn head_key(id: Uuid) -> Vec<u8> {
+    key(&[&id.to_string(), HEAD])
+}
+
+fn piece_key(id: Uuid, number: u32) -> Vec<u8> {
+    key(&[&id.to_string(), &number.to_string()])
+}
+
+fn id_of(at: &[u8]) -> Result<Uuid, StoreError> {
+    nth_part(at, 0)?
+        .parse()
+        .map_err(|_| StoreError::Damaged("the id of an intent is none".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use mock_keyvault::durable::Durability;
+
+    use super::*;
+
+    fn row(parameters: Vec<u8>) -> IntentRow {
+        IntentRow {
+            id: Uuid::new_v4(),
+            operation: "revoke".to_owned(),
+            step: String::new(),
+            begun: 1,
+            parameters,
+            damage: None,
+        }
+    }
+
+    #[test]
+    fn an_intent_of_which_a_part_is_lost_says_so_and_hides_no_other_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let (whole, cut, damaged) = (row(vec![1; 5000]), row(vec![1; 5000]), row(vec![1]));
+        for row in [&whole, &cut, &damaged] {
+            store.begin_intent(row, Purpose::Rows).unwrap();
+        }
+        let damage = |view: &View<'_>| {
+            view.remove(Table::Intents, piece_key(cut.id, 1))?;
+            view.put_bytes(Table::Intents, head_key(damaged.id), b"{".to_vec())
+        };
+        store.database.transact(damage).unwrap();
+
+        let found = store.intents().unwrap();
+
+        let damage_of = |id: Uuid| {
+            let found = found.iter().find(|row| row.id == id).unwrap();
+            (found.operation.as_str(), found.damage.is_some())
+        };
+        assert_eq!(found.len(), 3);
+        assert!(found.contains(&whole));
+        assert_eq!(damage_of(cut.id), ("revoke", true));
+        assert_eq!(damage_of(damaged.id), ("", true));
+    }
+
+    #[test]
+    fn old_outcomes_go_on_a_full_disk_as_well_and_those_that_cannot_be_read_go_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let ids: Vec<Uuid> = (0..=MAX_OUTCOMES).map(|_| Uuid::new_v4()).collect();
+        let fill = |view: &View<'_>| {
+            for (ended, id) in (0..).zip(&ids) {
+                view.end(&End::Keep(*id, OutcomeRow { ended, error: None }))?;
+            }
+            let newest = ids.last().map(ToString::to_string).unwrap_or_default();
+            view.put_bytes(Table::Outcomes, key(&[&newest]), b"{".to_vec())
+        };
+        store.database.transact(fill).unwrap();
+        store.room().pretend(mock_keyvault::room::Pretended::Full);
+
+        store.forget_old_outcomes().unwrap();
+
+        let kept = store.database.scan(Table::Outcomes, &[]).count();
+        assert_eq!(kept, MAX_OUTCOMES);
+        assert!(store.outcome(ids[0]).unwrap().is_some());
+        assert_eq!(store.outcome(ids[MAX_OUTCOMES]).unwrap(), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! The rows of a data folder as a repair sees them, also when [`Store::open`](super::Store::open) refuses the folder.
+//!
+//! What is salvaged and how is `mock_keyvault::durable::repair`'s business; here is what a lost row means in words. After the
+//! rows are repaired, the folder opens as always, and content that no row names comes back from the sealed files.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use fs_err as fs;
+use mock_keyvault::durable::error::FormatError;
+use mock_keyvault::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
+use mock_keyvault::repair::RowsReport;
+
+use super::carried::{self, Restorer};
+use super::error::StoreError;
+use super::layout::{Layout, Table};
+use super::open::{key_for_repair, lock_for_repair, make_dir};
+use super::rows::{TagRow, decode};
+
+/// A repair of the rows that was examined. Dropped, it has changed nothing.
+#[derive(Debug)]
+pub struct RowsRepair {
+    repair: Repair,
+    layout: Layout,
+    // Dropped last: the folder is free when the work is gone.
+    _lock: fs::File,
+}
+
+/// The sealed files of a data folder, without a look into them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SealedFiles {
+    /// Published files.
+    pub files: u64,
+    /// Their length in bytes.
+    pub bytes: u64,
+    /// Files in quarantine.
+    pub quarantined: u64,
+    /// Mirrors of rings.
+    pub mirrors: u64,
+}
+
+impl RowsRepair {
+    /// Looks at a data folder that no process has open.
+    pub fn examine(path: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(path);
+        let lock = lock_for_repair(&layout)?;
+        let key = Arc::new(key_for_repair(&layout)?);
+        let repair = Repair::examine(path, Table::NAMES, key)?;
+        Ok(Self { repair, layout, _lock: lock })
+    }
+
+    /// Whether the rows have to be repaired.
+    pub fn is_needed(&self) -> bool {
+        self.repair.is_needed()
+    }
+
+    /// Whether changes that there were cannot be restored.
+    pub fn loses_something(&self) -> bool {
+        self.repair.survey().loses_something()
+    }
+
+    /// Whether an earlier start or repair lost rows and nobody has looked for their content to the end.
+    pub fn has_loss(&self) -> bool {
+        self.layout.journal().join("loss").exists()
+    }
+
+    /// What was found.
+    pub fn report(&self) -> Result<RowsReport, StoreError> {
+        Ok(RowsReport::of(&self.repair)?)
+    }
+
+    /// What is lost and has a name that something still knows, in words.
+    pub fn lost(&self) -> Result<Vec<String>, StoreError> {
+        let tables = [
+            Table::Registries,
+            Table::Repositories,
+            Table::Tags,
+            Table::Manifests,
+            Table::Links,
+            Table::Access,
+            Table::Uploads,
+            Table::TaskRuns,
+            Table::Deployments,
+            Table::Groups,
+            Table::Identities,
+        ];
+        let numbers = tables.map(|table| table as u8);
+        let rows = self.repair.lost_rows(&numbers).map_err(of_format)?;
+        let mut words: Vec<String> = rows.iter().filter_map(in_words).collect();
+        words.dedup();
+        Ok(words)
+    }
+
+    /// The sealed files, for the plan.
+    pub fn sealed_files(&self) -> Result<SealedFiles, StoreError> {
+        let mut found = SealedFiles::default();
+        for shard in self.layout.shards() {
+            let (files, bytes) = count(&shard)?;
+            found.files += files;
+            found.bytes = found.bytes.saturating_add(bytes);
+        }
+        found.quarantined = count(&self.layout.quarantine())?.0;
+        found.mirrors = count(&self.layout.rings())?.0;
+        Ok(found)
+    }
+
+    /// A repair that was cut off, which this one has ended. What it lost was told to nobody.
+    pub fn finished(&self) -> Option<&Earlier> {
+        self.repair.finished()
+    }
+
+    /// Other repairs that lost something, as long as what was damaged is kept.
+    pub fn earlier(&self) -> &[Earlier] {
+        self.repair.earlier()
+    }
+
+    /// Puts the rows that were found in the place of the damaged ones, in one step. Files that travelled in the journal come
+    /// first: with it their content goes. `lost` is what the report and [`RowsRepair::lost`] say.
+    pub fn apply(self, aside: &str, lost: &[String]) -> Result<Applied, StoreError> {
+        self.restore_files()?;
+        self.repair.apply(aside, lost).map_err(of_format)
+    }
+
+    /// Writes the files that the journal has and the folder lacks, and syncs all: those that are there were not synced.
+    ///
+    /// A file that the restored rows do not name was deleted, unless they end before it was made.
+    fn restore_files(&self) -> Result<(), StoreError> {
+        let survey = self.repair.survey();
+        if survey.attachments().is_empty() {
+            return Ok(());
+        }
+        let mut named: HashSet<Vec<u8>> = HashSet::new();
+        let each = survey.each_row(self.repair.key(), |row| {
+            if row.tree == Table::Files as u8 {
+                named.insert(row.key.to_vec());
+            }
+            Ok(())
+        });
+        each.map_err(of_format)?;
+        let restorer = Restorer::new(&self.layout);
+        for Attachment { name, content, is_restored } in survey.attachments() {
+            // A file that this program has no use for must not stop the repair of the others.
+            let Some(id) = carried::file(name) else { continue };
+            if !is_restored || named.contains(&id.as_bytes()[..]) {
+                make_dir(&self.layout.files())?;
+                make_dir(&self.layout.shard(id))?;
+                restorer.restore(id, content)?;
+            }
+        }
+        let root = fs::File::open(self.layout.root())?;
+        Ok(rustix::fs::syncfs(root).map_err(io::Error::from)?)
+    }
+}
+
+/// What a lost row means to a person. Rows that only support others mean nothing.
+fn in_words(row: &LostRow) -> Option<String> {
+    let LostRow { tree, key, known, restored } = row;
+    let table = *Table::ALL.get(usize::from(*tree))?;
+    let key = std::str::from_utf8(key).ok()?;
+    let parts: Vec<&str> = key.split('\0').collect();
+    let what = match (table, &parts[..]) {
+        (Table::Registries, [registry]) => format!("the registry {registry}"),
+        (Table::Repositories, [registry, repository]) => {
+            // Its counters change with each push.
+            if known.is_some() && restored.is_some() {
+                return None;
+            }
+            format!("the repository {repository} in {registry}")
+        }
+        (Table::Tags, [registry, repository, tag]) => {
+            let digest =
+                |row: &Option<Vec<u8>>| Some(decode::<TagRow>(row.as_deref()?).ok()?.digest);
+            let (new, old) = (digest(known), digest(restored));
+            let name = format!("the tag {repository}:{tag} in {registry}");
+            return match (new, old) {
+                (Some(new), Some(old)) if new == old => None,
+                (Some(new), Some(old)) => Some(format!("{name} is {old} again, and was {new}")),
+                (Some(new), None) => Some(format!("{name}, which was {new}")),
+                (None, _) if known.is_none() => Some(format!("the deletion of {name}")),
+                (None, _) => Some(format!("a change of {name}")),
+            };
+        }
+        (Table::Manifests, [registry, repository, digest]) => {
+            format!("the manifest {repository}@{digest} in {registry}")
+        }
+        (Table::Links, [registry, repository, digest]) => {
+            // Only that the repository shows it is of interest.
+            if known.is_some() && restored.is_some() {
+                return None;
+            }
+            format!("the blob {digest} in {repository} in {registry}")
+        }
+        (Table::Access, [registry, kind, name, ..]) => {
+            format!("a setting of who may log in to {registry} ({kind} {name})")
+        }
+        (Table::Uploads, [registry, upload]) => {
+            if known.is_some() && restored.is_some() {
+                return None;
+            }
+            format!("the upload {upload} in {registry}")
+        }
+        (Table::TaskRuns, [registry, run]) => format!("the task run {run} in {registry}"),
+        (Table::Deployments, [group, name, ..]) => {
+            format!("the deployment {name} in the resource group {group}")
+        }
+        (Table::Groups, [group]) => format!("the resource group {group}"),
+        (Table::Identities, [group, name]) => {
+            format!("the identity {name} in the resource group {group}")
+        }
+        _ => return None,
+    };
+    Some(match (known, restored) {
+        (Some(_), Some(_)) => format!("a change of {what}"),
+        (None, _) => format!("the deletion of {what}"),
+        (Some(_), None) => what,
+    })
+}
+
+fn count(folder: &Path) -> Result<(u64, u64), StoreError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, 0)),
+        Err(error) => return Err(error.into()),
+    };
+    let (mut files, mut bytes) = (0, 0_u64);
+    for entry in entries {
+        files += 1;
+        bytes = bytes.saturating_add(entry?.metadata()?.len());
+    }
+    Ok((files, bytes))
+}
+
+fn of_format(error: FormatError) -> StoreError {
+    match error {
+        FormatError::Io(error) => error.into(),
+        damaged @ FormatError::Damaged { .. } => StoreError::Damaged(damaged.to_string()),
+    }
+}

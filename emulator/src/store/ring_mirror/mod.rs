@@ -1,0 +1,211 @@
+//! The mirror of a registry's ring: the one file from which sealed files open when the rows are lost.
+//!
+//! `rings/REGISTRY.ring` holds the wrapped data keys, as the rows do, and what the registry is beside its content, so that
+//! `sealyard repair` can ask the vault as the right identity. The store replaces and syncs it before the row commits. Until
+//! the commit it holds both rings, the new one and the one before: whichever the rows turn out to hold, the mirror has it.
+//! The file goes with the registry. Its format is in `envelope/FORMAT.md`.
+//!
+//! When rows were lost, the mirror may be the only place that has a data key. Until [`Store::is_whole`] no mirror is removed,
+//! and one that is replaced passes on the rings whose data keys the new one lacks.
+//!
+//! Head and entries are sealed by `keys/`. The checksum finds damage; it is no protection against a writer of the folder.
+
+mod format;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use mock_keyvault::room::Purpose;
+
+pub use self::format::RingMirror;
+use super::database::Writer;
+use super::error::StoreError;
+use super::files::{remove_if_there, replace_file};
+use super::layout::{Layout, Table};
+use super::open::{Store, make_dir};
+use super::registries::RegistryRecord;
+use super::rows::{RingRow, key, last_part};
+
+/// The longest mirror that is read, in bytes. A ring of ten thousand data keys stays far below.
+const MAX_LEN: u64 = 64 << 20;
+
+/// A mirror that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct DamagedMirror {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Store {
+    /// The mirrors in the data folder, in the order of their files. Damaged ones are named.
+    pub fn ring_mirrors(&self) -> Result<Vec<Result<RingMirror, DamagedMirror>>, StoreError> {
+        Ok(self.mirror_paths()?.iter().map(|path| read(path)).collect())
+    }
+
+    /// Writes the mirrors that are missing, as in a folder that an older version made. Mirrors that exist stay as they
+    /// are, since the rows may be damaged. Waits for the proof of the rows if a mirror is missing, and writes nothing if the
+    /// rows are damaged.
+    pub fn mirror_missing_rings(&self) -> Result<(), StoreError> {
+        if !self.lacks_a_mirror()? || !self.database.durable().wait_for_proof().is_complete() {
+            return Ok(());
+        }
+        let writer = self.database.writer()?;
+        self.mirror(&writer, |path, _| Ok(path.try_exists()?))
+    }
+
+    /// Makes the mirrors agree with the rows. Waits for the proof of the rows. Does nothing unless [`Store::is_whole`]:
+    /// otherwise a good mirror could be replaced by a damaged ring, or removed although its registry was lost.
+    pub fn mirror_rings(&self) -> Result<(), StoreError> {
+        self.database.durable().wait_for_proof();
+        if !self.is_whole()? {
+            return Ok(());
+        }
+        let writer = self.database.writer()?;
+        for path in self.mirror_paths()? {
+            let registry = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            // Left by a registry that was not made in the end.
+            if !self.database.has(Table::Rings, &key(&[registry]))? {
+                remove_if_there(&path)?;
+            }
+        }
+        self.mirror(&writer, |path, mirror| Ok(read(path).is_ok_and(|found| found == *mirror)))
+    }
+
+    fn lacks_a_mirror(&self) -> Result<bool, StoreError> {
+        for row in self.database.scan(Table::Rings, &[]) {
+            if !self.layout.ring(&last_part(&row?.0)?).try_exists()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn mirror(
+        &self,
+        writer: &Writer<'_>,
+        stands: impl Fn(&Path, &RingMirror) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        for row in self.database.scan(Table::Rings, &[]) {
+            let registry = last_part(&row?.0)?;
+            let Some(ring) = self.read_ring(&registry, writer)? else { continue };
+            let mirror = self.mirror_of(&registry, vec![ring])?;
+            if !stands(&self.layout.ring(&registry), &mirror)? {
+                self.write_mirror(&mirror, Purpose::Upkeep)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called before the commit of a new ring: keeps it beside the one that it replaces.
+    pub(super) fn mirror_new_ring(
+        &self,
+        _writer: &Writer<'_>,
+        registry: &str,
+        new: &RingRow,
+        old: Option<RingRow>,
+        purpose: Purpose,
+    ) -> Result<(), StoreError> {
+        let rings = [Some(new.clone()), old].into_iter().flatten().collect();
+        self.write_mirror(&self.mirror_of(registry, rings)?, purpose)
+    }
+
+    /// To be called before the commit of what a registry is. `ring` is the one that it has.
+    pub(super) fn mirror_record(
+        &self,
+        _writer: &Writer<'_>,
+        record: &RegistryRecord,
+        ring: Option<RingRow>,
+        purpose: Purpose,
+    ) -> Result<(), StoreError> {
+        let Some(ring) = ring else { return Ok(()) };
+        let (registry, record) = (record.name.clone(), Some(record.clone()));
+        self.write_mirror(&RingMirror { registry, record, rings: vec![ring] }, purpose)
+    }
+
+    /// To be called after the commit of a new ring: the one before it goes from the mirror, unless there is a newer one.
+    /// That it stays harms nobody, so an error is logged only.
+    pub(super) fn settle_mirror(&self, registry: &str, generation: u64) {
+        let settle = || {
+            let writer = self.database.writer()?;
+            match self.read_ring(registry, &writer)? {
+                Some(ring) if ring.generation == generation => {
+                    self.write_mirror(&self.mirror_of(registry, vec![ring])?, Purpose::Upkeep)
+                }
+                _ => Ok(()),
+            }
+        };
+        if let Err(error) = settle() {
+            tracing::warn!(registry.name = registry, %error, "the mirror keeps a ring that was replaced");
+        }
+    }
+
+    /// To be called before the last note of a registry that is leaving goes. Unless [`Store::is_whole`] the mirror stays: the
+    /// note may come from rows that are older than the registry. [`Store::mirror_rings`] removes it at a later start.
+    pub(super) fn remove_mirror(&self, registry: &str) -> Result<(), StoreError> {
+        if !self.is_whole()? {
+            return Ok(());
+        }
+        Ok(remove_if_there(&self.layout.ring(registry))?)
+    }
+
+    fn mirror_paths(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let entries = match fs::read_dir(self.layout.rings()) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let paths: Result<Vec<PathBuf>, _> =
+            entries.map(|entry| Ok::<_, io::Error>(entry?.path())).collect();
+        let mut paths = paths?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == Layout::RING));
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn mirror_of(&self, registry: &str, rings: Vec<RingRow>) -> Result<RingMirror, StoreError> {
+        Ok(RingMirror { registry: registry.to_owned(), record: self.registry(registry)?, rings })
+    }
+
+    /// `purpose` says what the file may use of a full disk: as much as the rows that are committed after it.
+    fn write_mirror(&self, mirror: &RingMirror, purpose: Purpose) -> Result<(), StoreError> {
+        // A ring of damaged rows must not replace a good mirror.
+        self.database.durable().check_writable()?;
+        let path = self.layout.ring(&mirror.registry);
+        let mut mirror = mirror.clone();
+        if !self.is_whole()?
+            && let Ok(found) = read(&path)
+        {
+            mirror.keep_data_keys_of(found);
+        }
+        // Made with the first mirror.
+        if make_dir(&self.layout.rings())? && self.durability == super::Durability::Full {
+            mock_keyvault::durable::sync_dir(self.layout.root())?;
+        }
+        let bytes = mirror.encode()?;
+        // Before the file: on a full disk this releases the reserve.
+        self.room().spend(bytes.len() as u64, purpose)?;
+        replace_file(&path, &bytes, self.durability)
+    }
+}
+
+fn read(path: &Path) -> Result<RingMirror, DamagedMirror> {
+    let read = || -> Result<RingMirror, String> {
+        let len = fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if MAX_LEN < len {
+            return Err(format!("it is longer than {MAX_LEN} bytes"));
+        }
+        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        let mirror = RingMirror::decode(&bytes)?;
+        let named = path.file_stem().and_then(|stem| stem.to_str());
+        if named == Some(&mirror.registry) {
+            Ok(mirror)
+        } else {
+            Err(format!("it is the mirror of the registry {}", mirror.registry))
+        }
+    };
+    read().map_err(|reason| DamagedMirror { path: path.to_owned(), reason })
+}

@@ -1,0 +1,207 @@
+//! Folders of format 1: a real one is migrated, whatever moment a kill has cut it short at, or it is refused and left as it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use mock_keyvault::durable::{Notice, SledFolder};
+
+use super::support::copy;
+use crate::store::layout::Table;
+use crate::store::*;
+
+type Rows = Vec<(u8, Vec<u8>, Vec<u8>)>;
+
+/// The folder of format 1.
+fn unpacked() -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("data");
+    let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/folders/format-1.tar.gz");
+    let archive = flate2::read::GzDecoder::new(fs::File::open(archive).unwrap());
+    tar::Archive::new(archive).unpack(&path).unwrap();
+    (root, path)
+}
+
+fn open(path: &Path) -> Result<Store, StoreError> {
+    Store::open(path, Durability::Full)
+}
+
+/// The rows of format 1, read by themselves.
+fn old_rows(path: &Path) -> Rows {
+    let copy = path.with_extension("reading");
+    let folder = SledFolder::open(&path.join("rows"), &copy, Table::NAMES).unwrap();
+    let mut rows = Vec::new();
+    let each = |tree, key: &[u8], value: &[u8]| {
+        rows.push((tree, key.to_vec(), value.to_vec()));
+        Ok::<_, std::io::Error>(())
+    };
+    folder.each_row(each).unwrap();
+    rows
+}
+
+fn rows(store: &Store) -> Rows {
+    let mut rows = Vec::new();
+    for table in Table::ALL {
+        for row in store.database.scan(table, &[]) {
+            let (key, value) = row.unwrap();
+            rows.push((table as u8, key.to_vec(), value.to_vec()));
+        }
+    }
+    rows
+}
+
+fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if !["lock", "reserve", "reserve.audit"].iter().any(|name| path.ends_with(name)) {
+            found.insert(path.clone(), fs::read(path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_row_is_there_the_old_ones_stay_as_they_are_and_the_start_says_so() {
+    let (_root, path) = unpacked();
+    let (expected, before) = (old_rows(&path), files(&path.join("rows")));
+
+    let store = open(&path).unwrap();
+
+    assert!(expected.len() > 100);
+    assert!(rows(&store) == expected);
+    assert!(files(&path.join("rows")) == before);
+    let notices = store.database.durable().notices();
+    assert!(notices.contains(&Notice::Migrated { kept: path.join("rows") }), "{notices:?}");
+    let marker = fs::read_to_string(path.join("sealyard.json")).unwrap();
+    assert_eq!(marker, r#"{"formatVersion":2}"#, "a program of format 1 refuses any other number");
+}
+
+#[test]
+fn the_old_rows_go_with_the_first_clean_stop_after_files_without_a_row_are_in_quarantine() {
+    let (_root, path) = unpacked();
+    let expected = old_rows(&path);
+    let orphan = "00112233445566778899aabbccddeeff";
+    fs::create_dir_all(path.join("files/00")).unwrap();
+    fs::write(path.join("files/00").join(orphan), "sealed").unwrap();
+    let store = open(&path).unwrap();
+    drop(store);
+    assert!(path.join("rows").exists(), "the files were not looked at");
+
+    let store = open(&path).unwrap();
+    assert_eq!(store.sweep_orphans().unwrap(), 1);
+    drop(store);
+
+    assert!(!path.join("rows").exists());
+    assert_eq!(fs::read(path.join("quarantine").join(orphan)).unwrap(), b"sealed");
+    let store = open(&path).unwrap();
+    assert!(rows(&store) == expected);
+    assert_eq!(store.database.durable().notices(), []);
+}
+
+#[test]
+fn a_migration_that_was_killed_at_any_step_is_done_by_the_next_start() {
+    let (root, path) = unpacked();
+    let expected = old_rows(&path);
+    let migrated = root.path().join("migrated");
+    let store = open(&path).unwrap();
+    copy(&path, &migrated);
+    drop(store);
+    let old_marker = r#"{"formatVersion":1}"#;
+    let cut = |at: &Path| {
+        for path in files(at).into_keys() {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+        }
+    };
+    let steps: [&dyn Fn(&Path); 6] = [
+        &|at| {
+            fs::remove_dir_all(at.join("journal")).unwrap();
+            fs::remove_dir_all(at.join("index")).unwrap();
+            fs::create_dir(at.join("rows.reading")).unwrap();
+            fs::write(at.join("rows.reading/db"), "half").unwrap();
+        },
+        &|at| {
+            fs::remove_dir_all(at.join("index")).unwrap();
+            fs::rename(at.join("journal"), at.join("journal.new")).unwrap();
+            cut(&at.join("journal.new"));
+        },
+        &|at| {
+            fs::remove_dir_all(at.join("index")).unwrap();
+            fs::remove_file(at.join("journal/loss")).unwrap();
+        },
+        &|at| {
+            fs::remove_dir_all(at.join("index")).unwrap();
+            cut(&at.join("journal"));
+        },
+        &|at| cut(&at.join("index")),
+        &|_| {},
+    ];
+    for (step, prepare) in steps.iter().enumerate() {
+        let at = root.path().join(step.to_string());
+        copy(&migrated, &at);
+        fs::write(at.join("sealyard.json"), old_marker).unwrap();
+        prepare(&at);
+
+        let store = open(&at).unwrap();
+
+        assert!(rows(&store) == expected, "step {step}");
+        assert!(!at.join("rows.reading").exists() && !at.join("journal.new").exists());
+        assert!(store.database.durable().has_loss().unwrap());
+    }
+}
+
+#[test]
+fn rows_that_are_missing_or_damaged_are_refused_in_a_sentence_and_nothing_changes() {
+    type Damage<'a> = &'a dyn Fn(&Path);
+    let damages: [(Damage<'_>, &str); 6] = [
+        (&|at| fs::remove_dir_all(at.join("rows")).unwrap(), "not found"),
+        (&|at| fs::remove_file(at.join("rows/db")).unwrap(), "No such file"),
+        (&|at| fs::write(at.join("rows/db"), "").unwrap(), "damaged"),
+        (
+            &|at| {
+                // Without a snapshot an empty database looks like a new one.
+                fs::remove_dir_all(at.join("rows")).unwrap();
+                fs::create_dir(at.join("rows")).unwrap();
+                fs::write(at.join("rows/db"), "").unwrap();
+                fs::write(at.join("rows/conf"), "").unwrap();
+            },
+            "it holds no rows",
+        ),
+        (
+            &|at| {
+                // The first page: it is older than the snapshot.
+                let mut bytes = fs::read(at.join("rows/db")).unwrap();
+                let first = bytes.windows(5).position(|window| window == b"local").unwrap();
+                bytes[first] ^= 1;
+                fs::write(at.join("rows/db"), bytes).unwrap();
+            },
+            "damaged",
+        ),
+        // Something is in the way: the migration began and cannot go on.
+        (&|at| fs::write(at.join("journal.new"), "a file").unwrap(), "journal.new"),
+    ];
+    for (damage, words) in damages {
+        let (_root, path) = unpacked();
+        damage(&path);
+        let before = files(&path);
+
+        let error = open(&path).unwrap_err().to_string();
+
+        assert!(error.contains("cannot be brought to format 2"), "{error}");
+        assert!(error.contains(words) && error.contains("nothing was changed"), "{error}");
+        assert!(files(&path) == before, "{error}");
+    }
+}
+
+#[test]
+fn a_first_start_that_was_cut_short_in_format_1_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sealyard.json"), r#"{"formatVersion":1}"#).unwrap();
+
+    let store = open(folder.path()).unwrap();
+
+    assert_eq!(rows(&store), []);
+}

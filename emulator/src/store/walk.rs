@@ -1,0 +1,172 @@
+//! Walking over everything that a registry stores, for verification: object by object, and file by file.
+//!
+//! A row or a folder that cannot be read is an item of the walk, and the walk goes on: one fault must not hide the next.
+//! Whether what is stored authenticates is not known here.
+
+use super::error::StoreError;
+use super::layout::Table;
+use super::open::Store;
+use super::rows::{
+    BlobRow, FileId, ManifestRow, ObjectRow, TaskRunRow, decode, last_part, nth_part, prefix,
+};
+
+/// A blob, a manifest or a log, as `verify` walks over them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoredObject {
+    /// A blob of the registry.
+    Blob {
+        /// Its digest.
+        digest: String,
+        /// Where it is.
+        object: ObjectRow,
+    },
+    /// A manifest of one repository.
+    Manifest {
+        /// The repository.
+        repository: String,
+        /// Its digest.
+        digest: String,
+        /// Where it is.
+        object: ObjectRow,
+    },
+    /// The log of a task run.
+    Log {
+        /// The number of the run.
+        run: u64,
+        /// Its digest.
+        digest: String,
+        /// Where it is.
+        object: ObjectRow,
+    },
+}
+
+/// How far a walk has come: the table, and the key of the last row without the registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WalkPlace {
+    table: usize,
+    after: Option<String>,
+}
+
+/// Some objects of a walk.
+#[derive(Debug, Default)]
+pub struct WalkPage {
+    /// The objects. An error is a row that cannot be read.
+    pub objects: Vec<Result<StoredObject, StoreError>>,
+    /// Where the walk goes on. None: it is at its end.
+    pub next: Option<WalkPlace>,
+}
+
+/// A folder of files that cannot be listed, or not to its end.
+#[derive(Debug)]
+pub struct FolderFault {
+    /// The folder, below the data folder.
+    pub folder: String,
+    /// Why.
+    pub error: std::io::Error,
+}
+
+/// The tables that a walk goes over.
+const TABLES: [Table; 3] = [Table::Blobs, Table::Manifests, Table::TaskRuns];
+
+impl Store {
+    /// All blobs, manifests and logs of a registry, one by one. What comes and goes meanwhile may or may not be among
+    /// them. A row that cannot be read is an error that names it, and the walk goes on after it.
+    pub fn all_objects(
+        &self,
+        registry: &str,
+    ) -> impl Iterator<Item = Result<StoredObject, StoreError>> + use<'_> {
+        let prefix = prefix(&[registry]);
+        TABLES.into_iter().flat_map(move |table| {
+            self.database.scan(table, &prefix).map(move |row| {
+                let (key, bytes) = row?;
+                stored(table, &key, &bytes)
+            })
+        })
+    }
+
+    /// The next objects of a walk, at most `limit`.
+    pub fn objects_after(
+        &self,
+        registry: &str,
+        place: &WalkPlace,
+        limit: usize,
+    ) -> Result<WalkPage, StoreError> {
+        let Some(table) = TABLES.get(place.table).copied() else { return Ok(WalkPage::default()) };
+        let prefix = prefix(&[registry]);
+        let rows = self.database.scan_after(table, &prefix, place.after.as_deref());
+        let (mut objects, mut after) = (Vec::new(), None);
+        for row in rows.take(limit) {
+            let (key, bytes) = row?;
+            after = key.get(prefix.len()..).map(|rest| String::from_utf8_lossy(rest).into_owned());
+            objects.push(stored(table, &key, &bytes));
+        }
+        let next = match after {
+            Some(after) => WalkPlace { table: place.table, after: Some(after) },
+            None => WalkPlace { table: place.table + 1, after: None },
+        };
+        Ok(WalkPage { objects, next: (next.table < TABLES.len()).then_some(next) })
+    }
+
+    /// Files of the data folder that no row names and nobody is about to publish, and the folders that cannot be listed.
+    pub fn orphans_and_faults(&self) -> Result<(Vec<FileId>, Vec<FolderFault>), StoreError> {
+        let (mut orphans, mut faults) = (Vec::new(), Vec::new());
+        for shard in self.layout.shards() {
+            let mut fault = |error| {
+                let folder = shard.strip_prefix(self.layout.root()).unwrap_or(&shard);
+                faults.push(FolderFault { folder: folder.display().to_string(), error });
+            };
+            let entries = match std::fs::read_dir(&shard) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    fault(error);
+                    continue;
+                }
+            };
+            for entry in entries {
+                let name = match entry {
+                    Ok(entry) => entry.file_name(),
+                    Err(error) => {
+                        // The next entry could fail in the same way for ever.
+                        fault(error);
+                        break;
+                    }
+                };
+                // A name of another form is not ours: it stays.
+                let Some(id) = name.to_str().and_then(|name| name.parse::<FileId>().ok()) else {
+                    continue;
+                };
+                if self.is_orphan(id)? {
+                    orphans.push(id);
+                }
+            }
+        }
+        Ok((orphans, faults))
+    }
+
+    /// In this order: a claim ends only after the row is there.
+    fn is_orphan(&self, id: FileId) -> Result<bool, StoreError> {
+        Ok(!self.claims.has(id) && !self.owns_file(id)?)
+    }
+}
+
+fn stored(table: Table, key: &[u8], bytes: &[u8]) -> Result<StoredObject, StoreError> {
+    let read = || match table {
+        Table::Blobs => {
+            let row: BlobRow = decode(bytes)?;
+            Ok(StoredObject::Blob { digest: last_part(key)?, object: row.object })
+        }
+        Table::Manifests => {
+            let row: ManifestRow = decode(bytes)?;
+            let (repository, digest) = (nth_part(key, 1)?, last_part(key)?);
+            Ok(StoredObject::Manifest { repository, digest, object: row.object })
+        }
+        _ => {
+            let TaskRunRow { number, run } = decode(bytes)?;
+            Ok(StoredObject::Log { run: number, digest: run.digest, object: run.log })
+        }
+    };
+    read().map_err(|error: StoreError| {
+        let name = String::from_utf8_lossy(key).replace('\0', " ");
+        StoreError::Damaged(format!("the row {:?} of {}: {error}", name, table.name()))
+    })
+}

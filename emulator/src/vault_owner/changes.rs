@@ -1,0 +1,144 @@
+//! The stream on which a mock vault tells of its changes, embedded or in another process.
+//!
+//! `state_watch` calls it. It knows the protocol (`GET /_keyvault/changes`) and nothing of registries. Any other vault
+//! answers something else, or nothing, and is [`NotSubscribed::NotAMock`].
+
+use reqwest::{Client, Response, StatusCode, Url};
+use serde::Deserialize;
+
+use super::{VaultConnection, config_error, is_azure};
+use crate::serve::StartError;
+
+/// The path of the stream.
+const PATH: &str = "/_keyvault/changes";
+
+/// The media type of the stream.
+const MEDIA_TYPE: &str = "application/x-ndjson";
+
+/// The longest line that is read.
+const MAX_LINE: usize = 16 << 10;
+
+/// Where a vault may tell of its changes.
+#[derive(Clone, Debug)]
+pub(crate) struct ChangeFeed {
+    url: Url,
+    client: Client,
+}
+
+/// An open stream.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    response: Response,
+    /// What was read and is no whole line yet.
+    read: Vec<u8>,
+}
+
+/// Why there is no stream.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotSubscribed {
+    /// The vault has none: it is not a mock vault, or does not let us use its admin API.
+    NotAMock,
+    /// The vault does not answer.
+    Away,
+}
+
+/// What a line tells.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Told {
+    /// Nothing has changed: the stream is alive.
+    Nothing,
+    /// Only this vault may answer otherwise than before.
+    Vault(String),
+    /// Any vault may answer otherwise than before.
+    Any,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    kind: String,
+    vault: Option<String>,
+}
+
+impl VaultConnection {
+    /// Where the vault may tell of its changes. None: it is Azure's, which does not.
+    pub(crate) fn change_feed(&self) -> Result<Option<ChangeFeed>, StartError> {
+        if is_azure(self.vault.host_str().unwrap_or_default()) {
+            return Ok(None);
+        }
+        let failed = |error: &dyn std::fmt::Display| config_error(error.to_string());
+        let client = self.http().stream_client(&self.vault).map_err(|error| failed(&error))?;
+        let url = self.vault.join(PATH).map_err(|error| failed(&error))?;
+        Ok(Some(ChangeFeed { url, client }))
+    }
+}
+
+impl ChangeFeed {
+    /// Opens the stream. Every change after this call is on it.
+    pub(crate) async fn subscribe(&self) -> Result<Subscription, NotSubscribed> {
+        let sent = self.client.get(self.url.clone()).send().await;
+        let response = sent.map_err(|_| NotSubscribed::Away)?;
+        match response.status() {
+            StatusCode::OK => (),
+            // What stands before the vault answers in its place.
+            status if status.is_server_error() => return Err(NotSubscribed::Away),
+            _ => return Err(NotSubscribed::NotAMock),
+        }
+        let media_type = response.headers().get(http::header::CONTENT_TYPE);
+        if media_type.is_none_or(|media_type| media_type != MEDIA_TYPE) {
+            return Err(NotSubscribed::NotAMock);
+        }
+        let mut subscription = Subscription { response, read: Vec::new() };
+        // The first line says that the subscription has begun.
+        subscription.next().await.ok_or(NotSubscribed::Away)?;
+        Ok(subscription)
+    }
+}
+
+impl Subscription {
+    /// What the next line tells. None: the stream is lost.
+    pub(crate) async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.read.drain(..=end).collect();
+                return told(&line);
+            }
+            if self.read.len() > MAX_LINE {
+                return None;
+            }
+            let chunk = self.response.chunk().await.ok()??;
+            self.read.extend_from_slice(&chunk);
+        }
+    }
+}
+
+/// What a line tells. None: it is no line of this stream.
+fn told(line: &[u8]) -> Option<Told> {
+    let Line { kind, vault } = serde_json::from_slice(line).ok()?;
+    Some(match (kind.as_str(), vault) {
+        ("subscribed" | "alive", _) => Told::Nothing,
+        (_, Some(vault)) => Told::Vault(vault),
+        (_, None) => Told::Any,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_of_the_stream_is_understood_and_an_unknown_kind_is_a_reason_to_ask() {
+        let vault = Told::Vault("local".to_owned());
+        for (line, expected) in [
+            (r#"{"generation":1,"kind":"subscribed"}"#, Some(Told::Nothing)),
+            (r#"{"generation":1,"kind":"alive"}"#, Some(Told::Nothing)),
+            (r#"{"generation":2,"kind":"vault","vault":"local"}"#, Some(vault)),
+            (r#"{"generation":3,"kind":"role"}"#, Some(Told::Any)),
+            (r#"{"generation":9,"kind":"missed"}"#, Some(Told::Any)),
+            (r#"{"generation":9,"kind":"later","more":1}"#, Some(Told::Any)),
+            ("<html>", None),
+            ("{}", None),
+        ] {
+            assert_eq!(told(line.as_bytes()), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The command line, as the real program against running emulators.
+
+mod discovery;
+mod gc;
+mod hints;
+mod names;
+mod published;
+mod token;
+mod trust;

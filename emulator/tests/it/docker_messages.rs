@@ -1,0 +1,58 @@
+//! No error of a registry has the message that docker has built in for its code.
+//!
+//! Docker drops such a message, prints the bare code, and tries a push again for 50 seconds. Each error that is rendered in a
+//! debug build is checked as well, so every other test here looks for such a message too.
+
+use std::path::{Path, PathBuf};
+
+use sealyard::oci::Code;
+
+/// Messages that docker has built in for codes that this registry never sends.
+const NEVER_SENT: &[(&str, &str)] = &[
+    ("MANIFEST_UNVERIFIED", "manifest failed signature verification"),
+    ("PAGINATION_NUMBER_INVALID", "invalid number of results requested"),
+    ("QUERY_PARAMETER_INVALID", "invalid query parameter value"),
+    ("TAG_INVALID", "manifest tag did not match URI"),
+];
+
+/// Every literal text in a source file, without its tests and without the list itself.
+fn literals(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let program = text.split("#[cfg(test)]").next().unwrap_or_default();
+    program.split('"').map(str::to_owned).collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let found = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
+    found.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+}
+
+#[test]
+fn no_message_in_the_program_is_one_that_docker_has_built_in() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = sources(&source);
+    let mut wrong = Vec::new();
+
+    for path in files.iter().filter(|path| !path.ends_with("oci/code.rs")) {
+        for literal in literals(path) {
+            let is_hidden =
+                Code::ALL.iter().any(|code| !literal.is_empty() && code.hides(&literal))
+                    || NEVER_SENT.iter().any(|(_, message)| *message == literal);
+            if is_hidden {
+                wrong.push(format!("{}: {literal:?}", path.display()));
+            }
+        }
+    }
+
+    assert!(files.len() > 100);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn docker_hides_an_empty_message_and_the_one_that_it_has_built_in() {
+    assert!(Code::Unauthorized.hides("authentication required"));
+    assert!(!Code::Denied.hides("authentication required"));
+    assert!(Code::ALL.iter().all(|code| code.hides("")));
+    assert!(Code::ALL.iter().all(|code| !code.hides("the fault was asked for")));
+}

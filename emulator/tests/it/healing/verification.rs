@@ -1,0 +1,181 @@
+//! `verify` goes on after each fault, names what is affected, and repairs what it can.
+
+use reqwest::{Method, StatusCode};
+use sealyard::registry::{FindingKind, Verified};
+use serde_json::json;
+
+use super::world::{Harm, Image, Part, World};
+use crate::support::content;
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+async fn verify(world: &World, repair: bool) -> Verified {
+    let content = world.emulator.registry().content().await.unwrap();
+    content.verify(repair, |_| ()).await.unwrap()
+}
+
+fn object(image: &Image, part: Part) -> String {
+    let digest = content::digest(image.bytes(part));
+    match part {
+        Part::Manifest => format!("manifest {}@{digest}", image.repository),
+        Part::Layer | Part::Config => format!("blob {digest}"),
+    }
+}
+
+fn kinds(verified: &Verified) -> Vec<(FindingKind, String)> {
+    let mut kinds: Vec<_> =
+        verified.findings.iter().map(|found| (found.kind, found.object.clone())).collect();
+    kinds.sort();
+    kinds
+}
+
+#[tokio::test]
+async fn verification_goes_on_after_each_fault_and_finds_them_all() {
+    let world = World::new().await;
+    let mut expected = Vec::new();
+    let harms = [
+        (Harm::Unreadable, FindingKind::Unreadable),
+        (Harm::Missing, FindingKind::Missing),
+        (Harm::Flipped(8), FindingKind::Damaged),
+        (Harm::Empty, FindingKind::Damaged),
+    ];
+    for (seed, (harm, kind)) in (1..).zip(harms) {
+        for (number, part) in (0..).zip([Part::Layer, Part::Config, Part::Manifest]) {
+            let image = world.push(10 * seed + number, "app").await;
+            World::harm(&image, part, harm, &image);
+            expected.push((kind, object(&image, part)));
+        }
+    }
+    expected.sort();
+
+    let verified = verify(&world, false).await;
+
+    assert_eq!(kinds(&verified), expected);
+    assert_eq!(verified.blobs + verified.manifests, 36 - 12, "{verified:?}");
+    assert_eq!(verified.worst(), Some(FindingKind::Damaged));
+}
+
+#[tokio::test]
+async fn a_finding_names_the_repositories_and_tags_that_it_affects_through_manifests_and_indexes() {
+    let world = World::new().await;
+    let image = world.push(1, "app").await;
+    let index = json!({
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [content::descriptor(content::IMAGE, &image.manifest)],
+    });
+    let put = world.client.put_manifest("app", "all", index.to_string().as_bytes()).await;
+    assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+    assert_eq!(world.mount(&image, Part::Layer, "mounted").await, StatusCode::CREATED);
+    World::harm(&image, Part::Layer, Harm::Flipped(8), &image);
+    World::harm(&image, Part::Manifest, Harm::Missing, &image);
+
+    let verified = verify(&world, false).await;
+
+    let of = |part| {
+        let name = object(&image, part);
+        verified.findings.iter().find(|finding| finding.object == name).unwrap()
+    };
+    assert_eq!(of(Part::Layer).repositories, ["app", "mounted"]);
+    assert_eq!(of(Part::Layer).tags, ["app:all", "app:v1"]);
+    assert_eq!(of(Part::Manifest).tags, ["app:all", "app:v1"]);
+}
+
+#[tokio::test]
+async fn what_verification_finds_counts_as_missing_and_what_it_can_read_again_does_not() {
+    let world = World::new().await;
+    let image = world.push(1, "app").await;
+    let intact = fs_err::read(image.file(Part::Layer)).unwrap();
+    World::harm(&image, Part::Layer, Harm::Flipped(8), &image);
+    assert_eq!(world.head(&image, Part::Layer).await, StatusCode::OK, "nobody has read it yet");
+
+    assert!(!verify(&world, false).await.is_sound());
+    assert_eq!(world.head(&image, Part::Layer).await, StatusCode::NOT_FOUND);
+
+    // As after a backup was put back.
+    fs_err::write(image.file(Part::Layer), intact).unwrap();
+    assert!(verify(&world, false).await.is_sound());
+    assert_eq!(world.head(&image, Part::Layer).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_key_that_is_refused_in_the_middle_is_told_and_the_rest_is_looked_at() {
+    let world = World::new().await;
+    let image = world.push(1, "app").await;
+    World::harm(&image, Part::Config, Harm::Missing, &image);
+    let content = world.emulator.registry().content().await.unwrap();
+    world.client.key("disable").await;
+
+    let verified = content.verify(false, |_| ()).await.unwrap();
+
+    assert_eq!(kinds(&verified), [(FindingKind::Missing, object(&image, Part::Config))]);
+    assert!(verified.refused.is_some());
+    assert_eq!(verified.unchecked, 2, "{verified:?}");
+    world.client.key("enable").await;
+    assert!(verify(&world, false).await.refused.is_none());
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_listed_is_a_finding() {
+    let world = World::new().await;
+    let image = world.push(1, "app").await;
+    let used = image.file(Part::Layer).parent().unwrap().to_owned();
+    let shards = fs_err::read_dir(world.data_dir().join("files")).unwrap();
+    let mut shards = shards.map(|shard| shard.unwrap().path());
+    let is_empty = |shard: &std::path::PathBuf| fs_err::read_dir(shard).unwrap().next().is_none();
+    let shard = shards.find(|shard| is_empty(shard) && *shard != used).unwrap();
+    fs_err::remove_dir(&shard).unwrap();
+    fs_err::write(&shard, b"").unwrap();
+
+    let verified = verify(&world, false).await;
+
+    let name = shard.file_name().unwrap().to_str().unwrap();
+    assert_eq!(kinds(&verified), [(FindingKind::Unreadable, format!("folder files/{name}"))]);
+    assert_eq!(verified.blobs, 2, "everything else was read");
+}
+
+#[tokio::test]
+async fn a_repair_restores_a_manifest_from_another_repository_and_says_what_is_left() {
+    let world = World::new().await;
+    let image = world.push(1, "app").await;
+    let copy = world.push(1, "copy").await;
+    let alone = world.push(2, "alone").await;
+    World::harm(&image, Part::Manifest, Harm::Flipped(8), &image);
+    World::harm(&alone, Part::Manifest, Harm::Missing, &alone);
+    World::harm(&alone, Part::Layer, Harm::Flipped(8), &alone);
+    fs_err::write(world.data_dir().join("files/00").join("0".repeat(32)), b"orphan").unwrap();
+
+    let verified = verify(&world, true).await;
+
+    let of = |name: &str| verified.findings.iter().find(|found| found.object == name).unwrap();
+    let restored = of(&object(&image, Part::Manifest));
+    assert_eq!(restored.done.as_deref(), Some("restored it from repository copy"));
+    assert!(restored.healed);
+    assert_eq!(world.get(&image, Part::Manifest).await.unwrap().body, image.manifest);
+    assert_eq!(world.get(&copy, Part::Manifest).await.unwrap().body, image.manifest);
+    for part in [Part::Manifest, Part::Layer] {
+        let left = of(&object(&alone, part));
+        assert!(!left.healed && left.done.as_ref().unwrap().contains("alone:v1"), "{left:?}");
+        assert_eq!(world.head(&alone, part).await, StatusCode::NOT_FOUND);
+    }
+    let orphan = of(&"0".repeat(32));
+    assert!(orphan.healed && orphan.done.as_ref().unwrap().starts_with("removed it"), "{orphan:?}");
+
+    assert_eq!(world.push_again(&alone, Part::Layer).await, StatusCode::CREATED);
+    assert_eq!(world.push_again(&alone, Part::Manifest).await, StatusCode::CREATED);
+    assert!(verify(&world, false).await.findings.is_empty());
+}
+
+#[tokio::test]
+async fn open_uploads_are_counted_with_their_bytes() {
+    let world = World::new().await;
+    let location = world.client.begin("app").await;
+    let sent = content::bytes(1, 600_000);
+    let sent = world.client.send(Method::PATCH, &location, sent).await;
+    assert_eq!(sent.status, StatusCode::ACCEPTED);
+
+    let verified = verify(&world, false).await;
+
+    assert_eq!(verified.uploads, 1);
+    assert!(500_000 < verified.upload_bytes, "{verified:?}");
+}

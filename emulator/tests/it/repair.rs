@@ -1,0 +1,371 @@
+//! Folders that a start refuses: the command that the refusal prints repairs each of them, and exactly what it prints as
+//! lost is lost.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
+use serde_json::Value;
+
+use crate::support::program::{Ended, Home, PROGRAM};
+use crate::support::{Client, content};
+
+/// A folder with two images, of which one has a tag that moved.
+struct World {
+    home: Home,
+    folder: tempfile::TempDir,
+    layers: [Vec<u8>; 2],
+    manifests: [Vec<u8>; 2],
+}
+
+async fn start(data: &Path) -> Result<Sealyard, sealyard::StartError> {
+    Sealyard::builder().ephemeral().data_dir(data).start().await
+}
+
+/// What an error and its causes say.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let emulator = start(&folder.path().join("data")).await.unwrap();
+        let client = Client::of(&emulator);
+        let layers = [content::bytes(1, 300_000), content::bytes(2, 100_000)];
+        let first = client.push_image("app", "v1", &[&layers[0]]).await;
+        let second = client.push_image("app", "v2", &[&layers[1]]).await;
+        emulator.shutdown().await;
+        Self { home: Home::new(), folder, layers, manifests: [first, second] }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The start refuses the folder. Returns the command that it prints.
+    async fn refused(&self) -> String {
+        let error = start(&self.data()).await.expect_err("the folder starts");
+        let text = chain(&error);
+        let (_, rest) = text.split_once("run `").unwrap_or_else(|| panic!("no command: {text}"));
+        rest.split('`').next().unwrap().to_owned()
+    }
+
+    /// Runs a line as a shell would, where `sealyard` is the program under test.
+    async fn type_line(&self, line: &str) -> Ended {
+        let mut command = self.home.command("sh");
+        let programs = Path::new(PROGRAM).parent().unwrap().display().to_string();
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.args(["-c", line]).env("PATH", format!("{programs}:{path}"));
+        Ended::of(&mut command).await
+    }
+
+    /// Repairs with the command that the refusal prints. Before that, the same command without a yes changes nothing.
+    async fn repair(&self) -> (Option<i32>, Value) {
+        let line = self.refused().await;
+        let before = files(&self.data());
+        let not_confirmed = self.type_line(&line).await;
+        assert_eq!(not_confirmed.code, Some(5), "{} {}", not_confirmed.out, not_confirmed.err);
+        let dry = self.type_line(&format!("{line} --dry-run")).await;
+        assert_eq!(dry.code, Some(0), "{} {}", dry.out, dry.err);
+        assert_eq!(files(&self.data()), before, "nothing was changed");
+        let repaired = self.type_line(&format!("{line} --yes --json")).await;
+        let again = self.type_line(&format!("{line} --yes --json")).await;
+        assert!(repaired.code.is_some_and(|code| [0, 6].contains(&code)), "{}", repaired.err);
+        assert_eq!(again.json()["rows"], Value::Null, "a second repair finds sound rows");
+        (repaired.code, repaired.json())
+    }
+
+    /// Everything is as it was before the damage.
+    async fn assert_is_whole(&self) {
+        let emulator = start(&self.data()).await.unwrap();
+        let client = Client::of(&emulator);
+        for (at, tag) in ["v1", "v2"].into_iter().enumerate() {
+            let manifest = client.get(&format!("/v2/app/manifests/{tag}")).await;
+            assert_eq!(manifest.body, self.manifests[at], "{manifest:?}");
+            assert!(client.pull_blob("app", &self.layers[at]).await.body == self.layers[at]);
+        }
+        emulator.shutdown().await;
+    }
+
+    /// The content is there by digest, and no name is.
+    async fn assert_is_recovered(&self) {
+        let emulator = start(&self.data()).await.unwrap();
+        let client = Client::of(&emulator);
+        for (manifest, layer) in self.manifests.iter().zip(&self.layers) {
+            let path = format!("/v2/recovered/files/manifests/{}", content::digest(manifest));
+            assert_eq!(&client.get(&path).await.body, manifest);
+            assert!(&client.pull_blob("recovered/files", layer).await.body == layer);
+        }
+        let lost = client.get("/v2/app/manifests/v1").await;
+        assert_eq!(lost.status, StatusCode::NOT_FOUND);
+        let tags = client.get("/v2/recovered/files/tags/list").await;
+        assert!(tags.json()["tags"].as_array().is_none_or(Vec::is_empty), "{tags:?}");
+        emulator.shutdown().await;
+    }
+}
+
+/// The content of all files but the lock, by path.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_none_or(|name| name != "lock") {
+                found.insert(path.clone(), std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn segments(journal: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(journal).unwrap().map(|entry| entry.unwrap().path());
+    let mut segments: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "segment")).collect();
+    segments.sort();
+    segments
+}
+
+/// Changes a byte in the middle of what was written to the newest segment.
+fn damage(journal: &Path) {
+    damage_at(journal, 60);
+}
+
+/// Changes a byte at this percentage of what was written to the newest segment.
+fn damage_at(journal: &Path, percent: usize) {
+    let path = segments(journal).pop().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written * percent / 100] ^= 0x20;
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn remove(folder: &Path) {
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[tokio::test]
+async fn a_bad_record_in_the_middle_of_the_journal_loses_nothing_when_the_index_adds_up() {
+    let world = World::new().await;
+    damage(&world.data().join("journal"));
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["lost"], serde_json::json!([]));
+    world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn a_bad_record_without_an_index_loses_what_is_printed_and_the_content_comes_back() {
+    let world = World::new().await;
+    damage(&world.data().join("journal"));
+    remove(&world.data().join("index"));
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(6), "{report:#}");
+    let lost: Vec<&str> =
+        report["lost"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(lost.iter().any(|lost| lost.contains("the tag app:v2 in local")), "{lost:?}");
+    let emulator = start(&world.data()).await.unwrap();
+    let client = Client::of(&emulator);
+    for (at, tag) in ["v1", "v2"].into_iter().enumerate() {
+        let is_named = lost.iter().any(|lost| lost.contains(&format!("the tag app:{tag} in")));
+        let by_tag = client.get(&format!("/v2/app/manifests/{tag}")).await;
+        let is_lost = by_tag.status == StatusCode::NOT_FOUND;
+        // The name behind the damage in the damaged record itself is not known any more.
+        assert!(is_lost || !is_named, "{tag}: {by_tag:?}");
+        let repository = if is_lost { "recovered/files" } else { "app" };
+        let digest = content::digest(&world.manifests[at]);
+        let manifest = client.get(&format!("/v2/{repository}/manifests/{digest}")).await;
+        assert_eq!(manifest.body, world.manifests[at]);
+        let layer = &world.layers[at];
+        assert!(&client.pull_blob(repository, layer).await.body == layer, "{tag}");
+    }
+    emulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_missing_segment_loses_nothing_when_the_index_adds_up() {
+    let world = World::new().await;
+    for segment in segments(&world.data().join("journal")) {
+        std::fs::remove_file(segment).unwrap();
+    }
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(0), "{report:#}");
+    world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn without_a_journal_the_index_brings_everything_back() {
+    let world = World::new().await;
+    remove(&world.data().join("journal"));
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(0), "{report:#}");
+    world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn without_journal_and_index_the_content_comes_back_from_the_sealed_files() {
+    let world = World::new().await;
+    remove(&world.data().join("journal"));
+    remove(&world.data().join("index"));
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(6), "{report:#}");
+    assert_eq!(report["recovered"]["registries"], serde_json::json!(["local"]));
+    world.assert_is_recovered().await;
+}
+
+#[tokio::test]
+async fn without_the_only_checkpoint_the_content_comes_back_from_the_sealed_files() {
+    let world = World::new().await;
+    // A repair leaves a journal that begins with a checkpoint.
+    remove(&world.data().join("journal"));
+    world.repair().await;
+    for entry in std::fs::read_dir(world.data().join("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "checkpoint") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    let index = world.data().join("index");
+    if index.exists() {
+        remove(&index);
+    }
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(6), "{report:#}");
+    world.assert_is_recovered().await;
+}
+
+#[tokio::test]
+async fn a_damaged_journal_of_the_vault_is_repaired_as_well() {
+    let world = World::new().await;
+    damage(&world.data().join("vault/journal"));
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(0), "{report:#}");
+    assert!(!report["vault"]["faults"].as_array().unwrap().is_empty(), "{report:#}");
+    world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn a_folder_in_use_is_left_alone() {
+    let world = World::new().await;
+    let emulator = start(&world.data()).await.unwrap();
+
+    let line = format!("sealyard repair --yes --data-dir {}", world.data().display());
+    let refused = world.type_line(&line).await;
+
+    assert_eq!(refused.code, Some(7), "{}", refused.err);
+    emulator.shutdown().await;
+    world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn a_sound_folder_has_nothing_to_repair() {
+    let world = World::new().await;
+    let before = files(&world.data());
+
+    let line = format!("sealyard repair --data-dir {}", world.data().display());
+    let sound = world.type_line(&line).await;
+
+    assert_eq!(sound.code, Some(0), "{}", sound.err);
+    assert!(sound.out.contains("nothing has to be repaired"), "{}", sound.out);
+    assert_eq!(files(&world.data()), before);
+}
+
+/// The published sealed files that are small enough to travel in the journal.
+fn small_files(data: &Path) -> Vec<PathBuf> {
+    let found = files(&data.join("files")).into_iter();
+    found.filter(|(_, content)| content.len() < 10_000).map(|(path, _)| path).collect()
+}
+
+#[tokio::test]
+async fn small_files_that_only_the_damaged_journal_still_holds_come_back() {
+    let world = World::new().await;
+    damage(&world.data().join("journal"));
+    let small = small_files(&world.data());
+    assert!(small.len() >= 2, "{small:?}");
+    // As after a power cut: a file that was not synced is not there, or its content is not.
+    let (gone, empty) = small.split_at(1);
+    std::fs::remove_file(&gone[0]).unwrap();
+    for file in empty {
+        let length = std::fs::metadata(file).unwrap().len();
+        std::fs::write(file, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    }
+
+    let (code, report) = world.repair().await;
+
+    assert_eq!(code, Some(0), "{report:#}");
+    world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn a_manifest_that_was_deleted_before_the_damage_does_not_come_back() {
+    let world = World::new().await;
+    let emulator = start(&world.data()).await.unwrap();
+    let client = Client::of(&emulator);
+    let manifest = client.push_image("old", "v1", &[b"layer"]).await;
+    let path = format!("/v2/old/manifests/{}", content::digest(&manifest));
+    assert_eq!(client.send(Method::DELETE, &path, "").await.status, StatusCode::ACCEPTED);
+    let collected =
+        client.send_json("/_sealyard/registries/local/gc", &serde_json::json!({"now": true})).await;
+    assert_eq!(collected.status, StatusCode::OK, "{collected:?}");
+    client.push_image("app", "v3", &[&world.layers[0]]).await;
+    emulator.shutdown().await;
+    damage_at(&world.data().join("journal"), 97);
+    remove(&world.data().join("index"));
+
+    let (_, report) = world.repair().await;
+
+    let came_back = report["recovered"].to_string();
+    assert!(!came_back.contains(&content::digest(&manifest).to_string()), "{report:#}");
+}
+
+#[tokio::test]
+async fn what_is_lost_is_printed_before_anything_changes_and_is_kept_in_a_file() {
+    let world = World::new().await;
+    damage(&world.data().join("journal"));
+    remove(&world.data().join("index"));
+    let line = format!("sealyard repair --yes --data-dir {}", world.data().display());
+
+    let repaired = world.type_line(&line).await;
+    let again = world.type_line(&line).await;
+
+    assert_eq!(repaired.code, Some(6), "{}", repaired.err);
+    let lost = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.trim().strip_prefix("lost: "));
+        lines.map(str::to_owned).collect()
+    };
+    let (shown, _) = repaired.out.split_once("is repaired").unwrap();
+    assert!(lost(shown).iter().any(|lost| lost.starts_with("the tag app:v2 in local")), "{shown}");
+    assert!(shown.contains("MiB are needed"), "{shown}");
+    let found = files(&world.data());
+    let kept = found.iter().find(|(path, _)| path.ends_with("lost.txt")).unwrap();
+    let listed: Vec<&str> = std::str::from_utf8(kept.1).unwrap().lines().collect();
+    assert_eq!(listed, lost(shown));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&kept.0.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!((again.code, lost(&again.out)), (Some(0), lost(shown)), "{}", again.out);
+}

@@ -1,0 +1,73 @@
+//! What a start finds in the stored rows: while they are being checked, reads go on and changes are told to come again; what
+//! people should know of it is told.
+
+use http::header::RETRY_AFTER;
+use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
+
+use crate::support::{self, Client};
+
+#[tokio::test]
+async fn while_the_rows_are_checked_after_a_start_pulls_work_and_changes_get_503_with_retry_after()
+{
+    let (emulator, client, _clock) = support::start_with_clock().await;
+    client.push_image("app", "1", &[b"a layer"]).await;
+
+    emulator.set_proven(false);
+    let pulled = client.pull_blob("app", b"a layer").await;
+    let pushed = client.send(Method::POST, "/v2/app/blobs/uploads/", "").await;
+    let deleted = client.send(Method::DELETE, "/v2/app/manifests/1", "").await;
+    let managed = client.send(Method::POST, "/_sealyard/registries/local/gc", "").await;
+    emulator.set_proven(true);
+
+    assert_eq!(pulled.status, StatusCode::OK, "{pulled:?}");
+    for refused in [pushed, deleted] {
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+        assert!(refused.headers.contains_key(RETRY_AFTER), "{refused:?}");
+    }
+    assert!(managed.status != StatusCode::INTERNAL_SERVER_ERROR, "{managed:?}");
+    client.push_image("app", "2", &[b"another layer"]).await;
+}
+
+#[tokio::test]
+async fn what_a_start_finds_in_the_rows_of_registry_and_vault_is_an_event_and_in_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    let start = || Sealyard::builder().ephemeral().data_dir(&data).start();
+    start().await.unwrap().shutdown().await;
+    fs_err::remove_file(data.join("journal/head")).unwrap();
+    fs_err::remove_file(data.join("vault/journal/head")).unwrap();
+    let orphan = "00".repeat(16);
+    fs_err::write(data.join("files/00").join(&orphan), "sealed").unwrap();
+
+    let emulator = start().await.unwrap();
+    let client = Client::of(&emulator);
+    // The emulator moves the file to the quarantine in the background.
+    let mut events = emulator.app().events.after(0);
+    let is_quarantined = |event: &sealyard::registry::Event| {
+        serde_json::to_string(&event.event).unwrap().contains("quarantined")
+    };
+    if !events.kept.iter().any(|event| is_quarantined(event)) {
+        while !is_quarantined(&events.live.recv().await.unwrap()) {}
+    }
+
+    let status = client.get("/_sealyard/status").await.json();
+    let request = client.request(Method::GET, "/_sealyard/events");
+    let told = request.header("accept", "application/json").send().await.unwrap();
+    let told: serde_json::Value = told.json().await.unwrap();
+    let told: Vec<&str> = told["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["event"] == "rowsNotice")
+        .map(|event| event["words"].as_str().unwrap())
+        .collect();
+    let find = |words: &str| told.iter().filter(|told| told.starts_with(words)).count();
+    assert_eq!(find("registry: the head of the journal was missing"), 1, "{told:?}");
+    assert_eq!(find("vault: the head of the journal was missing"), 1, "{told:?}");
+    assert_eq!(find("registry: 1 files that no row names"), 1, "{told:?}");
+    assert!(data.join("quarantine").join(orphan).exists());
+    let notices = status["notices"].as_array().unwrap();
+    assert_eq!(notices.len(), told.len(), "{status}");
+    assert_eq!(emulator.vault().unwrap().notices().len(), 1);
+}

@@ -1,0 +1,64 @@
+//! Small files that travel in the journal: they were not synced by themselves, so a power cut can lose them.
+
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use super::error::FormatError;
+use super::key::RowsKey;
+use super::op::Op;
+use super::scan::Scan;
+use super::segment::read_segment;
+
+/// Calls `each` with every change up to the generation `through`, in the order of the journal: a file that is attached by one record
+/// can be given up by the removal of a row in a later one. The segments are in order.
+///
+/// A damaged segment is read up to the damage, and the next ones are read all the same: each file that can be restored counts. The
+/// answer is the first damage.
+pub fn each_op<E: From<FormatError>>(
+    key: &RowsKey,
+    segments: &[PathBuf],
+    through: u64,
+    mut each: impl FnMut(&Op<'_>) -> Result<(), E>,
+) -> Result<Option<FormatError>, E> {
+    let mut damage = None;
+    for path in segments {
+        match each_op_of(key, path, through, &mut each)? {
+            Ok(()) => {}
+            Err(FormatError::Io(error)) => return Err(FormatError::Io(error).into()),
+            Err(damaged) => {
+                damage.get_or_insert(damaged);
+            }
+        }
+    }
+    Ok(damage)
+}
+
+/// The outer error is that of `each`.
+fn each_op_of<E>(
+    key: &RowsKey,
+    path: &PathBuf,
+    through: u64,
+    each: &mut impl FnMut(&Op<'_>) -> Result<(), E>,
+) -> Result<Result<(), FormatError>, E> {
+    let bytes =
+        match fs::File::open(path).map_err(FormatError::Io).and_then(|file| read_segment(&file)) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err(error)),
+        };
+    let mut scan = match Scan::new(key, path, &bytes) {
+        Ok(scan) => scan,
+        Err(error) => return Ok(Err(error)),
+    };
+    while scan.position().generation < through {
+        let Some(located) = scan.next() else { break };
+        for op in located.record.ops() {
+            each(&op)?;
+        }
+    }
+    if through <= scan.position().generation {
+        return Ok(Ok(()));
+    }
+    let fault = scan.end().fault();
+    Ok(fault.map_or(Ok(()), |(offset, what)| Err(FormatError::damaged(path, offset, what))))
+}

@@ -1,0 +1,267 @@
+//! What the rows of one service consist of: the index that answers reads, and the journal that is the truth.
+//!
+//! Shared by [`super::Rows`] and its worker. A change is appended to the journal first and then applied to the index.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::draft::{Draft, TooLarge};
+use super::group::Group;
+use super::index::Index;
+use super::journal::{Journal, Rolled, Tail};
+use super::key::RowsKey;
+use super::layout::Layout;
+use super::make;
+use super::notices::Notices;
+use super::outcome::{Notice, OpenError};
+use super::position::{Epoch, Position};
+use super::proof::{Proof, ProofCell};
+use super::set_sum::SetSum;
+use super::start::{self, Started};
+use super::transaction::{Attachments, Changes};
+use super::worker::Work;
+use super::{Durability, OpenOptions};
+use crate::room::{Purpose, Room};
+
+/// The next segment is made when this part of the last one is left.
+const SPARE_WHEN_LEFT: u64 = 4;
+
+/// How many changes may wait for the proof at once, when they do not wait as long as it takes.
+const MOST_WAITING: usize = 64;
+
+/// Why a change is refused while the proof runs.
+const NOT_PROVEN: &str =
+    "the stored rows are still being checked after the start, and changes wait for that: try again";
+
+/// The rows of one service.
+#[derive(Debug)]
+pub(super) struct Engine {
+    pub(super) layout: Layout,
+    pub(super) key: Arc<RowsKey>,
+    pub(super) trees: &'static [&'static str],
+    pub(super) durability: Durability,
+    pub(super) room: Arc<Room>,
+    pub(super) journal: Journal,
+    pub(super) group: Group,
+    pub(super) proof: ProofCell,
+    /// The trees that the service keeps in memory from its start on.
+    pub(super) remembered: &'static [u8],
+    /// Set when the proof begins.
+    pub(super) proof_begun: AtomicBool,
+    /// Set when the service may have read rows.
+    pub(super) is_open: AtomicBool,
+    /// How long a change waits for the proof, in milliseconds; [`u64::MAX`]: as long as it takes.
+    pub(super) patience: AtomicU64,
+    /// How many changes wait for the proof.
+    pub(super) waiting: AtomicUsize,
+    /// Set when the rows are about to be closed: what runs in the background ends soon.
+    pub(super) stopping: AtomicBool,
+    /// Whether a test lets the index fail.
+    pub(super) pretended_failure: AtomicBool,
+    /// The longest frame that is appended: less than the format allows when a test lowers it.
+    pub(super) record_limit: AtomicUsize,
+    /// Whether a test lets the proof panic.
+    #[cfg(test)]
+    pub(super) pretended_panic: AtomicBool,
+    index: RwLock<Arc<Index>>,
+    /// The right to write.
+    tail: Mutex<Tail>,
+    notices: Notices,
+}
+
+impl Engine {
+    /// Opens the rows, and makes the journal of a new folder.
+    pub(super) fn open(options: &OpenOptions<'_>) -> Result<Self, OpenError> {
+        let layout = Layout::new(options.folder);
+        // sled writes when it opens. If there is no room for that, it may still open to read.
+        if let Err(error) = options.room.spend(0, Purpose::Upkeep) {
+            tracing::warn!(%error, "the disk is full, and its reserve is used up");
+        }
+        if options.is_new && !layout.journal().try_exists()? {
+            super::rebuild::remove(&layout.index())?;
+            super::rebuild::remove(&layout.healed_index())?;
+            let (epoch, empty) = (Epoch::random()?, SetSum::default());
+            let position = Position::start(&options.key, epoch, 0, empty);
+            make::make_journal(options, position, &|_| Ok(()))?;
+        }
+        let Started { journal, tail, index, notices } = start::start(options)?;
+        for notice in &notices {
+            tracing::warn!(folder = %options.folder.display(), "{notice}");
+        }
+        Ok(Self {
+            layout,
+            key: Arc::clone(&options.key),
+            trees: options.trees,
+            durability: options.durability,
+            room: Arc::clone(&options.room),
+            journal,
+            group: Group::default(),
+            proof: ProofCell::default(),
+            remembered: options.remembered,
+            proof_begun: AtomicBool::new(false),
+            is_open: AtomicBool::new(false),
+            patience: AtomicU64::new(u64::MAX),
+            waiting: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            pretended_failure: AtomicBool::new(false),
+            record_limit: AtomicUsize::new(usize::MAX),
+            #[cfg(test)]
+            pretended_panic: AtomicBool::new(false),
+            index: RwLock::new(Arc::new(index)),
+            tail: Mutex::new(tail),
+            notices: Notices::of(notices),
+        })
+    }
+
+    pub(super) fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.index.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn replace_index(&self, index: Arc<Index>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+
+    pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
+        // A panic of its holder leaves a tail that says where the journal ends: it changes after the bytes are written.
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to write. Waits for the proof, but no longer than [`Engine::patience`]: [`io::ErrorKind::ResourceBusy`] then.
+    /// Each change that waits holds a thread of its caller, so only some may.
+    pub(super) fn right_to_write(&self) -> io::Result<MutexGuard<'_, Tail>> {
+        let proof = match self.proof.get() {
+            Proof::Pending => match self.patience.load(Ordering::Relaxed) {
+                u64::MAX => self.proof.wait(),
+                millis => {
+                    let others = self.waiting.fetch_add(1, Ordering::Relaxed);
+                    let limit = if others < MOST_WAITING { millis } else { 0 };
+                    let proof = self.proof.wait_at_most(Duration::from_millis(limit));
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    proof
+                }
+            },
+            proof => proof,
+        };
+        if proof == Proof::Pending {
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, NOT_PROVEN));
+        }
+        Ok(self.tail())
+    }
+
+    /// Adds something that people should know about this run, and logs it.
+    pub(super) fn note(&self, notice: Notice) {
+        tracing::warn!(folder = %self.folder().display(), "{notice}");
+        self.notice(notice);
+    }
+
+    /// Adds something that people should know about this run.
+    pub(super) fn notice(&self, notice: Notice) {
+        self.notices.add(notice);
+    }
+
+    pub(super) fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    /// Fails when nothing may be written in this run any more.
+    pub(super) fn writable(&self) -> io::Result<()> {
+        if let Proof::Failed(why) = self.proof.get() {
+            return Err(io::Error::new(
+                io::ErrorKind::ReadOnlyFilesystem,
+                format!("the rows are damaged and can only be read: {why}"),
+            ));
+        }
+        self.group.check()
+    }
+
+    /// Appends the changes to the journal and applies them to the index. Answers what the worker has to do.
+    pub(super) fn change(
+        &self,
+        tail: &mut Tail,
+        index: &Index,
+        purpose: Purpose,
+        changes: &Changes,
+        attachments: &Attachments,
+    ) -> io::Result<Option<Work>> {
+        let (mut draft, mut sum) = (Draft::new(), tail.position.set_sum);
+        let mut applied = Changes::new();
+        for (tree, rows) in changes {
+            let mut differing = BTreeMap::new();
+            for (row, value) in rows {
+                let old = index.get(*tree, row)?;
+                if old.as_deref() == value.as_deref() {
+                    continue;
+                }
+                if let Some(old) = &old {
+                    sum.remove(&self.key, *tree, row, old);
+                }
+                match value {
+                    Some(value) => {
+                        sum.add(&self.key, *tree, row, value);
+                        draft.put(*tree, row, value).map_err(io::Error::other)?;
+                    }
+                    None => draft.remove(*tree, row).map_err(io::Error::other)?,
+                }
+                differing.insert(row.clone(), value.clone());
+            }
+            if !differing.is_empty() {
+                applied.insert(*tree, differing);
+            }
+        }
+        for (name, content) in attachments {
+            draft.attach(name, content).map_err(io::Error::other)?;
+        }
+        if draft.is_empty() {
+            return Ok(None);
+        }
+        if self.record_limit.load(Ordering::Relaxed) < draft.frame_len() {
+            return Err(io::Error::other(TooLarge));
+        }
+        let rolled = self
+            .journal
+            .append(tail, draft, sum, (&self.room, purpose), |error| self.group.fail(error))?;
+        // The journal has the change: an index without it must not go on.
+        let applied = if self.pretended_failure.load(Ordering::Relaxed) {
+            Err(io::Error::other("a test lets the index fail"))
+        } else {
+            index.apply(&applied, &tail.position.seal(&self.key))
+        };
+        applied.inspect_err(|error| self.group.fail(error))?;
+        if index.wants_flush() {
+            // What fails here fails again at the commit of the caller, or at the next flush.
+            let flushed = self.commit().and_then(|()| index.flush());
+            flushed.unwrap_or_else(|error| tracing::warn!(%error, "the index was not flushed"));
+        }
+        let is_short = tail.len - tail.offset < tail.len / SPARE_WHEN_LEFT;
+        Ok(match rolled {
+            Rolled::New => Some(Work::Rolled),
+            Rolled::Same => (is_short && self.journal.lacks_spare()).then_some(Work::Spare),
+        })
+    }
+
+    /// Returns when everything that was appended before the call is as safe as the durability says. Blocks.
+    pub(super) fn commit(&self) -> io::Result<()> {
+        self.group.commit(|| self.journal.sync())
+    }
+
+    /// Writes the index to its file. It must not be ahead of the journal there.
+    pub(super) fn flush_index(&self) -> io::Result<()> {
+        self.commit()?;
+        self.index().flush()
+    }
+
+    /// Syncs everything and notes that the service stopped.
+    pub(super) fn stop(&self) -> io::Result<()> {
+        self.flush_index()?;
+        self.journal.stop()
+    }
+
+    /// The folder of the data.
+    pub(super) fn folder(&self) -> &Path {
+        self.layout.root()
+    }
+}

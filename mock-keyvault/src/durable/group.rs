@@ -1,0 +1,100 @@
+//! Group commit: one sync serves all that wait for it.
+//!
+//! Called by [`super::Rows::commit`]. After a failed sync nothing is known about what the kernel kept, so every later commit is
+//! refused.
+
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The commits of one service.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    state: Mutex<State>,
+    done: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many commits were asked for.
+    asked: u64,
+    /// All commits up to this one are on the disk.
+    synced: u64,
+    /// Whether somebody syncs at this moment.
+    running: bool,
+    /// The words of what failed, if something did.
+    failed: Option<String>,
+}
+
+impl Group {
+    /// Returns when a `sync` that began after the call has succeeded. Blocks.
+    pub(super) fn commit(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        let mut state = self.lock();
+        state.asked += 1;
+        let ticket = state.asked;
+        loop {
+            if let Some(words) = &state.failed {
+                return Err(refusal(words));
+            }
+            if state.synced >= ticket {
+                return Ok(());
+            }
+            if state.running {
+                state = self.done.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.running = true;
+            let target = state.asked;
+            drop(state);
+            let result = sync();
+            state = self.lock();
+            state.running = false;
+            match &result {
+                Ok(()) => state.synced = target,
+                Err(error) => state.failed = Some(error.to_string()),
+            }
+            self.done.notify_all();
+            result?;
+        }
+    }
+
+    /// Refuses every commit from now on.
+    pub(super) fn fail(&self, error: &io::Error) {
+        self.lock().failed.get_or_insert_with(|| error.to_string());
+        self.done.notify_all();
+    }
+
+    /// Fails after something failed.
+    pub(super) fn check(&self) -> io::Result<()> {
+        self.lock().failed.as_ref().map_or(Ok(()), |words| Err(refusal(words)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refusal(words: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ReadOnlyFilesystem,
+        format!("the rows could not be stored earlier: {words}; restart the program"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::room;
+
+    #[test]
+    fn after_a_sync_that_failed_every_commit_says_that_the_rows_can_only_be_read() {
+        let group = Group::default();
+        let failed = group.commit(|| Err(io::Error::other("the disk is gone")));
+
+        let refused = group.commit(|| Ok(())).unwrap_err();
+        let checked = group.check().unwrap_err();
+
+        assert!(failed.is_err());
+        assert!(room::is_read_only(&refused) && room::is_read_only(&checked), "{refused}");
+        assert!(refused.to_string().contains("restart the program"), "{refused}");
+    }
+}

@@ -1,0 +1,249 @@
+//! The writing end of the journal: records are appended, and synced together.
+//!
+//! Called by [`super::Rows`]. Whoever has the right to write holds the [`Tail`]; [`Journal::sync`] runs without it. A record is
+//! complete in its segment before the index learns of it.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fs_err as fs;
+use fs_err::os::unix::fs::FileExt;
+
+use super::disk;
+use super::draft::Draft;
+use super::head::Head;
+use super::key::RowsKey;
+use super::layout::{Layout, make_segment};
+use super::position::Position;
+use super::segment::{SEGMENT_HEADER_LEN, SEGMENT_LEN, SegmentHeader};
+use super::set_sum::SetSum;
+use super::{Durability, sync_dir};
+use crate::room::{Purpose, Room};
+
+/// The bytes of the first segment of a journal: a new data folder is made often, in tests above all, and holds little.
+pub(super) const FIRST_SEGMENT_LEN: u64 = 1 << 20;
+
+/// The least bytes of a segment on a disk that is almost full.
+const TIGHT_SEGMENT_LEN: u64 = 64 << 10;
+
+/// The length of a segment is a multiple of this.
+pub(super) const BLOCK_LEN: u64 = 4096;
+
+/// The journal of one service.
+#[derive(Debug)]
+pub(super) struct Journal {
+    layout: Layout,
+    key: Arc<RowsKey>,
+    durability: Durability,
+    boot_id: [u8; 16],
+    head: fs::File,
+    appended: Mutex<Appended>,
+    /// All generations up to this one are on the disk. With [`Durability::Relaxed`] nobody knows about later ones.
+    synced: AtomicU64,
+    /// The segment that is made ahead, if it is there.
+    spare: Mutex<Option<(fs::File, u64)>>,
+}
+
+/// Where the next record goes.
+#[derive(Debug)]
+pub(super) struct Tail {
+    pub(super) position: Position,
+    pub(super) file: Arc<fs::File>,
+    pub(super) offset: u64,
+    pub(super) len: u64,
+}
+
+/// What was appended and is not synced.
+#[derive(Debug)]
+struct Appended {
+    position: Position,
+    files: Vec<Arc<fs::File>>,
+    /// Whether a segment got its name since the folder was synced.
+    named: bool,
+}
+
+/// What a look at an appended record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rolled {
+    /// The record went into the segment of the one before it.
+    Same,
+    /// A segment was begun for the record.
+    New,
+}
+
+impl Journal {
+    /// The journal after everything up to `position` was found. `is_synced`: and is known to be on the disk.
+    pub(super) fn new(
+        layout: Layout,
+        key: Arc<RowsKey>,
+        durability: Durability,
+        head: fs::File,
+        position: Position,
+        is_synced: bool,
+    ) -> io::Result<Self> {
+        let appended = Mutex::new(Appended { position, files: Vec::new(), named: false });
+        let synced = AtomicU64::new(if is_synced { position.generation } else { 0 });
+        let (boot_id, spare) = (boot_id()?, Mutex::default());
+        let journal = Self { layout, key, durability, boot_id, head, appended, synced, spare };
+        journal.write_head(position, false)?;
+        // Otherwise a power cut could leave a head that says that the service stopped cleanly after all.
+        disk::sync(&journal.head)?;
+        Ok(journal)
+    }
+
+    /// Appends the changes as one record. Nothing of it remains if this fails, except after an error that `broken` reports.
+    pub(super) fn append(
+        &self,
+        tail: &mut Tail,
+        draft: Draft,
+        set_sum: SetSum,
+        room: (&Room, Purpose),
+        broken: impl FnOnce(&io::Error),
+    ) -> io::Result<Rolled> {
+        let len = draft.frame_len() as u64;
+        let mut rolled = Rolled::Same;
+        if tail.len < tail.offset + len {
+            self.roll(tail, len, room)?;
+            rolled = Rolled::New;
+        }
+        let synced = self.synced.load(Ordering::Acquire);
+        let sealed = draft.seal(&self.key, &tail.position, synced, set_sum);
+        if let Err(error) = tail.file.write_all_at(&sealed.bytes, tail.offset) {
+            // The next record takes this place: nothing of this one may remain behind it.
+            if let Err(worse) = tail.file.write_all_at(&vec![0; sealed.bytes.len()], tail.offset) {
+                broken(&worse);
+            }
+            return Err(error);
+        }
+        tail.offset += len;
+        tail.position = sealed.position;
+        let mut appended = self.appended();
+        appended.position = sealed.position;
+        note(&mut appended.files, &tail.file);
+        Ok(rolled)
+    }
+
+    /// Makes everything that was appended before the call as safe as the durability says, and notes it in the head.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let (position, files, named) = {
+            let mut appended = self.appended();
+            let named = std::mem::take(&mut appended.named);
+            (appended.position, std::mem::take(&mut appended.files), named)
+        };
+        if self.durability == Durability::Full {
+            for file in &files {
+                disk::sync(file)?;
+            }
+            if named {
+                sync_dir(self.layout.journal())?;
+            }
+        }
+        if files.is_empty() {
+            return Ok(());
+        }
+        if self.durability == Durability::Full {
+            self.synced.store(position.generation, Ordering::Release);
+        }
+        if let Err(error) = self.write_head(position, false) {
+            tracing::warn!(%error, "the head of the journal could not be written; a lost end of the journal would not be noticed");
+        }
+        Ok(())
+    }
+
+    /// Notes that the service stops and that everything is synced.
+    pub(super) fn stop(&self) -> io::Result<()> {
+        self.sync()?;
+        let position = self.appended().position;
+        self.write_head(position, true)?;
+        if self.durability == Durability::Full {
+            disk::sync(&self.head)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the next segment ahead, unless it is there.
+    pub(super) fn make_spare(&self) -> io::Result<()> {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            // One may be there whose making failed half way.
+            let path = self.layout.spare();
+            *spare = Some((make_segment(&path, SEGMENT_LEN, self.durability)?, SEGMENT_LEN));
+        }
+        Ok(())
+    }
+
+    /// Whether the worker has to make the next segment ahead.
+    pub(super) fn lacks_spare(&self) -> bool {
+        // While it is being made, it is not lacking.
+        self.spare.try_lock().is_ok_and(|spare| spare.is_none())
+    }
+
+    /// Begins a segment although the one before has room, and makes its name durable.
+    pub(super) fn begin_segment(&self, tail: &mut Tail, room: (&Room, Purpose)) -> io::Result<()> {
+        self.roll(tail, 0, room)?;
+        if self.durability == Durability::Full {
+            sync_dir(self.layout.journal())?;
+        }
+        Ok(())
+    }
+
+    /// Begins a segment that has room for a record of this length. Nothing has changed if this fails.
+    fn roll(
+        &self,
+        tail: &mut Tail,
+        record_len: u64,
+        (room, purpose): (&Room, Purpose),
+    ) -> io::Result<()> {
+        let needed = SEGMENT_HEADER_LEN as u64 + record_len;
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.as_ref().is_some_and(|(_, len)| *len < needed) {
+            *spare = None;
+        }
+        let (file, len) = if let Some(made) = spare.take() {
+            made
+        } else {
+            let least = if room.is_tight() { TIGHT_SEGMENT_LEN } else { SEGMENT_LEN };
+            let len = least.max(needed.next_multiple_of(BLOCK_LEN));
+            room.spend(len, purpose)?;
+            (make_segment(&self.layout.spare(), len, self.durability)?, len)
+        };
+        let header = SegmentHeader { before: tail.position }.encode(&self.key);
+        let path = self.layout.segment(tail.position.generation + 1);
+        let full = self.durability == Durability::Full;
+        // A segment that has its name has its header: the name may reach the disk at any time, by the sync of somebody else.
+        file.write_all_at(&header, 0)
+            .and_then(|()| if full { disk::sync(&file) } else { Ok(()) })
+            .and_then(|()| fs::rename(file.path(), &path))?;
+        // Errors name the segment.
+        let file = Arc::new(fs::File::from_parts(file.into_parts().0, path));
+        *tail = Tail { position: tail.position, file, offset: SEGMENT_HEADER_LEN as u64, len };
+        self.appended().named = true;
+        Ok(())
+    }
+
+    fn write_head(&self, position: Position, clean: bool) -> io::Result<()> {
+        let inode = self.head.metadata()?.ino();
+        let (durability, boot_id) = (self.durability, self.boot_id);
+        let head = Head { position, durability, clean, boot_id, inode };
+        self.head.write_all_at(&head.encode(&self.key), 0)
+    }
+
+    fn appended(&self) -> MutexGuard<'_, Appended> {
+        self.appended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What stays the same until the machine is started again.
+pub(super) fn boot_id() -> io::Result<[u8; 16]> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let id: uuid::Uuid = text.trim().parse().map_err(io::Error::other)?;
+    Ok(*id.as_bytes())
+}
+
+fn note(files: &mut Vec<Arc<fs::File>>, file: &Arc<fs::File>) {
+    if !files.last().is_some_and(|last| Arc::ptr_eq(last, file)) {
+        files.push(Arc::clone(file));
+    }
+}

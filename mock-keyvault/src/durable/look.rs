@@ -1,0 +1,142 @@
+//! A look at a journal as a start takes it: how far it reaches, and whether that is accepted.
+//!
+//! Called at a start, and by a repair, which has to find what a start refuses. It changes nothing.
+
+use std::fmt;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use fs_err as fs;
+
+use super::error::{FormatError, What};
+use super::head::Head;
+use super::journal::boot_id;
+use super::key::RowsKey;
+use super::layout::Layout;
+use super::position::Position;
+use super::reach::{self, Reach};
+use super::verdict::{self, Behind, Found, Verdict};
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Looked {
+    /// The segments that were read, in order.
+    pub(super) segments: Vec<(u64, PathBuf)>,
+    /// The head, if it can be read.
+    pub(super) head: Option<Head>,
+    /// The inode of the file of the head.
+    pub(super) inode: u64,
+    /// The present boot.
+    pub(super) boot_id: [u8; 16],
+    /// How far the journal reaches.
+    pub(super) reach: Reach,
+    /// Where the index is, if it is in the epoch of the journal.
+    index: Option<u64>,
+}
+
+/// Where records that were acknowledged are missing.
+#[derive(Clone, Debug)]
+pub(super) struct Damage {
+    /// The file.
+    pub(super) file: PathBuf,
+    /// Where in it.
+    pub(super) offset: u64,
+    /// The first generation that cannot be read.
+    pub(super) generation: u64,
+    /// What is wrong there.
+    pub(super) what: What,
+}
+
+impl Looked {
+    /// Reads the end of the journal. `index` is the state of the index, if there is one that can be used. None: there is no
+    /// segment.
+    pub(super) fn at(
+        layout: &Layout,
+        key: &RowsKey,
+        index: Option<Position>,
+    ) -> Result<Option<Self>, FormatError> {
+        let mut segments = match layout.segments() {
+            Ok(segments) if !segments.is_empty() => segments,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => return Ok(None),
+        };
+        let ((head, inode), boot_id) = (read_head(layout, key)?, boot_id()?);
+        let from = first_needed(layout, &segments, index, head)?;
+        let segments = segments.split_off(from);
+        let asked: Vec<Position> =
+            index.into_iter().chain(head.map(|head| head.position)).collect();
+        let reach = reach::read(key, &segments, &asked)?;
+        let index = index
+            .filter(|position| position.epoch == reach.end.epoch)
+            .map(|position| position.generation);
+        Ok(Some(Self { segments, head, inode, boot_id, reach, index }))
+    }
+
+    /// Whether a start accepts it.
+    pub(super) fn judge(&self) -> Verdict {
+        let Self { head, inode, boot_id, ref reach, index, .. } = *self;
+        verdict::judge(&Found {
+            end: reach.end,
+            behind: reach.behind,
+            head,
+            head_is_on_chain: head.and_then(|_| reach.passed.last().copied().flatten()),
+            index,
+            boot_id,
+            inode,
+        })
+    }
+
+    /// What is wrong with a journal that a start does not accept.
+    pub(super) fn damage(mut self) -> Result<Damage, FormatError> {
+        if let Some(fault) = self.reach.fault.take() {
+            return Err(fault);
+        }
+        let Reach { segment: file, offset, behind, what, .. } = self.reach;
+        let generation = self.reach.end.generation + 1;
+        let what = match behind {
+            Behind::Nothing => What::Missing(generation),
+            _ => what,
+        };
+        Ok(Damage { file, offset, generation, what })
+    }
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, generation, what } = self;
+        let file = file.display();
+        write!(
+            f,
+            "{file}: generation {generation} of the rows is lost or damaged at byte {offset}: {what}"
+        )
+    }
+}
+
+/// The segment at which reading begins: the one with the record at which the index is, so that the index is seen to be on the chain;
+/// the one with the record that the head names; and at least one before the last, whose end may be lost. An index that has to be
+/// built needs all behind the newest checkpoint.
+fn first_needed(
+    layout: &Layout,
+    segments: &[(u64, PathBuf)],
+    index: Option<Position>,
+    head: Option<Head>,
+) -> io::Result<usize> {
+    let oldest = match index {
+        Some(position) => position.generation,
+        None => layout.checkpoints()?.last().map_or(0, |(generation, _)| *generation),
+    };
+    let oldest = head.map_or(oldest, |head| oldest.min(head.position.generation));
+    let holds = segments.partition_point(|(first, _)| *first <= oldest).saturating_sub(1);
+    Ok(holds.min(segments.len().saturating_sub(2)))
+}
+
+fn read_head(layout: &Layout, key: &RowsKey) -> Result<(Option<Head>, u64), FormatError> {
+    let path = layout.head();
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((None, 0)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok((Head::read(key, &path, &bytes).ok(), fs::metadata(&path)?.ino()))
+}

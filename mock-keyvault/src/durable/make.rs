@@ -1,0 +1,53 @@
+//! Makes a journal, beside one that is there, and puts it in its place.
+//!
+//! Called for a new folder, by a migration and by a repair.
+
+use std::os::unix::fs::MetadataExt;
+
+use fs_err as fs;
+use fs_err::os::unix::fs::FileExt;
+
+use super::head::Head;
+use super::journal::{FIRST_SEGMENT_LEN, boot_id};
+use super::layout::{Layout, create_private, make_segment};
+use super::outcome::OpenError;
+use super::position::Position;
+use super::segment::SegmentHeader;
+use super::{Durability, OpenOptions, sync_dir};
+
+/// Makes a journal that begins at this position. All of it is there after a kill, or nothing. `before` is called with the paths of the
+/// unfinished journal, before it gets its name.
+pub(super) fn make_journal(
+    options: &OpenOptions<'_>,
+    position: Position,
+    before: &dyn Fn(&Layout) -> Result<(), OpenError>,
+) -> Result<(), OpenError> {
+    let layout = Layout::unfinished(options.folder);
+    if layout.journal().try_exists()? {
+        fs::remove_dir_all(layout.journal())?;
+    }
+    fs::create_dir(layout.journal())?;
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    fs::set_permissions(layout.journal(), private)?;
+    let path = layout.segment(position.generation + 1);
+    let segment = make_segment(&path, FIRST_SEGMENT_LEN, options.durability)?;
+    segment.write_all_at(&SegmentHeader { before: position }.encode(&options.key), 0)?;
+    let head = create_private(&layout.head())?;
+    let (durability, boot_id) = (options.durability, boot_id()?);
+    let inode = head.metadata()?.ino();
+    let frame = Head { position, durability, clean: false, boot_id, inode };
+    head.write_all_at(&frame.encode(&options.key), 0)?;
+    if options.durability == Durability::Full {
+        segment.sync_all()?;
+        head.sync_all()?;
+    }
+    before(&layout)?;
+    if options.durability == Durability::Full {
+        sync_dir(layout.journal())?;
+    }
+    fs::rename(layout.journal(), Layout::new(options.folder).journal())?;
+    if options.durability == Durability::Full {
+        sync_dir(options.folder)?;
+    }
+    Ok(())
+}

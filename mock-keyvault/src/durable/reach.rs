@@ -1,0 +1,180 @@
+//! Reads the end of a journal: from the segment that the index needs to the last one.
+//!
+//! Called by [`super::start`]. It changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::error::{FormatError, What};
+use super::journal::BLOCK_LEN;
+use super::key::RowsKey;
+use super::position::Position;
+use super::record::MAGIC;
+use super::scan::{End, Scan};
+use super::segment;
+use super::verdict::Behind;
+
+/// How far the journal reaches.
+#[derive(Debug)]
+pub(super) struct Reach {
+    /// The state after the last record that verifies.
+    pub(super) end: Position,
+    /// The segment that holds it.
+    pub(super) segment: PathBuf,
+    /// Where in it the next record goes.
+    pub(super) offset: u64,
+    /// The length of that segment.
+    pub(super) len: u64,
+    /// What is behind it.
+    pub(super) behind: Behind,
+    /// What is wrong there.
+    pub(super) what: What,
+    /// What is wrong with the segment after that one, if that cannot be read.
+    pub(super) fault: Option<FormatError>,
+    /// Segments that come after that one.
+    pub(super) rest: Vec<PathBuf>,
+    /// The states that were asked for: whether each is one that the journal went through. None: not read, or not reached.
+    pub(super) passed: Vec<Option<bool>>,
+}
+
+/// Reads these segments, which are in order. `asked` are states that the journal may have gone through.
+pub(super) fn read(
+    key: &RowsKey,
+    segments: &[(u64, PathBuf)],
+    asked: &[Position],
+) -> Result<Reach, FormatError> {
+    let mut reach: Option<Reach> = None;
+    let mut passed = vec![None; asked.len()];
+    for (at, (first, path)) in segments.iter().enumerate() {
+        let bytes = read_segment(path)?;
+        let mut scan = match Scan::new(key, path, &bytes) {
+            Ok(scan) => scan,
+            // A segment gets its name after its header is on the disk, unless commits did not wait for the disk. What records
+            // it holds cannot be told: the judge assumes the worst.
+            Err(error) => match &mut reach {
+                Some(reach) if at + 1 == segments.len() => {
+                    reach.rest = paths(&segments[at..]);
+                    reach.behind = Behind::Records { synced_through: u64::MAX, hole: false };
+                    reach.what = What::Mac;
+                    reach.fault = Some(error);
+                    break;
+                }
+                _ => return Err(error),
+            },
+        };
+        let before = scan.position();
+        let continues = reach.as_ref().is_none_or(|reach| reach.end == before);
+        if before.generation.checked_add(1) != Some(*first) {
+            return Err(FormatError::damaged(path, 0, What::Chain));
+        }
+        if !continues {
+            if let Some(reach) = &mut reach {
+                reach.rest = paths(&segments[at..]);
+                reach.behind = gap(key, reach, &segments[at..]);
+                reach.what = What::Missing(reach.end.generation + 1);
+            }
+            break;
+        }
+        note(&mut passed, asked, &before);
+        for located in scan.by_ref() {
+            note(&mut passed, asked, &located.record.position);
+        }
+        let (end, offset) = (scan.position(), scan.offset());
+        let found = scan.end();
+        let (behind, what) = behind(&found, &bytes);
+        let len = bytes.len() as u64;
+        let rest = Vec::new();
+        let segment = path.clone();
+        let (fault, passed) = (None, Vec::new());
+        let next = Reach { end, segment, offset, len, behind, what, fault, rest, passed };
+        let ends_here = next.behind != Behind::Nothing;
+        reach = Some(next);
+        if ends_here && let Some(reach) = &mut reach {
+            reach.rest = paths(&segments[at + 1..]);
+            if !reach.rest.is_empty() {
+                reach.behind = gap(key, reach, &segments[at + 1..]);
+            }
+            break;
+        }
+    }
+    let mut reach =
+        reach.ok_or_else(|| FormatError::damaged(Path::new("journal"), 0, What::Missing(1)))?;
+    reach.passed = passed;
+    Ok(reach)
+}
+
+/// Reads a whole segment. Its length never changes after it has its name, so another one is damage.
+pub(super) fn read_segment(path: &Path) -> Result<Vec<u8>, FormatError> {
+    let bytes = segment::read_segment(&fs::File::open(path)?)?;
+    let len = bytes.len() as u64;
+    if len == 0 || !len.is_multiple_of(BLOCK_LEN) {
+        return Err(FormatError::damaged(path, len, What::Cut));
+    }
+    Ok(bytes)
+}
+
+fn behind(end: &End, bytes: &[u8]) -> (Behind, What) {
+    match *end {
+        End::Clean { .. } => (Behind::Nothing, What::Cut),
+        End::Torn { .. } => (Behind::Torn, What::Cut),
+        End::Bad { what, later: None, .. } => (Behind::Junk, what),
+        End::Bad { what, later: Some(later), offset, .. } => {
+            let hole = has_hole(bytes, usize::try_from(offset).unwrap_or_default());
+            (Behind::Records { synced_through: later.synced_through, hole }, what)
+        }
+    }
+}
+
+/// What segments say that do not continue the one before them.
+fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> Behind {
+    let mut synced_through = match reach.behind {
+        Behind::Records { synced_through, .. } => synced_through,
+        _ => 0,
+    };
+    for (_, path) in segments {
+        let Ok(bytes) = read_segment(path) else { continue };
+        let Ok(scan) = Scan::new(key, path, &bytes) else { continue };
+        for located in scan {
+            synced_through = synced_through.max(located.record.synced_through);
+        }
+    }
+    // A copy that was made while a segment was begun has zeros at the end of the segment before it.
+    let hole = match reach.behind {
+        Behind::Nothing | Behind::Torn => segments.len() == 1,
+        Behind::Junk => false,
+        Behind::Records { hole, .. } => hole,
+    };
+    Behind::Records { synced_through, hole }
+}
+
+/// Whether zeros up to the end of a page are between the bad record at the offset and the next record.
+fn has_hole(bytes: &[u8], offset: usize) -> bool {
+    const PAGE: usize = 4096;
+    const ZEROS: usize = 64;
+    let behind = bytes.get(offset + 1..).unwrap_or_default();
+    let next = behind.windows(MAGIC.len()).position(|window| window == MAGIC);
+    let last = next.map_or(bytes.len(), |next| offset + 1 + next);
+    let first = (offset + 1).next_multiple_of(PAGE);
+    (first..=last).step_by(PAGE).any(|end| {
+        let from = end.saturating_sub(ZEROS).max(offset);
+        bytes.get(from..end).is_some_and(is_zero)
+    })
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    blocks.iter().all(|block| *block == [0; 64]) && rest.iter().all(|byte| *byte == 0)
+}
+
+fn note(passed: &mut [Option<bool>], asked: &[Position], position: &Position) {
+    for (passed, asked) in passed.iter_mut().zip(asked) {
+        if asked.generation == position.generation {
+            *passed = Some(asked == position);
+        }
+    }
+}
+
+fn paths(segments: &[(u64, PathBuf)]) -> Vec<PathBuf> {
+    segments.iter().map(|(_, path)| path.clone()).collect()
+}

@@ -1,0 +1,66 @@
+//! Which rows are lost, as far as anything still knows of them.
+
+use std::collections::BTreeMap;
+
+use super::super::checkpoint::CheckpointReader;
+use super::super::error::FormatError;
+use super::index::IndexLook;
+use super::records::OwnedOp;
+use super::run::Repair;
+
+/// A row that a repair does not restore to what it was last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostRow {
+    /// The number of the tree.
+    pub tree: u8,
+    /// The key of the row.
+    pub key: Vec<u8>,
+    /// Its last value that is known. None: it was removed.
+    pub known: Option<Vec<u8>>,
+    /// The value that it has after the repair. None: it is gone.
+    pub restored: Option<Vec<u8>>,
+}
+
+impl Repair {
+    /// The rows of these trees that are known from the records behind a gap, or from an index that does not add up, and that
+    /// are not what they were. In ascending order.
+    pub fn lost_rows(&self, trees: &[u8]) -> Result<Vec<LostRow>, FormatError> {
+        let mut known: BTreeMap<(u8, Vec<u8>), Option<Vec<u8>>> = BTreeMap::new();
+        if let IndexLook::Unproven { rows, .. } = self.index() {
+            let mut reader = CheckpointReader::open(self.key(), rows)?;
+            while let Some(row) = reader.next_row()? {
+                if trees.contains(&row.tree) {
+                    known.insert((row.tree, row.key.to_vec()), Some(row.value.to_vec()));
+                }
+            }
+        }
+        for op in self.survey().lost.iter().flat_map(|record| &record.ops) {
+            match op {
+                OwnedOp::Put { tree, key, value } if trees.contains(tree) => {
+                    known.insert((*tree, key.clone()), Some(value.clone()));
+                }
+                OwnedOp::Remove { tree, key } if trees.contains(tree) => {
+                    known.insert((*tree, key.clone()), None);
+                }
+                _ => (),
+            }
+        }
+        if known.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut restored: BTreeMap<(u8, Vec<u8>), Vec<u8>> = BTreeMap::new();
+        self.survey().each_row(self.key(), |row| {
+            let at = (row.tree, row.key.to_vec());
+            if known.contains_key(&at) {
+                restored.insert(at, row.value.to_vec());
+            }
+            Ok(())
+        })?;
+        let lost = known.into_iter().filter_map(|(at, known)| {
+            let restored = restored.remove(&at);
+            let (tree, key) = at;
+            (known != restored).then_some(LostRow { tree, key, known, restored })
+        });
+        Ok(lost.collect())
+    }
+}

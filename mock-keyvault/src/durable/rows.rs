@@ -1,0 +1,274 @@
+//! The rows of one service: reads at any time, one writer at a time, and transactions over all trees.
+//!
+//! Called on blocking threads. A transaction is all or nothing, and is in memory until [`Rows::commit`]; that is called without
+//! the right to write, so that commits that wait share one sync. A tree is named by its place in the list of trees.
+//! This module does not know what a row says.
+
+use std::fmt;
+use std::io;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use super::Durability;
+use super::engine::Engine;
+use super::index::RowBytes;
+use super::journal::Tail;
+use super::key::RowsKey;
+use super::notices::Listener;
+use super::op::Op;
+use super::outcome::{Notice, OpenError};
+use super::proof::Proof;
+use super::transaction::View;
+use super::worker::Worker;
+use super::writer::Writer;
+use crate::room::{Purpose, Room};
+
+/// An index up to this size is proven before the rows are opened: whoever opens them may rely on what they read first.
+const PROVEN_FIRST: u64 = 8 << 20;
+
+/// How rows are opened.
+pub struct OpenOptions<'a> {
+    /// The data folder of the service.
+    pub folder: &'a Path,
+    /// The names of all trees. The list only grows at its end: a place in it is part of the format.
+    pub trees: &'static [&'static str],
+    /// The key of the journal.
+    pub key: Arc<RowsKey>,
+    /// What a commit waits for.
+    pub durability: Durability,
+    /// The room on the device, and the reserve for a full disk.
+    pub room: Arc<Room>,
+    /// Whether the folder is new: then a journal that is not there is made. Else that is damage.
+    pub is_new: bool,
+    /// The command that repairs the folder, for the messages.
+    pub repair: &'a str,
+    /// The trees whose rows the service keeps in memory from its start on, by their numbers.
+    pub remembered: &'static [u8],
+    /// A folder of an older format, which is removed when these rows were closed cleanly.
+    pub superseded: Option<&'a Path>,
+    /// Is given the changes of the journal, in order, when small files that travelled in it may not be on the disk: after a power
+    /// cut, or in a copy of the folder. An attachment is such a file; the removal of a row can say that it was given up later.
+    pub restore: Option<&'a Restore<'a>>,
+}
+
+/// Takes a change of the journal.
+pub type Restore<'a> = dyn Fn(&Op<'_>) -> io::Result<()> + 'a;
+
+/// The rows of one service.
+#[derive(Debug)]
+pub struct Rows {
+    worker: Option<Worker>,
+    engine: Arc<Engine>,
+    superseded: Option<PathBuf>,
+}
+
+/// While it lives, no row changes.
+#[derive(Debug)]
+pub struct HeldStill<'a> {
+    _tail: MutexGuard<'a, Tail>,
+}
+
+impl Rows {
+    /// Opens the rows of a data folder. Whoever calls has the folder locked.
+    pub fn open(options: &OpenOptions<'_>) -> Result<Self, OpenError> {
+        let engine = Arc::new(Engine::open(options)?);
+        if engine.index().size_on_disk()? <= PROVEN_FIRST {
+            engine.prove();
+        }
+        engine.is_open.store(true, Ordering::Relaxed);
+        let worker = Some(Worker::start(Arc::clone(&engine))?);
+        let superseded = options.superseded.map(Path::to_owned);
+        Ok(Self { worker, engine, superseded })
+    }
+
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A row.
+    pub fn get(&self, tree: u8, key: &[u8]) -> io::Result<Option<RowBytes>> {
+        self.engine.index().get(tree, key)
+    }
+
+    /// Whether there is such a row.
+    pub fn has(&self, tree: u8, key: &[u8]) -> io::Result<bool> {
+        self.engine.index().has(tree, key)
+    }
+
+    /// The rows whose keys begin with `prefix`, in order.
+    pub fn scan_prefix(
+        &self,
+        tree: u8,
+        prefix: &[u8],
+    ) -> impl Iterator<Item = io::Result<(RowBytes, RowBytes)>> + use<> {
+        let (from, to) = after_prefix(prefix);
+        self.range(tree, from, to)
+    }
+
+    /// The rows between two keys, in order.
+    pub fn range(
+        &self,
+        tree: u8,
+        from: Bound<Vec<u8>>,
+        to: Bound<Vec<u8>>,
+    ) -> impl Iterator<Item = io::Result<(RowBytes, RowBytes)>> + use<> {
+        self.engine.index().range(tree, from, to)
+    }
+
+    /// Waits for the proof, and for the right to write. [`io::ErrorKind::ResourceBusy`] if the proof takes longer than
+    /// [`Rows::wait_at_most`] allows.
+    pub fn writer(&self) -> io::Result<Writer<'_>> {
+        let tail = self.engine.right_to_write()?;
+        Ok(Writer::new(&self.engine, self.worker.as_ref(), tail))
+    }
+
+    /// Waits until nobody writes, without waiting for the proof. No row changes while the answer lives.
+    pub fn hold_still(&self) -> HeldStill<'_> {
+        HeldStill { _tail: self.engine.tail() }
+    }
+
+    /// From now on a change waits no longer than this for the proof. To be called when the service begins to answer: before
+    /// that, a start has to wait.
+    pub fn wait_at_most(&self, limit: Duration) {
+        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.engine.patience.store(millis, Ordering::Relaxed);
+    }
+
+    /// Ends the proof and what else runs in the background: the service stops. Whoever waits for the proof is refused.
+    pub fn stop_soon(&self) {
+        self.engine.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// One transaction, with nothing read before it under the right to write.
+    pub fn transact<A, E: From<io::Error>>(
+        &self,
+        body: impl FnOnce(&View<'_>) -> Result<A, E>,
+    ) -> Result<A, E> {
+        self.writer()?.transact(body)
+    }
+
+    /// The same for another purpose than a change of rows.
+    pub fn transact_for<A, E: From<io::Error>>(
+        &self,
+        purpose: Purpose,
+        body: impl FnOnce(&View<'_>) -> Result<A, E>,
+    ) -> Result<A, E> {
+        self.writer()?.transact_for(purpose, body)
+    }
+
+    /// One transaction, which is as safe on return as [`Durability`] says. Blocks.
+    pub fn change<A>(
+        &self,
+        purpose: Purpose,
+        body: impl FnOnce(&View<'_>) -> io::Result<A>,
+    ) -> io::Result<A> {
+        let answer = self.transact_for(purpose, body)?;
+        self.commit()?;
+        Ok(answer)
+    }
+
+    /// Returns when every transaction that ended before the call is as safe as [`Durability`] says. Blocks.
+    pub fn commit(&self) -> io::Result<()> {
+        self.engine.commit()
+    }
+
+    /// Fails when nothing can be written in this run any more. A change that failed may then be in the journal nevertheless.
+    pub fn check_writable(&self) -> io::Result<()> {
+        self.engine.writable()
+    }
+
+    /// Lets the next change fail after the journal has it: for tests.
+    pub fn pretend_index_fails(&self) {
+        self.engine.pretended_failure.store(true, Ordering::Relaxed);
+    }
+
+    /// Refuses records of more bytes than this, as the format does with those of more than 64 MiB: for tests.
+    pub fn pretend_record_limit(&self, bytes: usize) {
+        self.engine.record_limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Has the proof be this: for tests.
+    pub fn pretend_proof(&self, proof: Proof) {
+        self.engine.proof.set(proof);
+    }
+
+    /// What is known about the index.
+    pub fn proof(&self) -> Proof {
+        self.engine.proof.get()
+    }
+
+    /// Blocks until it is known whether the index is right.
+    pub fn wait_for_proof(&self) -> Proof {
+        self.engine.proof.wait()
+    }
+
+    /// Whether rows may have been lost, in this run or an earlier one: then what no row names may have been named by those.
+    pub fn has_loss(&self) -> io::Result<bool> {
+        self.engine.layout.loss().try_exists()
+    }
+
+    /// Says that everything that no row names has been brought to safety.
+    pub fn loss_is_settled(&self) -> io::Result<()> {
+        super::rebuild::remove_file(&self.engine.layout.loss())
+    }
+
+    /// Whether what no row names may be removed: all rows are known to be there, and none was lost.
+    pub fn are_complete(&self) -> bool {
+        self.proof().is_complete() && self.has_loss().is_ok_and(|has_loss| !has_loss)
+    }
+
+    /// What people should know about this run.
+    pub fn notices(&self) -> Vec<Notice> {
+        self.engine.notices().all()
+    }
+
+    /// Tells a listener of all notices of this run: those so far at once, and each one to come. It must not use these rows.
+    pub fn listen(&self, listener: Listener) {
+        self.engine.notices().listen(listener);
+    }
+
+    /// Adds something that people should know about this run, and logs it.
+    pub fn note(&self, notice: Notice) {
+        self.engine.note(notice);
+    }
+
+    /// The device that the rows are on.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.engine.room
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        drop(self.worker.take());
+        let complete = self.are_complete();
+        let stopped = self.engine.stop().and_then(|()| match &self.superseded {
+            Some(folder) if complete => super::rebuild::remove(folder),
+            _ => Ok(()),
+        });
+        if let Err(error) = stopped {
+            tracing::warn!(%error, "the rows were not closed cleanly; nothing that was committed is lost");
+        }
+    }
+}
+
+impl fmt::Debug for OpenOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenOptions").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// The bounds of the keys that begin with `prefix`.
+pub(super) fn after_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
+        }
+    }
+    (Bound::Included(prefix.to_vec()), Bound::Unbounded)
+}

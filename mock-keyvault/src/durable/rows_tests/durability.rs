@@ -1,0 +1,135 @@
+//! What is on the disk at each moment, and what a start does without room.
+
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::super::disk::simulated::{watch, with_full_disk};
+use super::super::engine::Engine;
+use super::super::scan::Scan;
+use super::super::testing::key;
+use super::super::transaction::Changes;
+use super::support::{Folder, keys, put};
+use crate::room::Purpose;
+
+/// One change that nobody commits.
+fn touch(engine: &Engine, row: u32, len: usize) {
+    let rows = [(row.to_be_bytes().to_vec(), Some(vec![7; len]))].into();
+    let changes = Changes::from([(0, rows)]);
+    let mut tail = engine.tail();
+    engine.change(&mut tail, &engine.index(), Purpose::Rows, &changes, &Vec::new()).unwrap();
+}
+
+/// The last generation in these bytes of a segment.
+fn generation(path: &Path, bytes: &[u8]) -> u64 {
+    let key = key();
+    let mut scan = Scan::new(&key, path, bytes).unwrap();
+    while scan.next().is_some() {}
+    scan.position().generation
+}
+
+#[test]
+fn a_power_cut_soon_after_a_start_leaves_a_head_that_does_not_say_that_the_service_stopped_cleanly()
+{
+    let folder = Folder::with(&["a"]);
+    let head = folder.layout().head();
+    let at_the_stop = fs::read(&head).unwrap();
+
+    // The process is killed, then the power fails: what was not synced is as it was at the stop. sled has written a change that the
+    // journal has lost.
+    let (_, end, _) = folder.records();
+    let synced = watch(|| {
+        let engine = Engine::open(&folder.options()).unwrap();
+        touch(&engine, 1, 10);
+        engine.index().flush().unwrap();
+    });
+    Folder::overwrite(&folder.segment(), end, &[0; 1000]);
+    Folder::overwrite(&head, 0, synced.get(&head).unwrap_or(&at_the_stop));
+    folder.edit_head(|head| head.boot_id = [9; 16]);
+
+    assert_eq!(keys(&folder.open().unwrap()), ["a"]);
+}
+
+#[test]
+fn a_start_after_a_kill_syncs_every_segment_that_it_found_before_it_acknowledges_anything() {
+    let folder = Folder::with(&["a"]);
+    let engine = Engine::open(&folder.options()).unwrap();
+    for row in 0..400 {
+        touch(&engine, row, 4000);
+    }
+    drop(engine);
+    let segments = folder.layout().segments().unwrap();
+    assert!(2 <= segments.len(), "{segments:?}");
+
+    let synced = watch(|| drop(Engine::open(&folder.options()).unwrap()));
+
+    for (_, path) in segments {
+        assert!(synced.get(&path) == Some(&fs::read(&path).unwrap()), "{}", path.display());
+    }
+}
+
+#[test]
+fn the_index_is_not_written_to_its_file_before_the_journal_is_on_the_disk() {
+    for stops in [false, true] {
+        let folder = Folder::with(&["a"]);
+        let engine = Engine::open(&folder.options()).unwrap();
+        touch(&engine, 1, 10);
+        let (path, at) = (folder.segment(), engine.tail().position.generation);
+
+        let synced =
+            watch(|| if stops { engine.stop().unwrap() } else { engine.flush_index().unwrap() });
+
+        assert_eq!(generation(&path, &synced[&path]), at);
+    }
+}
+
+#[test]
+fn the_index_is_not_flushed_when_the_journal_could_not_be_synced() {
+    let folder = Folder::with(&["a"]);
+    let engine = Engine::open(&folder.options()).unwrap();
+    touch(&engine, 1, 10);
+    engine.group.fail(&std::io::Error::other("the disk is gone"));
+    let size = || fs::metadata(folder.layout().index().join("db")).unwrap().modified().unwrap();
+    let before = size();
+
+    assert!(engine.flush_index().is_err());
+    assert!(engine.stop().is_err());
+
+    assert_eq!(size(), before);
+}
+
+#[test]
+fn a_start_that_only_has_to_cut_works_on_a_full_disk_and_keeps_no_copy_of_what_it_cuts() {
+    let folder = Folder::with(&["a"]).powered_off();
+    let (_, end, _) = folder.records();
+    Folder::overwrite(&folder.segment(), end + 512, &[7; 100]);
+    let is_spare = |path: &Path| path.ends_with("loss") || path.to_string_lossy().ends_with(".cut");
+
+    let opened = with_full_disk(is_spare, || folder.open());
+
+    assert_eq!(keys(&opened.unwrap()), ["a"]);
+    let names = fs::read_dir(folder.layout().journal()).unwrap();
+    let kept = names.filter(|entry| is_spare(&entry.as_ref().unwrap().path())).count();
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn a_damaged_index_makes_room_for_the_one_that_is_built_in_its_place_on_a_full_disk() {
+    let folder = Folder::with(&["a", "b"]);
+    fs::write(folder.layout().index().join("conf"), "junk").unwrap();
+    fs::write(folder.layout().index().join("db"), vec![0x5a; 1 << 20]).unwrap();
+    let root = folder.path().to_owned();
+    let has_aside = move || {
+        let mut entries = fs::read_dir(&root).unwrap();
+        entries
+            .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("index.damaged-"))
+    };
+    let (index, is_there) = (folder.layout().index(), has_aside.clone());
+    let is_full = move |path: &Path| path == index && is_there();
+
+    let rows = with_full_disk(is_full, || folder.open()).unwrap();
+
+    assert_eq!(keys(&rows), ["a", "b"]);
+    assert!(!has_aside());
+    put(&rows, b"c", b"c");
+}

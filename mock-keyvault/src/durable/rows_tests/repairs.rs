@@ -1,0 +1,185 @@
+//! What a repair does with what a start refuses, and a start with what a repair left.
+
+use fs_err as fs;
+
+use super::super::repair::{Repair, Survey, WorkFolder};
+use super::super::testing::{TREES, key};
+use super::super::{Notice, OpenError, OpenOptions, Rows};
+use super::support::{Folder, keys, put};
+
+/// Opens rows that were there before, also when their journal is missing.
+fn open(folder: &Folder) -> Result<Rows, OpenError> {
+    Rows::open(&OpenOptions { is_new: false, ..folder.options() })
+}
+
+fn examine(folder: &Folder) -> Repair {
+    Repair::examine(folder.path(), TREES, key()).unwrap()
+}
+
+/// Takes the records behind the first one out of the journal, as a disk does that lost writes.
+fn lose_end(folder: &Folder) {
+    let (starts, end, _) = folder.records();
+    Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
+}
+
+#[test]
+fn whatever_a_start_refuses_a_repair_finds_and_the_next_start_works() {
+    type Damage = (&'static str, fn(&Folder), &'static [&'static str]);
+    let damages: [Damage; 7] = [
+        (
+            "a segment is cut behind its records",
+            |folder| {
+                let (_, end, _) = folder.records();
+                let file = fs::OpenOptions::new().write(true).open(folder.segment()).unwrap();
+                file.set_len(end as u64 + 77).unwrap();
+            },
+            &["a", "b", "c"],
+        ),
+        (
+            "a segment is cut in a record",
+            |folder| {
+                let (starts, _, _) = folder.records();
+                let file = fs::OpenOptions::new().write(true).open(folder.segment()).unwrap();
+                file.set_len(starts[2] as u64 + 7).unwrap();
+            },
+            &["a", "b", "c"],
+        ),
+        (
+            "a segment is empty",
+            |folder| {
+                fs::write(folder.segment(), "").unwrap();
+            },
+            &["a", "b", "c"],
+        ),
+        (
+            "the journal is missing",
+            |folder| {
+                fs::remove_dir_all(folder.layout().journal()).unwrap();
+            },
+            &["a", "b", "c"],
+        ),
+        ("the end is lost", lose_end, &["a", "b", "c"]),
+        (
+            "the end is lost, and the index does not add up",
+            |folder| {
+                lose_end(folder);
+                folder.tamper_with_index(b"d", Some(b"d"));
+            },
+            &["a"],
+        ),
+        (
+            "the end and the head are lost, and the index does not add up",
+            |folder| {
+                lose_end(folder);
+                fs::remove_file(folder.layout().head()).unwrap();
+                folder.tamper_with_index(b"d", Some(b"d"));
+            },
+            &["a"],
+        ),
+    ];
+    for (words, damage, restored) in damages {
+        let folder = Folder::with(&["a", "b", "c"]);
+        damage(&folder);
+        let refused = open(&folder);
+        assert!(matches!(refused, Err(error) if !matches!(error, OpenError::Io(_))), "{words}");
+
+        let repair = examine(&folder);
+
+        assert!(repair.is_needed(), "{words}");
+        assert_eq!(repair.survey().loses_something(), restored.len() < 3, "{words}");
+        repair.apply("damaged-1", &[]).unwrap();
+        assert_eq!(keys(&folder.open().unwrap()), restored, "{words}");
+    }
+}
+
+#[test]
+fn an_index_whose_snapshot_or_settings_are_damaged_still_brings_back_what_the_journal_lacks() {
+    for damaged in ["snap.FFFFFFFFFFFFFFFF", "conf"] {
+        let folder = Folder::with(&["a", "b", "c"]);
+        fs::remove_file(folder.segment()).unwrap();
+        let bytes = "these bytes are from another file";
+        fs::write(folder.layout().index().join(damaged), bytes).unwrap();
+
+        let repair = examine(&folder);
+
+        assert!(!repair.survey().loses_something(), "{damaged}: {:?}", repair.index());
+        repair.apply("damaged-1", &[]).unwrap();
+        assert_eq!(keys(&open(&folder).unwrap()), ["a", "b", "c"]);
+    }
+}
+
+#[test]
+fn a_start_after_a_repair_that_was_cut_off_ends_it_and_names_what_is_lost() {
+    let folder = Folder::with(&["a", "b", "c"]);
+    lose_end(&folder);
+    let work = WorkFolder::of(folder.path());
+    let (position, lost) = (examine(&folder).survey().position, ["the row b".to_owned()]);
+    work.begin().unwrap();
+    let survey = Survey::of(&key(), folder.layout().journal(), None, None);
+    let (new, _) = survey.unwrap().write(&key(), &work.journal()).unwrap();
+    assert!(new.generation <= position.generation);
+    work.note(new.epoch, "damaged-1", &lost).unwrap();
+    fs::rename(folder.layout().journal(), work.path().join("journal.old")).unwrap();
+
+    let rows = open(&folder).unwrap();
+
+    let kept = folder.path().join("damaged-1");
+    let notice = Notice::RepairFinished { kept: kept.clone(), lost: lost.to_vec() };
+    assert!(rows.notices().contains(&notice), "{:?}", rows.notices());
+    assert!(notice.to_string().ends_with("lists what is lost: the row b"), "{notice}");
+    assert_eq!(keys(&rows), ["a"]);
+    assert!(kept.join("journal").exists() && !work.path().exists());
+    drop(rows);
+    let repair = examine(&folder);
+    assert!(!repair.is_needed() && repair.finished().is_none());
+    assert_eq!(repair.earlier()[0].lost, lost);
+}
+
+#[test]
+fn a_start_after_a_repair_that_was_cut_off_before_its_switch_removes_its_work() {
+    let folder = Folder::with(&["a"]);
+    let work = WorkFolder::of(folder.path());
+    work.begin().unwrap();
+    fs::write(work.path().join("index.rows"), "half").unwrap();
+
+    let rows = folder.open().unwrap();
+    put(&rows, b"b", b"b");
+
+    assert_eq!((keys(&rows).len(), rows.notices()), (2, Vec::new()));
+    assert!(!work.path().exists());
+}
+
+#[test]
+fn what_earlier_runs_left_goes_at_a_start_and_what_was_cut_stays_until_the_loss_is_settled() {
+    let folder = Folder::with(&["a"]).powered_off();
+    let (_, end, _) = folder.records();
+    // What a loss leaves is a part of the journal that was cut.
+    Folder::overwrite(&folder.segment(), end + 512, &[7; 100]);
+    let journal = folder.layout().journal().to_owned();
+    drop(open(&folder).unwrap());
+    for unfinished in ["journal.new", "rows.reading"] {
+        fs::create_dir(folder.path().join(unfinished)).unwrap();
+        fs::write(folder.path().join(unfinished).join("db"), "half").unwrap();
+    }
+    for unfinished in [".tmpA1b2C3", "spare.new", "0000000000000001.checkpoint.new"] {
+        fs::write(journal.join(unfinished), "half").unwrap();
+    }
+    let names = |folder: &std::path::Path| -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+        let mut names: Vec<String> = entries.map(|entry| name(entry.unwrap())).collect();
+        names.sort();
+        names
+    };
+
+    let rows = open(&folder).unwrap();
+
+    assert_eq!(names(folder.path()), ["index", "journal"]);
+    let segment = "0000000000000001.segment";
+    let cut = format!("{segment}.cut");
+    assert_eq!(names(&journal), [segment, &cut, "head", "loss"]);
+    rows.loss_is_settled().unwrap();
+    drop(rows);
+    drop(open(&folder).unwrap());
+    assert_eq!(names(&journal), [segment, "head"]);
+}

@@ -1,0 +1,431 @@
+//! What a start does with what it finds.
+
+use std::cell::RefCell;
+
+use fs_err as fs;
+
+use super::super::op::Op;
+use super::super::{Durability, Notice, OpenError, OpenOptions, Proof, Rows};
+use super::support::{Folder, keys, put};
+
+fn refusal(folder: &Folder) -> String {
+    let error = folder.open().unwrap_err();
+    let words = error.to_string();
+    assert!(words.contains("run `rows repair`") && !words.contains('\n'), "{words}");
+    words
+}
+
+#[test]
+fn rows_are_there_after_a_clean_stop_and_nothing_is_said() {
+    let folder = Folder::with(&["a", "b"]);
+
+    let rows = folder.open().unwrap();
+
+    assert_eq!(keys(&rows), ["a", "b"]);
+    assert_eq!((rows.proof(), rows.notices()), (Proof::Matched, Vec::new()));
+    assert!(rows.are_complete());
+}
+
+#[test]
+fn half_a_record_at_the_end_is_cut_and_the_next_one_takes_its_place() {
+    for len in [1, 20, 150] {
+        let folder = Folder::with(&["a", "b"]).killed();
+        let (_, end, _) = folder.records();
+        Folder::overwrite(&folder.segment(), end, &folder.next_frame(b"c")[..len]);
+
+        let rows = folder.open().unwrap();
+        assert_eq!(
+            (keys(&rows), rows.notices()),
+            (vec!["a".to_owned(), "b".to_owned()], Vec::new())
+        );
+        put(&rows, b"d", b"d");
+        drop(rows);
+
+        assert_eq!(keys(&folder.open().unwrap()), ["a", "b", "d"]);
+    }
+}
+
+#[test]
+fn a_whole_record_that_nobody_waited_for_is_kept() {
+    let folder = Folder::with(&["a"]).killed();
+    let (_, end, _) = folder.records();
+    Folder::overwrite(&folder.segment(), end, &folder.next_frame(b"b"));
+
+    assert_eq!(keys(&folder.open().unwrap()), ["a", "b"]);
+}
+
+#[test]
+fn a_flipped_bit_in_any_record_that_was_acknowledged_is_refused_with_file_offset_and_command() {
+    for record in 0..3 {
+        for folder in [
+            Folder::with(&["a", "b", "c"]),
+            Folder::with(&["a", "b", "c"]).killed(),
+            Folder::with(&["a", "b", "c"]).powered_off(),
+        ] {
+            let (starts, ..) = folder.records();
+            let (segment, offset) = (folder.segment(), starts[record]);
+            fs::remove_dir_all(folder.layout().index()).unwrap();
+            Folder::flip(&segment, offset + 130);
+
+            let words = refusal(&folder);
+
+            assert!(words.contains(&segment.display().to_string()), "{words}");
+            assert!(words.contains(&format!("byte {offset}:")), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_journal_that_lost_its_end_is_refused() {
+    let folder = Folder::with(&["a", "b"]);
+    let (starts, end, _) = folder.records();
+    Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
+
+    assert!(refusal(&folder).contains("generation 2"));
+}
+
+#[test]
+fn records_that_were_not_on_the_disk_when_the_power_failed_are_given_up_aloud() {
+    let folder = Folder::with(&["a"]).powered_off();
+    let (_, end, _) = folder.records();
+    // The first block of a record is missing and the second is there.
+    Folder::overwrite(&folder.segment(), end + 512, &[7; 100]);
+
+    let rows = folder.open().unwrap();
+
+    assert_eq!(keys(&rows), ["a"]);
+    assert_eq!(rows.notices(), [Notice::Shortened { through: 1 }]);
+    assert!(rows.has_loss().unwrap() && !rows.are_complete());
+    drop(rows);
+    let rows = folder.open().unwrap();
+    assert!(!rows.are_complete(), "a loss is remembered until it is settled");
+    rows.loss_is_settled().unwrap();
+    assert!(rows.are_complete());
+}
+
+#[test]
+fn a_copy_of_a_folder_in_use_starts_although_its_journal_ends_before_its_head() {
+    let folder = Folder::with(&["a", "b"]).killed();
+    let (starts, end, _) = folder.records();
+    let copy = folder.copied();
+    Folder::overwrite(&copy.segment(), starts[1], &vec![0; end - starts[1]]);
+
+    let rows = copy.open().unwrap();
+
+    assert_eq!(keys(&rows), ["a"]);
+    assert!(rows.notices().contains(&Notice::Copied { through: 1 }), "{:?}", rows.notices());
+    put(&rows, b"c", b"c");
+    drop(rows);
+    assert_eq!(keys(&copy.open().unwrap()), ["a", "c"]);
+}
+
+#[test]
+fn damage_in_a_copy_is_refused_like_damage_anywhere() {
+    for folder in [Folder::with(&["a", "b"]), Folder::with(&["a", "b"]).killed()] {
+        let copy = folder.copied();
+        let (starts, ..) = copy.records();
+        Folder::flip(&copy.segment(), starts[0] + 130);
+        fs::remove_dir_all(copy.layout().index()).unwrap();
+
+        refusal(&copy);
+    }
+}
+
+#[test]
+fn a_relaxed_journal_that_is_shorter_after_a_power_cut_is_accepted_aloud() {
+    let folder = Folder::with(&["a", "b"]).powered_off();
+    folder.edit_head(|head| head.durability = Durability::Relaxed);
+    let (starts, end, _) = folder.records();
+    Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
+
+    let rows = folder.open().unwrap();
+
+    assert_eq!(keys(&rows), ["a"]);
+    assert!(rows.notices().contains(&Notice::Shortened { through: 1 }));
+}
+
+/// A folder with three or more segments, closed cleanly: the paths of these.
+fn segments_with_an_end(folder: &Folder) -> Vec<std::path::PathBuf> {
+    let rows = folder.open().unwrap();
+    for at in 0..2300_u32 {
+        rows.transact(|view| {
+            view.put(0, at.to_be_bytes(), vec![7; 4000]);
+            Ok::<_, std::io::Error>(())
+        })
+        .unwrap();
+    }
+    drop(rows);
+    let segments = folder.layout().segments().unwrap();
+    segments.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Zeros from the middle of the last record of a segment on.
+fn lose_the_end(segment: &std::path::Path) {
+    let bytes = fs::read(segment).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    Folder::overwrite(segment, written - 1000, &[0; 1001]);
+}
+
+#[test]
+fn a_lost_end_of_a_segment_is_seen_although_a_later_one_is_whole() {
+    let folder = Folder::new();
+    let segments = segments_with_an_end(&folder);
+    assert!(3 <= segments.len());
+    fs::remove_dir_all(folder.layout().index()).unwrap();
+    lose_the_end(&segments[segments.len() - 2]);
+
+    refusal(&folder);
+
+    // A relaxed journal after a power cut has lost what it has lost.
+    let folder = folder.powered_off();
+    folder.edit_head(|head| head.durability = Durability::Relaxed);
+    let rows = folder.open().unwrap();
+    assert!(matches!(&rows.notices()[..], [Notice::Shortened { .. }, Notice::Rebuilt { .. }]));
+    put(&rows, b"after", b"x");
+}
+
+#[test]
+fn a_copy_that_lacks_the_end_of_a_segment_and_has_the_next_one_starts_and_with_two_more_it_is_refused()
+ {
+    for (lost, starts) in [(2, true), (3, false)] {
+        let folder = Folder::new();
+        let segments = segments_with_an_end(&folder);
+        let folder = folder.killed();
+        let copy = folder.copied();
+        fs::remove_dir_all(copy.layout().index()).unwrap();
+        let name = segments[segments.len() - lost].file_name().unwrap();
+        lose_the_end(&copy.layout().journal().join(name));
+
+        assert_eq!(copy.open().is_ok(), starts, "{lost}");
+    }
+}
+
+#[test]
+fn a_last_segment_without_a_header_is_damage_and_after_a_power_cut_of_a_relaxed_journal_it_is_a_loss()
+ {
+    let folder = Folder::new();
+    let segments = segments_with_an_end(&folder);
+    Folder::overwrite(segments.last().unwrap(), 0, &[0; 4096]);
+
+    let words = refusal(&folder);
+    assert!(words.contains(&segments.last().unwrap().display().to_string()), "{words}");
+
+    let folder = folder.powered_off();
+    folder.edit_head(|head| head.durability = Durability::Relaxed);
+    assert!(folder.open().unwrap().has_loss().unwrap());
+}
+
+#[test]
+fn a_missing_or_damaged_head_is_written_again_and_that_is_said() {
+    for damage in [None, Some(&b""[..]), Some(b"junk")] {
+        let folder = Folder::with(&["a"]);
+        fs::remove_file(folder.layout().head()).unwrap();
+        if let Some(bytes) = damage {
+            fs::write(folder.layout().head(), bytes).unwrap();
+        }
+
+        let rows = folder.open().unwrap();
+        assert_eq!(
+            (keys(&rows), rows.notices()),
+            (vec!["a".to_owned()], vec![Notice::HeadMissing])
+        );
+        drop(rows);
+
+        assert_eq!(folder.open().unwrap().notices(), []);
+    }
+}
+
+#[test]
+fn an_index_that_is_missing_is_built_again() {
+    let folder = Folder::with(&["a", "b"]);
+    fs::remove_dir_all(folder.layout().index()).unwrap();
+
+    let rows = folder.open().unwrap();
+
+    assert_eq!(keys(&rows), ["a", "b"]);
+    assert!(matches!(&rows.notices()[..], [Notice::Rebuilt { aside: None, .. }]));
+}
+
+#[test]
+fn an_index_that_does_not_open_is_set_aside_and_the_newest_of_these_is_kept() {
+    let folder = Folder::with(&["a", "b"]);
+    for _ in 0..2 {
+        let database = folder.layout().index().join("db");
+        let len = fs::metadata(&database).unwrap().len();
+        fs::write(folder.layout().index().join("conf"), "junk").unwrap();
+        fs::write(database, vec![0x5a; usize::try_from(len).unwrap()]).unwrap();
+
+        let rows = folder.open().unwrap();
+
+        assert_eq!(keys(&rows), ["a", "b"]);
+        let [Notice::Rebuilt { aside: Some(aside), .. }] = &rows.notices()[..] else {
+            panic!("{:?}", rows.notices())
+        };
+        assert!(aside.is_dir());
+    }
+    let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let aside = names.filter(|name| name.to_string_lossy().starts_with("index.damaged-"));
+    assert_eq!(aside.count(), 1);
+}
+
+#[test]
+fn what_sled_left_half_written_does_not_matter() {
+    let folder = Folder::with(&["a", "b"]);
+    fs::write(folder.layout().index().join("snap.00000000000A.generating"), "half").unwrap();
+    for entry in fs::read_dir(folder.layout().index()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("snap.") {
+            fs::write(path, "half").unwrap();
+        }
+    }
+
+    assert_eq!(keys(&folder.open().unwrap()), ["a", "b"]);
+}
+
+#[test]
+fn an_index_behind_the_journal_catches_up() {
+    let folder = Folder::with(&["a"]);
+    let old = Folder::new();
+    super::support::copy_into(&folder.layout().index(), old.path());
+    put(&folder.open().unwrap(), b"b", b"b");
+    fs::remove_dir_all(folder.layout().index()).unwrap();
+    super::support::copy_into(old.path(), &folder.layout().index());
+
+    let rows = folder.open().unwrap();
+
+    assert_eq!((keys(&rows), rows.notices()), (vec!["a".to_owned(), "b".to_owned()], Vec::new()));
+}
+
+#[test]
+fn an_index_ahead_of_the_journal_in_the_same_boot_says_that_the_journal_lost_its_end() {
+    let folder = Folder::with(&["a", "b"]).killed();
+    let (starts, end, _) = folder.records();
+    Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
+    let (_, _, position) = folder.records();
+    folder.edit_head(|head| head.position = position);
+
+    refusal(&folder);
+
+    let copy = folder.copied();
+    assert_eq!(keys(&copy.open().unwrap()), ["a"], "in a copy the index may be newer");
+    let folder = folder.powered_off();
+    assert_eq!(keys(&folder.open().unwrap()), ["a"], "the index may have reached the disk first");
+}
+
+#[test]
+fn an_index_of_another_journal_is_not_used() {
+    let (folder, other) = (Folder::with(&["a"]), Folder::with(&["z"]));
+    fs::remove_dir_all(folder.layout().index()).unwrap();
+    super::support::copy_into(&other.layout().index(), &folder.layout().index());
+
+    assert_eq!(keys(&folder.open().unwrap()), ["a"]);
+}
+
+#[test]
+fn an_index_with_wrong_rows_is_healed_before_anybody_writes_and_stays_healed() {
+    let folder = Folder::with(&["a", "b"]);
+    folder.tamper_with_index(b"b", None);
+
+    let rows = folder.open().unwrap();
+    assert_eq!((keys(&rows), rows.proof()), (vec!["a".to_owned(), "b".to_owned()], Proof::Healed));
+    assert_eq!(rows.notices(), [Notice::Healed]);
+    put(&rows, b"c", b"c");
+    drop(rows);
+
+    let rows = folder.open().unwrap();
+    assert_eq!((keys(&rows).len(), rows.proof()), (3, Proof::Matched));
+    assert!(!folder.layout().healed_index().exists());
+}
+
+#[test]
+fn a_start_that_is_refused_leaves_the_healed_index_and_the_one_that_was_set_aside_where_they_are() {
+    let folder = Folder::with(&["a", "b"]);
+    folder.tamper_with_index(b"b", None);
+    drop(folder.open().unwrap());
+    let aside = folder.path().join("index.damaged-7");
+    fs::create_dir(&aside).unwrap();
+    let (starts, end, _) = folder.records();
+    let whole = fs::read(folder.segment()).unwrap();
+    Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
+
+    refusal(&folder);
+
+    assert!(folder.layout().healed_index().exists() && aside.exists());
+    fs::write(folder.segment(), whole).unwrap();
+    assert_eq!(folder.open().unwrap().proof(), Proof::Matched);
+    assert!(!folder.layout().healed_index().exists() && !aside.exists());
+}
+
+#[test]
+fn a_missing_journal_is_refused_unless_the_folder_is_new() {
+    let folder = Folder::with(&["a"]);
+    fs::remove_dir_all(folder.layout().journal()).unwrap();
+
+    let error = Rows::open(&OpenOptions { is_new: false, ..folder.options() }).unwrap_err();
+
+    assert!(matches!(error, OpenError::Missing { .. }), "{error}");
+    assert!(error.to_string().contains("run `rows repair`"), "{error}");
+}
+
+#[test]
+fn a_journal_under_another_key_is_refused() {
+    let folder = Folder::with(&["a"]);
+    let root = zeroize::Zeroizing::new([8; 32]);
+    let key = std::sync::Arc::new(super::super::key::RowsKey::from_root(&root));
+
+    let error = Rows::open(&OpenOptions { key, ..folder.options() }).unwrap_err();
+
+    assert!(error.to_string().contains("run `rows repair`"), "{error}");
+}
+
+#[test]
+fn changes_with_small_files_are_handed_out_after_a_power_cut_and_in_a_copy_but_not_after_a_restart()
+{
+    let folder = Folder::with(&["a"]);
+    let rows = folder.open().unwrap();
+    rows.transact(|view| {
+        view.put(0, b"m", b"m");
+        view.attach(b"file", b"content");
+        Ok::<_, std::io::Error>(())
+    })
+    .unwrap();
+    rows.transact(|view| {
+        view.remove(0, b"m");
+        Ok::<_, std::io::Error>(())
+    })
+    .unwrap();
+    drop(rows);
+    let seen = RefCell::new(Vec::new());
+    let restore = |op: &Op<'_>| {
+        match *op {
+            Op::Attachment { name, content } => {
+                seen.borrow_mut().push((name.to_vec(), content.to_vec()));
+            }
+            Op::Remove { key, .. } => seen.borrow_mut().push((key.to_vec(), Vec::new())),
+            Op::Put { .. } => {}
+        }
+        Ok(())
+    };
+    let open = |folder: &Folder| {
+        drop(Rows::open(&OpenOptions { restore: Some(&restore), ..folder.options() }).unwrap());
+        seen.take()
+    };
+    let all = [(b"file".to_vec(), b"content".to_vec()), (b"m".to_vec(), Vec::new())];
+
+    assert_eq!(open(&folder), []);
+    let folder = folder.powered_off();
+    assert_eq!(open(&folder), all);
+    assert_eq!(open(&folder), []);
+    assert_eq!(open(&folder.copied()), all);
+}
+
+#[test]
+fn what_was_half_made_at_the_first_start_is_made_again() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path().join("journal.new")).unwrap();
+    fs::write(folder.path().join("journal.new/head"), "half").unwrap();
+
+    put(&folder.open().unwrap(), b"a", b"a");
+
+    assert_eq!(keys(&folder.open().unwrap()), ["a"]);
+}

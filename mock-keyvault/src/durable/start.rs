@@ -1,0 +1,217 @@
+//! A start: finds the end of the journal, brings the index there, or refuses.
+//!
+//! Called by [`super::Rows::open`]. Until the journal was judged, nothing in the folder is changed, except that sled writes to the
+//! index when it opens it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fs_err as fs;
+use fs_err::os::unix::fs::FileExt;
+
+use super::attachments::each_op;
+use super::disk;
+use super::error::FormatError;
+use super::index::Index;
+use super::journal::{Journal, Tail};
+use super::key::RowsKey;
+use super::layout::{Layout, create_private};
+use super::look::{Damage, Looked};
+use super::op::Op;
+use super::outcome::{Notice, OpenError};
+use super::position::Position;
+use super::reach::Reach;
+use super::rebuild;
+use super::repair::{Earlier, WorkFolder};
+use super::rows::Restore;
+use super::start_index::{Old, open_index, rebuild_index, replay};
+use super::verdict::{Behind, Verdict};
+use super::{Durability, OpenOptions, sync_dir};
+use crate::room::is_lacking;
+
+/// Everything that a start found or made.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) journal: Journal,
+    pub(super) tail: Tail,
+    pub(super) index: Index,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// Starts.
+pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
+    let layout = Layout::new(options.folder);
+    let key = &options.key;
+    let repaired = WorkFolder::of(options.folder).finish(key)?;
+    let missing = || {
+        let folder = layout.journal().to_owned();
+        OpenError::Missing { folder, repair: options.repair.to_owned() }
+    };
+    // Before anything else is looked at: without a segment, the index is for the repair.
+    match layout.segments() {
+        Ok(segments) if !segments.is_empty() => (),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => return Err(missing()),
+    }
+    let has_healed = layout.healed_index().try_exists()?;
+    let at = if has_healed { layout.healed_index() } else { layout.index() };
+    let mut old = open_index(&at, options)?;
+    let of_index = match &old {
+        Old::Usable(_, position) => Some(*position),
+        _ => None,
+    };
+    let looked = Looked::at(&layout, key, of_index)
+        .map_err(|error| refused(error, options))?
+        .ok_or_else(missing)?;
+    let Verdict::Accept(mut notices) = looked.judge() else {
+        return Err(match looked.damage() {
+            Ok(Damage { file, offset, generation, what }) => {
+                let repair = options.repair.to_owned();
+                OpenError::Damaged { file, offset, generation, what, repair }
+            }
+            Err(error) => refused(error, options),
+        });
+    };
+    let Looked { segments, head, inode, boot_id: boot, reach, .. } = looked;
+    notices.extend(repaired.map(|Earlier { kept, lost }| Notice::RepairFinished { kept, lost }));
+    if notices.iter().any(Notice::is_loss) {
+        // Before anything is given up.
+        match note_loss(&layout) {
+            // An empty file takes no more than its name: without room even for that, nothing can be removed either.
+            Err(error) if is_lacking(&error) => {
+                tracing::warn!(%error, "the loss of rows cannot be noted on the full disk");
+            }
+            written => written?,
+        }
+    }
+    if !layout.loss().try_exists()? {
+        // Nothing was lost, or everything that the loss had touched was found safe in an earlier run.
+        layout.remove_cut()?;
+    }
+    cut(&layout, &reach, options.durability)?;
+    layout.remove_unfinished()?;
+    if has_healed {
+        // sled does not follow a folder that gets another name.
+        drop(old);
+        rebuild::adopt_healed(&layout)?;
+        old = open_index(&layout.index(), options)?;
+    }
+    let on_chain = of_index.is_some() && reach.passed.first().copied().flatten() == Some(true);
+    let index = match old {
+        Old::Usable(index, position) if on_chain => {
+            replay(&index, key, &segments, position, &reach.end)
+                .map_err(|error| refused(error, options))?;
+            index
+        }
+        Old::Usable(index, _) => {
+            drop(index);
+            let why = "it was not that of the journal".to_owned();
+            rebuild_index(&layout, options, &reach, Some(why), &mut notices)?
+        }
+        Old::Damaged(why) => rebuild_index(&layout, options, &reach, Some(why), &mut notices)?,
+        Old::None => rebuild_index(&layout, options, &reach, None, &mut notices)?,
+    };
+    // A stop is clean only if commits waited for the disk.
+    let is_at_rest = head.is_some_and(|head| head.clean && head.durability == Durability::Full);
+    // In the same boot the kernel has every file, unless the folder is a copy whose files are older than its journal. That the
+    // service stopped before the power failed makes no difference: it did not sync them.
+    let lacks_files = head.is_none_or(|head| head.boot_id != boot || head.inode != inode);
+    if let Some(restore) = options.restore.filter(|_| lacks_files) {
+        restore_files(&layout, key, &reach.end, restore)
+            .map_err(|error| refused(error, options))?;
+    }
+    let file = fs::OpenOptions::new().read(true).write(true).open(&reach.segment)?;
+    let tail =
+        Tail { position: reach.end, file: Arc::new(file), offset: reach.offset, len: reach.len };
+    let is_full = options.durability == Durability::Full;
+    if is_full && !is_at_rest {
+        // What was found may be in memory only: a record that names it as synced must be right.
+        for (_, path) in layout.segments()?.into_iter().chain(layout.checkpoints()?) {
+            disk::sync(&fs::File::open(path)?)?;
+        }
+        sync_dir(layout.journal())?;
+    }
+    let head = open_head(&layout)?;
+    let (key, durability) = (Arc::clone(key), options.durability);
+    let journal = Journal::new(layout, key, durability, head, reach.end, is_full)?;
+    Ok(Started { journal, tail, index, notices })
+}
+
+/// Notes that rows are given up.
+fn note_loss(layout: &Layout) -> io::Result<()> {
+    disk::room_for(&layout.loss())?;
+    crate::files::write_whole(&layout.loss(), b"", crate::files::Access::Private)
+}
+
+/// Opens the file of the head, or makes it anew. Its content is written by the caller.
+fn open_head(layout: &Layout) -> io::Result<fs::File> {
+    let path = layout.head();
+    match fs::OpenOptions::new().read(true).write(true).open(&path) {
+        Ok(file) => {
+            file.set_len(super::head::HEAD_LEN as u64)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create_private(&path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Hands out the small files that travelled in the journal: they were not synced by themselves.
+fn restore_files(
+    layout: &Layout,
+    key: &RowsKey,
+    end: &Position,
+    restore: &Restore<'_>,
+) -> Result<(), FormatError> {
+    let segments: Vec<PathBuf> = layout.segments()?.into_iter().map(|(_, path)| path).collect();
+    let each = |op: &Op<'_>| Ok(restore(op)?);
+    if let Some(damage) = each_op::<FormatError>(key, &segments, end.generation, each)? {
+        tracing::warn!(error = %damage, "files that travelled in the journal may not be restored");
+    }
+    Ok(())
+}
+
+/// Removes what is behind the end of the journal. What is more than half a record is kept under another name.
+fn cut(layout: &Layout, reach: &Reach, durability: Durability) -> io::Result<()> {
+    for path in &reach.rest {
+        Layout::set_aside(path)?;
+    }
+    if matches!(reach.behind, Behind::Junk | Behind::Records { .. }) {
+        match Layout::keep_copy(&reach.segment) {
+            Err(error) if is_lacking(&error) => {
+                tracing::warn!(%error, "no copy is kept of the part of the journal that is cut");
+            }
+            kept => kept?,
+        }
+    }
+    if reach.behind != Behind::Nothing {
+        let file = fs::OpenOptions::new().write(true).open(&reach.segment)?;
+        let zeros = vec![0; 64 << 10];
+        let mut at = reach.offset;
+        while at < reach.len {
+            let part = zeros.len().min(usize::try_from(reach.len - at).unwrap_or(usize::MAX));
+            file.write_all_at(&zeros[..part], at)?;
+            at += part as u64;
+        }
+        file.sync_data()?;
+    }
+    for (generation, path) in layout.checkpoints()? {
+        if reach.end.generation < generation {
+            Layout::set_aside(&path)?;
+        }
+    }
+    if durability == Durability::Full && !reach.rest.is_empty() {
+        sync_dir(layout.journal())?;
+    }
+    Ok(())
+}
+
+pub(super) fn refused(error: FormatError, options: &OpenOptions<'_>) -> OpenError {
+    match error {
+        FormatError::Io(error) => error.into(),
+        damaged @ FormatError::Damaged { .. } => {
+            OpenError::Format(damaged, options.repair.to_owned())
+        }
+    }
+}

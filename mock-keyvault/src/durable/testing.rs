@@ -1,0 +1,33 @@
+//! What the tests of the rows share.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::key::RowsKey;
+use super::{Durability, OpenOptions};
+use crate::room::Room;
+
+/// The trees of the tests.
+pub(super) const TREES: &[&str] = &["a", "b"];
+
+pub(super) fn key() -> Arc<RowsKey> {
+    Arc::new(RowsKey::from_root(&Zeroizing::new([7; 32])))
+}
+
+/// Rows in this folder, which may be new.
+pub(super) fn options(folder: &Path) -> OpenOptions<'_> {
+    OpenOptions {
+        folder,
+        trees: TREES,
+        key: key(),
+        durability: Durability::Full,
+        room: Arc::new(Room::of(folder)),
+        is_new: true,
+        repair: "rows repair",
+        remembered: &[],
+        superseded: None,
+        restore: None,
+    }
+}

@@ -1,0 +1,102 @@
+//! What a transaction reads and writes: an overlay over the index.
+//!
+//! Called by the bodies of [`super::Writer::transact`]. A body sees its own changes; nobody else sees them before the
+//! transaction is applied. The caller holds the right to write, so the index does not change meanwhile.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+
+use super::index::{Index, RowBytes};
+use super::rows::after_prefix;
+
+/// The changed rows of each tree. None: the row goes.
+pub(super) type Changes = BTreeMap<u8, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
+/// Small files that travel in the journal: name and content.
+pub(super) type Attachments = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The rows as a transaction sees them.
+pub struct View<'a> {
+    index: &'a Index,
+    changes: RefCell<Changes>,
+    attachments: RefCell<Attachments>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(index: &'a Index) -> Self {
+        Self { index, changes: RefCell::default(), attachments: RefCell::default() }
+    }
+
+    pub(super) fn into_changes(self) -> (Changes, Attachments) {
+        (self.changes.into_inner(), self.attachments.into_inner())
+    }
+
+    /// A row.
+    pub fn get(&self, tree: u8, key: &[u8]) -> io::Result<Option<RowBytes>> {
+        match self.changes.borrow().get(&tree).and_then(|rows| rows.get(key)) {
+            Some(changed) => Ok(changed.as_deref().map(RowBytes::from)),
+            None => self.index.get(tree, key),
+        }
+    }
+
+    /// Whether there is such a row.
+    pub fn has(&self, tree: u8, key: &[u8]) -> io::Result<bool> {
+        match self.changes.borrow().get(&tree).and_then(|rows| rows.get(key)) {
+            Some(changed) => Ok(changed.is_some()),
+            None => self.index.has(tree, key),
+        }
+    }
+
+    /// The keys that begin with `prefix`, in order.
+    pub fn keys(&self, tree: u8, prefix: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        let (from, to) = after_prefix(prefix);
+        let mut keys = Vec::new();
+        for row in self.index.range(tree, from, to) {
+            keys.push(row?.0.to_vec());
+        }
+        if let Some(rows) = self.changes.borrow().get(&tree) {
+            keys.retain(|key| !rows.contains_key(key));
+            let added =
+                rows.iter().filter(|(key, value)| key.starts_with(prefix) && value.is_some());
+            keys.extend(added.map(|(key, _)| key.clone()));
+            keys.sort_unstable();
+        }
+        Ok(keys)
+    }
+
+    /// Puts a row in place of the one with this key, if there is one.
+    pub fn put(&self, tree: u8, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.set(tree, key.into(), Some(value.into()));
+    }
+
+    /// Removes a row, if it is there.
+    pub fn remove(&self, tree: u8, key: impl Into<Vec<u8>>) {
+        self.set(tree, key.into(), None);
+    }
+
+    /// Removes all rows whose keys begin with `prefix`.
+    pub fn remove_prefix(&self, tree: u8, prefix: &[u8]) -> io::Result<()> {
+        for key in self.keys(tree, prefix)? {
+            self.remove(tree, key);
+        }
+        Ok(())
+    }
+
+    /// Has the content of a small file travel in the journal, so that the file needs no sync of its own. After a power cut it
+    /// is handed to [`super::OpenOptions::restore`].
+    pub fn attach(&self, name: impl Into<Vec<u8>>, content: impl Into<Vec<u8>>) {
+        self.attachments.borrow_mut().push((name.into(), content.into()));
+    }
+
+    fn set(&self, tree: u8, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.changes.borrow_mut().entry(tree).or_default().insert(key, value);
+    }
+}
+
+impl fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View").finish_non_exhaustive()
+    }
+}

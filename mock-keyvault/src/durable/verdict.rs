@@ -1,0 +1,123 @@
+//! Judges the end of a journal: whole, cut in a way that a crash explains, or damaged.
+//!
+//! Called at a start, by [`super::start`], with everything that was found. It reads nothing and changes nothing.
+//!
+//! A record that was acknowledged is never given up in silence. Records that were not on the disk may be missing after the machine
+//! stopped; in a copy of a folder that was in use, whatever was written while the copy was made may be missing.
+
+use super::Durability;
+use super::head::Head;
+use super::outcome::Notice;
+use super::position::Position;
+
+/// What was found at the end of the journal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    /// The state after the last record that verifies.
+    pub(super) end: Position,
+    /// What is behind that record.
+    pub(super) behind: Behind,
+    /// The head, if it could be read.
+    pub(super) head: Option<Head>,
+    /// Whether `end`, or a record before it, is what the head names. None: the records that were read do not reach back to it.
+    pub(super) head_is_on_chain: Option<bool>,
+    /// Where the index is, if it is in the epoch of the journal.
+    pub(super) index: Option<u64>,
+    /// The present boot.
+    pub(super) boot_id: [u8; 16],
+    /// The inode of the file of the head.
+    pub(super) inode: u64,
+}
+
+/// What is behind the last record that verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// Zeros.
+    Nothing,
+    /// The beginning of one record, and zeros.
+    Torn,
+    /// Bytes that are no record, and no record behind them.
+    Junk,
+    /// Records that do not continue it.
+    Records {
+        /// The highest generation that was on the disk when one of them was written.
+        synced_through: u64,
+        /// Whether zeros up to the end of a page are between them and the last good record, as in a copy that was made while
+        /// records were appended.
+        hole: bool,
+    },
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The journal ends there. Cut what is behind, and say this.
+    Accept(Vec<Notice>),
+    /// Records that were acknowledged are missing or damaged.
+    Damaged,
+}
+
+/// Judges.
+pub(super) fn judge(found: &Found) -> Verdict {
+    let Found { end, behind, head, index, .. } = *found;
+    let through = end.generation;
+    let Some(head) = head else { return judge_without_head(found) };
+    if head.position.epoch != end.epoch || found.head_is_on_chain == Some(false) {
+        return Verdict::Damaged;
+    }
+    let same_boot = head.boot_id == found.boot_id;
+    let copied = head.inode != found.inode;
+    let copied_in_use = copied && !head.clean;
+    let crashed = !same_boot && !head.clean;
+    let mut notices = Vec::new();
+    let is_whole = head.position.generation <= through
+        && matches!(behind, Behind::Nothing | Behind::Torn)
+        && index.is_none_or(|index| index <= through);
+    if head.durability == Durability::Relaxed && !same_boot && !is_whole {
+        // Nothing was synced: after a power cut anything may be missing, and pages come to the disk in any order.
+        return Verdict::Accept(vec![Notice::Shortened { through }]);
+    }
+    if through < head.position.generation {
+        // Everything up to the head was acknowledged.
+        match behind {
+            Behind::Records { hole: false, .. } => return Verdict::Damaged,
+            _ if copied_in_use => notices.push(Notice::Copied { through }),
+            _ => return Verdict::Damaged,
+        }
+    } else {
+        match behind {
+            Behind::Nothing | Behind::Torn => {}
+            Behind::Junk if head.position.generation == through || crashed || copied_in_use => {
+                notices.push(Notice::Shortened { through });
+            }
+            Behind::Records { hole: true, .. } if copied_in_use => {
+                notices.push(Notice::Copied { through });
+            }
+            Behind::Records { synced_through, .. } if synced_through <= through && crashed => {
+                notices.push(Notice::Shortened { through });
+            }
+            Behind::Junk | Behind::Records { .. } => return Verdict::Damaged,
+        }
+    }
+    if notices.is_empty() && index.is_some_and(|index| through < index) {
+        if copied {
+            notices.push(Notice::Copied { through });
+        } else if crashed {
+            notices.push(Notice::Shortened { through });
+        } else {
+            return Verdict::Damaged;
+        }
+    }
+    Verdict::Accept(notices)
+}
+
+/// Without a head, what the journal and the index say has to be enough.
+fn judge_without_head(found: &Found) -> Verdict {
+    let index_is_ahead = found.index.is_some_and(|index| found.end.generation < index);
+    match found.behind {
+        Behind::Nothing | Behind::Torn if !index_is_ahead => {
+            Verdict::Accept(vec![Notice::HeadMissing])
+        }
+        _ => Verdict::Damaged,
+    }
+}

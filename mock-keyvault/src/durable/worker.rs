@@ -1,0 +1,104 @@
+//! What one thread does in the background for the rows of one service: the proof, the next segment, checkpoints.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use super::engine::Engine;
+use crate::room::is_lacking;
+
+/// The thread. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Worker {
+    engine: Arc<Engine>,
+    bell: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    /// The next segment has to be made.
+    Spare,
+    /// A segment was begun.
+    Rolled,
+}
+
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Mutex<Option<Work>>,
+    changed: Condvar,
+}
+
+impl Worker {
+    /// Begins with what is to be done after a start.
+    pub(super) fn start(engine: Arc<Engine>) -> std::io::Result<Self> {
+        let bell = Arc::new(Bell::default());
+        let thread = std::thread::Builder::new().name("rows".to_owned()).spawn({
+            let (engine, bell) = (Arc::clone(&engine), Arc::clone(&bell));
+            move || {
+                engine.prove();
+                loop {
+                    let work = bell.wait();
+                    if engine.stopping.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    do_it(&engine, work);
+                }
+            }
+        })?;
+        Ok(Self { engine, bell, thread: Some(thread) })
+    }
+
+    /// Says that there is something to do.
+    pub(super) fn ring(&self, work: Work) {
+        self.bell.ring(work);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.engine.stopping.store(true, Ordering::Relaxed);
+        self.bell.ring(Work::Spare);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the background work on the rows panicked");
+        }
+    }
+}
+
+impl Bell {
+    fn ring(&self, work: Work) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        *rung = (*rung).max(Some(work));
+        self.changed.notify_one();
+    }
+
+    fn wait(&self) -> Work {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(work) = rung.take() {
+                return work;
+            }
+            rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn do_it(engine: &Engine, work: Work) {
+    // Each of them is tried again when the next segment is begun.
+    let report = |result: std::io::Result<()>, what: &str| match result {
+        Err(error) if is_lacking(&error) => tracing::debug!(%error, "{what} waits for room"),
+        Err(_) if engine.stopping.load(Ordering::Relaxed) => {}
+        Err(error) => tracing::warn!(%error, "{what} failed"),
+        Ok(()) => {}
+    };
+    if !engine.room.is_tight() {
+        report(engine.journal.make_spare(), "the next segment of the journal");
+        if work == Work::Rolled {
+            report(engine.flush_index(), "a flush of the index of the rows");
+            report(engine.checkpoint_if_due(), "a checkpoint of the rows");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The right to write, and the transactions that are made with it.
+//!
+//! Made by [`super::Rows::writer`]. A transaction is in memory until [`super::Rows::commit`].
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::MutexGuard;
+
+use super::engine::Engine;
+use super::journal::Tail;
+use super::transaction::View;
+use super::worker::Worker;
+use crate::room::Purpose;
+
+/// The right to write. While it lives, no row changes except by it.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    engine: &'a Engine,
+    worker: Option<&'a Worker>,
+    tail: RefCell<MutexGuard<'a, Tail>>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        worker: Option<&'a Worker>,
+        tail: MutexGuard<'a, Tail>,
+    ) -> Self {
+        Self { engine, worker, tail: tail.into() }
+    }
+
+    /// Applies what `body` does in one piece, or nothing of it if `body` fails. Not durable before a commit.
+    /// [`io::ErrorKind::StorageFull`] if too little room is left: then nothing has happened.
+    pub fn transact<A, E: From<io::Error>>(
+        &self,
+        body: impl FnOnce(&View<'_>) -> Result<A, E>,
+    ) -> Result<A, E> {
+        self.transact_for(Purpose::Rows, body)
+    }
+
+    /// The same for another purpose than a change of rows: on a full disk a removal uses the reserve.
+    pub fn transact_for<A, E: From<io::Error>>(
+        &self,
+        purpose: Purpose,
+        body: impl FnOnce(&View<'_>) -> Result<A, E>,
+    ) -> Result<A, E> {
+        let engine = self.engine;
+        engine.writable()?;
+        let index = engine.index();
+        let view = View::new(&index);
+        let answer = body(&view)?;
+        let (changes, attachments) = view.into_changes();
+        // A transaction that only looks needs no room: a start on a full disk has some of them.
+        if changes.is_empty() && attachments.is_empty() {
+            return Ok(answer);
+        }
+        engine.room.spend(0, purpose)?;
+        let work = {
+            let mut tail = self.tail.borrow_mut();
+            engine.change(&mut tail, &index, purpose, &changes, &attachments)?
+        };
+        if let (Some(worker), Some(work)) = (self.worker, work) {
+            worker.ring(work);
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,137 @@
+//! A stream that gives up a peer who begins a request head and does not finish it.
+//!
+//! `connection.rs` puts it around every connection. hyper has one time limit from the end of a request to the end of the
+//! next head, so it cannot tell a client that keeps an idle connection from one that sends its head a byte at a time.
+//! Here the time counts from the first byte of a head. Nothing is copied: the bytes go where hyper wants them.
+//!
+//! hyper may read the first bytes of a head together with the end of the request before it. They count as soon as one more
+//! byte comes; until then the connection is as good as idle.
+//!
+//! A tunnel has no heads at this layer: its bytes pass without a limit, and the connection inside it has its own [`Prompt`].
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::exchange::Exchange;
+
+/// Ends in an error when a head that has begun is not complete in time.
+#[derive(Debug)]
+pub(super) struct Prompt<S> {
+    stream: S,
+    exchange: Arc<Exchange>,
+    limit: Duration,
+    /// How many heads were complete when bytes of the next one came.
+    begun_after: Option<u64>,
+    /// Runs while the rest of a head is waited for.
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Prompt<S> {
+    /// A head may take `limit`. `exchange` says which heads are complete.
+    pub(super) fn new(stream: S, exchange: Arc<Exchange>, limit: Duration) -> Self {
+        Self { stream, exchange, limit, begun_after: None, waiting: None }
+    }
+
+    pub(super) fn into_inner(self) -> S {
+        self.stream
+    }
+
+    /// Whether bytes of a head came that is not complete.
+    fn is_in_head(&self) -> bool {
+        self.begun_after == Some(self.exchange.heads()) && !self.exchange.is_tunnel()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Prompt<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        // What has arrived is taken first, however late it is read.
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if self.exchange.is_arriving() {
+            // These are bytes of a body.
+            self.waiting = None;
+        } else if buffer.filled().len() > before {
+            if !self.is_in_head() {
+                self.begun_after = Some(self.exchange.heads());
+                self.waiting = None;
+            }
+        } else if read.is_pending() && self.is_in_head() {
+            let limit = self.limit;
+            let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
+            return waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()));
+        } else {
+            self.waiting = None;
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Prompt<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    fn pair(limit: Duration) -> (Prompt<DuplexStream>, DuplexStream) {
+        let (ours, theirs) = duplex(64);
+        (Prompt::new(ours, Arc::default(), limit), theirs)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_not_finished_ends_in_an_error_and_one_that_has_not_begun_does_not() {
+        let (mut begun, mut theirs) = pair(Duration::from_millis(20));
+        let (mut idle, mut later) = pair(Duration::ZERO);
+        theirs.write_all(b"GET").await.unwrap();
+
+        begun.read_exact(&mut [0; 3]).await.unwrap();
+        let mut byte = [0];
+        let error = tokio::select! {
+            error = begun.read(&mut byte) => error.unwrap_err(),
+            idle = idle.read_u8() => panic!("nothing was sent: {idle:?}"),
+        };
+        later.write_all(b"G").await.unwrap();
+
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(idle.read_u8().await.unwrap(), b'G');
+    }
+}

@@ -1,0 +1,152 @@
+//! `mock-keyvault repair`: makes a damaged data folder start again, and says exactly which keys are lost.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Args;
+use mock_keyvault::clock::Clock;
+use mock_keyvault::repair::{
+    Earlier, RepairError, VaultReport, aside_name, examine, write_earlier,
+};
+use serde::Serialize;
+
+use super::options::Options;
+use super::{Failure, failed, say};
+
+pub(super) const HELP: &str = "\
+It works on a folder that no vault has open, also when the vault does not start. It brings back the
+journal as far as it can be verified, from the last checkpoints or from an index that adds up.
+The new rows, with the keys of the vault, are made beside the damaged ones and take their place in
+one step. If there is too little room for them, nothing is changed.
+What was damaged is kept in the data folder, in damaged-TIME/. The list of what is lost is in
+damaged-TIME/lost.txt.
+Stopped at any moment, the folder is as before or repaired, and the next repair or start says what
+is lost.
+
+Examples:
+  mock-keyvault repair --dry-run       show what would be done
+  mock-keyvault repair                 show it, ask, and do it
+  mock-keyvault repair --yes --json    for scripts
+
+Exit codes:
+  0  nothing is lost: all was sound, or all came back
+  1  it failed
+  2  an argument was not understood
+  5  nothing was changed: nobody said yes
+  6  repaired, and what is printed as lost is lost
+  7  a vault has the folder open";
+
+/// Nothing was changed: nobody said yes.
+const NOT_CONFIRMED: u8 = 5;
+/// It was repaired, and something is lost.
+const LOST: u8 = 6;
+/// A process has the folder open.
+const IN_USE: u8 = 7;
+
+/// What the repair touches.
+const KEYS: &str = "This changes where the keys of the vault are kept.";
+/// What is said when the room may not be enough.
+const TIGHT: &str = "there may be too little room for the new rows beside the damaged ones; if it is too little, nothing is changed";
+
+/// The options of `repair`.
+#[derive(Args, Debug)]
+pub(super) struct RepairOptions {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Show what would be done, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+    /// Print one JSON document, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    /// Whether anything was changed.
+    repaired: bool,
+    /// Whether anything has to be.
+    needed: bool,
+    #[serde(flatten)]
+    report: &'a VaultReport,
+    /// Other repairs that lost something. The last one may have been cut off.
+    earlier: &'a [Earlier],
+}
+
+pub(super) fn repair(options: &Options, wish: &RepairOptions) -> ExitCode {
+    match run(options, wish) {
+        Ok(code) => code,
+        Err(Failure::Repair(error @ RepairError::InUse(_))) => {
+            failed(&error);
+            ExitCode::from(IN_USE)
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
+    let folder = options.data_dir()?;
+    let repair = examine(&folder)?;
+    let (needed, loses) = (repair.is_needed(), repair.loses_something());
+    let report = repair.report()?;
+    let finished = repair.finished().cloned();
+    // Nobody was told of that loss yet.
+    let lost_before = finished.as_ref().is_some_and(|finished| !finished.lost.is_empty());
+    let earlier: Vec<Earlier> = repair.earlier().iter().cloned().chain(finished).collect();
+    let show_document = |repaired: bool| {
+        let document = Document { repaired, needed, report: &report, earlier: &earlier };
+        say(&serde_json::to_string_pretty(&document).unwrap_or_default());
+    };
+    let show_text = || {
+        let mut text = String::new();
+        let _ = write_earlier(&mut text, &earlier);
+        if needed {
+            let _ = write!(text, "{report}{KEYS}");
+        } else {
+            let _ = write!(text, "{}: nothing has to be repaired", folder.display());
+        }
+        say(text.trim_end());
+    };
+    let show = || if wish.json { show_document(false) } else { show_text() };
+    let lost = |lost: bool| if lost { ExitCode::from(LOST) } else { ExitCode::SUCCESS };
+    if !needed || wish.dry_run {
+        show();
+        return Ok(lost(lost_before));
+    }
+    let is_asked = !wish.yes && !wish.json && io::stdin().is_terminal();
+    // Before anything is changed: whoever stops the repair has seen what is lost.
+    if !wish.yes || !wish.json {
+        show();
+    }
+    if !wish.yes && (!is_asked || !says_yes()?) {
+        let _ = writeln!(io::stderr(), "nothing was changed; `--yes` does not ask");
+        return Ok(ExitCode::from(NOT_CONFIRMED));
+    }
+    if !report.rows.fits() {
+        let _ = writeln!(io::stderr(), "{TIGHT}");
+    }
+    let applied = repair.apply(&aside_name(Clock::system().now()))?;
+    if wish.json {
+        show_document(true);
+    } else {
+        say(&format!(
+            "{} is repaired; what was damaged is kept in {}",
+            folder.display(),
+            applied.aside.display()
+        ));
+    }
+    Ok(lost(loses || lost_before))
+}
+
+fn says_yes() -> io::Result<bool> {
+    let mut out = io::stdout().lock();
+    out.write_all(b"Type yes to repair the folder: ")?;
+    out.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(answer.trim().eq_ignore_ascii_case("yes"))
+}

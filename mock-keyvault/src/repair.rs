@@ -1,0 +1,261 @@
+//! Repairing the data folder of a vault: what `mock-keyvault repair` does, and `sealyard repair` with its embedded vault.
+//!
+//! [`examine`] takes the lock of the folder and looks at everything that is left; [`VaultRepair::report`] says what would be
+//! restored and which keys would be lost; [`VaultRepair::apply`] does it. It asks nobody: its callers do.
+//! A private key that is not restored is gone: what was wrapped with it cannot be opened by anybody.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::durable::error::FormatError;
+pub use crate::durable::repair::{Applied, Earlier};
+use crate::durable::repair::{IndexLook, Repair, Source};
+use crate::server::Folder;
+use crate::store::repair as rows;
+
+/// A repair that was examined. Dropped, it has changed nothing.
+#[derive(Debug)]
+pub struct VaultRepair {
+    repair: Repair,
+    // Dropped last: the folder is free when the work is gone.
+    _folder: Folder,
+}
+
+/// Why a folder cannot be repaired.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RepairError {
+    /// A process has it open.
+    #[error("{} is in use: stop the vault first", .0.display())]
+    InUse(PathBuf),
+    /// There is no vault in it.
+    #[error("{} is not a data folder of a vault", .0.display())]
+    NoVault(PathBuf),
+    /// It has no journal yet.
+    #[error("{} has the format of an older version: start the vault once, which brings it to the present one", .0.display())]
+    OldFormat(PathBuf),
+    /// Without this file nothing in the journal can be verified.
+    #[error("{} is missing: without it the rows cannot be verified. Put it back from a backup", .0.display())]
+    NoKey(PathBuf),
+    /// A file of the journal.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Reading or writing failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// What a look at the rows of a service found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowsReport {
+    /// What is wrong, file by file.
+    pub faults: Vec<String>,
+    /// Where the rows come back from, in words.
+    pub source: String,
+    /// Changes up to this number come back.
+    pub restored_through: u64,
+    /// Changes up to this number are known to have been made.
+    pub known_through: u64,
+    /// The bytes that the new journal needs at the most. It is made beside the damaged one.
+    pub bytes_needed: u64,
+    /// The bytes that are free where it is made.
+    pub bytes_free: u64,
+}
+
+/// What a repair of a vault would do, or did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VaultReport {
+    /// The rows.
+    #[serde(flatten)]
+    pub rows: RowsReport,
+    /// Key versions that cannot be restored, as vault/name/version.
+    pub lost_keys: Vec<String>,
+    /// Other things that are lost, in words.
+    pub lost: Vec<String>,
+}
+
+/// How the words for a source begin if there is none.
+const NOTHING: &str = "nothing";
+
+/// Looks at the data folder of a vault that no process has open.
+pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
+    if !folder.join("journal").exists() && !rows::is_initialised(folder) {
+        return Err(if folder.join("vaults").exists() {
+            RepairError::OldFormat(folder.to_owned())
+        } else {
+            RepairError::NoVault(folder.to_owned())
+        });
+    }
+    let locked = Folder::lock_existing(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => RepairError::InUse(folder.to_owned()),
+        _ => error.into(),
+    })?;
+    let key = rows::journal_key(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => RepairError::NoKey(folder.join("journal.key")),
+        _ => error.into(),
+    })?;
+    let repair = Repair::examine(folder, rows::TREES, key)?;
+    Ok(VaultRepair { repair, _folder: locked })
+}
+
+/// The name of the folder that keeps what was damaged, by the present time.
+pub fn aside_name(now: OffsetDateTime) -> String {
+    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
+    format!("damaged-{}", now.format(&format).unwrap_or_default())
+}
+
+impl RowsReport {
+    /// What a repair of any service found.
+    pub fn of(repair: &Repair) -> io::Result<Self> {
+        let survey = repair.survey();
+        let mut faults: Vec<String> = survey.faults.iter().map(|fault| fault.0.clone()).collect();
+        faults.extend(match repair.index() {
+            IndexLook::Unreadable(why) => Some(why.clone()),
+            IndexLook::Unproven { .. } => {
+                Some("the rows of the index do not add up: they are not used".to_owned())
+            }
+            IndexLook::None | IndexLook::Proven(_) => None,
+        });
+        let source = match &survey.source {
+            Some(Source::Checkpoint(path)) => {
+                let name = path.file_name().unwrap_or_default();
+                format!("the checkpoint {} and the journal behind it", name.display())
+            }
+            Some(Source::Index(_)) => {
+                "the index, whose rows add up, and the journal behind it".to_owned()
+            }
+            Some(Source::Beginning) => "the whole journal".to_owned(),
+            None => format!("{NOTHING}: neither journal nor index can be used"),
+        };
+        Ok(Self {
+            faults,
+            source,
+            restored_through: survey.position.generation,
+            known_through: survey.expected,
+            bytes_needed: repair.bytes_needed()?,
+            bytes_free: repair.bytes_free()?,
+        })
+    }
+
+    /// Whether the new journal fits beside the damaged one. If not, a repair fails and changes nothing.
+    pub fn fits(&self) -> bool {
+        self.bytes_needed <= self.bytes_free
+    }
+
+    /// Whether changes that there were do not come back.
+    pub fn loses_something(&self) -> bool {
+        self.restored_through < self.known_through || self.source.starts_with(NOTHING)
+    }
+
+    /// How many changes do not come back, if some do not.
+    pub fn lost_changes(&self) -> Option<String> {
+        let Self { restored_through, known_through, .. } = self;
+        if restored_through < known_through {
+            let (first, count) = (restored_through + 1, known_through - restored_through);
+            Some(format!("{count} changes, those with the numbers {first} to {known_through}"))
+        } else {
+            self.loses_something().then(|| "all changes".to_owned())
+        }
+    }
+}
+
+impl VaultRepair {
+    /// Whether there is something to repair.
+    pub fn is_needed(&self) -> bool {
+        self.repair.is_needed()
+    }
+
+    /// Whether something cannot be restored.
+    pub fn loses_something(&self) -> bool {
+        self.repair.survey().loses_something()
+    }
+
+    /// What a repair would do.
+    pub fn report(&self) -> Result<VaultReport, RepairError> {
+        let (lost_keys, lost) = rows::lost(&self.repair)?;
+        Ok(VaultReport { rows: RowsReport::of(&self.repair)?, lost_keys, lost })
+    }
+
+    /// A repair that was cut off, which this one has ended. What it lost was told to nobody.
+    pub fn finished(&self) -> Option<&Earlier> {
+        self.repair.finished()
+    }
+
+    /// Other repairs that lost something, as long as what was damaged is kept.
+    pub fn earlier(&self) -> &[Earlier] {
+        self.repair.earlier()
+    }
+
+    /// Repairs the folder. It is as before or repaired, whenever this is cut short. `aside` names the folder that keeps what
+    /// is damaged, with a list of what is lost.
+    pub fn apply(self, aside: &str) -> Result<Applied, RepairError> {
+        let lost = self.report()?.losses();
+        Ok(self.repair.apply(aside, &lost)?)
+    }
+}
+
+impl VaultReport {
+    /// Everything that is lost, in words.
+    pub fn losses(&self) -> Vec<String> {
+        let keys = self
+            .lost_keys
+            .iter()
+            .map(|key| format!("the key version {key}, with everything that was wrapped with it"));
+        self.rows.lost_changes().into_iter().chain(keys).chain(self.lost.iter().cloned()).collect()
+    }
+}
+
+/// Prints what other repairs have lost.
+pub fn write_earlier<'a>(
+    f: &mut impl fmt::Write,
+    earlier: impl IntoIterator<Item = &'a Earlier>,
+) -> fmt::Result {
+    for Earlier { kept, lost } in earlier {
+        writeln!(f, "An earlier repair kept what was damaged in {}:", kept.display())?;
+        if lost.is_empty() {
+            writeln!(f, "  nothing was lost")?;
+        }
+        lost.iter().try_for_each(|lost| writeln!(f, "  lost: {lost}"))?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for VaultReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.rows.fmt(f)?;
+        if !self.lost_keys.is_empty() {
+            writeln!(f, "lost keys, with everything that was wrapped with them:")?;
+            self.lost_keys.iter().try_for_each(|key| writeln!(f, "  {key}"))?;
+            writeln!(
+                f,
+                "  A registry whose data keys were wrapped with one of them stays unavailable (keyPurged): push its content again."
+            )?;
+        }
+        self.lost.iter().try_for_each(|lost| writeln!(f, "lost: {lost}"))
+    }
+}
+
+impl fmt::Display for RowsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { faults, source, bytes_needed, bytes_free, .. } = self;
+        faults.iter().try_for_each(|fault| writeln!(f, "damaged: {fault}"))?;
+        writeln!(f, "rows come back from {source}")?;
+        match self.lost_changes() {
+            Some(lost) => writeln!(f, "lost: {lost}")?,
+            None => writeln!(f, "lost changes: none")?,
+        }
+        writeln!(
+            f,
+            "The new rows are made beside the damaged ones and take their place in one step: {} MiB are needed, {} MiB are free",
+            bytes_needed.div_ceil(1 << 20),
+            bytes_free >> 20
+        )
+    }
+}

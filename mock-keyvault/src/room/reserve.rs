@@ -1,0 +1,133 @@
+//! A file that only occupies room on the device, so that the room can be given away when the device is full.
+//!
+//! Its blocks are really allocated. A copy of a data folder may have lost them (a sparse copy): the file is filled anew
+//! then. Its content means nothing, and it is not synced: after a power cut it is as long as the file system says.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+use fs_err as fs;
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+use crate::random;
+
+/// `st_blocks` counts in these.
+const BLOCK: u64 = 512;
+
+/// A file that occupies up to `size` bytes. The default one has no file and occupies nothing.
+#[derive(Debug, Default)]
+pub(super) struct Reserve {
+    path: PathBuf,
+    size: u64,
+    len: u64,
+    file: Option<fs::File>,
+}
+
+impl Reserve {
+    /// Opens the file if it is there. It does not grow yet.
+    pub(super) fn open(path: PathBuf, size: u64) -> Self {
+        let mut reserve = Self { path, size, len: 0, file: None };
+        if reserve.path.exists()
+            && let Err(error) = reserve.open_file(false)
+        {
+            tracing::warn!(%error, "the reserve of the disk cannot be opened");
+        }
+        reserve
+    }
+
+    /// Bytes that it occupies.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Bytes that it occupies when it is whole.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes that it lacks.
+    pub(super) fn missing(&self) -> u64 {
+        self.size.saturating_sub(self.len)
+    }
+
+    /// Gives so many bytes back to the device. It refuses, and keeps all, if it has less. Returns how many it gave.
+    pub(super) fn shrink(&mut self, bytes: u64) -> io::Result<u64> {
+        let file = self.file.as_ref().filter(|_| bytes <= self.len);
+        let file = file.ok_or(io::ErrorKind::StorageFull)?;
+        file.set_len(self.len - bytes)?;
+        self.len -= bytes;
+        Ok(bytes)
+    }
+
+    /// Gives all back.
+    pub(super) fn empty(&mut self) {
+        if let Err(error) = self.shrink(self.len) {
+            tracing::debug!(%error, "the reserve of the disk could not be emptied");
+        }
+    }
+
+    /// Occupies what it lacks, but at most so many bytes. Returns by how much it grew: nothing if it cannot.
+    pub(super) fn grow(&mut self, most: u64) -> u64 {
+        let wanted = self.missing().min(most);
+        if wanted == 0 {
+            return 0;
+        }
+        match self.occupy(wanted) {
+            Ok(()) => wanted,
+            Err(error) => {
+                tracing::debug!(%error, "the reserve of the disk cannot grow");
+                0
+            }
+        }
+    }
+
+    fn occupy(&mut self, bytes: u64) -> io::Result<()> {
+        if self.file.is_none() {
+            self.open_file(true)?;
+        }
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        if let Err(error) = allocate(file, self.len, bytes) {
+            // A part may be allocated.
+            file.set_len(self.len)?;
+            return Err(error);
+        }
+        self.len += bytes;
+        Ok(())
+    }
+
+    fn open_file(&mut self, make: bool) -> io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(make).mode(0o600);
+        let file = fs::OpenOptions::from_options(options).open(&self.path)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        let found = file.metadata()?;
+        let (len, allocated) = (found.len(), found.blocks().saturating_mul(BLOCK));
+        // Too long after a change of the size, or without its blocks: then it begins anew.
+        self.len = if allocated < len { 0 } else { len.min(self.size) };
+        if self.len != len {
+            file.set_len(self.len)?;
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+/// Allocates the blocks behind `from`. Where the file system cannot do that, random bytes are written, which no
+/// compression makes smaller.
+fn allocate(mut file: &fs::File, from: u64, bytes: u64) -> io::Result<()> {
+    match rustix::fs::fallocate(file.file(), FallocateFlags::empty(), from, bytes) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => (),
+        done => return Ok(done?),
+    }
+    io::Seek::seek(&mut file, io::SeekFrom::Start(from))?;
+    let mut left = bytes;
+    while left > 0 {
+        let block = random::bytes::<4096>()?;
+        let part = usize::try_from(left).unwrap_or(block.len()).min(block.len());
+        file.write_all(&block[..part])?;
+        left -= part as u64;
+    }
+    Ok(())
+}
