@@ -63,6 +63,7 @@ pub mod identity;
 pub mod lines;
 pub mod listen;
 pub mod listing;
+pub mod lock_file;
 pub mod repair;
 pub mod room;
 pub mod sealing;

@@ -4,13 +4,12 @@
 //! completed. Nothing here looks at every file: a million blobs open as fast as none. What needs such a look is
 //! [`Store::sweep_orphans`], for the background.
 
-use std::io::{self, Read, Seek as _, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
 use hkdf::Hkdf;
 use mock_keyvault::durable::key::RowsKey;
 use mock_keyvault::durable::repair::RepairCommand;
@@ -18,6 +17,7 @@ use mock_keyvault::durable::{
     self, Durability, Listener, Notice, OpenOptions, Proof, make_dir_durably, sync_dir,
 };
 use mock_keyvault::files;
+use mock_keyvault::lock_file::{LockError, LockFile};
 use mock_keyvault::room::{Room, is_lacking};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -49,7 +49,7 @@ pub struct Store {
     /// Rows of uploads that had no file at the opening and were not looked at again yet.
     without_file: Mutex<Vec<(String, UploadRow)>>,
     /// Held until the database is closed: fields are dropped in this order.
-    _lock: fs::File,
+    _lock: LockFile,
     /// Says that the folder is free, after the lock.
     released: DropGuard,
 }
@@ -358,7 +358,7 @@ fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
 }
 
 /// For a repair: takes the lock of a folder that has a journal, or should have one.
-pub(super) fn lock_for_repair(layout: &Layout) -> Result<fs::File, StoreError> {
+pub(super) fn lock_for_repair(layout: &Layout) -> Result<LockFile, StoreError> {
     let marker = read_marker(layout)?;
     let is_ours = layout.files().try_exists()? || layout.journal().try_exists()?;
     match marker {
@@ -381,26 +381,13 @@ pub(super) fn key_for_repair(layout: &Layout) -> Result<RowsKey, StoreError> {
     journal_key(layout, false, Durability::Full)
 }
 
-fn take_lock(layout: &Layout) -> Result<fs::File, StoreError> {
-    let mut lock = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(layout.lock())?;
-    match lock.try_lock() {
-        Ok(()) => (),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            let pid = lock.read_to_string(&mut pid).ok().and_then(|_| pid.trim().parse().ok());
-            return Err(StoreError::InUse { path: layout.root().to_owned(), pid });
-        }
-        Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-    }
-    // The new id takes the block of the old one. On a full disk a file that was empty stays so: the id only helps people.
-    let written = lock.rewind().and_then(|()| writeln!(lock, "{:<10}", std::process::id()));
-    match written {
+fn take_lock(layout: &Layout) -> Result<LockFile, StoreError> {
+    let mut lock = LockFile::take(&layout.lock()).map_err(|error| match error {
+        LockError::Held(pid) => StoreError::InUse { path: layout.root().to_owned(), pid },
+        LockError::Io(error) => error.into(),
+    })?;
+    // On a full disk a file that was empty stays so: the id only helps people.
+    match lock.name_this_process() {
         Err(error) if is_lacking(&error) => {
             tracing::warn!(%error, "the lock file does not say which process holds the folder");
         }

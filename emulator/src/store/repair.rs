@@ -11,6 +11,7 @@ use std::sync::Arc;
 use fs_err as fs;
 use mock_keyvault::durable::error::FormatError;
 use mock_keyvault::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
+use mock_keyvault::lock_file::LockFile;
 use mock_keyvault::repair::RowsReport;
 
 use super::carried::{self, Restorer};
@@ -25,7 +26,7 @@ pub struct RowsRepair {
     repair: Repair,
     layout: Layout,
     // Dropped last: the folder is free when the work is gone.
-    _lock: fs::File,
+    _lock: LockFile,
 }
 
 /// The sealed files of a data folder, without a look into them.

@@ -3,7 +3,7 @@
 //! Called at a start. One process holds a folder at a time; the lock goes with the process, however it ends.
 
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use fs_err as fs;
 use super::StartError;
 use crate::durable::make_dir_durably;
 use crate::files::make_private;
+use crate::lock_file::{LockError, LockFile};
 use crate::room::Room;
 
 /// Locked while the folder is in use. Its content means nothing.
@@ -26,7 +27,7 @@ const PUBLIC: &[&str] = &["endpoints.json", "ca-bundle.pem"];
 pub(crate) struct Folder {
     path: PathBuf,
     room: Arc<Room>,
-    _lock: fs::File,
+    _lock: LockFile,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -124,16 +125,9 @@ impl Folder {
     }
 }
 
-fn lock(folder: &Path) -> Result<fs::File, StartError> {
-    let path = folder.join(LOCK_FILE);
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).truncate(false).write(true).mode(0o600);
-    let file = fs::OpenOptions::from_options(options).open(path)?;
-    match file.file().try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(StartError::FolderInUse { folder: folder.to_owned() })
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(error.into()),
-    }
+fn lock(folder: &Path) -> Result<LockFile, StartError> {
+    LockFile::take(&folder.join(LOCK_FILE)).map_err(|error| match error {
+        LockError::Held(_) => StartError::FolderInUse { folder: folder.to_owned() },
+        LockError::Io(error) => error.into(),
+    })
 }

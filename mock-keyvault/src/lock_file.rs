@@ -1,0 +1,89 @@
+//! The lock of a data folder: a file that one process at a time holds.
+//!
+//! Called by both services before they read anything else of their folder.
+
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use fs_err as fs;
+
+/// The held lock. Dropping it lets go of it at once.
+#[derive(Debug)]
+pub struct LockFile(fs::File);
+
+/// Why a lock was not taken.
+#[derive(Debug)]
+pub enum LockError {
+    /// A process holds it: the one with this id, if the file names it.
+    Held(Option<u32>),
+    /// The file cannot be made or locked.
+    Io(io::Error),
+}
+
+impl LockFile {
+    /// Takes the lock, and makes the file if it is missing, for the owner alone. Does not wait.
+    pub fn take(path: &Path) -> Result<Self, LockError> {
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = fs::OpenOptions::from_options(options).open(path).map_err(LockError::Io)?;
+        match file.file().try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let mut id = String::new();
+                let id = file.read_to_string(&mut id).ok().and_then(|_| id.trim().parse().ok());
+                Err(LockError::Held(id))
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(LockError::Io(error)),
+        }
+    }
+
+    /// Writes the id of this process into the file, for the error of whoever comes next.
+    pub fn name_this_process(&mut self) -> io::Result<()> {
+        // The new id takes the block of the old one, so that a full disk does not matter.
+        self.0.rewind()?;
+        writeln!(self.0, "{:<10}", std::process::id())
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process has it open too between `fork` and `exec`.
+        if let Err(error) = self.0.file().unlock() {
+            tracing::warn!(%error, file = %self.0.path().display(), "cannot let go of the lock before the file is closed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_once_and_names_its_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let mut held = LockFile::take(&path).unwrap();
+        held.name_this_process().unwrap();
+
+        let refused = LockFile::take(&path).unwrap_err();
+
+        assert!(
+            matches!(refused, LockError::Held(Some(id)) if id == std::process::id()),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_lock_is_free_when_its_holder_ends_it_although_a_child_process_still_has_the_file_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = LockFile::take(&path).unwrap();
+        let of_child = held.0.file().try_clone().unwrap();
+
+        drop(held);
+
+        LockFile::take(&path).unwrap();
+        drop(of_child);
+    }
+}
