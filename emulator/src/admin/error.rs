@@ -152,6 +152,7 @@ impl From<Error> for AdminError {
             Error::ResetUnfinished { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "ResetUnfinished", error)
             }
+            Error::Replaced => Self::new(StatusCode::CONFLICT, "OperationReplaced", error),
             Error::DamagedObject(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ContentDamaged", error)
             }

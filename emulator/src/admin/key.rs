@@ -271,7 +271,7 @@ impl<'a> Chosen<'a> {
         let key = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
         let registries = self.registries.clone();
         let intent = registries.begin_rotation(&self.registry, key).await?;
-        intent.passed().await;
+        intent.passed().await?;
         let rotating = tokio::spawn(async move { registries.take_version(intent).await });
         if !wait {
             return Ok((made, None));

@@ -82,9 +82,9 @@ impl<'a> Journey<'a> {
             self.vault.advance_to(moment).await?;
             self.agenda.clock.advance_to(moment);
             self.agenda.keep().await?;
-            self.intent.passed().await;
+            self.intent.passed().await?;
             self.do_what_is_due(vault_changes).await?;
-            self.intent.passed().await;
+            self.intent.passed().await?;
             if next.is_none() {
                 return Ok(());
             }

@@ -203,7 +203,8 @@ fn of_domain(error: &ManageError) -> Response {
         | ManageError::IdentityTaken(_)
         | ManageError::GroupInUse(_)
         | ManageError::IdentityInUse { .. }
-        | ManageError::StartIdentityStays(_) => (StatusCode::CONFLICT, "Conflict"),
+        | ManageError::StartIdentityStays(_)
+        | ManageError::Registry(DomainError::Replaced) => (StatusCode::CONFLICT, "Conflict"),
         // Azure's own words, which begin small.
         ManageError::ContentTrust(_) => {
             let code = "BlockedForEncryptionEnabledRegistry";

@@ -19,19 +19,15 @@ use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
 use super::{Arm, empty, json as answer, json_with, operations, path};
-use crate::registry::{Group, Intent, Kind, Location, ManageError, ResourceGroup};
+use crate::registry::{Error, Group, Intent, Kind, Location, ManageError, ResourceGroup};
 
 const TYPE: &str = "Microsoft.Resources/resourceGroups";
 const READ: &str = "Microsoft.Resources/subscriptions/resourceGroups/read";
 const WRITE: &str = "Microsoft.Resources/subscriptions/resourceGroups/write";
 const DELETE: &str = "Microsoft.Resources/subscriptions/resourceGroups/delete";
 
-/// What goes first when a group is deleted: what uses others goes before them.
-const ORDER: [&str; 3] = [
-    "microsoft.containerregistry/registries",
-    "microsoft.keyvault/vaults",
-    "microsoft.managedidentity/userassignedidentities",
-];
+/// How often a deletion is tried of which a part is refused with a conflict. The rests between add up to 15 seconds.
+const MAX_ATTEMPTS: u32 = 5;
 
 /// The step after which nothing is in the group.
 const EMPTY: &str = "empty";
@@ -45,8 +41,12 @@ struct Deletion {
 
 /// Why the deletion of a group did not come to its end.
 enum Halt {
+    /// A reset has replaced it: nothing more is deleted.
+    Replaced,
     /// A resource is refused to be deleted: that is the end.
     Refused(Value),
+    /// A conflict refuses it, which may have passed at the next attempt. After [`MAX_ATTEMPTS`] it is the end.
+    Conflict(Value),
     /// Something does not answer: it is tried again.
     Later(String),
 }
@@ -162,10 +162,17 @@ async fn begin_deletion(context: &Context, name: ResourceGroup) -> Result<Uuid, 
 pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
     // Whoever was let in before the deletion began is done when this turn comes; nobody is let in after it.
     drop(arm.changing.write().await);
+    if intent.is_replaced() {
+        return;
+    }
     let concluded = match delete_all(arm, &mut intent).await {
         // The last transaction keeps the outcome.
         Ok(()) => return intent.ended().await,
-        Err(Halt::Refused(error)) => intent.conclude(&Err(error)).await,
+        Err(Halt::Replaced) => return,
+        Err(Halt::Conflict(error)) if intent.failures() + 1 < MAX_ATTEMPTS => {
+            return intent.failed(error["message"].as_str().unwrap_or_default());
+        }
+        Err(Halt::Conflict(error) | Halt::Refused(error)) => intent.conclude(&Err(error)).await,
         Err(Halt::Later(why)) => return intent.failed(&why),
     };
     if let Err(error) = concluded {
@@ -174,37 +181,41 @@ pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
 }
 
 async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
-    let later = |error: &dyn std::fmt::Display| Halt::Later(error.to_string());
-    let Deletion { group, caller } = intent.parameters().map_err(|error| later(&error))?;
-    let name: ResourceGroup = group.parse().map_err(|error| later(&error))?;
+    let Deletion { group, caller } = intent.parameters().map_err(later)?;
+    let name: ResourceGroup = group.parse().map_err(later)?;
     // Answers to ourselves are rendered for nobody.
     let context = Context { arm: arm.clone(), caller, host: "localhost".to_owned() };
     let registries = &arm.registries;
     let is_there = match registries.group(&name).await {
         Ok(_) => true,
         Err(ManageError::NoGroup(_)) => false,
-        Err(error) => return Err(later(&error)),
+        Err(error) => return Err(later(error)),
     };
     if is_there && intent.step() != EMPTY {
         delete_resources(&context, &name, intent).await?;
-        intent.reach(EMPTY).await.map_err(|error| later(&error))?;
+        intent.reach(EMPTY).await.map_err(halted)?;
     }
+    intent.passed().await.map_err(halted)?;
     // First the roles at it: with the last of them the caller may lose the right to see the group.
-    let scope = scope(&name).map_err(|error| later(&error))?;
-    arm.gate.forget_roles(scope).await.map_err(|error| later(&error))?;
-    intent.passed().await;
-    match registries.delete_group(&name, intent.end_as(&Ok(()))).await {
+    let scope = scope(&name).map_err(later)?;
+    arm.gate.forget_roles(scope).await.map_err(later)?;
+    intent.passed().await.map_err(halted)?;
+    let gone = if arm.gate.vault_ids(name.as_str()).map_err(later)?.is_empty() {
+        registries.delete_group(&name, intent.end_as(&Ok(()))).await
+    } else {
+        Err(ManageError::GroupInUse(name.clone()))
+    };
+    match gone {
         Ok(()) => Ok(()),
         // Another operation has deleted it, such as a reset.
-        Err(ManageError::NoGroup(_)) => {
-            intent.note_outcome(&Ok(())).await.map_err(|error| later(&error))
-        }
+        Err(ManageError::NoGroup(_)) => intent.note_outcome(&Ok(())).await.map_err(later),
         Err(error @ ManageError::GroupInUse(_)) => {
             // The next attempt looks again at what is in it.
-            intent.reach("").await.map_err(|error| later(&error))?;
-            Err(later(&error))
+            intent.reach("").await.map_err(halted)?;
+            let target = name.id();
+            Err(Halt::Conflict(blocked(&name, &target, &ArmError::from(error).report().await)))
         }
-        Err(error) => Err(later(&error)),
+        Err(error) => Err(later(error)),
     }
 }
 
@@ -229,58 +240,111 @@ pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(
     }
 }
 
-/// Deletes everything in a group. The error is that of the first resource that stays.
+/// Deletes everything in a group, also what the caller may not see: then the refusal says so. A resource that stays keeps no
+/// other one from being deleted. The error is that of the first one that stays.
 async fn delete_resources(
     context: &Context,
     name: &ResourceGroup,
     intent: &Intent,
 ) -> Result<(), Halt> {
+    let mut before = Vec::new();
     loop {
-        let listed = done(context, Method::GET, &format!("{}/resources", name.id())).await?;
-        let mut resources: Vec<&Value> = listed["value"].as_array().into_iter().flatten().collect();
-        if resources.is_empty() {
-            return Ok(());
+        let resources = resources(&context.arm, name).await?;
+        let Some(next) = resources.first() else { return Ok(()) };
+        if resources == before {
+            let error = json!({ "code": "Conflict", "message": "The resource is still there." });
+            return Err(Halt::Conflict(blocked(name, next, &error)));
         }
-        resources.sort_by_key(|resource| rank(resource));
-        for resource in resources {
-            done(context, Method::DELETE, resource["id"].as_str().unwrap_or_default()).await?;
-            intent.passed().await;
+        let mut first = None;
+        for resource in &resources {
+            intent.passed().await.map_err(halted)?;
+            let deleted = delete_one(context, name, resource).await;
+            first = first.or(deleted.err());
+        }
+        if let Some(halt) = first {
+            return Err(halt);
+        }
+        before = resources;
+    }
+}
+
+/// The ids of everything that is in a group. What uses others comes before them.
+async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<Vec<String>, Halt> {
+    let registries = arm.registries.all().into_iter();
+    let registries = registries.filter(|registry| registry.profile().group == *name);
+    let mut all: Vec<String> = registries.map(|registry| registry.resource_id()).collect();
+    all.extend(arm.gate.vault_ids(name.as_str()).map_err(later)?);
+    let identities = arm.registries.identities().await.map_err(later)?.into_iter();
+    let identities = identities.filter(|identity| identity.resource.group() == name);
+    all.extend(identities.map(|identity| identity.resource.to_string()));
+    Ok(all)
+}
+
+/// Deletes a resource in the name of the caller.
+async fn delete_one(context: &Context, name: &ResourceGroup, id: &str) -> Result<(), Halt> {
+    let (status, error) = match context.call(Method::DELETE, id, None).await {
+        Ok((status, _)) if status.is_success() => return Ok(()),
+        Ok((status, refused)) => (status, refused["error"].clone()),
+        Err(error) => error.status_and_report().await,
+    };
+    Err(match Refusal::of(status) {
+        Refusal::Final => Halt::Refused(blocked(name, id, &error)),
+        Refusal::Conflict => Halt::Conflict(blocked(name, id, &error)),
+        Refusal::Passing => {
+            let words = error["message"].as_str().unwrap_or("no reason is given");
+            Halt::Later(format!("{status}: {words}"))
+        }
+    })
+}
+
+/// Why a group is not deleted, in Azure's words.
+fn blocked(name: &ResourceGroup, target: &str, error: &Value) -> Value {
+    let (_, resource) = target.split_once("/providers/").unwrap_or(("", target));
+    let mut detail = error.clone();
+    if let Some(members) = detail.as_object_mut() {
+        members.insert("target".to_owned(), target.into());
+    }
+    json!({
+        "code": "ResourceGroupDeletionBlocked",
+        "message": format!(
+            "Deletion of resource group '{name}' failed as resources with identifiers '{resource}' could not be deleted. The provisioning state of the resource group will be rolled back."
+        ),
+        "details": [detail],
+    })
+}
+
+/// What the refusal of a step says of the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// It will be refused as well.
+    Final,
+    /// The conflict may have passed.
+    Conflict,
+    /// Something was away or busy.
+    Passing,
+}
+
+impl Refusal {
+    fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::CONFLICT => Self::Conflict,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Self::Passing,
+            status if status.is_server_error() => Self::Passing,
+            _ => Self::Final,
         }
     }
 }
 
-/// What is answered, if that is no refusal.
-async fn done(context: &Context, method: Method, path: &str) -> Result<Value, Halt> {
-    match context.call(method, path, None).await {
-        Ok((status, answer)) if status.is_success() => Ok(answer),
-        Ok((status, refused)) if may_pass(status) => {
-            let words = refused["error"]["message"].as_str();
-            Err(Halt::Later(format!("{status}: {}", words.unwrap_or("no reason is given"))))
-        }
-        Ok((_, refused)) => Err(Halt::Refused(refused["error"].clone())),
-        Err(error) => {
-            let (status, report) = error.status_and_report().await;
-            let words = report["message"].as_str().unwrap_or("no reason is given").to_owned();
-            Err(if may_pass(status) {
-                Halt::Later(format!("{status}: {words}"))
-            } else {
-                Halt::Refused(report)
-            })
-        }
+fn later(error: impl std::fmt::Display) -> Halt {
+    Halt::Later(error.to_string())
+}
+
+/// Why there is no next step.
+fn halted(error: Error) -> Halt {
+    match error {
+        Error::Replaced => Halt::Replaced,
+        error => later(error),
     }
-}
-
-/// Whether a refusal may be none at the next attempt.
-fn may_pass(status: StatusCode) -> bool {
-    let statuses =
-        [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
-    status.is_server_error() || statuses.contains(&status)
-}
-
-/// The place of a resource in the order in which they go.
-fn rank(resource: &Value) -> usize {
-    let kind = resource["type"].as_str().unwrap_or_default().to_ascii_lowercase();
-    ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len())
 }
 
 /// As answers and templates have it.
@@ -304,11 +368,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_that_may_be_none_later_does_not_end_the_deletion_of_a_group() {
-        for (status, may) in
-            [(403, false), (404, false), (408, true), (409, true), (429, true), (503, true)]
-        {
-            assert_eq!(may_pass(StatusCode::from_u16(status).unwrap()), may, "{status}");
+    fn a_refusal_ends_the_deletion_of_a_group_unless_it_may_pass() {
+        for (status, refusal) in [
+            (403, Refusal::Final),
+            (404, Refusal::Final),
+            (408, Refusal::Passing),
+            (409, Refusal::Conflict),
+            (429, Refusal::Passing),
+            (503, Refusal::Passing),
+        ] {
+            assert_eq!(Refusal::of(StatusCode::from_u16(status).unwrap()), refusal, "{status}");
         }
     }
 }

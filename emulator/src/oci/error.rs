@@ -113,7 +113,7 @@ impl From<Error> for ErrorReply {
         let message = error.to_string();
         let (status, code, detail) = match &error {
             Error::Refused(refusal) => return Self::refused(refusal),
-            Error::ResetUnfinished { .. } => {
+            Error::ResetUnfinished { .. } | Error::Replaced => {
                 (S::SERVICE_UNAVAILABLE, Code::Unavailable, Value::Null)
             }
             Error::RegistryGone => (S::NOT_FOUND, Code::NameUnknown, Value::Null),
@@ -185,7 +185,8 @@ impl From<Error> for ErrorReply {
             | Error::TooManyUploads { .. }
             | Error::TooManyFiles
             | Error::RowsNotProven
-            | Error::ResetUnfinished { .. } => reply.with(RETRY_AFTER, 1),
+            | Error::ResetUnfinished { .. }
+            | Error::Replaced => reply.with(RETRY_AFTER, 1),
             _ => reply,
         }
     }

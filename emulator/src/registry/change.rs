@@ -123,7 +123,7 @@ impl Registries {
         to_the_end(async move {
             let _alone = this.lock().await;
             if !change.is_of_port() {
-                this.intents().replace(&[Kind::UpdateRegistry], name.as_str()).await?;
+                this.end_waiting_update(&name).await?;
             }
             this.change_now(&name, change, Purpose::Rows).await
         })
@@ -155,9 +155,10 @@ impl Registries {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move {
             let _alone = this.lock().await;
-            let kinds = [Kind::UpdateRegistry, Kind::RotateKey];
-            this.intents().replace(&kinds, name.as_str()).await?;
-            this.rotate_now(&name, to).await
+            this.end_waiting_update(&name).await?;
+            let rotated = this.rotate_now(&name, to).await?;
+            this.intents().replace(&[Kind::RotateKey], name.as_str()).await?;
+            Ok(rotated)
         })
         .await
     }
@@ -197,17 +198,19 @@ impl Registries {
         &self,
         registry: &Registry,
         key: Option<KeyId>,
-    ) -> Result<Intent, Error> {
+    ) -> Result<Intent, ManageError> {
         let _alone = self.lock().await;
+        self.end_waiting_update(registry.registry_name()).await?;
         let steps = RotationSteps {
             registry: registry.name().to_owned(),
             key,
             before: registry.key_ring().describe().configured,
             created: Some(registry.profile().created.unix_timestamp()),
         };
-        let kinds = [Kind::UpdateRegistry, Kind::RotateKey];
-        self.intents().replace(&kinds, registry.name()).await?;
-        self.intents().begin(Kind::RotateKey, &steps).await
+        let intent = self.intents().begin(Kind::RotateKey, &steps).await?;
+        // The version of this one is newer than theirs.
+        self.intents().replace(&[Kind::RotateKey], registry.name()).await?;
+        Ok(intent)
     }
 
     /// Goes on with a rotation that was cut short.
@@ -255,7 +258,7 @@ impl Registries {
             new.system_identity = Some(self.make_system_identity(&old.group, name).await?);
         }
         if let Some(intent) = &intent {
-            intent.passed().await;
+            intent.passed().await?;
         }
         new.sku = change.sku.unwrap_or(new.sku);
         new.tags = change.tags.unwrap_or(new.tags);
@@ -271,11 +274,10 @@ impl Registries {
         let kept = self.keep(name, &new, end.unwrap_or_default(), purpose).await;
         match intent {
             Some(intent) if makes_system && kept.is_ok() => intent.ended().await,
-            Some(intent) => {
-                intent.passed().await;
+            Some(intent) if intent.passed().await.is_ok() => {
                 self.settle_system_identity(intent).await;
             }
-            None => (),
+            Some(_) | None => (),
         }
         kept?;
         let has_other_identities =

@@ -226,7 +226,7 @@ impl Registries {
             self.undo_creation(intent).await;
             return Err(error);
         }
-        intent.passed().await;
+        intent.passed().await?;
         self.create_now(new, Some(intent)).await
     }
 
@@ -324,6 +324,9 @@ impl Registries {
             self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
         }
         let Some(Made { identity, vault }) = creation.identity else { return Ok(()) };
+        if self.is_of_another_creation(intent, &identity) {
+            return Ok(());
+        }
         let resource: IdentityResource = identity.parse()?;
         let identity = match self.identity(&resource).await {
             Ok(identity) => identity,
@@ -341,6 +344,16 @@ impl Registries {
             tracing::warn!(identity = %resource, %error, "a permission could not be removed");
         }
         self.delete_identity_alone(&resource, false).await
+    }
+
+    /// Whether another creation of a registry, which has not ended, has made this identity or is about to: it keeps the identity or
+    /// removes it.
+    fn is_of_another_creation(&self, own: &Intent, identity: &str) -> bool {
+        let all = self.intents().parameters::<Creation>(Kind::CreateRegistry);
+        all.iter().filter(|(id, _)| *id != own.id()).any(|(_, other)| {
+            let made = other.identity.as_ref();
+            made.is_some_and(|made| made.identity.eq_ignore_ascii_case(identity))
+        })
     }
 
     /// What is still to be warned of about a registry. The emulator makes `local` itself, in its own vault: nobody chose that.

@@ -52,13 +52,14 @@ impl Registries {
             system_identity: system_identity.map(|identity| identity.client_id),
             created: Some(profile.created.unix_timestamp()),
         };
-        self.intents().replace(&OF_REGISTRY, name.as_str()).await?;
         let intent = self.intents().begin(Kind::DeleteRegistry, &deletion).await?;
         if let Err(error) = self.begin_deletion(name, &deletion).await {
             registry.reopen();
             intent.end().await?;
             return Err(error);
         }
+        // Not before: a deletion that is refused replaces nothing.
+        self.intents().replace(&OF_REGISTRY, name.as_str()).await?;
         let gone = self.finish_deletion(&intent, &deletion).await;
         // The registry is gone for its clients, whatever the vault says of its identity.
         match self.settle(intent, gone).await {
@@ -135,10 +136,10 @@ impl Registries {
         intent: &Intent,
         deletion: &Deletion,
     ) -> Result<(), ManageError> {
-        intent.passed().await;
+        intent.passed().await?;
         let (store, name) = (Arc::clone(&self.common().store), deletion.registry.clone());
         blocking(move || store.empty_leaving(&name)).await?;
-        intent.passed().await;
+        intent.passed().await?;
         if let Some(client_id) = &deletion.system_identity {
             match self.platform().remove_identity(client_id).await {
                 // In a vault that is not ours, principals are somebody else's.
@@ -146,7 +147,7 @@ impl Registries {
                 Err(error) => return Err(error.into()),
             }
         }
-        intent.passed().await;
+        intent.passed().await?;
         let (store, name) = (Arc::clone(&self.common().store), deletion.registry.clone());
         let end = intent.end_with();
         blocking(move || store.end_leaving(&name, &end)).await?;

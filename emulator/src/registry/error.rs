@@ -34,6 +34,11 @@ pub enum Error {
         /// Why its last attempt failed.
         why: Option<String>,
     },
+    /// A reset or a newer operation has ended the operation before its next step.
+    #[error(
+        "the operation did not come to its end, because a reset or a newer operation has replaced it: look at what is there now, and begin it again if you still want it"
+    )]
+    Replaced,
     /// The repository name is malformed.
     #[error(transparent)]
     Name(#[from] NameError),

@@ -64,14 +64,14 @@ impl Registries {
                 Err(ManageError::NoIdentity(_)) => (),
                 Err(error) => return Err(error),
             }
-            let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
-            this.intents().replace(&kinds, &resource.to_string()).await?;
             this.ensure_group(resource.group(), &location).await?;
             // Dropped without an end, it has the principal removed that nobody would know.
             let intent = this.begin_identity(Kind::CreateIdentity, &resource, None).await?;
+            let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
+            this.intents().replace(&kinds, &resource.to_string()).await?;
             let of = IdentityOf::Resource(resource.clone());
             let principal = this.platform().make_identity(of).await?;
-            intent.passed().await;
+            intent.passed().await?;
             let identity = Identity {
                 resource,
                 location,
@@ -142,13 +142,14 @@ impl Registries {
                 users.iter().map(|registry| registry.registry_name().clone()).collect();
             return Err(ManageError::IdentityInUse { identity: identity.resource, registries });
         }
-        self.intents().replace(&[Kind::DeleteIdentity], &resource.to_string()).await?;
         let client_id = Some(identity.principal.client_id.clone());
         let intent = self.begin_identity(Kind::DeleteIdentity, resource, client_id).await?;
         if let Err(error) = self.platform().forget_roles(&resource.to_string()).await {
             intent.end().await?;
             return Err(error.into());
         }
+        // Not before: a deletion that is refused replaces nothing.
+        self.intents().replace(&[Kind::DeleteIdentity], &resource.to_string()).await?;
         let gone = self.remove_known(&identity, intent.end_with()).await;
         self.settle(intent, gone).await
     }

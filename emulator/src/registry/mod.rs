@@ -383,6 +383,13 @@ impl Registry {
         self.0.profile.set(profile);
     }
 
+    /// Has the registry be in another group until the next start.
+    #[cfg(test)]
+    pub(crate) fn pretend_group(&self, group: ResourceGroup) {
+        let profile = Profile::clone(&self.profile());
+        self.set_profile(Profile { group, ..profile });
+    }
+
     /// How many damaged objects were found since the start.
     pub fn damaged(&self) -> u64 {
         self.0.broken.count()

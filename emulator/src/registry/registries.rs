@@ -220,7 +220,7 @@ impl Registries {
             profile.system_identity = Some(self.make_system_identity(&new.group, &new.name).await?);
         }
         if let Some(intent) = intent {
-            intent.passed().await;
+            intent.passed().await?;
         }
         let vault_changes = self.vault_changes();
         let opening = Opening {

@@ -42,14 +42,15 @@ impl Registries {
     ) -> Result<Intent, ManageError> {
         let resource = group.registry_id(name);
         let parameters = OfRegistry { registry: name.as_str().to_owned(), resource };
-        // The new operation settles what an older one has left.
-        self.intents().replace(&[Kind::SystemIdentity], name.as_str()).await?;
         let intents = self.intents();
-        Ok(if goes {
+        let intent = if goes {
             intents.begin_removal(Kind::SystemIdentity, &parameters).await?
         } else {
             intents.begin(Kind::SystemIdentity, &parameters).await?
-        })
+        };
+        // The new operation settles what an older one has left.
+        intents.replace(&[Kind::SystemIdentity], name.as_str()).await?;
+        Ok(intent)
     }
 
     /// Removes the principal if the row of the registry has no identity, and ends the operation. The registry does without

@@ -43,7 +43,7 @@ impl Registries {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move {
             let _alone = this.lock().await;
-            this.intents().replace(&[Kind::UpdateRegistry], name.as_str()).await?;
+            this.end_waiting_update(&name).await?;
             this.update_now(&name, update).await
         })
         .await
@@ -73,7 +73,6 @@ impl Registries {
             }
             return Ok((registry, Vec::new()));
         }
-        self.intents().replace(&[Kind::RotateKey], name.as_str()).await?;
         let (first, then) = split(change);
         let key_before = registry.key_ring().describe().configured;
         let steps = UpdateSteps::new(name, &old, key_before, &key, &then);
@@ -82,16 +81,19 @@ impl Registries {
             intent.end().await?;
             return Err(error);
         }
-        intent.passed().await;
+        intent.passed().await?;
         let warnings = match self.rotate_now(name, key).await {
-            Ok((_, _, warnings)) => warnings,
+            Ok((_, _, warnings)) => {
+                self.intents().replace(&[Kind::RotateKey], name.as_str()).await?;
+                warnings
+            }
             Err(error) => {
                 let undone = self.put_back(name, &registry, &old).await;
                 self.settle_by_hand(intent, undone).await?;
                 return Err(error);
             }
         };
-        intent.passed().await;
+        intent.passed().await?;
         let changed = self.change_now(name, then, Purpose::Rows).await;
         self.settle_by_hand(intent, changed.map(drop)).await?;
         Ok((registry, warnings))
@@ -103,12 +105,34 @@ impl Registries {
         if intent.is_replaced() {
             return Ok(());
         }
-        let done = self.finish_update(&intent).await;
+        let done = async { self.finish_update(intent.parameters()?).await };
+        let done = done.await;
         self.settle_by_hand(intent, done).await
     }
 
-    async fn finish_update(&self, intent: &Intent) -> Result<(), ManageError> {
-        let steps: UpdateSteps = intent.parameters()?;
+    /// Ends the update of a registry that waits for its next attempt, before something newer is done to the registry: finishes or
+    /// undoes it. So what is left of it is neither lost nor done after the newer change. To be called with the lock held.
+    ///
+    /// The error says that the update cannot end now. Then nothing newer may be done either.
+    pub(super) async fn end_waiting_update(&self, name: &RegistryName) -> Result<(), ManageError> {
+        let waiting = self.intents().parameters::<UpdateSteps>(Kind::UpdateRegistry).into_iter();
+        let is_its = |steps: &UpdateSteps| steps.registry.eq_ignore_ascii_case(name.as_str());
+        for (_, steps) in waiting.filter(|(_, steps)| is_its(steps)) {
+            match self.finish_update(steps).await {
+                Ok(()) => (),
+                Err(error @ (ManageError::Registry(_) | ManageError::Platform(_))) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    // A rule refuses it, and would refuse it at every attempt.
+                    tracing::warn!(registry.name = %name, %error, "the rest of an update is not made");
+                }
+            }
+        }
+        Ok(self.intents().replace(&[Kind::UpdateRegistry], name.as_str()).await?)
+    }
+
+    async fn finish_update(&self, steps: UpdateSteps) -> Result<(), ManageError> {
         let name: RegistryName = steps.registry.parse().map_err(Error::from)?;
         let Ok(registry) = self.open_one(&name) else { return Ok(()) };
         let profile = registry.profile();

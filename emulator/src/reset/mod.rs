@@ -6,6 +6,9 @@
 //! milliseconds; else it is made anew with a new key, which takes as long as finding two primes. A vault in another
 //! process serves others as well: there only what this emulator changed is undone, and the rest is said in a sentence.
 //!
+//! Before its first step a reset ends the operations that it replaces, and waits for the step that each of them is in. From
+//! then on it holds the lock of the revocations: none takes from the vault what the reset has just made.
+//!
 //! A reset keeps an intent from its first step that cannot be undone to the commit that gives `local` its new ring. If a
 //! kill or a failure cuts it short between, it begins again until it has ended, and `local` serves no content meanwhile:
 //! what was pushed now would be removed.
@@ -76,7 +79,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
             app.revocations.restore(&registry, app.hand(), None, false).await?;
         }
         if let Some(local) = app.registry(LOCAL) {
-            local.key_ring().rehearse().await.map_err(|error| of_registry(LOCAL, error.into()))?;
+            local.key_ring().rehearse().await.map_err(|error| of_local(error.into()))?;
         }
     }
     ensure_room(app).await?;
@@ -84,10 +87,10 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     app.agenda.reset().await?;
     let intents = app.registries.intents();
     let intent = intents.begin(Kind::Reset, &()).await;
-    let intent = intent.map_err(|error| of_registry(LOCAL, error))?;
+    let intent = intent.map_err(of_local)?;
     if let Err(error) = intents.replace_for_reset(&intent).await {
         intent.failed(&error);
-        return Err(of_registry(LOCAL, error));
+        return Err(of_local(error));
     }
     carry_out(app, intent).await
 }
@@ -101,11 +104,7 @@ pub async fn resume(app: &App, intent: Intent) -> Result<(), ResetError> {
     let prepared = async {
         app.faults.clear(app.owner()).await?;
         app.agenda.reset().await?;
-        app.registries
-            .intents()
-            .replace_for_reset(&intent)
-            .await
-            .map_err(|error| of_registry(LOCAL, error))
+        app.registries.intents().replace_for_reset(&intent).await.map_err(of_local)
     };
     prepared.await.inspect_err(|error| intent.failed(error))?;
     carry_out(app, intent).await.map(drop)
@@ -129,20 +128,21 @@ async fn carry_out(app: &App, intent: Intent) -> Result<Reset, ResetError> {
 
 async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
     let mut left = Vec::new();
+    let mut revocations = app.revocations.hold().await;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
             // A vault can be deleted as long as its group is there.
             vault::make_fresh(owner, &app.config, intent, &mut left).await?;
-            intent.passed().await;
+            intent.passed().await.map_err(of_local)?;
             app.registries.leave_local().await?;
-            intent.passed().await;
-            app.revocations.forget_all().await?;
+            intent.passed().await.map_err(of_local)?;
+            revocations.forget_all().await?;
         }
         (VaultChoice::External(external), _) => {
             for registry in app.registries.all() {
-                app.revocations.restore(&registry, app.hand(), None, false).await?;
+                revocations.restore(&registry, app.hand()).await?;
             }
-            intent.passed().await;
+            intent.passed().await.map_err(of_local)?;
             app.registries.leave_local().await?;
             left.push(format!(
                 "the vault at {} is in another process: its keys, policies and clock stay as they are",
@@ -151,7 +151,9 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
         }
         (VaultChoice::Embedded, None) => (),
     }
-    intent.passed().await;
+    intent.passed().await.map_err(of_local)?;
+    // What began before its registry was removed, and failed then, must not go on after the reset.
+    app.registries.intents().replace_for_reset(intent).await.map_err(of_local)?;
     // `local` is the only one that is left. Its new ring and the end of the reset are one commit.
     for registry in app.registries.all() {
         let name = registry.name();
@@ -168,17 +170,21 @@ async fn ensure_room(app: &App) -> Result<(), ResetError> {
         room.spend(ROOM, Purpose::Removal).map(|()| room.is_tight())
     });
     let asked = asked.await.map_err(io::Error::other).and_then(|asked| asked);
-    let is_tight = asked.map_err(|error| of_registry(LOCAL, error.into()))?;
+    let is_tight = asked.map_err(|error| of_local(error.into()))?;
     match app.owner() {
         Some(owner)
             if is_tight
                 && app.config.vault == VaultChoice::Embedded
                 && !vault::is_as_made(owner, &app.config).await? =>
         {
-            Err(of_registry(LOCAL, Error::DiskFull))
+            Err(of_local(Error::DiskFull))
         }
         _ => Ok(()),
     }
+}
+
+fn of_local(source: Error) -> ResetError {
+    of_registry(LOCAL, source)
 }
 
 fn of_registry(name: &str, source: Error) -> ResetError {

@@ -11,6 +11,7 @@ use mock_keyvault::identity::{
 };
 use serde_json::{Value, json};
 
+use super::{ResetError, of_local};
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
 use crate::registry::Intent;
@@ -24,7 +25,7 @@ pub(super) async fn make_fresh(
     config: &Config,
     intent: &Intent,
     left: &mut Vec<String>,
-) -> Result<(), VaultError> {
+) -> Result<(), ResetError> {
     let key = registry_key(config)?;
     remove_principals(owner).await?;
     remove_roles(owner).await?;
@@ -38,7 +39,7 @@ pub(super) async fn make_fresh(
             location = vault["location"].clone();
         }
         owner.resource(Method::DELETE, text(&vault["id"]), &[VAULTS_API], None).await?;
-        intent.passed().await;
+        intent.passed().await.map_err(of_local)?;
     }
     let mut is_kept = false;
     for deleted in owner.deleted_vaults().await? {
@@ -55,7 +56,7 @@ pub(super) async fn make_fresh(
         } else {
             owner.resource(Method::POST, &purge, &[VAULTS_API], None).await?;
         }
-        intent.passed().await;
+        intent.passed().await.map_err(of_local)?;
     }
     let mode = if is_kept { "recover" } else { "default" };
     let body = json!({ "location": location, "properties": {
@@ -69,7 +70,7 @@ pub(super) async fn make_fresh(
         "/subscriptions/{SUBSCRIPTION}/resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/{LOCAL}"
     );
     owner.resource(Method::PUT, &path, &[VAULTS_API], Some(&body)).await?;
-    intent.passed().await;
+    intent.passed().await.map_err(of_local)?;
     if is_kept {
         // A recovered vault is what it was: its settings are set in a second step.
         let open = json!({ "properties": {
@@ -80,7 +81,7 @@ pub(super) async fn make_fresh(
         }});
         owner.resource(Method::PATCH, &path, &[VAULTS_API], Some(&open)).await?;
     }
-    owner.ensure_key(&key, config.key_size as usize).await
+    Ok(owner.ensure_key(&key, config.key_size as usize).await?)
 }
 
 /// Whether the vault needs nothing new for a reset.

@@ -23,7 +23,7 @@ mod way;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::changed::Expected;
 pub use self::error::RevocationError;
@@ -60,6 +60,13 @@ pub struct Hand<'a> {
     pub registries: &'a Registries,
 }
 
+/// The revocations of a data folder while a reset holds their lock: nobody else takes or gives back anything.
+#[derive(Debug)]
+pub struct Held<'a> {
+    revocations: &'a Revocations,
+    kept: MutexGuard<'a, Kept>,
+}
+
 /// What was given back, and the state after it.
 #[derive(Clone, Debug)]
 pub struct Restored {
@@ -86,16 +93,19 @@ impl Revocations {
         let mut kept = self.kept.lock().await;
         let place = Place::of(registry, hand, way)?;
         let looked = place.look().await?;
-        // Also if nothing is left to take: a restoration that waits would give back what was asked to be taken again.
-        if looked.is_some() || kept.has(registry.name(), way) {
-            self.replace_earlier(registry.name(), Some(way)).await?;
-        }
         match looked {
             Some(taken) => {
                 let steps = Steps { registry: registry.name().to_owned(), by: Some(way) };
                 let intent = self.intents.begin(Kind::Revoke, &steps).await?;
                 let note = Note { registry: steps.registry, taken };
-                let done = take(&mut kept, note, &place, &intent).await;
+                let done = async {
+                    let taken = note.taken.clone();
+                    kept.note(note).await?;
+                    // Not before: a revocation that is refused replaces nothing.
+                    self.replace_earlier(registry.name(), Some(way)).await?;
+                    take(&taken, &place, &intent).await
+                };
+                let done = done.await;
                 // Whoever asked is told of a failure, and decides.
                 intent.end().await?;
                 done?;
@@ -105,7 +115,10 @@ impl Revocations {
                     "revoked the key"
                 );
             }
-            None if kept.has(registry.name(), way) => (),
+            // A restoration that waits would give back what was asked to be taken again.
+            None if kept.has(registry.name(), way) => {
+                self.replace_earlier(registry.name(), Some(way)).await?;
+            }
             None => return Err(place.nothing_to_take()),
         }
         drop(kept);
@@ -121,15 +134,7 @@ impl Revocations {
         wait: bool,
     ) -> Result<Restored, RevocationError> {
         let mut kept = self.kept.lock().await;
-        self.replace_earlier(registry.name(), by).await?;
-        let mut ways = Vec::new();
-        if !kept.newest_first(registry.name(), by).is_empty() {
-            let steps = Steps { registry: registry.name().to_owned(), by };
-            let intent = self.intents.begin(Kind::Restore, &steps).await?;
-            let done = give_back(&mut kept, registry, hand, by, &intent).await;
-            intent.end().await?;
-            ways = done?;
-        }
+        let ways = self.restore_alone(&mut kept, registry, hand, by).await?;
         let is_whole = kept.newest_first(registry.name(), None).is_empty();
         drop(kept);
         let expected = if wait && is_whole && !ways.is_empty() {
@@ -140,6 +145,31 @@ impl Revocations {
             Expected::Anything
         };
         Ok(Restored { ways, status: changed::seen(registry, expected).await? })
+    }
+
+    /// Gives back what was taken, for those who hold the lock.
+    async fn restore_alone(
+        &self,
+        kept: &mut Kept,
+        registry: &Registry,
+        hand: Hand<'_>,
+        by: Option<Way>,
+    ) -> Result<Vec<Way>, RevocationError> {
+        if kept.newest_first(registry.name(), by).is_empty() {
+            self.replace_earlier(registry.name(), by).await?;
+            return Ok(Vec::new());
+        }
+        let steps = Steps { registry: registry.name().to_owned(), by };
+        let intent = self.intents.begin(Kind::Restore, &steps).await?;
+        self.replace_earlier(registry.name(), by).await?;
+        let done = give_back(kept, registry, hand, by, &intent).await;
+        intent.end().await?;
+        done
+    }
+
+    /// Waits until no revocation and no restoration is under way, and lets none begin until the returned value is dropped.
+    pub async fn hold(&self) -> Held<'_> {
+        Held { revocations: self, kept: self.kept.lock().await }
     }
 
     /// Goes on with what was cut short, as far as it was noted what there is to take. An error is noted, and it is tried
@@ -175,11 +205,6 @@ impl Revocations {
         Ok(self.intents.replace_those(&[Kind::Revoke, Kind::Restore], is_it).await?)
     }
 
-    /// Forgets everything that was taken: there is nothing left that it could be given back to.
-    pub async fn forget_all(&self) -> Result<(), RevocationError> {
-        Ok(self.kept.lock().await.forget_all().await?)
-    }
-
     /// Forgets what was taken from registries that are gone: another one of that name has lost nothing. What was taken
     /// stays taken: the key may be that of other registries, and is its owner's to give back.
     pub async fn forget_gone(&self, registries: &Registries) -> Result<(), RevocationError> {
@@ -194,18 +219,27 @@ impl Revocations {
     }
 }
 
-/// Notes what there is to take, and takes it.
-async fn take(
-    kept: &mut Kept,
-    note: Note,
-    place: &Place<'_>,
-    intent: &Intent,
-) -> Result<(), RevocationError> {
-    let taken = note.taken.clone();
-    kept.note(note).await?;
-    intent.passed().await;
+impl Held<'_> {
+    /// Gives back everything that was taken from a registry. The state of the registry is not looked at.
+    pub async fn restore(
+        &mut self,
+        registry: &Registry,
+        hand: Hand<'_>,
+    ) -> Result<(), RevocationError> {
+        self.revocations.restore_alone(&mut self.kept, registry, hand, None).await.map(drop)
+    }
+
+    /// Forgets everything that was taken: there is nothing left that it could be given back to.
+    pub async fn forget_all(&mut self) -> Result<(), RevocationError> {
+        Ok(self.kept.forget_all().await?)
+    }
+}
+
+/// Takes what was noted.
+async fn take(taken: &Taken, place: &Place<'_>, intent: &Intent) -> Result<(), RevocationError> {
+    intent.passed().await?;
     taken.take(place).await?;
-    intent.passed().await;
+    intent.passed().await?;
     Ok(())
 }
 
@@ -222,9 +256,9 @@ async fn give_back(
         let way = note.taken.way();
         let place = Place::of(registry, hand, way)?;
         note.taken.give_back(&place).await?;
-        intent.passed().await;
+        intent.passed().await?;
         kept.forget(&note).await?;
-        intent.passed().await;
+        intent.passed().await?;
         tracing::info!(registry.name = registry.name(), way = way.name(), "restored the key");
         ways.push(way);
     }
@@ -245,6 +279,7 @@ async fn resume(kept: &mut Kept, intent: &Intent, hand: Hand<'_>) -> Result<(), 
             if let Some(rest) = place.look_again().await?
                 && noted.iter().any(|note| rest.is_part_of(&note.taken))
             {
+                intent.passed().await?;
                 rest.take(&place).await?;
             }
         }

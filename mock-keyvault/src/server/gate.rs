@@ -83,6 +83,14 @@ impl Gate {
             .map_err(|error| GateRefusal { error, host: String::new() })
     }
 
+    /// The resource ids of all vaults in a group, whoever may see them.
+    pub fn vault_ids(&self, group: &str) -> Result<Vec<String>, GateRefusal> {
+        let app = self.0.upgrade().ok_or_else(ArmError::ended);
+        let app = app.map_err(|error| GateRefusal { error, host: String::new() })?;
+        let vaults = app.vaults.vaults_in(LOCAL_SUBSCRIPTION, Some(group));
+        Ok(vaults.into_iter().map(|vault| vault.path.to_string()).collect())
+    }
+
     /// Takes away every role that was given at a scope or below it, as Azure does when a resource is deleted.
     pub async fn forget_roles(&self, at: Scope) -> Result<(), GateRefusal> {
         let refuse = |error| GateRefusal { error, host: String::new() };

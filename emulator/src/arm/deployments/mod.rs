@@ -133,7 +133,11 @@ async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmErro
             return Err(error.into());
         }
     };
-    intent.passed().await;
+    if let Err(replaced) = intent.passed().await {
+        // A reset removes the row with the group.
+        intent.end().await.map_err(ManageError::from)?;
+        return Err(ManageError::from(replaced).into());
+    }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let under_way = context.arm.deployments.now();
     let mut response = json_with(status, document::of(&deployment, &under_way));

@@ -111,8 +111,10 @@ async fn deploy(
     intent: &Intent,
 ) -> End {
     let (mut steps, mut absent) = (Vec::new(), BTreeSet::new());
+    let mut is_replaced = intent.is_replaced();
     for (at, resource) in plan.resources().iter().enumerate().filter(|(_, one)| one.is_included) {
-        if guard.is_stopped() {
+        // Somebody has canceled it, or a reset goes on as soon as it has ended.
+        if guard.is_stopped() || is_replaced {
             let error = Some((DeploymentState::Canceled, canceled(deployment)));
             return End { steps, outputs: None, error };
         }
@@ -122,7 +124,7 @@ async fn deploy(
             continue;
         }
         let step = make(context, plan, resource).await;
-        intent.passed().await;
+        is_replaced = intent.passed().await.is_err();
         if step.error.is_some() {
             absent.insert(at);
         }

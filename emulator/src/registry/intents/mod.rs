@@ -16,7 +16,7 @@ mod kind;
 mod replace;
 mod waiting;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +32,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use self::kind::Kind;
+use self::replace::held_by_reset;
 pub use self::waiting::Unfinished;
 use self::waiting::{Entry, State};
 use super::blocking::blocking;
@@ -58,6 +59,10 @@ struct Inner {
     clock: Clock,
     events: Events,
     entries: Mutex<HashMap<Uuid, Entry>>,
+    /// The operations of which an attempt is under way, also those that were replaced meanwhile.
+    attempts: Mutex<HashSet<Uuid>>,
+    /// Told when an attempt has ended.
+    attempt_ended: Notify,
     /// Told when an entry begins to wait.
     waits: Notify,
     /// How many operations have ended since the oldest outcomes were forgotten.
@@ -91,6 +96,8 @@ impl Intents {
             clock,
             events,
             entries: Mutex::default(),
+            attempts: Mutex::default(),
+            attempt_ended: Notify::new(),
             waits: Notify::new(),
             // The first end forgets what an earlier run has left.
             ends: AtomicUsize::new(ENDS_PER_SWEEP),
@@ -144,17 +151,22 @@ impl Intents {
         let store = Arc::clone(&self.0.store);
         // Before the row: what is in it can only be waiting if this one was dropped.
         let entry = Entry::running(kind, parameters.clone(), begun);
-        self.entries().insert(id, entry);
-        let intent = Intent { intents: self.clone(), id, kind, parameters, step: String::new() };
+        let intent = Intent::new(self, id, kind, parameters, String::new());
+        self.insert_new(id, kind, entry)?;
         // In a task of its own: if the caller is dropped, the intent is dropped only after its row is stored.
         let this = self.clone();
         let storing = async move {
             let stored = blocking(move || store.begin_intent(&row, purpose)).await;
             stored.inspect_err(|_| drop(this.entries().remove(&id)))?;
+            if intent.is_replaced() {
+                // A reset has ended it before its row was stored.
+                intent.end().await?;
+                return Err(Error::Replaced);
+            }
             Ok::<_, Error>(intent)
         };
         let intent = tokio::spawn(storing).await??;
-        intent.passed().await;
+        intent.passed().await?;
         Ok(intent)
     }
 
@@ -191,8 +203,9 @@ impl Intents {
     pub fn take_due(&self, is_wanted: impl Fn(Uuid, Kind) -> bool) -> Option<Intent> {
         let now = self.0.clock.elapsed();
         let mut entries = self.entries();
+        let is_held = held_by_reset(&entries);
         let mut due: Vec<(&Uuid, &mut Entry)> =
-            entries.iter_mut().filter(|(_, entry)| entry.is_due(now)).collect();
+            entries.iter_mut().filter(|(_, entry)| entry.is_due(now) && !is_held(entry)).collect();
         due.sort_by_key(|(id, entry)| (entry.begun, **id));
         let wanted = due.into_iter().find_map(|(id, entry)| {
             let kind = entry.kind.filter(|kind| is_wanted(*id, *kind))?;
@@ -201,14 +214,20 @@ impl Intents {
         let (id, kind, entry) = wanted?;
         entry.run();
         let (parameters, step) = (entry.parameters.clone(), entry.step.clone());
-        Some(Intent { intents: self.clone(), id, kind, parameters, step })
+        drop(entries);
+        Some(Intent::new(self, id, kind, parameters, step))
     }
 
     /// Returns when an attempt may be due.
     pub async fn wait_for_due(&self) {
         let notified = self.0.waits.notified();
         let now = self.0.clock.elapsed();
-        let next = self.entries().values().filter_map(|entry| entry.next(now)).min();
+        let next = {
+            let entries = self.entries();
+            let is_held = held_by_reset(&entries);
+            let free = entries.values().filter(|entry| !is_held(entry));
+            free.filter_map(|entry| entry.next(now)).min()
+        };
         match next {
             Some(rest) => tokio::select! {
                 () = notified => (),
@@ -317,10 +336,28 @@ impl Intents {
         self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn attempts(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        // Nothing panics while the lock is held.
+        self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Where the intents are kept.
     #[cfg(test)]
     pub(crate) fn rows(&self) -> Arc<Store> {
         Arc::clone(&self.0.store)
+    }
+
+    /// Whether an operation has ended, or is to end before its next step.
+    #[cfg(test)]
+    pub(crate) fn is_stopping(&self, id: Uuid) -> bool {
+        self.entries().get(&id).is_none_or(|entry| entry.is_stopped)
+    }
+
+    /// Has the next attempts be due at once.
+    #[cfg(test)]
+    pub(crate) fn end_rests(&self) {
+        self.entries().values_mut().for_each(Entry::end_rest);
+        self.0.waits.notify_one();
     }
 
     /// Has operations stop for ever at their nth step boundary from now on, as a kill there would.
@@ -331,6 +368,11 @@ impl Intents {
 }
 
 impl Intent {
+    fn new(intents: &Intents, id: Uuid, kind: Kind, parameters: Vec<u8>, step: String) -> Self {
+        intents.attempts().insert(id);
+        Self { intents: intents.clone(), id, kind, parameters, step }
+    }
+
     /// The id of the operation.
     pub fn id(&self) -> Uuid {
         self.id
@@ -346,6 +388,11 @@ impl Intent {
         serde_json::from_slice(&self.parameters).map_err(Error::internal)
     }
 
+    /// How many attempts have failed since the start.
+    pub fn failures(&self) -> u32 {
+        self.intents.entries().get(&self.id).map_or(0, Entry::failures)
+    }
+
     /// The last step that was reached, also before a restart.
     pub fn step(&self) -> &str {
         &self.step
@@ -355,15 +402,21 @@ impl Intent {
     pub async fn reach(&mut self, step: &'static str) -> Result<(), Error> {
         self.intents.reach(self.id, step).await?;
         step.clone_into(&mut self.step);
-        self.passed().await;
-        Ok(())
+        self.passed().await
     }
 
-    /// A boundary between two steps. A test can stop the operation here.
+    /// A boundary between two steps: to be called before each step that changes something. The error says that the operation
+    /// was replaced, and that its attempt ends here without another step.
+    pub async fn passed(&self) -> Result<(), Error> {
+        self.boundary().await;
+        if self.is_replaced() { Err(Error::Replaced) } else { Ok(()) }
+    }
+
+    /// A test can stop the operation here.
     #[cfg_attr(not(test), expect(clippy::unused_async, reason = "only tests stop here"))]
-    pub async fn passed(&self) {
+    async fn boundary(&self) {
         #[cfg(test)]
-        self.intents.0.stop.boundary().await;
+        self.intents.0.stop.boundary(self.kind).await;
     }
 
     /// What the transaction with the last change of rows does to the intent. Call [`Intent::ended`] after it.
@@ -380,7 +433,7 @@ impl Intent {
 
     /// The operation has ended: its last transaction has removed the intent.
     pub async fn ended(self) {
-        self.passed().await;
+        self.boundary().await;
         self.intents.entries().remove(&self.id);
         self.intents.sweep().await;
     }
@@ -428,12 +481,15 @@ impl Intent {
 impl Drop for Intent {
     fn drop(&mut self) {
         let now = self.intents.0.clock.elapsed();
-        if let Some(entry) = self.intents.entries().get_mut(&self.id) {
-            if entry.state == State::Running {
-                entry.wait(now);
-            }
-            self.intents.0.waits.notify_one();
+        if let Some(entry) = self.intents.entries().get_mut(&self.id)
+            && entry.state == State::Running
+        {
+            entry.wait(now);
         }
+        // Also if it has ended: others may have waited for the end of a reset.
+        self.intents.0.waits.notify_one();
+        self.intents.attempts().remove(&self.id);
+        self.intents.0.attempt_ended.notify_waiters();
     }
 }
 

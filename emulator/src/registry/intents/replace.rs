@@ -1,8 +1,13 @@
 //! Ending operations that a newer one replaces: an older operation must not undo what a newer one did.
 //!
-//! An area calls [`Intents::replace`] under its lock, before a new operation begins. An attempt that waits for that lock
-//! asks [`Intent::is_replaced`] when it has it, and does nothing then.
+//! An area calls [`Intents::replace`] under its lock, as soon as the new operation is accepted: one that is refused replaces
+//! nothing. An attempt that waits for that lock asks [`Intent::is_replaced`] when it has it, and does nothing then.
+//!
+//! A reset holds no lock of any area. It ends what it replaces and waits until the attempts that are under way have noticed:
+//! each asks [`Intent::passed`] before its next step. Until the reset has ended, the runner takes no other operation, and no
+//! operation begins that works without the lock of an area.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -35,21 +40,69 @@ impl Intents {
         kinds: &[Kind],
         is_it: impl Fn(&Value) -> bool,
     ) -> Result<(), Error> {
-        let found = self.replaceable(|_, entry| {
-            entry.kind.is_some_and(|kind| kinds.contains(&kind))
+        let is_replaced = |entry: &Entry| {
+            entry.was_cut_short
+                && entry.kind.is_some_and(|kind| kinds.contains(&kind))
                 && is_it(&serde_json::from_slice(&entry.parameters).unwrap_or_default())
-        });
+        };
+        let found = {
+            let entries = self.entries();
+            entries.iter().filter(|(_, entry)| is_replaced(entry)).map(|(id, _)| *id).collect()
+        };
         self.end_all(found).await
     }
 
     /// A reset has begun: it replaces the resets before it, everything that would change what it resets, and what cannot go on
-    /// in this program. What only tidies up after itself goes on. Durable on return.
+    /// in this program. What only tidies up after itself goes on. Durable on return, and no attempt of what it replaces is
+    /// under way any more. To be called without a lock that such an attempt may wait for.
     pub async fn replace_for_reset(&self, own: &Intent) -> Result<(), Error> {
-        let found = self.replaceable(|id, entry| {
-            let is_void = entry.kind.is_some_and(is_void_after_reset);
-            id != own.id && (is_void || entry.state == State::Stuck)
-        });
-        self.end_all(found).await
+        let mut stopping = Vec::new();
+        let mut found = Vec::new();
+        for (id, entry) in self.entries().iter_mut().filter(|(id, _)| **id != own.id) {
+            let Some(kind) = entry.kind.filter(|_| entry.state != State::Stuck) else {
+                found.push(*id);
+                continue;
+            };
+            if is_void_after_reset(kind) && (entry.was_cut_short || holds_no_lock(kind)) {
+                found.push(*id);
+                // The attempt of an earlier reset waits for the end of this one.
+                stopping.extend((kind != Kind::Reset).then_some(*id));
+            } else if holds_no_lock(kind) {
+                // It notes its end itself: clients ask for it.
+                entry.stop();
+                stopping.push(*id);
+            }
+        }
+        self.end_all(found).await?;
+        self.wait_for_attempts(&stopping).await;
+        Ok(())
+    }
+
+    /// Returns when no attempt of these operations is under way.
+    async fn wait_for_attempts(&self, ids: &[Uuid]) {
+        loop {
+            let mut ended = std::pin::pin!(self.0.attempt_ended.notified());
+            // From here on no end is missed.
+            ended.as_mut().enable();
+            let is_under_way = {
+                let attempts = self.attempts();
+                ids.iter().any(|id| attempts.contains(id))
+            };
+            if !is_under_way {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Has an operation that begins be known. It is refused if a reset would have to stop it.
+    pub(super) fn insert_new(&self, id: Uuid, kind: Kind, entry: Entry) -> Result<(), Error> {
+        let mut entries = self.entries();
+        if holds_no_lock(kind) && has_reset(&entries) {
+            return Err(Error::ResetUnfinished { why: None });
+        }
+        entries.insert(id, entry);
+        Ok(())
     }
 
     /// Refuses while a reset that was cut short has not ended: it would remove what is stored or made now.
@@ -58,12 +111,6 @@ impl Intents {
         let reset =
             entries.values().find(|entry| entry.kind == Some(Kind::Reset) && entry.was_cut_short);
         reset.map_or(Ok(()), |entry| Err(Error::ResetUnfinished { why: entry.error() }))
-    }
-
-    fn replaceable(&self, is_it: impl Fn(Uuid, &Entry) -> bool) -> Vec<Uuid> {
-        let entries = self.entries();
-        let found = entries.iter().filter(|(id, entry)| entry.was_cut_short && is_it(**id, entry));
-        found.map(|(id, _)| *id).collect()
     }
 
     async fn end_all(&self, ids: Vec<Uuid>) -> Result<(), Error> {
@@ -102,7 +149,35 @@ impl Intents {
 impl Intent {
     /// Whether a newer operation has replaced this one. Ask it with the lock of the area: then there is nothing left to do.
     pub fn is_replaced(&self) -> bool {
-        !self.intents.entries().contains_key(&self.id)
+        self.intents.entries().get(&self.id).is_none_or(|entry| entry.is_stopped)
+    }
+}
+
+/// Which operations the runner leaves alone because a reset has not ended: all but resets.
+pub(super) fn held_by_reset(entries: &HashMap<Uuid, Entry>) -> impl Fn(&Entry) -> bool + use<> {
+    let has_reset = has_reset(entries);
+    move |entry| has_reset && entry.kind != Some(Kind::Reset)
+}
+
+fn has_reset(entries: &HashMap<Uuid, Entry>) -> bool {
+    entries.values().any(|entry| entry.kind == Some(Kind::Reset))
+}
+
+/// Whether an operation runs in the background, without the lock of an area from its first step to its last.
+const fn holds_no_lock(kind: Kind) -> bool {
+    match kind {
+        Kind::DeleteGroup | Kind::Deploy => true,
+        Kind::Reset
+        | Kind::MoveClock
+        | Kind::CreateRegistry
+        | Kind::UpdateRegistry
+        | Kind::DeleteRegistry
+        | Kind::SystemIdentity
+        | Kind::CreateIdentity
+        | Kind::DeleteIdentity
+        | Kind::RotateKey
+        | Kind::Revoke
+        | Kind::Restore => false,
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) struct Entry {
     next: Duration,
     /// Whether the attempt that runs, or ran last, has noted why it failed.
     is_explained: bool,
+    /// Whether the attempt that runs is to end before its next step.
+    pub(super) is_stopped: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,6 +78,7 @@ impl Entry {
             error: None,
             next: Duration::ZERO,
             is_explained: false,
+            is_stopped: false,
         }
     }
 
@@ -108,6 +111,7 @@ impl Entry {
             error: Some(why),
             next: Duration::ZERO,
             is_explained: true,
+            is_stopped: false,
         }
     }
 
@@ -115,6 +119,12 @@ impl Entry {
     pub(super) fn run(&mut self) {
         self.state = State::Running;
         self.is_explained = false;
+        self.is_stopped = false;
+    }
+
+    /// The attempt is to end before its next step.
+    pub(super) fn stop(&mut self) {
+        self.is_stopped = self.state == State::Running;
     }
 
     /// The attempt has ended, and the operation has not. The next attempt rests even if nobody noted why this one failed:
@@ -161,6 +171,17 @@ impl Entry {
     /// Why the last attempt failed.
     pub(super) fn error(&self) -> Option<String> {
         self.error.clone()
+    }
+
+    /// How many attempts have failed since the start.
+    pub(super) fn failures(&self) -> u32 {
+        self.attempts
+    }
+
+    /// The next attempt is due at once.
+    #[cfg(test)]
+    pub(super) fn end_rest(&mut self) {
+        self.next = Duration::ZERO;
     }
 
     /// What it does, by name.

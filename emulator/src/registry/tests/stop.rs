@@ -1,21 +1,36 @@
-//! Stops an operation for ever at a boundary between two of its steps, as a kill there would.
+//! Stops an operation at a boundary between two of its steps: for ever, as a kill there would, or until it is released.
 
 use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
+use crate::registry::Kind;
+
 /// Where operations stop. By default nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
-    /// How many boundaries are left to pass; none: all may be passed.
-    left: Mutex<Option<usize>>,
+    at: Mutex<At>,
     reached: Notify,
+    released: Notify,
+}
+
+#[derive(Debug, Default)]
+struct At {
+    /// How many boundaries are left to pass; none: all may be passed.
+    left: Option<usize>,
+    /// The only kind of operation whose boundaries count. Then one operation stops, and the others go on.
+    only: Option<Kind>,
 }
 
 impl Stop {
     /// Operations pass this many boundaries and stop at the next one.
     pub(crate) fn after(&self, boundaries: usize) {
-        *self.left.lock().unwrap() = Some(boundaries);
+        *self.at.lock().unwrap() = At { left: Some(boundaries), only: None };
+    }
+
+    /// Operations of a kind pass this many boundaries, and one stops at the next one until it is released.
+    pub(crate) fn one_after(&self, kind: Kind, boundaries: usize) {
+        *self.at.lock().unwrap() = At { left: Some(boundaries), only: Some(kind) };
     }
 
     /// Returns when an operation has stopped.
@@ -23,18 +38,32 @@ impl Stop {
         self.reached.notified().await;
     }
 
-    pub(crate) async fn boundary(&self) {
-        let stops = match &mut *self.left.lock().unwrap() {
-            None => false,
-            Some(0) => true,
-            Some(left) => {
-                *left -= 1;
-                false
+    /// The operation that has stopped goes on.
+    pub(crate) fn release(&self) {
+        self.released.notify_one();
+    }
+
+    pub(crate) async fn boundary(&self, kind: Kind) {
+        let stops = {
+            let mut at = self.at.lock().unwrap();
+            match (at.left, at.only) {
+                (_, Some(only)) if only != kind => false,
+                (None, _) => false,
+                (Some(0), only) => {
+                    if only.is_some() {
+                        *at = At::default();
+                    }
+                    true
+                }
+                (Some(left), _) => {
+                    at.left = Some(left - 1);
+                    false
+                }
             }
         };
         if stops {
             self.reached.notify_one();
-            std::future::pending::<()>().await;
+            self.released.notified().await;
         }
     }
 }

@@ -7,13 +7,18 @@ use super::*;
 use crate::registry::{Deployment, DeploymentState, Kind};
 
 /// Sends a request as the owner of the subscription.
-async fn arm(emulator: &Sealyard, method: Method, path: &str, body: Option<&Value>) -> Value {
+pub(super) async fn arm(
+    emulator: &Sealyard,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Value {
     let path = format!("/subscriptions/{SUBSCRIPTION}/{path}");
     let owner = emulator.app().owner().unwrap();
     owner.resource(method, &path, &[("api-version", "2022-12-01")], body).await.unwrap_or_default()
 }
 
-async fn make_group(emulator: &Sealyard) {
+pub(super) async fn make_group(emulator: &Sealyard) {
     let place = json!({ "location": "eastus" });
     arm(emulator, Method::PUT, "resourceGroups/team", Some(&place)).await;
 }
@@ -155,4 +160,95 @@ async fn a_deployment_that_cannot_go_on_ends_and_is_not_told_to_have_succeeded()
     assert_eq!(outcomes[2].as_ref().unwrap_err()["code"], "InvalidRequestContent");
     assert_eq!(row.state, DeploymentState::Failed);
     assert!(again.is_null(), "the name is free: {again}");
+}
+
+/// Waits for the operation of an id, without the rests between its attempts.
+async fn ended(emulator: &Sealyard, id: uuid::Uuid) -> crate::registry::Outcome {
+    let intents = emulator.app().registries.intents();
+    let ended = async {
+        while intents.is_unfinished(id) {
+            intents.end_rests();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, ended).await.expect("the operation does not end");
+    intents.outcome(id).await.unwrap().unwrap()
+}
+
+async fn make_vault(emulator: &Sealyard) -> bool {
+    let vault = json!({ "location": "eastus", "properties": {
+        "tenantId": mock_keyvault::identity::TENANT,
+        "sku": { "name": "standard", "family": "A" },
+        "accessPolicies": [],
+    }});
+    let path = "resourceGroups/team/providers/Microsoft.KeyVault/vaults/team-vault";
+    arm(emulator, Method::PUT, path, Some(&vault)).await["id"].is_string()
+}
+
+async fn vaults(emulator: &Sealyard) -> usize {
+    emulator.app().owner().unwrap().vaults().await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_of_a_group_that_a_resource_always_refuses_ends_and_tells_which_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let registries = emulator.app().registries.clone();
+    make_group(&emulator).await;
+    make_registry(&emulator, "team1", "team").await;
+    assert!(make_vault(&emulator).await);
+    // `local` cannot be deleted.
+    emulator.registry().pretend_group("team".parse().unwrap());
+
+    arm(&emulator, Method::DELETE, "resourceGroups/team", None).await;
+    let id = registries.intents().unfinished().first().unwrap().id;
+    let outcome = ended(&emulator, id).await;
+    let is_there = emulator.registry_named("team1").is_some();
+    let identities = registries.identities().await.unwrap().len();
+    let group = registries.group(&"team".parse().unwrap()).await;
+    let vaults = vaults(&emulator).await;
+    drop(registries);
+    emulator.shutdown().await;
+
+    let error = outcome.unwrap_err();
+    assert_eq!(error["code"], "ResourceGroupDeletionBlocked", "{error}");
+    let detail = &error["details"][0];
+    assert_eq!(detail["code"], "Conflict", "{error}");
+    assert!(detail["target"].as_str().unwrap().ends_with("/registries/local"), "{error}");
+    // Everything else is gone, and the group is there.
+    assert_eq!((is_there, identities, vaults), (false, 1, 1));
+    group.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_vault_is_left_over_in_a_group_that_is_deleted_by_someone_who_may_not_see_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let registries = emulator.app().registries.clone();
+    make_group(&emulator).await;
+    assert!(make_vault(&emulator).await);
+    let place = json!({ "location": "eastus" });
+    arm(&emulator, Method::PUT, "resourceGroups/other", Some(&place)).await;
+    let someone = emulator.create_identity("one").await.unwrap().principal;
+    let other = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/other");
+    let vault = emulator.vault().unwrap();
+    vault.assign_role(&other, "Reader", &someone.principal_id).await.unwrap();
+    let caller = json!({
+        "app_id": someone.client_id, "object_id": someone.principal_id, "issuer": "i", "kind": "application",
+    });
+
+    let steps = json!({ "group": "team", "caller": caller });
+    let intent = registries.intents().begin(Kind::DeleteGroup, &steps).await.unwrap();
+    let id = intent.id();
+    drop(intent);
+    let outcome = ended(&emulator, id).await;
+    let group = registries.group(&"team".parse().unwrap()).await;
+    let vaults = vaults(&emulator).await;
+    drop(registries);
+    emulator.shutdown().await;
+
+    let error = outcome.unwrap_err();
+    assert_eq!(error["details"][0]["code"], "AuthorizationFailed", "{error}");
+    assert_eq!(vaults, 2);
+    group.unwrap();
 }

@@ -9,6 +9,9 @@ mod failures;
 mod keys;
 mod registries;
 mod replaced;
+mod resets;
+mod revocations;
+mod updates;
 
 use std::path::Path;
 use std::time::Duration;

@@ -15,7 +15,7 @@ use crate::reset::ResetError;
 use crate::revocation::Way;
 
 /// Leaves an operation as a failure leaves it: it waits for its next attempt.
-async fn leave(emulator: &Sealyard, kind: Kind, parameters: Value) -> Intents {
+pub(super) async fn leave(emulator: &Sealyard, kind: Kind, parameters: Value) -> Intents {
     let intents = emulator.app().registries.intents().clone();
     drop(intents.begin(kind, &parameters).await.unwrap());
     intents
@@ -25,7 +25,7 @@ fn resource(name: &str) -> IdentityResource {
     IdentityResource::new(ResourceGroup::default(), name).unwrap()
 }
 
-fn name(text: &str) -> RegistryName {
+pub(super) fn name(text: &str) -> RegistryName {
     text.parse().unwrap()
 }
 
@@ -33,10 +33,10 @@ fn name(text: &str) -> RegistryName {
 async fn a_reset_that_failed_does_not_run_again_after_a_later_one() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
-    let intents = leave(&emulator, Kind::Reset, Value::Null).await;
     for kind in [Kind::UpdateRegistry, Kind::RotateKey, Kind::DeleteGroup] {
         leave(&emulator, kind, json!({ "registry": "local", "group": "team" })).await;
     }
+    let intents = leave(&emulator, Kind::Reset, Value::Null).await;
 
     emulator.reset().await.unwrap();
     let unfinished = intents.unfinished();

@@ -205,6 +205,30 @@ fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_reset_unde
 }
 
 #[test]
+fn a_reset_unlinks_all_files_before_it_removes_the_rows_of_content() {
+    let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
+    let (mut was_cut_short, mut has_ended) = (false, false);
+    // A full disk refuses records from some length on. Files have the longest, so rows would be gone before they are.
+    for limit in (1..100).map(|step| step * (2 << 10)) {
+        let test = full();
+        let rows = test.store.all_objects(REGISTRY).count();
+        test.store.database.durable().pretend_record_limit(limit);
+
+        let reset = test.store.begin_registry_again(REGISTRY, &new, &End::Nothing);
+
+        let (files_left, rows_left) =
+            (test.files().len(), test.store.all_objects(REGISTRY).count());
+        assert!(rows_left == rows || files_left == 0, "{limit}: {files_left} {rows_left}");
+        if reset.is_ok() {
+            has_ended = true;
+            break;
+        }
+        was_cut_short = true;
+    }
+    assert!(was_cut_short && has_ended);
+}
+
+#[test]
 fn a_reset_that_is_cut_short_keeps_its_intent_and_the_same_reset_ends_the_work() {
     let test = full();
     let intent = IntentRow {
