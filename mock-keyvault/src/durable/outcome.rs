@@ -135,6 +135,14 @@ pub enum OpenError {
         /// What to do.
         todo: String,
     },
+    /// Rows may be lost, and the mark that keeps the files of those rows cannot be written. Nothing was changed.
+    #[error("changes at the end of the journal may be lost, and the mark {} that keeps their files cannot be written: {error}; nothing was changed: free space on the device, or make the folder writable, and start again", file.display())]
+    LossNotNoted {
+        /// The mark.
+        file: PathBuf,
+        /// Why it cannot be written.
+        error: io::Error,
+    },
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -150,7 +158,7 @@ impl OpenError {
             | Self::Format(_, repair) => {
                 command.clone_into(repair);
             }
-            Self::Old { .. } | Self::Io(_) => (),
+            Self::Old { .. } | Self::LossNotNoted { .. } | Self::Io(_) => (),
         }
         self
     }

@@ -76,14 +76,10 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let Looked { segments, head, inode, boot_id: boot, reach, .. } = looked;
     notices.extend(repaired.map(|Earlier { kept, lost }| Notice::RepairFinished { kept, lost }));
     if notices.iter().any(Notice::is_loss) {
-        // Before anything is given up.
-        match note_loss(&layout) {
-            // An empty file takes no more than its name: without room even for that, nothing can be removed either.
-            Err(error) if is_lacking(&error) => {
-                tracing::warn!(%error, "the loss of rows cannot be noted on the full disk");
-            }
-            written => written?,
-        }
+        // Before anything is given up. Without the mark the next start would find a sound journal, and remove files that the lost
+        // rows have named.
+        note_loss(&layout)
+            .map_err(|error| OpenError::LossNotNoted { file: layout.loss(), error })?;
     }
     if !layout.loss().try_exists()? {
         // Nothing was lost, or everything that the loss had touched was found safe in an earlier run.

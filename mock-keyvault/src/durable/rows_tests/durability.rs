@@ -4,6 +4,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
+use super::super::Notice;
 use super::super::disk::simulated::{watch, with_full_disk};
 use super::super::engine::Engine;
 use super::super::scan::Scan;
@@ -98,19 +99,46 @@ fn the_index_is_not_flushed_when_the_journal_could_not_be_synced() {
     assert_eq!(size(), before);
 }
 
-#[test]
-fn a_start_that_only_has_to_cut_works_on_a_full_disk_and_keeps_no_copy_of_what_it_cuts() {
+/// A folder whose machine lost power, with bytes behind the end of the journal that are no record.
+fn with_lost_end() -> Folder {
     let folder = Folder::with(&["a"]).powered_off();
     let (_, end, _) = folder.records();
     Folder::overwrite(&folder.segment(), end + 512, &[7; 100]);
-    let is_spare = |path: &Path| path.ends_with("loss") || path.to_string_lossy().ends_with(".cut");
+    folder
+}
 
-    let opened = with_full_disk(is_spare, || folder.open());
+#[test]
+fn a_start_that_only_has_to_cut_works_on_a_full_disk_and_keeps_no_copy_of_what_it_cuts() {
+    let folder = with_lost_end();
+    let is_copy = |path: &Path| path.to_string_lossy().ends_with(".cut");
 
-    assert_eq!(keys(&opened.unwrap()), ["a"]);
-    let names = fs::read_dir(folder.layout().journal()).unwrap();
-    let kept = names.filter(|entry| is_spare(&entry.as_ref().unwrap().path())).count();
-    assert_eq!(kept, 0);
+    let rows = with_full_disk(is_copy, || folder.open()).unwrap();
+
+    assert_eq!(keys(&rows), ["a"]);
+    assert!(rows.has_loss().unwrap());
+    let mut names = fs::read_dir(folder.layout().journal()).unwrap();
+    assert!(!names.any(|entry| is_copy(&entry.unwrap().path())));
+}
+
+#[test]
+fn a_start_that_cannot_note_a_loss_is_refused_and_the_next_one_finds_the_loss_again() {
+    let folder = with_lost_end();
+    let mark = folder.layout().loss();
+    let content = || fs::read(folder.segment()).unwrap();
+    let before = content();
+
+    let refused =
+        with_full_disk(|path| path.ends_with("loss"), || folder.open()).unwrap_err().to_string();
+
+    assert!(refused.contains(&mark.display().to_string()), "{refused}");
+    assert!(
+        refused.ends_with("free space on the device, or make the folder writable, and start again")
+    );
+    assert!(content() == before && !mark.exists());
+    let rows = folder.open().unwrap();
+    assert!(rows.notices().iter().any(Notice::is_loss));
+    assert!(rows.has_loss().unwrap());
+    assert_eq!(keys(&rows), ["a"]);
 }
 
 #[test]
