@@ -16,14 +16,17 @@ use crate::durable::error::FormatError;
 pub use crate::durable::repair::{Applied, Earlier};
 use crate::durable::repair::{IndexLook, Repair, Source};
 use crate::server::Folder;
+use crate::store::StoreError;
 use crate::store::repair as rows;
 
 /// A repair that was examined. Dropped, it has changed nothing.
 #[derive(Debug)]
 pub struct VaultRepair {
     repair: Repair,
+    /// Whether the file that says which format the folder has is missing or damaged.
+    lacks_marker: bool,
     // Dropped last: the folder is free when the work is gone.
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// Why a folder cannot be repaired.
@@ -39,6 +42,9 @@ pub enum RepairError {
     /// It has no journal yet.
     #[error("{} has the format of an older version: start the vault once, which brings it to the present one", .0.display())]
     OldFormat(PathBuf),
+    /// A newer program wrote it, or its files cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Without this file nothing in the journal can be verified.
     #[error("{} is missing: without it the rows cannot be verified. Put it back from a backup", .0.display())]
     NoKey(PathBuf),
@@ -86,7 +92,8 @@ const NOTHING: &str = "nothing";
 
 /// Looks at the data folder of a vault that no process has open.
 pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
-    if !folder.join("journal").exists() && !rows::is_initialised(folder) {
+    let look = rows::look(folder)?;
+    if !look.has_journal {
         return Err(if folder.join("vaults").exists() {
             RepairError::OldFormat(folder.to_owned())
         } else {
@@ -102,7 +109,7 @@ pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
         _ => error.into(),
     })?;
     let repair = Repair::examine(folder, rows::TREES, key)?;
-    Ok(VaultRepair { repair, _folder: locked })
+    Ok(VaultRepair { repair, lacks_marker: look.lacks_marker, folder: locked })
 }
 
 /// The name of the folder that keeps what was damaged, by the present time.
@@ -167,9 +174,14 @@ impl RowsReport {
 }
 
 impl VaultRepair {
-    /// Whether there is something to repair.
+    /// Whether the rows have to be repaired.
     pub fn is_needed(&self) -> bool {
         self.repair.is_needed()
+    }
+
+    /// The file that says which format the folder has, if it is missing or damaged: [`VaultRepair::apply`] writes it again.
+    pub fn marker(&self) -> Option<PathBuf> {
+        self.lacks_marker.then(|| rows::marker_path(self.folder.path()))
     }
 
     /// Whether something cannot be restored.
@@ -194,10 +206,19 @@ impl VaultRepair {
     }
 
     /// Repairs the folder. It is as before or repaired, whenever this is cut short. `aside` names the folder that keeps what
-    /// is damaged, with a list of what is lost.
-    pub fn apply(self, aside: &str) -> Result<Applied, RepairError> {
-        let lost = self.report()?.losses();
-        Ok(self.repair.apply(aside, &lost)?)
+    /// is damaged, with a list of what is lost. None: the rows were whole.
+    pub fn apply(self, aside: &str) -> Result<Option<Applied>, RepairError> {
+        let Self { lacks_marker, .. } = self;
+        let applied = if self.is_needed() {
+            let lost = self.report()?.losses();
+            Some(self.repair.apply(aside, &lost)?)
+        } else {
+            None
+        };
+        if lacks_marker {
+            rows::write_marker(self.folder.path())?;
+        }
+        Ok(applied)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Repair {
     vault: Option<VaultRepair>,
     rows: RowsRepair,
     plan: Plan,
+    /// The name of the folder that keeps what is damaged, as the plan shows it.
+    aside: String,
 }
 
 /// What a repair is going to do.
@@ -49,6 +51,8 @@ pub struct Plan {
     pub rows: Option<RowsReport>,
     /// What is lost and has a name that something still knows.
     pub lost: Vec<String>,
+    /// Files that say which format a folder has, missing or damaged. They are written again.
+    pub markers: Vec<PathBuf>,
     /// Whether content is looked for in the sealed files.
     pub reads_sealed_files: bool,
     /// Sealed files in all.
@@ -57,7 +61,7 @@ pub struct Plan {
     pub file_bytes: u64,
     /// Files in quarantine.
     pub quarantined: u64,
-    /// Where what is damaged is kept.
+    /// Where what is damaged is kept. After the repair: where it is.
     pub kept_in: Vec<PathBuf>,
     /// The bytes that the new rows need.
     pub bytes_needed: u64,
@@ -130,10 +134,12 @@ impl Repair {
             earlier.extend(told.iter().chain(untold).cloned());
             lost_before |= untold.is_some_and(|untold| !untold.lost.is_empty());
         }
-        let vault = vault.filter(VaultRepair::is_needed);
+        let vault = vault.filter(|vault| vault.is_needed() || vault.marker().is_some());
+        let markers = [rows.marker(), vault.as_ref().and_then(VaultRepair::marker)];
         let files = rows.sealed_files()?;
         let report = rows.is_needed().then(|| rows.report()).transpose()?;
-        let vault_report = vault.as_ref().map(VaultRepair::report).transpose()?;
+        let damaged_vault = vault.as_ref().filter(|vault| vault.is_needed());
+        let vault_report = damaged_vault.map(VaultRepair::report).transpose()?;
         let needed = report.as_ref().map_or(0, |report| report.bytes_needed)
             + vault_report.as_ref().map_or(0, |report| report.rows.bytes_needed);
         let kept_in = [
@@ -146,6 +152,7 @@ impl Repair {
             lost: if report.is_some() { rows.lost()? } else { Vec::new() },
             reads_sealed_files: rows.loses_something() || rows.has_loss() || files.quarantined > 0,
             rows: report,
+            markers: markers.into_iter().flatten().collect(),
             files: files.files,
             file_bytes: files.bytes,
             quarantined: files.quarantined,
@@ -156,7 +163,7 @@ impl Repair {
             earlier,
             lost_before,
         };
-        Ok(Self { config, clock, vault, rows, plan })
+        Ok(Self { config, clock, vault, rows, plan, aside })
     }
 
     /// What would be done.
@@ -169,20 +176,16 @@ impl Repair {
         self,
         progress: impl FnMut(RecoveryProgress),
     ) -> Result<Report, RepairFailure> {
-        let Self { config, clock, vault, rows, plan } = self;
-        let aside = aside_name(clock.now());
+        let Self { config, clock, vault, rows, mut plan, aside } = self;
         let lost = plan.lost_rows();
-        let apply = move || -> Result<(), RepairFailure> {
+        let apply = move || -> Result<_, RepairFailure> {
             // The vault first: a registry that was repaired before its vault would be dark.
-            if let Some(vault) = vault {
-                vault.apply(&aside)?;
-            }
-            if rows.is_needed() {
-                rows.apply(&aside, &lost)?;
-            }
-            Ok(())
+            let of_vault = vault.map(|vault| vault.apply(&aside)).transpose()?.flatten();
+            Ok([rows.apply(&aside, &lost)?, of_vault])
         };
-        tokio::task::spawn_blocking(apply).await.map_err(std::io::Error::other)??;
+        let applied = tokio::task::spawn_blocking(apply).await.map_err(std::io::Error::other)??;
+        // Another folder may have had the name of the plan.
+        plan.kept_in = applied.into_iter().flatten().map(|applied| applied.aside).collect();
         let recovered = if plan.reads_sealed_files {
             Some(read_sealed_files(config, clock, progress).await?)
         } else {
@@ -237,7 +240,10 @@ fn vault_folder(config: &Config) -> Option<PathBuf> {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.vault.is_none() && self.rows.is_none() && !self.reads_sealed_files
+        self.vault.is_none()
+            && self.rows.is_none()
+            && self.markers.is_empty()
+            && !self.reads_sealed_files
     }
 
     /// Whether the new rows fit beside the damaged ones.

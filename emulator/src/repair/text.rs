@@ -24,6 +24,9 @@ impl fmt::Display for Plan {
         for lost in &self.lost {
             writeln!(f, "  lost: {lost}")?;
         }
+        for marker in &self.markers {
+            writeln!(f, "damaged or missing: {}, which is written again", marker.display())?;
+        }
         if self.reads_sealed_files {
             writeln!(
                 f,
@@ -45,6 +48,9 @@ impl fmt::Display for Report {
             return self.plan.fmt(f);
         }
         writeln!(f, "{} is repaired", self.plan.folder.display())?;
+        for folder in &self.plan.kept_in {
+            writeln!(f, "What was damaged is kept in {}", folder.display())?;
+        }
         let Some(recovered) = &self.recovered else { return Ok(()) };
         writeln!(f, "Sealed files that no row named: {}", recovered.files)?;
         for registry in &recovered.registries {

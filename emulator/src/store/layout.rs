@@ -1,7 +1,7 @@
 //! Every path of the data folder and every tree of the database is named here, and nowhere else.
 //!
 //! ```text
-//! sealyard.json   {"formatVersion":2}
+//! sealyard.json   which format this is, with a checksum
 //! lock            locked while a process has the folder open; holds its id
 //! service.key     and other small secrets, each a file of mode 0600
 //! journal/        the rows: what counts

@@ -29,6 +29,7 @@ mod intents;
 mod layout;
 mod locks;
 mod manifests;
+mod marker;
 mod open;
 mod quarantine;
 mod referrers;

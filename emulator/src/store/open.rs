@@ -12,16 +12,16 @@ use std::time::Duration;
 use fs_err as fs;
 use hkdf::Hkdf;
 use mock_keyvault::durable::key::RowsKey;
+use mock_keyvault::durable::marker::Marker;
 use mock_keyvault::durable::repair::RepairCommand;
 use mock_keyvault::durable::{
-    self, Durability, Listener, Notice, OpenOptions, Proof, make_dir_durably, sync_dir,
+    self, Durability, Listener, Notice, OpenError, OpenOptions, Proof, make_dir_durably, sync_dir,
 };
 use mock_keyvault::files;
 use mock_keyvault::lock_file::{LockError, LockFile};
 use mock_keyvault::room::{Room, is_lacking};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use zeroize::Zeroizing;
@@ -30,7 +30,8 @@ use super::carried::Restorer;
 use super::database::Database;
 use super::error::StoreError;
 use super::files::{Claims, replace_file};
-use super::layout::{FORMAT_VERSION, Layout, OLD_FORMAT_VERSION, SERVICE_KEY, Table};
+use super::layout::{Layout, OLD_FORMAT_VERSION, SERVICE_KEY, Table};
+use super::marker::{Found, read_marker, write_marker};
 use super::rows::{UploadRow, decode, nth_part};
 use super::secrets::read_secret;
 
@@ -54,23 +55,6 @@ pub struct Store {
     released: DropGuard,
 }
 
-/// What `sealyard.json` says.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Marker {
-    format_version: u64,
-    /// Set while the folder is being made: its journal may not be there yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    unfinished: bool,
-    /// Set if the file was missing or damaged: the journal says that the folder is ours.
-    #[serde(skip)]
-    is_missing: bool,
-}
-
-/// What is assumed of a folder with a journal whose marker is missing or damaged.
-const MISSING_MARKER: Marker =
-    Marker { format_version: FORMAT_VERSION, unfinished: false, is_missing: true };
-
 /// What the key of the journal is derived for. It must stay.
 const JOURNAL_KEY: &[u8] = b"sealyard rows v1";
 
@@ -82,20 +66,27 @@ impl Store {
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
         make_dir_durably(path)?;
-        if read_marker(&layout)?.is_none() && !is_as_good_as_empty(&layout)? {
+        if read_marker(&layout)? == Found::Nothing && !is_as_good_as_empty(&layout)? {
             return Err(StoreError::ForeignFolder { path: path.to_owned() });
         }
         let lock = take_lock(&layout)?;
-        // Looked at again under the lock: somebody else may have made the folder meanwhile.
-        let marker = if let Some(marker) = read_marker(&layout)? {
-            marker
-        } else {
-            make_private(path)?;
-            write_marker(&layout, true, durability)?
+        // Looked at again under the lock: another process may have made the folder meanwhile.
+        let found = read_marker(&layout)?;
+        let marker = match found {
+            Found::Marker(marker) | Found::Assumed(marker) => marker,
+            Found::Damage => {
+                let repair = RepairCommand::of("sealyard", path).to_string();
+                return Err(OpenError::Marker { file: layout.marker(), repair }.into());
+            }
+            Found::Nothing => {
+                make_private(path)?;
+                write_marker(&layout, true, durability)?
+            }
         };
+        let is_assumed = matches!(found, Found::Assumed(_));
         let room = Arc::new(Room::open(path));
         make_folders(&layout, durability)?;
-        let database = open_rows(&layout, &marker, durability, &room)?;
+        let database = open_rows(&layout, &marker, is_assumed, durability, &room)?;
         let store = Self {
             database,
             left_behind: left_behind(&layout)?,
@@ -211,6 +202,7 @@ impl Store {
 fn open_rows(
     layout: &Layout,
     marker: &Marker,
+    is_assumed: bool,
     durability: Durability,
     room: &Arc<Room>,
 ) -> Result<Database, StoreError> {
@@ -254,10 +246,10 @@ fn open_rows(
             durable::give_up_migration(&options);
         }
     })?;
-    if is_new || migrating || marker.is_missing {
+    if is_new || migrating || is_assumed {
         write_marker(layout, false, durability)?;
     }
-    if marker.is_missing {
+    if is_assumed {
         database.durable().note(Notice::MarkerMissing { file: layout.marker() });
     }
     if old.try_exists()? {
@@ -306,46 +298,6 @@ fn left_behind(layout: &Layout) -> Result<Mutex<Vec<PathBuf>>, StoreError> {
     Ok(Mutex::new(entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?))
 }
 
-/// What the folder says that it is. It is refused if it has a version that this program does not know.
-fn read_marker(layout: &Layout) -> Result<Option<Marker>, StoreError> {
-    let bytes = match fs::read(layout.marker()) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(is_ours_without_marker(layout).then_some(MISSING_MARKER));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let marker: Marker = match serde_json::from_slice(&bytes) {
-        Ok(marker) => marker,
-        Err(_) if is_ours_without_marker(layout) => return Ok(Some(MISSING_MARKER)),
-        Err(_) => return Err(StoreError::ForeignFolder { path: layout.root().to_owned() }),
-    };
-    if !(OLD_FORMAT_VERSION..=FORMAT_VERSION).contains(&marker.format_version) {
-        return Err(StoreError::FormatVersion {
-            path: layout.root().to_owned(),
-            found: marker.format_version,
-            supported: FORMAT_VERSION,
-        });
-    }
-    Ok(Some(marker))
-}
-
-/// Whether the folder has a journal and the key for it. Only this program makes both.
-fn is_ours_without_marker(layout: &Layout) -> bool {
-    layout.journal().is_dir() && layout.named(SERVICE_KEY).is_file()
-}
-
-fn write_marker(
-    layout: &Layout,
-    unfinished: bool,
-    durability: Durability,
-) -> Result<Marker, StoreError> {
-    let marker = Marker { format_version: FORMAT_VERSION, unfinished, is_missing: false };
-    let bytes = serde_json::to_vec(&marker).map_err(io::Error::from)?;
-    replace_file(&layout.marker(), &bytes, durability)?;
-    Ok(marker)
-}
-
 /// Whether nothing is in the folder but what this program puts there before the marker.
 fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
     for entry in fs::read_dir(layout.root())? {
@@ -357,22 +309,20 @@ fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// For a repair: takes the lock of a folder that has a journal, or should have one.
-pub(super) fn lock_for_repair(layout: &Layout) -> Result<LockFile, StoreError> {
-    let marker = read_marker(layout)?;
+/// For a repair: takes the lock of a folder that has a journal, or should have one. The answer says as well whether its marker is
+/// missing or damaged.
+pub(super) fn lock_for_repair(layout: &Layout) -> Result<(LockFile, bool), StoreError> {
+    let found = read_marker(layout)?;
     let is_ours = layout.files().try_exists()? || layout.journal().try_exists()?;
-    match marker {
-        Some(Marker { format_version: OLD_FORMAT_VERSION, .. }) => {
+    match found {
+        Found::Marker(Marker { format_version: OLD_FORMAT_VERSION, .. })
+        | Found::Assumed(Marker { format_version: OLD_FORMAT_VERSION, .. }) => {
             Err(StoreError::OldFormat { path: layout.root().to_owned() })
         }
-        Some(_) => take_lock(layout),
-        // The marker alone is lost.
-        None if is_ours => {
-            let lock = take_lock(layout)?;
-            write_marker(layout, false, Durability::Full)?;
-            Ok(lock)
-        }
-        None => Err(StoreError::ForeignFolder { path: layout.root().to_owned() }),
+        Found::Marker(_) => Ok((take_lock(layout)?, false)),
+        Found::Assumed(_) | Found::Damage => Ok((take_lock(layout)?, true)),
+        Found::Nothing if is_ours => Ok((take_lock(layout)?, true)),
+        Found::Nothing => Err(StoreError::ForeignFolder { path: layout.root().to_owned() }),
     }
 }
 

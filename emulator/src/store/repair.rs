@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
+use mock_keyvault::durable::Durability;
 use mock_keyvault::durable::error::FormatError;
 use mock_keyvault::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
 use mock_keyvault::lock_file::LockFile;
@@ -17,6 +18,7 @@ use mock_keyvault::repair::RowsReport;
 use super::carried::{self, Restorer};
 use super::error::StoreError;
 use super::layout::{Layout, Table};
+use super::marker::write_marker;
 use super::open::{key_for_repair, lock_for_repair, make_dir};
 use super::rows::{TagRow, decode};
 
@@ -25,6 +27,7 @@ use super::rows::{TagRow, decode};
 pub struct RowsRepair {
     repair: Repair,
     layout: Layout,
+    lacks_marker: bool,
     // Dropped last: the folder is free when the work is gone.
     _lock: LockFile,
 }
@@ -46,15 +49,20 @@ impl RowsRepair {
     /// Looks at a data folder that no process has open.
     pub fn examine(path: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
-        let lock = lock_for_repair(&layout)?;
+        let (lock, lacks_marker) = lock_for_repair(&layout)?;
         let key = Arc::new(key_for_repair(&layout)?);
         let repair = Repair::examine(path, Table::NAMES, key)?;
-        Ok(Self { repair, layout, _lock: lock })
+        Ok(Self { repair, layout, lacks_marker, _lock: lock })
     }
 
     /// Whether the rows have to be repaired.
     pub fn is_needed(&self) -> bool {
         self.repair.is_needed()
+    }
+
+    /// The file that says which format the folder has, if it is missing or damaged: [`RowsRepair::apply`] writes it again.
+    pub fn marker(&self) -> Option<PathBuf> {
+        self.lacks_marker.then(|| self.layout.marker())
     }
 
     /// Whether changes that there were cannot be restored.
@@ -117,11 +125,20 @@ impl RowsRepair {
         self.repair.earlier()
     }
 
-    /// Puts the rows that were found in the place of the damaged ones, in one step. Files that travelled in the journal come
-    /// first: with it their content goes. `lost` is what the report and [`RowsRepair::lost`] say.
-    pub fn apply(self, aside: &str, lost: &[String]) -> Result<Applied, StoreError> {
-        self.restore_files()?;
-        self.repair.apply(aside, lost).map_err(of_format)
+    /// Puts the rows that were found in the place of damaged ones, in one step, and writes the marker if that is needed. Files
+    /// that travelled in the journal come first: with it their content goes. `lost` is what the report and
+    /// [`RowsRepair::lost`] say. None: the rows were whole.
+    pub fn apply(self, aside: &str, lost: &[String]) -> Result<Option<Applied>, StoreError> {
+        let applied = if self.is_needed() {
+            self.restore_files()?;
+            Some(self.repair.apply(aside, lost).map_err(of_format)?)
+        } else {
+            None
+        };
+        if self.lacks_marker {
+            write_marker(&self.layout, false, Durability::Full)?;
+        }
+        Ok(applied)
     }
 
     /// Writes the files that the journal has and the folder lacks, and syncs all: those that are there were not synced.

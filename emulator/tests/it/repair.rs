@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mock_keyvault::clock::Clock;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
+use sealyard::config::Config;
+use sealyard::repair::Repair;
 use serde_json::Value;
 
 use crate::support::program::{Ended, Home, PROGRAM};
@@ -368,4 +371,58 @@ async fn what_is_lost_is_printed_before_anything_changes_and_is_kept_in_a_file()
     let mode = std::os::unix::fs::PermissionsExt::mode(&kept.0.metadata().unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!((again.code, lost(&again.out)), (Some(0), lost(shown)), "{}", again.out);
+}
+
+#[tokio::test]
+async fn a_repair_names_the_folders_that_keep_what_was_damaged_as_they_are() {
+    let world = World::new().await;
+    let data = world.data();
+    damage(&data.join("journal"));
+    damage(&data.join("vault/journal"));
+    let config = Config { data_dir: data.clone(), ..Config::default() };
+    let clock = Clock::manual(time::macros::datetime!(2026-01-02 03:04:05 UTC));
+    let repair = Repair::examine(config, clock.clone()).unwrap();
+    let planned = repair.plan().kept_in.clone();
+    // The question is answered late, and another folder has one of the names.
+    clock.advance(std::time::Duration::from_hours(1));
+    std::fs::create_dir(data.join("damaged-20260102T030405Z")).unwrap();
+
+    let report = repair.run(|_| ()).await.unwrap();
+
+    let vault = data.join("vault/damaged-20260102T030405Z");
+    assert_eq!(planned, [data.join("damaged-20260102T030405Z"), vault.clone()]);
+    let kept = [data.join("damaged-20260102T030405Z-2"), vault];
+    assert_eq!(report.plan.kept_in, kept);
+    for kept in kept {
+        assert!(kept.join("journal").is_dir());
+        let line = format!("What was damaged is kept in {}\n", kept.display());
+        assert!(report.to_string().contains(&line), "{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_repair_writes_the_damaged_markers_of_the_registry_and_of_the_vault_again() {
+    let world = World::new().await;
+    let markers = ["sealyard.json", "vault/mock-keyvault.json"].map(|name| world.data().join(name));
+    let whole = markers.each_ref().map(|marker| std::fs::read(marker).unwrap());
+    for marker in &markers {
+        std::fs::write(marker, r#"{"formatVersion":3}"#).unwrap();
+    }
+    let line = format!("sealyard repair --data-dir {}", world.data().display());
+
+    let dry = world.type_line(&format!("{line} --dry-run")).await;
+    let unchanged = markers.each_ref().map(|marker| std::fs::read(marker).unwrap());
+    let repaired = world.type_line(&format!("{line} --yes")).await;
+    let again = world.type_line(&line).await;
+
+    for marker in &markers {
+        let words = format!("damaged or missing: {}, which is written again", marker.display());
+        assert!(dry.out.contains(&words) && repaired.out.contains(&words), "{}", repaired.out);
+        assert!(!repaired.out.contains("kept in"), "{}", repaired.out);
+    }
+    assert_ne!(unchanged, whole);
+    assert_eq!(markers.each_ref().map(|marker| std::fs::read(marker).unwrap()), whole);
+    assert_eq!((dry.code, repaired.code, again.code), (Some(0), Some(0), Some(0)));
+    assert!(again.out.contains("nothing has to be repaired"), "{}", again.out);
+    world.assert_is_whole().await;
 }

@@ -1,5 +1,6 @@
 //! Data stays over restarts; a folder is opened once at a time, and only if it is ours.
 
+use mock_keyvault::durable::marker::Marker;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::Settings;
@@ -91,7 +92,8 @@ async fn a_folder_in_use_is_refused_with_a_sentence_that_says_so() {
 #[tokio::test]
 async fn a_folder_of_another_format_version_is_refused_with_a_sentence_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("sealyard.json"), r#"{"formatVersion":99}"#).unwrap();
+    let newer = Marker { format_version: 99, unfinished: false }.encode().unwrap();
+    std::fs::write(folder.path().join("sealyard.json"), newer).unwrap();
 
     let error = Sealyard::builder().ephemeral().data_dir(folder.path()).start().await.unwrap_err();
 

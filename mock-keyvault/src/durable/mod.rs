@@ -31,6 +31,7 @@ pub mod key;
 mod layout;
 mod look;
 mod make;
+pub mod marker;
 pub mod merge;
 mod notices;
 pub mod op;

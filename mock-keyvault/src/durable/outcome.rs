@@ -125,6 +125,14 @@ pub enum OpenError {
     /// A file of the journal is damaged, and none that could stand in for it is whole.
     #[error("{0}; run `{1}`")]
     Format(#[source] FormatError, String),
+    /// The file that says which format the folder has is damaged, and no journal stands in for it.
+    #[error("{} is damaged, and without a journal nothing else says which format the folder has; run `{repair}`", file.display())]
+    Marker {
+        /// The file.
+        file: PathBuf,
+        /// The command that repairs it.
+        repair: String,
+    },
     /// The rows of format 1 cannot be migrated.
     #[error("the rows of format 1 in {} cannot be brought to format 2: {error}; nothing was changed: {todo}", folder.display())]
     Old {
@@ -155,6 +163,7 @@ impl OpenError {
         match &mut self {
             Self::Damaged { repair, .. }
             | Self::Missing { repair, .. }
+            | Self::Marker { repair, .. }
             | Self::Format(_, repair) => {
                 command.clone_into(repair);
             }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -71,6 +72,8 @@ struct Document<'a> {
     repaired: bool,
     /// Whether anything has to be.
     needed: bool,
+    /// The file that says which format the folder has, if it is missing or damaged.
+    marker: Option<&'a Path>,
     #[serde(flatten)]
     report: &'a VaultReport,
     /// Other repairs that lost something. The last one may have been cut off.
@@ -91,22 +94,29 @@ pub(super) fn repair(options: &Options, wish: &RepairOptions) -> ExitCode {
 fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
     let folder = options.data_dir()?;
     let repair = examine(&folder)?;
-    let (needed, loses) = (repair.is_needed(), repair.loses_something());
+    let (of_rows, loses, marker) = (repair.is_needed(), repair.loses_something(), repair.marker());
+    let needed = of_rows || marker.is_some();
     let report = repair.report()?;
     let finished = repair.finished().cloned();
     // Nobody was told of that loss yet.
     let lost_before = finished.as_ref().is_some_and(|finished| !finished.lost.is_empty());
     let earlier: Vec<Earlier> = repair.earlier().iter().cloned().chain(finished).collect();
     let show_document = |repaired: bool| {
-        let document = Document { repaired, needed, report: &report, earlier: &earlier };
+        let marker = marker.as_deref();
+        let document = Document { repaired, needed, marker, report: &report, earlier: &earlier };
         say(&serde_json::to_string_pretty(&document).unwrap_or_default());
     };
     let show_text = || {
         let mut text = String::new();
         let _ = write_earlier(&mut text, &earlier);
-        if needed {
-            let _ = write!(text, "{report}{KEYS}");
-        } else {
+        if of_rows {
+            let _ = writeln!(text, "{report}{KEYS}");
+        }
+        if let Some(marker) = &marker {
+            let _ =
+                writeln!(text, "damaged or missing: {}, which is written again", marker.display());
+        }
+        if !needed {
             let _ = write!(text, "{}: nothing has to be repaired", folder.display());
         }
         say(text.trim_end());
@@ -133,11 +143,9 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
     if wish.json {
         show_document(true);
     } else {
-        say(&format!(
-            "{} is repaired; what was damaged is kept in {}",
-            folder.display(),
-            applied.aside.display()
-        ));
+        let kept = applied.map(|applied| applied.aside);
+        let kept = kept.map(|kept| format!("; what was damaged is kept in {}", kept.display()));
+        say(&format!("{} is repaired{}", folder.display(), kept.unwrap_or_default()));
     }
     Ok(lost(loses || lost_before))
 }

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::StoreError;
 use crate::durable::key::RowsKey;
+use crate::durable::marker::Marker;
 use crate::durable::repair::RepairCommand;
 use crate::durable::{
-    Durability, Notice, OpenOptions, Refuser, Rows, give_up_migration, make_dir_durably, migrate,
-    old_error,
+    Durability, Notice, OpenError, OpenOptions, Refuser, Rows, give_up_migration, make_dir_durably,
+    migrate, old_error,
 };
 use crate::files::{Access, read_if_there, write_whole};
 use crate::random;
@@ -28,16 +28,6 @@ pub(super) const FORMAT_VERSION: u64 = 2;
 
 /// What the database of format 1 says about its format: tree, key, value.
 const OLD_FORMAT: (&str, &str, &str) = ("settings", "format", "1");
-
-/// What `mock-keyvault.json` says.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Marker {
-    format_version: u64,
-    /// Set while the folder is being made: its journal may not be there yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    unfinished: bool,
-}
 
 /// What is to be done with a folder.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,8 +49,17 @@ pub(super) fn open(
 ) -> Result<Rows, StoreError> {
     make_dir_durably(folder)?;
     let refuser = refuser(folder);
-    let marker = read_marker(folder)?;
-    let work = work(&refuser, marker.as_ref())?;
+    let marker = match read_marker(folder)? {
+        Found::Marker(marker) => Some(marker),
+        Found::Nothing => None,
+        // The journal says better than this file whether the folder is a vault's.
+        Found::Damage if journal(folder).is_dir() => None,
+        Found::Damage => {
+            let repair = RepairCommand::of("mock-keyvault", folder).to_string();
+            return Err(OpenError::Marker { file: marker_path(folder), repair }.into());
+        }
+    };
+    let work = work(folder, &refuser, marker.as_ref())?;
     if work == Work::New && marker.is_none() {
         write_marker(folder, true)?;
     }
@@ -111,13 +110,14 @@ fn refuser(folder: &Path) -> Refuser<'static> {
     }
 }
 
-fn work(refuser: &Refuser<'_>, marker: Option<&Marker>) -> io::Result<Work> {
+fn work(folder: &Path, refuser: &Refuser<'_>, marker: Option<&Marker>) -> io::Result<Work> {
     Ok(match marker {
         Some(marker) if marker.unfinished => Work::New,
         Some(_) => Work::Open,
         // It came after the journal: only the marker is missing.
         None if refuser.is_there() || refuser.kept.try_exists()? => Work::Open,
         None if refuser.database.try_exists()? => Work::Migrate,
+        None if journal(folder).is_dir() => Work::Open,
         None => Work::New,
     })
 }
@@ -157,33 +157,57 @@ fn has_events(folder: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Whether the folder says that there is a journal in it.
-pub(super) fn is_initialised(folder: &Path) -> bool {
-    let marker = read_marker(folder).ok().flatten();
-    work(&refuser(folder), marker.as_ref()).is_ok_and(|work| work == Work::Open)
+/// What a repair has to know of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// Whether there is a journal in it, or should be.
+    pub(crate) has_journal: bool,
+    /// Whether the marker is missing or damaged.
+    pub(crate) lacks_marker: bool,
 }
 
-fn read_marker(folder: &Path) -> Result<Option<Marker>, StoreError> {
-    let path = marker_path(folder);
-    let Some(bytes) = read_if_there(&path)? else { return Ok(None) };
-    let marker: Marker = match serde_json::from_slice(&bytes) {
-        Ok(marker) => marker,
-        // The journal says better than this file whether the folder is a vault's.
-        Err(_) if folder.join("journal").is_dir() => return Ok(None),
-        Err(error) => return Err(StoreError::Damaged(format!("{}: {error}", path.display()))),
-    };
-    if marker.format_version != FORMAT_VERSION {
-        return Err(StoreError::Format { found: marker.format_version.to_string() });
+/// Looks at a folder before a repair.
+pub(crate) fn look(folder: &Path) -> Result<Look, StoreError> {
+    let found = read_marker(folder)?;
+    let marker = if let Found::Marker(marker) = &found { Some(marker) } else { None };
+    let is_open = work(folder, &refuser(folder), marker)? == Work::Open;
+    Ok(Look {
+        has_journal: is_open || found == Found::Damage || journal(folder).try_exists()?,
+        // After a migration that was cut short the next start does all of it again, because there is no marker.
+        lacks_marker: found == Found::Damage || found == Found::Nothing && is_open,
+    })
+}
+
+/// What the marker file is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Not there.
+    Nothing,
+    /// Damaged.
+    Damage,
+    /// This.
+    Marker(Marker),
+}
+
+fn read_marker(folder: &Path) -> Result<Found, StoreError> {
+    let Some(bytes) = read_if_there(&marker_path(folder))? else { return Ok(Found::Nothing) };
+    match Marker::read(&bytes) {
+        None => Ok(Found::Damage),
+        Some(marker) if marker.format_version == FORMAT_VERSION => Ok(Found::Marker(marker)),
+        Some(marker) => Err(StoreError::Format { found: marker.format_version.to_string() }),
     }
-    Ok(Some(marker))
 }
 
-fn write_marker(folder: &Path, unfinished: bool) -> io::Result<()> {
+pub(super) fn write_marker(folder: &Path, unfinished: bool) -> io::Result<()> {
     let marker = Marker { format_version: FORMAT_VERSION, unfinished };
-    write_whole(&marker_path(folder), &serde_json::to_vec(&marker)?, Access::Public)
+    write_whole(&marker_path(folder), &marker.encode()?, Access::Public)
 }
 
-fn marker_path(folder: &Path) -> PathBuf {
+fn journal(folder: &Path) -> PathBuf {
+    folder.join("journal")
+}
+
+pub(crate) fn marker_path(folder: &Path) -> PathBuf {
     folder.join("mock-keyvault.json")
 }
 
@@ -210,33 +234,93 @@ pub(super) fn journal_key(folder: &Path, may_make: bool) -> io::Result<Zeroizing
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::durable::marker::with_flipped_bits;
+
+    fn opened(folder: &Path) -> Result<Rows, StoreError> {
+        open(folder, &["rows"], Durability::Relaxed, Arc::new(Room::open(folder)))
+    }
+
+    /// A folder with one row, and its marker.
+    fn filled() -> (tempfile::TempDir, Vec<u8>) {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = temporary.path();
+        let rows = opened(folder).unwrap();
+        rows.transact(|view| {
+            view.put(0, b"k", b"x");
+            Ok::<_, io::Error>(())
+        })
+        .unwrap();
+        drop(rows);
+        let marker = fs::read(marker_path(folder)).unwrap();
+        (temporary, marker)
+    }
 
     #[test]
     fn a_missing_or_damaged_marker_is_written_again_and_said() {
-        let harms: [Option<&[u8]>; 3] = [None, Some(b""), Some(b"{\"formatVersion\"\x00")];
+        let (temporary, whole) = filled();
+        let folder = temporary.path();
+        let newer = String::from_utf8(whole.clone()).unwrap().replace(":2", ":3").into_bytes();
+        let harms: [Option<&[u8]>; 5] = [
+            None,
+            Some(b""),
+            Some(b"{\"formatVersion\"\x00"),
+            Some(&newer),
+            Some(br#"{"formatVersion":3}"#),
+        ];
         for harm in harms {
-            let temporary = tempfile::tempdir().unwrap();
-            let folder = temporary.path();
-            let opened =
-                || open(folder, &["rows"], Durability::Relaxed, Arc::new(Room::open(folder)));
-            let rows = opened().unwrap();
-            rows.transact(|view| {
-                view.put(0, b"k", b"x");
-                Ok::<_, io::Error>(())
-            })
-            .unwrap();
-            drop(rows);
-            let whole = fs::read(marker_path(folder)).unwrap();
             match harm {
                 Some(bytes) => fs::write(marker_path(folder), bytes).unwrap(),
                 None => fs::remove_file(marker_path(folder)).unwrap(),
             }
 
-            let rows = opened().unwrap();
+            let rows = opened(folder).unwrap();
 
             assert_eq!(&*rows.get(0, b"k").unwrap().unwrap(), b"x");
             assert_eq!(fs::read(marker_path(folder)).unwrap(), whole);
             assert!(rows.notices().contains(&Notice::MarkerMissing { file: marker_path(folder) }));
         }
+    }
+
+    #[test]
+    fn no_flipped_bit_of_the_marker_makes_the_folder_a_new_one_or_one_of_another_format() {
+        let (temporary, whole) = filled();
+        let folder = temporary.path();
+        let older = br#"{"formatVersion":2}"#;
+        for flipped in with_flipped_bits(&whole).chain(with_flipped_bits(older)) {
+            fs::write(marker_path(folder), &flipped).unwrap();
+
+            let found = look(folder).unwrap();
+
+            assert_eq!(found, Look { has_journal: true, lacks_marker: true });
+            let work = work(folder, &refuser(folder), None).unwrap();
+            assert!(work == Work::Open, "{}", String::from_utf8_lossy(&flipped));
+        }
+    }
+
+    #[test]
+    fn a_damaged_marker_without_a_journal_is_refused_and_names_the_repair() {
+        let (temporary, whole) = filled();
+        let folder = temporary.path();
+        fs::remove_dir_all(journal(folder)).unwrap();
+        for flipped in with_flipped_bits(&whole) {
+            fs::write(marker_path(folder), &flipped).unwrap();
+
+            let words = opened(folder).unwrap_err().to_string();
+
+            assert!(words.contains("mock-keyvault.json is damaged"), "{words}");
+            let command = RepairCommand::of("mock-keyvault", folder);
+            assert!(words.ends_with(&format!("run `{command}`")), "{words}");
+        }
+    }
+
+    #[test]
+    fn a_folder_of_a_newer_format_is_refused_by_a_start_and_by_a_repair() {
+        let (temporary, _) = filled();
+        let folder = temporary.path();
+        let newer = Marker { format_version: 3, unfinished: false };
+        fs::write(marker_path(folder), newer.encode().unwrap()).unwrap();
+
+        assert!(opened(folder).unwrap_err().to_string().contains("has format 3"));
+        assert!(look(folder).unwrap_err().to_string().contains("has format 3"));
     }
 }

@@ -10,10 +10,11 @@ use crate::durable::key::RowsKey;
 use crate::durable::repair::{LostRow, Repair};
 
 pub(crate) use super::TREES;
+pub(crate) use super::folder::{look, marker_path};
 
-/// Whether the folder says that there is a journal in it.
-pub(crate) fn is_initialised(data_folder: &Path) -> bool {
-    folder::is_initialised(data_folder)
+/// Writes the marker of a folder whose rows are whole.
+pub(crate) fn write_marker(data_folder: &Path) -> io::Result<()> {
+    folder::write_marker(data_folder, false)
 }
 
 /// The key of the journal. It is never made by a repair.

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use mock_keyvault::durable::marker::Marker;
 use serde_json::Value;
 
 use crate::support::{client, send};
@@ -330,5 +331,33 @@ fn a_repair_says_where_it_works_and_that_it_touches_the_keys_before_it_changes_a
     }
     shown(&sound, "nothing has to be repaired");
     assert_eq!((dry, done, again), (Some(0), Some(0), Some(0)));
+    Running::start(folder.path(), &[]);
+}
+
+#[test]
+fn a_repair_writes_a_damaged_marker_again_and_a_newer_format_is_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    Running::start(folder.path(), &[]).terminate();
+    let marker = folder.path().join("mock-keyvault.json");
+    let whole = std::fs::read(&marker).unwrap();
+    let repair = || {
+        let ended = program(folder.path()).args(["repair", "--yes"]).output().unwrap();
+        let words = [ended.stdout, ended.stderr].map(|words| String::from_utf8(words).unwrap());
+        (ended.status.code(), words.concat())
+    };
+    let newer = Marker { format_version: 3, unfinished: false }.encode().unwrap();
+    std::fs::write(&marker, &newer).unwrap();
+    let (refused, said) = repair();
+    assert_eq!(refused, Some(1), "{said}");
+    assert!(said.contains("has format 3"), "{said}");
+    assert_eq!(std::fs::read(&marker).unwrap(), newer);
+
+    std::fs::write(&marker, r#"{"formatVersion":3}"#).unwrap();
+    let (repaired, said) = repair();
+
+    assert_eq!(repaired, Some(0), "{said}");
+    assert!(said.contains("mock-keyvault.json, which is written again"), "{said}");
+    assert_eq!(std::fs::read(&marker).unwrap(), whole);
+    assert!(repair().1.contains("nothing has to be repaired"));
     Running::start(folder.path(), &[]);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use mock_keyvault::durable::marker::Marker;
 use mock_keyvault::durable::{Notice, SledFolder};
 
 use super::support::copy;
@@ -75,8 +76,9 @@ fn every_row_is_there_the_old_ones_stay_as_they_are_and_the_start_says_so() {
     assert!(files(&path.join("rows")) == before);
     let notices = store.database.durable().notices();
     assert!(notices.contains(&Notice::Migrated { kept: path.join("rows") }), "{notices:?}");
-    let marker = fs::read_to_string(path.join("sealyard.json")).unwrap();
-    assert_eq!(marker, r#"{"formatVersion":2}"#, "a program of format 1 refuses any other number");
+    // A program of format 1 refuses any other number in this field.
+    let marker = fs::read(path.join("sealyard.json")).unwrap();
+    assert_eq!(Marker::read(&marker), Some(Marker { format_version: 2, unfinished: false }));
 }
 
 #[test]
@@ -204,4 +206,20 @@ fn a_first_start_that_was_cut_short_in_format_1_is_completed() {
     let store = open(folder.path()).unwrap();
 
     assert_eq!(rows(&store), []);
+}
+
+#[test]
+fn a_folder_of_format_1_is_migrated_also_when_its_marker_is_damaged_and_the_start_says_so() {
+    let (_root, path) = unpacked();
+    let expected = old_rows(&path);
+    fs::write(path.join("sealyard.json"), r#"{"formatVersion":3}"#).unwrap();
+    let repair = RowsRepair::examine(&path).unwrap_err();
+    assert!(matches!(repair, StoreError::OldFormat { .. }), "{repair}");
+
+    let store = open(&path).unwrap();
+
+    assert!(rows(&store) == expected);
+    let notices = store.database.durable().notices();
+    let file = path.join("sealyard.json");
+    assert!(notices.contains(&Notice::MarkerMissing { file }), "{notices:?}");
 }

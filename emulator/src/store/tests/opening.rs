@@ -2,7 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use mock_keyvault::durable::marker::Marker;
+use mock_keyvault::durable::repair::RepairCommand;
+
 use super::support::{REGISTRY, TestStore};
+use crate::store::marker::{Found, read_marker};
 use crate::store::*;
 
 #[test]
@@ -30,36 +34,115 @@ fn a_folder_with_something_else_in_it_is_refused_and_left_as_it_is() {
 #[test]
 fn a_folder_of_another_format_version_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    fs_err::write(folder.path().join("sealyard.json"), r#"{"formatVersion":3}"#).unwrap();
+    let newer = Marker { format_version: 3, unfinished: false }.encode().unwrap();
+    fs_err::write(folder.path().join("sealyard.json"), newer).unwrap();
 
     let error = Store::open(folder.path(), Durability::Relaxed).unwrap_err();
 
     assert!(matches!(error, StoreError::FormatVersion { found: 3, supported: 2, .. }));
     assert!(error.to_string().contains("format version 3"), "{error}");
+    let repair = RowsRepair::examine(folder.path()).unwrap_err();
+    assert!(matches!(repair, StoreError::FormatVersion { .. }));
+}
+
+/// Every content that differs from this one in one bit.
+fn with_flipped_bits(marker: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..marker.len() * 8).map(|bit| {
+        let mut flipped = marker.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped
+    })
 }
 
 #[test]
 fn a_missing_or_damaged_marker_is_written_again_and_said() {
-    let harms: [Option<&[u8]>; 3] = [None, Some(b""), Some(b"{\"formatVersion\"\x00")];
+    let mut test = TestStore::new();
+    test.push_blob("app", "sha256:a", 0);
+    let path = test.path();
+    let marker = path.join("sealyard.json");
+    let whole = fs_err::read(&marker).unwrap();
+    let newer = String::from_utf8(whole.clone()).unwrap().replace(":2", ":3").into_bytes();
+    let harms: [Option<&[u8]>; 5] = [
+        None,
+        Some(b""),
+        Some(b"{\"formatVersion\"\x00"),
+        Some(&newer),
+        Some(br#"{"formatVersion":3}"#),
+    ];
     for harm in harms {
-        let test = TestStore::new();
-        test.push_blob("app", "sha256:a", 0);
-        let path = test.path();
-        let marker = path.join("sealyard.json");
-        let whole = fs_err::read(&marker).unwrap();
-        let folder = test.closed();
         match harm {
             Some(bytes) => fs_err::write(&marker, bytes).unwrap(),
             None => fs_err::remove_file(&marker).unwrap(),
         }
 
-        let store = Store::open(&path, Durability::Relaxed).unwrap();
+        test = test.reopened();
 
+        let store = &test.store;
         assert!(store.blob(REGISTRY, "app", "sha256:a").unwrap().is_some());
         assert_eq!(fs_err::read(&marker).unwrap(), whole);
         assert!(store.notices().iter().any(|notice| notice.contains("sealyard.json was missing")));
-        drop((store, folder));
     }
+}
+
+#[test]
+fn no_flipped_bit_of_the_marker_makes_the_folder_a_new_one_or_one_of_another_format() {
+    let test = TestStore::new();
+    let whole = fs_err::read(test.path().join("sealyard.json")).unwrap();
+    let right = Found::Assumed(Marker { format_version: 2, unfinished: false });
+    let older = br#"{"formatVersion":2}"#;
+    for flipped in with_flipped_bits(&whole).chain(with_flipped_bits(older)) {
+        fs_err::write(test.path().join("sealyard.json"), &flipped).unwrap();
+
+        let found = read_marker(&test.store.layout).unwrap();
+
+        assert_eq!(found, right, "{}", String::from_utf8_lossy(&flipped));
+    }
+}
+
+#[test]
+fn a_damaged_marker_without_a_journal_is_refused_and_repaired_by_the_command_that_the_refusal_names()
+ {
+    let test = TestStore::new();
+    let path = test.path();
+    let marker = path.join("sealyard.json");
+    let whole = fs_err::read(&marker).unwrap();
+    let folder = test.closed();
+    fs_err::remove_dir_all(path.join("journal")).unwrap();
+    for flipped in with_flipped_bits(&whole) {
+        fs_err::write(&marker, &flipped).unwrap();
+
+        let words = Store::open(&path, Durability::Relaxed).unwrap_err().to_string();
+
+        assert!(words.contains("sealyard.json is damaged"), "{words}");
+        let command = RepairCommand::of("sealyard", &path);
+        assert!(words.ends_with(&format!("run `{command}`")), "{words}");
+    }
+    let repair = RowsRepair::examine(&path).unwrap();
+    assert_eq!(repair.marker(), Some(marker.clone()));
+    assert_ne!(fs_err::read(&marker).unwrap(), whole, "a look changes nothing");
+    assert!(repair.apply("damaged-1", &[]).unwrap().is_some());
+    assert_eq!(fs_err::read(&marker).unwrap(), whole);
+    drop(Store::open(&path, Durability::Relaxed).unwrap());
+    drop(folder);
+}
+
+#[test]
+fn a_repair_of_whole_rows_writes_a_damaged_marker_again_and_nothing_else() {
+    let test = TestStore::new();
+    let path = test.path();
+    let marker = path.join("sealyard.json");
+    let whole = fs_err::read(&marker).unwrap();
+    let folder = test.closed();
+    fs_err::write(&marker, br#"{"formatVersion":3}"#).unwrap();
+
+    let applied = RowsRepair::examine(&path).unwrap().apply("damaged-1", &[]).unwrap();
+
+    assert_eq!(applied, None);
+    assert_eq!(fs_err::read(&marker).unwrap(), whole);
+    let store = Store::open(&path, Durability::Relaxed).unwrap();
+    assert_eq!(store.notices(), Vec::<String>::new());
+    assert!(store.database.durable().are_complete());
+    drop((store, folder));
 }
 
 #[test]

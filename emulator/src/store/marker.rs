@@ -1,0 +1,75 @@
+//! `sealyard.json`, the file that says which format the data folder has.
+//!
+//! Read by every start and every repair before anything else. If it is missing or damaged, what else is in the folder says the
+//! format: only this program makes the journal and the service-managed key, and a start verifies the journal with the key.
+
+use std::io;
+
+use fs_err as fs;
+use mock_keyvault::durable::Durability;
+use mock_keyvault::durable::marker::Marker;
+
+use super::error::StoreError;
+use super::files::replace_file;
+use super::layout::{FORMAT_VERSION, Layout, OLD_FORMAT_VERSION, SERVICE_KEY};
+
+/// What the marker file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Not there, and nothing else says that the folder is ours.
+    Nothing,
+    /// Damaged, and nothing else says which format the folder has.
+    Damage,
+    /// Missing or damaged, and the rows say this.
+    Assumed(Marker),
+    /// Whole.
+    Marker(Marker),
+}
+
+/// Reads the marker. A folder of a version that this program does not know is refused.
+pub(super) fn read_marker(layout: &Layout) -> Result<Found, StoreError> {
+    let bytes = match fs::read(layout.marker()) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(assumed(layout).map_or(Found::Nothing, Found::Assumed));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let Some(marker) = Marker::read(&bytes) else {
+        return Ok(assumed(layout).map_or(Found::Damage, Found::Assumed));
+    };
+    if !(OLD_FORMAT_VERSION..=FORMAT_VERSION).contains(&marker.format_version) {
+        return Err(StoreError::FormatVersion {
+            path: layout.root().to_owned(),
+            found: marker.format_version,
+            supported: FORMAT_VERSION,
+        });
+    }
+    Ok(Found::Marker(marker))
+}
+
+/// What the marker said, by the rows in the folder: the present format has a journal, and format 1 a database.
+fn assumed(layout: &Layout) -> Option<Marker> {
+    if !layout.named(SERVICE_KEY).is_file() {
+        return None;
+    }
+    let format_version = if layout.journal().is_dir() {
+        FORMAT_VERSION
+    } else if layout.old_rows().is_dir() {
+        OLD_FORMAT_VERSION
+    } else {
+        return None;
+    };
+    Some(Marker { format_version, unfinished: false })
+}
+
+/// Writes the marker of the present format.
+pub(super) fn write_marker(
+    layout: &Layout,
+    unfinished: bool,
+    durability: Durability,
+) -> Result<Marker, StoreError> {
+    let marker = Marker { format_version: FORMAT_VERSION, unfinished };
+    replace_file(&layout.marker(), &marker.encode()?, durability)?;
+    Ok(marker)
+}
