@@ -65,6 +65,7 @@ pub mod listen;
 pub mod listing;
 pub mod lock_file;
 pub mod repair;
+pub mod retry;
 pub mod room;
 pub mod sealing;
 pub mod tls;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
@@ -43,6 +44,7 @@ use crate::identity::{self, Issuer, ManagedEndpoint};
 use crate::interference::{self, FAULT};
 use crate::listen::Wire;
 use crate::operation::{self, Operation};
+use crate::retry::with_retry_after;
 use crate::server::Folder;
 use crate::throttle::{Throttle, Weight};
 use crate::vault::error::VaultError;
@@ -103,7 +105,11 @@ impl App {
 
 /// The router of a vault: what listeners serve and tests may call.
 pub(crate) fn build(app: Arc<App>) -> Router {
-    Router::new().fallback(dispatch).with_state(app).layer(CatchPanicLayer::new())
+    Router::new()
+        .fallback(dispatch)
+        .with_state(app)
+        .layer(CatchPanicLayer::new())
+        .layer(map_response(with_retry_after))
 }
 
 async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Response {

@@ -126,6 +126,7 @@ async fn a_key_is_not_used_when_the_audit_log_cannot_be_written() {
     let unwrapped = world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped).await;
 
     for answer in refused {
+        assert_eq!(answer.headers["retry-after"], "1");
         let (status, code, message) = answer.refusal();
         assert_eq!((status, code.as_str()), (503, "ServiceUnavailable/AuditLogUnavailable"));
         assert!(message.contains("the disk is full"), "{message}");

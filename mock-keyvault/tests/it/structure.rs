@@ -21,6 +21,7 @@ const SHARED: &[&str] = &[
     "listing",
     "odata",
     "random",
+    "retry",
     "room",
     "sealing",
     "tls",

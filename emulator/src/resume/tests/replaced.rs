@@ -60,6 +60,9 @@ async fn nothing_is_made_that_a_reset_which_was_cut_short_would_remove() {
 
     let body = || Some(json!({ "name": "team1" }));
     let (status, told) = ask(&emulator, Method::POST, "/_sealyard/registries", body()).await;
+    let url = format!("{}/_sealyard/registries", emulator.registry_url());
+    let answer = reqwest::Client::new().post(url).json(&json!({ "name": "team1" })).send().await;
+    let retry = answer.unwrap().headers().get("retry-after").map(|after| after.as_bytes().to_vec());
     let body_of_key = Some(json!({ "operation": "rotate" }));
     let key = "/_sealyard/registries/local/key";
     let (key_status, _) = ask(&emulator, Method::POST, key, body_of_key).await;
@@ -79,7 +82,11 @@ async fn nothing_is_made_that_a_reset_which_was_cut_short_would_remove() {
     assert_eq!(told["error"]["code"], "ResetUnfinished");
     assert_eq!(read_status, StatusCode::OK);
     assert!(by_handle && by_hand);
-    assert_eq!(refused.unwrap_err().status(), Some(503));
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.status(), Some(503));
+    // The listener of the registry, and that of Azure.
+    assert_eq!(retry.as_deref(), Some(&b"1"[..]));
+    assert_eq!(refused.retry_after(), Some(Duration::from_secs(1)));
     assert_eq!(after, StatusCode::CREATED);
 }
 

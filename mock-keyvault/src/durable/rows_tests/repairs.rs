@@ -93,6 +93,29 @@ fn whatever_a_start_refuses_a_repair_finds_and_the_next_start_works() {
 }
 
 #[test]
+fn a_repair_leaves_the_mark_of_a_loss_until_that_is_settled_also_if_it_loses_nothing_itself() {
+    for damage in [lose_end as fn(&Folder), |folder| fs::remove_file(folder.segment()).unwrap()] {
+        let folder = Folder::with(&["a", "b"]);
+        fs::write(folder.layout().loss(), "").unwrap();
+        damage(&folder);
+
+        examine(&folder).apply("damaged-1", &[]).unwrap();
+        assert!(folder.layout().loss().exists());
+        let rows = open(&folder).unwrap();
+        assert!(rows.has_loss().unwrap() && !rows.are_complete());
+        drop(rows);
+        let rows = open(&folder).unwrap();
+        assert!(rows.has_loss().unwrap(), "a start settles nothing by itself");
+        // Of rows that are whole it makes no new journal.
+        rows.loss_is_settled().unwrap();
+        drop(rows);
+        assert!(!examine(&folder).is_needed());
+
+        assert!(open(&folder).unwrap().are_complete());
+    }
+}
+
+#[test]
 fn an_index_whose_snapshot_or_settings_are_damaged_still_brings_back_what_the_journal_lacks() {
     for damaged in ["snap.FFFFFFFFFFFFFFFF", "conf"] {
         let folder = Folder::with(&["a", "b", "c"]);

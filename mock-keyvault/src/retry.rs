@@ -1,0 +1,44 @@
+//! `Retry-After` on every 503, whichever part of the program refused the request.
+//!
+//! The outer layer of every listener of both programs. An answer that names its own time keeps it, and so does one of a fault
+//! rule: that sends what the rule says and nothing more.
+
+use axum::response::Response;
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
+
+use crate::faults::FAULT_HEADER;
+
+/// What a 503 says that knows no better, in seconds: most causes pass soon, and a client that asks often costs little here.
+const SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// The answer, with `Retry-After` if it is a 503 that lacks one.
+pub async fn with_retry_after(mut response: Response) -> Response {
+    let is_of_fault = response.headers().contains_key(FAULT_HEADER);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE && !is_of_fault {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(SECONDS);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+
+    use super::*;
+
+    async fn told(response: impl IntoResponse) -> Option<String> {
+        let answer = with_retry_after(response.into_response()).await;
+        Some(answer.headers().get(RETRY_AFTER)?.to_str().unwrap().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_503_names_a_time_unless_it_has_one_or_is_of_a_fault_rule() {
+        let down = StatusCode::SERVICE_UNAVAILABLE;
+
+        assert_eq!(told(down).await.as_deref(), Some("1"));
+        assert_eq!(told((down, [(RETRY_AFTER, "7")])).await.as_deref(), Some("7"));
+        assert_eq!(told((down, [(FAULT_HEADER, "rule")])).await, None);
+        assert_eq!(told(StatusCode::FORBIDDEN).await, None);
+    }
+}
