@@ -107,6 +107,10 @@ async fn respond(arm: &Arm, request: Request) -> Response {
     let bare = Request::from_parts(head, ());
     let ready = match *bare.method() {
         Method::GET | Method::HEAD => Ok(()),
+        // The vault is what the reset itself changes while it goes on.
+        _ if matches!(Target::parse(bare.uri().path()), Ok(Target::Vault)) => {
+            arm.registries.intents().refuse_while_reset_waits()
+        }
         // What is made now, a reset that was cut short would remove.
         _ => arm.registries.intents().refuse_in_reset(),
     };

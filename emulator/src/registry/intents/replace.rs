@@ -107,9 +107,19 @@ impl Intents {
 
     /// Refuses while a reset that was cut short has not ended: it would remove what is stored or made now.
     pub fn refuse_in_reset(&self) -> Result<(), Error> {
+        self.refuse_if_reset(|_| true)
+    }
+
+    /// The same for what the reset itself does: only between two of its attempts.
+    pub fn refuse_while_reset_waits(&self) -> Result<(), Error> {
+        self.refuse_if_reset(|entry| entry.state != State::Running)
+    }
+
+    fn refuse_if_reset(&self, is_it: impl Fn(&Entry) -> bool) -> Result<(), Error> {
         let entries = self.entries();
-        let reset =
-            entries.values().find(|entry| entry.kind == Some(Kind::Reset) && entry.was_cut_short);
+        let reset = entries
+            .values()
+            .find(|entry| entry.kind == Some(Kind::Reset) && entry.was_cut_short && is_it(entry));
         reset.map_or(Ok(()), |entry| Err(Error::ResetUnfinished { why: entry.error() }))
     }
 

@@ -91,6 +91,22 @@ async fn nothing_is_made_that_a_reset_which_was_cut_short_would_remove() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_that_was_cut_short_makes_the_vault_anew_while_the_emulator_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let vault = emulator.vault().unwrap();
+    vault.create_key("local", "another", mock_keyvault::KeySize::Rsa2048).await.unwrap();
+
+    leave(&emulator, Kind::Reset, Value::Null).await;
+    settled(&emulator).await;
+
+    let owner = emulator.app().owner().unwrap().clone();
+    let keys = owner.key_names(&"local".parse().unwrap()).await.unwrap();
+    emulator.shutdown().await;
+    assert!(!keys.iter().any(|key| key == "another"), "{keys:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_identity_that_was_made_again_stays() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
