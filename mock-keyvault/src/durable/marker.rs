@@ -36,12 +36,11 @@ impl Marker {
         let mut fields: Fields = serde_json::from_slice(bytes).ok()?;
         let checksum = fields.remove(CHECKSUM);
         let format_version = fields.get(FORMAT_VERSION)?.as_u64()?;
-        let is_right = match checksum {
-            Some(found) => found == checksum_of(&fields).ok()?.as_str(),
-            None => {
-                let is_known = |name: &String| [FORMAT_VERSION, UNFINISHED].contains(&&**name);
-                (1..=LAST_WITHOUT_CHECKSUM).contains(&format_version) && fields.keys().all(is_known)
-            }
+        let is_right = if let Some(found) = checksum {
+            found == checksum_of(&fields).ok()?.as_str()
+        } else {
+            let is_known = |name: &String| [FORMAT_VERSION, UNFINISHED].contains(&&**name);
+            (1..=LAST_WITHOUT_CHECKSUM).contains(&format_version) && fields.keys().all(is_known)
         };
         if !is_right {
             return None;
