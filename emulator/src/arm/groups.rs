@@ -160,8 +160,12 @@ async fn begin_deletion(context: &Context, name: ResourceGroup) -> Result<Uuid, 
 
 /// Deletes a group from where the deletion stands, in the name of who asked for it. What does not answer is tried again.
 pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
-    // Whoever was let in before the deletion began is done when this turn comes; nobody is let in after it.
-    drop(arm.changing.write().await);
+    // Whoever was let in before the deletion began is done when this turn comes; nobody is let in after it. A client that sends
+    // its request slowly holds up this turn, but not the reset that waits for this attempt to end.
+    tokio::select! {
+        turn = arm.changing.write() => drop(turn),
+        () = intent.replaced() => return,
+    }
     if intent.is_replaced() {
         return;
     }
@@ -172,6 +176,8 @@ pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
         Err(Halt::Conflict(error)) if intent.failures() + 1 < MAX_ATTEMPTS => {
             return intent.failed(error["message"].as_str().unwrap_or_default());
         }
+        // The reset that replaced it has noted how it ended.
+        Err(Halt::Conflict(_) | Halt::Refused(_)) if intent.is_replaced() => return,
         Err(Halt::Conflict(error) | Halt::Refused(error)) => intent.conclude(&Err(error)).await,
         Err(Halt::Later(why)) => return intent.failed(&why),
     };
@@ -240,44 +246,46 @@ pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(
     }
 }
 
-/// Deletes everything in a group, also what the caller may not see: then the refusal says so. A resource that stays keeps no
-/// other one from being deleted. The error is that of the first one that stays.
+/// Deletes everything in a group, also what the caller may not see: then the refusal says so. If a resource stays, so does what it
+/// may use: a registry without its vault or its identity could never serve again. The error is that of the first one that stays.
 async fn delete_resources(
     context: &Context,
     name: &ResourceGroup,
     intent: &Intent,
 ) -> Result<(), Halt> {
-    let mut before = Vec::new();
+    let mut before = Default::default();
     loop {
         let resources = resources(&context.arm, name).await?;
-        let Some(next) = resources.first() else { return Ok(()) };
+        let Some(next) = resources.iter().flatten().next() else { return Ok(()) };
         if resources == before {
             let error = json!({ "code": "Conflict", "message": "The resource is still there." });
             return Err(Halt::Conflict(blocked(name, next, &error)));
         }
-        let mut first = None;
-        for resource in &resources {
-            intent.passed().await.map_err(halted)?;
-            let deleted = delete_one(context, name, resource).await;
-            first = first.or(deleted.err());
-        }
-        if let Some(halt) = first {
-            return Err(halt);
+        for of_type in &resources {
+            let mut first = None;
+            for resource in of_type {
+                intent.passed().await.map_err(halted)?;
+                let deleted = delete_one(context, name, resource).await;
+                first = first.or(deleted.err());
+            }
+            if let Some(halt) = first {
+                return Err(halt);
+            }
         }
         before = resources;
     }
 }
 
-/// The ids of everything that is in a group. What uses others comes before them.
-async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<Vec<String>, Halt> {
+/// The ids of everything that is in a group, by type. A type whose resources use others comes before those.
+async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<[Vec<String>; 3], Halt> {
     let registries = arm.registries.all().into_iter();
     let registries = registries.filter(|registry| registry.profile().group == *name);
-    let mut all: Vec<String> = registries.map(|registry| registry.resource_id()).collect();
-    all.extend(arm.gate.vault_ids(name.as_str()).map_err(later)?);
+    let registries = registries.map(|registry| registry.resource_id()).collect();
+    let vaults = arm.gate.vault_ids(name.as_str()).map_err(later)?;
     let identities = arm.registries.identities().await.map_err(later)?.into_iter();
     let identities = identities.filter(|identity| identity.resource.group() == name);
-    all.extend(identities.map(|identity| identity.resource.to_string()));
-    Ok(all)
+    let identities = identities.map(|identity| identity.resource.to_string()).collect();
+    Ok([registries, vaults, identities])
 }
 
 /// Deletes a resource in the name of the caller.

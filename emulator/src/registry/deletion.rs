@@ -54,7 +54,11 @@ impl Registries {
         };
         let intent = self.intents().begin(Kind::DeleteRegistry, &deletion).await?;
         if let Err(error) = self.begin_deletion(name, &deletion).await {
-            registry.reopen();
+            // An earlier deletion goes on and would remove what is pushed now.
+            let earlier = self.intents().parameters::<Deletion>(Kind::DeleteRegistry);
+            if !earlier.iter().any(|(id, of)| *id != intent.id() && of.registry == name.as_str()) {
+                registry.reopen();
+            }
             intent.end().await?;
             return Err(error);
         }

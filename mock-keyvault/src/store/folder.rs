@@ -49,17 +49,16 @@ pub(super) fn open(
 ) -> Result<Rows, StoreError> {
     make_dir_durably(folder)?;
     let refuser = refuser(folder);
-    let marker = match read_marker(folder)? {
-        Found::Marker(marker) => Some(marker),
-        Found::Nothing => None,
-        // The journal says better than this file whether the folder is a vault's.
-        Found::Damage if journal(folder).is_dir() => None,
+    let (marker, work) = match read_marker(folder)? {
+        Found::Marker(marker) => (Some(marker), work(folder, &refuser, Some(&marker))?),
+        Found::Nothing => (None, work(folder, &refuser, None)?),
+        // The marker comes after the journal, so there is nothing to migrate, whatever else was put into the folder.
+        Found::Damage if journal(folder).is_dir() => (None, Work::Open),
         Found::Damage => {
             let repair = RepairCommand::of("mock-keyvault", folder).to_string();
             return Err(OpenError::Marker { file: marker_path(folder), repair }.into());
         }
     };
-    let work = work(folder, &refuser, marker.as_ref())?;
     if work == Work::New && marker.is_none() {
         write_marker(folder, true)?;
     }
@@ -295,6 +294,19 @@ mod tests {
             let work = work(folder, &refuser(folder), None).unwrap();
             assert!(work == Work::Open, "{}", String::from_utf8_lossy(&flipped));
         }
+    }
+
+    #[test]
+    fn a_journal_with_a_damaged_marker_is_not_replaced_by_a_database_that_was_put_beside_it() {
+        let (temporary, _) = filled();
+        let folder = temporary.path();
+        fs::remove_dir_all(refuser(folder).database).unwrap();
+        drop(sled::open(refuser(folder).database).unwrap());
+        fs::write(marker_path(folder), "junk").unwrap();
+
+        let rows = opened(folder).unwrap();
+
+        assert_eq!(&*rows.get(0, b"k").unwrap().unwrap(), b"x");
     }
 
     #[test]

@@ -63,6 +63,8 @@ struct Inner {
     attempts: Mutex<HashSet<Uuid>>,
     /// Told when an attempt has ended.
     attempt_ended: Notify,
+    /// Told when operations were replaced.
+    replaced: Notify,
     /// Told when an entry begins to wait.
     waits: Notify,
     /// How many operations have ended since the oldest outcomes were forgotten.
@@ -98,6 +100,7 @@ impl Intents {
             entries: Mutex::default(),
             attempts: Mutex::default(),
             attempt_ended: Notify::new(),
+            replaced: Notify::new(),
             waits: Notify::new(),
             // The first end forgets what an earlier run has left.
             ends: AtomicUsize::new(ENDS_PER_SWEEP),
@@ -166,7 +169,11 @@ impl Intents {
             Ok::<_, Error>(intent)
         };
         let intent = tokio::spawn(storing).await??;
-        intent.passed().await?;
+        if let Err(replaced) = intent.passed().await {
+            // Dropped without an end it would be tried again, although its caller was told that it was not begun.
+            intent.end().await?;
+            return Err(replaced);
+        }
         Ok(intent)
     }
 

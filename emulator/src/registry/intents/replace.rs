@@ -74,6 +74,7 @@ impl Intents {
             }
         }
         self.end_all(found).await?;
+        self.0.replaced.notify_waiters();
         self.wait_for_attempts(&stopping).await;
         Ok(())
     }
@@ -140,6 +141,7 @@ impl Intents {
                 tracing::info!(operation, "a newer operation replaces one that was cut short");
             }
         }
+        self.0.replaced.notify_waiters();
         Ok(())
     }
 
@@ -160,6 +162,19 @@ impl Intent {
     /// Whether a newer operation has replaced this one. Ask it with the lock of the area: then there is nothing left to do.
     pub fn is_replaced(&self) -> bool {
         self.intents.entries().get(&self.id).is_none_or(|entry| entry.is_stopped)
+    }
+
+    /// Returns when a newer operation has replaced this one.
+    pub async fn replaced(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.intents.0.replaced.notified());
+            // From here on no replacement is missed.
+            told.as_mut().enable();
+            if self.is_replaced() {
+                return;
+            }
+            told.await;
+        }
     }
 }
 
