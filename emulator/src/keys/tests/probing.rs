@@ -253,6 +253,8 @@ async fn a_change_during_a_rotation_is_asked_about_again_when_the_new_version_is
 async fn a_change_that_a_token_hides_is_asked_about_when_the_token_ends_and_only_then() {
     let (world, first) = World::new();
     let ring = world.open().await;
+    // A rotation that is under way when a change is suspected asks once more.
+    let _paused = ring.pause_following().await;
     let hour = Duration::from_hours(1);
     let token = || TokenTerms { asked: world.clock.elapsed(), until: world.clock.deadline(hour) };
     let asked = || unwraps(&world, Purpose::State);
