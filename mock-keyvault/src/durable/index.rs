@@ -31,11 +31,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(10);
 /// A change that needs a new segment holds that lock while it waits until the file was shortened, which needs a free thread.
 /// With seven writes of one database under way there is none. Only one change runs at a time in a process (sled's own lock), so
 /// it is enough that no database has seven writes under way: this length and [`MOST_UNFLUSHED`] keep it below four.
-/// With sled's own 512 KiB, 2 runs in 13 of the tests of this module stopped under load.
-const SEGMENT_LEN: usize = 8 << 20;
+/// With 1 MiB unflushed, 2 runs in 13 of the tests of this module stopped under load. Longer segments are no way out: at each
+/// start sled fills the last one up, which a full disk has no room for.
+const SEGMENT_LEN: usize = 512 << 10;
 
 /// How many bytes may wait to be written.
-const MOST_UNFLUSHED: usize = 1 << 20;
+const MOST_UNFLUSHED: usize = 128 << 10;
 
 /// About what a row costs in the file of sled beside its key and value: the link of a page, and its part of the page, which sled
 /// writes anew after ten links.

@@ -18,7 +18,7 @@ use super::position::Position;
 use super::transaction::Changes;
 
 /// How many rows go into the index in one step.
-const BATCH: usize = 1024;
+const BATCH: usize = 256;
 
 /// What the name of an index that was set aside begins with.
 const ASIDE: &str = "index.damaged-";

@@ -92,7 +92,7 @@ async fn no_part_of_a_private_key_is_in_the_data_folder() {
 
     // The test opens what is sealed, with the key of the folder, to know what to look for.
     let sealing = SealingKey::open(&data.join("sealing.key")).unwrap();
-    let db = sled::Config::new().path(data.join("index")).segment_size(8 << 20).open().unwrap();
+    let db = sled::open(data.join("index")).unwrap();
     let (mut of_rsa, mut of_curves) = (0, 0);
     let mut secrets = Vec::new();
     for entry in &db.open_tree("private").unwrap() {
