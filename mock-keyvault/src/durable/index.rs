@@ -24,18 +24,15 @@ use super::transaction::Changes;
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// How many bytes sled collects before it hands them to its threads: a segment of its file.
+/// How many bytes may wait to be written.
 ///
 /// sled 0.34.7 can wait for ever. It writes with seven threads that all databases of the process share, and never starts more:
-/// its count of idle threads wraps below zero (`threadpool.rs`). Each write ends with a lock on the segments of its database.
-/// A change that needs a new segment holds that lock while it waits until the file was shortened, which needs a free thread.
-/// With seven writes of one database under way there is none. Only one change runs at a time in a process (sled's own lock), so
-/// it is enough that no database has seven writes under way: this length and [`MOST_UNFLUSHED`] keep it below four.
-/// With 1 MiB unflushed, 2 runs in 13 of the tests of this module stopped under load. Longer segments are no way out: at each
-/// start sled fills the last one up, which a full disk has no room for.
-const SEGMENT_LEN: usize = 512 << 10;
-
-/// How many bytes may wait to be written.
+/// its count of idle threads wraps below zero (`threadpool.rs`). Each write, of at most 512 KiB, ends with a lock on the segments
+/// of its database. A change that needs a new segment holds that lock while it waits until the file was shortened, which needs a
+/// free thread. With seven writes of one database under way there is none. Only one change runs at a time in a process (sled's
+/// own lock), so it is enough that no database has seven writes under way: this limit keeps it below four. With 1 MiB, 2 runs in
+/// 13 of the tests of this module stopped under load. Longer segments are no way out: at each start sled fills the last one up,
+/// which a full disk has no room for.
 const MOST_UNFLUSHED: usize = 128 << 10;
 
 /// About what a row costs in the file of sled beside its key and value: the link of a page, and its part of the page, which sled
@@ -70,7 +67,7 @@ impl Index {
             }
             made => made?,
         }
-        let db = Some(guarded(|| open_database(path, Some(SEGMENT_LEN), LOCK_TRIES))?);
+        let db = Some(guarded(|| open_sled(path))?);
         // From here on an error closes the database like any other index.
         let trees_and_position = Vec::with_capacity(trees.len() + 1);
         let mut index = Self { trees: trees_and_position, db, unflushed: AtomicUsize::new(0) };
@@ -297,23 +294,18 @@ fn damaged(why: impl fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the index is damaged: {why}"))
 }
 
-/// Opens or makes a database of sled that is no index, with the segments that sled has by itself, and waits a moment while its lock
-/// is held. Blocks.
+/// Opens or makes a database of sled, and waits a moment while its lock is held. Every database is opened with this. Blocks.
 pub(super) fn open_sled(path: &Path) -> sled::Result<sled::Db> {
-    open_database(path, None, LOCK_TRIES)
+    open_database(path, LOCK_TRIES)
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "sled only tries the lock, and a wait for it by other means would have no end"
 )]
-fn open_database(path: &Path, segment_len: Option<usize>, tries: u32) -> sled::Result<sled::Db> {
+fn open_database(path: &Path, tries: u32) -> sled::Result<sled::Db> {
     // No flushes by themselves: the journal is the truth, and the index is flushed when a segment of it has ended.
     let config = sled::Config::new().path(path).cache_capacity(64 << 20).flush_every_ms(None);
-    let config = match segment_len {
-        Some(len) => config.segment_size(len),
-        None => config,
-    };
     for _ in 1..tries {
         match config.open() {
             Err(sled::Error::Io(error)) if is_locked(&error) => std::thread::sleep(LOCK_PAUSE),
@@ -337,15 +329,15 @@ mod tests {
     #[test]
     fn an_index_whose_lock_is_held_for_a_moment_opens_when_the_lock_is_free() {
         let folder = tempfile::tempdir().unwrap();
-        drop(open_database(folder.path(), None, LOCK_TRIES).unwrap());
+        drop(open_database(folder.path(), LOCK_TRIES).unwrap());
         let held = fs::File::open(folder.path().join("db")).unwrap();
         held.file().lock().unwrap();
 
-        let sled::Error::Io(refused) = open_database(folder.path(), None, 2).unwrap_err() else {
+        let sled::Error::Io(refused) = open_database(folder.path(), 2).unwrap_err() else {
             panic!("another error than that of the lock")
         };
         let opened = thread::scope(|scope| {
-            let opening = scope.spawn(|| open_database(folder.path(), None, LOCK_TRIES));
+            let opening = scope.spawn(|| open_database(folder.path(), LOCK_TRIES));
             drop(held);
             opening.join().unwrap()
         });
