@@ -414,8 +414,9 @@ impl Builder {
         tokio::spawn(app.ports.clone().follow(app.clone()));
         // First, so that who reads the files finds it registered.
         let registration = if registers { register(&app).await } else { None };
-        app.endpoints.make_files(&app).await?;
+        // Who reads the files finds the reserve as whole as it can be.
         app.registries.room().refill();
+        app.endpoints.make_files(&app).await?;
         tokio::spawn(app.clone().forget_what_goes(stop.clone()));
         tokio::spawn(Endpoints::follow(app.clone(), stop));
         Ok(Sealyard {

@@ -152,7 +152,7 @@ impl Endpoints {
             let mut text = serde_json::to_vec(&report)?;
             text.push(b'\n');
             // Without room the writes themselves may still succeed.
-            let _ = room.spend(text.len() as u64, Purpose::Upkeep);
+            let _ = room.spend(text.len() as u64, Purpose::SmallFile);
             let is_taken =
                 |path: &PathBuf| guarded.as_ref() == Some(path) && is_of_another(path, &report);
             let mut paths = paths.iter().filter(|path| !is_taken(path));

@@ -33,8 +33,8 @@ const FOR_CONTENT: Limit = Limit { bytes: 64 << 20, share: 16, least: 2 << 20 };
 const FOR_ROWS: Limit = Limit { bytes: 4 << 20, share: 32, least: 1 << 20 };
 /// What stays free beside the bytes of a deletion or of a start: two segments of sled's log.
 const FOR_REMOVAL: u64 = 1 << 20;
-/// What stays free beside a record of the audit log.
-const FOR_AUDIT: u64 = 64 << 10;
+/// What stays free beside a record of the audit log, or a small file.
+const FOR_FILE: u64 = 64 << 10;
 /// What the reserve leaves free when it grows outside of a write.
 const LEFT_BY_RESERVE: u64 = 128 << 10;
 /// A reserve shrinks by whole blocks of this size.
@@ -49,8 +49,10 @@ pub enum Purpose {
     Rows,
     /// Deletions, collection, and the end of uploads. They may use the reserve.
     Removal,
-    /// A start, and files that a running program keeps about itself. They use the reserve for deletions.
+    /// A start, with the rows that it writes. It uses the reserve for deletions.
     Upkeep,
+    /// A small file that a running program keeps about itself. It uses the reserve for deletions, but asks for no room for rows.
+    SmallFile,
     /// A record of the audit log. It has a reserve of its own.
     Audit,
 }
@@ -141,11 +143,11 @@ impl Room {
             Purpose::Content => FOR_CONTENT.of(total),
             Purpose::Rows => FOR_ROWS.of(total),
             Purpose::Removal | Purpose::Upkeep => FOR_REMOVAL,
-            Purpose::Audit => FOR_AUDIT,
+            Purpose::SmallFile | Purpose::Audit => FOR_FILE,
         });
         match purpose {
             Purpose::Content | Purpose::Rows => held.ensure(free, needed)?,
-            Purpose::Removal | Purpose::Upkeep => {
+            Purpose::Removal | Purpose::Upkeep | Purpose::SmallFile => {
                 held.release(free, needed, |held| &mut held.removal)?;
             }
             Purpose::Audit => held.release(free, needed, |held| &mut held.audit)?,

@@ -32,16 +32,17 @@ fn content_is_refused_before_rows_are_and_rows_before_deletions() {
     let (_folder, room) = opened();
     let asked = |free| {
         room.pretend_free(free);
-        [Purpose::Content, Purpose::Rows, Purpose::Removal, Purpose::Upkeep, Purpose::Audit]
+        use Purpose::{Audit, Content, Removal, Rows, SmallFile, Upkeep};
+        [Content, Rows, Removal, Upkeep, SmallFile, Audit]
             .map(|purpose| room.spend(1, purpose).is_ok())
     };
 
-    assert_eq!(asked(Some(0)), [false, false, true, true, true]);
+    assert_eq!(asked(Some(0)), [false, false, true, true, true, true]);
     // The reserve has given some of its bytes away. They are free now, but not for rows.
-    assert_eq!(asked(Some(FOR_ROWS.bytes)), [false, false, true, true, true]);
+    assert_eq!(asked(Some(FOR_ROWS.bytes)), [false, false, true, true, true, true]);
     assert!(room.is_tight());
     assert!(asked(Some(FOR_ROWS.bytes + RESERVED + 1))[1]);
-    assert_eq!(asked(Some(u64::MAX - 1)), [true; 5]);
+    assert_eq!(asked(Some(u64::MAX - 1)), [true; 6]);
     assert!(!room.is_tight());
 }
 
@@ -95,6 +96,20 @@ fn deletions_go_on_while_the_reserve_lasts_and_leave_the_audit_log_its_own() {
     room.pretend(Pretended::UsedUp);
     assert_eq!(kind(room.spend(1, Purpose::Audit)), Some(io::ErrorKind::StorageFull));
     assert_eq!(kind(room.spend(1, Purpose::Upkeep)), Some(io::ErrorKind::StorageFull));
+}
+
+#[test]
+fn a_small_file_fits_into_what_a_refilled_reserve_leaves_free() {
+    let (_folder, room) = opened();
+    room.pretend(Pretended::Full);
+    room.spend(0, Purpose::Upkeep).unwrap();
+    room.refill();
+    let before = room.space().unwrap().reserved;
+    assert!(before < RESERVED);
+
+    room.spend(1000, Purpose::SmallFile).unwrap();
+
+    assert!(before <= room.space().unwrap().reserved);
 }
 
 #[test]
