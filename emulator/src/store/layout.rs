@@ -132,6 +132,11 @@ impl Layout {
         self.root.join("journal")
     }
 
+    /// The index of the rows, which the journal's module makes.
+    pub(super) fn index(&self) -> PathBuf {
+        self.root.join("index")
+    }
+
     pub(super) fn files(&self) -> PathBuf {
         self.root.join("files")
     }

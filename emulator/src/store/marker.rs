@@ -18,7 +18,7 @@ use super::layout::{FORMAT_VERSION, Layout, OLD_FORMAT_VERSION, SERVICE_KEY};
 pub(super) enum Found {
     /// Not there, and nothing else says that the folder is ours.
     Nothing,
-    /// Damaged, and nothing else says which format the folder has.
+    /// Damaged, or missing from a folder that is ours, and nothing else says which format the folder has.
     Damage,
     /// Missing or damaged, and the rows say this.
     Assumed(Marker),
@@ -31,7 +31,8 @@ pub(super) fn read_marker(layout: &Layout) -> Result<Found, StoreError> {
     let bytes = match fs::read(layout.marker()) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(assumed(layout).map_or(Found::Nothing, Found::Assumed));
+            let otherwise = if is_ours(layout) { Found::Damage } else { Found::Nothing };
+            return Ok(assumed(layout).map_or(otherwise, Found::Assumed));
         }
         Err(error) => return Err(error.into()),
     };
@@ -48,19 +49,25 @@ pub(super) fn read_marker(layout: &Layout) -> Result<Found, StoreError> {
     Ok(Found::Marker(marker))
 }
 
-/// What the marker said, by the rows in the folder: the present format has a journal, and format 1 a database.
+/// What the marker said, by the rows in the folder: the present format has a journal, and format 1 a database. The database stays
+/// for a while after a migration: it is older than what the present format put beside it, and must not be migrated again.
 fn assumed(layout: &Layout) -> Option<Marker> {
     if !layout.named(SERVICE_KEY).is_file() {
         return None;
     }
     let format_version = if layout.journal().is_dir() {
         FORMAT_VERSION
-    } else if layout.old_rows().is_dir() {
+    } else if layout.old_rows().is_dir() && !layout.index().exists() && !layout.rings().exists() {
         OLD_FORMAT_VERSION
     } else {
         return None;
     };
     Some(Marker { format_version, unfinished: false })
+}
+
+/// Whether there is what only this program makes, and only after the marker.
+fn is_ours(layout: &Layout) -> bool {
+    layout.named(SERVICE_KEY).is_file() && (layout.index().is_dir() || layout.files().is_dir())
 }
 
 /// Writes the marker of the present format.

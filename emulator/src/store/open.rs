@@ -66,18 +66,20 @@ impl Store {
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
         make_dir_durably(path)?;
-        if read_marker(&layout)? == Found::Nothing && !is_as_good_as_empty(&layout)? {
-            return Err(StoreError::ForeignFolder { path: path.to_owned() });
+        // A folder that is refused is left as it was.
+        match read_marker(&layout)? {
+            Found::Nothing if !is_as_good_as_empty(&layout)? => {
+                return Err(StoreError::ForeignFolder { path: path.to_owned() });
+            }
+            Found::Damage => return Err(marker_is_damaged(&layout)),
+            _ => {}
         }
         let lock = take_lock(&layout)?;
         // Looked at again under the lock: another process may have made the folder meanwhile.
         let found = read_marker(&layout)?;
         let marker = match found {
             Found::Marker(marker) | Found::Assumed(marker) => marker,
-            Found::Damage => {
-                let repair = RepairCommand::of("sealyard", path).to_string();
-                return Err(OpenError::Marker { file: layout.marker(), repair }.into());
-            }
+            Found::Damage => return Err(marker_is_damaged(&layout)),
             Found::Nothing => {
                 make_private(path)?;
                 write_marker(&layout, true, durability)?
@@ -196,6 +198,11 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+fn marker_is_damaged(layout: &Layout) -> StoreError {
+    let repair = RepairCommand::of("sealyard", layout.root()).to_string();
+    OpenError::Marker { file: layout.marker(), repair }.into()
 }
 
 /// Opens the rows. Those of format 1 are migrated; the marker is raised last, so that a kill leaves a folder of either format.

@@ -126,7 +126,7 @@ pub enum OpenError {
     #[error("{0}; run `{1}`")]
     Format(#[source] FormatError, String),
     /// The file that says which format the folder has is damaged, and no journal stands in for it.
-    #[error("{} is damaged, and without a journal nothing else says which format the folder has; run `{repair}`", file.display())]
+    #[error("{} is damaged or missing, and without a journal nothing else says which format the folder has; run `{repair}`", file.display())]
     Marker {
         /// The file.
         file: PathBuf,

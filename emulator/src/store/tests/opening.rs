@@ -127,6 +127,35 @@ fn a_damaged_marker_without_a_journal_is_refused_and_repaired_by_the_command_tha
 }
 
 #[test]
+fn rows_that_were_migrated_are_not_migrated_again_when_marker_and_journal_are_lost() {
+    let test = TestStore::new();
+    let path = test.path();
+    let folder = test.closed();
+    fs_err::remove_file(path.join("sealyard.json")).unwrap();
+    fs_err::remove_dir_all(path.join("journal")).unwrap();
+    // What a migration keeps until the first clean stop.
+    fs_err::create_dir(path.join("rows")).unwrap();
+
+    let refused = Store::open(&path, Durability::Relaxed).unwrap_err();
+
+    let command = RepairCommand::of("sealyard", &path);
+    assert!(refused.to_string().ends_with(&format!("run `{command}`")), "{refused}");
+    drop(folder);
+}
+
+#[test]
+fn a_folder_that_is_refused_is_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("sealyard.json");
+    fs_err::write(&marker, "of something else").unwrap();
+
+    Store::open(folder.path(), Durability::Full).unwrap_err();
+
+    let entries = fs_err::read_dir(folder.path()).unwrap();
+    assert_eq!(entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>(), [marker]);
+}
+
+#[test]
 fn a_repair_of_whole_rows_writes_a_damaged_marker_again_and_nothing_else() {
     let test = TestStore::new();
     let path = test.path();
