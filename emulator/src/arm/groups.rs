@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
+use super::path::Target;
 use super::{Arm, empty, json as answer, json_with, operations, path};
 use crate::registry::{Error, Group, Intent, Kind, Location, ManageError, ResourceGroup};
 
@@ -226,11 +227,12 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
 }
 
 /// Refuses a request for something in a group that is not there, or is about to be gone. Whoever may not see groups is
-/// told that alone.
+/// told that alone. A vault or a role that has outlived its group can be deleted: otherwise nobody could ever remove it.
 pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(), ArmError> {
     let Some(group) = path::parent_group(request.uri().path()) else { return Ok(()) };
     let Ok(group) = group.parse::<ResourceGroup>() else { return Ok(()) };
     match arm.registries.group(&group).await {
+        Err(ManageError::NoGroup(_)) if is_left_over(arm, &group, request)? => Ok(()),
         Err(error @ ManageError::NoGroup(_)) => {
             let host = host_of(request).unwrap_or("localhost");
             let context =
@@ -244,6 +246,12 @@ pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(
         }
         Ok(_) => Ok(()),
     }
+}
+
+/// Whether a request may delete something that the vault still has in a group that is gone.
+fn is_left_over(arm: &Arm, group: &ResourceGroup, request: &Request<()>) -> Result<bool, ArmError> {
+    let is_of_vault = matches!(Target::parse(request.uri().path()), Ok(Target::Vault));
+    Ok(request.method() == Method::DELETE && is_of_vault && arm.gate.is_in_use(&scope(group)?))
 }
 
 /// Deletes everything in a group, also what the caller may not see: then the refusal says so. If a resource stays, so does what it

@@ -51,8 +51,8 @@ impl Registry {
 }
 
 impl Registries {
-    /// Removes every registry but `local`, every identity but that of the start, and every group but the first, with all
-    /// deployments. Makes `local` what it was when it was made, but for its content and its key: [`Registry::reset`] does that.
+    /// Removes every registry but `local`, and every identity but that of the start. Makes `local` what it was when it was made,
+    /// but for its content and its key: [`Registry::reset`] does that.
     pub async fn leave_local(&self) -> Result<(), ManageError> {
         for registry in self.all() {
             if !registry.registry_name().is_local() {
@@ -78,10 +78,17 @@ impl Registries {
                 self.delete_identity(&identity.resource, true).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Removes every group but the first and those in `kept`, and all deployments.
+    pub async fn leave_first_group(&self, kept: &[ResourceGroup]) -> Result<(), ManageError> {
         for group in self.groups().await? {
             if group.name == ResourceGroup::default() {
                 self.forget_deployments(&group.name).await?;
                 self.tag_group(&group.name, Tags::default()).await?;
+            } else if kept.contains(&group.name) {
+                self.forget_deployments(&group.name).await?;
             } else {
                 self.delete_group(&group.name, End::Nothing).await?;
             }

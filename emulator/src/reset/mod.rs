@@ -131,10 +131,12 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
     let mut revocations = app.revocations.hold().await;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
-            // A vault can be deleted as long as its group is there.
             vault::make_fresh(owner, &app.config, intent, &mut left).await?;
             intent.passed().await.map_err(of_local)?;
             app.registries.leave_local().await?;
+            // Vaults that were made meanwhile stay, and so do their groups.
+            let kept = vault::groups(owner).await?;
+            app.registries.leave_first_group(&kept).await?;
             intent.passed().await.map_err(of_local)?;
             revocations.forget_all().await?;
         }
@@ -144,6 +146,7 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
             }
             intent.passed().await.map_err(of_local)?;
             app.registries.leave_local().await?;
+            app.registries.leave_first_group(&[]).await?;
             left.push(format!(
                 "the vault at {} is in another process: its keys, policies and clock stay as they are",
                 external.url

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{ResetError, of_local};
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
-use crate::registry::Intent;
+use crate::registry::{Intent, ResourceGroup};
 use crate::vault_owner::{OwnerVault, ROLES_API, VAULTS_API};
 
 const LOCAL: &str = "local";
@@ -117,6 +117,12 @@ fn registry_key(config: &Config) -> Result<KeyId, VaultError> {
     let wrong = |_| VaultError::new(None, "the name of the registry's key is none");
     let vault: VaultName = LOCAL.parse().map_err(wrong)?;
     Ok(KeyId::new(vault, config.key_name.parse().map_err(wrong)?, None))
+}
+
+/// The groups that have a vault.
+pub(super) async fn groups(owner: &OwnerVault) -> Result<Vec<ResourceGroup>, VaultError> {
+    let group = |vault: &Value| text(&vault["id"]).split('/').nth(4)?.parse().ok();
+    Ok(owner.vaults().await?.iter().filter_map(group).collect())
 }
 
 async fn remove_principals(owner: &OwnerVault) -> Result<(), VaultError> {

@@ -166,6 +166,15 @@ pub(crate) fn has_any_role(vaults: &Vaults, caller: &Caller) -> bool {
     !vaults.authorization().assignments(&query).is_empty()
 }
 
+/// Whether there is a vault below a scope, or a role at it or below it.
+pub(crate) fn is_in_use(vaults: &Vaults, at: &Scope) -> bool {
+    let is_below = |path: &str| path.parse().is_ok_and(|path: Scope| at.contains(&path));
+    let has_vault = || {
+        vaults.vaults_in(LOCAL_SUBSCRIPTION, None).iter().any(|one| is_below(&one.path.to_string()))
+    };
+    vaults.authorization().has_assignment_under(at) || has_vault()
+}
+
 /// Takes away every role that was given at a scope or below it.
 pub(crate) async fn forget_roles(vaults: &Arc<Vaults>, at: Scope) -> Result<(), ArmError> {
     let vaults = Arc::clone(vaults);

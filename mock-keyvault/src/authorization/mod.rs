@@ -192,6 +192,11 @@ impl Authorization {
         self.remove_where(|assignment| scope.contains(&assignment.scope))
     }
 
+    /// Whether anything was assigned at this scope or below it.
+    pub(crate) fn has_assignment_under(&self, scope: &Scope) -> bool {
+        self.read().values().any(|assignment| scope.contains(&assignment.scope))
+    }
+
     /// The assignment of this name at this scope.
     pub fn assignment(&self, scope: &Scope, name: Uuid) -> Option<RoleAssignment> {
         self.read().get(&name).filter(|found| found.scope == *scope).cloned()

@@ -91,6 +91,11 @@ impl Gate {
         Ok(vaults.into_iter().map(|vault| vault.path.to_string()).collect())
     }
 
+    /// Whether there is a vault in a group, or a role at the group or below it, whoever may see them.
+    pub fn is_in_use(&self, group: &Scope) -> bool {
+        self.0.upgrade().is_some_and(|app| arm::is_in_use(&app.vaults, group))
+    }
+
     /// Takes away every role that was given at a scope or below it, as Azure does when a resource is deleted.
     pub async fn forget_roles(&self, at: Scope) -> Result<(), GateRefusal> {
         let refuse = |error| GateRefusal { error, host: String::new() };

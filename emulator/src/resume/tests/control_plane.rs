@@ -175,7 +175,7 @@ async fn ended(emulator: &Sealyard, id: uuid::Uuid) -> crate::registry::Outcome 
     intents.outcome(id).await.unwrap().unwrap()
 }
 
-async fn make_vault(emulator: &Sealyard) -> bool {
+pub(super) async fn make_vault(emulator: &Sealyard) -> bool {
     let vault = json!({ "location": "eastus", "properties": {
         "tenantId": mock_keyvault::identity::TENANT,
         "sku": { "name": "standard", "family": "A" },
@@ -185,7 +185,7 @@ async fn make_vault(emulator: &Sealyard) -> bool {
     arm(emulator, Method::PUT, path, Some(&vault)).await["id"].is_string()
 }
 
-async fn vaults(emulator: &Sealyard) -> usize {
+pub(super) async fn vaults(emulator: &Sealyard) -> usize {
     emulator.app().owner().unwrap().vaults().await.unwrap().len()
 }
 

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use mock_keyvault::identity::{MANAGED_IDENTITY_OBJECT_ID, SUBSCRIPTION};
 use serde_json::json;
 use tokio::sync::Notify;
 
-use super::control_plane::{arm, make_group};
+use super::control_plane::{arm, make_group, make_vault, vaults};
+use super::replaced::leave;
 use super::*;
 use crate::registry::{Error, Intents, Kind};
 use crate::reset;
 use crate::revocation::Way;
+use crate::store::End;
 
 /// The operation of a kind that is under way.
 fn under_way(intents: &Intents, kind: Kind) -> uuid::Uuid {
@@ -219,4 +222,77 @@ async fn each_operation_is_told_before_its_next_step_that_a_reset_has_replaced_i
     assert_eq!(before, [true, true]);
     assert!(told.iter().all(|told| matches!(told, Err(Error::Replaced))), "{told:?}");
     assert!(waits, "a reset begins when no attempt is under way");
+}
+
+/// How many roles were given at the group or in it.
+async fn roles(emulator: &Sealyard) -> usize {
+    let path = "providers/Microsoft.Authorization/roleAssignments";
+    let listed = arm(emulator, Method::GET, path, None).await;
+    let scope = |one: &Value| one["properties"]["scope"].as_str().unwrap().to_owned();
+    let all = listed["value"].as_array().unwrap().iter();
+    all.filter(|one| scope(one).contains("/resourceGroups/team")).count()
+}
+
+async fn give_role(emulator: &Sealyard) {
+    let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/team");
+    let vault = emulator.vault().unwrap();
+    vault.assign_role(&group, "Reader", MANAGED_IDENTITY_OBJECT_ID).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vault_and_a_role_that_are_made_while_a_reset_goes_on_stay_with_their_group_until_the_next()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let intents = emulator.app().registries.intents().clone();
+    make_group(&emulator).await;
+
+    // The reset was cut short, and its next attempt has looked at the vaults.
+    intents.stop().one_after(Kind::Reset, 1);
+    leave(&emulator, Kind::Reset, Value::Null).await;
+    intents.end_rests();
+    intents.stop().reached().await;
+    let is_made = make_vault(&emulator).await;
+    give_role(&emulator).await;
+    intents.stop().release();
+    settled(&emulator).await;
+    let groups = async || emulator.app().registries.groups().await.unwrap().len();
+    let before = (groups().await, vaults(&emulator).await, roles(&emulator).await);
+    emulator.reset().await.unwrap();
+    let after = (groups().await, vaults(&emulator).await, roles(&emulator).await);
+    drop(intents);
+    emulator.shutdown().await;
+
+    assert!(is_made);
+    assert_eq!(before, (2, 2, 1));
+    assert_eq!(after, (1, 1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_removes_a_vault_and_a_role_that_have_outlived_their_group() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let owner = emulator.app().owner().unwrap().clone();
+    let absent = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/team/providers/Microsoft.KeyVault/vaults/none"
+    );
+    let delete = async || {
+        owner.resource(Method::DELETE, &absent, &[("api-version", "2022-12-01")], None).await
+    };
+    make_group(&emulator).await;
+    assert!(make_vault(&emulator).await);
+    give_role(&emulator).await;
+    let registries = emulator.app().registries.clone();
+    registries.delete_group(&"team".parse().unwrap(), End::Nothing).await.unwrap();
+
+    let done = emulator.reset().await;
+    let left = (vaults(&emulator).await, roles(&emulator).await);
+    let refused = delete().await;
+    drop((registries, owner));
+    emulator.shutdown().await;
+
+    done.unwrap();
+    assert_eq!(left, (1, 0));
+    // In a group with nothing in it, everything is as in one that never was.
+    assert_eq!(refused.unwrap_err().code(), "ResourceGroupNotFound");
 }
