@@ -31,8 +31,8 @@ fn a_small_device_keeps_less_back_than_a_large_one_but_never_less_than_two_segme
 fn content_is_refused_before_rows_are_and_rows_before_deletions() {
     let (_folder, room) = opened();
     let asked = |free| {
-        room.pretend_free(free);
         use Purpose::{Audit, Content, Removal, Rows, SmallFile, Upkeep};
+        room.pretend_free(free);
         [Content, Rows, Removal, Upkeep, SmallFile, Audit]
             .map(|purpose| room.spend(1, purpose).is_ok())
     };
