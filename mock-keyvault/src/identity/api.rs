@@ -30,6 +30,9 @@ use super::{Issuer, TENANT};
 /// The largest form that is read.
 const MAX_FORM: usize = 64 << 10;
 
+/// The scopes of `OpenID` Connect (`OpenID` Connect Core, sections 5.4 and 11). They name no resource.
+const OPENID: [&str; 6] = ["openid", "profile", "email", "address", "phone", "offline_access"];
+
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
 
@@ -142,16 +145,23 @@ fn grant(
             .to_string(),
         Form::V2 => {
             let scope = field("scope").ok_or(EntraError::MissingParameter("scope"))?;
-            match scope.strip_suffix("/.default") {
-                Some(resource) if !resource.is_empty() && !resource.contains(' ') => {
-                    resource.to_owned()
-                }
-                _ => return Err(EntraError::InvalidScope(scope.to_string())),
-            }
+            resource_of(&scope).ok_or_else(|| EntraError::InvalidScope(scope.to_string()))?
         }
     };
     let token = issuer.token_for(&principal, &resource);
     Ok(Granted { token, resource, now: issuer.clock.unix_now() })
+}
+
+/// The only resource that a scope names. The scopes of `OpenID` Connect may stand beside it, in any order (RFC 6749,
+/// section 3.3): MSAL for Go and for Java always send them.
+fn resource_of(scope: &str) -> Option<String> {
+    let mut named = scope.split(' ').filter(|word| !word.is_empty() && !OPENID.contains(word));
+    let first = named.next()?;
+    if named.any(|other| other != first) {
+        return None;
+    }
+    let resource = first.strip_suffix("/.default").filter(|resource| !resource.is_empty())?;
+    Some(resource.to_owned())
 }
 
 /// Refuses every tenant but ours. An application has no home tenant by which a placeholder could be resolved.

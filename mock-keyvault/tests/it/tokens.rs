@@ -51,6 +51,20 @@ async fn asked(world: &World, tenant: &str, form: &[(&str, &str)]) -> Answer {
     send(world.http.post(url).form(form)).await
 }
 
+/// What the issuer answers to this scope, with the secret in the body or in the header.
+async fn asked_for(world: &World, scope: &str, is_in_header: bool) -> Answer {
+    let url = format!("{}/{}/oauth2/v2.0/token", world.vault.authority_uri(), world.vault.tenant());
+    let grant = [("grant_type", "client_credentials"), ("scope", scope)];
+    let proof = [("client_id", OWNER_CLIENT_ID), ("client_secret", "sealyard")];
+    let request = world.http.post(url);
+    send(if is_in_header {
+        request.basic_auth(OWNER_CLIENT_ID, Some("sealyard")).form(&grant)
+    } else {
+        request.form(&[grant, proof].concat())
+    })
+    .await
+}
+
 fn decoded(key: &Value, name: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap()
 }
@@ -178,6 +192,70 @@ async fn what_msal_sends_beside_the_grant_is_tolerated() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     assert_eq!(answer.json()["expires_in"], 3599);
     assert_eq!(answer.json()["token_type"], "Bearer");
+}
+
+/// MSAL for Go and for Java always add these words (azure/keyvault.md; cmaneu/entra-local#28).
+#[tokio::test]
+async fn the_scopes_of_openid_connect_are_taken_in_any_order_beside_the_one_of_a_resource() {
+    let world = World::new().await;
+    let resources =
+        [RESOURCE, "https://management.azure.com/", "https://containerregistry.azure.net"];
+    let scopes = resources.iter().flat_map(|resource| {
+        [
+            (resource, format!("{resource}/.default openid offline_access profile")),
+            (resource, format!("openid profile {resource}/.default email offline_access")),
+            (resource, format!("  offline_access   {resource}/.default ")),
+            (resource, format!("{resource}/.default {resource}/.default openid openid")),
+        ]
+    });
+
+    for (resource, scope) in scopes {
+        for is_in_header in [false, true] {
+            let answer = asked_for(&world, &scope, is_in_header).await;
+            assert_eq!(answer.status, StatusCode::OK, "{scope}: {}", answer.text);
+            assert_eq!(claims_of(&answer.field("access_token"))["aud"], **resource, "{scope}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scope_that_names_no_resource_or_several_is_refused() {
+    let world = World::new().await;
+
+    for scope in [
+        "openid offline_access profile",
+        "/.default openid",
+        "https://vault.azure.net",
+        "https://vault.azure.net/.default User.Read openid",
+        "https://vault.azure.net/.default https://management.azure.com/.default",
+    ] {
+        let answer = asked_for(&world, scope, false).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{scope}");
+        assert_eq!(answer.json()["error"], "invalid_scope");
+        let words =
+            format!("AADSTS1002012: The provided value for scope {scope} is not valid. Client");
+        let description = answer.field("error_description");
+        assert!(description.starts_with(&words), "{description}");
+    }
+}
+
+/// The vault's issuer has the older endpoint as well, which takes a resource and ignores the scope.
+#[tokio::test]
+async fn the_older_endpoint_takes_the_scopes_of_openid_connect_beside_its_resource() {
+    let world = World::new().await;
+    let url = format!("{}/{}/oauth2/token", world.vault.authority_uri(), world.vault.tenant());
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER_CLIENT_ID),
+        ("client_secret", "sealyard"),
+        ("resource", RESOURCE),
+        ("scope", "openid offline_access profile"),
+    ];
+
+    let answer = send(world.http.post(url).form(&form)).await;
+
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert_eq!(answer.json()["resource"], RESOURCE);
 }
 
 #[tokio::test]

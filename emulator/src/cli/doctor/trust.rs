@@ -94,7 +94,17 @@ fn read_secret(emulator: &Emulator, file: &Path) -> std::io::Result<String> {
     fs::read_to_string(emulator.secret_file(file).ok_or_else(elsewhere)?)
 }
 
-/// Whether the owner gets a token, as `az` would.
+/// What Azure's clients for Go and Java send for a token: they add the scopes of `OpenID` Connect, and others do not.
+fn form(secret: &str) -> [(&'static str, &str); 4] {
+    [
+        ("grant_type", "client_credentials"),
+        ("client_id", OWNER_CLIENT_ID),
+        ("client_secret", secret),
+        ("scope", "https://vault.azure.net/.default openid offline_access profile"),
+    ]
+}
+
+/// Whether the owner gets a token, as Azure's clients would.
 async fn token(
     client: &Client,
     azure: &str,
@@ -113,12 +123,7 @@ async fn token(
             }
         },
     };
-    let form = [
-        ("grant_type", "client_credentials"),
-        ("client_id", OWNER_CLIENT_ID),
-        ("client_secret", secret.as_str()),
-        ("scope", "https://vault.azure.net/.default"),
-    ];
+    let form = form(&secret);
     let port = Url::parse(azure).ok().and_then(|url| url.port_or_known_default()).unwrap_or(443);
     let url = format!("https://login.localhost:{port}/{TENANT}/oauth2/v2.0/token");
     let why = match client.post(url).form(&form).send().await {
@@ -191,6 +196,15 @@ mod tests {
 
     const ONE: &str = "-----BEGIN CERTIFICATE-----\nQUJD\nREVG\n-----END CERTIFICATE-----\n";
     const OTHER: &str = "-----BEGIN CERTIFICATE-----\nWFla\n-----END CERTIFICATE-----\n";
+
+    /// Its source: MSAL for Go appends these three scopes to each request.
+    #[test]
+    fn a_token_is_asked_for_as_azures_client_for_go_asks() {
+        let form = form("secret");
+
+        let scope = form.iter().find(|(name, _)| *name == "scope").unwrap().1;
+        assert_eq!(scope, "https://vault.azure.net/.default openid offline_access profile");
+    }
 
     #[test]
     fn a_shell_trusts_what_is_in_every_file_that_it_names() {
