@@ -277,8 +277,11 @@ impl OwnerVault {
             page = self.vault.follow(next).await?;
         }
         // Times of creation are whole seconds: of two that are equal, the one that the vault gives unasked is the newer.
-        let newest =
-            self.vault.get_key(&key.unversioned()).await.ok().map(|answer| answer.value.id);
+        let newest = match self.vault.get_key(&key.unversioned()).await {
+            // A vault lists no versions of a key that does not exist. Only the key itself says that it does not.
+            Err(refused) if versions.is_empty() => return Err(refused),
+            newest => newest.ok().map(|answer| answer.value.id),
+        };
         versions.sort_by_key(|version| (version.created, Some(&version.id) == newest.as_ref()));
         Ok(versions)
     }

@@ -154,6 +154,23 @@ async fn an_empty_list_is_as_short_as_the_real_one() {
     assert_eq!(answer.text, r#"{"value":[],"nextLink":null}"#);
 }
 
+/// As recorded: `recording_list_0_versions_of_a_nonexisting_key` in azure-sdk-for-js (azure/keyvault.md).
+#[tokio::test]
+async fn a_key_that_does_not_exist_has_no_versions() {
+    let world = World::with_key().await;
+    world.vault.delete_key("local", "k").await.unwrap();
+
+    for path in ["/keys/none/versions", "/keys/none/versions?maxresults=1", "/keys/K/versions"] {
+        let answer = world.owner(Method::GET, path, None).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+        assert_eq!(answer.text, r#"{"value":[],"nextLink":null}"#, "{path}");
+    }
+    world.vault.recover_key("local", "k").await.unwrap();
+    assert_eq!(pages(&world, "/keys/k/versions").await[0].len(), 1);
+    let bad = world.owner(Method::GET, "/keys/a_b/versions", None).await;
+    assert_eq!(bad.refusal().1, "BadParameter");
+}
+
 #[tokio::test]
 async fn an_update_changes_what_it_names_and_nothing_else() {
     let world = World::new().await;
