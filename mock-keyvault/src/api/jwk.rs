@@ -91,7 +91,7 @@ impl JsonWebKey {
         if self.crv.as_deref().unwrap_or_default().is_empty() {
             return Err(bad("Property 'crv' is required.\r\n"));
         }
-        let curve = curve(self.crv.as_deref(), None)?;
+        let curve = curve(self.crv.as_deref())?;
         let number = |property, text: &Option<SecretText>| {
             wide(property, &decoded(property, text.as_ref())?, curve.width())
         };

@@ -69,15 +69,6 @@ impl Curve {
             Self::P521 => 66,
         }
     }
-
-    /// How many bits the field has: what a `key_size` beside a curve has to say.
-    pub fn bits(self) -> u32 {
-        match self {
-            Self::P256 | Self::P256k => 256,
-            Self::P384 => 384,
-            Self::P521 => 521,
-        }
-    }
 }
 
 impl FromStr for Curve {

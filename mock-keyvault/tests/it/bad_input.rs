@@ -156,16 +156,9 @@ async fn a_new_key_is_refused_for_what_is_wrong_with_it() {
 
     for (body, words) in [
         (json!({"kty": "EC", "crv": "secp256k1"}), "Property 'crv' has invalid value 'secp256k1'"),
-        (
-            json!({"kty": "EC", "key_size": 2048}),
-            "Unsupported key size (2048). Supported sizes are [256, 384, 521]",
-        ),
-        (
-            json!({"kty": "EC", "crv": "P-256", "key_size": 384}),
-            "Elliptic Curve Name: P-256 cannot be used with key size (384).\r\n",
-        ),
         (json!({"kty": "RSA", "key_size": 2047}), "Unsupported key size (2047)"),
-        (json!({"kty": "RSA", "public_exponent": 3}), "'public_exponent'"),
+        (json!({"kty": "RSA", "public_exponent": "3"}), "request body"),
+        (json!({"kty": "EC", "key_size": "2048"}), "request body"),
         (json!({"kty": "RSA", "key_ops": ["import"]}), "Unsupported key operation(s): \"import\"."),
         (json!({"kty": "RSA", "attributes": {"exp": -1}}), "Property 'exp' has invalid value\r\n"),
         (

@@ -35,19 +35,28 @@ async fn a_key_on_each_curve_has_the_shape_of_the_real_service() {
     }
 }
 
+/// cosign's client of Azure (sigstore, `pkg/signature/kms/azure/client.go`) sends the first body below.
 #[tokio::test]
-async fn the_curve_is_p256_unless_one_is_named_by_name_or_by_size() {
+async fn the_curve_is_p256_unless_one_is_named_and_a_size_is_ignored() {
     let world = World::new().await;
+    let cosign = json!({
+        "kty": "EC", "key_size": 2048, "key_ops": ["sign", "verify"],
+        "attributes": {"enabled": true}, "tags": {"use": "sigstore"},
+    });
 
     for (body, curve) in [
+        (cosign, "P-256"),
         (json!({"kty": "EC"}), "P-256"),
+        (json!({"kty": "EC", "crv": ""}), "P-256"),
         (json!({"kty": "EC", "key_size": 256}), "P-256"),
-        (json!({"kty": "EC", "key_size": 384}), "P-384"),
-        (json!({"kty": "EC", "key_size": 521}), "P-521"),
+        (json!({"kty": "EC", "key_size": 384}), "P-256"),
+        (json!({"kty": "EC", "crv": "P-384", "key_size": 521}), "P-384"),
         (json!({"kty": "EC", "crv": "P-256K", "key_size": 256}), "P-256K"),
+        (json!({"kty": "EC-HSM", "crv": "P-521", "key_size": 0}), "P-521"),
     ] {
-        let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
-        assert_eq!(made["key"]["crv"], curve);
+        let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await;
+        assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+        assert_eq!(made.json()["key"]["crv"], curve);
     }
 }
 

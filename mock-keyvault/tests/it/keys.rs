@@ -171,6 +171,22 @@ async fn a_key_that_does_not_exist_has_no_versions() {
     assert_eq!(bad.refusal().1, "BadParameter");
 }
 
+/// As recorded: `recording_can_create_a_rsa_key_with_public_exponent` in azure-sdk-for-js asks for 3 and gets AQAB.
+#[tokio::test]
+async fn the_public_exponent_is_65537_whatever_is_asked_for() {
+    let world = World::new().await;
+
+    for (kty, exponent) in [("RSA", 3), ("RSA", 65_537), ("RSA-HSM", 1), ("RSA", 0)] {
+        let body = json!({"kty": kty, "public_exponent": exponent, "attributes": {}});
+        let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await;
+        assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+        assert_eq!(made.json()["key"]["e"], "AQAB");
+    }
+    let curve = json!({"kty": "EC", "public_exponent": 3});
+    let made = world.owner(Method::POST, "/keys/k/create", Some(curve)).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+}
+
 #[tokio::test]
 async fn an_update_changes_what_it_names_and_nothing_else() {
     let world = World::new().await;
