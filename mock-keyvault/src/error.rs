@@ -3,6 +3,8 @@
 //! Called by the routes. Messages are Azure's, to the letter where a recorded answer is known, since people search for
 //! them and tests compare them. A failure of our own is logged here, once, and never shown.
 
+use std::fmt;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
@@ -60,6 +62,12 @@ pub(crate) enum ApiError {
         /// The path.
         path: String,
     },
+    /// The path names a key and not what to do with it.
+    #[error("{0} names no operation")]
+    NoOperation(String),
+    /// The vault has no contacts for its certificates, since it has no certificates.
+    #[error("the vault has no contacts")]
+    NoContacts,
     /// Key Vault has this, and this vault does not have it yet.
     #[error("{0} is not served by this vault")]
     NotServed(String),
@@ -137,6 +145,12 @@ impl ApiError {
             )),
             // Azure's words for this are not known; the code is.
             Self::NoApiVersion => bad("api-version must be specified".to_owned()),
+            Self::NoOperation(_) => bad("Operation not specified".to_owned()),
+            Self::NoContacts => WireError::new(
+                StatusCode::NOT_FOUND,
+                "ContactsNotFound",
+                "Contacts not found".to_owned(),
+            ),
             Self::NotFound(path) => WireError::new(
                 StatusCode::NOT_FOUND,
                 "NotFound",
@@ -251,9 +265,10 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::ClosedToPublic { .. } => {
             forbidden("ForbiddenByConnection", access_refused(error))
         }
-        VaultError::KeyNotFound(at) => not_found(format!(
-            "A key with (name/id) {at} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
-        )),
+        VaultError::KeyNotFound(at) => not_found(key_not_found(at)),
+        VaultError::NoSuchVersion { key, version } => {
+            not_found(key_not_found(format_args!("{key}/{version}")))
+        }
         VaultError::DeletedKeyNotFound(name) => not_found(format!("Deleted Key not found: {name}")),
         VaultError::DeletedButRecoverable(name) => WireError::new(
             StatusCode::CONFLICT,
@@ -304,9 +319,9 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::UnsupportedKeySize(bits) => bad(format!(
             "Unsupported key size ({bits}). Supported sizes are [2048, 3072, 4096]"
         )),
-        // Azure's words for the next two are not known.
+        // Azure's words for this are not known.
         VaultError::NotAKey(why) => bad(format!("Property 'key' has invalid value: {why}.\r\n")),
-        VaultError::NotABackup => bad("Property 'value' has invalid value: it is not a backup of a key, is damaged, or was made under another data folder.\r\n".to_owned()),
+        VaultError::NotABackup => malformed_backup(),
         VaultError::RestoreConflict(at) => {
             WireError::new(StatusCode::CONFLICT, "Conflict", restore_conflict(&kid(at)))
         }
@@ -361,6 +376,21 @@ fn audit_unavailable(why: Unwritable) -> WireError {
         ),
     )
     .inner("AuditLogUnavailable")
+}
+
+/// Recorded. Azure has a code of its own here, with spaces.
+fn malformed_backup() -> WireError {
+    WireError::new(
+        StatusCode::BAD_REQUEST,
+        "Malformed backup blob",
+        "Backup blob contains invalid or corrupt version.".to_owned(),
+    )
+}
+
+fn key_not_found(named: impl fmt::Display) -> String {
+    format!(
+        "A key with (name/id) {named} was not found in this key vault. If you recently deleted this key you may be able to recover it using the correct recovery command. For help resolving this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+    )
 }
 
 fn incompatible(kid: &str, algorithm: &str, misfit: Misfit) -> String {

@@ -247,6 +247,8 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
         ["keys", "restore"] if method == Method::POST => {
             named(&[(Method::POST, Operation::RestoreKey)], None, None)
         }
+        // Slashes count once, so that an empty name leads here as well: `POST /keys//create`.
+        ["keys", _] if method == Method::POST => Err(ApiError::NoOperation(path.to_owned())),
         ["keys", key] => named(
             &[
                 (Method::GET, Operation::GetKey),
@@ -284,6 +286,11 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
         ),
         ["deletedkeys", key, last] if last.eq_ignore_ascii_case("recover") => {
             named(&[(Method::POST, Operation::RecoverDeletedKey)], Some(key), None)
+        }
+        ["certificates", last]
+            if method == Method::GET && last.eq_ignore_ascii_case("contacts") =>
+        {
+            Err(ApiError::NoContacts)
         }
         [
             area @ ("secrets"

@@ -243,9 +243,8 @@ async fn of_vault(
     let caller = auth::caller(&app.issuer, app.accept_any_token, &head.headers);
     let asked = operation::asked(&head.method, head.uri.path());
     let Ok(known) = &asked else {
-        // Who has no token learns nothing of what there is.
-        let error = caller.err().or(asked.err());
-        return error
+        let refused = admitted(&app.vaults, &vault, &query, caller, peer).err().or(asked.err());
+        return refused
             .map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response);
     };
     let mut call = Call {
@@ -322,21 +321,33 @@ async fn of_vault(
     response
 }
 
+/// Every check that comes before anything is looked up: who has no token learns nothing of what there is.
+fn admitted(
+    vaults: &Vaults,
+    vault: &VaultName,
+    query: &Query,
+    caller: Result<Caller, ApiError>,
+    peer: Option<IpAddr>,
+) -> Result<Caller, ApiError> {
+    if !vaults.contains(vault) {
+        return Err(VaultError::VaultNotFound(vault.clone()).into());
+    }
+    let caller = caller?;
+    if query.api_version.is_none() {
+        return Err(ApiError::NoApiVersion);
+    }
+    vaults.admit(vault, &caller, peer)?;
+    Ok(caller)
+}
+
 /// Every check that comes before the body is read.
 fn allowed(
     context: &Context,
     caller: Result<Caller, ApiError>,
     peer: Option<IpAddr>,
 ) -> Result<Granted, ApiError> {
-    if !context.vaults.contains(&context.vault) {
-        return Err(VaultError::VaultNotFound(context.vault.clone()).into());
-    }
-    let caller = caller?;
+    let caller = admitted(&context.vaults, &context.vault, &context.query, caller, peer)?;
     let route = context.asked.route;
-    if context.query.api_version.is_none() {
-        return Err(ApiError::NoApiVersion);
-    }
-    context.vaults.admit(&context.vault, &caller, peer)?;
     let key = context.asked.key.as_deref();
     let granted = context.vaults.authorize(&context.vault, &caller, route.permission, key)?;
     if !route.served {

@@ -55,14 +55,16 @@ impl Context {
         Ok(name.parse::<KeyName>().map_err(VaultError::from)?)
     }
 
-    /// The key that the path names. A version that cannot be one is a key that is not found, as SDKs expect.
+    /// The key that the path names. A version that cannot be one is not found, as SDKs expect.
     fn reference(&self) -> Result<KeyReference, ApiError> {
         let name = self.name()?;
         match &self.asked.version {
             None => Ok(KeyReference { name, version: None }),
             Some(version) => match version.parse() {
                 Ok(version) => Ok(KeyReference { name, version: Some(version) }),
-                Err(_) => Err(VaultError::KeyNotFound(KeyReference { name, version: None }).into()),
+                Err(_) => {
+                    Err(VaultError::NoSuchVersion { key: name, version: version.clone() }.into())
+                }
             },
         }
     }

@@ -315,7 +315,7 @@ fn operations(names: Vec<String>) -> Result<Vec<KeyOperation>, VaultError> {
     if unknown.is_empty() {
         return Ok(found);
     }
-    Err(VaultError::UnsupportedOperations { asked: unknown, supported: KeyOperation::ALL })
+    Err(VaultError::UnsupportedOperations { asked: unknown, supported: KeyOperation::OF_RSA })
 }
 
 fn tags(tags: BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, String>, VaultError> {

@@ -108,6 +108,9 @@ async fn perform(app: &App, site: &Site, request: Request<Body>) -> Result<Respo
         (Target::CheckName { subscription }, &Method::POST) => {
             vaults::check_name(&context, subscription, body).await
         }
+        (Target::CheckHsmName { subscription }, &Method::POST) => {
+            vaults::check_hsm_name(&context, subscription, body).await
+        }
         (Target::DeletedVaults { subscription }, &Method::GET) => {
             deleted::list(&context, subscription).await
         }

@@ -37,6 +37,10 @@ pub(super) enum Target {
     CheckName {
         subscription: Uuid,
     },
+    /// Whether the name of a managed HSM is free.
+    CheckHsmName {
+        subscription: Uuid,
+    },
     DeletedVaults {
         subscription: Uuid,
     },
@@ -110,6 +114,7 @@ impl Target {
             Self::Vault(path) | Self::Policies { path, .. } => Some(path.subscription),
             Self::Vaults { subscription, .. }
             | Self::CheckName { subscription }
+            | Self::CheckHsmName { subscription }
             | Self::DeletedVaults { subscription }
             | Self::ManagedHsms { subscription }
             | Self::Resources { subscription, .. } => Some(*subscription),
@@ -139,6 +144,7 @@ fn in_subscription(
     match rest {
         ["vaults"] => Ok(Target::Vaults { subscription, group: None }),
         ["checknameavailability"] => Ok(Target::CheckName { subscription }),
+        ["checkmhsmnameavailability"] => Ok(Target::CheckHsmName { subscription }),
         ["deletedvaults"] => Ok(Target::DeletedVaults { subscription }),
         ["managedhsms" | "deletedmanagedhsms"] => Ok(Target::ManagedHsms { subscription }),
         ["locations", location, "deletedvaults", _] => Ok(Target::DeletedVault(deleted(location))),
@@ -250,6 +256,10 @@ mod tests {
         assert!(matches!(
             found(format!("{provider}/checkNameAvailability")),
             Target::CheckName { .. }
+        ));
+        assert!(matches!(
+            found(format!("{provider}/checkMhsmNameAvailability")),
+            Target::CheckHsmName { .. }
         ));
         assert!(matches!(found(format!("{provider}/deletedVaults")), Target::DeletedVaults { .. }));
         let deleted = format!("{provider}/locations/EastUS/deletedVaults/Kv1");

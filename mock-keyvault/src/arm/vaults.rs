@@ -10,7 +10,7 @@ use super::error::ArmError;
 use super::wire::{List, Vault, VaultParameters};
 use super::{Context, body, empty, json, scope};
 use crate::authorization::Scope;
-use crate::vault::lifecycle::{Made, Mode, NameState, VaultChanges, VaultView};
+use crate::vault::lifecycle::{Made, Mode, NameState, VaultChangeError, VaultChanges, VaultView};
 use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultPath;
@@ -19,6 +19,8 @@ use crate::vault::{Caller, Vaults};
 /// From this version on, a new vault that says nothing of roles is of the role-based model.
 const ROLES_BY_DEFAULT: &str = "2026-02-01";
 
+/// Why a name is not available that cannot be one.
+const INVALID: &str = "AccountNameInvalid";
 const READ: &str = "Microsoft.KeyVault/vaults/read";
 const WRITE: &str = "Microsoft.KeyVault/vaults/write";
 
@@ -128,6 +130,14 @@ struct CheckResult {
     message: Option<String>,
 }
 
+impl CheckResult {
+    const FREE: Self = Self { name_available: true, reason: None, message: None };
+
+    fn refused(reason: &'static str, message: String) -> Self {
+        Self { name_available: false, reason: Some(reason), message: Some(message) }
+    }
+}
+
 pub(super) async fn check_name(
     context: &Context,
     subscription: Uuid,
@@ -135,20 +145,43 @@ pub(super) async fn check_name(
 ) -> Result<Response, ArmError> {
     let at = Scope::subscription(subscription);
     context.require("Microsoft.KeyVault/checkNameAvailability/read", &at)?;
-    let asked = body::read::<CheckParameters>(body).await?.name.unwrap_or_default();
-    let refused = |reason, error: ArmError| CheckResult {
-        name_available: false,
-        reason: Some(reason),
-        message: Some(error.message()),
-    };
+    let asked = checked_name(body).await?;
     let result = match asked.parse::<VaultName>() {
-        Err(_) => refused("AccountNameInvalid", ArmError::VaultName(asked)),
+        Err(_) => CheckResult::refused(INVALID, ArmError::VaultName(asked).message()),
         Ok(name) => match context.call(move |vaults, _| vaults.name_state(&name)).await? {
-            NameState::Free => CheckResult { name_available: true, reason: None, message: None },
+            NameState::Free => CheckResult::FREE,
             NameState::Taken | NameState::Deleted => {
-                refused("AlreadyExists", ArmError::name_taken(asked))
+                CheckResult::refused("AlreadyExists", ArmError::name_taken(asked).message())
             }
         },
     };
     json(StatusCode::OK, &result)
+}
+
+/// Names of managed HSMs follow the rules of vaults, but are names of their own, and none is taken: there are no HSMs here.
+pub(super) async fn check_hsm_name(
+    context: &Context,
+    subscription: Uuid,
+    body: Body,
+) -> Result<Response, ArmError> {
+    let at = Scope::subscription(subscription);
+    context.require("Microsoft.KeyVault/checkMhsmNameAvailability/read", &at)?;
+    let asked = checked_name(body).await?;
+    let result = match asked.parse::<VaultName>() {
+        Ok(_) => CheckResult::FREE,
+        // Azure's words are not known.
+        Err(_) => CheckResult::refused(
+            INVALID,
+            format!(
+                "The managed HSM name '{asked}' is invalid. It must be between 3-24 alphanumeric characters or hyphens, begin with a letter, end with a letter or digit, and not contain consecutive hyphens."
+            ),
+        ),
+    };
+    json(StatusCode::OK, &result)
+}
+
+/// The name that a check is for.
+async fn checked_name(body: Body) -> Result<String, ArmError> {
+    let name = body::read::<CheckParameters>(body).await?.name;
+    Ok(name.ok_or(VaultChangeError::Missing("name"))?)
 }

@@ -21,6 +21,8 @@ use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+/// What the first version of the API called P-256K. Clients still send it.
+const FORMER_P256K: &str = "SECP256K1";
 /// The first byte of an uncompressed point (SEC 1, section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
@@ -75,6 +77,9 @@ impl FromStr for Curve {
     type Err = UnknownCurve;
 
     fn from_str(name: &str) -> Result<Self, UnknownCurve> {
+        if name == FORMER_P256K {
+            return Ok(Self::P256k);
+        }
         Self::ALL.iter().find(|known| known.as_str() == name).copied().ok_or(UnknownCurve)
     }
 }

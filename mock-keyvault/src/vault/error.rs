@@ -73,6 +73,14 @@ pub enum VaultError {
     /// There is no such key or version, or the key is deleted.
     #[error("there is no key {0}")]
     KeyNotFound(KeyReference),
+    /// The version cannot be one, so no key has it.
+    #[error("there is no key {key}/{version}")]
+    NoSuchVersion {
+        /// The key.
+        key: KeyName,
+        /// The version, as it came.
+        version: String,
+    },
     /// No deleted key has this name.
     #[error("there is no deleted key {0}")]
     DeletedKeyNotFound(KeyName),

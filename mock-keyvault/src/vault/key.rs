@@ -51,6 +51,8 @@ pub enum KeyOperation {
     WrapKey,
     /// Unwrap another key.
     UnwrapKey,
+    /// Bring in keys of another hardware module. Such a key does nothing else.
+    Import,
 }
 
 impl KeyType {
@@ -81,6 +83,9 @@ impl KeyType {
 
     /// Refuses operations that such a key can never do.
     pub(crate) fn refuse_unsupported(self, asked: &[KeyOperation]) -> Result<(), VaultError> {
+        if self == Self::RsaHsm && asked == [KeyOperation::Import] {
+            return Ok(());
+        }
         let supported = self.operations();
         let unsupported = asked.iter().filter(|operation| !supported.contains(operation));
         let asked: Vec<String> =
@@ -95,14 +100,14 @@ impl KeyType {
     pub(crate) fn operations(self) -> &'static [KeyOperation] {
         match self {
             Self::Ec | Self::EcHsm => &[KeyOperation::Sign, KeyOperation::Verify],
-            Self::Rsa | Self::RsaHsm => KeyOperation::ALL,
+            Self::Rsa | Self::RsaHsm => KeyOperation::OF_RSA,
         }
     }
 }
 
 impl KeyOperation {
-    /// All of them, in Azure's order.
-    pub(crate) const ALL: &[Self] =
+    /// Those of an RSA key, in Azure's order. To bring in keys is none of them: a key has it alone.
+    pub(crate) const OF_RSA: &[Self] =
         &[Self::Encrypt, Self::Decrypt, Self::Sign, Self::Verify, Self::WrapKey, Self::UnwrapKey];
 
     /// The permission of the same name.
@@ -114,6 +119,7 @@ impl KeyOperation {
             Self::Verify => KeyPermission::Verify,
             Self::WrapKey => KeyPermission::WrapKey,
             Self::UnwrapKey => KeyPermission::UnwrapKey,
+            Self::Import => KeyPermission::Import,
         }
     }
 }

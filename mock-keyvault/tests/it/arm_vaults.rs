@@ -213,6 +213,64 @@ async fn a_name_is_available_until_it_is_taken_and_while_it_is_deleted_it_is_not
     assert_eq!(check("1x").await, (false, Some("AccountNameInvalid".into())));
 }
 
+/// `az keyvault check-name` asks for the name of a managed HSM (azure-cli#27390, #31178). There is none here.
+#[tokio::test]
+async fn every_name_that_can_be_one_is_free_for_a_managed_hsm() {
+    let world = World::new().await;
+    put(&world, "kv1", json!({})).await;
+    let provider = format!("{SUBSCRIPTION}/providers/Microsoft.KeyVault");
+    let check = async |body: Value| {
+        let path = format!("{provider}/checkMhsmNameAvailability");
+        world.arm(Method::POST, &path, Some(body)).await
+    };
+
+    for name in ["free", "kv1", "local"] {
+        let answer = check(json!({"name": name})).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!(answer.json(), json!({"nameAvailable": true}), "{name}");
+    }
+    for name in ["1x", "ab", "a--b", "a_b", "ab-", &"x".repeat(25), ""] {
+        let answer = check(json!({"name": name})).await.json();
+        assert_eq!(answer["nameAvailable"], false, "{name}");
+        assert_eq!(answer["reason"], "AccountNameInvalid");
+        assert!(answer["message"].as_str().unwrap().contains(&format!("'{name}'")), "{answer}");
+    }
+    let unnamed = check(json!({})).await;
+    assert_eq!(unnamed.status, StatusCode::BAD_REQUEST, "{}", unnamed.text);
+    let path = format!("{provider}/checkMhsmNameAvailability");
+    let get = world.arm(Method::GET, &path, None).await;
+    assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED);
+    let stranger = world.vault.add_application("stranger").await.unwrap().principal;
+    let body = json!({"name": "free"});
+    let refused = world.arm_as(stranger.client_id(), Method::POST, &path, Some(body)).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+}
+
+/// The words begin as the help of `Test-AzKeyVaultNameAvailability` shows them.
+#[tokio::test]
+async fn a_check_of_a_vaults_name_answers_as_documented() {
+    let world = World::new().await;
+    put(&world, "kv1", json!({})).await;
+    let path = format!("{SUBSCRIPTION}/providers/Microsoft.KeyVault/checkNameAvailability");
+    let check = async |body: Value| world.arm(Method::POST, &path, Some(body)).await;
+    let of_vault = |name: &str| json!({"name": name, "type": "Microsoft.KeyVault/vaults"});
+
+    let free = check(of_vault("free")).await.json();
+    let taken = check(of_vault("kv1")).await.json();
+
+    assert_eq!(free, json!({"nameAvailable": true}));
+    assert_eq!(
+        (&taken["nameAvailable"], &taken["reason"]),
+        (&json!(false), &json!("AlreadyExists"))
+    );
+    let words = "The vault name 'kv1' is already in use. Vault names are globally unique so it is possible that the name is already taken. If you are sure that the vault name was not";
+    assert!(taken["message"].as_str().unwrap().starts_with(words), "{taken}");
+    assert_eq!(check(json!({"name": "kv1"})).await.json(), taken);
+    for body in [json!({}), json!({"type": "Microsoft.KeyVault/vaults"})] {
+        assert_eq!(check(body).await.status, StatusCode::BAD_REQUEST);
+    }
+}
+
 #[tokio::test]
 async fn everything_of_a_vault_outlives_a_restart_though_it_is_larger_than_a_row() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::jwk;
 use crate::support::{Answer, World, send};
 
+/// As recorded: `recording_fails_to_restore_a_key_with_a_malformed_backup` in azure-sdk-for-js (azure/keyvault.md).
+const MALFORMED: &str = r#"{"error":{"code":"Malformed backup blob","message":"Backup blob contains invalid or corrupt version."}}"#;
 const MAGIC: &[u8] = b"&AzureKeyVaultKeyBackupV1.microsoft.com";
 
 async fn backup(world: &World) -> String {
@@ -167,13 +169,13 @@ async fn a_blob_that_is_damaged_cut_or_foreign_is_refused_with_one_answer() {
         blob[1..].to_vec(),
         [&blob[..], &[0]].concat(),
         Vec::new(),
+        vec![0; 8700],
         foreign,
         jwe,
     ] {
         let refused = restore(&world, &URL_SAFE_NO_PAD.encode(&bad)).await;
-        let (status, code, words) = refused.refusal();
-        assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(words.contains("not a backup"), "{words}");
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        assert_eq!(refused.text, MALFORMED);
     }
     let not_text = restore(&world, "+/+/").await;
     assert!(not_text.refusal().2.starts_with("Content of 'value' is not base64url."));

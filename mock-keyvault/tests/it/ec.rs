@@ -6,6 +6,7 @@ use mock_keyvault::Curve;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
+use crate::jwk;
 use crate::support::World;
 
 const CURVES: [(&str, usize); 4] = [("P-256", 32), ("P-256K", 32), ("P-384", 48), ("P-521", 66)];
@@ -57,6 +58,31 @@ async fn the_curve_is_p256_unless_one_is_named_and_a_size_is_ignored() {
         let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await;
         assert_eq!(made.status, StatusCode::OK, "{}", made.text);
         assert_eq!(made.json()["key"]["crv"], curve);
+    }
+}
+
+/// The older name of the curve (azure-cli#18462, azure-rest-api-specs#10769).
+#[tokio::test]
+async fn secp256k1_is_another_name_of_p256k() {
+    let world = World::new().await;
+    let mut jwk = jwk::ec("P-256K");
+    jwk["crv"] = json!("SECP256K1");
+
+    let body = json!({"kty": "EC", "crv": "SECP256K1"});
+    let made = world.owner(Method::POST, "/keys/a/create", Some(body)).await;
+    let imported = world.owner(Method::PUT, "/keys/b", Some(json!({"key": jwk}))).await;
+
+    for (name, answer) in [("a", made), ("b", imported)] {
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!(answer.json()["key"]["crv"], "P-256K");
+        let body = json!({"alg": "ES256K", "value": URL_SAFE_NO_PAD.encode([7; 32])});
+        let signed = world.owner(Method::POST, &format!("/keys/{name}/sign"), Some(body)).await;
+        assert_eq!(signed.value().len(), 64);
+    }
+    for other in ["secp256k1", "SECP256R1", "P-256k"] {
+        let body = json!({"kty": "EC", "crv": other});
+        let refused = world.owner(Method::POST, "/keys/a/create", Some(body)).await;
+        assert_eq!(refused.refusal().1, "BadParameter", "{other}");
     }
 }
 

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mock_keyvault::KeySize;
+use mock_keyvault::vault::network::NetworkRules;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -187,6 +188,107 @@ async fn the_public_exponent_is_65537_whatever_is_asked_for() {
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
 }
 
+/// As the specification of "bring your own key" has it: an RSA-HSM key with this operation only (azure-cli#12003).
+#[tokio::test]
+async fn a_key_that_others_are_brought_in_with_is_made_and_does_nothing_else() {
+    let world = World::new().await;
+    let create = async |kty: &str, ops: Value| {
+        let body = json!({"kty": kty, "key_ops": ops, "key_size": 4096});
+        world.owner(Method::POST, "/keys/kek/create", Some(body)).await
+    };
+
+    let made = create("RSA-HSM", json!(["import"])).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    assert_eq!(made.json()["key"]["key_ops"], json!(["import"]));
+    let got = world.owner(Method::GET, "/keys/kek", None).await;
+    assert_eq!(got.json()["key"], made.json()["key"]);
+    let wrap = world.owner(
+        Method::POST,
+        "/keys/kek/wrapkey",
+        Some(json!({"alg": "RSA-OAEP-256", "value": "AAAA"})),
+    );
+    assert_eq!(wrap.await.refusal().1, "Forbidden/KeyOperationForbidden");
+    let rotated = world.owner(Method::POST, "/keys/kek/rotate", None).await;
+    assert_eq!(rotated.json()["key"]["key_ops"], json!(["import"]), "{}", rotated.text);
+    let changed = json!({"key_ops": ["import"], "tags": {"a": "b"}});
+    let changed = world.owner(Method::PATCH, "/keys/kek", Some(changed)).await;
+    assert_eq!(changed.json()["key"]["key_ops"], json!(["import"]), "{}", changed.text);
+
+    let other = create("RSA-HSM", Value::Null).await;
+    let all = json!(["encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"]);
+    assert_eq!(other.json()["key"]["key_ops"], all);
+    for (kty, ops) in [
+        ("RSA", json!(["import"])),
+        ("EC", json!(["import"])),
+        ("EC-HSM", json!(["import"])),
+        ("RSA-HSM", json!(["import", "wrapKey"])),
+        ("RSA-HSM", json!(["export"])),
+    ] {
+        let refused = create(kty, ops.clone()).await;
+        assert_eq!(refused.refusal().1, "BadParameter", "{kty} {ops}");
+        assert!(refused.refusal().2.contains(ops[0].as_str().unwrap()), "{}", refused.text);
+    }
+    let patch = json!({"key_ops": ["import", "sign"]});
+    let mixed = world.owner(Method::PATCH, "/keys/kek", Some(patch)).await;
+    assert_eq!(mixed.refusal().1, "BadParameter");
+}
+
+/// As recorded: `recording_cannot_create_a_key_with_an_empty_name` in azure-sdk-for-js. Slashes count once, so that an empty
+/// name is a key without an operation.
+#[tokio::test]
+async fn a_key_without_a_name_or_without_an_operation_is_refused_as_recorded() {
+    let world = World::with_key().await;
+    let words = r#"{"error":{"code":"BadParameter","message":"Operation not specified"}}"#;
+
+    for path in ["/keys//create", "/keys//rotate", "/keys//backup", "/keys/k", "/keys/k/"] {
+        let refused = world.owner(Method::POST, path, Some(json!({"kty": "RSA"}))).await;
+        assert_eq!((refused.status, refused.text.as_str()), (StatusCode::BAD_REQUEST, words));
+    }
+    let stranger = send(world.http.post(world.url("/keys//create"))).await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+}
+
+/// As recorded: the last answer in `recording_can_set_read_and_delete_a_certificates_contacts` in azure-sdk-for-js. The
+/// Terraform provider reads the contacts after it made a vault, and goes on after this answer (azurerm's source).
+#[tokio::test]
+async fn a_vault_has_no_contacts_for_certificates() {
+    let world = World::new().await;
+    let words = r#"{"error":{"code":"ContactsNotFound","message":"Contacts not found"}}"#;
+
+    for path in ["/certificates/contacts", "/certificates/contacts/", "/certificates/Contacts"] {
+        for answer in [
+            world.owner(Method::GET, path, None).await,
+            world.identity(Method::GET, path, None).await,
+        ] {
+            assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, words));
+        }
+    }
+    let stranger = send(world.http.get(world.url("/certificates/contacts"))).await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    assert!(stranger.headers.contains_key("www-authenticate"));
+    let elsewhere = world.vault.vault_uri("other");
+    let token = world.token(world.vault.owner()).await;
+    let elsewhere = format!("{elsewhere}/certificates/contacts?api-version=7.4");
+    let elsewhere = send(world.http.get(elsewhere).bearer_auth(&token)).await;
+    assert_eq!(elsewhere.refusal().1, "VaultNotFound");
+    let unversioned = format!("{}/certificates/contacts", world.vault.uri());
+    let unversioned = send(world.http.get(unversioned).bearer_auth(&token)).await;
+    assert_eq!(unversioned.refusal().1, "BadParameter");
+    world.vault.set_network_rules("local", NetworkRules::closed()).await.unwrap();
+    let closed = world.owner(Method::GET, "/certificates/contacts", None).await;
+    assert_eq!(closed.refusal().1, "Forbidden/ForbiddenByFirewall");
+    world.vault.set_network_rules("local", NetworkRules::default()).await.unwrap();
+    for (method, path) in [
+        (Method::PUT, "/certificates/contacts"),
+        (Method::DELETE, "/certificates/contacts"),
+        (Method::GET, "/certificates/x"),
+        (Method::GET, "/certificates"),
+    ] {
+        let body = (method == Method::PUT).then(|| json!({"contacts": []}));
+        assert_eq!(world.owner(method, path, body).await.status, 501, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn an_update_changes_what_it_names_and_nothing_else() {
     let world = World::new().await;
@@ -225,8 +327,34 @@ async fn a_key_that_is_not_there_is_refused_as_the_real_service_does() {
         );
         assert_eq!(refused.status, StatusCode::NOT_FOUND);
     }
-    let guid = world.owner(Method::GET, "/keys/k/not-a-version", None).await;
-    assert_eq!((guid.status.as_u16(), guid.refusal().1.as_str()), (404, "KeyNotFound"));
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_one_is_named_in_the_refusal_of_every_operation() {
+    let world = World::with_key().await;
+    let value = json!({"alg": "RSA-OAEP-256", "value": "AAAA"});
+    let sign = json!({"alg": "RS256", "value": "A".repeat(43), "digest": "A".repeat(43)});
+    let long = "0".repeat(33);
+
+    for version in ["not-a-version", "5f1c4a4e-6b9d-4d3c-8f4a-0a1b2c3d4e5f", "\u{e4} \"", &long] {
+        for (method, operation, body) in [
+            (Method::GET, "", None),
+            (Method::PATCH, "", Some(json!({}))),
+            (Method::POST, "/wrapkey", Some(value.clone())),
+            (Method::POST, "/unwrapKey", Some(value.clone())),
+            (Method::POST, "/encrypt", Some(value.clone())),
+            (Method::POST, "/decrypt", Some(value.clone())),
+            (Method::POST, "/sign", Some(sign.clone())),
+            (Method::POST, "/verify", Some(sign.clone())),
+        ] {
+            let refused = world.owner(method, &format!("/keys/k/{version}{operation}"), body).await;
+            let (status, code, words) = refused.refusal();
+            assert_eq!((status, code.as_str()), (404, "KeyNotFound"), "{operation}");
+            let begin =
+                format!("A key with (name/id) k/{version} was not found in this key vault.");
+            assert!(words.starts_with(&begin), "{words}");
+        }
+    }
 }
 
 #[tokio::test]
