@@ -9,17 +9,24 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use http::request::Parts;
 use http::{HeaderName, Method, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::json;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::blobs::{entity_tag, unmodified};
 use super::code::Code;
 use super::error::ErrorReply;
+use super::query::Query;
+use super::route::RouteError;
 use super::{CONTENT_DIGEST, header_value};
-use crate::registry::{Content, Error, MAX_MANIFEST_LEN, Reference, RepositoryName};
+use crate::registry::{Content, Error, MAX_MANIFEST_LEN, ManifestNames, Reference, RepositoryName};
 
 /// Tells a client that the referrers API knows of the subject (OCI distribution specification 1.1).
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+/// Names a tag that was set by the parameter `tag` (OCI distribution specification after 1.1, distribution-spec#600).
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// How many tags one request sets. The specification asks for at least 10.
+const MOST_TAGS: usize = 100;
 
 /// The manifest as it was pushed. `Accept` does not matter: nothing is converted.
 pub(super) async fn get(
@@ -59,8 +66,13 @@ pub(super) async fn put(
     let content_type =
         content_type.map(|text| text.split(';').next().unwrap_or(text).trim().to_owned());
     let content_type = content_type.filter(|text| !text.is_empty());
+    let names = names(reference, &Query::of(&head.uri))?;
+    let tags: Vec<_> = match reference {
+        Reference::Digest(_) => names.tags.iter().map(header_value).collect(),
+        Reference::Tag(_) => Vec::new(),
+    };
     let bytes = limited_body(body, content.body_limit()).await?;
-    let put = content.put_manifest(name, reference, content_type.as_deref(), bytes).await?;
+    let put = content.put_manifest(name, names, content_type.as_deref(), bytes).await?;
     let mut response = (StatusCode::CREATED, Body::empty()).into_response();
     let headers = response.headers_mut();
     headers.insert(LOCATION, header_value(format!("/v2/{name}/manifests/{}", put.digest)));
@@ -69,7 +81,42 @@ pub(super) async fn put(
     if let Some(subject) = &put.subject {
         headers.insert(OCI_SUBJECT, header_value(subject));
     }
+    for tag in tags {
+        headers.append(OCI_TAG, tag);
+    }
     Ok(response)
+}
+
+/// What a manifest is to be known as: its reference, a digest beside a tag (`?digest=`, as regctl sends it), and tags beside a
+/// digest (`?tag=&tag=`, OCI distribution specification after 1.1, "Pushing Manifests", distribution-spec#600).
+fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorReply> {
+    let mut names = ManifestNames::from(reference);
+    for text in query.all("digest") {
+        names.digests.push(text.parse().map_err(RouteError::Digest).map_err(of_parameter)?);
+    }
+    if matches!(reference, Reference::Digest(_)) {
+        for text in query.all("tag") {
+            names.tags.push(text.parse().map_err(RouteError::Name).map_err(of_parameter)?);
+        }
+        names.tags.sort();
+        names.tags.dedup();
+        if MOST_TAGS < names.tags.len() {
+            let words = format!("one request sets at most {MOST_TAGS} tags");
+            let detail = json!({ "limit": MOST_TAGS });
+            return Err(ErrorReply::new(
+                StatusCode::URI_TOO_LONG,
+                Code::Unsupported,
+                words,
+                detail,
+            ));
+        }
+    }
+    Ok(names)
+}
+
+/// A parameter is refused like the same text in the path.
+fn of_parameter(error: RouteError) -> ErrorReply {
+    ErrorReply::of_route(error, &Method::PUT)
 }
 
 /// Deletes a manifest, or a tag alone.

@@ -1,4 +1,6 @@
 //! Query strings, read into the few parameters that the routes know. What they do not know is ignored.
+//!
+//! A `+` is a plus sign (RFC 3986, section 3.4), as in the media type `application/spdx+json`: only HTML forms mean a space by it.
 
 use http::Uri;
 use url::form_urlencoded;
@@ -13,12 +15,18 @@ pub(crate) struct Query(Vec<(String, String)>);
 impl Query {
     pub(crate) fn of(uri: &Uri) -> Self {
         let text = uri.query().unwrap_or_default();
+        let text = text.replace('+', "%2B");
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
     /// The first value of a parameter.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The number of entries asked for with `n`.

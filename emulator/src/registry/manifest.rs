@@ -31,7 +31,8 @@ pub struct ParsedManifest {
     pub kind: ManifestKind,
     /// `artifactType`, or an image's config media type; the type by which referrers are filtered.
     pub artifact_type: Option<String>,
-    /// Config and layers that have to be in the repository, with the size that the manifest claims.
+    /// Config, layers, and what an index lists beside manifests (as the cache of `BuildKit` does): they have to be in the
+    /// repository, with the size that the manifest claims.
     pub blobs: Vec<(Digest, u64)>,
     /// Manifests that an index lists.
     pub children: Vec<(Digest, u64)>,
@@ -170,7 +171,12 @@ impl Document {
         let of_config = self.config.as_ref().map(|config| config.0.media_type.clone());
         let artifact_type = given.or(of_config).filter(|text| text.len() <= MAX_MEDIA_TYPE_LEN);
         let listed: Vec<_> = [self.layers, self.blobs].into_iter().flatten().flatten().collect();
-        let children = self.manifests.unwrap_or_default();
+        let (children, others): (Vec<_>, Vec<_>) = self
+            .manifests
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|Object(child)| media::is_manifest(&child.media_type));
+        let listed: Vec<_> = listed.into_iter().chain(others).collect();
         if listed.len() + children.len() > MAX_REFERENCES {
             return Err(ManifestError::TooManyReferences);
         }

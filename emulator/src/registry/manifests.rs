@@ -41,6 +41,24 @@ pub struct Manifest {
     pub(super) row: ManifestRow,
 }
 
+/// What a pushed manifest is to be known as.
+#[derive(Clone, Debug, Default)]
+pub struct ManifestNames {
+    /// Digests that the client says it has. It is stored under the first one, or else under its SHA-256.
+    pub digests: Vec<Digest>,
+    /// Tags that are to point to it.
+    pub tags: Vec<Tag>,
+}
+
+impl From<&Reference> for ManifestNames {
+    fn from(reference: &Reference) -> Self {
+        match reference {
+            Reference::Digest(digest) => Self { digests: vec![digest.clone()], tags: Vec::new() },
+            Reference::Tag(tag) => Self { digests: Vec::new(), tags: vec![tag.clone()] },
+        }
+    }
+}
+
 /// What a push of a manifest led to.
 #[derive(Clone, Debug)]
 pub struct PutManifest {
@@ -83,30 +101,29 @@ impl Content {
         self.0.settings.body_idle
     }
 
-    /// Stores a manifest under its digest and, if it was pushed by tag, lets the tag point at it.
+    /// Stores a manifest under its digest and lets the tags point at it, all of them or none.
     ///
-    /// Returns when both are durable. Everything that it refers to has to be in the repository: that is checked in
+    /// Returns when all is durable. Everything that it refers to has to be in the repository: that is checked in
     /// the transaction that stores it, so no collection can come between.
     pub async fn put_manifest(
         &self,
         repository: &RepositoryName,
-        reference: &Reference,
+        names: impl Into<ManifestNames>,
         content_type: Option<&str>,
         bytes: Zeroizing<Vec<u8>>,
     ) -> Result<PutManifest, Error> {
         if bytes.len() > MAX_MANIFEST_LEN {
             return Err(Error::ManifestTooLarge(MAX_MANIFEST_LEN));
         }
-        let (digest, tag) = match reference {
-            Reference::Tag(tag) => (Digest::of(Algorithm::Sha256, &bytes), Some(tag.clone())),
-            Reference::Digest(named) => {
-                let actual = Digest::of(named.algorithm(), &bytes);
-                if actual != *named {
-                    return Err(Error::DigestMismatch { named: named.clone(), actual });
-                }
-                (actual, None)
+        let ManifestNames { digests, tags } = names.into();
+        for named in &digests {
+            let actual = Digest::of(named.algorithm(), &bytes);
+            if actual != *named {
+                return Err(Error::DigestMismatch { named: named.clone(), actual });
             }
-        };
+        }
+        let by_sha256 = || Digest::of(Algorithm::Sha256, &bytes);
+        let digest = digests.into_iter().next().unwrap_or_else(by_sha256);
         let parsed = ParsedManifest::read(&bytes, content_type)?;
         // To say that the subject was noted would keep a client from the tag that stands in for the list.
         let subject = parsed.subject.clone().filter(|_| !self.0.is_strict());
@@ -117,7 +134,7 @@ impl Content {
         let put = Arc::new(Pushed {
             repository: repository.clone(),
             digest: digest.clone(),
-            tag,
+            tags,
             parsed,
             bytes,
             condemned,
@@ -332,7 +349,7 @@ impl Content {
 struct Pushed {
     repository: RepositoryName,
     digest: Digest,
-    tag: Option<Tag>,
+    tags: Vec<Tag>,
     parsed: ParsedManifest,
     bytes: Zeroizing<Vec<u8>>,
     /// The file of the manifest that is stored already and does not open.
@@ -387,6 +404,7 @@ impl Pushed {
         };
         let blobs = texts(&mut self.parsed.blobs.iter().map(|(digest, _)| digest));
         let children = texts(&mut self.parsed.children.iter().map(|(digest, _)| digest));
+        let tags: Vec<_> = self.tags.iter().map(ToString::to_string).collect();
         let manifest = NewManifest {
             digest: self.digest.as_str(),
             row: ManifestRow {
@@ -398,7 +416,7 @@ impl Pushed {
                 pushed_nanos: moment.nanosecond(),
                 attributes: Attributes::default(),
             },
-            tag: self.tag.as_ref().map(Tag::as_str),
+            tags: &tags,
             blobs: &blobs,
             children: &children,
             sparse: parts.settings.sparse_indexes,

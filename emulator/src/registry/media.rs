@@ -40,6 +40,11 @@ pub(super) fn is_schema_1(media_type: &str) -> bool {
     DOCKER_SCHEMA_1.contains(&media_type)
 }
 
+/// Whether what has this media type is a manifest, also one of a kind that is not stored.
+pub(super) fn is_manifest(media_type: &str) -> bool {
+    ManifestKind::of(media_type).is_some() || is_schema_1(media_type)
+}
+
 /// Whether a layer of this type may be missing: it is fetched from its `urls` and not pushed.
 pub(super) fn is_non_distributable(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.image.layer.nondistributable.v1.")

@@ -94,7 +94,9 @@ pub use self::intents::{Intent, Intents, Kind, Outcome, Unfinished};
 pub use self::locks::{AttributeChange, Target};
 pub use self::manage_error::{ManageError, Warning};
 pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
-pub use self::manifests::{Manifest, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor};
+pub use self::manifests::{
+    Manifest, ManifestNames, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor,
+};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
 pub use self::metrics::Metrics;

@@ -97,7 +97,7 @@ impl Store {
                 missing.push(child.clone());
             }
         }
-        let manifest = NewManifest { sparse: true, tag: None, ..manifest };
+        let manifest = NewManifest { sparse: true, tags: &[], ..manifest };
         writer.transact(|view| {
             for (digest, blob) in &unlinked {
                 let now = manifest.row.pushed;

@@ -32,8 +32,8 @@ pub struct NewManifest<'a> {
     pub digest: &'a str,
     /// Its row; `object.file` is the id of the [`NewFile`].
     pub row: ManifestRow,
-    /// The tag that is to point to it.
-    pub tag: Option<&'a str>,
+    /// The tags that are to point to it.
+    pub tags: &'a [String],
     /// Blobs that must be in the repository, and that it holds on to.
     pub blobs: &'a [String],
     /// Manifests that an index lists. It does not hold on to them against a deletion, but it keeps them from the
@@ -81,7 +81,7 @@ pub(super) enum Step {
 }
 
 impl Store {
-    /// Stores a manifest, or sets one more tag on it if it is there already. Durable on return.
+    /// Stores a manifest, or sets more tags on it if it is there already. All tags are set, or none. Durable on return.
     pub fn put_manifest(
         &self,
         registry: &str,
@@ -251,7 +251,7 @@ pub(super) fn insert_manifest(
     let in_repository = |part: &str| key(&[registry, repository, part]);
     let repository_key = key(&[registry, repository]);
     let known = view.row::<RepositoryRow>(Table::Repositories, &repository_key)?;
-    if let Some(locked) = write_locked(view, known.as_ref(), manifest.tag, in_repository)? {
+    if let Some(locked) = write_locked(view, known.as_ref(), manifest.tags, in_repository)? {
         return Ok(Step::Refused(Put::Locked(locked)));
     }
     let needed = if manifest.sparse { &[] } else { manifest.children };
@@ -302,8 +302,8 @@ pub(super) fn insert_manifest(
         }
         repository_row.manifests += 1;
     }
-    if let Some(tag) = manifest.tag {
-        let now = Moment { seconds: row.pushed, nanos: row.pushed_nanos };
+    let now = Moment { seconds: row.pushed, nanos: row.pushed_nanos };
+    for tag in manifest.tags {
         let is_new = set_tag(view, [registry, repository, tag], manifest.digest, now)?;
         repository_row.tags += u64::from(is_new);
     }
@@ -340,15 +340,19 @@ pub(super) fn list_children(
 fn write_locked(
     view: &View<'_>,
     repository: Option<&RepositoryRow>,
-    tag: Option<&str>,
+    tags: &[String],
     in_repository: impl Fn(&str) -> Vec<u8>,
 ) -> Result<Option<Locked>, StoreError> {
     if repository.is_some_and(|row| !row.attributes.write) {
         return Ok(Some(Locked::Repository));
     }
-    let Some(tag) = tag else { return Ok(None) };
-    let row = view.row::<TagRow>(Table::Tags, &in_repository(tag))?;
-    Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Tag(tag.to_owned())))
+    for tag in tags {
+        let row = view.row::<TagRow>(Table::Tags, &in_repository(tag))?;
+        if row.is_some_and(|row| !row.attributes.write) {
+            return Ok(Some(Locked::Tag(tag.clone())));
+        }
+    }
+    Ok(None)
 }
 
 /// What the repository lacks for a manifest. What is known to be damaged is as good as missing: the client pushes it again.

@@ -2,6 +2,7 @@
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
+use sealyard::registry::{Algorithm, Digest};
 
 use crate::support::client::Answer;
 use crate::support::{content, start};
@@ -170,4 +171,116 @@ async fn a_manifest_whose_body_does_not_end_is_given_up() {
         (answer.status, answer.code().as_str()),
         (StatusCode::BAD_REQUEST, "MANIFEST_INVALID")
     );
+}
+
+/// The cache that `BuildKit` exports as an index: its entries are layers and a config, and no manifests (moby/buildkit#2479).
+fn build_cache(layers: &[&[u8]], config: &[u8], media_type: &str) -> serde_json::Value {
+    const LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+    let mut entries: Vec<_> =
+        layers.iter().map(|layer| content::descriptor(LAYER, layer)).collect();
+    entries.push(content::descriptor("application/vnd.buildkit.cacheconfig.v0", config));
+    serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": entries })
+}
+
+#[tokio::test]
+async fn an_index_of_blobs_is_taken_and_keeps_them_and_is_refused_without_them() {
+    const LISTS: [&str; 2] = [
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    ];
+    let (_emulator, client) = start().await;
+    for (tag, media_type) in ["oci", "docker"].into_iter().zip(LISTS) {
+        let layer = format!("layer of {tag}").into_bytes();
+        let config = format!("config of {tag}").into_bytes();
+        let index = build_cache(&[&layer], &config, media_type).to_string();
+
+        let early = client.put_manifest("app", tag, index.as_bytes()).await;
+        for blob in [&layer, &config] {
+            client.push_blob("app", blob).await;
+        }
+        let put = client.put_manifest("app", tag, index.as_bytes()).await;
+
+        assert_eq!((early.status.as_u16(), early.code().as_str()), (404, "MANIFEST_BLOB_UNKNOWN"));
+        assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
+        let path = format!("/v2/app/blobs/{}", content::digest(&layer));
+        let deleted = client.send(Method::DELETE, &path, "").await;
+        assert_eq!(deleted.status, StatusCode::METHOD_NOT_ALLOWED, "the index holds it");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_in_an_index_has_to_be_one_and_not_a_blob_of_the_same_bytes() {
+    let (_emulator, client) = start().await;
+    client.push_blob("app", b"{}").await;
+    let child = content::descriptor(content::IMAGE, b"{}");
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": [child] });
+
+    let put = client.put_manifest("app", "v1", index.to_string().as_bytes()).await;
+
+    assert_eq!((put.status.as_u16(), put.code().as_str()), (404, "MANIFEST_BLOB_UNKNOWN"));
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_pushed_by_tag_is_stored_under_the_digest_that_is_sent_with_it() {
+    let (_emulator, client) = start().await;
+    let image = client.push_image("app", "v1", &[b"layer"]).await;
+    let sha512 = Digest::of(Algorithm::Sha512, &image).to_string();
+    let put = async |tag: &str, digest: &str| {
+        client.put_manifest("app", &format!("{tag}?digest={digest}"), &image).await
+    };
+
+    let right = put("v2", content::digest(&image).as_str()).await;
+    let other = put("v3", &sha512).await;
+    let wrong = put("v4", content::digest(b"other").as_str()).await;
+    let malformed = put("v4", "sha256:none").await;
+
+    assert_eq!(right.status, StatusCode::CREATED);
+    assert_eq!(other.status, StatusCode::CREATED);
+    assert_eq!(other.header("docker-content-digest"), sha512);
+    assert_eq!(client.get("/v2/app/manifests/v3").await.header("docker-content-digest"), sha512);
+    assert_eq!(client.get(&format!("/v2/app/manifests/{sha512}")).await.body, image);
+    for refused in [wrong, malformed] {
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "DIGEST_INVALID"));
+    }
+    assert_eq!(client.get("/v2/app/manifests/v4").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_pushed_by_digest_gets_the_tags_that_are_sent_with_it_or_none() {
+    let (_emulator, client) = start().await;
+    let image = client.push_image("app", "v1", &[b"layer"]).await;
+    let digest = content::digest(&image);
+    let put =
+        async |tags: &str| client.put_manifest("app", &format!("{digest}?{tags}"), &image).await;
+    let many: Vec<_> = (0..101).map(|number| format!("tag=t{number}")).collect();
+
+    let set = put("tag=1.2.3&tag=1.2&tag=1&tag=1").await;
+    let malformed = put("tag=good&tag=-bad").await;
+    let too_many = put(&many.join("&")).await;
+
+    assert_eq!(set.status, StatusCode::CREATED);
+    let named: Vec<_> = set.headers.get_all("oci-tag").iter().collect();
+    assert_eq!(named, ["1", "1.2", "1.2.3"]);
+    assert_eq!((malformed.status.as_u16(), malformed.code().as_str()), (400, "MANIFEST_INVALID"));
+    assert_eq!((too_many.status.as_u16(), too_many.code().as_str()), (414, "UNSUPPORTED"));
+    let tags = client.get("/v2/app/tags/list").await.json();
+    assert_eq!(tags["tags"], serde_json::json!(["1", "1.2", "1.2.3", "v1"]));
+}
+
+#[tokio::test]
+async fn a_plus_sign_in_the_type_of_an_artifact_is_a_plus_sign_encoded_or_not() {
+    let (_emulator, client) = start().await;
+    let image = client.push_image("app", "v1", &[b"layer"]).await;
+    let mut artifact: serde_json::Value = serde_json::from_slice(&image).unwrap();
+    artifact["subject"] = content::descriptor(content::IMAGE, &image);
+    artifact["artifactType"] = "application/spdx+json".into();
+    client.put_manifest("app", "sbom", artifact.to_string().as_bytes()).await;
+    let path = format!("/v2/app/referrers/{}?artifactType=", content::digest(&image));
+
+    for text in ["application/spdx+json", "application%2Fspdx%2Bjson"] {
+        let listed = client.get(&format!("{path}{text}")).await.json();
+        assert_eq!(listed["manifests"].as_array().unwrap().len(), 1, "{text}");
+    }
 }

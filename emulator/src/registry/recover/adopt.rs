@@ -150,7 +150,7 @@ impl FoundManifest {
                 pushed_nanos: now.nanosecond(),
                 attributes: Attributes::default(),
             },
-            tag: None,
+            tags: &[],
             blobs: &blobs,
             children: &children,
             sparse: true,

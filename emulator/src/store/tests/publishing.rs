@@ -382,7 +382,7 @@ fn a_media_type_that_is_too_long_is_refused_and_leaves_nothing() {
     let new = NewManifest {
         digest: "sha256:m",
         row,
-        tag: None,
+        tags: &[],
         blobs: &[],
         children: &[],
         sparse: false,

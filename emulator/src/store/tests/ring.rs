@@ -134,7 +134,7 @@ fn nothing_new_is_sealed_under_a_retired_data_key() {
     let new = NewManifest {
         digest: "sha256:m",
         row,
-        tag: None,
+        tags: &[],
         blobs: &[],
         children: &[],
         sparse: false,

@@ -96,10 +96,11 @@ impl TestStore {
             pushed_nanos: 0,
             attributes: Attributes::default(),
         };
+        let tags: Vec<_> = manifest.tag.iter().cloned().collect();
         let new = NewManifest {
             digest: &manifest.digest,
             row,
-            tag: manifest.tag.as_deref(),
+            tags: &tags,
             blobs: &manifest.blobs,
             children: &manifest.children,
             sparse: false,
