@@ -21,7 +21,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
-use crate::acr;
+use crate::acr::{self, Ping};
 use crate::admin::{self, Endpoints, Guard};
 use crate::agenda::Agenda;
 use crate::config::Config;
@@ -133,22 +133,22 @@ impl std::ops::Deref for App {
 
 /// The routes of the listener of `local`: the content of registries, and the admin API.
 pub fn routes(app: &App) -> Router {
-    let content = content(app, &app.guard, LOCAL);
+    let content = content(app, &app.guard, LOCAL, Ping::Open);
     with_layers(app, content.merge(admin::router(app.clone())))
 }
 
 /// The routes of a listener of registries alone. `own` answers there where the `Host` names no other.
-pub fn registry_routes(app: &App, guard: &Guard, own: &str) -> Router {
-    with_layers(app, content(app, guard, own))
+pub fn registry_routes(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
+    with_layers(app, content(app, guard, own, ping))
 }
 
 /// Content, and the tokens for it: behind the choice of the registry, the guard of its listener, the registry's gate, and
 /// the faults that somebody asked for.
-fn content(app: &App, guard: &Guard, own: &str) -> Router {
+fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let site = Site::new(app.registries.clone(), own);
     let strike = from_fn_with_state(Arc::clone(app.faults.of_registry()), faults::strike);
     let content = oci::router().merge(acr::router()).layer(strike);
-    let content = acr::protect(content, app.doorkeeper.clone());
+    let content = acr::protect(content, app.doorkeeper.clone(), ping);
     let content = content.merge(acr::login_router(app.doorkeeper.clone()));
     // The registry first: the guard asks for its own password only where a registry has no logins.
     site.select_for(guard.protect_content(content))

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::acr::Ping;
 use crate::admin::{Endpoints, Guard};
 use crate::agenda::{self, Agenda, AgendaError, VaultTime};
 use crate::app::{self, App, Parts};
@@ -445,7 +446,7 @@ async fn go_on(
     runner.before_ready().await;
     if let (Some(vault), Some(plane)) = (vault, plane) {
         let guard = Guard::open(&app.config, vault.address(), data_dir)?;
-        let content = app::registry_routes(app, &guard, LOCAL);
+        let content = app::registry_routes(app, &guard, LOCAL, Ping::Challenge);
         vault.set_front(Arc::new(AzureFront::new(content, plane.router())));
     }
     tokio::spawn(runner.follow());

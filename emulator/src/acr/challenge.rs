@@ -7,19 +7,22 @@
 //! none: docker drops it, prints the bare word `unauthorized`, and tries again for 50 seconds.
 
 use axum::response::{IntoResponse as _, Response};
-use http::header::WWW_AUTHENTICATE;
+use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use mock_keyvault::listen::Wire;
 use serde_json::{Value, json};
 
 use super::login_server;
-use crate::oci::{Code, ErrorReply, header_value};
+use crate::oci::{API_VERSION, Code, ErrorReply, header_value};
 use crate::registry::{AccessError, Scope};
 
 /// ACR's sentence for every request that lacks a login, or a login that is enough.
 const AUTHENTICATION_REQUIRED: &str =
     "authentication required, visit https://aka.ms/acr/authorization for more information.";
+
+const EXPOSED: [&str; 4] =
+    ["Docker-Content-Digest", "WWW-Authenticate", "Link", "X-Ms-Correlation-Request-Id"];
 
 /// What a refused request is answered with.
 pub(super) struct Challenge {
@@ -70,7 +73,17 @@ impl Challenge {
         let value = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{problem}");
         let mut headers = HeaderMap::new();
         headers.insert(WWW_AUTHENTICATE, header_value(value));
+        add_headers(&mut headers);
         (headers, reply).into_response()
+    }
+}
+
+/// The headers that every 401 of ACR has beside the challenge (GoogleContainerTools/jib#2784): those by which clients know a
+/// registry, and those that a script of another origin may read.
+pub(super) fn add_headers(headers: &mut HeaderMap) {
+    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+    for name in EXPOSED {
+        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(name));
     }
 }
 

@@ -15,20 +15,35 @@ use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
 use super::need::Needs;
+use crate::oci::Route;
 use crate::registry::{Access, AccessError, Credentials, Doorkeeper, Registry};
 
+/// What a listener answers to `GET /v2/` without a login, if the registry is open to everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ping {
+    /// 200: so that docker needs no login.
+    Open,
+    /// 401 with a challenge, as ACR does with anonymous pull as well: the Azure CLI takes no other answer. The challenge leads to a
+    /// token for everything.
+    Challenge,
+}
+
 /// Puts the gate before content routes.
-pub fn protect(content: Router, doorkeeper: Doorkeeper) -> Router {
-    content.layer(from_fn_with_state(doorkeeper, gate))
+pub fn protect(content: Router, doorkeeper: Doorkeeper, ping: Ping) -> Router {
+    content.layer(from_fn_with_state((doorkeeper, ping), gate))
 }
 
 async fn gate(
-    State(doorkeeper): State<Doorkeeper>,
+    State((doorkeeper, ping)): State<(Doorkeeper, Ping)>,
     Extension(registry): Extension<Registry>,
     mut request: Request,
     next: Next,
 ) -> Response {
     if registry.is_open() {
+        let is_base = matches!(Route::of(request.uri().path()), Ok(Route::Base));
+        if ping == Ping::Challenge && is_base && !request.headers().contains_key(AUTHORIZATION) {
+            return Challenge::of(&request.into_parts().0, None).refuse(AccessError::Nobody);
+        }
         request.extensions_mut().insert(Access::Everything);
         return next.run(request).await;
     }

@@ -40,7 +40,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 pub use self::error::AcrError;
-pub use self::gate::protect;
+pub use self::gate::{Ping, protect};
 pub use self::oauth2::router as login_router;
 pub use self::query::{ListQuery, ListQueryError};
 pub use self::route::{Route, RouteError};

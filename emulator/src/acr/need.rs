@@ -49,12 +49,8 @@ impl Needs {
         let need = match route {
             OciRoute::Base => Need::Login,
             OciRoute::Catalog => Need::Catalog,
-            // ACR's documents speak of metadata/read for lists of tags; docker's clients ask for pull, always.
-            OciRoute::Tags { name } => Need::Repository {
-                name,
-                any: Actions::from_iter([Action::Pull, Action::MetadataRead]),
-                ask: Actions::from_iter([Action::Pull]),
-            },
+            // Clients that asked for pull alone are told, and ask again (Azure/acr#600, renovatebot/renovate#14708).
+            OciRoute::Tags { name } => Need::action(name, Action::MetadataRead),
             OciRoute::Referrers { name, .. } => Need::action(name, Action::Pull),
             OciRoute::Manifest { name, .. } | OciRoute::Blob { name, .. } => {
                 of_content(name, method)
@@ -131,7 +127,7 @@ mod tests {
         check(&Method::GET, "/v2/", "");
         check(&Method::GET, "/v2/_catalog", "registry:catalog:*");
         check(&Method::GET, "/acr/v1/_catalog", "registry:catalog:*");
-        check(&Method::GET, "/v2/a/tags/list", "repository:a:pull,metadata_read");
+        check(&Method::GET, "/v2/a/tags/list", "repository:a:metadata_read");
         check(&Method::HEAD, &manifest, "repository:a/b:pull");
         check(&Method::PUT, &manifest, "repository:a/b:pull,push");
         check(&Method::DELETE, &manifest, "repository:a/b:delete");

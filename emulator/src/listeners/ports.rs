@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::acr::Ping;
 use crate::app::{self, App};
 use crate::registry::{Change, Registry};
 use crate::serve::LOCAL;
@@ -154,7 +155,7 @@ impl Ports {
             tracing::warn!(registry.name = name, %error, "the port could not be noted: the next start may choose another");
         }
         let port = Port { address, taken };
-        let routes = app::registry_routes(app, &app.guard, name);
+        let routes = app::registry_routes(app, &app.guard, name, Ping::Open);
         let (stop, closed) = (self.0.stop.child_token(), CancellationToken::new());
         let server = {
             let transport = Transport::TlsAndPlain(Arc::clone(&self.0.tls));

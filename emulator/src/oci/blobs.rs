@@ -72,7 +72,8 @@ fn wanted_range(
     if headers.get(IF_RANGE).is_some_and(|tag| tag != etag) {
         return Ok(None);
     }
-    let range = ByteRange::of_header(range.to_str().unwrap_or_default())?;
+    let range = ByteRange::of_header(range.to_str().unwrap_or_default());
+    let range = range.map_err(|error| ErrorReply::malformed_range(error, blob.len))?;
     let Some(range) = range else { return Ok(None) };
     range.within(blob.len).map(Some).ok_or_else(|| ErrorReply::range_not_satisfiable(blob.len))
 }

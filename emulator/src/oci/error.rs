@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::code::Code;
 use super::header_value;
-use super::range::RangeError;
+use super::range::{ContentRangeError, RangeError};
 use super::reason::phrase_of;
 use super::route::RouteError;
 use crate::registry::{
@@ -51,14 +51,18 @@ impl ErrorReply {
 
     /// 416 of a download.
     pub(super) fn range_not_satisfiable(len: u64) -> Self {
-        let words = format!("the range lies outside of the {len} bytes of the blob");
-        Self::new(
-            StatusCode::RANGE_NOT_SATISFIABLE,
-            Code::RangeInvalid,
-            words,
-            json!({ "size": len }),
-        )
-        .with(CONTENT_RANGE, format!("bytes */{len}"))
+        Self::no_range(format!("the range lies outside of the {len} bytes of the blob"), len)
+    }
+
+    /// 416 of a download whose range cannot be read.
+    pub(super) fn malformed_range(error: RangeError, len: u64) -> Self {
+        Self::no_range(error.to_string(), len)
+    }
+
+    fn no_range(words: String, len: u64) -> Self {
+        let (status, detail) = (StatusCode::RANGE_NOT_SATISFIABLE, json!({ "size": len }));
+        Self::new(status, Code::RangeInvalid, words, detail)
+            .with(CONTENT_RANGE, format!("bytes */{len}"))
     }
 
     /// 412: the content has another tag than the request wants.
@@ -96,14 +100,9 @@ impl ErrorReply {
     }
 }
 
-impl From<RangeError> for ErrorReply {
-    fn from(error: RangeError) -> Self {
-        match error {
-            RangeError::Malformed => {
-                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, Code::RangeInvalid, error, Value::Null)
-            }
-            RangeError::MalformedChunk => Self::bad_request(Code::BlobUploadInvalid, error),
-        }
+impl From<ContentRangeError> for ErrorReply {
+    fn from(error: ContentRangeError) -> Self {
+        Self::bad_request(Code::BlobUploadInvalid, error)
     }
 }
 

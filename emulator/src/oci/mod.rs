@@ -25,12 +25,13 @@ use http::{HeaderName, HeaderValue, Method, header};
 pub use self::code::Code;
 pub use self::error::ErrorReply;
 pub(crate) use self::query::Query;
-pub use self::range::{ByteRange, ContentRange, RangeError};
+pub use self::range::{ByteRange, ContentRange, ContentRangeError, RangeError};
 pub use self::route::{Route, RouteError};
 use crate::registry::Registry;
 
 /// What old Docker clients look for to know a registry.
-const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+pub(crate) const API_VERSION: HeaderName =
+    HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// The routes below `/v2/`. The [`Registry`] that a request is for comes with it as an extension: whoever serves these

@@ -25,37 +25,33 @@ pub struct ContentRange {
     pub last: u64,
 }
 
-/// A range header that cannot be followed.
+/// A `Range` header that does not follow the grammar.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RangeError {
-    /// The text does not follow the grammar.
-    #[error(
-        "the range is malformed: expected `bytes=first-last`, `bytes=first-` or `bytes=-count`"
-    )]
-    Malformed,
-    /// The chunk's range does not follow the grammar.
-    #[error("the Content-Range is malformed: expected `first-last`, the last not before the first")]
-    MalformedChunk,
-}
+#[error("the range is malformed: expected `bytes=first-last`, `bytes=first-` or `bytes=-count`")]
+pub struct RangeError;
+
+/// The `Content-Range` of a chunk that does not follow the grammar.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the Content-Range is malformed: expected `first-last`, the last not before the first")]
+pub struct ContentRangeError;
 
 impl ByteRange {
     /// Reads a `Range` header. `None` if it is to be ignored: another unit than bytes, or more than one range, for
     /// which the whole content is an allowed answer.
     pub fn of_header(text: &str) -> Result<Option<Self>, RangeError> {
-        let Some((unit, ranges)) = text.split_once('=') else { return Err(RangeError::Malformed) };
+        let Some((unit, ranges)) = text.split_once('=') else { return Err(RangeError) };
         if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
             return Ok(None);
         }
-        let (first, last) = ranges.trim().split_once('-').ok_or(RangeError::Malformed)?;
+        let (first, last) = ranges.trim().split_once('-').ok_or(RangeError)?;
         let range = match (first.trim(), last.trim()) {
-            ("", "") => return Err(RangeError::Malformed),
-            ("", count) => Self::Last(place(count).ok_or(RangeError::Malformed)?),
-            (first, "") => Self::From(place(first).ok_or(RangeError::Malformed)?),
+            ("", "") => return Err(RangeError),
+            ("", count) => Self::Last(place(count).ok_or(RangeError)?),
+            (first, "") => Self::From(place(first).ok_or(RangeError)?),
             (first, last) => {
-                let (first, last) = place(first).zip(place(last)).ok_or(RangeError::Malformed)?;
+                let (first, last) = place(first).zip(place(last)).ok_or(RangeError)?;
                 if last < first {
-                    return Err(RangeError::Malformed);
+                    return Err(RangeError);
                 }
                 Self::Closed(first, last)
             }
@@ -76,15 +72,15 @@ impl ByteRange {
 
 impl ContentRange {
     /// Reads the header of a chunk. The form of RFC 9110, `bytes first-last/total`, is taken too: some clients send it.
-    pub fn of_header(text: &str) -> Result<Self, RangeError> {
+    pub fn of_header(text: &str) -> Result<Self, ContentRangeError> {
         let text = text.trim();
         let text =
             text.strip_prefix("bytes").map_or(text, |rest| rest.trim_start_matches([' ', '=']));
         let text = text.split_once('/').map_or(text, |(range, _total)| range);
-        let (first, last) = text.split_once('-').ok_or(RangeError::MalformedChunk)?;
-        let (first, last) = number(first).zip(number(last)).ok_or(RangeError::MalformedChunk)?;
+        let (first, last) = text.split_once('-').ok_or(ContentRangeError)?;
+        let (first, last) = number(first).zip(number(last)).ok_or(ContentRangeError)?;
         if last < first || last == u64::MAX {
-            return Err(RangeError::MalformedChunk);
+            return Err(ContentRangeError);
         }
         Ok(Self { first, last })
     }
@@ -154,7 +150,7 @@ mod tests {
             "bytes=1",
             "bytes=99999999999999999999x-",
         ] {
-            assert_eq!(ByteRange::of_header(bad), Err(RangeError::Malformed), "{bad:?}");
+            assert_eq!(ByteRange::of_header(bad), Err(RangeError), "{bad:?}");
         }
     }
 
@@ -165,7 +161,7 @@ mod tests {
         assert_eq!(ContentRange::of_header("bytes 5-9/*"), expected);
         assert_eq!(ContentRange::of_header("bytes=5-9"), expected);
         for bad in ["", "5", "9-5", "-5", "5-", "a-b", "0-18446744073709551615", "5-9-10"] {
-            assert_eq!(ContentRange::of_header(bad), Err(RangeError::MalformedChunk), "{bad:?}");
+            assert_eq!(ContentRange::of_header(bad), Err(ContentRangeError), "{bad:?}");
         }
     }
 

@@ -14,6 +14,8 @@ use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
 /// What a registry is beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
+    /// What tells it from others of its name, before and after it. None: it was made before there were such ids.
+    pub id: Option<String>,
     /// When it was made, in emulator time.
     pub created: OffsetDateTime,
     /// The price class.
@@ -77,6 +79,7 @@ impl Profile {
     /// As it is stored.
     pub(super) fn record(&self, name: &RegistryName) -> RegistryRecord {
         let row = RegistryRow {
+            id: self.id.clone(),
             created: self.created.unix_timestamp(),
             sku: self.sku.to_string(),
             location: self.location.to_string(),
@@ -111,6 +114,7 @@ impl Profile {
             Ok(AssignedIdentity { resource, principal: assigned.principal.into() })
         });
         let profile = Self {
+            id: row.id,
             created: OffsetDateTime::from_unix_timestamp(row.created)
                 .map_err(|_| damaged("time"))?,
             sku: row.sku.parse().map_err(|_| damaged("SKU"))?,

@@ -17,6 +17,7 @@ use mock_keyvault::clock::Clock;
 use mock_keyvault::room::Room;
 use time::OffsetDateTime;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::blocking::blocking;
 use super::creation::NewRegistry;
@@ -318,6 +319,7 @@ impl Registries {
             identities.push(self.identity(resource).await?.into());
         }
         Ok(Profile {
+            id: Some(Uuid::new_v4().to_string()),
             created: self.now(),
             sku: new.sku,
             location: new.location.clone(),

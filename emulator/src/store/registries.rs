@@ -54,6 +54,9 @@ pub struct NewRegistryRows {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryRow {
+    /// What tells it from others of its name, before and after it. None: it was made before there were such ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// When it was made: seconds since 1970, emulator time.
     pub created: i64,
     /// The price class.

@@ -92,7 +92,7 @@ async fn no_password_is_shown_or_made_while_the_admin_user_is_off() {
 #[tokio::test]
 async fn a_token_is_made_with_its_scope_map_and_passwords_and_pulls_one_repository() {
     let emulator = with_admin().await;
-    let actions = json!(["repositories/app/content/read"]);
+    let actions = json!(["repositories/app/content/read", "repositories/app/metadata/read"]);
     let (map_id, token_id) =
         (id(&emulator, "scopeMaps/readers").await, id(&emulator, "tokens/puller").await);
 

@@ -4,6 +4,7 @@
 mod acr_locks;
 mod acr_login;
 mod acr_metadata;
+mod acr_scopes;
 mod arm;
 mod arm_deployments;
 mod arm_groups;

@@ -284,3 +284,18 @@ async fn a_plus_sign_in_the_type_of_an_artifact_is_a_plus_sign_encoded_or_not() 
         assert_eq!(listed["manifests"].as_array().unwrap().len(), 1, "{text}");
     }
 }
+
+#[tokio::test]
+async fn every_416_of_a_download_says_how_long_the_blob_is() {
+    let (_emulator, client) = start().await;
+    client.push_blob("app", b"layer").await;
+    let path = format!("/v2/app/blobs/{}", content::digest(b"layer"));
+
+    for range in ["bytes=9-", "bytes=5-5", "bytes=-0", "bytes=2-1", "bytes=x-y", "bytes", "bytes="]
+    {
+        let request = client.request(Method::GET, &path).header("range", range);
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (416, "RANGE_INVALID"));
+        assert_eq!(answer.header("content-range"), "bytes */5", "{range}");
+    }
+}

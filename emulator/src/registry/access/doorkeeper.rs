@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::action::{Action, Actions};
 use super::directory::{self, Directory, Vouched};
 use super::error::AccessError;
-use super::jwt::{Caller, TokenKey};
+use super::jwt::{Audience, Caller, TokenKey};
 use super::scope::Scope;
 use super::tokens::{AccessName, scope_map_named};
 use super::{admin, password, scope_map};
@@ -155,12 +155,14 @@ impl Doorkeeper {
             Credentials::None => Err(AccessError::Nobody),
             Credentials::Bearer(token) => {
                 let now = this.clock.unix_now();
-                Ok(Access::Granted(this.key.verify_access(&token, registry.name(), now)?))
+                Ok(Access::Granted(this.key.verify_access(&token, &registry.audience(), now)?))
             }
             Credentials::Basic { user, password } => {
                 if user == TOKEN_USER {
                     let now = this.clock.unix_now();
-                    if let Ok(granted) = this.key.verify_access(&password, registry.name(), now) {
+                    if let Ok(granted) =
+                        this.key.verify_access(&password, &registry.audience(), now)
+                    {
                         return Ok(Access::Granted(granted));
                     }
                 }
@@ -186,7 +188,8 @@ impl Doorkeeper {
                 Proof::Password { user, password } => {
                     // The token that was given for a login is good for the same again.
                     if user == TOKEN_USER
-                        && let Ok(granted) = this.key.verify_access(password, registry.name(), now)
+                        && let Ok(granted) =
+                            this.key.verify_access(password, &registry.audience(), now)
                     {
                         let granted = both(&granted, &scopes);
                         return this.issue(registry, &service, &Caller::Anyone, &granted, &scopes);
@@ -213,7 +216,7 @@ impl Doorkeeper {
                 this.directory.of_token(&entra_token).map_err(AccessError::Entra)?;
             let caller = Caller::Principal { client_id, object_id };
             let now = this.clock.unix_now();
-            Ok(this.key.refresh_token(registry.name(), &service, &caller, now)?)
+            Ok(this.key.refresh_token(&registry.audience(), &service, &caller, now)?)
         })
         .await
     }
@@ -225,6 +228,13 @@ impl Doorkeeper {
     ) -> Result<T, AccessError> {
         let (this, registry) = (Arc::clone(&self.0), registry.clone());
         tokio::task::spawn_blocking(move || work(&this, &registry)).await.map_err(Error::from)?
+    }
+}
+
+impl Registry {
+    /// What its tokens are good for.
+    fn audience(&self) -> Audience {
+        Audience { name: self.name().to_owned(), id: self.profile().id.clone() }
     }
 }
 
@@ -270,7 +280,7 @@ impl Inner {
 
     /// Whose refresh token this is.
     fn refreshed(&self, registry: &Registry, token: &str) -> Result<Caller, AccessError> {
-        Ok(self.key.verify_refresh(token, registry.name(), self.clock.unix_now())?)
+        Ok(self.key.verify_refresh(token, &registry.audience(), self.clock.unix_now())?)
     }
 
     /// As much of these scopes as somebody is allowed.
@@ -306,7 +316,8 @@ impl Inner {
                 }
                 let map = scope_map_named(parts, &row.scope_map)
                     .map_err(|error| AccessError::Registry(Error::internal(error)))?;
-                Rights::Map(map.map(|map| map.actions).unwrap_or_default())
+                let actions = map.map(|map| map.actions).unwrap_or_default();
+                Rights::Map { actions, catalog: row.scope_map == scope_map::ADMIN }
             }
             Caller::Principal { client_id, object_id } => {
                 let (client_id, object_id) = (client_id.clone(), object_id.clone());
@@ -332,7 +343,7 @@ impl Inner {
             return Err(AccessError::NothingGranted);
         }
         let now = self.clock.unix_now();
-        Ok(self.key.access_token(registry.name(), service, caller, granted, now)?)
+        Ok(self.key.access_token(&registry.audience(), service, caller, granted, now)?)
     }
 }
 
@@ -340,7 +351,7 @@ impl Inner {
 enum Rights<'a> {
     Pull,
     All,
-    Map(Vec<scope_map::ScopeMapAction>),
+    Map { actions: Vec<scope_map::ScopeMapAction>, catalog: bool },
     Roles { directory: &'a dyn Directory, object_id: String, resource_id: String },
 }
 
@@ -358,8 +369,8 @@ impl Rights<'_> {
 
     fn catalog(&self) -> bool {
         match self {
-            // Tokens list no catalogue, whatever their scope map says.
-            Self::Map(_) => false,
+            // No action of a scope map is about the catalog: only the one for administrators opens it (Azure/acr#675).
+            Self::Map { catalog, .. } => *catalog,
             Self::Pull | Self::All => true,
             Self::Roles { directory, object_id, resource_id } => {
                 directory.allows(object_id, directory::CATALOG, resource_id)
@@ -371,7 +382,7 @@ impl Rights<'_> {
         match self {
             Self::Pull => [Action::Pull, Action::MetadataRead].into_iter().collect(),
             Self::All => Actions::all(),
-            Self::Map(map) => scope_map::allowed(map, name),
+            Self::Map { actions, .. } => scope_map::allowed(actions, name),
             Self::Roles { directory, object_id, resource_id } => Action::ALL
                 .into_iter()
                 .filter(|action| {

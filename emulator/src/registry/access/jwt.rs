@@ -1,8 +1,8 @@
 //! The tokens of the registry: refresh tokens, which say who somebody is, and access tokens, which say what may be done.
 //!
 //! JWTs with ACR's claims (RFC 7519), signed with HMAC-SHA-256 under a key of the data folder: nobody but the registry
-//! checks them, so no public key is needed. All times are the emulator's. A token is good for one registry, by its name,
-//! whatever address it was asked for at.
+//! checks them, so no public key is needed. All times are the emulator's. A token is good for one registry, by its name and id,
+//! whatever address it was asked for at: a later registry of the same name has another id.
 //!
 //! The claims are ASCII without `>`, `?` and `~`: the Python SDK reads the payload as plain base64, which differs from the
 //! URL's for these alone.
@@ -58,6 +58,15 @@ pub struct TokenKey {
     verifying: DecodingKey,
 }
 
+/// The registry that a token is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audience {
+    /// Its name.
+    pub name: String,
+    /// Its id. Registries from before there were ids have none.
+    pub id: Option<String>,
+}
+
 /// Why a token of the registry does not hold.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,6 +98,9 @@ struct Common {
     version: String,
     /// The registry: the address in `aud` is only how the client calls it.
     rid: String,
+    /// The id of the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iid: Option<String>,
     grant_type: String,
 }
 
@@ -154,7 +166,7 @@ impl TokenKey {
     /// A token that says who somebody is. `service` is how the client calls the registry.
     pub fn refresh_token(
         &self,
-        registry: &str,
+        registry: &Audience,
         service: &str,
         caller: &Caller,
         now: i64,
@@ -171,7 +183,7 @@ impl TokenKey {
     /// A token that says what may be done.
     pub fn access_token(
         &self,
-        registry: &str,
+        registry: &Audience,
         service: &str,
         caller: &Caller,
         granted: &[Scope],
@@ -189,7 +201,7 @@ impl TokenKey {
     pub fn verify_refresh(
         &self,
         token: &str,
-        registry: &str,
+        registry: &Audience,
         now: i64,
     ) -> Result<Caller, TokenProblem> {
         let claims: RefreshClaims = self.verify(token, REFRESH)?;
@@ -201,7 +213,7 @@ impl TokenKey {
     pub fn verify_access(
         &self,
         token: &str,
-        registry: &str,
+        registry: &Audience,
         now: i64,
     ) -> Result<Vec<Scope>, TokenProblem> {
         let claims: AccessClaims = self.verify(token, ACCESS)?;
@@ -238,7 +250,7 @@ impl TokenKey {
 
 impl Common {
     fn new(
-        registry: &str,
+        registry: &Audience,
         service: &str,
         caller: &Caller,
         kind: &str,
@@ -247,20 +259,21 @@ impl Common {
     ) -> Self {
         Self {
             jti: Uuid::new_v4().to_string(),
-            sub: caller.subject(registry).to_owned(),
+            sub: caller.subject(&registry.name).to_owned(),
             nbf: now,
             exp: now.saturating_add(lifetime),
             iat: now,
             iss: ISSUER.to_owned(),
             aud: plain(service),
             version: "1.0".to_owned(),
-            rid: registry.to_owned(),
+            rid: registry.name.clone(),
+            iid: registry.id.clone(),
             grant_type: kind.to_owned(),
         }
     }
 
-    fn hold(&self, registry: &str, now: i64) -> Result<(), TokenProblem> {
-        if self.rid != registry {
+    fn hold(&self, registry: &Audience, now: i64) -> Result<(), TokenProblem> {
+        if self.rid != registry.name || self.iid != registry.id {
             return Err(TokenProblem::Registry);
         }
         if now < self.nbf || self.exp <= now {
@@ -328,46 +341,56 @@ mod tests {
         TokenKey::from_bytes(&[7; 32])
     }
 
+    fn named(name: &str) -> Audience {
+        Audience { name: name.to_owned(), id: Some("1".to_owned()) }
+    }
+
     fn token() -> Caller {
         Caller::Token("builder".to_owned())
     }
 
     #[test]
     fn a_refresh_token_is_good_for_its_registry_until_it_ends_and_for_nothing_else() {
-        let made = key().refresh_token("team1", "team1.azurecr.io", &token(), 1000).unwrap();
-        let verify = |registry, now| key().verify_refresh(&made, registry, now);
+        let made =
+            key().refresh_token(&named("team1"), "team1.azurecr.io", &token(), 1000).unwrap();
+        let verify = |registry, now| key().verify_refresh(&made, &named(registry), now);
 
         assert_eq!(verify("team1", 1000), Ok(token()));
         assert_eq!(verify("team1", 999), Err(TokenProblem::Expired));
         assert_eq!(verify("team1", 1000 + REFRESH_LIFETIME), Err(TokenProblem::Expired));
         assert_eq!(verify("team2", 1000), Err(TokenProblem::Registry));
-        assert_eq!(key().verify_access(&made, "team1", 1000), Err(TokenProblem::Kind));
+        for id in [Some("2"), None] {
+            let later = Audience { id: id.map(str::to_owned), ..named("team1") };
+            assert_eq!(key().verify_refresh(&made, &later, 1000), Err(TokenProblem::Registry));
+        }
+        assert_eq!(key().verify_access(&made, &named("team1"), 1000), Err(TokenProblem::Kind));
         let other = TokenKey::from_bytes(&[8; 32]);
-        assert_eq!(other.verify_refresh(&made, "team1", 1000), Err(TokenProblem::Invalid));
+        assert_eq!(other.verify_refresh(&made, &named("team1"), 1000), Err(TokenProblem::Invalid));
     }
 
     #[test]
     fn an_access_token_allows_what_it_was_made_for() {
         let granted = Scope::of_texts(["repository:a/b:pull,metadata_read registry:catalog:*"]);
-        let made = key().access_token("team1", "localhost:5001", &token(), &granted, 0).unwrap();
+        let made =
+            key().access_token(&named("team1"), "localhost:5001", &token(), &granted, 0).unwrap();
 
-        assert_eq!(key().verify_access(&made, "team1", 0), Ok(granted));
+        assert_eq!(key().verify_access(&made, &named("team1"), 0), Ok(granted));
         assert_eq!(
-            key().verify_access(&made, "team1", ACCESS_LIFETIME),
+            key().verify_access(&made, &named("team1"), ACCESS_LIFETIME),
             Err(TokenProblem::Expired)
         );
-        assert_eq!(key().verify_refresh(&made, "team1", 0), Err(TokenProblem::Kind));
+        assert_eq!(key().verify_refresh(&made, &named("team1"), 0), Err(TokenProblem::Kind));
     }
 
     #[test]
     fn a_token_that_asks_for_no_signature_or_another_is_refused() {
-        let made = key().access_token("team1", "s", &Caller::Admin, &[], 0).unwrap();
+        let made = key().access_token(&named("team1"), "s", &Caller::Admin, &[], 0).unwrap();
         let payload = made.split('.').nth(1).unwrap();
         for header in [r#"{"alg":"none"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"HS512"}"#] {
             let header = STANDARD_NO_PAD.encode(header);
             for signature in ["", made.split('.').nth(2).unwrap()] {
                 let forged = format!("{header}.{payload}.{signature}");
-                let refused = key().verify_access(&forged, "team1", 0);
+                let refused = key().verify_access(&forged, &named("team1"), 0);
                 assert_eq!(refused, Err(TokenProblem::Invalid), "{forged}");
             }
         }
@@ -376,7 +399,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_payload_is_plain_base64_whatever_the_client_calls_the_registry(service in r"\PC{0,80}") {
-            let made = key().refresh_token("team1", &service, &token(), 0).unwrap();
+            let made = key().refresh_token(&named("team1"), &service, &token(), 0).unwrap();
             let payload = made.split('.').nth(1).unwrap();
             prop_assert!(STANDARD_NO_PAD.decode(payload).is_ok(), "{}", payload);
         }
@@ -384,8 +407,8 @@ mod tests {
         #[test]
         fn no_text_makes_the_verifier_panic_or_is_taken(text in r"\PC{0,200}", three in r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}") {
             for token in [text, three] {
-                prop_assert!(key().verify_refresh(&token, "team1", 0).is_err());
-                prop_assert!(key().verify_access(&token, "team1", 0).is_err());
+                prop_assert!(key().verify_refresh(&token, &named("team1"), 0).is_err());
+                prop_assert!(key().verify_access(&token, &named("team1"), 0).is_err());
             }
         }
     }

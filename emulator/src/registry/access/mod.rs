@@ -26,7 +26,7 @@ pub use self::admin::{AccessSettings, AdminCredentials};
 pub use self::directory::{Directory, NoDirectory, Vouched};
 pub use self::doorkeeper::{Access, Credentials, Doorkeeper, Need, Proof};
 pub use self::error::{AccessChangeError, AccessError};
-pub use self::jwt::{Caller, TokenKey, TokenProblem};
+pub use self::jwt::{Audience, Caller, TokenKey, TokenProblem};
 pub use self::password::Password;
 pub use self::scope::{Scope, UnknownScope};
 pub use self::scope_map::{ScopeMapAction, ScopeMapActionError};

@@ -8,10 +8,13 @@ use std::str::FromStr;
 use super::action::{Action, Actions};
 use crate::registry::names::RepositoryName;
 
+/// The scope map that allows everything.
+pub(super) const ADMIN: &str = "_repositories_admin";
+
 /// The scope maps that every registry has: name, description, and the ends of their actions on all repositories.
 const SYSTEM: [(&str, &str, &[&str]); 5] = [
     (
-        "_repositories_admin",
+        ADMIN,
         "Everything in all repositories",
         &["content/read", "content/write", "content/delete", "metadata/read", "metadata/write"],
     ),

@@ -146,6 +146,7 @@ mod tests {
                 let principal =
                     PrincipalRow { client_id: text.clone(), principal_id: text.clone() };
                 let row = RegistryRow {
+                    id: Some(text.clone()),
                     created: 7,
                     sku: "Premium".to_owned(),
                     location: text.clone(),

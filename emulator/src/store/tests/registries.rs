@@ -12,6 +12,7 @@ fn record(name: &str) -> RegistryRecord {
     RegistryRecord {
         name: name.to_owned(),
         row: RegistryRow {
+            id: None,
             created: 7,
             sku: "Premium".to_owned(),
             location: "eastus".to_owned(),

@@ -1,0 +1,156 @@
+//! What a login may do beyond pull and push: lists of tags and of repositories; and the headers that tell a client what to ask for.
+
+use reqwest::{Method, StatusCode};
+use sealyard::registry::{Change, PasswordName};
+
+use crate::acr_login::{
+    access, admin, assert_unauthorized, close, scoped, text, with_basic, with_bearer,
+};
+use crate::support::arm::{owner_token, through_proxy};
+use crate::support::{Answer, Client, start};
+
+const TAGS: &str = "/v2/app/tags/list";
+
+/// A password of a token with a scope map that every registry has.
+async fn with_map(emulator: &sealyard::Sealyard, token: &str, map: &str) -> String {
+    let registry = emulator.registry();
+    registry.put_token(&token.parse().unwrap(), map, true).await.unwrap();
+    let made = registry.generate_credentials(token, &[PasswordName::First], None).await.unwrap();
+    made[0].password.expose().to_owned()
+}
+
+#[tokio::test]
+async fn a_list_of_tags_needs_the_right_to_read_metadata_and_who_lacks_it_is_told() {
+    let (emulator, client) = start().await;
+    close(&emulator, &client).await;
+    let may_pull = ["repositories/app/content/read"];
+    let password = scoped(&emulator, "reader", &may_pull).await;
+    let asked = "/oauth2/token?service=s&scope=repository:app:pull";
+    let token = with_basic(&client, Method::GET, asked, "reader", &password).await;
+
+    let refused = with_bearer(&client, Method::GET, TAGS, &text(&token, "access_token")).await;
+
+    assert_unauthorized(&refused, "a list of tags with pull alone");
+    let challenge = refused.header("www-authenticate");
+    assert!(challenge.contains(",scope=\"repository:app:metadata_read\""), "{challenge}");
+    assert!(challenge.contains(",error=\"insufficient_scope\""), "{challenge}");
+}
+
+#[tokio::test]
+async fn the_scope_maps_and_users_that_every_registry_has_list_tags_and_repositories_as_in_acr() {
+    let (emulator, client) = start().await;
+    close(&emulator, &client).await;
+    let mut logins = vec![(
+        "local".to_owned(),
+        admin(&emulator).await.passwords[0].expose().to_owned(),
+        true,
+        true,
+    )];
+    for (token, map, tags, catalog) in [
+        ("puller", "_repositories_pull", false, false),
+        ("pusher", "_repositories_push", false, false),
+        ("reader", "_repositories_pull_metadata_read", true, false),
+        ("writer", "_repositories_push_metadata_write", true, false),
+        ("chief", "_repositories_admin", true, true),
+    ] {
+        logins.push((token.to_owned(), with_map(&emulator, token, map).await, tags, catalog));
+    }
+
+    for (user, password, tags, catalog) in logins {
+        for (path, allowed) in [(TAGS, tags), ("/v2/_catalog", catalog)] {
+            let answer = with_basic(&client, Method::GET, path, &user, &password).await;
+            let status = if allowed { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+            assert_eq!(answer.status, status, "{user} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_401_names_the_protocol_and_the_headers_that_a_script_may_read() {
+    let (emulator, client) = start().await;
+    close(&emulator, &client).await;
+    let password = scoped(&emulator, "reader", &["repositories/app/content/read"]).await;
+
+    for (what, answer) in [
+        ("a stranger", client.get("/v2/").await),
+        ("the metadata of a stranger", client.get("/acr/v1/_catalog").await),
+        ("the token endpoint", client.get("/oauth2/token?scope=repository:app:pull").await),
+        (
+            "a login that is not enough",
+            with_basic(&client, Method::DELETE, "/acr/v1/app", "reader", &password).await,
+        ),
+    ] {
+        assert_unauthorized(&answer, what);
+        assert_eq!(answer.header("docker-distribution-api-version"), "registry/2.0", "{what}");
+        let exposed: Vec<_> =
+            answer.headers.get_all("access-control-expose-headers").iter().collect();
+        let names =
+            ["Docker-Content-Digest", "WWW-Authenticate", "Link", "X-Ms-Correlation-Request-Id"];
+        assert_eq!(exposed, names, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_a_deleted_registry_is_not_good_for_a_later_one_of_its_name() {
+    let (emulator, _) = start().await;
+    let make = async || {
+        let registry = emulator.create_registry("team1").await.unwrap();
+        let change = Change { anonymous: Some(false), ..Change::default() };
+        emulator.app().registries.change(registry.registry_name(), change).await.unwrap();
+        registry.set_admin_enabled(true).await.unwrap();
+        registry
+    };
+    let registry = make().await;
+    let password = registry.admin_credentials().await.unwrap().passwords[0].expose().to_owned();
+    let client = Client::named(&emulator.registry_url(), "team1.azurecr.io");
+    let asked = "/oauth2/token?service=team1.azurecr.io&scope=registry:catalog:*";
+    let old = with_basic(&client, Method::GET, asked, "team1", &password).await;
+    let old = text(&old, "access_token");
+    let catalog =
+        async |token: &str| with_bearer(&client, Method::GET, "/v2/_catalog", token).await;
+    assert_eq!(catalog(&old).await.status, StatusCode::OK);
+
+    emulator.app().registries.delete(registry.registry_name()).await.unwrap();
+    let registry = make().await;
+
+    assert_unauthorized(&catalog(&old).await, "a token of the registry before");
+    let password = registry.admin_credentials().await.unwrap().passwords[0].expose().to_owned();
+    let new = with_basic(&client, Method::GET, asked, "team1", &password).await;
+    assert_eq!(catalog(&text(&new, "access_token")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_everybody_a_token() {
+    let (emulator, client) = start().await;
+    client.push_image("app", "v1", &[b"layer"]).await;
+    let http = through_proxy(&emulator);
+    let at = |path: &str| format!("https://local.azurecr.io{path}");
+
+    let stranger = Answer::of(http.get(at("/v2/")).send().await.unwrap()).await;
+    assert_unauthorized(&stranger, "a ping without a login");
+    let challenge = stranger.header("www-authenticate");
+    assert_eq!(
+        challenge,
+        "Bearer realm=\"https://local.azurecr.io/oauth2/token\",service=\"local.azurecr.io\""
+    );
+
+    // What `az acr repository list` does.
+    let form = [
+        ("grant_type", "access_token"),
+        ("service", "local.azurecr.io"),
+        ("access_token", &owner_token(&emulator)),
+    ];
+    let exchanged = http.post(at("/oauth2/exchange")).form(&form).send().await.unwrap();
+    let refresh = text(&Answer::of(exchanged).await, "refresh_token");
+    let token = text(&access(&client, &refresh, "registry:catalog:*").await, "access_token");
+    let listed = http.get(at("/v2/_catalog")).bearer_auth(token).send().await.unwrap();
+    assert_eq!(Answer::of(listed).await.json(), serde_json::json!({ "repositories": ["app"] }));
+
+    let anonymous = http.get(at("/oauth2/token?scope=repository:app:pull,push")).send().await;
+    let token = text(&Answer::of(anonymous.unwrap()).await, "access_token");
+    for path in ["/v2/", "/v2/app/manifests/v1"] {
+        let answer = http.get(at(path)).bearer_auth(&token).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    }
+    assert_eq!(client.get("/v2/").await.status, StatusCode::OK, "docker needs no login");
+}
