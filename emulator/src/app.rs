@@ -16,15 +16,16 @@ use mock_keyvault::listen::connect_refusal;
 use mock_keyvault::retry::with_retry_after;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
-use crate::acr::{self, Ping};
+use crate::acr::{self, Ping, Proxies};
 use crate::admin::{self, Endpoints, Guard};
 use crate::agenda::Agenda;
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::faults::{self, FaultDesk};
 use crate::listeners::{Ports, Site};
 use crate::oci::{self, Code, ErrorReply};
@@ -150,8 +151,57 @@ fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let content = oci::router().merge(acr::router()).layer(strike);
     let content = acr::protect(content, app.doorkeeper.clone(), ping);
     let content = content.merge(acr::login_router(app.doorkeeper.clone()));
+    let content = Proxies::new(&app.config.trusted_proxy).note_for(content);
     // The registry first: the guard asks for its own password only where a registry has no logins.
-    site.select_for(guard.protect_content(content))
+    let content = site.select_for(guard.protect_content(content));
+    match app.config.cors_origin.as_slice() {
+        [] => content,
+        origins => content.layer(cors(origins)),
+    }
+}
+
+/// Lets scripts of these origins use a registry, as the pages of registry browsers do. A preflight asks for nothing, so it is
+/// answered before a login is asked for (Fetch Standard, "CORS-preflight fetch").
+fn cors(origins: &[Origin]) -> CorsLayer {
+    use http::header::{
+        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_NONE_MATCH, LINK,
+        LOCATION, RANGE, WWW_AUTHENTICATE,
+    };
+    let named = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(origins.iter().map(|origin| origin.value()).collect::<Vec<_>>())
+        .allow_credentials(true)
+        .allow_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_RANGE,
+            CONTENT_TYPE,
+            IF_NONE_MATCH,
+            RANGE,
+            named("x-requested-with"),
+        ])
+        .expose_headers([
+            CONTENT_LENGTH,
+            CONTENT_RANGE,
+            LINK,
+            LOCATION,
+            WWW_AUTHENTICATE,
+            REQUEST_ID,
+            named("docker-content-digest"),
+            named("docker-upload-uuid"),
+            named("oci-filters-applied"),
+            named("oci-subject"),
+            named("oci-tag"),
+        ])
+        .max_age(Duration::from_mins(10))
 }
 
 /// What no route takes. The target of CONNECT is a host and a port, so that none takes it.

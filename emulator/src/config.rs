@@ -6,11 +6,14 @@
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
+use http::HeaderValue;
+use mock_keyvault::AddressRange;
 use mock_keyvault::durable::Durability;
 use mock_keyvault::durable::repair::RepairCommand;
 use mock_keyvault::listen::parse_address;
@@ -75,6 +78,10 @@ pub struct Config {
     pub endpoints_file: Option<PathBuf>,
     /// More host names under which the emulator is reached, such as the alias of a container.
     pub hostname_alias: Vec<String>,
+    /// The proxies beside the loopback that say how the client calls the registry.
+    pub trusted_proxy: Vec<AddressRange>,
+    /// The origins whose pages may use the registries.
+    pub cors_origin: Vec<Origin>,
     /// Whether an index may list manifests that the repository does not have.
     pub sparse_indexes: bool,
     /// Whether registries with a customer-managed key lack what real ones lack.
@@ -82,6 +89,17 @@ pub struct Config {
     /// Whether every new vault goes by access policies, although `az keyvault create` asks for roles.
     pub legacy_access_policies: bool,
 }
+
+/// The origin of a web page: scheme, host and port (RFC 6454, section 6.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(HeaderValue);
+
+/// A text that is no origin.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error(
+    "an origin is http or https, a host and a port, without a path: such as http://localhost:8080"
+)]
+pub struct OriginError;
 
 /// The vault that holds the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -262,6 +280,13 @@ pub struct ServeArgs {
     /// Another host name under which the emulator is reached; may be given more than once
     #[arg(long, value_name = "NAME", env = "SEALYARD_HOSTNAME_ALIAS", value_delimiter = ',')]
     pub hostname_alias: Vec<String>,
+    /// A proxy (ADDRESS, or a range ADDRESS/BITS) whose X-Forwarded-Proto and X-Forwarded-Host say how the registry is called,
+    /// beside those on the loopback; may be given more than once
+    #[arg(long, value_name = "ADDRESS", env = "SEALYARD_TRUSTED_PROXY", value_delimiter = ',')]
+    pub trusted_proxy: Vec<AddressRange>,
+    /// The origin of a web page that may use the registries, such as http://localhost:8080; may be given more than once
+    #[arg(long, value_name = "URL", env = "SEALYARD_CORS_ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<Origin>,
     /// Take an index although the repository lacks manifests that it lists
     #[arg(long, env = "SEALYARD_SPARSE_INDEXES", value_parser = FalseyValueParser::new())]
     pub sparse_indexes: bool,
@@ -341,6 +366,8 @@ impl Default for Config {
             password: PasswordSource::Generated,
             endpoints_file: None,
             hostname_alias: Vec::new(),
+            trusted_proxy: Vec::new(),
+            cors_origin: Vec::new(),
             sparse_indexes: false,
             strict_parity: false,
             legacy_access_policies: false,
@@ -387,6 +414,8 @@ impl TryFrom<ServeArgs> for Config {
             password,
             endpoints_file: args.endpoints_file,
             hostname_alias: args.hostname_alias,
+            trusted_proxy: args.trusted_proxy,
+            cors_origin: args.cors_origin,
             sparse_indexes: args.sparse_indexes,
             strict_parity: args.strict_parity,
             legacy_access_policies: args.legacy_access_policies,
@@ -450,6 +479,29 @@ impl ServeArgs {
             client_secret_file: self.client_secret_file.clone(),
             ca: self.azure_ca.clone(),
         }))
+    }
+}
+
+impl Origin {
+    /// The value of the header `Origin`.
+    pub fn value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let url: Url = text.parse().map_err(|_| OriginError)?;
+        let is_bare = ["", "/"].contains(&url.path())
+            && url.query().or(url.fragment()).is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if !["http", "https"].contains(&url.scheme()) || !is_bare {
+            return Err(OriginError);
+        }
+        HeaderValue::try_from(url.origin().ascii_serialization()).map(Self).map_err(|_| OriginError)
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 use fs_err as fs;
-use mock_keyvault::files::{Access, write_whole};
+use mock_keyvault::files::{Access, write_for_this_run};
 use rustix::process::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -91,7 +91,7 @@ impl RuntimeFolder {
         let path = self.0.join(format!("{}-{suffix}.{EXTENSION}", entry.pid));
         let mut text = serde_json::to_vec(entry).map_err(io::Error::from)?;
         text.push(b'\n');
-        write_whole(&path, &text, Access::Private)?;
+        write_for_this_run(&path, &text, Access::Private)?;
         Ok(Registration(path))
     }
 

@@ -62,8 +62,17 @@ pub fn make_private(path: &Path, public: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `bytes` to the file `path`, which is replaced in one step. The folder must exist. Blocks.
+/// Writes `bytes` to the file `path`, which is replaced in one step, durably. The folder must exist. Blocks.
 pub fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    write(path, bytes, access, true)
+}
+
+/// The same for what is true only while this process runs: it is not synced, so that a start does not wait for a disk.
+pub fn write_for_this_run(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
+    write(path, bytes, access, false)
+}
+
+fn write(path: &Path, bytes: &[u8], access: Access, durably: bool) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -73,10 +82,12 @@ pub fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> 
         .map_err(|error| with_path(&error, "a file could not be made in", folder))?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(access.mode()))?;
-    file.as_file().sync_all()?;
+    if durably {
+        file.as_file().sync_all()?;
+    }
     file.persist(path)
         .map_err(|error| with_path(&error.error, "a file could not be moved to", path))?;
-    sync_dir(folder)
+    if durably { sync_dir(folder) } else { Ok(()) }
 }
 
 /// The bytes of a file, or `None` when there is no such file. Blocks.

@@ -102,6 +102,6 @@ pub use vault::KeyReference;
 pub use vault::ec::Curve;
 pub use vault::error::VaultError;
 pub use vault::lifecycle::{VaultChangeError, VaultChanges};
-pub use vault::network::NetworkRules;
+pub use vault::network::{AddressRange, NetworkRules};
 pub use vault::policy::KeyPermission;
 pub use vault::rsa::KeySize;

@@ -8,9 +8,10 @@ use mock_keyvault::changes::Changes;
 use mock_keyvault::clock::Clock;
 use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets};
 use mock_keyvault::sealing::SealingKey;
-use sealyard::registry::{Caller, Scope, TokenKey};
+use sealyard::registry::{Audience, Caller, Scope, TokenKey};
 
 struct World {
+    registry: Audience,
     issuer: Issuer,
     token: String,
     key: TokenKey,
@@ -27,9 +28,10 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let owner = issuer.principal(OWNER_CLIENT_ID).expect("the owner");
     let token = issuer.token_for(&owner, "r").expect("a token").expose().to_owned();
     let key = TokenKey::from_bytes(&[7; 32]);
+    let registry = Audience { name: "local".to_owned(), id: Some("1".to_owned()) };
     let refresh =
-        key.refresh_token("local", "here", &Caller::Admin, 0).expect("a token").to_string();
-    World { issuer, token, key, refresh }
+        key.refresh_token(&registry, "here", &Caller::Admin, 0).expect("a token").to_string();
+    World { registry, issuer, token, key, refresh }
 });
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -48,7 +50,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(verified.is_ok(), edited == world.token);
     }
 
-    let of_registry = |text: &str| world.key.verify_refresh(text, "local", 0);
+    let of_registry = |text: &str| world.key.verify_refresh(text, &world.registry, 0);
     assert!(text == world.refresh || of_registry(&text).is_err());
     let mut token = world.refresh.clone().into_bytes();
     for edit in data.chunks_exact(2) {

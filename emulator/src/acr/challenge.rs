@@ -1,6 +1,6 @@
 //! 401: who may not come in is told where to get a token, and what to ask for.
 //!
-//! The realm is the address that the client used, with http where it used http. There is no space behind the commas: the
+//! The realm is the address that the client used, with http where it used http; behind a trusted proxy, what that says. There is no space behind the commas: the
 //! Azure CLI splits there.
 //!
 //! Every message begins with ACR's own sentence. A message that equals docker's default for its code would be worse than
@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use mock_keyvault::listen::Wire;
 use serde_json::{Value, json};
 
+use super::forwarded::Forwarded;
 use super::login_server;
 use crate::oci::{API_VERSION, Code, ErrorReply, header_value};
 use crate::registry::{AccessError, Scope};
@@ -34,10 +35,11 @@ pub(super) struct Challenge {
 impl Challenge {
     pub(super) fn of(head: &Parts, scope: Option<Scope>) -> Self {
         let service = login_server(head);
-        let scheme = match head.extensions.get::<Wire>() {
+        let forwarded = head.extensions.get::<Forwarded>().and_then(|forwarded| forwarded.scheme);
+        let scheme = forwarded.unwrap_or(match head.extensions.get::<Wire>() {
             Some(Wire::Tls) => "https",
             Some(Wire::Plain) | None => "http",
-        };
+        });
         Self { realm: format!("{scheme}://{service}/oauth2/token"), service, scope }
     }
 

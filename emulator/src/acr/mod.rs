@@ -12,6 +12,7 @@
 
 mod challenge;
 mod error;
+mod forwarded;
 mod gate;
 mod manifests;
 mod need;
@@ -40,6 +41,8 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 pub use self::error::AcrError;
+use self::forwarded::Forwarded;
+pub use self::forwarded::Proxies;
 pub use self::gate::{Ping, protect};
 pub use self::oauth2::router as login_router;
 pub use self::query::{ListQuery, ListQueryError};
@@ -91,8 +94,12 @@ async fn handle(registry: &Registry, request: Request) -> Result<Response, Error
     }
 }
 
-/// The name of the registry as the client knows it: the host of the request. None is kept anywhere.
+/// The name of the registry as the client knows it: the host of the request, or what its proxy says. None is kept anywhere.
 fn login_server(head: &Parts) -> String {
+    let forwarded = head.extensions.get::<Forwarded>();
+    if let Some(host) = forwarded.and_then(|forwarded| forwarded.host.as_ref()) {
+        return host.clone();
+    }
     let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = head.uri.authority().map(http::uri::Authority::as_str).or(host);
     host.unwrap_or_default().to_owned()

@@ -31,7 +31,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::error::AdminError;
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::listeners::is_registry_name;
 use crate::password::{Password, PasswordSource};
 use crate::registry::Registry;
@@ -50,6 +50,8 @@ struct Rules {
     secrets: Option<Secrets>,
     /// Host names that are ours beside those of the loopback, in lower case.
     aliases: Vec<String>,
+    /// The origins whose pages may use registries.
+    origins: Vec<Origin>,
 }
 
 struct Secrets {
@@ -74,7 +76,8 @@ impl Guard {
             })
         };
         let aliases = config.hostname_alias.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Ok(Self(Arc::new(Rules { secrets, aliases })))
+        let origins = config.cors_origin.clone();
+        Ok(Self(Arc::new(Rules { secrets, aliases, origins })))
     }
 
     /// Whether secrets are asked for.
@@ -223,7 +226,9 @@ async fn public(State(guard): State<Guard>, request: Request, next: Next) -> Res
 }
 
 async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    if guard.refuse_foreign_pages(request.headers()).is_err() {
+    let is_named = |origin| guard.0.origins.iter().any(|named| named.value() == origin);
+    let is_named = request.headers().get(header::ORIGIN).is_some_and(is_named);
+    if !is_named && guard.refuse_foreign_pages(request.headers()).is_err() {
         return content_refusal(
             StatusCode::FORBIDDEN,
             "DENIED",

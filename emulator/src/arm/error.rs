@@ -49,6 +49,9 @@ pub enum ArmError {
         /// The group.
         group: String,
     },
+    /// No resource provider has this name.
+    #[error("there is no resource provider '{0}'")]
+    NoNamespace(String),
     /// There is no such operation, or it is long ago.
     #[error("there is no operation '{0}'")]
     NoOperation(String),
@@ -102,6 +105,10 @@ impl IntoResponse for ArmError {
                     "The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
                 );
                 refusal(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
+            }
+            Self::NoNamespace(namespace) => {
+                let words = format!("The resource namespace '{namespace}' is invalid.");
+                refusal(StatusCode::NOT_FOUND, "InvalidResourceNamespace", &words)
             }
             Self::NoOperation(id) => {
                 let words = format!("The operation '{id}' could not be found.");

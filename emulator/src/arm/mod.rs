@@ -12,9 +12,11 @@ mod deployments;
 mod error;
 mod groups;
 mod identities;
+mod locations;
 mod metadata;
 mod operations;
 mod path;
+mod providers;
 mod registries;
 mod resources;
 mod subscriptions;
@@ -145,6 +147,25 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
         (Target::Tenants, &Method::GET) => Ok(subscriptions::tenants()),
         (Target::Subscriptions, &Method::GET) => Ok(subscriptions::list(&context)),
         (Target::Subscription(id), &Method::GET) => subscriptions::get(&context, &id),
+        (Target::Providers { subscription }, &Method::GET) => {
+            own(&subscription)?;
+            providers::list(&context)
+        }
+        (Target::Provider { subscription, namespace }, &Method::GET) => {
+            own(&subscription)?;
+            providers::get(&context, &namespace)
+        }
+        (Target::ProviderRegistration { subscription, namespace }, &Method::POST) => {
+            own(&subscription)?;
+            providers::get(&context, &namespace)
+        }
+        (Target::ProviderOperations { namespace }, &Method::GET) => {
+            providers::operations(&namespace)
+        }
+        (Target::Locations { subscription }, &Method::GET) => {
+            own(&subscription)?;
+            providers::places(&context)
+        }
         (Target::Groups { subscription }, &Method::GET) => {
             own(&subscription)?;
             groups::list(&context, &head.uri).await

@@ -29,6 +29,28 @@ pub(super) enum Target {
     Tenants,
     Subscriptions,
     Subscription(String),
+    /// The resource providers.
+    Providers {
+        subscription: String,
+    },
+    /// A resource provider.
+    Provider {
+        subscription: String,
+        namespace: String,
+    },
+    /// The registration of a resource provider.
+    ProviderRegistration {
+        subscription: String,
+        namespace: String,
+    },
+    /// What can be done with the resources of a provider.
+    ProviderOperations {
+        namespace: String,
+    },
+    /// The places.
+    Locations {
+        subscription: String,
+    },
     /// The groups.
     Groups {
         subscription: String,
@@ -139,6 +161,15 @@ impl Target {
             ["tenants"] => Self::Tenants,
             ["subscriptions"] => Self::Subscriptions,
             ["subscriptions", _] => Self::Subscription(last()),
+            ["subscriptions", _, "locations"] => Self::Locations { subscription: part(1) },
+            ["subscriptions", _, "providers"] => Self::Providers { subscription: part(1) },
+            ["subscriptions", _, "providers", _] => {
+                Self::Provider { subscription: part(1), namespace: last() }
+            }
+            ["subscriptions", _, "providers", _, "register"] => {
+                Self::ProviderRegistration { subscription: part(1), namespace: part(3) }
+            }
+            ["providers", _, "operations"] => Self::ProviderOperations { namespace: part(1) },
             ["subscriptions", _, "resourcegroups"] => Self::Groups { subscription: part(1) },
             ["subscriptions", _, "resourcegroups", _] => {
                 Self::Group { subscription: part(1), name: last() }

@@ -68,8 +68,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::access::{
     Access, AccessChangeError, AccessError, AccessName, AccessSettings, Action, Actions,
-    AdminCredentials, Caller, Credentials, Directory, Doorkeeper, LoginToken, Need, NewPassword,
-    NoDirectory, Password, PasswordName, Proof, Scope, ScopeMap, ScopeMapAction,
+    AdminCredentials, Audience, Caller, Credentials, Directory, Doorkeeper, LoginToken, Need,
+    NewPassword, NoDirectory, Password, PasswordName, Proof, Scope, ScopeMap, ScopeMapAction,
     ScopeMapActionError, TokenKey, TokenPassword, TokenProblem, UnknownAction, UnknownScope,
     Vouched,
 };

@@ -33,6 +33,7 @@ impl Store {
             self.sync_quarantine()?;
             // From now on a file without a row is one that was made after the loss.
             rows.loss_is_settled()?;
+            self.replace_damaged_mirrors()?;
         }
         Ok(orphans.len() as u64)
     }

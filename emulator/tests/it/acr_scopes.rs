@@ -1,6 +1,8 @@
 //! What a login may do beyond pull and push: lists of tags and of repositories; and the headers that tell a client what to ask for.
 
 use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
+use sealyard::config::Config;
 use sealyard::registry::{Change, PasswordName};
 
 use crate::acr_login::{
@@ -12,7 +14,7 @@ use crate::support::{Answer, Client, start};
 const TAGS: &str = "/v2/app/tags/list";
 
 /// A password of a token with a scope map that every registry has.
-async fn with_map(emulator: &sealyard::Sealyard, token: &str, map: &str) -> String {
+async fn with_map(emulator: &Sealyard, token: &str, map: &str) -> String {
     let registry = emulator.registry();
     registry.put_token(&token.parse().unwrap(), map, true).await.unwrap();
     let made = registry.generate_credentials(token, &[PasswordName::First], None).await.unwrap();
@@ -153,4 +155,54 @@ async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_e
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
     assert_eq!(client.get("/v2/").await.status, StatusCode::OK, "docker needs no login");
+}
+
+#[tokio::test]
+async fn a_proxy_on_the_loopback_says_how_the_registry_is_called_and_not_which_one_is_meant() {
+    let (emulator, client) = start().await;
+    close(&emulator, &client).await;
+    emulator.create_registry("team1").await.unwrap();
+    let request = client
+        .request(Method::GET, "/v2/")
+        .header("x-forwarded-proto", "https")
+        .header("x-forwarded-host", "team1.azurecr.io");
+
+    let answer = Answer::of(request.send().await.unwrap()).await;
+
+    assert_unauthorized(&answer, "local, which wants a login, and not team1, which wants none");
+    assert_eq!(
+        answer.header("www-authenticate"),
+        "Bearer realm=\"https://team1.azurecr.io/oauth2/token\",service=\"team1.azurecr.io\""
+    );
+}
+
+#[tokio::test]
+async fn a_page_of_an_origin_that_is_named_may_use_a_registry_and_no_other_page_may() {
+    let config =
+        Config { cors_origin: vec!["http://localhost:8080".parse().unwrap()], ..Config::default() };
+    let emulator = Sealyard::builder().config(config).ephemeral().start().await.unwrap();
+    let client = Client::of(&emulator);
+    close(&emulator, &client).await;
+    let from = async |method: Method, origin: &str| {
+        let request = client
+            .request(method, "/v2/app/manifests/v1")
+            .header("origin", origin)
+            .header("access-control-request-method", "DELETE")
+            .header("access-control-request-headers", "authorization");
+        Answer::of(request.send().await.unwrap()).await
+    };
+
+    let preflight = from(Method::OPTIONS, "http://localhost:8080").await;
+    let refused = from(Method::GET, "http://localhost:8080").await;
+    let other = from(Method::OPTIONS, "http://localhost:8081").await;
+
+    assert_eq!(preflight.status, StatusCode::OK, "a preflight has no login");
+    assert_eq!(preflight.header("access-control-allow-origin"), "http://localhost:8080");
+    assert_eq!(preflight.header("access-control-allow-credentials"), "true");
+    assert!(preflight.header("access-control-allow-methods").contains("DELETE"));
+    assert!(preflight.header("access-control-allow-headers").contains("authorization"));
+    assert_unauthorized(&refused, "a page without a login");
+    assert_eq!(refused.header("access-control-allow-origin"), "http://localhost:8080");
+    assert!(refused.header("access-control-expose-headers").contains("www-authenticate"));
+    assert_eq!(other.headers.get("access-control-allow-origin"), None);
 }

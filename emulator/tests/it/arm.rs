@@ -347,3 +347,52 @@ async fn resources_of_all_types_are_in_one_list_that_a_filter_narrows() {
     assert_eq!(types(&all).len(), 3, "{all:?}");
     assert_eq!(code(&wrong), "InvalidFilterInQueryString");
 }
+
+#[tokio::test]
+async fn the_providers_that_clients_look_up_are_registered_and_tell_their_types_and_versions() {
+    let (emulator, _client) = start().await;
+    let get = async |path: &str| send(&emulator, Method::GET, path, &Value::Null).await;
+
+    let all = get("providers").await.json();
+    let registry = get("providers/microsoft.containerregistry").await.json();
+    let network =
+        send(&emulator, Method::POST, "providers/Microsoft.Network/register", &Value::Null);
+    let network = network.await.json();
+    let unknown = get("providers/Contoso.Nothing").await;
+
+    let namespaces: Vec<&str> = all["value"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["namespace"].as_str().unwrap())
+        .collect();
+    for namespace in ["Microsoft.KeyVault", "Microsoft.ManagedIdentity", "Microsoft.Network"] {
+        assert!(namespaces.contains(&namespace), "{namespaces:?}");
+    }
+    assert_eq!(registry["registrationState"], "Registered");
+    let types = registry["resourceTypes"].as_array().unwrap();
+    let registries = types.iter().find(|one| one["resourceType"] == "registries").unwrap();
+    assert_eq!(registries["apiVersions"][0], "2025-11-01");
+    assert!(registries["locations"].as_array().unwrap().contains(&"East US".into()));
+    assert_eq!(network["registrationState"], "Registered");
+    assert_eq!(
+        (unknown.status, code(&unknown)),
+        (StatusCode::NOT_FOUND, "InvalidResourceNamespace".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn the_places_and_the_operations_of_a_provider_are_listed() {
+    let (emulator, _client) = start().await;
+
+    let places = send(&emulator, Method::GET, "locations", &Value::Null).await.json();
+    let url = format!(
+        "https://management.azure.com/providers/Microsoft.ContainerRegistry/operations?{VERSION}"
+    );
+    let operations = ask(&emulator, &url, Some(&owner_token(&emulator))).await.json();
+
+    let east = places["value"].as_array().unwrap().iter().find(|one| one["name"] == "eastus");
+    assert_eq!(east.unwrap()["displayName"], "East US");
+    let read = "Microsoft.ContainerRegistry/registries/read";
+    assert!(operations["value"].as_array().unwrap().iter().any(|one| one["name"] == read));
+}

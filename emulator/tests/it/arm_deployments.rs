@@ -195,6 +195,67 @@ async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_registry_and_the_policy_that_lets_it_use_its_key_are_made_at_the_first_try_in_any_order()
+{
+    let (emulator, _client) = start().await;
+    prepare(&emulator).await;
+    let vault = emulator.vault().unwrap();
+    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
+    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
+    let mut template: Value = serde_json::from_str(text).unwrap();
+
+    for round in 0..20 {
+        // Every other time the last one is written first.
+        template["resources"].as_array_mut().unwrap().reverse();
+        let parameters = json!({
+            "registry_name": {"value": format!("registry{round}")},
+            "identity_name": {"value": format!("puller{round}")},
+            "kv_vault": {"value": "vault-one"},
+            "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
+        });
+        let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
+        assert_eq!(operation["status"], "Succeeded", "{round}: {operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_registry_whose_key_nothing_of_its_template_grants_fails_and_says_so_with_the_clock_stopped()
+ {
+    let (emulator, _client) = start().await;
+    prepare(&emulator).await;
+    let vault = emulator.vault().unwrap();
+    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
+    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
+    let mut template: Value = serde_json::from_str(text).unwrap();
+    template["resources"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|resource| resource["type"] != "Microsoft.KeyVault/vaults/accessPolicies");
+    template["resources"].as_array_mut().unwrap().push(json!({
+        "type": "Microsoft.ContainerRegistry/registries/scopeMaps",
+        "apiVersion": "2022-12-01",
+        "name": "registry1/readers",
+        "dependsOn": ["[resourceId('Microsoft.ContainerRegistry/registries', 'registry1')]"],
+        "properties": {"actions": ["repositories/app/content/read"]},
+    }));
+    let parameters = json!({
+        "registry_name": {"value": "registry1"},
+        "identity_name": {"value": "puller"},
+        "kv_vault": {"value": "vault-one"},
+        "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
+    });
+
+    let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
+    let steps = get(&emulator, &format!("{}/operations", path("cmk"))).await.json();
+
+    assert_eq!(operation["status"], "Failed", "{operation}");
+    let details = operation["error"]["details"].as_array().unwrap();
+    assert_eq!(details.len(), 1, "{operation}");
+    assert!(details[0]["message"].as_str().unwrap().starts_with("Failed to access KeyId"));
+    assert_eq!(steps["value"].as_array().unwrap().len(), 2, "what waits has no step: {steps}");
+}
+
+#[tokio::test]
 async fn the_lax_body_that_az_sends_is_read() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::files::{Access, read_if_there, write_whole};
+use mock_keyvault::files::{Access, read_if_there, write_for_this_run};
 use mock_keyvault::room::is_lacking;
 use serde::{Deserialize, Serialize};
 
@@ -69,7 +69,7 @@ impl Endpoints {
         text.push(b'\n');
         let mut written = Written { paths: Vec::new(), text };
         for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
-            match write_whole(&path, &written.text, Access::Public) {
+            match write_for_this_run(&path, &written.text, Access::Public) {
                 // The vault serves all the same: clients that know where it is need no file.
                 Err(error) if is_lacking(&error) => {
                     tracing::warn!(%error, "the disk is full: a file of endpoints could not be written");

@@ -8,6 +8,7 @@
 //! What is not served is refused with its name before anything is made: deployments to anything but a group, deployments in
 //! deployments, linked templates, the mode `Complete`, what-if, and resources of other types.
 
+mod board;
 mod document;
 mod error;
 mod path;

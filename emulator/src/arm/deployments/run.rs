@@ -1,21 +1,24 @@
-//! A deployment under way: each resource in its order, as if the caller had sent the request for it.
+//! A deployment under way: each resource in its turn, as if the caller had sent the request for it.
 //!
 //! A resource that fails is no end: those that do not wait for it are made all the same, as in Azure. What is made stays.
 
-use std::collections::BTreeSet;
-
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::super::context::Context;
 use super::super::template::{Known, Need, Plan, Resource, Unready};
+use super::board::Board;
 use super::document::Step;
 use super::running::Guard;
 use crate::registry::{Deployment, DeploymentState, Intent};
 
 /// How much may be looked up for the expressions of one resource.
 const MAX_NEEDS: usize = 200;
+
+/// The type of a registry.
+const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
 
 /// What stands for itself in a word of a path.
 const WORD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -110,25 +113,28 @@ async fn deploy(
     guard: &Guard,
     intent: &Intent,
 ) -> End {
-    let (mut steps, mut absent) = (Vec::new(), BTreeSet::new());
+    let resources = plan.resources();
+    let (mut board, mut running) = (Board::new(resources), FuturesUnordered::new());
     let mut is_replaced = intent.is_replaced();
-    for (at, resource) in plan.resources().iter().enumerate().filter(|(_, one)| one.is_included) {
-        // Somebody has canceled it, or a reset goes on as soon as it has ended.
-        if guard.is_stopped() || is_replaced {
-            let error = Some((DeploymentState::Canceled, canceled(deployment)));
-            return End { steps, outputs: None, error };
+    let is_canceled = loop {
+        // Somebody has canceled it, or a reset goes on as soon as it has ended. What runs comes to its end.
+        let is_stopped = guard.is_stopped() || is_replaced;
+        while !is_stopped && let Some(at) = board.next() {
+            running.push(async move { (at, make(context, plan, &resources[at]).await) });
         }
-        // What waits for one that failed has no step, as in Azure.
-        if resource.after.iter().any(|other| absent.contains(other)) {
-            absent.insert(at);
-            continue;
+        let Some((at, step)) = running.next().await else { break is_stopped };
+        is_replaced |= intent.passed().await.is_err();
+        if step.error.is_none() {
+            board.made(at, step);
+        } else {
+            let may_wait = may_be_granted(&resources[at], &step);
+            board.failed(at, step, may_wait);
         }
-        let step = make(context, plan, resource).await;
-        is_replaced = intent.passed().await.is_err();
-        if step.error.is_some() {
-            absent.insert(at);
-        }
-        steps.push(step);
+    };
+    let steps = board.told();
+    if is_canceled {
+        let error = Some((DeploymentState::Canceled, canceled(deployment)));
+        return End { steps, outputs: None, error };
     }
     let details: Vec<Value> = steps.iter().filter_map(|step| step.error.clone()).collect();
     if !details.is_empty() {
@@ -177,6 +183,11 @@ async fn make(context: &Context, plan: &Plan, resource: &Resource) -> Step {
     };
     let (id, kind, name) = (resource.id.clone(), resource.kind.clone(), resource.name.clone());
     Step { id, kind, name, status, error, begun, ended: clock.moment() }
+}
+
+/// Whether a resource failed for a reason that another one of the template can end: a registry whose identity may not use its key.
+fn may_be_granted(resource: &Resource, step: &Step) -> bool {
+    resource.kind.eq_ignore_ascii_case(REGISTRY) && step.status == StatusCode::BAD_REQUEST
 }
 
 /// What expressions come to, once all is looked up that they need. The error is the `error` of a refusal.

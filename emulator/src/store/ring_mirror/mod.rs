@@ -75,6 +75,13 @@ impl Store {
         self.mirror(&writer, |path, mirror| Ok(read(path).is_ok_and(|found| found == *mirror)))
     }
 
+    /// Makes those mirrors again that cannot be read: a later repair would miss them, and nothing is lost with what they hold now.
+    /// To be called when the rows are proven, also if some were lost: then the mirrors that can be read stay as they are.
+    pub(super) fn replace_damaged_mirrors(&self) -> Result<(), StoreError> {
+        let writer = self.database.writer()?;
+        self.mirror(&writer, |path, _| Ok(decoded(path).is_ok()))
+    }
+
     fn lacks_a_mirror(&self) -> Result<bool, StoreError> {
         for row in self.database.scan(Table::Rings, &[]) {
             if !self.layout.ring(&last_part(&row?.0)?).try_exists()? {
@@ -193,13 +200,8 @@ impl Store {
 }
 
 fn read(path: &Path) -> Result<RingMirror, DamagedMirror> {
-    let read = || -> Result<RingMirror, String> {
-        let len = fs::metadata(path).map_err(|error| error.to_string())?.len();
-        if MAX_LEN < len {
-            return Err(format!("it is longer than {MAX_LEN} bytes"));
-        }
-        let bytes = fs::read(path).map_err(|error| error.to_string())?;
-        let mirror = RingMirror::decode(&bytes)?;
+    let read = || {
+        let mirror = decoded(path)?;
         let named = path.file_stem().and_then(|stem| stem.to_str());
         if named == Some(&mirror.registry) {
             Ok(mirror)
@@ -208,4 +210,14 @@ fn read(path: &Path) -> Result<RingMirror, DamagedMirror> {
         }
     };
     read().map_err(|reason| DamagedMirror { path: path.to_owned(), reason })
+}
+
+/// The mirror in a file, whatever the file is called. The error is words.
+fn decoded(path: &Path) -> Result<RingMirror, String> {
+    let len = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if MAX_LEN < len {
+        return Err(format!("it is longer than {MAX_LEN} bytes"));
+    }
+    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    Ok(RingMirror::decode(&bytes)?)
 }

@@ -65,6 +65,23 @@ fn the_mirror_of_a_lost_registry_stays_until_nothing_is_in_quarantine() {
 }
 
 #[test]
+fn a_mirror_that_is_damaged_together_with_rows_is_made_again_and_those_that_can_be_read_stay() {
+    let test = TestStore::new();
+    let path = test.path().join(format!("rings/{REGISTRY}.ring"));
+    let whole = fs_err::read(&path).unwrap();
+    let lost = ("team1".to_owned(), vec![ring(4, &[LOST_KEY])]);
+    write_mirror(&test, "team1", lost.1.clone());
+    fs_err::write(&path, &whole[..whole.len() - 1]).unwrap();
+    lose_rows(&test);
+
+    test.store.mirror_rings().unwrap();
+    test.store.sweep_orphans().unwrap();
+
+    assert_eq!(fs_err::read(&path).unwrap(), whole);
+    assert!(mirrored(&test).contains(&lost));
+}
+
+#[test]
 fn a_mirror_that_is_replaced_while_rows_may_be_lost_keeps_the_data_keys_of_the_lost_ring() {
     let test = TestStore::new();
     let (lost, new) = (ring(4, &[LOST_KEY, DATA_KEY]), ring(2, &[DATA_KEY]));

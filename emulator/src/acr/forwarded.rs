@@ -1,0 +1,119 @@
+//! What a proxy says of the address that its client used: `X-Forwarded-Proto` and `X-Forwarded-Host`.
+//!
+//! They say how the registry is called in a challenge and in a token, and nothing else: which registry a request is for, the
+//! `Host` says. They are read only from a proxy that is trusted, since anybody can send them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use http::HeaderMap;
+use http::uri::Authority;
+use mock_keyvault::AddressRange;
+
+/// The proxies that are trusted: the loopback, and these.
+#[derive(Clone, Debug)]
+pub struct Proxies(Arc<[AddressRange]>);
+
+/// The address that the client of a proxy used, as far as the proxy says: an extension of its requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forwarded {
+    pub(super) scheme: Option<&'static str>,
+    pub(super) host: Option<String>,
+}
+
+impl Proxies {
+    /// The loopback, and these.
+    pub fn new(trusted: &[AddressRange]) -> Self {
+        Self(trusted.into())
+    }
+
+    /// Has routes learn what a proxy says.
+    pub fn note_for(self, routes: Router) -> Router {
+        routes.layer(from_fn_with_state(self, note))
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_loopback() || self.0.iter().any(|range| range.contains(address))
+    }
+}
+
+async fn note(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    if peer.is_some_and(|ConnectInfo(peer)| proxies.trusts(peer.ip())) {
+        let forwarded = Forwarded::of(request.headers());
+        request.extensions_mut().insert(forwarded);
+    }
+    next.run(request).await
+}
+
+impl Forwarded {
+    /// What cannot be read is not said. Of a chain of proxies the first one speaks for the client.
+    fn of(headers: &HeaderMap) -> Self {
+        let first = |name: &str| {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some(value.split(',').next().unwrap_or(value).trim())
+        };
+        let scheme = first("x-forwarded-proto").and_then(|scheme| {
+            ["http", "https"].into_iter().find(|known| scheme.eq_ignore_ascii_case(known))
+        });
+        let host = first("x-forwarded-host").filter(|host| {
+            host.parse::<Authority>().is_ok_and(|host| !host.as_str().contains('@'))
+        });
+        Self { scheme, host: host.map(str::to_owned) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn of(scheme: &str, host: &str) -> Forwarded {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-proto", scheme.parse().unwrap());
+        headers.insert("x-forwarded-host", host.parse().unwrap());
+        Forwarded::of(&headers)
+    }
+
+    #[test]
+    fn the_first_of_a_chain_of_proxies_speaks_for_the_client() {
+        let said = of("HTTPS, http", "registry.example:8443, inner");
+
+        assert_eq!(said.scheme, Some("https"));
+        assert_eq!(said.host.as_deref(), Some("registry.example:8443"));
+    }
+
+    #[test]
+    fn what_is_no_scheme_and_no_host_is_not_said() {
+        for (scheme, host) in [("ftp", "a/b"), ("", ""), ("https:", "user@host"), ("h", "a\"b")] {
+            assert_eq!(of(scheme, host), Forwarded::default(), "{scheme} {host}");
+        }
+        assert_eq!(Forwarded::of(&HeaderMap::new()), Forwarded::default());
+    }
+
+    #[test]
+    fn only_the_loopback_and_the_addresses_that_are_given_are_trusted() {
+        let proxies = Proxies::new(&["10.1.0.0/16".parse().unwrap()]);
+
+        for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.1.2.3", "::ffff:10.1.2.3"] {
+            assert!(proxies.trusts(address.parse().unwrap()), "{address}");
+        }
+        for address in ["10.2.0.1", "192.168.0.1", "2001:db8::1"] {
+            assert!(!proxies.trusts(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_the_parser_panic_or_ends_the_realm(scheme in r"[ -~]{0,40}", host in r"[ -~]{0,80}") {
+            let said = of(&scheme, &host);
+            prop_assert!(!said.host.unwrap_or_default().contains(['"', ' ', '/', '\\']));
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The resource providers: what `az resource`, `az provider` and the start of the Terraform provider ask for.
+//!
+//! Those whose resources are served have types and versions. The others that infrastructure tools register before they begin are
+//! registered here as well, and have no types: nothing of them can be made.
+
+use axum::response::Response;
+use mock_keyvault::authorization::Scope;
+use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
+use serde_json::{Value, json};
+
+use super::error::ArmError;
+use super::{Context, json as answer, locations};
+
+/// What reading providers needs.
+const READ: &str = "Microsoft.Resources/subscriptions/providers/read";
+
+/// A provider, and its types with their versions, the newest first.
+struct Provider {
+    namespace: &'static str,
+    types: &'static [(&'static str, &'static [&'static str])],
+}
+
+const REGISTRY: &[&str] =
+    &["2025-11-01", "2025-04-01", "2023-07-01", "2022-12-01", "2019-12-01-preview", "2019-05-01"];
+const VAULT: &[&str] =
+    &["2024-11-01", "2023-07-01", "2022-07-01", "2021-10-01", "2019-09-01", "2018-02-14"];
+const IDENTITY: &[&str] = &["2024-11-30", "2023-01-31", "2018-11-30"];
+const AUTHORIZATION: &[&str] = &["2022-04-01", "2020-04-01-preview", "2015-07-01"];
+const RESOURCES: &[&str] = &["2025-04-01", "2024-03-01", "2022-09-01", "2021-04-01", "2020-06-01"];
+
+/// The providers whose resources are served. The versions are those of azure-rest-api-specs; any well-formed one is taken.
+const SERVED: &[Provider] = &[
+    Provider {
+        namespace: "Microsoft.Authorization",
+        types: &[
+            ("operations", AUTHORIZATION),
+            ("roleAssignments", AUTHORIZATION),
+            ("roleDefinitions", AUTHORIZATION),
+        ],
+    },
+    Provider {
+        namespace: "Microsoft.ContainerRegistry",
+        types: &[
+            ("checkNameAvailability", REGISTRY),
+            ("operations", REGISTRY),
+            ("registries", REGISTRY),
+            ("registries/scopeMaps", REGISTRY),
+            ("registries/tokens", REGISTRY),
+        ],
+    },
+    Provider {
+        namespace: "Microsoft.KeyVault",
+        types: &[
+            ("checkNameAvailability", VAULT),
+            ("deletedVaults", VAULT),
+            ("locations", VAULT),
+            ("locations/deletedVaults", VAULT),
+            ("operations", VAULT),
+            ("vaults", VAULT),
+            ("vaults/accessPolicies", VAULT),
+        ],
+    },
+    Provider {
+        namespace: "Microsoft.ManagedIdentity",
+        types: &[("operations", IDENTITY), ("userAssignedIdentities", IDENTITY)],
+    },
+    Provider {
+        namespace: "Microsoft.Resources",
+        types: &[
+            ("deployments", RESOURCES),
+            ("operations", RESOURCES),
+            ("resourceGroups", RESOURCES),
+            ("resources", RESOURCES),
+            ("subscriptions", RESOURCES),
+            ("tenants", RESOURCES),
+        ],
+    },
+];
+
+/// Those that hashicorp/terraform-provider-azurerm registers at its start (`internal/resourceproviders/required.go`).
+const OTHERS: &[&str] = &[
+    "Microsoft.ApiManagement",
+    "Microsoft.AppConfiguration",
+    "Microsoft.AppPlatform",
+    "Microsoft.Automation",
+    "Microsoft.AVS",
+    "Microsoft.Blueprint",
+    "Microsoft.BotService",
+    "Microsoft.Cache",
+    "Microsoft.Cdn",
+    "Microsoft.CognitiveServices",
+    "Microsoft.Compute",
+    "Microsoft.ContainerInstance",
+    "Microsoft.ContainerService",
+    "Microsoft.CostManagement",
+    "Microsoft.CustomProviders",
+    "Microsoft.DataFactory",
+    "Microsoft.DataLakeAnalytics",
+    "Microsoft.DataLakeStore",
+    "Microsoft.DataMigration",
+    "Microsoft.DataProtection",
+    "Microsoft.Databricks",
+    "Microsoft.DBforMariaDB",
+    "Microsoft.DBforMySQL",
+    "Microsoft.DBforPostgreSQL",
+    "Microsoft.DesktopVirtualization",
+    "Microsoft.Devices",
+    "Microsoft.DevTestLab",
+    "Microsoft.DocumentDB",
+    "Microsoft.EventGrid",
+    "Microsoft.EventHub",
+    "Microsoft.GuestConfiguration",
+    "Microsoft.HDInsight",
+    "Microsoft.HealthcareApis",
+    "Microsoft.Insights",
+    "Microsoft.Kusto",
+    "Microsoft.Logic",
+    "Microsoft.MachineLearningServices",
+    "Microsoft.Maintenance",
+    "Microsoft.ManagedServices",
+    "Microsoft.Management",
+    "Microsoft.Maps",
+    "Microsoft.MarketplaceOrdering",
+    "Microsoft.MixedReality",
+    "Microsoft.Network",
+    "Microsoft.NotificationHubs",
+    "Microsoft.OperationalInsights",
+    "Microsoft.OperationsManagement",
+    "Microsoft.PolicyInsights",
+    "Microsoft.PowerBIDedicated",
+    "Microsoft.RecoveryServices",
+    "Microsoft.Relay",
+    "Microsoft.Search",
+    "Microsoft.Security",
+    "Microsoft.SecurityInsights",
+    "Microsoft.ServiceBus",
+    "Microsoft.ServiceFabric",
+    "Microsoft.SignalRService",
+    "Microsoft.Sql",
+    "Microsoft.Storage",
+    "Microsoft.StreamAnalytics",
+    "Microsoft.Web",
+];
+
+/// All of them.
+pub(super) fn list(context: &Context) -> Result<Response, ArmError> {
+    require(context)?;
+    let all = SERVED.iter().map(|one| one.document()).chain(OTHERS.iter().map(|one| bare(one)));
+    Ok(answer(json!({ "value": all.collect::<Vec<_>>() })))
+}
+
+/// One of them; also the answer to its registration, which changes nothing: all are registered.
+pub(super) fn get(context: &Context, namespace: &str) -> Result<Response, ArmError> {
+    require(context)?;
+    if let Some(served) = served(namespace) {
+        return Ok(answer(served.document()));
+    }
+    let other = OTHERS.iter().find(|one| one.eq_ignore_ascii_case(namespace));
+    let other = other.ok_or_else(|| ArmError::NoNamespace(namespace.to_owned()))?;
+    Ok(answer(bare(other)))
+}
+
+/// What can be done with the resources of one.
+pub(super) fn operations(namespace: &str) -> Result<Response, ArmError> {
+    let served = served(namespace).ok_or_else(|| ArmError::NoNamespace(namespace.to_owned()))?;
+    let kinds = served.types.iter().map(|(kind, _)| *kind).filter(|kind| *kind != "operations");
+    let operations = kinds.flat_map(|kind| {
+        [("read", "Get or list"), ("write", "Create or update"), ("delete", "Delete")].map(
+            |(verb, words)| {
+                json!({
+                    "name": format!("{}/{kind}/{verb}", served.namespace),
+                    "isDataAction": false,
+                    "display": {
+                        "provider": served.namespace,
+                        "resource": kind,
+                        "operation": format!("{words} {kind}"),
+                        "description": format!("{words} {kind}."),
+                    },
+                })
+            },
+        )
+    });
+    Ok(answer(json!({ "value": operations.collect::<Vec<_>>() })))
+}
+
+/// The places.
+pub(super) fn places(context: &Context) -> Result<Response, ArmError> {
+    require(context)?;
+    Ok(answer(locations::document()))
+}
+
+fn require(context: &Context) -> Result<(), ArmError> {
+    if context.arm.gate.has_any_role(&context.caller) {
+        return Ok(());
+    }
+    context.require(READ, &Scope::subscription(LOCAL_SUBSCRIPTION))
+}
+
+fn served(namespace: &str) -> Option<&'static Provider> {
+    SERVED.iter().find(|one| one.namespace.eq_ignore_ascii_case(namespace))
+}
+
+impl Provider {
+    fn document(&self) -> Value {
+        let types: Vec<Value> = self
+            .types
+            .iter()
+            .map(|(kind, versions)| {
+                json!({
+                    "resourceType": kind,
+                    "locations": locations::names(),
+                    "apiVersions": versions,
+                    "capabilities": "CrossResourceGroupResourceMove, SupportsTags, SupportsLocation",
+                })
+            })
+            .collect();
+        document(self.namespace, &types)
+    }
+}
+
+fn bare(namespace: &str) -> Value {
+    document(namespace, &[])
+}
+
+fn document(namespace: &str, types: &[Value]) -> Value {
+    json!({
+        "id": format!("/subscriptions/{LOCAL_SUBSCRIPTION}/providers/{namespace}"),
+        "namespace": namespace,
+        "registrationPolicy": "RegistrationRequired",
+        "registrationState": "Registered",
+        "resourceTypes": types,
+    })
+}
