@@ -219,6 +219,42 @@ async fn a_registry_and_the_policy_that_lets_it_use_its_key_are_made_at_the_firs
 }
 
 #[tokio::test]
+async fn a_registry_is_tried_again_when_the_policy_that_lets_it_use_its_key_is_made_much_later() {
+    const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
+    let (emulator, _client) = start().await;
+    prepare(&emulator).await;
+    let vault = emulator.vault().unwrap();
+    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
+    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
+    let mut template: Value = serde_json::from_str(text).unwrap();
+    let resources = template["resources"].as_array_mut().unwrap();
+    // Making four registries, one after the other, takes longer than finding out that one may not use its key.
+    let policy = resources.iter_mut().find(|one| one["type"] != REGISTRY).unwrap();
+    policy["dependsOn"].as_array_mut().unwrap().push("plain3".into());
+    for number in 0..4 {
+        let after = (0 < number).then(|| format!("plain{}", number - 1));
+        resources.push(json!({
+            "type": REGISTRY,
+            "apiVersion": "2022-12-01",
+            "name": format!("plain{number}"),
+            "location": "eastus",
+            "sku": {"name": "Premium"},
+            "dependsOn": after.into_iter().collect::<Vec<_>>(),
+        }));
+    }
+    let parameters = json!({
+        "registry_name": {"value": "registry1"},
+        "identity_name": {"value": "puller"},
+        "kv_vault": {"value": "vault-one"},
+        "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
+    });
+
+    let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
+
+    assert_eq!(operation["status"], "Succeeded", "{operation}");
+}
+
+#[tokio::test]
 async fn a_registry_whose_key_nothing_of_its_template_grants_fails_and_says_so_with_the_clock_stopped()
  {
     let (emulator, _client) = start().await;
