@@ -169,7 +169,7 @@ fn cors(origins: &[Origin]) -> CorsLayer {
     };
     let named = HeaderName::from_static;
     CorsLayer::new()
-        .allow_origin(origins.iter().map(|origin| origin.value()).collect::<Vec<_>>())
+        .allow_origin(origins.iter().map(Origin::value).collect::<Vec<_>>())
         .allow_credentials(true)
         .allow_methods([
             Method::GET,

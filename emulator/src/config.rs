@@ -284,7 +284,7 @@ pub struct ServeArgs {
     /// beside those on the loopback; may be given more than once
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<AddressRange>,
-    /// The origin of a web page that may use the registries, such as http://localhost:8080; may be given more than once
+    /// The origin of a web page that may use the registries, such as `http://localhost:8080`; may be given more than once
     #[arg(long, value_name = "URL", env = "SEALYARD_CORS_ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
     /// Take an index although the repository lacks manifests that it lists

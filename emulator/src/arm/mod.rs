@@ -151,11 +151,8 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             own(&subscription)?;
             providers::list(&context)
         }
-        (Target::Provider { subscription, namespace }, &Method::GET) => {
-            own(&subscription)?;
-            providers::get(&context, &namespace)
-        }
-        (Target::ProviderRegistration { subscription, namespace }, &Method::POST) => {
+        (Target::Provider { subscription, namespace }, &Method::GET)
+        | (Target::ProviderRegistration { subscription, namespace }, &Method::POST) => {
             own(&subscription)?;
             providers::get(&context, &namespace)
         }

@@ -145,7 +145,7 @@ const OTHERS: &[&str] = &[
 /// All of them.
 pub(super) fn list(context: &Context) -> Result<Response, ArmError> {
     require(context)?;
-    let all = SERVED.iter().map(|one| one.document()).chain(OTHERS.iter().map(|one| bare(one)));
+    let all = SERVED.iter().map(Provider::document).chain(OTHERS.iter().map(|one| bare(one)));
     Ok(answer(json!({ "value": all.collect::<Vec<_>>() })))
 }
 
