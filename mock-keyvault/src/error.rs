@@ -328,6 +328,10 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::KeyTypeNotSupported(kty) => {
             bad(format!("Invalid kty value: {kty}")).inner("KeyTypeNotSupported")
         }
+        // Azure's words; that the code is this one is a guess.
+        VaultError::HardwareInStandardVault => {
+            bad("Hardware key operation not allowed on standard vault".to_owned())
+        }
         VaultError::BadParameter(message) => bad(message.clone()),
         VaultError::DiskFull => disk_full(),
         VaultError::ReadOnly => read_only(),

@@ -62,7 +62,7 @@ pub(super) async fn make_fresh(
     let body = json!({ "location": location, "properties": {
         "createMode": mode,
         "tenantId": TENANT,
-        "sku": { "family": "A", "name": "standard" },
+        "sku": sku(),
         "accessPolicies": policies(),
         "enableRbacAuthorization": false,
     }});
@@ -74,6 +74,7 @@ pub(super) async fn make_fresh(
     if is_kept {
         // A recovered vault is what it was: its settings are set in a second step.
         let open = json!({ "properties": {
+            "sku": sku(),
             "accessPolicies": policies(),
             "enableRbacAuthorization": false,
             "publicNetworkAccess": "Enabled",
@@ -82,6 +83,11 @@ pub(super) async fn make_fresh(
         owner.resource(Method::PATCH, &path, &[VAULTS_API], Some(&open)).await?;
     }
     Ok(owner.ensure_key(&key, config.key_size as usize).await?)
+}
+
+/// The price class of the vault `local`: it takes every kind of key.
+fn sku() -> Value {
+    json!({ "family": "A", "name": "premium" })
 }
 
 /// Whether the vault needs nothing new for a reset.
@@ -100,6 +106,7 @@ async fn is_fresh(owner: &OwnerVault, key: &KeyId) -> Result<bool, VaultError> {
     let is_as_made = vault["name"] == LOCAL
         && deleted.is_empty()
         && is_open
+        && properties["sku"]["name"] == sku()["name"]
         && properties["enableRbacAuthorization"] == false
         && same_policies(&properties["accessPolicies"]);
     if !is_as_made {

@@ -253,3 +253,28 @@ async fn a_vault_in_a_group_of_its_own_goes_with_that_group_also_if_it_cannot_be
     assert_eq!(group.status, StatusCode::NOT_FOUND);
     client.push_image("app", "v1", &[b"layer"]).await;
 }
+
+#[tokio::test]
+async fn the_vault_called_local_is_premium_again_after_a_reset_protected_from_purging_or_not() {
+    let (emulator, client) = start().await;
+    let path = "resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/local";
+    let sku = async || {
+        let vault = send(&emulator, Method::GET, path, &Value::Null).await;
+        vault.json()["properties"]["sku"]["name"].clone()
+    };
+    assert_eq!(sku().await, "premium");
+
+    for protected in [Value::Null, json!(true)] {
+        let standard = json!({"properties": {
+            "sku": {"family": "A", "name": "standard"}, "enablePurgeProtection": protected,
+        }});
+        let changed = send(&emulator, Method::PATCH, path, &standard).await;
+        assert!(changed.status.is_success(), "{changed:?}");
+        assert_eq!(sku().await, "standard");
+
+        reset(&client).await;
+
+        assert_eq!(sku().await, "premium", "{protected}");
+        client.push_image("app", "v1", &[b"layer"]).await;
+    }
+}

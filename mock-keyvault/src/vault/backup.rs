@@ -85,6 +85,9 @@ impl Vaults {
 
         let _changing = self.change();
         self.refuse_deleted(vault, &key.name)?;
+        if key.versions.iter().any(|version| version.kty.in_hsm()) {
+            self.require_premium(vault)?;
+        }
         let newest = key.versions.last().ok_or(VaultError::NotABackup)?;
         if self.with_vault(vault, |found| Ok(found.live(&key.name).is_some()))? {
             let version = Some(newest.id.clone());

@@ -163,6 +163,9 @@ pub enum VaultError {
     /// The kind of key is not served.
     #[error("keys of type '{0}' are not served")]
     KeyTypeNotSupported(String),
+    /// A key of hardware is to be made in a vault of the price class `standard`.
+    #[error("a standard vault takes no new keys of hardware")]
+    HardwareInStandardVault,
     /// A parameter is wrong; the words say which.
     #[error("{0}")]
     BadParameter(String),

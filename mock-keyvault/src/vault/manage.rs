@@ -10,6 +10,7 @@ use super::error::VaultError;
 use super::key::{Attributes, Key, KeyOperation, KeyType, PrivateSlot, Version};
 use super::material::{KeyShape, MaterialError, PrivateKey};
 use super::names::{KeyName, KeyVersion, VaultName};
+use super::settings::Sku;
 use super::view::KeyView;
 use super::{KeyReference, Vaults, row_of};
 use crate::events::EventKind;
@@ -103,6 +104,7 @@ impl Vaults {
         making: &Making,
     ) -> Result<Option<KeyView>, VaultError> {
         self.refuse_deleted(vault, name)?;
+        self.refuse_hardware(vault, new.version.in_hsm, making)?;
         // Primes are found before the lock is taken: others change keys meanwhile.
         let private = PrivateKey::generate(new.shape).map_err(|error| internal(&error))?;
         self.add_version(vault, name, private, new.version, making)
@@ -126,6 +128,7 @@ impl Vaults {
 
         let _changing = self.change();
         self.refuse_deleted(vault, name)?;
+        self.refuse_hardware(vault, new.in_hsm, making)?;
         let existing = self.with_vault(vault, |found| Ok(found.live(name).cloned()))?;
         // A new version keeps the spelling of the first.
         let name = existing.as_ref().map_or(name, |key| &key.name).clone();
@@ -215,6 +218,24 @@ impl Vaults {
         // Not before memory shows it: who is told looks there.
         self.agenda_changed.notify_one();
         changed
+    }
+
+    /// Refuses a new key of hardware in a standard vault. One that is there goes on, and so it rotates.
+    fn refuse_hardware(
+        &self,
+        vault: &VaultName,
+        in_hsm: bool,
+        making: &Making,
+    ) -> Result<(), VaultError> {
+        if in_hsm && !making.existing { self.require_premium(vault) } else { Ok(()) }
+    }
+
+    /// Refuses a vault that takes no new keys of hardware.
+    pub(super) fn require_premium(&self, vault: &VaultName) -> Result<(), VaultError> {
+        self.with_vault(vault, |found| match found.settings.sku {
+            Sku::Premium => Ok(()),
+            Sku::Standard => Err(VaultError::HardwareInStandardVault),
+        })
     }
 
     pub(super) fn refuse_deleted(

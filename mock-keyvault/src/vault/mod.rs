@@ -159,7 +159,8 @@ impl Vaults {
         let mut vaults = BTreeMap::new();
         for (name, rows) in store.load()?.vaults {
             let name = name.parse::<VaultName>().map_err(damaged)?;
-            vaults.insert(name, Vault::from_rows(rows)?);
+            let vault = Vault::from_rows(&name, rows)?;
+            vaults.insert(name, vault);
         }
         let opened = Self {
             store,
@@ -283,7 +284,7 @@ impl fmt::Debug for Vaults {
 }
 
 impl Vault {
-    fn from_rows(rows: LoadedVault) -> Result<Self, StoreError> {
+    fn from_rows(vault: &VaultName, rows: LoadedVault) -> Result<Self, StoreError> {
         let mut keys = BTreeMap::new();
         for (folded, loaded) in rows.keys {
             let mut versions = Vec::with_capacity(loaded.versions.len());
@@ -295,7 +296,8 @@ impl Vault {
             let (deletion, agenda) = (loaded.row.deletion, loaded.agenda);
             keys.insert(folded, Key { name, versions, deletion, agenda });
         }
-        Ok(Self { settings: rows.settings, policies: rows.policies, keys })
+        let settings = rows.settings.brought_up(vault);
+        Ok(Self { settings, policies: rows.policies, keys })
     }
 
     /// A key that is not deleted.

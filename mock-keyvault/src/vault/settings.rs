@@ -19,13 +19,15 @@ pub const LOCAL_SUBSCRIPTION: Uuid = uuid!("00000000-0000-4000-8000-00000000a002
 /// The resource group of the vault called `local`.
 pub const LOCAL_GROUP: &str = "sealyard";
 
+/// The meaning that this version gives to the settings: the price class counts.
+const REVISION: u8 = 1;
 /// Where a vault says that it is, unless it is told otherwise.
 const DEFAULT_LOCATION: &str = "eastus";
 /// How long what is deleted can be recovered, unless a vault says otherwise. Azure's default.
 const DEFAULT_RETENTION_DAYS: u16 = 90;
 
-/// The price class. Nothing depends on it: hardware keys are software here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The price class: whether new keys of hardware may be made. They are software here all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Sku {
@@ -64,6 +66,9 @@ pub(crate) struct VaultSettings {
     pub(crate) tags: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) sku: Sku,
+    /// The meaning that the settings have. 0 is that of older folders, where the price class meant nothing.
+    #[serde(default)]
+    pub(crate) revision: u8,
     pub(crate) retention_days: u16,
     pub(crate) purge_protection: bool,
     /// Whether roles count, and access policies do not.
@@ -96,6 +101,11 @@ pub(crate) struct VaultSettings {
 }
 
 impl Sku {
+    /// The price class of a vault of this name, unless somebody chooses one.
+    fn unasked(name: &VaultName) -> Self {
+        if name.as_str() == VaultName::LOCAL { Self::Premium } else { Self::Standard }
+    }
+
     /// Azure's spelling.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -128,7 +138,7 @@ impl fmt::Display for VaultPath {
 }
 
 impl VaultSettings {
-    /// A vault at this path with Azure's defaults.
+    /// A vault at this path with Azure's defaults; the one called `local` is premium, so that it takes every kind of key.
     pub(crate) fn new(path: &VaultPath) -> Self {
         Self {
             subscription: path.subscription,
@@ -136,7 +146,8 @@ impl VaultSettings {
             spelling: (path.spelling != path.name.as_str()).then(|| path.spelling.clone()),
             location: DEFAULT_LOCATION.to_owned(),
             tags: BTreeMap::new(),
-            sku: Sku::Standard,
+            sku: Sku::unasked(&path.name),
+            revision: REVISION,
             retention_days: DEFAULT_RETENTION_DAYS,
             purge_protection: false,
             rbac: false,
@@ -151,6 +162,15 @@ impl VaultSettings {
             modified_by: None,
             deletion: None,
         }
+    }
+
+    /// The settings as this version means them, of a vault of this name whose rows may be of an older one.
+    pub(crate) fn brought_up(mut self, name: &VaultName) -> Self {
+        if self.revision == 0 {
+            self.sku = self.sku.max(Sku::unasked(name));
+            self.revision = REVISION;
+        }
+        self
     }
 
     /// The path of the vault of this name.
@@ -189,4 +209,31 @@ fn local_group() -> String {
 
 fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn rows_of_an_older_version_make_local_premium_and_a_choice_is_kept() {
+        let opened = |name: &str, sku: &str, revision: Option<u8>| {
+            let mut row = json!({
+                "location": "eastus", "sku": sku, "retention_days": 90, "purge_protection": false,
+            });
+            if let Some(revision) = revision {
+                row["revision"] = json!(revision);
+            }
+            let settings: VaultSettings = serde_json::from_value(row).unwrap();
+            settings.brought_up(&name.parse().unwrap()).sku
+        };
+
+        assert_eq!(opened("local", "standard", None), Sku::Premium);
+        assert_eq!(opened("kv1", "standard", None), Sku::Standard);
+        assert_eq!(opened("kv1", "premium", None), Sku::Premium);
+        assert_eq!(opened("local", "standard", Some(REVISION)), Sku::Standard);
+        assert_eq!(VaultSettings::new(&VaultPath::local(&VaultName::local())).sku, Sku::Premium);
+    }
 }

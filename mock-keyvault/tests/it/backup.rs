@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::jwk;
 use crate::support::{Answer, World, send};
 
-/// As recorded: `recording_fails_to_restore_a_key_with_a_malformed_backup` in azure-sdk-for-js (azure/keyvault.md).
+/// As recorded: `recording_fails_to_restore_a_key_with_a_malformed_backup` in azure-sdk-for-js.
 const MALFORMED: &str = r#"{"error":{"code":"Malformed backup blob","message":"Backup blob contains invalid or corrupt version."}}"#;
 const MAGIC: &[u8] = b"&AzureKeyVaultKeyBackupV1.microsoft.com";
 

@@ -155,7 +155,7 @@ async fn an_empty_list_is_as_short_as_the_real_one() {
     assert_eq!(answer.text, r#"{"value":[],"nextLink":null}"#);
 }
 
-/// As recorded: `recording_list_0_versions_of_a_nonexisting_key` in azure-sdk-for-js (azure/keyvault.md).
+/// As recorded: `recording_list_0_versions_of_a_nonexisting_key` in azure-sdk-for-js.
 #[tokio::test]
 async fn a_key_that_does_not_exist_has_no_versions() {
     let world = World::with_key().await;

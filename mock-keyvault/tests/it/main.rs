@@ -23,6 +23,7 @@ mod faults;
 mod front;
 mod graph;
 mod handle;
+mod hardware;
 mod hosts;
 mod import;
 mod jwk;

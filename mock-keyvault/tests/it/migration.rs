@@ -12,7 +12,7 @@ use crate::program::Running;
 use crate::support::{World, client, clock, vault_path};
 
 /// Puts the folder of format 1 there, and answers what is in it.
-fn unpack(to: &Path) -> Value {
+pub(crate) fn unpack(to: &Path) -> Value {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/folders");
     let archive = std::fs::File::open(folders.join("format-1.tar.gz")).unwrap();
     tar::Archive::new(flate2::read::GzDecoder::new(archive)).unpack(to).unwrap();

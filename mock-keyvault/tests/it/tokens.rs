@@ -194,7 +194,7 @@ async fn what_msal_sends_beside_the_grant_is_tolerated() {
     assert_eq!(answer.json()["token_type"], "Bearer");
 }
 
-/// MSAL for Go and for Java always add these words (azure/keyvault.md; cmaneu/entra-local#28).
+/// MSAL for Go and for Java always add these words (cmaneu/entra-local#28).
 #[tokio::test]
 async fn the_scopes_of_openid_connect_are_taken_in_any_order_beside_the_one_of_a_resource() {
     let world = World::new().await;
