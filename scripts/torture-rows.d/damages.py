@@ -38,7 +38,7 @@ def make_base(service, binary, home, seed, heavy):
     try:
         prepare(program)
         facts = fill(program, random.Random(seed), heavy)
-        collect_once(program)
+        collect_once(program, facts)
     finally:
         program.stop()
     shutil.copytree(folder, folder + ".older")
@@ -70,13 +70,17 @@ def add_newest(program):
         expect(program.vault("POST", "/keys/newest/create", {"kty": "EC", "crv": "P-256"}))
 
 
-def collect_once(program):
+def collect_once(program, facts):
     """Collects what the filling left, so that no later collection removes anything."""
     if program.service == "sealyard":
+        upload = facts["registry"]["upload"]
         for name in model.REGISTRIES:
             answer = program.http.ask("POST", f"/_sealyard/registries/{name}/gc", {"now": True})
             if answer.status == 422:
-                # Programs of format 1 do not know "now".
+                # Programs of format 1 do not know "now". What they keep of uploads, a collection of today removes.
+                if upload:
+                    Registry(program, "local").ask("DELETE", upload)
+                    upload = facts["registry"]["upload"] = None
                 answer = program.http.ask("POST", f"/_sealyard/registries/{name}/gc", {"olderThanSeconds": 0})
             expect(answer)
 

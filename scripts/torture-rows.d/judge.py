@@ -216,8 +216,13 @@ def probe(program):
 def verify(program):
     """What the program says of its rows and content when it is asked."""
     if program.service != "sealyard":
-        answer = program.https.ask("GET", "/_keyvault/health", host="localhost")
-        return [f"health {answer.status} {answer.body.decode(errors='replace')}"]
+        said = []
+        for method, word in (("POST", "verify"), ("GET", "health")):
+            answer = program.https.ask(method, f"/_keyvault/{word}", host="localhost")
+            text = answer.body.decode(errors="replace")
+            if word != "verify" or answer.status != 200 or json.loads(text)["damaged"]:
+                said.append(f"{word} {answer.status} {text}")
+        return said
     said = []
     for name in model.REGISTRIES:
         answer = program.http.ask("POST", f"/_sealyard/registries/{name}/verify", {})

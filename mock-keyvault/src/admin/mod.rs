@@ -1,4 +1,5 @@
-//! The admin API of a vault, under `/_keyvault/`: its clock, its logs, its faults, its principals, and whether it is well.
+//! The admin API of a vault, under `/_keyvault/`: its clock, its logs, its faults, its principals, and whether it and
+//! its stored rows are well.
 //!
 //! Called by the router. Test suites and people drive a vault by it; it is no part of Azure. Health answers everybody;
 //! all else only whom [`crate::guard`] lets through. Bodies are JSON; a field that is not known is refused, so that a
@@ -10,6 +11,7 @@ mod clock;
 mod events;
 mod faults;
 mod health;
+mod verify;
 
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ enum AdminError {
     NotAdmitted(#[from] NotAdmitted),
     /// There is nothing at this path.
     #[error(
-        "there is nothing at {0}: there is health, clock, events, changes, audit, faults and principals under {PREFIX}"
+        "there is nothing at {0}: there is health, clock, events, changes, audit, faults, verify and principals under {PREFIX}"
     )]
     NotFound(String),
     /// The path does not take this method.
@@ -82,6 +84,7 @@ pub(crate) async fn answer(app: &Arc<App>, host: &str, request: Request<Body>) -
         "clock" => clock::answer(app, request).await,
         "events" => events::answer(app, host, &request),
         "faults" => faults::answer(app, "", request).await,
+        "verify" => verify::answer(app, request).await,
         fault if fault.starts_with("faults/") => {
             faults::answer(app, fault.trim_start_matches("faults/"), request).await
         }

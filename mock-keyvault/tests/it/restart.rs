@@ -4,7 +4,7 @@ use mock_keyvault::{KeySize, MockKeyVault, StartError};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::support::World;
+use crate::support::{World, admin};
 
 #[tokio::test]
 async fn after_a_restart_on_another_port_every_id_works_and_nothing_is_lost() {
@@ -153,4 +153,35 @@ async fn a_dropped_vault_listens_no_more_and_its_folder_opens_again() {
         let again = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
         again.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn damage_of_an_old_part_of_the_journal_is_named_and_repaired_when_the_vault_is_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("vault");
+    let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
+    world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
+    let verify = async || admin(&world, Method::POST, "verify", None).await.json();
+    let before = verify().await;
+
+    let mut segments: Vec<_> = std::fs::read_dir(data.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "segment"))
+        .collect();
+    segments.sort();
+    let mut bytes = std::fs::read(&segments[0]).unwrap();
+    bytes[2000] ^= 1;
+    std::fs::write(&segments[0], bytes).unwrap();
+    let found = verify().await;
+
+    assert_eq!((&before["damaged"], &before["healed"]), (&json!([]), &json!(false)));
+    assert_eq!(before["indexIsRight"], true);
+    let name = segments[0].file_name().unwrap().to_str().unwrap();
+    assert!(found["damaged"][0].as_str().unwrap().contains(name), "{found}");
+    assert_eq!(found["healed"], true);
+    world.vault.shutdown().await;
+    std::fs::remove_dir_all(data.join("index")).unwrap();
+    let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
+    assert!(world.owner(Method::GET, "/keys/k", None).await.status.is_success());
 }

@@ -246,10 +246,10 @@ fn the_template_of_a_registry_with_its_key_comes_to_three_resources_in_their_ord
     let bodies: Vec<Value> =
         plan.resources().iter().map(|resource| plan.body(resource, &known).unwrap()).collect();
 
-    assert_eq!(ids(&plan), ["id1", "add", "registry1"]);
+    assert_eq!(ids(&plan), ["id1", "registry1", "add"]);
     assert_eq!(bodies[0], json!({"location": "eastus"}));
     assert_eq!(
-        bodies[1],
+        bodies[2],
         json!({"properties": {"accessPolicies": [{
             "tenantId": "tenant",
             "objectId": "principal",
@@ -257,7 +257,7 @@ fn the_template_of_a_registry_with_its_key_comes_to_three_resources_in_their_ord
         }]}})
     );
     assert_eq!(
-        bodies[2],
+        bodies[1],
         json!({
             "location": "eastus",
             "sku": {"name": "Premium"},

@@ -1,0 +1,34 @@
+//! `POST /_keyvault/verify`: reads everything that the rows are stored in, and compares it.
+//!
+//! A start reads only what it needs. Damage of older parts of the journal is found here, and repaired from the index while that
+//! is right: after a loss of the index it would be too late.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Method, Request};
+use serde_json::json;
+
+use super::AdminError;
+use crate::router::App;
+use crate::vault::error::VaultError;
+
+pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Response, AdminError> {
+    if request.method() != Method::POST {
+        return Err(AdminError::MethodNotAllowed(request.uri().path().to_owned()));
+    }
+    drop(request);
+    let verifier = Arc::clone(app);
+    let checked = tokio::task::spawn_blocking(move || verifier.vaults.check_rows()).await;
+    let checked = checked.map_err(|error| AdminError::Failed(error.to_string()))?;
+    let check = checked.map_err(VaultError::from)?;
+    let body = json!({
+        "files": check.files,
+        "damaged": check.damaged,
+        "healed": check.healed,
+        "indexIsRight": check.index_is_right,
+    });
+    Ok(Json(body).into_response())
+}
