@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mock_keyvault::vault::settings::Sku;
 use mock_keyvault::{KeySize, MockKeyVault, VaultChanges};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -225,7 +226,9 @@ async fn a_blob_restores_into_any_vault_of_the_data_folder() {
     let first = all(&world).await.1.into_iter().find(|version| version["key"]["kty"] == "RSA");
     let path = first.unwrap()["key"]["kid"].as_str().unwrap().to_owned();
     let blob = backup(&world).await;
-    world.vault.create_vault("other", VaultChanges::default()).await.unwrap();
+    // A version of the key is one of hardware.
+    let premium = VaultChanges { sku: Some(Sku::Premium), ..VaultChanges::default() };
+    world.vault.create_vault("other", premium).await.unwrap();
     let token = world.token(world.vault.owner()).await;
     let other = |path: &str, body: Value| {
         let url = format!("{}{path}?api-version=7.4", world.vault.vault_uri("other"));
