@@ -154,6 +154,7 @@ fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let content = Proxies::new(&app.config.trusted_proxy).note_for(content);
     // The registry first: the guard asks for its own password only where a registry has no logins.
     let content = site.select_for(guard.protect_content(content));
+    let content = content.layer(map_response(acr::complete_401));
     match app.config.cors_origin.as_slice() {
         [] => content,
         origins => content.layer(cors(origins)),
@@ -164,8 +165,8 @@ fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
 /// answered before a login is asked for (Fetch Standard, "CORS-preflight fetch").
 fn cors(origins: &[Origin]) -> CorsLayer {
     use http::header::{
-        ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, IF_NONE_MATCH, LINK,
-        LOCATION, RANGE, WWW_AUTHENTICATE,
+        ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
+        IF_MATCH, IF_NONE_MATCH, IF_RANGE, LINK, LOCATION, RANGE, WWW_AUTHENTICATE,
     };
     let named = HeaderName::from_static;
     CorsLayer::new()
@@ -182,9 +183,12 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .allow_headers([
             ACCEPT,
             AUTHORIZATION,
+            CACHE_CONTROL,
             CONTENT_RANGE,
             CONTENT_TYPE,
+            IF_MATCH,
             IF_NONE_MATCH,
+            IF_RANGE,
             RANGE,
             named("x-requested-with"),
         ])

@@ -497,7 +497,8 @@ impl FromStr for Origin {
         let is_bare = ["", "/"].contains(&url.path())
             && url.query().or(url.fragment()).is_none()
             && url.username().is_empty()
-            && url.password().is_none();
+            && url.password().is_none()
+            && !url.host_str().unwrap_or_default().contains('*');
         if !["http", "https"].contains(&url.scheme()) || !is_bare {
             return Err(OriginError);
         }

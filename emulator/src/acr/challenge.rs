@@ -1,6 +1,6 @@
 //! 401: who may not come in is told where to get a token, and what to ask for.
 //!
-//! The realm is the address that the client used, with http where it used http; behind a trusted proxy, what that says. There is no space behind the commas: the
+//! The realm is the address that the client used, with http where it used http. A trusted proxy says which address that is. There is no space behind the commas: the
 //! Azure CLI splits there.
 //!
 //! Every message begins with ACR's own sentence. A message that equals docker's default for its code would be worse than
@@ -75,18 +75,21 @@ impl Challenge {
         let value = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{problem}");
         let mut headers = HeaderMap::new();
         headers.insert(WWW_AUTHENTICATE, header_value(value));
-        add_headers(&mut headers);
         (headers, reply).into_response()
     }
 }
 
-/// The headers that every 401 of ACR has beside the challenge (GoogleContainerTools/jib#2784): those by which clients know a
-/// registry, and those that a script of another origin may read.
-pub(super) fn add_headers(headers: &mut HeaderMap) {
-    headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    for name in EXPOSED {
-        headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(name));
+/// Adds to a 401 the headers that every one of ACR has beside the challenge (GoogleContainerTools/jib#2784): those by which
+/// clients know a registry, and those that a script of another origin may read. Whoever made the answer need not know.
+pub async fn complete_401(mut response: Response) -> Response {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let headers = response.headers_mut();
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        for name in EXPOSED {
+            headers.append(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(name));
+        }
     }
+    response
 }
 
 /// The body of a refusal; or the answer to a failure that is not the client's doing.

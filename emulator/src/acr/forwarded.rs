@@ -1,7 +1,7 @@
 //! What a proxy says of the address that its client used: `X-Forwarded-Proto` and `X-Forwarded-Host`.
 //!
-//! They say how the registry is called in a challenge and in a token, and nothing else: which registry a request is for, the
-//! `Host` says. They are read only from a proxy that is trusted, since anybody can send them.
+//! They say how the registry is called in answers: in challenges, in tokens and in documents of the metadata API. Which registry a
+//! request is for, only the `Host` says. They are read only from a proxy that is trusted, since anybody can send them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -40,6 +40,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tokio::time::timeout;
 
+pub use self::challenge::complete_401;
 pub use self::error::AcrError;
 use self::forwarded::Forwarded;
 pub use self::forwarded::Proxies;

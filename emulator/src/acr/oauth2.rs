@@ -17,7 +17,7 @@ use serde::Serialize;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::challenge::{add_headers, unauthorized};
+use super::challenge::unauthorized;
 use super::error::AcrError;
 use super::gate::credentials;
 use super::{json, login_server, whole_body};
@@ -135,7 +135,6 @@ fn answer(
                 // HTTP wants one with each 401 (RFC 9110, section 15.5.2). A name and a password would do here.
                 let value = HeaderValue::from_static("Basic realm=\"Azure Container Registry\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, value);
-                add_headers(response.headers_mut());
             }
             response
         }

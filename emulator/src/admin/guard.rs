@@ -4,7 +4,8 @@
 //! not trusted, the admin API wants `Authorization: Bearer` and content wants Basic, with secrets that were made at the
 //! first start and lie in the data folder, readable by its owner; a registry that has logins of its own wants those. A
 //! *web page of another site* in the user's browser, which reaches the loopback as well: it names itself in `Origin`, and
-//! cannot send `application/json` or `application/octet-stream` without asking. A *page whose name was rebound* to this
+//! cannot send `application/json` or `application/octet-stream` without asking; an origin that `--cors-origin` names may use
+//! content, and nothing of the admin API. A *page whose name was rebound* to this
 //! machine: then `Host` is a name that is not ours.
 //!
 //! It does not encrypt: a listener on an open network wants a TLS proxy before it.
@@ -226,8 +227,8 @@ async fn public(State(guard): State<Guard>, request: Request, next: Next) -> Res
 }
 
 async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let is_named = |origin| guard.0.origins.iter().any(|named| named.value() == origin);
-    let is_named = request.headers().get(header::ORIGIN).is_some_and(is_named);
+    let names = |origin| guard.0.origins.iter().any(|named| named.value() == origin);
+    let is_named = request.headers().get(header::ORIGIN).is_some_and(names);
     if !is_named && guard.refuse_foreign_pages(request.headers()).is_err() {
         return content_refusal(
             StatusCode::FORBIDDEN,

@@ -77,7 +77,8 @@ const SERVED: &[Provider] = &[
     },
 ];
 
-/// Those that hashicorp/terraform-provider-azurerm registers at its start (`internal/resourceproviders/required.go`).
+/// Others that hashicorp/terraform-provider-azurerm looks for at its start (`internal/resourceproviders/required.go`), spelt as it
+/// spells them. It only warns of one that is missing.
 const OTHERS: &[&str] = &[
     "Microsoft.ApiManagement",
     "Microsoft.AppConfiguration",
@@ -112,7 +113,7 @@ const OTHERS: &[&str] = &[
     "Microsoft.GuestConfiguration",
     "Microsoft.HDInsight",
     "Microsoft.HealthcareApis",
-    "Microsoft.Insights",
+    "microsoft.insights",
     "Microsoft.Kusto",
     "Microsoft.Logic",
     "Microsoft.MachineLearningServices",

@@ -25,6 +25,8 @@ use crate::registry::{Content, Error, MAX_MANIFEST_LEN, ManifestNames, Reference
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// Names a tag that was set by the parameter `tag` (OCI distribution specification after 1.1, distribution-spec#600).
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+/// How many digests one request names: each is computed, and there are two algorithms.
+const MOST_DIGESTS: usize = 2;
 /// How many tags one request sets. The specification asks for at least 10.
 const MOST_TAGS: usize = 100;
 
@@ -92,7 +94,14 @@ pub(super) async fn put(
 fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorReply> {
     let mut names = ManifestNames::from(reference);
     for text in query.all("digest") {
-        names.digests.push(text.parse().map_err(RouteError::Digest).map_err(of_parameter)?);
+        let digest = text.parse().map_err(RouteError::Digest).map_err(of_parameter)?;
+        if !names.digests.contains(&digest) {
+            names.digests.push(digest);
+        }
+        if MOST_DIGESTS < names.digests.len() {
+            let words = "a manifest has one digest of each algorithm";
+            return Err(ErrorReply::bad_request(Code::DigestInvalid, words));
+        }
     }
     if matches!(reference, Reference::Digest(_)) {
         for text in query.all("tag") {

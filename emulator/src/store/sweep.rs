@@ -31,9 +31,9 @@ impl Store {
         self.take_away(orphans.iter().map(|id| self.layout.file(*id)).collect())?;
         if is_loss {
             self.sync_quarantine()?;
+            self.replace_damaged_mirrors()?;
             // From now on a file without a row is one that was made after the loss.
             rows.loss_is_settled()?;
-            self.replace_damaged_mirrors()?;
         }
         Ok(orphans.len() as u64)
     }

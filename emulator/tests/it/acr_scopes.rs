@@ -67,6 +67,14 @@ async fn the_scope_maps_and_users_that_every_registry_has_list_tags_and_reposito
     }
 }
 
+/// The refusal of a listener that others can reach.
+async fn with_password() -> Answer {
+    let listen = ([0, 0, 0, 0], 0).into();
+    let emulator = Sealyard::builder().ephemeral().listen(listen).start().await.unwrap();
+    let port = emulator.registry_address().port();
+    Client::at(&format!("http://127.0.0.1:{port}")).get("/v2/").await
+}
+
 #[tokio::test]
 async fn every_401_names_the_protocol_and_the_headers_that_a_script_may_read() {
     let (emulator, client) = start().await;
@@ -77,6 +85,7 @@ async fn every_401_names_the_protocol_and_the_headers_that_a_script_may_read() {
         ("a stranger", client.get("/v2/").await),
         ("the metadata of a stranger", client.get("/acr/v1/_catalog").await),
         ("the token endpoint", client.get("/oauth2/token?scope=repository:app:pull").await),
+        ("a listener that asks for its own password", with_password().await),
         (
             "a login that is not enough",
             with_basic(&client, Method::DELETE, "/acr/v1/app", "reader", &password).await,
@@ -155,6 +164,11 @@ async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_e
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
     assert_eq!(client.get("/v2/").await.status, StatusCode::OK, "docker needs no login");
+
+    let stale =
+        http.get(at("/oauth2/token?scope=repository:app:pull")).basic_auth("who", Some("ever"));
+    let stale = Answer::of(stale.send().await.unwrap()).await;
+    text(&stale, "access_token");
 }
 
 #[tokio::test]
@@ -205,4 +219,9 @@ async fn a_page_of_an_origin_that_is_named_may_use_a_registry_and_no_other_page_
     assert_eq!(refused.header("access-control-allow-origin"), "http://localhost:8080");
     assert!(refused.header("access-control-expose-headers").contains("www-authenticate"));
     assert_eq!(other.headers.get("access-control-allow-origin"), None);
+    let other = from(Method::GET, "http://localhost:8081").await;
+    assert_eq!(other.status, StatusCode::FORBIDDEN, "a page of another origin");
+    let admin = client.request(Method::GET, "/_sealyard/status");
+    let admin = admin.header("origin", "http://localhost:8080").send().await.unwrap();
+    assert_eq!(admin.status(), StatusCode::FORBIDDEN, "the admin API is not for pages");
 }

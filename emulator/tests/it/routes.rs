@@ -235,13 +235,17 @@ async fn a_manifest_that_is_pushed_by_tag_is_stored_under_the_digest_that_is_sen
     let other = put("v3", &sha512).await;
     let wrong = put("v4", content::digest(b"other").as_str()).await;
     let malformed = put("v4", "sha256:none").await;
+    let digest = content::digest(&image);
+    let twice = put("v5", &format!("{digest}&digest={digest}&digest={sha512}")).await;
+    let many =
+        put("v4", &format!("{digest}&digest={sha512}&digest={}", content::digest(b"x"))).await;
 
-    assert_eq!(right.status, StatusCode::CREATED);
+    assert_eq!((right.status, twice.status), (StatusCode::CREATED, StatusCode::CREATED));
     assert_eq!(other.status, StatusCode::CREATED);
     assert_eq!(other.header("docker-content-digest"), sha512);
     assert_eq!(client.get("/v2/app/manifests/v3").await.header("docker-content-digest"), sha512);
     assert_eq!(client.get(&format!("/v2/app/manifests/{sha512}")).await.body, image);
-    for refused in [wrong, malformed] {
+    for refused in [wrong, malformed, many] {
         assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, "DIGEST_INVALID"));
     }
     assert_eq!(client.get("/v2/app/manifests/v4").await.status, StatusCode::NOT_FOUND);

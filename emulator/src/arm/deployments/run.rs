@@ -122,7 +122,9 @@ async fn deploy(
         while !is_stopped && let Some(at) = board.next() {
             running.push(async move { (at, make(context, plan, &resources[at]).await) });
         }
-        let Some((at, step)) = running.next().await else { break is_stopped };
+        let Some((at, step)) = running.next().await else {
+            break is_stopped && board.next().is_some();
+        };
         is_replaced |= intent.passed().await.is_err();
         if step.error.is_none() {
             board.made(at, step);

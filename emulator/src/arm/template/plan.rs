@@ -64,6 +64,20 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// One of a type that waits for those at these places.
+    #[cfg(test)]
+    pub(in crate::arm) fn of_kind(kind: &str, after: &[usize]) -> Self {
+        Self {
+            id: String::new(),
+            kind: kind.to_owned(),
+            name: String::new(),
+            api_version: String::new(),
+            is_included: true,
+            after: after.to_vec(),
+            written: Map::new(),
+        }
+    }
+
     /// Where it is written to be, if that is a plain text.
     pub fn location(&self) -> Option<&str> {
         self.written.get("location").and_then(Value::as_str)

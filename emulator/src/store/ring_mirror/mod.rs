@@ -75,11 +75,25 @@ impl Store {
         self.mirror(&writer, |path, mirror| Ok(read(path).is_ok_and(|found| found == *mirror)))
     }
 
-    /// Makes those mirrors again that cannot be read: a later repair would miss them, and nothing is lost with what they hold now.
-    /// To be called when the rows are proven, also if some were lost: then the mirrors that can be read stay as they are.
+    /// Makes those mirrors again whose content is damaged: a later repair would miss them. What they hold stays beside the new
+    /// ones, with `.damaged` after the name. To be called when the rows are proven, also if some were lost: then the mirrors that
+    /// are whole stay as they are. An error of the disk is no damage.
     pub(super) fn replace_damaged_mirrors(&self) -> Result<(), StoreError> {
         let writer = self.database.writer()?;
-        self.mirror(&writer, |path, _| Ok(decoded(path).is_ok()))
+        self.mirror(&writer, |path, _| {
+            let bytes = match fs::read(path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(error) => return Err(error.into()),
+            };
+            if RingMirror::decode(&bytes).is_ok() {
+                return Ok(true);
+            }
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(".damaged");
+            fs::rename(path, PathBuf::from(aside))?;
+            Ok(false)
+        })
     }
 
     fn lacks_a_mirror(&self) -> Result<bool, StoreError> {
@@ -200,8 +214,13 @@ impl Store {
 }
 
 fn read(path: &Path) -> Result<RingMirror, DamagedMirror> {
-    let read = || {
-        let mirror = decoded(path)?;
+    let read = || -> Result<RingMirror, String> {
+        let len = fs::metadata(path).map_err(|error| error.to_string())?.len();
+        if MAX_LEN < len {
+            return Err(format!("it is longer than {MAX_LEN} bytes"));
+        }
+        let bytes = fs::read(path).map_err(|error| error.to_string())?;
+        let mirror = RingMirror::decode(&bytes)?;
         let named = path.file_stem().and_then(|stem| stem.to_str());
         if named == Some(&mirror.registry) {
             Ok(mirror)
@@ -210,14 +229,4 @@ fn read(path: &Path) -> Result<RingMirror, DamagedMirror> {
         }
     };
     read().map_err(|reason| DamagedMirror { path: path.to_owned(), reason })
-}
-
-/// The mirror in a file, whatever the file is called. The error is words.
-fn decoded(path: &Path) -> Result<RingMirror, String> {
-    let len = fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if MAX_LEN < len {
-        return Err(format!("it is longer than {MAX_LEN} bytes"));
-    }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    RingMirror::decode(&bytes)
 }

@@ -78,6 +78,8 @@ fn a_mirror_that_is_damaged_together_with_rows_is_made_again_and_those_that_can_
     test.store.sweep_orphans().unwrap();
 
     assert_eq!(fs_err::read(&path).unwrap(), whole);
+    let damaged = test.path().join(format!("rings/{REGISTRY}.ring.damaged"));
+    assert_eq!(fs_err::read(damaged).unwrap(), whole[..whole.len() - 1]);
     assert!(mirrored(&test).contains(&lost));
 }
 
