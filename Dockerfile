@@ -4,8 +4,9 @@
 ARG BASE=scratch
 FROM ${BASE}
 
-# dist/image holds `sealyard`, `mock-keyvault`, and two empty folders that volumes take their owner from.
-COPY --chown=65532:65532 dist/image/ /
+# The folder holds `sealyard`, `mock-keyvault`, and two empty folders that volumes take their owner from.
+ARG PROGRAMS=dist/image
+COPY --chown=65532:65532 ${PROGRAMS}/ /
 # An empty /tmp for `--ephemeral` and `demo`, which everybody may write to. scripts/image sets its mode.
 COPY --chown=0:0 dist/tmp/ /
 

@@ -125,6 +125,14 @@ build_release() {
     SEALYARD=$TARGET/release/sealyard
 }
 
+# build_image: the image, with nothing pulled. Of the quick programs, if those are what is tested. Costs seconds when nothing changed.
+build_image() {
+    case $SEALYARD in
+        "$ROOT"/dist/quick/*) "$SCRIPTS/image" --quick ;;
+        *) "$SCRIPTS/image" ;;
+    esac
+}
+
 # --- registries ---------------------------------------------------------------------------------------------------
 
 # start_registry KIND FOLDER [ARGUMENT...]: starts one and waits until it is ready. KIND is `sealyard` or

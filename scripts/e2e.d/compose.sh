@@ -6,8 +6,7 @@ yard_compose() { compose -p sealyard-e2e -f "$ROOT/docker-compose.yml" "$@"; }
 yard_exec() { yard_compose exec -T registry /sealyard "$@"; }
 
 compose_image() {
-    # Costs seconds when nothing changed.
-    "$SCRIPTS/image"
+    build_image
     echo "result: $(docker image inspect -f '{{.Size}}' sealyard:local | awk '{ printf "%.1f MiB", $1 / 1048576 }')"
 }
 

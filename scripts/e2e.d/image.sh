@@ -99,7 +99,7 @@ image_endpoint() {
 part_image() {
     have docker || { skip image "no docker"; return; }
     at_exit image_remove
-    check "image: built with nothing pulled" "$SCRIPTS/image"
+    check "image: built with nothing pulled" build_image
     check "image: demo, also read-only, with and without /tmp" image_demo
     check "image: serve, printed commands, both ports" image_serve
     check "image: --ephemeral, also read-only" image_ephemeral

@@ -103,7 +103,7 @@ part_keyvault() {
         return
     fi
     at_exit 'yard_keyvault down -v --timeout 5 >/dev/null 2>&1'
-    check "keyvault: the image is built with nothing pulled" "$SCRIPTS/image"
+    check "keyvault: the image is built with nothing pulled" build_image
     check "keyvault: the container is up and healthy" keyvault_up
     KEYVAULT_CA=$WORK/keyvault-container-ca.pem
     KEYVAULT_AT=127.0.0.1:8443
