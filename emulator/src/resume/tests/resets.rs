@@ -83,18 +83,19 @@ async fn a_deployment_that_is_under_way_makes_nothing_after_a_reset() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
-    let identity = |name: &str| {
+    let identity = |name: &str, after: &[&str]| {
         json!({
             "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
             "apiVersion": "2018-11-30",
             "name": name,
             "location": "eastus",
+            "dependsOn": after,
         })
     };
     let template = json!({
         "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
         "contentVersion": "1.0.0.0",
-        "resources": [identity("one"), identity("two")],
+        "resources": [identity("one", &[]), identity("two", &["one"])],
     });
     let body = json!({ "properties": { "mode": "Incremental", "template": template } });
     let path = "resourceGroups/sealyard/providers/Microsoft.Resources/deployments/d";
