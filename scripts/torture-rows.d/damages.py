@@ -125,12 +125,20 @@ def make_place(base, home, killed):
 
 
 def untouched_place(base, home):
-    """The folder as it is, without a start."""
+    """The folder as it is, without a start. Of its sealed files those count that an undisturbed start and a collection leave:
+    the older program leaves some that nothing refers to."""
     shutil.rmtree(home, ignore_errors=True)
     os.makedirs(home)
     place = folders.Place(home)
     shutil.copytree(base.folder, place.folder)
     place.capture()
+    program = Program(base.service, base.binary, place.folder)
+    probe(program)
+    collect_once(program, base.facts)
+    program.stop()
+    kept = folders.sealed_in(place.folder)
+    place.restore()
+    place.sealed = {digest: path for digest, path in place.sealed.items() if digest in kept}
     return place
 
 
