@@ -125,13 +125,18 @@ def make_place(base, home, killed):
 
 
 def untouched_place(base, home):
-    """The folder as it is, without a start. Of its sealed files those count that an undisturbed start and a collection leave:
-    the older program leaves some that nothing refers to."""
+    """The folder as it is, without a start."""
     shutil.rmtree(home, ignore_errors=True)
     os.makedirs(home)
     place = folders.Place(home)
     shutil.copytree(base.folder, place.folder)
     place.capture()
+    return place
+
+
+def forget_unreferenced(base, place):
+    """Of the sealed files of a folder that `make_base` made with an older program, those count that an undisturbed start and a
+    collection leave: the older program leaves some that nothing refers to."""
     program = Program(base.service, base.binary, place.folder)
     probe(program)
     collect_once(program, base.facts)
@@ -139,7 +144,6 @@ def untouched_place(base, home):
     kept = folders.sealed_in(place.folder)
     place.restore()
     place.sealed = {digest: path for digest, path in place.sealed.items() if digest in kept}
-    return place
 
 
 class Worker:
