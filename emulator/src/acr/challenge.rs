@@ -1,7 +1,7 @@
 //! 401: who may not come in is told where to get a token, and what to ask for.
 //!
-//! The realm is the address that the client used, with http where it used http. A trusted proxy says which address that is. There is no space behind the commas: the
-//! Azure CLI splits there.
+//! The realm is the address that the client used, with http where it used http. A trusted proxy says which address that is.
+//! There is no space behind the commas: the Azure CLI splits there.
 //!
 //! Every message begins with ACR's own sentence. A message that equals docker's default for its code would be worse than
 //! none: docker drops it, prints the bare word `unauthorized`, and tries again for 50 seconds.
@@ -22,6 +22,7 @@ use crate::registry::{AccessError, Scope};
 const AUTHENTICATION_REQUIRED: &str =
     "authentication required, visit https://aka.ms/acr/authorization for more information.";
 
+/// The headers that a script of another origin may read of a 401.
 const EXPOSED: [&str; 4] =
     ["Docker-Content-Digest", "WWW-Authenticate", "Link", "X-Ms-Correlation-Request-Id"];
 

@@ -71,6 +71,28 @@ async fn prepare(emulator: &Sealyard) {
     assert!(made.status.is_success(), "{made:?}");
 }
 
+/// Microsoft's template for a registry with a customer-managed key.
+fn cmk_template() -> Value {
+    serde_json::from_str(include_str!("../../../scripts/tutorial.d/CMKtemplate.json")).unwrap()
+}
+
+/// What that template takes, for a key in `vault-one`.
+fn cmk_parameters(registry: &str, identity: &str) -> Value {
+    json!({
+        "registry_name": {"value": registry},
+        "identity_name": {"value": identity},
+        "kv_vault": {"value": "vault-one"},
+        "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
+    })
+}
+
+/// The same group and vault, with that key.
+async fn prepare_key(emulator: &Sealyard) {
+    prepare(emulator).await;
+    let vault = emulator.vault().unwrap();
+    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
+}
+
 /// Follows `Azure-AsyncOperation` until the operation has ended.
 async fn ended(emulator: &Sealyard, begun: &Answer) -> Value {
     assert!(begun.status.is_success(), "{begun:?}");
@@ -163,7 +185,6 @@ async fn a_template_is_deployed_in_its_order_and_tells_its_outputs() {
 #[tokio::test]
 async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
     let (emulator, _client) = start().await;
-    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
     let key = "https://local.vault.azure.net/keys/registry-key";
     let parameters = json!({
         "registry_name": {"value": "registry1"},
@@ -171,7 +192,7 @@ async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
         "kv_vault": {"value": "local"},
         "key_id": {"value": key},
     });
-    let body = asked(&serde_json::from_str(text).unwrap(), &parameters);
+    let body = asked(&cmk_template(), &parameters);
     // What the emulator starts with: a vault with a key.
     let group = "resourceGroups/sealyard/providers";
     let at = format!("{group}/Microsoft.Resources/deployments/cmk");
@@ -198,21 +219,13 @@ async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
 async fn a_registry_and_the_policy_that_lets_it_use_its_key_are_made_at_the_first_try_in_any_order()
 {
     let (emulator, _client) = start().await;
-    prepare(&emulator).await;
-    let vault = emulator.vault().unwrap();
-    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
-    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
-    let mut template: Value = serde_json::from_str(text).unwrap();
+    prepare_key(&emulator).await;
+    let mut template = cmk_template();
 
     for round in 0..20 {
         // Every other time the last one is written first.
         template["resources"].as_array_mut().unwrap().reverse();
-        let parameters = json!({
-            "registry_name": {"value": format!("registry{round}")},
-            "identity_name": {"value": format!("puller{round}")},
-            "kv_vault": {"value": "vault-one"},
-            "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
-        });
+        let parameters = cmk_parameters(&format!("registry{round}"), &format!("puller{round}"));
         let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
         assert_eq!(operation["status"], "Succeeded", "{round}: {operation}");
     }
@@ -222,11 +235,8 @@ async fn a_registry_and_the_policy_that_lets_it_use_its_key_are_made_at_the_firs
 async fn a_registry_is_tried_again_when_the_policy_that_lets_it_use_its_key_is_made_much_later() {
     const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
     let (emulator, _client) = start().await;
-    prepare(&emulator).await;
-    let vault = emulator.vault().unwrap();
-    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
-    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
-    let mut template: Value = serde_json::from_str(text).unwrap();
+    prepare_key(&emulator).await;
+    let mut template = cmk_template();
     let resources = template["resources"].as_array_mut().unwrap();
     // Making four registries, one after the other, takes longer than finding out that one may not use its key.
     let policy = resources.iter_mut().find(|one| one["type"] != REGISTRY).unwrap();
@@ -242,12 +252,7 @@ async fn a_registry_is_tried_again_when_the_policy_that_lets_it_use_its_key_is_m
             "dependsOn": after.into_iter().collect::<Vec<_>>(),
         }));
     }
-    let parameters = json!({
-        "registry_name": {"value": "registry1"},
-        "identity_name": {"value": "puller"},
-        "kv_vault": {"value": "vault-one"},
-        "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
-    });
+    let parameters = cmk_parameters("registry1", "puller");
 
     let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
 
@@ -258,11 +263,8 @@ async fn a_registry_is_tried_again_when_the_policy_that_lets_it_use_its_key_is_m
 async fn a_registry_whose_key_nothing_of_its_template_grants_fails_and_says_so_with_the_clock_stopped()
  {
     let (emulator, _client) = start().await;
-    prepare(&emulator).await;
-    let vault = emulator.vault().unwrap();
-    vault.create_key("vault-one", "key1", mock_keyvault::KeySize::Rsa2048).await.unwrap();
-    let text = include_str!("../../../scripts/tutorial.d/CMKtemplate.json");
-    let mut template: Value = serde_json::from_str(text).unwrap();
+    prepare_key(&emulator).await;
+    let mut template = cmk_template();
     template["resources"]
         .as_array_mut()
         .unwrap()
@@ -274,12 +276,7 @@ async fn a_registry_whose_key_nothing_of_its_template_grants_fails_and_says_so_w
         "dependsOn": ["[resourceId('Microsoft.ContainerRegistry/registries', 'registry1')]"],
         "properties": {"actions": ["repositories/app/content/read"]},
     }));
-    let parameters = json!({
-        "registry_name": {"value": "registry1"},
-        "identity_name": {"value": "puller"},
-        "kv_vault": {"value": "vault-one"},
-        "key_id": {"value": "https://vault-one.vault.azure.net/keys/key1"},
-    });
+    let parameters = cmk_parameters("registry1", "puller");
 
     let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
     let steps = get(&emulator, &format!("{}/operations", path("cmk"))).await.json();
