@@ -115,6 +115,19 @@ async fn deploy(emulator: &Sealyard, name: &str, body: &Value) -> Value {
     ended(emulator, &begun).await
 }
 
+/// Asks for deployments of the group over one connection.
+fn asking(emulator: &Sealyard) -> impl AsyncFn(Method, &str, &Value) -> Answer {
+    let (client, token) = (through_proxy(emulator), owner_token(emulator));
+    async move |method, at, body| {
+        let url = format!(
+            "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}?{VERSION}",
+            path(at)
+        );
+        let request = client.request(method, url).bearer_auth(&token).json(body);
+        Answer::of(request.send().await.unwrap()).await
+    }
+}
+
 async fn get(emulator: &Sealyard, at: &str) -> Answer {
     send(emulator, Method::GET, at, &Value::Null).await
 }
@@ -614,15 +627,7 @@ async fn a_deployment_under_way_stays_alone_and_can_be_stopped() {
     // So many that it is not done before the next requests.
     let many: Vec<Value> = (0..700).map(|at| identity(&format!("puller-{at}"))).collect();
     let body = asked(&template(&json!(many), &json!({})), &json!({}));
-    let client = through_proxy(&emulator);
-    let ask = async |method: Method, at: &str, body: &Value| {
-        let url = format!(
-            "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}?{VERSION}",
-            path(at)
-        );
-        let request = client.request(method, url).bearer_auth(owner_token(&emulator)).json(body);
-        Answer::of(request.send().await.unwrap()).await
-    };
+    let ask = asking(&emulator);
 
     let begun = ask(Method::PUT, "many", &body).await;
     let small = asked(&template(&json!([]), &json!({})), &json!({}));

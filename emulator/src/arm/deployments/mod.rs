@@ -122,7 +122,7 @@ async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmErro
     at.require(context, WRITE)?;
     let registries = &context.arm.registries;
     let Asked { plan, template, deployment, source } = request::read(context, at, body).await?;
-    let Some(guard) = context.arm.deployments.begin(&at.id()) else {
+    let Some(guard) = context.arm.deployments.begin(&at.id()).await else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
     // Before the row: it says that the deployment is under way.
@@ -173,7 +173,7 @@ async fn exists(context: &Context, at: &At) -> Result<Response, ArmError> {
 async fn delete(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, DELETE)?;
     // None of this name begins meanwhile.
-    let Some(_alone) = context.arm.deployments.begin(&at.id()) else {
+    let Some(_alone) = context.arm.deployments.begin(&at.id()).await else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
     context.arm.registries.delete_deployment(&at.group, &at.name).await?;

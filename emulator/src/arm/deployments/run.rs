@@ -93,6 +93,7 @@ async fn keep(
     deployment.ended = Some(context.arm.registries.moment());
     let outcome = error.map_or(Ok(()), |(_, error)| Err(error));
     let end = intent.end_as(&outcome);
+    guard.ending();
     match context.arm.registries.end_deployment(&deployment, end).await {
         Ok(()) => {
             // From here on the row tells how it ended.
