@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::error::AdminError;
 use super::wire_name;
 use crate::app::App;
-use crate::keys::{InvalidKeyId, KeyId, Rotation, VaultError};
+use crate::keys::{Cause, InvalidKeyId, KeyId, Rotation, VaultError};
 use crate::registry::{Registries, Registry};
 use crate::revocation::changed::{self, Expected};
 use crate::vault_owner::{KeyVersionInfo, OwnerVault};
@@ -128,6 +128,8 @@ struct Chosen<'a> {
     owner: &'a OwnerVault,
     /// Without a version.
     key: KeyId,
+    /// Whether it is the registry's own key.
+    is_own: bool,
     /// The version that the registry uses, if it is one of this key.
     in_use: Option<KeyId>,
 }
@@ -224,11 +226,11 @@ impl<'a> Chosen<'a> {
         )?;
         let is_own = own.vault() == key.vault() && own.name() == key.name();
         let in_use = description.versioned.filter(|_| is_own);
-        Ok(Self { registries: &app.registries, registry, owner, key, in_use })
+        Ok(Self { registries: &app.registries, registry, owner, key, is_own, in_use })
     }
 
     async fn versions(&self) -> Result<Vec<KeyVersionInfo>, AdminError> {
-        self.owner.list_versions(&self.key).await.map_err(vault_error)
+        self.told(self.owner.list_versions(&self.key).await).await
     }
 
     /// The key that was touched, and the rotation if it came to one.
@@ -237,25 +239,41 @@ impl<'a> Chosen<'a> {
             KeyOperation::NewVersion => {
                 // The vault makes a key of any name: without this look, a mistyped name would make one.
                 self.versions().await?;
-                let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
+                let made = self.told(self.owner.create_version(&self.key).await).await?;
                 Ok((made, None))
             }
             KeyOperation::Rotate => self.rotate(request.wait).await,
             KeyOperation::Disable | KeyOperation::Enable => {
                 let version = self.version(request.version.as_deref()).await?;
                 let enabled = request.operation == KeyOperation::Enable;
-                self.owner.set_enabled(&version, enabled).await.map_err(vault_error)?;
+                self.told(self.owner.set_enabled(&version, enabled).await).await?;
                 Ok((version, None))
             }
             KeyOperation::Delete => {
-                self.owner.delete(&self.key).await.map_err(vault_error)?;
+                self.told(self.owner.delete(&self.key).await).await?;
                 Ok((self.key.clone(), None))
             }
             KeyOperation::Recover => {
-                self.owner.recover(&self.key).await.map_err(vault_error)?;
+                self.told(self.owner.recover(&self.key).await).await?;
                 Ok((self.key.clone(), None))
             }
         }
+    }
+
+    /// What the vault answered. A refusal for the registry's own key names the cause that the registry sees, so that the
+    /// caller can name what brings it back.
+    async fn told<T>(&self, answer: Result<T, VaultError>) -> Result<T, AdminError> {
+        let error = match answer {
+            Ok(told) => return Ok(told),
+            Err(error) => error,
+        };
+        let message = format!("the vault did not do it: {}", with_causes(&error));
+        let refused = AdminError::of_vault(&error, message);
+        if !self.is_own || !error.cause().is_some_and(Cause::is_refusal) {
+            return Err(refused);
+        }
+        let cause = self.registry.key_ring().check().await.cause;
+        Err(refused.of_registry(self.registry.name()).because_of(cause))
     }
 
     async fn rotate(&self, wait: bool) -> Result<(KeyId, Option<Rotation>), AdminError> {
@@ -266,7 +284,7 @@ impl<'a> Chosen<'a> {
                 self.key
             )));
         }
-        let made = self.owner.create_version(&self.key).await.map_err(vault_error)?;
+        let made = self.told(self.owner.create_version(&self.key).await).await?;
         // A registry that was given one version is given the next one; it does not begin to follow the newest.
         let key = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
         let registries = self.registries.clone();
@@ -313,12 +331,6 @@ fn named(vault: &str, name: &str, version: Option<&str>) -> Result<KeyId, AdminE
         Ok(KeyId::new(vault.parse()?, name.parse()?, version.map(str::parse).transpose()?))
     };
     parsed().map_err(AdminError::bad_request)
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "callers hand it to `map_err`")]
-fn vault_error(error: VaultError) -> AdminError {
-    let message = format!("the vault did not do it: {}", with_causes(&error));
-    AdminError::of_vault(&error, message)
 }
 
 fn with_causes(error: &dyn std::error::Error) -> String {

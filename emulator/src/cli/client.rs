@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::discovery::Found;
 use super::error::CliError;
 use super::hints::Hints;
+use super::last_run::LastRun;
 use super::trust;
 use crate::admin::{
     ADMIN_TOKEN_FILE, CA_PATH, ENDPOINTS_FILE, ErrorBody, PREFIX, RegistryReport, StatusReport,
@@ -222,7 +223,8 @@ impl Emulator {
         };
         let response = request.send().await.map_err(|error| CliError::NoAnswer {
             url: self.url().to_owned(),
-            source: Some(error.without_url()),
+            failure: Some(error.without_url()),
+            last: LastRun::at(&self.base, self.data_dir.as_deref()),
         })?;
         let status = response.status();
         if status.is_success() {

@@ -13,6 +13,7 @@ use url::Url;
 use super::GlobalArgs;
 use super::client::{Emulator, Token};
 use super::error::CliError;
+use super::last_run::LastRun;
 use crate::admin::{ENDPOINTS_FILE, HealthReport, StatusReport, read_endpoints};
 use crate::config::{Config, ConfigError};
 use crate::running::{Entry, RuntimeFolder, is_alive};
@@ -36,7 +37,7 @@ pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
         return at_endpoint(endpoint, global.data_dir.as_deref()).await;
     }
     if let Some(folder) = &global.data_dir {
-        let found = of_folder(folder).await.ok_or_else(|| CliError::NotRunning(folder.clone()))?;
+        let found = of_folder(folder).await.ok_or_else(|| not_running(folder))?;
         return local(&found, folder, Found::ByFolder);
     }
     let default = Config::default_data_dir();
@@ -48,7 +49,7 @@ pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
     let mut registered = registered().await?;
     match (registered.pop(), registered.is_empty()) {
         (None, _) => Err(match default {
-            Some(folder) => CliError::NotRunning(folder),
+            Some(folder) => not_running(&folder),
             None => ConfigError::NoDataDir.into(),
         }),
         (Some(only), true) => local(&only.registry, &only.data_dir, Found::Alone),
@@ -97,7 +98,7 @@ async fn runs(pid: u32, registry: &str, instance: &str) -> bool {
     };
     match emulator.health::<HealthReport>().await {
         Ok(report) => report.instance == instance,
-        Err(CliError::NoAnswer { source: Some(source), .. }) => source.is_timeout(),
+        Err(CliError::NoAnswer { failure: Some(failure), .. }) => failure.is_timeout(),
         Err(_) => false,
     }
 }
@@ -113,7 +114,10 @@ async fn at_endpoint(endpoint: &Url, folder: Option<&Path>) -> Result<Emulator, 
     }
     let report = match stranger.health::<HealthReport>().await {
         Ok(report) => report,
-        Err(error @ CliError::NoAnswer { .. }) => return Err(error),
+        Err(CliError::NoAnswer { url, failure, .. }) => {
+            let last = LastRun::at(endpoint, folder);
+            return Err(CliError::NoAnswer { url, failure, last });
+        }
         // No emulator answers there: the request of the command says so.
         Err(_) => return Ok(stranger),
     };
@@ -133,8 +137,12 @@ fn folders_by_instance(named: Option<&Path>) -> Vec<(String, PathBuf)> {
     named.into_iter().chain(registered).filter(|(instance, _)| !instance.is_empty()).collect()
 }
 
+fn not_running(folder: &Path) -> CliError {
+    CliError::NotRunning { folder: folder.to_owned(), last: LastRun::of_folder(folder) }
+}
+
 fn local(registry: &str, folder: &Path, found: Found) -> Result<Emulator, CliError> {
-    let base = registry.parse().map_err(|_| CliError::NotRunning(folder.to_owned()))?;
+    let base = registry.parse().map_err(|_| not_running(folder))?;
     // A token in the environment can be that of another emulator.
     let token = Token::of_folder(folder).or_else(Token::of_environment);
     Ok(Emulator::at(base, token)?.in_folder(folder.to_owned(), found))

@@ -9,9 +9,10 @@ use http::StatusCode;
 use thiserror::Error;
 
 use super::hints::{Hint, Hints};
+use super::last_run::LastRun;
 use super::port_owner::PortOwner;
 use crate::admin::{ErrorReport, reachable};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, DEFAULT_LISTEN};
 use crate::repair::RepairFailure;
 use crate::running::{Entry, RunningError};
 use crate::serve::{LOCAL, StartError};
@@ -58,8 +59,13 @@ pub(super) enum CliError {
         words: String,
     },
     /// Nothing runs for this data folder.
-    #[error("no emulator is running for {}", .0.display())]
-    NotRunning(PathBuf),
+    #[error("no emulator is running for {}{}", folder.display(), ended(last.as_ref()))]
+    NotRunning {
+        /// The data folder.
+        folder: PathBuf,
+        /// The last one that did, if it ended without a shutdown.
+        last: Option<LastRun>,
+    },
     /// Several run, and none of them is the one that is meant without a name.
     #[error("several emulators are running, and the command does not name one:{}", listed(.0))]
     SeveralRunning(Vec<Entry>),
@@ -67,13 +73,14 @@ pub(super) enum CliError {
     #[error(transparent)]
     Running(#[from] RunningError),
     /// Nothing answers at this URL.
-    #[error("no emulator answers at {url}")]
+    #[error("no emulator answers at {url}{}{}", because(failure.as_ref()), ended(last.as_ref()))]
     NoAnswer {
         /// The URL.
         url: String,
-        /// Why.
-        #[source]
-        source: Option<reqwest::Error>,
+        /// What became of the request. Its innermost cause is a part of the message; what lies between says nothing more.
+        failure: Option<reqwest::Error>,
+        /// The last one that answered there, if it ended without a shutdown.
+        last: Option<LastRun>,
     },
     /// Something answers that is no emulator, or one of another version.
     #[error("what answers at {url} is not an emulator of this version: {status}")]
@@ -84,8 +91,8 @@ pub(super) enum CliError {
         status: StatusCode,
     },
     /// The connection broke in the middle of an answer.
-    #[error("the emulator went away before its answer was complete")]
-    Cut(#[source] Option<reqwest::Error>),
+    #[error("the emulator went away before its answer was complete{}", because(.0.as_ref()))]
+    Cut(Option<reqwest::Error>),
     /// The emulator refused.
     #[error("{}", .0.message)]
     Answer(ErrorReport),
@@ -150,7 +157,7 @@ impl CliError {
             Self::Config(_) | Self::Variable { .. } | Self::AzCannot(_) | Self::NotConfirmed => {
                 Exit::Usage
             }
-            Self::NotRunning(_) | Self::SeveralRunning(_) | Self::NoAnswer { .. } => {
+            Self::NotRunning { .. } | Self::SeveralRunning(_) | Self::NoAnswer { .. } => {
                 Exit::NotRunning
             }
             Self::Answer(report) if report.state.is_some() => Exit::Refused,
@@ -178,7 +185,7 @@ impl CliError {
     pub(super) fn code(&self) -> &str {
         match self {
             Self::Config(_) | Self::Variable { .. } => "Usage",
-            Self::NotRunning(_) => "NotRunning",
+            Self::NotRunning { .. } => "NotRunning",
             Self::SeveralRunning(_) => "SeveralRunning",
             Self::Running(_) => "RunningUnknown",
             Self::NoAnswer { .. } => "NoAnswer",
@@ -203,12 +210,21 @@ impl CliError {
     /// What to do about it.
     pub(super) fn hint(&self, hints: &Hints) -> Option<String> {
         match self {
-            Self::NotRunning(_) => Some(format!("start one with `{}`", hints.line(&Hint::Serve { free_port: false, free_azure_port: false }))),
+            Self::NotRunning { last: Some(_), .. } | Self::NoAnswer { last: Some(_), .. } => {
+                self.repair(hints).map(|line| format!("start it again with `{line}`"))
+            }
+            Self::NotRunning { last: None, .. } => {
+                self.repair(hints).map(|line| format!("start one with `{line}`"))
+            }
             Self::SeveralRunning(_) => {
                 Some("nothing was done: name one of them with --endpoint".to_owned())
             }
             Self::NoAnswer { .. } => {
-                Some("is the URL right? `--data-dir` finds the emulator by its folder".to_owned())
+                let words = "is the URL right? `--data-dir` finds the emulator by its folder";
+                Some(match self.repair(hints) {
+                    Some(line) => format!("{words}; `{line}` starts one there"),
+                    None => words.to_owned(),
+                })
             }
             Self::NotConfirmed => Some(format!("`{}` does not ask", hints.line(&Hint::ResetYes))),
             Self::PortTaken { address, flag, owner } => Some(match owner {
@@ -233,11 +249,29 @@ impl CliError {
                 crate::admin::ADMIN_TOKEN_FILE,
                 super::client::TOKEN_ENV
             )),
-            Self::Answer(report) if report.state.is_some() => {
+            Self::Answer(report) if report.state.is_some() || report.cause.is_some() => {
                 let cause = report.cause.as_deref();
                 let registry = report.registry.as_deref().unwrap_or(LOCAL);
                 let way_back = cause.and_then(|cause| hints.way_back(cause, registry));
                 way_back.or_else(|| Some(format!("`{}` says more", hints.line(&Hint::Status))))
+            }
+            _ => None,
+        }
+    }
+
+    /// The command that repairs it, if one does.
+    pub(super) fn repair(&self, hints: &Hints) -> Option<String> {
+        match self {
+            Self::NotRunning { last: Some(last), .. } | Self::NoAnswer { last: Some(last), .. } => {
+                Some(last.start(hints))
+            }
+            Self::NotRunning { last: None, .. } => {
+                Some(hints.line(&Hint::Serve { listen: None, azure_listen: None }))
+            }
+            Self::NoAnswer { url, failure: Some(failure), last: None } if is_refused(failure) => {
+                let listen = loopback(url)?;
+                let listen = (listen != DEFAULT_LISTEN).then_some(listen);
+                Some(hints.line(&Hint::Serve { listen, azure_listen: None }))
             }
             _ => None,
         }
@@ -268,6 +302,53 @@ fn listed(running: &[Entry]) -> String {
         format!("\n  --endpoint {registry}  process {pid}, data in {}", data_dir.display())
     };
     running.iter().map(line).collect()
+}
+
+/// The innermost cause of a request that failed. Those around it only name the layers of the client.
+fn because(failure: Option<&reqwest::Error>) -> String {
+    let Some(failure) = failure else { return String::new() };
+    if failure.is_timeout() {
+        return ": it took too long".to_owned();
+    }
+    if is_refused(failure) {
+        return ": nothing listens there".to_owned();
+    }
+    format!(": {}", innermost(failure))
+}
+
+fn innermost(failure: &reqwest::Error) -> &dyn std::error::Error {
+    let mut cause: &dyn std::error::Error = failure;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause
+}
+
+/// Whether nothing listens at the address.
+fn is_refused(failure: &reqwest::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(failure);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<io::Error>();
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The address of a URL, if it is one of this machine.
+fn loopback(url: &str) -> Option<SocketAddr> {
+    let url: url::Url = url.parse().ok()?;
+    let address = url.socket_addrs(|| None).ok()?.into_iter().next()?;
+    address.ip().is_loopback().then_some(address)
+}
+
+/// How the last emulator ended.
+fn ended(last: Option<&LastRun>) -> String {
+    last.map_or_else(String::new, |last| {
+        format!(": the last one, process {}, was killed or crashed", last.pid)
+    })
 }
 
 fn taken(address: SocketAddr, owner: Option<&PortOwner>) -> String {

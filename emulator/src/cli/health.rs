@@ -94,7 +94,7 @@ pub(super) fn no_such_registry(report: &HealthReport, name: &str) -> String {
 async fn ask(args: &HealthArgs, context: &Context) -> Result<(HealthReport, Hints), CliError> {
     match discovery::find(&context.global).await {
         // In a container there may be no file to find it by.
-        Err(CliError::NotRunning(_) | CliError::Config(_)) => {
+        Err(CliError::NotRunning { .. } | CliError::Config(_)) => {
             let url = super::endpoint(&format!("http://{}", reachable(args.listen)))
                 .map_err(|words| CliError::Io(std::io::Error::other(words)))?;
             let emulator = Emulator::at(url, None)?;

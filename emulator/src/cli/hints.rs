@@ -6,21 +6,26 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use mock_keyvault::durable::repair::quoted;
 
 use super::container::Container;
 use crate::serve::LOCAL;
 
+/// A port of the loopback that the system chooses.
+pub const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A command that a message tells people to type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint<'a> {
-    /// Start an emulator, on free ports in place of those that are taken.
+    /// Start an emulator.
     Serve {
-        /// Whether the port of the registry is taken.
-        free_port: bool,
-        /// Whether the port of the Azure side is taken.
-        free_azure_port: bool,
+        /// Where the registry listens, if not where it does by default.
+        listen: Option<SocketAddr>,
+        /// Where the Azure side listens, if not where it does by default.
+        azure_listen: Option<SocketAddr>,
     },
     /// Show the state.
     Status,
@@ -38,17 +43,17 @@ pub enum Hint<'a> {
     },
     /// Reset without a question.
     ResetYes,
-    /// Enable a version of the key.
+    /// Enable a version of a key.
     KeyEnable {
-        /// The registry.
-        registry: &'a str,
+        /// The key.
+        of: KeyOf<'a>,
         /// The version, if it is not the one in use.
         version: Option<&'a str>,
     },
-    /// Recover the deleted key.
+    /// Recover a deleted key.
     KeyRecover {
-        /// The registry.
-        registry: &'a str,
+        /// The key.
+        of: KeyOf<'a>,
     },
     /// Rotate to a new version of the key.
     KeyRotate {
@@ -94,6 +99,19 @@ pub enum Hint<'a> {
         /// Its arguments.
         Vec<String>,
     ),
+    /// Say what is wrong, and the command that repairs it.
+    Doctor,
+}
+
+/// The key that a command is for: that of a registry, unless another one is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyOf<'a> {
+    /// The registry.
+    pub registry: &'a str,
+    /// The vault, if it is not that of the registry's key.
+    pub vault: Option<&'a str>,
+    /// The key, if it is not the registry's.
+    pub key: Option<&'a str>,
 }
 
 /// Renders hints for one program and one emulator.
@@ -113,13 +131,13 @@ impl<'a> Hint<'a> {
     /// One of each kind, for tests that run them. `registry` and `identity` exist.
     pub fn samples(registry: &'a str, identity: &'a str) -> Vec<Self> {
         let samples = vec![
-            Self::Serve { free_port: true, free_azure_port: true },
+            Self::Serve { listen: Some(FREE_PORT), azure_listen: Some(FREE_PORT) },
             Self::Status,
             Self::RevokePolicy,
             Self::Restore { registry },
             Self::ResetYes,
-            Self::KeyEnable { registry, version: None },
-            Self::KeyRecover { registry },
+            Self::KeyEnable { of: KeyOf::registry(registry), version: None },
+            Self::KeyRecover { of: KeyOf::registry(registry) },
             Self::KeyRotate { registry },
             Self::AssignIdentity { registry, identity },
             Self::Gc { registry },
@@ -133,6 +151,7 @@ impl<'a> Hint<'a> {
             Self::Az(vec!["keyvault".to_owned(), "list".to_owned()]),
             Self::Password { owner: true },
             Self::GcNow { registry },
+            Self::Doctor,
         ];
         debug_assert!(samples.iter().map(Self::place).eq(0..samples.len()), "one of each kind");
         samples
@@ -161,30 +180,26 @@ impl<'a> Hint<'a> {
             Self::Az(_) => 17,
             Self::Password { .. } => 18,
             Self::GcNow { .. } => 19,
+            Self::Doctor => 20,
         }
     }
 
     fn words(&self) -> CommandLine {
         let of = |words: &str| CommandLine::default().words(words);
         match self {
-            Self::Serve { free_port, free_azure_port } => of("serve")
-                .words(if *free_port { "--listen 127.0.0.1:0" } else { "" })
-                .words(if *free_azure_port { "--azure-listen 127.0.0.1:0" } else { "" }),
+            Self::Serve { listen, azure_listen } => {
+                of("serve").address("--listen", *listen).address("--azure-listen", *azure_listen)
+            }
             Self::Status => of("status"),
             Self::Password { owner: false } => of("password"),
             Self::Password { owner: true } => of("password --owner"),
             Self::RevokePolicy => of("revoke --by policy"),
             Self::Restore { registry } => of("restore").registry(registry),
             Self::ResetYes => of("reset --yes"),
-            Self::KeyEnable { registry, version } => {
-                let line = of("key enable");
-                let line = match version {
-                    Some(version) => line.word("--version").word(version),
-                    None => line,
-                };
-                line.registry(registry)
+            Self::KeyEnable { of: key, version } => {
+                of("key enable").option("--version", *version).key(key)
             }
-            Self::KeyRecover { registry } => of("key recover").registry(registry),
+            Self::KeyRecover { of: key } => of("key recover").key(key),
             Self::KeyRotate { registry } => of("key rotate").registry(registry),
             Self::AssignIdentity { registry, identity } => {
                 of("registry assign-identity").word(registry).word(identity)
@@ -198,6 +213,7 @@ impl<'a> Hint<'a> {
             Self::ExportEnv => of("env"),
             Self::AddHosts => of("env --hosts"),
             Self::RunCommand => of("run -- CMD"),
+            Self::Doctor => of("doctor"),
             Self::Az(args) => args.iter().fold(of("az --"), CommandLine::word),
         }
     }
@@ -235,6 +251,13 @@ impl Hints {
         Self { data_dir: None, ..self.at(endpoint) }
     }
 
+    /// The same for the emulator of a data folder.
+    #[must_use]
+    pub fn in_folder(&self, folder: &Path) -> Self {
+        let data_dir = Some(folder.as_os_str().to_owned());
+        Self { data_dir, endpoint: None, ..self.clone() }
+    }
+
     /// The same for whichever emulator runs.
     #[must_use]
     pub fn anywhere(&self) -> Self {
@@ -264,14 +287,30 @@ impl Hints {
 
     /// What brings a registry back from what somebody did to its key. None: no command of ours does.
     pub fn way_back(&self, cause: &str, registry: &str) -> Option<String> {
+        let of = KeyOf::registry(registry);
         let hint = match cause {
-            "keyDisabled" => Hint::KeyEnable { registry, version: None },
-            "keyDeleted" => Hint::KeyRecover { registry },
+            "keyDisabled" => Hint::KeyEnable { of, version: None },
+            "keyDeleted" => Hint::KeyRecover { of },
             "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
             | "identityRemoved" => Hint::Restore { registry },
             _ => return None,
         };
         Some(format!("`{}` brings it back", self.line(&hint)))
+    }
+
+    /// The same after a `restore`, which gave back everything that `revoke` took.
+    pub fn way_back_after_restore(&self, cause: &str, registry: &str) -> Option<String> {
+        match cause {
+            "keyDisabled" | "keyDeleted" => self.way_back(cause, registry),
+            _ => Some(format!("`{}` names the command that repairs it", self.line(&Hint::Doctor))),
+        }
+    }
+}
+
+impl<'a> KeyOf<'a> {
+    /// The key of a registry.
+    pub fn registry(registry: &'a str) -> Self {
+        Self { registry, vault: None, key: None }
     }
 }
 
@@ -291,6 +330,23 @@ impl CommandLine {
     /// Names the registry, unless it is the one that is meant without a name.
     fn registry(self, registry: &str) -> Self {
         if registry == LOCAL { self } else { self.word("--registry").word(registry) }
+    }
+
+    /// Names a key.
+    fn key(self, key: &KeyOf<'_>) -> Self {
+        self.option("--vault", key.vault).option("--key", key.key).registry(key.registry)
+    }
+
+    /// Adds an option, if it has a value.
+    fn option(self, name: &str, value: Option<impl AsRef<OsStr>>) -> Self {
+        match value {
+            Some(value) => self.word(name).word(value),
+            None => self,
+        }
+    }
+
+    fn address(self, name: &str, address: Option<SocketAddr>) -> Self {
+        self.option(name, address.map(|address| address.to_string()))
     }
 
     fn then(mut self, more: Self) -> Self {
@@ -331,7 +387,7 @@ mod tests {
             (OsString::from("/my programs/sealyard"), OsString::from("it's here"));
         let hints = Hints::new(Some(&program), Some(folder));
         assert_eq!(
-            hints.line(&Hint::KeyEnable { registry: "local", version: None }),
+            hints.line(&Hint::KeyEnable { of: KeyOf::registry("local"), version: None }),
             r"'/my programs/sealyard' --data-dir 'it'\''s here' key enable"
         );
     }
@@ -340,7 +396,7 @@ mod tests {
     fn a_hint_for_an_emulator_at_a_url_leads_there_and_a_start_does_not() {
         let hints = Hints::new(Some(&OsString::from("sealyard")), Some("/d".into()));
         let hints = hints.at("http://127.0.0.1:7000/");
-        let start = Hint::Serve { free_port: false, free_azure_port: true };
+        let start = Hint::Serve { listen: None, azure_listen: Some(FREE_PORT) };
 
         assert_eq!(
             hints.line(&Hint::Status),

@@ -6,6 +6,7 @@ use super::Context;
 use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
+use super::hints::{Hint, Hints, KeyOf};
 use super::output::{count, table, to_the_second};
 use super::status::state_in_words;
 use crate::admin::{KeyList, KeyOperation, KeyReply, KeyRequest};
@@ -90,7 +91,8 @@ pub(super) async fn key(
     let request =
         KeyRequest { operation, vault: which.vault, key: which.key, version, wait: !no_wait };
     let reply: KeyReply = emulator.post(&path, &request).await?;
-    context.output.result(&render(&reply, !no_wait), &reply);
+    let text = render(&reply, !no_wait) + &undone_by(&request, &which.registry, &context.hints);
+    context.output.result(&text, &reply);
     Ok(Exit::Fine)
 }
 
@@ -148,6 +150,21 @@ pub(super) fn render(reply: &KeyReply, waited: bool) -> String {
     let state = state_in_words(&reply.state, reply.cause.as_deref());
     let when = if waited { "" } else { " when asked, before it has looked" };
     format!("{done}; registry {}: {state}{when}", reply.registry)
+}
+
+/// A line with the command that undoes what stops the registry.
+pub(super) fn undone_by(request: &KeyRequest, registry: &str, hints: &Hints) -> String {
+    let (vault, key) = (request.vault.as_deref(), request.key.as_deref());
+    let of = KeyOf { registry, vault, key };
+    let hint = match request.operation {
+        KeyOperation::Disable => Hint::KeyEnable { of, version: request.version.as_deref() },
+        KeyOperation::Delete => Hint::KeyRecover { of },
+        KeyOperation::NewVersion
+        | KeyOperation::Rotate
+        | KeyOperation::Enable
+        | KeyOperation::Recover => return String::new(),
+    };
+    format!("\n`{}` undoes it", hints.line(&hint))
 }
 
 /// The last parts of `https://VAULT/keys/NAME[/VERSION]`.

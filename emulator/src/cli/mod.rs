@@ -19,6 +19,7 @@ mod health;
 pub mod hints;
 mod identity;
 mod key;
+mod last_run;
 mod output;
 mod password;
 mod port_owner;

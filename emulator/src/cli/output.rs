@@ -153,9 +153,9 @@ fn error_document(error: &CliError, hints: &Hints) -> String {
         report["causes"] = causes.into();
     }
     if let CliError::Answer(answer) = error
-        && let Some(state) = &answer.state
+        && (answer.state.is_some() || answer.cause.is_some())
     {
-        report["state"] = state.as_str().into();
+        report["state"] = answer.state.as_deref().into();
         report["cause"] = answer.cause.as_deref().into();
     }
     if let CliError::SeveralRunning(running) = error {

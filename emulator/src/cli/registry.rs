@@ -9,6 +9,7 @@ use super::Context;
 use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
+use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table, to_the_second};
 use super::status::state_in_words;
 use crate::admin::{
@@ -183,7 +184,7 @@ impl IdentityArgs {
         context: &Context,
     ) -> Result<(), CliError> {
         let (system, named): (Vec<String>, Vec<String>) =
-            self.identities.into_iter().partition(|text| IdentityId::is_name_of_system(text));
+            self.identities.iter().cloned().partition(|text| IdentityId::is_name_of_system(text));
         let mut request = ChangeRegistry {
             system_assigned_identity: (!system.is_empty()).then_some(assign),
             ..ChangeRegistry::default()
@@ -195,8 +196,22 @@ impl IdentityArgs {
         }
         let mut details: RegistryDetails = emulator.patch(&path(&self.name), &request).await?;
         emulator.address_from_this_side([&mut details.report]);
-        context.output.result(&render(&details), &details);
+        let mut text = render(&details);
+        if !assign {
+            text.push_str(&self.undone_by(&context.hints));
+        }
+        context.output.result(&text, &details);
         Ok(())
+    }
+}
+
+impl IdentityArgs {
+    /// A line for each identity with the command that gives it back.
+    fn undone_by(&self, hints: &Hints) -> String {
+        let of = |identity| hints.line(&Hint::AssignIdentity { registry: &self.name, identity });
+        let lines =
+            self.identities.iter().map(|identity| format!("\n`{}` gives it back", of(identity)));
+        lines.collect()
     }
 }
 

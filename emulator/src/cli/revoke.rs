@@ -75,7 +75,7 @@ pub(super) async fn restore(
     let path = format!("/registries/{}/restore", segment(&args.common.registry));
     let request = RestoreRequest { by: args.by, wait: !args.common.no_wait };
     let reply: RestoreReply = emulator.post(&path, &request).await?;
-    context.output.result(&render_restored(&reply, request.wait), &reply);
+    context.output.result(&render_restored(&reply, request.wait, &context.hints), &reply);
     Ok(Exit::Fine)
 }
 
@@ -97,7 +97,7 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
     )
 }
 
-pub(super) fn render_restored(reply: &RestoreReply, waited: bool) -> String {
+pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints) -> String {
     let names = |ways: &[Way]| ways.iter().map(|way| way.name()).collect::<Vec<_>>().join(", ");
     let done = if reply.restored.is_empty() {
         "nothing was revoked".to_owned()
@@ -110,7 +110,19 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool) -> String {
         format!("; still revoked: {}", names(&reply.revoked))
     };
     let state = state(&reply.state, reply.cause.as_deref(), waited);
-    format!("{done}{left}; registry {}: {state}", reply.registry)
+    let way_back = match reply.cause.as_deref() {
+        // The registry is unavailable for a reason that `revoke` did not make.
+        Some(cause) if reply.revoked.is_empty() => {
+            hints.way_back_after_restore(cause, &reply.registry)
+        }
+        Some(_) => {
+            let line = hints.line(&Hint::Restore { registry: &reply.registry });
+            Some(format!("`{line}` brings it back"))
+        }
+        None => None,
+    };
+    let way_back = way_back.map_or_else(String::new, |words| format!("\n{words}"));
+    format!("{done}{left}; registry {}: {state}{way_back}", reply.registry)
 }
 
 fn state(state: &str, cause: Option<&str>, waited: bool) -> String {

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::admin::{
     ClockReport, CollectedReport, ErrorReport, HealthReport, IsoDuration, KeptReport, KeyList,
-    KeyOperation, KeyReply, KeyReport, KeyVersionReport, RegistryHealth, RegistryReport,
-    RestoreReply, RevokeReply, RotationReport, StatusReport,
+    KeyOperation, KeyReply, KeyReport, KeyRequest, KeyVersionReport, RegistryHealth,
+    RegistryReport, RestoreReply, RevokeReply, RotationReport, StatusReport,
 };
 use crate::registry::{Finding, FindingKind, Verified};
 use crate::revocation::Way;
@@ -236,6 +236,16 @@ fn keys_for_people() {
     let mut lines: Vec<String> =
         key_operations.iter().map(|reply| key::render(reply, true)).collect();
     lines.push(key::render(&reply(KeyOperation::Rotate), false));
+    lines.extend([KeyOperation::Disable, KeyOperation::Delete, KeyOperation::Enable].map(|done| {
+        let request = KeyRequest {
+            operation: done,
+            vault: Some("kv1".to_owned()),
+            key: None,
+            version: None,
+            wait: true,
+        };
+        format!("{done:?}:{}", key::undone_by(&request, "team1", &hints()))
+    }));
 
     assert_snapshot!(lines.join("\n"));
 }
@@ -262,11 +272,22 @@ fn revocations_for_people() {
     let lines = [
         revoke::render_revoked(&revoked(Way::Policy, "policyRemoved"), true, &hints()),
         revoke::render_revoked(&revoked(Way::Vault, "vaultDeleted"), false, &hints()),
-        revoke::render_restored(&restored(&[Way::Policy], &[], "active", None), true),
-        revoke::render_restored(&restored(&[], &[], "active", None), true),
+        revoke::render_restored(&restored(&[Way::Policy], &[], "active", None), true, &hints()),
+        revoke::render_restored(&restored(&[], &[], "active", None), true, &hints()),
         revoke::render_restored(
             &restored(&[Way::Vault], &[Way::Disable], "unavailable", Some("keyDisabled")),
             true,
+            &hints(),
+        ),
+        revoke::render_restored(
+            &restored(&[], &[], "unavailable", Some("keyDeleted")),
+            true,
+            &hints(),
+        ),
+        revoke::render_restored(
+            &restored(&[], &[], "unavailable", Some("identityRemoved")),
+            true,
+            &hints(),
         ),
     ];
 

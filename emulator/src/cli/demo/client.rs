@@ -102,7 +102,8 @@ impl Requests {
         }
         let gone = |error: reqwest::Error| CliError::NoAnswer {
             url: base.clone(),
-            source: Some(error.without_url()),
+            failure: Some(error.without_url()),
+            last: None,
         };
         let response = request.body(body).send().await.map_err(gone)?;
         let status = response.status();

@@ -7,7 +7,7 @@ use super::super::Context;
 use super::super::client::Emulator;
 use super::super::discovery;
 use super::super::error::CliError;
-use super::super::hints::{Hint, Hints};
+use super::super::hints::{FREE_PORT, Hint, Hints};
 use super::super::output::{bytes, count};
 use super::super::port_owner::PortOwner;
 use super::super::trust as certificates;
@@ -45,7 +45,7 @@ pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
             let findings = look(&emulator, &report, &hints).await;
             Seen { is_running: true, report: Some(report), findings }
         }
-        Err(error @ CliError::NotRunning(_)) => Seen {
+        Err(error @ CliError::NotRunning { .. }) => Seen {
             is_running: false,
             report: None,
             findings: not_running(&error, [args.listen, args.azure_listen], &hints),
@@ -101,20 +101,27 @@ async fn within<T>(
     emulator: &Emulator,
     answer: impl Future<Output = Result<T, CliError>>,
 ) -> Result<T, CliError> {
-    let late = || CliError::NoAnswer { url: emulator.url().to_owned(), source: None };
+    let late = || CliError::NoAnswer { url: emulator.url().to_owned(), failure: None, last: None };
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// No emulator: whether one could be started, and how.
 fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> Vec<Finding> {
-    let taken: Vec<(&str, SocketAddr)> = ["--listen", "--azure-listen"]
+    let last = match error {
+        CliError::NotRunning { last: Some(last), .. } => last.addresses(),
+        _ => [None, None],
+    };
+    let [listen, azure_listen] = [0, 1].map(|side: usize| last[side].unwrap_or(addresses[side]));
+    let taken: Vec<(&str, SocketAddr)> = [("--listen", listen), ("--azure-listen", azure_listen)]
         .into_iter()
-        .zip(addresses)
         .filter(|(_, address)| is_taken(*address))
         .collect();
-    let is_taken = |flag: &str| taken.iter().any(|(taken, _)| *taken == flag);
-    let (free_port, free_azure_port) = (is_taken("--listen"), is_taken("--azure-listen"));
-    let start = hints.line(&Hint::Serve { free_port, free_azure_port });
+    let free = |flag: &str| taken.iter().any(|(taken, _)| *taken == flag).then_some(FREE_PORT);
+    let again = error.repair(hints).filter(|_| taken.is_empty());
+    let start = again.unwrap_or_else(|| {
+        let (listen, azure_listen) = (free("--listen"), free("--azure-listen"));
+        hints.line(&Hint::Serve { listen, azure_listen })
+    });
     let mut findings = vec![
         Finding::wrong(Check::Emulator, "notRunning", error.to_string()).repaired_by(start.clone()),
     ];
@@ -147,7 +154,8 @@ fn no_answer(error: &CliError, hints: &Hints) -> Finding {
         first.make_ascii_lowercase();
     }
     let finding = Finding::wrong(Check::Emulator, &cause, error.to_string());
-    match error.hint(hints) {
+    let finding = finding.repaired_by(error.repair(hints));
+    match error.hint(hints).filter(|_| finding.repair.is_none()) {
         Some(hint) => finding.because(hint),
         None => finding,
     }
@@ -271,7 +279,8 @@ mod tests {
         let address = holder.local_addr().unwrap();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
 
-        let findings = not_running(&CliError::NotRunning("/d".into()), [free, address], &hints());
+        let error = CliError::NotRunning { folder: "/d".into(), last: None };
+        let findings = not_running(&error, [free, address], &hints());
 
         let start = Some("sealyard serve --azure-listen 127.0.0.1:0".to_owned());
         assert_eq!(findings.len(), 2, "{findings:?}");
@@ -279,7 +288,7 @@ mod tests {
         assert_eq!(findings[0].cause.as_deref(), Some("notRunning"));
         let words = &findings[1].what;
         assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
-        let none = not_running(&CliError::NotRunning("/d".into()), [free, free], &hints());
+        let none = not_running(&error, [free, free], &hints());
         assert_eq!(none[0].repair.as_deref(), Some("sealyard serve"));
     }
 

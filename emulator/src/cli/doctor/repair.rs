@@ -4,7 +4,7 @@
 //! what they did to the vault has one of the Azure CLI, which is how they did it. Of a vault that is not ours to change all
 //! are of the Azure CLI.
 
-use super::super::hints::{CommandLine, Hint, Hints};
+use super::super::hints::{CommandLine, Hint, Hints, KeyOf};
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
 use crate::revocation::Way;
 
@@ -33,9 +33,9 @@ impl Repair<'_> {
         let key = self.registry.key.as_ref()?;
         match cause {
             "keyDisabled" => Some(self.enable(key, key.version.as_deref())),
-            "keyDeleted" if self.vault_is_ours => {
-                Some(self.hints.line(&Hint::KeyRecover { registry: &self.registry.name }))
-            }
+            "keyDeleted" if self.vault_is_ours => Some(
+                self.hints.line(&Hint::KeyRecover { of: KeyOf::registry(&self.registry.name) }),
+            ),
             "keyDeleted" => Some(self.az(
                 "keyvault key recover",
                 &[("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())],
@@ -90,7 +90,8 @@ impl Repair<'_> {
     /// Enables a version.
     pub(super) fn enable(&self, key: &KeyDiagnosis, version: Option<&str>) -> String {
         if self.vault_is_ours {
-            return self.hints.line(&Hint::KeyEnable { registry: &self.registry.name, version });
+            let of = KeyOf::registry(&self.registry.name);
+            return self.hints.line(&Hint::KeyEnable { of, version });
         }
         let mut options = vec![("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())];
         options.extend(version.map(|version| ("--version", version)));

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use sealyard::Sealyard;
-use sealyard::cli::hints::{Hint, Hints};
+use sealyard::cli::hints::{FREE_PORT, Hint, Hints};
 use serde_json::Value;
 
 use crate::support::Client;
@@ -76,7 +76,8 @@ async fn every_printed_command_works_as_printed_and_leaves_the_default_emulator_
         let expected = if hint == Hint::RunCommand { Some(127) } else { Some(0) };
         assert_eq!(ended.code, expected, "{line}: {ended:?}");
         let words = format!("no emulator answers at {url}");
-        assert!(without.err.contains(&words), "it asks this emulator only: {line}: {without:?}");
+        let said = format!("{}{}", without.out, without.err);
+        assert!(said.contains(&words), "it asks this emulator only: {line}: {without:?}");
     }
 
     assert_eq!(told(default.url()).await, before);
@@ -86,7 +87,7 @@ async fn every_printed_command_works_as_printed_and_leaves_the_default_emulator_
 async fn the_printed_start_starts_an_emulator_in_the_folder_that_was_named() {
     let home = Home::new();
     let folder = home.path().join("a folder");
-    let hint = Hint::Serve { free_port: true, free_azure_port: true };
+    let hint = Hint::Serve { listen: Some(FREE_PORT), azure_listen: Some(FREE_PORT) };
     let line = Hints::new(Some(&PROGRAM.into()), Some(folder.clone().into())).line(&hint);
 
     let mut command = home.command("sh");

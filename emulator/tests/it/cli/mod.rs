@@ -7,3 +7,4 @@ mod names;
 mod published;
 mod token;
 mod trust;
+mod way_back;

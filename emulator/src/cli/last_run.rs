@@ -1,0 +1,131 @@
+//! The last emulator of a data folder, when it ended without a shutdown: killed, or with the machine.
+//!
+//! It could not remove its file of endpoints, which says where it listened. So a message can name the command that starts
+//! it again as it was. A file whose process is still there tells nothing: the process may be in another container.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::hints::{Hint, Hints};
+use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
+use crate::config::{Config, DEFAULT_AZURE_LISTEN, DEFAULT_LISTEN};
+use crate::running::{RuntimeFolder, is_alive};
+
+/// An emulator that ended without a shutdown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LastRun {
+    /// The data folder that finds it.
+    folder: PathBuf,
+    /// The process that it was.
+    pub(super) pid: u32,
+    /// Where the registry listened, if that is not the default.
+    listen: Option<SocketAddr>,
+    /// Where the Azure side listened, if that is not the default.
+    azure_listen: Option<SocketAddr>,
+}
+
+impl LastRun {
+    /// The last emulator of a data folder. None: it was shut down, or it may still run.
+    pub(super) fn of_folder(folder: &Path) -> Option<Self> {
+        Self::of(folder, &read_endpoints(&folder.join(ENDPOINTS_FILE))?)
+    }
+
+    /// The last emulator that answered at a URL: the one of the named folder, of the default one, or one that registered.
+    pub(super) fn at(endpoint: &Url, named: Option<&Path>) -> Option<Self> {
+        let is_it = |report: &StatusReport| {
+            report.registry.parse::<Url>().is_ok_and(|url| url == *endpoint)
+        };
+        let entries = RuntimeFolder::of_user().and_then(|folder| folder.entries());
+        let registered = entries.unwrap_or_default().into_iter().map(|(_, entry)| entry.data_dir);
+        let known = named.map(Path::to_owned).into_iter().chain(Config::default_data_dir());
+        known.chain(registered).find_map(|folder| {
+            let report = read_endpoints(&folder.join(ENDPOINTS_FILE)).filter(is_it)?;
+            Self::of(&folder, &report)
+        })
+    }
+
+    fn of(folder: &Path, report: &StatusReport) -> Option<Self> {
+        if is_alive(report.pid) {
+            return None;
+        }
+        let address = |url: &str, default: SocketAddr| {
+            let url: Url = url.parse().ok()?;
+            let found = url.socket_addrs(|| None).ok()?.into_iter().next()?;
+            (found != default).then_some(found)
+        };
+        Some(Self {
+            folder: folder.to_owned(),
+            pid: report.pid,
+            listen: address(&report.registry, DEFAULT_LISTEN),
+            azure_listen: report
+                .azure
+                .as_deref()
+                .and_then(|url| address(url, DEFAULT_AZURE_LISTEN)),
+        })
+    }
+
+    /// The command that starts it again.
+    pub(super) fn start(&self, hints: &Hints) -> String {
+        // The default folder needs no name, and hints name the folder that was typed.
+        let is_named = Config::default_data_dir().is_none_or(|folder| folder != self.folder);
+        let hints = if is_named { hints.in_folder(&self.folder) } else { hints.clone() };
+        hints.line(&Hint::Serve { listen: self.listen, azure_listen: self.azure_listen })
+    }
+
+    /// Where the registry and the Azure side listened, if not where they do by default.
+    pub(super) fn addresses(&self) -> [Option<SocketAddr>; 2] {
+        [self.listen, self.azure_listen]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::report;
+
+    fn hints() -> Hints {
+        Hints::new(Some(&"sealyard".into()), None)
+    }
+
+    /// The id of a process that has ended.
+    fn ended() -> u32 {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        child.id()
+    }
+
+    #[test]
+    fn an_emulator_that_was_killed_is_started_again_where_it_listened() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut told = report();
+        (told.pid, told.registry) = (ended(), "http://127.0.0.1:6000".to_owned());
+        let file = folder.path().join(ENDPOINTS_FILE);
+        fs_err::write(&file, serde_json::to_vec(&told).unwrap()).unwrap();
+        let url = "http://127.0.0.1:6000".parse().unwrap();
+
+        let last = LastRun::of_folder(folder.path()).unwrap();
+
+        let line = format!(
+            "sealyard --data-dir {} serve --listen 127.0.0.1:6000",
+            folder.path().display()
+        );
+        assert_eq!(last.start(&hints()), line);
+        assert_eq!(LastRun::at(&url, Some(folder.path())), Some(last));
+        let other = "http://127.0.0.1:6001".parse().unwrap();
+        assert_eq!(LastRun::at(&other, Some(folder.path())), None);
+    }
+
+    #[test]
+    fn an_emulator_whose_process_is_there_may_still_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut told = report();
+        told.pid = std::process::id();
+        let file = folder.path().join(ENDPOINTS_FILE);
+        fs_err::write(&file, serde_json::to_vec(&told).unwrap()).unwrap();
+
+        assert_eq!(LastRun::of_folder(folder.path()), None);
+        assert_eq!(LastRun::of_folder(&folder.path().join("none")), None);
+    }
+}
