@@ -4,11 +4,11 @@
 //! them.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Registry};
 
@@ -68,6 +68,14 @@ pub struct TokenReply {
     pub password: String,
 }
 
+impl Body for AccessRequest {
+    const SHAPE: &'static str = r#"{"open"?: true or false, "anonymousPullEnabled"?: true or false, "adminUserEnabled"?: true or false}"#;
+}
+
+impl Body for TokenRequest {
+    const SHAPE: &'static str = r#"{"name": NAME, "actions": ["repositories/app/content/read"]}"#;
+}
+
 /// `GET /_sealyard/registries/{name}/access`.
 pub(super) async fn read(
     State(app): State<App>,
@@ -80,9 +88,8 @@ pub(super) async fn read(
 pub(super) async fn change(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<AccessRequest>, JsonRejection>,
+    Sent(request): Sent<AccessRequest>,
 ) -> Result<Json<AccessReport>, AdminError> {
-    let Json(request) = request?;
     let registry = registry(&app, &name)?;
     if let Some(enabled) = request.admin_user_enabled {
         registry.set_admin_enabled(enabled).await?;
@@ -101,9 +108,9 @@ pub(super) async fn change(
 pub(super) async fn make_token(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<TokenRequest>, JsonRejection>,
+    Sent(request): Sent<TokenRequest>,
 ) -> Result<Json<TokenReply>, AdminError> {
-    let Json(TokenRequest { name: token, actions }) = request?;
+    let TokenRequest { name: token, actions } = request;
     let registry = registry(&app, &name)?;
     let token: AccessName = token.parse()?;
     registry.put_scope_map(&token, "", &actions).await?;

@@ -4,7 +4,6 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use http::StatusCode;
 use mock_keyvault::VaultError;
 use mock_keyvault::clock::{Clock, ClockRequest};
@@ -14,6 +13,7 @@ use time::OffsetDateTime;
 
 use super::duration::IsoDuration;
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use crate::agenda::AgendaError;
 use crate::app::App;
 
@@ -41,6 +41,10 @@ impl ClockReport {
     }
 }
 
+impl Body for ClockRequest {
+    const SHAPE: &'static str = r#"one of {"advance": "PT1H"}, {"set": "2027-01-01T00:00:00Z"}, {"freeze": true} and {"resume": true}"#;
+}
+
 /// `GET /_sealyard/clock`.
 pub(super) async fn read(State(app): State<App>) -> Json<ClockReport> {
     Json(ClockReport::of(&app.clock))
@@ -49,9 +53,8 @@ pub(super) async fn read(State(app): State<App>) -> Json<ClockReport> {
 /// `POST /_sealyard/clock`. Answers when all that became due was done, in the order of time.
 pub(super) async fn change(
     State(app): State<App>,
-    request: Result<Json<ClockRequest>, JsonRejection>,
+    Sent(request): Sent<ClockRequest>,
 ) -> Result<Json<ClockReport>, AdminError> {
-    let Json(request) = request?;
     app.agenda.change(request).await?;
     Ok(Json(ClockReport::of(&app.clock)))
 }

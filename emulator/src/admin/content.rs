@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::registry::{CollectOptions, Collection, KeptBack};
 
@@ -81,13 +81,17 @@ pub struct KeptReport {
     pub last_due: Option<OffsetDateTime>,
 }
 
+impl Body for CollectRequest {
+    const SHAPE: &'static str =
+        r#"{"olderThanSeconds"?: SECONDS, "now"?: true or false, "untagged"?: true or false}"#;
+}
+
 /// `POST /_sealyard/registries/{name}/gc`.
 pub(super) async fn collect(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<CollectRequest>, JsonRejection>,
+    Sent(request): Sent<CollectRequest>,
 ) -> Result<Json<CollectedReport>, AdminError> {
-    let Json(request) = request?;
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
     let mut options: CollectOptions = registry.collect_options();
     options.untagged = request.untagged;

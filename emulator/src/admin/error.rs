@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
+use super::sent::reason;
 use super::wire_name;
 use crate::faults::FaultDeskError;
 use crate::keys::{Cause, Refusal, RingError, VaultError};
@@ -249,7 +250,7 @@ impl From<FaultDeskError> for AdminError {
 
 impl From<JsonRejection> for AdminError {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), "BadRequest", rejection.body_text())
+        Self::new(rejection.status(), "BadRequest", reason(&rejection.body_text()))
     }
 }
 

@@ -1,12 +1,13 @@
 //! User-assigned identities from outside: list, make, delete.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::registry::{
     AssignedIdentity, Identity, IdentityResource, Principal, ResourceGroup, Tags,
@@ -68,6 +69,10 @@ pub struct PrincipalReport {
     pub principal_id: String,
 }
 
+impl Body for CreateIdentity {
+    const SHAPE: &'static str = r#"{"name": NAME, "resourceGroup"?, "location"?}"#;
+}
+
 /// `GET /_sealyard/identities`.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<IdentityList>, AdminError> {
     let identities = app.registries.identities().await?;
@@ -77,9 +82,8 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<IdentityList>, A
 /// `POST /_sealyard/identities`.
 pub(super) async fn create(
     State(app): State<App>,
-    request: Result<Json<CreateIdentity>, JsonRejection>,
+    Sent(request): Sent<CreateIdentity>,
 ) -> Result<(StatusCode, Json<IdentityReport>), AdminError> {
-    let Json(request) = request?;
     let resource = resource(&request.name, request.resource_group.as_deref())?;
     let location = request.location.as_deref().map(str::parse).transpose();
     let location = location.map_err(AdminError::bad_request)?.unwrap_or_default();

@@ -5,13 +5,14 @@
 //! that is not ours to change is refused in a sentence.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use super::wire_name;
 use crate::app::App;
 use crate::keys::{Cause, InvalidKeyId, KeyId, Rotation, VaultError};
@@ -138,6 +139,10 @@ fn yes() -> bool {
     true
 }
 
+impl Body for KeyRequest {
+    const SHAPE: &'static str = r#"{"operation": "newVersion", "rotate", "disable", "enable", "delete" or "recover", "vault"?: NAME, "key"?: NAME, "version"?: VERSION, "wait"?: true or false}"#;
+}
+
 /// `GET /_sealyard/registries/{name}/key`.
 pub(super) async fn list(
     State(app): State<App>,
@@ -162,9 +167,8 @@ pub(super) async fn list(
 pub(super) async fn operate(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<KeyRequest>, JsonRejection>,
+    Sent(request): Sent<KeyRequest>,
 ) -> Result<Json<KeyReply>, AdminError> {
-    let Json(request) = request?;
     let chosen = Chosen::of(&app, &name, request.vault.as_deref(), request.key.as_deref())?;
     if request.version.is_some() && !request.operation.is_for_one_version() {
         return Err(AdminError::bad_request("only disable and enable are for one version"));

@@ -27,6 +27,7 @@ mod metrics;
 mod registries;
 mod reset;
 mod revocation;
+mod sent;
 mod status;
 mod task_runs;
 

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use time::OffsetDateTime;
 use super::error::AdminError;
 use super::identities::{IdentityReport, PrincipalReport};
 use super::key::RotationReport;
+use super::sent::{Body, Sent};
 use super::status::RegistryReport;
 use crate::app::App;
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
@@ -191,6 +191,18 @@ pub struct RotatedKey {
     pub warnings: Vec<String>,
 }
 
+impl Body for CreateRegistry {
+    const SHAPE: &'static str = r#"{"name": NAME, "sku"?, "location"?, "resourceGroup"?, "tags"?, "encryption"?: "enabled" or "disabled", "keyIdentifier"?, "identity"?, "userAssignedIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
+}
+
+impl Body for ChangeRegistry {
+    const SHAPE: &'static str = r#"{"sku"?, "tags"?, "encryption"?: "enabled" or "disabled", "assignIdentities"?, "removeIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
+}
+
+impl Body for RotateKey {
+    const SHAPE: &'static str = r#"{"keyIdentifier"?, "identity"?}"#;
+}
+
 /// `GET /_sealyard/registries`.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, AdminError> {
     app.state_watch.refresh().await;
@@ -204,9 +216,8 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, A
 /// `POST /_sealyard/registries`.
 pub(super) async fn create(
     State(app): State<App>,
-    request: Result<Json<CreateRegistry>, JsonRejection>,
+    Sent(request): Sent<CreateRegistry>,
 ) -> Result<(StatusCode, Json<CreatedRegistry>), AdminError> {
-    let Json(request) = request?;
     let (new, encryption) = request.parse()?;
     let created = match encryption {
         None => app.registries.create(new).await?,
@@ -233,9 +244,8 @@ pub(super) async fn show(
 pub(super) async fn change(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<ChangeRegistry>, JsonRejection>,
+    Sent(request): Sent<ChangeRegistry>,
 ) -> Result<Json<RegistryDetails>, AdminError> {
-    let Json(request) = request?;
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
     let change = request.parse(&registry.profile().group)?;
     let changed = app.registries.change(registry.registry_name(), change).await?;
@@ -256,9 +266,8 @@ pub(super) async fn delete(
 pub(super) async fn rotate_key(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<RotateKey>, JsonRejection>,
+    Sent(request): Sent<RotateKey>,
 ) -> Result<Json<RotatedKey>, AdminError> {
-    let Json(request) = request?;
     let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
     let to = KeyChange {
         key: request.key_identifier.as_deref().map(key).transpose()?,

@@ -1,7 +1,6 @@
 //! `/_sealyard/reset`: back to how a fresh start looks. `GET` says what there is to lose, `POST` takes it.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -9,6 +8,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::reset;
 
@@ -47,6 +47,10 @@ pub(super) async fn refuse_changes(
     Ok(next.run(request).await)
 }
 
+impl Body for ResetRequest {
+    const SHAPE: &'static str = "{}";
+}
+
 /// `GET /_sealyard/reset`.
 pub(super) async fn preview(State(app): State<App>) -> Result<Json<ResetPreview>, AdminError> {
     let registries = app.registries.all();
@@ -61,9 +65,9 @@ pub(super) async fn preview(State(app): State<App>) -> Result<Json<ResetPreview>
 /// `POST /_sealyard/reset`.
 pub(super) async fn reset(
     State(app): State<App>,
-    request: Result<Json<ResetRequest>, JsonRejection>,
+    Sent(request): Sent<ResetRequest>,
 ) -> Result<Json<ResetReply>, AdminError> {
-    let Json(ResetRequest {}) = request?;
+    let ResetRequest {} = request;
     // A task of its own: it goes on to its end if the client goes away.
     let done = tokio::spawn(async move { reset::reset(&app).await }).await;
     let reset = done.map_err(crate::registry::Error::from)??;

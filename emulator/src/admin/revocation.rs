@@ -3,11 +3,11 @@
 //! With `wait` an answer comes when the registry has seen the change, so that nobody has to sleep.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::sent::{Body, Sent};
 use super::{find, wire_name};
 use crate::app::App;
 use crate::registry::Registry;
@@ -83,6 +83,14 @@ fn yes() -> bool {
     true
 }
 
+impl Body for RevokeRequest {
+    const SHAPE: &'static str = r#"{"by": "policy", "role", "disable", "delete", "firewall", "vault" or "identity", "wait"?: true or false}"#;
+}
+
+impl Body for RestoreRequest {
+    const SHAPE: &'static str = r#"{"by"?: "policy", "role", "disable", "delete", "firewall", "vault" or "identity", "wait"?: true or false}"#;
+}
+
 /// `GET /_sealyard/registries/{name}/revoke`.
 pub(super) async fn list(
     State(app): State<App>,
@@ -97,9 +105,9 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<RevokeRequest>, JsonRejection>,
+    Sent(request): Sent<RevokeRequest>,
 ) -> Result<Json<RevokeReply>, AdminError> {
-    let Json(RevokeRequest { by, wait }) = request?;
+    let RevokeRequest { by, wait } = request;
     let registry = find(&app, &name)?;
     let status = app.revocations.revoke(&registry, app.hand(), by, wait).await?;
     Ok(Json(RevokeReply {
@@ -115,9 +123,9 @@ pub(super) async fn revoke(
 pub(super) async fn restore(
     State(app): State<App>,
     Path(name): Path<String>,
-    request: Result<Json<RestoreRequest>, JsonRejection>,
+    Sent(request): Sent<RestoreRequest>,
 ) -> Result<Json<RestoreReply>, AdminError> {
-    let Json(RestoreRequest { by, wait }) = request?;
+    let RestoreRequest { by, wait } = request;
     let registry = find(&app, &name)?;
     let restored = app.revocations.restore(&registry, app.hand(), by, wait).await?;
     Ok(Json(RestoreReply {

@@ -176,3 +176,32 @@ async fn the_file_of_endpoints_has_the_shape_of_status() {
     emulator.shutdown().await;
     assert!(!path.exists(), "the file is gone with the process");
 }
+
+#[tokio::test]
+async fn a_body_that_is_not_as_it_should_be_is_refused_with_what_to_send() {
+    let (emulator, _folder) = emulator().await;
+    let key = "/registries/local/key";
+
+    for (path, body, words) in [
+        (
+            key,
+            json!({}),
+            r#"missing field `operation` at line 1 column 2; send {"operation": "newVersion""#,
+        ),
+        (key, json!({ "operation": "turn" }), "unknown variant `turn`"),
+        (key, json!({ "operation": "rotate", "force": true }), r#""version"?: VERSION"#),
+        ("/registries/local/revoke", json!({}), r#"send {"by": "policy""#),
+        ("/registries", json!({ "name": 1 }), r#"send {"name": NAME, "sku"?"#),
+        ("/identities", json!({ "nome": "x" }), r#"send {"name": NAME"#),
+        ("/clock", json!({ "operation": "forward" }), r#"send one of {"advance": "PT1H"}"#),
+        ("/faults", json!({}), "a rule needs on, the class of requests, and kind: latency"),
+    ] {
+        let (status, answer) = json_of(emulator.app(), "POST", path, Some(body.clone())).await;
+
+        let expected = if path == "/faults" { 400 } else { 422 };
+        assert_eq!(status.as_u16(), expected, "{path} {body}: {answer}");
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{path} {body}: {message}");
+        assert!(!message.contains("deserialize"), "{path} {body}: {message}");
+    }
+}

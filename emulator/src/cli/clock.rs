@@ -11,7 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::Context;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
-use super::output::to_the_second;
+use super::output::{for_people, to_the_second};
 use crate::admin::{ClockReport, IsoDuration};
 
 pub(super) const EXAMPLES: &str = "\
@@ -99,12 +99,18 @@ pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
 
 pub(super) fn render(report: &ClockReport) -> String {
     let now = to_the_second(report.now);
-    let offset = report.offset.to_std().filter(|offset| !offset.is_zero());
-    let ahead = match offset {
-        Some(offset) => format!("{} ahead of real time", humantime::format_duration(offset)),
-        None if report.offset.seconds() < 0 => format!("{} from real time", report.offset),
-        None => "the same as real time".to_owned(),
-    };
+    let offset = offset(report).unwrap_or_else(|| "the same as real time".to_owned());
     let frozen = if report.frozen { ", and stands still" } else { "" };
-    format!("emulator time is {now}, {ahead}{frozen}")
+    format!("emulator time is {now}, {offset}{frozen}")
+}
+
+/// How far emulator time is from real time. None: they are the same.
+pub(super) fn offset(report: &ClockReport) -> Option<String> {
+    let seconds = report.offset.seconds();
+    let distance = for_people(Duration::from_secs(seconds.unsigned_abs()));
+    match seconds {
+        0 => None,
+        1.. => Some(format!("{distance} ahead of real time")),
+        _ => Some(format!("{distance} behind real time")),
+    }
 }

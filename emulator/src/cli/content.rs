@@ -26,7 +26,7 @@ pub(super) struct GcArgs {
     /// The registry
     #[arg(long, value_name = "NAME", default_value = "local")]
     registry: String,
-    /// How old something has to be, in emulator time [default: 1h for blobs and manifests, 1day for uploads]
+    /// How old something has to be, in emulator time [default: 1h for blobs and manifests, 1d for uploads]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     older_than: Option<Duration>,
     /// Also remove manifests that no tag reaches

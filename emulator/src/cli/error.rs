@@ -50,6 +50,12 @@ pub(super) enum CliError {
     /// A flag's value cannot be gone by.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Options do not go together, or a value makes no sense. The sentence names them.
+    #[error("{0}")]
+    Flag(String),
+    /// What the command line names is not there. The sentence says what is.
+    #[error("{0}")]
+    NotThere(String),
     /// A variable of the environment has no use.
     #[error("the variable {name} is wrong: {words}")]
     Variable {
@@ -154,9 +160,11 @@ impl CliError {
     /// The exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Variable { .. } | Self::AzCannot(_) | Self::NotConfirmed => {
-                Exit::Usage
-            }
+            Self::Config(_)
+            | Self::Flag(_)
+            | Self::Variable { .. }
+            | Self::AzCannot(_)
+            | Self::NotConfirmed => Exit::Usage,
             Self::NotRunning { .. } | Self::SeveralRunning(_) | Self::NoAnswer { .. } => {
                 Exit::NotRunning
             }
@@ -166,6 +174,7 @@ impl CliError {
                 _ => Exit::Of(126),
             },
             Self::NotOurs { .. }
+            | Self::NotThere(_)
             | Self::Cut(_)
             | Self::Answer(_)
             | Self::PortTaken { .. }
@@ -184,7 +193,8 @@ impl CliError {
     /// A word for programs.
     pub(super) fn code(&self) -> &str {
         match self {
-            Self::Config(_) | Self::Variable { .. } => "Usage",
+            Self::Config(_) | Self::Flag(_) | Self::Variable { .. } => "Usage",
+            Self::NotThere(_) => "NotFound",
             Self::NotRunning { .. } => "NotRunning",
             Self::SeveralRunning(_) => "SeveralRunning",
             Self::Running(_) => "RunningUnknown",

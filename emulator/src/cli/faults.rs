@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
+use mock_keyvault::faults::{FaultError, FaultRule};
 use serde_json::{Map, Value, json};
 
 use super::Context;
 use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
-use super::output::table;
+use super::output::{count, for_people, table};
 use crate::admin::{FaultAdded, FaultList, IsoDuration};
 
 pub(super) const EXAMPLES: &str = "\
@@ -113,7 +114,10 @@ pub(super) async fn faults(
             context.output.result(&render(&list), &list);
         }
         FaultsCommand::Add(args) => {
-            let added: FaultAdded = emulator.post("/faults", &args.rule()).await?;
+            let rule = args.rule()?;
+            let list: FaultList = emulator.get("/faults", &[]).await?;
+            refuse_unknown(&args.on, &list.classes)?;
+            let added: FaultAdded = emulator.post("/faults", &rule).await?;
             context.output.result(&format!("added {}", added.id), &added);
         }
         FaultsCommand::Throttling { limits } => {
@@ -134,8 +138,16 @@ pub(super) async fn faults(
 }
 
 impl AddArgs {
-    /// The rule as the admin API reads it. What does not go together is for it to refuse.
-    fn rule(&self) -> Value {
+    /// The rule as the admin API reads it. Options that do not go together are refused here, by their names.
+    fn rule(&self) -> Result<Value, CliError> {
+        let rule = self.as_written();
+        match FaultRule::read(rule.clone()) {
+            Ok(_) => Ok(rule),
+            Err(error) => Err(CliError::Flag(in_flags(&error))),
+        }
+    }
+
+    fn as_written(&self) -> Value {
         let kind = self.kind.to_possible_value();
         let mut rule = Map::new();
         rule.insert("on".to_owned(), json!(self.on));
@@ -158,38 +170,119 @@ impl AddArgs {
     }
 }
 
-/// The rules as a table, and the classes.
+/// An error of a rule, with the options of this command for the fields of the admin API.
+fn in_flags(error: &FaultError) -> String {
+    match error {
+        FaultError::Missing { kind, field } => format!("the fault {kind} needs {}", flag(field)),
+        FaultError::Superfluous { kind, field } => {
+            format!("the fault {kind} does not take {}", flag(field))
+        }
+        FaultError::Value { field, takes } => format!("{} takes {takes}", flag(field)),
+        error => error.to_string(),
+    }
+}
+
+/// The option for a field of the admin API.
+fn flag(field: &str) -> String {
+    match field {
+        "latencyMs" => "--latency".to_owned(),
+        "retryAfter" => "--retry-after".to_owned(),
+        "by" => "--real-time".to_owned(),
+        field => format!("--{field}"),
+    }
+}
+
+/// Refuses a class that the emulator does not have. With a vault elsewhere the emulator says more about it.
+fn refuse_unknown(on: &str, classes: &[String]) -> Result<(), CliError> {
+    let asked = on.to_ascii_lowercase();
+    let is_within = |class: &String| {
+        let class = named(class).to_ascii_lowercase();
+        let rest = class.strip_prefix(&asked);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let is_of_keys = asked == "keys" || asked.starts_with("keys/");
+    let has_vault = classes.iter().any(|class| class.starts_with("keys/"));
+    if on == "*" || is_of_keys || !has_vault || classes.iter().any(is_within) {
+        return Ok(());
+    }
+    Err(CliError::NotThere(format!(
+        "there is no class of requests {on:?}: --on takes {}, or a part of one, such as blobs/GET or vault/unwrapKey",
+        nouns(classes)
+    )))
+}
+
+/// A class by the name that people know: `vault` is everything that is done with keys.
+fn named(class: &str) -> String {
+    class.strip_prefix("keys/").map_or_else(|| class.to_owned(), |rest| format!("vault/{rest}"))
+}
+
+fn nouns(classes: &[String]) -> String {
+    let mut nouns = vec!["*".to_owned()];
+    let parts = classes.iter().map(|class| named(class));
+    nouns.extend(parts.filter_map(|class| class.split('/').next().map(str::to_owned)));
+    nouns.dedup();
+    nouns.join(", ")
+}
+
+/// The rules as they were typed, and the classes.
 pub(super) fn render(list: &FaultList) -> String {
     let rows = list.faults.iter().map(|rule| {
-        let text = |name: &str| match &rule[name] {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let what = match rule["kind"].as_str() {
-            Some("latency") => format!("latency {} ms", text("latencyMs")),
-            Some("status") => format!("status {}", text("status")),
-            _ => text("kind"),
-        };
-        let left = match (&rule["left"], &rule["for"]) {
-            (Value::Null, Value::Null) => "until removed".to_owned(),
-            (Value::Null, _) => format!("for {}", text("for")),
-            _ => format!("{} more", text("left")),
-        };
-        [text("id"), text("on"), what, text("hits"), left]
+        let text = |name: &str| as_text(&rule[name]);
+        [text("id"), typed(rule), text("hits"), left(rule)]
     });
     let mut text = if list.faults.is_empty() {
         "there are no faults\n".to_owned()
     } else {
-        table(Some(["NAME", "ON", "WHAT", "HITS", "LEFT"]), rows)
+        table(Some(["NAME", "RULE", "HITS", "LEFT"]), rows)
     };
     if !list.throttling.is_null() {
         text.push_str("\nthe vault is throttled\n");
     }
-    let mut nouns: Vec<&str> =
-        list.classes.iter().filter_map(|class| class.split('/').next()).collect();
-    nouns.dedup();
-    format!("{text}\nclasses: *, {}; each with what follows a slash in `--json`", nouns.join(", "))
+    let nouns = nouns(&list.classes);
+    format!("{text}\nclasses: {nouns}; each with what follows a slash in `--json`")
+}
+
+/// A rule as `faults add` takes it.
+fn typed(rule: &Value) -> String {
+    let latency = rule["latencyMs"].as_u64().map(|wait| for_people(Duration::from_millis(wait)));
+    let option = |name: &str| Some(as_text(&rule[name])).filter(|text| !text.is_empty());
+    let options = [
+        ("--on", option("on")),
+        ("--latency", latency),
+        ("--status", option("status")),
+        ("--retry-after", option("retryAfter")),
+        ("--times", option("times")),
+        ("--for", lasts(rule)),
+        ("--real-time", (rule["by"] == "real").then(String::new)),
+        ("--probability", option("probability")),
+        ("--seed", option("seed")),
+    ];
+    let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let words = given.map(|(name, value)| format!("{name} {value}").trim_end().to_owned());
+    std::iter::once(as_text(&rule["kind"])).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// How long a rule lasts.
+fn lasts(rule: &Value) -> Option<String> {
+    let lasts: IsoDuration = rule["for"].as_str()?.parse().ok()?;
+    lasts.to_std().map(for_people)
+}
+
+/// What is left of a rule.
+fn left(rule: &Value) -> String {
+    match (rule["left"].as_u64(), lasts(rule)) {
+        (Some(left), _) => count(left, "request"),
+        (None, Some(lasts)) => format!("at most {lasts}"),
+        (None, None) => "until removed".to_owned(),
+    }
+}
+
+fn as_text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -207,13 +300,63 @@ mod tests {
     #[test]
     fn a_typed_rule_is_the_one_that_the_admin_api_reads() {
         let line = "faults status --on blobs --status 429 --retry-after 5 --times 2 --for 1m --real-time --probability 0.5 --seed 7 --name mine";
-        let typed = Line::parse_from(line.split_whitespace()).args.rule();
+        let typed = Line::parse_from(line.split_whitespace()).args.rule().unwrap();
 
         let expected = json!({
             "on": "blobs", "kind": "status", "status": 429, "retryAfter": 5, "times": 2, "for": "PT1M",
             "by": "real", "probability": 0.5, "seed": 7, "name": "mine",
         });
         assert_eq!(typed, expected);
-        serde_json::from_value::<mock_keyvault::faults::FaultRule>(typed).unwrap();
+        serde_json::from_value::<FaultRule>(typed).unwrap();
+    }
+
+    #[test]
+    fn a_listed_rule_is_the_line_that_was_typed() {
+        for line in [
+            "latency --on blobs --latency 2s",
+            "latency --on blobs --latency 1m30s --for 1h30m --real-time",
+            "status --on vault --status 429 --retry-after 5 --times 10",
+            "cut --on blobs/GET --probability 0.1 --seed 7",
+            "outage --on vault/unwrapKey --for 90d",
+        ] {
+            let args = ["faults"].into_iter().chain(line.split_whitespace());
+            let rule = FaultRule::read(Line::parse_from(args).args.rule().unwrap()).unwrap();
+
+            assert_eq!(typed(&json!(rule)), line);
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_with_the_names_of_the_options() {
+        for (line, words) in [
+            ("latency --on blobs", "the fault latency needs --latency"),
+            ("status --on blobs", "the fault status needs --status"),
+            ("outage --on blobs --latency 1s", "the fault outage does not take --latency"),
+            ("reset --on blobs --retry-after 1", "the fault reset does not take --retry-after"),
+            ("status --on blobs --status 700", "--status takes a number from 400 to 599"),
+            ("latency --on blobs --latency 1h", "--latency takes at most ten minutes"),
+            ("cut --on blobs --probability 3", "--probability takes a number above 0"),
+            ("cut --on blobs --name a/b", "--name takes 1 to 64 letters"),
+        ] {
+            let args = ["faults"].into_iter().chain(line.split_whitespace());
+            let refused = Line::parse_from(args).args.rule().unwrap_err();
+
+            assert!(refused.to_string().starts_with(words), "{line}: {refused}");
+            assert_eq!(refused.exit(), Exit::Usage, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_class_that_is_not_there_is_refused_with_the_names_of_the_help() {
+        let classes = ["blobs/GET", "tags/GET", "keys/getKey", "keys/unwrapKey", "issuer"];
+        let classes = classes.map(str::to_owned);
+
+        for on in ["*", "vault", "VAULT/unwrapkey", "keys", "blobs", "blobs/GET", "issuer"] {
+            assert!(refuse_unknown(on, &classes).is_ok(), "{on}");
+        }
+        for on in ["nosuch", "blob", "vault/no", "blobs/GET/x", ""] {
+            let refused = refuse_unknown(on, &classes).unwrap_err().to_string();
+            assert!(refused.contains("--on takes *, blobs, tags, vault, issuer, or"), "{refused}");
+        }
     }
 }

@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn no_other_module_writes_a_command_of_this_program_down() {
-        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let (mut folders, mut found) = (vec![source], Vec::new());
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap() {

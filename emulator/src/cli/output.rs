@@ -124,6 +124,22 @@ pub(super) fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
+/// A duration for people, as commands read it: `90d`, `1h30m`, `2s`, `250ms`. What is less than a millisecond is left out.
+pub(super) fn for_people(duration: Duration) -> String {
+    let mut left = duration.as_millis();
+    let mut text = String::new();
+    for (unit, length) in
+        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)]
+    {
+        if left >= length {
+            text.push_str(&(left / length).to_string());
+            text.push_str(unit);
+            left %= length;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// A moment for people: to the second. Programs get what there is, with `--json`.
 pub(super) fn to_the_second(time: OffsetDateTime) -> String {
     let time = time.replace_nanosecond(0).unwrap_or(time);
@@ -195,6 +211,24 @@ mod tests {
         a          b
         long name
         ");
+    }
+
+    #[test]
+    fn a_duration_is_written_as_commands_read_it() {
+        for (milliseconds, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (1500, "1s500ms"),
+            (90_000, "1m30s"),
+            (5_400_000, "1h30m"),
+            (90 * 86_400_000, "90d"),
+            (90 * 86_400_000 + 3_600_000, "90d1h"),
+        ] {
+            let duration = Duration::from_millis(milliseconds);
+
+            assert_eq!(for_people(duration), text);
+            assert_eq!(humantime::parse_duration(text), Ok(duration));
+        }
     }
 
     #[test]

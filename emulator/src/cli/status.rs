@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Context;
 use super::client::Emulator;
+use super::clock;
 use super::discovery::{self, Found};
 use super::env::is_on_loopback;
 use super::error::{CliError, Exit};
@@ -108,7 +109,7 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
     if let Some(ca) = &report.ca {
         row("ca", ca.display().to_string());
     }
-    row("clock", clock(report));
+    row("clock", clock_in_words(report));
     row("process", report.pid.to_string());
     for one in &report.unfinished {
         row("unfinished", unfinished(one));
@@ -154,10 +155,10 @@ fn state(registry: &RegistryReport) -> String {
     format!("{words}, since {}", to_the_second(registry.since))
 }
 
-fn clock(report: &StatusReport) -> String {
+fn clock_in_words(report: &StatusReport) -> String {
     let mut text = to_the_second(report.clock.now);
-    if report.clock.offset.seconds() != 0 {
-        text = format!("{text}, {} ahead of real time", report.clock.offset);
+    if let Some(offset) = clock::offset(&report.clock) {
+        text = format!("{text}, {offset}");
     }
     if report.clock.frozen {
         text.push_str(", stands still");

@@ -94,8 +94,7 @@ impl FaultDesk {
             self.registry.remove(&id);
             return Ok(id);
         }
-        let mut rule: FaultRule = serde_json::from_value(rule)
-            .map_err(|error| FaultDeskError::Malformed(error.to_string()))?;
+        let mut rule = FaultRule::read(rule)?;
         // The vault has rules of its own, whose names begin otherwise.
         let name = rule.name.clone().unwrap_or_else(|| {
             format!("registry-{}", self.named.fetch_add(1, Ordering::Relaxed) + 1)

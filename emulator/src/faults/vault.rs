@@ -21,15 +21,12 @@ pub struct VaultRules {
     pub classes: Vec<String>,
 }
 
-/// Adds a rule. `vault` is another word for everything that is done with keys.
+/// Adds a rule. The vault knows its own name as one of everything that is done with keys.
 pub(super) async fn add(
     owner: &OwnerVault,
-    mut rule: Value,
+    rule: Value,
     known: &str,
 ) -> Result<String, FaultDeskError> {
-    if rule["on"].as_str().is_some_and(|on| on.eq_ignore_ascii_case("vault")) {
-        rule["on"] = json!("keys");
-    }
     match owner.admin(Method::POST, PATH, Some(&rule)).await {
         Ok(made) => Ok(made["id"].as_str().unwrap_or_default().to_owned()),
         Err(error) if error.status() == Some(400) => {

@@ -146,6 +146,7 @@ async fn faults_of_the_vault_and_the_issuer_are_handed_to_it_and_taken_back() {
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{on}");
         assert_eq!(refused.json()["errors"][0]["detail"]["cause"], cause, "{on}");
         assert_eq!(listed["faults"][0]["of"], "vault", "{on}: {listed}");
+        assert_eq!(listed["faults"][0]["on"], on, "as it was added: {listed}");
         assert_eq!(removed.status, StatusCode::NO_CONTENT, "{on}");
         assert_eq!(client.pull_blob("app", b"layer").await.body, b"layer", "{on}");
     }
@@ -177,7 +178,7 @@ async fn what_is_no_rule_is_refused_with_what_there_is() {
     let (_emulator, client) = start().await;
 
     for (rule, words) in [
-        (json!({ "kind": "reset" }), "missing field `on`"),
+        (json!({ "kind": "reset" }), "a rule needs on, the class of requests, and kind: latency"),
         (json!({ "on": "blobs", "kind": "explode" }), "latency, status, reset, cut and outage"),
         (json!({ "on": "blobs", "kind": "status" }), "needs status"),
         (json!({ "on": "blobs/PUT", "kind": "reset" }), "uploads/PUT"),

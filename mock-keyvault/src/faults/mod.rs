@@ -33,6 +33,8 @@ pub struct Faults {
     clock: Clock,
     /// The classes there are.
     classes: Vec<String>,
+    /// Other names of classes, each with the class.
+    aliases: Vec<(&'static str, &'static str)>,
     state: Mutex<State>,
     /// Told when a rule comes or goes.
     changes: Changes,
@@ -48,6 +50,8 @@ struct State {
 struct Active {
     id: String,
     rule: FaultRule,
+    /// The class that it is for, whatever name the rule has for it.
+    on: String,
     left: Option<u64>,
     hits: u64,
     end: Option<End>,
@@ -113,7 +117,20 @@ impl Faults {
     /// No faults yet, for a server that has these classes.
     pub fn new(clock: Clock, classes: impl IntoIterator<Item = String>) -> Self {
         let classes = classes.into_iter().collect();
-        Self { clock, classes, state: Mutex::default(), changes: Changes::default() }
+        Self {
+            clock,
+            classes,
+            aliases: Vec::new(),
+            state: Mutex::default(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// Takes another name for a class, which rules are listed with as they were added.
+    #[must_use]
+    pub fn alias(mut self, name: &'static str, class: &'static str) -> Self {
+        self.aliases.push((name, class));
+        self
     }
 
     /// Tells these changes when a rule is added or removed, or ends.
@@ -131,7 +148,8 @@ impl Faults {
     /// Adds a rule, or replaces the one of the same name. Returns what it is removed by.
     pub fn add(&self, rule: FaultRule) -> Result<String, FaultError> {
         rule.refuse_nonsense()?;
-        if !self.classes.iter().any(|class| is_within(class, &rule.on)) {
+        let on = self.class_of(&rule.on);
+        if !self.classes.iter().any(|class| is_within(class, &on)) {
             return Err(FaultError::Class { asked: rule.on, known: self.classes.join(", ") });
         }
         let end =
@@ -152,9 +170,16 @@ impl Faults {
             return Err(FaultError::TooMany(MAX_RULES));
         }
         let (left, dice) = (rule.times, Dice(rule.seed.unwrap_or(0)));
-        state.rules.push(Active { id: id.clone(), rule, left, hits: 0, end, dice });
+        state.rules.push(Active { id: id.clone(), rule, on, left, hits: 0, end, dice });
         self.tell();
         Ok(id)
+    }
+
+    /// The class that a name is for.
+    fn class_of(&self, on: &str) -> String {
+        let (noun, rest) = on.split_at(on.find('/').unwrap_or(on.len()));
+        let alias = self.aliases.iter().find(|(name, _)| noun.eq_ignore_ascii_case(name));
+        alias.map_or_else(|| on.to_owned(), |(_, class)| format!("{class}{rest}"))
     }
 
     /// Removes a rule. Returns whether there was one.
@@ -239,10 +264,8 @@ impl Faults {
             let is_spared = is_first_contact && effect != Some(Effect::Outage);
             let is_late = plan.effect.is_some() && effect.is_some();
             let mut dice = active.dice;
-            let strikes = !is_spared
-                && !is_late
-                && is_within(class, &active.rule.on)
-                && active.strikes(&mut dice);
+            let strikes =
+                !is_spared && !is_late && is_within(class, &active.on) && active.strikes(&mut dice);
             if is_counted {
                 let was_rolled = dice != active.dice;
                 active.dice = dice;
@@ -348,6 +371,21 @@ mod tests {
 
     fn hit(faults: &Faults, class: &str) -> bool {
         faults.plan(class, false).effect.is_some()
+    }
+
+    #[test]
+    fn a_class_has_another_name_that_rules_keep() {
+        let (faults, _) = faults();
+        let faults = faults.alias("vault", "keys");
+
+        faults.add(FaultRule::new("vault", REFUSED)).unwrap();
+        faults.add(FaultRule::new("Vault/unwrapKey", REFUSED)).unwrap();
+
+        assert_eq!(faults.plan("keys/unwrapKey", true).rules.len(), 2);
+        assert_eq!(faults.plan("keys/getKey", true).rules.len(), 1);
+        assert_eq!(faults.plan("issuer", true), Plan::default());
+        let names: Vec<String> = faults.rules().into_iter().map(|report| report.rule.on).collect();
+        assert_eq!(names, ["vault", "Vault/unwrapKey"]);
     }
 
     #[test]

@@ -67,6 +67,14 @@ pub enum TimeKind {
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultError {
+    /// It is no JSON of a rule.
+    #[error("{0}")]
+    Malformed(String),
+    /// What every rule has is missing.
+    #[error(
+        "a rule needs on, the class of requests, and kind: latency, status, reset, cut or outage"
+    )]
+    Incomplete,
     /// There is no such class.
     #[error(
         "'{asked}' is no class of requests: there is *, {known}, and the part of each before its slash"
@@ -113,7 +121,9 @@ pub enum FaultError {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wire {
+    #[serde(default)]
     on: String,
+    #[serde(default)]
     kind: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
@@ -176,6 +186,13 @@ impl FaultRule {
         }
     }
 
+    /// Reads a rule as it is written, in JSON.
+    pub fn read(rule: serde_json::Value) -> Result<Self, FaultError> {
+        let wire: Wire = serde_json::from_value(rule)
+            .map_err(|error| FaultError::Malformed(error.to_string()))?;
+        wire.try_into()
+    }
+
     /// Touches this many requests.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
@@ -209,7 +226,7 @@ impl FaultRule {
         let value = |field, takes| Err(FaultError::Value { field, takes });
         match self.kind {
             FaultKind::Latency(latency) if latency > MAX_LATENCY => {
-                return value("latencyMs", "at most 600000: ten minutes");
+                return value("latencyMs", "at most ten minutes");
             }
             FaultKind::Status { status, .. } if !(400..=599).contains(&status) => {
                 return value("status", "a number from 400 to 599");
@@ -235,6 +252,9 @@ impl TryFrom<Wire> for FaultRule {
     type Error = FaultError;
 
     fn try_from(wire: Wire) -> Result<Self, FaultError> {
+        if wire.on.is_empty() || wire.kind.is_empty() {
+            return Err(FaultError::Incomplete);
+        }
         let needs = |field| FaultError::Missing { kind: wire.kind.clone(), field };
         let kind = match wire.kind.as_str() {
             "latency" => FaultKind::Latency(Duration::from_millis(
@@ -352,7 +372,8 @@ mod tests {
             (json!({"on": "keys", "kind": "cut", "for": "5 minutes"}), "is not a duration"),
             (json!({"on": "keys", "kind": "cut", "name": "a b"}), "name takes"),
             (json!({"on": "keys", "kind": "cut", "count": 1}), "unknown field `count`"),
-            (json!({"kind": "cut"}), "missing field `on`"),
+            (json!({"kind": "cut"}), "a rule needs on"),
+            (json!({"on": "keys"}), "and kind: latency, status"),
         ] {
             let refused =
                 serde_json::from_value::<FaultRule>(rule.clone()).unwrap_err().to_string();

@@ -286,6 +286,7 @@ impl Builder {
             legacy_access_policies: self.legacy_access_policies,
             clock_file: opened.clock_file,
             faults: Faults::new(opened.clock.clone(), interference::classes())
+                .alias("vault", "keys")
                 .telling(&opened.changes),
             throttle: Throttle::new(opened.clock.clone(), &opened.changes),
             changes: opened.changes,

@@ -1,0 +1,95 @@
+//! The JSON body of an admin request, and the error for one that is not as it should be: what is wrong, and what to send.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+
+use super::error::AdminError;
+
+/// A body that a request has to have.
+pub(super) trait Body: DeserializeOwned {
+    /// All fields, with the values that they take. A field with `?` may be left out.
+    const SHAPE: &'static str;
+}
+
+/// Takes the body of a request.
+pub(super) struct Sent<T>(pub(super) T);
+
+impl<T: Body, S: Send + Sync> FromRequest<S> for Sent<T> {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(refused::<T>(&rejection)),
+        }
+    }
+}
+
+fn refused<T: Body>(rejection: &JsonRejection) -> AdminError {
+    let words = rejection.body_text();
+    let message = format!("{}; send {}", reason(&words), T::SHAPE);
+    AdminError::new(rejection.status(), "BadRequest", message)
+}
+
+/// The reason alone: what axum puts before it names the types of this program.
+pub(super) fn reason(words: &str) -> &str {
+    [
+        "Failed to deserialize the JSON body into the target type: ",
+        "Failed to parse the request body as JSON: ",
+    ]
+    .into_iter()
+    .find_map(|prefix| words.strip_prefix(prefix))
+    .unwrap_or(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{
+        AccessRequest, ChangeRegistry, CollectRequest, CreateIdentity, CreateRegistry, KeyRequest,
+        ResetRequest, RestoreRequest, RevokeRequest, RotateKey, TokenRequest,
+    };
+    use super::*;
+
+    /// The names in backticks that serde puts into a message.
+    fn names(message: &str) -> Vec<&str> {
+        message.split('`').skip(1).step_by(2).collect()
+    }
+
+    /// Checks that the shape names each field, and each value of each field that takes one of a few.
+    #[track_caller]
+    fn check<T: Body>() {
+        let error = |body: serde_json::Value| {
+            serde_json::from_value::<T>(body).err().map(|error| error.to_string())
+        };
+        let unknown = error(json!({ "no such field": 1 })).unwrap();
+        for field in names(&unknown).into_iter().skip(1) {
+            assert!(T::SHAPE.contains(&format!("\"{field}\"")), "{field}: {}", T::SHAPE);
+            let values = error(json!({ field: "no such value" })).unwrap_or_default();
+            if values.contains("unknown variant") {
+                for value in names(&values).into_iter().skip(1) {
+                    assert!(T::SHAPE.contains(&format!("\"{value}\"")), "{value}: {}", T::SHAPE);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_shape_of_a_body_names_all_fields_and_values() {
+        check::<KeyRequest>();
+        check::<RevokeRequest>();
+        check::<RestoreRequest>();
+        check::<CreateRegistry>();
+        check::<ChangeRegistry>();
+        check::<RotateKey>();
+        check::<CreateIdentity>();
+        check::<AccessRequest>();
+        check::<TokenRequest>();
+        check::<CollectRequest>();
+        check::<ResetRequest>();
+        check::<mock_keyvault::clock::ClockRequest>();
+    }
+}
