@@ -7,6 +7,8 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let emulator = sealyard::Sealyard::builder().ephemeral().start().await?;
 //! println!("docker push {}/app:1", emulator.registry_address());
+//! // Returns when the registry has seen it: the next pull is refused.
+//! emulator.set_key_enabled("local", false).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -20,6 +22,7 @@ pub mod admin;
 pub mod agenda;
 pub mod app;
 pub mod arm;
+mod changes;
 pub mod cli;
 pub mod config;
 pub mod diagnosis;

@@ -1,5 +1,7 @@
 //! The error answers of the admin API: `{"error":{"code","message"}}`, with state and cause where the key is the reason.
 
+use std::fmt;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::response::{IntoResponse, Response};
@@ -48,7 +50,20 @@ pub struct ErrorBody {
     pub error: ErrorReport,
 }
 
+impl fmt::Display for AdminError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report.message)
+    }
+}
+
+impl std::error::Error for AdminError {}
+
 impl AdminError {
+    /// What it says of itself: a word for programs, a sentence, and the state of the registry if that is the reason.
+    pub fn report(&self) -> &ErrorReport {
+        &self.report
+    }
+
     /// An error answer.
     #[expect(
         clippy::needless_pass_by_value,

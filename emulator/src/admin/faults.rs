@@ -33,7 +33,12 @@ pub struct FaultAdded {
 
 /// `GET /_sealyard/faults`.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<FaultList>, AdminError> {
-    Ok(Json(FaultList::of(app.faults.rules(app.owner()).await?)))
+    all(&app).await.map(Json)
+}
+
+/// The rules there are: for requests, and for programs that hold the emulator.
+pub(crate) async fn all(app: &App) -> Result<FaultList, AdminError> {
+    Ok(FaultList::of(app.faults.rules(app.owner()).await?))
 }
 
 /// `POST /_sealyard/faults`.
@@ -44,8 +49,7 @@ pub(super) async fn add(
     let Json(mut request) = request?;
     if let Some(limits) = request.get_mut("throttling") {
         app.faults.throttle(limits.take(), app.owner()).await?;
-        let list = FaultList::of(app.faults.rules(app.owner()).await?);
-        return Ok((StatusCode::OK, Json(json!(list))));
+        return Ok((StatusCode::OK, Json(json!(all(&app).await?))));
     }
     let id = app.faults.add(request, app.owner()).await?;
     Ok((StatusCode::CREATED, Json(json!(FaultAdded { id }))))

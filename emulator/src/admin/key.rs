@@ -169,7 +169,16 @@ pub(super) async fn operate(
     Path(name): Path<String>,
     Sent(request): Sent<KeyRequest>,
 ) -> Result<Json<KeyReply>, AdminError> {
-    let chosen = Chosen::of(&app, &name, request.vault.as_deref(), request.key.as_deref())?;
+    change(&app, &name, request).await.map(Json)
+}
+
+/// Does to a key what was asked for, and returns the state after it: for requests, and for programs that hold the emulator.
+pub(crate) async fn change(
+    app: &App,
+    name: &str,
+    request: KeyRequest,
+) -> Result<KeyReply, AdminError> {
+    let chosen = Chosen::of(app, name, request.vault.as_deref(), request.key.as_deref())?;
     if request.version.is_some() && !request.operation.is_for_one_version() {
         return Err(AdminError::bad_request("only disable and enable are for one version"));
     }
@@ -178,14 +187,14 @@ pub(super) async fn operate(
     let expected = if has_to_ask { Expected::Told } else { Expected::Anything };
     let status = changed::seen(&chosen.registry, expected).await?;
     let identifier = |key: &KeyId| app.endpoints.key_identifier(key);
-    Ok(Json(KeyReply {
+    Ok(KeyReply {
         operation: request.operation,
         key_identifier: identifier(&key),
-        registry: name,
+        registry: name.to_owned(),
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
-        rotation: rotation.map(|rotation| RotationReport::of(&app, &rotation)),
-    }))
+        rotation: rotation.map(|rotation| RotationReport::of(app, &rotation)),
+    })
 }
 
 impl RotationReport {

@@ -50,12 +50,14 @@ pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
 pub(crate) use self::endpoints::{reachable, read as read_endpoints};
 pub use self::error::{AdminError, ErrorBody, ErrorReport};
 pub use self::events::{EventList, EventReport};
+pub(crate) use self::faults::all as all_faults;
 pub use self::faults::{FaultAdded, FaultList};
 pub use self::guard::{ADMIN_TOKEN_FILE, Guard};
 pub use self::health::{HealthReport, RegistryHealth};
 pub use self::identities::{
     CreateIdentity, DeleteIdentity, IdentityList, IdentityReport, PrincipalReport,
 };
+pub(crate) use self::key::change as change_key;
 pub use self::key::{
     KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
 };
@@ -67,6 +69,7 @@ pub use self::reset::{ResetPreview, ResetReply, ResetRequest};
 pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
+pub(crate) use self::revocation::{give_back, take};
 pub use self::status::{KeyReport, PasswordPlace, RegistryReport, StatusReport, UnfinishedReport};
 pub use self::task_runs::{TaskRunList, TaskRunReport};
 pub use self::verify::{VerifyLine, VerifyRequest};

@@ -107,16 +107,24 @@ pub(super) async fn revoke(
     Path(name): Path<String>,
     Sent(request): Sent<RevokeRequest>,
 ) -> Result<Json<RevokeReply>, AdminError> {
-    let RevokeRequest { by, wait } = request;
-    let registry = find(&app, &name)?;
+    take(&app, &name, request).await.map(Json)
+}
+
+/// The same for programs that hold the emulator.
+pub(crate) async fn take(
+    app: &App,
+    name: &str,
+    RevokeRequest { by, wait }: RevokeRequest,
+) -> Result<RevokeReply, AdminError> {
+    let registry = find(app, name)?;
     let status = app.revocations.revoke(&registry, app.hand(), by, wait).await?;
-    Ok(Json(RevokeReply {
+    Ok(RevokeReply {
         by,
-        key_identifier: key_identifier(&app, &registry),
+        key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
-    }))
+    })
 }
 
 /// `POST /_sealyard/registries/{name}/restore`.
@@ -125,17 +133,25 @@ pub(super) async fn restore(
     Path(name): Path<String>,
     Sent(request): Sent<RestoreRequest>,
 ) -> Result<Json<RestoreReply>, AdminError> {
-    let RestoreRequest { by, wait } = request;
-    let registry = find(&app, &name)?;
+    give_back(&app, &name, request).await.map(Json)
+}
+
+/// The same for programs that hold the emulator.
+pub(crate) async fn give_back(
+    app: &App,
+    name: &str,
+    RestoreRequest { by, wait }: RestoreRequest,
+) -> Result<RestoreReply, AdminError> {
+    let registry = find(app, name)?;
     let restored = app.revocations.restore(&registry, app.hand(), by, wait).await?;
-    Ok(Json(RestoreReply {
+    Ok(RestoreReply {
         restored: restored.ways,
         revoked: app.revocations.of(registry.name()).await,
-        key_identifier: key_identifier(&app, &registry),
+        key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
         state: wire_name(restored.status.state),
         cause: restored.status.cause.map(wire_name),
-    }))
+    })
 }
 
 fn key_identifier(app: &App, registry: &Registry) -> String {

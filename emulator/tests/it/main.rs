@@ -30,6 +30,7 @@ mod gc;
 mod gc_untagged;
 mod healing;
 mod identities;
+mod library;
 #[cfg(target_os = "linux")]
 mod memory;
 mod migration;
