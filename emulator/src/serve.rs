@@ -39,7 +39,7 @@ use crate::resume::Runner;
 use crate::revocation::Revocations;
 use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
 use crate::state_watch::StateWatch;
-use crate::store::{Store, StoreError};
+use crate::store::{LockedFolder, Store, StoreError};
 use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, VaultConnection};
 
 /// How long it is waited for that the data folder is free.
@@ -344,14 +344,8 @@ impl Builder {
         let listener = bind(config.listen).await?;
         let address = listener.local_addr()?;
         config.listen = address;
-        // The folder before the vault: a folder in use is the sentence that helps most.
-        let store = open_store(&config, &data_dir).await?;
+        let (store, vault) = open_folder(&mut config, &data_dir, &clock).await?;
         let released = store.released();
-        agenda::restore_clock(&data_dir, &clock)?;
-        let vault = match config.vault {
-            VaultChoice::Embedded => Some(start_vault(&mut config, &data_dir, &clock).await?),
-            VaultChoice::External(_) => None,
-        };
         let access = VaultConnection::of(&config, vault.as_ref(), &clock)?;
         let owner = access.owner()?;
         configure(&mut settings, &config);
@@ -556,16 +550,48 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
-/// A refusal names the command that repairs the folder together with its vault.
-async fn open_store(config: &Config, data_dir: &Path) -> Result<Arc<Store>, StartError> {
+/// Opens the store, and the embedded vault beside it, if there is one: at the same time, because each waits for its disk.
+///
+/// The lock comes before the vault: a folder in use is the sentence that helps most. Rows of an earlier format come before it too:
+/// a folder that cannot be migrated is left as it was.
+async fn open_folder(
+    config: &mut Config,
+    data_dir: &Path,
+    clock: &Clock,
+) -> Result<(Arc<Store>, Option<MockKeyVault>), StartError> {
     let (path, durability) = (data_dir.to_owned(), config.durability);
-    let opened = tokio::task::spawn_blocking(move || Store::open(&path, durability)).await;
-    match opened.map_err(std::io::Error::other)? {
-        Err(StoreError::Rows(error)) => {
-            let command = config.repair_command(data_dir).to_string();
-            Err(StoreError::Rows(error.repaired_by(&command)).into())
+    let command = config.repair_command(data_dir).to_string();
+    let locked = blocking(&command, move || LockedFolder::lock(&path, durability)).await?;
+    let is_of_earlier_format = locked.is_of_earlier_format();
+    agenda::restore_clock(data_dir, clock)?;
+    let store = blocking(&command, move || locked.open());
+    let has_vault = matches!(config.vault, VaultChoice::Embedded);
+    let vault = async {
+        if has_vault { start_vault(config, data_dir, clock).await.map(Some) } else { Ok(None) }
+    };
+    let (store, vault) = if is_of_earlier_format {
+        (Ok(store.await?), vault.await)
+    } else {
+        tokio::join!(store, vault)
+    };
+    match (store, vault) {
+        (Ok(store), vault) => Ok((Arc::new(store), vault?)),
+        (Err(error), Ok(Some(vault))) => {
+            vault.shutdown().await;
+            Err(error)
         }
-        opened => Ok(Arc::new(opened?)),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Does a step of the opening. A refusal of rows names the command that repairs the folder together with its vault.
+async fn blocking<A: Send + 'static>(
+    command: &str,
+    step: impl FnOnce() -> Result<A, StoreError> + Send + 'static,
+) -> Result<A, StartError> {
+    match tokio::task::spawn_blocking(step).await.map_err(std::io::Error::other)? {
+        Err(StoreError::Rows(error)) => Err(StoreError::Rows(error.repaired_by(command)).into()),
+        done => Ok(done?),
     }
 }
 

@@ -67,7 +67,7 @@ pub use self::identities::IdentityRow;
 pub use self::intents::{End, IntentRow, OutcomeRow};
 pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifests::{NewManifest, Put};
-pub use self::open::Store;
+pub use self::open::{LockedFolder, Store};
 pub use self::registries::{
     AssignedRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };

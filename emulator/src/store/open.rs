@@ -58,12 +58,22 @@ pub struct Store {
 /// What the key of the journal is derived for. It must stay.
 const JOURNAL_KEY: &[u8] = b"sealyard rows v1";
 
-impl Store {
-    /// Opens the data folder, or makes it. Left-overs of unfinished work are swept, but for those that need a look
-    /// through all files: see [`Store::sweep_orphans`].
+/// A data folder that nobody else can open, and that is ours: its rows are still to be opened.
+#[derive(Debug)]
+pub struct LockedFolder {
+    layout: Layout,
+    marker: Marker,
+    /// Whether the marker was missing, and is what the folder looks like.
+    is_assumed: bool,
+    durability: Durability,
+    lock: LockFile,
+}
+
+impl LockedFolder {
+    /// Takes the lock of the data folder, or makes the folder. Blocks.
     ///
-    /// A folder that has anything else in it is refused: open the store before something is put beside it.
-    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+    /// A folder that has anything else in it is refused: lock it before something is put beside it.
+    pub fn lock(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
         make_dir_durably(path)?;
         // A folder that is refused is left as it was.
@@ -77,6 +87,7 @@ impl Store {
         let lock = take_lock(&layout)?;
         // Looked at again under the lock: another process may have made the folder meanwhile.
         let found = read_marker(&layout)?;
+        let is_assumed = matches!(found, Found::Assumed(_));
         let marker = match found {
             Found::Marker(marker) | Found::Assumed(marker) => marker,
             Found::Damage => return Err(marker_is_damaged(&layout)),
@@ -85,11 +96,22 @@ impl Store {
                 write_marker(&layout, true, durability)?
             }
         };
-        let is_assumed = matches!(found, Found::Assumed(_));
-        let room = Arc::new(Room::open(path));
+        Ok(Self { layout, marker, is_assumed, durability, lock })
+    }
+
+    /// Whether the rows are of an earlier format: opening them migrates them, or refuses the folder.
+    pub fn is_of_earlier_format(&self) -> bool {
+        self.marker.format_version == OLD_FORMAT_VERSION
+    }
+
+    /// Opens the store in the folder. Left-overs of unfinished work are swept, but for those that need a look through all
+    /// files: see [`Store::sweep_orphans`]. Blocks.
+    pub fn open(self) -> Result<Store, StoreError> {
+        let Self { layout, marker, is_assumed, durability, lock } = self;
+        let room = Arc::new(Room::open(layout.root()));
         make_folders(&layout, durability)?;
         let database = open_rows(&layout, &marker, is_assumed, durability, &room)?;
-        let store = Self {
+        let store = Store {
             database,
             left_behind: left_behind(&layout)?,
             layout,
@@ -110,6 +132,13 @@ impl Store {
             store.sweep_left_behind()?;
         }
         Ok(store)
+    }
+}
+
+impl Store {
+    /// Opens the data folder, or makes it: see [`LockedFolder`], which does it in two steps.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        LockedFolder::lock(path, durability)?.open()
     }
 
     /// The room on the device, and the reserve for a full disk.
