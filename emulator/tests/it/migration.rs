@@ -124,3 +124,17 @@ async fn after_a_kill_the_old_rows_are_still_there_and_the_next_start_goes_on() 
 
     assert_eq!(after_kill, [true, true]);
 }
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_migrated_leaves_its_vault_as_it_was() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("d");
+    unpack(&folder);
+    std::fs::remove_file(folder.join("rows/db")).unwrap();
+    let before = content::files(&folder.join("vault"));
+
+    let refused = Sealyard::builder().ephemeral().data_dir(&folder).start().await.unwrap_err();
+
+    assert!(refused.to_string().contains("rows"), "{refused}");
+    assert!(content::files(&folder.join("vault")) == before);
+}

@@ -1,7 +1,6 @@
 //! Folders that a start refuses: the command that the refusal prints repairs each of them, and exactly what it prints as
 //! lost is lost.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use mock_keyvault::clock::Clock;
@@ -11,6 +10,7 @@ use sealyard::config::Config;
 use sealyard::repair::Repair;
 use serde_json::Value;
 
+use crate::support::content::files;
 use crate::support::program::{Ended, Home, PROGRAM};
 use crate::support::{Client, content};
 
@@ -113,23 +113,6 @@ impl World {
         assert!(tags.json()["tags"].as_array().is_none_or(Vec::is_empty), "{tags:?}");
         emulator.shutdown().await;
     }
-}
-
-/// The content of all files but the lock, by path.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(at) = folders.pop() {
-        for entry in std::fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().is_none_or(|name| name != "lock") {
-                found.insert(path.clone(), std::fs::read(path).unwrap());
-            }
-        }
-    }
-    found
 }
 
 fn segments(journal: &Path) -> Vec<PathBuf> {

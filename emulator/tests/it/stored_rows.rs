@@ -2,6 +2,7 @@
 //! people should know of it is told.
 
 use http::header::RETRY_AFTER;
+use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 
@@ -70,4 +71,23 @@ async fn what_a_start_finds_in_the_rows_of_registry_and_vault_is_an_event_and_in
     let notices = status["notices"].as_array().unwrap();
     assert_eq!(notices.len(), told.len(), "{status}");
     assert_eq!(emulator.vault().unwrap().notices().len(), 1);
+}
+
+#[tokio::test]
+async fn an_emulator_whose_rows_are_refused_says_so_and_lets_go_of_its_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("d");
+    let start = || Sealyard::builder().ephemeral().data_dir(&data).start();
+    start().await.unwrap().shutdown().await;
+    let journal = data.join("journal");
+    fs_err::rename(&journal, folder.path().join("away")).unwrap();
+
+    let refused = start().await.unwrap_err().to_string();
+
+    assert!(refused.contains(&journal.display().to_string()), "{refused}");
+    let vault =
+        MockKeyVault::builder().data_dir(data.join("vault")).listen(([127, 0, 0, 1], 0).into());
+    vault.start().await.unwrap().shutdown().await;
+    fs_err::rename(folder.path().join("away"), &journal).unwrap();
+    start().await.unwrap().shutdown().await;
 }

@@ -1,4 +1,7 @@
-//! Content to push: what looks random, but is the same each time; and manifests.
+//! Content to push: what looks random, but is the same each time; manifests; and what is in a folder.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use sealyard::registry::{Algorithm, Digest};
 use serde_json::{Value, json};
@@ -39,4 +42,21 @@ pub(crate) fn image(config: &[u8], layers: &[&[u8]]) -> Value {
         "config": descriptor("application/vnd.oci.image.config.v1+json", config),
         "layers": layers,
     })
+}
+
+/// The content of all files but the lock, by path.
+pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.file_name().is_none_or(|name| name != "lock") {
+                found.insert(path.clone(), std::fs::read(path).unwrap());
+            }
+        }
+    }
+    found
 }
