@@ -174,8 +174,8 @@ pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
         // The last transaction keeps the outcome.
         Ok(()) => return intent.ended().await,
         Err(Halt::Replaced) => return,
-        Err(Halt::Conflict(error)) if intent.failures() + 1 < MAX_ATTEMPTS => {
-            return intent.failed(error["message"].as_str().unwrap_or_default());
+        Err(Halt::Conflict(error)) if intent.refusals() + 1 < MAX_ATTEMPTS => {
+            return intent.refused(error["message"].as_str().unwrap_or_default());
         }
         // The reset that replaced it has noted how it ended.
         Err(Halt::Conflict(_) | Halt::Refused(_)) if intent.is_replaced() => return,
@@ -203,6 +203,10 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
         intent.reach(EMPTY).await.map_err(halted)?;
     }
     intent.passed().await.map_err(halted)?;
+    // Other ways than this lead into a group. Nothing is forgotten of one that stays.
+    if resources(arm, &name).await?.iter().any(|of_type| !of_type.is_empty()) {
+        return in_use(&name, intent).await;
+    }
     // First the roles at it: with the last of them the caller may lose the right to see the group.
     let scope = scope(&name).map_err(later)?;
     arm.gate.forget_roles(scope).await.map_err(later)?;
@@ -216,14 +220,16 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
         Ok(()) => Ok(()),
         // Another operation has deleted it, such as a reset.
         Err(ManageError::NoGroup(_)) => intent.note_outcome(&Ok(())).await.map_err(later),
-        Err(error @ ManageError::GroupInUse(_)) => {
-            // The next attempt looks again at what is in it.
-            intent.reach("").await.map_err(halted)?;
-            let target = name.id();
-            Err(Halt::Conflict(blocked(&name, &target, &ArmError::from(error).report().await)))
-        }
+        Err(ManageError::GroupInUse(_)) => in_use(&name, intent).await,
         Err(error) => Err(later(error)),
     }
+}
+
+/// The group is not empty after all: the next attempt looks again at what is in it.
+async fn in_use(name: &ResourceGroup, intent: &mut Intent) -> Result<(), Halt> {
+    intent.reach("").await.map_err(halted)?;
+    let error = ArmError::from(ManageError::GroupInUse(name.clone())).report().await;
+    Err(Halt::Conflict(blocked(name, &name.id(), &error)))
 }
 
 /// Refuses a request for something in a group that is not there, or is about to be gone. Whoever may not see groups is

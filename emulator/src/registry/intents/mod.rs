@@ -395,9 +395,9 @@ impl Intent {
         serde_json::from_slice(&self.parameters).map_err(Error::internal)
     }
 
-    /// How many attempts have failed since the start.
-    pub fn failures(&self) -> u32 {
-        self.intents.entries().get(&self.id).map_or(0, Entry::failures)
+    /// How many attempts were refused since the start.
+    pub fn refusals(&self) -> u32 {
+        self.intents.entries().get(&self.id).map_or(0, Entry::refusals)
     }
 
     /// The last step that was reached, also before a restart.
@@ -474,6 +474,12 @@ impl Intent {
     pub fn failed(&self, why: &(impl fmt::Display + ?Sized)) {
         let why = why.to_string();
         self.intents.note_failure(self.id, self.kind, why, Entry::fail);
+    }
+
+    /// The attempt was refused: like [`failed`](Self::failed), and counted by [`refusals`](Self::refusals).
+    pub fn refused(&self, why: &(impl fmt::Display + ?Sized)) {
+        let why = why.to_string();
+        self.intents.note_failure(self.id, self.kind, why, Entry::refuse);
     }
 
     /// Leaves an operation that has only begun to the runner, which goes on with it at once.

@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) state: State,
     pub(super) was_cut_short: bool,
     attempts: u32,
+    /// How many of them failed because somebody refused, and not because somebody did not answer.
+    refusals: u32,
     error: Option<String>,
     /// From when on the next attempt is due, in real time.
     next: Duration,
@@ -75,6 +77,7 @@ impl Entry {
             state: State::Running,
             was_cut_short: false,
             attempts: 0,
+            refusals: 0,
             error: None,
             next: Duration::ZERO,
             is_explained: false,
@@ -108,6 +111,7 @@ impl Entry {
             state: State::Stuck,
             was_cut_short: true,
             attempts: 0,
+            refusals: 0,
             error: Some(why),
             next: Duration::ZERO,
             is_explained: true,
@@ -149,6 +153,12 @@ impl Entry {
         self.explain(why)
     }
 
+    /// The attempt was refused. True: the reason is another one than that of the attempt before.
+    pub(super) fn refuse(&mut self, why: String, now: Duration) -> bool {
+        self.refusals = self.refusals.saturating_add(1);
+        self.fail(why, now)
+    }
+
     /// Notes why an attempt failed that has ended. True: the reason is another one than that of the attempt before.
     pub(super) fn explain(&mut self, why: String) -> bool {
         self.is_explained = true;
@@ -173,9 +183,9 @@ impl Entry {
         self.error.clone()
     }
 
-    /// How many attempts have failed since the start.
-    pub(super) fn failures(&self) -> u32 {
-        self.attempts
+    /// How many attempts were refused since the start.
+    pub(super) fn refusals(&self) -> u32 {
+        self.refusals
     }
 
     /// The next attempt is due at once.
@@ -222,5 +232,23 @@ impl Entry {
             error: self.error.clone(),
             next: self.next(now),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_does_not_answer_is_not_counted_as_a_refusal() {
+        let begun = OffsetDateTime::UNIX_EPOCH;
+        let mut entry = Entry::running(Kind::DeleteGroup, Vec::new(), begun);
+
+        for _ in 0..10 {
+            entry.fail("the vault does not answer".to_owned(), Duration::ZERO);
+        }
+        entry.refuse("it is in use".to_owned(), Duration::ZERO);
+
+        assert_eq!((entry.attempts, entry.refusals()), (11, 1));
     }
 }

@@ -252,3 +252,33 @@ async fn no_vault_is_left_over_in_a_group_that_is_deleted_by_someone_who_may_not
     assert_eq!(vaults, 2);
     group.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_that_something_came_into_before_its_end_keeps_its_roles() {
+    let folder = tempfile::tempdir().unwrap();
+    let emulator = start(folder.path()).await;
+    let registries = emulator.app().registries.clone();
+    make_group(&emulator).await;
+    let someone = emulator.create_identity("one").await.unwrap().principal;
+    let team = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/team");
+    let vault = emulator.vault().unwrap();
+    vault.assign_role(&team, "Reader", &someone.principal_id).await.unwrap();
+    let owner = json!({
+        "app_id": OWNER_CLIENT_ID, "object_id": OWNER_OBJECT_ID, "issuer": "i", "kind": "application",
+    });
+
+    let steps = json!({ "group": "team", "caller": owner });
+    let mut intent = registries.intents().begin(Kind::DeleteGroup, &steps).await.unwrap();
+    let id = intent.id();
+    intent.reach("empty").await.unwrap();
+    emulator.registry().pretend_group("team".parse().unwrap());
+    drop(intent);
+    let outcome = ended(&emulator, id).await;
+    let roles = "resourceGroups/team/providers/Microsoft.Authorization/roleAssignments";
+    let roles = arm(&emulator, Method::GET, roles, None).await.to_string();
+    drop(registries);
+    emulator.shutdown().await;
+
+    outcome.unwrap_err();
+    assert!(roles.contains(&someone.principal_id), "{roles}");
+}
