@@ -161,6 +161,14 @@ pub struct RegistryDetails {
     pub encryption: Status,
     /// Who asks for the key: a client id, or `system`.
     pub key_identity: Option<String>,
+    /// When the identity that asks for the key stops working, in emulator time, because it was removed from the registry.
+    /// Only in strict parity: else it stops at once.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    pub key_identity_works_until: Option<OffsetDateTime>,
     /// The user-assigned identities that it has.
     pub user_assigned_identities: Vec<IdentityReport>,
     /// The identity that it has by itself.
@@ -370,6 +378,7 @@ impl RegistryDetails {
             creation_date: profile.created,
             encryption: profile.is_cmk().into(),
             key_identity,
+            key_identity_works_until: registry.identity_works_until(),
             user_assigned_identities: profile.identities.iter().map(Into::into).collect(),
             system_assigned_identity: profile.system_identity.as_ref().map(Into::into),
             policies: Policies { trust_policy: Policy { status: Status::Disabled } },

@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::error::AdminError;
 use super::sent::{Body, Sent};
@@ -50,6 +51,14 @@ pub struct RevokeReply {
     pub state: String,
     /// Its cause.
     pub cause: Option<String>,
+    /// When it becomes unavailable, in emulator time, where that is not at once: in strict parity an identity that was
+    /// removed works on for 90 days.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    pub unavailable_from: Option<OffsetDateTime>,
 }
 
 /// What was given back, and the state after it.
@@ -124,6 +133,7 @@ pub(crate) async fn take(
         registry: registry.name().to_owned(),
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
+        unavailable_from: registry.identity_works_until().filter(|_| by == Way::Identity),
     })
 }
 

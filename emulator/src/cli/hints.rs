@@ -292,7 +292,7 @@ impl Hints {
             "keyDisabled" => Hint::KeyEnable { of, version: None },
             "keyDeleted" => Hint::KeyRecover { of },
             "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
-            | "identityRemoved" => Hint::Restore { registry },
+            | "identityRemoved" | "identityInactive" => Hint::Restore { registry },
             _ => return None,
         };
         Some(format!("`{}` brings it back", self.line(&hint)))

@@ -267,7 +267,13 @@ fn render(registry: &RegistryDetails) -> String {
         }
     }
     if let Some(id) = &registry.key_identity {
-        row("asked for by", id.clone());
+        let until = registry.key_identity_works_until.map(|at| {
+            format!(
+                "; it was removed, and the registry becomes unavailable at {}",
+                to_the_second(at)
+            )
+        });
+        row("asked for by", id.clone() + &until.unwrap_or_default());
     }
     for identity in &registry.user_assigned_identities {
         row("identity", format!("{} ({})", identity.name, identity.principal.client_id));

@@ -8,6 +8,7 @@ use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
 use super::hints::{Hint, Hints};
+use super::output::to_the_second;
 use super::status::state_in_words;
 use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
 use crate::revocation::Way;
@@ -89,10 +90,14 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
         Way::Vault => "the vault is deleted",
         Way::Identity => "the identity is taken from the registry",
     };
+    let later = reply.unavailable_from.map(|at| {
+        format!(", and becomes unavailable at {} on the emulator's clock", to_the_second(at))
+    });
     format!(
-        "{taken}; registry {}: {}\n`{}` undoes it",
+        "{taken}; registry {}: {}{}\n`{}` undoes it",
         reply.registry,
         state(&reply.state, reply.cause.as_deref(), waited),
+        later.unwrap_or_default(),
         hints.line(&Hint::Restore { registry: &reply.registry })
     )
 }

@@ -253,11 +253,18 @@ fn keys_for_people() {
 #[test]
 fn revocations_for_people() {
     let revoked = |by: Way, cause: &str| RevokeReply {
+        unavailable_from: None,
         by,
         key_identifier: kid(V1),
         registry: "local".to_owned(),
         state: "unavailable".to_owned(),
         cause: Some(cause.to_owned()),
+    };
+    let later = RevokeReply {
+        state: "active".to_owned(),
+        cause: None,
+        unavailable_from: Some(time::macros::datetime!(2026-04-01 12:30 UTC)),
+        ..revoked(Way::Identity, "")
     };
     let restored =
         |restored: &[Way], left: &[Way], state: &str, cause: Option<&str>| RestoreReply {
@@ -272,6 +279,7 @@ fn revocations_for_people() {
     let lines = [
         revoke::render_revoked(&revoked(Way::Policy, "policyRemoved"), true, &hints()),
         revoke::render_revoked(&revoked(Way::Vault, "vaultDeleted"), false, &hints()),
+        revoke::render_revoked(&later, true, &hints()),
         revoke::render_restored(&restored(&[Way::Policy], &[], "active", None), true, &hints()),
         revoke::render_restored(&restored(&[], &[], "active", None), true, &hints()),
         revoke::render_restored(

@@ -141,6 +141,11 @@ impl AuditedAccess {
     pub(super) fn identifier(&self, key: &KeyId) -> String {
         self.access.identifier(key)
     }
+
+    /// Whether the key may be rotated while this identity is in use. Nobody is asked.
+    pub(super) fn may_rotate(&self, identity: Option<&IdentityId>) -> Result<(), VaultError> {
+        self.access.may_rotate(identity)
+    }
 }
 
 impl AuditedVault {

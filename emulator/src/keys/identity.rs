@@ -34,6 +34,15 @@ pub trait VaultAccess: Send + Sync + 'static {
     /// [`Cause::IdentityRemoved`](super::Cause::IdentityRemoved).
     fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError>;
 
+    /// Whether the key may be rotated away from this identity, or further with it. By default: whenever it reaches the vault.
+    ///
+    /// # Errors
+    /// [`Cause::IdentityRemoved`](super::Cause::IdentityRemoved) where the identity still opens what there is, but is not
+    /// the registry's any more.
+    fn may_rotate(&self, _identity: Option<&IdentityId>) -> Result<(), VaultError> {
+        Ok(())
+    }
+
     /// The identifier of a key at the address that its vault is reached at, whoever asks.
     fn identifier(&self, key: &KeyId) -> String;
 }

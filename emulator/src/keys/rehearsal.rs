@@ -16,6 +16,9 @@ impl KeyRing {
         let ring = self.0.ring();
         let Some(configured) = &ring.head.configured else { return Ok(()) };
         let access = self.0.access.as_ref().ok_or(RingError::NoVault)?;
+        access
+            .may_rotate(ring.head.identity.as_ref())
+            .map_err(|source| RingError::Vault { key: configured.clone(), source })?;
         let mut steps = Steps::new(access, ring.head.identity.clone(), Purpose::Check);
         let info = steps.usable(configured).await?;
         steps.wrap(&info, DataKeyId::random()?, &DataKey::generate()?).await?;

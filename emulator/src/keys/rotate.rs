@@ -11,8 +11,10 @@
 //!
 //! Memory is never used as a source of data keys, though it may hold them: a rotation that worked without the old
 //! version would get round its revocation. For the same reason the old version is asked for through the old identity: a
-//! registry whose identity was taken away is not rotated to another one, as in Azure, but given it back first. The new
-//! identity looks the new key up, wraps and unwraps back. Key and identity are in one row and change together.
+//! registry whose identity was taken away is not rotated to another one, as in Azure, but given it back first. One that is
+//! deleted cannot be given back; then the old version is asked for through the new identity, which needs the vault's
+//! permission on both keys. The new identity looks the new key up, wraps and unwraps back. Key and identity are in one row
+//! and change together.
 //!
 //! A refusal of the old version is a refusal like any other, and darkens the registry. A refusal of the new version is
 //! not: the registry goes on under the old one. An automatic rotation then notes the reason beside the state until the
@@ -41,6 +43,8 @@ pub struct RotationTarget {
     pub key: Option<KeyId>,
     /// Who asks the vault from then on. None: as it is.
     pub identity: Option<IdentityId>,
+    /// Whether the identity in use is deleted: the new one unwraps what it cannot unwrap any more.
+    pub old_is_deleted: bool,
 }
 
 /// Who starts a rotation.
@@ -76,7 +80,7 @@ pub(super) struct Opening<'a> {
 impl RotationTarget {
     /// This key, through the identity that there is.
     pub fn key(key: KeyId) -> Self {
-        Self { key: Some(key), identity: None }
+        Self { key: Some(key), ..Self::default() }
     }
 }
 
@@ -205,7 +209,11 @@ impl Inner {
         let mut head = ring.head.clone();
         head.configured = Some(target.key.as_ref().unwrap_or(configured).clone());
         head.identity = target.identity.clone().or(head.identity);
-        let (mut old, mut new) = (steps(&ring.head.identity), steps(&head.identity));
+        let old_identity = if target.old_is_deleted { &head.identity } else { &ring.head.identity };
+        access
+            .may_rotate(old_identity.as_ref())
+            .map_err(|source| RingError::Vault { key: configured.clone(), source })?;
+        let (mut old, mut new) = (steps(old_identity), steps(&head.identity));
         let info = new.usable(head.configured.as_ref().unwrap_or(configured)).await?;
         let to = info.id.clone();
         if to == *from && head == ring.head {

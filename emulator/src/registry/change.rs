@@ -12,11 +12,11 @@ use super::identity::AssignedIdentity;
 use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
-use super::profile::Profile;
+use super::profile::{FormerIdentity, Profile};
 use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Sku, Tags};
 use super::{Error, Registry};
-use crate::keys::{IdentityId, KeyId, RingError, Rotation, RotationTarget};
+use crate::keys::{Cause, IdentityId, KeyId, RingError, Rotation, RotationTarget};
 use crate::store::End;
 
 /// What is to be changed of a registry. What is not named stays.
@@ -175,7 +175,7 @@ impl Registries {
             // The key was changed since, or another registry has the name: nobody wants this rotation any more.
             Some(registry) if !steps.is_wanted(&registry) => Err(RingError::BrokenOff),
             Some(registry) => {
-                let target = RotationTarget { key: steps.key, identity: None };
+                let target = RotationTarget { key: steps.key, ..RotationTarget::default() };
                 registry.key_ring().rotate(target).await
             }
             None => Err(RingError::NoCustomerManagedKey),
@@ -236,12 +236,17 @@ impl Registries {
             let identity: AssignedIdentity = self.identity(resource).await?.into();
             // One that was made anew under its old name is another one.
             new.identities.retain(|own| own.resource != identity.resource);
+            new.former_identity.take_if(|former| former.identity == identity);
             new.identities.push(identity);
         }
         for named in &change.remove {
-            let found = new.user_assigned(named).map(|own| own.resource.clone());
+            let found = new.user_assigned(named).cloned();
             let found = found.ok_or_else(|| ManageError::not_assigned(name, &new, named))?;
-            new.identities.retain(|own| own.resource != found);
+            new.identities.retain(|own| *own != found);
+            let former = FormerIdentity { identity: found, removed: self.now() };
+            if registry.is_strict() && registry.asks_as(&former) {
+                new.former_identity = Some(former);
+            }
         }
         if change.system_identity == Some(false) {
             new.system_identity = None;
@@ -282,11 +287,19 @@ impl Registries {
         kept?;
         let has_other_identities =
             new.identities != old.identities || new.system_identity != old.system_identity;
+        let has_former_back = old.former_identity.is_some() && new.former_identity.is_none();
         registry.set_profile(new);
         registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
         self.tell();
         if has_other_identities {
-            registry.key_ring().check().await;
+            let status = registry.key_ring().check().await;
+            // The automatic rotation that failed without the identity is made up for.
+            if has_former_back && status.cause == Some(Cause::RotationBlocked) {
+                let rotated = registry.key_ring().rotate(RotationTarget::default()).await;
+                if let Err(error) = rotated {
+                    tracing::warn!(registry.name = %name, %error, "the key is not rotated");
+                }
+            }
         }
         Ok(registry)
     }
@@ -318,7 +331,11 @@ impl Registries {
             Some(key) => self.check_vault(key.vault(), registry.is_strict()).await?,
             None => Vec::new(),
         };
-        let target = RotationTarget { key: to.key, identity };
+        let old_is_deleted = match (&identity, &configured.identity) {
+            (Some(_), Some(old)) => self.is_deleted(old, &profile).await?,
+            _ => false,
+        };
+        let target = RotationTarget { key: to.key, identity, old_is_deleted };
         let rotation = registry
             .key_ring()
             .rotate(target)
@@ -326,6 +343,18 @@ impl Registries {
             .map_err(|error| self.why_not(Error::Ring(error), name, &asker))?;
         self.tell();
         Ok((registry, rotation, warnings))
+    }
+
+    /// Whether an identity is no more: no registry can be given it back.
+    async fn is_deleted(&self, id: &IdentityId, profile: &Profile) -> Result<bool, ManageError> {
+        if id.is_system() {
+            return Ok(profile.system_identity.is_none());
+        }
+        match self.identity_of_client(id.as_str()).await {
+            Ok(_) => Ok(false),
+            Err(ManageError::NoIdentity(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn keep(

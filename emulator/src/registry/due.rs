@@ -1,4 +1,5 @@
-//! What is due in a registry by the clock: task runs whose time is over, and uploads that nobody went on with.
+//! What is due in a registry by the clock: task runs whose time is over, uploads that nobody went on with, and the end of
+//! an identity that was removed.
 //!
 //! Called by the agenda, which moves the clock from one such moment to the next, and as time passes. Emulator time says
 //! what is due. An upload also has to have been idle for some real seconds, so that a jump never takes a push that is
@@ -12,23 +13,29 @@ use time::OffsetDateTime;
 use super::blocking::blocking;
 use super::error::Error;
 use super::{Parts, Registry, TaskRun};
+use crate::keys::Cause;
 
 impl Registry {
     /// The next moment after now at which something is due.
     pub async fn next_due(&self) -> Result<Option<OffsetDateTime>, Error> {
         let parts = Arc::clone(&self.0);
-        blocking(move || {
+        let identity = self.identity_works_until().filter(|at| self.0.clock.now() < *at);
+        let rows = blocking(move || {
             let now = parts.clock.unix_now();
             let uploads = uploads_end(&parts)?.into_iter().filter(|at| *at > now);
             let runs = parts.store.next_task_run_end(&parts.name, now)?;
             let next = uploads.chain(runs).min();
             Ok::<_, Error>(next.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()))
-        })
-        .await
+        });
+        Ok([rows.await?, identity].into_iter().flatten().min())
     }
 
     /// Does what is due by the clock.
     pub async fn run_due(&self) -> Result<(), Error> {
+        let ended = self.identity_works_until().is_some_and(|at| at <= self.0.clock.now());
+        if ended && self.key_ring().status().cause != Some(Cause::IdentityInactive) {
+            self.key_ring().check().await;
+        }
         let parts = Arc::clone(&self.0);
         blocking(move || {
             expire_task_runs(&parts)?;

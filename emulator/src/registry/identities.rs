@@ -163,7 +163,15 @@ impl Registries {
             Err(error) => return Err(error.into()),
         }
         self.forget_identity(&identity.resource, end).await?;
-        for registry in self.users_of(&identity.resource) {
+        let is_former = |registry: &Registry| {
+            let profile = registry.profile();
+            profile
+                .former_identity
+                .as_ref()
+                .is_some_and(|former| former.identity.resource == identity.resource)
+        };
+        let former = self.all().into_iter().filter(is_former);
+        for registry in self.users_of(&identity.resource).into_iter().chain(former) {
             registry.key_ring().check().await;
         }
         Ok(())

@@ -10,13 +10,14 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::future::BoxFuture;
+use mock_keyvault::clock::Clock;
 use time::OffsetDateTime;
 
 use super::names::RegistryName;
-use super::profile::Profile;
+use super::profile::{FormerIdentity, Profile};
 use super::resource::{IdentityResource, Location, Tags};
 use crate::keys::{Cause, IdentityId, KeyId, KeyVault, VaultAccess, VaultError, VaultName};
-use crate::store::{IdentityRow, PrincipalRow, StoreError};
+use crate::store::{AssignedRow, IdentityRow, PrincipalRow, StoreError};
 
 /// An identity, as tokens and permissions know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,10 +138,16 @@ pub trait Platform: Send + Sync + 'static {
 }
 
 /// The vaults, as the identities reach them that a registry has at the moment.
+///
+/// In strict parity the identity in use that was removed still reaches them for a while, as in Azure. Only the way there
+/// stays open: the vault is asked as ever, and its refusal ends everything at once.
 pub(super) struct RegistryVaults {
     pub(super) registry: RegistryName,
     pub(super) profile: Arc<CurrentProfile>,
     pub(super) platform: Arc<dyn Platform>,
+    /// Whether all registries are in strict parity.
+    pub(super) all_strict: bool,
+    pub(super) clock: Clock,
 }
 
 /// What a registry is at the moment.
@@ -179,18 +186,45 @@ impl RegistryVaults {
     }
 }
 
+impl RegistryVaults {
+    /// The former identity, if it is this one and still in use.
+    fn former(&self, identity: Option<&IdentityId>) -> Option<FormerIdentity> {
+        let profile = self.profile.get();
+        let is_strict = profile.strict || self.all_strict;
+        let start = &self.platform.start_identity().resource;
+        profile.former_identity.clone().filter(|former| is_strict && former.is(identity, start))
+    }
+
+    fn not_assigned(&self, identity: Option<&IdentityId>) -> VaultError {
+        let start = &self.platform.start_identity().principal.client_id;
+        let named = identity.map_or(start.as_str(), IdentityId::as_str);
+        let id = self.profile.get().group.registry_id(&self.registry);
+        let words = not_assigned(&id, &self.registry, named);
+        VaultError::new(Some(Cause::IdentityRemoved), words)
+    }
+}
+
 impl VaultAccess for RegistryVaults {
     fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError> {
-        let Some(client_id) = self.client_id(identity) else {
-            let start = &self.platform.start_identity().principal.client_id;
-            let named = identity.map_or(start.as_str(), IdentityId::as_str);
-            let id = self.profile.get().group.registry_id(&self.registry);
-            let words = not_assigned(&id, &self.registry, named);
-            return Err(VaultError::new(Some(Cause::IdentityRemoved), words));
+        let assigned = self.client_id(identity);
+        let client_id = match (assigned, self.former(identity)) {
+            (Some(client_id), _) => client_id,
+            (None, Some(former)) if former.works_until() <= self.clock.now() => {
+                let cause = Cause::IdentityInactive;
+                return Err(VaultError::new(Some(cause), cause.words()));
+            }
+            (None, Some(former)) => former.identity.principal.client_id,
+            (None, None) => return Err(self.not_assigned(identity)),
         };
         self.platform
             .vaults_as(&client_id)
             .map_err(|error| VaultError::new(Some(Cause::VaultUnreachable), error.to_string()))
+    }
+
+    fn may_rotate(&self, identity: Option<&IdentityId>) -> Result<(), VaultError> {
+        // One that does not even reach the vault is refused there, and the registry with it.
+        let is_former = self.client_id(identity).is_none() && self.former(identity).is_some();
+        if is_former { Err(self.not_assigned(identity)) } else { Ok(()) }
     }
 
     fn identifier(&self, key: &KeyId) -> String {
@@ -252,5 +286,14 @@ impl TryFrom<IdentityRow> for Identity {
 impl From<Identity> for AssignedIdentity {
     fn from(identity: Identity) -> Self {
         Self { resource: identity.resource, principal: identity.principal }
+    }
+}
+
+impl From<&AssignedIdentity> for AssignedRow {
+    fn from(assigned: &AssignedIdentity) -> Self {
+        Self {
+            resource_id: assigned.resource.to_string(),
+            principal: assigned.principal.clone().into(),
+        }
     }
 }

@@ -64,6 +64,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mock_keyvault::clock::Clock;
+use time::OffsetDateTime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::access::{
@@ -101,7 +102,7 @@ pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
 pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
-pub use self::profile::Profile;
+pub use self::profile::{FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
 pub use self::recover::{
     Incomplete, LostFile, RECOVERED, Recovered, RecoveredContent, RecoveryProgress, recover,
 };
@@ -178,6 +179,8 @@ pub(in crate::registry) struct Parts {
     pub(super) name: String,
     registry_name: RegistryName,
     profile: Arc<CurrentProfile>,
+    /// The identity that the program was started with.
+    start_identity: IdentityResource,
     /// Whether it is going, or gone.
     closed: AtomicBool,
     pub(super) store: Arc<Store>,
@@ -255,9 +258,16 @@ impl Registry {
         });
         let rows = cmk::StoredRings::new(Arc::clone(&store), &name, new);
         let profile = CurrentProfile::new(profile);
+        let start_identity = platform.start_identity().resource.clone();
         let access = config.configured.is_some().then(|| {
             let profile = Arc::clone(&profile);
-            let vaults = RegistryVaults { registry: name.clone(), profile, platform };
+            let vaults = RegistryVaults {
+                registry: name.clone(),
+                profile,
+                platform,
+                all_strict: settings.strict_parity,
+                clock: clock.clone(),
+            };
             Arc::new(vaults) as Arc<dyn VaultAccess>
         });
         let sink = Arc::new(events::RegistrySink {
@@ -273,6 +283,7 @@ impl Registry {
             name: name.as_str().to_owned(),
             registry_name: name,
             profile,
+            start_identity,
             closed: AtomicBool::new(false),
             store,
             ring,
@@ -318,6 +329,18 @@ impl Registry {
     /// do that have one.
     pub fn is_strict(&self) -> bool {
         self.0.is_strict()
+    }
+
+    /// When the identity that asks for its key stops working, in emulator time, because it was removed from the registry.
+    /// Only in strict parity: else it stops at once.
+    pub fn identity_works_until(&self) -> Option<OffsetDateTime> {
+        let former = self.0.profile.get().former_identity.clone()?;
+        (self.is_strict() && self.asks_as(&former)).then(|| former.works_until())
+    }
+
+    /// Whether it asks for its key as this identity.
+    fn asks_as(&self, former: &FormerIdentity) -> bool {
+        former.is(self.0.ring.describe().identity.as_ref(), &self.0.start_identity)
     }
 
     /// The way to the content, if the key admits it at this moment.

@@ -9,7 +9,10 @@ use super::identity::{AssignedIdentity, Principal};
 use super::names::RegistryName;
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{IdentityId, KeyId};
-use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
+use crate::store::{AssignedRow, FormerRow, RegistryRecord, RegistryRow, StoreError};
+
+/// How long an identity in use still works after it was removed from a registry. Azure speaks of about three months.
+pub const FORMER_IDENTITY_WORKS: time::Duration = time::Duration::days(90);
 
 /// What a registry is beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,32 @@ pub struct Profile {
     pub strict: bool,
     /// The port that it had last.
     pub port: Option<u16>,
+    /// The identity that asked for its key when it was removed, in strict parity. It goes on asking for a while.
+    pub former_identity: Option<FormerIdentity>,
+}
+
+/// A user-assigned identity that a registry had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerIdentity {
+    /// Which one.
+    pub identity: AssignedIdentity,
+    /// When it was removed, in emulator time.
+    pub removed: OffsetDateTime,
+}
+
+impl FormerIdentity {
+    /// Whether a ring means it. None: the identity that the program was started with.
+    pub(super) fn is(&self, identity: Option<&IdentityId>, start: &IdentityResource) -> bool {
+        match identity {
+            None => self.identity.resource == *start,
+            Some(id) => self.identity.principal.client_id.eq_ignore_ascii_case(id.as_str()),
+        }
+    }
+
+    /// Until when it works, in emulator time.
+    pub fn works_until(&self) -> OffsetDateTime {
+        self.removed.saturating_add(FORMER_IDENTITY_WORKS)
+    }
 }
 
 impl Profile {
@@ -90,11 +119,14 @@ impl Profile {
             anonymous: self.anonymous,
             strict: self.strict,
             port: self.port,
+            former_identity: self.former_identity.as_ref().map(|former| FormerRow {
+                assigned: (&former.identity).into(),
+                removed: former.removed.unix_timestamp(),
+            }),
         };
         let identities = self.identities.iter().map(|own| {
-            let resource_id = own.resource.to_string();
-            let principal = own.principal.clone().into();
-            (resource_id.to_lowercase(), AssignedRow { resource_id, principal })
+            let row = AssignedRow::from(own);
+            (row.resource_id.to_lowercase(), row)
         });
         RegistryRecord {
             name: name.as_str().to_owned(),
@@ -109,9 +141,17 @@ impl Profile {
         let RegistryRecord { name, row, tags, identities } = record;
         let damaged =
             |what: &str| StoreError::Damaged(format!("the row of {name:?} has no {what}"));
-        let identities = identities.into_values().map(|assigned| {
+        let identity = |assigned: AssignedRow| {
             let resource = assigned.resource_id.parse().map_err(|_| damaged("identity"))?;
-            Ok(AssignedIdentity { resource, principal: assigned.principal.into() })
+            Ok::<_, StoreError>(AssignedIdentity { resource, principal: assigned.principal.into() })
+        };
+        let identities = identities.into_values().map(identity);
+        let former = row.former_identity.map(|former| {
+            Ok::<_, StoreError>(FormerIdentity {
+                identity: identity(former.assigned)?,
+                removed: OffsetDateTime::from_unix_timestamp(former.removed)
+                    .map_err(|_| damaged("time"))?,
+            })
         });
         let profile = Self {
             id: row.id,
@@ -131,6 +171,7 @@ impl Profile {
             anonymous: row.anonymous,
             strict: row.strict,
             port: row.port,
+            former_identity: former.transpose()?,
         };
         Ok((name.parse().map_err(|_| damaged("name"))?, profile))
     }

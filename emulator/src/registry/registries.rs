@@ -331,6 +331,7 @@ impl Registries {
             anonymous: new.anonymous,
             strict: new.strict,
             port: None,
+            former_identity: None,
         })
     }
 

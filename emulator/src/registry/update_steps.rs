@@ -13,7 +13,7 @@ use super::names::RegistryName;
 use super::profile::Profile;
 use super::resource::{IdentityRef, Tags};
 use crate::keys::KeyId;
-use crate::store::{AssignedRow, PrincipalRow};
+use crate::store::{AssignedRow, FormerRow, PrincipalRow};
 
 /// The steps of an update. `Serialize` is the format of the intent.
 #[derive(Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub(super) struct UpdateSteps {
 struct Before {
     identities: BTreeMap<String, AssignedRow>,
     system_identity: Option<PrincipalRow>,
+    /// Not kept by older programs.
+    #[serde(default)]
+    former_identity: Option<FormerRow>,
 }
 
 /// What is changed after the rotation.
@@ -69,6 +72,7 @@ impl UpdateSteps {
             before: Before {
                 identities: record.identities,
                 system_identity: record.row.system_identity,
+                former_identity: record.row.former_identity,
             },
             rest: Rest {
                 sku: rest.sku.map(|sku| sku.to_string()),
@@ -111,6 +115,7 @@ impl UpdateSteps {
         let mut record = now.record(name);
         record.identities = self.before.identities;
         record.row.system_identity = self.before.system_identity;
+        record.row.former_identity = self.before.former_identity;
         Ok(Profile::of_record(record)?.1)
     }
 

@@ -122,7 +122,14 @@ impl Revocations {
             None => return Err(place.nothing_to_take()),
         }
         drop(kept);
-        changed::seen(registry, if wait { Expected::Dark } else { Expected::Anything }).await
+        // In strict parity an identity works on for a while after it was taken.
+        let is_dark = way != Way::Identity || registry.identity_works_until().is_none();
+        let expected = match wait {
+            true if is_dark => Expected::Dark,
+            true => Expected::Told,
+            false => Expected::Anything,
+        };
+        changed::seen(registry, expected).await
     }
 
     /// Gives back what was taken from a registry, or what was taken in one way. Nothing to give back is no error.

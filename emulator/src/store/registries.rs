@@ -77,6 +77,9 @@ pub struct RegistryRow {
     pub strict: bool,
     /// The port that it had last.
     pub port: Option<u16>,
+    /// The identity in use that was removed from it in strict parity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_identity: Option<FormerRow>,
 }
 
 /// An identity, as tokens and permissions know it.
@@ -98,6 +101,17 @@ pub struct AssignedRow {
     /// Who it is.
     #[serde(flatten)]
     pub principal: PrincipalRow,
+}
+
+/// A user-assigned identity that a registry had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FormerRow {
+    /// Which one.
+    #[serde(flatten)]
+    pub assigned: AssignedRow,
+    /// When it was removed: seconds since 1970, emulator time.
+    pub removed: i64,
 }
 
 impl From<RegistryRecord> for NewRegistryRows {

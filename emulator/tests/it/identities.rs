@@ -1,8 +1,10 @@
 //! The identities of registries: taken, given back, made, deleted, and the one that a registry has by itself.
 
 use mock_keyvault::clock::Clock;
+use mock_keyvault::{KeyPermission, VaultChanges};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
+use sealyard::keys::{Cause, State};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, start, start_with_clock};
@@ -92,7 +94,7 @@ async fn an_identity_that_is_in_use_is_deleted_by_force_alone_and_another_of_its
     assert!(in_use.json()["error"]["message"].as_str().unwrap().contains("team1"), "{in_use:?}");
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert_eq!(again.status, StatusCode::CREATED);
-    assert_eq!(status.cause, Some(sealyard::keys::Cause::IdentityRemoved));
+    assert_eq!(status.cause, Some(Cause::IdentityRemoved));
     assert_eq!(delete("/none").await.status, StatusCode::NOT_FOUND);
     let start = admin.send(Method::DELETE, "/_sealyard/identities/sealyard", "").await;
     assert_eq!(start.status, StatusCode::CONFLICT);
@@ -112,4 +114,179 @@ async fn the_identity_of_a_registry_itself_goes_with_it() {
     admin.send(Method::DELETE, "/_sealyard/registries/team1", "").await;
 
     assert!(!has());
+}
+
+/// Turns purge protection on, without which strict parity rotates nothing.
+async fn protect(emulator: &Sealyard) {
+    let changes = VaultChanges { purge_protection: Some(true), ..VaultChanges::default() };
+    emulator.vault().unwrap().change_vault("local", changes).await.unwrap();
+}
+
+/// A registry in strict parity with an image, whose one identity has its name.
+async fn strict() -> (Sealyard, Client, Client, Clock, Vec<u8>) {
+    let (emulator, admin, client, clock, layer) = pushed().await;
+    protect(&emulator).await;
+    change(&admin, "team1", &json!({ "strictParity": true })).await;
+    (emulator, admin, client, clock, layer)
+}
+
+async fn advance(admin: &Client, by: &str) {
+    let moved = admin.send_json("/_sealyard/clock", &json!({ "advance": by })).await;
+    assert_eq!(moved.status, StatusCode::OK, "{moved:?}");
+}
+
+/// State and cause of team1, without asking the vault.
+fn state_of(emulator: &Sealyard) -> (State, Option<Cause>) {
+    let status = emulator.registry_named("team1").unwrap().key_ring().status();
+    (status.state, status.cause)
+}
+
+#[tokio::test]
+async fn in_strict_parity_an_identity_that_was_removed_works_for_ninety_days_of_the_clock() {
+    let (emulator, admin, client, clock, layer) = strict().await;
+
+    let taken = change(&admin, "team1", &json!({ "removeIdentities": ["team1"] })).await.json();
+    let end = clock.now() + time::Duration::days(90);
+    advance(&admin, "P89D").await;
+    let served = client.pull_blob("app", &layer).await;
+    let before = state_of(&emulator);
+    advance(&admin, "P1D").await;
+    let after = state_of(&emulator);
+    let refused = client.pull_blob("app", &layer).await;
+    let back = change(&admin, "team1", &json!({ "assignIdentities": ["team1"] })).await.json();
+
+    assert_eq!(taken["state"], "active", "{taken}");
+    let until = taken["keyIdentityWorksUntil"].as_str().unwrap();
+    let until = time::OffsetDateTime::parse(until, &time::format_description::well_known::Rfc3339);
+    assert!((end - until.unwrap()).abs() < time::Duration::minutes(1), "{taken}");
+    assert_eq!(before.0, State::Active);
+    assert!(served.body == layer);
+    assert_eq!(after, (State::Unavailable, Some(Cause::IdentityInactive)), "without a pull");
+    let error = &refused.json()["errors"][0];
+    assert_eq!((refused.status, &error["code"]), (StatusCode::FORBIDDEN, &json!("DENIED")));
+    let words = "The identity associated with the registry is inactive. This could be due to attempted removal of the identity. Reassign the identity manually. Key ";
+    assert!(error["message"].as_str().unwrap().starts_with(words), "{error}");
+    assert_eq!(error["detail"]["cause"], "identityInactive");
+    assert_eq!((&back["state"], &back["cause"]), (&json!("active"), &Value::Null));
+    assert_eq!(back["keyIdentityWorksUntil"], Value::Null);
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+}
+
+#[tokio::test]
+async fn in_strict_parity_a_key_is_not_rotated_after_its_identity_was_removed() {
+    let (emulator, admin, client, clock, layer) = strict().await;
+    let rotate = async || {
+        let rotated = admin.send_json("/_sealyard/registries/team1/rotate-key", &json!({})).await;
+        (rotated.status, rotated.json()["error"]["message"].to_string())
+    };
+
+    change(&admin, "team1", &json!({ "removeIdentities": ["team1"] })).await;
+    let (status, words) = rotate().await;
+    clock.advance(LATER);
+    let served = client.pull_blob("app", &layer).await;
+    let state = state_of(&emulator).0;
+    change(&admin, "team1", &json!({ "assignIdentities": ["team1"] })).await;
+
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{words}");
+    assert!(words.contains("does not have access to identity"), "{words}");
+    assert!(served.body == layer);
+    assert_eq!(state, State::Active, "what was refused is the rotation");
+    assert_eq!(rotate().await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn in_strict_parity_the_vault_still_ends_the_work_of_an_identity_that_was_removed() {
+    let (emulator, admin, client, _clock, layer) = strict().await;
+    change(&admin, "team1", &json!({ "removeIdentities": ["team1"] })).await;
+
+    for (by, cause) in [("disable", "keyDisabled"), ("policy", "policyRemoved")] {
+        let path = |verb: &str| format!("/_sealyard/registries/team1/{verb}");
+        let revoked = admin.send_json(&path("revoke"), &json!({ "by": by })).await.json();
+        let refused = client.pull_blob("app", &layer).await;
+        let restored = admin.send_json(&path("restore"), &json!({})).await.json();
+
+        assert_eq!(revoked["cause"], cause, "{revoked}");
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{by}");
+        assert_eq!(restored["state"], "active", "{restored}");
+        assert!(client.pull_blob("app", &layer).await.body == layer, "{by}");
+    }
+    change(&admin, "team1", &json!({ "strictParity": false })).await;
+    let status = emulator.registry_named("team1").unwrap().key_ring().check().await;
+    assert_eq!(status.cause, Some(Cause::IdentityRemoved), "only strict parity lets it work on");
+}
+
+#[tokio::test]
+async fn in_strict_parity_revoke_by_identity_returns_at_once_and_says_when_it_takes_effect() {
+    let (_emulator, admin, client, clock, layer) = strict().await;
+    let path = |verb: &str| format!("/_sealyard/registries/team1/{verb}");
+    let asked = clock.elapsed();
+
+    let revoked = admin.send_json(&path("revoke"), &json!({ "by": "identity" })).await;
+    let took = clock.elapsed() - asked;
+    advance(&admin, "P90D").await;
+    let refused = client.pull_blob("app", &layer).await;
+    let restored = admin.send_json(&path("restore"), &json!({})).await.json();
+
+    assert_eq!(revoked.status, StatusCode::OK, "{revoked:?}");
+    let revoked = revoked.json();
+    assert_eq!(revoked["state"], "active", "{revoked}");
+    assert!(revoked["unavailableFrom"].is_string(), "{revoked}");
+    assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert_eq!(restored["state"], "active", "{restored}");
+    assert!(client.pull_blob("app", &layer).await.body == layer);
+}
+
+#[tokio::test]
+async fn in_strict_parity_the_ninety_days_go_on_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let emulator = open().await.unwrap();
+    let admin = Client::of(&emulator);
+    admin.push_blob("app", b"layer").await;
+    let strict = json!({ "strictParity": true, "removeIdentities": ["sealyard"] });
+    change(&admin, "local", &json!({ "strictParity": true })).await;
+    let taken = change(&admin, "local", &strict).await.json();
+    emulator.shutdown().await;
+
+    let emulator = open().await.unwrap();
+    let admin = Client::of(&emulator);
+    let served = admin.pull_blob("app", b"layer").await;
+    advance(&admin, "P90D").await;
+
+    let shown = admin.get("/_sealyard/registries/local").await.json();
+    assert_eq!(served.body, b"layer");
+    assert_eq!(shown["keyIdentityWorksUntil"], taken["keyIdentityWorksUntil"], "{shown}");
+    assert_eq!(shown["cause"], "identityInactive", "{shown}");
+}
+
+#[tokio::test]
+async fn a_registry_whose_identity_was_deleted_comes_back_with_another_one() {
+    for parity in [false, true] {
+        let (emulator, admin, client, clock, layer) = pushed().await;
+        protect(&emulator).await;
+        change(&admin, "team1", &json!({ "strictParity": parity })).await;
+        let forced = "/_sealyard/identities/team1?force=true";
+        admin.send(Method::DELETE, forced, "").await;
+        clock.advance(LATER);
+        let refused = client.pull_blob("app", &layer).await;
+
+        let made = admin.send_json("/_sealyard/identities", &json!({ "name": "other" })).await;
+        change(&admin, "team1", &json!({ "assignIdentities": ["other"] })).await;
+        let to = json!({ "identity": "other" });
+        let rotate = async || admin.send_json("/_sealyard/registries/team1/rotate-key", &to).await;
+        let without_permission = rotate().await;
+        let vault = emulator.vault().unwrap();
+        let made = made.json();
+        let id = made["principalId"].as_str().unwrap();
+        let three = [KeyPermission::Get, KeyPermission::WrapKey, KeyPermission::UnwrapKey];
+        vault.set_access_policy("local", id, &three).await.unwrap();
+        let rotated = rotate().await;
+
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert_eq!(without_permission.status, StatusCode::BAD_REQUEST, "{without_permission:?}");
+        assert_eq!(rotated.status, StatusCode::OK, "strict parity: {parity}, {rotated:?}");
+        assert_eq!(state_of(&emulator), (State::Active, None));
+        assert!(client.pull_blob("app", &layer).await.body == layer);
+    }
 }

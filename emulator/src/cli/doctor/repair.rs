@@ -51,7 +51,7 @@ impl Repair<'_> {
                 Some(self.az("keyvault update", &options))
             }
             "vaultDeleted" => Some(self.az("keyvault recover", &[("--name", key.vault.as_str())])),
-            "identityRemoved" => self.assign(key),
+            "identityRemoved" | "identityInactive" => self.assign(key),
             "vaultUnreachable" | "vaultThrottled" | "issuerDown" if self.has_faults => {
                 Some(self.hints.line(&Hint::ClearFaults))
             }
@@ -173,7 +173,7 @@ fn way_of(cause: &str) -> Option<Way> {
         "keyDeleted" => Way::Delete,
         "vaultFirewall" => Way::Firewall,
         "vaultDeleted" => Way::Vault,
-        "identityRemoved" => Way::Identity,
+        "identityRemoved" | "identityInactive" => Way::Identity,
         _ => return None,
     })
 }

@@ -35,6 +35,10 @@ use super::KeyId;
 /// What threads about the real service quote. It comes first in every refusal, so that a search for it finds help.
 pub const REFUSAL_SENTENCE: &str = "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk.";
 
+/// What Azure says in its place when the identity was removed long ago:
+/// <https://learn.microsoft.com/azure/container-registry/tutorial-troubleshoot-customer-managed-keys>.
+const INACTIVE_SENTENCE: &str = "The identity associated with the registry is inactive. This could be due to attempted removal of the identity. Reassign the identity manually.";
+
 /// Whether content can be served.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,6 +76,8 @@ pub enum Cause {
     VaultDeleted,
     /// The identity of the registry is gone, or is no longer its own.
     IdentityRemoved,
+    /// The identity was removed from the registry so long ago that Azure lets it work no more. In strict parity only.
+    IdentityInactive,
     /// The vault does not answer, or answers with an error of its own.
     VaultUnreachable,
     /// The vault has too many requests.
@@ -149,6 +155,10 @@ impl Cause {
                 Severity::Refusal,
                 "the registry's identity is gone, or its credential is not accepted",
             ),
+            Self::IdentityInactive => (
+                Severity::Refusal,
+                "the identity was removed from the registry more than 90 days ago; assign it again",
+            ),
             Self::VaultUnreachable => (Severity::Outage, "the vault does not answer"),
             Self::VaultThrottled => (Severity::Outage, "the vault has too many requests"),
             Self::IssuerDown => (Severity::Outage, "the issuer of tokens does not answer"),
@@ -187,6 +197,7 @@ impl Cause {
             Self::VaultFirewall => "vaultFirewall",
             Self::VaultDeleted => "vaultDeleted",
             Self::IdentityRemoved => "identityRemoved",
+            Self::IdentityInactive => "identityInactive",
             Self::VaultUnreachable => "vaultUnreachable",
             Self::VaultThrottled => "vaultThrottled",
             Self::IssuerDown => "issuerDown",
@@ -295,7 +306,11 @@ impl Refusal {
 
     /// The text for a client: what people search for first, then key and cause.
     pub fn message(&self) -> String {
-        format!("{REFUSAL_SENTENCE} {self}")
+        let sentence = match self.cause {
+            Some(Cause::IdentityInactive) => INACTIVE_SENTENCE,
+            _ => REFUSAL_SENTENCE,
+        };
+        format!("{sentence} {self}")
     }
 }
 
@@ -311,7 +326,7 @@ impl std::error::Error for Refusal {}
 mod tests {
     use super::*;
 
-    const ALL: [Cause; 14] = [
+    const ALL: [Cause; 15] = [
         Cause::KeyExpired,
         Cause::RotationBlocked,
         Cause::PolicyRemoved,
@@ -322,6 +337,7 @@ mod tests {
         Cause::VaultFirewall,
         Cause::VaultDeleted,
         Cause::IdentityRemoved,
+        Cause::IdentityInactive,
         Cause::VaultUnreachable,
         Cause::VaultThrottled,
         Cause::IssuerDown,

@@ -476,7 +476,7 @@ pub(super) fn identity(number: u128) -> IdentityId {
 
 /// To this key, through this identity.
 pub(super) fn target(key: Option<KeyId>, identity: Option<&IdentityId>) -> RotationTarget {
-    RotationTarget { key, identity: identity.cloned() }
+    RotationTarget { key, identity: identity.cloned(), ..RotationTarget::default() }
 }
 
 /// The bytes of the data key that a ring would seal with now.

@@ -110,7 +110,14 @@ async fn open(
     let access = config.configured.is_some().then(|| {
         let profile = CurrentProfile::new(profile);
         let platform = Arc::clone(platform);
-        let vaults = RegistryVaults { registry: name.clone(), profile, platform };
+        // Which parity the emulator has as a whole is not known here.
+        let vaults = RegistryVaults {
+            registry: name.clone(),
+            profile,
+            platform,
+            all_strict: false,
+            clock: clock.clone(),
+        };
         Arc::new(vaults) as Arc<dyn VaultAccess>
     });
     let registry = name.as_str().to_owned();

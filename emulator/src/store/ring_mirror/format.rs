@@ -157,6 +157,7 @@ mod tests {
                     anonymous,
                     strict: !anonymous,
                     port: None,
+                    former_identity: None,
                 };
                 let record = RegistryRecord {
                     name: registry.clone(),

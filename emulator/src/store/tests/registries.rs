@@ -23,6 +23,7 @@ fn record(name: &str) -> RegistryRecord {
             anonymous: true,
             strict: false,
             port: Some(5001),
+            former_identity: None,
         },
         tags: std::collections::BTreeMap::new(),
         identities: std::collections::BTreeMap::new(),

@@ -33,7 +33,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     ),
     Property::acted_on(
         "identity.userAssignedIdentities",
-        "Each listed identity is assigned. `null` in an update removes one.",
+        "Each listed identity is assigned. `null` in an update removes one. If the key is asked for with it, content is refused at once; in strict parity after 90 days, as in Azure.",
     ),
     Property::inert(
         "identity.principalId",
