@@ -40,6 +40,8 @@ pub struct Change {
     pub anonymous: Option<bool>,
     /// Whether it lacks what a real one lacks.
     pub strict: Option<bool>,
+    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    pub no_bypass: Option<bool>,
     /// Whether the admin user may log in.
     pub admin_enabled: Option<bool>,
     /// Whether anybody may pull.
@@ -269,6 +271,7 @@ impl Registries {
         new.tags = change.tags.unwrap_or(new.tags);
         new.anonymous = change.anonymous.unwrap_or(new.anonymous);
         new.strict = change.strict.unwrap_or(new.strict);
+        new.no_bypass = change.no_bypass.unwrap_or(new.no_bypass);
         new.port = change.port.unwrap_or(new.port);
         if new == *old {
             registry.set_access(change.admin_enabled, change.anonymous_pull).await?;

@@ -44,6 +44,8 @@ pub struct NewRegistry {
     pub access: AccessSettings,
     /// Whether it lacks what a real one lacks.
     pub strict: bool,
+    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    pub no_bypass: bool,
 }
 
 /// A customer-managed key that is to be used, and who asks for it.
@@ -89,6 +91,7 @@ impl NewRegistry {
             anonymous: true,
             access: AccessSettings::default(),
             strict: false,
+            no_bypass: false,
         }
     }
 

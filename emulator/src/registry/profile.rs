@@ -39,6 +39,8 @@ pub struct Profile {
     pub anonymous: bool,
     /// Whether it lacks what a real one lacks.
     pub strict: bool,
+    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    pub no_bypass: bool,
     /// The port that it had last.
     pub port: Option<u16>,
     /// The identity that asked for its key when it was removed, in strict parity. It goes on asking for a while.
@@ -119,6 +121,7 @@ impl Profile {
             anonymous: self.anonymous,
             strict: self.strict,
             port: self.port,
+            no_bypass: self.no_bypass,
             former_identity: self.former_identity.as_ref().map(|former| FormerRow {
                 assigned: (&former.identity).into(),
                 removed: former.removed.unix_timestamp(),
@@ -171,6 +174,7 @@ impl Profile {
             anonymous: row.anonymous,
             strict: row.strict,
             port: row.port,
+            no_bypass: row.no_bypass,
             former_identity: former.transpose()?,
         };
         Ok((name.parse().map_err(|_| damaged("name"))?, profile))

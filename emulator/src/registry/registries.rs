@@ -330,6 +330,7 @@ impl Registries {
             system_identity: None,
             anonymous: new.anonymous,
             strict: new.strict,
+            no_bypass: new.no_bypass,
             port: None,
             former_identity: None,
         })

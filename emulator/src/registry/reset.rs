@@ -70,6 +70,7 @@ impl Registries {
             tags: Some(Tags::default()),
             anonymous: Some(true),
             strict: Some(false),
+            no_bypass: Some(false),
             ..Change::default()
         };
         self.change_for_reset(&name, change).await?;

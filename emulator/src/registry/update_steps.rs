@@ -50,6 +50,9 @@ struct Rest {
     system_identity: Option<bool>,
     anonymous: Option<bool>,
     strict: Option<bool>,
+    /// Not kept by older programs.
+    #[serde(default)]
+    no_bypass: Option<bool>,
     admin_enabled: Option<bool>,
     anonymous_pull: Option<bool>,
 }
@@ -81,6 +84,7 @@ impl UpdateSteps {
                 system_identity: rest.system_identity,
                 anonymous: rest.anonymous,
                 strict: rest.strict,
+                no_bypass: rest.no_bypass,
                 admin_enabled: rest.admin_enabled,
                 anonymous_pull: rest.anonymous_pull,
             },
@@ -132,6 +136,7 @@ impl UpdateSteps {
             system_identity: self.rest.system_identity,
             anonymous: self.rest.anonymous,
             strict: self.rest.strict,
+            no_bypass: self.rest.no_bypass,
             admin_enabled: self.rest.admin_enabled,
             anonymous_pull: self.rest.anonymous_pull,
             ..Change::default()

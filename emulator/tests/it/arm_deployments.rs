@@ -792,3 +792,91 @@ async fn a_deployment_stays_over_a_restart_and_goes_with_its_group() {
     assert_eq!(gone.status, StatusCode::ACCEPTED);
     assert_eq!(listed["value"], json!([]));
 }
+
+/// What of Azure's quickstart template `container-registry-with-policies-and-diagnostics` decides whether it deploys.
+fn with_policies_and_diagnostics() -> Value {
+    let parameter = |kind: &str, value: Value| json!({"type": kind, "defaultValue": value});
+    let registry = "[format('Microsoft.ContainerRegistry/registries/{0}', parameters('acrName'))]";
+    let registry_id =
+        "[resourceId('Microsoft.ContainerRegistry/registries', parameters('acrName'))]";
+    let beside = |condition: &str, kind: &str| {
+        json!({
+            "condition": format!("[parameters('{condition}')]"),
+            "type": kind,
+            "apiVersion": "2021-05-01-preview",
+            "scope": registry,
+            "name": "[format('{0}-x', parameters('acrName'))]",
+            "properties": {},
+            "dependsOn": [registry_id],
+        })
+    };
+    json!({
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "parameters": {
+            "acrName": {
+                "type": "string",
+                "defaultValue": "[format('acr{0}', uniqueString(resourceGroup().id))]",
+                "minLength": 5,
+                "maxLength": 50,
+            },
+            "location": parameter("string", json!("[resourceGroup().location]")),
+            "acrSku": parameter("string", json!("Basic")),
+            "enableSystemIdentity": parameter("bool", json!(false)),
+            "userAssignedIdentities": parameter("object", json!({})),
+            "ipRules": parameter("object", json!({})),
+            "networkRuleBypassOptions": {
+                "type": "string",
+                "defaultValue": "None",
+                "allowedValues": ["AzureServices", "None"],
+            },
+            "policies": parameter("object", json!({})),
+            "enableDeleteLock": parameter("bool", json!(false)),
+            "enableDiagnostics": parameter("bool", json!(false)),
+        },
+        "functions": [],
+        "resources": [
+            {
+                "type": "Microsoft.ContainerRegistry/registries",
+                "apiVersion": "2021-06-01-preview",
+                "name": "[parameters('acrName')]",
+                "location": "[parameters('location')]",
+                "sku": {"name": "[parameters('acrSku')]"},
+                "identity": "[if(parameters('enableSystemIdentity'), createObject('type', 'SystemAssigned'), if(not(empty(parameters('userAssignedIdentities'))), createObject('type', 'UserAssigned', 'userAssignedIdentities', parameters('userAssignedIdentities')), null()))]",
+                "properties": {
+                    "adminUserEnabled": false,
+                    "publicNetworkAccess": "Enabled",
+                    "zoneRedundancy": "Disabled",
+                    "networkRuleBypassOptions": "[parameters('networkRuleBypassOptions')]",
+                    "networkRuleSet": "[if(not(empty(parameters('ipRules'))), createObject('defaultAction', parameters('ipRules').defaultAction, 'ipRules', parameters('ipRules').ipRules), createObject())]",
+                    "policies": "[parameters('policies')]",
+                },
+            },
+            beside("enableDiagnostics", "Microsoft.Insights/diagnosticSettings"),
+            beside("enableDeleteLock", "Microsoft.Authorization/locks"),
+        ],
+        "outputs": {
+            "name": {"type": "string", "value": "[parameters('acrName')]"},
+            "acrLoginServer": {
+                "type": "string",
+                "value": format!("[reference({}).loginServer]", registry_id.trim_matches(['[', ']'])),
+            },
+        },
+    })
+}
+
+#[tokio::test]
+async fn the_quickstart_with_policies_and_diagnostics_deploys_with_its_defaults() {
+    let (emulator, _client) = start().await;
+    make_group(&emulator, "team").await;
+    let body = asked(&with_policies_and_diagnostics(), &json!({}));
+
+    let ended = deploy(&emulator, "quick", &body).await;
+    let shown = send(&emulator, Method::GET, &path("quick"), &Value::Null).await.json();
+
+    assert_eq!(ended["status"], "Succeeded", "{ended}");
+    let name = shown["properties"]["outputs"]["name"]["value"].as_str().unwrap();
+    let server = &shown["properties"]["outputs"]["acrLoginServer"]["value"];
+    assert_eq!(*server, format!("{name}.azurecr.io"));
+    assert!(!emulator.registry_named(name).unwrap().profile().is_cmk());
+}

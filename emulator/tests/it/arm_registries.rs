@@ -51,6 +51,46 @@ async fn a_registry_without_a_key_is_made_at_once_and_wants_a_login() {
 }
 
 #[tokio::test]
+async fn a_registry_is_shown_with_the_fields_of_the_published_example() {
+    let (emulator, ..) = prepared().await;
+
+    let made = put(&emulator, "team1", &basic()).await.json();
+
+    let created = &made["properties"]["creationDate"];
+    assert!(created.is_string());
+    // RegistryGet.json of Microsoft.ContainerRegistry (Azure/azure-rest-api-specs).
+    for (pointer, value) in [
+        ("/systemData/createdAt", created),
+        ("/properties/status/displayStatus", &json!("Ready")),
+        ("/properties/status/message", &json!("The registry is ready.")),
+        ("/properties/status/timestamp", created),
+        ("/properties/policies/retentionPolicy/lastUpdatedTime", created),
+        ("/properties/networkRuleBypassAllowedForTasks", &json!(false)),
+    ] {
+        assert_eq!(made.pointer(pointer), Some(value), "{pointer}");
+    }
+}
+
+#[tokio::test]
+async fn the_bypass_of_network_rules_is_kept_and_reported() {
+    let (emulator, ..) = prepared().await;
+    let bypass = |value: &str| json!({"properties": {"networkRuleBypassOptions": value}});
+    let mut body = basic();
+    body["properties"] = bypass("none")["properties"].clone();
+    let told = |shown: &Value| shown["properties"]["networkRuleBypassOptions"].clone();
+
+    let made = put(&emulator, "team1", &body).await.json();
+    let other = patch(&emulator, "team1", &json!({"tags": {"a": "b"}})).await.json();
+    let back = patch(&emulator, "team1", &bypass("AzureServices")).await.json();
+    let wrong = patch(&emulator, "team1", &bypass("Somebody")).await;
+
+    assert_eq!((told(&made), told(&other)), (json!("None"), json!("None")));
+    assert_eq!(told(&back), "AzureServices");
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{wrong:?}");
+    assert_eq!(told(&shown(&emulator, "team1").await), "AzureServices");
+}
+
+#[tokio::test]
 async fn a_registry_is_made_with_a_key_that_an_identity_asks_for() {
     let (emulator, puller, _) = prepared().await;
 

@@ -35,6 +35,7 @@ pub(super) struct Description {
     admin_enabled: Option<bool>,
     anonymous_pull: Option<bool>,
     content_trust: Option<bool>,
+    no_bypass: Option<bool>,
     encryption: Option<Key>,
 }
 
@@ -71,6 +72,7 @@ impl Description {
             admin_enabled: properties.flag("adminUserEnabled")?,
             anonymous_pull: properties.flag("anonymousPullEnabled")?,
             content_trust: trust.status("status")?,
+            no_bypass: no_bypass(&properties)?,
             encryption: Key::read(&properties.object("encryption")?)?,
         })
     }
@@ -113,6 +115,7 @@ impl Description {
             encryption,
             content_trust: self.content_trust.unwrap_or_default(),
             anonymous: false,
+            no_bypass: self.no_bypass.unwrap_or_default(),
             access: AccessSettings {
                 admin_enabled: self.admin_enabled.unwrap_or_default(),
                 anonymous_pull: self.anonymous_pull.unwrap_or_default(),
@@ -172,10 +175,22 @@ impl Description {
             content_trust: self.content_trust,
             admin_enabled: self.admin_enabled,
             anonymous_pull: self.anonymous_pull,
+            no_bypass: self.no_bypass,
             ..Change::default()
         };
         // Who asks for a rotation names the key that there is, and wants its newest version.
         Ok(Update { change, identities, key, refresh: meant == Meant::Changes })
+    }
+}
+
+/// Whether trusted services may not pass network rules.
+fn no_bypass(properties: &Fields<'_>) -> Result<Option<bool>, ArmError> {
+    const NAME: &str = "networkRuleBypassOptions";
+    match properties.text(NAME)? {
+        None => Ok(None),
+        Some(text) if text.eq_ignore_ascii_case("AzureServices") => Ok(Some(false)),
+        Some(text) if text.eq_ignore_ascii_case("None") => Ok(Some(true)),
+        Some(_) => Err(properties.wrong(NAME, "AzureServices or None")),
     }
 }
 

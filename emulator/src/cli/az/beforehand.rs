@@ -26,6 +26,21 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
         ["bicep", _] if !has_bicep => Some(BICEP),
         ["deployment" | "stack", ..] if !has_bicep && is_bicep_file() => Some(BICEP),
         ["acr", "build" | "run" | "task" | "taskrun" | "pack" | "agentpool"] => Some(NO_BUILDS),
+        ["acr", "check-health"] => Some(
+            "it looks the registry up in DNS and pulls an image of mcr.microsoft.com, and nothing leads there from here: \
+             `sealyard doctor` checks the registry and its key",
+        ),
+        ["acr", "artifact-streaming"] => {
+            Some("nothing makes images for streaming here: clients pull them as they were pushed")
+        }
+        ["acr", "helm"] => Some(
+            "these are the commands of Helm 2, whose charts Azure does not store any more: \
+             Helm 3 pushes charts as OCI artifacts, with `helm push` to the registry's port on the loopback",
+        ),
+        ["keyvault", ..] if words.iter().any(|word| names_hsm(word)) => Some(
+            "there are no managed HSMs here: a premium vault keeps keys of hardware, \
+             made with --vault-name and --protection hsm",
+        ),
         ["acr", "import"] => Some(
             "nothing is fetched from other registries: pull the image with a client, and push it to the registry's port on the loopback",
         ),
@@ -54,6 +69,11 @@ pub(super) fn after_failure(words: &[&str]) -> Option<String> {
 /// The command that the words name, without its options.
 pub(super) fn named<'a>(words: &[&'a str]) -> Vec<&'a str> {
     words.iter().copied().take_while(|word| !word.starts_with('-')).take(2).collect()
+}
+
+/// Whether a word is the option that names a managed HSM.
+fn names_hsm(word: &str) -> bool {
+    word.split('=').next() == Some("--hsm-name")
 }
 
 /// Whether a sign-in names somebody who needs no browser.
@@ -93,6 +113,12 @@ mod tests {
         check("acr build -r team1 .", Some("build with docker"));
         check("acr task create -n t -r team1", Some("build with docker"));
         check("acr import -n team1 --source docker.io/library/alpine:1", Some("pull the image"));
+        check("acr check-health -n team1 --yes", Some("`sealyard doctor`"));
+        check("acr artifact-streaming create -n team1 --image app:v1", Some("as they were pushed"));
+        check("acr helm list -n team1", Some("helm push"));
+        check("keyvault key create --hsm-name h -n k", Some("premium vault"));
+        check("keyvault key list --hsm-name=h", Some("premium vault"));
+        check("keyvault key create --vault-name kv1 -n k --protection hsm", None);
         check("acr login -n team1", None);
         check("extension add -n x", Some("downloaded"));
         check("extension list", None);

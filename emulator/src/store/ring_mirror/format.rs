@@ -157,6 +157,7 @@ mod tests {
                     anonymous,
                     strict: !anonymous,
                     port: None,
+                    no_bypass: anonymous,
                     former_identity: None,
                 };
                 let record = RegistryRecord {

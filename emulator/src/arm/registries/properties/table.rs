@@ -13,7 +13,10 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     Property::inert("id", "Reports the resource id."),
     Property::inert("name", "Reports the name. The path of the request names the registry."),
     Property::inert("type", "Reports `Microsoft.ContainerRegistry/registries`."),
-    Property::inert("systemData", "Is not reported."),
+    Property::inert(
+        "systemData",
+        "Reports when the registry was created, by the clock of the emulator.",
+    ),
     Property::acted_on(
         "location",
         "It is kept and reported, and an update cannot change it. Everything is stored on this machine.",
@@ -54,7 +57,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     ),
     Property::inert(
         "properties.status",
-        "Is not reported. The command `status` shows the state of the key.",
+        "Reports that the registry is ready. The command `status` shows the state of the key.",
     ),
     Property::acted_on(
         "properties.adminUserEnabled",
@@ -110,7 +113,10 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
         "properties.policies.retentionPolicy.days",
         "Reports 7. The policy is always disabled.",
     ),
-    Property::inert("properties.policies.retentionPolicy.lastUpdatedTime", "Is not reported."),
+    Property::inert(
+        "properties.policies.retentionPolicy.lastUpdatedTime",
+        "Reports when the registry was created.",
+    ),
     Property::only(
         "properties.policies.exportPolicy.status",
         "enabled",
@@ -131,11 +137,9 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     ),
     Property::only("properties.networkRuleSet.defaultAction", "Allow", "network rules", OPEN),
     Property::only("properties.networkRuleSet.ipRules", "[]", "network rules", OPEN),
-    Property::only(
+    Property::acted_on(
         "properties.networkRuleBypassOptions",
-        "AzureServices",
-        "the refusal of trusted services",
-        OPEN,
+        "It is kept and reported. There are no network rules to bypass.",
     ),
     Property::only(
         "properties.networkRuleBypassAllowedForTasks",
