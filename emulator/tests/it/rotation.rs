@@ -106,3 +106,37 @@ async fn a_registry_moves_to_a_key_in_another_vault_and_does_not_need_the_first_
     assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
     assert_eq!(client.push_blob("app", b"after").await.status, reqwest::StatusCode::CREATED);
 }
+
+#[tokio::test]
+async fn a_rotation_policy_of_the_vault_is_followed_by_the_clock_alone() {
+    let (emulator, client, clock) = start_with_clock().await;
+    client.push_blob("app", b"before").await;
+    let vault = emulator.vault().unwrap();
+    let week = "P7D".parse().unwrap();
+    vault.rotate_automatically("local", "registry-key", week, None).await.unwrap();
+    let in_use = || emulator.registry().key_ring().describe().versioned.unwrap();
+    let advance = async |by: &str| {
+        let body = serde_json::json!({ "advance": by });
+        let moved = client.send_json("/_sealyard/clock", &body).await;
+        assert_eq!(moved.status, reqwest::StatusCode::OK, "{moved:?}");
+    };
+    let first = in_use();
+
+    advance("P6D").await;
+    assert_eq!(in_use(), first, "it is not due yet");
+    advance("P1DT1H").await;
+    let second = in_use();
+    let rotated = emulator.registry().key_ring().describe().last_rotation.unwrap();
+    client.push_blob("app", b"after").await;
+    let old = first.version().unwrap().to_string();
+    vault.set_key_enabled("local", "registry-key", Some(&old), false).await.unwrap();
+    advance("PT1H").await;
+
+    assert_ne!(second.version(), first.version());
+    assert!(clock.now() - rotated < time::Duration::hours(3), "it was taken within the hour");
+    assert_eq!(emulator.registry().key_ring().check().await.cause, None);
+    assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
+    assert_eq!(client.pull_blob("app", b"after").await.body, b"after");
+    advance("P7D").await;
+    assert_ne!(in_use(), second, "and so on");
+}
