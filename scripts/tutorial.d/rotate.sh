@@ -35,10 +35,10 @@ rotate_by_policy() {
     log_in "$REGISTRY_NAME"
     pull "$REGISTRY_NAME" "$IMAGE"
     # Nothing needs the version before it any more.
-    az keyvault key set-attributes --id "$before" --enabled false | jq -e '.attributes.enabled | not'
+    az keyvault key set-attributes --name "$KEY" --vault-name "$VAULT" --version "${before##*/}" --enabled false | jq -e '.attributes.enabled | not'
     seen_by_registry
     pull "$REGISTRY_NAME" "$IMAGE"
-    az keyvault key set-attributes --id "$before" --enabled true
+    az keyvault key set-attributes --name "$KEY" --vault-name "$VAULT" --version "${before##*/}" --enabled true
 }
 
 # A key id with a version: automatic rotation ends.

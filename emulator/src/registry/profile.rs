@@ -9,7 +9,7 @@ use super::identity::{AssignedIdentity, Principal};
 use super::names::RegistryName;
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{IdentityId, KeyId};
-use crate::store::{AssignedRow, FormerRow, RegistryRecord, RegistryRow, StoreError};
+use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
 
 /// How long an identity in use still works after it was removed from a registry. Azure speaks of about three months.
 pub const FORMER_IDENTITY_WORKS: time::Duration = time::Duration::days(90);
@@ -122,10 +122,10 @@ impl Profile {
             strict: self.strict,
             port: self.port,
             no_bypass: self.no_bypass,
-            former_identity: self.former_identity.as_ref().map(|former| FormerRow {
-                assigned: (&former.identity).into(),
-                removed: former.removed.unix_timestamp(),
-            }),
+            former_identity: self
+                .former_identity
+                .as_ref()
+                .map(|former| ((&former.identity).into(), former.removed.unix_timestamp())),
         };
         let identities = self.identities.iter().map(|own| {
             let row = AssignedRow::from(own);
@@ -149,10 +149,10 @@ impl Profile {
             Ok::<_, StoreError>(AssignedIdentity { resource, principal: assigned.principal.into() })
         };
         let identities = identities.into_values().map(identity);
-        let former = row.former_identity.map(|former| {
+        let former = row.former_identity.map(|(assigned, removed)| {
             Ok::<_, StoreError>(FormerIdentity {
-                identity: identity(former.assigned)?,
-                removed: OffsetDateTime::from_unix_timestamp(former.removed)
+                identity: identity(assigned)?,
+                removed: OffsetDateTime::from_unix_timestamp(removed)
                     .map_err(|_| damaged("time"))?,
             })
         });

@@ -13,7 +13,7 @@ use super::names::RegistryName;
 use super::profile::Profile;
 use super::resource::{IdentityRef, Tags};
 use crate::keys::KeyId;
-use crate::store::{AssignedRow, FormerRow, PrincipalRow};
+use crate::store::{AssignedRow, PrincipalRow};
 
 /// The steps of an update. `Serialize` is the format of the intent.
 #[derive(Serialize, Deserialize)]
@@ -38,7 +38,7 @@ struct Before {
     system_identity: Option<PrincipalRow>,
     /// Not kept by older programs.
     #[serde(default)]
-    former_identity: Option<FormerRow>,
+    former_identity: Option<(AssignedRow, i64)>,
 }
 
 /// What is changed after the rotation.

@@ -69,7 +69,7 @@ pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifests::{NewManifest, Put};
 pub use self::open::{LockedFolder, Store};
 pub use self::registries::{
-    AssignedRow, FormerRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
+    AssignedRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };
 pub use self::repair::{RowsRepair, SealedFiles};
 pub use self::repositories::DeletedRepository;

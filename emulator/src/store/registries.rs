@@ -80,9 +80,9 @@ pub struct RegistryRow {
     /// Whether trusted services of Azure could not pass network rules.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_bypass: bool,
-    /// The identity in use that was removed from it in strict parity.
+    /// The identity in use that was removed from it in strict parity, and when: seconds since 1970, emulator time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub former_identity: Option<FormerRow>,
+    pub former_identity: Option<(AssignedRow, i64)>,
 }
 
 /// An identity, as tokens and permissions know it.
@@ -104,17 +104,6 @@ pub struct AssignedRow {
     /// Who it is.
     #[serde(flatten)]
     pub principal: PrincipalRow,
-}
-
-/// A user-assigned identity that a registry had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FormerRow {
-    /// Which one.
-    #[serde(flatten)]
-    pub assigned: AssignedRow,
-    /// When it was removed: seconds since 1970, emulator time.
-    pub removed: i64,
 }
 
 impl From<RegistryRecord> for NewRegistryRows {
