@@ -88,6 +88,18 @@ pub struct Config {
     pub strict_parity: bool,
     /// Whether every new vault goes by access policies, although `az keyvault create` asks for roles.
     pub legacy_access_policies: bool,
+    /// Whether the operations of the control plane have to be polled.
+    pub arm_operations: ArmOperations,
+}
+
+/// When the control plane answers that a change is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ArmOperations {
+    /// At once.
+    #[default]
+    Immediate,
+    /// When the client has polled for it, as in Azure.
+    Polled,
 }
 
 /// The origin of a web page: scheme, host and port (RFC 6454, section 6.2).
@@ -296,6 +308,9 @@ pub struct ServeArgs {
     /// Make new vaults go by access policies although 'az keyvault create' asks for roles: for 'az keyvault set-policy'
     #[arg(long, env = "SEALYARD_LEGACY_ACCESS_POLICIES", value_parser = FalseyValueParser::new())]
     pub legacy_access_policies: bool,
+    /// When a change through Azure Resource Manager is done: at once, or when the client has polled for it, as in Azure
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, env = "SEALYARD_ARM_OPERATIONS")]
+    pub arm_operations: ArmOperations,
 }
 
 /// The sizes of an RSA key that Key Vault makes.
@@ -371,6 +386,7 @@ impl Default for Config {
             sparse_indexes: false,
             strict_parity: false,
             legacy_access_policies: false,
+            arm_operations: ArmOperations::Immediate,
         }
     }
 }
@@ -419,6 +435,7 @@ impl TryFrom<ServeArgs> for Config {
             sparse_indexes: args.sparse_indexes,
             strict_parity: args.strict_parity,
             legacy_access_policies: args.legacy_access_policies,
+            arm_operations: args.arm_operations,
         })
     }
 }

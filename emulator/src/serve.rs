@@ -23,8 +23,8 @@ use crate::acr::Ping;
 use crate::admin::{Endpoints, Guard};
 use crate::agenda::{self, Agenda, AgendaError, VaultTime};
 use crate::app::{self, App, Parts};
-use crate::arm::ControlPlane;
-use crate::config::{Config, VaultChoice};
+use crate::arm::{ControlPlane, PlaneOptions};
+use crate::config::{ArmOperations, Config, VaultChoice};
 use crate::directory::EmbeddedDirectory;
 use crate::faults::FaultDesk;
 use crate::listeners::{AzureFront, Certificates, Ports};
@@ -435,7 +435,11 @@ async fn go_on(
     data_dir: &Path,
     stop: &CancellationToken,
 ) -> Result<(), StartError> {
-    let plane = vault.map(|vault| ControlPlane::new(app.registries.clone(), vault.gate()));
+    let options = PlaneOptions {
+        polled: app.config.arm_operations == ArmOperations::Polled,
+        strict: app.config.strict_parity,
+    };
+    let plane = vault.map(|vault| ControlPlane::new(app.registries.clone(), vault.gate(), options));
     let runner = Runner::new(app.clone(), plane.clone(), stop.clone());
     runner.before_ready().await;
     if let (Some(vault), Some(plane)) = (vault, plane) {

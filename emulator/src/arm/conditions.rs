@@ -66,7 +66,7 @@ pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
 }
 
 /// The request that shows what another one would change, by the same caller.
-fn look_at(change: &Request) -> Request {
+pub(super) fn look_at(change: &Request) -> Request {
     let mut look = Request::new(Body::empty());
     *look.uri_mut() = change.uri().clone();
     for name in [header::HOST, header::AUTHORIZATION] {

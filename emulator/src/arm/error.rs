@@ -12,6 +12,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::deployments::DeploymentError;
+use super::locations;
 use super::registries::Refusal;
 use crate::registry::{
     Error as DomainError, Location, ManageError, PlatformError, ResourceError, ResourceGroup,
@@ -36,6 +37,14 @@ pub enum ArmError {
     /// The body names no place.
     #[error("the resource has no location")]
     NoLocation,
+    /// Azure has no such place.
+    #[error("there is no location '{asked}'")]
+    NoSuchLocation {
+        /// Where something should be.
+        asked: Location,
+        /// The type of it; none for a group.
+        kind: Option<&'static str>,
+    },
     /// What names something cannot be its name.
     #[error(transparent)]
     Resource(#[from] ResourceError),
@@ -98,6 +107,24 @@ impl IntoResponse for ArmError {
             Self::NoLocation => {
                 let words = "The location property is required for this definition.";
                 refusal(StatusCode::BAD_REQUEST, "LocationRequired", words)
+            }
+            Self::NoSuchLocation { asked, kind } => {
+                let all = locations::list();
+                let (code, words) = match kind {
+                    Some(kind) => (
+                        "LocationNotAvailableForResourceType",
+                        format!(
+                            "The provided location '{asked}' is not available for resource type '{kind}'. List of available regions for the resource type is '{all}'."
+                        ),
+                    ),
+                    None => (
+                        "LocationNotAvailableForResourceGroup",
+                        format!(
+                            "The provided location '{asked}' is not available for resource group. List of available regions is '{all}'."
+                        ),
+                    ),
+                };
+                refusal(StatusCode::BAD_REQUEST, code, &words)
             }
             Self::Resource(error) => of_name(&error),
             Self::NoResource { kind, name, group } => {

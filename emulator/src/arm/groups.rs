@@ -19,7 +19,7 @@ use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
 use super::path::Target;
-use super::{Arm, empty, json as answer, json_with, operations, path};
+use super::{Arm, empty, json as answer, json_with, locations, operations, path};
 use crate::registry::{Error, Group, Intent, Kind, Location, ManageError, ResourceGroup};
 
 const TYPE: &str = "Microsoft.Resources/resourceGroups";
@@ -76,6 +76,7 @@ pub(super) async fn put(
     context.require(WRITE, &scope(&name)?)?;
     refuse_deleting(&context.arm, &name)?;
     let location: Location = text(body, "location")?.ok_or(ArmError::NoLocation)?.parse()?;
+    locations::check(&context.arm, &location, None)?;
     let new = Group { name, location, tags: tags(body)? };
     let registries = &context.arm.registries;
     if registries.create_group(&new).await? {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
-use super::{empty, json as answer, json_with};
+use super::{empty, json as answer, json_with, locations};
 use crate::registry::{Identity, IdentityResource, Location, ManageError, ResourceGroup};
 
 const TYPE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
@@ -33,6 +33,7 @@ pub(super) async fn put(
         Some(location) => location.parse()?,
         None => return Err(ArmError::NoLocation),
     };
+    locations::check(&context.arm, &location, Some(TYPE))?;
     match registries.create_identity(resource.clone(), location, tags.clone()).await {
         Ok(made) => Ok(json_with(StatusCode::CREATED, document(&made))),
         Err(ManageError::IdentityTaken(_)) => {

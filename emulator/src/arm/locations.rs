@@ -1,7 +1,13 @@
 //! The places of Azure's public cloud, as `az account list-locations` and templates know them. Everything here is on one machine.
 
+use axum::body::Body;
+use http::{Method, Request};
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
+
+use super::error::ArmError;
+use super::{Arm, body, polled};
+use crate::registry::Location;
 
 /// Name, name for people, and the geography (learn.microsoft.com, "List of Azure regions").
 const ALL: &[(&str, &str, &str)] = &[
@@ -53,6 +59,44 @@ const ALL: &[(&str, &str, &str)] = &[
     ("westus3", "West US 3", "US"),
 ];
 
+/// The type of vaults.
+const VAULTS: &str = "Microsoft.KeyVault/vaults";
+
+/// Refuses a place that Azure does not have, in strict parity. `kind`: the type of what is to be there; none for a group.
+pub(super) fn check(
+    arm: &Arm,
+    asked: &Location,
+    kind: Option<&'static str>,
+) -> Result<(), ArmError> {
+    let is_known = ALL.iter().any(|(name, ..)| *name == asked.as_str());
+    if arm.strict && !is_known {
+        return Err(ArmError::NoSuchLocation { asked: asked.clone(), kind });
+    }
+    Ok(())
+}
+
+/// The request that the vault answers, unless it asks for a vault in a place that Azure does not have.
+pub(super) async fn checked(arm: &Arm, request: Request<Body>) -> Result<Request<Body>, ArmError> {
+    let makes_vault = request.method() == Method::PUT && polled::is_vault(request.uri().path());
+    if !arm.strict || !makes_vault {
+        return Ok(request);
+    }
+    let (head, body) = request.into_parts();
+    let text = body::read_text(body).await?;
+    let described: Value = serde_json::from_str(&text).unwrap_or_default();
+    // What is wrong with it otherwise, the vault says.
+    let named = body::text(&described, "location").ok().flatten();
+    if let Some(asked) = named.and_then(|named| named.parse().ok()) {
+        check(arm, &asked, Some(VAULTS))?;
+    }
+    Ok(Request::from_parts(head, text.into()))
+}
+
+/// The names of all of them, as refusals list them.
+pub(super) fn list() -> String {
+    ALL.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(",")
+}
+
 /// The names for people, as providers list them.
 pub(super) fn names() -> Vec<&'static str> {
     ALL.iter().map(|(_, name, _)| *name).collect()
@@ -85,7 +129,6 @@ pub(super) fn document() -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::Location;
 
     #[test]
     fn every_place_is_known_by_its_name_and_by_its_name_for_people() {

@@ -16,6 +16,7 @@ mod locations;
 mod metadata;
 mod operations;
 mod path;
+mod polled;
 mod providers;
 mod registries;
 mod resources;
@@ -48,6 +49,10 @@ use crate::registry::{IdentityResource, Intent, Kind, ManageError, Registries};
 struct Arm {
     registries: Registries,
     gate: Gate,
+    /// Whether places that Azure does not have are refused.
+    strict: bool,
+    /// The operations that are polled for; none where everything is done when it is answered.
+    polled: Option<Arc<polled::Polled>>,
     deployments: deployments::Running,
     /// Held while a registry is described: from what it is to what it becomes.
     describing: Arc<Mutex<()>>,
@@ -55,6 +60,15 @@ struct Arm {
     deleting: Arc<Mutex<()>>,
     /// Shared by all changes from outside, and held alone by one with a condition.
     changing: Arc<RwLock<()>>,
+}
+
+/// What the control plane of an emulator is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlaneOptions {
+    /// Whether clients have to poll for what Azure has them poll for.
+    pub polled: bool,
+    /// Whether places that Azure does not have are refused.
+    pub strict: bool,
 }
 
 /// Whether a path is one that the control plane answers.
@@ -70,8 +84,11 @@ pub struct ControlPlane(Arm);
 impl ControlPlane {
     /// `gate` says who asks, and leads to the vault's own part. Deployments that were cut short are under way again from
     /// here on.
-    pub fn new(registries: Registries, gate: Gate) -> Self {
+    pub fn new(registries: Registries, gate: Gate, options: PlaneOptions) -> Self {
+        let clock = registries.intents().clock().clone();
         let arm = Arm {
+            strict: options.strict,
+            polled: options.polled.then(|| Arc::new(polled::Polled::new(clock))),
             deployments: deployments::Running::default(),
             describing: Arc::default(),
             deleting: Arc::default(),
@@ -99,7 +116,7 @@ impl ControlPlane {
 }
 
 async fn dispatch(State(arm): State<Arm>, request: Request) -> Response {
-    conditions::respond(&arm, request).await
+    polled::respond(&arm, request).await
 }
 
 /// The answer to a request, whoever made it. Conditions are of requests from outside.
@@ -126,7 +143,10 @@ async fn respond(arm: &Arm, request: Request) -> Response {
     };
     let request = bare.map(|()| body);
     let answered = match target {
-        Ok(Target::Vault) => return arm.gate.answer(request).await,
+        Ok(Target::Vault) => match locations::checked(arm, request).await {
+            Ok(request) => return arm.gate.answer(request).await,
+            Err(error) => Err(error),
+        },
         Ok(target) => answer(arm, target, request).await,
         Err(error) => Err(error),
     };
@@ -180,7 +200,9 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             }
         }
         (Target::OperationStatus(id), &Method::GET) => operations::status(&context, &id).await,
-        (Target::OperationResult(id), &Method::GET) => operations::result(&context, &id).await,
+        (Target::OperationResult(id), &Method::GET) => {
+            operations::result(&context, &id, operations::resource_of(head.uri.path())).await
+        }
         (Target::Identity { subscription, group, name }, method) => {
             own(&subscription)?;
             let at = IdentityResource::new(group.parse()?, &name)?;

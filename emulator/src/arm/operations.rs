@@ -4,7 +4,7 @@
 //! its URL answers then as before: the intent says that it is under way, and its outcome is kept after that.
 
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use mock_keyvault::identity::SUBSCRIPTION;
 use serde_json::json;
 use uuid::Uuid;
@@ -16,6 +16,9 @@ use crate::registry::{ManageError, Outcome};
 
 /// Where a client asks how far an operation is.
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
+
+/// The part of a path before the id of an operation whose result is asked for.
+const RESULTS: &str = "operationResults";
 
 /// How far an operation is, as `Azure-AsyncOperation` has it.
 pub(super) async fn status(context: &Context, id: &str) -> Result<Response, ArmError> {
@@ -36,17 +39,29 @@ pub(super) async fn status(context: &Context, id: &str) -> Result<Response, ArmE
     Ok(response)
 }
 
-/// The result of an operation, as `Location` has it: 202 until it has ended. The client is told to ask here again.
-pub(super) async fn result(context: &Context, id: &str) -> Result<Response, ArmError> {
+/// The result of an operation, as `Location` has it: 202 until it has ended. The client is told to ask here again. After
+/// that it is the resource, if the operation has made or changed one.
+pub(super) async fn result(
+    context: &Context,
+    id: &str,
+    resource: Option<&str>,
+) -> Result<Response, ArmError> {
     let (id, ended) = find(context, id).await?;
-    match ended {
-        None => {
+    match (ended, resource) {
+        (None, resource) => {
             let mut response = empty(StatusCode::ACCEPTED);
-            locate(context, &mut response, id);
+            match resource {
+                Some(resource) => locate_resource(context, &mut response, resource, id),
+                None => locate(context, &mut response, id),
+            }
             Ok(response)
         }
-        Some(Ok(())) => Ok(empty(StatusCode::OK)),
-        Some(Err(error)) => Ok(json_with(StatusCode::CONFLICT, json!({ "error": error }))),
+        (Some(Ok(())), Some(resource)) => {
+            let (status, shown) = context.call(Method::GET, resource, None).await?;
+            Ok(json_with(status, shown))
+        }
+        (Some(Ok(())), None) => Ok(empty(StatusCode::OK)),
+        (Some(Err(error)), _) => Ok(json_with(StatusCode::CONFLICT, json!({ "error": error }))),
     }
 }
 
@@ -54,6 +69,9 @@ pub(super) async fn result(context: &Context, id: &str) -> Result<Response, ArmE
 async fn find(context: &Context, text: &str) -> Result<(Uuid, Option<Outcome>), ArmError> {
     let unknown = || ArmError::NoOperation(text.chars().take(100).collect());
     let id: Uuid = text.parse().map_err(|_| unknown())?;
+    if context.arm.polled.as_ref().is_some_and(|polled| polled.ask(id)) {
+        return Ok((id, None));
+    }
     let intents = context.arm.registries.intents();
     // In this order: an operation that ends between the two has its outcome.
     if intents.is_unfinished(id) {
@@ -77,8 +95,28 @@ pub(super) fn locate(context: &Context, response: &mut Response, id: Uuid) {
     retry_soon(response);
 }
 
+/// Tells a client where the resource will be that is made or changed, at the host that it used.
+pub(super) fn locate_resource(
+    context: &Context,
+    response: &mut Response,
+    resource: &str,
+    id: Uuid,
+) {
+    let url = context.url(&format!("{resource}/{RESULTS}/{id}"));
+    set(response, header::LOCATION, &url);
+    retry_soon(response);
+}
+
+/// The resource whose operation a path of results names; none if it names only the operation.
+pub(super) fn resource_of(path: &str) -> Option<&str> {
+    let (before, _id) = path.trim_end_matches('/').rsplit_once('/')?;
+    let (resource, results) = before.rsplit_once('/')?;
+    let is_resource = resource.split('/').filter(|part| !part.is_empty()).count() > 2;
+    (results.eq_ignore_ascii_case(RESULTS) && is_resource).then_some(resource)
+}
+
 /// In how many seconds it is worth asking again. Without it `az` waits for thirty.
-fn retry_soon(response: &mut Response) {
+pub(super) fn retry_soon(response: &mut Response) {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
 }
 

@@ -175,7 +175,7 @@ impl Target {
                 Self::Group { subscription: part(1), name: last() }
             }
             ["subscriptions", .., "operationstatuses", _] => Self::OperationStatus(last()),
-            ["subscriptions", _, "operationresults", _] => Self::OperationResult(last()),
+            ["subscriptions", .., "operationresults", _] => Self::OperationResult(last()),
             ["subscriptions", _, "providers", IDENTITY, IDENTITIES] => {
                 Self::Identities { subscription: part(1), group: None }
             }

@@ -8,6 +8,7 @@ mod acr_scopes;
 mod arm;
 mod arm_deployments;
 mod arm_groups;
+mod arm_polled;
 mod arm_registries;
 mod arm_registry_logins;
 mod arm_registry_refusals;

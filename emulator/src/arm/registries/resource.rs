@@ -8,13 +8,14 @@ use http::StatusCode;
 use mock_keyvault::listing::Resource;
 use serde_json::{Value, json};
 
+use super::TYPE;
 use super::description::{Description, Meant};
 use super::document::{as_resource, document, key_identifier};
 use super::path::{RegistryPath, scope_of};
 use super::refusal::Refusal;
 use crate::arm::context::Context;
 use crate::arm::error::ArmError;
-use crate::arm::{empty, json as answer, json_with};
+use crate::arm::{empty, json as answer, json_with, locations};
 use crate::registry::{
     IdentityRef, IdentityResource, ManageError, Principal, Profile, Registry, RegistryName,
     ResourceGroup,
@@ -114,6 +115,7 @@ async fn create(
     // The group is shown as it was written when it was made.
     let group = context.arm.registries.group(&at.group).await?.name;
     let new = described.new_registry(name, group)?;
+    locations::check(&context.arm, &new.location, Some(TYPE))?;
     let (made, _) =
         context.arm.registries.create(new).await.map_err(|error| refused(context, error))?;
     Ok(made)

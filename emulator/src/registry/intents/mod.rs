@@ -275,6 +275,17 @@ impl Intents {
         Ok(row.map(|row| row.error.map_or(Ok(()), Err)))
     }
 
+    /// Keeps that something has succeeded which needed no intent, for those who ask for its id. Durable on return.
+    pub async fn keep_success(&self) -> Result<Uuid, Error> {
+        let id = Uuid::new_v4();
+        self.0.ends.fetch_add(1, Ordering::Relaxed);
+        let end = End::Keep(id, OutcomeRow { ended: millis(self.0.clock.now()), error: None });
+        let store = Arc::clone(&self.0.store);
+        blocking(move || store.end_intent(&end)).await?;
+        self.sweep().await;
+        Ok(id)
+    }
+
     /// Notes why an attempt failed that has ended, unless it has done so itself.
     pub fn explain(&self, id: Uuid, kind: Kind, why: &(impl fmt::Display + ?Sized)) {
         let is_unexplained = self.entries().get(&id).is_some_and(Entry::is_unexplained);
