@@ -28,7 +28,7 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
         ["acr", "build" | "run" | "task" | "taskrun" | "pack" | "agentpool"] => Some(NO_BUILDS),
         ["acr", "check-health"] => Some(
             "it looks the registry up in DNS and pulls an image of mcr.microsoft.com, and nothing leads there from here: \
-             `sealyard doctor` checks the registry and its key",
+             the command `doctor` checks the registry and its key",
         ),
         ["acr", "artifact-streaming"] => {
             Some("nothing makes images for streaming here: clients pull them as they were pushed")
@@ -113,7 +113,7 @@ mod tests {
         check("acr build -r team1 .", Some("build with docker"));
         check("acr task create -n t -r team1", Some("build with docker"));
         check("acr import -n team1 --source docker.io/library/alpine:1", Some("pull the image"));
-        check("acr check-health -n team1 --yes", Some("`sealyard doctor`"));
+        check("acr check-health -n team1 --yes", Some("the command `doctor`"));
         check("acr artifact-streaming create -n team1 --image app:v1", Some("as they were pushed"));
         check("acr helm list -n team1", Some("helm push"));
         check("keyvault key create --hsm-name h -n k", Some("premium vault"));
