@@ -14,6 +14,9 @@ use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
 /// How long an identity in use still works after it was removed from a registry. Azure speaks of about three months.
 pub const FORMER_IDENTITY_WORKS: time::Duration = time::Duration::days(90);
 
+/// How it is stored that nobody passes network rules.
+const NO_BYPASS: &str = "None";
+
 /// What a registry is beside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -121,7 +124,7 @@ impl Profile {
             anonymous: self.anonymous,
             strict: self.strict,
             port: self.port,
-            no_bypass: self.no_bypass,
+            bypass: self.no_bypass.then(|| NO_BYPASS.to_owned()),
             former_identity: self
                 .former_identity
                 .as_ref()
@@ -174,7 +177,7 @@ impl Profile {
             anonymous: row.anonymous,
             strict: row.strict,
             port: row.port,
-            no_bypass: row.no_bypass,
+            no_bypass: row.bypass.as_deref() == Some(NO_BYPASS),
             former_identity: former.transpose()?,
         };
         Ok((name.parse().map_err(|_| damaged("name"))?, profile))

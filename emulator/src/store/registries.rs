@@ -77,9 +77,9 @@ pub struct RegistryRow {
     pub strict: bool,
     /// The port that it had last.
     pub port: Option<u16>,
-    /// Whether trusted services of Azure could not pass network rules.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub no_bypass: bool,
+    /// Who passes network rules, in Azure's words. None: trusted services do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass: Option<String>,
     /// The identity in use that was removed from it in strict parity, and when: seconds since 1970, emulator time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former_identity: Option<(AssignedRow, i64)>,

@@ -157,7 +157,7 @@ mod tests {
                     anonymous,
                     strict: !anonymous,
                     port: None,
-                    no_bypass: anonymous,
+                    bypass: anonymous.then(|| "None".to_owned()),
                     former_identity: None,
                 };
                 let record = RegistryRecord {

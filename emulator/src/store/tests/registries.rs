@@ -23,7 +23,7 @@ fn record(name: &str) -> RegistryRecord {
             anonymous: true,
             strict: false,
             port: Some(5001),
-            no_bypass: false,
+            bypass: None,
             former_identity: None,
         },
         tags: std::collections::BTreeMap::new(),
