@@ -33,6 +33,7 @@ use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, Reg
 use crate::revocation::{Hand, Revocations};
 use crate::serve::LOCAL;
 use crate::state_watch::StateWatch;
+use crate::under_way::UnderWay;
 use crate::vault_owner::OwnerVault;
 
 /// The name of a request in answers and in the log, as Azure Container Registry spells it.
@@ -73,6 +74,8 @@ pub struct Parts {
     pub state_watch: Arc<StateWatch>,
     /// Says who may do what in registries that want a login.
     pub doorkeeper: Doorkeeper,
+    /// The requests that are under way.
+    pub under_way: UnderWay,
     /// What the admin API and `local` ask for where the listener can be reached from outside.
     pub guard: Guard,
 }
@@ -251,6 +254,7 @@ fn with_layers(app: &App, routes: Router) -> Router {
                 })
                 .on_failure(()),
         )
+        .layer(from_fn_with_state(app.under_way.clone(), UnderWay::note))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }

@@ -44,6 +44,7 @@ pub mod serve;
 pub mod state_watch;
 pub mod store;
 pub mod telemetry;
+pub mod under_way;
 pub mod vault_owner;
 
 pub use self::serve::{Builder, Sealyard, StartError};

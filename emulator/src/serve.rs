@@ -40,6 +40,7 @@ use crate::revocation::Revocations;
 use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
 use crate::state_watch::StateWatch;
 use crate::store::{LockedFolder, Store, StoreError};
+use crate::under_way::UnderWay;
 use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, VaultConnection};
 
 /// How long it is waited for that the data folder is free.
@@ -184,7 +185,8 @@ impl Sealyard {
         self.app.registries.create_identity(resource, Location::default(), Tags::default()).await
     }
 
-    /// The embedded vault, unless another one is used.
+    /// The embedded vault, unless another one is used. A change that is made through it returns when the vault has made it,
+    /// and the registry sees it a moment later; the changes of [`Sealyard`] itself wait for that.
     pub fn vault(&self) -> Option<&MockKeyVault> {
         self.vault.as_ref()
     }
@@ -396,6 +398,7 @@ impl Builder {
             agenda,
             state_watch,
             doorkeeper,
+            under_way: UnderWay::default(),
             guard,
         });
         go_on(&app, vault.as_ref(), &data_dir, &stop).await?;

@@ -37,7 +37,7 @@ pub enum Level {
     Normal,
     /// Each request.
     Verbose,
-    /// Everything, of other crates as well.
+    /// Each step of this program and its vault.
     Everything,
 }
 
@@ -48,8 +48,8 @@ impl Level {
             Self::Quiet => "error,sled=off",
             Self::Client => "warn,sled=off",
             Self::Normal => "warn,sealyard=info,mock_keyvault=info,sled=off",
-            Self::Verbose => "info,sealyard=debug,mock_keyvault=debug,sled=warn",
-            Self::Everything => "debug,sealyard=trace,mock_keyvault=trace,sled=info",
+            Self::Verbose => "warn,sealyard=debug,mock_keyvault=debug,sled=off",
+            Self::Everything => "warn,sealyard=trace,mock_keyvault=trace,sled=off",
         }
     }
 }
@@ -95,9 +95,27 @@ mod tests {
         assert_eq!(filter(None, Level::Quiet).0.to_string(), EnvFilter::new(quiet).to_string());
     }
 
+    const LEVELS: [Level; 5] =
+        [Level::Quiet, Level::Client, Level::Normal, Level::Verbose, Level::Everything];
+
+    #[test]
+    fn other_crates_say_no_more_than_warnings_at_any_level() {
+        for level in LEVELS {
+            let filter = filter(None, level).0.to_string();
+            let directives: Vec<&str> = filter.split(',').collect();
+
+            let others = directives.iter().find(|directive| !directive.contains('='));
+            assert!(matches!(others, Some(&"warn" | &"error")), "{level:?}: {filter}");
+        }
+        let everything = filter(None, Level::Everything).0.to_string();
+        assert!(
+            everything.contains("sealyard=trace") && everything.contains("mock_keyvault=trace")
+        );
+    }
+
     #[test]
     fn sled_writes_lines_only_for_who_asks_for_them() {
-        for level in [Level::Quiet, Level::Client, Level::Normal] {
+        for level in LEVELS {
             assert!(filter(None, level).0.to_string().contains("sled=off"), "{level:?}");
         }
         assert_eq!(filter(Some("sled=error"), Level::Normal).0.to_string(), "sled=error");

@@ -64,13 +64,13 @@ pub(super) async fn env(
     let report = emulator.report_for_this_side().await?;
     if args.hosts {
         let names = names(&report);
-        context.output.result(&render_hosts(&report, &names), &names);
+        context.output.data(&render_hosts(&report, &names), &names);
         return Ok(Exit::Fine);
     }
     let variables = variables(&report, trust::write_bundle(emulator, &report)?.as_deref());
     let document: Map<String, Value> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
-    context.output.result(&render(&variables, args.shell), &document);
+    context.output.data(&render(&variables, args.shell), &document);
     Ok(Exit::Fine)
 }
 

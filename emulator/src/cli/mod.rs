@@ -102,10 +102,10 @@ struct GlobalArgs {
     /// Print one JSON document, for programs
     #[arg(long, global = true)]
     json: bool,
-    /// Say more; twice for everything
+    /// Print more about what this program does; twice for each step
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
-    /// Say errors alone
+    /// Only print errors
     #[arg(short, long, global = true)]
     quiet: bool,
     /// How lines of the log look

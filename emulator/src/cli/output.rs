@@ -39,8 +39,15 @@ impl Output {
         Self { json: true, quiet: true, silent: true }
     }
 
-    /// Prints a result: the text for people, or the value as one document.
+    /// Prints a result: the text for people, or the value as one document. With `--quiet` there is no text.
     pub(super) fn result(self, human: &str, value: &impl Serialize) {
+        if self.json || !self.quiet {
+            self.data(human, value);
+        }
+    }
+
+    /// Prints what a command is for, such as the lines that a shell reads, with `--quiet` as well.
+    pub(super) fn data(self, human: &str, value: &impl Serialize) {
         if self.json {
             let mut document = serde_json::to_string_pretty(value).unwrap_or_default();
             document.push('\n');
@@ -66,14 +73,18 @@ impl Output {
     }
 
     /// Prints what to do about something that another program has said, on standard error.
-    #[expect(clippy::unused_self, reason = "where words go is this type's business alone")]
     pub(super) fn hint(self, hint: &str) {
+        if self.quiet {
+            return;
+        }
         let _ = io::stderr().lock().write_all(format!("hint: {hint}\n").as_bytes());
     }
 
     /// Prints a warning on standard error.
-    #[expect(clippy::unused_self, reason = "where words go is this type's business alone")]
     pub(super) fn warning(self, words: &str) {
+        if self.quiet {
+            return;
+        }
         let _ = io::stderr().lock().write_all(format!("warning: {words}\n").as_bytes());
     }
 

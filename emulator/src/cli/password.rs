@@ -39,7 +39,7 @@ pub(super) async fn password(
     let report: StatusReport = emulator.get("/status", &[]).await?;
     let password = if args.owner { owner(emulator, &report)? } else { client(emulator, &report)? };
     if context.global.json {
-        context.output.result("", &json!({ "password": *password }));
+        context.output.data("", &json!({ "password": *password }));
     } else {
         context.output.raw(format!("{}\n", *password).as_bytes());
     }

@@ -7,12 +7,14 @@ use std::net::SocketAddr;
 
 use mock_keyvault::StartError as VaultStartError;
 use mock_keyvault::identity::OWNER_CLIENT_ID;
+use mock_keyvault::listen::DRAIN;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use super::error::{CliError, Exit};
 use super::hints::{Hint, Hints};
+use super::output::{count, for_people};
 use super::port_owner::PortOwner;
 use super::status::{insecure_registries, state_in_words};
 use crate::admin::{PasswordPlace, StatusReport};
@@ -27,7 +29,12 @@ pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliE
     let config = Config::try_from(args)?;
     set_limits();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(run(config, context))
+    let ended = runtime.block_on(run(config, context));
+    if let Ok(Exit::Of(_)) = ended {
+        // The second Ctrl-C does not wait for a disk either.
+        runtime.shutdown_background();
+    }
+    ended
 }
 
 async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
@@ -62,12 +69,29 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
     }
+    if let Some(words) = waits_for(&emulator.app().under_way.requests()) {
+        tracing::warn!("{words}");
+    }
     // Whoever asks twice does not want to wait for requests that are under way.
     tokio::select! {
         () = emulator.shutdown() => Ok(Exit::Fine),
         _ = interrupt.recv() => Ok(Exit::Of(130)),
         _ = terminate.recv() => Ok(Exit::Of(143)),
     }
+}
+
+/// What a stop waits for. None: no request is under way.
+fn waits_for(requests: &[String]) -> Option<String> {
+    let (first, more) = requests.split_first()?;
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!(
+        "waiting at most {} for {} under way: {first}{more}; Ctrl-C again ends at once",
+        for_people(DRAIN),
+        count(requests.len() as u64, "request"),
+    ))
 }
 
 /// What to type next.
@@ -179,6 +203,18 @@ pub(super) fn set_limits() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_says_what_it_waits_for() {
+        let requests = ["PATCH /v2/app/blobs/uploads/1", "GET /v2/"].map(str::to_owned);
+
+        assert_eq!(waits_for(&[]), None);
+        assert_eq!(
+            waits_for(&requests[..1]).unwrap(),
+            "waiting at most 10s for 1 request under way: PATCH /v2/app/blobs/uploads/1; Ctrl-C again ends at once"
+        );
+        assert!(waits_for(&requests).unwrap().contains("2 requests under way: PATCH"));
+    }
 
     #[test]
     fn a_taken_port_is_told_with_its_owner_and_the_flag_that_chooses_another() {

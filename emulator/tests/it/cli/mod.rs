@@ -5,6 +5,8 @@ mod gc;
 mod hints;
 mod names;
 mod published;
+mod quiet;
+mod stop;
 mod token;
 mod trust;
 mod way_back;

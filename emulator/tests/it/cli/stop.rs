@@ -1,0 +1,60 @@
+//! How a running emulator stops.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+
+use crate::support::program::{Home, PROGRAM};
+
+#[tokio::test]
+async fn a_stop_during_a_push_says_what_it_waits_for_and_the_second_one_ends_at_once() {
+    let home = Home::new();
+    let mut command = home.command(PROGRAM);
+    command.args(["serve", "--ephemeral", "--listen", "0", "--azure-listen", "0", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()).unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut registry = String::new();
+    while registry.is_empty() {
+        let line = out.next_line().await.unwrap().unwrap();
+        if let Some(url) = line.trim().strip_prefix("\"registry\": \"http://") {
+            registry = url.trim_end_matches("\",").to_owned();
+        }
+    }
+    let location = reqwest::Client::new()
+        .post(format!("http://{registry}/v2/app/blobs/uploads/"))
+        .send()
+        .await
+        .unwrap();
+    let location = location.headers()["location"].to_str().unwrap().to_owned();
+    let path = location.split(&registry).last().unwrap().to_owned();
+    let mut push = TcpStream::connect(&registry).await.unwrap();
+    let head = format!(
+        "PATCH {path} HTTP/1.1\r\nHost: {registry}\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+    );
+    push.write_all(head.as_bytes()).await.unwrap();
+    // The server has begun to read the body.
+    let mut answer = BufReader::new(&mut push).lines();
+    assert!(answer.next_line().await.unwrap().unwrap().contains("100"));
+
+    kill_process(pid, Signal::INT).unwrap();
+    let waiting = loop {
+        let line = said.next_line().await.unwrap().expect("it says what it waits for");
+        if line.contains("waiting at most") {
+            break line;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(8), async {
+        kill_process(pid, Signal::INT).unwrap();
+        child.wait().await.unwrap()
+    });
+
+    let upload = path.split('?').next().unwrap();
+    assert!(waiting.contains(&format!("1 request under way: PATCH {upload}")), "{waiting}");
+    assert!(waiting.ends_with("Ctrl-C again ends at once"), "{waiting}");
+    assert_eq!(ended.await.expect("it does not wait for the push").code(), Some(130));
+}
