@@ -29,6 +29,7 @@ pub mod diagnosis;
 pub mod directory;
 pub mod envelope;
 pub mod faults;
+pub mod holder;
 pub mod keys;
 pub mod listeners;
 pub mod oci;

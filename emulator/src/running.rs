@@ -83,10 +83,20 @@ impl RuntimeFolder {
         }))
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes it, for its owner only, and checks that it is. Blocks.
+    pub fn make(&self) -> Result<(), RunningError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        self.check()
+    }
+
     /// Writes an entry. It is gone when the answer is dropped. Blocks.
     pub fn register(&self, entry: &Entry) -> Result<Registration, RunningError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        self.check()?;
+        self.make()?;
         let suffix = hex::encode(rand::random::<[u8; 8]>());
         let path = self.0.join(format!("{}-{suffix}.{EXTENSION}", entry.pid));
         let mut text = serde_json::to_vec(entry).map_err(io::Error::from)?;

@@ -50,6 +50,9 @@ pub struct StatusReport {
     /// The data folder in use.
     #[serde(default, rename = "dataDir")]
     pub data_dir: PathBuf,
+    /// Whether that folder is removed at the exit.
+    #[serde(default)]
+    pub ephemeral: bool,
     /// The registries, `local` first.
     pub registries: Vec<RegistryReport>,
     /// The clock.
@@ -178,6 +181,7 @@ impl StatusReport {
             pid: std::process::id(),
             instance: endpoints.instance().to_owned(),
             data_dir: endpoints.data_dir().to_owned(),
+            ephemeral: app.config.ephemeral,
             registries,
             clock: ClockReport::of(&app.clock),
             unfinished: unfinished(app),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -72,6 +72,16 @@ impl Emulator {
     /// is where the emulator runs.
     pub(super) fn secret_file<'a>(&self, named: &'a Path) -> Option<&'a Path> {
         self.is_here.then_some(named)
+    }
+
+    /// Whether it is known to run on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.is_here
+    }
+
+    /// The data folder that it was found by.
+    pub(super) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
     }
 
     /// The hints that lead to this emulator.
@@ -221,11 +231,7 @@ impl Emulator {
             Some(token) => request.bearer_auth(token.0.as_str()),
             None => request,
         };
-        let response = request.send().await.map_err(|error| CliError::NoAnswer {
-            url: self.url().to_owned(),
-            failure: Some(error.without_url()),
-            last: LastRun::at(&self.base, self.data_dir.as_deref()),
-        })?;
+        let response = self.answer(request).await?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -235,6 +241,30 @@ impl Emulator {
             Ok(body) => Err(CliError::Answer(body.error)),
             Err(_) => Err(CliError::NotOurs { url: self.url().to_owned(), status }),
         }
+    }
+
+    /// A request to the registries themselves. The token of the admin API is not for them.
+    pub(super) fn to_registries(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.client.request(method, url)
+    }
+
+    /// Whatever comes back to a request.
+    pub(super) async fn answer(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        request.send().await.map_err(|error| CliError::NoAnswer {
+            url: self.url().to_owned(),
+            failure: Some(error.without_url()),
+            last: LastRun::at(&self.base, self.data_dir.as_deref()),
+        })
     }
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, CliError> {

@@ -118,6 +118,28 @@ pub(super) enum CliError {
     /// The emulator did not start.
     #[error("the emulator did not start")]
     Start(#[from] StartError),
+    /// The emulator in the background did not start.
+    #[error("the emulator did not start:\n{words}")]
+    NotStarted {
+        /// The end of its log.
+        words: String,
+        /// Its log, unless it is gone.
+        log: Option<PathBuf>,
+    },
+    /// One runs already for this data folder.
+    #[error("an emulator is running already for {}, at {url}", folder.display())]
+    RunsAlready {
+        /// The data folder.
+        folder: PathBuf,
+        /// Where it answers.
+        url: String,
+    },
+    /// The emulator is not one of this machine, so that its process cannot be ended.
+    #[error("the emulator at {0} is not known to run on this machine: stop it where it runs")]
+    NotHere(String),
+    /// The emulator was asked to end, and is still there.
+    #[error("the emulator was asked to stop and still runs as process {0}")]
+    StillRuns(u32),
     /// The folder was not repaired, or not in full.
     #[error(transparent)]
     Repair(#[from] RepairFailure),
@@ -179,6 +201,10 @@ impl CliError {
             | Self::Answer(_)
             | Self::PortTaken { .. }
             | Self::Start(_)
+            | Self::NotStarted { .. }
+            | Self::RunsAlready { .. }
+            | Self::NotHere(_)
+            | Self::StillRuns(_)
             | Self::Repair(_)
             | Self::AzWithoutVault
             | Self::AzSignIn(_)
@@ -204,7 +230,10 @@ impl CliError {
             Self::Answer(report) => &report.code,
             Self::NotConfirmed => "NotConfirmed",
             Self::PortTaken { .. } => "PortTaken",
-            Self::Start(_) => "NotStarted",
+            Self::Start(_) | Self::NotStarted { .. } => "NotStarted",
+            Self::RunsAlready { .. } => "RunsAlready",
+            Self::NotHere(_) => "NotHere",
+            Self::StillRuns(_) => "StillRuns",
             Self::Repair(_) => "NotRepaired",
             Self::Command { .. } => "CommandNotRun",
             Self::NoAz => "NoAzureCli",
@@ -235,6 +264,12 @@ impl CliError {
                     Some(line) => format!("{words}; `{line}` starts one there"),
                     None => words.to_owned(),
                 })
+            }
+            Self::NotStarted { log, .. } => {
+                log.as_ref().map(|log| format!("its log is {}", log.display()))
+            }
+            Self::RunsAlready { .. } => {
+                Some(format!("`{}` ends it", hints.line(&Hint::Stop)))
             }
             Self::NotConfirmed => Some(format!("`{}` does not ask", hints.line(&Hint::ResetYes))),
             Self::PortTaken { address, flag, owner } => Some(match owner {

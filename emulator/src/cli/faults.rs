@@ -28,6 +28,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(super) enum FaultsCommand {
     /// List the rules, and the classes of requests that a rule can be for
+    #[command(visible_alias = "ls")]
     List,
     /// Add a rule
     Add(Box<AddArgs>),
@@ -37,6 +38,7 @@ pub(super) enum FaultsCommand {
         limits: Limits,
     },
     /// Remove a rule
+    #[command(visible_alias = "rm")]
     Remove {
         /// Its name
         name: String,

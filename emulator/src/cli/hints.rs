@@ -101,6 +101,10 @@ pub enum Hint<'a> {
     ),
     /// Say what is wrong, and the command that repairs it.
     Doctor,
+    /// Reset, with a question.
+    Reset,
+    /// Stop the emulator.
+    Stop,
 }
 
 /// The key that a command is for: that of a registry, unless another one is named.
@@ -152,6 +156,8 @@ impl<'a> Hint<'a> {
             Self::Password { owner: true },
             Self::GcNow { registry },
             Self::Doctor,
+            Self::Reset,
+            Self::Stop,
         ];
         debug_assert!(samples.iter().map(Self::place).eq(0..samples.len()), "one of each kind");
         samples
@@ -181,6 +187,8 @@ impl<'a> Hint<'a> {
             Self::Password { .. } => 18,
             Self::GcNow { .. } => 19,
             Self::Doctor => 20,
+            Self::Reset => 21,
+            Self::Stop => 22,
         }
     }
 
@@ -214,6 +222,8 @@ impl<'a> Hint<'a> {
             Self::AddHosts => of("env --hosts"),
             Self::RunCommand => of("run -- CMD"),
             Self::Doctor => of("doctor"),
+            Self::Reset => of("reset"),
+            Self::Stop => of("stop"),
             Self::Az(args) => args.iter().fold(of("az --"), CommandLine::word),
         }
     }

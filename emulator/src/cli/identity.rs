@@ -20,6 +20,7 @@ An identity is allowed nothing until an access policy or a role of a vault says 
 #[derive(Debug, Subcommand)]
 pub(super) enum IdentityCommand {
     /// List all identities
+    #[command(visible_alias = "ls")]
     List,
     /// Make an identity
     Create {
@@ -30,6 +31,7 @@ pub(super) enum IdentityCommand {
         location: Option<String>,
     },
     /// Delete an identity; one of the same name that is made later is another one
+    #[command(visible_alias = "rm")]
     Delete {
         #[command(flatten)]
         which: Which,

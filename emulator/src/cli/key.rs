@@ -23,6 +23,7 @@ A command returns when the registry has seen the change; --no-wait returns at on
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
     /// List the versions of the key
+    #[command(visible_alias = "ls")]
     List {
         #[command(flatten)]
         which: Which,
@@ -36,6 +37,7 @@ pub(super) enum KeyCommand {
     /// Enable a version again
     Enable(VersionChange),
     /// Delete the key with all its versions; `recover` undoes it
+    #[command(visible_alias = "rm")]
     Delete(Change),
     /// Recover the deleted key
     Recover(Change),

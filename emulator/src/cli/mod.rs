@@ -5,6 +5,7 @@
 //! but `serve` are clients of a running emulator and reach it over its admin API alone.
 
 mod az;
+mod background;
 mod client;
 mod clock;
 mod container;
@@ -18,9 +19,11 @@ mod faults;
 mod health;
 pub mod hints;
 mod identity;
+mod image;
 mod key;
 mod last_run;
 mod output;
+mod paint;
 mod password;
 mod port_owner;
 mod registry;
@@ -29,7 +32,9 @@ mod reset;
 mod revoke;
 mod run;
 mod serve;
+mod start;
 mod status;
+mod stop;
 mod trust;
 mod verify;
 
@@ -53,6 +58,7 @@ use crate::telemetry::{self, Level, LogFormat};
 const EXAMPLES: &str = "\
 Examples:
   sealyard                              start the registry on localhost:5000
+  sealyard start                        the same in the background, until `stop`
   docker push localhost:5000/app:1      push to it, with no login
   sealyard demo                         the whole story, on an emulator of its own
   sealyard status                       what runs where, and in which state
@@ -69,24 +75,40 @@ Exit codes:
   4  refused: the key of the registry cannot be used
   5 to 9  verify found a fault, and its help says which";
 
+const COMPLETIONS: &str = "\
+Examples:
+  sealyard completions bash > ~/.local/share/bash-completion/completions/sealyard
+  sealyard completions zsh > ~/.zfunc/_sealyard      with fpath+=~/.zfunc before compinit in ~/.zshrc
+  sealyard completions fish > ~/.config/fish/completions/sealyard.fish";
+
 /// Azure Container Registry with customer-managed keys, on this machine
 ///
 /// Without a command it is `sealyard serve`: a registry whose every stored byte is sealed under a key in a mock Azure
 /// Key Vault. Every option of `serve` has an environment variable too.
 #[derive(Debug, Parser)]
 #[command(name = "sealyard", bin_name = "sealyard", version, after_help = EXAMPLES, max_term_width = 110)]
-#[command(disable_help_subcommand = true)]
+#[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
 pub struct Cli {
     #[command(flatten)]
-    global: GlobalArgs,
-    #[command(flatten)]
     serve: ServeArgs,
+    // Last, as in the help texts.
+    #[command(flatten)]
+    global: GlobalArgs,
+    /// Print the version
+    #[arg(short = 'V', long, action = clap::ArgAction::Version, help_heading = COMMON_OPTIONS)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
+/// The heading of the options of all commands.
+const COMMON_OPTIONS: &str = "Options of all commands";
+/// Where they stand among the options: behind all others.
+const LAST: usize = 1000;
+
 /// The options of all commands.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = COMMON_OPTIONS, next_display_order = LAST)]
 struct GlobalArgs {
     /// The data folder; it also finds the running emulator [default: the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER", env = "SEALYARD_DATA_DIR")]
@@ -117,12 +139,21 @@ struct GlobalArgs {
         default_value = "text"
     )]
     log_format: LogFormat,
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::Help)]
+    help: Option<bool>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the registry and its vault; this is what happens without a command too
     Serve(Box<ServeArgs>),
+    /// Start it in the background; returns when it is ready
+    #[command(after_help = start::HELP)]
+    Start(Box<ServeArgs>),
+    /// Stop it, whether it runs in the background or in a terminal; returns when it has ended
+    #[command(after_help = stop::HELP)]
+    Stop,
     /// Tell what a customer-managed key means, on an emulator of its own
     #[command(after_help = demo::HELP)]
     Demo(demo::DemoArgs),
@@ -161,6 +192,9 @@ enum Command {
     /// Make, show, change and delete registries, and rotate their keys by hand
     #[command(subcommand, after_help = registry::EXAMPLES)]
     Registry(registry::RegistryCommand),
+    /// Show and delete the images of a registry
+    #[command(subcommand, after_help = image::EXAMPLES)]
+    Image(image::ImageCommand),
     /// Make and delete the managed identities that registries use their keys with
     #[command(subcommand, after_help = identity::EXAMPLES)]
     Identity(identity::IdentityCommand),
@@ -183,6 +217,7 @@ enum Command {
     #[command(after_help = reset::HELP)]
     Reset(reset::ResetArgs),
     /// Print a script that completes commands in a shell
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// The shell
         shell: Shell,
@@ -221,7 +256,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut context = Context { global, output, hints };
     // What starts an emulator asks none.
     let read = if cli.is_client() { read } else { Ok(()) };
-    match read.and_then(|()| dispatch(cli, &mut context)) {
+    match read.and_then(|()| dispatch(cli, &args, &mut context)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             context.output.error(&error, &context.hints);
@@ -257,11 +292,12 @@ fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result
     }
 }
 
-fn dispatch(cli: Cli, context: &mut Context) -> Result<Exit, CliError> {
+fn dispatch(cli: Cli, args: &[OsString], context: &mut Context) -> Result<Exit, CliError> {
     let serve = cli.serve;
     match cli.command {
         None => serve::serve(serve, context),
         Some(Command::Serve(serve)) => serve::serve(*serve, context),
+        Some(Command::Start(serve)) => start::start(*serve, args, context),
         Some(Command::Demo(args)) => demo::demo(&args, context),
         Some(Command::Repair(args)) => repair::repair(*args, context),
         Some(Command::Completions { shell }) => {
@@ -296,6 +332,9 @@ async fn ask(
     if let Command::DockerForAz(args) = command {
         return Ok((az::docker::run(args, context).await?, None));
     }
+    if let Command::Stop = command {
+        return Ok((stop::stop(context).await?, None));
+    }
     let emulator = discovery::find(&context.global).await?;
     context.hints = emulator.addressed_by(&context.hints);
     let context = &*context;
@@ -315,11 +354,14 @@ async fn ask(
         Command::Faults(command) => faults::faults(command, &emulator, context).await?,
         Command::Registry(command) => registry::registry(command, &emulator, context).await?,
         Command::Identity(command) => identity::identity(command, &emulator, context).await?,
+        Command::Image(command) => image::image(command, &emulator, context).await?,
         Command::Reset(args) => reset::reset(&args, &emulator, context).await?,
         Command::Verify(args) => verify::verify(&args, &emulator, context).await?,
         Command::Gc(args) => content::collect(&args, &emulator, context).await?,
         Command::Clock(command) => clock::clock(command, &emulator, context).await?,
         Command::Serve(_)
+        | Command::Start(_)
+        | Command::Stop
         | Command::Demo(_)
         | Command::DockerForAz(_)
         | Command::Doctor(_)
@@ -337,6 +379,7 @@ impl Cli {
             matches!(
                 command,
                 Command::Serve(_)
+                    | Command::Start(_)
                     | Command::Demo(_)
                     | Command::Repair(_)
                     | Command::Completions { .. }
@@ -360,6 +403,28 @@ impl Cli {
 }
 
 impl GlobalArgs {
+    /// Those that lead to the emulator of a data folder.
+    fn of_folder(folder: PathBuf) -> Self {
+        Self { data_dir: Some(folder), ..Self::none() }
+    }
+
+    /// Those that lead to the emulator at a URL.
+    fn of_endpoint(endpoint: Url) -> Self {
+        Self { endpoint: Some(endpoint), ..Self::none() }
+    }
+
+    fn none() -> Self {
+        Self {
+            data_dir: None,
+            endpoint: None,
+            json: false,
+            verbose: 0,
+            quiet: false,
+            log_format: LogFormat::default(),
+            help: None,
+        }
+    }
+
     /// Takes the endpoint from the environment, unless the command line names an emulator. A typed option counts more than
     /// a variable: otherwise a variable of one emulator would lead a command for another one astray.
     fn read_environment(&mut self, args: &[OsString]) -> Result<(), CliError> {

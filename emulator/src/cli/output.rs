@@ -17,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::CliError;
 use super::hints::Hints;
+use super::paint;
 
 /// Where results go, and how.
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +53,8 @@ impl Output {
             let mut document = serde_json::to_string_pretty(value).unwrap_or_default();
             document.push('\n');
             self.raw(document.as_bytes());
-        } else {
-            self.raw(format!("{}\n", human.trim_end()).as_bytes());
+        } else if !self.silent {
+            paint::out(&format!("{}\n", human.trim_end()));
         }
     }
 
@@ -69,7 +70,7 @@ impl Output {
     /// Prints an error on standard error: what, why, and what to do.
     pub(super) fn error(self, error: &CliError, hints: &Hints) {
         let text = if self.json { error_document(error, hints) } else { error_text(error, hints) };
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        paint::err(&text);
     }
 
     /// Prints what to do about something that another program has said, on standard error.
@@ -77,7 +78,7 @@ impl Output {
         if self.quiet {
             return;
         }
-        let _ = io::stderr().lock().write_all(format!("hint: {hint}\n").as_bytes());
+        paint::err(&format!("hint: {hint}\n"));
     }
 
     /// Prints a warning on standard error.
@@ -85,7 +86,7 @@ impl Output {
         if self.quiet {
             return;
         }
-        let _ = io::stderr().lock().write_all(format!("warning: {words}\n").as_bytes());
+        paint::err(&format!("warning: {words}\n"));
     }
 
     /// A line that grows while something is under way. It is not seen where nobody looks.

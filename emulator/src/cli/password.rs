@@ -37,7 +37,8 @@ pub(super) async fn password(
     context: &Context,
 ) -> Result<Exit, CliError> {
     let report: StatusReport = emulator.get("/status", &[]).await?;
-    let password = if args.owner { owner(emulator, &report)? } else { client(emulator, &report)? };
+    let password =
+        if args.owner { owner(emulator, &report)? } else { of_clients(emulator, &report)? };
     if context.global.json {
         context.output.data("", &json!({ "password": *password }));
     } else {
@@ -47,7 +48,10 @@ pub(super) async fn password(
 }
 
 /// What clients of registries log in with.
-fn client(emulator: &Emulator, report: &StatusReport) -> Result<Zeroizing<String>, CliError> {
+pub(super) fn of_clients(
+    emulator: &Emulator,
+    report: &StatusReport,
+) -> Result<Zeroizing<String>, CliError> {
     match &report.password {
         Some(PasswordPlace::File(file)) => read(emulator, file),
         Some(PasswordPlace::Given) => Err(CliError::NoPassword(
@@ -60,7 +64,10 @@ fn client(emulator: &Emulator, report: &StatusReport) -> Result<Zeroizing<String
 }
 
 /// What the owner signs in with at the vault.
-fn owner(emulator: &Emulator, report: &StatusReport) -> Result<Zeroizing<String>, CliError> {
+pub(super) fn owner(
+    emulator: &Emulator,
+    report: &StatusReport,
+) -> Result<Zeroizing<String>, CliError> {
     match (&report.owner_secret, &report.azure) {
         (Some(file), _) => read(emulator, file),
         (None, Some(_)) => Ok(Zeroizing::new(WELL_KNOWN_SECRET.to_owned())),
@@ -98,10 +105,10 @@ mod tests {
         report.password = Some(PasswordPlace::File(password));
         report.owner_secret = Some(secret);
 
-        assert_eq!(*client(&here, &report).unwrap(), "of clients");
+        assert_eq!(*of_clients(&here, &report).unwrap(), "of clients");
         assert_eq!(*owner(&here, &report).unwrap(), "of the owner");
         // A server elsewhere could name any file of this side.
-        assert!(client(&there, &report).unwrap_err().to_string().contains("where it runs"));
+        assert!(of_clients(&there, &report).unwrap_err().to_string().contains("where it runs"));
         assert!(owner(&there, &report).unwrap_err().to_string().contains("where it runs"));
     }
 
@@ -109,7 +116,7 @@ mod tests {
     fn a_password_that_is_not_there_is_explained() {
         let mut report = report();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
-        let words = |report: &StatusReport| client(&here, report).unwrap_err().to_string();
+        let words = |report: &StatusReport| of_clients(&here, report).unwrap_err().to_string();
 
         assert!(words(&report).starts_with("clients need no password"));
         assert_eq!(*owner(&here, &report).unwrap(), WELL_KNOWN_SECRET);

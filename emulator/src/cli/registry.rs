@@ -32,6 +32,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistryCommand {
     /// List all registries
+    #[command(visible_alias = "ls")]
     List,
     /// Make a registry; what is not named is made: an identity, a key, the permission to use it
     Create(Box<CreateArgs>),
@@ -41,6 +42,7 @@ pub(super) enum RegistryCommand {
         name: String,
     },
     /// Delete a registry with everything in it
+    #[command(visible_alias = "rm")]
     Delete {
         /// The registry
         name: String,

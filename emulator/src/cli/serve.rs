@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use mock_keyvault::StartError as VaultStartError;
 use mock_keyvault::identity::OWNER_CLIENT_ID;
@@ -16,7 +17,7 @@ use super::error::{CliError, Exit};
 use super::hints::{Hint, Hints};
 use super::output::{count, for_people};
 use super::port_owner::PortOwner;
-use super::status::{insecure_registries, state_in_words};
+use super::status::{data_in_words, insecure_registries, state_in_words};
 use crate::admin::{PasswordPlace, StatusReport};
 use crate::config::{Config, ServeArgs};
 use crate::password::PasswordSource;
@@ -64,7 +65,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
             "nobody is asked for the password that was given: all listeners are on the loopback"
         );
     }
-    context.output.result(&banner(&report, &hints), &report);
+    context.output.result(&banner(&report, &hints, Ending::CtrlC), &report);
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
@@ -94,8 +95,20 @@ fn waits_for(requests: &[String]) -> Option<String> {
     ))
 }
 
+/// How an emulator is stopped.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending<'a> {
+    /// It runs in this terminal.
+    CtrlC,
+    /// It runs in the background.
+    Background {
+        /// Where its lines go.
+        log: &'a Path,
+    },
+}
+
 /// What to type next.
-pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
+pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -> String {
     let mut text = String::from("Sealyard is ready.\n\n");
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<9} {value}");
@@ -107,6 +120,10 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
     line("vault", &report.vault);
     if let Some(key) = local.and_then(|local| local.key.as_ref()) {
         line("key", key.versioned_key_identifier.as_ref().unwrap_or(&key.key_identifier));
+    }
+    line("data", &data_in_words(report, hints));
+    if let Ending::Background { log } = ending {
+        line("log", &log.display().to_string());
     }
     let server = local.map_or("localhost:5000", |local| local.login_server.as_str());
     let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
@@ -122,11 +139,15 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints) -> String {
          \x20 {}\n\
          \x20 {}\n\
          {}\n\
-         Ctrl-C stops it.\n",
+         {} stops it.\n",
         hints.line(&Hint::RevokePolicy),
         hints.line(&Hint::Status),
         hints.line(&Hint::Restore { registry: LOCAL }),
         secrets(report, hints),
+        match ending {
+            Ending::CtrlC => "Ctrl-C".to_owned(),
+            Ending::Background { .. } => format!("`{}`", hints.line(&Hint::Stop)),
+        },
     );
     text
 }

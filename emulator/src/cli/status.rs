@@ -110,6 +110,7 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         row("ca", ca.display().to_string());
     }
     row("clock", clock_in_words(report));
+    row("data", data_in_words(report, hints));
     row("process", report.pid.to_string());
     for one in &report.unfinished {
         row("unfinished", unfinished(one));
@@ -118,6 +119,15 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         row("notice", notice.clone());
     }
     table(None, rows)
+}
+
+/// Where the data is, and how to get rid of it.
+pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
+    let folder = report.data_dir.display();
+    if report.ephemeral {
+        return format!("{folder}, which is removed at the exit");
+    }
+    format!("{folder}; `{}` wipes it", hints.line(&Hint::Reset))
 }
 
 /// A state and its cause, as every command tells them.

@@ -10,6 +10,7 @@ use time::macros::datetime;
 
 use super::error::{CliError, Exit};
 use super::hints::Hints;
+use super::serve::Ending;
 use super::{
     Cli, Command, clock, content, data_dir_as_typed, health, key, parse, revoke, serve, status,
     verify,
@@ -51,6 +52,7 @@ pub(super) fn report() -> StatusReport {
         pid: 4711,
         instance: "0123456789abcdef".to_owned(),
         data_dir: PathBuf::from("/data"),
+        ephemeral: false,
         registries: vec![RegistryReport {
             name: "local".to_owned(),
             url: "http://127.0.0.1:5000".to_owned(),
@@ -203,7 +205,22 @@ fn serve_says_what_to_type_next() {
     report.registries[0].state = "active".to_owned();
     report.registries[0].cause = None;
 
-    assert_snapshot!(serve::banner(&report, &hints()));
+    assert_snapshot!(serve::banner(&report, &hints(), Ending::CtrlC));
+}
+
+#[test]
+fn start_says_where_the_log_is_and_how_to_stop() {
+    let log = PathBuf::from("/data/serve.log");
+    let mut report = report();
+
+    let text = serve::banner(&report, &hints(), Ending::Background { log: &log });
+    report.ephemeral = true;
+    let ephemeral = serve::banner(&report, &hints(), Ending::CtrlC);
+
+    assert!(text.contains("\n  log       /data/serve.log\n"), "{text}");
+    assert!(text.contains("\n  data      /data; `./sealyard reset` wipes it\n"), "{text}");
+    assert!(text.ends_with("`./sealyard stop` stops it.\n"), "{text}");
+    assert!(ephemeral.contains("  data      /data, which is removed at the exit\n"), "{ephemeral}");
 }
 
 #[test]
@@ -420,9 +437,9 @@ fn a_registry_off_the_loopback_says_what_docker_has_to_be_told() {
     let words = "\"insecure-registries\": [\"192.0.2.7:5000\"]";
 
     assert!(status::render(&away, &hints()).contains(words));
-    assert!(serve::banner(&away, &hints()).contains(words));
+    assert!(serve::banner(&away, &hints(), Ending::CtrlC).contains(words));
     assert!(!status::render(&report(), &hints()).contains("insecure"));
-    assert!(!serve::banner(&report(), &hints()).contains("insecure"));
+    assert!(!serve::banner(&report(), &hints(), Ending::CtrlC).contains("insecure"));
 }
 
 #[test]

@@ -17,6 +17,14 @@ use std::path::{Path, PathBuf};
 
 use super::rows::FileId;
 
+/// The file that is locked while a process has a data folder open, and holds its id.
+pub const LOCK_FILE: &str = "lock";
+/// The file that makes a folder a data folder.
+pub const MARKER_FILE: &str = "sealyard.json";
+/// What `sealyard start` keeps in a data folder, before the folder is one: the log, the one before it, and the id of the
+/// process.
+pub const BACKGROUND_FILES: [&str; 3] = ["serve.log", "serve.log.old", "serve.pid"];
+
 /// The present format version.
 pub(super) const FORMAT_VERSION: u64 = 2;
 
@@ -116,11 +124,11 @@ impl Layout {
 
     /// The file that says that the folder is ours, and of which version.
     pub(super) fn marker(&self) -> PathBuf {
-        self.root.join("sealyard.json")
+        self.root.join(MARKER_FILE)
     }
 
     pub(super) fn lock(&self) -> PathBuf {
-        self.root.join("lock")
+        self.root.join(LOCK_FILE)
     }
 
     /// The database of format 1.

@@ -30,7 +30,7 @@ use super::carried::Restorer;
 use super::database::Database;
 use super::error::StoreError;
 use super::files::{Claims, replace_file};
-use super::layout::{Layout, OLD_FORMAT_VERSION, SERVICE_KEY, Table};
+use super::layout::{BACKGROUND_FILES, Layout, OLD_FORMAT_VERSION, SERVICE_KEY, Table};
 use super::marker::{Found, read_marker, write_marker};
 use super::rows::{UploadRow, decode, nth_part};
 use super::secrets::read_secret;
@@ -338,7 +338,11 @@ fn left_behind(layout: &Layout) -> Result<Mutex<Vec<PathBuf>>, StoreError> {
 fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
     for entry in fs::read_dir(layout.root())? {
         let path = entry?.path();
-        if path != layout.lock() && path != Layout::replacement(&layout.marker()) {
+        let is_of_background = BACKGROUND_FILES.iter().any(|name| path.ends_with(name));
+        if path != layout.lock()
+            && path != Layout::replacement(&layout.marker())
+            && !is_of_background
+        {
             return Ok(false);
         }
     }

@@ -2,8 +2,8 @@
 //! step.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 
+use super::super::paint;
 use super::told::{Heading, Told};
 
 /// The width that lines are kept to.
@@ -31,9 +31,7 @@ enum Style {
 impl Narration {
     /// For standard output as it is.
     pub(super) fn of_terminal() -> Self {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        Self { colour: std::io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb }
+        Self { colour: paint::is_wanted() }
     }
 
     /// Without colour.

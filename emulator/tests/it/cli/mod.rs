@@ -1,8 +1,10 @@
 //! The command line, as the real program against running emulators.
 
+mod background;
 mod discovery;
 mod gc;
 mod hints;
+mod image;
 mod names;
 mod published;
 mod quiet;

@@ -1,0 +1,138 @@
+//! The files of an emulator in the background: its log, and the id of its process. `start` makes them, `stop` removes the
+//! id again.
+//!
+//! They are in the data folder. An emulator that is gone at exit has none, and leaves them in the user's runtime folder.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::error::CliError;
+use crate::config::Config;
+use crate::running::RuntimeFolder;
+use crate::store::{BACKGROUND_FILES, MARKER_FILE};
+
+/// How the names of files in the runtime folder begin.
+const PREFIX: &str = "background-";
+
+/// The files of one emulator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Files {
+    pub(super) log: PathBuf,
+    pid: PathBuf,
+    /// Whether the folder was none of an emulator before.
+    is_new: bool,
+}
+
+impl Files {
+    /// The places for an emulator with this configuration. The folder is made if it is missing.
+    pub(super) fn make(config: &Config) -> Result<Self, CliError> {
+        if config.ephemeral {
+            let folder = RuntimeFolder::of_user()?;
+            folder.make()?;
+            let name = format!("{PREFIX}{}", hex::encode(rand::random::<[u8; 8]>()));
+            let file = |end: &str| folder.path().join(format!("{name}.{end}"));
+            return Ok(Self { log: file("log"), pid: file("pid"), is_new: true });
+        }
+        let folder = &config.data_dir;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let [log, old, pid] = BACKGROUND_FILES.map(|name| folder.join(name));
+        if log.try_exists()? {
+            fs::rename(&log, &old)?;
+        }
+        Ok(Self { log, pid, is_new: !folder.join(MARKER_FILE).try_exists()? })
+    }
+
+    /// Opens the log, which is for its owner only.
+    pub(super) fn open_log(&self) -> Result<File, CliError> {
+        let mut options = std::fs::OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        let file = fs::OpenOptions::from_options(options).open(&self.log)?;
+        Ok(file.into_parts().0)
+    }
+
+    /// Notes the process.
+    pub(super) fn note(&self, pid: u32) -> Result<(), CliError> {
+        Ok(fs::write(&self.pid, format!("{pid}\n"))?)
+    }
+
+    /// After a start that failed: the end of the log, and the log itself, unless it went with a folder that is none.
+    pub(super) fn give_up(&self) -> (String, Option<PathBuf>) {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        remove(&self.pid);
+        let words = last_words(&text);
+        if self.is_new {
+            remove(&self.log);
+            return (words, None);
+        }
+        (words, Some(self.log.clone()))
+    }
+}
+
+/// Removes what is left of an emulator in the background that has ended. Its log stays in its data folder.
+pub(super) fn tidy_up(folder: &Path, pid: u32) {
+    let is_of_it =
+        |file: &Path| fs::read_to_string(file).is_ok_and(|text| text.trim().parse() == Ok(pid));
+    let [_, _, name] = BACKGROUND_FILES;
+    let own = folder.join(name);
+    if is_of_it(&own) {
+        remove(&own);
+    }
+    let Ok(runtime) = RuntimeFolder::of_user() else { return };
+    let Ok(files) = fs::read_dir(runtime.path()) else { return };
+    for file in files.flatten().map(|file| file.path()) {
+        let is_ours =
+            file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
+        if is_ours && file.extension().is_some_and(|end| end == "pid") && is_of_it(&file) {
+            remove(&file);
+            remove(&file.with_extension("log"));
+        }
+    }
+}
+
+/// The last error of a log, or its last lines.
+fn last_words(text: &str) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let error = lines.iter().rposition(|line| line.starts_with("error: "));
+    let start = error.unwrap_or_else(|| lines.len().saturating_sub(5));
+    lines[start..].join("\n")
+}
+
+fn remove(file: &Path) {
+    if let Err(error) = fs::remove_file(file) {
+        tracing::debug!(%error, "a file of an emulator that has ended could not be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_error_of_a_log_is_shown_or_its_last_lines() {
+        let log = "INFO a\nerror: one\nINFO b\nerror: two\nCaused by: three\nhint: four\n";
+
+        assert_eq!(last_words(log), "error: two\nCaused by: three\nhint: four");
+        assert_eq!(last_words("1\n2\n3\n4\n5\n6\n"), "2\n3\n4\n5\n6");
+        assert_eq!(last_words(""), "");
+    }
+
+    #[test]
+    fn the_log_of_the_run_before_is_kept_and_a_folder_that_is_none_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
+        fs::write(folder.path().join("serve.log"), "before").unwrap();
+
+        let files = Files::make(&config).unwrap();
+        fs::write(&files.log, "error: no").unwrap();
+        files.note(7).unwrap();
+        let given_up = files.give_up();
+
+        assert_eq!(given_up, ("error: no".to_owned(), None));
+        let old = fs::read_to_string(folder.path().join("serve.log.old")).unwrap();
+        assert_eq!(old, "before");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,0 +1,139 @@
+//! A registry's own API, as its owner asks it.
+//!
+//! The port of `local` serves all registries by their host names, so that one address is enough, on another machine too.
+
+use http::header::{ACCEPT, HOST, LINK};
+use mock_keyvault::identity::OWNER_CLIENT_ID;
+use reqwest::{Method, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::super::client::Emulator;
+use super::super::content::segment;
+use super::super::error::CliError;
+use super::super::password;
+use crate::admin::{AccessReport, ErrorReport};
+use crate::serve::LOCAL;
+
+/// How many entries are asked for at once.
+const PAGE: usize = 500;
+
+/// One registry.
+pub(super) struct Content<'a> {
+    emulator: &'a Emulator,
+    registry: &'a str,
+    login: Option<(String, Zeroizing<String>)>,
+}
+
+impl<'a> Content<'a> {
+    /// The registry of this name. A registry that has logins is asked with the owner's.
+    pub(super) async fn of(emulator: &'a Emulator, registry: &'a str) -> Result<Self, CliError> {
+        let path = format!("/registries/{}/access", segment(registry));
+        let access: AccessReport = emulator.get(&path, &[]).await?;
+        let report = emulator.status().await?;
+        let login = if !access.open {
+            let secret = password::owner(emulator, &report)?;
+            Some((OWNER_CLIENT_ID.to_owned(), secret))
+        } else if report.password.is_some() {
+            let password = password::of_clients(emulator, &report)?;
+            Some(("sealyard".to_owned(), password))
+        } else {
+            None
+        };
+        Ok(Self { emulator, registry, login })
+    }
+
+    /// One document.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        accept: &str,
+    ) -> Result<T, CliError> {
+        let response = self.send(Method::GET, path, &[], accept).await?;
+        self.read(response).await
+    }
+
+    /// All entries of a list, which comes in pages. `last` is what the next page begins after.
+    pub(super) async fn all(
+        &self,
+        path: &str,
+        field: &str,
+        last: impl Fn(&Value) -> Option<&str>,
+    ) -> Result<Vec<Value>, CliError> {
+        let mut entries: Vec<Value> = Vec::new();
+        loop {
+            let after = entries.last().and_then(&last).map(str::to_owned);
+            let count = PAGE.to_string();
+            let mut query = vec![("n", count.as_str())];
+            query.extend(after.as_deref().map(|after| ("last", after)));
+            let response = self.send(Method::GET, path, &query, "application/json").await?;
+            let has_more = response.headers().contains_key(LINK);
+            let mut page: Value = self.read(response).await?;
+            let Value::Array(page) = page[field].take() else { return Ok(entries) };
+            let is_empty = page.is_empty();
+            entries.extend(page);
+            if !has_more || is_empty {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// Deletes something. What was deleted with it comes back, where the registry says so.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, CliError> {
+        let response = self.send(Method::DELETE, path, &[], "application/json").await?;
+        let body = response.bytes().await.unwrap_or_default();
+        Ok(serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        accept: &str,
+    ) -> Result<Response, CliError> {
+        let mut request = self.emulator.to_registries(method, path, query);
+        request = request.header(ACCEPT, accept);
+        if self.registry != LOCAL {
+            request = request.header(HOST, format!("{}.azurecr.localhost", self.registry));
+        }
+        if let Some((user, password)) = &self.login {
+            request = request.basic_auth(user, Some(password.as_str()));
+        }
+        let response = self.emulator.answer(request).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        match serde_json::from_slice::<Value>(&body) {
+            Ok(body) if body["errors"][0]["message"].is_string() => {
+                Err(CliError::Answer(report(&body["errors"][0], self.registry)))
+            }
+            _ => Err(CliError::NotOurs { url: self.emulator.url().to_owned(), status }),
+        }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, CliError> {
+        let status = response.status();
+        let body =
+            response.bytes().await.map_err(|error| CliError::Cut(Some(error.without_url())))?;
+        serde_json::from_slice(&body)
+            .map_err(|_| CliError::NotOurs { url: self.emulator.url().to_owned(), status })
+    }
+}
+
+/// An error of a registry in the words of the command line. A refusal of the key has the cause of the state with it.
+fn report(error: &Value, registry: &str) -> ErrorReport {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let cause = text(&error["detail"]["cause"]);
+    ErrorReport {
+        code: text(&error["code"]).unwrap_or_default(),
+        message: text(&error["message"]).unwrap_or_default(),
+        // Only a refusal of the key has a cause.
+        state: text(&error["detail"]["state"]).or(cause.as_ref().map(|_| "unavailable".to_owned())),
+        cause,
+        registry: Some(registry.to_owned()),
+    }
+}

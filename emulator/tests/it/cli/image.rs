@@ -1,0 +1,61 @@
+//! `image`: what is in a registry.
+
+use serde_json::json;
+
+use crate::support::Client;
+use crate::support::program::Home;
+
+#[tokio::test]
+async fn images_are_listed_shown_untagged_and_deleted() {
+    let home = Home::new();
+    let serving = home.serve(&["--ephemeral"]).await;
+    let client = Client::at(serving.url());
+    client.push_image("team/app", "v1", &[b"layer"]).await;
+    client.push_image("team/app", "v2", &[b"layer"]).await;
+    client.push_image("other", "latest", &[b"another layer"]).await;
+
+    let listed = home.run(&["image", "ls"]).await;
+    let of_one = home.run(&["image", "list", "other", "--json"]).await.json();
+    let shown = home.run(&["image", "show", "other"]).await;
+    let untagged = home.run(&["image", "delete", "--untag", "team/app:v2"]).await;
+    let v1 = home.run(&["image", "show", "team/app:v1"]).await;
+    let deleted = home.run(&["image", "rm", "team/app:v1"]).await;
+    let gone = home.run(&["image", "show", "team/app:v1"]).await;
+    let repository = home.run(&["image", "delete", "other"]).await;
+
+    for words in ["REPOSITORY", "team/app", "v1", "v2", "latest"] {
+        assert!(listed.out.contains(words), "{words}: {listed:?}");
+    }
+    assert_eq!(of_one["images"].as_array().unwrap().len(), 1);
+    assert_eq!(of_one["images"][0]["tags"], json!(["latest"]));
+    let digest = of_one["images"][0]["digest"].as_str().unwrap();
+    assert!(shown.out.contains(digest) && shown.out.contains("layer "), "{shown:?}");
+    assert_eq!(untagged.out, "removed the tag team/app:v2\n");
+    assert!(!v1.out.contains("v2"), "{v1:?}");
+    assert_eq!(deleted.code, Some(0), "{deleted:?}");
+    assert_eq!(gone.code, Some(1), "{gone:?}");
+    assert!(
+        repository.out.starts_with("deleted the repository other: 1 manifest"),
+        "{repository:?}"
+    );
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn a_registry_with_logins_is_asked_as_the_owner_and_a_refused_one_names_the_way_back() {
+    let home = Home::new();
+    let serving = home.serve(&["--ephemeral"]).await;
+    let made = home.run(&["registry", "create", "team1"]).await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+
+    let listed = home.run(&["image", "list", "--registry", "team1"]).await;
+    home.run(&["key", "disable", "--registry", "team1"]).await;
+    let refused = home.run(&["image", "show", "app:v1", "--registry", "team1"]).await;
+    let unknown = home.run(&["image", "list", "--registry", "nobody1"]).await;
+
+    assert_eq!(listed.out, "there are no images\n", "{listed:?}");
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    assert!(refused.err.contains("key enable --registry team1"), "{refused:?}");
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    serving.stop().await;
+}
