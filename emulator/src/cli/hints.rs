@@ -105,6 +105,21 @@ pub enum Hint<'a> {
     Reset,
     /// Stop the emulator.
     Stop,
+    /// List the versions of the key.
+    KeyList {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// List the images.
+    ImageList {
+        /// The registry.
+        registry: &'a str,
+    },
+    /// Say whether a registry serves its content.
+    Health {
+        /// The registry.
+        registry: &'a str,
+    },
 }
 
 /// The key that a command is for: that of a registry, unless another one is named.
@@ -158,6 +173,9 @@ impl<'a> Hint<'a> {
             Self::Doctor,
             Self::Reset,
             Self::Stop,
+            Self::KeyList { registry },
+            Self::ImageList { registry },
+            Self::Health { registry },
         ];
         debug_assert!(samples.iter().map(Self::place).eq(0..samples.len()), "one of each kind");
         samples
@@ -189,6 +207,9 @@ impl<'a> Hint<'a> {
             Self::Doctor => 20,
             Self::Reset => 21,
             Self::Stop => 22,
+            Self::KeyList { .. } => 23,
+            Self::ImageList { .. } => 24,
+            Self::Health { .. } => 25,
         }
     }
 
@@ -224,6 +245,9 @@ impl<'a> Hint<'a> {
             Self::Doctor => of("doctor"),
             Self::Reset => of("reset"),
             Self::Stop => of("stop"),
+            Self::KeyList { registry } => of("key list").registry(registry),
+            Self::ImageList { registry } => of("image list").registry(registry),
+            Self::Health { registry } => of("health").word("--registry").word(registry),
             Self::Az(args) => args.iter().fold(of("az --"), CommandLine::word),
         }
     }

@@ -94,7 +94,8 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
 /// Tells the story. False: a claim did not hold.
 async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result<bool, CliError> {
     let narration = Narration::of_terminal();
-    let mut story = Story::of(&emulator.registry_url(), emulator.app().endpoints.data_dir())?;
+    let mut story =
+        Story::of(&emulator.registry_url(), emulator.app().endpoints.data_dir(), &context.hints)?;
     let mut pace = Pace::of(args, context.global.json);
     for (number, step) in Step::ALL.into_iter().enumerate() {
         if number > 0 {
@@ -163,6 +164,7 @@ fn lines() -> mpsc::Receiver<()> {
 mod tests {
     use serde_json::json;
 
+    use super::super::hints::Hints;
     use super::told::Told;
     use super::*;
 
@@ -170,7 +172,10 @@ mod tests {
     async fn told(before: Option<Step>, happens: impl AsyncFnOnce(&Sealyard)) -> Vec<Told> {
         let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
         let data_dir = emulator.app().endpoints.data_dir().to_owned();
-        let mut story = Story::of(&emulator.registry_url(), &data_dir).unwrap();
+        let mut story = {
+            let hints = Hints::new(Some(&"sealyard".into()), None);
+            Story::of(&emulator.registry_url(), &data_dir, &hints).unwrap()
+        };
         let mut happens = Some(happens);
         let mut steps: Vec<Told> = Vec::new();
         for step in Step::ALL {
@@ -198,6 +203,10 @@ mod tests {
         assert_eq!(refused["step"], "refused");
         assert_eq!(refused["status"], 403);
         assert!(refused["asked"].as_array().unwrap().len() >= 5);
+        for step in &steps {
+            assert!(!step.to_try.is_empty(), "{step:?}");
+        }
+        assert!(refused["try"][0].as_str().unwrap().starts_with("docker pull localhost:"));
     }
 
     #[tokio::test(flavor = "multi_thread")]

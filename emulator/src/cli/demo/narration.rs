@@ -73,6 +73,14 @@ impl Narration {
                 name = "";
             }
         }
+        if !told.to_try.is_empty() {
+            let words = self.painted(Style::Faint, "Try it in another terminal:");
+            let _ = writeln!(text, "\n{:INDENT$}{words}", "");
+            for command in &told.to_try {
+                // It is as long as it is: a command that is cut cannot be copied.
+                let _ = writeln!(text, "{:INDENT$}  {command}", "");
+            }
+        }
         text.push('\n');
         if told.ok {
             let _ =
@@ -151,21 +159,18 @@ fn cut(text: &str, room: usize) -> String {
     text.chars().take(room - 1).chain(['…']).collect()
 }
 
-/// Text in lines of at most so many characters. A word that is longer is a line of its own, cut where it has to be.
+/// Text in lines of at most so many characters. A word that is longer, such as a digest, is a line of its own and is not
+/// cut, so that it can be copied.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), String::new());
     for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().collect();
-        if !line.is_empty() && line.chars().count() + 1 + word.len() > width {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
             lines.push(std::mem::take(&mut line));
-        }
-        while line.is_empty() && word.len() > width {
-            lines.push(word.drain(..width).collect());
         }
         if !line.is_empty() {
             line.push(' ');
         }
-        line.extend(word);
+        line.push_str(word);
     }
     lines.push(line);
     lines
@@ -209,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_and_a_command_can_be_copied() {
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let command = format!("docker pull localhost:5000/demo/hello@{digest}");
+        let mut claims = Claims::default();
+        claims.see("manifest", digest.as_str());
+        claims.invite(command.as_str());
+
+        let text =
+            Narration::plain().told(&claims.told(&Step::Push.heading(), Vec::new(), String::new()));
+
+        assert!(text.contains(&format!(" {digest}\n")), "{text}");
+        assert!(text.contains(&format!("Try it in another terminal:\n     {command}\n")), "{text}");
+    }
+
+    #[test]
     fn colour_is_for_terminals() {
         let step = Claims::default().told(&Step::Push.heading(), Vec::new(), "stored".to_owned());
 
@@ -221,7 +241,9 @@ mod tests {
         fn no_line_is_too_long_and_no_letter_is_lost(text in r"\PC{0,300}", width in 1_usize..90) {
             let lines = wrapped(&text, width);
 
-            prop_assert!(lines.iter().all(|line| line.chars().count() <= width));
+            let is_one_word = |line: &str| line.split_whitespace().count() < 2;
+            let fits = |line: &String| line.chars().count() <= width || is_one_word(line);
+            prop_assert!(lines.iter().all(fits));
             let letters = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             prop_assert_eq!(letters(&lines.concat()), letters(&text));
         }

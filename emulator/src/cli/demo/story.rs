@@ -14,6 +14,7 @@ use super::image::Image;
 use super::search::{Windows, files_below};
 use super::told::{Claims, Heading, Told};
 use crate::cli::error::CliError;
+use crate::cli::hints::{CommandLine, Hint, Hints};
 use crate::cli::output::{bytes, count};
 use crate::keys::REFUSAL_SENTENCE;
 use crate::registry::{Algorithm, Digest};
@@ -47,6 +48,9 @@ pub(super) struct Story {
     requests: Requests,
     image: Image,
     data_dir: PathBuf,
+    hints: Hints,
+    /// What goes before a repository in `docker pull`, once the registry is made.
+    login_server: String,
 }
 
 impl Step {
@@ -110,9 +114,11 @@ impl Step {
 }
 
 impl Story {
-    /// The story of the emulator at `base`, whose data is in `data_dir`.
-    pub(super) fn of(base: &str, data_dir: &Path) -> Result<Self, CliError> {
+    /// The story of the emulator at `base`, whose data is in `data_dir`. The hints are for the program as it was called.
+    pub(super) fn of(base: &str, data_dir: &Path, hints: &Hints) -> Result<Self, CliError> {
         Ok(Self {
+            hints: hints.only_at(base),
+            login_server: String::new(),
             requests: Requests::to(base)?,
             image: Image::make()?,
             data_dir: data_dir.to_owned(),
@@ -132,7 +138,30 @@ impl Story {
             Step::Restore => self.restore(&mut claims).await,
             Step::Pull => self.pull(&mut claims).await,
         }?;
+        for command in self.to_try(step) {
+            claims.invite(command);
+        }
         Ok(claims.told(&step.heading(), self.requests.take_asked(), shows))
+    }
+
+    /// What shows the same in another terminal, while the story waits.
+    fn to_try(&self, step: Step) -> Vec<String> {
+        let registry = REGISTRY;
+        let pull = || format!("docker pull {}/{REPOSITORY}:1", self.login_server);
+        let of = |hint: Hint<'_>| self.hints.line(&hint);
+        match step {
+            Step::Registry => vec![of(Hint::Status)],
+            Step::Push => vec![of(Hint::ImageList { registry })],
+            Step::Search => {
+                let files = self.data_dir.join("files");
+                vec![format!("find {} -type f", CommandLine::default().word(files))]
+            }
+            Step::Rotate => vec![of(Hint::KeyList { registry })],
+            Step::Revoke => vec![of(Hint::Doctor)],
+            Step::Refused => vec![pull(), of(Hint::Health { registry })],
+            Step::Restore => vec![of(Hint::Health { registry })],
+            Step::Pull => vec![pull()],
+        }
     }
 
     async fn registry(&mut self, claims: &mut Claims) -> Result<String, CliError> {
@@ -152,7 +181,8 @@ impl Story {
         if !url.is_empty() {
             self.requests.use_registry(&url);
         }
-        claims.see("registry", text(&made["loginServer"]));
+        self.login_server = text(&made["loginServer"]);
+        claims.see("registry", self.login_server.as_str());
         claims.see("key", text(&made["key"]["keyIdentifier"]));
         claims.see("version", last_part(&key));
         claims.see("identity", text(&made["userAssignedIdentities"][0]["name"]));
@@ -167,6 +197,7 @@ impl Story {
             claims
                 .that(answer.status == 201, format!("{} is answered {}", blob.what, answer.status));
             claims.see("blob", format!("{}, {}", blob.what, bytes(blob.bytes.len() as u64)));
+            claims.see("", blob.digest.as_str());
         }
         let answer = self.requests.put_manifest(MANIFEST, &image.manifest).await?;
         claims.that(answer.status == 201, format!("the manifest is answered {}", answer.status));

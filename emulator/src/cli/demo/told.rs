@@ -24,6 +24,9 @@ pub(super) struct Told {
     /// What else there is to see: names and values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) details: Vec<(&'static str, String)>,
+    /// Commands for another terminal, which show the same.
+    #[serde(rename = "try", skip_serializing_if = "Vec::is_empty")]
+    pub(super) to_try: Vec<String>,
     /// What was claimed and did not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) failed: Vec<String>,
@@ -35,10 +38,16 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     details: Vec<(&'static str, String)>,
+    to_try: Vec<String>,
     failed: Vec<String>,
 }
 
 impl Claims {
+    /// A command for another terminal.
+    pub(super) fn invite(&mut self, command: impl Into<String>) {
+        self.to_try.push(command.into());
+    }
+
     /// Claims that something holds, and says what it is if it does not.
     pub(super) fn that(&mut self, holds: bool, otherwise: impl Into<String>) {
         if !holds {
@@ -61,6 +70,7 @@ impl Claims {
             asked,
             shows,
             details: self.details,
+            to_try: self.to_try,
             ok: self.failed.is_empty(),
             failed: self.failed,
         }
