@@ -290,7 +290,8 @@ fn small_files(data: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn small_files_that_only_the_damaged_journal_still_holds_come_back() {
     let world = World::new().await;
-    damage(&world.data().join("journal"));
+    // Among the first records, which make the registry: a later one may be the one that holds a small file.
+    damage_at(&world.data().join("journal"), 3);
     let small = small_files(&world.data());
     assert!(small.len() >= 2, "{small:?}");
     // As after a power cut: a file that was not synced is not there, or its content is not.
