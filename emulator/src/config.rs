@@ -327,6 +327,11 @@ pub enum KeySize {
     Rsa4096,
 }
 
+/// A path from the root. One that the system cannot complete stays, and is refused where it is used.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
 /// [`Durability`] as it is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DurabilityArg {
@@ -414,11 +419,13 @@ impl TryFrom<ServeArgs> for Config {
             listen: args.listen,
             azure_listen: args.azure_listen,
             found_by_data_dir: args.data_dir.is_some(),
+            // Absolute: commands read it from another folder, and an emulator in the background has its own.
             data_dir: args
                 .data_dir
+                .map(absolute)
                 .or_else(Self::default_data_dir)
                 .ok_or(ConfigError::NoDataDir)?,
-            vault_data_dir: args.vault_data_dir,
+            vault_data_dir: args.vault_data_dir.map(absolute),
             ephemeral: args.ephemeral,
             vault,
             key_name: args.key_name,

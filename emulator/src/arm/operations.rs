@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::error::ArmError;
+use super::path::Target;
 use super::{empty, json_with};
 use crate::registry::{ManageError, Outcome};
 
@@ -112,7 +113,12 @@ pub(super) fn resource_of(path: &str) -> Option<&str> {
     let (before, _id) = path.trim_end_matches('/').rsplit_once('/')?;
     let (resource, results) = before.rsplit_once('/')?;
     let is_resource = resource.split('/').filter(|part| !part.is_empty()).count() > 2;
-    (results.eq_ignore_ascii_case(RESULTS) && is_resource).then_some(resource)
+    // A result has no result: whoever asks for a resource would ask again and again for the next one in the path.
+    let is_operation = matches!(
+        Target::parse(resource),
+        Ok(Target::OperationResult(_) | Target::OperationStatus(_))
+    );
+    (results.eq_ignore_ascii_case(RESULTS) && is_resource && !is_operation).then_some(resource)
 }
 
 /// In how many seconds it is worth asking again. Without it `az` waits for thirty.
@@ -124,5 +130,21 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
     // A host that came in a header fits in a header.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_results_names_its_resource_unless_that_is_a_result_itself() {
+        let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/team");
+        let of = |path: &str| resource_of(path).map(str::to_owned);
+
+        assert_eq!(of(&format!("{group}/operationResults/1")), Some(group.clone()));
+        assert_eq!(of(&format!("{group}/operationResults/1/operationResults/2")), None);
+        assert_eq!(of(&format!("{group}/operationStatuses/1/operationResults/2")), None);
+        assert_eq!(of(&format!("/subscriptions/{SUBSCRIPTION}/operationresults/1")), None);
     }
 }

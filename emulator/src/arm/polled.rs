@@ -30,7 +30,6 @@ use super::error::ArmError;
 use super::path::Target;
 use super::registries::RegistryPart;
 use super::{Arm, conditions, empty, json_with, operations};
-use crate::registry::ManageError;
 
 /// How often an operation is asked for until it has ended.
 const POLLS: u32 = 2;
@@ -172,7 +171,15 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
     if !is_polled || !response.status().is_success() {
         return response;
     }
-    match held_back(arm, polled, way, &head, resource, response).await {
+    let id = match arm.registries.intents().keep_success().await {
+        Ok(id) => id,
+        // It is done, whether a client can poll for it or not.
+        Err(error) => {
+            tracing::warn!(%error, "the outcome of an operation could not be kept for clients that poll");
+            return response;
+        }
+    };
+    match held_back(arm, polled, way, &head, resource, id, response).await {
         Ok(response) => response,
         Err(error) => {
             let mut response = error.into_response();
@@ -189,12 +196,11 @@ async fn held_back(
     way: Way,
     head: &Request<()>,
     resource: String,
+    id: Uuid,
     response: Response,
 ) -> Result<Response, ArmError> {
     let host = host_of(head).unwrap_or("localhost");
     let context = Context::of(arm, host, head.headers(), head.extensions(), head.uri())?;
-    let outcome = arm.registries.intents().keep_success().await;
-    let id = outcome.map_err(ManageError::from)?;
     let state = way.state(response.status());
     polled.begin(id, resource, state);
     let path = head.uri().path().trim_end_matches('/');

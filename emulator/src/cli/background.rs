@@ -59,9 +59,11 @@ impl Files {
     }
 
     /// After a start that failed: the end of the log, and the log itself, unless it went with a folder that is none.
-    pub(super) fn give_up(&self) -> (String, Option<PathBuf>) {
+    pub(super) fn give_up(&self, pid: u32) -> (String, Option<PathBuf>) {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        remove(&self.pid);
+        if is_of(&self.pid, pid) {
+            remove(&self.pid);
+        }
         let words = last_words(&text);
         if self.is_new {
             remove(&self.log);
@@ -73,11 +75,9 @@ impl Files {
 
 /// Removes what is left of an emulator in the background that has ended. Its log stays in its data folder.
 pub(super) fn tidy_up(folder: &Path, pid: u32) {
-    let is_of_it =
-        |file: &Path| fs::read_to_string(file).is_ok_and(|text| text.trim().parse() == Ok(pid));
     let [_, _, name] = BACKGROUND_FILES;
     let own = folder.join(name);
-    if is_of_it(&own) {
+    if is_of(&own, pid) {
         remove(&own);
     }
     let Ok(runtime) = RuntimeFolder::of_user() else { return };
@@ -85,11 +85,16 @@ pub(super) fn tidy_up(folder: &Path, pid: u32) {
     for file in files.flatten().map(|file| file.path()) {
         let is_ours =
             file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if is_ours && file.extension().is_some_and(|end| end == "pid") && is_of_it(&file) {
+        if is_ours && file.extension().is_some_and(|end| end == "pid") && is_of(&file, pid) {
             remove(&file);
             remove(&file.with_extension("log"));
         }
     }
+}
+
+/// Whether a file names this process.
+fn is_of(file: &Path, pid: u32) -> bool {
+    fs::read_to_string(file).is_ok_and(|text| text.trim().parse() == Ok(pid))
 }
 
 /// The last error of a log, or its last lines.
@@ -128,7 +133,7 @@ mod tests {
         let files = Files::make(&config).unwrap();
         fs::write(&files.log, "error: no").unwrap();
         files.note(7).unwrap();
-        let given_up = files.give_up();
+        let given_up = files.give_up(7);
 
         assert_eq!(given_up, ("error: no".to_owned(), None));
         let old = fs::read_to_string(folder.path().join("serve.log.old")).unwrap();

@@ -8,6 +8,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::background::Files;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
@@ -15,7 +17,10 @@ use super::serve::{Ending, banner};
 use super::{Context, GlobalArgs, discovery};
 use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
 use crate::config::{Config, ServeArgs};
+use crate::holder::Holder;
 use crate::running::RuntimeFolder;
+use crate::serve::StartError;
+use crate::store::{StoreError, refuse_foreign};
 
 pub(super) const HELP: &str = "\
 Examples:
@@ -28,6 +33,9 @@ With --ephemeral they are in the folder of running emulators, and go with it.";
 
 /// How often it is looked whether the emulator is ready.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// How long an emulator that is to end is waited for.
+const END_LIMIT: Duration = Duration::from_secs(15);
 
 /// Options before a command that have a value.
 const WITH_VALUE: [&str; 3] = ["--data-dir", "--endpoint", "--log-format"];
@@ -52,6 +60,15 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     {
         return Err(CliError::RunsAlready { folder: config.data_dir.clone(), url });
     }
+    if !config.ephemeral {
+        let folder = &config.data_dir;
+        refuse_foreign(folder).map_err(StartError::from)?;
+        // The files are those of the emulator that runs, or begins to.
+        if let Some(holder) = Holder::of(folder)? {
+            let in_use = StoreError::InUse { path: folder.clone(), pid: Some(holder.pid()) };
+            return Err(StartError::from(in_use).into());
+        }
+    }
     let files = Files::make(config)?;
     let log = files.open_log()?;
     let mut child = Command::new(std::env::current_exe()?)
@@ -66,15 +83,24 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     let ready = tokio::select! {
         ready = ready(&mut child, config, &files) => ready,
         _ = tokio::signal::ctrl_c() => {
-            child.kill()?;
-            child.wait()?;
-            files.give_up();
+            end(&mut child).await?;
+            files.give_up(child.id());
             return Ok(Exit::Of(130));
         }
     };
     bar.finish_and_clear();
-    let emulator = ready?;
-    let report = emulator.status().await?;
+    let report = match ready {
+        Ok(emulator) => emulator.status().await,
+        Err(error) => Err(error),
+    };
+    let report = match report {
+        Ok(report) => report,
+        // Nobody would know of one that goes on.
+        Err(error) => {
+            end(&mut child).await?;
+            return Err(error);
+        }
+    };
     let hints = if config.ephemeral {
         context.hints.only_at(&report.registry)
     } else {
@@ -89,7 +115,7 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
 async fn ready(child: &mut Child, config: &Config, files: &Files) -> Result<Emulator, CliError> {
     loop {
         if child.try_wait()?.is_some() {
-            let (words, log) = files.give_up();
+            let (words, log) = files.give_up(child.id());
             return Err(CliError::NotStarted { words, log });
         }
         if let Some(global) = address_of(child.id(), config) {
@@ -104,6 +130,30 @@ async fn ready(child: &mut Child, config: &Config, files: &Files) -> Result<Emul
     }
 }
 
+/// Ends a process as Ctrl-C does, so that it cleans up. One that does not end soon is killed.
+async fn end(child: &mut Child) -> Result<(), CliError> {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        // One that has ended is not waited for yet, so that the number is still its own.
+        if let Err(error) = kill_process(pid, Signal::TERM) {
+            tracing::debug!(%error, "the emulator could not be told to end");
+        }
+    }
+    let ended = async {
+        while child.try_wait()?.is_none() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    match tokio::time::timeout(END_LIMIT, ended).await {
+        Ok(ended) => ended?,
+        Err(_) => {
+            child.kill()?;
+            child.wait()?;
+        }
+    }
+    Ok(())
+}
+
 /// What leads to the emulator of a process: its data folder, or its URL if it has none that it is found by.
 fn address_of(pid: u32, config: &Config) -> Option<GlobalArgs> {
     let report: Option<StatusReport> = read_endpoints(&config.data_dir.join(ENDPOINTS_FILE));
@@ -115,9 +165,10 @@ fn address_of(pid: u32, config: &Config) -> Option<GlobalArgs> {
     Some(GlobalArgs::of_endpoint(entry.registry.parse().ok()?))
 }
 
-/// The command line with `serve` in the place of `start`.
+/// The command line with `serve` in the place of `start`. Its errors are for the log, and so for people.
 fn as_serve(line: &[OsString]) -> Vec<OsString> {
-    let mut words: Vec<OsString> = line.iter().skip(1).cloned().collect();
+    let mut words: Vec<OsString> =
+        line.iter().skip(1).filter(|word| *word != "--json").cloned().collect();
     let mut at = 0;
     while let Some(word) = words.get_mut(at) {
         if word == "start" {
@@ -147,6 +198,6 @@ mod tests {
             "serve --listen 0 --key-name start"
         );
         assert_eq!(of("sealyard --data-dir start -v start"), "--data-dir start -v serve");
-        assert_eq!(of("sealyard --data-dir=start start --json"), "--data-dir=start serve --json");
+        assert_eq!(of("sealyard --data-dir=start start --json -q"), "--data-dir=start serve -q");
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::error::{CliError, Exit};
 use super::{Context, background, discovery};
+use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
 use crate::holder::Holder;
 
 pub(super) const HELP: &str = "\
@@ -77,15 +78,19 @@ async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
     if !emulator.is_here() {
         return Err(CliError::NotHere(emulator.url().to_owned()));
     }
-    let asked = tokio::time::timeout(STATUS, emulator.status()).await;
-    let folder = match (asked, emulator.data_dir()) {
-        (Ok(report), _) => report?.data_dir,
-        (Err(_), Some(folder)) => folder.to_owned(),
-        (Err(_), None) => return Err(CliError::NotHere(emulator.url().to_owned())),
+    let not_here = || CliError::NotHere(emulator.url().to_owned());
+    let (folder, pid) = match tokio::time::timeout(STATUS, emulator.status()).await {
+        Ok(report) => report.map(|report| (report.data_dir, report.pid))?,
+        Err(_) => {
+            let folder = emulator.data_dir().ok_or_else(not_here)?;
+            let report: Option<StatusReport> = read_endpoints(&folder.join(ENDPOINTS_FILE));
+            (folder.to_owned(), report.ok_or_else(not_here)?.pid)
+        }
     };
     match Holder::of(&folder)? {
-        Some(holder) => Ok((folder, holder)),
-        None => Err(not_seen(&folder)),
+        // The folder of another machine, or of a container, can have the name of one that is here.
+        Some(holder) if holder.pid() == pid => Ok((folder, holder)),
+        _ => Err(not_seen(&folder)),
     }
 }
 

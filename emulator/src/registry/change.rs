@@ -291,10 +291,12 @@ impl Registries {
         let has_other_identities =
             new.identities != old.identities || new.system_identity != old.system_identity;
         let has_former_back = old.former_identity.is_some() && new.former_identity.is_none();
+        let was_strict = registry.is_strict();
         registry.set_profile(new);
         registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
         self.tell();
-        if has_other_identities {
+        // Only in strict parity does an identity work on that was removed.
+        if has_other_identities || was_strict != registry.is_strict() {
             let status = registry.key_ring().check().await;
             // The automatic rotation that failed without the identity is made up for.
             if has_former_back && status.cause == Some(Cause::RotationBlocked) {

@@ -68,7 +68,7 @@ pub use self::intents::{End, IntentRow, OutcomeRow};
 pub use self::layout::{BACKGROUND_FILES, LOCK_FILE, MARKER_FILE};
 pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifests::{NewManifest, Put};
-pub use self::open::{LockedFolder, Store};
+pub use self::open::{LockedFolder, Store, refuse_foreign};
 pub use self::registries::{
     AssignedRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };

@@ -334,6 +334,15 @@ fn left_behind(layout: &Layout) -> Result<Mutex<Vec<PathBuf>>, StoreError> {
     Ok(Mutex::new(entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?))
 }
 
+/// Refuses a folder that has something else in it, before anything is put there. One that is missing or empty is none of those.
+pub fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let layout = Layout::new(path);
+    let is_foreign = path.try_exists()?
+        && read_marker(&layout)? == Found::Nothing
+        && fs::read_dir(path)?.any(|entry| entry.is_ok_and(|entry| entry.path() != layout.lock()));
+    if is_foreign { Err(StoreError::ForeignFolder { path: path.to_owned() }) } else { Ok(()) }
+}
+
 /// Whether nothing is in the folder but what this program puts there before the marker.
 fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
     for entry in fs::read_dir(layout.root())? {

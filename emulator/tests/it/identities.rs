@@ -211,7 +211,7 @@ async fn in_strict_parity_the_vault_still_ends_the_work_of_an_identity_that_was_
         assert!(client.pull_blob("app", &layer).await.body == layer, "{by}");
     }
     change(&admin, "team1", &json!({ "strictParity": false })).await;
-    let status = emulator.registry_named("team1").unwrap().key_ring().check().await;
+    let status = emulator.registry_named("team1").unwrap().key_ring().status();
     assert_eq!(status.cause, Some(Cause::IdentityRemoved), "only strict parity lets it work on");
 }
 

@@ -13,9 +13,12 @@ use super::show::digest;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct DeleteArgs {
-    /// The image: REPOSITORY:TAG or REPOSITORY@DIGEST; REPOSITORY is everything in it
+    /// The image: REPOSITORY:TAG or REPOSITORY@DIGEST; with --all REPOSITORY
     #[arg(value_name = "IMAGE")]
     image: ImageName,
+    /// Delete the repository with everything in it
+    #[arg(long, conflicts_with = "untag")]
+    all: bool,
     /// Only remove the tag; its manifest and other tags stay
     #[arg(long)]
     untag: bool,
@@ -32,6 +35,9 @@ pub(super) async fn delete(
     let content = Content::of(emulator, &args.registry).await?;
     let repository = &args.image.repository;
     let (text, document) = match (&args.image.version, args.untag) {
+        (Some(_), _) if args.all => {
+            return Err(CliError::Flag("--all takes REPOSITORY alone".to_owned()));
+        }
         (Some(Version::Tag(tag)), true) => {
             content.delete(&format!("/acr/v1/{repository}/_tags/{tag}")).await?;
             (format!("removed the tag {repository}:{tag}"), json!({ "untagged": tag.to_string() }))
@@ -43,6 +49,11 @@ pub(super) async fn delete(
             let digest = digest(&content, &args.image).await?;
             content.delete(&format!("/v2/{repository}/manifests/{digest}")).await?;
             (format!("deleted {repository}@{digest} with its tags"), json!({ "deleted": digest }))
+        }
+        (None, false) if !args.all => {
+            return Err(CliError::Flag(format!(
+                "{repository} is a repository: name an image of it, such as {repository}:latest, or use --all"
+            )));
         }
         (None, false) => {
             let deleted = content.delete(&format!("/acr/v1/{repository}")).await?;

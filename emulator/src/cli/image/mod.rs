@@ -23,7 +23,7 @@ Examples:
   sealyard image show team/app:1          digest, size, platform and layers
   sealyard image delete --untag team/app:1
   sealyard image delete team/app:1        the manifest of this tag, with all its tags
-  sealyard image delete team/app          the repository with everything in it
+  sealyard image delete --all team/app    the repository with everything in it
 
 `gc` gives back the room of what was deleted. Every command signs in as the owner where the registry has logins.";
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::support::Client;
-use crate::support::program::Home;
+use crate::support::program::{Home, PROGRAM};
 
 const FREE: [&str; 4] = ["--listen", "0", "--azure-listen", "0"];
 
@@ -20,13 +20,20 @@ async fn start_returns_when_the_registry_answers_and_stop_ends_it_and_keeps_the_
     Client::at(url).push_image("app", "v1", &[b"layer"]).await;
     let pid = std::fs::read_to_string(folder.join("serve.pid")).unwrap();
     let again = home.run(&["start"]).await;
+    // Another start does not see it, as while it begins.
+    std::fs::rename(folder.join("endpoints.json"), home.path().join("away")).unwrap();
+    let too_early = home.run(&["start"]).await;
+    std::fs::rename(home.path().join("away"), folder.join("endpoints.json")).unwrap();
+    let kept = std::fs::read_to_string(folder.join("serve.pid")).unwrap();
     let stopped = home.run(&["stop"]).await;
     let after = home.run(&["status"]).await;
     let gone = home.run(&["stop"]).await;
 
     assert_eq!(started.code, Some(0), "{started:?}");
+    assert_eq!(too_early.code, Some(1), "{too_early:?}");
     assert_eq!(json!(pid.trim().parse::<u64>().unwrap()), report["pid"]);
     assert!(again.err.contains("is running already for") && again.code == Some(1), "{again:?}");
+    assert!(kept == pid, "{kept}");
     assert_eq!((stopped.code, after.code, gone.code), (Some(0), Some(3), Some(3)), "{stopped:?}");
     assert!(!folder.join("serve.pid").exists() && folder.join("serve.log").exists());
     let second = home.run(&[&["start", "--json"][..], &FREE].concat()).await;
@@ -56,7 +63,7 @@ async fn a_start_that_fails_says_why_and_leaves_a_foreign_folder_as_it_was() {
     let home = Home::new();
     let foreign = home.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
-    std::fs::write(foreign.join("letter"), "dear").unwrap();
+    std::fs::write(foreign.join("serve.log"), "dear").unwrap();
     let folder = foreign.to_str().unwrap();
 
     let refused = home.run(&[&["start", "--data-dir", folder][..], &FREE].concat()).await;
@@ -65,6 +72,7 @@ async fn a_start_that_fails_says_why_and_leaves_a_foreign_folder_as_it_was() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("is not a data folder of Sealyard"), "{refused:?}");
     assert_eq!(std::fs::read_dir(&foreign).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(foreign.join("serve.log")).unwrap(), "dear");
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
 }
 
@@ -102,4 +110,29 @@ async fn stop_ends_the_emulator_that_was_named_and_no_other_one() {
     assert_eq!(stopped.code, Some(0), "{stopped:?}");
     assert_eq!(left.json()["registry"], two.url());
     two.stop().await;
+}
+
+#[tokio::test]
+async fn stop_ends_the_emulator_that_was_named_although_another_folder_here_has_the_same_name() {
+    let home = Home::new();
+    let mut started = Vec::new();
+    for folder in ["a", "b"] {
+        let at = home.path().join(folder);
+        std::fs::create_dir(&at).unwrap();
+        let mut command = home.command(PROGRAM);
+        command.current_dir(&at).args(["start", "--json", "--data-dir", "data"]).args(FREE);
+        let output = command.output().await.unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        started.push((at, report["registry"].as_str().unwrap().to_owned()));
+    }
+    let [(_, one), (at, two)] = &started[..] else { unreachable!() };
+
+    let mut command = home.command(PROGRAM);
+    let stopped = command.current_dir(at).args(["stop", "--endpoint", one]).output().await.unwrap();
+    let left = home.run(&["status", "--json"]).await;
+    let last = home.run(&["stop"]).await;
+
+    assert!(stopped.status.success(), "{stopped:?}");
+    assert_eq!(left.json()["registry"], two.as_str());
+    assert_eq!(last.code, Some(0), "{last:?}");
 }

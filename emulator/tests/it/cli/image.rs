@@ -21,7 +21,8 @@ async fn images_are_listed_shown_untagged_and_deleted() {
     let v1 = home.run(&["image", "show", "team/app:v1"]).await;
     let deleted = home.run(&["image", "rm", "team/app:v1"]).await;
     let gone = home.run(&["image", "show", "team/app:v1"]).await;
-    let repository = home.run(&["image", "delete", "other"]).await;
+    let too_short = home.run(&["image", "rm", "other"]).await;
+    let repository = home.run(&["image", "delete", "--all", "other"]).await;
 
     for words in ["REPOSITORY", "team/app", "v1", "v2", "latest"] {
         assert!(listed.out.contains(words), "{words}: {listed:?}");
@@ -34,6 +35,8 @@ async fn images_are_listed_shown_untagged_and_deleted() {
     assert!(!v1.out.contains("v2"), "{v1:?}");
     assert_eq!(deleted.code, Some(0), "{deleted:?}");
     assert_eq!(gone.code, Some(1), "{gone:?}");
+    assert_eq!(too_short.code, Some(2), "{too_short:?}");
+    assert!(too_short.err.contains("other:latest"), "{too_short:?}");
     assert!(
         repository.out.starts_with("deleted the repository other: 1 manifest"),
         "{repository:?}"
