@@ -144,14 +144,12 @@ async fn end(child: &mut Child) -> Result<(), CliError> {
         }
         Ok::<_, std::io::Error>(())
     };
-    match tokio::time::timeout(END_LIMIT, ended).await {
-        Ok(ended) => ended?,
-        Err(_) => {
-            child.kill()?;
-            child.wait()?;
-        }
-    }
-    Ok(())
+    let Ok(ended) = tokio::time::timeout(END_LIMIT, ended).await else {
+        child.kill()?;
+        child.wait()?;
+        return Ok(());
+    };
+    Ok(ended?)
 }
 
 /// What leads to the emulator of a process: its data folder, or its URL if it has none that it is found by.

@@ -79,13 +79,13 @@ async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
         return Err(CliError::NotHere(emulator.url().to_owned()));
     }
     let not_here = || CliError::NotHere(emulator.url().to_owned());
-    let (folder, pid) = match tokio::time::timeout(STATUS, emulator.status()).await {
-        Ok(report) => report.map(|report| (report.data_dir, report.pid))?,
-        Err(_) => {
-            let folder = emulator.data_dir().ok_or_else(not_here)?;
-            let report: Option<StatusReport> = read_endpoints(&folder.join(ENDPOINTS_FILE));
-            (folder.to_owned(), report.ok_or_else(not_here)?.pid)
-        }
+    let asked = tokio::time::timeout(STATUS, emulator.status()).await;
+    let (folder, pid) = if let Ok(report) = asked {
+        report.map(|report| (report.data_dir, report.pid))?
+    } else {
+        let folder = emulator.data_dir().ok_or_else(not_here)?;
+        let report: Option<StatusReport> = read_endpoints(&folder.join(ENDPOINTS_FILE));
+        (folder.to_owned(), report.ok_or_else(not_here)?.pid)
     };
     match Holder::of(&folder)? {
         // The folder of another machine, or of a container, can have the name of one that is here.
