@@ -3,10 +3,12 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use reqwest::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use crate::support::Client;
 use crate::support::program::{Home, PROGRAM};
 
 #[tokio::test]
@@ -25,12 +27,9 @@ async fn a_stop_during_a_push_says_what_it_waits_for_and_the_second_one_ends_at_
             registry = url.trim_end_matches("\",").to_owned();
         }
     }
-    let location = reqwest::Client::new()
-        .post(format!("http://{registry}/v2/app/blobs/uploads/"))
-        .send()
-        .await
-        .unwrap();
-    let location = location.headers()["location"].to_str().unwrap().to_owned();
+    let client = Client::at(&format!("http://{registry}"));
+    let begun = client.send(Method::POST, "/v2/app/blobs/uploads/", "").await;
+    let location = begun.header("location");
     let path = location.split(&registry).last().unwrap().to_owned();
     let mut push = TcpStream::connect(&registry).await.unwrap();
     let head = format!(
