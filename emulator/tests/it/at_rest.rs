@@ -12,23 +12,15 @@ use crate::support::{Client, content};
 
 /// The first 16-byte window of `needle`, taken every 16 bytes, that some file below the folder holds.
 fn find_in_clear(folder: &Path, needles: &[&[u8]]) -> Option<String> {
-    let mut folders = vec![folder.to_owned()];
-    while let Some(at) = folders.pop() {
-        for entry in std::fs::read_dir(at).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let bytes = std::fs::read(&path).unwrap();
-            let windows: std::collections::HashSet<&[u8]> = bytes.windows(16).collect();
-            let hit = needles
-                .iter()
-                .flat_map(|needle| needle.chunks_exact(16))
-                .find(|window| windows.contains(window));
-            if let Some(hit) = hit {
-                return Some(format!("{}: {:?}", path.display(), String::from_utf8_lossy(hit)));
-            }
+    for path in content::paths(folder) {
+        let bytes = std::fs::read(&path).unwrap();
+        let windows: std::collections::HashSet<&[u8]> = bytes.windows(16).collect();
+        let hit = needles
+            .iter()
+            .flat_map(|needle| needle.chunks_exact(16))
+            .find(|window| windows.contains(window));
+        if let Some(hit) = hit {
+            return Some(format!("{}: {:?}", path.display(), String::from_utf8_lossy(hit)));
         }
     }
     None

@@ -46,16 +46,21 @@ pub(crate) fn image(config: &[u8], layers: &[&[u8]]) -> Value {
 
 /// The content of all files but the lock, by path.
 pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
+    let paths = paths(folder).into_iter();
+    paths
+        .filter(|path| path.file_name().is_none_or(|name| name != "lock"))
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+/// The paths of all files in a folder and in the folders in it.
+pub(crate) fn paths(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(at) = folders.pop() {
         for entry in std::fs::read_dir(at).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.file_name().is_none_or(|name| name != "lock") {
-                found.insert(path.clone(), std::fs::read(path).unwrap());
-            }
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
         }
     }
     found
