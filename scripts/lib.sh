@@ -114,15 +114,15 @@ SEALYARD=${SEALYARD:-}
 # shellcheck disable=SC2034 # used by scripts
 # The two programs are built and shipped side by side.
 MOCK_KEYVAULT=${MOCK_KEYVAULT:-${SEALYARD:+${SEALYARD%/*}/mock-keyvault}}
-MOCK_KEYVAULT=${MOCK_KEYVAULT:-$TARGET/release/mock-keyvault}
+MOCK_KEYVAULT=${MOCK_KEYVAULT:-$TARGET/dist/mock-keyvault}
 
-# Builds the release binary, unless SEALYARD names one. Costs a second when nothing changed.
-build_release() {
+# Builds the programs as they are shipped (profile dist), unless SEALYARD names one. Costs a second when nothing changed.
+build_dist() {
     [ -n "$SEALYARD" ] && return
     need cargo
-    say "building the release binary"
-    (cd "$ROOT" && cargo build --release --locked --quiet -p sealyard -p mock-keyvault)
-    SEALYARD=$TARGET/release/sealyard
+    say "building the programs with the profile dist"
+    (cd "$ROOT" && cargo build --profile dist --locked --quiet -p sealyard -p mock-keyvault)
+    SEALYARD=$TARGET/dist/sealyard
 }
 
 # build_image: the image, with nothing pulled. Of the quick programs, if those are what is tested. Costs seconds when nothing changed.

@@ -45,7 +45,7 @@
 //!
 //! Modules that know nothing of vaults, and that the registry uses too: [`authority`], [`authorization`], [`changes`],
 //! [`clock`], [`directory`], [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`listing`],
-//! [`room`], [`sealing`] and [`tls`].
+//! [`room`], [`sealing`], [`tls`] and [`token_crypto`].
 
 pub mod authority;
 pub mod authorization;
@@ -69,6 +69,7 @@ pub mod retry;
 pub mod room;
 pub mod sealing;
 pub mod tls;
+pub mod token_crypto;
 pub mod vault;
 
 mod admin;

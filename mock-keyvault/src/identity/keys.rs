@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::files::{Access, read_if_there, write_whole};
 use crate::sealing::SealingKey;
+use crate::token_crypto;
 
 /// The file of the sealed key. Its content is bound to the context below; both must stay.
 const KEY_FILE: &str = "issuer.sealed";
@@ -36,6 +37,7 @@ pub(super) struct SigningKey {
 
 impl SigningKey {
     pub(super) fn open(folder: &Path, sealing: &SealingKey) -> io::Result<Self> {
+        token_crypto::install();
         let path = folder.join(KEY_FILE);
         let damaged = || {
             let words = format!("the issuer's key in {} does not open", path.display());

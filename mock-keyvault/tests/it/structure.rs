@@ -25,6 +25,7 @@ const SHARED: &[&str] = &[
     "room",
     "sealing",
     "tls",
+    "token_crypto",
 ];
 
 /// All source files of a module: its own, and those of its folder.

@@ -1,0 +1,196 @@
+//! The cryptography of tokens: HS256 and RS256 (RFC 7518, section 3) for `jsonwebtoken`, over the crates that are here anyway.
+//!
+//! The crate's own choice brings a second RSA, two more curves and 30 packages. Its provider is one for the whole process:
+//! a program that installs another one first keeps it, and tokens are then signed and checked with that one.
+
+use hmac::{Hmac, KeyInit, Mac};
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{Error, ErrorKind};
+use jsonwebtoken::signature::{self, Signer, Verifier};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
+use rand::rngs::SysRng;
+use rsa::pkcs1::{DecodeRsaPrivateKey, DecodeRsaPublicKey};
+use rsa::{BoxedUint, Pkcs1v15Sign, PrivateKey, PublicKey};
+use sha2::{Digest, Sha256};
+
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: |algorithm, key| signer(*algorithm, key),
+    verifier_factory: |algorithm, key| verifier(*algorithm, key),
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+/// Makes `jsonwebtoken` sign and check with this module, unless the process has chosen a provider already.
+pub fn install() {
+    // An error says that there is a provider, which is as good.
+    let _ = PROVIDER.install_default();
+}
+
+fn signer(algorithm: Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
+    match (algorithm, key.family()) {
+        (Algorithm::HS256, AlgorithmFamily::Hmac) => Ok(Box::new(Hs256(keyed(key.as_bytes())?))),
+        (Algorithm::RS256, AlgorithmFamily::Rsa) => {
+            let key = PrivateKey::from_pkcs1_der(key.as_bytes());
+            Ok(Box::new(Rs256Signer(key.map_err(|_| invalid_key())?)))
+        }
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    }
+}
+
+fn verifier(algorithm: Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+    match (algorithm, key.family()) {
+        (Algorithm::HS256, AlgorithmFamily::Hmac) => {
+            Ok(Box::new(Hs256(keyed(key.try_get_as_bytes()?)?)))
+        }
+        (Algorithm::RS256, AlgorithmFamily::Rsa) => Ok(Box::new(Rs256Verifier(public(key)?))),
+        _ => Err(ErrorKind::InvalidAlgorithm.into()),
+    }
+}
+
+fn keyed(secret: &[u8]) -> Result<Hmac<Sha256>, Error> {
+    Hmac::new_from_slice(secret).map_err(|_| invalid_key())
+}
+
+fn public(key: &DecodingKey) -> Result<PublicKey, Error> {
+    match key.kind() {
+        DecodingKeyKind::SecretOrDer(der) => {
+            PublicKey::from_pkcs1_der(der).map_err(|_| invalid_key())
+        }
+        DecodingKeyKind::RsaModulusExponent { n, e } => {
+            let [modulus, exponent] = [n, e].map(|bytes| BoxedUint::from_be_slice_vartime(bytes));
+            PublicKey::new(modulus, exponent).map_err(|_| invalid_key())
+        }
+    }
+}
+
+fn invalid_key() -> Error {
+    ErrorKind::InvalidKeyFormat.into()
+}
+
+fn padding() -> Pkcs1v15Sign {
+    Pkcs1v15Sign::new::<Sha256>()
+}
+
+/// HMAC with SHA-256 (RFC 7518, section 3.2).
+struct Hs256(Hmac<Sha256>);
+
+impl Signer<Vec<u8>> for Hs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        Ok(self.0.clone().chain_update(message).finalize().into_bytes().to_vec())
+    }
+}
+
+impl Verifier<Vec<u8>> for Hs256 {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        // In constant time.
+        let found = self.0.clone().chain_update(message).verify_slice(signature);
+        found.map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtSigner for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+impl JwtVerifier for Hs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::HS256
+    }
+}
+
+/// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3), blinded.
+struct Rs256Signer(PrivateKey);
+
+impl Signer<Vec<u8>> for Rs256Signer {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        let signed = self.0.sign_with_rng(&mut SysRng, padding(), &Sha256::digest(message));
+        signed.map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtSigner for Rs256Signer {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}
+
+/// The other half of [`Rs256Signer`].
+struct Rs256Verifier(PublicKey);
+
+impl Verifier<Vec<u8>> for Rs256Verifier {
+    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> Result<(), signature::Error> {
+        let found = self.0.verify(padding(), &Sha256::digest(message), signature);
+        found.map_err(|_| signature::Error::new())
+    }
+}
+
+impl JwtVerifier for Rs256Verifier {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use rsa::pkcs1::EncodeRsaPrivateKey;
+    use rsa::traits::PublicKeyParts;
+
+    use super::*;
+
+    /// RFC 7515, appendix A.1: the key, and the token that it signs.
+    const SECRET: &str =
+        "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+    const SIGNED: &str = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    const SIGNATURE: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+    fn verifies(algorithm: Algorithm, key: &DecodingKey, message: &str, signature: &[u8]) -> bool {
+        let verifier = verifier(algorithm, key).unwrap();
+        verifier.verify(message.as_bytes(), &signature.to_vec()).is_ok()
+    }
+
+    #[test]
+    fn hs256_signs_the_example_of_rfc_7515_and_refuses_any_other_text_key_or_signature() {
+        let secret = URL_SAFE_NO_PAD.decode(SECRET).unwrap();
+        let expected = URL_SAFE_NO_PAD.decode(SIGNATURE).unwrap();
+        let key = DecodingKey::from_secret(&secret);
+        let other = DecodingKey::from_secret(b"another secret");
+
+        let signer = signer(Algorithm::HS256, &EncodingKey::from_secret(&secret)).unwrap();
+
+        assert_eq!(signer.sign(SIGNED.as_bytes()), expected);
+        assert!(verifies(Algorithm::HS256, &key, SIGNED, &expected));
+        assert!(!verifies(Algorithm::HS256, &key, "another text", &expected));
+        assert!(!verifies(Algorithm::HS256, &other, SIGNED, &expected));
+        assert!(!verifies(Algorithm::HS256, &key, SIGNED, &expected[..31]), "a cut signature");
+    }
+
+    #[test]
+    fn rs256_verifies_by_the_public_half_of_the_key_that_signed_and_by_no_other() {
+        let [key, other] = [(); 2].map(|()| PrivateKey::new(&mut SysRng, 2048).unwrap());
+        let der = key.to_pkcs1_der().unwrap();
+        let half =
+            |key: &PrivateKey| DecodingKey::from_rsa_raw_components(&key.n_bytes(), &key.e_bytes());
+
+        let signer = signer(Algorithm::RS256, &EncodingKey::from_rsa_der(der.as_bytes())).unwrap();
+        let signature = signer.sign(SIGNED.as_bytes());
+
+        assert!(verifies(Algorithm::RS256, &half(&key), SIGNED, &signature));
+        assert!(!verifies(Algorithm::RS256, &half(&key), "another text", &signature));
+        assert!(!verifies(Algorithm::RS256, &half(&other), SIGNED, &signature));
+        assert!(!verifies(Algorithm::RS256, &half(&key), SIGNED, &signature[1..]), "cut");
+    }
+
+    #[test]
+    fn a_key_is_never_used_for_the_algorithm_of_another_family() {
+        let secret = EncodingKey::from_secret(b"secret");
+        let public = DecodingKey::from_rsa_raw_components(b"n", b"e");
+
+        assert!(signer(Algorithm::RS256, &secret).is_err());
+        assert!(signer(Algorithm::HS512, &secret).is_err());
+        // The confusion that made the public key of an issuer a secret for forgers (CVE-2015-9235).
+        assert!(verifier(Algorithm::HS256, &public).is_err());
+    }
+}
