@@ -68,12 +68,15 @@ pub(super) fn parse_name(name: &str, suffix: &str) -> Option<u64> {
     digits.bytes().all(lower).then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
-/// Reads a whole segment. A file that is longer than any segment is refused.
+/// Reads a whole segment, whose length does not change while it is read. A file that is longer than any segment is refused.
 pub fn read_segment(file: &fs::File) -> Result<Vec<u8>, FormatError> {
-    let mut bytes = Vec::new();
-    file.take(MAX_SEGMENT_LEN + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_SEGMENT_LEN {
+    let len = file.metadata()?.len();
+    if len > MAX_SEGMENT_LEN {
         return Err(FormatError::damaged(file.path(), MAX_SEGMENT_LEN, What::Length));
     }
+    // In one piece: a buffer that grows is copied, and wiped, several times at each start.
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    let mut file = file;
+    file.read_exact(&mut bytes)?;
     Ok(bytes)
 }
