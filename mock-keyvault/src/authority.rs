@@ -1,9 +1,9 @@
-//! A host and a port as they stand in a `Host` header or in the line of a CONNECT request (RFC 9110, section 7.2).
+//! A host and a port, as in a `Host` header or in the request line of a CONNECT request (RFC 9110, section 7.2).
 //!
-//! Called wherever a name selects what answers. The name is read in one way only: in lower case, and without the dot at
-//! the end which says that it is whole. What cannot be a host is none, so that nobody compares it with anything.
+//! Called wherever a host name selects the handler. A name is always in lower case, and without the dot that a complete
+//! name may end with. A text that cannot be a host gives `None`, so that no code compares it with a name.
 //!
-//! This module knows no names.
+//! This module does not know which names are served.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use std::str::FromStr;
 use http::Request;
 use http::header::HOST;
 
-/// The longest name that there can be (RFC 1035, section 3.1), with a dot at the end.
+/// The length of the longest possible name (RFC 1035, section 3.1), with a dot at the end.
 const MAX_NAME: usize = 254;
 
 /// A host, and the port if one is named.
@@ -21,7 +21,7 @@ pub struct Authority {
     port: Option<u16>,
 }
 
-/// What stands where a host and a port should cannot be one.
+/// The text is not a host, with or without a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not a host, or not a host and a port: expected NAME:PORT, such as local.vault.azure.net:443"
@@ -29,7 +29,7 @@ pub struct Authority {
 pub struct AuthorityError;
 
 impl Authority {
-    /// The host that a client used, as it is read; none if it cannot be one.
+    /// The host that a client used, parsed; `None` if the text cannot be a host.
     pub fn of<B>(request: &Request<B>) -> Option<Self> {
         host_of(request)?.parse().ok()
     }
@@ -86,7 +86,7 @@ pub fn host_of<B>(request: &Request<B>) -> Option<&str> {
     }
 }
 
-/// A port in digits alone: the parser of numbers takes a sign as well.
+/// A port of digits only: the parser of numbers would accept a sign as well.
 fn parse_port(digits: &str) -> Result<u16, AuthorityError> {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(AuthorityError);
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_read_in_one_way() {
+    fn a_host_is_parsed_to_lower_case_without_a_final_dot() {
         for (text, name, port) in [
             ("Local.Vault.Azure.Net:443", "local.vault.azure.net", Some(443)),
             ("local.vault.azure.net.", "local.vault.azure.net", None),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_host_is_none() {
+    fn a_text_that_cannot_be_a_host_is_refused() {
         for text in [
             "",
             ":443",
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_what_is_taken_is_read_again_as_the_same(text in "\\PC{0,80}") {
+        fn no_text_panics_and_an_accepted_one_is_parsed_again_to_the_same(text in "\\PC{0,80}") {
             if let Ok(authority) = text.parse::<Authority>() {
                 let host = match authority.address() {
                     Some(IpAddr::V6(address)) => format!("[{address}]"),
@@ -159,7 +159,7 @@ mod tests {
         }
 
         #[test]
-        fn every_name_and_port_is_taken(name in "[a-z0-9]([a-z0-9-]{0,20}\\.){0,3}[a-z0-9]{1,20}", port in any::<u16>()) {
+        fn every_name_and_port_is_accepted(name in "[a-z0-9]([a-z0-9-]{0,20}\\.){0,3}[a-z0-9]{1,20}", port in any::<u16>()) {
             let authority: Authority = format!("{name}:{port}").parse().unwrap();
             prop_assert_eq!(authority.name(), name);
             prop_assert_eq!(authority.port(), Some(port));

@@ -1,11 +1,11 @@
-//! Tells whoever listens that a vault may answer otherwise than it did: a key, a vault, a role, a principal, a fault.
+//! Notifies listeners that a vault may now answer differently: a key, vault, role, principal or fault has changed.
 //!
-//! Each part whose contents decide an answer owns a clone of [`Changes`] and tells it after its memory shows the change.
-//! Parts that keep their contents behind a lock hand out the write guard as [`Telling`], so no change can be made without
-//! being told. The admin API streams the changes; the registry subscribes to that stream.
+//! Each module whose state decides an answer owns a clone of [`Changes`] and tells it of a change after the change is in
+//! memory. Modules with a lock around their state return its write guard as [`Telling`], so that every change is told.
+//! The admin API streams the changes, and the registry subscribes to that stream.
 //!
-//! A change that is told may have changed nothing: a listener asks the vault to find out. This module knows nothing of
-//! vaults.
+//! A notification does not prove that anything changed: the listener asks the vault to find out. This module knows
+//! nothing of vaults.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLockWriteGuard};
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLockWriteGuard};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
-/// How many changes a listener may be behind before it misses some.
+/// How many changes a listener can be behind before it misses some.
 const BEHIND: usize = 256;
 
 /// The changes of one running vault. Clones share them.
@@ -26,38 +26,38 @@ struct Inner {
     live: broadcast::Sender<Change>,
 }
 
-/// What a change is about.
+/// The subject of a change.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// A vault, its access policies, its network rules, or a key in it.
+    /// A vault changes, or its access policies, its network rules or a key in it.
     Vault,
-    /// A key begins or ceases to be valid by the clock.
+    /// By the clock, a key becomes valid or invalid.
     Validity,
-    /// A role assignment.
+    /// A role assignment changes.
     Role,
-    /// A principal or its secrets.
+    /// A principal or its secrets change.
     Principal,
     /// A fault is added or removed, or ends.
     Fault,
-    /// The limits on calls change, or a window that was full ends.
+    /// The limits on calls change, or a time window in which they were reached ends.
     Throttling,
 }
 
 /// One change.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Change {
-    /// Its place among all changes since the start.
+    /// Its number among all changes since the start.
     pub generation: u64,
-    /// What it is about.
+    /// Its subject.
     pub kind: ChangeKind,
-    /// The only vault that can answer otherwise. None: any vault can.
+    /// The only vault that may answer differently. `None`: any vault may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<String>,
 }
 
-/// The write guard of a lock whose contents decide answers. Tells of the change after the lock is free.
+/// The write guard of a lock whose contents decide answers. It tells of the change after it has released the lock.
 #[derive(Debug)]
 pub struct Telling<'a, T> {
     // Fields drop in this order: readers see the change before it is told.
@@ -84,7 +84,7 @@ impl Changes {
         let mut generation = self.lock();
         *generation += 1;
         let change = Change { generation: *generation, kind, vault: vault.map(str::to_owned) };
-        // It fails only if nobody listens.
+        // It fails only if there is no listener.
         let _ = self.0.live.send(change);
     }
 
@@ -106,12 +106,12 @@ impl Changes {
 
     /// The current generation, and every change after it.
     pub fn subscribe(&self) -> (u64, broadcast::Receiver<Change>) {
-        // No change can come between the two while the lock is held.
+        // While the lock is held, no change can come between the two.
         let generation = self.lock();
         (*generation, self.0.live.subscribe())
     }
 
-    // Nothing panics while the lock is held.
+    // No code panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, u64> {
         self.0.generation.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
-//! Who somebody is, and what roles allow them: for a program that embeds a vault and has resources of its own.
+//! Identity and access of principals, for a program that embeds a vault and has resources of its own.
 //!
-//! The running vault gives it out. It goes by the same issuer and the same role assignments as the
-//! vault. It knows nothing of vaults, and nothing of the resources.
+//! The running vault provides it. It uses the same issuer and the same role assignments as the vault. It knows nothing of
+//! vaults, and nothing of the resources.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::authorization::{Action, Authorization, Scope};
 use crate::identity::{Issuer, Principal, TokenRefused, Verified};
 
-/// The issuer's and the roles' word on somebody. Clones share it.
+/// Verifies principals with the issuer, and decides on their access by role assignments. Clones share both.
 #[derive(Clone)]
 pub struct Directory {
     issuer: Arc<Issuer>,
@@ -21,7 +21,7 @@ impl Directory {
         Self { issuer, roles }
     }
 
-    /// Whose token this is, if it holds and is for an accepted resource.
+    /// The principal of a token, if the token is valid and is for an accepted resource.
     pub fn of_token(
         &self,
         token: &str,
@@ -42,8 +42,8 @@ impl Directory {
             .is_ok_and(|principal| principal.object_id().eq_ignore_ascii_case(object_id))
     }
 
-    /// Whether a role lets a principal, by its object id, do an operation of the control plane at a scope. Nothing is allowed
-    /// at a text that is no scope.
+    /// Whether a role allows a principal, given by its object id, an operation of the control plane at a scope. A text that
+    /// is not a scope allows nothing.
     pub fn allows(&self, object_id: &str, operation: &str, scope: &str) -> bool {
         scope.parse::<Scope>().is_ok_and(|scope| {
             self.roles.decide(object_id, Action::Control(operation), &scope).is_some()

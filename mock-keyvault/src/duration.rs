@@ -1,13 +1,13 @@
-//! Durations as ISO 8601 and Azure write them, such as `P90D`, `P18M`, `P1Y10D` and `PT48H`, and what they come to on a calendar.
+//! Durations in the notation of ISO 8601 and Azure, such as `P90D`, `P18M`, `P1Y10D` and `PT48H`, applied to a calendar.
 //!
-//! Called by rotation policies and by the admin API. A month is a month: what it adds depends on where it begins, so a
-//! duration stays what was written and is never a number of seconds. A part keeps its unit: `P18M` is not `P1Y6M`.
-//! Written down again, it is the same text but for leading zeros and parts that are zero.
+//! Called by rotation policies and by the admin API. The length of a month depends on where it begins, so a duration keeps
+//! its parts and is never converted to seconds. A part keeps its unit: `P18M` is not `P1Y6M`. A duration is written as the
+//! text that it was parsed from, except for leading zeros and parts that are zero.
 //!
-//! There are no fractions and no signs. The registry's admin API has a type of its own for spans that are a number of
-//! seconds and may be negative, `emulator/src/admin/duration.rs`: a sign would make no sense in a policy, and a month has no
-//! number of seconds. This module knows nothing of vaults. The crates that read this form either make
-//! fractions of it, in floating point, or want to own the calendar as well; the calendar here is `time`'s.
+//! There are no fractions and no signs. The registry's admin API has a type of its own for durations in seconds, which may
+//! be negative: `emulator/src/admin/duration.rs`. A sign would make no sense in a policy, and a month has no fixed number
+//! of seconds. This module knows nothing of vaults. The crates that parse this notation either convert it to fractions, in
+//! floating point, or bring their own calendar; the calendar here is that of `time`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,22 +15,22 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{Date, Month, OffsetDateTime};
 
-/// The largest number of one unit: more than anybody waits for, and small enough that sums do not overflow.
+/// The largest number of one unit: longer than any real duration, and small enough that sums do not overflow.
 const MAX_COUNT: u32 = 99_999_999;
 
 /// A duration of whole years, months, weeks, days, hours, minutes and seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct IsoDuration {
-    /// In the order of [`UNITS`].
+    /// The numbers in the order of [`UNITS`].
     counts: [u32; 7],
 }
 
-/// A text that is no duration.
+/// The text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a duration such as P90D, P18M, P1Y10D or PT48H")]
 pub struct DurationError(String);
 
-/// The letters in their order; those from [`TIME`] on stand after a `T`.
+/// The letters of the units in their order; those from [`TIME`] on follow a `T`.
 const UNITS: [char; 7] = ['Y', 'M', 'W', 'D', 'H', 'M', 'S'];
 const TIME: usize = 4;
 
@@ -45,31 +45,31 @@ impl IsoDuration {
         Self { counts: [0, 0, 0, 0, 0, 0, if seconds > MAX_COUNT { MAX_COUNT } else { seconds }] }
     }
 
-    /// The moment that lies this long after another, or none beyond the end of the calendar.
+    /// The moment this long after another; `None` if it is beyond the end of the calendar.
     ///
-    /// Years and months come first, then days, then hours: a day that the month does not have is its last one.
+    /// Years and months are added first, then days, then hours. If the month does not have the day, its last day is used.
     pub fn after(self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         let months = i64::from(self.counts[0]) * 12 + i64::from(self.counts[1]);
         moved(moment, months)?.checked_add(self.fixed())
     }
 
-    /// The moment that lies this long before another, or none beyond the beginning of the calendar.
+    /// The moment this long before another; `None` if it is beyond the beginning of the calendar.
     pub fn before(self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         let months = i64::from(self.counts[0]) * 12 + i64::from(self.counts[1]);
         moved(moment, -months)?.checked_sub(self.fixed())
     }
 
-    /// The fewest seconds that this comes to: a month has 28 days here, and a year 365.
+    /// The shortest length of this duration in seconds: a month has 28 days here, and a year 365.
     pub fn shortest_seconds(self) -> i64 {
         let months = i64::from(self.counts[0]) * 12 + i64::from(self.counts[1]);
-        // From the first of February of a common year, months are as short as they get.
+        // Counted from the first of February of a common year, months are shortest.
         let start = time::macros::datetime!(2001-02-01 0:00 UTC);
         let calendar =
             moved(start, months).map_or(i64::MAX / 2, |end| (end - start).whole_seconds());
         calendar.saturating_add(self.fixed().whole_seconds())
     }
 
-    /// What does not depend on the calendar.
+    /// The parts that do not depend on the calendar.
     fn fixed(self) -> time::Duration {
         let [_, _, weeks, days, hours, minutes, seconds] = self.counts.map(i64::from);
         let days = weeks * 7 + days;
@@ -93,7 +93,7 @@ impl IsoDuration {
     }
 }
 
-/// Reads numbers with these units, each at most once and in this order.
+/// Parses numbers with these units, each at most once and in this order.
 fn counted(mut text: &str, units: &[char], counts: &mut [u32]) -> Option<()> {
     let mut next = 0;
     while !text.is_empty() {
@@ -109,7 +109,7 @@ fn counted(mut text: &str, units: &[char], counts: &mut [u32]) -> Option<()> {
     Some(())
 }
 
-/// The same day and time some months later or, if negative, earlier.
+/// The same day and time `months` later or, if negative, earlier.
 fn moved(moment: OffsetDateTime, months: i64) -> Option<OffsetDateTime> {
     let from_zero =
         i64::from(moment.year()) * 12 + i64::from(u8::from(moment.month())) - 1 + months;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_as_azure_writes_them_keep_their_words() {
+    fn durations_as_azure_writes_them_keep_their_text() {
         for text in
             ["P30D", "P18M", "P2Y", "P1M", "P1Y10D", "PT48H", "P2W", "P1Y2M3DT4H5M6S", "PT0S"]
         {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_month_ends_on_its_last_day_and_a_year_knows_leap_days() {
+    fn a_day_that_the_month_lacks_becomes_its_last_day_and_leap_days_count() {
         let end_of_january = datetime!(2024-01-31 12:00 UTC);
 
         assert_eq!(of("P1M").after(end_of_january), Some(datetime!(2024-02-29 12:00 UTC)));
@@ -239,14 +239,14 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_back(counts in prop::array::uniform7(0..=MAX_COUNT)) {
+        fn a_written_duration_is_parsed_to_the_same(counts in prop::array::uniform7(0..=MAX_COUNT)) {
             let duration = IsoDuration { counts };
 
             prop_assert_eq!(duration.to_string().parse::<IsoDuration>().unwrap(), duration);
         }
 
         #[test]
-        fn what_lies_after_lies_no_earlier_and_no_sooner_than_the_shortest(
+        fn the_moment_after_a_duration_is_no_sooner_than_its_shortest_length(
             counts in (0..200_u32, 0..200_u32, 0..200_u32, 0..2000_u32, 0..100_u32),
             start in 0..4_000_000_000_i64,
         ) {
@@ -256,7 +256,7 @@ mod tests {
 
             let end = duration.after(start).unwrap();
 
-            // How many leap days there are depends on where it begins.
+            // The number of leap days depends on where it begins.
             let slack = time::Duration::days(3);
             prop_assert!(end - start + slack >= time::Duration::seconds(duration.shortest_seconds()));
             prop_assert!(end >= start);

@@ -1,11 +1,11 @@
-//! What became of keys: new versions, versions near their end, versions past it, in the shape of Azure Event Grid.
+//! Events of keys in the form of Azure Event Grid: new versions, versions near expiry, and expired versions.
 //!
-//! Written by the vault, in the order of time. That a version nears its end, or is past it, is written before the vault
-//! keeps that it has told: after a kill such an event may come again, under the same id, and none is lost. A new version
-//! is durable before it is told of, so that a kill in that moment leaves one that no event names. Read by the admin API and by tests. The last ones are in memory, also after a
-//! restart; older ones are in the files alone.
+//! The vault writes them in the order of time; the admin API and tests read them. The vault writes an event of a version
+//! near or past its expiry before it stores that the event was sent. So none is lost, and after a kill such an event may
+//! come again, under the same id. A new version is durable before its event is written, so a kill in between leaves a
+//! version without an event. The last events are in memory, also after a restart; older ones are only in the files.
 //!
-//! What is kept names vault, key and version. An `Id` is rendered for the address that the reader used.
+//! A stored event names vault, key and version. Its `Id` is rendered for the address that the reader used.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,30 +28,30 @@ const KEPT: usize = 1_000;
 
 const LIMITS: Limits = Limits { bytes: 4 << 20, old_files: 4 };
 
-/// What happened to a key.
+/// The kind of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The newest version is past its end.
+    /// The newest version has expired.
     #[serde(rename = "Microsoft.KeyVault.KeyExpired")]
     Expired,
-    /// The newest version is near its end.
+    /// The newest version is near its expiry.
     #[serde(rename = "Microsoft.KeyVault.KeyNearExpiry")]
     NearExpiry,
-    /// There is a key or a version that was not there before.
+    /// A key or a version was created.
     #[serde(rename = "Microsoft.KeyVault.KeyNewVersionCreated")]
     NewVersionCreated,
 }
 
-/// An event, as it is kept: it holds no host.
+/// An event as it is stored, without a host name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyEvent {
-    /// The same for an event that is told twice.
+    /// Its id, which is the same if the event is written twice.
     pub id: Uuid,
-    /// What happened.
+    /// The kind of the event.
     pub event_type: EventKind,
-    /// When, by the clock of the vault.
+    /// The time of the event by the vault's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub event_time: OffsetDateTime,
     /// The vault.
@@ -60,13 +60,13 @@ pub struct KeyEvent {
     pub key: String,
     /// The version.
     pub version: String,
-    /// When the version begins, in seconds since 1970.
+    /// When the version becomes valid, in seconds since 1970.
     pub not_before: Option<i64>,
-    /// When it ends, in seconds since 1970.
+    /// When the version expires, in seconds since 1970.
     pub expires: Option<i64>,
 }
 
-/// The events so far.
+/// The log of events.
 pub(crate) struct EventLog {
     inner: Mutex<Inner>,
 }
@@ -77,7 +77,7 @@ struct Inner {
 }
 
 impl EventKind {
-    /// The name that Event Grid has for it.
+    /// The name that Event Grid uses for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Expired => "Microsoft.KeyVault.KeyExpired",
@@ -118,7 +118,7 @@ impl KeyEvent {
         }
     }
 
-    /// The event as Event Grid delivers it, with an `Id` at this address of the vault, such as `https://local.vault.localhost:8443`.
+    /// The event as Event Grid delivers it. Its `Id` is at this address of the vault, such as `https://local.vault.localhost:8443`.
     pub fn to_event_grid(&self, vault_uri: &str, resource_id: &str) -> serde_json::Value {
         json!({
             "id": self.id,
@@ -149,20 +149,22 @@ impl EventLog {
         for line in lines.recent()? {
             match serde_json::from_slice(&line) {
                 Ok(event) => keep(&mut kept, event),
-                Err(error) => tracing::warn!(%error, "a line of the event log cannot be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read a line of the event log: the event is left out")
+                }
             }
         }
         Ok(Self { inner: Mutex::new(Inner { kept, lines }) })
     }
 
-    /// Takes an event down. One that cannot be written is in memory alone, and the log of the program says so. Blocks.
+    /// Writes an event. If that fails, the event is only in memory, and a line of the program's log says so. Blocks.
     pub(crate) fn record(&self, event: KeyEvent) {
         let mut inner = self.lock();
         let written = serde_json::to_vec(&event)
             .map_err(io::Error::from)
             .and_then(|line| inner.lines.append(&line));
         if let Err(error) = written {
-            tracing::error!(%error, "the event log could not be written");
+            tracing::error!(%error, "cannot write an event to the event log: it is only in memory");
         }
         keep(&mut inner.kept, event);
     }
@@ -172,7 +174,7 @@ impl EventLog {
         self.lock().kept.iter().cloned().collect()
     }
 
-    // Nothing panics while the lock is held.
+    // No code panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -185,7 +187,7 @@ impl fmt::Debug for EventLog {
 }
 
 fn keep(kept: &mut VecDeque<KeyEvent>, event: KeyEvent) {
-    // One that a kill has told twice.
+    // The event was written twice because of a kill.
     if kept.iter().rev().take(8).any(|known| known.id == event.id) {
         return;
     }
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_there_after_a_restart_and_one_told_twice_is_there_once() {
+    fn events_survive_a_restart_and_one_written_twice_is_listed_once() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let log = opened(&path);
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_holds_the_last_events_alone() {
+    fn memory_holds_only_the_last_events() {
         let folder = tempfile::tempdir().unwrap();
         let log = opened(&folder.path().join("events.jsonl"));
 

@@ -1,7 +1,7 @@
 //! Small files that are written whole: certificates, keys, secrets, endpoints.
 //!
-//! Called wherever a file is a value rather than a stream. A reader sees the old bytes or the new ones, never a part,
-//! and after a return the new ones survive a power cut. This module knows nothing of what the files hold.
+//! Called wherever a file is a value rather than a stream. A reader sees either the old bytes or the new ones, never a
+//! part. When a call returns, the new bytes survive a power cut. This module knows nothing of the content of the files.
 
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,12 +11,12 @@ use fs_err as fs;
 
 use crate::durable::sync_dir;
 
-/// Who may read a file.
+/// The access mode of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody: mode 0644.
+    /// All users can read it: mode 0644.
     Public,
-    /// The owner alone: mode 0600.
+    /// Only the owner can read it: mode 0600.
     Private,
 }
 
@@ -29,10 +29,10 @@ impl Access {
     }
 }
 
-/// Closes a file, or a folder with all in it, to everybody but its owner: files become 0600 and folders 0700, also those
-/// that an older version of the program made. Files of the names `public` stay as they are, and so do links. Blocks.
+/// Limits access to a file, or to a folder and its content, to the owner: files get mode 0600 and folders 0700, including
+/// those that an older version of the program made. Files with the names `public`, and links, are not changed. Blocks.
 ///
-/// A file of another user stays as it is, as in a mounted volume: the log says so.
+/// A file of another user, such as in a mounted volume, is not changed, and a line of the log says so.
 pub fn make_private(path: &Path, public: &[&str]) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -49,7 +49,7 @@ pub fn make_private(path: &Path, public: &[&str]) -> io::Result<()> {
             // Another thread may have removed it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                tracing::warn!(path = %path.display(), "belongs to another user: its mode stays as it is");
+                tracing::warn!(path = %path.display(), "the mode is not changed: the file belongs to another user");
             }
             done => done?,
         }
@@ -62,12 +62,13 @@ pub fn make_private(path: &Path, public: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes `bytes` to the file `path`, which is replaced in one step, durably. The folder must exist. Blocks.
+/// Replaces the file `path` by one with these bytes, atomically and durably. The folder must exist. Blocks.
 pub fn write_whole(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     write(path, bytes, access, true)
 }
 
-/// The same for what is true only while this process runs: it is not synced, so that a start does not wait for a disk.
+/// Like [`write_whole`], for content that is valid only while this process runs. It does not sync, so that a start does not
+/// wait for a disk. Blocks.
 pub fn write_for_this_run(path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
     write(path, bytes, access, false)
 }
@@ -77,16 +78,15 @@ fn write(path: &Path, bytes: &[u8], access: Access, durably: bool) -> io::Result
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    // A temporary file is made with mode 0600: nobody else can read a secret even for a moment.
+    // A temporary file is made with mode 0600, so no other user can read a secret even for a moment.
     let mut file = tempfile::NamedTempFile::new_in(folder)
-        .map_err(|error| with_path(&error, "a file could not be made in", folder))?;
+        .map_err(|error| with_path(&error, "cannot create a file in", folder))?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(access.mode()))?;
     if durably {
         file.as_file().sync_all()?;
     }
-    file.persist(path)
-        .map_err(|error| with_path(&error.error, "a file could not be moved to", path))?;
+    file.persist(path).map_err(|error| with_path(&error.error, "cannot move a file to", path))?;
     if durably { sync_dir(folder) } else { Ok(()) }
 }
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_file_is_for_its_owner_alone_and_is_replaced_whole() {
+    fn only_the_owner_can_read_a_private_file_and_it_is_replaced_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
 
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_was_open_to_everybody_is_closed_except_for_its_public_files() {
+    fn a_folder_that_all_users_could_read_becomes_private_except_its_public_files() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("d/deep")).unwrap();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_no_error() {
+    fn a_missing_file_is_not_an_error() {
         let folder = tempfile::tempdir().unwrap();
 
         assert!(read_if_there(&folder.path().join("none")).unwrap().is_none());

@@ -1,33 +1,33 @@
-//! What an embedding program serves on this listener beside the vault: it is asked first, by name and path.
+//! The routes that an embedding program serves on the vault's listener, selected by host name and path before the vault's.
 //!
-//! The router asks here before its own dispatch. The program says what is its own only after the vault has started, since
-//! what it serves may need the vault; until then, and for all that the program does not take, the vault answers. Names
-//! come as [`crate::authority`] reads them: in lower case, without a port.
+//! The router asks the [`Front`] before its own dispatch. The program sets it only after the vault has started, since its
+//! routes may need the vault. Until then, and for each request that the program does not take, the vault answers. Names
+//! are as [`crate::authority`] parses them: in lower case, without a port.
 //!
-//! This module knows nothing of what is served, here or there.
+//! This module knows nothing of the routes, neither the program's nor the vault's.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 
-/// What an embedding program serves on the listener of a vault.
+/// The routes of an embedding program on the listener of a vault.
 pub trait Front: Send + Sync {
-    /// What answers a request to this name and path. None leaves it to the vault.
+    /// The router for requests to this name and path. `None` leaves them to the vault.
     fn router(&self, name: &str, path: &str) -> Option<Router>;
 
-    /// Whether the program answers to this name at all.
+    /// Whether the program serves this name at all.
     fn knows(&self, name: &str) -> bool;
 }
 
-/// The place of a [`Front`], which is empty at first.
+/// Holds the [`Front`], if one is set. It is empty at first.
 #[derive(Default)]
 pub(crate) struct FrontSlot(RwLock<Option<Arc<dyn Front>>>);
 
 impl FrontSlot {
-    /// Puts a front in place of the one that is there.
+    /// Replaces the front.
     pub(crate) fn set(&self, front: Option<Arc<dyn Front>>) {
-        // Nothing panics while the lock is held, and whatever is in it is whole.
+        // No code panics while it holds the lock, so its value is always whole.
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = front;
     }
 

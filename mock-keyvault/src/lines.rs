@@ -1,12 +1,11 @@
-//! A file of lines that grows at its end: the audit log and the event log.
+//! A file to which lines are appended: the audit log and the event log.
 //!
-//! A line is written in one call and is with the operating system when the call returns: it survives the end of the
-//! process, however that comes. It is not synced, so a power cut may take the last ones. A half line that a full disk or
-//! a kill left is taken away at the next opening. Files are for the owner alone, and there is a bounded number of them:
-//! a full one is renamed to `NAME.1`, that one to `NAME.2`, and so on; the oldest goes. On a full disk a line takes its
-//! room from the reserve ([`Room`]).
+//! One call writes a line and gives it to the operating system, so that it survives the end of the process, even a kill.
+//! It is not synced, so a power cut may lose the last lines. The next opening removes a half line that a full disk or a
+//! kill left. Only the owner can read the files, and their number is limited: a full file is renamed to `NAME.1`, that one
+//! to `NAME.2`, and so on; the oldest is removed. On a full disk a line takes its space from the reserve ([`Room`]).
 //!
-//! This module knows nothing of what the lines hold.
+//! This module knows nothing of the content of the lines.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -18,26 +17,26 @@ use fs_err as fs;
 
 use crate::room::{Purpose, Room, is_lacking};
 
-/// How often a line is tried whose room another program took.
+/// How often a line is tried if another program uses its space up first.
 const TRIES: u32 = 3;
 
-/// How large such files get and how many there are.
+/// The limits on the size and the number of the files.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// A line that would make the file larger begins a new one.
+    /// The largest size of a file. A line that would exceed it begins a new file.
     pub bytes: u64,
     /// How many full files are kept.
     pub old_files: u32,
 }
 
-/// Why a line cannot be written, without the paths that the error of the operating system may name.
+/// The reason that a line cannot be written, without the paths that the error of the operating system may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unwritable {
-    /// There is no room for it, not even in the reserve.
+    /// There is no space for it, not even in the reserve.
     #[error("the disk is full")]
     DiskFull,
-    /// Something else is wrong with the file.
+    /// The file cannot be written for another reason.
     #[error("{0}")]
     Failed(io::ErrorKind),
 }
@@ -60,7 +59,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Opens the file, or makes it. Its lines use the room for this purpose. Blocks.
+    /// Opens the file, or creates it. Its lines use the space for this purpose. Blocks.
     pub fn open(
         path: &Path,
         limits: Limits,
@@ -73,12 +72,12 @@ impl Lines {
         Ok(Self { path: path.to_owned(), file, len, limits, room, purpose })
     }
 
-    /// Whether there is room for a line of so many bytes. Blocks.
+    /// Returns an error if there is no space for a line of this length. Blocks.
     pub fn ensure_room(&self, bytes: usize) -> io::Result<()> {
         self.room.spend(u64::try_from(bytes).unwrap_or(u64::MAX), self.purpose)
     }
 
-    /// Writes a line, which holds no line feed itself. Blocks.
+    /// Appends a line, which must not contain a line feed. Blocks.
     pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
         let mut tries = TRIES;
         loop {
@@ -100,7 +99,7 @@ impl Lines {
         bytes.extend_from_slice(line);
         bytes.push(b'\n');
         if let Err(error) = self.file.write_all(&bytes) {
-            // What follows must not be joined to a half line.
+            // The next line must not be joined to a half line.
             self.file.set_len(self.len)?;
             return Err(error);
         }
@@ -120,7 +119,7 @@ impl Lines {
     }
 
     fn begin_new(&mut self) -> io::Result<()> {
-        // It is gone already if an earlier attempt found no room for a new one; then nothing moves a second time.
+        // An earlier attempt may have renamed it and then found no space for a new file. Then nothing is renamed a second time.
         if self.path.try_exists()? {
             self.move_on()?;
         }
@@ -145,12 +144,12 @@ fn opened(path: &Path) -> io::Result<fs::File> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).append(true).read(true).mode(0o600);
     let file = fs::OpenOptions::from_options(options).open(path)?;
-    // One that was there before may have been made for everybody.
+    // A file that existed before may have another mode.
     file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-/// How long the file is up to its last line feed.
+/// The length of the file up to its last line feed.
 fn whole_lines(file: &mut fs::File) -> io::Result<u64> {
     const STEP: u64 = 4096;
     let mut end = file.metadata()?.len();
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn full_files_move_on_and_the_oldest_goes() {
+    fn full_files_are_renamed_and_the_oldest_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let mut lines = opened(&path, SMALL).unwrap();
@@ -214,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_could_not_be_made_is_made_later_and_no_old_one_is_lost_meanwhile() {
+    fn a_file_that_could_not_be_created_is_created_later_and_no_old_one_is_lost() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let mut lines = opened(&path, SMALL).unwrap();
         for line in ["the first", "the second"] {
             lines.append(line.as_bytes()).unwrap();
         }
-        // As an attempt leaves it that found no room: all have moved on, and there is no new one.
+        // As after an attempt that found no space: all files are renamed, and there is no new one.
         fs::rename(numbered(&path, 1), numbered(&path, 2)).unwrap();
         fs::rename(&path, numbered(&path, 1)).unwrap();
 
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_line_that_a_kill_left_is_gone_at_the_next_opening() {
+    fn the_next_opening_removes_a_half_line_that_a_kill_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         fs::write(&path, "whole\nhal").unwrap();
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_for_its_owner_alone_also_when_it_was_not() {
+    fn the_file_becomes_private_if_it_was_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         fs::write(&path, "").unwrap();
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_takes_its_room_from_the_reserve_and_is_refused_when_that_is_used_up() {
+    fn a_line_takes_its_space_from_the_reserve_and_is_refused_when_that_is_used_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let room = Arc::new(Room::open(folder.path()));

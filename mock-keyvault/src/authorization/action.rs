@@ -2,7 +2,7 @@
 //!
 //! Called by the role definitions. A star stands for any text, slashes included; letter case does not matter.
 
-/// Whether a pattern takes an action. Takes time in the product of both lengths at most.
+/// Whether a pattern matches an action. The time is at most the product of both lengths.
 pub fn matches(pattern: &str, action: &str) -> bool {
     let (pattern, action) = (pattern.as_bytes(), action.as_bytes());
     let (mut at, mut seen) = (0, 0);
@@ -19,7 +19,7 @@ pub fn matches(pattern: &str, action: &str) -> bool {
                 seen += 1;
             }
             _ => match star {
-                // The star takes one byte more, and what follows it is tried again.
+                // The star matches one byte more, and the rest of the pattern is tried again.
                 Some((star_at, star_seen)) => {
                     star = Some((star_at, star_seen + 1));
                     at = star_at + 1;
@@ -87,7 +87,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_with_parts_cut_out_by_stars_is_taken(a in ".{0,8}", b in ".{0,8}", c in ".{0,8}") {
+        fn a_text_matches_after_a_star_replaces_a_part_of_it(a in ".{0,8}", b in ".{0,8}", c in ".{0,8}") {
             let (pattern, action) = (format!("{a}*{c}"), format!("{a}{b}{c}"));
             prop_assume!(!a.contains('*') && !c.contains('*'));
             prop_assert!(matches(&pattern, &action));

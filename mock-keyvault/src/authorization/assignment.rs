@@ -1,7 +1,7 @@
-//! Role assignments: a role, given to a principal, at a scope.
+//! Role assignments: each gives a role to a principal at a scope.
 //!
-//! Made by [`super::Authorization::assign`] alone. A principal is its object id; whether the directory knows it is not
-//! asked, so that assignments can come before their principals.
+//! Only [`super::Authorization::assign`] makes them. A principal is given by its object id. Nothing checks whether the
+//! directory has it, so an assignment can be made before its principal.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::scope::Scope;
 /// Azure allows 1024; a few less keep the row below 4 KiB whatever the characters.
 const MAX_DESCRIPTION: usize = 1000;
 
-/// What kind of principal it is, as callers say; nothing depends on it.
+/// The kind of a principal, as the caller states it. No decision depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PrincipalType {
@@ -23,7 +23,7 @@ pub enum PrincipalType {
     ServicePrincipal,
     /// A person.
     User,
-    /// A group. Its members get nothing by it: groups are not served.
+    /// A group. Its members get no access, since groups are not served.
     Group,
     /// A group of another directory.
     ForeignGroup,
@@ -36,51 +36,51 @@ pub enum PrincipalType {
 pub struct RoleAssignment {
     /// Its name.
     pub name: Uuid,
-    /// Where it counts.
+    /// Where it applies.
     pub scope: Scope,
-    /// What it allows.
+    /// The role that it gives.
     pub role: &'static RoleDefinition,
-    /// Whom, by object id in lower case.
+    /// The object id of the principal, in lower case.
     pub principal_id: String,
-    /// What kind of principal that is.
+    /// The kind of the principal.
     pub principal_type: PrincipalType,
-    /// What it is for, in words.
+    /// Its purpose, as text.
     pub description: Option<String>,
     /// When it was made, in seconds since 1970.
     pub created: i64,
     /// When it was last changed.
     pub updated: i64,
-    /// Who made it, by object id.
+    /// The object id of the principal that made it.
     pub created_by: String,
-    /// Who last changed it.
+    /// The object id of the principal that last changed it.
     pub updated_by: String,
 }
 
-/// An assignment that is to be made.
+/// A request to make an assignment.
 #[derive(Clone, Debug)]
 pub struct NewRoleAssignment {
     /// Its name.
     pub name: Uuid,
-    /// Where it is to count.
+    /// Where it will apply.
     pub scope: Scope,
     /// The id of the role.
     pub role: Uuid,
-    /// Whom it is for, by object id.
+    /// The object id of the principal.
     pub principal_id: String,
-    /// What kind of principal that is.
+    /// The kind of the principal.
     pub principal_type: PrincipalType,
-    /// What it is for, in words.
+    /// Its purpose, as text.
     pub description: Option<String>,
 }
 
-/// Which assignments are asked for.
+/// A query for assignments.
 #[derive(Clone, Debug)]
 pub struct AssignmentQuery {
     /// The scope: assignments at it, above it and below it.
     pub at: Scope,
-    /// Leaves out those below it: Azure's `atScope()`.
+    /// Leaves out the assignments below the scope: Azure's `atScope()`.
     pub at_or_above: bool,
-    /// Those of this principal alone.
+    /// Only the assignments of this principal.
     pub principal: Option<String>,
 }
 
@@ -111,7 +111,7 @@ impl fmt::Display for PrincipalType {
 }
 
 impl RoleAssignment {
-    /// Whether both allow the same principal the same at the same scope.
+    /// Whether both give the same principal the same role at the same scope.
     pub(super) fn grants_the_same(&self, other: &Self) -> bool {
         self.principal_id == other.principal_id
             && self.role.id == other.role.id

@@ -1,7 +1,7 @@
 //! The built-in roles that this emulator knows, under Azure's ids and with Azure's actions.
 //!
-//! Called by [`super::Authorization`] and the routes. Descriptions are our own words. Roles of services that are not here
-//! are left out; a role of one's own cannot be made.
+//! Called by [`super::Authorization`] and the routes. The descriptions are not Azure's. Roles of other services are left
+//! out, and custom roles cannot be made.
 
 use uuid::{Uuid, uuid};
 
@@ -15,13 +15,13 @@ pub struct RoleDefinition {
     pub id: Uuid,
     /// Its name, such as `Key Vault Crypto User`.
     pub name: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub description: &'static str,
-    /// What it allows on the control plane.
+    /// The actions that it allows on the control plane.
     pub actions: &'static [&'static str],
-    /// What is taken out of that.
+    /// The exceptions from `actions`.
     pub not_actions: &'static [&'static str],
-    /// What it allows on data planes.
+    /// The actions that it allows on data planes.
     pub data_actions: &'static [&'static str],
 }
 
@@ -46,7 +46,7 @@ pub fn by_name(name: &str) -> Option<&'static RoleDefinition> {
     ALL.iter().copied().find(|role| role.name.eq_ignore_ascii_case(name))
 }
 
-/// What the roles of a vault's data plane may see of the control plane.
+/// The actions of the control plane that the roles of a vault's data plane allow.
 const SEES_VAULTS: &[&str] = &[
     "Microsoft.Authorization/*/read",
     "Microsoft.Insights/alertRules/*",
@@ -60,21 +60,21 @@ const SEES_VAULTS: &[&str] = &[
     "Microsoft.KeyVault/operations/read",
 ];
 
-/// Everything, roles included.
+/// Allows all actions of the control plane, including role assignments.
 pub const OWNER: &RoleDefinition = &RoleDefinition {
     id: uuid!("8e3af657-a8ff-443c-a75c-2fe8c4bcb635"),
     name: "Owner",
-    description: "Manages everything and says who else may.",
+    description: "Manages everything, including the access of others.",
     actions: &["*"],
     not_actions: &[],
     data_actions: &[],
 };
 
-/// Everything but roles.
+/// Allows all actions of the control plane except role assignments.
 pub const CONTRIBUTOR: &RoleDefinition = &RoleDefinition {
     id: uuid!("b24988ac-6180-42a0-ab88-20f7382dd24c"),
     name: "Contributor",
-    description: "Manages everything, and does not say who else may.",
+    description: "Manages everything except the access of others.",
     actions: &["*"],
     not_actions: &[
         "Microsoft.Authorization/*/Delete",
@@ -89,21 +89,21 @@ pub const CONTRIBUTOR: &RoleDefinition = &RoleDefinition {
     data_actions: &[],
 };
 
-/// Sees everything of the control plane.
+/// Reads everything of the control plane.
 pub const READER: &RoleDefinition = &RoleDefinition {
     id: uuid!("acdd72a7-3385-48ef-bd42-f606fba81ae7"),
     name: "Reader",
-    description: "Sees everything and changes nothing.",
+    description: "Reads everything and changes nothing.",
     actions: &["*/read"],
     not_actions: &[],
     data_actions: &[],
 };
 
-/// Says who may do what.
+/// Manages access.
 pub const USER_ACCESS_ADMINISTRATOR: &RoleDefinition = &RoleDefinition {
     id: uuid!("18d7d88d-d35e-4fb5-a5c3-7773c20a72d9"),
     name: "User Access Administrator",
-    description: "Says who may do what.",
+    description: "Manages the access of principals.",
     actions: &["*/read", "Microsoft.Authorization/*", "Microsoft.Support/*"],
     not_actions: &[],
     data_actions: &[],
@@ -124,21 +124,21 @@ pub const RBAC_ADMINISTRATOR: &RoleDefinition = &RoleDefinition {
     data_actions: &[],
 };
 
-/// Everything in a vault.
+/// Manages all content of a vault.
 pub const KEY_VAULT_ADMINISTRATOR: &RoleDefinition = &RoleDefinition {
     id: uuid!("00482a5a-887f-4fb3-b363-3b7fe8e74483"),
     name: "Key Vault Administrator",
-    description: "Does everything with what is in a vault of the role-based model.",
+    description: "Manages all content of a vault of the role-based model.",
     actions: SEES_VAULTS,
     not_actions: &[],
     data_actions: &["Microsoft.KeyVault/vaults/*"],
 };
 
-/// Manages vaults, and uses nothing in them.
+/// Manages vaults, without access to their content.
 pub const KEY_VAULT_CONTRIBUTOR: &RoleDefinition = &RoleDefinition {
     id: uuid!("f25e0fa2-a7c8-4377-a976-54943a77a395"),
     name: "Key Vault Contributor",
-    description: "Manages vaults, and uses nothing that is in them.",
+    description: "Manages vaults, without access to their content.",
     actions: &[
         "Microsoft.Authorization/*/read",
         "Microsoft.Insights/alertRules/*",
@@ -156,11 +156,11 @@ pub const KEY_VAULT_CONTRIBUTOR: &RoleDefinition = &RoleDefinition {
     data_actions: &[],
 };
 
-/// Everything with keys.
+/// Manages keys.
 pub const KEY_VAULT_CRYPTO_OFFICER: &RoleDefinition = &RoleDefinition {
     id: uuid!("14b46e9e-c2b7-41b4-b07b-48a6ebf60603"),
     name: "Key Vault Crypto Officer",
-    description: "Does everything with the keys of a vault of the role-based model.",
+    description: "Manages and uses the keys of a vault of the role-based model.",
     actions: SEES_VAULTS,
     not_actions: &[],
     data_actions: &[
@@ -189,7 +189,7 @@ pub const KEY_VAULT_CRYPTO_USER: &RoleDefinition = &RoleDefinition {
     ],
 };
 
-/// What a service needs to encrypt under a key: the role of a registry's identity.
+/// The role of a service that encrypts with a key, such as a registry's identity.
 pub const KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER: &RoleDefinition = &RoleDefinition {
     id: uuid!("e147488a-f6f5-4113-8e2d-b22465e65bf6"),
     name: "Key Vault Crypto Service Encryption User",
@@ -207,11 +207,11 @@ pub const KEY_VAULT_CRYPTO_SERVICE_ENCRYPTION_USER: &RoleDefinition = &RoleDefin
     ],
 };
 
-/// Sees what is in a vault, never a secret.
+/// Reads metadata of a vault's content, never a secret.
 pub const KEY_VAULT_READER: &RoleDefinition = &RoleDefinition {
     id: uuid!("21090545-7ca7-4776-b22c-e363652d74d2"),
     name: "Key Vault Reader",
-    description: "Sees what is in a vault of the role-based model, never a secret.",
+    description: "Reads metadata of the content of a vault of the role-based model, never a secret.",
     actions: SEES_VAULTS,
     not_actions: &[],
     data_actions: &[
@@ -243,7 +243,7 @@ pub const KEY_VAULT_SECRETS_USER: &RoleDefinition = &RoleDefinition {
     ],
 };
 
-/// A role of the registry with actions of the control plane alone.
+/// A role of the registry with actions of the control plane only.
 const fn registry(
     id: Uuid,
     name: &'static str,
@@ -323,7 +323,7 @@ pub const ALL: &[&RoleDefinition] = &[
             "Microsoft.ContainerRegistry/registries/quarantinedArtifacts/write",
         ],
     },
-    // The ids of the next seven are Azure's; their actions are what their names say, not checked against a source.
+    // The ids of the next seven are Azure's. Their actions follow from their names and were not checked against a source.
     &registry(
         uuid!("577a9874-89fd-4f24-9dbd-b5034d0ad23a"),
         "Container Registry Data Importer and Data Reader",
@@ -415,7 +415,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_and_names_are_each_there_once_and_found() {
+    fn ids_and_names_are_unique_and_are_found() {
         for (at, role) in ALL.iter().enumerate() {
             assert_eq!(by_id(role.id).unwrap().name, role.name);
             assert_eq!(by_name(&role.name.to_uppercase()).unwrap().id, role.id);

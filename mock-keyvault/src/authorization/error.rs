@@ -1,4 +1,4 @@
-//! What role-based access control refuses, in words of its own. The wire forms are with the routes.
+//! The errors of role-based access control. The routes turn them into responses.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::room;
 
-/// Why an assignment is not made or removed.
+/// The reason that an assignment was not made or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorizationError {
@@ -14,25 +14,25 @@ pub enum AuthorizationError {
     #[error("there is no role definition {0}")]
     RoleNotFound(Uuid),
     /// The same role is assigned to the same principal at the same scope already, under this name.
-    #[error("the role is assigned already, as {0}")]
+    #[error("the principal already has this role at this scope, by assignment {0}")]
     Exists(Uuid),
-    /// An assignment of this name grants something else.
-    #[error("principal, role and scope of an assignment do not change")]
+    /// An assignment of this name exists, with another principal, role or scope.
+    #[error("the principal, role and scope of an assignment cannot be changed; make a new one")]
     UpdateNotPermitted,
-    /// The principal is no id.
+    /// The principal is not given by an id.
     #[error("'{0}' is not the object id of a principal")]
     PrincipalNotValid(String),
     /// The description is too long.
     #[error("a description has at most {0} characters")]
     DescriptionTooLong(usize),
-    /// There are as many assignments as there may be.
-    #[error("there are {0} role assignments already")]
+    /// The limit of assignments is reached.
+    #[error("there are {0} role assignments already, which is the limit; remove one first")]
     TooMany(usize),
-    /// The disk has too little room for a change. Nothing was changed, and reading goes on.
+    /// The disk has too little space for a change. Nothing was changed, and reads still work.
     #[error("the disk is full")]
     DiskFull,
-    /// The data folder failed. Logged, never shown.
-    #[error("the role assignments cannot be kept: {0}")]
+    /// The data folder failed. This is logged and never sent to a client.
+    #[error("the role assignments cannot be written: {0}")]
     Io(io::Error),
 }
 

@@ -1,8 +1,8 @@
-//! Azure's role-based access control: role definitions, role assignments, and who may do what where.
+//! Azure's role-based access control: role definitions, role assignments, and decisions about access.
 //!
 //! Called by the vaults for their data plane, by the resource-provider routes for themselves, and by the emulator for its
-//! control plane. It imports nothing of the vault: scopes, actions and principals are all it knows. An assignment is on
-//! disk before it counts. Groups, deny assignments, conditions and roles of one's own are not served.
+//! control plane. It imports nothing of the vault, and knows only scopes, actions and principals. An assignment is on
+//! disk before it applies. Groups, deny assignments, conditions and custom roles are not served.
 
 pub mod action;
 pub mod builtin;
@@ -30,26 +30,26 @@ pub use scope::{Scope, ScopeError};
 
 use rows::Rows;
 
-/// How many assignments there may be at most: Azure's limit for a subscription.
+/// The most assignments that can exist: Azure's limit for a subscription.
 const MAX_ASSIGNMENTS: usize = 4000;
-/// The assignment that makes the owner the owner, from the first start.
+/// The name of the assignment that gives the owner the role Owner, made at the first start.
 const OWNER_ASSIGNMENT: Uuid = Uuid::from_u128(0x0000_0000_0000_4000_8000_0000_0000_a0b3);
 
-/// What is asked for.
+/// The action to decide on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
-    /// Something of the control plane, such as `Microsoft.KeyVault/vaults/write`.
+    /// An action of the control plane, such as `Microsoft.KeyVault/vaults/write`.
     Control(&'a str),
-    /// Something of a data plane, such as `Microsoft.KeyVault/vaults/keys/wrap/action`.
+    /// An action of a data plane, such as `Microsoft.KeyVault/vaults/keys/wrap/action`.
     Data(&'a str),
 }
 
-/// Whether an assignment was made or was there already.
+/// Whether an assignment was made or existed already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assigned {
     /// It is new.
     Created,
-    /// The same was there under the same name; at most its description has changed.
+    /// The same assignment existed under the same name; at most its description has changed.
     Kept,
 }
 
@@ -57,11 +57,11 @@ pub enum Assigned {
 pub struct Authorization {
     rows: Rows,
     clock: Clock,
-    /// By the name of the assignment.
+    /// The assignments by name.
     assignments: RwLock<BTreeMap<Uuid, RoleAssignment>>,
-    /// Held over each change, from the check to the moment memory shows it.
+    /// Held during each change, from the check until the change is in memory.
     changing: Mutex<()>,
-    /// Told of every change of `assignments`.
+    /// Notified of every change of `assignments`.
     changes: Changes,
 }
 
@@ -104,7 +104,7 @@ impl Authorization {
         Ok(opened)
     }
 
-    /// The assignment that lets a principal do something at a scope, if there is one.
+    /// The assignment that allows a principal an action at a scope, if there is one.
     pub fn decide(&self, principal_id: &str, action: Action<'_>, at: &Scope) -> Option<Uuid> {
         let assignments = self.read();
         let found = assignments.values().find(|assignment| {
@@ -115,7 +115,7 @@ impl Authorization {
         found.map(|assignment| assignment.name)
     }
 
-    /// Makes an assignment, or keeps the one that is there under this name.
+    /// Makes an assignment, or keeps the existing one of this name.
     pub fn assign(
         &self,
         new: NewRoleAssignment,
@@ -160,7 +160,7 @@ impl Authorization {
         Ok((assignment, assigned))
     }
 
-    /// Takes an assignment away. None means that there was none of this name at this scope.
+    /// Removes an assignment. Returns `None` if there was none of this name at this scope.
     pub fn remove(
         &self,
         scope: &Scope,
@@ -173,7 +173,7 @@ impl Authorization {
         Ok(Some(found))
     }
 
-    /// Takes away all that a principal has been assigned at exactly this scope in this role.
+    /// Removes every assignment of this role to a principal at exactly this scope.
     pub fn remove_grant(
         &self,
         scope: &Scope,
@@ -187,12 +187,12 @@ impl Authorization {
         })
     }
 
-    /// Takes away every assignment at this scope and below it, as Azure does when a resource is deleted.
+    /// Removes every assignment at this scope and below it, as Azure does when a resource is deleted.
     pub fn remove_under(&self, scope: &Scope) -> Result<(), AuthorizationError> {
         self.remove_where(|assignment| scope.contains(&assignment.scope))
     }
 
-    /// Whether anything was assigned at this scope or below it.
+    /// Whether there is an assignment at this scope or below it.
     pub(crate) fn has_assignment_under(&self, scope: &Scope) -> bool {
         self.read().values().any(|assignment| scope.contains(&assignment.scope))
     }
@@ -225,7 +225,7 @@ impl Authorization {
         Ok(())
     }
 
-    // Nothing panics while one of these locks is held; what they guard is whole even if they are poisoned.
+    // No code panics while it holds one of these locks, so a poisoned lock still guards a whole value.
 
     fn change(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -235,7 +235,7 @@ impl Authorization {
         self.assignments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The only way to change what is in memory: whoever listens is told.
+    /// Locks the assignments for a change, and notifies the listeners afterwards. All changes go through here.
     fn write(&self) -> Telling<'_, BTreeMap<Uuid, RoleAssignment>> {
         let guard = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
         self.changes.telling(guard, ChangeKind::Role, None)
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_owner_owns_the_subscription_and_nobody_else_does() {
+    fn only_the_owner_owns_the_subscription_at_first() {
         let folder = tempfile::tempdir().unwrap();
         let roles = open(folder.path());
         let at = scope("/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v");
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_counts_at_its_scope_and_below_and_nowhere_else() {
+    fn a_role_applies_at_its_scope_and_below_and_nowhere_else() {
         let folder = tempfile::tempdir().unwrap();
         let roles = open(folder.path());
         let group = scope("/resourceGroups/G");
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_under_a_scope_leaves_what_is_above_it() {
+    fn removal_under_a_scope_leaves_the_assignments_above_it() {
         let folder = tempfile::tempdir().unwrap();
         let roles = open(folder.path());
         let vault = scope("/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v");

@@ -1,7 +1,7 @@
-//! The rows of role assignments among those of the service: one each, and one for its description, all below 4 KiB.
+//! The stored rows of role assignments: one for each assignment and one for its description, all below 4 KiB.
 //!
-//! Called by [`super::Authorization`] on blocking threads. What returned is durable. This is the only place of this
-//! folder that knows the rows.
+//! Called by [`super::Authorization`] on blocking threads. A change is durable when the call returns. No other module of
+//! this folder knows the rows.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,11 +15,11 @@ use super::builtin;
 use crate::durable::{self, View};
 use crate::room::Purpose;
 
-/// Is there from the first start on: what the owner removed is not made again.
+/// The key of the row that the first start writes. It prevents a later start from assigning the owner's role again.
 const BEGUN: &[u8] = b"begun";
-/// Begins the key of every assignment. It must stay.
+/// The first byte of the key of every assignment. It is part of the stored format and must not change.
 const ASSIGNMENT: u8 = b'a';
-/// Begins the key of every description, which alone may be long.
+/// The first byte of the key of every description. Descriptions have rows of their own because they can be long.
 const DESCRIPTION: u8 = b'd';
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ struct Row {
 }
 
 impl Rows {
-    /// The rows of role assignments are in this tree.
+    /// Accesses the rows of role assignments in this tree.
     pub(super) fn new(rows: &Arc<durable::Rows>, tree: u8) -> Self {
         Self { rows: Arc::clone(rows), tree }
     }
@@ -50,7 +50,7 @@ impl Rows {
         self.rows.has(self.tree, BEGUN)
     }
 
-    /// Keeps the first assignment, and that it was made.
+    /// Stores the first assignment, and the row that says so.
     pub(super) fn begin(&self, first: &RoleAssignment) -> io::Result<()> {
         self.rows.change(Purpose::Rows, |view| {
             view.put(self.tree, BEGUN, b"1");
@@ -76,7 +76,7 @@ impl Rows {
         let mut found = BTreeMap::new();
         for entry in self.rows.scan_prefix(self.tree, &[ASSIGNMENT]) {
             let (at, value) = entry?;
-            // The row that says that all has begun starts with another letter, and is no name.
+            // The row `BEGUN` starts with another letter, and is not a name.
             let Ok(name) = Uuid::from_slice(at.get(1..).unwrap_or_default()) else { continue };
             let row: Row = serde_json::from_slice(&value).map_err(damaged)?;
             let description = match self.rows.get(self.tree, &key(DESCRIPTION, name))? {

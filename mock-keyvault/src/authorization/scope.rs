@@ -1,22 +1,22 @@
 //! Scopes: where a role is assigned, and where an action takes place. A scope is the path of a resource.
 //!
-//! Parsed once at the border. Two scopes that differ in letter case alone are equal; a scope contains itself and all that
-//! lies below it.
+//! Parsed once, where a request comes in. Two scopes that differ only in letter case are equal. A scope contains itself
+//! and all scopes below it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// The longest path that is taken. Azure's resource ids are far shorter.
+/// The longest path that is accepted. Azure's resource ids are far shorter.
 const MAX_LEN: usize = 1024;
 
-/// A path that is no scope.
+/// The path is not a scope.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not a scope: a subscription, a resource group or a resource")]
 pub struct ScopeError(String);
 
-/// A subscription, a resource group, a resource, a part of a resource such as a key, or the root of all.
+/// A subscription, a resource group, a resource, a part of a resource such as a key, or the root.
 #[derive(Clone, Debug)]
 pub struct Scope {
     given: String,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scope_is_refused() {
+    fn a_path_that_is_not_a_scope_is_refused() {
         for path in [
             "/subscriptions",
             "/subscriptions/x",
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_contains_what_lies_below_it_and_not_its_namesakes() {
+    fn a_scope_contains_the_scopes_below_it_but_not_one_whose_name_begins_the_same() {
         let group: Scope = format!("{S}/resourceGroups/g").parse().unwrap();
         let vault: Scope =
             format!("{S}/resourceGroups/G/providers/Microsoft.KeyVault/vaults/v").parse().unwrap();
@@ -162,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_path_panics_and_what_is_taken_is_read_again(path in "(/[a-zA-Z0-9 .é-]{0,5}){0,9}") {
+        fn no_path_panics_and_an_accepted_one_is_parsed_again(path in "(/[a-zA-Z0-9 .é-]{0,5}){0,9}") {
             if let Ok(scope) = format!("{S}{path}").parse::<Scope>() {
                 prop_assert_eq!(scope.as_str().parse::<Scope>().unwrap(), scope);
             }

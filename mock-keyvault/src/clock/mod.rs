@@ -1,10 +1,10 @@
-//! The one clock of a process: every part that reads the time is handed a [`Clock`].
+//! The one clock of a process: every part that reads the time gets a [`Clock`].
 //!
-//! There are two times. *Emulator time* is what keys, tokens, rotation and retention go by; it can be moved and
-//! frozen, so that an hour or ninety days pass at a call. *Real time* only ever runs forward; it bounds what must
-//! not outlast a wall clock whatever the emulator's says, such as the lease of a data key. A [`Deadline`] watches both.
+//! There are two times. *Emulator time* applies to keys, tokens, rotation and retention. It can be moved and frozen, so
+//! that one call makes an hour or ninety days pass. *Real time* only runs forward. It limits what must end in real time
+//! as well, such as the lease of a data key. A [`Deadline`] watches both.
 //!
-//! This module knows nothing of vaults. It does not persist the offset: its owner does, with [`Clock::kept`].
+//! This module knows nothing of vaults. It does not store the offset: its owner does, with [`Clock::kept`].
 
 mod request;
 
@@ -30,19 +30,19 @@ pub struct Deadline {
     emulated: OffsetDateTime,
 }
 
-/// What holds over a restart: how far emulator time is ahead, and where it stands still if it does.
+/// The settings that survive a restart: how far emulator time is ahead, and the moment at which it is frozen, if it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptClock {
-    /// How far it is ahead of real time, when it runs.
+    /// How far emulator time is ahead of real time, if it runs.
     pub offset: time::Duration,
-    /// Where it stands still.
+    /// The moment at which it is frozen.
     pub frozen_at: Option<OffsetDateTime>,
 }
 
 struct Inner {
     source: Source,
     setting: Mutex<Setting>,
-    /// Counts the moves of the clock, so that sleepers look again.
+    /// Counts the moves of the clock, so that waiting tasks check the time again.
     moved: watch::Sender<u64>,
 }
 
@@ -139,7 +139,7 @@ impl Clock {
         });
     }
 
-    /// Does what a request asks for, but for what becomes due by it.
+    /// Carries out a plan. The caller does the work that becomes due because of it.
     pub fn carry_out(&self, plan: ClockPlan) {
         if plan.resume {
             self.resume();
@@ -154,24 +154,24 @@ impl Clock {
         }
     }
 
-    /// What is to be kept over a restart.
+    /// The settings to store for the next start.
     pub fn kept(&self) -> KeptClock {
         KeptClock { offset: self.offset(), frozen_at: self.setting().frozen_at }
     }
 
-    /// Goes on as it was kept.
+    /// Continues with the settings of [`Clock::kept`].
     pub fn restore(&self, kept: KeptClock) {
         self.change(|setting| {
             *setting = Setting { offset: kept.offset, frozen_at: kept.frozen_at };
         });
     }
 
-    /// Tells of every move of the clock.
+    /// Returns a receiver that is notified of every move of the clock.
     pub fn moves(&self) -> watch::Receiver<u64> {
         self.0.moved.subscribe()
     }
 
-    /// Sets how far emulator time is ahead of real time, as at a restart.
+    /// Sets how far emulator time is ahead of real time, as a restart does.
     pub fn set_offset(&self, offset: time::Duration) {
         let real = self.real_now();
         self.change(|setting| match &mut setting.frozen_at {
@@ -196,7 +196,7 @@ impl Clock {
         });
     }
 
-    /// Moves both times forward. For a clock made by [`Clock::manual`]; on any other this moves emulator time alone.
+    /// Moves both times forward, for a clock made by [`Clock::manual`]. On any other it moves only emulator time.
     pub fn pass(&self, by: Duration) {
         match &self.0.source {
             Source::System(_) => self.advance(by),
@@ -220,7 +220,7 @@ impl Clock {
         self.elapsed() >= deadline.real || self.now() >= deadline.emulated
     }
 
-    /// Waits until a deadline has passed in either time, whoever moves the clock meanwhile.
+    /// Waits until a deadline has passed in either time. A move of the clock meanwhile counts.
     pub async fn until(&self, deadline: Deadline) {
         let mut moved = self.0.moved.subscribe();
         while !self.has_passed(deadline) {
@@ -229,7 +229,7 @@ impl Clock {
                 Duration::try_from(deadline.emulated - self.now()).unwrap_or(Duration::ZERO);
             let left = if self.is_frozen() { real } else { real.min(emulated) };
             match self.0.source {
-                // The sender lives as long as this clock: a change is the only way to wake.
+                // The sender lives as long as this clock, so only a change ends the wait.
                 Source::Manual(_) => drop(moved.changed().await),
                 Source::System(_) => tokio::select! {
                     () = tokio::time::sleep(left.max(Duration::from_millis(1))) => (),
@@ -239,7 +239,7 @@ impl Clock {
         }
     }
 
-    /// Waits until emulator time has reached a moment, whoever moves the clock meanwhile.
+    /// Waits until emulator time has reached a moment. A move of the clock meanwhile counts.
     pub async fn reached(&self, moment: OffsetDateTime) {
         let mut moved = self.0.moved.subscribe();
         while self.now() < moment {
@@ -270,7 +270,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// No code panics while it holds one of these locks; a poisoned one still holds a whole value.
+/// No code panics while it holds one of these locks, so a poisoned one still holds a whole value.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_clock_stands_while_real_time_passes_and_resumes_where_it_stood() {
+    fn a_frozen_clock_stands_still_while_real_time_passes_and_resumes_where_it_was() {
         let clock = Clock::manual(START);
 
         clock.freeze();
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_goes_to_a_moment_and_never_back_frozen_or_not() {
+    fn a_clock_moves_to_a_moment_and_never_back_frozen_or_not() {
         for frozen in [false, true] {
             let clock = Clock::manual(START);
             if frozen {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_clock_runs_on_ahead_or_stands_where_it_stood() {
+    fn a_restored_clock_keeps_its_offset_or_stays_frozen() {
         let clock = Clock::manual(START);
         clock.advance(Duration::from_hours(1));
         let later = Clock::manual(datetime!(2026-02-01 00:00 UTC));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_emulator_time_is_not_woken_by_real_time() {
+    async fn a_wait_for_emulator_time_does_not_end_with_real_time() {
         let clock = Clock::manual(START);
         clock.freeze();
         let moment = START + Duration::from_hours(1);
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sleeper_wakes_when_the_clock_is_moved() {
+    async fn a_wait_ends_when_the_clock_is_moved() {
         let clock = Clock::manual(START);
         let deadline = clock.deadline(Duration::from_hours(1));
         let sleeper = tokio::spawn({

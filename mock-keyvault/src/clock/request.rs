@@ -1,8 +1,8 @@
-//! What a clock is asked to do from outside: one body for the vault's admin API and for the registry's.
+//! The request to move, freeze or resume a clock: one body for the vault's admin API and for the registry's.
 //!
-//! A request is parsed, then planned against the time that it is; whoever owns the clock carries the plan out, and has
-//! everything done that becomes due on the way. Time moves forward alone: a lease, a token or a version that was made
-//! in a future that is gone would make no sense, and a lease that had ended would hold again.
+//! A request is parsed, then planned against the current time. The owner of the clock carries the plan out, and does the
+//! work that becomes due meanwhile. Time only moves forward. If it moved back, leases, tokens and versions would have been
+//! made in the future, and a lease that had ended would be valid again.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -10,17 +10,17 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::duration::IsoDuration;
 
-/// The body of a request. At least one is there; all that are there are done.
+/// The body of a request. At least one field is set, and all that are set are carried out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClockRequest {
-    /// Lets frozen time run on.
+    /// Lets frozen time run again.
     #[serde(default, skip_serializing_if = "is_false")]
     pub resume: bool,
-    /// Moves time forward by this.
+    /// Moves time forward by this duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advance: Option<IsoDuration>,
-    /// Moves time forward to this.
+    /// Moves time forward to this moment.
     #[serde(
         default,
         with = "time::serde::rfc3339::option",
@@ -32,54 +32,54 @@ pub struct ClockRequest {
     pub freeze: bool,
 }
 
-/// Where a clock can be moved to at most. A running one goes on from there, and what lies a lifetime ahead of it, such as
-/// the end of a token, has to be in the calendar as well.
+/// The latest moment that a clock can be moved to. A running clock goes on from there, and moments that lie ahead of it,
+/// such as the end of a token, must be in the calendar as well.
 const LAST: OffsetDateTime = time::macros::datetime!(9900-01-01 0:00 UTC);
 
-/// What is to be done to a clock. Time stops before it is moved, so that it stops at the very moment that was named.
+/// The changes that a request makes to a clock. Time stops before it is moved, so that it stops exactly at the given moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockPlan {
-    /// Time runs on first.
+    /// Whether time is resumed first.
     pub resume: bool,
-    /// Time stops first.
+    /// Whether time is frozen first.
     pub freeze: bool,
-    /// How far time moves; zero if it is not moved.
+    /// How far time is moved; zero if it is not moved.
     pub by: time::Duration,
-    /// Where that leads, as far as time stands still.
+    /// The moment that this leads to, if time does not run meanwhile.
     pub to: OffsetDateTime,
 }
 
-/// Why a clock is not moved. Each is a sentence for people.
+/// The reason that a clock is not moved. Each is a sentence for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClockRequestError {
-    /// Nothing was asked for.
+    /// The request asks for no change.
     #[error(
         "send one of {{\"advance\":\"PT1H\"}}, {{\"set\":\"2027-01-01T00:00:00Z\"}}, {{\"freeze\":true}} and {{\"resume\":true}}"
     )]
     Nothing,
-    /// Time cannot stop and run on.
+    /// Time cannot be frozen and resumed by one request.
     #[error("freeze and resume exclude each other")]
     FreezeAndResume,
-    /// There is one way to move it.
+    /// The request moves time twice.
     #[error("advance and set exclude each other")]
     AdvanceAndSet,
-    /// The calendar ends with the year 9999, and what lies ahead of the clock has to be in it.
-    #[error("that is beyond the end of the calendar")]
+    /// The moment is too late: the calendar ends with the year 9999, and moments ahead of the clock must be in it.
+    #[error("the clock cannot be moved beyond the year 9899: the calendar ends with the year 9999")]
     BeyondTheCalendar,
     /// The moment has passed.
     #[error(
-        "the clock only moves forward, and it is {} already: what was made since then would be from the future",
+        "the clock only moves forward, and it is {} already: keys and tokens made since then would be from the future",
         now.format(&Rfc3339).unwrap_or_else(|_| now.to_string())
     )]
     Backwards {
-        /// The time that it is.
+        /// The current time.
         now: OffsetDateTime,
     },
 }
 
 impl ClockRequest {
-    /// What is to be done, if it is `now`.
+    /// The plan for this request if the time is `now`.
     pub fn plan(&self, now: OffsetDateTime) -> Result<ClockPlan, ClockRequestError> {
         if self.freeze && self.resume {
             return Err(ClockRequestError::FreezeAndResume);
@@ -98,7 +98,7 @@ impl ClockRequest {
 }
 
 impl ClockPlan {
-    /// Time moves forward by this, if it is `now`.
+    /// The plan that moves time forward by a duration if the time is `now`.
     pub fn forward(now: OffsetDateTime, by: time::Duration) -> Result<Self, ClockRequestError> {
         let to = now.checked_add(by).filter(|to| by.is_zero() || *to <= LAST);
         let to = to.ok_or(ClockRequestError::BeyondTheCalendar)?;
@@ -106,7 +106,7 @@ impl ClockPlan {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn time_moves_by_a_span_of_the_calendar_or_to_a_moment() {
+    fn time_moves_by_a_duration_of_the_calendar_or_to_a_moment() {
         let moved = |by| ClockPlan { resume: false, freeze: false, by, to: NOW + by };
 
         assert_eq!(planned(r#"{"advance":"P1M"}"#), Ok(moved(time::Duration::days(28))));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn a_request_that_makes_no_sense_is_refused() {
         for body in [
             "{}",
             "[]",

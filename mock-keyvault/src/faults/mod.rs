@@ -1,12 +1,12 @@
-//! Faults on demand: rules that make a server slow, refuse, hang up or break off, so that clients can be tested.
+//! Faults on demand: rules that make a server slow, refuse requests or break connections, so that clients can be tested.
 //!
-//! The owner of a server asks [`Faults::plan`] before each request, with the class of the request, and carries the plan
-//! out; people and suites add and remove rules. A class is a name of parts, such as `keys/unwrapKey`; a rule for `keys` is
-//! one for all of them. A rule ends with its count, with its time, or when it is removed. Chance comes from a seed, so
-//! that a run can be had again.
+//! Before each request the server asks [`Faults::plan`] with the class of the request, and carries the plan out. People and
+//! test suites add and remove rules. A class is a name with parts, such as `keys/unwrapKey`; a rule for `keys` applies to
+//! all of its parts. A rule ends with its count, with its time, or when it is removed. Random choices come from a seed, so
+//! that a run can be repeated.
 //!
-//! Rules are in memory alone: a restart is without faults. This module knows nothing of vaults and of registries, and
-//! nothing of HTTP beyond the number of a status.
+//! Rules are only in memory: a restart removes them. This module knows nothing of vaults and registries, and of HTTP only
+//! the numbers of statuses.
 
 mod rule;
 
@@ -19,10 +19,10 @@ use crate::clock::Clock;
 
 pub use rule::{FaultError, FaultKind, FaultRule, TimeKind};
 
-/// The header of an answer that rules have touched: `NAME=KIND`, with commas.
+/// The header of an answer that rules affected: `NAME=KIND`, separated by commas.
 pub const FAULT_HEADER: &str = "x-sealyard-fault";
 
-/// The header by which the registry says that a request only looks at the state: rules strike it without being counted.
+/// The header of a request that only probes the state: rules apply to it without being counted.
 pub const PROBE_HEADER: &str = "x-sealyard-probe";
 
 /// The most rules there can be.
@@ -31,12 +31,12 @@ const MAX_RULES: usize = 100;
 /// The rules of a server.
 pub struct Faults {
     clock: Clock,
-    /// The classes there are.
+    /// The known classes.
     classes: Vec<String>,
     /// Other names of classes, each with the class.
     aliases: Vec<(&'static str, &'static str)>,
     state: Mutex<State>,
-    /// Told when a rule comes or goes.
+    /// Notified when a rule is added or removed, or ends.
     changes: Changes,
 }
 
@@ -46,11 +46,11 @@ struct State {
     made: u64,
 }
 
-/// A rule with what is left of it.
+/// A rule and its remaining count and time.
 struct Active {
     id: String,
     rule: FaultRule,
-    /// The class that it is for, whatever name the rule has for it.
+    /// The class that it applies to; the rule may use an alias of it.
     on: String,
     left: Option<u64>,
     hits: u64,
@@ -58,63 +58,63 @@ struct Active {
     dice: Dice,
 }
 
-/// When a rule ends.
+/// The moment that a rule ends.
 #[derive(Clone, Copy)]
 enum End {
     /// In real time, as [`Clock::elapsed`] counts it.
     Real(Duration),
-    /// By the clock.
+    /// In emulator time.
     Clock(time::OffsetDateTime),
 }
 
 /// A rule as it is listed.
 #[derive(Clone, Debug)]
 pub struct FaultReport {
-    /// What it is removed by.
+    /// The id by which it can be removed.
     pub id: String,
     /// The rule.
     pub rule: FaultRule,
-    /// How many more requests it touches, if they are counted.
+    /// How many more requests it affects, if they are counted.
     pub left: Option<u64>,
-    /// How many requests it has touched.
+    /// How many requests it has affected.
     pub hits: u64,
 }
 
-/// What is to be done to one request.
+/// The faults to apply to one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// How long it waits first.
+    /// How long the request waits first.
     pub latency: Duration,
-    /// What becomes of it then.
+    /// The effect after that.
     pub effect: Option<Effect>,
-    /// The rules that touch it, for the answer to say so.
+    /// The rules that affect it, for the header of the answer.
     pub rules: Vec<String>,
 }
 
-/// What becomes of a request.
+/// The effect of a rule on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It is answered with this status, and nothing is done.
+    /// The server answers with this status and does nothing.
     Status {
         /// The status.
         status: u16,
-        /// How many seconds the client is told to wait.
+        /// How many seconds the client should wait.
         retry_after: Option<u64>,
     },
-    /// The connection ends without an answer, and nothing is done.
+    /// The server closes the connection without an answer and does nothing.
     Reset,
-    /// It is done, and the connection ends in the middle of the answer.
+    /// The server carries the request out and closes the connection in the middle of the answer.
     Cut,
-    /// It is answered as if the server were not there.
+    /// The client gets the answer of an absent server.
     Outage,
 }
 
-/// Chance that can be had again (splitmix64, which is its own definition and will not change).
+/// A random sequence that can be repeated: splitmix64, whose definition is fixed.
 #[derive(Clone, Copy, PartialEq)]
 struct Dice(u64);
 
 impl Faults {
-    /// No faults yet, for a server that has these classes.
+    /// Makes an empty set of rules for a server with these classes.
     pub fn new(clock: Clock, classes: impl IntoIterator<Item = String>) -> Self {
         let classes = classes.into_iter().collect();
         Self {
@@ -126,26 +126,26 @@ impl Faults {
         }
     }
 
-    /// Takes another name for a class, which rules are listed with as they were added.
+    /// Adds an alias of a class. A rule is listed with the name that it was added with.
     #[must_use]
     pub fn alias(mut self, name: &'static str, class: &'static str) -> Self {
         self.aliases.push((name, class));
         self
     }
 
-    /// Tells these changes when a rule is added or removed, or ends.
+    /// Notifies `changes` when a rule is added or removed, or ends.
     #[must_use]
     pub fn telling(mut self, changes: &Changes) -> Self {
         self.changes = changes.clone();
         self
     }
 
-    /// The classes that a rule may be for.
+    /// The classes that a rule can apply to.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }
 
-    /// Adds a rule, or replaces the one of the same name. Returns what it is removed by.
+    /// Adds a rule, or replaces the rule of the same name. Returns the id by which it can be removed.
     pub fn add(&self, rule: FaultRule) -> Result<String, FaultError> {
         rule.refuse_nonsense()?;
         let on = self.class_of(&rule.on);
@@ -175,7 +175,7 @@ impl Faults {
         Ok(id)
     }
 
-    /// The class that a name is for.
+    /// The class that a name stands for.
     fn class_of(&self, on: &str) -> String {
         let (noun, rest) = on.split_at(on.find('/').unwrap_or(on.len()));
         let alias = self.aliases.iter().find(|(name, _)| noun.eq_ignore_ascii_case(name));
@@ -217,26 +217,26 @@ impl Faults {
         state.rules.iter().map(report).collect()
     }
 
-    /// Whether there are no rules, so that nobody has to find the class of a request.
+    /// Whether there are no rules. Then the server need not determine the class of a request.
     pub fn is_empty(&self) -> bool {
         self.lock().rules.is_empty()
     }
 
-    /// What is to be done to a request of this class. Each call is one request to the rules that count.
+    /// The faults to apply to a request of this class. Each call counts as one request.
     ///
-    /// Waiting adds up. Of the rules that do more than to wait, the first one counts and the others do not see it. Who only
-    /// asks whom to ask, such as a client without a token, is touched by outages alone: `is_first_contact`.
+    /// Latencies add up. Of the other rules only the first that applies has an effect; the rest do not count the request. Only
+    /// outages apply to a client that has no token yet and asks where to get one: `is_first_contact`.
     pub fn plan(&self, class: &str, is_first_contact: bool) -> Plan {
         self.planned(class, is_first_contact, true)
     }
 
-    /// What would be done to a request of this class, which is not counted: no rule is used up by it, and no chance is taken.
+    /// The faults that a request of this class would get. It is not counted: no rule is used up, and no random number is drawn.
     pub fn foresee(&self, class: &str, is_first_contact: bool) -> Plan {
         self.planned(class, is_first_contact, false)
     }
 
     /// Removes the rules that have ended by now. Returns when the next one ends: in real time, as [`Clock::elapsed`] counts
-    /// it, and by the clock.
+    /// it, and in emulator time.
     pub(crate) fn next_end(&self) -> (Option<Duration>, Option<time::OffsetDateTime>) {
         let mut state = self.lock();
         self.sweep(&mut state);
@@ -273,7 +273,7 @@ impl Faults {
                     active.hits += 1;
                     active.left = active.left.map(|left| left.saturating_sub(1));
                 }
-                // The rule is used up, or chance has it that the next request gets another answer.
+                // The rule is used up, or the next random number means another answer for the next request.
                 is_news |=
                     active.left == Some(0) || (was_rolled && active.strikes(&mut dice) != strikes);
             }
@@ -292,7 +292,7 @@ impl Faults {
         plan
     }
 
-    /// Takes away the rules that have ended.
+    /// Removes the rules that have ended.
     fn sweep(&self, state: &mut State) {
         let (elapsed, now) = (self.clock.elapsed(), self.clock.now());
         let mut has_ended = false;
@@ -314,7 +314,7 @@ impl Faults {
         self.changes.tell(ChangeKind::Fault, None);
     }
 
-    // Nothing panics while the lock is held.
+    // No code panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -328,14 +328,14 @@ impl Active {
 }
 
 impl Dice {
-    /// A number from 0 to 1, without 1.
+    /// A random number from 0 to 1, without 1.
     fn roll(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         bits ^= bits >> 31;
-        // 32 bits are exact in an `f64`, and more than enough.
+        // 32 bits are exact in an `f64`, and enough.
         f64::from(u32::try_from(bits >> 32).unwrap_or(0)) / (f64::from(u32::MAX) + 1.0)
     }
 }
@@ -346,7 +346,7 @@ impl fmt::Debug for Faults {
     }
 }
 
-/// Whether a class is the one that a rule names, or a part of it. `*` names all.
+/// Whether a rule for `on` applies to a class: to the class `on` and its parts. `*` applies to all.
 fn is_within(class: &str, on: &str) -> bool {
     let Some((start, rest)) = class.split_at_checked(on.len()) else {
         return on == "*";
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_has_another_name_that_rules_keep() {
+    fn a_rule_for_an_alias_of_a_class_applies_to_the_class_and_keeps_its_name() {
         const WAITS: FaultKind = FaultKind::Latency(Duration::from_secs(1));
         let (faults, _) = faults();
         let faults = faults.alias("vault", "keys");
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_for_its_class_and_what_is_within_it() {
+    fn a_rule_applies_to_its_class_and_the_parts_of_it() {
         let (faults, _) = faults();
         faults.add(FaultRule::new("KEYS", REFUSED)).unwrap();
 
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_ends_with_its_time_by_the_clock_or_in_real_time() {
+    fn a_rule_ends_with_its_time_in_emulator_time_or_real_time() {
         let (faults, clock) = faults();
         let minute = Duration::from_mins(1);
         faults.add(FaultRule::new("keys", REFUSED).lasting(minute, TimeKind::Clock)).unwrap();
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_adds_up_and_the_first_of_the_others_counts() {
+    fn latencies_add_up_and_only_the_first_other_rule_applies() {
         let (faults, _) = faults();
         let wait = FaultKind::Latency(Duration::from_secs(2));
         faults.add(FaultRule::new("keys", wait).named("slow")).unwrap();
@@ -442,11 +442,11 @@ mod tests {
         assert_eq!(plan.latency, Duration::from_secs(4));
         assert_eq!(plan.effect, Some(Effect::Status { status: 503, retry_after: None }));
         assert_eq!(plan.rules, ["slow=latency", "fault-1=latency", "fault-2=status"]);
-        assert_eq!(faults.rules()[3].left, Some(1), "what did not strike is not counted");
+        assert_eq!(faults.rules()[3].left, Some(1), "a rule that did not apply is not counted");
     }
 
     #[test]
-    fn who_has_no_token_yet_meets_outages_alone() {
+    fn only_outages_apply_to_a_client_without_a_token() {
         let (faults, _) = faults();
         faults.add(FaultRule::new("keys", REFUSED).times(1)).unwrap();
 
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_rule_replaces_the_one_of_its_name_and_rules_are_removed() {
+    fn a_rule_replaces_the_rule_of_the_same_name_and_rules_can_be_removed() {
         let (faults, _) = faults();
         faults.add(FaultRule::new("keys", REFUSED).named("mine")).unwrap();
         faults.add(FaultRule::new("issuer", REFUSED).named("mine")).unwrap();
@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_after_which_chance_has_another_answer_for_the_next_one_is_told() {
+    fn listeners_are_notified_when_the_next_request_will_get_another_answer_by_chance() {
         let (faults, _) = faults();
         let changes = Changes::default();
         let faults = faults.telling(&changes);
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_a_bound_on_rules() {
+    fn the_number_of_rules_is_limited() {
         let (faults, _) = faults();
         for _ in 0..MAX_RULES {
             faults.add(FaultRule::new("keys", REFUSED)).unwrap();
@@ -500,7 +500,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chance_comes_about_as_often_as_asked_and_again_with_the_same_seed(seed: u64) {
+        fn a_rule_applies_about_as_often_as_its_probability_and_the_same_with_the_same_seed(seed: u64) {
             let run = || {
                 let (faults, _) = faults();
                 faults.add(FaultRule::new("keys", REFUSED).by_chance(0.25, seed)).unwrap();

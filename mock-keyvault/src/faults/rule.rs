@@ -1,4 +1,4 @@
-//! One rule: what it touches, what it does, and how long. Read from JSON and checked here.
+//! A rule: which requests it affects, its effect, and how long it lasts. This module parses rules from JSON and checks them.
 
 use std::time::Duration;
 
@@ -6,83 +6,83 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::duration::IsoDuration;
 
-/// The longest that a request is made to wait.
+/// The longest latency of a rule.
 const MAX_LATENCY: Duration = Duration::from_mins(10);
 
 /// A rule.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Wire")]
 pub struct FaultRule {
-    /// The class of requests that it touches.
+    /// The class of requests that it applies to.
     pub on: String,
-    /// What it does.
+    /// Its kind of fault.
     pub kind: FaultKind,
-    /// How many requests it touches; none means all.
+    /// How many requests it affects; `None` means all.
     pub times: Option<u64>,
-    /// How long it lasts; none means until it is removed.
+    /// How long it lasts; `None` means until it is removed.
     pub lasts: Option<Duration>,
-    /// Which time [`Self::lasts`] is of.
+    /// The time in which [`Self::lasts`] counts.
     pub by: TimeKind,
-    /// How likely it touches a request, from 0 to 1; none means always.
+    /// The probability that it affects a request, from 0 to 1; `None` means always.
     pub probability: Option<f64>,
-    /// Where chance begins.
+    /// The seed of the random choice.
     pub seed: Option<u64>,
-    /// What it is removed by; without one, it is given one.
+    /// The name by which it can be removed; without one, it gets one.
     pub name: Option<String>,
 }
 
-/// What a rule does.
+/// A kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
-    /// The request waits, in real time.
+    /// The request waits this long in real time.
     Latency(Duration),
-    /// It is answered with a status of a refusal or a failure.
+    /// The server answers with a status of a refusal or a failure.
     Status {
-        /// 400 to 599.
+        /// The status, from 400 to 599.
         status: u16,
-        /// How many seconds the client is told to wait.
+        /// How many seconds the client should wait.
         retry_after: Option<u64>,
     },
-    /// The connection ends without an answer.
+    /// The server closes the connection without an answer.
     Reset,
-    /// The connection ends in the middle of the answer.
+    /// The server closes the connection in the middle of the answer.
     Cut,
-    /// Everything is as if the server were not there.
+    /// The server behaves as if it were absent.
     Outage,
 }
 
-/// Which time a rule lasts by.
+/// The time in which a rule's duration counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TimeKind {
-    /// The clock, which can be moved.
+    /// Emulator time, which can be moved.
     #[default]
     Clock,
     /// Real time.
     Real,
 }
 
-/// Why a rule is not taken. Each is a sentence for people.
+/// The reason that a rule is not accepted. Each is a sentence for people.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FaultError {
-    /// It is no JSON of a rule.
+    /// The text is not the JSON of a rule.
     #[error("{0}")]
     Malformed(String),
-    /// What every rule has is missing.
+    /// A field is missing that every rule needs.
     #[error(
         "a rule needs on, the class of requests, and kind: latency, status, reset, cut or outage"
     )]
     Incomplete,
     /// There is no such class.
     #[error(
-        "'{asked}' is no class of requests: there is *, {known}, and the part of each before its slash"
+        "unknown class of requests '{asked}': known are *, {known}, and the part of each before its slash"
     )]
     Class {
-        /// What was asked for.
+        /// The class that the rule names.
         asked: String,
-        /// Those there are.
+        /// The known classes.
         known: String,
     },
     /// A field is missing that the kind needs.
@@ -93,7 +93,7 @@ pub enum FaultError {
         /// The field.
         field: &'static str,
     },
-    /// A field is there that the kind does not take.
+    /// A field is present that the kind does not use.
     #[error("the kind {kind} takes no {field}")]
     Superfluous {
         /// The kind.
@@ -102,22 +102,22 @@ pub enum FaultError {
         field: &'static str,
     },
     /// There is no such kind.
-    #[error("'{0}' is no kind of fault: there is latency, status, reset, cut and outage")]
+    #[error("unknown kind of fault '{0}': known are latency, status, reset, cut and outage")]
     Kind(String),
-    /// A value makes no sense.
+    /// A value is not valid.
     #[error("{field} takes {takes}")]
     Value {
         /// The field.
         field: &'static str,
-        /// What makes sense.
+        /// The values that are valid.
         takes: &'static str,
     },
-    /// There are enough.
-    #[error("there are {0} rules already; remove some first")]
+    /// The limit of rules is reached.
+    #[error("there are {0} rules already, which is the limit; remove some first")]
     TooMany(usize),
 }
 
-/// A rule as it is written.
+/// A rule as it is in JSON.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wire {
@@ -157,7 +157,7 @@ impl FaultKind {
         }
     }
 
-    /// What becomes of a request after it has waited.
+    /// The effect on a request, besides a latency.
     pub(super) fn effect(self) -> Option<super::Effect> {
         match self {
             Self::Latency(_) => None,
@@ -172,7 +172,7 @@ impl FaultKind {
 }
 
 impl FaultRule {
-    /// A rule for a class of requests that touches all of them until it is removed.
+    /// A rule that affects all requests of a class until it is removed.
     pub fn new(on: impl Into<String>, kind: FaultKind) -> Self {
         Self {
             on: on.into(),
@@ -186,14 +186,14 @@ impl FaultRule {
         }
     }
 
-    /// Reads a rule as it is written, in JSON.
+    /// Parses a rule from JSON.
     pub fn read(rule: serde_json::Value) -> Result<Self, FaultError> {
         let wire: Wire = serde_json::from_value(rule)
             .map_err(|error| FaultError::Malformed(error.to_string()))?;
         wire.try_into()
     }
 
-    /// Touches this many requests.
+    /// Affects only this many requests.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
         self.times = Some(times);
@@ -207,21 +207,21 @@ impl FaultRule {
         self
     }
 
-    /// Touches a request with this probability, from 0 to 1. The same seed touches the same requests again.
+    /// Affects a request with this probability, from 0 to 1. The same seed affects the same requests again.
     #[must_use]
     pub fn by_chance(mut self, probability: f64, seed: u64) -> Self {
         (self.probability, self.seed) = (Some(probability), Some(seed));
         self
     }
 
-    /// Is removed and replaced by this name.
+    /// Can be removed and replaced by this name.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Refuses values that make no sense.
+    /// Refuses values that are not valid.
     pub(super) fn refuse_nonsense(&self) -> Result<(), FaultError> {
         let value = |field, takes| Err(FaultError::Value { field, takes });
         match self.kind {
@@ -279,8 +279,10 @@ impl TryFrom<Wire> for FaultRule {
         ];
         if let Some((field, _)) = fields.into_iter().find(|(_, is_superfluous)| *is_superfluous) {
             return Err(match field {
-                "by" => FaultError::Value { field, takes: "its place beside for alone" },
-                "seed" => FaultError::Value { field, takes: "its place beside probability alone" },
+                "by" => FaultError::Value { field, takes: "effect only together with for" },
+                "seed" => {
+                    FaultError::Value { field, takes: "effect only together with probability" }
+                }
                 _ => FaultError::Superfluous { kind: wire.kind, field },
             });
         }
@@ -335,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_is_written_as_it_was_read() {
+    fn a_rule_is_written_to_the_json_it_was_parsed_from() {
         for rule in [
             json!({"on": "keys", "kind": "outage"}),
             json!({"on": "keys/unwrapKey", "kind": "status", "status": 429, "retryAfter": 2, "times": 3}),
@@ -353,7 +355,7 @@ mod tests {
         for (rule, words) in [
             (
                 json!({"on": "keys", "kind": "slow"}),
-                "there is latency, status, reset, cut and outage",
+                "known are latency, status, reset, cut and outage",
             ),
             (json!({"on": "keys", "kind": "latency"}), "the kind latency needs latencyMs"),
             (json!({"on": "keys", "kind": "status"}), "the kind status needs status"),
