@@ -1,7 +1,7 @@
-//! Bodies of the control plane: JSON, in which the names of fields may be in any letter case, as .NET reads them.
+//! Bodies of the control plane: JSON with field names in any letter case, as .NET reads them.
 //!
-//! Called by the dispatch for every request that may have one. A body that is not there is `null`, and so is what is not
-//! in one. [`Fields`] reads what lies deeper, and says where it is that something is not what it should be.
+//! Called by the dispatch for every request that may have a body. A missing body is `null`, and so is a missing field.
+//! [`Fields`] reads nested fields and reports the path of an invalid one.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -13,19 +13,19 @@ use serde_json::Value;
 use super::error::ArmError;
 use crate::registry::Tags;
 
-/// The largest body that is read: Azure takes templates of 4 MiB.
+/// The maximum size of a body: Azure accepts templates of 4 MiB.
 const MAX_BODY: usize = 4 << 20;
 
-/// What stands in the place of what is not there.
+/// Stands for a missing field.
 const NOTHING: &Value = &Value::Null;
 
-/// A body that is text. What it says is for another to read.
+/// Reads a body as text, for another parser.
 pub(super) async fn read_text(body: Body) -> Result<String, ArmError> {
     let bytes = read_bytes(body).await?;
     String::from_utf8(bytes.into()).map_err(|_| ArmError::Content("it is not UTF-8".to_owned()))
 }
 
-/// A body that is JSON, or nothing.
+/// Reads a body as JSON; an empty one is `null`.
 pub(super) async fn read(body: Body) -> Result<Value, ArmError> {
     let bytes = read_bytes(body).await?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
@@ -39,40 +39,40 @@ async fn read_bytes(body: Body) -> Result<Bytes, ArmError> {
     Ok(collected.map_err(|error| ArmError::Content(error.to_string()))?.to_bytes())
 }
 
-/// The field of this name, whatever its case; `null` if it is not there. The last of several counts.
+/// The field of this name in any letter case; `null` if it is missing. The last duplicate wins.
 pub(super) fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     let fields = value.as_object().into_iter().flatten();
     let mut named = fields.filter(|(own, _)| own.eq_ignore_ascii_case(name));
     named.next_back().map_or(NOTHING, |(_, value)| value)
 }
 
-/// The text in a field; none if it is not there.
+/// The string in a field; `None` if it is missing.
 pub(super) fn text<'a>(value: &'a Value, name: &str) -> Result<Option<&'a str>, ArmError> {
     match field(value, name) {
         Value::Null => Ok(None),
         Value::String(text) => Ok(Some(text)),
-        _ => Err(ArmError::Content(format!("'{name}' is no text"))),
+        _ => Err(ArmError::Content(format!("'{name}' must be a string"))),
     }
 }
 
-/// The tags of a resource; none at all if there are none.
+/// The tags of a resource; empty if there are none.
 pub(super) fn tags(value: &Value) -> Result<Tags, ArmError> {
     let fields = match field(value, "tags") {
         Value::Null => return Ok(Tags::default()),
         Value::Object(fields) => fields,
-        _ => return Err(ArmError::Content("'tags' is no object".to_owned())),
+        _ => return Err(ArmError::Content("'tags' must be an object".to_owned())),
     };
     let mut tags = BTreeMap::new();
     for (name, value) in fields {
         let value = value.as_str();
         let value =
-            value.ok_or_else(|| ArmError::Content(format!("the tag '{name}' is no text")))?;
+            value.ok_or_else(|| ArmError::Content(format!("the tag '{name}' must be a string")))?;
         tags.insert(name.clone(), value.to_owned());
     }
     Ok(tags.try_into()?)
 }
 
-/// An object in a body, and where it is. What is not there has no fields.
+/// An object in a body, and its path. A missing object has no fields.
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'a> {
     value: &'a Value,
@@ -80,32 +80,32 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The body as a whole.
+    /// The whole body.
     pub(super) fn of(body: &'a Value) -> Result<Self, ArmError> {
         Self { value: body, path: String::new() }.checked()
     }
 
-    /// Whether it is there.
+    /// Whether it is present.
     pub(super) fn is_there(&self) -> bool {
         !self.value.is_null()
     }
 
-    /// The refusal of a field that is not what it is to be.
+    /// The error for an invalid field.
     pub(super) fn wrong(&self, name: &str, expected: &str) -> ArmError {
-        ArmError::Content(format!("'{}' is to be {expected}", self.path_of(name)))
+        ArmError::Content(format!("'{}' must be {expected}", self.path_of(name)))
     }
 
-    /// Where a field is.
+    /// The path of a field.
     pub(super) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
-    /// The field of this name, `null` if it is not there.
+    /// The field of this name; `null` if it is missing.
     pub(super) fn value(&self, name: &str) -> &'a Value {
         field(self.value, name)
     }
 
-    /// All fields with their names, `null` among them.
+    /// All fields with their names, including `null` fields.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'a str, &'a Value)> {
         self.value.as_object().into_iter().flatten().map(|(name, value)| (name.as_str(), value))
     }
@@ -115,7 +115,7 @@ impl<'a> Fields<'a> {
         Self { value: self.value(name), path: self.path_of(name) }.checked()
     }
 
-    /// A text.
+    /// A string.
     pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, ArmError> {
         match self.value(name) {
             Value::Null => Ok(None),
@@ -124,7 +124,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A text that is read as what it stands for.
+    /// A string, parsed.
     pub(super) fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>, ArmError>
     where
         ArmError: From<T::Err>,
@@ -132,7 +132,7 @@ impl<'a> Fields<'a> {
         Ok(self.text(name)?.map(str::parse).transpose()?)
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ArmError> {
         match self.value(name) {
             Value::Null => Ok(None),
@@ -151,7 +151,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The items of a list; none at all if it is not there.
+    /// The items of a list; `None` if it is missing.
     pub(super) fn list(&self, name: &str) -> Result<Option<&'a [Value]>, ArmError> {
         match self.value(name) {
             Value::Null => Ok(None),
@@ -160,21 +160,21 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A list of texts.
+    /// A list of strings.
     pub(super) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ArmError> {
         let Some(items) = self.list(name)? else { return Ok(None) };
         let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
         let texts: Option<Vec<String>> = texts.collect();
-        texts.map(Some).ok_or_else(|| self.wrong(name, "a list of texts"))
+        texts.map(Some).ok_or_else(|| self.wrong(name, "a list of strings"))
     }
 
     fn checked(self) -> Result<Self, ArmError> {
         match self.value {
             Value::Null | Value::Object(_) => Ok(self),
             _ if self.path.is_empty() => {
-                Err(ArmError::Content("the body is to be an object".to_owned()))
+                Err(ArmError::Content("the body must be an object".to_owned()))
             }
-            _ => Err(ArmError::Content(format!("'{}' is to be an object", self.path))),
+            _ => Err(ArmError::Content(format!("'{}' must be an object", self.path))),
         }
     }
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_in_any_case_and_what_is_not_there_is_null() {
+    fn fields_are_found_in_any_case_and_missing_ones_are_null() {
         let value = json!({"Location": "eastus", "TAGS": {"Team": "x"}, "sku": 1});
 
         assert_eq!(text(&value, "location").unwrap(), Some("eastus"));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_deeper_is_read_in_any_case_and_its_place_is_said_if_it_is_wrong() {
+    fn nested_fields_are_read_in_any_case_and_errors_name_their_path() {
         let body = json!({
             "Properties": { "ADMINUSERENABLED": true, "encryption": null, "sku": "Enabled", "a": ["x", 1] }
         });
@@ -231,8 +231,11 @@ mod tests {
             properties.list("sku").map(drop),
             Fields::of(&json!([1])).map(drop),
         ] {
-            let words = refused.unwrap_err().to_string();
-            assert!(words.contains("'properties.") || words.contains("the body is"), "{words}");
+            let message = refused.unwrap_err().to_string();
+            assert!(
+                message.contains("'properties.") || message.contains("the body must"),
+                "{message}"
+            );
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Entity tags: each resource is shown with an `ETag`, and a change may say by `If-Match` or `If-None-Match` which one it
-//! is meant for (RFC 9110, section 13.1). One that is meant for another is refused and changes nothing.
+//! Entity tags: each resource has an `ETag`, and a change can name the expected one in `If-Match` or `If-None-Match`
+//! (RFC 9110, section 13.1). If the tag does not match, the change is refused and nothing happens.
 //!
-//! Between the look at a resource and its change nobody else changes anything here. The tag of a resource is a hash of what
-//! is shown of it, so that it goes with whatever changes, and is the same after a restart.
+//! No other change runs between reading the resource and changing it. The tag is a hash of the resource's shown form,
+//! so it changes with every visible change and survives a restart.
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -17,15 +17,15 @@ use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use super::Arm;
 use super::error::ArmError;
 
-/// How many bytes of the hash are in a tag.
+/// The number of hash bytes in a tag.
 const TAG_LEN: usize = 16;
 
-/// What a change asks of the resource that is there.
+/// The conditions of a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Conditions {
-    /// It is one of these, or any at all.
+    /// The resource has one of these tags, or exists.
     matching: Option<Tags>,
-    /// It is none of these, or none at all.
+    /// The resource has none of these tags, or does not exist.
     not_matching: Option<Tags>,
 }
 
@@ -36,13 +36,13 @@ enum Tags {
     These(Vec<String>),
 }
 
-/// The right to change something: beside others, or alone.
+/// The right to make a change: shared with others, or exclusive.
 enum Turn<'a> {
     Shared { _guard: RwLockReadGuard<'a, ()> },
     Alone { _guard: RwLockWriteGuard<'a, ()> },
 }
 
-/// The answer to a request from outside.
+/// Answers a request from outside.
 pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
     let is_change = [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
     if !is_change {
@@ -65,7 +65,7 @@ pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
     tagged(super::respond(arm, request).await).await
 }
 
-/// The request that shows what another one would change, by the same caller.
+/// The request that reads the resource of a change, by the same caller.
 pub(super) fn look_at(change: &Request) -> Request {
     let mut look = Request::new(Body::empty());
     *look.uri_mut() = change.uri().clone();
@@ -88,7 +88,8 @@ impl Conditions {
         Self { matching: tags(header::IF_MATCH), not_matching: tags(header::IF_NONE_MATCH) }
     }
 
-    /// The condition that what was found does not meet. Who may not look is refused the change in its own words.
+    /// The condition that the resource does not meet. If the caller may not read it, the change itself is refused with
+    /// its own error.
     fn unmet(&self, found: &Response) -> Option<&'static str> {
         let tag = match found.status() {
             StatusCode::NOT_FOUND => None,
@@ -113,7 +114,7 @@ impl Tags {
         Self::These(tags.into_iter().map(str::to_owned).collect())
     }
 
-    /// Whether a resource of this tag is meant; none is there without one.
+    /// Whether the condition matches this tag; without a tag, there is no resource.
     fn takes(&self, tag: Option<&str>) -> bool {
         let Some(tag) = tag else { return false };
         match self {
@@ -123,13 +124,13 @@ impl Tags {
     }
 }
 
-/// The same answer, with the tag of the resource that it shows, if it shows one.
+/// Adds the tag of the resource to an answer that shows one.
 async fn tagged(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     if !head.status.is_success() {
         return Response::from_parts(head, body);
     }
-    // It is in memory already, so that nothing can fail.
+    // The body is in memory already, so collecting it cannot fail.
     let bytes = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let shows_one =
         serde_json::from_slice::<Value>(&bytes).is_ok_and(|body| body["id"].is_string());
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_condition_is_met_by_the_resource_that_it_names_alone() {
+    fn a_condition_is_met_only_by_the_resource_it_names() {
         let there = found(StatusCode::OK, Some("\"a\""));
         let absent = found(StatusCode::NOT_FOUND, None);
         let hidden = found(StatusCode::FORBIDDEN, None);
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_shows_one_resource_has_a_tag_that_changes_with_it() {
+    async fn an_answer_with_one_resource_has_a_tag_that_changes_with_it() {
         let of = async |body: &'static str| {
             let response = tagged(Response::new(Body::from(body))).await;
             let tag = response.headers().get(header::ETAG).cloned();

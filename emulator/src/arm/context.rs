@@ -1,7 +1,7 @@
-//! Who asks the control plane, and what they may; and requests that it makes to itself in their name.
+//! The caller of a request and their permissions, and requests that the control plane makes to itself as that caller.
 //!
-//! Made by the dispatch for every request but those that need no token. A deployment, and the deletion of a group, work
-//! through [`Context::call`]: the same request as if the caller had sent it, with the caller's own roles.
+//! The dispatch makes one for every request that needs a token. Deployments, and the deletion of a group, use
+//! [`Context::call`]: it makes the same request as the caller would, with the caller's own roles.
 
 use axum::body::Body;
 use futures::FutureExt as _;
@@ -17,10 +17,10 @@ use serde_json::Value;
 use super::Arm;
 use super::error::ArmError;
 
-/// The version that requests to ourselves name. Any is served as the newest.
+/// The API version in requests to itself. Every version is served as the newest.
 const API_VERSION: &str = "2026-01-01";
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) arm: Arm,
@@ -30,7 +30,7 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Who asks, by the token; then the version is asked for. `host` is what the client used.
+    /// Authenticates the caller by the token, then checks the API version. `host` is the client's `Host`.
     pub(super) fn of(
         arm: &Arm,
         host: &str,
@@ -43,7 +43,7 @@ impl Context {
         Ok(Self { arm: arm.clone(), caller, host: host.to_owned() })
     }
 
-    /// Refuses a caller who has no role for an action at a scope.
+    /// Refuses a caller without a role for an action at a scope.
     pub(super) fn require(&self, action: &'static str, at: &Scope) -> Result<(), ArmError> {
         Ok(self.arm.gate.require(&self.caller, action, at)?)
     }
@@ -58,8 +58,8 @@ impl Context {
         format!("https://{}{path}?api-version={API_VERSION}", self.host)
     }
 
-    /// What the control plane answers the caller to a request for a path: status and body, which is `null` if it is none
-    /// that is JSON.
+    /// Sends a request to the control plane as the caller. Returns the status and the body, which is `null` if it is
+    /// not JSON.
     pub(super) fn call<'a>(
         &'a self,
         method: Method,
@@ -75,7 +75,7 @@ impl Context {
                 .header(header::CONTENT_TYPE, "application/json")
                 .body(body)
                 .map_err(|_| control::RequestError::nothing_at(path))?;
-            // A token may end while there is work to do still; roles are asked for each time.
+            // The token may expire while work remains; roles are checked for each request.
             Gate::vouch(&mut request, &self.caller);
             let response = super::respond(&self.arm, request).await;
             let status = response.status();

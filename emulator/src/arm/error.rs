@@ -1,7 +1,7 @@
-//! What this part of the control plane refuses, in one match. What every part refuses, and the wire form, are in
+//! The errors of this part of the control plane, in one match. The errors of all parts, and the wire form, are in
 //! [`mock_keyvault::control`].
 //!
-//! Codes and messages are Azure's where they are known. A mistake of the caller is never a 5xx, which clients repeat.
+//! Codes and messages are Azure's where they are known. An error of the caller is never a 5xx, which clients retry.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -18,34 +18,34 @@ use crate::registry::{
     Error as DomainError, Location, ManageError, PlatformError, ResourceError, ResourceGroup,
 };
 
-/// Why a request is not answered as it wished.
+/// Why a request is refused.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ArmError {
-    /// There is no token that holds, or its holder has no role for this.
+    /// There is no valid token, or its holder has no role for this.
     #[error(transparent)]
     Refused(#[from] GateRefusal),
-    /// It is refused before anything is looked up.
+    /// It is refused before any lookup.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The host of the request cannot be one.
-    #[error("the Host '{0}' cannot be one")]
+    /// The host of the request is invalid.
+    #[error("the Host '{0}' is not valid")]
     Host(String),
-    /// The body is not what the route takes.
+    /// The body is not valid for the route.
     #[error("the body cannot be read: {0}")]
     Content(String),
-    /// The body names no place.
+    /// The body names no location.
     #[error("the resource has no location")]
     NoLocation,
-    /// Azure has no such place.
+    /// Azure has no such location.
     #[error("there is no location '{asked}'")]
     NoSuchLocation {
-        /// Where something should be.
+        /// The requested location.
         asked: Location,
-        /// The type of it; none for a group.
+        /// The type of the resource; `None` for a group.
         kind: Option<&'static str>,
     },
-    /// What names something cannot be its name.
+    /// A resource name is invalid.
     #[error(transparent)]
     Resource(#[from] ResourceError),
     /// There is no such resource in the group.
@@ -61,30 +61,30 @@ pub enum ArmError {
     /// No resource provider has this name.
     #[error("there is no resource provider '{0}'")]
     NoNamespace(String),
-    /// There is no such operation, or it is long ago.
+    /// There is no such operation, or it has expired.
     #[error("there is no operation '{0}'")]
     NoOperation(String),
-    /// The resource is not the one that the change was meant for, as this header says.
+    /// The resource does not match the condition in this header.
     #[error("the condition {0} is not met")]
     Condition(&'static str),
-    /// The group is about to be gone.
+    /// The group is being deleted.
     #[error("the group {0} is being deleted")]
     GroupBeingDeleted(ResourceGroup),
-    /// A group stays where it is.
+    /// A group cannot move to another location.
     #[error("the group is in {is}, not in {asked}")]
     GroupElsewhere {
-        /// Where it should be.
+        /// The requested location.
         asked: Location,
-        /// Where it is.
+        /// The group's location.
         is: Location,
     },
-    /// It is refused of a deployment.
+    /// A deployment is refused.
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
-    /// The domain does not do it.
+    /// The domain refuses it.
     #[error(transparent)]
     Manage(#[from] ManageError),
-    /// It is refused of a registry, or of what one has.
+    /// A registry, or a part of one, is refused.
     #[error(transparent)]
     Registry(#[from] Refusal),
 }
@@ -95,22 +95,22 @@ impl IntoResponse for ArmError {
             Self::Refused(error) => error.into_response(),
             Self::Request(error) => error.into_response(),
             Self::Host(host) => {
-                let words = format!("The host '{host}' cannot be one.");
-                refusal(StatusCode::BAD_REQUEST, "InvalidHostHeader", &words)
+                let message = format!("The host '{host}' is not valid.");
+                refusal(StatusCode::BAD_REQUEST, "InvalidHostHeader", &message)
             }
             Self::Content(error) => {
-                let words = format!(
+                let message = format!(
                     "The request content was invalid and could not be deserialized: '{error}'."
                 );
-                refusal(StatusCode::BAD_REQUEST, "InvalidRequestContent", &words)
+                refusal(StatusCode::BAD_REQUEST, "InvalidRequestContent", &message)
             }
             Self::NoLocation => {
-                let words = "The location property is required for this definition.";
-                refusal(StatusCode::BAD_REQUEST, "LocationRequired", words)
+                let message = "The location property is required for this definition.";
+                refusal(StatusCode::BAD_REQUEST, "LocationRequired", message)
             }
             Self::NoSuchLocation { asked, kind } => {
                 let all = locations::list();
-                let (code, words) = match kind {
+                let (code, message) = match kind {
                     Some(kind) => (
                         "LocationNotAvailableForResourceType",
                         format!(
@@ -124,40 +124,40 @@ impl IntoResponse for ArmError {
                         ),
                     ),
                 };
-                refusal(StatusCode::BAD_REQUEST, code, &words)
+                refusal(StatusCode::BAD_REQUEST, code, &message)
             }
             Self::Resource(error) => of_name(&error),
             Self::NoResource { kind, name, group } => {
-                let words = format!(
+                let message = format!(
                     "The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
                 );
-                refusal(StatusCode::NOT_FOUND, "ResourceNotFound", &words)
+                refusal(StatusCode::NOT_FOUND, "ResourceNotFound", &message)
             }
             Self::NoNamespace(namespace) => {
-                let words = format!("The resource namespace '{namespace}' is invalid.");
-                refusal(StatusCode::NOT_FOUND, "InvalidResourceNamespace", &words)
+                let message = format!("The resource namespace '{namespace}' is invalid.");
+                refusal(StatusCode::NOT_FOUND, "InvalidResourceNamespace", &message)
             }
             Self::NoOperation(id) => {
-                let words = format!("The operation '{id}' could not be found.");
-                refusal(StatusCode::NOT_FOUND, "OperationNotFound", &words)
+                let message = format!("The operation '{id}' could not be found.");
+                refusal(StatusCode::NOT_FOUND, "OperationNotFound", &message)
             }
             Self::Condition(header) => {
-                let words = format!(
-                    "The condition '{header}' is not met: the resource is not as it says. Get it again and decide anew."
+                let message = format!(
+                    "The condition '{header}' is not met: the resource does not match it. Get it again and retry."
                 );
-                refusal(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", &words)
+                refusal(StatusCode::PRECONDITION_FAILED, "PreconditionFailed", &message)
             }
             Self::GroupBeingDeleted(group) => {
-                let words = format!(
+                let message = format!(
                     "The resource group '{group}' is in deprovisioning state and cannot perform this operation."
                 );
-                refusal(StatusCode::CONFLICT, "ResourceGroupBeingDeleted", &words)
+                refusal(StatusCode::CONFLICT, "ResourceGroupBeingDeleted", &message)
             }
             Self::GroupElsewhere { asked, is } => {
-                let words = format!(
+                let message = format!(
                     "Invalid resource group location '{asked}'. The Resource group already exists in location '{is}'."
                 );
-                refusal(StatusCode::CONFLICT, "InvalidResourceGroupLocation", &words)
+                refusal(StatusCode::CONFLICT, "InvalidResourceGroupLocation", &message)
             }
             Self::Deployment(error) => {
                 let (status, code) = error.wire();
@@ -178,7 +178,7 @@ impl ArmError {
         self.status_and_report().await.1
     }
 
-    /// The same, with the status of the answer.
+    /// The `error` and the status of the answer.
     pub(super) async fn status_and_report(self) -> (StatusCode, Value) {
         let response = self.into_response();
         let status = response.status();
@@ -189,7 +189,7 @@ impl ArmError {
     }
 }
 
-/// A name that cannot be one. The codes are Azure's; its words name the resource as ours do.
+/// An invalid name. The codes are Azure's; its messages name the resource as ours do.
 fn of_name(error: &ResourceError) -> Response {
     let code = match error {
         ResourceError::Group(_) => "InvalidResourceGroup",
@@ -203,7 +203,7 @@ fn of_name(error: &ResourceError) -> Response {
     refusal(StatusCode::BAD_REQUEST, code, &sentence(error))
 }
 
-/// The errors of the domain begin small and have no full stop; Azure says sentences.
+/// The domain's errors begin in lower case and have no full stop; Azure's are sentences.
 pub(super) fn sentence(error: &impl std::fmt::Display) -> String {
     let text = error.to_string();
     let mut letters = text.chars();
@@ -224,12 +224,12 @@ fn of_domain(error: &ManageError) -> Response {
             (StatusCode::NOT_FOUND, "ResourceNotFound")
         }
         ManageError::NoGroup(group) => {
-            let words = format!("Resource group '{group}' could not be found.");
-            return refusal(StatusCode::NOT_FOUND, "ResourceGroupNotFound", &words);
+            let message = format!("Resource group '{group}' could not be found.");
+            return refusal(StatusCode::NOT_FOUND, "ResourceGroupNotFound", &message);
         }
         ManageError::NoDeployment(name) => {
-            let words = format!("Deployment '{name}' could not be found.");
-            return refusal(StatusCode::NOT_FOUND, "DeploymentNotFound", &words);
+            let message = format!("Deployment '{name}' could not be found.");
+            return refusal(StatusCode::NOT_FOUND, "DeploymentNotFound", &message);
         }
         ManageError::GroupStays(_) => (StatusCode::CONFLICT, "ResourceGroupDeletionBlocked"),
         ManageError::NameTaken(_) => (StatusCode::CONFLICT, "AlreadyInUse"),
@@ -239,13 +239,13 @@ fn of_domain(error: &ManageError) -> Response {
         | ManageError::IdentityInUse { .. }
         | ManageError::StartIdentityStays(_)
         | ManageError::Registry(DomainError::Replaced) => (StatusCode::CONFLICT, "Conflict"),
-        // Azure's own words, which begin small.
+        // Azure's own message, which begins in lower case.
         ManageError::ContentTrust(_) => {
             let code = "BlockedForEncryptionEnabledRegistry";
             return refusal(StatusCode::BAD_REQUEST, code, &error.to_string());
         }
         ManageError::NoContentTrust => (StatusCode::BAD_REQUEST, "NotSupported"),
-        // Azure publishes no codes for these: a mistake of the caller is never a 5xx, which clients repeat.
+        // Azure publishes no codes for these. An error of the caller is never a 5xx, which clients retry.
         ManageError::PremiumOnly(_) => (StatusCode::BAD_REQUEST, "CMKNotSupportedForSku"),
         ManageError::NoAnonymousPull(_)
         | ManageError::NoUserAssignedIdentity

@@ -1,8 +1,8 @@
-//! Resource groups: `Microsoft.Resources/resourceGroups`, and what is asked of the group of every other resource.
+//! Resource groups, `Microsoft.Resources/resourceGroups`, and the checks that every resource needs of its group.
 //!
-//! Called by the dispatch. Whoever deletes a group deletes what is in it, each resource as if they had asked for it
-//! themselves; that takes its time, and is an operation that is polled. It is durable before it is accepted, and goes on
-//! after a restart.
+//! Called by the dispatch. The deletion of a group deletes every resource in it, each as if the caller had sent the
+//! request. That takes time, so it is a polled operation. It is durable before it is accepted, and continues after a
+//! restart.
 
 use axum::response::Response;
 use http::{Method, Request, StatusCode, Uri};
@@ -27,39 +27,39 @@ const READ: &str = "Microsoft.Resources/subscriptions/resourceGroups/read";
 const WRITE: &str = "Microsoft.Resources/subscriptions/resourceGroups/write";
 const DELETE: &str = "Microsoft.Resources/subscriptions/resourceGroups/delete";
 
-/// How often a deletion is tried of which a part is refused with a conflict. The rests between add up to 15 seconds.
+/// The maximum number of attempts for a deletion that a conflict refuses. The pauses between them add up to 15 seconds.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// The step after which nothing is in the group.
+/// The step after which the group is empty.
 const EMPTY: &str = "empty";
 
-/// What the deletion of a group needs to go on: in whose name, and which group.
+/// The data that the deletion of a group needs to continue: its caller and the group.
 #[derive(Serialize, Deserialize)]
 struct Deletion {
     group: String,
     caller: Caller,
 }
 
-/// Why the deletion of a group did not come to its end.
+/// Why the deletion of a group stopped.
 enum Halt {
-    /// A reset has replaced it: nothing more is deleted.
+    /// A reset has replaced it; it deletes nothing more.
     Replaced,
-    /// A resource is refused to be deleted: that is the end.
+    /// The deletion of a resource is refused: the operation fails.
     Refused(Value),
-    /// A conflict refuses it, which may have passed at the next attempt. After [`MAX_ATTEMPTS`] it is the end.
+    /// A conflict that may have passed at the next attempt. After [`MAX_ATTEMPTS`] the operation fails.
     Conflict(Value),
-    /// Something does not answer: it is tried again.
+    /// A temporary failure; it is retried.
     Later(String),
 }
 
-/// The operation that deletes a group, if one does.
+/// The operation that is deleting a group, if there is one.
 fn deletion_of(arm: &Arm, name: &ResourceGroup) -> Option<Uuid> {
     let all = arm.registries.intents().parameters::<Deletion>(Kind::DeleteGroup);
     let found = all.iter().find(|(_, one)| one.group.eq_ignore_ascii_case(name.as_str()));
     found.map(|(id, _)| *id)
 }
 
-/// Refuses what would come into a group that is being deleted.
+/// Refuses new resources in a group that is being deleted.
 fn refuse_deleting(arm: &Arm, name: &ResourceGroup) -> Result<(), ArmError> {
     match deletion_of(arm, name) {
         Some(_) => Err(ArmError::GroupBeingDeleted(name.clone())),
@@ -67,7 +67,7 @@ fn refuse_deleting(arm: &Arm, name: &ResourceGroup) -> Result<(), ArmError> {
     }
 }
 
-/// Makes a group, or gives the one that is there the tags of the body.
+/// Creates a group, or sets the tags of an existing one from the body.
 pub(super) async fn put(
     context: &Context,
     name: ResourceGroup,
@@ -110,7 +110,7 @@ pub(super) async fn get(context: &Context, name: ResourceGroup) -> Result<Respon
     Ok(answer(document(&context.arm.registries.group(&name).await?)))
 }
 
-/// Whether there is such a group: 204, or 404 without a word.
+/// Whether the group exists: 204, or 404 without a body.
 pub(super) async fn exists(context: &Context, name: ResourceGroup) -> Result<Response, ArmError> {
     context.require(READ, &scope(&name)?)?;
     match context.arm.registries.group(&name).await {
@@ -120,7 +120,7 @@ pub(super) async fn exists(context: &Context, name: ResourceGroup) -> Result<Res
     }
 }
 
-/// Those that the caller may see, with the tag that the filter names.
+/// The groups that the caller may see and that have the filter's tag.
 pub(super) async fn list(context: &Context, uri: &Uri) -> Result<Response, ArmError> {
     let query = uri.query().unwrap_or_default();
     let tags = TagFilter::of(query).map_err(RequestError::from)?;
@@ -134,7 +134,7 @@ pub(super) async fn list(context: &Context, uri: &Uri) -> Result<Response, ArmEr
     Ok(answer(page.answer(value, &format!("https://{}{}", context.host, uri.path()))))
 }
 
-/// Begins to delete a group with all that is in it; who asks again follows the same operation.
+/// Begins to delete a group with everything in it; a second request follows the same operation.
 pub(super) async fn delete(context: &Context, name: ResourceGroup) -> Result<Response, ArmError> {
     context.require(DELETE, &scope(&name)?)?;
     context.arm.registries.check_group_deletion(&name).await?;
@@ -144,7 +144,7 @@ pub(super) async fn delete(context: &Context, name: ResourceGroup) -> Result<Res
     Ok(response)
 }
 
-/// The deletion is durable before it is answered.
+/// Makes the deletion durable before it is answered.
 async fn begin_deletion(context: &Context, name: ResourceGroup) -> Result<Uuid, ArmError> {
     let arm = context.arm.clone();
     let _alone = arm.deleting.lock().await;
@@ -160,10 +160,10 @@ async fn begin_deletion(context: &Context, name: ResourceGroup) -> Result<Uuid, 
     Ok(operation)
 }
 
-/// Deletes a group from where the deletion stands, in the name of who asked for it. What does not answer is tried again.
+/// Continues the deletion of a group from its last step, as the original caller. Temporary failures are retried.
 pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
-    // Whoever was let in before the deletion began is done when this turn comes; nobody is let in after it. A client that sends
-    // its request slowly holds up this turn, but not the reset that waits for this attempt to end.
+    // When this lock is granted, all requests admitted before the deletion are done, and none is admitted after it. A
+    // slow client can delay the lock, but not the reset that waits for this attempt to end.
     tokio::select! {
         turn = arm.changing.write() => drop(turn),
         () = intent.replaced() => return,
@@ -172,26 +172,26 @@ pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
         return;
     }
     let concluded = match delete_all(arm, &mut intent).await {
-        // The last transaction keeps the outcome.
+        // The last transaction stores the outcome.
         Ok(()) => return intent.ended().await,
         Err(Halt::Replaced) => return,
         Err(Halt::Conflict(error)) if intent.refusals() + 1 < MAX_ATTEMPTS => {
             return intent.refused(error["message"].as_str().unwrap_or_default());
         }
-        // The reset that replaced it has noted how it ended.
+        // The reset that replaced it has recorded how it ended.
         Err(Halt::Conflict(_) | Halt::Refused(_)) if intent.is_replaced() => return,
         Err(Halt::Conflict(error) | Halt::Refused(error)) => intent.conclude(&Err(error)).await,
         Err(Halt::Later(why)) => return intent.failed(&why),
     };
     if let Err(error) = concluded {
-        tracing::error!(%error, "the end of the deletion of a group could not be noted");
+        tracing::error!(%error, "cannot record the end of the deletion of a group");
     }
 }
 
 async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
     let Deletion { group, caller } = intent.parameters().map_err(later)?;
     let name: ResourceGroup = group.parse().map_err(later)?;
-    // Answers to ourselves are rendered for nobody.
+    // The host does not matter: no client reads the answers of these internal requests.
     let context = Context { arm: arm.clone(), caller, host: "localhost".to_owned() };
     let registries = &arm.registries;
     let is_there = match registries.group(&name).await {
@@ -204,11 +204,11 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
         intent.reach(EMPTY).await.map_err(halted)?;
     }
     intent.passed().await.map_err(halted)?;
-    // Other ways than this lead into a group. Nothing is forgotten of one that stays.
+    // Resources can enter a group without this lock. If one remains, the group and its roles stay.
     if resources(arm, &name).await?.iter().any(|of_type| !of_type.is_empty()) {
         return in_use(&name, intent).await;
     }
-    // First the roles at it: with the last of them the caller may lose the right to see the group.
+    // Roles come first: deleting the last one may take the caller's right to see the group.
     let scope = scope(&name).map_err(later)?;
     arm.gate.forget_roles(scope).await.map_err(later)?;
     intent.passed().await.map_err(halted)?;
@@ -219,22 +219,23 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
     };
     match gone {
         Ok(()) => Ok(()),
-        // Another operation has deleted it, such as a reset.
+        // Another operation, such as a reset, has deleted it.
         Err(ManageError::NoGroup(_)) => intent.note_outcome(&Ok(())).await.map_err(later),
         Err(ManageError::GroupInUse(_)) => in_use(&name, intent).await,
         Err(error) => Err(later(error)),
     }
 }
 
-/// The group is not empty after all: the next attempt looks again at what is in it.
+/// The group is not empty after all: the next attempt reads its resources again.
 async fn in_use(name: &ResourceGroup, intent: &mut Intent) -> Result<(), Halt> {
     intent.reach("").await.map_err(halted)?;
     let error = ArmError::from(ManageError::GroupInUse(name.clone())).report().await;
     Err(Halt::Conflict(blocked(name, &name.id(), &error)))
 }
 
-/// Refuses a request for something in a group that is not there, or is about to be gone. Whoever may not see groups is
-/// told that alone. A vault or a role that has outlived its group can be deleted: otherwise nobody could ever remove it.
+/// Refuses a request for something in a group that does not exist or is being deleted. A caller who may not see groups
+/// gets only the refusal of permission. A vault or a role can be deleted after its group; otherwise it could never be
+/// removed.
 pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(), ArmError> {
     let Some(group) = path::parent_group(request.uri().path()) else { return Ok(()) };
     let Ok(group) = group.parse::<ResourceGroup>() else { return Ok(()) };
@@ -255,14 +256,15 @@ pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(
     }
 }
 
-/// Whether a request may delete something that the vault still has in a group that is gone.
+/// Whether a request may delete something that the vault still has in a deleted group.
 fn is_left_over(arm: &Arm, group: &ResourceGroup, request: &Request<()>) -> Result<bool, ArmError> {
     let is_of_vault = matches!(Target::parse(request.uri().path()), Ok(Target::Vault));
     Ok(request.method() == Method::DELETE && is_of_vault && arm.gate.is_in_use(&scope(group)?))
 }
 
-/// Deletes everything in a group, also what the caller may not see: then the refusal says so. If a resource stays, so does what it
-/// may use: a registry without its vault or its identity could never serve again. The error is that of the first one that stays.
+/// Deletes everything in a group, including resources that the caller may not see: their refusal is reported. If a
+/// resource remains, so does everything it may use: a registry without its vault or its identity could never serve
+/// again. The error is that of the first remaining resource.
 async fn delete_resources(
     context: &Context,
     name: &ResourceGroup,
@@ -273,7 +275,7 @@ async fn delete_resources(
         let resources = resources(&context.arm, name).await?;
         let Some(next) = resources.iter().flatten().next() else { return Ok(()) };
         if resources == before {
-            let error = json!({ "code": "Conflict", "message": "The resource is still there." });
+            let error = json!({ "code": "Conflict", "message": "The resource still exists." });
             return Err(Halt::Conflict(blocked(name, next, &error)));
         }
         for of_type in &resources {
@@ -291,7 +293,7 @@ async fn delete_resources(
     }
 }
 
-/// The ids of everything that is in a group, by type. A type whose resources use others comes before those.
+/// The ids of everything in a group, by type. Types whose resources use others come first.
 async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<[Vec<String>; 3], Halt> {
     let registries = arm.registries.all().into_iter();
     let registries = registries.filter(|registry| registry.profile().group == *name);
@@ -314,13 +316,13 @@ async fn delete_one(context: &Context, name: &ResourceGroup, id: &str) -> Result
         Refusal::Final => Halt::Refused(blocked(name, id, &error)),
         Refusal::Conflict => Halt::Conflict(blocked(name, id, &error)),
         Refusal::Passing => {
-            let words = error["message"].as_str().unwrap_or("no reason is given");
-            Halt::Later(format!("{status}: {words}"))
+            let message = error["message"].as_str().unwrap_or("no reason is given");
+            Halt::Later(format!("{status}: {message}"))
         }
     })
 }
 
-/// Why a group is not deleted, in Azure's words.
+/// Azure's error for a group that cannot be deleted.
 fn blocked(name: &ResourceGroup, target: &str, error: &Value) -> Value {
     let (_, resource) = target.split_once("/providers/").unwrap_or(("", target));
     let mut detail = error.clone();
@@ -336,14 +338,14 @@ fn blocked(name: &ResourceGroup, target: &str, error: &Value) -> Value {
     })
 }
 
-/// What the refusal of a step says of the next attempt.
+/// Whether a retry can help after a refused step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    /// It will be refused as well.
+    /// The next attempt is refused as well.
     Final,
     /// The conflict may have passed.
     Conflict,
-    /// Something was away or busy.
+    /// A service is unavailable or busy.
     Passing,
 }
 
@@ -362,7 +364,7 @@ fn later(error: impl std::fmt::Display) -> Halt {
     Halt::Later(error.to_string())
 }
 
-/// Why there is no next step.
+/// Why the next step cannot begin.
 fn halted(error: Error) -> Halt {
     match error {
         Error::Replaced => Halt::Replaced,
@@ -370,7 +372,7 @@ fn halted(error: Error) -> Halt {
     }
 }
 
-/// As answers and templates have it.
+/// The form in answers and templates.
 pub(super) fn document(group: &Group) -> Value {
     json!({
         "id": group.name.id(),
@@ -383,7 +385,7 @@ pub(super) fn document(group: &Group) -> Value {
 }
 
 fn scope(name: &ResourceGroup) -> Result<Scope, ArmError> {
-    name.id().parse().map_err(|_| ArmError::Content(format!("'{name}' cannot be a group")))
+    name.id().parse().map_err(|_| ArmError::Content(format!("'{name}' is not a valid group name")))
 }
 
 #[cfg(test)]
@@ -391,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_ends_the_deletion_of_a_group_unless_it_may_pass() {
+    fn a_refusal_ends_the_deletion_of_a_group_unless_it_is_temporary() {
         for (status, refusal) in [
             (403, Refusal::Final),
             (404, Refusal::Final),

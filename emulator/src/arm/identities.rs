@@ -1,7 +1,6 @@
 //! User-assigned identities: `Microsoft.ManagedIdentity/userAssignedIdentities`.
 //!
-//! Called by the dispatch. Everything is done when it is answered. The dispatch has seen to it that the
-//! group is there.
+//! Called by the dispatch, which has checked that the group exists. Every request is complete when it is answered.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -20,7 +19,7 @@ const READ: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/read";
 const WRITE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/write";
 const DELETE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/delete";
 
-/// Makes an identity, or gives the one that is there the tags of the body.
+/// Creates an identity, or sets the tags of an existing one from the body.
 pub(super) async fn put(
     context: &Context,
     resource: IdentityResource,
@@ -67,7 +66,7 @@ pub(super) async fn get(
     found(&resource, context.arm.registries.identity(&resource).await)
 }
 
-/// Takes an identity away. A registry whose key it asks for goes dark, as in Azure.
+/// Deletes an identity. A registry that uses it for its key loses access to its content, as in Azure.
 pub(super) async fn delete(
     context: &Context,
     resource: IdentityResource,
@@ -80,7 +79,7 @@ pub(super) async fn delete(
     }
 }
 
-/// Those of a group, or all, that the caller may see.
+/// The identities of a group, or all, that the caller may see.
 pub(super) async fn list(
     context: &Context,
     group: Option<&ResourceGroup>,
@@ -89,7 +88,7 @@ pub(super) async fn list(
     Ok(answer(json!({ "value": seen.iter().map(document).collect::<Vec<_>>() })))
 }
 
-/// The same, as a list of resources of every type has them.
+/// The same identities, as in a list of resources of every type.
 pub(super) async fn resources(
     context: &Context,
     group: Option<&ResourceGroup>,
@@ -123,7 +122,7 @@ async fn readable(
     Ok(seen)
 }
 
-/// The identity that was looked up; if there is none, Azure's words for that.
+/// The requested identity, or Azure's error if it does not exist.
 fn found(
     resource: &IdentityResource,
     looked_up: Result<Identity, ManageError>,

@@ -1,4 +1,5 @@
-//! The places of Azure's public cloud, as `az account list-locations` and templates know them. Everything here is on one machine.
+//! The regions of Azure's public cloud, as `az account list-locations` and templates name them. The emulator runs
+//! everything on one machine.
 
 use axum::body::Body;
 use http::{Method, Request};
@@ -9,7 +10,7 @@ use super::error::ArmError;
 use super::{Arm, body, polled};
 use crate::registry::Location;
 
-/// Name, name for people, and the geography (learn.microsoft.com, "List of Azure regions").
+/// Name, display name and geography (learn.microsoft.com, "List of Azure regions").
 const ALL: &[(&str, &str, &str)] = &[
     ("australiacentral", "Australia Central", "Asia Pacific"),
     ("australiaeast", "Australia East", "Asia Pacific"),
@@ -62,7 +63,7 @@ const ALL: &[(&str, &str, &str)] = &[
 /// The type of vaults.
 const VAULTS: &str = "Microsoft.KeyVault/vaults";
 
-/// Refuses a place that Azure does not have, in strict parity. `kind`: the type of what is to be there; none for a group.
+/// Refuses a location unknown to Azure, in strict parity. `kind` is the type of the new resource; `None` for a group.
 pub(super) fn check(
     arm: &Arm,
     asked: &Location,
@@ -75,7 +76,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The request that the vault answers, unless it asks for a vault in a place that Azure does not have.
+/// Returns the request for the vault, unless it asks for a vault in a location unknown to Azure.
 pub(super) async fn checked(arm: &Arm, request: Request<Body>) -> Result<Request<Body>, ArmError> {
     let makes_vault = request.method() == Method::PUT && polled::is_vault(request.uri().path());
     if !arm.strict || !makes_vault {
@@ -84,7 +85,7 @@ pub(super) async fn checked(arm: &Arm, request: Request<Body>) -> Result<Request
     let (head, body) = request.into_parts();
     let text = body::read_text(body).await?;
     let described: Value = serde_json::from_str(&text).unwrap_or_default();
-    // What is wrong with it otherwise, the vault says.
+    // The vault reports any other problem.
     let named = body::text(&described, "location").ok().flatten();
     if let Some(asked) = named.and_then(|named| named.parse().ok()) {
         check(arm, &asked, Some(VAULTS))?;
@@ -92,17 +93,17 @@ pub(super) async fn checked(arm: &Arm, request: Request<Body>) -> Result<Request
     Ok(Request::from_parts(head, text.into()))
 }
 
-/// The names of all of them, as refusals list them.
+/// The names of all regions, as errors list them.
 pub(super) fn list() -> String {
     ALL.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(",")
 }
 
-/// The names for people, as providers list them.
+/// The display names, as providers list them.
 pub(super) fn names() -> Vec<&'static str> {
     ALL.iter().map(|(_, name, _)| *name).collect()
 }
 
-/// The list of them.
+/// The list of regions.
 pub(super) fn document() -> Value {
     let locations: Vec<Value> = ALL
         .iter()

@@ -1,7 +1,7 @@
-//! `GET /metadata/endpoints`: what a client has to know of this cloud before it signs in.
+//! `GET /metadata/endpoints`: the description of this cloud that a client needs before sign-in.
 //!
-//! `az cloud register` reads it. Under the public name it describes the public cloud, whose names lead here; under any
-//! other it describes one of local names, with the port that the client used.
+//! `az cloud register` reads it. Under the public name it describes the public cloud, whose names lead to the emulator;
+//! under any other host it describes a cloud of local names, with the port that the client used.
 
 use axum::response::Response;
 use mock_keyvault::authority::Authority;
@@ -18,7 +18,7 @@ pub(super) fn get(host: &str) -> Result<Response, ArmError> {
     Ok(super::json(document(host)?))
 }
 
-/// The same, as the function `environment` of templates has it: there the ends of names begin with a dot.
+/// The same, as the template function `environment` shows it: there the suffixes begin with a dot.
 pub(super) fn environment(host: &str) -> Result<Value, ArmError> {
     let mut environment = document(host)?;
     let suffixes = &environment["suffixes"];
@@ -33,7 +33,7 @@ fn document(host: &str) -> Result<Value, ArmError> {
     Ok(if authority.name() == PUBLIC { public() } else { local(authority.port()) })
 }
 
-/// As Azure describes itself, as far as it is emulated.
+/// Azure's own description, as far as it is emulated.
 fn public() -> Value {
     json!({
         "name": "AzureCloud",
@@ -52,8 +52,7 @@ fn public() -> Value {
     })
 }
 
-/// Names under `localhost`. What `az` asks for beside those and is not emulated leads to the same control plane, which
-/// refuses it.
+/// Names under `localhost`. Other services that `az` looks for lead to the same control plane, which refuses them.
 fn local(port: Option<u16>) -> Value {
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     let management = format!("https://management.localhost{port}");

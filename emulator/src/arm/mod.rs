@@ -1,9 +1,9 @@
 //! The control plane that `az` talks to.
 //!
-//! Called by the front of the Azure listener for every path that [`serves`] takes. A request is parsed, its caller's token
-//! and role are asked for, one domain call is made, and the answer is rendered for the address that the client used.
-//! `Microsoft.KeyVault` and `Microsoft.Authorization` are handed to the vault, as Azure hands a request to the provider of
-//! the resource; so is what nobody serves, which the vault refuses.
+//! Called by the front of the Azure listener for every path that [`serves`] accepts. The control plane parses the
+//! request, checks the caller's token and role, makes one domain call, and renders the answer for the address that the
+//! client used. It passes `Microsoft.KeyVault` and `Microsoft.Authorization` to the vault, as Azure passes a request to
+//! the resource's provider, and also unknown paths, which the vault refuses.
 
 mod body;
 mod conditions;
@@ -44,34 +44,34 @@ pub use self::registries::Refusal;
 use self::registries::RegistryPath;
 use crate::registry::{IdentityResource, Intent, Kind, ManageError, Registries};
 
-/// What the control plane works with. Clones share it.
+/// The shared state of the control plane. Clones share it.
 #[derive(Clone)]
 struct Arm {
     registries: Registries,
     gate: Gate,
-    /// Whether places that Azure does not have are refused.
+    /// Whether locations unknown to Azure are refused.
     strict: bool,
-    /// The operations that are polled for; none where everything is done when it is answered.
+    /// The polled operations; `None` if every operation is complete when it is answered.
     polled: Option<Arc<polled::Polled>>,
     deployments: deployments::Running,
-    /// Held while a registry is described: from what it is to what it becomes.
+    /// Held while a description of a registry is applied, from reading its state to writing it.
     describing: Arc<Mutex<()>>,
-    /// Held while a deletion of a group is begun: two requests follow one operation.
+    /// Held while the deletion of a group begins, so that two requests follow one operation.
     deleting: Arc<Mutex<()>>,
-    /// Shared by all changes from outside, and held alone by one with a condition.
+    /// Shared by all changes from outside, and exclusive for a change with a condition.
     changing: Arc<RwLock<()>>,
 }
 
-/// What the control plane of an emulator is like.
+/// Options of the control plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PlaneOptions {
-    /// Whether clients have to poll for what Azure has them poll for.
+    /// Whether clients must poll the operations that Azure makes them poll.
     pub polled: bool,
-    /// Whether places that Azure does not have are refused.
+    /// Whether locations unknown to Azure are refused.
     pub strict: bool,
 }
 
-/// Whether a path is one that the control plane answers.
+/// Whether the control plane answers this path.
 pub fn serves(path: &str) -> bool {
     path::is_managed(path)
 }
@@ -82,8 +82,8 @@ pub fn serves(path: &str) -> bool {
 pub struct ControlPlane(Arm);
 
 impl ControlPlane {
-    /// `gate` says who asks, and leads to the vault's own part. Deployments that were cut short are under way again from
-    /// here on.
+    /// `gate` authenticates callers and leads to the vault's own part. Interrupted deployments are marked as running
+    /// again from here on.
     pub fn new(registries: Registries, gate: Gate, options: PlaneOptions) -> Self {
         let clock = registries.intents().clock().clone();
         let arm = Arm {
@@ -105,7 +105,7 @@ impl ControlPlane {
         Router::new().fallback(dispatch).with_state(self.0.clone())
     }
 
-    /// Goes on with an operation that was cut short. A failure is noted, and the operation is tried again.
+    /// Continues an interrupted operation. A failure is recorded, and the operation is retried.
     pub async fn resume(&self, intent: Intent) {
         match intent.kind() {
             Kind::DeleteGroup => groups::go_on(&self.0, intent).await,
@@ -119,18 +119,18 @@ async fn dispatch(State(arm): State<Arm>, request: Request) -> Response {
     polled::respond(&arm, request).await
 }
 
-/// The answer to a request, whoever made it. Conditions are of requests from outside.
+/// Answers a request of any origin. Conditions apply only to requests from outside.
 async fn respond(arm: &Arm, request: Request) -> Response {
     let client_request_id = control::client_request_id(&request);
     let (head, body) = request.into_parts();
     let bare = Request::from_parts(head, ());
     let ready = match *bare.method() {
         Method::GET | Method::HEAD => Ok(()),
-        // The vault is what the reset itself changes while it goes on.
+        // The vault must stay available, because the reset itself changes it.
         _ if matches!(Target::parse(bare.uri().path()), Ok(Target::Vault)) => {
             arm.registries.intents().refuse_while_reset_waits()
         }
-        // What is made now, a reset that was cut short would remove.
+        // Anything made now would be removed by the interrupted reset.
         _ => arm.registries.intents().refuse_in_reset(),
     };
     let ready = match ready {
@@ -158,7 +158,7 @@ async fn respond(arm: &Arm, request: Request) -> Response {
 async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response, ArmError> {
     let host = host_of(&request).unwrap_or("localhost").to_owned();
     let (head, body) = request.into_parts();
-    // A client asks before it can have a token.
+    // A client asks for this before it can have a token.
     if target == Target::Metadata && head.method == Method::GET {
         return metadata::get(&host);
     }
@@ -252,7 +252,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
     }
 }
 
-/// Refuses another subscription than the one that there is.
+/// Refuses any subscription but the emulator's.
 fn own(subscription: &str) -> Result<(), RequestError> {
     match control::subscription(subscription)? {
         LOCAL_SUBSCRIPTION => Ok(()),

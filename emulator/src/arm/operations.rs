@@ -1,7 +1,7 @@
-//! Operations that take longer than a request: `Azure-AsyncOperation` and `Location`, polled as Azure's are.
+//! Operations that take longer than a request: `Azure-AsyncOperation` and `Location`, polled as in Azure.
 //!
-//! Called by the dispatch for those who ask how far an operation is. Each has an intent, so it goes on after a restart, and
-//! its URL answers then as before: the intent says that it is under way, and its outcome is kept after that.
+//! Called by the dispatch for clients that poll. Each operation has an intent, so it continues after a restart and its
+//! URL still answers: the intent says that it is in progress, and its outcome is stored when it ends.
 
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -15,13 +15,13 @@ use super::path::Target;
 use super::{empty, json_with};
 use crate::registry::{ManageError, Outcome};
 
-/// Where a client asks how far an operation is.
+/// The header with the URL of an operation's status.
 const ASYNC_OPERATION: HeaderName = HeaderName::from_static("azure-asyncoperation");
 
-/// The part of a path before the id of an operation whose result is asked for.
+/// The path segment before the id of an operation in the URL of its result.
 const RESULTS: &str = "operationResults";
 
-/// How far an operation is, as `Azure-AsyncOperation` has it.
+/// The status of an operation, in the form of `Azure-AsyncOperation`.
 pub(super) async fn status(context: &Context, id: &str) -> Result<Response, ArmError> {
     let (id, ended) = find(context, id).await?;
     let (status, error) = match &ended {
@@ -40,8 +40,8 @@ pub(super) async fn status(context: &Context, id: &str) -> Result<Response, ArmE
     Ok(response)
 }
 
-/// The result of an operation, as `Location` has it: 202 until it has ended. The client is told to ask here again. After
-/// that it is the resource, if the operation has made or changed one.
+/// The result of an operation, in the form of `Location`: 202 and the same URL until it has ended. After that, the
+/// resource, if the operation made or changed one.
 pub(super) async fn result(
     context: &Context,
     id: &str,
@@ -66,7 +66,7 @@ pub(super) async fn result(
     }
 }
 
-/// The id of an operation, and how it ended if it has.
+/// The id of an operation, and its outcome if it has ended.
 async fn find(context: &Context, text: &str) -> Result<(Uuid, Option<Outcome>), ArmError> {
     let unknown = || ArmError::NoOperation(text.chars().take(100).collect());
     let id: Uuid = text.parse().map_err(|_| unknown())?;
@@ -74,7 +74,7 @@ async fn find(context: &Context, text: &str) -> Result<(Uuid, Option<Outcome>), 
         return Ok((id, None));
     }
     let intents = context.arm.registries.intents();
-    // In this order: an operation that ends between the two has its outcome.
+    // This order matters: an operation that ends between the two reads has its outcome.
     if intents.is_unfinished(id) {
         return Ok((id, None));
     }
@@ -82,21 +82,21 @@ async fn find(context: &Context, text: &str) -> Result<(Uuid, Option<Outcome>), 
     Ok((id, Some(outcome.ok_or_else(unknown)?)))
 }
 
-/// Tells a client where it can ask how far an operation on this resource is, at the host that it used.
+/// Adds the URL of the status of an operation on this resource, at the host that the client used.
 pub(super) fn follow(context: &Context, response: &mut Response, resource: &str, id: Uuid) {
     let url = context.url(&format!("{resource}/operationStatuses/{id}"));
     set(response, ASYNC_OPERATION, &url);
     retry_soon(response);
 }
 
-/// Tells a client where the result of an operation will be, at the host that it used.
+/// Adds the URL of the result of an operation, at the host that the client used.
 pub(super) fn locate(context: &Context, response: &mut Response, id: Uuid) {
     let url = context.url(&format!("/subscriptions/{SUBSCRIPTION}/operationresults/{id}"));
     set(response, header::LOCATION, &url);
     retry_soon(response);
 }
 
-/// Tells a client where the resource will be that is made or changed, at the host that it used.
+/// Adds the URL of the new or changed resource, at the host that the client used.
 pub(super) fn locate_resource(
     context: &Context,
     response: &mut Response,
@@ -108,12 +108,12 @@ pub(super) fn locate_resource(
     retry_soon(response);
 }
 
-/// The resource whose operation a path of results names; none if it names only the operation.
+/// The resource in a result path; `None` if the path names only the operation.
 pub(super) fn resource_of(path: &str) -> Option<&str> {
     let (before, _id) = path.trim_end_matches('/').rsplit_once('/')?;
     let (resource, results) = before.rsplit_once('/')?;
     let is_resource = resource.split('/').filter(|part| !part.is_empty()).count() > 2;
-    // A result has no result: whoever asks for a resource would ask again and again for the next one in the path.
+    // A result has no result itself: otherwise a client would follow the next resource in the path again and again.
     let is_operation = matches!(
         Target::parse(resource),
         Ok(Target::OperationResult(_) | Target::OperationStatus(_))
@@ -121,13 +121,13 @@ pub(super) fn resource_of(path: &str) -> Option<&str> {
     (results.eq_ignore_ascii_case(RESULTS) && is_resource && !is_operation).then_some(resource)
 }
 
-/// In how many seconds it is worth asking again. Without it `az` waits for thirty.
+/// Adds the seconds until the next poll. Without it `az` waits for thirty.
 pub(super) fn retry_soon(response: &mut Response) {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
 }
 
 fn set(response: &mut Response, name: HeaderName, value: &str) {
-    // A host that came in a header fits in a header.
+    // A host from a request header fits in a response header.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }

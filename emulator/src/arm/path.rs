@@ -1,8 +1,9 @@
-//! The paths of the control plane, read once: letter case does not matter, slashes may be doubled or trail, names may be
+//! Parses the paths of the control plane: letter case is ignored, slashes may be doubled or trail, names may be
 //! percent-encoded.
 //!
-//! Called by [`super::answer`]. What is not ours is the vault's: `Microsoft.KeyVault`, `Microsoft.Authorization`, and the
-//! refusal of what nobody serves. Names are checked where they are used, so that each is refused in its own words.
+//! Called by [`super::answer`]. Unknown paths go to the vault: `Microsoft.KeyVault`, `Microsoft.Authorization`, and
+//! paths that no provider serves, which the vault refuses. Names are checked where they are used, so that each has its
+//! own error.
 
 use mock_keyvault::control::RequestError;
 use percent_encoding::percent_decode_str;
@@ -10,21 +11,21 @@ use percent_encoding::percent_decode_str;
 use super::deployments::{self, DeploymentPart};
 use super::registries::RegistryPart;
 
-/// The provider of identities, and what it has, in lower case.
+/// The provider of identities and its types, in lower case.
 const IDENTITY: &str = "microsoft.managedidentity";
 const IDENTITIES: &str = "userassignedidentities";
-/// The provider of registries, and what it has, in lower case.
+/// The provider of registries and its types, in lower case.
 const REGISTRY: &str = "microsoft.containerregistry";
 const REGISTRIES: &str = "registries";
 
-/// The provider of deployments, and what it has, in lower case.
+/// The provider of deployments and its types, in lower case.
 const RESOURCES: &str = "microsoft.resources";
 const DEPLOYMENTS: &str = "deployments";
 
-/// What a path names.
+/// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// What there is to know of this cloud before a sign-in.
+    /// The description of this cloud, needed before sign-in.
     Metadata,
     Tenants,
     Subscriptions,
@@ -43,11 +44,11 @@ pub(super) enum Target {
         subscription: String,
         namespace: String,
     },
-    /// What can be done with the resources of a provider.
+    /// The operations on the resources of a provider.
     ProviderOperations {
         namespace: String,
     },
-    /// The places.
+    /// The locations.
     Locations {
         subscription: String,
     },
@@ -60,9 +61,9 @@ pub(super) enum Target {
         subscription: String,
         name: String,
     },
-    /// How far an operation on something is.
+    /// The status of an operation.
     OperationStatus(String),
-    /// What has become of an operation.
+    /// The result of an operation.
     OperationResult(String),
     /// A user-assigned identity.
     Identity {
@@ -70,51 +71,51 @@ pub(super) enum Target {
         group: String,
         name: String,
     },
-    /// Those of a group, or of the subscription.
+    /// The identities of a group, or of the subscription.
     Identities {
         subscription: String,
         group: Option<String>,
     },
-    /// A registry, a part of one, or something that one does.
+    /// A registry, or one of its parts or actions.
     Registry {
         subscription: String,
         group: String,
         name: String,
         part: RegistryPart,
     },
-    /// Whether a registry can have a name.
+    /// Whether a registry name is available.
     RegistryName {
         subscription: String,
     },
-    /// Those of a group, or of the subscription.
+    /// The registries of a group, or of the subscription.
     Registries {
         subscription: String,
         group: Option<String>,
     },
-    /// A deployment to a group, or something that one has or does.
+    /// A deployment to a group, or one of its parts or actions.
     Deployment {
         subscription: String,
         group: String,
         name: String,
         part: DeploymentPart,
     },
-    /// Those of a group.
+    /// The deployments of a group.
     Deployments {
         subscription: String,
         group: String,
     },
-    /// Deployments to anything else than a group.
+    /// Deployments to another scope than a group.
     DeploymentElsewhere,
-    /// Resources of any type, of a group or of the subscription.
+    /// Resources of any type, in a group or in the subscription.
     Resources {
         subscription: String,
         group: Option<String>,
     },
-    /// What the vault answers.
+    /// Answered by the vault.
     Vault,
 }
 
-/// Whether a path is of the control plane at all.
+/// Whether a path belongs to the control plane.
 pub(super) fn is_managed(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase);
     match parts.next().as_deref() {
@@ -124,7 +125,7 @@ pub(super) fn is_managed(path: &str) -> bool {
     }
 }
 
-/// The group that what a path names is in; none for a group itself, and for what is in none.
+/// The group that contains the target of a path; `None` for a group itself, and for targets outside groups.
 pub(super) fn parent_group(path: &str) -> Option<String> {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let is = |part: Option<&str>, word: &str| part.is_some_and(|it| it.eq_ignore_ascii_case(word));
@@ -146,7 +147,7 @@ impl Target {
         for part in path.split('/').filter(|part| !part.is_empty()) {
             let decoded = percent_decode_str(part).decode_utf8();
             let decoded = decoded.map_err(|_| RequestError::nothing_at(path))?;
-            // No name has any, and they would not be one in a key of the store.
+            // No name has control characters, and a key of the store must not have any.
             if decoded.contains(char::is_control) {
                 return Err(RequestError::nothing_at(path));
             }
@@ -192,7 +193,7 @@ impl Target {
                 Self::Registries { subscription: part(1), group: Some(part(3)) }
             }
             ["subscriptions", _, "resourcegroups", _, "providers", REGISTRY, REGISTRIES, _, ..] => {
-                // What other providers have at a registry, such as its role assignments, is not a part of it.
+                // Resources of other providers at a registry, such as role assignments, are not parts of it.
                 match RegistryPart::parse(&parts[8..]) {
                     Some(rest) => Self::Registry {
                         subscription: part(1),
@@ -221,7 +222,7 @@ impl Target {
                 _,
                 ..,
             ] => Self::deployment(&parts, 7),
-            // The way in which clients ask for what a deployment did.
+            // Clients request the results of a deployment under this path.
             ["subscriptions", _, "resourcegroups", _, DEPLOYMENTS, _, ..] => {
                 Self::deployment(&parts, 5)
             }
@@ -236,7 +237,7 @@ impl Target {
         })
     }
 
-    /// A deployment whose name is the part at this place.
+    /// A deployment whose name is the segment at this index.
     fn deployment(parts: &[String], at: usize) -> Self {
         let part = |at: usize| parts.get(at).cloned().unwrap_or_default();
         match DeploymentPart::parse(parts.get(at + 1..).unwrap_or_default()) {
@@ -258,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_read_in_any_case_and_what_is_the_vaults_is_left_to_it() {
+    fn paths_are_parsed_in_any_case_and_vault_paths_go_to_the_vault() {
         for (path, target) in [
             ("/metadata/endpoints", Target::Metadata),
             ("//Tenants/", Target::Tenants),
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_a_group_has_a_parent_and_a_group_has_none() {
+    fn a_resource_in_a_group_has_a_parent_and_a_group_has_none() {
         let group = "/Subscriptions/s//resourceGroups/My%20G";
 
         assert_eq!(parent_group(&format!("{group}/providers/x/y/z")), Some("My G".to_owned()));

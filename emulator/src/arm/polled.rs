@@ -1,14 +1,15 @@
-//! Answers that a client has to poll, as it has to in Azure: with `--arm-operations polled`.
+//! Answers that clients must poll, as in Azure: `--arm-operations polled`.
 //!
-//! Called by the dispatch for requests from outside. What is asked for is done at once, as ever, and what is refused is
-//! refused at once; only the success is held back. A change answers 201 and a deletion 202, and their operation is under way
-//! until it was asked for [`POLLS`] times or [`LASTS`] have passed on the emulator's clock. Until then the resource is shown as
-//! being made. That the operation has succeeded is stored before it is answered, so that a restart ends it and forgets nothing.
+//! Called by the dispatch for requests from outside. The request itself runs at once, and errors are answered at once;
+//! only success is delayed. A change answers 201 and a deletion 202, and their operation is in progress until it was
+//! polled [`POLLS`] times or [`LASTS`] has passed on the emulator's clock. Until then the resource is shown as being
+//! created. The success of the operation is stored before the answer, so that a restart ends the operation and loses
+//! nothing.
 //!
-//! Which types are polled is Azure's choice, by its REST specification (Azure/azure-rest-api-specs,
-//! `x-ms-long-running-operation`): registries, their tokens and scope maps, the deletion of deployments, new vaults and the
-//! purge of deleted ones. Azure answers for identities, groups and roles at once, and here so too. Groups are deleted, and
-//! templates deployed, in operations of their own, polled or not.
+//! Azure decides which types are polled, in its REST specification (Azure/azure-rest-api-specs,
+//! `x-ms-long-running-operation`): registries, their tokens and scope maps, the deletion of deployments, new vaults and
+//! the purge of deleted ones. Azure answers at once for identities, groups and roles, and so does the emulator. The
+//! deletion of groups and the deployment of templates are operations of their own in every mode.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,12 +32,12 @@ use super::path::Target;
 use super::registries::RegistryPart;
 use super::{Arm, conditions, empty, json_with, operations};
 
-/// How often an operation is asked for until it has ended.
+/// The number of polls until an operation has ended.
 const POLLS: u32 = 2;
-/// How long an operation is under way if nobody asks, on the emulator's clock.
+/// How long an operation is in progress without polls, on the emulator's clock.
 const LASTS: Duration = Duration::from_secs(30);
 
-/// The operations that are under way, by id, and the resources that they are about.
+/// The operations in progress, by id, and their resources.
 #[derive(Debug)]
 pub(super) struct Polled {
     clock: Clock,
@@ -45,22 +46,22 @@ pub(super) struct Polled {
 
 #[derive(Debug)]
 struct UnderWay {
-    /// The path of the resource, folded.
+    /// The path of the resource, in one spelling.
     resource: String,
-    /// What the resource is shown as.
+    /// The state that the resource is shown with.
     state: &'static str,
     polls_left: u32,
     ends: Deadline,
 }
 
-/// How Azure has a client poll for a request.
+/// How Azure makes a client poll for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// 201, with both headers. The resource is shown as being made.
+    /// 201, with both headers. The resource is shown as being created.
     Change,
     /// 202, with both headers.
     Deletion,
-    /// As ever, without headers: the client asks for the resource itself until it is there.
+    /// The usual answer, without headers: the client requests the resource itself until it exists.
     NewVault,
 }
 
@@ -75,7 +76,7 @@ impl Polled {
         entries
     }
 
-    /// Whether an operation is under way still; that it was asked for counts.
+    /// Counts a poll and returns whether the operation is still in progress.
     pub(super) fn ask(&self, id: Uuid) -> bool {
         let mut entries = self.entries();
         let Some(one) = entries.get_mut(&id) else { return false };
@@ -86,12 +87,12 @@ impl Polled {
     fn begin(&self, id: Uuid, resource: String, state: &'static str) {
         let ends = self.clock.deadline(LASTS);
         let mut entries = self.entries();
-        // A newer operation on a resource is what is shown of it.
+        // A newer operation on the same resource replaces the older one.
         entries.retain(|_, one| one.resource != resource);
         entries.insert(id, UnderWay { resource, state, polls_left: POLLS, ends });
     }
 
-    /// What a resource is shown as, if that is not what it is. For a vault the look counts as a poll.
+    /// The state that a resource is shown with, if it differs from its own. For a vault, each read counts as a poll.
     fn shown_as(&self, resource: &str) -> Option<&'static str> {
         let mut entries = self.entries();
         let one = entries.values_mut().find(|one| one.resource == resource)?;
@@ -103,7 +104,7 @@ impl Polled {
 }
 
 impl Way {
-    /// How a request is polled for; none where Azure answers at once.
+    /// How a request is polled; `None` if Azure answers it at once.
     fn of<B>(request: &Request<B>) -> Option<Self> {
         let path = request.uri().path();
         let method = request.method();
@@ -128,7 +129,7 @@ impl Way {
         }
     }
 
-    /// What the resource is shown as until the end. `status`: that of the answer at once.
+    /// The state that the resource is shown with until the end. `status` is that of the immediate answer.
     fn state(self, status: StatusCode) -> &'static str {
         match self {
             Self::Change if status == StatusCode::CREATED => "Creating",
@@ -139,7 +140,7 @@ impl Way {
     }
 }
 
-/// The answer to a request from outside.
+/// Answers a request from outside.
 pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
     let Some(polled) = &arm.polled else { return conditions::respond(arm, request).await };
     let resource = folded(request.uri().path());
@@ -157,7 +158,7 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
     let look = conditions::look_at(&request);
     let is_polled = match way {
         Way::Change => true,
-        // Only what is there can be deleted. What is purged cannot be looked at under this path, and has to be there.
+        // Only an existing resource can be deleted. A purged vault cannot be read under this path, but must exist.
         Way::Deletion => {
             let look = super::respond(arm, look).await.status();
             look.is_success() || look == StatusCode::METHOD_NOT_ALLOWED
@@ -173,9 +174,9 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
     }
     let id = match arm.registries.intents().keep_success().await {
         Ok(id) => id,
-        // It is done, whether a client can poll for it or not.
+        // The operation is done, whether clients can poll it or not.
         Err(error) => {
-            tracing::warn!(%error, "the outcome of an operation could not be kept for clients that poll");
+            tracing::warn!(%error, "cannot store the outcome of an operation for clients that poll");
             return response;
         }
     };
@@ -189,7 +190,7 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
     }
 }
 
-/// The answer of something that is done, as that of something that is under way.
+/// Turns the answer of a finished operation into that of one in progress.
 async fn held_back(
     arm: &Arm,
     polled: &Polled,
@@ -229,7 +230,7 @@ async fn held_back(
     }
 }
 
-/// The same answer, with a resource that is shown in this state. An answer without a state stays as it is.
+/// The same answer, with the resource shown in this state. An answer without a state is unchanged.
 async fn in_state(response: Response, state: &'static str) -> Response {
     let (head, body) = response.into_parts();
     let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -241,7 +242,7 @@ async fn in_state(response: Response, state: &'static str) -> Response {
     *shown = state.into();
     let mut changed = json_with(head.status, &document);
     for (name, value) in &head.headers {
-        // The tag is that of the resource as it is.
+        // The tag is that of the real resource.
         if name != header::CONTENT_LENGTH && name != header::ETAG {
             changed.headers_mut().insert(name, value.clone());
         }

@@ -1,7 +1,7 @@
-//! The resource providers: what `az resource`, `az provider` and the start of the Terraform provider ask for.
+//! The resource providers, for `az resource`, `az provider` and the start of the Terraform provider.
 //!
-//! Those whose resources are served have types and versions. The others that infrastructure tools register before they begin are
-//! registered here as well, and have no types: nothing of them can be made.
+//! Supported providers have types and versions. The other providers that infrastructure tools register before they
+//! begin are registered here too, without types: their resources cannot be made.
 
 use axum::response::Response;
 use mock_keyvault::authorization::Scope;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::error::ArmError;
 use super::{Context, json as answer, locations};
 
-/// What reading providers needs.
+/// The action that reads providers.
 const READ: &str = "Microsoft.Resources/subscriptions/providers/read";
 
 /// A provider, and its types with their versions, the newest first.
@@ -28,7 +28,7 @@ const IDENTITY: &[&str] = &["2024-11-30", "2023-01-31", "2018-11-30"];
 const AUTHORIZATION: &[&str] = &["2022-04-01", "2020-04-01-preview", "2015-07-01"];
 const RESOURCES: &[&str] = &["2025-04-01", "2024-03-01", "2022-09-01", "2021-04-01", "2020-06-01"];
 
-/// The providers whose resources are served. The versions are those of azure-rest-api-specs; any well-formed one is taken.
+/// The supported providers. The versions are those of azure-rest-api-specs; requests may use any well-formed version.
 const SERVED: &[Provider] = &[
     Provider {
         namespace: "Microsoft.Authorization",
@@ -77,8 +77,8 @@ const SERVED: &[Provider] = &[
     },
 ];
 
-/// Others that hashicorp/terraform-provider-azurerm looks for at its start (`internal/resourceproviders/required.go`), spelt as it
-/// spells them. It only warns of one that is missing.
+/// Other providers that hashicorp/terraform-provider-azurerm checks at its start
+/// (`internal/resourceproviders/required.go`), in its spelling. It only warns if one is missing.
 const OTHERS: &[&str] = &[
     "Microsoft.ApiManagement",
     "Microsoft.AppConfiguration",
@@ -150,7 +150,7 @@ pub(super) fn list(context: &Context) -> Result<Response, ArmError> {
     Ok(answer(json!({ "value": all.collect::<Vec<_>>() })))
 }
 
-/// One of them; also the answer to its registration, which changes nothing: all are registered.
+/// A provider; also the answer to its registration, which changes nothing, because all are registered.
 pub(super) fn get(context: &Context, namespace: &str) -> Result<Response, ArmError> {
     require(context)?;
     if let Some(served) = served(namespace) {
@@ -161,21 +161,21 @@ pub(super) fn get(context: &Context, namespace: &str) -> Result<Response, ArmErr
     Ok(answer(bare(other)))
 }
 
-/// What can be done with the resources of one.
+/// The operations on the resources of a provider.
 pub(super) fn operations(namespace: &str) -> Result<Response, ArmError> {
     let served = served(namespace).ok_or_else(|| ArmError::NoNamespace(namespace.to_owned()))?;
     let kinds = served.types.iter().map(|(kind, _)| *kind).filter(|kind| *kind != "operations");
     let operations = kinds.flat_map(|kind| {
         [("read", "Get or list"), ("write", "Create or update"), ("delete", "Delete")].map(
-            |(verb, words)| {
+            |(verb, action)| {
                 json!({
                     "name": format!("{}/{kind}/{verb}", served.namespace),
                     "isDataAction": false,
                     "display": {
                         "provider": served.namespace,
                         "resource": kind,
-                        "operation": format!("{words} {kind}"),
-                        "description": format!("{words} {kind}."),
+                        "operation": format!("{action} {kind}"),
+                        "description": format!("{action} {kind}."),
                     },
                 })
             },
@@ -184,7 +184,7 @@ pub(super) fn operations(namespace: &str) -> Result<Response, ArmError> {
     Ok(answer(json!({ "value": operations.collect::<Vec<_>>() })))
 }
 
-/// The places.
+/// The locations.
 pub(super) fn places(context: &Context) -> Result<Response, ArmError> {
     require(context)?;
     Ok(answer(locations::document()))

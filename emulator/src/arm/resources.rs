@@ -1,6 +1,6 @@
-//! The list of resources of every type: registries, vaults and identities, of the subscription or of a group.
+//! Lists resources of every type, registries, vaults and identities, of the subscription or of a group.
 //!
-//! Called by the dispatch. What a registry has of its own, such as tokens, is no entry of this list, as in Azure.
+//! Called by the dispatch. Parts of a registry, such as tokens, are not in this list, as in Azure.
 
 use axum::response::Response;
 use http::Uri;

@@ -1,4 +1,4 @@
-//! The one subscription and the one tenant that everything local is in.
+//! The emulator's one subscription and one tenant.
 
 use axum::response::Response;
 use mock_keyvault::authorization::Scope;
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use super::error::ArmError;
 use super::{Context, json as answer};
 
-/// What reading a subscription needs.
+/// The action that reads a subscription.
 const READ: &str = "Microsoft.Resources/subscriptions/read";
 
-/// Those that the caller may see: without a role at it, or at something in it, there are none, as in Azure.
+/// The subscriptions that the caller may see: none without a role at it or at something in it, as in Azure.
 pub(super) fn list(context: &Context) -> Response {
     let may = is_seen(context);
     let value: Vec<Value> = may.then(document).into_iter().collect();
     answer(json!({ "value": value, "count": { "type": "Total", "value": value.len() } }))
 }
 
-/// One of them.
+/// The subscription.
 pub(super) fn get(context: &Context, id: &str) -> Result<Response, ArmError> {
     super::own(id)?;
     if !is_seen(context) {
@@ -33,7 +33,7 @@ fn is_seen(context: &Context) -> bool {
         || context.arm.gate.has_any_role(&context.caller)
 }
 
-/// The tenants of whoever has a token.
+/// The tenants; any valid token may list them.
 pub(super) fn tenants() -> Response {
     answer(json!({ "value": [{
         "id": format!("/tenants/{TENANT}"),
@@ -46,7 +46,7 @@ pub(super) fn tenants() -> Response {
     }] }))
 }
 
-/// As answers and templates have it.
+/// The form in answers and templates.
 pub(super) fn document() -> Value {
     json!({
         "id": format!("/subscriptions/{LOCAL_SUBSCRIPTION}"),

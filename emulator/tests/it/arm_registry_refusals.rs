@@ -46,7 +46,7 @@ async fn a_registry_whose_description_is_wrong_is_not_made() {
     let invalid = "InvalidRequestContent";
 
     for (body, expected, words) in [
-        (json!([1]), invalid, "the body is to be an object"),
+        (json!([1]), invalid, "the body must be an object"),
         (but(&puller, "/sku", "Premium".into()), invalid, "'sku'"),
         (but(&puller, "/sku/name", "Gold".into()), "InvalidSku", "Gold"),
         (but(&puller, "/sku", Value::Null), "BadRequest", "sku.name"),

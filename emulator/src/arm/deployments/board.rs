@@ -1,42 +1,42 @@
-//! Which resources of a deployment are to be made next.
+//! Decides which resources of a deployment are made next.
 //!
-//! Those whose turn it is are made side by side, as in Azure. The check of a registry's key can fail only because a resource of
-//! the same template that gives the permission is not made yet: templates that Azure's tutorial publishes do not say that the
-//! registry waits for the access policy. Such a resource is held back, and is tried again after one was made that can give
-//! permissions.
+//! Resources whose dependencies are made run in parallel, as in Azure. The check of a registry's key can fail only
+//! because another resource of the same template, which grants the permission, is not made yet: Azure's own tutorial
+//! templates do not say that the registry depends on the access policy. The board holds such a registry back and
+//! retries it after a resource was made that can grant permissions.
 
 use super::super::template::Resource;
 
-/// How many resources are made at once.
+/// The maximum number of resources made at once.
 const MOST_AT_ONCE: usize = 4;
 
-/// The providers whose resources can give permissions.
+/// The providers whose resources can grant permissions.
 const GIVING: [&str; 2] = ["Microsoft.Authorization/", "Microsoft.KeyVault/"];
 
-/// What became of a resource so far.
+/// The state of a resource.
 enum State<S> {
-    /// It is not its turn yet, or it is to be tried again.
+    /// It waits for its turn or for a retry.
     Waits,
     Runs {
-        /// How many resources that can give permissions were made before it began.
+        /// The number of permission-granting resources that were made before it began.
         given: usize,
     },
-    /// It failed, and may succeed when others are made.
+    /// It failed, and may succeed after other resources are made.
     Held(S),
     Made(S),
     Failed(S),
-    /// It is not to be made: its condition does not hold, or it waits for one that failed.
+    /// It is skipped: its condition does not hold, or a dependency failed.
     LeftOut {
-        /// Whether those that wait for it are left out as well.
+        /// Whether resources that depend on it are skipped as well.
         failed: bool,
     },
 }
 
-/// The resources of a plan, by their places in it, and what became of them. `S` is what is told of each.
+/// The resources of a plan, by index, and their states. `S` is the report for each.
 pub(super) struct Board<'a, S> {
     resources: &'a [Resource],
     states: Vec<State<S>>,
-    /// How many resources that can give permissions were made.
+    /// The number of permission-granting resources that were made.
     given: usize,
 }
 
@@ -48,7 +48,7 @@ impl<'a, S> Board<'a, S> {
         Self { resources, states: resources.iter().map(state).collect(), given: 0 }
     }
 
-    /// A resource whose turn it is, which runs from now on. None: none before another one has ended.
+    /// The next resource to run; it counts as running from now on. `None`: none is ready until another one ends.
     pub(super) fn next(&mut self) -> Option<usize> {
         self.leave_out();
         if self.running() >= MOST_AT_ONCE {
@@ -64,7 +64,7 @@ impl<'a, S> Board<'a, S> {
         Some(at)
     }
 
-    /// A resource is made. If it can give permissions, those that are held back get another try.
+    /// Marks a resource as made. If it can grant permissions, the held-back resources are retried.
     pub(super) fn made(&mut self, at: usize, told: S) {
         self.states[at] = State::Made(told);
         if !gives(&self.resources[at].kind) {
@@ -78,8 +78,8 @@ impl<'a, S> Board<'a, S> {
         }
     }
 
-    /// A resource failed. `may_wait`: it may succeed when a permission is given. If one was given since it began, that may have
-    /// come too late for this try.
+    /// Marks a resource as failed. `may_wait`: it may succeed after a permission is granted. If one was granted since
+    /// it began, it is retried, because the grant may have come too late for this attempt.
     pub(super) fn failed(&mut self, at: usize, told: S, may_wait: bool) {
         self.states[at] = match self.states[at] {
             State::Runs { given } if may_wait && given < self.given => State::Waits,
@@ -88,7 +88,7 @@ impl<'a, S> Board<'a, S> {
         };
     }
 
-    /// What is told of each resource, in the order of the plan: of those that were held back, their failure.
+    /// The report of each resource, in the order of the plan; for held-back resources, their failure.
     pub(super) fn told(self) -> Vec<S> {
         let told = self.states.into_iter().filter_map(|state| match state {
             State::Held(told) | State::Made(told) | State::Failed(told) => Some(told),
@@ -101,12 +101,12 @@ impl<'a, S> Board<'a, S> {
         self.states.iter().filter(|state| matches!(state, State::Runs { .. })).count()
     }
 
-    /// Whether what waits for a resource need not wait any more.
+    /// Whether resources that depend on this one need not wait any more.
     fn is_over(&self, at: usize) -> bool {
         matches!(self.states[at], State::Made(_) | State::LeftOut { failed: false })
     }
 
-    /// What waits for one that failed has no step, as in Azure. A plan is in an order in which it comes after that one.
+    /// Skips the resources that depend on a failed one; they have no step, as in Azure. The plan lists them after it.
     fn leave_out(&mut self) {
         for at in 0..self.states.len() {
             let failed = |other: &usize| {
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::arm::template::Resource;
 
-    /// Resources of these types, each with the places of those that it waits for.
+    /// Resources of these types, each with the indexes of its dependencies.
     fn resources(kinds: &[(&str, &[usize])]) -> Vec<Resource> {
         kinds.iter().map(|(kind, after)| Resource::of_kind(kind, after)).collect()
     }
@@ -142,7 +142,7 @@ mod tests {
     const OTHER: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
 
     #[test]
-    fn a_permission_that_is_given_while_a_resource_runs_gets_it_another_try() {
+    fn a_permission_granted_while_a_resource_runs_causes_a_retry() {
         let resources = resources(&[(REGISTRY, &[]), (POLICY, &[])]);
         let mut board = Board::new(&resources);
         assert_eq!((board.next(), board.next(), board.next()), (Some(0), Some(1), None));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_failed_waits_for_a_permission_and_for_nothing_else() {
+    fn a_failed_resource_waits_only_for_a_permission() {
         let resources = resources(&[(REGISTRY, &[]), (OTHER, &[]), (POLICY, &[1])]);
         let mut board = Board::new(&resources);
         assert_eq!((board.next(), board.next(), board.next()), (Some(0), Some(1), None));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_one_that_failed_is_left_out_with_all_that_waits_for_it() {
+    fn resources_that_depend_on_a_failed_one_are_skipped_transitively() {
         let resources = resources(&[(OTHER, &[]), (OTHER, &[0]), (OTHER, &[1]), (OTHER, &[])]);
         let mut board = Board::new(&resources);
         assert_eq!((board.next(), board.next(), board.next()), (Some(0), Some(3), None));
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_run_at_once() {
+    fn the_number_of_parallel_resources_is_limited() {
         let resources = resources(&[(OTHER, &[] as &[usize]); MOST_AT_ONCE + 1]);
         let mut board = Board::new(&resources);
 

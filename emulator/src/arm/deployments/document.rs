@@ -1,4 +1,4 @@
-//! Deployments as answers have them.
+//! Renders deployments for answers.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use super::TYPE;
 use super::running::UnderWay;
 use crate::registry::{Deployment, DeploymentState, Tags};
 
-/// What was done for one resource.
+/// The result for one resource.
 pub(super) struct Step {
     pub(super) id: String,
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) status: StatusCode,
-    /// Why it is not there.
+    /// Why it was not made.
     pub(super) error: Option<Value>,
     pub(super) begun: OffsetDateTime,
     pub(super) ended: OffsetDateTime,
 }
 
 impl Step {
-    /// As it is kept.
+    /// The stored form.
     pub(super) fn document(&self) -> Value {
         let state = if self.error.is_none() { "Succeeded" } else { "Failed" };
         let mut properties = json!({
@@ -46,7 +46,7 @@ impl Step {
     }
 }
 
-/// What is kept of a deployment that begins, beside its state and times.
+/// The stored report of a new deployment, apart from its state and times.
 pub(super) fn report(plan: &Plan, template: &Value, tags: &Tags, location: &str) -> Value {
     json!({
         "tags": tags.as_map(),
@@ -68,13 +68,13 @@ pub(super) fn of(deployment: &Deployment, under_way: &UnderWay) -> Value {
     if is_interrupted(deployment, under_way) {
         shown["properties"]["error"] = json!({
             "code": "DeploymentFailed",
-            "message": "The emulator ended while the deployment was under way. What was made before stays: deploy again.",
+            "message": "The emulator stopped while the deployment was running. Resources made before remain; deploy again.",
         });
     }
     shown
 }
 
-/// One that was checked, and not begun.
+/// A deployment that was validated and not started.
 pub(super) fn validated(deployment: &Deployment, plan: &Plan) -> Value {
     let mut shown = shown(deployment, DeploymentState::Succeeded);
     let all = included(plan).map(|resource| json!({ "id": resource.id }));
@@ -82,12 +82,12 @@ pub(super) fn validated(deployment: &Deployment, plan: &Plan) -> Value {
     shown
 }
 
-/// How far it is. One that an earlier process began, and did not end, has failed.
+/// Its state. A deployment that an earlier process began and did not end has failed.
 pub(super) fn state(deployment: &Deployment, under_way: &UnderWay) -> DeploymentState {
     if is_interrupted(deployment, under_way) { DeploymentState::Failed } else { deployment.state }
 }
 
-/// What was done of it, with ids.
+/// The results for its resources, with ids.
 pub(super) fn steps(deployment: &Deployment) -> Vec<Value> {
     let steps = deployment.report["operations"].as_array().cloned().unwrap_or_default();
     let with_id = |mut step: Value| {
@@ -125,12 +125,12 @@ fn included(plan: &Plan) -> impl Iterator<Item = &Resource> {
     plan.resources().iter().filter(|resource| resource.is_included)
 }
 
-/// The providers of the resources, each with its types and where they are.
+/// The providers of the resources, each with its types and their locations.
 fn providers(plan: &Plan, location: &str) -> Value {
     let mut all: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     for resource in included(plan) {
         let Some((namespace, kind)) = resource.kind.split_once('/') else { continue };
-        // An expression for the place is one of the group, as a rule.
+        // An expression as a location is usually the group's location.
         let place = resource.location().filter(|place| !place.starts_with('['));
         let shown = json!({ "resourceType": kind, "locations": [place.unwrap_or(location)] });
         let types = all.entry(namespace).or_default();
@@ -144,7 +144,7 @@ fn providers(plan: &Plan, location: &str) -> Value {
         .collect()
 }
 
-/// What waits for what.
+/// The dependencies between the resources.
 fn dependencies(plan: &Plan) -> Value {
     let target_of = |resource: &Resource| target(&resource.id, &resource.kind, &resource.name);
     let waiting = included(plan).filter(|resource| !resource.after.is_empty());
@@ -161,7 +161,7 @@ fn target(id: &str, kind: &str, name: &str) -> Value {
     json!({ "id": id, "resourceType": kind, "resourceName": name })
 }
 
-/// A number that tells templates apart. Azure does not say how it makes its own.
+/// A hash that tells templates apart. Azure does not document its own.
 fn hash(template: &Value) -> String {
     let digest = Sha256::digest(template.to_string());
     let first = digest.first_chunk().copied().unwrap_or_default();
@@ -172,7 +172,7 @@ fn when(moment: OffsetDateTime) -> Option<String> {
     moment.format(&Rfc3339).ok()
 }
 
-/// A time span of ISO 8601. A clock that was put back makes none.
+/// An ISO 8601 duration; zero if the clock was set back.
 fn lasted(begun: OffsetDateTime, ended: OffsetDateTime) -> String {
     let millis = (ended - begun).whole_milliseconds().max(0);
     format!("PT{}.{:03}S", millis / 1000, millis % 1000)

@@ -1,4 +1,4 @@
-//! Why a deployment is refused before it begins. What fails while it is under way is told by the deployment itself.
+//! Why a deployment is refused before it begins. The deployment itself reports failures after that.
 
 use http::StatusCode;
 use thiserror::Error;
@@ -10,18 +10,18 @@ use crate::registry::DeploymentName;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DeploymentError {
-    /// The body is not JSON, even as laxly as Azure reads it.
+    /// The body is not JSON, not even in Azure's lax form.
     #[error("The request content was invalid and could not be deserialized: '{0}'.")]
     Text(#[from] TextError),
-    /// The template, or what is asked of it, cannot be deployed.
+    /// The template or a part of the request cannot be deployed.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// One of this name is under way.
+    /// A deployment of this name is running.
     #[error(
         "Unable to edit or replace deployment '{0}': previous deployment is still active. Please see https://aka.ms/arm-deploy for usage details."
     )]
     Active(DeploymentName),
-    /// It is not under way, so that nothing can be stopped.
+    /// It is not running, so it cannot be cancelled.
     #[error("The deployment '{name}' cannot be cancelled: it has ended as '{state}'.")]
     Ended {
         /// The deployment.
@@ -29,13 +29,13 @@ pub enum DeploymentError {
         /// How it ended.
         state: &'static str,
     },
-    /// The deployment did no such thing.
+    /// The deployment has no such operation.
     #[error("The deployment operation '{0}' could not be found.")]
     NoStep(String),
 }
 
 impl DeploymentError {
-    /// Status and code. A mistake of the caller is never a 5xx.
+    /// Status and code. An error of the caller is never a 5xx.
     pub(in crate::arm) fn wire(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Text(_) => (StatusCode::BAD_REQUEST, "InvalidRequestContent"),

@@ -1,12 +1,11 @@
 //! Deployments of templates to a resource group: `Microsoft.Resources/deployments`.
 //!
-//! Called by the dispatch. A request is read and checked as a whole before anything is made ([`request`]); then the
-//! deployment is an operation that is polled, which makes each resource as if the caller had sent the request for it
-//! ([`run`]). What became of it is kept, and shown by [`document`]. One that a stop cuts short goes on at the next start
-//! ([`resume`]).
+//! Called by the dispatch. [`request`] reads and checks a whole request before anything is made. Then the deployment is
+//! a polled operation, which makes each resource as if the caller had sent its request ([`run`]). Its results are
+//! stored, and [`document`] shows them. A deployment that a stop interrupts continues at the next start ([`resume`]).
 //!
-//! What is not served is refused with its name before anything is made: deployments to anything but a group, deployments in
-//! deployments, linked templates, the mode `Complete`, what-if, and resources of other types.
+//! Unsupported features are refused by name before anything is made: deployments to scopes other than a resource group,
+//! nested deployments, linked templates, the mode `Complete`, what-if, and resources of other types.
 
 mod board;
 mod document;
@@ -46,7 +45,7 @@ const EXPORT: &str = "Microsoft.Resources/deployments/exportTemplate/action";
 const WHAT_IF: &str = "Microsoft.Resources/deployments/whatIf/action";
 const OPERATIONS: &str = "Microsoft.Resources/deployments/operations/read";
 
-/// A deployment in a path. There need not be one.
+/// A deployment in a path; it may not exist.
 struct At {
     group: ResourceGroup,
     name: DeploymentName,
@@ -66,7 +65,7 @@ impl At {
     }
 }
 
-/// The answer to a request for a deployment, or for something that one has or does.
+/// Answers a request for a deployment, or for one of its parts or actions.
 pub(super) async fn answer(
     context: &Context,
     group: ResourceGroup,
@@ -91,12 +90,12 @@ pub(super) async fn answer(
     }
 }
 
-/// The refusal of a deployment that is not to a group.
+/// The error for a deployment to another scope than a resource group.
 pub(super) fn elsewhere() -> ArmError {
-    not_served("A deployment to anything but a resource group")
+    not_served("A deployment to a scope other than a resource group")
 }
 
-/// The deployments of a group, the newest first.
+/// The deployments of a group, newest first.
 pub(super) async fn list(
     context: &Context,
     group: &ResourceGroup,
@@ -117,7 +116,7 @@ pub(super) async fn list(
     Ok(answer_with(json!({ "value": shown.collect::<Vec<_>>() })))
 }
 
-/// Begins a deployment. It goes on to its end, whoever asks.
+/// Begins a deployment. It continues to its end even if the client disconnects.
 async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmError> {
     at.require(context, WRITE)?;
     let registries = &context.arm.registries;
@@ -125,7 +124,7 @@ async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmErro
     let Some(guard) = context.arm.deployments.begin(&at.id()).await else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
-    // Before the row: it says that the deployment is under way.
+    // The intent is written before the row that says that the deployment is running.
     let intent = resume::begin(context, at, source).await?;
     let is_new = match registries.begin_deployment(&deployment, template.to_string()).await {
         Ok(is_new) => is_new,
@@ -159,7 +158,7 @@ async fn get(context: &Context, at: &At) -> Result<Response, ArmError> {
     Ok(answer_with(document::of(&at.found(context).await?, &under_way)))
 }
 
-/// Whether there is such a deployment: 204, or 404 without a word.
+/// Whether the deployment exists: 204, or 404 without a body.
 async fn exists(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, READ)?;
     match context.arm.registries.deployment(&at.group, &at.name).await {
@@ -169,10 +168,10 @@ async fn exists(context: &Context, at: &At) -> Result<Response, ArmError> {
     }
 }
 
-/// Forgets a deployment that is not under way. What it made stays.
+/// Deletes the record of a deployment that is not running. Its resources remain.
 async fn delete(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, DELETE)?;
-    // None of this name begins meanwhile.
+    // The guard keeps a deployment of this name from beginning meanwhile.
     let Some(_alone) = context.arm.deployments.begin(&at.id()).await else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
@@ -192,15 +191,15 @@ async fn cancel(context: &Context, at: &At) -> Result<Response, ArmError> {
     Err(DeploymentError::Ended { name: at.name.clone(), state }.into())
 }
 
-/// What a template would change is not told. The refusal has status 200, as Azure has it for what is wrong with the template:
-/// a client that asks this question falls over any other, and does not show its words.
+/// Refuses what-if. The refusal has status 200, as Azure's has for an invalid template: clients fail on any other
+/// status and do not show the message.
 async fn what_if(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, WHAT_IF)?;
-    let error = not_served("What a deployment would change ('whatIf')").report().await;
+    let error = not_served("The what-if operation of a deployment ('whatIf')").report().await;
     Ok(answer_with(json!({ "status": "Failed", "error": error })))
 }
 
-/// The template, as it was read.
+/// The template as it was parsed.
 async fn export(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, EXPORT)?;
     let text = context.arm.registries.deployment_template(&at.group, &at.name).await?;
@@ -208,7 +207,7 @@ async fn export(context: &Context, at: &At) -> Result<Response, ArmError> {
     Ok(answer_with(json!({ "template": template })))
 }
 
-/// What was done of a deployment, resource for resource.
+/// The results of a deployment, one for each resource.
 async fn steps(context: &Context, at: &At) -> Result<Response, ArmError> {
     at.require(context, OPERATIONS)?;
     let found = at.found(context).await?;

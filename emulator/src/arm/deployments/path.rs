@@ -1,31 +1,31 @@
-//! What follows the name of a deployment in a path.
+//! Parses the part of a path after the name of a deployment.
 //!
-//! Called by the parser of all paths, with words in lower case and names as they were written.
+//! Called by the parser of all paths, with segments in lower case and names as written.
 
 /// The provider of deployments, in lower case.
 const RESOURCES: &str = "microsoft.resources";
 
-/// A deployment, or something that one has or does.
+/// A deployment, or one of its parts or actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::arm) enum DeploymentPart {
     /// The deployment itself.
     Whole,
     /// Checks a template.
     Validate,
-    /// Says what a template would change.
+    /// Lists the changes that a template would make.
     WhatIf,
-    /// Stops it.
+    /// Cancels it.
     Cancel,
-    /// Gives its template.
+    /// Returns its template.
     Export,
-    /// What was done of it.
+    /// The results for all its resources.
     Steps,
-    /// One thing that was done of it.
+    /// The result for one resource.
     Step(String),
 }
 
 impl DeploymentPart {
-    /// Reads what follows the name. None: it is nothing of a deployment's.
+    /// Parses the part after the name. `None`: it belongs to no deployment.
     pub(in crate::arm) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
         let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
         let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
@@ -42,7 +42,7 @@ impl DeploymentPart {
     }
 }
 
-/// Whether a path, in lower case, is one of deployments that are not to a group.
+/// Whether a path, in lower case, belongs to a deployment to another scope than a resource group.
 pub(in crate::arm) fn is_elsewhere(folded: &[&str]) -> bool {
     match folded {
         ["subscriptions", _, rest @ ..]
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_deployment_has_and_does_is_read_in_any_letter_case() {
+    fn parts_and_actions_of_a_deployment_are_parsed_in_any_letter_case() {
         for (rest, expected) in [
             (&[][..], Some(DeploymentPart::Whole)),
             (&["VALIDATE"], Some(DeploymentPart::Validate)),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn deployments_to_other_places_than_groups_are_known() {
+    fn deployments_to_other_scopes_than_groups_are_recognized() {
         for path in [
             "subscriptions/s/providers/microsoft.resources/deployments",
             "subscriptions/s/providers/microsoft.resources/deployments/d/validate",

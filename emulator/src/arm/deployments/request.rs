@@ -1,4 +1,4 @@
-//! What a request asks to be deployed, read and checked as a whole: nothing is made before all of it can be.
+//! Reads and checks a whole deployment request before anything is made.
 
 use axum::body::Body;
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
@@ -17,7 +17,7 @@ use crate::registry::{
     Deployment, DeploymentName, DeploymentState, Error as DomainError, Group, ManageError,
 };
 
-/// The types of resources that are deployed.
+/// The resource types that can be deployed.
 const TYPES: &[&str] = &[
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.ContainerRegistry/registries",
@@ -28,39 +28,39 @@ const TYPES: &[&str] = &[
     "Microsoft.Authorization/roleAssignments",
 ];
 
-/// How the type of a role assignment ends that names the resource that it is for.
+/// The end of the type of a role assignment that names its resource.
 const ROLE_AT_RESOURCE: &str = "/providers/roleassignments";
 
-/// What of a request is not served, with the word for it.
+/// The unsupported parts of a request, and their names in errors.
 const NOT_SERVED: [(&str, &str); 3] = [
     ("templateLink", "A linked template"),
     ("parametersLink", "A linked file of parameters"),
-    ("onErrorDeployment", "Another deployment after one that fails"),
+    ("onErrorDeployment", "A deployment that runs after an error"),
 ];
 
-/// What is to be deployed.
+/// A checked request.
 pub(super) struct Asked {
     pub(super) plan: Plan,
     pub(super) template: Value,
-    /// As it begins.
+    /// The deployment in its first state.
     pub(super) deployment: Deployment,
-    /// What it was planned from.
+    /// The inputs of its plan.
     pub(super) source: Source,
 }
 
-/// What a deployment is planned from. Planned again from the same, it is the same deployment: `utcNow()` and `newGuid()`
-/// have the values that they had.
+/// The inputs of a plan. Planning again from the same inputs gives the same deployment: `utcNow()` and `newGuid()` keep
+/// their values.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Source {
     /// The body of the request.
     text: String,
-    /// The moment of the deployment.
+    /// The time of the deployment.
     #[serde(with = "time::serde::rfc3339")]
     now: OffsetDateTime,
     seed: String,
 }
 
-/// Reads a request, and checks all that can be known before anything is made.
+/// Reads a request and checks everything that can be known before resources are made.
 pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked, ArmError> {
     let group = context.arm.registries.group(&at.group).await?;
     let text = body::read_text(body).await?;
@@ -69,7 +69,7 @@ pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked
     plan_of(context, group, &at.name, source).await
 }
 
-/// Plans a deployment again that was cut short.
+/// Plans an interrupted deployment again.
 pub(super) async fn plan_again(
     context: &Context,
     at: &At,
@@ -86,7 +86,7 @@ async fn plan_of(
     source: Source,
 ) -> Result<Asked, ArmError> {
     let (context, name) = (context.clone(), name.clone());
-    // A large template takes its time, and others are answered meanwhile.
+    // A large template takes time; a blocking thread keeps the server responsive.
     let planned = tokio::task::spawn_blocking(move || plan(&context, group, name, source)).await;
     planned.map_err(|error| ManageError::from(DomainError::from(error)))?
 }
@@ -111,7 +111,7 @@ fn plan(
     let tags = body::tags(&body)?;
     let report = document::report(&plan, &template, &tags, group.location.as_str());
     let deployment = Deployment {
-        // As the group is written, whichever way the path writes it.
+        // The group's own spelling, whatever the path has.
         group: group.name,
         name,
         state: DeploymentState::Running,
@@ -159,7 +159,7 @@ fn check_properties(properties: &Value) -> Result<(), TemplateError> {
     }
 }
 
-/// Refuses what would be refused later: types that are not served, and expressions that have no value.
+/// Refuses early what would fail later: unsupported types, and expressions without a value.
 fn check(plan: &Plan) -> Result<(), TemplateError> {
     let known = Known::default();
     let is_wrong = |ready: Result<Value, Unready>| match ready {
@@ -192,7 +192,7 @@ fn check_type(resource: &Resource) -> Result<(), TemplateError> {
     )))
 }
 
-/// What expressions can ask for.
+/// The inputs of expressions.
 fn facts(
     context: &Context,
     group: &Group,
@@ -201,7 +201,7 @@ fn facts(
     given: &Map<String, Value>,
     source: &Source,
 ) -> Result<Facts, ArmError> {
-    // The value of a secure parameter is in no answer, and an output may be this whole.
+    // No answer contains the value of a secure parameter, and an output may be this whole value.
     let kind_of = |name: &str| field(field(field(template, "parameters"), name), "type").as_str();
     let is_secure = |name: &str| {
         kind_of(name).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("secure"))

@@ -1,5 +1,5 @@
-//! A deployment that a stop cut short: planned again from the same request, and deployed from its first resource. What is
-//! there already is described as it is.
+//! Resumes a deployment that a stop interrupted: plans it again from the same request, and deploys from its first
+//! resource. Resources that exist already are put again unchanged.
 //!
 //! Its secure parameters are in the intent, which is sealed.
 
@@ -13,21 +13,21 @@ use super::{At, run};
 use crate::registry::{Deployment, DeploymentState, Intent, Kind, ManageError};
 use mock_keyvault::vault::Caller;
 
-/// The step after which nothing more is made.
+/// The intent's step after which no more resources are made.
 pub(super) const CANCELED: &str = "canceled";
 
-/// What a deployment needs to go on.
+/// The data that a deployment needs to continue.
 #[derive(Serialize, Deserialize)]
 struct Deploying {
     group: String,
     name: String,
     caller: Caller,
-    /// What `environment()` is made of.
+    /// The host for `environment()`.
     host: String,
     source: Source,
 }
 
-/// Notes durably that a deployment begins.
+/// Records durably that a deployment begins.
 pub(super) async fn begin(context: &Context, at: &At, source: Source) -> Result<Intent, ArmError> {
     let deploying = Deploying {
         group: at.group.to_string(),
@@ -40,7 +40,7 @@ pub(super) async fn begin(context: &Context, at: &At, source: Source) -> Result<
     Ok(begun.map_err(ManageError::from)?)
 }
 
-/// Notes durably that a deployment is to stop before its next resource.
+/// Records durably that a deployment must stop before its next resource.
 pub(super) async fn note_cancellation(context: &Context, at: &At) -> Result<(), ArmError> {
     let intents = context.arm.registries.intents();
     for (id, deploying) in intents.parameters::<Deploying>(Kind::Deploy) {
@@ -51,7 +51,8 @@ pub(super) async fn note_cancellation(context: &Context, at: &At) -> Result<(), 
     Ok(())
 }
 
-/// Has the deployments that were cut short be under way: nobody begins another one of their names before they go on.
+/// Marks the interrupted deployments as running, so that no other deployment of their names begins before they
+/// continue.
 pub(in crate::arm) fn hold(arm: &Arm) {
     for (_, deploying) in arm.registries.intents().parameters::<Deploying>(Kind::Deploy) {
         if let Some(at) = deploying.at() {
@@ -60,7 +61,7 @@ pub(in crate::arm) fn hold(arm: &Arm) {
     }
 }
 
-/// Goes on with a deployment, or ends it if it cannot go on.
+/// Continues a deployment, or ends it if it cannot continue.
 pub(in crate::arm) async fn resume(arm: &Arm, intent: Intent) {
     let deploying: Deploying = match intent.parameters() {
         Ok(deploying) => deploying,
@@ -73,7 +74,7 @@ pub(in crate::arm) async fn resume(arm: &Arm, intent: Intent) {
         Ok(deployment) if deployment.state == DeploymentState::Running => {
             return go_on(context, &at, source, deployment, intent).await;
         }
-        // It had ended, and only the end of the operation was cut short.
+        // The deployment had ended; only the end of the operation was interrupted.
         Ok(deployment) if deployment.state == DeploymentState::Succeeded => Ok(()),
         Ok(deployment) => Err(deployment.report["properties"]["error"].clone()),
         Err(error @ (ManageError::NoDeployment(_) | ManageError::NoGroup(_))) => {
@@ -83,15 +84,15 @@ pub(in crate::arm) async fn resume(arm: &Arm, intent: Intent) {
     };
     drop(arm.deployments.resume(&at.id()));
     if let Err(error) = intent.conclude(&outcome).await {
-        tracing::error!(%error, "the end of a deployment could not be noted");
+        tracing::error!(%error, "cannot record the end of a deployment");
     }
 }
 
-/// Goes on with a deployment whose row says that it is under way.
+/// Continues a deployment whose row says that it is running.
 async fn go_on(context: Context, at: &At, source: Source, deployment: Deployment, intent: Intent) {
     let running = context.arm.deployments.clone();
     if intent.step() == CANCELED {
-        // It needs no plan: nothing more is made.
+        // It needs no plan, because no more resources are made.
         let guard = running.resume(&at.id());
         return run::cancel(&context, deployment, guard, intent).await;
     }
@@ -102,11 +103,11 @@ async fn go_on(context: Context, at: &At, source: Source, deployment: Deployment
         }
         Err(error) => {
             let (status, report) = error.status_and_report().await;
-            let words = report["message"].as_str().unwrap_or("no reason is given").to_owned();
+            let message = report["message"].as_str().unwrap_or("no reason is given").to_owned();
             if status.is_server_error() {
-                return intent.failed(&words);
+                return intent.failed(&message);
             }
-            // This program does not deploy the template. It would not do so at the next attempt either.
+            // This program cannot deploy the template, and a retry would not change that.
             let guard = running.resume(&at.id());
             run::give_up(&context, deployment, guard, intent, report).await;
         }

@@ -1,6 +1,7 @@
-//! A deployment under way: each resource in its turn, as if the caller had sent the request for it.
+//! Runs a deployment: makes each resource in its turn, as if the caller had sent its request.
 //!
-//! A resource that fails is no end: those that do not wait for it are made all the same, as in Azure. What is made stays.
+//! A failed resource does not end the deployment: resources that do not depend on it are still made, as in Azure. Made
+//! resources remain.
 
 use futures::stream::{FuturesUnordered, StreamExt as _};
 use http::{Method, StatusCode};
@@ -14,25 +15,25 @@ use super::document::Step;
 use super::running::Guard;
 use crate::registry::{Deployment, DeploymentState, Intent};
 
-/// How much may be looked up for the expressions of one resource.
+/// The maximum number of lookups for the expressions of one resource.
 const MAX_NEEDS: usize = 200;
 
 /// The type of a registry.
 const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
 
-/// What stands for itself in a word of a path.
+/// The characters that are not escaped in a path segment.
 const WORD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How a deployment ended.
 struct End {
     steps: Vec<Step>,
-    /// What the expressions of the outputs came to.
+    /// The values of the outputs.
     outputs: Option<Value>,
-    /// Why not all of it is there.
+    /// Why the deployment is incomplete.
     error: Option<(DeploymentState, Value)>,
 }
 
-/// Deploys, and keeps what became of it, which is the outcome of the operation.
+/// Deploys, and stores the results as the outcome of the operation.
 pub(super) async fn run(
     context: Context,
     plan: Plan,
@@ -56,7 +57,7 @@ pub(super) async fn cancel(
     keep(context, deployment, end, guard, intent).await;
 }
 
-/// Ends a deployment that cannot go on.
+/// Ends a deployment that cannot continue.
 pub(super) async fn give_up(
     context: &Context,
     deployment: Deployment,
@@ -68,7 +69,7 @@ pub(super) async fn give_up(
     keep(context, deployment, end, guard, intent).await;
 }
 
-/// Keeps what became of a deployment, which is the outcome of the operation.
+/// Stores the results of a deployment as the outcome of the operation.
 async fn keep(
     context: &Context,
     mut deployment: Deployment,
@@ -96,7 +97,7 @@ async fn keep(
     guard.ending();
     match context.arm.registries.end_deployment(&deployment, end).await {
         Ok(()) => {
-            // From here on the row tells how it ended.
+            // From here on the row says how it ended.
             drop(guard);
             intent.ended().await;
         }
@@ -118,7 +119,7 @@ async fn deploy(
     let (mut board, mut running) = (Board::new(resources), FuturesUnordered::new());
     let mut is_replaced = intent.is_replaced();
     let is_canceled = loop {
-        // Somebody has canceled it, or a reset goes on as soon as it has ended. What runs comes to its end.
+        // A client cancelled it, or a reset waits for its end. Resources in progress are still completed.
         let is_stopped = guard.is_stopped() || is_replaced;
         while !is_stopped && let Some(at) = board.next() {
             running.push(async move { (at, make(context, plan, &resources[at]).await) });
@@ -167,7 +168,7 @@ fn canceled(deployment: &Deployment) -> Value {
     json!({
         "code": "DeploymentCanceled",
         "target": deployment.id(),
-        "message": "The deployment was canceled. What it had made before stays.",
+        "message": "The deployment was canceled. Resources made before remain.",
     })
 }
 
@@ -188,17 +189,17 @@ async fn make(context: &Context, plan: &Plan, resource: &Resource) -> Step {
     Step { id, kind, name, status, error, begun, ended: clock.moment() }
 }
 
-/// Whether a resource failed for a reason that another one of the template can end: a registry whose identity may not use its key.
+/// Whether another resource of the template can fix a failure: a registry whose identity may not use its key.
 fn may_be_granted(resource: &Resource, step: &Step) -> bool {
     resource.kind.eq_ignore_ascii_case(REGISTRY) && step.status == StatusCode::BAD_REQUEST
 }
 
-/// What expressions come to, once all is looked up that they need. The error is the `error` of a refusal.
+/// The values of expressions, after all their lookups. The error is the `error` of a refusal.
 async fn evaluated(
     context: &Context,
     evaluate: impl Fn(&Known) -> Result<Value, Unready>,
 ) -> Result<Value, Value> {
-    // Nothing is known from before: what was looked up then may have been changed since, by this deployment.
+    // Starts without earlier lookups, because this deployment may have changed those resources since.
     let mut known = Known::default();
     loop {
         let need = match evaluate(&known) {
@@ -210,7 +211,7 @@ async fn evaluated(
             Err(Unready::Needs(_)) => {
                 return Err(json!({
                     "code": "InvalidTemplate",
-                    "message": format!("The language expressions of one resource refer to more than {MAX_NEEDS} others."),
+                    "message": format!("The language expressions of one resource need more than {MAX_NEEDS} lookups."),
                 }));
             }
         };
@@ -227,14 +228,14 @@ async fn look_up(
         Need::Resource { id, .. } => asked(context, Method::GET, &path_of(id), None).await,
         Need::List { id, function, body, .. } => {
             let path = path_of(&format!("{id}/{function}"));
-            // The evaluator has made it of a value.
+            // The evaluator made this text from a value.
             let body = body.as_deref().and_then(|body| serde_json::from_str(body).ok());
             asked(context, Method::POST, &path, body.as_ref()).await
         }
     }
 }
 
-/// What the control plane answers the caller, if that is no refusal.
+/// Sends a request as the caller; a refusal is an error.
 async fn asked(
     context: &Context,
     method: Method,
@@ -248,17 +249,17 @@ async fn asked(
     }
 }
 
-/// The `error` of a refusal. One without has its status alone.
+/// The `error` of a refusal. A refusal without one gets an error made from its status.
 fn refused(status: StatusCode, answer: Value) -> Value {
-    let words = status.canonical_reason().unwrap_or("refused");
+    let reason = status.canonical_reason().unwrap_or("refused");
     match answer {
         Value::Object(mut members) => members.remove("error").filter(Value::is_object),
         _ => None,
     }
-    .unwrap_or_else(|| json!({ "code": words.replace(' ', ""), "message": words }))
+    .unwrap_or_else(|| json!({ "code": reason.replace(' ', ""), "message": reason }))
 }
 
-/// An error that says of which resource it is.
+/// Adds the resource to an error.
 fn targeted(mut error: Value, id: &str) -> Value {
     if let Some(members) = error.as_object_mut() {
         members.insert("target".to_owned(), id.into());
@@ -266,10 +267,10 @@ fn targeted(mut error: Value, id: &str) -> Value {
     error
 }
 
-/// The path of an id: what names may have, paths may not.
+/// The path of an id: names may contain characters that paths may not.
 fn path_of(id: &str) -> String {
-    let words = id.split('/').map(|word| utf8_percent_encode(word, WORD).to_string());
-    words.collect::<Vec<_>>().join("/")
+    let segments = id.split('/').map(|segment| utf8_percent_encode(segment, WORD).to_string());
+    segments.collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -277,13 +278,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_anything_in_it_is_one_word_of_a_path() {
+    fn a_name_with_special_characters_is_one_path_segment() {
         assert_eq!(path_of("/a/b c?d#e/%2f"), "/a/b%20c%3Fd%23e/%252f");
         assert_eq!(path_of("/subscriptions/s-1/M.N/x_y"), "/subscriptions/s-1/M.N/x_y");
     }
 
     #[test]
-    fn what_is_refused_without_a_word_has_its_status() {
+    fn a_refusal_without_an_error_gets_one_from_its_status() {
         let error = json!({"code": "A", "message": "b"});
 
         assert_eq!(refused(StatusCode::CONFLICT, json!({ "error": error.clone() })), error);

@@ -1,4 +1,4 @@
-//! The deployments that are under way. After a restart those are held here that were cut short, until they go on.
+//! The running deployments. After a restart, interrupted deployments are held here until they continue.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// What is under way. Clones share it.
+/// The running deployments. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::arm) struct Running(Arc<Shared>);
 
@@ -15,37 +15,37 @@ pub(in crate::arm) struct Running(Arc<Shared>);
 struct Shared {
     /// By id in lower case.
     all: Mutex<HashMap<String, Arc<Flags>>>,
-    /// Marked whenever one is no longer under way, or is not ending after all.
+    /// Marked when a deployment is no longer running, or is not ending after all.
     changes: watch::Sender<()>,
 }
 
-/// What is known of a deployment that is under way.
+/// The flags of a running deployment.
 #[derive(Debug, Default)]
 struct Flags {
-    /// Whether somebody asked it to stop.
+    /// Whether a client cancelled it.
     is_stopped: AtomicBool,
-    /// Whether its end is being written. Readers may see the end before the deployment is no longer under way.
+    /// Whether its end is being written. Readers may see the end before the deployment is removed here.
     is_ending: AtomicBool,
 }
 
-/// The deployments that were under way at a moment. Who reads what is kept of one, asks before: one that was under way and
-/// is not kept as ended has not ended.
+/// The deployments that were running at a moment. Readers must take this before they read a deployment's row: if it was
+/// running here and its row has no end, it has not ended.
 #[derive(Debug)]
 pub(super) struct UnderWay(HashSet<String>);
 
-/// That a deployment is under way, until it is dropped.
+/// Marks a deployment as running until dropped.
 #[derive(Debug)]
 pub(super) struct Guard {
     running: Running,
     id: String,
     flags: Arc<Flags>,
-    /// Whether the deployment stays under way although this is dropped.
+    /// Whether the deployment stays marked as running after the drop.
     is_kept: AtomicBool,
 }
 
 impl Running {
-    /// That a deployment is under way from now on. None: it is already. One whose end is being written is waited for: who has
-    /// read that it succeeded may deploy again at once.
+    /// Marks a deployment as running. `None`: it is running already. If its end is being written, this waits, so that a
+    /// client that has read that it succeeded can deploy again at once.
     pub(super) async fn begin(&self, id: &str) -> Option<Guard> {
         let id = id.to_lowercase();
         let mut changes = self.0.changes.subscribe();
@@ -65,24 +65,24 @@ impl Running {
         }
     }
 
-    /// That a deployment which was cut short is under way, until it goes on.
+    /// Marks an interrupted deployment as running until it continues.
     pub(super) fn hold(&self, id: &str) {
         self.all().insert(id.to_lowercase(), Arc::default());
     }
 
-    /// A deployment that was cut short goes on.
+    /// Takes over the mark of an interrupted deployment that continues.
     pub(super) fn resume(&self, id: &str) -> Guard {
         let id = id.to_lowercase();
         let flags = Arc::clone(self.all().entry(id.clone()).or_default());
         self.guard(id, flags)
     }
 
-    /// All that are under way now.
+    /// All that are running now.
     pub(super) fn now(&self) -> UnderWay {
         UnderWay(self.all().keys().cloned().collect())
     }
 
-    /// Asks a deployment to stop. False: it is not under way.
+    /// Asks a deployment to stop. False: it is not running.
     pub(super) fn cancel(&self, id: &str) -> bool {
         let all = self.all();
         let found = all.get(&id.to_lowercase());
@@ -94,7 +94,7 @@ impl Running {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<String, Arc<Flags>>> {
-        // Nothing panics while the lock is held, and whatever is in it is whole.
+        // No code panics while it holds the lock, so a poisoned lock has valid data.
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,17 +106,17 @@ impl UnderWay {
 }
 
 impl Guard {
-    /// Whether somebody asked it to stop.
+    /// Whether a client cancelled it.
     pub(super) fn is_stopped(&self) -> bool {
         self.flags.is_stopped.load(Ordering::Acquire)
     }
 
-    /// Its end is about to be written. Whoever begins one of its name waits from now on, until this is dropped.
+    /// Announces that its end will be written. From now on, a new deployment of its name waits until this is dropped.
     pub(super) fn ending(&self) {
         self.flags.is_ending.store(true, Ordering::Release);
     }
 
-    /// The deployment stays under way: it goes on with the next attempt.
+    /// Keeps the deployment marked as running: the next attempt continues it.
     pub(super) fn keep(&self) {
         self.is_kept.store(true, Ordering::Release);
     }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_of_a_name_is_under_way_and_can_be_stopped() {
+    async fn only_one_deployment_of_a_name_runs_and_it_can_be_stopped() {
         let running = Running::default();
 
         let guard = running.begin("/G/one").await.unwrap();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_whose_end_is_being_written_is_waited_for() {
+    async fn a_new_deployment_waits_while_the_end_of_the_old_one_is_written() {
         let running = Running::default();
         let guard = running.begin("one").await.unwrap();
         guard.ending();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_whose_end_could_not_be_written_is_still_under_way() {
+    async fn a_deployment_whose_end_was_not_written_is_still_running() {
         let running = Running::default();
         let guard = running.begin("one").await.unwrap();
         guard.ending();

@@ -1,6 +1,6 @@
-//! What Azure's registries have and these have not: there is none of it to be listed, and none can be made.
+//! Unsupported resource types of Azure's registries: lists are empty, and creating one is refused.
 //!
-//! Called by the dispatch of registries. Clients such as `az acr show-endpoints` ask for lists without being asked to.
+//! Called by the dispatch of registries. Clients such as `az acr show-endpoints` list these types on their own.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -16,7 +16,7 @@ use crate::arm::{empty, json as reply};
 const READ: &str = "Microsoft.ContainerRegistry/registries/read";
 const WRITE: &str = "Microsoft.ContainerRegistry/registries/write";
 
-/// A kind of resource that is not emulated, or one of that kind.
+/// Answers for an unsupported resource type, or one resource of it.
 pub(super) fn answer(
     context: &Context,
     at: &RegistryPath,
@@ -36,7 +36,7 @@ pub(super) fn answer(
             let name: String = name.chars().take(100).collect();
             Err(Refusal::NoPart(format!("{}/{}/{name}", at.id(), kind.words().0)).into())
         }
-        // Azure says so of whatever is not there.
+        // Azure says this of everything that does not exist.
         ("DELETE", Some(_)) => {
             context.require(WRITE, &at.scope()?)?;
             Ok(empty(StatusCode::NO_CONTENT))
@@ -46,7 +46,7 @@ pub(super) fn answer(
     }
 }
 
-/// Something that a registry of Azure does, and this one does not.
+/// Refuses an unsupported action.
 pub(super) fn refuse(
     context: &Context,
     at: &RegistryPath,

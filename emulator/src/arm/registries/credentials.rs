@@ -1,7 +1,7 @@
-//! Passwords: those of the admin user, and those of tokens.
+//! Passwords of the admin user and of tokens.
 //!
-//! Called by the dispatch of registries. The admin user's are shown as often as somebody with the right asks; a token's
-//! are shown in the answer that makes them and never again.
+//! Called by the dispatch of registries. A caller with the right can read the admin user's passwords at any time; a
+//! token's passwords are shown only in the answer that makes them.
 
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ pub(super) async fn generate(
         },
     };
     let expiry = fields.text("expiry")?.map(|text| OffsetDateTime::parse(text, &Rfc3339));
-    let expiry = expiry.transpose().map_err(|_| fields.wrong("expiry", "a moment (RFC 3339)"))?;
+    let expiry = expiry.transpose().map_err(|_| fields.wrong("expiry", "a time (RFC 3339)"))?;
     let made = registry.generate_credentials(token, &which, expiry).await;
     let made = made.map_err(|error| Refusal::access(error, &at.id()))?;
     let passwords: Vec<Value> = made.iter().map(password).collect();

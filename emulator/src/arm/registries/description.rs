@@ -1,8 +1,8 @@
-//! What a client says of a registry in a body: a new one, or what is to be otherwise of one that is there.
+//! Reads a registry's description from a body: a new registry, or changes to an existing one.
 //!
-//! Called by the handlers of a registry. A PUT describes the whole: identities that it does not list are taken away, and
-//! tags that it does not name. What else it leaves out stays, the key above all. A PATCH changes what it names; its list of
-//! identities adds to those that there are, and `null` in it takes one away.
+//! Called by the handlers of a registry. A PUT describes the whole registry: it removes identities and tags that it
+//! does not list. Other omitted properties stay, above all the key. A PATCH changes the properties it names; its list
+//! of identities adds to the existing ones, and `null` in it removes one.
 
 use serde_json::Value;
 
@@ -16,16 +16,16 @@ use crate::registry::{
     NewRegistry, Profile, RegistryName, ResourceGroup, Sku, Tags, Update,
 };
 
-/// How a description is meant.
+/// The meaning of a description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meant {
-    /// As the whole: PUT.
+    /// The whole registry: PUT.
     Whole,
-    /// As what changes: PATCH.
+    /// Only changes: PATCH.
     Changes,
 }
 
-/// What is said of a registry.
+/// A description of a registry.
 #[derive(Clone, Debug)]
 pub(super) struct Description {
     location: Option<Location>,
@@ -39,15 +39,15 @@ pub(super) struct Description {
     encryption: Option<Key>,
 }
 
-/// What is said of its identities.
+/// The identities in a description.
 #[derive(Clone, Debug)]
 struct Identities {
     kind: String,
-    /// Those that are listed, and whether each is to be there. None: the list is not there.
+    /// The listed identities, and whether each should be assigned. `None`: there is no list.
     listed: Option<Vec<(IdentityResource, bool)>>,
 }
 
-/// What is said of its key.
+/// The key in a description.
 #[derive(Clone, Debug)]
 enum Key {
     /// It has none.
@@ -77,7 +77,7 @@ impl Description {
         })
     }
 
-    /// Who is named as the one that asks for the key.
+    /// The identity that is named for the key.
     pub(super) fn asker(&self) -> Option<&IdentityRef> {
         match &self.encryption {
             Some(Key::Enabled { asker, .. }) => asker.as_ref(),
@@ -85,13 +85,13 @@ impl Description {
         }
     }
 
-    /// The identities that are listed as ones to have.
+    /// The listed identities to assign.
     pub(super) fn assigned(&self) -> impl Iterator<Item = &IdentityResource> {
         let listed = self.identity.iter().flat_map(|identity| identity.listed.iter().flatten());
         listed.filter(|(_, comes)| *comes).map(|(resource, _)| resource)
     }
 
-    /// A registry that is to be made.
+    /// The new registry.
     pub(super) fn new_registry(
         self,
         name: RegistryName,
@@ -124,7 +124,7 @@ impl Description {
         })
     }
 
-    /// What is to be otherwise of a registry.
+    /// The changes to a registry.
     pub(super) fn update(
         self,
         meant: Meant,
@@ -178,7 +178,7 @@ impl Description {
             no_bypass: self.no_bypass,
             ..Change::default()
         };
-        // Who asks for a rotation names the key that there is, and wants its newest version.
+        // A request for a rotation names the current key and wants its newest version.
         Ok(Update { change, identities, key, refresh: meant == Meant::Changes })
     }
 }
@@ -216,7 +216,7 @@ impl Identities {
         self.kind.split(',').any(|word| word.trim().eq_ignore_ascii_case(what))
     }
 
-    /// All user-assigned identities, and whether there is one of the registry's own, if these were there before.
+    /// All user-assigned identities after the change, given those before, and whether the registry has its own.
     fn among(self, before: &[IdentityResource]) -> Result<(Vec<IdentityResource>, bool), ArmError> {
         let system = self.names("SystemAssigned");
         let is_user = self.names("UserAssigned");
@@ -256,7 +256,7 @@ impl Key {
     }
 }
 
-/// A key and who asks for it, both of which have to be named.
+/// A key and its identity, both of which must be named.
 fn whole(key: Option<KeyId>, asker: Option<IdentityRef>) -> Result<Encryption, Refusal> {
     let key = key.ok_or(Refusal::NoKeyProperty("keyIdentifier"))?;
     let asker = asker.ok_or(Refusal::NoKeyProperty("identity"))?;
@@ -277,7 +277,7 @@ mod tests {
         )
     }
 
-    /// The identities that are left of `one` and `two` if a description says this, by name; and the registry's own.
+    /// The remaining identities of `one` and `two` under this description, by name, and the registry's own.
     fn among(identity: &Value) -> Option<(Vec<String>, bool)> {
         let described = Description::read(&json!({ "identity": identity })).ok()?;
         let before = [id("one"), id("two")].map(|id| id.parse().unwrap());
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_identities_adds_to_those_that_there_are_and_null_takes_one_away() {
+    fn a_patch_adds_the_listed_identities_and_null_removes_one() {
         let list =
             |kind: &str, list: Value| json!({ "type": kind, "userAssignedIdentities": list });
         let left = |names: &[&str], system: bool| {

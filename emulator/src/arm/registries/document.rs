@@ -1,7 +1,7 @@
-//! A registry as Azure shows it, in full or as a line of a list.
+//! Renders a registry as Azure shows it, in full or as a list item.
 //!
-//! Called by whoever answers with registries. Names are Azure's (see `acr encryption show`). Addresses in an answer are
-//! those of the names that the client used: public ones, or the ones under `localhost` at the client's port.
+//! Called by all answers with registries. Names are Azure's (see `acr encryption show`). Addresses in an answer use the
+//! names that the client used: public ones, or names under `localhost` at the client's port.
 
 use mock_keyvault::authority::Authority;
 use mock_keyvault::listing::Resource;
@@ -15,7 +15,7 @@ use crate::arm::error::ArmError;
 use crate::keys::KeyId;
 use crate::registry::{ManageError, Registry, Sku};
 
-/// What a list of resources of every type shows of a registry.
+/// A registry in a list of resources of every type.
 pub(super) fn as_resource(registry: &Registry) -> Resource {
     let profile = registry.profile();
     Resource {
@@ -32,7 +32,7 @@ pub(super) fn as_resource(registry: &Registry) -> Resource {
     }
 }
 
-/// All that is shown of a registry.
+/// The full form of a registry.
 pub(super) async fn document(context: &Context, registry: &Registry) -> Result<Value, ArmError> {
     let profile = registry.profile();
     let access = registry.access_settings().await.map_err(ManageError::from)?;
@@ -53,7 +53,7 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
         "encryption": encryption(context, registry),
         "networkRuleBypassAllowedForTasks": false,
         "networkRuleBypassOptions": if profile.no_bypass { "None" } else { "AzureServices" },
-        // Only the highest price class has rules.
+        // Only the Premium SKU has rules.
         "networkRuleSet": (profile.sku == Sku::Premium)
             .then(|| json!({ "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [] })),
         "policies": {
@@ -90,7 +90,7 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
     Ok(document)
 }
 
-/// The identities that it has; none if there is none.
+/// The identities of the registry; `None` if it has none.
 fn identity(registry: &Registry) -> Option<Value> {
     let profile = registry.profile();
     let kind = match (&profile.system_identity, profile.identities.is_empty()) {
@@ -118,7 +118,7 @@ fn identity(registry: &Registry) -> Option<Value> {
     Some(identity)
 }
 
-/// What `az acr encryption show` prints.
+/// The output of `az acr encryption show`.
 fn encryption(context: &Context, registry: &Registry) -> Value {
     let ring = registry.key_ring().describe();
     let Some(configured) = ring.configured else { return json!({ "status": "disabled" }) };
@@ -138,19 +138,19 @@ fn encryption(context: &Context, registry: &Registry) -> Value {
     })
 }
 
-/// The identifier of a key, at the address by which the client reaches its vault.
+/// The identifier of a key, at the client's address of its vault.
 pub(super) fn key_identifier(context: &Context, key: &KeyId) -> String {
     let end = end_of(context, "vault.azure.net", "vault.localhost");
     let version = key.version().map(|version| format!("/{version}")).unwrap_or_default();
     format!("https://{}.{end}/keys/{}{version}", key.vault(), key.name())
 }
 
-/// The host under which the client reaches the content of a registry of this name.
+/// The host of the registry's content, as the client reaches it.
 pub(super) fn login_server(context: &Context, name: &str) -> String {
     format!("{name}.{}", end_of(context, "azurecr.io", "azurecr.localhost"))
 }
 
-/// The end of names in the world that the client is in: the public one, or `localhost` at the client's port.
+/// The suffix of host names for this client: the public one, or `localhost` at the client's port.
 fn end_of(context: &Context, public: &str, local: &str) -> String {
     let authority: Option<Authority> = context.host.parse().ok();
     match authority {
@@ -163,7 +163,7 @@ fn end_of(context: &Context, public: &str, local: &str) -> String {
     }
 }
 
-/// A moment, as Azure writes them.
+/// A time in Azure's format.
 pub(super) fn when(moment: OffsetDateTime) -> Option<String> {
     moment.format(&Rfc3339).ok()
 }

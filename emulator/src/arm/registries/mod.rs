@@ -1,7 +1,7 @@
-//! Registries as resources: `Microsoft.ContainerRegistry`, as `az acr` and templates ask for it.
+//! Registries as resources: `Microsoft.ContainerRegistry`, for `az acr` and templates.
 //!
-//! Called by the dispatch with a path that was parsed already. Everything is done when it is answered: no answer has to be
-//! polled. What Azure's registries have and these have not is refused by its name, and listed as none.
+//! Called by the dispatch with a parsed path. Every request is complete when it is answered, so these handlers need no
+//! polling. Features of Azure's registries that are not supported are refused by name; their lists are empty.
 
 mod absent;
 mod credentials;
@@ -30,10 +30,10 @@ use super::body;
 use super::context::Context;
 use super::error::ArmError;
 
-/// The type of these resources.
+/// The resource type.
 pub(super) const TYPE: &str = "Microsoft.ContainerRegistry/registries";
 
-/// The answer to a request for a registry, for a part of it, or for something that it does.
+/// Answers a request for a registry, or for one of its parts or actions.
 pub(super) async fn answer(
     context: &Context,
     at: &RegistryPath,

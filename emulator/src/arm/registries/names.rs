@@ -1,6 +1,6 @@
-//! Whether a registry can have a name: `checkNameAvailability`, which `az acr check-name` asks.
+//! Whether a registry name is available: `checkNameAvailability`, for `az acr check-name`.
 //!
-//! Called by the dispatch. Names are of the whole cloud, so that the answer says of a name that is taken not by whom.
+//! Called by the dispatch. Names are global, so the answer does not say who has a taken name.
 
 use axum::response::Response;
 use mock_keyvault::identity::SUBSCRIPTION;
@@ -18,11 +18,11 @@ use crate::registry::RegistryName;
 
 const CHECK: &str = "Microsoft.ContainerRegistry/checkNameAvailability/read";
 
-/// Whether the name in the body is free.
+/// Checks whether the name in the body is free.
 pub(in crate::arm) async fn check(context: &Context, body: &Value) -> Result<Response, ArmError> {
     context.require(CHECK, &scope_of(&format!("/subscriptions/{SUBSCRIPTION}"))?)?;
     let fields = Fields::of(body)?;
-    // The only property of a registry that the request can carry is at its top.
+    // The request's only registry property is at the top of its body.
     properties::check(&json!({ "properties": body }))?;
     let name = fields.text("name")?.ok_or(Refusal::Missing("name"))?;
     let kind = fields.text("type")?.ok_or(Refusal::Missing("type"))?;

@@ -1,7 +1,7 @@
-//! A registry in a path, and what follows it there.
+//! A registry in a path, and the part of the path after it.
 //!
-//! Called by the parser of all paths. Words are compared without regard to case, names are kept as they were written. A
-//! path is asked for its registry here as well: whether there is one, and in that group.
+//! Called by the parser of all paths. Keywords are compared without regard to case, and names are kept as written. This
+//! file also looks up the registry of a path and checks that it is in that group.
 
 use mock_keyvault::authorization::Scope;
 
@@ -11,19 +11,19 @@ use crate::arm::context::Context;
 use crate::arm::error::ArmError;
 use crate::registry::{Registry, ResourceGroup};
 
-/// A registry in a path. There need not be one.
+/// A registry in a path; it may not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::arm) struct RegistryPath {
     pub(in crate::arm) group: ResourceGroup,
     pub(in crate::arm) name: String,
 }
 
-/// A part of a registry, or something that it does.
+/// A registry, or one of its parts or actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::arm) enum RegistryPart {
     /// The registry itself.
     Whole,
-    /// Something that it does, which has no resource of its own.
+    /// An action without a resource of its own.
     Action(Action),
     /// All scope maps.
     ScopeMaps,
@@ -33,26 +33,26 @@ pub(in crate::arm) enum RegistryPart {
     Tokens,
     /// A token.
     Token(String),
-    /// A kind of resource that is not emulated, or one of that kind.
+    /// An unsupported resource type, or one resource of it.
     Absent(Absent, Option<String>),
-    /// Something that a registry of Azure does, and this one does not.
+    /// An action of Azure's registries that is not supported.
     AbsentAction(Absent),
 }
 
-/// What a registry does.
+/// An action of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::arm) enum Action {
     /// Shows the passwords of the admin user.
     ListCredentials,
-    /// Makes one of them anew.
+    /// Replaces one of these passwords.
     RegenerateCredential,
-    /// Makes passwords of a token.
+    /// Generates passwords for a token.
     GenerateCredentials,
-    /// Says how much of what it may have is used.
+    /// Reports usage and limits.
     ListUsages,
 }
 
-/// Resources and doings of Azure's registries that are not emulated.
+/// Resource types and actions of Azure's registries that are not emulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::arm) enum Absent {
     Webhooks,
@@ -67,7 +67,7 @@ pub(in crate::arm) enum Absent {
     Import,
 }
 
-/// What follows the name of a registry in Azure and is not served here, and whether it is an action.
+/// The unsupported segments after the name of a registry, and whether each is an action.
 pub(super) const ABSENT: &[(&str, Absent, bool)] = &[
     ("webhooks", Absent::Webhooks, false),
     ("replications", Absent::Replications, false),
@@ -93,23 +93,23 @@ pub(super) const ABSENT: &[(&str, Absent, bool)] = &[
 ];
 
 impl RegistryPath {
-    /// The id that the registry has or would have.
+    /// The id of the registry, whether it exists or not.
     pub(super) fn id(&self) -> String {
         format!("{}/providers/{TYPE}/{}", self.group.id(), self.name)
     }
 
-    /// Where permissions for the registry are given.
+    /// The scope of permissions for the registry.
     pub(super) fn scope(&self) -> Result<Scope, ArmError> {
         scope_of(&self.id())
     }
 
-    /// The registry, if there is one of this name in this group.
+    /// The registry, if this group has one of this name.
     pub(super) fn find(&self, context: &Context) -> Option<Registry> {
         let found = context.arm.registries.get(&self.name);
         found.filter(|registry| registry.profile().group == self.group)
     }
 
-    /// The registry. If there is none, Azure's words for that.
+    /// The registry, or Azure's error if it does not exist.
     pub(super) fn found(&self, context: &Context) -> Result<Registry, ArmError> {
         self.find(context).ok_or_else(|| ArmError::NoResource {
             kind: TYPE,
@@ -118,7 +118,7 @@ impl RegistryPath {
         })
     }
 
-    /// The registry that something is to be made in. If there is none, Azure's words for that.
+    /// The registry of a new part, or Azure's error if it does not exist.
     pub(super) fn parent_of(
         &self,
         context: &Context,
@@ -127,7 +127,7 @@ impl RegistryPath {
         self.find(context).ok_or_else(|| Refusal::NoParent { kind, registry: self.id() }.into())
     }
 
-    /// The name in the id of a part of this registry, of this kind. None: it is the id of something else.
+    /// The name in the id of a part of this registry, of this type. `None`: the id names something else.
     pub(super) fn part_in<'a>(&self, id: &'a str, kind: &str) -> Option<&'a str> {
         let before = format!("{}/{kind}/", self.id());
         let start = id.get(..before.len())?;
@@ -137,13 +137,13 @@ impl RegistryPath {
     }
 }
 
-/// Where permissions for a resource are given.
+/// The scope of permissions for a resource.
 pub(super) fn scope_of(id: &str) -> Result<Scope, ArmError> {
-    id.parse().map_err(|_| ArmError::Content("the name cannot be one".to_owned()))
+    id.parse().map_err(|_| ArmError::Content("the name is not valid".to_owned()))
 }
 
 impl RegistryPart {
-    /// Reads what follows the name of the registry. None: it is nothing of the registry's.
+    /// Parses the part after the registry's name. `None`: it does not belong to the registry.
     pub(in crate::arm) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
         let mut words = rest.iter().map(AsRef::as_ref);
         let Some(word) = words.next() else { return Some(Self::Whole) };
@@ -171,24 +171,24 @@ impl RegistryPart {
         match rest {
             [] => Some(Self::Absent(*kind, None)),
             [name] => Some(Self::Absent(*kind, Some((*name).to_owned()))),
-            // Something that such a resource would do, or has.
+            // A part or an action of an unsupported resource.
             _ => Some(Self::AbsentAction(*kind)),
         }
     }
 }
 
 impl Absent {
-    /// What it is called, and what there is in its place.
+    /// Its name, and a sentence about the alternative.
     pub(super) fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::Webhooks => {
-                ("webhooks", "The stream /_sealyard/events tells of pushes and deletes.")
+                ("webhooks", "The stream /_sealyard/events reports pushes and deletes.")
             }
             Self::Replications => ("geo-replication", "A registry is in one place."),
             Self::PrivateEndpoints => {
                 ("private endpoints", "A registry is reached at its own address only.")
             }
-            Self::CacheRules => ("cache rules", "Push what is to be pulled."),
+            Self::CacheRules => ("cache rules", "Push the images that clients pull."),
             Self::CredentialSets => ("credential sets", "They serve cache rules only."),
             Self::ConnectedRegistries => {
                 ("connected registries", "Registries do not synchronize with one another.")
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_read_in_any_case_and_names_as_they_are() {
+    fn keywords_are_parsed_in_any_case_and_names_are_kept() {
         for (rest, expected) in [
             (&[][..], Some(RegistryPart::Whole)),
             (&["LISTCREDENTIALS"], Some(RegistryPart::Action(Action::ListCredentials))),

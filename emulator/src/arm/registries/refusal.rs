@@ -1,8 +1,8 @@
-//! What is refused of registries and of what they have, beyond what the domain refuses: one match to status and code.
+//! The errors of registries and their parts, apart from the domain's: one match to status and code.
 //!
 //! Azure publishes few of the codes: `BlockedForEncryptionEnabledRegistry`, `UnAuthorizedForCredentialOperations`,
-//! `FailedIdentityOperation`, `LinkedAuthorizationFailed`, `InvalidResourceLocation` and `AlreadyInUse` are its own. `BadRequest` is what it says where
-//! nothing better is known. The others are ours.
+//! `FailedIdentityOperation`, `LinkedAuthorizationFailed`, `InvalidResourceLocation` and `AlreadyInUse` are its own.
+//! `BadRequest` is its code for errors without a better one. The others are ours.
 
 use http::StatusCode;
 use thiserror::Error;
@@ -11,14 +11,14 @@ use crate::arm::error::{ArmError, sentence};
 use crate::keys::InvalidKeyId;
 use crate::registry::{AccessChangeError, Error as DomainError, ManageError};
 
-/// Why something of a registry is not done. Nothing was changed.
+/// Why a request for a registry is refused. Nothing was changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// A new resource has to have a field.
+    /// A new resource lacks a required field.
     #[error("The property '{0}' is missing.")]
     Missing(&'static str),
-    /// A registry stays where it is. The text is Azure's.
+    /// A registry cannot move to another location. The text is Azure's.
     #[error(
         "The resource '{name}' already exists in location '{there}' in resource group '{group}'. A resource with the same name cannot be created in location '{asked}'. Please select a new resource name."
     )]
@@ -27,83 +27,83 @@ pub enum Refusal {
         name: String,
         /// Its group.
         group: String,
-        /// Its place.
+        /// Its location.
         there: String,
-        /// The place that was asked for.
+        /// The requested location.
         asked: String,
     },
-    /// The name is one that no registry can have. The text is Azure's.
+    /// A registry cannot have this name. The text is Azure's.
     #[error(
         "Resource names may contain alpha numeric characters only and must be between 5 and 50 characters."
     )]
     Name,
-    /// The name belongs to a registry of another group. The text is Azure's.
+    /// A registry in another group has this name. The text is Azure's.
     #[error(
         "The registry DNS name {0}.azurecr.io is already in use. You can check if the name is already claimed using following API: https://docs.microsoft.com/en-us/rest/api/containerregistry/registries/checknameavailability"
     )]
     InUse(String),
-    /// Encryption is on, and the key or the identity is not named.
+    /// Encryption is on, and the key or the identity is missing.
     #[error(
         "The property 'properties.encryption.keyVaultProperties.{0}' is required when 'properties.encryption.status' is 'enabled'. For more information on customer-managed keys, please visit 'https://aka.ms/acr/cmk'."
     )]
     NoKeyProperty(&'static str),
-    /// The key identifier is none.
+    /// The key identifier is invalid.
     #[error("The key identifier is not valid: {0}.")]
     Key(#[from] InvalidKeyId),
-    /// A principal id stands where a client id should.
+    /// The body names a principal id instead of a client id.
     #[error(
-        "'{principal_id}' is the principal id of {whose}. The property 'properties.encryption.keyVaultProperties.identity' is to be '{expected}', its client id."
+        "'{principal_id}' is the principal id of {whose}. The property 'properties.encryption.keyVaultProperties.identity' must be '{expected}', its client id."
     )]
     PrincipalId {
-        /// What was named.
+        /// The given id.
         principal_id: String,
-        /// Whose it is.
+        /// The owner of the id.
         whose: String,
-        /// What should have been named.
+        /// The expected id.
         expected: String,
     },
-    /// Who asks for a key is named neither by a client id nor as the registry itself.
+    /// The identity for the key is neither a client id nor the registry's own.
     #[error(
-        "The property 'properties.encryption.keyVaultProperties.identity' is to be the client id of a user-assigned identity, or 'system', and not '{0}'."
+        "The property 'properties.encryption.keyVaultProperties.identity' must be the client id of a user-assigned identity, or 'system', and not '{0}'."
     )]
     Asker(String),
-    /// Identities and the type of identity do not go together.
+    /// The listed identities do not match the identity type.
     #[error(
         "The identity type '{0}' and the property 'identity.userAssignedIdentities' do not go together: user-assigned identities are listed if and only if the type names UserAssigned."
     )]
     IdentityType(String),
-    /// An identity that is to be assigned is not there. The beginning is Azure's.
+    /// An identity to assign does not exist. The beginning is Azure's.
     #[error("Failed to perform resource identity operation. The resource '{0}' was not found.")]
     NoIdentity(String),
-    /// The caller may change the registry, and not give it this identity. The text is Azure's.
+    /// The caller may change the registry but not assign this identity to it. The text is Azure's.
     #[error(
         "The client '{app_id}' with object id '{object_id}' has permission to perform action 'Microsoft.ContainerRegistry/registries/write' on scope '{registry}'; however, it does not have permission to perform action(s) 'Microsoft.ManagedIdentity/userAssignedIdentities/assign/action' on the linked scope(s) '{identity}' (respectively) or the linked scope(s) are invalid."
     )]
     MayNotAssign {
-        /// Who asks.
+        /// The caller's app id.
         app_id: String,
-        /// Who that is to roles.
+        /// The caller's object id in role assignments.
         object_id: String,
         /// The registry.
         registry: String,
         /// The identity.
         identity: String,
     },
-    /// A property has another value than the only one that is accepted.
+    /// A property does not have the only accepted value.
     #[error(
         "Sealyard does not emulate {feature}: leave the property '{path}' out, or set it to '{only}'. {instead}"
     )]
     Property {
-        /// Where it is in the body.
+        /// The path of the property in the body.
         path: &'static str,
-        /// The value that is accepted.
+        /// The accepted value.
         only: &'static str,
-        /// What another value would ask for.
+        /// The feature that another value would request.
         feature: &'static str,
-        /// What there is in its place.
+        /// The alternative, as a sentence.
         instead: &'static str,
     },
-    /// The emulator does not have it.
+    /// The emulator does not support this feature.
     #[error("Sealyard does not emulate {0}. {1}")]
     NotEmulated(&'static str, &'static str),
     /// The admin user is disabled. The text is Azure's.
@@ -111,20 +111,20 @@ pub enum Refusal {
         "Cannot perform credential operations for {0} as admin user is disabled. Kindly enable admin user as per docs: https://docs.microsoft.com/en-us/azure/container-registry/container-registry-authentication#admin-account"
     )]
     AdminDisabled(String),
-    /// A login is not made, changed or taken away.
+    /// A login cannot be created, changed or deleted.
     #[error("{}", sentence(.0))]
     Access(AccessChangeError),
-    /// A part of a registry is not there.
+    /// A part of a registry does not exist.
     #[error(
         "The Resource '{0}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
     )]
     NoPart(String),
-    /// A part is to be made of a registry that is not there. The text is Azure's.
+    /// The registry of a new part does not exist. The text is Azure's.
     #[error(
         "Failed to perform 'write' on resource(s) of type 'registries/{kind}', because the parent resource '{registry}' could not be found."
     )]
     NoParent {
-        /// What was to be made.
+        /// The type of the new part.
         kind: &'static str,
         /// The id that the registry would have.
         registry: String,
@@ -132,7 +132,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What is refused about the logins of a registry. `id` is that of the registry.
+    /// The refusal of a change to a registry's logins. `id` is that of the registry.
     pub(super) fn access(error: AccessChangeError, id: &str) -> ArmError {
         let refusal = match error {
             AccessChangeError::AdminDisabled => Self::AdminDisabled(id.to_owned()),
@@ -148,7 +148,7 @@ impl Refusal {
         refusal.into()
     }
 
-    /// Status and code: the one table. The message is the error's own text.
+    /// Status and code, in one table. The message is the error's own text.
     pub(in crate::arm) fn wire(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {

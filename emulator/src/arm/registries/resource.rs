@@ -1,7 +1,7 @@
-//! A registry: made, described anew, changed, shown, listed and taken away.
+//! Registries: created, described anew, updated, shown, listed and deleted.
 //!
-//! Called by the dispatch of registries. It is made or changed as a whole or not at all, and the answer is the registry as
-//! it is then. A registry that is made here wants a login, unlike the one that is always there.
+//! Called by the dispatch of registries. A request creates or changes the registry as a whole or not at all, and the
+//! answer shows its new state. A registry that is created here requires a login, unlike the default registry.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -26,7 +26,7 @@ const WRITE: &str = "Microsoft.ContainerRegistry/registries/write";
 const DELETE: &str = "Microsoft.ContainerRegistry/registries/delete";
 const ASSIGN: &str = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action";
 
-/// Makes a registry, or describes the one that is there anew.
+/// Creates a registry, or replaces the description of an existing one.
 pub(super) async fn put(
     context: &Context,
     at: &RegistryPath,
@@ -48,7 +48,7 @@ pub(super) async fn put(
     }
 }
 
-/// Changes what the body names.
+/// Changes the properties that the body names.
 pub(super) async fn patch(
     context: &Context,
     at: &RegistryPath,
@@ -56,7 +56,7 @@ pub(super) async fn patch(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let described = Description::read(body)?;
-    // What a body leaves out is as another one, just before, has left it.
+    // Held so that omitted properties have the values that the previous change left.
     let _alone = context.arm.describing.lock().await;
     update(context, at, &at.found(context)?, described, Meant::Changes).await
 }
@@ -66,14 +66,14 @@ pub(super) async fn get(context: &Context, at: &RegistryPath) -> Result<Response
     Ok(answer(document(context, &at.found(context)?).await?))
 }
 
-/// Whether there is one.
+/// Whether the registry exists.
 pub(super) fn exists(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let found = at.find(context);
     Ok(empty(found.map_or(StatusCode::NOT_FOUND, |_| StatusCode::NO_CONTENT)))
 }
 
-/// Takes a registry away with all that is in it.
+/// Deletes a registry with everything in it.
 pub(super) async fn delete(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(DELETE, &at.scope()?)?;
     let Some(found) = at.find(context) else { return Ok(empty(StatusCode::NO_CONTENT)) };
@@ -84,7 +84,7 @@ pub(super) async fn delete(context: &Context, at: &RegistryPath) -> Result<Respo
     }
 }
 
-/// Those of a group, or all, that the caller may see.
+/// The registries of a group, or all, that the caller may see.
 pub(in crate::arm) async fn list(
     context: &Context,
     group: Option<&ResourceGroup>,
@@ -96,7 +96,7 @@ pub(in crate::arm) async fn list(
     Ok(answer(json!({ "value": value })))
 }
 
-/// The registries that the caller may see, as a list of resources of every type has them.
+/// The registries that the caller may see, as in a list of resources of every type.
 pub(in crate::arm) fn resources(
     context: &Context,
     group: Option<&ResourceGroup>,
@@ -112,7 +112,7 @@ async fn create(
 ) -> Result<Registry, ArmError> {
     may_assign(context, at, &described, |_| None).await?;
     check_asker(context, described.asker(), None).await?;
-    // The group is shown as it was written when it was made.
+    // The group is shown in the spelling of its creation.
     let group = context.arm.registries.group(&at.group).await?.name;
     let new = described.new_registry(name, group)?;
     locations::check(&context.arm, &new.location, Some(TYPE))?;
@@ -144,7 +144,7 @@ async fn update(
     Ok(answer(document(context, &updated).await?))
 }
 
-/// Refuses who gives a registry an identity that it has not, and may not.
+/// Refuses a caller who adds an identity to the registry without the right to assign it.
 async fn may_assign(
     context: &Context,
     at: &RegistryPath,
@@ -152,7 +152,7 @@ async fn may_assign(
     has: impl Fn(&IdentityResource) -> Option<Principal>,
 ) -> Result<(), ArmError> {
     for resource in described.assigned() {
-        // One that was made anew under its old name is another one, which the registry does not have.
+        // An identity that was deleted and created again under its name is different; the registry does not have it.
         let known = context.arm.registries.identity(resource).await.ok();
         if has(resource).is_some_and(|own| known.is_none_or(|known| known.principal == own)) {
             continue;
@@ -169,8 +169,8 @@ async fn may_assign(
     Ok(())
 }
 
-/// Refuses a principal id where a client id is wanted: both are GUIDs that stand side by side in an identity, and what a
-/// vault would say of the wrong one does not tell.
+/// Refuses a principal id where a client id is expected: an identity shows both as GUIDs, and the vault's error for the
+/// wrong one would not explain it.
 async fn check_asker(
     context: &Context,
     asker: Option<&IdentityRef>,
@@ -198,7 +198,7 @@ async fn check_asker(
     }
 }
 
-/// What the domain refuses of a registry that is to be made or changed.
+/// The domain's refusal to create or change a registry.
 fn refused(context: &Context, error: ManageError) -> ArmError {
     match error {
         ManageError::NoIdentity(resource) => Refusal::NoIdentity(resource).into(),

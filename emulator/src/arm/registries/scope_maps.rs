@@ -1,6 +1,6 @@
-//! Scope maps: `Microsoft.ContainerRegistry/registries/scopeMaps`, what a token may do in which repositories.
+//! Scope maps, `Microsoft.ContainerRegistry/registries/scopeMaps`: the actions that a token may do on repositories.
 //!
-//! Called by the dispatch of registries. Those that every registry has are listed among the others, and stay as they are.
+//! Called by the dispatch of registries. The predefined scope maps are listed among the others and cannot be changed.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -15,13 +15,13 @@ use crate::arm::error::ArmError;
 use crate::arm::{empty, json as answer, json_with};
 use crate::registry::{AccessChangeError, AccessName, Registry, ScopeMap, ScopeMapAction};
 
-/// What they are called in paths.
+/// The type's name in paths.
 pub(super) const KIND: &str = "scopeMaps";
 const READ: &str = "Microsoft.ContainerRegistry/registries/scopeMaps/read";
 const WRITE: &str = "Microsoft.ContainerRegistry/registries/scopeMaps/write";
 const DELETE: &str = "Microsoft.ContainerRegistry/registries/scopeMaps/delete";
 
-/// What is said of a scope map in a body.
+/// The description of a scope map in a body.
 struct Described {
     description: Option<String>,
     actions: Option<Vec<String>>,
@@ -46,7 +46,7 @@ pub(super) async fn get(
     Ok(answer(document(at, &registry, &map)))
 }
 
-/// Makes a scope map, or describes the one that is there anew.
+/// Creates a scope map, or replaces the description of an existing one.
 pub(super) async fn put(
     context: &Context,
     at: &RegistryPath,
@@ -64,7 +64,7 @@ pub(super) async fn put(
     Ok(json_with(status, document(at, &registry, &map)))
 }
 
-/// Changes what the body names.
+/// Changes the properties that the body names.
 pub(super) async fn patch(
     context: &Context,
     at: &RegistryPath,
@@ -82,7 +82,7 @@ pub(super) async fn patch(
     Ok(answer(document(at, &registry, &map)))
 }
 
-/// Takes a scope map away that no token uses.
+/// Deletes a scope map that no token uses.
 pub(super) async fn delete(
     context: &Context,
     at: &RegistryPath,
@@ -119,7 +119,7 @@ fn document(at: &RegistryPath, registry: &Registry, map: &ScopeMap) -> Value {
         "properties": {
             "description": map.description,
             "type": kind,
-            // Those that every registry has came with it.
+            // The predefined maps were created with the registry.
             "creationDate": when(map.created.unwrap_or(registry.profile().created)),
             "provisioningState": "Succeeded",
             "actions": actions,

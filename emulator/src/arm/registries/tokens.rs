@@ -1,7 +1,7 @@
 //! Tokens: `Microsoft.ContainerRegistry/registries/tokens`, names with up to two passwords and a scope map.
 //!
-//! Called by the dispatch of registries. Passwords are made by `generateCredentials` and not shown here; a PATCH that
-//! lists some takes the others away.
+//! Called by the dispatch of registries. `generateCredentials` makes passwords, and they are not shown here; a PATCH
+//! that lists passwords removes the others.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -17,17 +17,17 @@ use crate::arm::error::ArmError;
 use crate::arm::{empty, json as answer, json_with};
 use crate::registry::{AccessChangeError, AccessName, LoginToken, PasswordName, TokenPassword};
 
-/// What they are called in paths.
+/// The type's name in paths.
 pub(super) const KIND: &str = "tokens";
 const READ: &str = "Microsoft.ContainerRegistry/registries/tokens/read";
 const WRITE: &str = "Microsoft.ContainerRegistry/registries/tokens/write";
 const DELETE: &str = "Microsoft.ContainerRegistry/registries/tokens/delete";
 
-/// What is said of a token in a body.
+/// The description of a token in a body.
 struct Described {
     scope_map: Option<String>,
     enabled: Option<bool>,
-    /// The passwords that it is to have still.
+    /// The passwords that it keeps.
     kept: Option<Vec<PasswordName>>,
 }
 
@@ -50,7 +50,7 @@ pub(super) async fn get(
     Ok(answer(document(at, &token)))
 }
 
-/// Makes a token, without a password, or describes the one that is there anew.
+/// Creates a token without a password, or replaces the description of an existing one.
 pub(super) async fn put(
     context: &Context,
     at: &RegistryPath,
@@ -73,7 +73,7 @@ pub(super) async fn put(
     Ok(json_with(status, document(at, &token)))
 }
 
-/// Changes what the body names.
+/// Changes the properties that the body names.
 pub(super) async fn patch(
     context: &Context,
     at: &RegistryPath,
@@ -95,7 +95,7 @@ pub(super) async fn patch(
     Ok(answer(document(at, &token)))
 }
 
-/// Takes a token away.
+/// Deletes a token.
 pub(super) async fn delete(
     context: &Context,
     at: &RegistryPath,
@@ -110,7 +110,7 @@ pub(super) async fn delete(
     }
 }
 
-/// What is told of a password: all but the password.
+/// A password's document, without the password itself.
 pub(super) fn password(password: &TokenPassword) -> Value {
     let name = match password.name {
         PasswordName::First => "password1",
@@ -123,7 +123,7 @@ pub(super) fn password(password: &TokenPassword) -> Value {
     })
 }
 
-/// The password of this name.
+/// The password with this name.
 pub(super) fn password_named(name: &str) -> Option<PasswordName> {
     match name.to_ascii_lowercase().as_str() {
         "password1" => Some(PasswordName::First),

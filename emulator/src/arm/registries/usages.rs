@@ -1,7 +1,7 @@
-//! How much of what a registry may have is used: `listUsages`, which `az acr show-usage` asks.
+//! Usage and limits of a registry: `listUsages`, for `az acr show-usage`.
 //!
-//! Called by the dispatch of registries. The limits are those that Azure documents for each price class; nothing here
-//! keeps anybody to them.
+//! Called by the dispatch of registries. The limits are those that Azure documents for each SKU; the emulator does not
+//! enforce them.
 
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::registry::{ManageError, Sku};
 const READ: &str = "Microsoft.ContainerRegistry/registries/listUsages/read";
 const GIB: u64 = 1 << 30;
 
-/// What is used, and how much there may be.
+/// The usage and the limits.
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let registry = at.found(context)?;
@@ -25,7 +25,7 @@ pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Respons
     let maps = registry.scope_maps().await.map_err(|error| Refusal::access(error, &id))?;
     let maps = maps.iter().filter(|map| !map.is_system_defined()).count();
     let tokens = registry.tokens().await.map_err(|error| Refusal::access(error, &id))?.len();
-    // Size, webhooks, scope maps and tokens. Azure's registries count the maps that every registry has apart.
+    // Size, webhooks, scope maps and tokens. Azure does not count the predefined scope maps.
     let [size, webhooks, logins] = match registry.profile().sku {
         Sku::Basic => [10 * GIB, 2, 100],
         Sku::Standard => [100 * GIB, 10, 500],

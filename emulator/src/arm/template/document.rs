@@ -1,7 +1,7 @@
-//! A template as it is written, checked for what it may have, with its child resources beside their parents.
+//! A template as written, checked for supported members, with child resources listed after their parents.
 //!
-//! Members that Azure does not know are refused as Azure refuses them; those that it knows and that are not served here are
-//! refused with their name. Letter case does not matter in the names of members, as .NET reads them: from here on each has
+//! Members unknown to Azure are refused as Azure refuses them; members that Azure knows and this emulator does not
+//! support are refused by name. Letter case is ignored in member names, as .NET reads them; after this module each has
 //! the spelling of the lists below.
 
 use serde_json::{Map, Value};
@@ -58,7 +58,7 @@ const RESOURCE_MEMBERS: &[&str] = &[
     "etag",
 ];
 
-/// The members of a parameter or an output that mean something here.
+/// The members of a parameter or an output that are used here.
 const DECLARATION_MEMBERS: &[&str] = &[
     "type",
     "value",
@@ -73,10 +73,10 @@ const DECLARATION_MEMBERS: &[&str] = &[
     "nullable",
 ];
 
-/// How many may wait for others, each counted once for each that it waits for. Azure names no limit.
+/// The maximum number of dependencies, counted over all resources. Azure names no limit.
 pub(super) const MAX_DEPENDENCIES: usize = 10_000;
 
-/// How many of each there may be, as in Azure.
+/// The maximum number of each, as in Azure.
 const LIMITS: [(&str, usize); 4] =
     [("parameters", 256), ("variables", 512), ("resources", 800), ("outputs", 64)];
 
@@ -88,10 +88,10 @@ pub(super) struct Document {
     pub(super) resources: Vec<Written>,
 }
 
-/// A resource as it is written, and the one that it is written in.
+/// A resource as written, and its parent.
 pub(super) struct Written {
     pub(super) members: Map<String, Value>,
-    /// Its place among all, as [`Document::resources`] has them.
+    /// The index of its parent in [`Document::resources`].
     pub(super) parent: Option<usize>,
 }
 
@@ -158,7 +158,7 @@ impl Document {
     }
 }
 
-/// Parents come before their children. How deep they lie is bounded by the depth of the text.
+/// Parents come before their children. The depth of the text bounds the depth of children.
 fn collect(
     listed: &[Value],
     parent: Option<usize>,
@@ -193,7 +193,7 @@ fn collect(
     Ok(())
 }
 
-/// Whether properties are to be made by a loop, at any depth.
+/// Whether a loop makes properties, at any depth.
 fn has_copy(value: &Value) -> bool {
     let is_loop = |value: &Value| {
         let loops = value.as_array();
@@ -214,7 +214,7 @@ fn copy() -> TemplateError {
     TemplateError::NotServed("A loop in a template ('copy')".to_owned())
 }
 
-/// The schema says where a template is deployed to.
+/// The schema says which scope a template is for.
 fn check_schema(schema: &str) -> Result<(), TemplateError> {
     let file = schema.trim_end_matches('#').rsplit('/').next().unwrap_or_default().to_lowercase();
     match file.as_str() {
@@ -228,7 +228,7 @@ fn check_schema(schema: &str) -> Result<(), TemplateError> {
     }
 }
 
-/// The members in their spelling, of which all have to be known.
+/// The members in the lists' spelling; an unknown member is an error.
 fn known(
     members: &Map<String, Value>,
     all: &[&'static str],
@@ -244,7 +244,7 @@ fn known(
     spelled.collect()
 }
 
-/// A parameter or an output, its members in their spelling. What is not known in it says nothing.
+/// A parameter or an output, with its members in the lists' spelling. Unknown members are ignored.
 fn declaration(written: Value) -> Value {
     let Value::Object(members) = written else { return written };
     let spelled = members.into_iter().map(|(key, value)| {

@@ -1,6 +1,6 @@
-//! Why a template, its parameters or one of its expressions is refused, in Azure's words where they are known.
+//! Why a template, its parameters or one of its expressions is refused, in Azure's wording where it is known.
 //!
-//! The words name no line and column, since positions are not kept. Values of secure parameters are in none of them.
+//! The messages name no line or column, because positions are not kept. They never contain values of secure parameters.
 
 use thiserror::Error;
 
@@ -10,38 +10,38 @@ use super::expression::MAX_LENGTH;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpressionError {
-    /// Something else should be there.
+    /// Another token is expected here.
     #[error(
         "Unable to parse language expression '{expression}': expected token '{expected}' and actual '{actual}'."
     )]
     Syntax {
         /// The expression, without its brackets.
         expression: String,
-        /// What should be there.
+        /// The expected token.
         expected: &'static str,
-        /// What is there.
+        /// The actual token.
         actual: &'static str,
     },
-    /// It has a word that is none.
-    #[error("Unable to parse language expression '{expression}': '{word}' is not expected in it.")]
+    /// The expression contains an unknown token.
+    #[error("Unable to parse language expression '{expression}': unexpected '{word}'.")]
     Word {
         /// The expression, without its brackets.
         expression: String,
-        /// The word.
+        /// The token.
         word: String,
     },
-    /// It is longer than may be.
+    /// The expression is too long.
     #[error(
         "The language expression length limit exceeded. Limit: '{MAX_LENGTH}' and actual: '{length}'."
     )]
     TooLong {
-        /// How long it is.
+        /// Its length in bytes.
         length: usize,
     },
-    /// Calls, or what is evaluated for each other, lie too deep.
+    /// Calls, or values that depend on each other, are nested too deeply.
     #[error("The language expressions lie too deep in each other.")]
     TooDeep,
-    /// All that is evaluated is too much.
+    /// The evaluated template is too large.
     #[error("The template is too large once its language expressions are evaluated.")]
     TooMuch,
     /// There is no function of this name.
@@ -49,10 +49,10 @@ pub enum ExpressionError {
         "The template function '{0}' is not valid. Please see https://aka.ms/arm-functions for usage details."
     )]
     NoFunction(String),
-    /// Azure has this function, and it is not served here.
+    /// Azure has this function; this emulator does not support it.
     #[error("The template function '{0}' is not supported by this emulator.")]
     NotServed(String),
-    /// The function may not stand here.
+    /// The function is not allowed here.
     #[error(
         "The template function '{0}' is not expected at this location. Please see https://aka.ms/arm-functions for usage details."
     )]
@@ -60,9 +60,9 @@ pub enum ExpressionError {
     /// The function does not take these arguments.
     #[error("Unable to evaluate template language function '{function}': {problem}")]
     Arguments {
-        /// As it was written.
+        /// The function's name as written.
         function: String,
-        /// What is wrong.
+        /// The problem, as a sentence.
         problem: String,
     },
     /// There is no parameter of this name.
@@ -75,7 +75,7 @@ pub enum ExpressionError {
         "The template variable '{0}' is not found. Please see https://aka.ms/arm-syntax-variables for usage details."
     )]
     NoVariable(String),
-    /// The value of a parameter or variable needs itself.
+    /// A parameter or variable depends on itself.
     #[error("The value of '{0}' refers to itself in a circle.")]
     Circle(String),
     /// An object has no such property.
@@ -83,42 +83,42 @@ pub enum ExpressionError {
         "The language expression property '{name}' doesn't exist, available properties are '{available}'. Please see https://aka.ms/arm-functions for usage details."
     )]
     NoProperty {
-        /// What was asked for.
+        /// The requested property.
         name: String,
-        /// What there is.
+        /// The properties that exist.
         available: String,
     },
-    /// A list has no such place.
+    /// A list has no such index.
     #[error(
         "The language expression property array index '{index}' is out of bounds. The list has {length} values."
     )]
     OutOfBounds {
-        /// What was asked for.
+        /// The requested index.
         index: i64,
-        /// How many there are.
+        /// The length of the list.
         length: usize,
     },
-    /// A value that is no object or list was asked for a part of it.
+    /// A property or index was requested of a value that is neither an object nor a list.
     #[error(
-        "The language expression property '{key}' can't be evaluated, because what it is asked of is of type '{kind}'."
+        "The language expression property '{key}' can't be evaluated, because its value is of type '{kind}'."
     )]
     NoParts {
-        /// What was asked for.
+        /// The requested property or index.
         key: String,
-        /// What the value is.
+        /// The type of the value.
         kind: &'static str,
     },
-    /// The key of an object is no text.
+    /// The key of an object is not a string.
     #[error(
-        "The language expression for the name of a property has to be a text, and is of type '{0}'."
+        "The language expression for the name of a property must be a string, and is of type '{0}'."
     )]
     Key(&'static str),
-    /// A reference by name to what the template does not have.
+    /// A reference by name to a resource that is not in the template.
     #[error(
         "The template reference '{0}' is not valid: could not find template resource or resource copy with this name. Please see https://aka.ms/arm-function-reference for usage details."
     )]
     NoReference(String),
-    /// A reference by id to what the template does not have, without a version.
+    /// A reference by id, without an API version, to a resource that is not in the template.
     #[error(
         "The API version is required in the reference to '{0}', which is not defined in the template. Please see https://aka.ms/arm-function-reference for usage details."
     )]
@@ -129,7 +129,7 @@ pub enum ExpressionError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TemplateError {
-    /// Something of the request cannot be what it is.
+    /// Part of the request cannot be deserialized.
     #[error("The request content was invalid and could not be deserialized: '{0}'.")]
     Content(String),
     /// An expression outside the resources and outputs.
@@ -140,7 +140,7 @@ pub enum TemplateError {
     InResource {
         /// The id of the resource.
         id: String,
-        /// What is wrong.
+        /// The problem.
         error: ExpressionError,
     },
     /// An expression of a resource before its id is known.
@@ -148,9 +148,9 @@ pub enum TemplateError {
         "Deployment template validation failed: 'The template resource '{name}' is not valid: {error}'."
     )]
     InName {
-        /// Its name as it was written.
+        /// Its name as written.
         name: String,
-        /// What is wrong.
+        /// The problem.
         error: ExpressionError,
     },
     /// An output.
@@ -160,7 +160,7 @@ pub enum TemplateError {
     Output {
         /// Its name.
         name: String,
-        /// What is wrong, as a sentence.
+        /// The problem, as a sentence.
         problem: String,
     },
     /// A parameter has no value.
@@ -168,27 +168,27 @@ pub enum TemplateError {
         "Deployment template validation failed: 'The value for the template parameter '{0}' is not provided. Please see https://aka.ms/arm-create-parameter-file for usage details.'."
     )]
     NoValue(String),
-    /// Values are given for parameters that there are not.
+    /// Values are given for unknown parameters.
     #[error(
         "Deployment template validation failed: 'The template parameters '{given}' in the parameters file are not valid; they are not present in the original template and can therefore not be provided at deployment time. The only supported parameters for this template are '{known}'. Please see https://aka.ms/arm-pass-parameter-values for usage details.'."
     )]
     UnknownParameters {
-        /// Those that there are not.
+        /// The unknown parameters.
         given: String,
-        /// Those that there are.
+        /// The declared parameters.
         known: String,
     },
-    /// A value is not of the type of its parameter.
+    /// A value does not have the type of its parameter.
     #[error(
         "Deployment template validation failed: 'Template parameter JToken type is not valid. Expected '{expected}'. Actual '{actual}'. Please see https://aka.ms/arm-create-parameter-file for usage details.'."
     )]
     ParameterType {
-        /// What it should be.
+        /// The expected type.
         expected: &'static str,
-        /// What it is.
+        /// The actual type.
         actual: &'static str,
     },
-    /// A value is not what its parameter allows.
+    /// A value violates a constraint of its parameter.
     #[error(
         "Deployment template validation failed: 'The provided value {value}for the template parameter '{name}' is not valid. {problem}'."
     )]
@@ -197,10 +197,10 @@ pub enum TemplateError {
         value: String,
         /// The parameter.
         name: String,
-        /// What is wrong, as a sentence.
+        /// The problem, as a sentence.
         problem: String,
     },
-    /// The names of a resource are more or fewer than those of its type.
+    /// A resource has more or fewer names than its type has segments.
     #[error(
         "Deployment template validation failed: 'The template resource '{name}' for type '{kind}' has incorrect segment lengths. A nested resource type must have identical number of segments as its resource name. A root resource type must have segment length one greater than its resource name. Please see https://aka.ms/arm-syntax-resources for usage details.'."
     )]
@@ -210,39 +210,39 @@ pub enum TemplateError {
         /// Its type.
         kind: String,
     },
-    /// The schema is none that is known.
+    /// The schema is unknown.
     #[error(
         "Deployment template validation failed: 'The template schema '{0}' is not supported. Please see https://aka.ms/arm-syntax for usage details.'."
     )]
     Schema(String),
-    /// The same resource twice.
+    /// The template defines a resource twice.
     #[error(
         "Deployment template validation failed: 'The resource '{0}' is defined multiple times in a template. Please see https://aka.ms/arm-syntax-resources for usage details.'."
     )]
     Twice(String),
-    /// `dependsOn` names what the template does not have.
+    /// `dependsOn` names a resource that is not in the template.
     #[error(
         "Deployment template validation failed: 'The resource '{0}' is not defined in the template. Please see https://aka.ms/arm-syntax for usage details.'."
     )]
     NoDependency(String),
-    /// Resources wait for each other.
+    /// Resources depend on each other in a cycle.
     #[error(
         "Deployment template validation failed: 'Circular dependency detected on resource: '{0}'. Please see https://aka.ms/arm-syntax-resources for usage details.'."
     )]
     CircularDependency(String),
-    /// Azure has this, and it is not served here.
+    /// Azure supports this; this emulator does not.
     #[error("{0} is not supported by this emulator.")]
     NotServed(String),
-    /// There is more of something than may be.
+    /// The template exceeds a limit.
     #[error(
         "Deployment template validation failed: 'The number of template {what} limit exceeded. Limit: '{limit}' and actual: '{actual}'.'."
     )]
     TooMany {
-        /// Of what.
+        /// The limited items.
         what: &'static str,
-        /// How many may be.
+        /// The limit.
         limit: usize,
-        /// How many there are.
+        /// The actual number.
         actual: usize,
     },
 }
@@ -252,7 +252,7 @@ impl TemplateError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Content(_) => "InvalidRequestContent",
-            // Of our own: Azure serves it.
+            // Our own code: Azure supports this.
             Self::NotServed(_) => "NotSupported",
             _ => "InvalidTemplate",
         }

@@ -1,8 +1,8 @@
-//! Gives expressions their values.
+//! Evaluates expressions.
 //!
-//! Parameters and variables are evaluated when they are first asked for, and once. What all of it comes to is bounded, in
-//! depth and in size: a template of a few lines could else grow without end. Functions that only compute are in
-//! [`functions`](super::functions); here are those that look at the template, at its place, or at resources.
+//! Parameters and variables are evaluated once, when first used. Depth and size of the results are limited; otherwise a
+//! template of a few lines could grow without end. Functions that only compute are in [`functions`](super::functions);
+//! this file has the functions that use the template, its deployment or resources.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -15,21 +15,21 @@ use super::facts::{Facts, Known, Need};
 use super::functions::{self, kind_of};
 use super::ids;
 
-/// How deep what is evaluated for each other may lie: values in values, calls in calls, variables of variables.
+/// The maximum depth of nested evaluations: values in values, calls in calls, variables of variables.
 const MAX_DEPTH: usize = 160;
 
-/// How deep a value may be. What is evaluated is read again by whoever is sent it, and that is as deep as they read.
+/// The maximum depth of a value. The recipient parses the evaluated value again and accepts only this depth.
 const MAX_VALUE_DEPTH: usize = super::text::MAX_DEPTH;
 
-/// How much may be evaluated in all: bytes of text, and a few more for each value.
+/// The maximum size of everything evaluated: bytes of text, and a few more for each value.
 const MAX_SIZE: usize = 16 << 20;
 
-/// Why an evaluation ended.
+/// Why an evaluation stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Halt {
-    /// Something has to be looked up first.
+    /// A lookup is needed first.
     Needs(Need),
-    /// It has no value.
+    /// The expression is invalid.
     Error(ExpressionError),
 }
 
@@ -39,22 +39,22 @@ impl From<ExpressionError> for Halt {
     }
 }
 
-/// Where an expression stands: not every function may stand everywhere.
+/// The place of an expression: not every function is allowed everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// The default value of a parameter.
     Default,
-    /// All that is known before anything is deployed.
+    /// Everything that is known before the deployment starts.
     Static,
     /// The properties of a resource, and outputs.
     Running,
 }
 
-/// A value that has a name, when it was not asked for yet.
+/// A named value that is not evaluated yet.
 pub(super) enum Source<'a> {
-    /// It is this; nothing in it is evaluated.
+    /// The value itself; nothing in it is evaluated.
     Given(&'a Value),
-    /// It is what this evaluates to.
+    /// An expression to evaluate at this place.
     Written(&'a Value, Place),
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Declared<'a> {
     pub(super) api_version: &'a str,
 }
 
-/// Evaluates what one template says.
+/// Evaluates the expressions of one template.
 pub(super) struct Evaluator<'a> {
     facts: &'a Facts,
     known: Option<&'a Known>,
@@ -77,7 +77,7 @@ pub(super) struct Evaluator<'a> {
     place: Cell<Place>,
     depth: Cell<usize>,
     size: Cell<usize>,
-    /// How many GUIDs were made: each is another one.
+    /// The number of GUIDs made so far, so that each is different.
     guids: Cell<usize>,
 }
 
@@ -115,24 +115,24 @@ impl<'a> Evaluator<'a> {
         self.variables.extend(sources);
     }
 
-    /// From here on there are resources, and what is known of them.
+    /// Adds the resources and the lookups made so far.
     pub(super) fn running(&mut self, resources: Vec<Declared<'a>>, known: &'a Known) {
         self.resources = resources;
         self.known = Some(known);
     }
 
-    /// The value of a part of the template that stands at this place.
+    /// The value of a part of the template at this place.
     pub(super) fn value(&self, written: &Value, place: Place) -> Result<Value, Halt> {
         let before = self.place.replace(place);
         let value = self.of_value(written);
         self.place.set(before);
         let value = value?;
-        // What is in it was counted already; what it is in all may still be too deep.
+        // The parts were counted already; the whole may still be nested too deeply.
         functions::size_of(&value, MAX_VALUE_DEPTH).ok_or(ExpressionError::TooDeep)?;
         Ok(value)
     }
 
-    /// How much was evaluated.
+    /// The size of everything evaluated.
     pub(super) fn size(&self) -> usize {
         self.size.get()
     }
@@ -199,7 +199,7 @@ impl<'a> Evaluator<'a> {
                 problem: problem.to_owned(),
             })
         };
-        // The only one whose arguments are not all evaluated.
+        // The only function that does not evaluate all its arguments.
         if lower == "if" {
             let [condition, yes, no] = arguments else {
                 return Err(wrong("it takes a condition and two values."));
@@ -299,7 +299,7 @@ impl<'a> Evaluator<'a> {
         };
         let is_full = form.is_some_and(|form| form.eq_ignore_ascii_case("full"));
         if form.is_some() && !is_full {
-            return Err(takes(name, "its third argument can be 'Full' alone."));
+            return Err(takes(name, "its third argument can only be 'Full'."));
         }
         let (id, api_version) = self.referred(named, version)?;
         let need = Need::Resource { id: id.clone(), api_version: api_version.clone() };
@@ -337,7 +337,7 @@ impl<'a> Evaluator<'a> {
         self.look_up(Need::List { id, function: name.to_owned(), api_version, body })
     }
 
-    /// The id and the version of what an expression refers to, by a name of the template or an id.
+    /// The id and API version of a referenced resource, by its name in the template or its id.
     fn referred(&self, named: &str, version: Option<&str>) -> Result<(String, String), Halt> {
         let is_id = named.starts_with('/');
         let declared = self
@@ -362,7 +362,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// One level deeper, until what is returned is dropped.
+    /// Goes one level deeper, until the returned guard is dropped.
     fn enter(&self) -> Result<Level<'_>, ExpressionError> {
         if self.depth.get() >= MAX_DEPTH {
             return Err(ExpressionError::TooDeep);
@@ -371,7 +371,7 @@ impl<'a> Evaluator<'a> {
         Ok(Level(&self.depth))
     }
 
-    /// A value, if it is not too much with all others, and not too deep.
+    /// Counts a value; an error if the total is too large or the value is nested too deeply.
     fn sized(&self, value: Value) -> Result<Value, Halt> {
         let size = functions::size_of(&value, MAX_VALUE_DEPTH).ok_or(ExpressionError::TooDeep)?;
         let size = self.size.get().saturating_add(size);
@@ -400,7 +400,7 @@ fn texts<'v>(function: &str, values: &'v [Value]) -> Result<Vec<&'v str>, Halt> 
     texts.collect()
 }
 
-/// A part of a value: a property, whose letter case does not matter, or a place in a list.
+/// A part of a value: a property, whose letter case is ignored, or an element of a list.
 fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> {
     match (value, key) {
         (Value::Object(mut members), Value::String(name)) => {
@@ -431,7 +431,7 @@ fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> {
     }
 }
 
-/// What the expressions in a value refer to at run time: the first argument of each such call, where it has a value before.
+/// The references of a value at run time: the first argument of each such call, if it can be evaluated before.
 pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut BTreeSet<String>) {
     let mut in_text = |text: &str| {
         if let Ok(Text::Expression(expression)) = Text::of(text) {

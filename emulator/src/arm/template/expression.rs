@@ -1,14 +1,14 @@
-//! The expressions of templates, `[concat('a', parameters('b').c[0])]`: their text read into a tree.
+//! Parses the expressions of templates, such as `[concat('a', parameters('b').c[0])]`, into a tree.
 //!
-//! Called by the evaluator for every text of a template, and for the keys of its objects. Reading is all that happens here:
-//! which functions there are, the evaluator knows. A text is bounded in length, and its calls in depth.
+//! The evaluator calls this for every string of a template and for the keys of its objects. This module only parses;
+//! the evaluator knows the functions. Length and nesting are limited.
 
 use super::error::ExpressionError;
 
-/// The longest expression, as in Azure.
+/// The maximum length of an expression, as in Azure.
 pub(super) const MAX_LENGTH: usize = 24_576;
 
-/// How deep calls may lie in each other.
+/// The maximum nesting depth of calls.
 const MAX_DEPTH: usize = 48;
 
 /// An expression.
@@ -20,31 +20,31 @@ pub enum Expression {
     Integer(i64),
     /// `name(arguments)`.
     Call {
-        /// As it was written; letter case does not matter.
+        /// The name as written; letter case is ignored.
         name: String,
-        /// What is in the parentheses.
+        /// The arguments in the parentheses.
         arguments: Vec<Self>,
     },
     /// `value.name`, `value['name']`, `value[0]`, one after another.
     Access {
-        /// Where it starts.
+        /// The value that the steps start from.
         of: Box<Self>,
-        /// The way from there: names and numbers.
+        /// The steps: names and indexes.
         steps: Vec<Self>,
     },
 }
 
-/// What a text of a template is.
+/// A string of a template: literal text or an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// Itself. `[[x]` is the text `[x]`.
+    /// Literal text. `[[x]` is the text `[x]`.
     Literal(String),
-    /// What has to be evaluated.
+    /// An expression to evaluate.
     Expression(Expression),
 }
 
 impl Text {
-    /// What a text is.
+    /// Parses a string.
     pub fn of(text: &str) -> Result<Self, ExpressionError> {
         let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
             return Ok(Self::Literal(text.to_owned()));
@@ -64,7 +64,7 @@ impl Text {
     }
 }
 
-/// A word of an expression.
+/// A token of an expression.
 #[derive(Debug, PartialEq, Eq)]
 enum Token {
     Name(String),
@@ -80,7 +80,7 @@ enum Token {
 }
 
 impl Token {
-    /// What Azure calls it.
+    /// Azure's name for the token.
     fn name(&self) -> &'static str {
         match self {
             Self::Name(_) => "Identifier",
@@ -120,9 +120,9 @@ impl Reader<'_> {
         Ok(if steps.is_empty() { first } else { Expression::Access { of: Box::new(first), steps } })
     }
 
-    /// What follows the name of a function.
+    /// Parses the rest of a function call after its name.
     fn call(&mut self, mut name: String) -> Result<Expression, ExpressionError> {
-        // Functions of the template itself have a namespace before their name.
+        // User-defined functions have a namespace before their name.
         if self.peek()? == Token::Dot {
             self.next()?;
             match self.next()? {
@@ -210,7 +210,7 @@ impl Reader<'_> {
         Ok(token)
     }
 
-    /// A text in quotes, in which two quotes are one, and its length with them.
+    /// A quoted string, where two quotes stand for one, and its length with the quotes.
     fn quoted(&self, from: &str) -> Result<(Token, usize), ExpressionError> {
         let mut text = String::new();
         let mut characters = from.char_indices().skip(1).peekable();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_no_expressions_stay_what_they_are() {
+    fn texts_without_expressions_stay_unchanged() {
         for (written, meant) in [
             ("", ""),
             ("plain", "plain"),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_texts_numbers_and_ways_into_values_are_read() {
+    fn calls_texts_numbers_and_accesses_are_read() {
         assert_eq!(read("['it''s']"), text("it's"));
         assert_eq!(read("['']"), text(""));
         assert_eq!(read("[-12]"), Expression::Integer(-12));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_refused_in_azures_words() {
+    fn invalid_expressions_are_refused_with_azures_messages() {
         for (written, words) in [
             (
                 "[concat('a']",

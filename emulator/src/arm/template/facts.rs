@@ -1,7 +1,7 @@
-//! What expressions can ask for beside the template: where and when it is deployed, and what resources look like.
+//! The inputs of expressions outside the template: where and when it is deployed, and the looked-up resources.
 //!
-//! The evaluator makes no request. A resource that an expression refers to is asked for by whoever deploys: the
-//! evaluation ends with a [`Need`], which is looked up and put into [`Known`], and then it is begun again.
+//! The evaluator makes no requests. If an expression refers to a resource, the evaluation ends with a [`Need`]; the
+//! deployment looks it up, puts the answer into [`Known`] and evaluates again.
 
 use std::collections::BTreeMap;
 
@@ -11,77 +11,77 @@ use time::OffsetDateTime;
 /// Where and when a template is deployed.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// The id of the subscription, without what stands before it in a path.
+    /// The id of the subscription, without the path before it.
     pub subscription_id: String,
     /// The name of the resource group.
     pub group_name: String,
-    /// What `subscription()` is.
+    /// The value of `subscription()`.
     pub subscription: Value,
-    /// What `tenant()` is.
+    /// The value of `tenant()`.
     pub tenant: Value,
-    /// What `resourceGroup()` is.
+    /// The value of `resourceGroup()`.
     pub group: Value,
-    /// What `deployment()` is.
+    /// The value of `deployment()`.
     pub deployment: Value,
-    /// What `environment()` is.
+    /// The value of `environment()`.
     pub environment: Value,
-    /// The moment of the deployment.
+    /// The time of the deployment.
     pub now: OffsetDateTime,
-    /// What `newGuid()` is made of: of each deployment another one.
+    /// The seed of `newGuid()`, unique for each deployment.
     pub seed: String,
 }
 
-/// What has to be looked up before an expression has a value.
+/// A lookup that an expression needs before it has a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// The resource as it is now, by GET.
+    /// The resource's current state, by GET.
     Resource {
         /// Its id.
         id: String,
-        /// The version to ask with.
+        /// The API version of the request.
         api_version: String,
     },
-    /// What a `list…` function answers, by POST.
+    /// The answer of a `list…` function, by POST.
     List {
         /// Its id.
         id: String,
-        /// The function, which is the last word of the path.
+        /// The function, which is the last segment of the path.
         function: String,
-        /// The version to ask with.
+        /// The API version of the request.
         api_version: String,
         /// The body, as text.
         body: Option<String>,
     },
 }
 
-/// What was looked up.
+/// The lookups made so far and their answers.
 #[derive(Clone, Default)]
 pub struct Known(BTreeMap<Need, Value>);
 
 impl std::fmt::Debug for Known {
-    /// Lists are of passwords, so no value is shown.
+    /// Shows no values, because list functions return passwords.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
 impl Known {
-    /// Keeps what was needed.
+    /// Stores the answer to a lookup.
     pub fn insert(&mut self, need: Need, value: Value) {
         self.0.insert(need, value);
     }
 
-    /// What was looked up for this, if it was.
+    /// The answer to this lookup, if it was made.
     pub fn get(&self, need: &Need) -> Option<&Value> {
         self.0.get(need)
     }
 
-    /// How much was looked up.
+    /// The number of lookups made.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing was looked up yet.
+    /// Whether no lookup was made yet.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

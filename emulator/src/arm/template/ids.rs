@@ -1,7 +1,7 @@
-//! The ids of resources, made of types and names, and taken apart.
+//! Builds the ids of resources from types and names, and splits ids into parts.
 
-/// The id of what lies in a scope: `scope/providers/Namespace/type/name/type/name`. None if the names are more or fewer than
-/// the words of the type.
+/// The id of a resource in a scope: `scope/providers/Namespace/type/name/type/name`. `None` unless there is one name
+/// for each segment of the type after the namespace.
 pub(super) fn id_under(scope: &str, kind: &str, names: &[&str]) -> Option<String> {
     let mut words = kind.split('/');
     let namespace = words.next().filter(|word| !word.is_empty())?;
@@ -20,24 +20,24 @@ pub(super) fn id_under(scope: &str, kind: &str, names: &[&str]) -> Option<String
     Some(id)
 }
 
-/// An id, a name or a type in the form in which those that are the same are equal: letter case does not matter.
+/// The form of an id, name or type that is used for comparison: lower case, without slashes at the end.
 pub(super) fn folded(text: &str) -> String {
     text.trim_end_matches('/').to_lowercase()
 }
 
-/// Whether two ids, names or types are the same.
+/// Whether two ids, names or types are the same; letter case is ignored.
 pub(super) fn same(left: &str, right: &str) -> bool {
     folded(left) == folded(right)
 }
 
-/// The resource group that an id names.
+/// The resource group in an id.
 pub(super) fn group_of(id: &str) -> Option<&str> {
     let mut words = id.split('/').filter(|word| !word.is_empty());
     words.find(|word| word.eq_ignore_ascii_case("resourcegroups"))?;
     words.next()
 }
 
-/// The subscription that an id names.
+/// The subscription in an id.
 pub(super) fn subscription_of(id: &str) -> Option<&str> {
     let mut words = id.split('/').filter(|word| !word.is_empty());
     words.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;

@@ -1,12 +1,12 @@
-//! Templates: what the text of one comes to, before anything is asked of anybody.
+//! Reads templates and evaluates them before anything is deployed.
 //!
-//! Called by the deployments. [`read`] takes the lax text that clients send, [`Plan::of`] makes of a template and its
-//! parameters the resources in their order; then each has a body, and the whole has outputs. All of it is pure and
-//! synchronous: no request is made here. What an expression needs to know of a resource is told as a [`Need`], looked up by
-//! the caller, and the evaluation is begun again.
+//! Called by the deployments. [`read`] parses the lax text that clients send. [`Plan::of`] turns a template and its
+//! parameters into resources in their order; then each resource gets a body, and the template its outputs. All of it is
+//! pure and synchronous: this module makes no requests. If an expression needs a resource's properties, the evaluation
+//! ends with a [`Need`]; the caller looks it up and evaluates again.
 //!
-//! Whatever is read, it ends, in bounded memory, with a value or a refusal. Loops, nested and linked templates, functions
-//! of the template's own and symbolic names are refused with their name.
+//! Every evaluation ends, in bounded memory, with a value or an error. Loops, nested and linked templates, user-defined
+//! functions and symbolic names are refused by name.
 
 mod document;
 mod error;

@@ -1,8 +1,8 @@
-//! The order in which resources are deployed: what others wait for comes first, and else they keep their places.
+//! The order in which resources are deployed: dependencies come first; otherwise the template's order stays.
 
 use super::error::TemplateError;
 
-/// The places of the resources in their order. `after[i]` are the places that `i` waits for.
+/// The indexes of the resources in deployment order. `after[i]` are the indexes that `i` depends on.
 pub(super) fn order(after: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
     let mut done = vec![false; after.len()];
     let mut order = Vec::with_capacity(after.len());
@@ -25,11 +25,11 @@ pub(super) fn order(after: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
     Ok(order)
 }
 
-/// One that waits for itself over others, where nothing is ready.
+/// An index in a dependency cycle, given that no remaining resource is ready.
 fn in_circle(after: &[Vec<usize>], done: &[bool]) -> usize {
     let waits = |at: usize| done.get(at) == Some(&false);
     let mut at = (0..after.len()).find(|at| waits(*at)).unwrap_or_default();
-    // After as many steps as there are resources, whatever waits has led into the circle.
+    // After as many steps as there are resources, the walk is inside the cycle.
     for _ in 0..after.len() {
         let next = after.get(at).and_then(|others| others.iter().find(|other| waits(**other)));
         at = next.copied().unwrap_or(at);
@@ -37,7 +37,7 @@ fn in_circle(after: &[Vec<usize>], done: &[bool]) -> usize {
     at
 }
 
-/// The refusal of a circle, by the id of one that is in it.
+/// The error for a dependency cycle, with the id of a resource in it.
 pub(super) fn circle(id: &str) -> TemplateError {
     TemplateError::CircularDependency(id.to_owned())
 }
@@ -49,23 +49,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_wait_for_comes_first_and_else_places_are_kept() {
+    fn dependencies_come_first_and_otherwise_the_order_stays() {
         assert_eq!(order(&[]), Ok(vec![]));
         assert_eq!(order(&[vec![], vec![], vec![]]), Ok(vec![0, 1, 2]));
         assert_eq!(order(&[vec![2], vec![], vec![1], vec![]]), Ok(vec![1, 2, 0, 3]));
     }
 
     #[test]
-    fn a_circle_is_told_by_one_that_is_in_it() {
+    fn a_cycle_is_reported_by_a_resource_in_it() {
         assert_eq!(order(&[vec![0]]), Err(0));
-        // The first one waits for the circle, and is not in it.
+        // The first resource waits for the cycle but is not in it.
         let found = order(&[vec![1], vec![2], vec![1]]).unwrap_err();
         assert!(found == 1 || found == 2, "{found}");
     }
 
     proptest! {
         #[test]
-        fn every_order_has_each_once_and_none_before_what_it_waits_for(
+        fn every_order_has_each_resource_once_and_after_its_dependencies(
             after in prop::collection::vec(prop::collection::vec(0_usize..12, 0..3), 0..12)
         ) {
             let after: Vec<Vec<usize>> = after

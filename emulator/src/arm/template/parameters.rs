@@ -1,7 +1,7 @@
-//! The parameters of a template: what it declares, what it is given, and whether the two fit.
+//! The parameters of a template: their declarations and given values, and whether the two fit.
 //!
-//! Values that are given are taken as they are: an expression in one is a text. Default values are evaluated, and may name
-//! other parameters. The value of a secure parameter is in no answer and no message.
+//! Given values are used as they are: an expression in one is plain text. Default values are evaluated and may name
+//! other parameters. No answer and no message contains the value of a secure parameter.
 
 use serde_json::{Map, Value, json};
 
@@ -36,7 +36,7 @@ impl Type {
         })
     }
 
-    /// As Azure writes it in answers.
+    /// The spelling in Azure's answers.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::String => "String",
@@ -53,7 +53,7 @@ impl Type {
         matches!(self, Self::SecureString | Self::SecureObject)
     }
 
-    /// What a value of this type is called in messages.
+    /// The name of the expected type in Azure's messages.
     pub(super) fn expected(self) -> &'static str {
         match self {
             Self::String | Self::SecureString => "String, Uri",
@@ -75,7 +75,7 @@ impl Type {
     }
 }
 
-/// A parameter that has its value. Not to be printed: the value may be secret.
+/// A parameter with its value. It must not be printed: the value may be secret.
 pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) kind: Type,
@@ -83,7 +83,7 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// As answers have it: a secure one without its value.
+    /// The form in answers: a secure parameter is shown without its value.
     pub(super) fn shown(&self) -> Value {
         if self.kind.is_secure() {
             json!({ "type": self.kind.as_str() })
@@ -93,7 +93,7 @@ impl Parameter {
     }
 }
 
-/// The parameters with their values, in the order of their names.
+/// The parameters with their values, sorted by name.
 pub(super) fn resolve(
     declared: &Map<String, Value>,
     given: &Map<String, Value>,
@@ -118,7 +118,7 @@ pub(super) fn resolve(
         let kind = kind_in(declaration, &format!("properties.template.parameters.{name}"))?;
         let value = evaluator.parameter_value(name).map_err(|halt| match halt {
             Halt::Error(error) => TemplateError::from(error),
-            // Nothing is looked up for a default value: the functions that would are refused there.
+            // Default values need no lookups: functions that look something up are refused there.
             Halt::Needs(_) => TemplateError::NoValue(name.clone()),
         })?;
         let parameter = Parameter { name: name.clone(), kind, value };
@@ -142,7 +142,7 @@ pub(super) fn kind_in(declaration: &Value, path: &str) -> Result<Type, TemplateE
     })
 }
 
-/// What is given, of which all has to be declared. Null is nothing.
+/// The given values. Each must be declared; null counts as not given.
 fn given_values<'a>(
     declared: &Map<String, Value>,
     given: &'a Map<String, Value>,
@@ -230,7 +230,7 @@ fn check(parameter: &Parameter, declaration: &Value) -> Result<(), TemplateError
     Ok(())
 }
 
-/// The letter case of texts is taken not to matter, as it does not in names.
+/// Letter case is ignored in strings, as it is in names.
 fn is_same_value(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::String(left), Value::String(right)) => same(left, right),

@@ -1,7 +1,7 @@
-//! What a template comes to: its resources in their order, each with a body, and its outputs.
+//! A planned template: its resources in order, each with a body, and its outputs.
 //!
-//! Made by whoever deploys, before anything is asked of anybody. All that can be known then is checked then: parameters,
-//! names, conditions, what waits for what. Bodies and outputs may need what only resources know, and say so.
+//! Deployments make a plan before they send any request. The plan checks everything that can be known then: parameters,
+//! names, conditions, dependencies. Bodies and outputs may need properties of resources and then return a [`Need`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use super::ids::{folded, id_under};
 use super::order::{circle, order};
 use super::parameters::{self, Parameter};
 
-/// The members of a resource that are for the deployment alone, and not for its provider.
+/// The members of a resource that only the deployment uses; its provider does not get them.
 const NOT_IN_BODY: &[&str] = &[
     "condition",
     "type",
@@ -32,15 +32,15 @@ const NOT_IN_BODY: &[&str] = &[
     "asserts",
 ];
 
-/// How much may be evaluated of one template, over all its resources, each as often as it needs: bytes.
+/// The maximum size, in bytes, of everything evaluated for one template, over all resources and repeated evaluations.
 const MAX_EVALUATED: usize = 256 << 20;
 
-/// Why a body or the outputs are not there.
+/// Why a body or the outputs are not available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unready {
-    /// This has to be looked up and put into what is known. Then it can be tried again.
+    /// A lookup is needed. After it, the caller can try again.
     Needs(Need),
-    /// It will never be there.
+    /// The template is invalid.
     Error(TemplateError),
 }
 
@@ -48,23 +48,23 @@ pub enum Unready {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Resource {
-    /// Its id, which is the path of its request as well.
+    /// Its id, which is also the path of its request.
     pub id: String,
     /// Its type with the namespace.
     pub kind: String,
-    /// Its name, of a child after those of its parents.
+    /// Its name; a child's name begins with the names of its parents.
     pub name: String,
-    /// The version of its provider's interface.
+    /// The API version of its provider.
     pub api_version: String,
     /// Whether its condition holds.
     pub is_included: bool,
-    /// The places in the plan of those that it waits for.
+    /// The indexes in the plan of the resources it depends on.
     pub after: Vec<usize>,
     written: Map<String, Value>,
 }
 
 impl Resource {
-    /// One of a type that waits for those at these places.
+    /// A resource of this type that depends on these indexes.
     #[cfg(test)]
     pub(in crate::arm) fn of_kind(kind: &str, after: &[usize]) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Resource {
         }
     }
 
-    /// Where it is written to be, if that is a plain text.
+    /// Its location, if it is a plain string.
     pub fn location(&self) -> Option<&str> {
         self.written.get("location").and_then(Value::as_str)
     }
@@ -91,19 +91,19 @@ pub struct Plan {
     outputs: Map<String, Value>,
     parameters: Vec<Parameter>,
     resources: Vec<Resource>,
-    /// How much was evaluated of it so far.
+    /// The size of everything evaluated so far.
     evaluated: AtomicUsize,
 }
 
 impl std::fmt::Debug for Plan {
-    /// Without parameters, which may be secret.
+    /// Leaves out parameters, which may be secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plan").field("resources", &self.resources).finish_non_exhaustive()
     }
 }
 
 impl Plan {
-    /// What a template with these values for its parameters comes to. `given` are `{"name": {"value": …}}`.
+    /// Plans a template with these parameter values. `given` is `{"name": {"value": …}}`.
     pub fn of(
         template: &Value,
         given: &Map<String, Value>,
@@ -132,7 +132,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The resources in the order in which they are to be deployed.
+    /// The resources in deployment order.
     pub fn resources(&self) -> &[Resource] {
         &self.resources
     }
@@ -142,13 +142,13 @@ impl Plan {
         &self.facts
     }
 
-    /// The parameters with their types and values, those of secure ones left out.
+    /// The parameters with their types and values; secure ones have no value.
     pub fn parameters(&self) -> Value {
         let shown = self.parameters.iter().map(|one| (one.name.clone(), one.shown()));
         Value::Object(shown.collect())
     }
 
-    /// What its provider is sent for a resource.
+    /// The body of a resource's request to its provider.
     pub fn body(&self, resource: &Resource, known: &Known) -> Result<Value, Unready> {
         let evaluator = self.running(known);
         let body = body_of(resource, &evaluator);
@@ -158,7 +158,7 @@ impl Plan {
         body
     }
 
-    /// The outputs, as answers have them.
+    /// The outputs, as shown in answers.
     pub fn outputs(&self, known: &Known) -> Result<Value, Unready> {
         let evaluator = self.running(known);
         let outputs = self.outputs_of(&evaluator);
@@ -203,7 +203,7 @@ impl Plan {
         Ok(Value::Object(outputs))
     }
 
-    /// Counts what was evaluated. It is too much if all that was evaluated of this template is.
+    /// Adds to the evaluated size. Fails if the total for this template is too large.
     fn count(&self, evaluator: &Evaluator<'_>) -> Result<(), ExpressionError> {
         let before = self.evaluated.fetch_add(evaluator.size(), Ordering::Relaxed);
         if before > MAX_EVALUATED { Err(ExpressionError::TooMuch) } else { Ok(()) }
@@ -229,7 +229,7 @@ impl Plan {
         evaluator
     }
 
-    /// The resources with their names and ids, in the order of the template.
+    /// The resources with their names and ids, in the template's order.
     fn named(&self, written: Vec<Written>) -> Result<Vec<Resource>, TemplateError> {
         let evaluator = self.evaluator();
         let mut found: Vec<Resource> = Vec::new();
@@ -245,7 +245,7 @@ impl Plan {
         Ok(found)
     }
 
-    /// What each resource waits for: what it says, and what its properties refer to.
+    /// The dependencies of each resource: its `dependsOn`, and the references in its properties.
     fn dependencies(&self, found: &[Resource]) -> Result<Vec<Vec<usize>>, TemplateError> {
         let evaluator = self.evaluator();
         let names = Names::of(found);
@@ -259,7 +259,7 @@ impl Plan {
             for named in value.as_array().into_iter().flatten() {
                 let named = named.as_str().ok_or_else(|| {
                     TemplateError::Content(
-                        "What 'dependsOn' lists has to be of type 'String'".to_owned(),
+                        "The items of 'dependsOn' must be of type 'String'".to_owned(),
                     )
                 })?;
                 let meant = names.meant(named);
@@ -269,7 +269,7 @@ impl Plan {
             let mut referred = BTreeSet::new();
             let properties = resource.written.get("properties").unwrap_or(&Value::Null);
             references(&evaluator, properties, &mut referred);
-            // As in Azure, who refers by an id has to say in `dependsOn` that it waits.
+            // As in Azure, a reference by id adds no dependency; `dependsOn` must name it.
             let by_name = referred.iter().filter(|named| !named.starts_with('/'));
             waits.extend(by_name.filter_map(|named| names.meant(named)).flatten());
             let is_included = |at: &usize| found.get(*at).is_some_and(|other| other.is_included);
@@ -285,7 +285,7 @@ impl Plan {
     }
 }
 
-/// What the provider of a resource is sent.
+/// The body of a resource's request to its provider.
 fn body_of(resource: &Resource, evaluator: &Evaluator<'_>) -> Result<Value, Unready> {
     let mut body = Map::new();
     for (member, written) in &resource.written {
@@ -306,7 +306,7 @@ fn body_of(resource: &Resource, evaluator: &Evaluator<'_>) -> Result<Value, Unre
     Ok(Value::Object(body))
 }
 
-/// The places of resources, by what can mean them: an id, a name, or a type and names in turn.
+/// The indexes of resources by each form that can name them: an id, a name, or a type with names in turn.
 struct Names(HashMap<String, Vec<usize>>);
 
 impl Names {
@@ -316,7 +316,7 @@ impl Names {
             let names: Vec<&str> = resource.name.split('/').collect();
             let in_turn = id_under("", &resource.kind, &names).unwrap_or_default();
             let in_turn = in_turn.trim_start_matches("/providers").to_owned();
-            // An id begins with a slash, and the others do not.
+            // An id begins with a slash; the other forms do not.
             let all = [
                 folded(&resource.id),
                 folded(&resource.name),
@@ -329,7 +329,7 @@ impl Names {
         Self(places)
     }
 
-    /// The places of those that are meant, if there is one.
+    /// The indexes of the named resources, if there are any.
     fn meant(&self, named: &str) -> Option<impl Iterator<Item = usize>> {
         self.0.get(&folded(named)).map(|places| places.iter().copied())
     }
@@ -338,7 +338,7 @@ impl Names {
 fn in_name(name: &str, halt: Halt) -> TemplateError {
     let error = match halt {
         Halt::Error(error) => error,
-        // Functions that look something up are refused where this is asked.
+        // Functions that look something up are refused here.
         Halt::Needs(_) => ExpressionError::NotHere("reference".to_owned()),
     };
     TemplateError::InName { name: name.to_owned(), error }
@@ -358,7 +358,7 @@ fn resource(
     let text = |member: &str| match value(member)? {
         Value::String(text) if !text.is_empty() => Ok(text),
         other => Err(TemplateError::Content(format!(
-            "The '{member}' of the template resource '{as_written}' has to be a text, and is of type '{}'",
+            "The '{member}' of the template resource '{as_written}' must be a string, and is of type '{}'",
             kind_of(&other)
         ))),
     };
@@ -372,7 +372,7 @@ fn resource(
         Value::Bool(holds) => holds,
         other => {
             return Err(TemplateError::Content(format!(
-                "The 'condition' of the template resource '{name}' has to be of type 'Boolean', and is of type '{}'",
+                "The 'condition' of the template resource '{name}' must be of type 'Boolean', and is of type '{}'",
                 kind_of(&other)
             )));
         }
@@ -385,7 +385,7 @@ fn resource(
         Value::String(scope) => format!("{group}/providers/{scope}"),
         _ => {
             return Err(TemplateError::Content(format!(
-                "The 'scope' of the template resource '{name}' has to be of type 'String'"
+                "The 'scope' of the template resource '{name}' must be of type 'String'"
             )));
         }
     };

@@ -1,38 +1,38 @@
-//! The lax text of a deployment: JSON as Azure's own reader takes it.
+//! Parses the lax text of a deployment: JSON as Azure's own parser accepts it.
 //!
-//! `az` puts the text of a template file into its request as it stands, under a key without quotes. So there may be
-//! comments, line breaks within texts, texts in single quotes and commas before a closing bracket. Plain JSON is read by the
-//! same reader. What it gives is a plain value, no deeper than [`MAX_DEPTH`].
+//! `az` copies the text of a template file unchanged into its request, under a key without quotes. So the text may have
+//! comments, line breaks inside strings, strings in single quotes and trailing commas. The same parser reads plain
+//! JSON. It returns a plain value, nested at most [`MAX_DEPTH`] deep.
 
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde_json::Value;
 use thiserror::Error;
 
-/// How deep objects and lists may lie in each other.
+/// The maximum nesting depth of objects and lists.
 pub const MAX_DEPTH: usize = 100;
 
-/// How many values may be in a text: a few for each of its bytes would take hundreds of times its size to read.
+/// The maximum number of values in a text. Parsing a few values per byte would take hundreds of times the text's size.
 const MAX_VALUES: usize = 250_000;
 
-/// Why a text is not read.
+/// Why a text cannot be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextError {
-    /// It is not JSON, even as laxly as Azure reads it.
+    /// It is not JSON, not even in Azure's lax form.
     #[error("{0}")]
     Syntax(String),
-    /// It is deeper than is read.
-    #[error("objects and lists lie more than {MAX_DEPTH} deep in each other")]
+    /// It is nested too deeply.
+    #[error("objects and lists are nested more than {MAX_DEPTH} levels deep")]
     Depth,
-    /// It has more values than are read.
-    #[error("there are more than {MAX_VALUES} values in it")]
+    /// It has too many values.
+    #[error("it has more than {MAX_VALUES} values")]
     Values,
-    /// There is nothing in it.
-    #[error("there is nothing in it")]
+    /// It is empty.
+    #[error("it is empty")]
     Empty,
 }
 
-/// Reads a lax text.
+/// Parses a lax text.
 pub fn read(text: &str) -> Result<Value, TextError> {
     let (depth, values) = extent(text);
     if depth > MAX_DEPTH {
@@ -58,8 +58,8 @@ pub fn read(text: &str) -> Result<Value, TextError> {
     read.ok_or(TextError::Empty)
 }
 
-/// The depth of the brackets, and how many values there are at most, where what is within texts and comments is left out.
-/// What is no JSON may be counted wrongly; it is refused later.
+/// The nesting depth and the maximum number of values, ignoring strings and comments. The counts of invalid JSON may be
+/// wrong; the parser refuses it later.
 fn extent(text: &str) -> (usize, usize) {
     let (mut depth, mut deepest, mut values) = (0_usize, 0, 1_usize);
     let mut bytes = text.bytes().peekable();
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_even_lax_json_is_refused_with_its_place() {
+    fn invalid_json_is_refused_with_its_line() {
         for (text, place) in [
             ("{\n  \"a\": }", "line 2"),
             ("{\"a\": 1 \"b\": 2}", "line 1"),
@@ -145,14 +145,14 @@ mod tests {
             ("{/* }", "line 1"),
             ("[1", "line 1"),
         ] {
-            let Err(TextError::Syntax(words)) = read(text) else { panic!("{text}") };
-            assert!(words.contains(place), "{text}: {words}");
+            let Err(TextError::Syntax(message)) = read(text) else { panic!("{text}") };
+            assert!(message.contains(place), "{text}: {message}");
         }
         assert_eq!(read(" // nothing"), Err(TextError::Empty));
     }
 
     #[test]
-    fn what_is_too_deep_is_refused_before_it_is_read_and_what_is_in_texts_does_not_count() {
+    fn deep_nesting_is_refused_before_parsing_and_strings_do_not_count() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
 
         assert!(read(&nested(MAX_DEPTH)).is_ok());
@@ -163,9 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_too_many_values_is_refused_before_it_is_read_and_what_is_in_texts_does_not_count()
-    {
-        // The list counts, and what is in it but for the first one.
+    fn too_many_values_are_refused_before_parsing_and_strings_do_not_count() {
+        // The list counts as a value, and so does each value in it after the first.
         let list = |values: usize| format!("[{}1]", "1,".repeat(values - 1));
 
         assert!(read(&list(MAX_VALUES - 1)).is_ok());
@@ -181,7 +180,7 @@ mod tests {
         }
 
         #[test]
-        fn plain_json_is_read_as_what_it_is(texts in prop::collection::vec("\\PC{0,20}", 0..8), number: i64) {
+        fn plain_json_is_read_unchanged(texts in prop::collection::vec("\\PC{0,20}", 0..8), number: i64) {
             let value = json!({"texts": texts, "deep": {"number": number, "none": null, "yes": [true, 1.5]}});
 
             prop_assert_eq!(read(&value.to_string()), Ok(value));

@@ -1,7 +1,8 @@
-//! What this registry makes of each property of Azure's API: it acts on it, refuses it, or takes it without effect.
+//! How this registry treats each property of Azure's API: it acts on it, refuses it, or accepts it without effect.
 //!
-//! [`table`] is the one list. [`check`] refuses by it where a description of a registry is read: a registry that silently
-//! lacks what it was asked to have is worse than none. `docs/differences.md` is rendered from it; a test compares both.
+//! [`table`] is the only list. [`check`] refuses by it when a description of a registry is read: a registry that
+//! silently lacks a requested feature is worse than an error. `docs/differences.md` is rendered from it; a test
+//! compares both.
 
 mod table;
 
@@ -11,27 +12,28 @@ pub(super) use self::table::{ADDED, PROPERTIES};
 use super::refusal::Refusal;
 use crate::arm::body::field;
 
-/// A property, by its place in a body.
+/// A property, by its path in a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Property {
     path: &'static str,
     treatment: Treatment,
-    /// What it does, what is reported, or what there is instead: plain sentences.
+    /// Its effect, what it reports, or the alternative, as plain sentences.
     words: &'static str,
 }
 
-/// What is made of a property.
+/// How a property is treated.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Treatment {
-    /// It does what it does in Azure.
+    /// It has the same effect as in Azure.
     ActedOn,
-    /// Only one value is accepted, and another is refused: [`check`] does that.
+    /// Only one value is accepted; [`check`] refuses any other.
     Only {
         value: &'static str,
-        /// What another value would ask for.
+        /// The feature that another value would request.
         feature: &'static str,
     },
-    /// Other values are refused elsewhere: what the refusal says depends on the registry, or the property is another part's.
+    /// Other values are refused elsewhere, because the error depends on the registry or the property belongs to another
+    /// part.
     RefusedElsewhere,
     /// It is accepted and changes nothing.
     Inert,
@@ -56,7 +58,7 @@ impl Property {
     }
 }
 
-/// Refuses the first property that has another value than the one that is accepted. `body` describes a registry.
+/// Refuses the first property without the only accepted value. `body` describes a registry.
 pub(super) fn check(body: &Value) -> Result<(), Refusal> {
     for property in PROPERTIES.iter().chain(ADDED) {
         let Treatment::Only { value: only, feature } = property.treatment else { continue };
@@ -73,7 +75,7 @@ pub(super) fn check(body: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a value is absent, or is the accepted one. A list has to be empty.
+/// Whether a value is absent or accepted. A list must be empty.
 fn is(value: &Value, only: &str) -> bool {
     match value {
         Value::Null => true,

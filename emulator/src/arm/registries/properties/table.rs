@@ -4,7 +4,7 @@
 
 use super::{Property, Treatment};
 
-const OPEN: &str = "A registry takes every caller that reaches its port, and asks for a login.";
+const OPEN: &str = "A registry accepts every caller that reaches its port, and requires a login.";
 const ONE_PLACE: &str = "A registry is in one place.";
 
 /// `Microsoft.ContainerRegistry/registries` in version 2025-11-01: what a create or an update may carry, and what is
@@ -63,7 +63,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
         "properties.adminUserEnabled",
         "The admin user can log in while it is true.",
     ),
-    Property::acted_on("properties.anonymousPullEnabled", "Everybody can pull while it is true."),
+    Property::acted_on("properties.anonymousPullEnabled", "Anyone can pull while it is true."),
     Property::acted_on(
         "properties.encryption.status",
         "It is chosen at creation: `enabled` needs a key and an identity.",
@@ -200,11 +200,11 @@ pub(in crate::arm::registries) const ADDED: &[Property] = &[
         "properties.writableCacheRepos",
         "Disabled",
         "repositories that are a cache",
-        "Push what is to be pulled.",
+        "Push the images that clients pull.",
     ),
 ];
 
-/// What the resources and actions of a registry take that are served.
+/// The properties of supported parts and actions of a registry.
 #[cfg(test)]
 pub(super) const PARTS: &[(&str, &[Property])] = &[
     (

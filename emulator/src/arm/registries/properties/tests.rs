@@ -1,4 +1,4 @@
-//! The list refuses what it says, and `docs/differences.md` is the list.
+//! The list refuses as it says, and `docs/differences.md` matches it.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -37,7 +37,7 @@ fn rendered(properties: &[Property]) -> String {
     table
 }
 
-/// The tables of the document, each with the words before it.
+/// The tables of the document, each with its heading.
 fn tables() -> Vec<(String, String)> {
     let mut tables = vec![
         ("`Microsoft.ContainerRegistry/registries`".to_owned(), rendered(PROPERTIES)),
@@ -122,7 +122,7 @@ fn no_property_is_listed_twice_and_every_sentence_ends() {
 }
 
 #[test]
-fn a_body_that_names_nothing_or_something_unknown_is_fine() {
+fn an_empty_or_unknown_property_is_accepted() {
     for body in
         [json!(null), json!({}), json!({ "properties": { "unknown": { "a": 1 } } }), json!([1])]
     {

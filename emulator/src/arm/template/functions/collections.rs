@@ -1,4 +1,4 @@
-//! Functions of lists, objects, and of texts where they are taken as lists of characters.
+//! Functions of lists and objects, and of strings as lists of characters.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Given, bounded, count, takes, written};
 
-/// The longest list that `range` makes, as in Azure.
+/// The maximum length of a list made by `range`, as in Azure.
 const MAX_RANGE: i64 = 10_000;
 
 pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
@@ -77,7 +77,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
     Some(given)
 }
 
-/// Texts and numbers one after another, or lists.
+/// Joins strings and numbers, or lists.
 fn concat(values: &[Value]) -> Given {
     let lists: Option<Vec<&Vec<Value>>> = values.iter().map(Value::as_array).collect();
     match lists {
@@ -106,7 +106,7 @@ fn create_object(values: &[Value]) -> Given {
     Ok(Value::Object(members.collect::<Result<_, String>>()?))
 }
 
-/// In texts and lists letter case matters, in the keys of objects it does not.
+/// Letter case matters in strings and lists, but not in the keys of objects.
 fn contains(values: &[Value]) -> Given {
     let found = match values {
         [Value::Array(list), value] => list.contains(value),
@@ -116,7 +116,7 @@ fn contains(values: &[Value]) -> Given {
         [Value::String(text), part @ (Value::String(_) | Value::Number(_))] => {
             text.contains(&written(part))
         }
-        _ => return Err(takes("a text, list or object, and what it may contain", values)),
+        _ => return Err(takes("a text, list or object, and a value to look for", values)),
     };
     Ok(Value::Bool(found))
 }
@@ -130,7 +130,7 @@ fn length(value: &Value) -> Option<usize> {
     }
 }
 
-/// The first or last value of a list, or character of a text. Of nothing it is null, or the empty text.
+/// The first or last element of a list, or character of a string. An empty list gives null, an empty string itself.
 fn end(values: &[Value], is_last: bool) -> Given {
     match values {
         [Value::Array(list)] => {
@@ -145,7 +145,7 @@ fn end(values: &[Value], is_last: bool) -> Given {
     }
 }
 
-/// A part of a list or a text, by its length and a number. A negative number is none.
+/// Part of a list or string, by its length and a number. A negative number counts as zero.
 fn cut(values: &[Value], part: impl Fn(usize, usize) -> std::ops::Range<usize>) -> Given {
     match values {
         [Value::Array(list), number] if number.is_i64() => {
@@ -160,7 +160,7 @@ fn cut(values: &[Value], part: impl Fn(usize, usize) -> std::ops::Range<usize>) 
     }
 }
 
-/// Where a text or value begins, or -1. In texts letter case does not matter.
+/// The index of a string or value, or -1. In strings letter case is ignored.
 fn index_of(values: &[Value], is_last: bool) -> Given {
     let found = match values {
         [Value::String(text), Value::String(part)] => {
@@ -175,7 +175,8 @@ fn index_of(values: &[Value], is_last: bool) -> Given {
     Ok(found.map_or(Value::from(-1), Value::from))
 }
 
-/// All that is in lists, once each; or in objects, where the last one's properties hold and those of objects are united.
+/// The elements of all lists, once each; or the merged objects, where later properties win and nested objects are
+/// merged.
 fn union(values: &[Value]) -> Given {
     match values {
         [Value::Array(_), ..] if values.iter().all(Value::is_array) => {
@@ -201,7 +202,7 @@ fn merge(into: &mut Map<String, Value>, from: &Map<String, Value>) {
     }
 }
 
-/// What is in all lists, or in all objects with the same value.
+/// The elements in all lists, or the properties that all objects have with the same value.
 fn intersection(values: &[Value]) -> Given {
     match values {
         [Value::Array(first), rest @ ..] if values.iter().all(Value::is_array) => {
@@ -234,7 +235,7 @@ fn range(values: &[Value]) -> Given {
     }
 }
 
-/// A property or place, and so on into it, or null.
+/// Follows properties and indexes into a value; null if one does not exist.
 fn try_get(values: &[Value]) -> Given {
     let [value, keys @ ..] = values else { return Err(takes("a value and keys", values)) };
     let mut value = value;

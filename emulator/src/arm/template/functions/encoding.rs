@@ -1,4 +1,4 @@
-//! Functions between texts and their forms: JSON, base 64, parts of an address.
+//! Functions that encode and decode strings: JSON, base 64, URI components.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,14 @@ use serde_json::Value;
 use super::{Given, bounded, takes};
 use crate::arm::template::text;
 
-/// What stands for itself in a part of an address.
+/// The characters that are not escaped in a URI component.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
     let make: fn(&str) -> Given = match name {
-        "json" => |text| text::read(text).map_err(|error| format!("its text is no JSON: {error}.")),
+        "json" => {
+            |text| text::read(text).map_err(|error| format!("its text is not valid JSON: {error}."))
+        }
         "base64" => |text| {
             bounded(text.len().saturating_mul(2))?;
             Ok(Value::String(STANDARD.encode(text)))
@@ -21,7 +23,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
         "base64tostring" => |text| decoded(text).map(Value::String),
         "base64tojson" => |text| {
             let text = decoded(text)?;
-            text::read(&text).map_err(|error| format!("its text is no JSON: {error}."))
+            text::read(&text).map_err(|error| format!("its text is not valid JSON: {error}."))
         },
         "uricomponent" => |text| {
             bounded(text.len().saturating_mul(3))?;

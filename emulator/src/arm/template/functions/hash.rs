@@ -1,8 +1,8 @@
-//! `uniqueString` and `guid`: names that are made of others, always the same.
+//! `uniqueString` and `guid`: names derived from other names, always with the same result.
 //!
-//! `uniqueString` is a variant of Murmur's third hash, with 64 bits. Azure does not describe it, but values of it are
-//! recorded, and those are tested here. `guid` is version 5 of UUIDs in a namespace that Azure names; no recorded value of
-//! it is known here, so the test compares it with another implementation of version 5.
+//! `uniqueString` is a variant of MurmurHash3 with 64 bits. Azure does not document it, but values of it are recorded,
+//! and the tests check them. `guid` is a version 5 UUID in a namespace that Azure documents; no recorded value is known
+//! here, so the test compares it with another implementation of version 5.
 
 use serde_json::Value;
 use sha1::{Digest as _, Sha1};
@@ -53,7 +53,7 @@ pub(in super::super) fn guid(texts: &[&str]) -> String {
     uuid::Builder::from_sha1_bytes(bytes).into_uuid().to_string()
 }
 
-/// The 64-bit hash of Azure's resource stack.
+/// The 64-bit hash of Azure's deployment engine.
 fn murmur(data: &[u8]) -> u64 {
     const FIRST: u32 = 0x239b_961b;
     const SECOND: u32 = 0xab0e_9789;
@@ -77,7 +77,7 @@ fn murmur(data: &[u8]) -> u64 {
     if let Some(high) = tail.get(4..).filter(|high| !high.is_empty()) {
         two ^= right(word(high));
     }
-    // The lengths that are hashed are bounded far below this.
+    // The hashed texts are far shorter than this.
     let length = u32::try_from(data.len()).unwrap_or(u32::MAX);
     one ^= length;
     two ^= length;
@@ -111,7 +111,7 @@ mod tests {
         let guid: Uuid = guid(&["a", "b"]).parse().unwrap();
 
         assert_eq!(guid.get_version_num(), 5);
-        // As other implementations of version 5 make it of "a-b" in that namespace.
+        // The value that other implementations of version 5 give for "a-b" in that namespace.
         assert_eq!(guid.to_string(), "2d796349-8c7e-55ec-9624-54ece82ed031");
     }
 }

@@ -35,7 +35,7 @@ fn all(values: &[Value]) -> Result<Vec<bool>, String> {
     all.filter(|all| all.len() >= 2).ok_or_else(wrong)
 }
 
-/// `1` and `1.0` are the same; `'1'` is another.
+/// `1` and `1.0` are equal; `'1'` is different.
 fn is_equal(left: &Value, right: &Value) -> bool {
     match (left.as_f64(), right.as_f64()) {
         (Some(left), Some(right)) => left.total_cmp(&right).is_eq(),

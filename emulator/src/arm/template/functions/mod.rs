@@ -1,7 +1,7 @@
-//! The functions that only compute. What they take and give are JSON values.
+//! Functions that only compute, from JSON values to JSON values.
 //!
-//! Called by the evaluator, with arguments that have their values. A problem is a sentence, to which the evaluator adds the
-//! name of the function. Names come in lower case. What a function gives is bounded before it is made.
+//! Called by the evaluator, with evaluated arguments. An error is a sentence; the evaluator adds the function's name.
+//! Function names come in lower case. The size of a result is checked before it is made.
 
 mod collections;
 mod encoding;
@@ -18,13 +18,13 @@ pub(super) use self::hash::guid;
 pub(super) use self::when::utc_now;
 use super::facts::Facts;
 
-/// The longest text that a function makes.
+/// The maximum length, in bytes, of a string made by a function.
 const MAX_TEXT: usize = 4 << 20;
 
-/// What a function gives, or what is wrong with its arguments, as a sentence.
+/// A function's result, or the problem with its arguments, as a sentence.
 type Given = Result<Value, String>;
 
-/// The value of a function, or none if there is no such function.
+/// Calls a function; `None` if there is no such function.
 pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given> {
     text::call(name, values)
         .or_else(|| collections::call(name, values))
@@ -35,7 +35,7 @@ pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given>
         .or_else(|| resources::call(name, values, facts))
 }
 
-/// Whether Azure has a function of this name that is not here.
+/// Whether Azure has this function and this emulator does not support it.
 pub(super) fn is_azures(name: &str) -> bool {
     matches!(
         name,
@@ -68,7 +68,7 @@ pub(super) fn is_azures(name: &str) -> bool {
     )
 }
 
-/// The type of a value as Azure calls it.
+/// Azure's name for the type of a value.
 pub(super) fn kind_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "Null",
@@ -81,7 +81,7 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
     }
 }
 
-/// About how much memory a value takes; none if objects and lists lie deeper in each other than this.
+/// Roughly the memory a value takes; `None` if it is nested deeper than `depth`.
 pub(super) fn size_of(value: &Value, depth: usize) -> Option<usize> {
     let inner = || depth.checked_sub(1);
     let size = match value {
@@ -100,12 +100,12 @@ pub(super) fn size_of(value: &Value, depth: usize) -> Option<usize> {
     Some(16 + size)
 }
 
-/// A text, if it is not too long. Asked with its length before it is made.
+/// Checks the length of a string before it is made.
 fn bounded(length: usize) -> Result<(), String> {
-    if length > MAX_TEXT { Err("what it gives is too long.".to_owned()) } else { Ok(()) }
+    if length > MAX_TEXT { Err("its result is too long.".to_owned()) } else { Ok(()) }
 }
 
-/// That the arguments are not such as it takes.
+/// The error for arguments that a function does not take.
 fn takes(what: &str, values: &[Value]) -> String {
     let given: Vec<&str> = values.iter().map(kind_of).collect();
     let given =
@@ -113,7 +113,7 @@ fn takes(what: &str, values: &[Value]) -> String {
     format!("it takes {what}, and its arguments are {given}.")
 }
 
-/// A value as text, as `string` and `concat` write it.
+/// A value as a string, as `string` and `concat` write it.
 fn written(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -124,7 +124,7 @@ fn written(value: &Value) -> String {
     }
 }
 
-/// A place within a text or list, from a number of characters or values.
+/// A count of characters or values, from a number.
 fn count(value: &Value) -> Option<usize> {
     value.as_i64().and_then(|number| usize::try_from(number).ok())
 }

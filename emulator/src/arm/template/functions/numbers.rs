@@ -1,4 +1,4 @@
-//! Functions of whole numbers.
+//! Functions of integers.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn two(values: &[Value], compute: impl Fn(i64, i64) -> Option<i64>) -> Given {
     number.ok_or_else(|| format!("{left} and {right} have no result."))
 }
 
-/// Of several numbers, or of one list of them.
+/// Of several numbers, or of one list of numbers.
 fn many(values: &[Value], choose: impl Fn(&[i64]) -> Option<i64>) -> Given {
     let listed = match values {
         [Value::Array(list)] => list,

@@ -1,4 +1,4 @@
-//! Functions that make the ids of resources.
+//! Functions that build the ids of resources.
 
 use serde_json::Value;
 
@@ -21,8 +21,8 @@ pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given>
     Some(texts.map_or_else(|| Err(takes("texts", values)), |texts| make(&texts, facts)))
 }
 
-/// What is wrong if the names are not as many as the type has words.
-const NAMES: &str = "it takes a type of resource with its namespace, and a name for each word of the type after it.";
+/// The error if the number of names differs from the number of type segments.
+const NAMES: &str = "it takes a resource type with its namespace, and a name for each segment of the type after it.";
 
 /// `resourceId([subscription], [group], type, names…)`.
 fn in_group(texts: &[&str], facts: &Facts) -> Given {
@@ -45,7 +45,7 @@ fn in_subscription(texts: &[&str], facts: &Facts) -> Given {
     under(&format!("/subscriptions/{subscription}"), rest)
 }
 
-/// What stands before the type, and the rest. A type is the first with a slash in it.
+/// The arguments before the type, and the rest. The type is the first argument with a slash.
 fn before_type<'v>(texts: &'v [&'v str]) -> Result<(&'v [&'v str], &'v [&'v str]), String> {
     let at = texts.iter().position(|text| text.contains('/')).ok_or(NAMES)?;
     texts.split_at_checked(at).ok_or_else(|| NAMES.to_owned())

@@ -195,7 +195,7 @@ fn a_short_call_cannot_make_a_long_text() {
 }
 
 #[test]
-fn the_moment_of_a_deployment_has_the_form_that_was_asked_for() {
+fn the_time_of_a_deployment_has_the_requested_format() {
     let now = datetime!(2031-02-03 04:05:06.007 UTC);
 
     for (form, expected) in [

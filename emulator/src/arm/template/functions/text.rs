@@ -1,10 +1,10 @@
-//! Functions of texts. Lengths and places are counted in characters.
+//! Functions of strings. Lengths and indexes count characters.
 
 use serde_json::Value;
 
 use super::{Given, bounded, count, takes, written};
 
-/// About how much memory a part of a text takes.
+/// Roughly the memory that a part of a string takes.
 const PART: usize = 64;
 
 pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
@@ -47,7 +47,7 @@ fn two(texts: &[&str], values: &[Value], ask: impl Fn(&str, &str) -> bool) -> Gi
     }
 }
 
-/// `format('{0} of {1}', …)`. Of what the text of a place may say in Azure, the number alone is served.
+/// `format('{0} of {1}', …)`. Of Azure's placeholders, only plain numbers are supported.
 fn format(values: &[Value]) -> Given {
     let [Value::String(form), arguments @ ..] = values else {
         return Err(takes("a text and values", values));
@@ -84,14 +84,14 @@ fn format(values: &[Value]) -> Given {
 fn replace(texts: &[&str], values: &[Value]) -> Given {
     let [text, old, new] = texts else { return Err(takes("three texts", values)) };
     if old.is_empty() {
-        return Err("what it replaces is empty.".to_owned());
+        return Err("its text to replace is empty.".to_owned());
     }
     let grows = new.len().saturating_sub(old.len());
     bounded(text.len().saturating_add(text.matches(old).count().saturating_mul(grows)))?;
     Ok(Value::String(text.replace(old, new)))
 }
 
-/// `split(text, delimiter)`, or a list of them.
+/// `split(text, delimiter)`, or a list of delimiters.
 fn split(values: &[Value]) -> Given {
     let wrong = || takes("a text, and a text or a list of texts", values);
     let [Value::String(text), delimiters] = values else { return Err(wrong()) };
@@ -126,7 +126,7 @@ fn substring(values: &[Value]) -> Given {
         [Value::String(text), start, length] => (text, count(start), count(length).map(Some)),
         _ => return Err(takes("a text, a start and a length", values)),
     };
-    let outside = "start and length have to lie within its text.";
+    let outside = "start and length must lie within its text.";
     let (start, length) = start.zip(length).ok_or(outside)?;
     let available = text.chars().count().checked_sub(start).ok_or(outside)?;
     let length = length.unwrap_or(available);

@@ -1,11 +1,11 @@
-//! `utcNow`, in the forms of .NET that are made of digits.
+//! `utcNow`, in the .NET formats that consist of digits.
 
 use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{Given, takes};
 
-/// The moment of the deployment, as `yyyyMMddTHHmmssZ` if no form is asked for.
+/// The time of the deployment, as `yyyyMMddTHHmmssZ` if no format is given.
 pub(in super::super) fn utc_now(now: OffsetDateTime, values: &[Value]) -> Given {
     match values {
         [] => formatted(now, "yyyyMMddTHHmmssZ"),
@@ -16,13 +16,13 @@ pub(in super::super) fn utc_now(now: OffsetDateTime, values: &[Value]) -> Given 
             "o" | "O" => formatted(now, "yyyy-MM-ddTHH:mm:ss.fffffffZ"),
             form => formatted(now, form),
         },
-        _ => Err(takes("a form, or nothing", values)),
+        _ => Err(takes("a format, or nothing", values)),
     }
 }
 
 fn formatted(now: OffsetDateTime, form: &str) -> Given {
     if form.len() > 100 {
-        return Err("its form is too long.".to_owned());
+        return Err("its format is too long.".to_owned());
     }
     let (mut text, mut rest) = (String::new(), form);
     while let Some(first) = rest.chars().next() {
@@ -38,7 +38,7 @@ fn formatted(now: OffsetDateTime, form: &str) -> Given {
             "fff" => format!("{:03}", now.millisecond()),
             "fffffff" => format!("{:07}", now.nanosecond() / 100),
             _ if "TZ-:./_ ".contains(first) => run.to_owned(),
-            _ => return Err(format!("'{run}' in its form is not supported by this emulator.")),
+            _ => return Err(format!("'{run}' in its format is not supported by this emulator.")),
         };
         text.push_str(&digits);
         rest = after;

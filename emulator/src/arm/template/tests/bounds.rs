@@ -1,4 +1,4 @@
-//! What is refused, and what cannot grow without end.
+//! Refused templates, and limits on growth.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::*;
 
 #[test]
-fn what_azure_has_and_is_not_served_is_refused_with_its_name() {
+fn unsupported_azure_features_are_refused_by_name() {
     for (members, expected) in [
         (
             json!({"resources": [resource("N/a", "x", &json!({"copy": {"name": "c", "count": 2}}))]}),
@@ -37,7 +37,7 @@ fn what_azure_has_and_is_not_served_is_refused_with_its_name() {
 }
 
 #[test]
-fn what_is_no_template_is_refused_with_the_path_of_what_is_wrong() {
+fn invalid_templates_are_refused_with_the_path_of_the_error() {
     let refused = |members: &Value| {
         let error = plan(members, &json!({})).unwrap_err();
         assert_eq!(error.code(), "InvalidRequestContent", "{error}");
@@ -103,7 +103,7 @@ fn a_few_lines_cannot_grow_without_end() {
 }
 
 #[test]
-fn what_is_made_is_no_deeper_than_what_is_read() {
+fn evaluated_values_are_no_deeper_than_parsed_ones() {
     let mut variables = Map::new();
     variables.insert("v000".to_owned(), json!("x"));
     for at in 1..200 {
@@ -113,7 +113,7 @@ fn what_is_made_is_no_deeper_than_what_is_read() {
         );
     }
     let members = json!({"variables": variables});
-    // Each is evaluated before the next one needs it, so that no evaluation lies deep.
+    // Each variable is evaluated before the next one needs it, so that no evaluation is nested deeply.
     let up_to = |last: usize| {
         let all: Vec<String> = (0..=last).map(|at| format!("[variables('v{at:03}')]")).collect();
         let mut members = members.clone();
@@ -145,7 +145,7 @@ fn long_lists_are_united_without_comparing_each_with_each() {
 }
 
 #[test]
-fn all_resources_together_are_bounded_and_so_is_what_waits_for_what() {
+fn the_total_of_resources_and_of_dependencies_is_limited() {
     let large = |at: usize| {
         let part = "[concat(variables('v'), variables('v'))]";
         resource("N/a", &format!("r{at}"), &json!({"tags": {"t": part}}))
@@ -180,7 +180,7 @@ fn a_long_text_is_not_split_into_more_than_fits() {
     let split = value_with(members, "[split(variables('v'), ',')]", &Known::default());
 
     let Err(Unready::Error(error)) = split else { panic!() };
-    assert!(error.to_string().contains("what it gives is too long"), "{error}");
+    assert!(error.to_string().contains("its result is too long"), "{error}");
 }
 
 /// Values that look like templates.
@@ -225,7 +225,7 @@ proptest! {
     }
 
     #[test]
-    fn an_expression_that_ends_has_a_value_or_a_refusal(text in "\\[([a-z]{1,9}\\(|\\)|'[a-c]{0,3}'|,|[0-9]|\\.[a-z]|\\[0\\]){0,12}\\]") {
+    fn every_expression_gives_a_value_or_an_error(text in "\\[([a-z]{1,9}\\(|\\)|'[a-c]{0,3}'|,|[0-9]|\\.[a-z]|\\[0\\]){0,12}\\]") {
         let _ = value(&text);
     }
 }

@@ -1,4 +1,4 @@
-//! Expressions, and what the tests of templates share.
+//! Tests of expressions, and helpers for all tests of templates.
 
 mod bounds;
 mod parameters;
@@ -9,7 +9,7 @@ use time::macros::datetime;
 
 use super::*;
 
-/// A place to deploy to.
+/// A resource group to deploy to.
 pub(super) fn facts() -> Facts {
     Facts {
         subscription_id: "sub".to_owned(),
@@ -26,7 +26,7 @@ pub(super) fn facts() -> Facts {
 
 const GROUP: &str = "/subscriptions/sub/resourceGroups/Group";
 
-/// A template with these members beside those that each has.
+/// A template with these members and the required ones.
 fn template(members: &Value) -> Value {
     let mut template = json!({
         "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
@@ -41,7 +41,7 @@ fn plan(members: &Value, given: &Value) -> Result<Plan, TemplateError> {
     Plan::of(&template(members), given.as_object().unwrap(), facts())
 }
 
-/// The value of an expression where outputs stand.
+/// The value of an expression in an output.
 fn value_with(members: Value, expression: &str, known: &Known) -> Result<Value, Unready> {
     let mut members = members;
     // An array, so that values of all types can be outputs.
@@ -86,7 +86,7 @@ fn expressions_see_the_place_of_the_deployment_in_any_letter_case() {
 }
 
 #[test]
-fn the_branch_that_is_not_taken_is_not_evaluated() {
+fn the_unused_branch_of_if_is_not_evaluated() {
     assert_eq!(value("[if(true(), 'yes', div(1, 0))]"), Ok(json!("yes")));
     assert_eq!(value("[if(false(), variables('none'), 'no')]"), Ok(json!("no")));
     assert!(value("[if('true', 1, 2)]").is_err());
@@ -94,7 +94,7 @@ fn the_branch_that_is_not_taken_is_not_evaluated() {
 }
 
 #[test]
-fn what_is_not_there_is_refused_in_azures_words() {
+fn missing_items_are_refused_with_azures_messages() {
     for (expression, expected) in [
         ("[nothing()]", "The template function 'nothing' is not valid."),
         (

@@ -1,4 +1,4 @@
-//! Parameters: given values, defaults, and what does not fit.
+//! Parameters: given values, defaults, and mismatches.
 
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn parameters_have_the_value_that_is_given_or_else_their_default() {
 }
 
 #[test]
-fn every_new_guid_is_another_one() {
+fn every_new_guid_is_different() {
     let members = json!({"parameters": {
         "a": {"type": "string", "defaultValue": "[newGuid()]"},
         "b": {"type": "string", "defaultValue": "[newGuid()]"},
@@ -51,7 +51,7 @@ fn every_new_guid_is_another_one() {
 }
 
 #[test]
-fn parameters_that_do_not_fit_are_refused_in_azures_words() {
+fn parameters_that_do_not_fit_are_refused_with_azures_messages() {
     let members = json!({"parameters": {
         "name": {"type": "string", "minLength": 2, "maxLength": 5, "defaultValue": "abc"},
         "count": {"type": "int", "defaultValue": 1, "minValue": 1, "maxValue": 3},
@@ -82,8 +82,8 @@ fn parameters_that_do_not_fit_are_refused_in_azures_words() {
         ),
     ] {
         let given = json!({name: {"value": value}, "needed": {"value": "x"}});
-        let words = words(plan(&members, &given));
-        assert!(words.contains(expected), "{name}: {words}");
+        let message = words(plan(&members, &given));
+        assert!(message.contains(expected), "{name}: {message}");
     }
     assert!(
         words(plan(&members, &json!({})))

@@ -25,7 +25,7 @@ fn resources_come_in_the_order_in_which_they_wait_for_each_other() {
 }
 
 #[test]
-fn who_refers_by_an_id_waits_only_if_it_says_so() {
+fn a_reference_by_id_waits_only_with_depends_on() {
     let id = format!("{GROUP}/providers/N/a/two");
     let members = json!({"resources": [
         resource("N/a", "one", &json!({"properties": {"x": format!("[reference('{id}').y]")}})),
@@ -58,7 +58,7 @@ fn letter_case_does_not_matter_in_the_names_of_members() {
 }
 
 #[test]
-fn circles_and_what_is_not_in_the_template_are_refused() {
+fn cycles_and_missing_resources_are_refused() {
     let circle = json!({"resources": [
         resource("N/a", "one", &json!({"dependsOn": ["two"]})),
         resource("N/a", "two", &json!({"properties": {"x": "[reference('one').y]"}})),
@@ -88,7 +88,7 @@ fn circles_and_what_is_not_in_the_template_are_refused() {
 }
 
 #[test]
-fn children_and_extensions_have_the_ids_of_where_they_lie() {
+fn children_and_extensions_have_ids_in_their_scope() {
     let members = json!({"resources": [
         resource("Microsoft.KeyVault/vaults", "V", &json!({"resources": [
             resource("accessPolicies", "add", &json!({"dependsOn": ["V"]})),
@@ -138,7 +138,7 @@ fn a_resource_whose_condition_does_not_hold_is_not_waited_for() {
 }
 
 #[test]
-fn a_body_has_what_its_provider_is_to_know_once_what_it_needs_is_known() {
+fn a_body_is_complete_once_its_lookups_are_made() {
     let members = json!({
         "parameters": {"i": {"type": "string", "defaultValue": "id1"}},
         "resources": [
@@ -182,7 +182,7 @@ fn a_body_has_what_its_provider_is_to_know_once_what_it_needs_is_known() {
 }
 
 #[test]
-fn what_runs_may_be_asked_in_properties_and_outputs_alone() {
+fn runtime_functions_are_allowed_only_in_properties_and_outputs() {
     for member in ["name", "location", "condition", "dependsOn"] {
         let value = json!({member: "[reference('x', '2020-01-01').y]"});
         let members = json!({"resources": [resource("N/a", "one", &value)]});
@@ -202,7 +202,7 @@ fn what_runs_may_be_asked_in_properties_and_outputs_alone() {
 }
 
 #[test]
-fn what_list_functions_answer_is_needed_with_its_body() {
+fn list_functions_need_a_lookup_with_their_body() {
     let members = json!({"resources": [resource("N/a", "one", &json!({}))]});
     let need = Need::List {
         id: format!("{GROUP}/providers/N/a/one"),
@@ -224,7 +224,7 @@ fn what_list_functions_answer_is_needed_with_its_body() {
 }
 
 #[test]
-fn the_template_of_a_registry_with_its_key_comes_to_three_resources_in_their_order() {
+fn a_template_of_a_registry_with_its_key_plans_three_resources_in_order() {
     let text = include_str!("../../../../../scripts/tutorial.d/CMKtemplate.json");
     let body = format!("{{\"properties\": {{\"mode\": \"Incremental\", template:{text}}}}}");
     let template = &read(&body).unwrap()["properties"]["template"];
