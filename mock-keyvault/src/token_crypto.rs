@@ -1,7 +1,7 @@
-//! The cryptography of tokens: HS256 and RS256 (RFC 7518, section 3) for `jsonwebtoken`, over the crates that are here anyway.
+//! The cryptography of tokens: HS256 and RS256 (RFC 7518, section 3) for `jsonwebtoken`, with crates that are already used.
 //!
-//! The crate's own choice brings a second RSA, two more curves and 30 packages. Its provider is one for the whole process:
-//! a program that installs another one first keeps it, and tokens are then signed and checked with that one.
+//! The crate's own providers bring a second RSA implementation, two more curves and 30 packages. There is one provider for
+//! the whole process: if a program installs another one first, tokens are signed and verified with that one.
 
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
@@ -19,9 +19,9 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes `jsonwebtoken` sign and check with this module, unless the process has chosen a provider already.
+/// Makes `jsonwebtoken` sign and verify with this module, unless the process already has a provider.
 pub fn install() {
-    // An error says that there is a provider, which is as good.
+    // An error only means that there is a provider already.
     let _ = PROVIDER.install_default();
 }
 
@@ -115,7 +115,7 @@ impl JwtSigner for Rs256Signer {
     }
 }
 
-/// The other half of [`Rs256Signer`].
+/// Verifies the signatures of [`Rs256Signer`].
 struct Rs256Verifier(PublicKey);
 
 impl Verifier<Vec<u8>> for Rs256Verifier {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn hs256_signs_the_example_of_rfc_7515_and_refuses_any_other_text_key_or_signature() {
+    fn hs256_signs_the_example_of_rfc_7515_and_rejects_any_other_text_key_or_signature() {
         let secret = URL_SAFE_NO_PAD.decode(SECRET).unwrap();
         let expected = URL_SAFE_NO_PAD.decode(SIGNATURE).unwrap();
         let key = DecodingKey::from_secret(&secret);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn rs256_verifies_by_the_public_half_of_the_key_that_signed_and_by_no_other() {
+    fn rs256_verifies_only_with_the_public_key_of_the_signing_key() {
         let [key, other] = [(); 2].map(|()| PrivateKey::new(&mut SysRng, 2048).unwrap());
         let der = key.to_pkcs1_der().unwrap();
         let half =
@@ -190,7 +190,7 @@ mod tests {
 
         assert!(signer(Algorithm::RS256, &secret).is_err());
         assert!(signer(Algorithm::HS512, &secret).is_err());
-        // The confusion that made the public key of an issuer a secret for forgers (CVE-2015-9235).
+        // Otherwise the public key of an issuer could be used as a secret to forge tokens (CVE-2015-9235).
         assert!(verifier(Algorithm::HS256, &public).is_err());
     }
 }

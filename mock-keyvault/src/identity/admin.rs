@@ -1,7 +1,7 @@
-//! The admin API of principals, under `/_keyvault/principals`: list, make, remove, and further secrets.
+//! The admin API of principals, under `/_keyvault/principals`: list, create, remove, and manage further secrets.
 //!
-//! Called by the admin API, which has checked that the request may come in. A secret is shown in the answer that makes it
-//! and nowhere else.
+//! Called by the admin API, which has checked that the request is allowed. A secret is only shown in the answer that
+//! creates it.
 
 use std::sync::Arc;
 
@@ -19,12 +19,12 @@ use super::principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
 use super::principals::MadeSecret;
 use crate::room;
 
-/// The first part of all paths that are answered here.
+/// The first part of all paths that this module serves.
 pub(crate) const PATH: &str = "/_keyvault/principals";
 /// The largest body that is read.
 const MAX_BODY: usize = 16 << 10;
 
-/// The body that makes a principal.
+/// The body of a request to create a principal.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct NewRequest {
@@ -43,24 +43,24 @@ struct Listed<'a> {
     secret_ids: Vec<String>,
 }
 
-/// Why a request is not done.
+/// The reason that a request fails.
 #[derive(Debug, thiserror::Error)]
 enum AdminError {
     #[error(transparent)]
     Principal(#[from] PrincipalError),
-    #[error("the request body is not what this takes: {0}")]
+    #[error("the request body is not valid: {0}")]
     Body(String),
     #[error(
-        "an application has a displayName, a userAssignedIdentity a displayName or a resourceId, a systemAssignedIdentity a resourceId"
+        "an application needs a displayName, a userAssignedIdentity a displayName or a resourceId, a systemAssignedIdentity a resourceId"
     )]
     Incomplete,
     #[error("an application has no resourceId")]
     ApplicationWithResource,
     #[error(
-        "there is {PATH}, {PATH}/CLIENT-ID and {PATH}/CLIENT-ID/secrets with GET, POST and DELETE"
+        "no such path: use {PATH}, {PATH}/CLIENT-ID or {PATH}/CLIENT-ID/secrets, with GET, POST or DELETE"
     )]
     NotFound,
-    #[error("the request was cut short")]
+    #[error("the request was not completed")]
     CutShort,
 }
 
@@ -136,7 +136,7 @@ async fn remove_secret(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Calls the issuer where it may block.
+/// Calls the issuer on a thread that may block.
 async fn off_thread<T: Send + 'static>(
     issuer: &Arc<Issuer>,
     call: impl FnOnce(&Issuer) -> Result<T, PrincipalError> + Send + 'static,
@@ -201,7 +201,7 @@ impl IntoResponse for AdminError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Principal(PrincipalError::Io(_)) | Self::CutShort => {
-                tracing::error!(error = %self, "the principals could not be changed");
+                tracing::error!(error = %self, "cannot change the principals");
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
@@ -210,10 +210,10 @@ impl IntoResponse for AdminError {
                 "the disk is full, and nothing was changed".to_owned()
             }
             Self::Principal(PrincipalError::Io(error)) if room::is_read_only(error) => {
-                "the data folder can only be read, and nothing was changed; see that the program may write to it, and start the program again".to_owned()
+                "the data folder is read-only, and nothing was changed; make it writable for the program, and start the program again".to_owned()
             }
-            // A failure of our own is in the log alone.
-            Self::Principal(PrincipalError::Io(_)) => "the principals cannot be kept".to_owned(),
+            // The cause of an internal failure is only in the log.
+            Self::Principal(PrincipalError::Io(_)) => "the principals cannot be stored".to_owned(),
             other => other.to_string(),
         };
         let error = json!({"error": {"code": status.as_u16(), "message": words}});

@@ -1,7 +1,7 @@
-//! The issuer over HTTP: the token endpoint in both forms, the discovery document, and the public keys.
+//! The HTTP API of the issuer: the token endpoint in both forms, the discovery document, and the public keys.
 //!
-//! Called by the router with a path that may be the issuer's. All addresses in answers are rendered from the host that
-//! the client used.
+//! Called by the router for each path that may be the issuer's. All addresses in answers use the host that the client
+//! used.
 
 use std::sync::Arc;
 
@@ -36,14 +36,14 @@ const OPENID: [&str; 6] = ["openid", "profile", "email", "address", "phone", "of
 const TIMESTAMP: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
 
-/// Which of the two token endpoints was asked; they name the resource differently.
+/// The two token endpoints, which name the resource differently.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
     V1,
     V2,
 }
 
-/// Answers if the path is one of the issuer's; otherwise gives the request back. `host` is what the client used.
+/// Answers a request if its path is the issuer's; otherwise returns the request. `host` is the host that the client used.
 pub(crate) async fn answer(
     issuer: &Issuer,
     host: &str,
@@ -89,7 +89,7 @@ async fn token(issuer: &Issuer, tenant: &str, form: Form, request: Request<Body>
     match grant(issuer, tenant, form, &head.headers, &body) {
         Err(error) => refused(issuer, &error),
         Ok(Granted { token: Err(error), .. }) => {
-            tracing::error!(%error, "a token could not be made");
+            tracing::error!(%error, "cannot issue a token");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
         Ok(Granted { token: Ok(token), resource, now }) => {
@@ -152,7 +152,7 @@ fn grant(
     Ok(Granted { token, resource, now: issuer.clock.unix_now() })
 }
 
-/// The only resource that a scope names. The scopes of `OpenID` Connect may stand beside it, in any order (RFC 6749,
+/// The only resource that a scope names. The scope may also contain those of `OpenID` Connect, in any order (RFC 6749,
 /// section 3.3): MSAL for Go and for Java always send them.
 fn resource_of(scope: &str) -> Option<String> {
     let mut named = scope.split(' ').filter(|word| !word.is_empty() && !OPENID.contains(word));
@@ -164,7 +164,7 @@ fn resource_of(scope: &str) -> Option<String> {
     Some(resource.to_owned())
 }
 
-/// Refuses every tenant but ours. An application has no home tenant by which a placeholder could be resolved.
+/// Refuses every tenant except ours. A placeholder cannot be resolved, since an application has no home tenant.
 fn our_tenant(tenant: &str) -> Result<(), EntraError> {
     if tenant.eq_ignore_ascii_case(TENANT) {
         Ok(())
@@ -175,7 +175,7 @@ fn our_tenant(tenant: &str) -> Result<(), EntraError> {
     }
 }
 
-/// Whether this names no tenant, but any of some kind.
+/// Whether this is a placeholder for any tenant of some kind.
 fn is_placeholder(tenant: &str) -> bool {
     ["common", "organizations", "consumers"].iter().any(|name| tenant.eq_ignore_ascii_case(name))
 }
@@ -250,7 +250,7 @@ fn discovery(issuer: &Issuer, host: &str) -> Response {
     .into_response()
 }
 
-/// What MSAL asks before it trusts an authority.
+/// The document that MSAL requests before it trusts an authority.
 fn instance(host: &str) -> Response {
     let endpoint = format!("https://{host}/{TENANT}/v2.0/.well-known/openid-configuration");
     Json(json!({

@@ -1,10 +1,10 @@
-//! What the issuer refuses: requests for tokens in Entra's words, and tokens that do not hold.
+//! The errors of the issuer: refused requests for tokens, and tokens that are not valid.
 //!
-//! The wording of [`EntraError`] is Entra's, number and sentence, since people search for both.
+//! The numbers and sentences of [`EntraError`] are Entra's, since people search for them.
 
 use super::TENANT;
 
-/// Why a request for a token is refused.
+/// The reason that a request for a token is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EntraError {
@@ -31,15 +31,15 @@ pub enum EntraError {
     /// A parameter is missing.
     #[error("AADSTS900144: The request body must contain the following parameter: '{0}'.")]
     MissingParameter(&'static str),
-    /// The grant is not one that an application has.
+    /// Applications cannot use this grant.
     #[error("AADSTS70003: The app requested an unsupported grant type '{0}'.")]
     UnsupportedGrant(String),
-    /// The tenant is a placeholder, and an application has no home that would tell which is meant.
+    /// The tenant is a placeholder, and an application has no home tenant that it could stand for.
     #[error(
         "AADSTS50059: No tenant-identifying information found in either the request or implied by any provided credentials. This issuer has one tenant: ask at /{TENANT}/ in place of /{0}/."
     )]
     NoTenant(String),
-    /// A certificate or a token of another issuer is offered in place of a secret.
+    /// The client sent a certificate or a token of another issuer instead of a secret.
     #[error(
         "AADSTS700027: The certificate with identifier used to sign the client assertion is not registered on application. This local issuer knows no certificates and no federated credentials: send a 'client_secret'."
     )]
@@ -68,21 +68,21 @@ impl EntraError {
     }
 }
 
-/// Why a token does not hold.
+/// The reason that a token is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenRefused {
-    /// It is no token of three parts.
+    /// It does not have the three parts of a token.
     #[error("the token is malformed")]
     Malformed,
-    /// No key of this issuer made its signature.
+    /// Its signature is not by the key of this issuer.
     #[error("the signature of the token does not verify")]
     Signature {
-        /// The header as it came.
+        /// The header as it was received.
         encoded_header: String,
     },
     /// Another issuer made it.
-    #[error("the token is of the issuer '{found}'")]
+    #[error("the token was issued by '{found}'")]
     Issuer {
         /// Our name.
         expected: String,
@@ -95,24 +95,24 @@ pub enum TokenRefused {
         /// The resource in the token.
         found: String,
     },
-    /// It has ended.
+    /// It has expired.
     #[error("the token has expired")]
     Expired {
-        /// When it ended, in seconds since 1970.
+        /// When it expired, in seconds since 1970.
         end: i64,
-        /// What time it is.
+        /// The current time, in seconds since 1970.
         now: i64,
     },
-    /// It has not begun.
+    /// It is not valid yet.
     #[error("the token is not yet valid")]
     NotYetValid {
-        /// When it begins, in seconds since 1970.
+        /// When it becomes valid, in seconds since 1970.
         start: i64,
-        /// What time it is.
+        /// The current time, in seconds since 1970.
         now: i64,
     },
     /// Its principal was removed.
-    #[error("the principal '{app_id}' of the token is gone")]
+    #[error("the principal '{app_id}' of the token was removed")]
     PrincipalGone {
         /// The client id in the token.
         app_id: String,
@@ -120,7 +120,7 @@ pub enum TokenRefused {
 }
 
 impl TokenRefused {
-    /// Whether the issuer that refuses made the token itself: its signature holds.
+    /// Whether this issuer made the token itself: the signature is valid.
     pub(crate) fn is_of_own_token(&self) -> bool {
         match self {
             Self::Malformed | Self::Signature { .. } | Self::Issuer { .. } => false,

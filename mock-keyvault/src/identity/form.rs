@@ -1,11 +1,11 @@
 //! Fields of a form or of a query string (`application/x-www-form-urlencoded`).
 //!
-//! Called by the issuer's endpoints. What is decoded may be a secret, so it is wiped when dropped.
+//! Called by the issuer's endpoints. A decoded value may be a secret, so it is wiped when dropped.
 
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
-/// The first field of this name that has a value. One that does not decode is no field.
+/// The value of the first field of this name that can be decoded.
 pub(super) fn field(form: &[u8], name: &str) -> Option<Zeroizing<String>> {
     let form = std::str::from_utf8(form).ok()?;
     form.split('&').find_map(|pair| {

@@ -1,6 +1,6 @@
-//! The key that signs tokens: RSA-2048, sealed at rest, with its public half for whoever verifies.
+//! The key that signs tokens: RSA-2048, sealed at rest, and its public key for verification.
 //!
-//! Called by [`super::Issuer`] alone.
+//! Only [`super::Issuer`] calls it.
 
 use std::io;
 use std::path::Path;
@@ -19,19 +19,19 @@ use crate::files::{Access, read_if_there, write_whole};
 use crate::sealing::SealingKey;
 use crate::token_crypto;
 
-/// The file of the sealed key. Its content is bound to the context below; both must stay.
+/// The file of the sealed key. Its content is bound to the context below. Neither may change.
 const KEY_FILE: &str = "issuer.sealed";
 const CONTEXT: &[u8] = b"mock-keyvault issuer 1";
 const BITS: usize = 2048;
 
 pub(super) struct SigningKey {
-    /// Names the key in tokens and in the set of public keys.
+    /// The id of the key in tokens and in the set of public keys.
     pub(super) id: String,
     pub(super) signing: EncodingKey,
     pub(super) verifying: DecodingKey,
-    /// Base64url, as the set of public keys carries it.
+    /// In base64url, as in the set of public keys.
     pub(super) modulus: String,
-    /// Base64url, as the set of public keys carries it.
+    /// In base64url, as in the set of public keys.
     pub(super) exponent: String,
 }
 
@@ -40,7 +40,7 @@ impl SigningKey {
         token_crypto::install();
         let path = folder.join(KEY_FILE);
         let damaged = || {
-            let words = format!("the issuer's key in {} does not open", path.display());
+            let words = format!("the issuer's key in {} cannot be decrypted", path.display());
             io::Error::new(io::ErrorKind::InvalidData, words)
         };
         let der: Zeroizing<Vec<u8>> = if let Some(sealed) = read_if_there(&path)? {

@@ -1,10 +1,10 @@
-//! The endpoints from which managed identities get tokens without a secret: that of virtual machines, and that of App Service.
+//! The endpoints that issue tokens to managed identities without a secret: those of virtual machines and of App Service.
 //!
-//! Called by the router, which lets local peers through and nobody else, over TLS or plain: SDKs ask without TLS. The first is
-//! IMDS (`/metadata/identity/oauth2/token`), the second is what `IDENTITY_ENDPOINT` names (`/msi/token`). With no identity
-//! named in the query, the well-known managed identity answers. Applications never get a token here.
+//! Called by the router, which admits only local peers, with or without TLS: SDKs ask without TLS. The first endpoint is
+//! IMDS (`/metadata/identity/oauth2/token`), and `IDENTITY_ENDPOINT` names the second (`/msi/token`). If the query names no
+//! identity, the token is for the well-known managed identity. Applications never get a token here.
 //!
-//! Errors are in the words of the two services, as far as SDKs and people quote them.
+//! Error messages are those of the two services, where SDKs or people quote them.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use super::{Issuer, MANAGED_IDENTITY_CLIENT_ID};
 
 /// The path of the endpoint of virtual machines.
 pub const IMDS_PATH: &str = "/metadata/identity/oauth2/token";
-/// The path of the endpoint of App Service, of which `IDENTITY_ENDPOINT` is the whole address.
+/// The path of the endpoint of App Service, whose whole address is in `IDENTITY_ENDPOINT`.
 pub const APP_SERVICE_PATH: &str = "/msi/token";
 
-/// Which endpoint is asked.
+/// An endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// The Instance Metadata Service of virtual machines.
@@ -35,31 +35,31 @@ pub(crate) enum Endpoint {
     AppService,
 }
 
-/// Why there is no token.
+/// The reason that no token is issued.
 #[derive(Debug, thiserror::Error)]
 enum ManagedError {
-    /// What guards IMDS against requests that were led there unknowingly.
+    /// The header is missing that protects IMDS against forged requests, such as those of a web page.
     #[error("Required metadata header not specified")]
     NoMetadataHeader,
-    /// A proxy would hand tokens to whoever is behind it. The real service refuses as well; its words are not known.
+    /// A proxy would pass tokens on to its clients. The real service refuses as well; its message is not known.
     #[error("The request has an X-Forwarded-For header: it came through a proxy")]
     Forwarded,
-    /// The header is not what `IDENTITY_HEADER` holds. The words are ours.
+    /// The header does not have the value of `IDENTITY_HEADER`. The message is not Azure's.
     #[error("The X-IDENTITY-HEADER header does not have the value of IDENTITY_HEADER")]
     WrongHeader,
     /// A parameter is missing.
     #[error("Required query variable '{0}' is missing")]
     Missing(&'static str),
-    /// Several identities are named. The words are ours.
+    /// Several identities are named. The message is not Azure's.
     #[error("At most one of client_id, object_id and msi_res_id can be given")]
     SeveralIdentities,
     /// There is no such managed identity.
     #[error("Identity not found")]
     NotFound,
-    /// Only GET is taken.
+    /// Only GET is allowed.
     #[error("The method is not allowed")]
     Method,
-    /// The token could not be made.
+    /// The token could not be issued.
     #[error("The token could not be made")]
     Token(#[source] std::io::Error),
 }
@@ -74,7 +74,7 @@ impl Endpoint {
         }
     }
 
-    /// Answers a request of a peer that was let through.
+    /// Answers a request of an admitted peer.
     pub(crate) fn answer(self, issuer: &Issuer, request: &Parts) -> Response {
         match self.token(issuer, request) {
             Ok(body) => {
@@ -113,7 +113,7 @@ impl Endpoint {
         Ok(body)
     }
 
-    /// Whether the request was meant for this endpoint: no web page and no proxy sends these headers by itself.
+    /// Whether the client meant to ask this endpoint: no web page and no proxy sends these headers by itself.
     fn proven(self, issuer: &Issuer, headers: &HeaderMap) -> Result<(), ManagedError> {
         if headers.contains_key("x-forwarded-for") {
             return Err(ManagedError::Forwarded);
@@ -135,7 +135,7 @@ impl Endpoint {
 
     fn refused(self, error: &ManagedError) -> Response {
         if let ManagedError::Token(source) = error {
-            tracing::error!(error = %source, "a token could not be made");
+            tracing::error!(error = %source, "cannot issue a token");
         }
         let status = match error {
             ManagedError::NoMetadataHeader
@@ -163,7 +163,7 @@ impl Endpoint {
     }
 }
 
-/// The managed identity that the query names in one of the ways of the two services, or the well-known one.
+/// The managed identity that the query names, with a parameter of either service, or the well-known one.
 fn named(issuer: &Issuer, query: &[u8]) -> Result<Arc<Principal>, ManagedError> {
     let given = |names: &[&str]| {
         names.iter().find_map(|name| field(query, name).filter(|value| !value.is_empty()))

@@ -1,7 +1,7 @@
-//! The issuer that stands for Microsoft Entra: who may ask for a token, the tokens, and the keys that verify them.
+//! The issuer that stands for Microsoft Entra: principals, their tokens, and the keys that verify the tokens.
 //!
-//! Called by the router, which leads the issuer's paths here, by the vault's token check, and by the emulator, whose
-//! registry takes the same tokens. It imports nothing of the vault: a token is for any resource.
+//! Called by the router for the issuer's paths, by the vault's token check, and by the emulator, whose registry accepts
+//! the same tokens. It imports nothing of the vault: a token can be for any resource.
 
 pub mod token;
 
@@ -56,7 +56,7 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// Opens the issuer in `folder`, or makes one there. Blocks, at first for as long as RSA takes to find primes.
+    /// Opens the issuer in `folder`, or creates one there. Blocks; the first time for as long as an RSA key takes to generate.
     pub fn open(
         folder: &Path,
         secrets: Secrets,
@@ -71,12 +71,12 @@ impl Issuer {
         Ok(Self { principals, well_known, key, clock: clock.clone() })
     }
 
-    /// What tokens say issued them.
+    /// The name of the issuer in tokens.
     pub fn name(&self) -> String {
         format!("https://sts.windows.net/{TENANT}/")
     }
 
-    /// The owner of everything local.
+    /// The owner of all local resources.
     pub fn owner(&self) -> &Credentials {
         &self.well_known.owner
     }
@@ -86,12 +86,12 @@ impl Issuer {
         &self.well_known.managed_identity
     }
 
-    /// What a request to the App Service endpoint carries as `X-IDENTITY-HEADER`.
+    /// The value of `X-IDENTITY-HEADER` in requests to the App Service endpoint.
     pub fn identity_header(&self) -> &Secret {
         &self.well_known.identity_header
     }
 
-    /// All principals, the well-known ones among them, by name.
+    /// All principals, including the well-known ones, by name.
     pub fn principals(&self) -> Vec<Arc<Principal>> {
         self.principals.all()
     }
@@ -109,27 +109,27 @@ impl Issuer {
         entry.proves(secret).then_some(entry.principal)
     }
 
-    /// Makes a principal, and a secret if it is an application. Blocks.
+    /// Creates a principal, and a secret if it is an application. Blocks.
     pub fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
         self.principals.add(new)
     }
 
-    /// Removes a principal: it gets no more tokens, and those it has are refused. Blocks.
+    /// Removes a principal. It gets no more tokens, and its existing tokens are refused. Blocks.
     pub fn remove_principal(&self, client_id: &str) -> Result<(), PrincipalError> {
         self.principals.remove(client_id)
     }
 
-    /// Gives an application a further secret. Blocks.
+    /// Adds a secret to an application. Blocks.
     pub fn add_secret(&self, client_id: &str) -> Result<MadeSecret, PrincipalError> {
         self.principals.add_secret(client_id)
     }
 
-    /// Takes a secret of an application away: it is good for no further token. Blocks.
+    /// Removes a secret of an application. It can no longer be used to get tokens. Blocks.
     pub fn remove_secret(&self, client_id: &str, secret_id: &str) -> Result<(), PrincipalError> {
         self.principals.remove_secret(client_id, secret_id)
     }
 
-    /// The ids of the secrets of an application that was made.
+    /// The ids of the secrets of an application, other than a well-known one.
     pub fn secret_ids(&self, client_id: &str) -> Vec<String> {
         self.principals.secret_ids(client_id)
     }

@@ -1,24 +1,24 @@
-//! A principal: who can hold a token. An application, or the managed identity of a resource.
+//! A principal: an application or a managed identity, which can get tokens.
 //!
-//! Made by [`super::principals`], named in tokens, access policies, role assignments and the audit log. A principal here
-//! is whole: its ids are unique and what it is called was checked. Secrets are not part of it.
+//! [`super::principals`] makes principals; tokens, access policies, role assignments and the audit log name them. A
+//! principal is always valid: its ids are unique and its name was checked. Secrets are not part of it.
 
 use serde::{Deserialize, Serialize};
 
 use super::well_known::SUBSCRIPTION;
 
-/// Longer names are refused, as Entra refuses them.
+/// The longest display name. Entra has the same limit.
 const MAX_DISPLAY_NAME: usize = 120;
-/// Longer resource ids are refused.
+/// The longest resource id.
 const MAX_RESOURCE_ID: usize = 1024;
 
-/// What kind of principal one is.
+/// The kind of a principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PrincipalKind {
     /// An application, which proves itself with a secret.
     Application,
-    /// A managed identity that is a resource of its own.
+    /// A managed identity that is itself a resource.
     UserAssignedIdentity,
     /// The managed identity of one resource.
     SystemAssignedIdentity,
@@ -34,7 +34,7 @@ impl PrincipalKind {
     }
 }
 
-/// Who can hold a token.
+/// An application or a managed identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Principal {
@@ -47,38 +47,38 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The client id, also called application id: whom tokens name as `appid`.
+    /// The client id, also called application id: the claim `appid` of tokens.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// The object id of the service principal: what access policies and role assignments go by.
+    /// The object id of the service principal, which access policies and role assignments use.
     pub fn object_id(&self) -> &str {
         &self.object_id
     }
 
-    /// What kind it is.
+    /// Its kind.
     pub fn kind(&self) -> PrincipalKind {
         self.kind
     }
 
-    /// What people call it.
+    /// Its display name.
     pub fn display_name(&self) -> &str {
         &self.display_name
     }
 
-    /// The resource that it is, or whose it is, if it is a managed identity.
+    /// The resource that it is or belongs to, if it is a managed identity.
     pub fn resource_id(&self) -> Option<&str> {
         self.resource_id.as_deref()
     }
 
-    /// Whether this is its resource. Resource ids are compared without regard to case, as Azure does.
+    /// Whether this is its resource. Resource ids are compared without regard to case, as in Azure.
     pub(super) fn is_of(&self, resource_id: &str) -> bool {
         self.resource_id.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(resource_id))
     }
 }
 
-/// A principal that is to be made.
+/// A request to create a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPrincipal {
     pub(super) kind: PrincipalKind,
@@ -110,17 +110,17 @@ impl NewPrincipal {
         Self::of_resource(PrincipalKind::SystemAssignedIdentity, resource_id)
     }
 
-    /// What kind it is going to be.
+    /// The kind of the new principal.
     pub fn kind(&self) -> PrincipalKind {
         self.kind
     }
 
-    /// The resource that it is going to be, or whose.
+    /// The resource that the new principal is or belongs to, if it is a managed identity.
     pub fn resource_id(&self) -> Option<&str> {
         self.resource_id.as_deref()
     }
 
-    /// Calls it by this name.
+    /// Sets the display name.
     pub fn called(self, display_name: &str) -> Result<Self, PrincipalError> {
         Ok(Self { display_name: checked_name(display_name)?, ..self })
     }
@@ -154,28 +154,28 @@ fn checked_name(name: &str) -> Result<String, PrincipalError> {
     Ok(name.to_owned())
 }
 
-/// Why a principal cannot be made, changed or found.
+/// The reason that a principal cannot be created, changed or found.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PrincipalError {
-    /// Nobody has this client id.
+    /// No principal has this client id.
     #[error("there is no principal with the client id '{0}'")]
     NotFound(String),
-    /// The two well-known principals stay.
-    #[error("the principal '{0}' is a well-known one: it stays, and so does its secret")]
+    /// The two well-known principals cannot be changed.
+    #[error("the principal '{0}' is well known: neither it nor its secret can be changed")]
     WellKnown(String),
-    /// The name cannot be one.
+    /// The display name is not valid.
     #[error(
         "a display name has 1 to {MAX_DISPLAY_NAME} characters, none of them a control character"
     )]
     DisplayName,
-    /// The resource id cannot be one.
+    /// The resource id is not valid.
     #[error(
-        "'{0}' is no resource id: expected /subscriptions/ID/resourceGroups/GROUP/providers/NAMESPACE/TYPE/NAME"
+        "'{0}' is not a resource id: expected /subscriptions/ID/resourceGroups/GROUP/providers/NAMESPACE/TYPE/NAME"
     )]
     ResourceId(String),
     /// Another managed identity has the resource id.
-    #[error("there is a managed identity of '{0}' already")]
+    #[error("the resource '{0}' already has a managed identity")]
     ResourceTaken(String),
     /// A managed identity has no secrets.
     #[error("'{0}' is a managed identity, which has no secrets")]
@@ -183,8 +183,8 @@ pub enum PrincipalError {
     /// The principal has no such secret.
     #[error("there is no secret with the id '{0}'")]
     SecretNotFound(String),
-    /// It cannot be kept.
-    #[error("the principals cannot be kept: {0}")]
+    /// The change cannot be stored.
+    #[error("the principals cannot be stored: {0}")]
     Io(#[from] std::io::Error),
 }
 
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_managed_identity_is_called_after_its_resource() {
+    fn a_managed_identity_is_named_after_its_resource() {
         let made = NewPrincipal::user_assigned_identity("puller").unwrap();
         let of =
             "/subscriptions/s/resourceGroups/g/providers/Microsoft.ContainerRegistry/registries/r";
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_resource_ids_that_cannot_be_ones_are_refused() {
+    fn names_and_resource_ids_that_are_not_valid_are_refused() {
         for name in ["", " ", "a\nb", &"x".repeat(121)] {
             assert!(NewPrincipal::application(name).is_err(), "{name:?}");
         }

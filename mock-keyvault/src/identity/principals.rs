@@ -1,8 +1,8 @@
-//! All who may hold a token: the two well-known principals, and any number that are made and removed.
+//! All principals: the two well-known ones, and any number that can be created and removed.
 //!
-//! Called by the issuer. Each principal that was made is a file of its own in the folder `principals`, for its owner
-//! alone; it holds hashes of secrets, never a secret. Invariant: what a method returned is on disk, and what memory shows
-//! was on disk before. Changes are made one at a time; readers never wait for the disk.
+//! Called by the issuer. Each created principal has a file in the folder `principals`, which only its owner can read. It
+//! holds hashes of secrets, never a secret. Invariant: a change is on disk before it is in memory and before its method
+//! returns. Changes are made one at a time, and readers never wait for the disk.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ use crate::changes::{ChangeKind, Changes};
 use crate::durable::{make_dir_durably, sync_dir};
 use crate::files::{Access, write_whole};
 
-/// A principal and how it proves itself.
+/// A principal and its secrets.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) principal: Arc<Principal>,
@@ -33,13 +33,13 @@ pub(super) struct Entry {
 
 #[derive(Clone)]
 enum Proofs {
-    /// It is one of the two that stay, with a secret that is known in text.
+    /// It is a well-known principal, whose secret is held as text.
     WellKnown(Secret),
-    /// It was made.
+    /// It was created.
     Made(Vec<KeptSecret>),
 }
 
-/// What is kept of one secret of an application.
+/// The stored form of one secret of an application.
 #[derive(Clone, Serialize, Deserialize)]
 struct KeptSecret {
     id: Uuid,
@@ -55,16 +55,16 @@ struct Kept {
     secrets: Vec<KeptSecret>,
 }
 
-/// A secret that was made, shown this once.
+/// A new secret, which is only shown this once.
 #[derive(Clone, Debug)]
 pub struct MadeSecret {
-    /// Names the secret, to remove it.
+    /// The id by which the secret can be removed.
     pub id: String,
     /// The secret itself.
     pub secret: Secret,
 }
 
-/// A principal that was made.
+/// A new principal.
 #[derive(Clone, Debug)]
 pub struct MadePrincipal {
     /// The principal.
@@ -75,21 +75,21 @@ pub struct MadePrincipal {
 
 pub(super) struct Principals {
     folder: PathBuf,
-    /// By client id, in lower case.
+    /// The principals by client id, in lower case.
     entries: RwLock<HashMap<String, Entry>>,
-    /// Held over each change, from the check to the moment memory shows it.
+    /// Held during each change, from the check until the change is in memory.
     changing: Mutex<()>,
-    /// Told of every change of `entries`.
+    /// Notified of every change of `entries`.
     changes: Changes,
 }
 
 impl Entry {
-    /// Whether a guess is one of the secrets. Managed identities that were made have none.
+    /// Whether a guess is one of the secrets. Created managed identities have none.
     pub(super) fn proves(&self, guess: &str) -> bool {
         match &self.proofs {
             Proofs::WellKnown(secret) => secret.is(guess),
             Proofs::Made(secrets) => {
-                // All are compared, so that the time does not tell which one was right.
+                // All are compared, so that the time does not reveal which one matches.
                 secrets.iter().fold(false, |right, kept| right | kept.hash.is(guess))
             }
         }
@@ -97,7 +97,7 @@ impl Entry {
 }
 
 impl Principals {
-    /// Reads the principals in `folder`, which is made if it is not there.
+    /// Reads the principals in `folder`, which is created if it is missing.
     pub(super) fn open(
         folder: PathBuf,
         well_known: &WellKnown,
@@ -107,7 +107,7 @@ impl Principals {
         let mut entries = HashMap::new();
         for entry in fs::read_dir(&folder)? {
             let path = entry?.path();
-            // Anything else is what a write left that was cut short.
+            // Any other file was left by an interrupted write.
             if path.extension() == Some(OsStr::new("json")) {
                 let kept = read(&path)?;
                 entries.insert(kept.principal.client_id.clone(), Entry::made(kept));
@@ -127,7 +127,7 @@ impl Principals {
         self.read(|entries| entries.get(&client_id.to_ascii_lowercase()).cloned())
     }
 
-    /// The first principal that a predicate takes.
+    /// The first principal that a predicate accepts.
     pub(super) fn find_by(&self, is_it: impl Fn(&Principal) -> bool) -> Option<Arc<Principal>> {
         self.read(|entries| {
             let mut all = entries.values().map(|entry| &entry.principal);
@@ -135,7 +135,7 @@ impl Principals {
         })
     }
 
-    /// All of them, by name and then client id.
+    /// All principals, by name and then client id.
     pub(super) fn all(&self) -> Vec<Arc<Principal>> {
         let mut all: Vec<Arc<Principal>> = self
             .read(|entries| entries.values().map(|entry| Arc::clone(&entry.principal)).collect());
@@ -143,7 +143,7 @@ impl Principals {
         all
     }
 
-    /// Makes a principal, with a secret if it is an application. Blocks.
+    /// Creates a principal, with a secret if it is an application. Blocks.
     pub(super) fn add(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
         let _changing = self.change();
         if let Some(resource_id) = &new.resource_id
@@ -168,7 +168,7 @@ impl Principals {
         Ok(MadePrincipal { principal, secret })
     }
 
-    /// Gives an application a further secret. Blocks.
+    /// Adds a secret to an application. Blocks.
     pub(super) fn add_secret(&self, client_id: &str) -> Result<MadeSecret, PrincipalError> {
         let _changing = self.change();
         let (principal, mut secrets) = self.changeable(client_id)?;
@@ -181,7 +181,7 @@ impl Principals {
         Ok(made)
     }
 
-    /// Takes a secret away. Tokens that it was good for go on until they end, as in Entra. Blocks.
+    /// Removes a secret. Tokens that it was used for stay valid until they expire, as in Entra. Blocks.
     pub(super) fn remove_secret(&self, client_id: &str, id: &str) -> Result<(), PrincipalError> {
         let _changing = self.change();
         let (principal, mut secrets) = self.changeable(client_id)?;
@@ -194,7 +194,7 @@ impl Principals {
         Ok(())
     }
 
-    /// The ids of the secrets of an application that was made.
+    /// The ids of the secrets of an application, other than a well-known one.
     pub(super) fn secret_ids(&self, client_id: &str) -> Vec<String> {
         match self.find(client_id).map(|entry| entry.proofs) {
             Some(Proofs::Made(kept)) => kept.iter().map(|one| one.id.to_string()).collect(),
@@ -212,7 +212,7 @@ impl Principals {
         Ok(())
     }
 
-    /// A principal that is not a well-known one, and what is kept of its secrets.
+    /// A principal that is not a well-known one, and its stored secrets.
     fn changeable(&self, client_id: &str) -> Result<(Principal, Vec<KeptSecret>), PrincipalError> {
         let entry =
             self.find(client_id).ok_or_else(|| PrincipalError::NotFound(client_id.to_owned()))?;
@@ -231,12 +231,12 @@ impl Principals {
         Ok(principal)
     }
 
-    /// The file of a principal. Client ids are made here, so they are plain names.
+    /// The file of a principal. This module makes the client ids, so they are safe as file names.
     fn file(&self, client_id: &str) -> PathBuf {
         self.folder.join(format!("{client_id}.json"))
     }
 
-    // Nothing panics while one of these locks is held; what they guard is whole even if they are poisoned.
+    // No code panics while it holds one of these locks, so a poisoned lock still guards a whole value.
 
     fn change(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -246,7 +246,7 @@ impl Principals {
         see(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The only way to change what is in memory: whoever listens is told.
+    /// Changes the principals in memory, and notifies the listeners afterwards. All changes go through here.
     fn write<T>(&self, change: impl FnOnce(&mut HashMap<String, Entry>) -> T) -> T {
         let guard = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut self.changes.telling(guard, ChangeKind::Principal, None))
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_application_outlives_a_restart_with_all_of_its_secrets_until_they_are_removed() {
+    fn an_application_survives_a_restart_with_all_secrets_that_were_not_removed() {
         let folder = tempfile::tempdir().unwrap();
         let principals = opened(folder.path());
 
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_write_that_was_cut_short_left_is_cleared_away() {
+    fn a_file_that_an_interrupted_write_left_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         drop(opened(folder.path()));
         let left = folder.path().join("principals/.tmp123");
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn the_well_known_principals_stay() {
+    fn the_well_known_principals_cannot_be_changed() {
         let folder = tempfile::tempdir().unwrap();
         let principals = opened(folder.path());
 

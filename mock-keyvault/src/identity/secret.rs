@@ -1,7 +1,7 @@
-//! Secrets of principals: in text while somebody types one, as a salted hash at rest.
+//! Secrets of principals: text in memory, and a salted hash at rest.
 //!
-//! Called by the token endpoint and by whoever makes a principal. A text is wiped when it is dropped and never shown; a
-//! guess takes the same time whether it is right or wrong. Nothing here says where a hash is kept.
+//! Called by the token endpoint, and when a principal or a secret is created. A text is wiped when it is dropped and never
+//! shown. A check takes the same time whether the guess is right or wrong. This module does not store the hashes.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::random;
 
-/// A secret in text: what somebody asks for a token with, or a token. It is wiped when dropped and never shown.
+/// The text of a secret or of a token. It is wiped when dropped and never shown.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
@@ -23,7 +23,7 @@ impl Secret {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// A new one of 256 random bits.
+    /// A new secret of 256 random bits.
     pub(super) fn random() -> io::Result<Self> {
         Ok(Self(random::secret_text()?))
     }
@@ -33,7 +33,7 @@ impl Secret {
         &self.0
     }
 
-    /// Whether a guess is right. Hashes are compared, so that neither content nor length shows in the time.
+    /// Whether a guess is right. Hashes are compared, so that the time depends neither on content nor on length.
     pub(super) fn is(&self, guess: &str) -> bool {
         let (own, guess) = (Sha256::digest(self.0.as_bytes()), Sha256::digest(guess.as_bytes()));
         own.as_slice().ct_eq(guess.as_slice()).into()
@@ -46,9 +46,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is kept of a secret: a salt, and SHA-256 over salt and secret.
+/// The stored form of a secret: a salt, and SHA-256 over salt and secret.
 ///
-/// A slow hash would add nothing: only random secrets of 256 bits are kept this way, and nobody guesses those.
+/// A slow hash would add no security: only random secrets of 256 bits are stored, and these cannot be guessed.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct SecretHash {
     #[serde(with = "hex::serde")]
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_knows_its_secret_and_no_other_and_does_not_hold_it() {
+    fn a_hash_matches_only_its_secret_and_does_not_contain_it() {
         let secret = Secret::random().unwrap();
         let (hash, other) = (SecretHash::of(&secret).unwrap(), SecretHash::of(&secret).unwrap());
 

@@ -1,6 +1,6 @@
 //! Access tokens: RS256 JWTs with the claims that Entra puts into tokens for services (RFC 7519).
 //!
-//! Made for the token endpoint and checked for the vault. All times are the emulator's: a token ends when its clock says so.
+//! The token endpoint issues them, and the vault verifies them. All times are emulator time.
 
 use std::io;
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use crate::random;
 
 /// How long a token is valid, in seconds.
 pub const TOKEN_LIFETIME: i64 = 3600;
-/// A longer token is refused unread. Ours have less than 2 KiB, and the largest of Entra's less than this.
+/// The longest token that is parsed. Ours have less than 2 KiB, and Entra's largest are below this limit.
 pub const MAX_TOKEN: usize = 32 << 10;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The resource that the token is for.
     pub aud: String,
-    /// Who issued it.
+    /// The issuer.
     pub iss: String,
     /// When it was issued, in seconds since 1970.
     pub iat: i64,
-    /// When it begins to be valid.
+    /// When it becomes valid.
     pub nbf: i64,
-    /// When it ends.
+    /// When it expires.
     pub exp: i64,
     /// The client id of the application.
     #[serde(default)]
@@ -46,19 +46,19 @@ pub struct Claims {
     /// The tenant.
     #[serde(default)]
     pub tid: String,
-    /// How the application proved itself: `1` is a secret, `2` is the certificate that a managed identity has unseen.
+    /// How the application authenticated: `1` with a secret, `2` with a certificate, as managed identities do internally.
     #[serde(default)]
     pub appidacr: String,
-    /// Who vouches for the subject: the issuer itself.
+    /// The identity provider of the subject: the issuer itself.
     #[serde(default)]
     pub idp: String,
-    /// What kind of subject: `app`.
+    /// The kind of the subject: `app`.
     #[serde(default)]
     pub idtyp: String,
     /// A random id of this token.
     #[serde(default)]
     pub uti: String,
-    /// The form of the token.
+    /// The version of the token format.
     #[serde(default)]
     pub ver: String,
     /// The resource of a managed identity.
@@ -66,17 +66,17 @@ pub struct Claims {
     pub xms_mirid: Option<String>,
 }
 
-/// A token that holds, and whose it is.
+/// A valid token and its principal.
 #[derive(Clone, Debug)]
 pub struct Verified {
-    /// What it says.
+    /// The claims of the token.
     pub claims: Claims,
-    /// The principal that it names, which is still there.
+    /// The principal that the token names, which still exists.
     pub principal: Arc<Principal>,
 }
 
 impl Issuer {
-    /// A token of this principal for a resource.
+    /// Issues a token of this principal for a resource.
     pub fn token_for(&self, principal: &Principal, resource: &str) -> io::Result<Secret> {
         let now = self.clock.unix_now();
         let claims = Claims {
@@ -103,8 +103,8 @@ impl Issuer {
             .map_err(io::Error::other)
     }
 
-    /// What a token says and whose it is, if this issuer signed it, it is for an accepted resource, it is valid by the
-    /// clock, and its principal is still there.
+    /// Verifies that this issuer signed a token, that it is for an accepted resource and valid by the clock, and that its
+    /// principal still exists. Returns its claims and its principal.
     pub fn verify(
         &self,
         token: &str,
@@ -132,14 +132,14 @@ impl Issuer {
         }
     }
 
-    /// What a token says that the key of this issuer signed.
+    /// The claims of a token that is signed by the key of this issuer.
     fn signed(&self, token: &str) -> Result<Claims, TokenRefused> {
         if token.len() > MAX_TOKEN || token.split('.').count() != 3 {
             return Err(TokenRefused::Malformed);
         }
-        // Only RS256 is taken, whatever the header asks for: `none` and keyed hashes are refused here.
+        // Only RS256 is accepted, whatever the header names: `none` and keyed hashes are refused here.
         let mut validation = Validation::new(Algorithm::RS256);
-        // Issuer, audience and times are compared by the caller: by the emulator's clock, and with Azure's words.
+        // The caller checks issuer, audience and times: by the emulator's clock, and with Azure's messages.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -147,7 +147,7 @@ impl Issuer {
         if let Ok(decoded) = jsonwebtoken::decode(token, &self.key.verifying, &validation) {
             return Ok(decoded.claims);
         }
-        // A token of another issuer is told apart so that the refusal can name both.
+        // A token of another issuer gets an error of its own, which names both issuers.
         match jsonwebtoken::dangerous::insecure_decode::<Claims>(token) {
             Ok(other) if other.claims.iss != self.name() => {
                 Err(TokenRefused::Issuer { expected: self.name(), found: other.claims.iss })

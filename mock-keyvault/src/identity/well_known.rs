@@ -1,7 +1,8 @@
-//! The two principals that every issuer has, and what they prove themselves with.
+//! The two principals that every issuer has, and their secrets.
 //!
-//! Opened with the issuer. A secret is well known only where nobody else can reach the listener; otherwise it is random,
-//! made at the first start, in a file of its owner alone. The header of the App Service endpoint is such a secret too.
+//! Opened with the issuer. A secret is well known only if no other machine can reach the listener. Otherwise the first
+//! start makes a random secret, in a file that only its owner can read. The header of the App Service endpoint is such a
+//! secret, too.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,31 +12,31 @@ use zeroize::Zeroizing;
 use super::secret::Secret;
 use crate::files::{Access, read_if_there, write_whole};
 
-/// The client id of the owner of everything local.
+/// The client id of the owner of all local resources.
 pub const OWNER_CLIENT_ID: &str = "00000000-0000-4000-8000-00000000a003";
-/// The object id of the owner: another id than the client id, as in Entra.
+/// The object id of the owner. It differs from the client id, as in Entra.
 pub const OWNER_OBJECT_ID: &str = "00000000-0000-4000-8000-00000000a0a3";
 /// The client id of the identity that stands for a registry's managed identity.
 pub const MANAGED_IDENTITY_CLIENT_ID: &str = "00000000-0000-4000-8000-00000000a004";
-/// The object id of that identity: what access policies go by.
+/// The object id of that identity, which access policies use.
 pub const MANAGED_IDENTITY_OBJECT_ID: &str = "00000000-0000-4000-8000-00000000a0a4";
 /// The subscription that the resource ids of local identities name.
 pub const SUBSCRIPTION: &str = "00000000-0000-4000-8000-00000000a002";
 /// The resource id of that identity.
 pub const MANAGED_IDENTITY_RESOURCE_ID: &str = "/subscriptions/00000000-0000-4000-8000-00000000a002/resourcegroups/sealyard/providers/Microsoft.ManagedIdentity/userAssignedIdentities/sealyard";
-/// The secret of both where nobody else can reach them.
+/// The secret of both if no other machine can reach the listener.
 pub const WELL_KNOWN_SECRET: &str = "sealyard";
 
-/// Which secrets the principals have.
+/// The kind of secrets that the principals have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
-    /// [`WELL_KNOWN_SECRET`]: for a listener on the loopback, or a network that is trusted.
+    /// [`WELL_KNOWN_SECRET`]: for a listener on the loopback or on a trusted network.
     WellKnown,
     /// Random ones, in files.
     Random,
 }
 
-/// What a principal asks for a token with.
+/// The ids and the secret with which a principal gets tokens.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The client id, also called application id.
@@ -51,7 +52,7 @@ pub struct Credentials {
 pub(super) struct WellKnown {
     pub(super) owner: Credentials,
     pub(super) managed_identity: Credentials,
-    /// What `IDENTITY_HEADER` is to hold.
+    /// The value for `IDENTITY_HEADER`.
     pub(super) identity_header: Secret,
 }
 
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn random_secrets_stay_over_a_restart_and_differ() {
+    fn random_secrets_differ_and_survive_a_restart() {
         let folder = tempfile::tempdir().unwrap();
 
         let first = WellKnown::open(folder.path(), Secrets::Random).unwrap();

@@ -1,14 +1,14 @@
-//! The refusal of a CONNECT request, in words that every client shows.
+//! The refusal of a CONNECT request, with a message that every client shows.
 
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use hyper::ext::ReasonPhrase;
 
-/// A longer reason phrase is cut: clients have a limit for the line that it stands in.
+/// The longest reason phrase; a longer one is cut. Clients limit the length of the status line.
 const MAX_REASON: usize = 1000;
 
-/// Refuses a CONNECT request with a sentence. It is the body and the reason phrase: clients in Python show nothing else of
-/// such an answer.
+/// Refuses a CONNECT request with a sentence, which is both the body and the reason phrase: clients in Python only show
+/// the reason phrase of such an answer.
 pub fn connect_refusal(status: StatusCode, sentence: &str) -> Response {
     let mut response = (status, format!("{}\n", sentence.trim_end())).into_response();
     if let Ok(reason) = ReasonPhrase::try_from(reason(sentence)) {
@@ -17,7 +17,7 @@ pub fn connect_refusal(status: StatusCode, sentence: &str) -> Response {
     response
 }
 
-/// A sentence as a reason phrase (RFC 9112, section 4): in one line, and in characters that every client can read.
+/// A sentence as a reason phrase (RFC 9112, section 4): one line of characters that every client can read.
 fn reason(sentence: &str) -> Vec<u8> {
     let legal = |byte: char| if byte == ' ' || byte.is_ascii_graphic() { byte } else { '?' };
     let sentence = sentence.trim().chars().map(|char| if char == '\n' { ' ' } else { char });

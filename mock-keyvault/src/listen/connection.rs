@@ -1,4 +1,4 @@
-//! One connection: the handshake, its requests, and what the client still sends after the last answer.
+//! One connection: the handshake, its requests, and the bytes that the client still sends after the last answer.
 //!
 //! `mod.rs` calls [`serve`] for each connection that it accepts. Its layers, from the socket up: [`Resettable`], TLS,
 //! [`Prompt`] for request heads, [`Patient`] for answers, and hyper.
@@ -29,23 +29,23 @@ use super::requests::Requests;
 use super::resettable::Resettable;
 use super::{Transport, Wire};
 
-/// How long a connection may be idle: before its first byte, and between two requests. It is longer than the pools of
-/// common clients keep a connection that they mean to use again.
+/// How long a connection may be idle: before its first byte, and between two requests. It is longer than the time for
+/// which the pools of common clients keep a connection.
 const IDLE_LIMIT: Duration = Duration::from_secs(100);
 
 /// How long a request head may take from its first byte to its end.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a client may take to shake hands, once it has said that it speaks TLS.
+/// How long a TLS handshake may take from its first byte.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a client may take nothing of an answer. Long, for some clients pause to unpack what they have.
+/// How long a client may read nothing of an answer. It is long because some clients pause to unpack the data so far.
 const WRITE_STALL_LIMIT: Duration = Duration::from_mins(5);
 
 /// The first byte of a TLS connection: a record of type handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// The limits of one listener that tests make shorter. Clones share what is counted.
+/// The limits of one listener that tests make shorter. Clones share their counters.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) head: Duration,
@@ -99,18 +99,18 @@ pub(super) async fn serve(
     }
 }
 
-/// One connection, and what it is served.
+/// One connection, and the router that serves it.
 struct Client {
     peer: SocketAddr,
     app: Router,
     limits: Limits,
     shutdown: CancellationToken,
-    /// Set when the connection is to be reset rather than closed.
+    /// Set if the connection must be reset instead of closed.
     reset: Arc<AtomicBool>,
 }
 
 impl Client {
-    /// Shakes hands, and serves what comes.
+    /// Performs the TLS handshake, and serves the connection.
     async fn serve_tls<S>(&self, config: Arc<ServerConfig>, stream: S) -> io::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -124,7 +124,7 @@ impl Client {
         self.serve(stream, Wire::Tls).await.map(drop)
     }
 
-    /// Serves requests until the connection ends. Returns a tunnel, if that is what it became.
+    /// Serves requests until the connection ends. Returns a tunnel, if the connection became one.
     async fn serve<S>(&self, stream: S, wire: Wire) -> io::Result<Option<OnUpgrade>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -150,8 +150,8 @@ impl Client {
             .with_upgrades();
         let mut discard = Discard::new(self.limits.discard.clone());
         let ended = {
-            // hyper reads a body only as fast as somebody asks for it, so the rest of it is asked for here, while hyper
-            // sends the answer.
+            // hyper reads a body only when a reader polls it, so the rest of it is polled here, while hyper sends the
+            // answer.
             let mut discarding = pin!(async {
                 let mut body = exchange.left_over().await;
                 discard.all(|context| exchange.poll_discard(&mut body, context)).await;
@@ -181,7 +181,7 @@ impl Client {
                         || !parts.read_buf.is_empty()
                         || has_unread(&mut stream).await
                 }
-                // hyper answers a head that it cannot read by itself. Any other error comes after an answer, or without one.
+                // hyper itself answers a head that it cannot parse. Any other error comes after an answer, or without one.
                 Err(error) => error.is_parse() || exchange.is_arriving(),
             };
             if sends_more {
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_may_take_ten_seconds_and_an_idle_connection_lives_for_a_hundred() {
+    fn a_head_may_take_ten_seconds_and_a_connection_may_be_idle_for_a_hundred() {
         assert_eq!(Limits::default().head, Duration::from_secs(10));
         assert_eq!(IDLE_LIMIT, Duration::from_secs(100));
     }

@@ -1,11 +1,11 @@
-//! Reads and discards what a client still sends after it was answered.
+//! Reads and discards the bytes that a client still sends after the answer.
 //!
 //! A server may answer before it has read the whole request: with 401, 404, 413, 429 or 503. If it then closed the
-//! connection while bytes of the request are still unread, the system would send a reset, and the client would lose the
-//! answer (RFC 9112, section 9.6). So `connection.rs` has the rest of the body discarded, and after it what still comes on
-//! the stream, until the client closes it or one of these limits is reached.
+//! connection while bytes of the request are unread, the system would send a reset, and the client would lose the answer
+//! (RFC 9112, section 9.6). So `connection.rs` discards the rest of the body and everything after it, until the client
+//! closes the connection or one of these limits is reached.
 //!
-//! Nothing is gathered: a chunk is counted and dropped.
+//! Nothing is buffered: a chunk is counted and dropped.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,16 +17,16 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::Semaphore;
 use tokio::time::{Sleep, sleep, timeout};
 
-/// How many bytes of one connection are discarded. It is more than the largest layer that is usual.
+/// How many bytes of one connection are discarded. It is more than the usual largest layer.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// How long it takes in all at most. It is not longer than a shutdown waits for requests under way.
+/// How long a connection may discard bytes in total. It is not longer than a shutdown waits for requests in progress.
 const MAX_TIME: Duration = Duration::from_secs(10);
 
 /// How long a client may send nothing.
 const MAX_IDLE: Duration = Duration::from_secs(2);
 
-/// How many connections of one listener may do this at the same time.
+/// How many connections of one listener may discard bytes at the same time.
 const MAX_CONNECTIONS: usize = 64;
 
 /// How much of a stream is read at once.
@@ -38,7 +38,7 @@ pub(super) struct Limits {
     pub(super) bytes: u64,
     pub(super) time: Duration,
     pub(super) idle: Duration,
-    /// One for each connection that may discard something at this moment.
+    /// One permit for each connection that may discard bytes at the same time.
     pub(super) places: Arc<Semaphore>,
 }
 
@@ -53,7 +53,7 @@ impl Default for Limits {
     }
 }
 
-/// What one connection may still send. The limits count from the first call on.
+/// Discards bytes of one connection within the limits, which count from the first call.
 #[derive(Debug)]
 pub(super) struct Discard {
     limits: Limits,
@@ -62,10 +62,10 @@ pub(super) struct Discard {
 
 #[derive(Debug)]
 enum State {
-    /// Nothing was discarded.
+    /// Nothing was discarded so far.
     Unused,
     Begun(Budget),
-    /// A limit was reached: the connection is to be closed.
+    /// A limit was reached, and the connection must be closed.
     Spent,
 }
 
@@ -76,12 +76,12 @@ struct Budget {
 }
 
 impl Discard {
-    /// For one connection of the listener that has these limits.
+    /// Makes one for a connection of the listener with these limits.
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits, state: State::Unused }
     }
 
-    /// Whether something was discarded, and no limit reached.
+    /// Whether bytes were discarded and no limit was reached.
     pub(super) fn has_begun(&self) -> bool {
         matches!(self.state, State::Begun(_))
     }
@@ -91,12 +91,12 @@ impl Discard {
         matches!(self.state, State::Spent)
     }
 
-    /// Calls for the next piece until there is none, which `None` says, or a limit is reached.
+    /// Polls for the next piece until `poll_next` returns `None` or a limit is reached.
     pub(super) async fn all(
         &mut self,
         mut poll_next: impl FnMut(&mut Context<'_>) -> Poll<Option<usize>>,
     ) {
-        // A client takes a place only while it sends: after its body it may read a long answer as slowly as it likes.
+        // A client holds a permit only while it sends. After its body it may read a long answer as slowly as it likes.
         let Ok(_place) = self.limits.places.try_acquire() else {
             self.state = State::Spent;
             return;
@@ -128,16 +128,16 @@ impl Discard {
         }
     }
 
-    /// Ends the sending side of a stream, and discards what comes until the peer ends the other side.
+    /// Closes the sending side of a stream, and discards what arrives until the peer closes the other side.
     pub(super) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) {
-        // A peer that is gone already needs no farewell, and one that takes none is not waited for.
+        // It does not matter if the peer is gone already or does not read the end of the stream.
         let _ = timeout(self.limits.idle, stream.shutdown()).await;
         let mut buffer = vec![0; BUFFER];
         self.all(|context| poll_read(stream, &mut buffer, context)).await;
     }
 }
 
-/// Whether a stream has bytes that nobody has read. It does not wait for any.
+/// Whether a stream has unread bytes. It does not wait for any.
 pub(super) async fn has_unread<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
     let mut byte = [0];
     let mut read = pin!(poll_fn(|context| poll_read(stream, &mut byte, context)));
@@ -145,7 +145,7 @@ pub(super) async fn has_unread<S: AsyncRead + Unpin>(stream: &mut S) -> bool {
         .await
 }
 
-/// The length of the next piece of a stream. None at its end, also if that is an error.
+/// The length of the next piece of a stream; `None` at its end or after an error.
 fn poll_read<S: AsyncRead + Unpin>(
     stream: &mut S,
     buffer: &mut [u8],
@@ -168,7 +168,7 @@ mod tests {
         Limits { bytes, time, idle, places: Arc::new(Semaphore::new(places)) }
     }
 
-    /// So many pieces of so many bytes, and then the end.
+    /// `count` pieces of `len` bytes, and then the end.
     fn pieces(count: usize, len: usize) -> impl FnMut(&mut Context<'_>) -> Poll<Option<usize>> {
         let mut left = count;
         move |_| {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_more_than_the_limit_is_discarded_to_its_end() {
+    async fn bytes_up_to_the_limit_are_discarded_to_the_end() {
         let mut discard = Discard::new(limits(100, LONG, LONG, 1));
 
         discard.all(pieces(10, 10)).await;
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_byte_more_than_the_limit_ends_it_and_body_and_stream_share_the_limit() {
+    async fn a_byte_beyond_the_limit_ends_it_and_body_and_stream_share_the_limit() {
         let mut discard = Discard::new(limits(100, LONG, LONG, 1));
 
         discard.all(pieces(10, 10)).await;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_connection_more_than_there_are_places_is_closed_at_once() {
+    async fn a_connection_beyond_the_limit_of_connections_is_closed_at_once() {
         let limits = limits(100, LONG, LONG, 2);
         let mut sending: Vec<Discard> = (0..2).map(|_| Discard::new(limits.clone())).collect();
         let mut sending: Vec<_> =
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_whose_body_has_ended_leaves_its_place_to_others() {
+    async fn a_client_whose_body_has_ended_does_not_count_against_the_limit() {
         let limits = limits(100, LONG, LONG, 1);
         let (mut ended, mut next) = (Discard::new(limits.clone()), Discard::new(limits));
 
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_reads_the_end_of_the_answer_before_it_has_ended_its_own_side() {
+    async fn a_peer_reads_the_end_of_the_answer_before_it_has_closed_its_own_side() {
         let (mut ours, mut theirs) = tokio::io::duplex(16);
         let mut discard = Discard::new(limits(1000, LONG, LONG, 1));
         let peer = tokio::spawn(async move {

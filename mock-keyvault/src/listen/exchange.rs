@@ -1,7 +1,7 @@
-//! What the layers of one connection know of the request under way, and the body that a handler did not read.
+//! The state that the layers of one connection share: the request in progress, and the body that a handler did not read.
 //!
 //! `connection.rs` makes one [`Exchange`] for each connection. Handlers get the body of a request as a [`RequestBody`].
-//! A handler may answer and drop it before its end: then the rest is kept here until the answer is known, and is
+//! A handler may answer and drop the body before its end. Then the rest stays here until the answer is known, and is
 //! discarded. Nothing is copied: the chunks that a handler reads are those of hyper.
 
 use std::pin::Pin;
@@ -14,11 +14,11 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 
-/// A body that nobody read is read to its end before the answer if it is not longer than this and has arrived already.
-/// Then the connection is kept.
+/// An unread body of at most this length that has already arrived is read to its end before the answer. Then the
+/// connection is kept.
 const SHORT: u64 = 64 << 10;
 
-/// How often a short body may have nothing ready. Once, because hyper reads from the socket only when it is asked to.
+/// How often a short body may have nothing ready: hyper reads from the socket only when it is polled.
 const WAITS: usize = 2;
 
 /// The requests of one connection, one after the other.
@@ -37,13 +37,13 @@ pub(super) struct Exchange {
 #[derive(Debug, Default)]
 struct Unread {
     body: Option<Incoming>,
-    /// Whether the handler has answered. Before that, a body that was dropped is left alone: to read it would ask a client
-    /// that waits for `100 Continue` to send it.
+    /// Whether the handler has answered. Before that, a dropped body is not read: reading it would ask a client that waits
+    /// for `100 Continue` to send it.
     is_answered: bool,
 }
 
 impl Exchange {
-    /// A request head is complete. Returns the body for its handler.
+    /// Notes that a request head is complete. Returns the body for its handler.
     pub(super) fn begin(self: &Arc<Self>, body: Incoming) -> Body {
         self.heads.fetch_add(1, Ordering::Relaxed);
         *self.unread() = Unread::default();
@@ -66,7 +66,7 @@ impl Exchange {
         self.is_arriving.load(Ordering::Relaxed)
     }
 
-    /// The connection becomes a tunnel: what follows is neither a head nor a body.
+    /// Notes that the connection becomes a tunnel: the bytes that follow are neither a head nor a body.
     pub(super) fn become_tunnel(&self) {
         self.is_tunnel.store(true, Ordering::Relaxed);
     }
@@ -76,10 +76,10 @@ impl Exchange {
         self.is_tunnel.load(Ordering::Relaxed)
     }
 
-    /// The handler has answered. Returns whether the request was read to its end, so that the connection can be kept.
+    /// Notes that the handler has answered. Returns whether the request was read to its end, so that the connection can be kept.
     ///
-    /// If it was not, whoever waits for [`Exchange::left_over`] gets the rest. A client that asked with `Expect` whether it
-    /// should send the body is not made to send it.
+    /// If it was not, [`Exchange::left_over`] returns the rest. A client that asked with `Expect` whether it should send the
+    /// body is not made to send it.
     pub(super) async fn answered(&self, expects_continue: bool) -> bool {
         let short = self.unread().body.take_if(|body| {
             !expects_continue && body.size_hint().upper().is_none_or(|len| len <= SHORT)
@@ -96,7 +96,7 @@ impl Exchange {
         !self.is_arriving()
     }
 
-    /// The rest of a body whose request was answered. Pends as long as there is none.
+    /// The rest of a body whose request was answered. Waits until there is one.
     pub(super) async fn left_over(&self) -> Incoming {
         loop {
             let body = {
@@ -110,7 +110,7 @@ impl Exchange {
         }
     }
 
-    /// The next piece of a body that nobody reads. None at its end, also if that is an error.
+    /// The length of the next piece of a body that is discarded; `None` at its end or after an error.
     pub(super) fn poll_discard(
         &self,
         body: &mut Incoming,
@@ -123,7 +123,7 @@ impl Exchange {
         Poll::Ready(frame.and_then(Result::ok).map(|frame| frame.data_ref().map_or(0, Bytes::len)))
     }
 
-    /// Reads what has arrived. Returns the rest, if there is more.
+    /// Reads the bytes that have arrived. Returns the body if more may follow.
     async fn read_short(&self, mut body: Incoming) -> Option<Incoming> {
         let (mut read, mut waited) = (0, 0);
         let is_over = std::future::poll_fn(|context| {
@@ -145,7 +145,7 @@ impl Exchange {
     }
 
     fn unread(&self) -> MutexGuard<'_, Unread> {
-        // Nothing panics while the lock is held.
+        // No code panics while it holds the lock.
         self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -153,7 +153,7 @@ impl Exchange {
 /// The body of a request. When it is dropped before its end, the rest goes to its [`Exchange`].
 #[derive(Debug)]
 struct RequestBody {
-    /// None after its end, or after an error.
+    /// `None` after its end or after an error.
     body: Option<Incoming>,
     exchange: Arc<Exchange>,
 }
@@ -171,7 +171,7 @@ impl http_body::Body for RequestBody {
         match &frame {
             None => self.exchange.is_arriving.store(false, Ordering::Relaxed),
             Some(Ok(_)) => return Poll::Ready(frame),
-            // What follows on the connection cannot be told apart from the body.
+            // The bytes that follow on the connection cannot be told apart from the body.
             Some(Err(_)) => (),
         }
         self.body = None;

@@ -1,12 +1,12 @@
-//! Serves an axum router on a TCP listener: plain HTTP, or that and TLS, told apart by the first byte.
+//! Serves an axum router on a TCP listener: plain HTTP only, or plain HTTP and TLS, which the first byte distinguishes.
 //!
-//! Called by the vault and by the emulator's registry, which streams large bodies through it: there is no limit on
-//! bodies here and no copy that could be spared. An I/O error of one connection ends that connection and nothing else.
-//! An answer to CONNECT can turn a plain connection into a TLS one, so that a listener is a proxy to itself ([`Tunnel`]).
-//! What a client still sends after an early answer is read and discarded, within limits, so that it can read the answer.
-//! On shutdown no connection is accepted any more, requests under way may end for [`DRAIN`], and what is left is dropped.
+//! Called by the vault and by the emulator's registry, which streams large bodies through it: bodies have no limit here
+//! and are not copied. An I/O error of one connection ends only that connection. An answer to CONNECT can turn a plain
+//! connection into a TLS one, so that a listener is a proxy to itself ([`Tunnel`]). Bytes that a client still sends after
+//! an early answer are discarded, within limits, so that the client can read the answer. On shutdown no connection is
+//! accepted any more; requests in progress may take up to [`DRAIN`], and are then dropped.
 //!
-//! This module knows nothing of vaults. It does not bind, and it does not decide what is served.
+//! This module knows nothing of vaults. It does not bind addresses, and it does not decide what is served.
 
 mod connect_refusal;
 mod connection;
@@ -33,22 +33,22 @@ use tokio_util::sync::CancellationToken;
 pub use self::connect_refusal::connect_refusal;
 use self::connection::Limits;
 
-/// How long requests under way may go on after a shutdown was asked for.
+/// How long requests in progress may go on after the shutdown was requested.
 pub const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long accepting rests after an error that is not of one connection, such as too many open files.
+/// How long the listener pauses after an error that concerns more than one connection, such as too many open files.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// What a listener speaks.
+/// The protocols of a listener.
 #[derive(Clone, Debug)]
 pub enum Transport {
     /// HTTP without TLS.
     Plain,
-    /// HTTP with or without TLS, told apart by the first byte that the client sends.
+    /// HTTP with or without TLS, depending on the first byte that the client sends.
     TlsAndPlain(Arc<ServerConfig>),
 }
 
-/// An address as people type it: `ADDRESS:PORT`, `localhost:PORT`, or a port of the loopback. The error is a sentence.
+/// Parses an address as people type it: `ADDRESS:PORT`, `localhost:PORT`, or a port of the loopback. The error is a sentence.
 pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':')).unwrap_or(text);
     if let Ok(port) = port.parse::<u16>() {
@@ -59,7 +59,7 @@ pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// How a request arrived: an extension of every request, beside `ConnectInfo<SocketAddr>`.
+/// How a request arrived: an extension of every request, in addition to `ConnectInfo<SocketAddr>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     /// Without TLS.
@@ -68,16 +68,16 @@ pub enum Wire {
     Tls,
 }
 
-/// An extension of a response: it is not sent, and the connection is reset in its place. For faults on demand.
+/// An extension of a response that must not be sent: the connection is reset instead. For faults on demand.
 #[derive(Clone, Copy, Debug)]
 pub struct HangUp;
 
-/// An extension of the answer to a CONNECT request: what follows on the connection is TLS, and what comes in it is served
-/// by the same router as if the client had connected by itself. It is for listeners that take TLS and plain text.
+/// An extension of the answer to a CONNECT request: TLS follows on the connection, and the same router serves the requests
+/// in it, as if the client had connected directly. It is for listeners that accept TLS and plain HTTP.
 #[derive(Clone, Copy, Debug)]
 pub struct Tunnel;
 
-/// Serves `app` until `shutdown` is cancelled and requests under way have ended, or [`DRAIN`] is over.
+/// Serves `app` until `shutdown` is cancelled, and after that until all requests have ended or [`DRAIN`] is over.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -87,22 +87,22 @@ pub async fn serve(
     accept(listener, app, transport, shutdown).await.drain().await;
 }
 
-/// What is still open when nothing is accepted any more.
-#[must_use = "requests under way are cut off when this is dropped"]
+/// The connections that are still open when the listener has stopped accepting.
+#[must_use = "requests in progress are aborted when this is dropped"]
 #[derive(Debug)]
 pub struct Connections(JoinSet<()>);
 
 impl Connections {
-    /// Returns when requests under way have ended, or [`DRAIN`] is over.
+    /// Waits until all requests have ended or [`DRAIN`] is over.
     pub async fn drain(mut self) {
         let drained = async { while self.0.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!(connections = self.0.len(), "requests under way were cut off");
+            tracing::warn!(connections = self.0.len(), "aborted requests that did not end in time");
         }
     }
 }
 
-/// Serves `app` until `shutdown` is cancelled. On return the address is free again.
+/// Serves `app` until `shutdown` is cancelled. Then the address is free again.
 pub async fn accept(
     listener: TcpListener,
     app: Router,
@@ -123,7 +123,7 @@ async fn accept_within(
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return Connections(connections),
-            // Finished connections are reaped, so that the set holds open ones only.
+            // Finished connections are removed, so that the set holds only open ones.
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
@@ -141,7 +141,7 @@ async fn accept_within(
             }
             Err(error) if is_of_one_connection(&error) => (),
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }

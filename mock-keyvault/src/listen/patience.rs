@@ -1,8 +1,8 @@
-//! A stream that gives a peer up who takes nothing any more.
+//! A stream whose writes time out if the peer stops reading.
 //!
 //! `connection.rs` puts it around every connection. A client that asks for a large body and does not read it would hold the
-//! connection, and what was opened for it, for ever: hyper has time limits for what it reads, and none for what it writes.
-//! Reading is passed on as it is.
+//! connection and its resources for ever, since hyper has timeouts for reads but none for writes. Reads are not limited
+//! here.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Ends in an error when a write makes no progress for too long.
+/// Returns an error when a write makes no progress for too long.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
@@ -22,7 +22,7 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    /// Waits for `limit` at most.
+    /// A write may wait for `limit` at most.
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, waiting: None }
     }
@@ -31,7 +31,7 @@ impl<S> Patient<S> {
         self.stream
     }
 
-    /// Passes an outcome on, unless it has been pending for too long.
+    /// Returns the outcome of a write, or an error if it has been pending for too long.
     fn bounded<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_given_up_and_one_that_does_is_not() {
+    async fn a_write_times_out_if_the_peer_reads_nothing_and_succeeds_if_it_reads() {
         let (ours, _theirs) = tokio::io::duplex(16);
         let mut stalled = Patient::new(ours, Duration::from_millis(20));
         let (ours, mut theirs) = tokio::io::duplex(16);

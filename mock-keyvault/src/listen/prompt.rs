@@ -1,13 +1,14 @@
-//! A stream that gives up a peer who begins a request head and does not finish it.
+//! A stream whose reads time out if the peer begins a request head and does not finish it.
 //!
-//! `connection.rs` puts it around every connection. hyper has one time limit from the end of a request to the end of the
-//! next head, so it cannot tell a client that keeps an idle connection from one that sends its head a byte at a time.
-//! Here the time counts from the first byte of a head. Nothing is copied: the bytes go where hyper wants them.
+//! `connection.rs` puts it around every connection. hyper has one timeout from the end of a request to the end of the next
+//! head, so it cannot distinguish an idle connection from a client that sends its head a byte at a time. Here the time
+//! counts from the first byte of a head. Nothing is copied: the bytes are read into hyper's buffer.
 //!
 //! hyper may read the first bytes of a head together with the end of the request before it. They count as soon as one more
-//! byte comes; until then the connection is as good as idle.
+//! byte arrives; until then the connection counts as idle.
 //!
-//! A tunnel has no heads at this layer: its bytes pass without a limit, and the connection inside it has its own [`Prompt`].
+//! A tunnel has no heads at this layer. Its bytes have no time limit here, and the connection inside it has its own
+//! [`Prompt`].
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,20 +21,20 @@ use tokio::time::{Sleep, sleep};
 
 use super::exchange::Exchange;
 
-/// Ends in an error when a head that has begun is not complete in time.
+/// Returns an error when a head that has begun is not complete in time.
 #[derive(Debug)]
 pub(super) struct Prompt<S> {
     stream: S,
     exchange: Arc<Exchange>,
     limit: Duration,
-    /// How many heads were complete when bytes of the next one came.
+    /// How many heads were complete when bytes of the next one arrived.
     begun_after: Option<u64>,
-    /// Runs while the rest of a head is waited for.
+    /// Runs while a read waits for the rest of a head.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Prompt<S> {
-    /// A head may take `limit`. `exchange` says which heads are complete.
+    /// A head may take `limit`. `exchange` counts the complete heads.
     pub(super) fn new(stream: S, exchange: Arc<Exchange>, limit: Duration) -> Self {
         Self { stream, exchange, limit, begun_after: None, waiting: None }
     }
@@ -42,7 +43,7 @@ impl<S> Prompt<S> {
         self.stream
     }
 
-    /// Whether bytes of a head came that is not complete.
+    /// Whether bytes of a head have arrived that is not complete.
     fn is_in_head(&self) -> bool {
         self.begun_after == Some(self.exchange.heads()) && !self.exchange.is_tunnel()
     }
@@ -55,7 +56,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Prompt<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        // What has arrived is taken first, however late it is read.
+        // Bytes that have arrived are accepted first, however late they are read.
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
         if self.exchange.is_arriving() {
             // These are bytes of a body.
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_that_is_not_finished_ends_in_an_error_and_one_that_has_not_begun_does_not() {
+    async fn an_unfinished_head_times_out_and_an_idle_connection_does_not() {
         let (mut begun, mut theirs) = pair(Duration::from_millis(20));
         let (mut idle, mut later) = pair(Duration::ZERO);
         theirs.write_all(b"GET").await.unwrap();

@@ -1,6 +1,6 @@
-//! The requests of one connection, each from its head to the answer of the router.
+//! Answers the requests of one connection with the router.
 //!
-//! `connection.rs` calls it for each request that hyper has read the head of.
+//! `connection.rs` calls it for each request when hyper has read its head.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,14 +21,14 @@ use tower::Service as _;
 use super::exchange::Exchange;
 use super::{HangUp, Tunnel, Wire, connect_refusal};
 
-/// What the requests of one connection have in common.
+/// The state that the requests of one connection share.
 #[derive(Debug)]
 pub(super) struct Requests {
     pub(super) peer: SocketAddr,
     pub(super) wire: Wire,
     pub(super) app: Router,
     pub(super) exchange: Arc<Exchange>,
-    /// Set when the connection is to be reset rather than closed.
+    /// Set if the connection must be reset instead of closed.
     pub(super) reset: Arc<AtomicBool>,
     /// Set when the connection became a tunnel.
     pub(super) tunnel: Arc<OnceLock<OnUpgrade>>,
@@ -48,7 +48,7 @@ impl Requests {
             return Err(io::Error::from(io::ErrorKind::ConnectionReset));
         }
         if !self.exchange.answered(expects_continue).await {
-            // The rest is discarded, and a client need not wait to learn that the connection ends with this answer.
+            // The rest is discarded. The header tells the client at once that the connection ends with this answer.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
@@ -62,10 +62,10 @@ impl Requests {
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(self.wire);
         let upgrade = is_connect.then(|| hyper::upgrade::on(&mut request));
-        // A router is always ready, and its clone is a count.
+        // A router is always ready, and cloning it only increments a counter.
         let Ok::<Response, Infallible>(response) = self.app.clone().call(request).await;
         if let (Some(upgrade), Some(Tunnel)) = (upgrade, response.extensions().get()) {
-            // There is one on a connection: no request follows a tunnel.
+            // A connection has at most one tunnel, since no request follows it.
             let _ = self.tunnel.set(upgrade);
             self.exchange.become_tunnel();
         }
@@ -73,7 +73,7 @@ impl Requests {
     }
 }
 
-/// A request of HTTP/1.1 that has no `Host`, or several, has to be refused (RFC 9112, section 3.2).
+/// Whether a request has the `Host` header that it must have. HTTP/1.1 requires exactly one (RFC 9112, section 3.2).
 fn names_one_host<B>(request: &Request<B>) -> bool {
     let count = request.headers().get_all(HOST).iter().count();
     count == 1 || (count == 0 && request.version() < Version::HTTP_11)

@@ -1,4 +1,4 @@
-//! A connection that can end in a reset, for faults on demand.
+//! A TCP stream that can end with a reset, for faults on demand.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,18 +9,18 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection that can end in a reset, which clients see as an error in any case.
+/// A TCP stream that can end with a reset, which every client reports as an error.
 #[derive(Debug)]
 pub(super) struct Resettable {
     pub(super) stream: TcpStream,
-    /// Set when the connection is to be reset rather than closed.
+    /// Set if the connection must be reset instead of closed.
     pub(super) reset: Arc<AtomicBool>,
 }
 
 impl Drop for Resettable {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Relaxed) {
-            // A system that will not do it closes the connection without an answer, which is nearly the same.
+            // If the system refuses, it closes the connection without an answer, which has nearly the same effect.
             let _ = self.stream.set_zero_linger();
         }
     }
@@ -51,7 +51,7 @@ impl AsyncWrite for Resettable {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.reset.load(Ordering::Relaxed) {
-            // Nothing more is said, not even a farewell.
+            // Nothing more is sent, not even the end of the stream.
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_shutdown(context)

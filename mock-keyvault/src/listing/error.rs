@@ -1,15 +1,15 @@
-//! Why the query of a list is refused. The codes of filters are Azure's; the others follow them.
+//! The errors of a list's query. The codes of filters are Azure's, and the others follow their pattern.
 
-/// A part of a query that a list does not take.
+/// A part of a query is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
-    /// The filter cannot be read, or has conditions that the list does not know.
+    /// The filter cannot be parsed, or has conditions that the list does not support.
     #[error("Invalid $filter '{filter}' specified in the query string.{}", details(.reason.as_deref()))]
     Filter {
         /// The filter, shortened.
         filter: String,
-        /// What is wrong with it, if it can be read.
+        /// The reason, if it can be parsed.
         reason: Option<String>,
     },
     /// `$top` is not a number of entries.
@@ -17,12 +17,12 @@ pub enum ListError {
         "Invalid $top '{0}' specified in the query string. Details: 'Expected a whole number from 1 to 1000.'"
     )]
     Top(String),
-    /// `$skiptoken` is not one that a list has given.
+    /// `$skiptoken` is not from a `nextLink` of a list.
     #[error(
         "Invalid $skiptoken '{0}' specified in the query string. Details: 'Expected the $skiptoken of a nextLink.'"
     )]
     SkipToken(String),
-    /// `$expand` names something that the list does not add.
+    /// `$expand` names a field that the list cannot add.
     #[error(
         "Invalid $expand '{0}' specified in the query string. Details: 'Expected createdTime, changedTime and provisioningState.'"
     )]
@@ -34,7 +34,7 @@ fn details(reason: Option<&str>) -> String {
 }
 
 impl ListError {
-    /// A filter that is refused, for a reason or because it cannot be read.
+    /// Refuses a filter, for a reason or because it cannot be parsed.
     pub fn filter(filter: &str, reason: Option<String>) -> Self {
         Self::Filter { filter: shorten(filter), reason }
     }

@@ -1,8 +1,8 @@
 //! The filters of resources and of groups, as Azure documents them ("Resources - List", 2021-04-01).
 //!
 //! `eq` and `ne` compare `location`, `resourceType`, `name`, `resourceGroup`, `identity`, `identity/principalId` and `plan`;
-//! `substringof` searches `name` and `resourceGroup`; `and` and `or` join them. Tags stand alone: `tagName eq`, with or
-//! without `tagValue eq`, or `startswith(tagName, …)`. Azure refuses tags that are joined with anything else.
+//! `substringof` searches `name` and `resourceGroup`; `and` and `or` join them. A filter by tags is `tagName eq`, with or
+//! without `tagValue eq`, or `startswith(tagName, …)`. Azure refuses to join tags with other conditions.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::error::ListError;
 use super::resource::Resource;
 use crate::odata::{self, Argument, Expression, Operator};
 
-/// Which resources a list has.
+/// A filter of resources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceFilter(Kind);
 
@@ -21,7 +21,7 @@ enum Kind {
     Fields(Condition),
 }
 
-/// Which tag what is listed must have.
+/// A filter by tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TagFilter {
     name: Option<TagName>,
@@ -34,7 +34,7 @@ enum TagName {
     StartsWith(String),
 }
 
-/// What must hold of a resource.
+/// A condition on a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Condition {
     Is { field: Field, wanted: bool, value: String },
@@ -51,12 +51,12 @@ enum Field {
     Group,
     Identity,
     PrincipalId,
-    /// Nothing here was bought by a plan.
+    /// The purchase plan, which no resource here has.
     Plan,
 }
 
 impl ResourceFilter {
-    /// Reads the filter of a query. Without one the list has everything.
+    /// Parses the filter of a query. Without one it selects everything.
     pub fn of(query: &str) -> Result<Self, ListError> {
         let Some((text, expression)) = expression(query)? else { return Ok(Self(Kind::All)) };
         let refuse = |reason| ListError::filter(&text, reason);
@@ -68,7 +68,7 @@ impl ResourceFilter {
         Ok(Self(kind))
     }
 
-    /// Whether the list has a resource.
+    /// Whether it selects a resource.
     pub(super) fn selects(&self, resource: &Resource) -> bool {
         match &self.0 {
             Kind::All => true,
@@ -77,21 +77,21 @@ impl ResourceFilter {
         }
     }
 
-    /// Whether it goes by tags.
+    /// Whether it filters by tags.
     pub(super) fn is_of_tags(&self) -> bool {
         matches!(self.0, Kind::Tags(_))
     }
 }
 
 impl TagFilter {
-    /// Reads the filter of a query that may ask for tags only. Without one the list has everything.
+    /// Parses the filter of a query that may only use tags. Without one it selects everything.
     pub fn of(query: &str) -> Result<Self, ListError> {
         let Some((text, expression)) = expression(query)? else { return Ok(Self::default()) };
         let reason = "Only tagName and tagValue can be used here.".to_owned();
         tags(&expression).map_err(|_| ListError::filter(&text, Some(reason)))
     }
 
-    /// Whether the list has something with these tags. Names of tags are compared in any case, values are not.
+    /// Whether it selects an entry with these tags. Names of tags are compared without regard to case, values with.
     pub fn selects(&self, tags: &BTreeMap<String, String>) -> bool {
         let is_named = |own: &str| match &self.name {
             None => true,
@@ -107,7 +107,7 @@ impl TagFilter {
 
 const JOINED_TAGS: &str = "tagName and tagValue cannot be joined with other conditions.";
 
-/// The filter of a query: its text and what it states.
+/// The filter of a query: its text and its expression.
 fn expression(query: &str) -> Result<Option<(String, Expression)>, ListError> {
     let filter = odata::parameters(query).filter(|(name, _)| name == "$filter").last();
     let Some((_, text)) = filter.filter(|(_, text)| !text.trim().is_empty()) else {
@@ -117,11 +117,11 @@ fn expression(query: &str) -> Result<Option<(String, Expression)>, ListError> {
     Ok(Some((text, read)))
 }
 
-/// Why a condition is not one of tags alone.
+/// The reason that an expression is not a filter by tags.
 enum NotTags {
-    /// It asks for no tag.
+    /// It uses no tags.
     Other,
-    /// It asks for tags, and in a way in which they cannot be asked for.
+    /// It joins or compares tags in a form that is not supported.
     Joined,
 }
 
@@ -173,7 +173,7 @@ fn names_tags(expression: &Expression) -> bool {
 }
 
 impl Condition {
-    /// The error is what is wrong, if more can be said than that the filter is not understood.
+    /// The error is the reason, if there is more to say than that the filter cannot be understood.
     fn of(expression: Expression) -> Result<Self, Option<String>> {
         Ok(match expression {
             Expression::And(all) => Self::All(Self::each(all)?),
@@ -184,7 +184,7 @@ impl Condition {
                 Self::Is { field, wanted: operator == Operator::Equal, value }
             }
             Expression::Call { function, arguments } => {
-                // Both orders are in use: that of the documentation, and that of every other function.
+                // Both orders of the arguments are in use: that of the documentation, and that of every other function.
                 let ([Argument::Value(part), Argument::Property(property)]
                 | [Argument::Property(property), Argument::Value(part)]) = arguments.as_slice()
                 else {
@@ -235,14 +235,14 @@ impl Field {
         })
     }
 
-    /// Whether a resource has this value. No value is compared with regard to case.
+    /// Whether a resource has this value. All values are compared without regard to case.
     fn is(self, resource: &Resource, wanted: &str) -> bool {
         let of_identity = |name: &str| {
             let told = resource.identity.as_ref().and_then(|identity| identity[name].as_str());
             told.is_some_and(|told| told.eq_ignore_ascii_case(wanted))
         };
         match self {
-            // "West US" and "westus" are the same place.
+            // "West US" and "westus" are the same location.
             Self::Location => resource.location.eq_ignore_ascii_case(&wanted.replace(' ', "")),
             Self::Type => resource.kind.eq_ignore_ascii_case(wanted),
             Self::Name => resource.name.eq_ignore_ascii_case(wanted),

@@ -66,7 +66,7 @@ fn check(filter: &str, wanted: &[&str]) {
 }
 
 #[test]
-fn each_documented_condition_selects_what_it_says() {
+fn each_documented_condition_selects_the_resources_that_meet_it() {
     check("", &["reg1", "vault1", "it's"]);
     check("resourceGroup eq 'TEAM'", &["reg1", "vault1"]);
     check("resourceGroup ne 'team'", &["it's"]);
@@ -104,7 +104,7 @@ fn conditions_are_joined_by_and_and_or() {
 }
 
 #[test]
-fn tags_are_asked_for_by_name_by_the_start_of_a_name_by_value_or_by_both() {
+fn tags_are_selected_by_name_by_the_start_of_a_name_by_value_or_by_both() {
     check("tagName eq 'ENV'", &["reg1", "vault1"]);
     check("tagname eq 'env' and tagvalue eq 'Test'", &["reg1"]);
     check("tagname eq 'env' and tagvalue eq 'test'", &[]);
@@ -116,7 +116,7 @@ fn tags_are_asked_for_by_name_by_the_start_of_a_name_by_value_or_by_both() {
 }
 
 #[test]
-fn tags_are_refused_beside_anything_else_and_so_is_what_no_list_knows() {
+fn tags_joined_with_other_conditions_and_unknown_conditions_are_refused() {
     for filter in [
         "tagName eq 'a' and name eq 'b'",
         "resourceType eq 'a/b' and tagName eq 'a'",
@@ -145,7 +145,7 @@ fn tags_are_refused_beside_anything_else_and_so_is_what_no_list_knows() {
 }
 
 #[test]
-fn a_refusal_says_which_function_a_property_takes() {
+fn a_refusal_names_the_functions_that_a_property_supports() {
     let refused = read("substringof('eastus', location)").unwrap_err().to_string();
 
     assert_eq!(
@@ -172,7 +172,7 @@ proptest! {
     }
 
     #[test]
-    fn eq_and_ne_split_the_list(name in "[a-z0-9']{0,6}") {
+    fn eq_and_ne_select_complementary_parts_of_the_list(name in "[a-z0-9']{0,6}") {
         let quoted = name.replace('\'', "''");
         let (is, is_not) = (read(&format!("name eq '{quoted}'")), read(&format!("name ne '{quoted}'")));
         let (is, is_not) = (is.unwrap(), is_not.unwrap());

@@ -1,8 +1,8 @@
-//! Lists of the control plane: which resources a `$filter` selects, and in which pages they are answered.
+//! Lists of the control plane: selection by `$filter`, and pages.
 //!
-//! Called by the vault's resource providers and by those of an embedding program, so that one list can hold what both have.
-//! What a query asks for is read and refused before anything is looked up. This module knows nothing of vaults, and not who
-//! asks: the caller hands over what may be seen.
+//! Called by the vault's resource providers and by those of an embedding program, so that one list can hold the resources
+//! of both. A query is parsed, and refused if it is not valid, before any resource is looked up. This module knows nothing
+//! of vaults, and does not check access: the caller passes only resources that the client may see.
 
 mod error;
 mod filter;

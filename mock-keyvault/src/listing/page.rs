@@ -1,6 +1,7 @@
-//! The pages of a list: `$top` says how many entries a page has, `nextLink` leads to the next one.
+//! The pages of a list: `$top` sets the number of entries of a page, and `nextLink` leads to the next page.
 //!
-//! A page goes on behind the entry that ended the one before, by its id: what is deleted or made meanwhile moves nothing.
+//! A page begins after the id of the last entry of the page before. So entries that are deleted or created meanwhile do not
+//! shift the pages.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use super::error::{ListError, shorten};
 use crate::odata;
 
-/// How many entries a page has at most.
+/// The most entries of a page.
 const MAX_PAGE: usize = 1000;
 
 /// The page that a query asks for.
@@ -19,12 +20,12 @@ pub struct Page {
     top: usize,
     /// The key of the last entry of the page before.
     after: Option<String>,
-    /// The other parameters of the query: the next page is asked for with them.
+    /// The other parameters of the query, which the link to the next page repeats.
     others: String,
 }
 
 impl Page {
-    /// Reads the query of a request.
+    /// Parses the query of a request.
     pub fn of(query: &str) -> Result<Self, ListError> {
         let mut page = Self { top: MAX_PAGE, after: None, others: String::new() };
         for (name, value) in odata::parameters(query) {
@@ -49,7 +50,7 @@ impl Page {
         Ok(page)
     }
 
-    /// The page, of all entries of the list. `url` is that of the list, without a query.
+    /// The answer with this page, given all entries of the list. `url` is that of the list, without a query.
     pub fn answer(&self, mut all: Vec<Value>, url: &str) -> Value {
         all.sort_by_cached_key(key);
         if let Some(after) = &self.after {
@@ -69,7 +70,7 @@ impl Page {
     }
 }
 
-/// What entries are ordered by.
+/// The key by which entries are ordered.
 fn key(entry: &Value) -> String {
     entry["id"].as_str().unwrap_or_default().to_lowercase()
 }
@@ -84,7 +85,7 @@ mod tests {
         (0..count).rev().map(|at| json!({ "id": format!("/r/{at:04}") })).collect()
     }
 
-    /// All ids that a client gets who follows each link to the end.
+    /// All ids that a client gets if it follows each link to the end.
     fn followed(query: &str, all: &[Value]) -> Vec<String> {
         let (mut query, mut seen) = (query.to_owned(), Vec::new());
         loop {
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_keeps_the_other_parameters_and_a_page_goes_on_behind_what_was_deleted() {
+    fn a_link_keeps_the_other_parameters_and_a_page_continues_after_a_deleted_entry() {
         let all = entries(4);
         let answer = Page::of("api-version=1&$top=2&%24Filter=x").unwrap().answer(all.clone(), "u");
         let link = answer["nextLink"].as_str().unwrap();
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_tokens_that_are_none_are_refused() {
+    fn numbers_and_tokens_that_are_not_valid_are_refused() {
         for query in
             ["$top=0", "$top=-1", "$top=1001", "$top=x", "$top=", "$skiptoken=!", "$skiptoken="]
         {

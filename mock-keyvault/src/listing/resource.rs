@@ -1,4 +1,4 @@
-//! A resource as the list of resources of every type shows it, and that list.
+//! The list of resources of all types, and a resource as this list shows it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::filter::ResourceFilter;
 use super::page::Page;
 use crate::odata;
 
-/// What a list shows of a resource, and what a filter can ask of it.
+/// The properties of a resource that a list shows and a filter can use.
 #[derive(Clone, Debug)]
 pub struct Resource {
     /// The resource id.
@@ -26,7 +26,7 @@ pub struct Resource {
     pub location: String,
     /// The tags.
     pub tags: BTreeMap<String, String>,
-    /// The price class, if the type has one that lists show.
+    /// The SKU, if lists show one for the type.
     pub sku: Option<Value>,
     /// The identity, if it has one.
     pub identity: Option<Value>,
@@ -36,7 +36,7 @@ pub struct Resource {
     pub changed: Option<OffsetDateTime>,
 }
 
-/// What a query asks of the list.
+/// A parsed query of the list.
 #[derive(Clone, Debug)]
 pub struct ResourceList {
     filter: ResourceFilter,
@@ -47,7 +47,7 @@ pub struct ResourceList {
 }
 
 impl ResourceList {
-    /// Reads the query of a request.
+    /// Parses the query of a request.
     pub fn of(query: &str) -> Result<Self, ListError> {
         let mut list = Self {
             filter: ResourceFilter::of(query)?,
@@ -88,12 +88,12 @@ impl ResourceList {
         add("sku", resource.sku);
         add("location", Some(resource.location.into()));
         add("identity", resource.identity);
-        // Azure leaves the tags out of a list that was asked for by a tag.
+        // Azure leaves the tags out of a list that is filtered by a tag.
         add("tags", (!self.filter.is_of_tags()).then(|| json!(resource.tags)));
         let when = |moment: OffsetDateTime| moment.format(&Rfc3339).ok().map(Value::from);
         add("createdTime", resource.created.filter(|_| self.created_time).and_then(when));
         add("changedTime", resource.changed.filter(|_| self.changed_time).and_then(when));
-        // A resource is there when it was answered, and is nowhere before.
+        // A resource is listed only after it was created completely.
         add("provisioningState", self.provisioning_state.then(|| "Succeeded".into()));
         Value::Object(shown)
     }

@@ -1,4 +1,4 @@
-//! Answers that come before the request was read: every client can read them, whatever it still sends.
+//! Answers before the request was read: every client can read them, whatever it still sends.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream as StdStream;
@@ -22,7 +22,7 @@ async fn panics() -> StatusCode {
     panic!("a defect")
 }
 
-/// A listener that answers each path in its own way, and reads a body only at `/read`.
+/// A listener whose paths answer differently. Only `/read` reads the body.
 async fn start(limits: Limits) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
     let app = Router::new()
         .route(
@@ -133,7 +133,7 @@ async fn refusals_of_the_listener_itself_arrive_as_well() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept_after_a_short_body_that_nobody_read() {
+async fn a_connection_is_kept_after_a_short_body_that_the_handler_did_not_read() {
     let (address, _shutdown, _server) = start(Limits::default()).await;
     let last =
         b"POST /read HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3\r\n\r\nabc";
@@ -161,7 +161,7 @@ async fn no_request_is_read_from_a_body_or_after_it_when_the_connection_is_close
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_100_is_not_made_to_send_its_body() {
+async fn a_client_that_waits_for_100_need_not_send_its_body() {
     let (address, _shutdown, _server) = start(Limits::default()).await;
     let request = head("/", "content-length: 5\r\nexpect: 100-continue\r\n");
 
@@ -177,7 +177,7 @@ async fn a_client_that_waits_for_100_is_not_made_to_send_its_body() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_is_seen_to_its_half_and_a_reset_is_a_reset() {
+async fn a_client_sees_half_of_a_cut_body_and_a_reset_as_a_reset() {
     let (address, _shutdown, _server) = start(Limits::default()).await;
 
     let cut = exchange(address, vec![with_length("/cut", LARGE), vec![0; LARGE]]).await.unwrap();
@@ -188,14 +188,14 @@ async fn a_body_that_is_cut_is_seen_to_its_half_and_a_reset_is_a_reset() {
     assert!(kinds.contains(&reset.unwrap_err().kind()));
 }
 
-/// Limits that no test reaches, but for the number of connections.
+/// Limits that no test reaches, except the number of connections.
 fn endless(places: usize) -> Limits {
     let places = Arc::new(Semaphore::new(places));
     let discard = discard::Limits { bytes: u64::MAX, time: LONG, idle: LONG, places };
     Limits { head: LONG, discard }
 }
 
-/// A connection whose body was begun, and answered.
+/// A connection whose request was answered after the beginning of its body.
 fn answered(address: SocketAddr) -> StdStream {
     let mut stream = StdStream::connect(address).unwrap();
     stream.write_all(&with_length("/", LARGE)).unwrap();
@@ -210,13 +210,13 @@ fn answered(address: SocketAddr) -> StdStream {
 }
 
 #[tokio::test]
-async fn one_client_more_than_there_are_places_is_answered_and_closed_at_once() {
+async fn a_client_beyond_the_limit_of_connections_is_answered_and_closed_at_once() {
     let (address, _shutdown, _server) = start(endless(3)).await;
 
     spawn_blocking(move || {
         let mut kept: Vec<StdStream> = (0..3).map(|_| answered(address)).collect();
         let mut closed = answered(address);
-        // The end of the connection, in a way or another.
+        // The connection has ended, cleanly or not.
         assert!(matches!(closed.read(&mut [0]), Ok(0) | Err(_)));
         for stream in &mut kept {
             stream.write_all(&vec![0; LARGE - 100_000]).unwrap();
@@ -239,7 +239,7 @@ async fn a_body_beyond_the_limit_ends_the_connection_after_the_answer() {
 }
 
 #[tokio::test]
-async fn a_shutdown_waits_for_a_client_that_sends_nothing_no_longer_than_its_pause() {
+async fn a_shutdown_waits_no_longer_than_the_idle_limit_for_a_client_that_sends_nothing() {
     let mut limits = endless(1);
     limits.discard.idle = Duration::from_millis(20);
     let (address, shutdown, server) = start(limits).await;
@@ -251,7 +251,7 @@ async fn a_shutdown_waits_for_a_client_that_sends_nothing_no_longer_than_its_pau
 }
 
 #[tokio::test]
-async fn a_head_that_trickles_is_given_up_and_an_idle_connection_is_kept() {
+async fn a_head_that_arrives_too_slowly_ends_the_connection_and_an_idle_one_is_kept() {
     let limits = Limits { head: Duration::from_millis(50), ..Limits::default() };
     let (address, _shutdown, _server) = start(limits).await;
 
@@ -272,7 +272,7 @@ async fn a_head_that_trickles_is_given_up_and_an_idle_connection_is_kept() {
             }
         };
         assert!(matches!(end, Ok(0) | Err(_)), "no answer: {end:?}");
-        // These were idle for longer than that head took.
+        // These were idle for longer than the slow head lasted.
         kept.write_all(last).unwrap();
         fresh.write_all(last).unwrap();
         (read_all(&mut kept).unwrap(), read_all(&mut fresh).unwrap())

@@ -27,7 +27,7 @@ async fn ask(address: SocketAddr, path: &str) -> String {
 }
 
 #[test]
-fn an_address_may_be_a_port_alone() {
+fn an_address_may_be_only_a_port() {
     assert_eq!(parse_address("6000").unwrap(), "127.0.0.1:6000".parse().unwrap());
     assert_eq!(parse_address(":0").unwrap(), "127.0.0.1:0".parse().unwrap());
     assert_eq!(parse_address("localhost:5000").unwrap(), "127.0.0.1:5000".parse().unwrap());
@@ -60,7 +60,7 @@ async fn a_request_knows_the_peer_and_the_wire() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_ends_although_a_shutdown_was_asked_for() {
+async fn a_request_in_progress_is_answered_during_a_shutdown() {
     let (listener, address) = bound().await;
     let (arrived, has_arrived) = oneshot::channel();
     let (release, released) = oneshot::channel::<()>();
@@ -88,7 +88,7 @@ async fn a_request_under_way_ends_although_a_shutdown_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_does_not_end_the_server() {
+async fn a_client_that_disconnects_does_not_end_the_server() {
     let (listener, address) = bound().await;
     let app = Router::new().route("/", get(|| async { "here" }));
     let shutdown = CancellationToken::new();

@@ -30,7 +30,7 @@ async fn read_until(stream: &mut (impl AsyncReadExt + Unpin), end: &str) {
 }
 
 #[tokio::test]
-async fn a_tunnel_lives_longer_than_a_head_may_take() {
+async fn a_tunnel_lasts_longer_than_a_head_may_take() {
     let folder = tempfile::tempdir().unwrap();
     let authority = LocalAuthority::open(folder.path(), &Clock::system()).unwrap();
     let transport = Transport::TlsAndPlain(authority.server_config(&[]).unwrap());
