@@ -1,7 +1,7 @@
-//! What a running emulator is made of, and the routes that it serves.
+//! The parts of a running emulator, and the routes that it serves.
 //!
-//! `serve.rs` builds an [`App`] and binds its routes to listeners; tests use the same function. Nothing here decides:
-//! it only puts the parts together.
+//! `serve.rs` builds an [`App`] and binds its routes to listeners; tests use the same function. This module makes no
+//! decisions: it only puts the parts together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,47 +36,47 @@ use crate::state_watch::StateWatch;
 use crate::under_way::UnderWay;
 use crate::vault_owner::OwnerVault;
 
-/// The name of a request in answers and in the log, as Azure Container Registry spells it.
+/// The header with the id of a request in responses and in the log, as Azure Container Registry spells it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
 
 /// The parts of a running emulator. Clones share them.
 #[derive(Clone, Debug)]
 pub struct App(Arc<Parts>);
 
-/// What [`App`] shares.
+/// The state that [`App`] shares.
 #[derive(Debug)]
 pub struct Parts {
-    /// The registries, the one called `local` first.
+    /// The registries, with `local` first.
     pub registries: Registries,
-    /// The clock of everything.
+    /// The clock of the registries and the vault.
     pub clock: Clock,
-    /// What was asked for at the start.
+    /// The configuration of the start.
     pub config: Config,
-    /// Where everything is to be found.
+    /// The addresses of all listeners.
     pub endpoints: Endpoints,
-    /// What happens to the keys of all registries.
+    /// The events of the keys of all registries.
     pub events: Events,
-    /// The ports of the registries beside `local`.
+    /// The ports of the registries other than `local`.
     pub ports: Ports,
-    /// The owner's hand on the vault; none with a vault that is not ours to change.
+    /// The owner's access to the vault; `None` with an external vault, which the emulator cannot change.
     pub owner: Option<OwnerVault>,
-    /// The embedded vault, whose rows `verify` checks; none with a vault in another process.
+    /// The embedded vault, whose rows `verify` checks; `None` with a vault in another process.
     pub embedded: Option<Manager>,
-    /// What `revoke` took, until `restore` gives it back.
+    /// The changes that `revoke` made, until `restore` undoes them.
     pub revocations: Revocations,
-    /// What is to go wrong because somebody asked for it.
+    /// The faults that a client of the admin API asked for.
     pub faults: FaultDesk,
-    /// Held while everything begins again.
+    /// Held during a reset.
     pub resetting: tokio::sync::Mutex<()>,
-    /// Moves the clock, and has everything done that becomes due.
+    /// Moves the clock, and runs everything that becomes due.
     pub agenda: Arc<Agenda>,
-    /// Keeps the states of the registries true.
+    /// Keeps the states of the registries up to date.
     pub state_watch: Arc<StateWatch>,
-    /// Says who may do what in registries that want a login.
+    /// Authenticates and authorizes callers of registries that require a login.
     pub doorkeeper: Doorkeeper,
-    /// The requests that are under way.
+    /// The requests in progress.
     pub under_way: UnderWay,
-    /// What the admin API and `local` ask for where the listener can be reached from outside.
+    /// The password that the admin API and `local` require when the listener can be reached from outside.
     pub guard: Guard,
 }
 
@@ -91,18 +91,18 @@ impl App {
         self.0.registries.get(name)
     }
 
-    /// Takes a registry away with everything in it, and the notes of what was revoked from it.
+    /// Deletes a registry with everything in it, and its revocation records.
     pub async fn delete_registry(&self, name: &RegistryName) -> Result<(), ManageError> {
         self.registries.delete(name).await?;
         if let Err(error) = self.revocations.forget_gone(&self.registries).await {
-            // The next start forgets them.
-            tracing::warn!(registry.name = %name, %error, "notes of revocations outlive the registry");
+            // The next start deletes them.
+            tracing::warn!(registry.name = %name, %error, "could not delete the revocation records of the registry");
         }
         Ok(())
     }
 
-    /// Forgets with each registry that goes what was revoked from it: the control plane deletes registries, and groups of
-    /// them, as well. Until `stop`; to be spawned.
+    /// Deletes the revocation records of each registry that is deleted: the control plane also deletes registries, and
+    /// groups of them. Runs until `stop`; the caller spawns it.
     pub async fn forget_what_goes(self, stop: CancellationToken) {
         let mut changes = self.registries.changes();
         loop {
@@ -111,17 +111,17 @@ impl App {
                 changed = changes.changed() => if changed.is_err() { return },
             }
             if let Err(error) = self.revocations.forget_gone(&self.registries).await {
-                tracing::warn!(%error, "notes of revocations outlive a registry");
+                tracing::warn!(%error, "could not delete the revocation records of a deleted registry");
             }
         }
     }
 
-    /// What revocations are made with.
+    /// The context that revocations need.
     pub fn hand(&self) -> Hand<'_> {
         Hand { owner: self.owner(), registries: &self.registries }
     }
 
-    /// The owner's hand on the vault.
+    /// The owner's access to the vault.
     pub fn owner(&self) -> Option<&OwnerVault> {
         self.0.owner.as_ref()
     }
@@ -141,13 +141,13 @@ pub fn routes(app: &App) -> Router {
     with_layers(app, content.merge(admin::router(app.clone())))
 }
 
-/// The routes of a listener of registries alone. `own` answers there where the `Host` names no other.
+/// The routes of a listener that serves registries only. `own` answers requests whose `Host` names no other registry.
 pub fn registry_routes(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     with_layers(app, content(app, guard, own, ping))
 }
 
-/// Content, and the tokens for it: behind the choice of the registry, the guard of its listener, the registry's gate, and
-/// the faults that somebody asked for.
+/// Content, and the tokens for it: behind the selection of the registry, the guard of its listener, the registry's gate,
+/// and the requested faults.
 fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let site = Site::new(app.registries.clone(), own);
     let strike = from_fn_with_state(Arc::clone(app.faults.of_registry()), faults::strike);
@@ -155,7 +155,7 @@ fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let content = acr::protect(content, app.doorkeeper.clone(), ping);
     let content = content.merge(acr::login_router(app.doorkeeper.clone()));
     let content = Proxies::new(&app.config.trusted_proxy).note_for(content);
-    // The registry first: the guard asks for its own password only where a registry has no logins.
+    // The registry comes first: the guard asks for its own password only if a registry has no logins.
     let content = site.select_for(guard.protect_content(content));
     let content = content.layer(map_response(acr::complete_401));
     match app.config.cors_origin.as_slice() {
@@ -164,8 +164,8 @@ fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     }
 }
 
-/// Lets scripts of these origins use a registry, as the pages of registry browsers do. A preflight asks for nothing, so it is
-/// answered before a login is asked for (Fetch Standard, "CORS-preflight fetch").
+/// Lets scripts of these origins use a registry, as the pages of registry browsers do. A preflight carries no credentials, so
+/// the emulator answers it before it asks for a login (Fetch Standard, "CORS-preflight fetch").
 fn cors(origins: &[Origin]) -> CorsLayer {
     use http::header::{
         ACCEPT, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE,
@@ -211,7 +211,7 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .max_age(Duration::from_mins(10))
 }
 
-/// What no route takes. The target of CONNECT is a host and a port, so that none takes it.
+/// The response to a request that no route matches. The target of CONNECT is a host and a port, so no route matches it.
 fn nothing_here(method: &Method, azure: Option<&str>) -> Response {
     if method == Method::CONNECT {
         let proxy = azure.and_then(|azure| azure.strip_prefix("https://"));
@@ -226,14 +226,14 @@ fn nothing_here(method: &Method, azure: Option<&str>) -> Response {
     ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, words, ().into()).into_response()
 }
 
-/// The layers, from the outside in: a request id, the log, the net under panics. There is no limit on bodies here:
+/// The layers, from the outside in: a request id, the log, the handler of panics. There is no limit on bodies here:
 /// each handler has its own.
 fn with_layers(app: &App, routes: Router) -> Router {
     let azure = app.endpoints.azure().map(str::to_owned);
     routes
         .fallback(async move |method: Method| nothing_here(&method, azure.as_deref()))
         .layer(CatchPanicLayer::custom(|_| {
-            // A panic is a defect. The client gets the error body all the same, and the process goes on.
+            // A panic is a defect. The client still gets the error body, and the process goes on.
             let words = "internal error";
             ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, words, ().into()).into_response()
         }))

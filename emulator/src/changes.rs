@@ -1,7 +1,7 @@
-//! What a program that holds the emulator changes: the keys of registries, what is revoked from them, and faults.
+//! Changes that an embedding program makes: to the keys of registries, to revocations, and to faults.
 //!
-//! A change is a request of the admin API without HTTP, with the same rules, and it returns when the registry has seen it.
-//! So the next request of a test meets the new state. A change through [`Sealyard::vault`] returns when the vault has made
+//! A change is a request of the admin API without HTTP, with the same rules. It returns when the registry has seen the change,
+//! so the next request of a test meets the new state. A change through [`Sealyard::vault`] returns when the vault has made
 //! it; the registry sees it a moment later.
 
 use mock_keyvault::faults::FaultRule;
@@ -16,9 +16,9 @@ use crate::revocation::Way;
 use crate::serve::Sealyard;
 
 impl Sealyard {
-    /// Enables or disables the version that a registry uses of its key, and returns when the registry has seen it.
+    /// Enables or disables the key version that a registry uses, and returns when the registry has seen it.
     ///
-    /// Fails for a registry that is not there or has no customer-managed key, and with a vault that is not ours to change.
+    /// Fails if there is no such registry, if it has no customer-managed key, or if the vault is external.
     pub async fn set_key_enabled(
         &self,
         registry: &str,
@@ -28,7 +28,7 @@ impl Sealyard {
         self.change_key(registry, operation).await
     }
 
-    /// Does something to the key of a registry as its owner, and returns when the registry has seen it, or, for a rotation,
+    /// Changes the key of a registry as its owner, and returns when the registry has seen it, or, for a rotation,
     /// when the registry uses the new version. Fails as [`Sealyard::set_key_enabled`] does.
     pub async fn change_key(
         &self,
@@ -39,7 +39,7 @@ impl Sealyard {
         self.change_key_as(registry, request).await
     }
 
-    /// The same for any key and version, with everything that the admin API takes.
+    /// Like [`Sealyard::change_key`], for any key and version, with all fields of the admin API.
     pub async fn change_key_as(
         &self,
         registry: &str,
@@ -49,28 +49,28 @@ impl Sealyard {
         admin::change_key(self.app(), registry, request).await
     }
 
-    /// Revokes the key of a registry in one of the ways there are, and returns when the registry refuses its content.
-    /// [`Sealyard::restore`] gives back exactly what was taken.
+    /// Revokes a registry's access to its key with the given method, and returns when the registry refuses its content.
+    /// [`Sealyard::restore`] undoes exactly these changes.
     pub async fn revoke(&self, registry: &str, by: Way) -> Result<RevokeReply, AdminError> {
         self.refuse_in_reset()?;
         admin::take(self.app(), registry, RevokeRequest { by, wait: true }).await
     }
 
-    /// Gives back everything that was revoked from a registry, and returns when the registry has seen it. Fails if the
-    /// registry does not serve its content then, because of something else that was done to its key.
+    /// Restores everything that was revoked from a registry, and returns when the registry has seen it. Fails if the
+    /// registry still does not serve its content, because of another change to its key.
     pub async fn restore(&self, registry: &str) -> Result<RestoreReply, AdminError> {
         self.refuse_in_reset()?;
         admin::give_back(self.app(), registry, RestoreRequest { by: None, wait: true }).await
     }
 
-    /// Adds a fault rule for the registries or the vault, or replaces the one of its name. Returns what it is removed by.
+    /// Adds a fault rule for the registries or the vault, or replaces the rule with the same name. Returns the id that removes it.
     pub async fn add_fault(&self, rule: FaultRule) -> Result<String, AdminError> {
         self.refuse_in_reset()?;
         let app = self.app();
         Ok(app.faults.add(json!(rule), app.owner()).await?)
     }
 
-    /// The fault rules that have not ended.
+    /// The fault rules that are still active.
     pub async fn faults(&self) -> Result<FaultList, AdminError> {
         admin::all_faults(self.app()).await
     }
@@ -82,14 +82,14 @@ impl Sealyard {
         Ok(app.faults.remove(id, app.owner()).await?)
     }
 
-    /// Removes all fault rules, and the limits of calls of the vault.
+    /// Removes all fault rules, and the vault's call limits.
     pub async fn clear_faults(&self) -> Result<(), AdminError> {
         self.refuse_in_reset()?;
         let app = self.app();
         Ok(app.faults.clear(app.owner()).await?)
     }
 
-    /// A reset that has not ended would undo the change.
+    /// Fails during a reset, which would undo the change.
     fn refuse_in_reset(&self) -> Result<(), Error> {
         self.app().registries.intents().refuse_in_reset()
     }

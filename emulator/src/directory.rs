@@ -1,11 +1,11 @@
-//! The embedded vault's issuer and roles, as registries ask them: fills [`Directory`] of the domain.
+//! The embedded vault's issuer and roles, as registries query them: implements [`Directory`] of the domain.
 
 use mock_keyvault::directory::Directory as VaultDirectory;
 use mock_keyvault::identity::Principal;
 
 use crate::registry::{Directory, Vouched};
 
-/// Whose tokens registries take: those for registries, and those for Azure's resource manager.
+/// The audiences of tokens that registries accept: registries, and Azure's resource manager.
 const AUDIENCES: [&str; 5] = [
     "https://containerregistry.azure.net",
     "https://management.azure.com",
@@ -19,7 +19,7 @@ const AUDIENCES: [&str; 5] = [
 pub struct EmbeddedDirectory(VaultDirectory);
 
 impl EmbeddedDirectory {
-    /// Goes by what this vault knows.
+    /// A directory with the identities and roles of this vault.
     pub fn new(directory: VaultDirectory) -> Self {
         Self(directory)
     }
@@ -44,7 +44,7 @@ impl Directory for EmbeddedDirectory {
     }
 }
 
-/// Whether a token for this resource is good at a registry. A slash may end it, and a port follow a local name.
+/// Whether a registry accepts tokens for this audience. It may end with slashes, and a local name may have a port.
 fn is_audience(audience: &str) -> bool {
     let audience = audience.trim_end_matches('/');
     AUDIENCES.iter().any(|known| match audience.strip_prefix(known) {

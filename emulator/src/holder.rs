@@ -1,8 +1,8 @@
-//! The process that has a data folder open, as the system knows it: what `stop` ends.
+//! The process that has a data folder open, as the system knows it: `stop` ends this process.
 //!
-//! The number of a process says little: when the process has ended, another program can get the same number. But the system
-//! knows who holds the lock of the folder, and on Linux a handle of a process never leads to another one. So the order is:
-//! take the handle, check that this process holds the lock, and signal through the handle.
+//! A process id is not enough: when the process has ended, another program can get the same id. But the system
+//! knows which process holds the lock of the folder, and on Linux a handle of a process never leads to another one. So the
+//! order is: take the handle, check that this process holds the lock, and signal through the handle.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// The process that has a folder open. None: no process does, or none that this one can see. Blocks.
+    /// The process that has a folder open. `None` if there is no such process, or if this process cannot see it. Blocks.
     pub fn of(folder: &Path) -> io::Result<Option<Self>> {
         let lock = folder.join(LOCK_FILE);
         let text = match fs::read_to_string(&lock) {
@@ -35,7 +35,7 @@ impl Holder {
         Ok(found.filter(Self::holds))
     }
 
-    /// The process.
+    /// The id of the process.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_nonzero().get().unsigned_abs()
     }
@@ -56,7 +56,7 @@ impl Holder {
         Ok(Some(Self { pid, lock }))
     }
 
-    /// Asks the process to end, as Ctrl-C does. A process that has ended is no error.
+    /// Asks the process to end, as Ctrl-C does. Succeeds if the process has ended already.
     pub fn terminate(&self) -> io::Result<()> {
         match self.signal(Signal::TERM) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -74,7 +74,7 @@ impl Holder {
         rustix::process::kill_process(self.pid, signal)
     }
 
-    /// Whether the process holds the lock still. Blocks.
+    /// Whether the process still holds the lock. Blocks.
     #[cfg(target_os = "linux")]
     pub fn holds(&self) -> bool {
         use std::os::unix::fs::MetadataExt as _;
@@ -83,8 +83,8 @@ impl Holder {
         locks.lines().any(|line| is_lock_of(line, self.pid(), found.ino()))
     }
 
-    /// Whether the process holds the lock still. Here the system does not say who holds it: the lock is held, and its file
-    /// names the process. Blocks.
+    /// Whether the process still holds the lock. This system does not tell which process holds it, so the check is that the lock
+    /// is held and that its file names the process. Blocks.
     #[cfg(not(target_os = "linux"))]
     pub fn holds(&self) -> bool {
         use mock_keyvault::lock_file::{LockError, LockFile};
@@ -92,7 +92,7 @@ impl Holder {
     }
 }
 
-/// Whether a line of `/proc/locks` is the lock of a process on a file, such as
+/// Whether a line of `/proc/locks` is a lock of this process on this file, such as
 /// `1: FLOCK  ADVISORY  WRITE 4711 08:01:1234 0 EOF` (the man page `proc_locks(5)`).
 #[cfg(target_os = "linux")]
 fn is_lock_of(line: &str, pid: u32, inode: u64) -> bool {
@@ -137,7 +137,7 @@ mod tests {
 
         other.kill().unwrap();
         other.wait().unwrap();
-        // Where the system does not say who holds a lock, the file is believed.
+        // If the system does not tell which process holds a lock, the file decides.
         assert_eq!(found.is_none(), cfg!(target_os = "linux"));
     }
 

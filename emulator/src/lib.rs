@@ -1,7 +1,7 @@
 //! A local emulator of Azure Container Registry with customer-managed keys.
 //!
-//! [`Sealyard`] is a running emulator: the registry, its embedded mock Key Vault, and the clock of both. Tests of
-//! anything that pushes to a registry, or uses one whose key can be revoked, start one on free ports:
+//! [`Sealyard`] is a running emulator: the registry, its embedded mock Key Vault, and the clock of both. Tests of a
+//! program that pushes to a registry, or that uses one whose key can be revoked, start one on free ports:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,8 +14,8 @@
 //! ```
 //!
 //! The folders in the order in which a request meets them: [`oci`], [`acr`] and [`admin`] parse and render, [`registry`]
-//! decides, [`keys`] has the word on whether content may be touched, [`envelope`] is the format, [`store`] keeps.
-//! `ARCHITECTURE.md` has the map and what holds at every moment.
+//! makes the decisions, [`keys`] permits or refuses access to content, [`envelope`] is the file format, [`store`] keeps the data.
+//! `ARCHITECTURE.md` has the map and the invariants.
 
 pub mod acr;
 pub mod admin;
@@ -52,6 +52,6 @@ pub use self::serve::{Builder, Sealyard, StartError};
 
 /// Chooses the implementation of TLS for this process, if none is chosen yet.
 pub fn install_crypto_provider() {
-    // An error says that one was chosen already, by us or by the program that we are a part of.
+    // An error says that one was chosen already, by this crate or by the program that embeds it.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

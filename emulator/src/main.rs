@@ -1,4 +1,4 @@
-//! The `sealyard` program: hands its arguments to the command line of the library.
+//! The `sealyard` program: passes its arguments to the command line of the library.
 
 use std::alloc::System;
 use std::process::ExitCode;

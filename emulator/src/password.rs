@@ -1,4 +1,4 @@
-//! The password of registries without logins of their own, and where it comes from.
+//! The password of registries that have no logins of their own, and its source.
 //!
 //! The command line reads it from the environment, `config.rs` carries it, and the guard of a listener compares it with
 //! what clients send. The text is wiped when it is dropped, and never shown.
@@ -8,15 +8,15 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-/// Where the password comes from.
+/// The source of the password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PasswordSource {
     /// The emulator makes a random one at the first start, and keeps it in a file of the data folder.
     #[default]
     Generated,
-    /// The person who starts the emulator gives it.
+    /// The person who starts the emulator sets it.
     Given(Password),
-    /// It is in this file, which the emulator reads and never writes.
+    /// This file has it. The emulator only reads the file.
     File(PathBuf),
 }
 
@@ -25,7 +25,7 @@ pub enum PasswordSource {
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// The password with this text. None: the text is empty. A line break at the end, which editors add, is no part of it.
+    /// The password with this text, or `None` if the text is empty. A line break at the end, which editors add, is removed.
     pub fn new(text: impl Into<String>) -> Option<Self> {
         let text = Zeroizing::new(text.into());
         let trimmed = text.trim_end_matches(['\r', '\n']);

@@ -1,10 +1,9 @@
-//! The world around the registries, as they see it: a mock vault, embedded or in another process, or a vault that is not
-//! ours.
+//! The environment of the registries: a mock vault, embedded or in another process, or an external vault.
 //!
 //! A mock vault makes any identity, and each gets its tokens from the endpoint of managed identities, without a secret. The
-//! embedded one is asked directly, one in another process over its own APIs with the credentials of its owner. Where we
-//! have no such credentials, as with Azure, there is only the identity that the program was started with: somebody else
-//! makes identities and gives permissions.
+//! platform calls the embedded vault directly, and a vault in another process over its APIs with the credentials of its owner.
+//! An external vault, such as Azure's, gives us no such credentials: there is only the identity that the program was started
+//! with, and its administrator makes identities and grants permissions.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,22 +24,22 @@ use crate::registry::{
 use crate::serve::StartError;
 use crate::vault_owner::{OwnerVault, VaultConnection};
 
-/// The name of the identity that the program is started with, in the group of all that nobody put elsewhere.
+/// The name of the identity that the program is started with, in the default resource group.
 const START_IDENTITY: &str = "sealyard";
 
-/// A mock vault, or a vault that is not ours.
+/// A mock vault, or an external vault.
 pub struct LocalPlatform {
     access: VaultConnection,
     owner: Option<OwnerVault>,
-    /// Changes identities and permissions; none with a vault that is not ours.
+    /// Changes identities and permissions; `None` with an external vault.
     authority: Option<Authority>,
     start: AssignedIdentity,
     key_size: usize,
-    /// The clients of identities that were asked for, by client id. Each has a token of its own.
+    /// The clients of the identities that were used, by client id. Each has its own token.
     clients: Mutex<HashMap<String, Arc<dyn KeyVault>>>,
 }
 
-/// Who changes identities and permissions in the vault.
+/// The access that changes identities and permissions in the vault.
 enum Authority {
     /// The embedded vault itself.
     Embedded(Manager),
@@ -49,7 +48,7 @@ enum Authority {
 }
 
 impl LocalPlatform {
-    /// The platform of a vault. A client for the identity of the start is made at once, to see that it can be.
+    /// The platform of a vault. It makes a client for the start identity at once, so that an error shows up at the start.
     pub fn new(
         access: VaultConnection,
         owner: Option<OwnerVault>,
@@ -81,7 +80,7 @@ impl LocalPlatform {
         self.access.key_id(name)
     }
 
-    /// Who changes identities and permissions, if the vault is ours.
+    /// The access that changes identities and permissions, if the vault is a mock vault.
     fn authority(&self) -> Result<&Authority, PlatformError> {
         self.authority.as_ref().ok_or_else(|| self.not_ours())
     }
@@ -177,7 +176,7 @@ impl Platform for LocalPlatform {
                 Some(Authority::Owner(owner)) => {
                     owner.forget_roles(resource_id).await.map_err(of_owner)
                 }
-                // The roles of a vault that is not ours are not ours.
+                // An external vault's roles belong to its administrator.
                 None => Ok(()),
             }
         }
@@ -256,7 +255,7 @@ impl fmt::Debug for LocalPlatform {
     }
 }
 
-/// What the embedded vault says.
+/// Converts an error of the embedded vault.
 fn of_vault(error: ManagerError) -> PlatformError {
     if error.is_disk_full() {
         PlatformError::DiskFull(error.to_string())
@@ -267,7 +266,7 @@ fn of_vault(error: ManagerError) -> PlatformError {
     }
 }
 
-/// What a vault says over its own protocol.
+/// Converts an error that a vault returned over its protocol.
 fn of_owner(error: VaultError) -> PlatformError {
     if error.is_disk_full() {
         PlatformError::DiskFull(error.to_string())

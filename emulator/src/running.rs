@@ -1,9 +1,9 @@
-//! The running emulators of this user: each has an entry in the user's runtime folder, by which the command line finds it.
+//! The running emulators of this user: each has an entry in the user's runtime folder, where the command line finds it.
 //!
 //! An entry is a file of its own, named after the process and a random suffix. Only its emulator removes it while that
 //! emulator lives; a command that finds the entry of a dead one removes it. So no emulator can overwrite or delete the
-//! entry of another one, in whatever order they start and stop. The folder and its files are for their owner only: whoever
-//! could write there could lead commands, and the secrets that they send, to another server.
+//! entry of another one, in any order of starts and stops. Only the owner can read or write the folder and its files: a user
+//! who can write there could direct commands, and the secrets that they send, to another server.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -17,7 +17,7 @@ use rustix::process::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// How the name of an entry ends. A file that is being written has another name.
+/// The file extension of an entry. A file that is being written has another one.
 const EXTENSION: &str = "json";
 
 /// One running emulator.
@@ -28,7 +28,7 @@ pub struct Entry {
     pub registry: String,
     /// The process.
     pub pid: u32,
-    /// The random id of this run, which `/_sealyard/health` answers. A process id alone can be used again.
+    /// The random id of this run, which `/_sealyard/health` returns. A process id is not enough: the system can use it again.
     pub instance: String,
     /// The data folder in use.
     pub data_dir: PathBuf,
@@ -42,11 +42,11 @@ pub struct RuntimeFolder(PathBuf);
 #[derive(Debug)]
 pub struct Registration(PathBuf);
 
-/// Why the entries cannot be used.
+/// The reasons why the entries cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunningError {
-    /// There is no place for them.
+    /// There is no home folder for them.
     #[error(
         "there is no home folder to register running emulators in: set XDG_RUNTIME_DIR or HOME"
     )]
@@ -65,7 +65,7 @@ pub enum RunningError {
         /// The user id of this process.
         user: u32,
     },
-    /// It is something else, such as a link.
+    /// The path is not a folder but, for example, a link.
     #[error("{} is not a folder: remove it, and the next emulator makes one", .0.display())]
     NotAFolder(PathBuf),
     /// A file cannot be read or written.
@@ -74,7 +74,7 @@ pub enum RunningError {
 }
 
 impl RuntimeFolder {
-    /// The folder of this user: in `XDG_RUNTIME_DIR`, or where the platform keeps the state of programs.
+    /// The folder of this user: in `XDG_RUNTIME_DIR`, or in the platform's folder for the state of programs.
     pub fn of_user() -> Result<Self, RunningError> {
         let dirs = ProjectDirs::from("", "", "sealyard").ok_or(RunningError::NoFolder)?;
         Ok(Self(match dirs.runtime_dir() {
@@ -83,18 +83,18 @@ impl RuntimeFolder {
         }))
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Makes it, for its owner only, and checks that it is. Blocks.
+    /// Makes the folder for its owner only, and checks its permissions. Blocks.
     pub fn make(&self) -> Result<(), RunningError> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         self.check()
     }
 
-    /// Writes an entry. It is gone when the answer is dropped. Blocks.
+    /// Writes an entry. Dropping the returned registration removes it. Blocks.
     pub fn register(&self, entry: &Entry) -> Result<Registration, RunningError> {
         self.make()?;
         let suffix = hex::encode(rand::random::<[u8; 8]>());
@@ -105,7 +105,7 @@ impl RuntimeFolder {
         Ok(Registration(path))
     }
 
-    /// The entries and their files, those of dead emulators too. Blocks.
+    /// The entries and their files, including those of dead emulators. Blocks.
     pub fn entries(&self) -> Result<Vec<(PathBuf, Entry)>, RunningError> {
         let files = match fs::read_dir(&self.0) {
             Ok(files) => files,
@@ -117,7 +117,7 @@ impl RuntimeFolder {
         for file in files {
             let path = file?.path();
             if path.extension().is_some_and(|extension| extension == EXTENSION)
-                // One that went away since, or that another version wrote, is none of ours.
+                // An entry that was removed meanwhile, or that another version wrote, is skipped.
                 && let Some(entry) = read(&path)
             {
                 entries.push((path, entry));
@@ -127,7 +127,7 @@ impl RuntimeFolder {
         Ok(entries)
     }
 
-    /// Refuses a folder that another user owns, and closes one of ours that others can use.
+    /// Refuses a folder of another user, and removes the permissions of others from one of ours.
     fn check(&self) -> Result<(), RunningError> {
         let user = geteuid().as_raw();
         let of_us = |folder: &Path, owner: u32| {
@@ -158,14 +158,14 @@ impl Drop for Registration {
     }
 }
 
-/// Whether a process is there.
+/// Whether a process exists.
 pub fn is_alive(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
-    // A process that may not be signalled is there all the same.
+    // A process that we may not signal exists too.
     rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH)
 }
 
-/// Reads an entry. None: it is no file of this user. Others can have put one there before the folder was closed.
+/// Reads an entry. `None` if it is not a file of this user: others can have put one there before the folder was closed.
 fn read(path: &Path) -> Option<Entry> {
     let found = fs::symlink_metadata(path).ok()?;
     if !found.is_file() || found.uid() != geteuid().as_raw() {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_being_written_and_one_that_cannot_be_read_are_no_entries() {
+    fn incomplete_and_unreadable_files_are_not_entries() {
         let home = tempfile::tempdir().unwrap();
         let folder = RuntimeFolder(home.path().join("sealyard"));
         let _one = folder.register(&entry("one")).unwrap();
@@ -232,7 +232,7 @@ mod tests {
         fs::write(&elsewhere, &text).unwrap();
         std::os::unix::fs::symlink(&elsewhere, folder.0.join("7-link.json")).unwrap();
         fs::create_dir(folder.0.join("7-folder.json")).unwrap();
-        // Whoever opens it to read waits for a writer.
+        // A process that opens a pipe to read waits for a writer.
         let pipe = folder.0.join("7-pipe.json");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         if geteuid().is_root() {

@@ -43,45 +43,45 @@ use crate::store::{LockedFolder, Store, StoreError};
 use crate::under_way::UnderWay;
 use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, VaultConnection};
 
-/// How long it is waited for that the data folder is free.
+/// How long a stop waits until the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);
 
-/// How long a start waits for the vault to tell of its changes.
+/// How long a start waits until the vault reports its changes.
 const FEED_LIMIT: Duration = Duration::from_secs(1);
 
-/// The registry that answers where no other is named.
+/// The registry that answers requests whose `Host` names no other one.
 pub const LOCAL: &str = RegistryName::LOCAL;
 
-/// A running emulator. It stops when this is dropped; [`Sealyard::shutdown`] waits for it.
+/// A running emulator. Dropping it stops it; [`Sealyard::shutdown`] waits for the end.
 #[derive(Debug)]
 pub struct Sealyard {
-    /// Ends everything that was spawned when it is dropped, which is first.
+    /// Ends all spawned tasks when it is dropped. It is dropped first.
     stop: DropGuard,
     app: App,
     local: Registry,
     address: SocketAddr,
     vault: Option<MockKeyVault>,
     server: JoinHandle<()>,
-    /// The entry by which the command line finds this emulator, if it was asked for.
+    /// The entry that the command line finds this emulator by, if the caller asked to register it.
     registration: Option<Registration>,
-    /// The folder of an emulator that is gone at exit.
+    /// The folder of an emulator that deletes its data at exit.
     folder: Option<tempfile::TempDir>,
-    /// Is cancelled when the last one has let go of the data folder.
+    /// Cancelled when the data folder is closed.
     released: CancellationToken,
 }
 
-/// What a running emulator is made from.
+/// The settings of an emulator that has not started.
 #[derive(Debug)]
 pub struct Builder {
     config: Config,
     clock: Option<Clock>,
     settings: Settings,
-    /// Whether the file of endpoints goes into the temporary folder too.
+    /// Whether the file of endpoints also goes into the temporary folder.
     hidden: bool,
     registers: bool,
 }
 
-/// Why an emulator did not start.
+/// The reasons why an emulator did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
@@ -90,7 +90,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The data folder cannot be opened.
@@ -99,30 +99,30 @@ pub enum StartError {
     /// The embedded vault did not start.
     #[error("the embedded vault did not start")]
     Vault(#[from] VaultStartError),
-    /// The vault cannot be reached with what was given.
+    /// The given settings do not lead to a usable vault.
     #[error("the vault cannot be used: {0}")]
     VaultAccess(String),
     /// The registries cannot be opened.
     #[error("the registry cannot be opened")]
     Registry(#[from] ManageError),
-    /// Cannot happen: it is opened or the start fails.
+    /// Cannot happen: `local` is opened or the start fails.
     #[error("there is no registry {LOCAL}")]
     NoLocal,
     /// The certificates of the listeners cannot be made.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// An emulator that is gone at exit has no place for its data.
+    /// An emulator that deletes its data at exit has no folder for it.
     #[error(
         "neither {} nor {} is writable, and the data needs a folder until the exit: make one of them writable, or name another with TMPDIR (docker run --tmpfs /tmp)",
         temporary.display(),
         data_dir.display()
     )]
     NoTemporaryFolder {
-        /// The folder of the system for temporary files.
+        /// The system's folder for temporary files.
         temporary: PathBuf,
-        /// The data folder that would do as well.
+        /// The data folder, which would be used instead.
         data_dir: PathBuf,
-        /// Why the folder for temporary files does not do.
+        /// The reason why the folder for temporary files cannot be used.
         source: std::io::Error,
     },
     /// A file could not be read or written.
@@ -131,7 +131,7 @@ pub enum StartError {
 }
 
 impl Sealyard {
-    /// An emulator that is still to be told what it should be like.
+    /// A builder with the default settings.
     pub fn builder() -> Builder {
         Builder {
             config: Config::default(),
@@ -162,36 +162,36 @@ impl Sealyard {
         &self.local
     }
 
-    /// A registry by its name, whatever its case.
+    /// A registry by its name, in any case.
     pub fn registry_named(&self, name: &str) -> Option<Registry> {
         self.app.registries.get(name)
     }
 
-    /// Makes a registry of this name with a key of its own: an identity and a key in the vault `local`, both of its name,
-    /// the permission of one to use the other, and the registry.
+    /// Creates a registry of this name with its own key: an identity and a key in the vault `local`, both of its name,
+    /// the identity's permission to use the key, and the registry.
     pub async fn create_registry(&self, name: &str) -> Result<Registry, ManageError> {
         let new = NewRegistry::named(name.parse().map_err(crate::registry::Error::from)?);
         Ok(self.app.registries.create_with_what_it_needs(new, None, None).await?.0)
     }
 
-    /// Makes a registry that says all of what it is to be.
+    /// Creates a registry with these settings.
     pub async fn create_registry_as(&self, new: NewRegistry) -> Result<Registry, ManageError> {
         Ok(self.app.registries.create(new).await?.0)
     }
 
-    /// Makes a user-assigned identity in the group `sealyard`. It is allowed nothing yet.
+    /// Creates a user-assigned identity in the group `sealyard`, with no permissions.
     pub async fn create_identity(&self, name: &str) -> Result<Identity, ManageError> {
         let resource = IdentityResource::new(ResourceGroup::default(), name)?;
         self.app.registries.create_identity(resource, Location::default(), Tags::default()).await
     }
 
-    /// The embedded vault, unless another one is used. A change that is made through it returns when the vault has made it,
+    /// The embedded vault, or `None` with another vault. A change through it returns when the vault has made it,
     /// and the registry sees it a moment later; the changes of [`Sealyard`] itself wait for that.
     pub fn vault(&self) -> Option<&MockKeyVault> {
         self.vault.as_ref()
     }
 
-    /// Has the disk of the emulator and of its embedded vault look like this: for tests, which cannot fill a real one.
+    /// Sets the disk that the emulator and its embedded vault see: for tests, which cannot fill a real disk.
     pub fn set_disk(&self, disk: Pretended) {
         self.app.registries.room().pretend(disk);
         if let Some(vault) = &self.vault {
@@ -199,7 +199,7 @@ impl Sealyard {
         }
     }
 
-    /// Has the stored rows be proven or not, as while they are being checked after a start: for tests.
+    /// Marks the stored rows as verified or as still being checked after a start: for tests.
     pub fn set_proven(&self, proven: bool) {
         self.app.registries.pretend_proven(proven);
     }
@@ -209,44 +209,44 @@ impl Sealyard {
         &self.app.clock
     }
 
-    /// Has everything be as at a fresh start, for the next test of a suite.
+    /// Resets everything to a fresh state, for the next test of a suite.
     pub async fn reset(&self) -> Result<Reset, ResetError> {
         reset::reset(&self.app).await
     }
 
-    /// Moves the time of everything, and returns when all that became due was done, in the order of time.
+    /// Advances the clock, and returns when everything that became due has run, in the order of time.
     pub async fn advance(&self, by: Duration) -> Result<(), AgendaError> {
         self.app.agenda.advance(by).await
     }
 
-    /// Moves, stops or resumes the time of everything, as `POST /_sealyard/clock` does.
+    /// Moves, stops or resumes the clock, as `POST /_sealyard/clock` does.
     pub async fn change_clock(&self, request: ClockRequest) -> Result<(), AgendaError> {
         self.app.agenda.change(request).await
     }
 
-    /// Where everything is to be found.
+    /// The addresses of all listeners.
     pub fn endpoints(&self) -> &Endpoints {
         &self.app.endpoints
     }
 
-    /// Stops: no new connections, requests under way get some time to end.
+    /// Stops the emulator: it accepts no new connections, and requests in progress get some time to end.
     ///
-    /// When this returns, the folder is free for another emulator, unless somebody still holds a part of this one.
+    /// When this returns, the folder is free for another emulator, unless the caller still holds a part of this one.
     pub async fn shutdown(self) {
         let Self { stop, app, local, address: _, vault, server, registration, folder, released } =
             self;
-        // No command is to find an emulator that is about to go.
+        // No command should find an emulator that is about to stop.
         drop(registration);
         app.registries.stop_soon();
         drop(stop);
-        // There is nothing to be done about a server that did not end well.
+        // Nothing can be done about a server that ended with an error.
         let _ = server.await;
         app.ports.closed().await;
         if let Some(vault) = vault {
             vault.shutdown().await;
         }
         app.endpoints.remove_files(&app.config);
-        // Background tasks end one after the other, and the last one lets go of the folder.
+        // The background tasks end one after the other, and the last one closes the folder.
         drop((app, local));
         if tokio::time::timeout(RELEASE, released.cancelled()).await.is_err() {
             tracing::warn!("the data folder is still in use");
@@ -263,7 +263,7 @@ impl Builder {
         self
     }
 
-    /// For tests: free ports, a folder that goes with the handle, and no waiting for disks.
+    /// For tests: free ports, a folder that is deleted with the handle, and no waits for the disk.
     #[must_use]
     pub fn ephemeral(mut self) -> Self {
         self.config.ephemeral = true;
@@ -295,42 +295,42 @@ impl Builder {
         self
     }
 
-    /// The time that the emulator and its vault go by.
+    /// The clock of the emulator and its vault.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// How long an unwrapped data key may be used without asking the vault.
+    /// How long an unwrapped data key may be used until the registry asks the vault again.
     #[must_use]
     pub fn key_lease(mut self, lease: Duration) -> Self {
         self.config.key_lease = lease;
         self
     }
 
-    /// What a commit waits for.
+    /// Whether a commit waits for the disk.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.config.durability = durability;
         self
     }
 
-    /// What the command line cannot set of a registry.
+    /// The settings of a registry that the command line cannot set.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Registers the emulator as one that runs for this user, so that the command line finds it without `--endpoint`.
+    /// Registers the emulator as running for this user, so that the command line finds it without `--endpoint`.
     #[must_use]
     pub fn register(mut self) -> Self {
         self.registers = true;
         self
     }
 
-    /// Starts the emulator. When this returns, it answers.
+    /// Starts the emulator. When this returns, it answers requests.
     pub async fn start(self) -> Result<Sealyard, StartError> {
         let Self { mut config, clock, mut settings, hidden, registers } = self;
         let clock = clock.unwrap_or_else(Clock::system);
@@ -364,13 +364,13 @@ impl Builder {
             open_registries(&config, store, platform, settings, intents, feed.as_ref()).await?;
         let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
         if let Err(error) = revocations.forget_gone(&registries).await {
-            tracing::warn!(%error, "notes of revocations outlive their registries");
+            tracing::warn!(%error, "could not delete the revocation records of deleted registries");
         }
         let faults = FaultDesk::new(clock.clone());
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
         let stop = CancellationToken::new();
-        // A start that fails, or is given up, ends what it has begun.
+        // A failed or cancelled start ends everything that it has begun.
         let stop_on_drop = stop.clone().drop_guard();
         let ports = Ports::new(address, any_port, Arc::clone(&certificates.server), stop.clone());
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
@@ -410,9 +410,9 @@ impl Builder {
         ));
         app.ports.settle(&app).await;
         tokio::spawn(app.ports.clone().follow(app.clone()));
-        // First, so that who reads the files finds it registered.
+        // Registration comes first: a program that reads the files finds the emulator registered.
         let registration = if registers { register(&app).await } else { None };
-        // Who reads the files finds the reserve as whole as it can be.
+        // A program that reads the files finds the disk reserve as full as it can be.
         app.registries.room().refill();
         app.endpoints.make_files(&app).await?;
         tokio::spawn(app.clone().forget_what_goes(stop.clone()));
@@ -431,7 +431,7 @@ impl Builder {
     }
 }
 
-/// Goes on with the operations that were cut short, those first that `local` depends on, and opens the Azure side.
+/// Resumes interrupted operations, beginning with those that `local` depends on, and opens the Azure side.
 async fn go_on(
     app: &App,
     vault: Option<&MockKeyVault>,
@@ -454,7 +454,7 @@ async fn go_on(
     Ok(())
 }
 
-/// Takes from the configuration what registries go by.
+/// Copies the settings of registries from the configuration.
 fn configure(settings: &mut Settings, config: &Config) {
     settings.key_lease = config.key_lease;
     settings.rotation_check = config.rotation_check;
@@ -464,7 +464,7 @@ fn configure(settings: &mut Settings, config: &Config) {
     settings.max_uploads = settings.max_uploads.min(uploads_for(open_files()));
 }
 
-/// Registers an emulator. One that cannot register is still found by its data folder or its URL.
+/// Registers an emulator. If that fails, commands still find it by its data folder or its URL.
 async fn register(app: &App) -> Option<Registration> {
     let endpoints = &app.endpoints;
     let entry = Entry {
@@ -477,7 +477,7 @@ async fn register(app: &App) -> Option<Registration> {
     let registered = tokio::task::spawn_blocking(register).await;
     match registered {
         Ok(Ok(registration)) => Some(registration),
-        // A container often has no home that it can write to. Its commands name the data folder.
+        // The home folder of a container is often missing or read-only. Its commands name the data folder.
         Ok(Err(error @ (RunningError::NoFolder | RunningError::Io(_))))
             if app.config.found_by_data_dir =>
         {
@@ -492,13 +492,13 @@ async fn register(app: &App) -> Option<Registration> {
     }
 }
 
-/// The folder of an emulator that is gone at exit.
+/// The folder of an emulator that deletes its data at exit.
 fn folder_until_exit(config: &Config) -> Result<Option<tempfile::TempDir>, StartError> {
     let temporary = || temporary_folder(&std::env::temp_dir(), &config.data_dir);
     config.ephemeral.then(temporary).transpose()
 }
 
-/// A folder for an emulator that is gone at exit: in the folder for temporary files, or else in the data folder.
+/// Makes a folder for an emulator that deletes its data at exit: in the folder for temporary files, or else in the data folder.
 fn temporary_folder(temporary: &Path, data_dir: &Path) -> Result<tempfile::TempDir, StartError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("sealyard-");
@@ -520,7 +520,7 @@ fn temporary_folder(temporary: &Path, data_dir: &Path) -> Result<tempfile::TempD
     Ok(folder)
 }
 
-/// Opens who says who may do what: by the roles of the embedded vault, where there is one.
+/// Opens the authenticator of registries, with the roles of the embedded vault if there is one.
 fn open_doorkeeper(
     store: &Arc<Store>,
     vault: Option<&MockKeyVault>,
@@ -534,7 +534,7 @@ fn open_doorkeeper(
     Ok(opened.map_err(ManageError::from)?)
 }
 
-/// What people should know about the rows of the embedded vault becomes an event.
+/// Turns notices about the rows of the embedded vault into events.
 fn tell_notices(vault: Option<&MockKeyVault>, events: &Events, clock: &Clock) {
     if let Some(vault) = vault {
         let (events, time) = (events.clone(), clock.clone());
@@ -548,7 +548,7 @@ fn open_files() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// How many uploads may be open so that half of the files are left to everything else. An upload has two handles.
+/// How many uploads may be open so that half of the files are left for everything else. An upload has two handles.
 fn uploads_for(open_files: u64) -> usize {
     usize::try_from(open_files / 4).unwrap_or(usize::MAX).max(1)
 }
@@ -557,10 +557,10 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
 }
 
-/// Opens the store, and the embedded vault beside it, if there is one: at the same time, because each waits for its disk.
+/// Opens the store and the embedded vault, if there is one, at the same time, because each waits for its disk.
 ///
-/// The lock comes before the vault: a folder in use is the sentence that helps most. Rows of an earlier format come before it too:
-/// a folder that cannot be migrated is left as it was.
+/// The lock comes before the vault: that the folder is in use is the most helpful error. Rows of an earlier format also come before
+/// it: a folder that cannot be migrated stays unchanged.
 async fn open_folder(
     config: &mut Config,
     data_dir: &Path,
@@ -591,7 +591,7 @@ async fn open_folder(
     }
 }
 
-/// Does a step of the opening. A refusal of rows names the command that repairs the folder together with its vault.
+/// Runs a step of the opening. An error about refused rows names the command that repairs the folder and its vault.
 async fn blocking<A: Send + 'static>(
     command: &str,
     step: impl FnOnce() -> Result<A, StoreError> + Send + 'static,
@@ -602,7 +602,7 @@ async fn blocking<A: Send + 'static>(
     }
 }
 
-/// Starts the embedded vault beside the registry's own data, on a listener of its own.
+/// Starts the embedded vault on its own listener.
 pub(crate) async fn start_vault(
     config: &mut Config,
     data_dir: &Path,
@@ -626,8 +626,8 @@ pub(crate) async fn start_vault(
     Ok(vault)
 }
 
-/// Opens the registries. At the first start `local` is made, with its key where we may make that. The subscription to the
-/// changes of the vault is older than the registries: they have asked, or were told, after all that it tells of.
+/// Opens the registries. The first start makes `local`, and its key if the vault is a mock vault. The subscription to the
+/// vault's changes begins before the registries open: they have seen everything that happened before it.
 async fn open_registries(
     config: &Config,
     store: Arc<Store>,
@@ -637,7 +637,7 @@ async fn open_registries(
     feed: Option<&ChangeFeed>,
 ) -> Result<(Registries, Option<Subscription>), StartError> {
     let key = platform.key_of_local(&config.key_name)?;
-    // A vault that is down at a later start is no reason not to start: the registry is dark until it is back.
+    // If the vault is down at a later start, the emulator still starts: the registry refuses its content until the vault is back.
     match platform.ensure_key(&key).await {
         Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
         Err(error) => {
@@ -650,7 +650,7 @@ async fn open_registries(
         ..NewRegistry::named(RegistryName::local())
     };
     let platform = Arc::new(platform);
-    // Of a vault that is away or slow the changes are followed later.
+    // If the vault is down or slow, its changes are followed later.
     let subscription = match feed {
         Some(feed) => tokio::time::timeout(FEED_LIMIT, feed.subscribe()).await,
         None => Ok(Err(NotSubscribed::NotAMock)),
@@ -669,7 +669,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_emulator_that_is_gone_at_exit_uses_the_data_folder_where_no_temporary_one_is_writable() {
+    fn an_ephemeral_emulator_uses_the_data_folder_if_no_temporary_folder_is_writable() {
         let place = tempfile::tempdir().unwrap();
         let (temporary, data_dir) = (place.path().join("no-tmp"), place.path().join("data"));
 
@@ -677,16 +677,16 @@ mod tests {
 
         assert_eq!(folder.path().parent(), Some(data_dir.as_path()));
         drop(folder);
-        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 0, "nothing stays");
+        assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 0, "the folder is deleted");
 
         fs::write(&temporary, "a file").unwrap();
         let error = temporary_folder(&temporary, &temporary).unwrap_err();
-        let words = error.to_string();
-        assert!(words.contains("--tmpfs /tmp") && words.contains("TMPDIR"), "{words}");
+        let message = error.to_string();
+        assert!(message.contains("--tmpfs /tmp") && message.contains("TMPDIR"), "{message}");
     }
 
     #[test]
-    fn uploads_leave_half_of_the_open_files_to_everything_else() {
+    fn uploads_use_at_most_half_of_the_open_files() {
         assert_eq!(uploads_for(1024), 256);
         assert_eq!(uploads_for(0), 1);
         assert!(Settings::default().max_uploads <= uploads_for(1 << 20));

@@ -1,8 +1,8 @@
-//! What the program says of itself while it runs: lines on standard error, for people or as JSON.
+//! The log of the program: lines on standard error, for people or as JSON.
 //!
 //! `SEALYARD_LOG` filters them (`info`, `sealyard=debug`, `sealyard::keys=trace`, as `tracing-subscriber` reads it).
-//! Each request has an id, which `app.rs` puts into a span and into the answer. Nobody logs headers or bodies, so tokens
-//! and keys have no way in here.
+//! Each request has an id, which `app.rs` puts into a span and into the response. The program never logs headers or bodies,
+//! so tokens and keys do not reach the log.
 
 use std::io;
 use std::io::IsTerminal as _;
@@ -25,26 +25,26 @@ pub enum LogFormat {
     Json,
 }
 
-/// How much is said where [`LOG_ENV`] does not say it.
+/// The verbosity of the log where [`LOG_ENV`] does not set it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Level {
-    /// Errors alone.
+    /// Only errors.
     Quiet,
     /// Warnings: for commands that talk to a running emulator.
     #[default]
     Client,
-    /// What happens: for an emulator.
+    /// Progress and state changes: for an emulator.
     Normal,
     /// Each request.
     Verbose,
-    /// Each step of this program and its vault.
+    /// Each step of the registry and its vault.
     Everything,
 }
 
 impl Level {
     fn filter(self) -> &'static str {
         match self {
-            // sled is silent: an index that it cannot read is made again, and a line of ours says so.
+            // sled is silent: an index that it cannot read is rebuilt, and we log a line about it.
             Self::Quiet => "error,sled=off",
             Self::Client => "warn,sled=off",
             Self::Normal => "warn,sealyard=info,mock_keyvault=info,sled=off",
@@ -54,7 +54,7 @@ impl Level {
     }
 }
 
-/// Begins to write the lines. A filter that cannot be read is returned as a sentence, and the default is used.
+/// Starts the log. If the filter is invalid, this returns a message about it and uses the default filter.
 /// A second call in one process changes nothing.
 pub fn init(level: Level, format: LogFormat) -> Option<String> {
     let (filter, complaint) = filter(std::env::var(LOG_ENV).ok().as_deref(), level);
@@ -62,7 +62,7 @@ pub fn init(level: Level, format: LogFormat) -> Option<String> {
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_target(level == Level::Everything);
-    // It fails where somebody else, such as a test, has installed a subscriber.
+    // This fails if another part of the program, such as a test, has installed a subscriber.
     let _ = match format {
         LogFormat::Text => subscriber.with(lines.with_ansi(io::stderr().is_terminal())).try_init(),
         LogFormat::Json => {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_of_the_environment_comes_before_the_level() {
+    fn the_environment_filter_overrides_the_level() {
         assert_eq!(filter(Some("sealyard=trace"), Level::Quiet).0.to_string(), "sealyard=trace");
         let quiet = Level::Quiet.filter();
         assert_eq!(filter(Some(" "), Level::Quiet).1, None);
@@ -99,7 +99,7 @@ mod tests {
         [Level::Quiet, Level::Client, Level::Normal, Level::Verbose, Level::Everything];
 
     #[test]
-    fn other_crates_say_no_more_than_warnings_at_any_level() {
+    fn other_crates_log_only_warnings_and_errors_at_any_level() {
         for level in LEVELS {
             let filter = filter(None, level).0.to_string();
             let directives: Vec<&str> = filter.split(',').collect();
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn sled_writes_lines_only_for_who_asks_for_them() {
+    fn sled_logs_only_if_the_filter_names_it() {
         for level in LEVELS {
             assert!(filter(None, level).0.to_string().contains("sled=off"), "{level:?}");
         }
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_read_is_complained_of() {
+    fn an_invalid_filter_is_reported() {
         let (filter, complaint) = filter(Some("sealyard=loud"), Level::Quiet);
 
         assert_eq!(filter.to_string(), EnvFilter::new(Level::Quiet.filter()).to_string());

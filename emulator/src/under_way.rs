@@ -1,6 +1,6 @@
-//! The requests that are under way at the listeners of registries: what a stop waits for.
+//! The requests in progress at the listeners of registries: a stop waits for them.
 //!
-//! [`UnderWay::note`] is a layer of all routes. A request is under way until its answer was sent or given up.
+//! [`UnderWay::note`] is a layer of all routes. A request is in progress until its response was sent or given up.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 
-/// The requests that are under way.
+/// The requests in progress.
 #[derive(Clone, Debug, Default)]
 pub struct UnderWay(Arc<Mutex<Requests>>);
 
@@ -30,19 +30,19 @@ struct Entry {
     number: u64,
 }
 
-/// The body of an answer, which keeps its request under way.
+/// The body of a response, which keeps its request in progress.
 struct Answer {
     body: Body,
     _request: Entry,
 }
 
 impl UnderWay {
-    /// Each by its method and path, the oldest first.
+    /// The method and path of each request, the oldest first.
     pub fn requests(&self) -> Vec<String> {
         self.with(|requests| requests.open.values().cloned().collect())
     }
 
-    /// Notes a request until its answer has ended.
+    /// Registers a request until its response has ended.
     pub async fn note(State(all): State<Self>, request: Request, next: Next) -> Response {
         let entry = all.begin(format!("{} {}", request.method(), request.uri().path()));
         let response = next.run(request).await;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_request_is_under_way_until_its_answer_has_ended() {
+    async fn a_request_is_in_progress_until_its_response_has_ended() {
         let all = UnderWay::default();
         let seen = all.clone();
         let routes = Router::new()

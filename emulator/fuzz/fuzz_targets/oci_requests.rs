@@ -20,7 +20,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         if let Ok(range) = ContentRange::of_header(text) {
             assert!(range.count() >= 1);
         }
-        // What is taken is written as it was read: it is compared and stored as text.
+        // An accepted text is written as it was read: it is compared and stored as text.
         if let Ok(digest) = text.parse::<Digest>() {
             assert_eq!(digest.as_str(), text);
         }

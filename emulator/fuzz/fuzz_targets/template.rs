@@ -1,8 +1,8 @@
 //! Arbitrary text as the body of a deployment, as a template in one, and as an expression: it ends with a value or a
-//! refusal. What is read as JSON by the strict reader is read as the same by the lax one, as far as it goes.
+//! refusal. If the strict reader accepts the text as JSON, the lax reader reads the same value, or refuses it for its size.
 //!
-//! Numbers with a fraction are the same if they are neighbours: the two readers round differently. And `-0` is a whole
-//! number to one, and none to the other.
+//! Numbers with a fraction are the same if they are neighbours: the two readers round differently. And one reader takes
+//! `-0` as a whole number, the other one does not.
 #![no_main]
 
 use sealyard::arm::template::{Facts, Known, Plan, Text, TextError, read};

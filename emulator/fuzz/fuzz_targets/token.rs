@@ -1,5 +1,5 @@
-//! Arbitrary text as a token of the issuer or of a registry, and as edits to one that holds: nothing but the token itself
-//! is taken. And as the scopes that a token is asked for.
+//! Arbitrary text as a token of the issuer or of a registry, and as edits to a valid one: only the token itself is
+//! accepted. And arbitrary text as the scopes that a client asks for.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -39,7 +39,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     assert!(text == world.token || world.issuer.verify(&text, |_| true).is_err());
 
-    // Each two bytes change one of the token's.
+    // Each pair of bytes changes one byte of the token.
     let mut token = world.token.clone().into_bytes();
     for edit in data.chunks_exact(2) {
         let at = usize::from(edit[0]) * token.len() / 256;

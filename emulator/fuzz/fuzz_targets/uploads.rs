@@ -1,7 +1,7 @@
 //! Arbitrary sequences of upload requests against a registry, next to a model that keeps the bytes in memory.
 //!
-//! Whatever comes in whatever order, an upload holds the bytes that its status tells and no others, and what is
-//! finished is read back to the byte.
+//! In any order of requests, an upload holds exactly the bytes that its status reports, and a finished blob is read
+//! back byte for byte.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -20,13 +20,13 @@ static WORLD: LazyLock<(Runtime, Sealyard)> = LazyLock::new(|| {
     (runtime, emulator)
 });
 
-/// An upload as the model has it.
+/// The model's view of an upload.
 struct Upload {
     id: UploadId,
     bytes: Vec<u8>,
 }
 
-/// What one byte of the input asks for, and how much content goes with it.
+/// The operation that a byte of the input selects, with its content.
 struct Step {
     operation: u8,
     content: Vec<u8>,
@@ -72,7 +72,7 @@ async fn run(content: &Content, data: &[u8]) {
 
 fn steps(data: &[u8]) -> impl Iterator<Item = Step> {
     data.chunks_exact(3).take(16).map(|step| {
-        // Small and large ones: a segment has 256 KiB.
+        // Small and large contents: a segment has 256 KiB.
         let len = usize::from(step[1]) << (step[2] % 12);
         Step { operation: step[0], content: vec![step[2]; len] }
     })
@@ -103,9 +103,9 @@ async fn append(
     let status = content.upload_status(name, open.id).await.expect("a status").received;
     let before = open.bytes.len() as u64;
     if appended.is_ok() {
-        assert!(!is_cut && status == before + chunk.len() as u64, "what was taken is there");
+        assert!(!is_cut && status == before + chunk.len() as u64, "accepted bytes are there");
     }
-    assert!(status <= before + chunk.len() as u64, "nothing is there that was not sent");
+    assert!(status <= before + chunk.len() as u64, "only sent bytes are there");
     open.bytes.extend_from_slice(chunk);
     open.bytes.truncate(usize::try_from(status).expect("a length"));
 }
@@ -128,7 +128,7 @@ async fn finish(content: &Content, name: &RepositoryName, open: &mut Upload, las
         .finish_upload(name, open.id, &digest, headers, body(&last, false))
         .await
         .expect("a blob");
-    assert!(content.upload_status(name, open.id).await.is_err(), "it is no upload any more");
+    assert!(content.upload_status(name, open.id).await.is_err(), "the upload has ended");
 
     let blob = content.blob(name, &digest).await.expect("the blob");
     assert_eq!(blob.len, open.bytes.len() as u64);
@@ -137,7 +137,7 @@ async fn finish(content: &Content, name: &RepositoryName, open: &mut Upload, las
     while let Some(bytes) = stream.next().await {
         read.extend_from_slice(&bytes.expect("bytes"));
     }
-    assert!(read == open.bytes, "what is read is what was sent");
+    assert!(read == open.bytes, "the bytes read are the bytes sent");
 }
 
 /// A body in pieces, which may break off at its end.
