@@ -1,7 +1,7 @@
-//! What the answers of a vault mean: from status and codes to a cause.
+//! Maps a vault's responses to causes, by status and codes.
 //!
-//! One table for all operations. It knows the codes that Azure documents and those that were seen on the wire; where a
-//! status has a code that nobody has described, the status decides.
+//! One table for all operations. It has the codes that Azure documents and those that were seen on the wire. The status
+//! decides if the code is in neither group.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::{Cause, VaultError};
 
-/// No more of a vault's message is kept.
+/// A vault's message is cut after this many characters.
 const MAX_MESSAGE: usize = 500;
 
-/// The code of a key, or a version of one, that is not there.
+/// The code for a missing key or key version.
 pub(super) const KEY_NOT_FOUND: &str = "KeyNotFound";
 
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ struct InnerError {
     code: Option<String>,
 }
 
-/// The error that an answer is.
+/// The error that a response stands for.
 pub(super) fn error_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> VaultError {
     let parts = serde_json::from_slice(body).map_or(
         ErrorParts { code: None, message: None, innererror: None },
@@ -42,7 +42,7 @@ pub(super) fn error_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
     let inner = parts.innererror.and_then(|inner| inner.code);
     let cause = cause_of(status, parts.code.as_deref(), inner.as_deref());
     let message = parts.message.unwrap_or_else(|| format!("the vault answers {status}"));
-    // Some messages go over several lines, the later of which name the caller once more.
+    // Some messages have several lines, and the later lines repeat the caller's name.
     let message: String =
         message.lines().next().unwrap_or_default().chars().take(MAX_MESSAGE).collect();
     VaultError::new(cause, message)
@@ -51,10 +51,10 @@ pub(super) fn error_of(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
         .with_retry_after(retry_after(headers))
 }
 
-/// The table. None: the request was at fault, and nothing follows for the state of the registry.
+/// The table. `None` if the request was at fault: the state of the registry stays as it is.
 fn cause_of(status: StatusCode, code: Option<&str>, inner: Option<&str>) -> Option<Cause> {
     match (status.as_u16(), code, inner) {
-        // After a fresh token has not helped: the vault does not know whom it speaks for.
+        // A fresh token did not help: the vault does not know the identity.
         (401, ..) => Some(Cause::IdentityRemoved),
         (403, _, Some("KeyDisabled")) => Some(Cause::KeyDisabled),
         (403, _, Some("KeyExpired" | "KeyNotYetValid")) => Some(Cause::KeyExpired),
@@ -62,27 +62,27 @@ fn cause_of(status: StatusCode, code: Option<&str>, inner: Option<&str>) -> Opti
         (403, _, Some("ForbiddenByFirewall" | "ForbiddenByConnection")) => {
             Some(Cause::VaultFirewall)
         }
-        // AccessDenied, ForbiddenByPolicy, KeyOperationForbidden, and what has not been seen yet.
+        // AccessDenied, ForbiddenByPolicy, KeyOperationForbidden, and codes that are not known.
         (403, ..) => Some(Cause::PolicyRemoved),
-        // Whether it can be recovered has still to be asked.
+        // Whether the key can be recovered is checked later.
         (404, Some(KEY_NOT_FOUND), _) => Some(Cause::KeyDeleted),
         (404, ..) => Some(Cause::VaultDeleted),
         (429, ..) => Some(Cause::VaultThrottled),
-        // Only a mock vault says so.
+        // Only a mock vault returns this code.
         (503, _, Some("AuditLogUnavailable")) => Some(Cause::AuditUnavailable),
         (408 | 409 | 500.., ..) => Some(Cause::VaultUnreachable),
         (400..500, ..) => None,
-        // No success and no error: not a vault.
+        // Neither success nor error: this is not a vault.
         _ => Some(Cause::VaultUnreachable),
     }
 }
 
-/// The vault's name for a request.
+/// The id that the vault gave a request.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     Some(headers.get("x-ms-request-id")?.to_str().ok()?.to_owned())
 }
 
-/// `Retry-After` in seconds. The form with a date is not used by Azure.
+/// `Retry-After` in seconds. Azure does not use the form with a date.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_no_vault_gives_is_an_outage() {
+    fn a_response_that_no_vault_sends_is_an_outage() {
         let error = error_of(StatusCode::BAD_GATEWAY, &HeaderMap::new(), b"<html>");
         assert_eq!(error.cause(), Some(Cause::VaultUnreachable));
         let error = error_of(StatusCode::FOUND, &HeaderMap::new(), b"");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vault_says_when_to_ask_again() {
+    fn the_retry_after_header_is_read() {
         let mut headers = HeaderMap::new();
         headers.insert(header::RETRY_AFTER, "7".parse().unwrap());
         let error = error_of(StatusCode::TOO_MANY_REQUESTS, &headers, b"{}");

@@ -1,15 +1,15 @@
-//! Asking the vault for a data key: one question at a time for each key, whoever wants to know.
+//! Asks the vault for data keys, with one question at a time for each key.
 //!
 //! # Single flight
 //!
-//! The question is a task of its own, and what callers hold is a [`Flight`]: a future that any number of them can wait
-//! for and any of them can drop. So a client that goes away while it was the one that asked leaves nobody waiting. The
-//! flight lies in the slot; it is taken up while its answer is outstanding, and replaced afterwards. The task holds the
-//! ring only weakly, so that a vault that hangs does not keep a ring alive that nobody wants any more.
+//! The question is a task of its own, and callers hold a [`Flight`]: a future that any number of them can wait
+//! for and any of them can drop. So if the client that asked goes away, the other clients still get the answer. The
+//! slot has the flight; callers join it while its answer is outstanding, and replace it afterwards. The task holds the
+//! ring only weakly, so that a vault that hangs does not keep an unused ring in memory.
 //!
-//! # What an answer does
+//! # Effects of an answer
 //!
-//! Everything that follows from an answer happens in [`Inner::settle`], in the task, once, before any waiter is told.
+//! All effects of an answer happen in [`Inner::settle`], in the task, once, before any waiter gets the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,33 +26,33 @@ use super::vault::VaultError;
 use super::{KeyError, KeyId, Refusal, State};
 use crate::envelope::DataKey;
 
-/// A question that is under way, or was answered.
+/// A question that is in flight or was answered.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<(), AskError>>>;
 
-/// Why a question has not brought the key.
+/// The reason why a question has not brought the key.
 #[derive(Clone, Debug)]
 pub(super) enum AskError {
-    /// The answer came too late to count: ask again.
+    /// The answer came too late to count; the caller asks again.
     Superseded,
-    /// The answer.
+    /// The answer was an error.
     Key(KeyError),
 }
 
-/// What was true when a question was asked.
+/// The state when a question was asked.
 struct Asked<'a> {
     number: u64,
     terms: Terms,
     head: &'a Head,
 }
 
-/// The most that we let a vault put us off.
+/// The longest delay that a vault can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
-/// The most that content waits between two questions after a refusal.
+/// The longest time between two questions of content after a refusal.
 const MAX_GAP: Duration = Duration::from_secs(1);
 
 impl Inner {
-    /// Sees to it that a slot holds its key. Waits for the vault, but not longer than the limit.
+    /// Makes sure that a slot holds its key. Waits for the vault, but not longer than the limit.
     pub(super) async fn ensure(self: &Arc<Self>, slot: &Arc<Slot>) -> Result<(), KeyError> {
         slot.touch(&self.clock);
         if slot.is_alive(&self.clock) {
@@ -75,14 +75,14 @@ impl Inner {
         }
     }
 
-    /// Asks for the key of a slot after this moment, whatever is known.
+    /// Asks the vault for the key of a slot now, even if the slot holds it.
     pub(super) async fn ask_anew(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         purpose: Purpose,
     ) -> Result<(), KeyError> {
         let answered = async {
-            // A question that is under way may have been answered before whatever our caller wants to see.
+            // A question in flight may have been answered before the change that our caller wants to see.
             let under_way = lock(&slot.flight).clone();
             if let Some(flight) = under_way {
                 drop(flight.await);
@@ -102,7 +102,7 @@ impl Inner {
         }
     }
 
-    /// The question for this slot that is under way, or a new one. `patient`: not so soon after a refusal.
+    /// The question in flight for this slot, or a new one. `patient`: a standing refusal is repeated without a new question.
     pub(super) fn flight(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -146,13 +146,13 @@ impl Inner {
         });
         let flight =
             async move { task.await.unwrap_or(Err(AskError::Superseded)) }.boxed().shared();
-        // A shared future is answered when somebody has polled it. With no caller left, an old answer would pass for one
-        // that is still to come.
+        // A shared future completes only if it is polled. Without this poll, and with no caller left, an old answer would look
+        // like an outstanding one.
         self.runtime.spawn(flight.clone());
         Ok(flight)
     }
 
-    /// Draws the consequences of an answer.
+    /// Applies an answer.
     fn settle(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -164,7 +164,7 @@ impl Inner {
         match answer {
             Ok(key) if entry.is_proven_by(slot.id, &key) => self.granted(slot, asked, key),
             Ok(_) => {
-                tracing::error!(key = %entry.kek, data_key = %slot.id, "the vault unwrapped another key than was wrapped");
+                tracing::error!(key = %entry.kek, data_key = %slot.id, "the vault unwrapped a different key than it had wrapped");
                 slot.put_off(&self.clock, self.lease(), self.lease(), None);
                 Err(AskError::Key(KeyError::DamagedDataKey(slot.id)))
             }
@@ -182,7 +182,7 @@ impl Inner {
         if !machine.grant(asked.number) {
             return Err(AskError::Superseded);
         }
-        // Only a slot that "erase all" finds may hold a key. Retirement takes slots out under the same lock.
+        // Only a slot that "erase all" finds may hold a key. Retirement removes slots under the same lock.
         if !self.has_slot(slot) {
             return Err(AskError::Key(KeyError::NoSuchDataKey(slot.id)));
         }
@@ -202,8 +202,8 @@ impl Inner {
         kek: &KeyId,
         error: &VaultError,
     ) -> Result<(), AskError> {
-        // A rotation was faster: the version that was asked for is not ours any more, or not through that identity,
-        // whatever the vault says of it.
+        // A rotation was faster: the ring no longer uses this version, or not through this identity,
+        // so the vault's answer does not count.
         let (now, then) = (&self.ring().head, asked.head);
         if (&now.kek, &now.identity) != (&then.kek, &then.identity) {
             return Err(AskError::Superseded);
@@ -228,7 +228,7 @@ impl Inner {
         Err(AskError::Key(refusal.into()))
     }
 
-    /// The vault said no, to a question about the version in use: no key of the ring may be used from here on.
+    /// Applies a refusal of the version in use: no key of the ring may be used from now on.
     pub(super) fn refused(&self, slot: &Slot, number: u64, refusal: &Refusal) {
         let not_before = self.clock.elapsed() + self.gap();
         let mut machine = self.machine();
@@ -241,12 +241,12 @@ impl Inner {
         slot.erase();
     }
 
-    /// The refusal that an error of the vault makes.
+    /// Builds the refusal for an error of the vault.
     pub(super) fn refusal(&self, cause: super::Cause, kek: &KeyId, error: &VaultError) -> Refusal {
         let identifier = self.identifier(kek);
         let refusal = Refusal::unavailable(cause, kek.clone(), &identifier, error.retry_after());
         match cause {
-            // The error alone says why the log cannot be written.
+            // Only the error has the reason why the log cannot be written.
             super::Cause::AuditUnavailable => refusal.in_words(&error.to_string()),
             _ => refusal,
         }
@@ -265,7 +265,7 @@ impl Inner {
         (self.lease() / 5).min(MAX_GAP)
     }
 
-    /// What a caller is told who has waited long enough.
+    /// The error for callers that timed out waiting.
     pub(super) fn not_answered(&self, slot: &Slot) -> KeyError {
         let machine = self.machine();
         if let Some(failure) = machine.failure() {
@@ -284,11 +284,11 @@ impl Inner {
         self.checking(slot)
     }
 
-    /// The refusal of who came before the answer.
+    /// The error for callers that came before the answer.
     pub(super) fn checking(&self, slot: &Slot) -> KeyError {
         match self.key_in_use() {
             Some(key) => Refusal::checking(key.clone(), &self.identifier(&key)).into(),
-            // Nobody waits for a vault here: the entry is all there is.
+            // This ring has no vault to wait for: the entry is all there is.
             None => KeyError::DamagedDataKey(slot.id),
         }
     }

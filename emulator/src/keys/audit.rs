@@ -1,8 +1,8 @@
-//! The record of every use of a key, and the door through which all of them go.
+//! Records every use of a key, and is the only access to the vaults.
 //!
-//! [`AuditedAccess`] is the only holder of a [`VaultAccess`] in this area, so no call can be made that is not recorded.
-//! A key is not used if the use cannot be recorded: the sink is asked before each call, and what the vault answered is
-//! dropped if the record cannot be written then. Whoever fills [`AuditSink`] decides where the records are kept.
+//! [`AuditedAccess`] is the only holder of a [`VaultAccess`] in this area, so every call is recorded.
+//! A key is not used if the use cannot be recorded: the sink is asked before each call, and the vault's answer is
+//! dropped if the record cannot be written then. The implementation of [`AuditSink`] decides where the records go.
 
 use std::sync::Arc;
 
@@ -16,19 +16,19 @@ use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, IdentityId, KeyEvent, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
 use crate::envelope::{DataKey, DataKeyId};
 
-/// Takes the records. It must not block: it is called on async threads.
+/// Receives the records. It must not block: it is called on async threads.
 pub trait AuditSink: Send + Sync + 'static {
     /// Resolves when a record can be written.
     fn ready(&self) -> BoxFuture<'static, Result<(), AuditUnavailable>>;
 
-    /// Takes one record. Resolves when it is written.
+    /// Writes one record. Resolves when it is written.
     fn record(&self, key_use: KeyUse) -> BoxFuture<'static, Result<(), AuditUnavailable>>;
 
-    /// Takes one event. Events come in the order in which they happen; the ring is locked meanwhile, and not to be called.
+    /// Receives one event. Events arrive in the order in which they happen. It must not call the ring, which is locked.
     fn event(&self, event: KeyEvent);
 }
 
-/// The audit log cannot be written: no key is used until it can.
+/// The audit log cannot be written: no key is used until it can be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the audit log cannot be written: {0}")]
 pub struct AuditUnavailable(pub Unwritable);
@@ -40,30 +40,30 @@ pub struct KeyUse {
     /// When the answer came, in emulator time.
     #[serde(with = "time::serde::rfc3339")]
     pub time: OffsetDateTime,
-    /// Who asked: the client id of the registry's identity.
+    /// The client id of the registry's identity, which asked.
     pub caller: String,
-    /// What was asked.
+    /// The operation that the registry asked for.
     pub operation: KeyOperation,
     /// The vault.
     pub vault: VaultName,
     /// The key.
     pub key: KeyName,
-    /// Its version, if one was named or the answer named one.
+    /// Its version, if the question or the answer named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<KeyVersion>,
     /// The data key that was wrapped or unwrapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_key: Option<String>,
-    /// What for.
+    /// The purpose of the use.
     pub purpose: Purpose,
     /// `ok`, or the code of the error.
     pub result: String,
-    /// The vault's name for the request.
+    /// The id that the vault gave the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
-/// What was asked of the vault.
+/// An operation that the registry asks the vault for.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum KeyOperation {
@@ -75,36 +75,36 @@ pub enum KeyOperation {
     UnwrapKey,
 }
 
-/// What a key was used for.
+/// The purpose of a use of a key.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Purpose {
     /// Content is in use.
     Lease,
-    /// The data keys are wrapped anew.
+    /// The data keys are wrapped under another version.
     Rotation,
-    /// The ring is made.
+    /// The ring is created.
     Create,
-    /// Somebody wants to know the state at this moment.
+    /// A caller asks for the state now.
     Check,
-    /// The state is kept true while nobody uses content.
+    /// The state is kept up to date while content is not used.
     State,
 }
 
-/// The ways to the vaults, on which everything that is asked is recorded.
+/// The access to the vaults, which records every question.
 pub(super) struct AuditedAccess {
     access: Arc<dyn VaultAccess>,
     sink: Arc<dyn AuditSink>,
     clock: Clock,
 }
 
-/// The vaults as one identity reaches them. Which way that is, is found out at each question.
+/// The vaults as one identity reaches them. The access is looked up for each question.
 pub(super) struct AuditedVault {
     access: Arc<AuditedAccess>,
     identity: Option<IdentityId>,
 }
 
-/// What a call is recorded as.
+/// The fields of a call's record.
 #[derive(Clone, Copy)]
 struct Call<'a> {
     operation: KeyOperation,
@@ -114,7 +114,7 @@ struct Call<'a> {
 }
 
 impl KeyOperation {
-    /// The permission for it, as Azure's messages spell it.
+    /// The permission for the operation, as Azure's messages spell it.
     pub const fn permission(self) -> &'static str {
         match self {
             Self::Get => "Get",
@@ -142,29 +142,29 @@ impl AuditedAccess {
         self.access.identifier(key)
     }
 
-    /// Whether the key may be rotated while this identity is in use. Nobody is asked.
+    /// Whether the key may be rotated while this identity is in use. It asks no vault.
     pub(super) fn may_rotate(&self, identity: Option<&IdentityId>) -> Result<(), VaultError> {
         self.access.may_rotate(identity)
     }
 }
 
 impl AuditedVault {
-    /// Who asks, as far as that is known.
+    /// The client id of the caller, or the name of the identity if the client id is not known.
     pub(super) fn caller(&self) -> String {
         self.way().map_or_else(|_| self.name().to_owned(), |vault| vault.caller())
     }
 
-    /// The token that the vault is asked with now.
+    /// The token of the next call.
     pub(super) async fn token(&self) -> Option<TokenTerms> {
         self.way().ok()?.token().await
     }
 
-    /// The identifier of a key at the address that its vault is reached at.
+    /// The identifier of a key at the address of its vault.
     pub(super) fn identifier(&self, key: &KeyId) -> String {
         self.access.identifier(key)
     }
 
-    /// What the identity is called where it cannot be had.
+    /// The name of an identity whose client id is not known.
     fn name(&self) -> &str {
         self.identity.as_ref().map_or("none", IdentityId::as_str)
     }
@@ -173,7 +173,7 @@ impl AuditedVault {
         self.access.access.vault(self.identity.as_ref())
     }
 
-    /// The way for a purpose: the vault is told of questions that only look at the state.
+    /// The access for a purpose: probes of the state tell the vault that they are probes.
     fn way_for(&self, purpose: Purpose) -> Result<Arc<dyn KeyVault>, VaultError> {
         let way = self.way()?;
         let probing = if purpose == Purpose::State { way.for_probes() } else { None };
@@ -223,7 +223,7 @@ impl AuditedVault {
         self.record(call, None, answer).await
     }
 
-    /// Whether the call can be recorded. It is not made if not.
+    /// Whether the call can be recorded. If not, the call is not made.
     async fn ready(&self) -> Result<(), VaultError> {
         self.access.sink.ready().await.map_err(VaultError::from)
     }
@@ -259,11 +259,11 @@ impl AuditedVault {
 
 impl From<AuditUnavailable> for VaultError {
     fn from(AuditUnavailable(why): AuditUnavailable) -> Self {
-        let words = Cause::AuditUnavailable.words();
+        let message = Cause::AuditUnavailable.words();
         let remedy = match why {
             Unwritable::DiskFull => "make room on the disk, for example: run gc with --now",
-            _ => "the log of the program says more",
+            _ => "see the log of the program for the cause",
         };
-        Self::new(Some(Cause::AuditUnavailable), format!("{words}: {why}; {remedy}"))
+        Self::new(Some(Cause::AuditUnavailable), format!("{message}: {why}; {remedy}"))
     }
 }

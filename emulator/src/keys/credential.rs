@@ -1,9 +1,9 @@
-//! The registry's identity towards the vault: OAuth 2.0 client credentials (RFC 6749, section 4.4), as Microsoft Entra
-//! has them, or the endpoint from which a managed identity gets its tokens without a secret, as virtual machines have it.
+//! The registry's identity towards the vault: OAuth 2.0 client credentials (RFC 6749, section 4.4), as in Microsoft Entra,
+//! or the endpoint that gives a managed identity its tokens without a secret, as on virtual machines.
 //!
-//! One token is cached and used until it has little time left, by real time or the emulator's, whichever is first: an
-//! external issuer goes by the one, the embedded by the other. Secrets and tokens are wiped when dropped and never
-//! printed. Only one request for a token is under way at a time; who needs one meanwhile waits for it.
+//! One token is cached and used until it has little time left, by real time or by emulator time, whichever comes first: an
+//! external issuer uses the first, the embedded issuer the second. Secrets and tokens are wiped when dropped and never
+//! printed. Only one request for a token is in flight at a time; other callers wait for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,29 +20,29 @@ use zeroize::Zeroizing;
 use super::http::{body_of, words_of};
 use super::{Cause, TokenTerms, VaultError};
 
-/// What a token for any vault is asked for.
+/// The scope of a token for any vault.
 const SCOPE: &str = "https://vault.azure.net/.default";
-/// The same, as the endpoint of managed identities wants it.
+/// The same scope, as the endpoint of managed identities expects it.
 const RESOURCE: &str = "https://vault.azure.net";
-/// The version of that endpoint.
+/// The API version of that endpoint.
 const MANAGED_API_VERSION: &str = "2018-02-01";
 
-/// A token is not used when it has less than this left, or less than a fifth of its life.
+/// A token is not used when less than this, or less than a fifth of its lifetime, is left.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// What a request says in the header of a probe.
+/// The header value that marks a request as a probe.
 pub(super) const PROBE: &str = "state";
 
 /// A client secret. It is wiped when dropped and never printed.
 #[derive(Clone)]
 pub struct ClientSecret(Arc<Zeroizing<String>>);
 
-/// What an identity proves itself with.
+/// The proof of an identity.
 #[derive(Clone, Debug)]
 pub enum Proof {
-    /// The issuer asks for a secret.
+    /// The issuer requires this secret.
     Secret(ClientSecret),
-    /// The endpoint at this URL gives tokens to whoever can reach it, so that we keep no secret.
+    /// The endpoint at this URL gives tokens to any client that can reach it, so that we keep no secret.
     ManagedIdentity(Url),
 }
 
@@ -50,13 +50,13 @@ pub enum Proof {
 #[derive(Clone)]
 pub(crate) struct AccessToken(Arc<Zeroizing<String>>);
 
-/// An application that can ask an issuer for tokens.
+/// An application that can request tokens from an issuer.
 pub(crate) struct Credential {
     client: Client,
     endpoint: Url,
     client_id: String,
     proof: Proof,
-    /// What tokens are asked for.
+    /// The scope of the tokens.
     scope: &'static str,
     clock: Clock,
     cached: Mutex<Option<(AccessToken, TokenTerms)>>,
@@ -99,7 +99,7 @@ impl Credential {
             }
             Proof::Secret(_) => {
                 let mut endpoint = authority.clone();
-                // A base URL, which `HttpSettings::client` has made sure of, always has segments.
+                // `HttpSettings::client` has checked that this is a base URL, and base URLs always have segments.
                 if let Ok(mut path) = endpoint.path_segments_mut() {
                     path.pop_if_empty().extend([tenant, "oauth2", "v2.0", "token"]);
                 }
@@ -109,7 +109,7 @@ impl Credential {
         Self { client, endpoint, client_id, proof, scope: SCOPE, clock, cached: Mutex::default() }
     }
 
-    /// The same for something else than vaults, with a secret.
+    /// A credential with a secret, for another scope than vaults.
     pub(super) fn for_scope(mut self, scope: &'static str) -> Self {
         self.scope = scope;
         self
@@ -119,8 +119,8 @@ impl Credential {
         &self.client_id
     }
 
-    /// Sends something with a token, and a second time with a fresh one if the first was not accepted. `is_probing`: it only
-    /// looks at the state, and so does the request for a token.
+    /// Sends a request with a token, and again with a fresh token if the first one was not accepted. `is_probing`: the request
+    /// only looks at the state, and so does the request for a token.
     pub(super) async fn with_token<T, F>(
         &self,
         is_probing: bool,
@@ -139,7 +139,7 @@ impl Credential {
         send(self.token(is_probing).await?.header()?).await
     }
 
-    /// A token that has some time left.
+    /// A token that has enough time left.
     async fn token(&self, is_probing: bool) -> Result<AccessToken, VaultError> {
         let mut cached = self.cached.lock().await;
         if let Some((token, _)) =
@@ -155,12 +155,12 @@ impl Credential {
         Ok(token)
     }
 
-    /// How long the cached token is in use.
+    /// The period in which the cached token is used.
     pub(super) async fn terms(&self) -> Option<TokenTerms> {
         self.cached.lock().await.as_ref().map(|(_, terms)| *terms)
     }
 
-    /// Forgets a token that was not accepted.
+    /// Removes a token that was not accepted from the cache.
     async fn forget(&self, token: &AccessToken) {
         let mut cached = self.cached.lock().await;
         cached.take_if(|(other, _)| Arc::ptr_eq(&other.0, &token.0));
@@ -174,7 +174,7 @@ impl Credential {
                 ("client_secret", secret.0.as_str()),
                 ("scope", self.scope),
             ]),
-            // The header is what no web page and no proxy sends by itself.
+            // No web page and no proxy sends this header by itself.
             Proof::ManagedIdentity(_) => {
                 self.client.get(self.endpoint.clone()).header("metadata", "true")
             }
@@ -196,22 +196,22 @@ impl Credential {
         }
         let refused = serde_json::from_slice(&body).unwrap_or_else(|_| Refused {
             error: "error".to_owned(),
-            error_description: "the issuer says nothing of it".to_owned(),
+            error_description: "the issuer gave no description".to_owned(),
         });
         let cause = match status.as_u16() {
             400 | 401 | 403 => Cause::IdentityRemoved,
             // 404 too: there is no issuer at this address.
             _ => Cause::IssuerDown,
         };
-        // The description goes on with trace ids, line by line.
-        let words = refused.error_description.lines().next().unwrap_or_default();
-        Err(VaultError::new(Some(cause), format!("no token: {words}"))
+        // The description has trace ids on its further lines.
+        let reason = refused.error_description.lines().next().unwrap_or_default();
+        Err(VaultError::new(Some(cause), format!("no token: {reason}"))
             .with_codes(status.as_u16(), Some(refused.error), None)
             .with_retry_after(retry_after))
     }
 }
 
-/// Seconds as a number, or as a text, as the endpoint of managed identities spells them.
+/// Seconds as a number, or as a string, as the endpoint of managed identities sends them.
 fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -226,7 +226,7 @@ fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::
 }
 
 impl ClientSecret {
-    /// Takes a secret over.
+    /// Wraps a secret.
     pub fn new(secret: impl Into<String>) -> Self {
         Self(Arc::new(Zeroizing::new(secret.into())))
     }

@@ -1,7 +1,7 @@
-//! What can go wrong with the ring, seen by its callers.
+//! The errors of the ring, as its callers see them.
 //!
-//! [`KeyError`] is what content routes meet, and mostly a [`Refusal`]. [`RingError`] is what opening, rotating and
-//! retiring meet; it may name causes that no client should read.
+//! Content routes get a [`KeyError`], which mostly holds a [`Refusal`]. Opening, rotating and retiring return a
+//! [`RingError`]; it may name causes that no client should read.
 
 use std::fmt;
 
@@ -12,43 +12,43 @@ use super::vault::VaultError;
 use super::{Cause, KeyId, Refusal};
 use crate::envelope::{DataKeyId, SealError};
 
-/// Why a data key cannot be had.
+/// The reasons why a data key cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The vault does not admit it at this moment.
+    /// The vault does not permit it now.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// There is no such data key in the ring: it was retired, or never was. What names it is damaged.
+    /// The ring has no such data key: it was retired, or it never existed and the reference to it is damaged.
     #[error("there is no data key {0}")]
     NoSuchDataKey(DataKeyId),
-    /// The entry of the data key does not authenticate, or what the vault unwrapped is not the key it should be.
+    /// The entry of the data key does not authenticate, or the vault unwrapped a different key.
     #[error("the data key {0} is damaged")]
     DamagedDataKey(DataKeyId),
 }
 
-/// The lease has ended, or the key was erased: ask for it again.
+/// The lease has ended, or the key was erased; the caller must ask for it again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the lease of the data key has ended")]
 pub struct LeaseEnded;
 
-/// What the keeper of the ring says when it fails.
+/// An error of the ring's store.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct RingStoreError(Box<dyn std::error::Error + Send + Sync>);
 
 impl RingStoreError {
-    /// From whatever the keeper's own error is.
+    /// Wraps an error of the store.
     pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(error.into())
     }
 }
 
-/// Why the ring cannot be opened, rotated or thinned out.
+/// The reasons why the ring cannot be opened, rotated or reduced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RingError {
-    /// A customer-managed key is configured and there is no vault to ask.
+    /// A customer-managed key is configured, but there is no vault.
     #[error("the registry has a customer-managed key, but no vault was given")]
     NoVault,
     /// The ring was made with a customer-managed key, which cannot be turned off.
@@ -59,7 +59,7 @@ pub enum RingError {
         "the registry was created without a customer-managed key; one can only be chosen at creation"
     )]
     NoCustomerManagedKey,
-    /// The key is of a type that wraps nothing.
+    /// The key is of a type that cannot wrap.
     #[error(
         "the key {key} is of type {kty}: only RSA and RSA-HSM keys can wrap; elliptic-curve keys only sign"
     )]
@@ -69,32 +69,32 @@ pub enum RingError {
         /// Its type.
         kty: String,
     },
-    /// The key version to be used is disabled.
+    /// The new key version is disabled.
     #[error("the key {0} is disabled")]
     KeyDisabled(KeyId),
-    /// The identity may not do all with the key that the registry needs.
+    /// The identity lacks a permission on the key.
     #[error("{0}")]
     MissingPermission(Box<MissingPermission>),
-    /// The key version wraps nothing at this moment.
-    #[error("the key {key} wraps nothing: it is valid {}", validity(*.from, *.until))]
+    /// The key version cannot wrap now.
+    #[error("the key {key} cannot wrap: it is valid {}", validity(*.from, *.until))]
     OutsideValidity {
         /// The key.
         key: KeyId,
-        /// From when on it is valid, if that is limited.
+        /// The start of its validity, if it has one.
         from: Option<OffsetDateTime>,
-        /// Until when it is valid, if that is limited.
+        /// The end of its validity, if it has one.
         until: Option<OffsetDateTime>,
     },
     /// The vault refused the old or the new key, or does not answer.
-    #[error("the vault did not let the key {key} be used")]
+    #[error("cannot use the key {key} in the vault")]
     Vault {
-        /// The key that was asked for.
+        /// The key.
         key: KeyId,
-        /// What the vault said.
+        /// The vault's error.
         source: VaultError,
     },
-    /// What the vault unwrapped is not what it had wrapped. Nothing was changed.
-    #[error("the vault gave back another key than it had wrapped under {0}")]
+    /// The vault unwrapped a different key than it had wrapped. Nothing was changed.
+    #[error("the vault unwrapped a different key than it had wrapped under {0}")]
     Mismatch(KeyId),
     /// A data key of the ring does not open. Nothing was changed.
     #[error("the data key {0} is damaged")]
@@ -102,8 +102,8 @@ pub enum RingError {
     /// The head of the ring does not authenticate, or belongs to another registry.
     #[error("the ring of data keys is damaged, or belongs to another registry")]
     DamagedRing,
-    /// The ring changed under our hands again and again.
-    #[error("the ring of data keys is being changed by somebody else")]
+    /// The ring changed during each of several attempts.
+    #[error("the ring of data keys keeps changing; try again")]
     Conflict,
     /// Sealing failed.
     #[error("a data key cannot be sealed")]
@@ -111,14 +111,14 @@ pub enum RingError {
     /// The ring cannot be read or written.
     #[error("the ring of data keys cannot be stored")]
     Store(#[from] RingStoreError),
-    /// The task that did the work is gone: the program is ending.
-    #[error("the work on the ring was broken off")]
+    /// The task that did the work has ended, because the program is stopping.
+    #[error("the change of the ring was interrupted")]
     BrokenOff,
 }
 
-/// What an identity lacks to use a key for a registry: get, wrapKey and unwrapKey are needed.
+/// The permissions that an identity lacks to use a key for a registry, which needs get, wrapKey and unwrapKey.
 ///
-/// The text is Azure's, and a sentence that names what is missing.
+/// The text is Azure's, followed by a sentence that names the missing permissions.
 #[derive(Debug)]
 pub struct MissingPermission {
     /// The key.
@@ -127,9 +127,9 @@ pub struct MissingPermission {
     pub identifier: String,
     /// The client id of the identity.
     pub identity: String,
-    /// What is missing. Empty: the firewall of the vault lets nothing of it through.
+    /// The missing permissions. Empty if the firewall of the vault blocks all operations.
     pub missing: Vec<KeyOperation>,
-    /// What the vault said.
+    /// The vault's error.
     pub source: VaultError,
 }
 
@@ -138,7 +138,11 @@ impl fmt::Display for MissingPermission {
         let Self { identifier, identity, .. } = self;
         write!(f, "{} ", no_access(identifier, identity))?;
         if self.missing.is_empty() {
-            return write!(f, "Nothing can be seen of it: {}.", Cause::VaultFirewall.words());
+            return write!(
+                f,
+                "The permissions cannot be checked: {}.",
+                Cause::VaultFirewall.words()
+            );
         }
         let missing: Vec<_> = self.missing.iter().map(|missing| missing.permission()).collect();
         let by = if self.source.cause() == Some(Cause::RoleRemoved) { "role" } else { "policy" };
@@ -152,7 +156,7 @@ impl std::error::Error for MissingPermission {
     }
 }
 
-/// What Azure says of an identity that cannot use a key for a registry.
+/// Azure's message about an identity that cannot use a key for a registry.
 pub(crate) fn no_access(identifier: &str, identity: &str) -> String {
     format!(
         "Failed to access KeyId '{identifier}'. Verify that identity '{identity}' has 'Get, Wrap Key, Unwrap Key' \
@@ -161,7 +165,7 @@ pub(crate) fn no_access(identifier: &str, identity: &str) -> String {
     )
 }
 
-/// The validity of a key in words.
+/// Describes the validity of a key.
 fn validity(from: Option<OffsetDateTime>, until: Option<OffsetDateTime>) -> String {
     match (from, until) {
         (Some(from), Some(until)) => format!("from {from} until {until}"),

@@ -1,7 +1,7 @@
-//! What happens to a registry's hold on its key, as events: changes of the state, rotations, and rotations that failed.
+//! The events of a registry's key: changes of the state, rotations, and rotations that failed.
 //!
-//! The ring makes them, in the order in which they happen, and hands them to the [`AuditSink`](super::AuditSink). Where
-//! they go from there (a log, a stream, numbers) is the business of whoever fills it. An event names keys by vault and
+//! The ring makes them, in the order in which they happen, and sends them to the [`AuditSink`](super::AuditSink), which
+//! forwards them to a log, a stream or metrics. An event names keys by vault and
 //! name, never by an address.
 
 use serde::{Deserialize, Serialize};
@@ -9,68 +9,68 @@ use time::OffsetDateTime;
 
 use super::{Cause, IdentityId, KeyId, State};
 
-/// Something that happened to a registry's hold on its key.
+/// An event of a registry's key.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyEvent {
-    /// When, in emulator time.
+    /// The time, in emulator time.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// To which registry.
+    /// The registry.
     pub registry: String,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub what: Happening,
 }
 
-/// What can happen.
+/// The kinds of events.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Happening {
-    /// The state, or what stands beside it, is another.
+    /// The state or its note has changed.
     StateChanged(Transition),
-    /// The data keys are wrapped anew.
+    /// The data keys were wrapped under another version.
     Rotated {
         /// The version before.
         from: KeyId,
         /// The version after.
         to: KeyId,
-        /// Who asks the vault from then on. None: the identity that the program was started with.
+        /// The identity that asks the vault from then on. `None` for the identity that the program was started with.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         identity: Option<IdentityId>,
         /// How many data keys were wrapped anew.
         data_keys: usize,
-        /// How often the vault was asked.
+        /// How many calls the vault received.
         vault_calls: u64,
     },
     /// A rotation was begun and changed nothing.
     RotationBlocked {
-        /// The key that was to be taken into use.
+        /// The key of the rotation.
         key: Option<KeyId>,
-        /// Why, in words.
+        /// The reason, as a message.
         why: String,
     },
-    /// An operation of several steps could not go on. It is tried again.
+    /// An operation of several steps was blocked. It is tried again.
     OperationBlocked {
         /// Its name.
         operation: String,
-        /// Why, in words.
+        /// The reason, as a message.
         why: String,
     },
-    /// Something that people should know about the stored rows of the registry or of the embedded vault.
+    /// A notice about the stored rows of the registry or of the embedded vault.
     RowsNotice {
-        /// Whose rows: `registry` or `vault`.
+        /// The owner of the rows: `registry` or `vault`.
         of: String,
-        /// What it is, for programs.
+        /// The kind of notice, for programs.
         notice: String,
-        /// What it is, in a sentence.
+        /// The message, one sentence.
         words: String,
     },
     /// A stored object was found that cannot be served. It counts as missing until it is pushed again.
     ContentDamaged {
         /// The object: a blob or a manifest with its digest, or the log of a run.
         object: String,
-        /// What is wrong: `damaged`, `missing`, `unreadable` or `keyLost`.
+        /// The kind of damage: `damaged`, `missing`, `unreadable` or `keyLost`.
         damage: String,
     },
 }
@@ -83,10 +83,10 @@ pub struct Transition {
     pub from: State,
     /// The state from then on.
     pub to: State,
-    /// Why.
+    /// The cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// The cause in words.
+    /// The message of the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
     /// The version in use.
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_one_flat_object_that_is_read_again() {
+    fn an_event_is_one_flat_object_and_survives_a_round_trip() {
         let key: KeyId = "https://local.vault.localhost/keys/k".parse().unwrap();
         let (from, to) = (State::Active, State::Unavailable);
         let cause = Some(Cause::KeyDisabled);

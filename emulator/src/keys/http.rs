@@ -1,7 +1,7 @@
-//! The HTTP client towards a vault and its issuer: whom it trusts, where names lead, how much it reads.
+//! The HTTP client for a vault and its issuer: which certificates it trusts, how it resolves names, how much it reads.
 //!
 //! `*.localhost` names lead to the loopback whatever the system's resolver says: many resolvers do not know them, and
-//! nobody should need a hosts file. Redirects are not followed, so that no token is ever sent anywhere else.
+//! no user should need a hosts file. Redirects are not followed, so that no token is ever sent to another server.
 
 use std::error::Error as StdError;
 use std::io;
@@ -13,36 +13,36 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Response, Url, redirect};
 use zeroize::Zeroizing;
 
-/// Real time until a connection must stand.
+/// The limit for a connection to be made, in real time.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Real time until an answer must be there, from the first byte that was sent.
+/// The limit for an answer, in real time from the first byte that was sent.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// Real time without a byte after which a stream counts as lost. A mock vault sends something each second.
+/// A stream counts as lost after this real time without a byte. A mock vault sends something each second.
 const SILENCE_LIMIT: Duration = Duration::from_secs(3);
 
-/// The longest answer that is read. Those of a vault are a few kilobytes.
+/// The longest answer that is read. A vault's answers are a few kilobytes.
 const MAX_ANSWER: usize = 256 << 10;
 
-/// Whom a client trusts, and where names lead.
+/// The certificates that a client trusts, and the addresses of names.
 #[derive(Clone, Debug, Default)]
 pub struct HttpSettings {
-    /// The certificate authority of the vault and its issuer, PEM. Only it is trusted then. None: those of the system.
+    /// The certificate authority of the vault and its issuer, PEM. If set, only it is trusted; `None` for those of the system.
     pub ca_pem: Option<String>,
-    /// Names that lead somewhere else than the resolver says. The port of the URL counts, not that of the address.
+    /// Names with other addresses than the resolver's. The port of the URL counts, not that of the address.
     pub resolve: Vec<(String, SocketAddr)>,
 }
 
-/// Why a client cannot be made.
+/// The reasons why a client cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// Tokens and keys would cross a network in the clear.
     #[error("{0} is not https, and leads to another machine")]
     Insecure(Url),
-    /// Not an address that anything can be asked at.
-    #[error("{0} is no base URL")]
+    /// The URL cannot be a base.
+    #[error("{0} is not a base URL")]
     NotABase(Url),
     /// The certificate authority cannot be read, or TLS cannot be set up.
     #[error("TLS cannot be set up")]
@@ -55,7 +55,7 @@ impl HttpSettings {
         self.builder(bases)?.timeout(ANSWER_LIMIT).build().map_err(HttpError::Tls)
     }
 
-    /// A client for answers without end from this base URL.
+    /// A client for endless answers from this base URL.
     pub(crate) fn stream_client(&self, base: &Url) -> Result<Client, HttpError> {
         self.builder(&[base])?.read_timeout(SILENCE_LIMIT).build().map_err(HttpError::Tls)
     }
@@ -69,7 +69,7 @@ impl HttpSettings {
                 return Err(HttpError::Insecure(base.clone()));
             }
         }
-        // Once for the process; reqwest is built without a provider of its own. An error says that there is one.
+        // Once per process; reqwest is built without its own provider. An error says that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = Client::builder()
             .http1_only()
@@ -109,7 +109,7 @@ struct Resolver {
     overrides: Vec<(String, SocketAddr)>,
 }
 
-/// The resolver says that there is no such name, which is more than no answer.
+/// The resolver reports that there is no such name, unlike a resolver that does not answer.
 #[derive(Debug, thiserror::Error)]
 #[error("there is no host of this name")]
 struct NoSuchHost(#[source] io::Error);
@@ -139,7 +139,7 @@ fn found(addresses: Vec<SocketAddr>) -> Resolving {
     Box::pin(std::future::ready(Ok(Box::new(addresses.into_iter()) as Addrs)))
 }
 
-/// The standard library tells the two kinds of failure apart in words only: these are `EAI_NONAME` of glibc, musl, macOS.
+/// The standard library distinguishes the two failures only by text: these are `EAI_NONAME` of glibc, musl and macOS.
 fn no_such_host(error: io::Error) -> Box<dyn StdError + Send + Sync> {
     let words = error.to_string();
     let gone = [
@@ -161,11 +161,11 @@ pub(super) fn is_no_such_host(error: &reqwest::Error) -> bool {
     sources.any(<dyn std::error::Error>::is::<NoSuchHost>)
 }
 
-/// What a request failed of, in one line and without its URL.
+/// The message of a failed request and its causes, in one line and without its URL.
 pub(super) fn words_of(error: reqwest::Error) -> String {
     let error = error.without_url();
     let sources = std::iter::successors(error.source(), |&error| error.source());
-    sources.fold(error.to_string(), |words, source| format!("{words}: {source}"))
+    sources.fold(error.to_string(), |message, source| format!("{message}: {source}"))
 }
 
 /// The body of an answer, wiped when dropped. `None` if it is too long.

@@ -1,8 +1,8 @@
-//! Who asks the vault: the identities of a registry, and the way to the vault that each of them has.
+//! The identities of a registry, and the access to the vault that each of them has.
 //!
 //! A stored ring names the identity that its data keys are unwrapped through, so that key and identity change in one
-//! commit. [`VaultAccess`] turns the name into a vault; it is asked at every question, so that an identity that is taken
-//! from the registry is missed at the next one. Who fills it knows which identities the registry has; this area does not.
+//! commit. [`VaultAccess`] turns the name into a vault. It is asked for every question, so that the next question fails
+//! after an identity was removed from the registry. The implementation knows the identities of the registry; this area does not.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::KeyId;
 use super::vault::{KeyVault, VaultError};
 
-/// What Azure calls the identity that a registry has by itself.
+/// Azure's name for the identity that a registry has by itself.
 const SYSTEM: &str = "system";
 
 /// An identity of a registry: the client id of a user-assigned one, or `system`.
@@ -26,39 +26,40 @@ pub struct IdentityId(Arc<str>);
 #[error("an identity is named by its client id, such as {}, or is [system]", Uuid::nil())]
 pub struct InvalidIdentityId;
 
-/// The ways to the vaults, one for each identity of a registry.
+/// The access to the vaults, one for each identity of a registry.
 pub trait VaultAccess: Send + Sync + 'static {
-    /// The vaults, as an identity reaches them; with none, as the one that the program was started with.
+    /// The vaults, as an identity reaches them; `None` for the identity that the program was started with.
     ///
-    /// An identity that is not the registry's, or not any more, is an error of
+    /// An identity that is not, or no longer, the registry's is an error of
     /// [`Cause::IdentityRemoved`](super::Cause::IdentityRemoved).
     fn vault(&self, identity: Option<&IdentityId>) -> Result<Arc<dyn KeyVault>, VaultError>;
 
-    /// Whether the key may be rotated away from this identity, or further with it. By default: whenever it reaches the vault.
+    /// Whether the key may be rotated to another identity, or to another version with this one. By default, if the identity
+    /// reaches the vault.
     ///
     /// # Errors
-    /// [`Cause::IdentityRemoved`](super::Cause::IdentityRemoved) where the identity still opens what there is, but is not
-    /// the registry's any more.
+    /// [`Cause::IdentityRemoved`](super::Cause::IdentityRemoved) if the identity still unwraps the data keys, but is no longer
+    /// the registry's.
     fn may_rotate(&self, _identity: Option<&IdentityId>) -> Result<(), VaultError> {
         Ok(())
     }
 
-    /// The identifier of a key at the address that its vault is reached at, whoever asks.
+    /// The identifier of a key at the address of its vault, for any identity.
     fn identifier(&self, key: &KeyId) -> String;
 }
 
 impl IdentityId {
-    /// The identity that a registry has by itself.
+    /// The system-assigned identity.
     pub fn system() -> Self {
         Self(SYSTEM.into())
     }
 
-    /// Whether it is the identity that a registry has by itself.
+    /// Whether it is the system-assigned identity.
     pub fn is_system(&self) -> bool {
         &*self.0 == SYSTEM
     }
 
-    /// Whether a text names that identity: `system`, or `[system]` as the command line of Azure spells it.
+    /// Whether a text names that identity: `system`, or `[system]` as Azure's command line spells it.
     pub fn is_name_of_system(text: &str) -> bool {
         [SYSTEM, "[system]"].iter().any(|system| text.eq_ignore_ascii_case(system))
     }
@@ -75,7 +76,7 @@ impl fmt::Display for IdentityId {
     }
 }
 
-/// Reads a client id, `system`, or `[system]` as the command line of Azure spells it.
+/// Reads a client id, `system`, or `[system]` as Azure's command line spells it.
 impl FromStr for IdentityId {
     type Err = InvalidIdentityId;
 

@@ -1,7 +1,7 @@
-//! Keeps one unwrapped data key: renews it while it is in use, and wipes it at its deadline with nobody asking.
+//! Keeps one unwrapped data key: renews it while it is in use, and wipes it at its deadline even if nothing uses it.
 //!
-//! There is a keeper for each slot that holds a key, and none for the others: it is started when a key is put into a
-//! slot and goes when the key has. It sleeps by the injected clock, so a jump of emulator time ends the lease at once.
+//! Each slot that holds a key has a keeper; other slots have none. The keeper starts when a key is put into the slot and
+//! ends with the key. It sleeps by the injected clock, so a jump of emulator time ends the lease at once.
 //! It holds the ring weakly, and wipes its key when the ring is dropped.
 
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ impl Inner {
         self.runtime.spawn(keeper.run());
     }
 
-    /// A key has ended. If it could not be renewed and was the last one, the registry is dark.
+    /// A key has ended. If it could not be renewed and was the last one, the registry becomes unavailable.
     fn lapsed(&self) {
         let machine = self.machine();
         self.publish_if_dark(&machine);
@@ -66,7 +66,7 @@ impl Keeper {
         }
     }
 
-    /// Asks the vault. What comes of it is in the slot: new terms, a renewal put off, or no key any more.
+    /// Asks the vault. The slot then has the result: new terms, a later renewal, or no key.
     async fn renew(&self) {
         let flight = {
             let Some(inner) = self.inner.upgrade() else { return std::future::pending().await };
@@ -74,7 +74,7 @@ impl Keeper {
         };
         match flight {
             Ok(flight) => drop(flight.await),
-            // The entry does not open. The key lives to its deadline and no longer.
+            // The entry does not open. The key lives until its deadline.
             Err(_) => std::future::pending().await,
         }
     }

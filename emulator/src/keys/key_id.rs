@@ -1,7 +1,7 @@
 //! The name of a key in a vault, without host or port.
 //!
-//! A [`KeyId`] is made at the border, from a key identifier or from its parts, and is never again a text. It is stored
-//! as vault, name and version; [`KeyId::kid`] renders it for the address that somebody uses at the moment. Ports change
+//! A [`KeyId`] is parsed once, from a key identifier or from its parts, and is never a text again. It is stored
+//! as vault, name and version; [`KeyId::kid`] renders it for the address in use. Ports change
 //! from start to start, so none may be stored.
 //!
 //! It does not know whether the key exists.
@@ -13,16 +13,16 @@ use std::sync::Arc;
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The longest name of a vault, and the shortest, as Azure has them.
+/// The shortest and the longest name of a vault, as in Azure.
 const VAULT_NAME_LEN: std::ops::RangeInclusive<usize> = 3..=24;
 
 /// The longest name of a key.
 const MAX_KEY_NAME_LEN: usize = 127;
 
-/// The vault that answers where no other is named.
+/// The vault that answers if a request names no other.
 const LOCAL: &str = "local";
 
-/// What a vault calls its keys in paths.
+/// The path segment of keys in a vault.
 const KEYS: &str = "keys";
 
 /// The length of a version: 16 bytes in hexadecimal.
@@ -37,27 +37,27 @@ pub enum InvalidKeyId {
         "a key identifier looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     NotAnIdentifier,
-    /// Not over TLS, which vaults have alone.
+    /// Not over TLS, which all vaults use.
     #[error(
         "a key identifier begins with https: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     Scheme,
-    /// Something follows the path: a query or a fragment.
+    /// A query or a fragment follows the path.
     #[error(
         "a key identifier ends with its path: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     Surplus,
-    /// A secret, a certificate or something else that a vault holds.
+    /// A secret, a certificate or another object of a vault.
     #[error(
         "this is not the identifier of a key, which looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     NotAKey,
-    /// A key of a managed HSM. Azure takes those; there is none here.
+    /// A key of a managed HSM. Azure accepts those; the emulator has no managed HSMs.
     #[error(
         "managed HSMs are not emulated, only vaults: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION; a key of type RSA-HSM in a vault is taken"
     )]
     ManagedHsm,
-    /// The host is not one of a vault.
+    /// The host is not a vault's.
     #[error("the host of a key identifier looks like NAME.vault.azure.net or NAME.vault.localhost")]
     Host,
     /// The name of the vault.
@@ -95,7 +95,7 @@ pub struct KeyId {
 }
 
 impl KeyId {
-    /// The key of this name in this vault; with no version, whichever is the newest.
+    /// The key of this name in this vault; without a version, its newest.
     pub fn new(vault: VaultName, name: KeyName, version: Option<KeyVersion>) -> Self {
         Self { vault, name, version }
     }
@@ -115,19 +115,19 @@ impl KeyId {
         self.version.as_ref()
     }
 
-    /// The same key, in this version.
+    /// The same key, with this version.
     #[must_use]
     pub fn at(&self, version: KeyVersion) -> Self {
         Self { version: Some(version), ..self.clone() }
     }
 
-    /// The same key, in no version.
+    /// The same key, without a version.
     #[must_use]
     pub fn unversioned(&self) -> Self {
         Self { version: None, ..self.clone() }
     }
 
-    /// The identifier that the key would have in Azure's public cloud, for where no address is known.
+    /// The identifier that the key would have in Azure's public cloud, for callers that know no address.
     pub fn public_identifier(&self) -> String {
         let key = format!("https://{}.vault.azure.net/keys/{}", self.vault, self.name);
         match &self.version {
@@ -136,7 +136,7 @@ impl KeyId {
         }
     }
 
-    /// The identifier under which the vault at `base` knows the key.
+    /// The identifier of the key at the vault with the address `base`.
     pub fn kid(&self, base: &Url) -> String {
         let base = base.as_str().trim_end_matches('/');
         match &self.version {
@@ -156,7 +156,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// Reads a key identifier. Its host and port are dropped, but for the name of the vault.
+/// Reads a key identifier. Only the name of the vault is kept of its host and port.
 impl FromStr for KeyId {
     type Err = InvalidKeyId;
 
@@ -200,7 +200,7 @@ impl FromStr for KeyId {
 }
 
 impl VaultName {
-    /// The vault that answers where no other is named.
+    /// The vault that answers if a request names no other.
     pub fn local() -> Self {
         Self(LOCAL.into())
     }
@@ -243,7 +243,7 @@ fn is_name(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The three parts read and write alike.
+/// The three parts read and write in the same manner.
 macro_rules! text_part {
     ($part:ty) => {
         impl $part {
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_are_read_whatever_their_host_and_port() {
+    fn identifiers_are_read_with_any_host_and_port() {
         check("https://local.vault.localhost:8443/keys/k", Ok(("local", "k", None)));
         check("https://Acme.vault.azure.net/keys/My-Key/", Ok(("acme", "My-Key", None)));
         let versioned =
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn every_refusal_says_what_a_right_identifier_looks_like() {
+    fn every_error_shows_a_valid_identifier() {
         for text in [
             "registry-key",
             "http://acme.vault.azure.net/keys/k",
@@ -316,8 +316,8 @@ mod tests {
             "https://acme.managedhsm.azure.net/keys/k",
             "https://acme.vault.azure.net/keys/k?x=1",
         ] {
-            let words = text.parse::<KeyId>().unwrap_err().to_string();
-            assert!(words.contains("https://NAME.vault.azure.net/keys/KEY"), "{text}: {words}");
+            let message = text.parse::<KeyId>().unwrap_err().to_string();
+            assert!(message.contains("https://NAME.vault.azure.net/keys/KEY"), "{text}: {message}");
         }
     }
 

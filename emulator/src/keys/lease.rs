@@ -1,13 +1,13 @@
-//! A lease on one data key: what content code holds while it seals or opens.
+//! A lease on one data key: content code holds it while it seals or opens.
 //!
-//! The lease is not the key. It is the right to borrow the key for the length of a call, as long as the vault admits it;
-//! while somebody has it, the key is renewed before its time is over.
+//! The lease is not the key. It is the right to borrow the key for the length of a call, as long as the vault permits it.
+//! While a lease exists, the key is renewed before its time is over.
 //!
-//! # When a lease ends under work
+//! # A lease that ends during work
 //!
 //! A renewal can be late although key and vault are fine: work may begin in the last moments of a lease, and the vault
 //! may be slow. So work that gets [`LeaseEnded`] drops the plaintext that it can read again, and waits for the vault's
-//! answer with [`KeyLease::renewed`], [`RENEWAL_WAIT`] of real time at the most. A refusal ends the wait at once. The wait
+//! answer with [`KeyLease::renewed`], at most [`RENEWAL_WAIT`] of real time. A refusal ends the wait at once. The wait
 //! uses no key: none is in memory. [`KeyLease::with_renewal`] does both for blocking code.
 
 use std::fmt;
@@ -22,10 +22,10 @@ use super::ring::Inner;
 use super::slot::Slot;
 use crate::envelope::{DataKey, DataKeyId};
 
-/// How long work that is under way waits for the vault when its lease has ended, in real time.
+/// How long work waits for the vault when its lease has ended, in real time.
 pub const RENEWAL_WAIT: Duration = Duration::from_secs(2);
 
-/// The right to use a data key as long as the vault admits it. Clones share it.
+/// The right to use a data key as long as the vault permits it. Clones share it.
 #[derive(Clone)]
 pub struct KeyLease {
     inner: Arc<Inner>,
@@ -34,8 +34,8 @@ pub struct KeyLease {
     _usage: Arc<()>,
 }
 
-/// The right to use a data key while others keep its lease alive. It does not count as use: the lease is not renewed for
-/// its sake, and the vault is not asked.
+/// The right to use a data key while other leases keep it alive. It does not count as use: it neither renews the lease
+/// nor asks the vault.
 #[derive(Clone)]
 pub struct IdleLease {
     inner: Arc<Inner>,
@@ -43,10 +43,10 @@ pub struct IdleLease {
 }
 
 /// How long one piece of work waits for its lease. Leases that end one after another, with no progress between them,
-/// share one wait; after progress the work begins a new one.
+/// share one wait; after progress the work begins a new wait.
 #[derive(Debug, Default)]
 pub struct RenewalWait {
-    /// When it is over, in real time. None: it has not begun.
+    /// When it ends, in real time. `None` if it has not begun.
     end: Option<Duration>,
 }
 
@@ -60,34 +60,34 @@ impl KeyLease {
         self.slot.id
     }
 
-    /// Whether the key can be used at this moment.
+    /// Whether the key can be used now.
     pub fn is_alive(&self) -> bool {
         self.slot.is_alive(&self.inner.clock)
     }
 
-    /// Lends the key for one call. The call should be short: the key is in memory for as long as it takes, even if the
-    /// vault says no meanwhile.
+    /// Lends the key for one call. The call should be short: the key stays in memory until it returns, even if the
+    /// vault refuses meanwhile.
     pub fn with<R>(&self, use_key: impl FnOnce(&DataKey) -> R) -> Result<R, LeaseEnded> {
         let plain = self.slot.share(&self.inner.clock).ok_or(LeaseEnded)?;
         Ok(use_key(plain.key()))
     }
 
-    /// Waits until the key can be used again, asking the vault if no question is under way. Returns at once if it can.
+    /// Waits until the key can be used again, and asks the vault if no question is in flight. Returns at once if it can.
     ///
-    /// A refusal fails at once. An outage fails when the wait is over: the vault may answer the next question.
+    /// Fails at once if the vault refuses. Fails at the end of the wait during an outage: the vault may answer the next question.
     pub async fn renewed(&self, wait: &mut RenewalWait) -> Result<(), KeyError> {
         let limit = || self.inner.clock.elapsed().saturating_add(RENEWAL_WAIT);
         self.inner.ensure_until(&self.slot, *wait.end.get_or_insert_with(limit)).await
     }
 
-    /// Resolves when the key that is in memory now has been wiped, for whatever reason. What was read ahead under the
-    /// lease has to go then; [`KeyLease::renewed`] tells whether content may still be served.
+    /// Resolves when the key that is in memory now has been wiped, for any reason. The caller must then drop everything that
+    /// it read ahead under the lease; [`KeyLease::renewed`] tells whether content may still be served.
     pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         self.slot.ended()
     }
 
-    /// Lends the key for one call, waiting for the vault as [`KeyLease::renewed`] does if the lease has ended. For
-    /// blocking threads only: it panics on a thread that runs async tasks. The function is called once, or not at all.
+    /// Lends the key for one call, and waits for the vault as [`KeyLease::renewed`] does if the lease has ended. For
+    /// blocking threads only: it panics on a thread that runs async tasks. It calls the function at most once.
     ///
     /// The caller must hold no plaintext that it could read again.
     pub fn with_renewal<R>(
@@ -110,7 +110,7 @@ impl IdleLease {
         Self { inner, slot }
     }
 
-    /// Lends the key for one call, if its lease lives.
+    /// Lends the key for one call, if its lease is alive.
     pub fn with<R>(&self, use_key: impl FnOnce(&DataKey) -> R) -> Result<R, LeaseEnded> {
         let plain = self.slot.share(&self.inner.clock).ok_or(LeaseEnded)?;
         Ok(use_key(plain.key()))

@@ -1,4 +1,4 @@
-//! Changing keys in the vault, for the owner's commands. The ring never does this.
+//! Changes keys in the vault, for the owner's commands. The ring never does this.
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -9,7 +9,7 @@ use super::vault::VaultError;
 use super::vault_client::VaultClient;
 
 impl VaultClient {
-    /// Sends a request below the vault's address and gives the JSON of the answer.
+    /// Sends a request below the vault's address and returns the JSON of the answer.
     pub(crate) async fn manage(
         &self,
         vault: &VaultName,
@@ -21,11 +21,11 @@ impl VaultClient {
         self.manage_at(method, &url, body).await
     }
 
-    /// The page that a `nextLink` leads to.
+    /// The page at a `nextLink`.
     pub(crate) async fn follow(&self, link: &str) -> Result<Value, VaultError> {
         let url = reqwest::Url::parse(link)
             .map_err(|_| VaultError::new(None, "the vault's nextLink is not a URL"))?;
-        // The token goes to the vault and nowhere else.
+        // The token goes only to the vault.
         if url.host_str() != self.base().host_str() || url.port() != self.base().port() {
             return Err(VaultError::new(None, "the vault's nextLink leads to another host"));
         }

@@ -1,8 +1,8 @@
-//! The resource providers over HTTPS, as the owner of a vault asks them: vaults, access policies, roles.
+//! The resource providers over HTTPS, as the owner of a vault calls them: vaults, access policies, roles.
 //!
-//! And the admin API of a mock vault, which is no part of Azure. Called by `vault_owner.rs` alone. The registry's own
-//! identity never comes here: it may use its key and change nothing. The answer of a request is its JSON; what is refused
-//! is a [`VaultError`] with the words of who refused.
+//! And the admin API of a mock vault, which is no part of Azure. Only `vault_owner/` calls this module. The registry's own
+//! identity is not used here: it may use its key and change nothing. A request returns the JSON of its answer, or
+//! a [`VaultError`] with the message of the refusal.
 
 use std::fmt;
 
@@ -17,20 +17,20 @@ use super::credential::Credential;
 use super::http::{HttpError, body_of, words_of};
 use super::vault_client::VaultClientConfig;
 
-/// What a token for the resource providers is asked for.
+/// The scope of a token for the resource providers.
 const SCOPE: &str = "https://management.azure.com/.default";
 
-/// The resource providers at the other end of a connection.
+/// The resource providers of a vault on another host.
 pub(crate) struct ManagementClient {
     base: Url,
-    /// The address of the vault itself, whose admin API it is.
+    /// The address of the vault, for its admin API.
     vault: Url,
     client: Client,
     credential: Credential,
 }
 
 impl ManagementClient {
-    /// A client for the providers at `base`, who asks with the credential of `config`. Nothing is asked yet.
+    /// A client for the providers at `base`, with the credential of `config`. It sends nothing yet.
     pub(crate) fn new(
         config: VaultClientConfig,
         base: Url,
@@ -66,8 +66,8 @@ impl ManagementClient {
         self.credential.with_token(false, send).await
     }
 
-    /// Sends a request to the admin API of the mock vault. It asks for no token, so that it answers although the issuer
-    /// is struck by a fault.
+    /// Sends a request to the admin API of the mock vault. It needs no token, so that it also works during a fault
+    /// of the issuer.
     pub(crate) async fn admin(
         &self,
         method: Method,
@@ -108,7 +108,7 @@ impl ManagementClient {
     }
 }
 
-/// What the admin API of a mock vault says of a request that it refuses: its codes are numbers, Azure's are words.
+/// The message of the admin API of a mock vault that refuses a request: its codes are numbers, Azure's are strings.
 fn words_of_admin(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = &body["error"];

@@ -1,13 +1,13 @@
-//! The registry's hold on its key.
+//! The registry's access to its key.
 //!
-//! Everything that the registry stores is sealed under data keys. They lie in a *ring*, wrapped by a key in a vault and
-//! sealed under the service-managed key. This area asks the vault to unwrap them, lends them out for the length of a
+//! Everything that the registry stores is sealed under data keys. They are in a *ring*, wrapped by a key in a vault and
+//! sealed under the service-managed key. This area asks the vault to unwrap them, lends them for the length of a
 //! *lease*, wipes them when it ends, and wraps them anew when the vault's key is rotated. Its facade is [`KeyRing`].
 //!
-//! **Invariant:** content can be read or written only while the vault admits it, give or take one lease.
+//! **Invariant:** content can be read or written only while the vault permits it, with a delay of at most one lease.
 //!
-//! It keeps nothing itself: [`RingStore`] and [`AuditSink`] are filled by `registry/`. It knows no objects, no routes
-//! and no status codes; a [`Refusal`] says why content is not served, and others say it to clients.
+//! It stores nothing itself: `registry/` implements [`RingStore`] and [`AuditSink`]. It knows no objects, no routes
+//! and no status codes; a [`Refusal`] has the reason why content is not served, and the HTTP areas render it.
 
 mod answers;
 mod ask;

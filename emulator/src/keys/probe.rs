@@ -1,18 +1,18 @@
-//! Asking the vault for the state only, with no content in use.
+//! Asks the vault only for the state, while no content is in use.
 //!
-//! A probe is one question like any other, with a number of the machine: the vault unwraps the current data key. A refusal
-//! erases all keys, a yes makes the registry active. The unwrapped key is dropped at once and never enters a slot, so a
-//! probe begins no lease and renews none. The vault is told that it is a probe: a mock vault then counts no fault.
+//! A probe is a question with a number of the machine: the vault unwraps the current data key. A refusal
+//! erases all keys, a success makes the registry active. The unwrapped key is dropped at once and never enters a slot, so a
+//! probe neither begins nor renews a lease. The vault is told that it is a probe: a mock vault then counts no fault.
 //!
 //! There are two reasons to probe:
 //!
-//! - [`KeyRing::suspect`]: the vault says that something has changed. A task of the ring (`prober.rs`) probes at once, but not more often
+//! - [`KeyRing::suspect`]: the vault reports a change. A task of the ring (`prober.rs`) probes at once, but not more often
 //!   than content may ask after a refusal. A change that comes meanwhile leads to one more probe, so the last state is
 //!   right. When the vault does not answer, the task asks again until it does.
-//! - [`KeyRing::refresh`]: somebody wants to know the state, and no vault tells of changes. The vault is asked if its last
-//!   answer, to whatever question, is older than a lease.
+//! - [`KeyRing::refresh`]: a caller asks for the state, and no vault reports its changes. The vault is asked if its last
+//!   answer, to any question, is older than a lease.
 //!
-//! With no reason nobody asks: an idle ring stays idle.
+//! Without a reason there is no probe: an idle ring asks nothing.
 
 use std::sync::{Arc, Mutex, Weak};
 
@@ -32,21 +32,21 @@ use crate::envelope::{DataKey, DataKeyId};
 /// How often a probe begins again because its answer came too late to count.
 const ATTEMPTS: usize = 3;
 
-/// A probe that is under way, or was answered.
+/// A probe that is in flight or was answered.
 pub(super) type Probe = Shared<BoxFuture<'static, Found>>;
 
-/// What a probe has found out.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Found {
-    /// The vault said yes.
+    /// The vault unwrapped the key.
     Yes,
-    /// The vault said no, or there is nobody to ask.
+    /// The vault refused, or the ring has no vault.
     No,
     /// The vault did not answer.
     Silence,
 }
 
-/// What a ring knows of its probes.
+/// The state of a ring's probes.
 pub(super) struct Probing {
     flight: Mutex<Option<Probe>>,
     known: Mutex<Known>,
@@ -56,13 +56,13 @@ pub(super) struct Probing {
 
 #[derive(Default)]
 struct Known {
-    /// Until when the last answer of the vault is younger than a lease.
+    /// When the last answer of the vault becomes older than a lease.
     fresh_until: Option<Deadline>,
-    /// Until when nobody has to look up the validity of the version in use.
+    /// When the validity of the version in use must be looked up again.
     looked_until: Option<Deadline>,
 }
 
-/// A question, with what was true when it was asked.
+/// A question, with the state when it was asked.
 struct Question {
     number: u64,
     id: DataKeyId,
@@ -83,7 +83,7 @@ impl Default for Probing {
 }
 
 impl Probing {
-    /// The vault has answered a question, or has not answered within the limit: that is known until this deadline.
+    /// Records that the vault has answered, or has not answered within the limit. This is fresh until the deadline.
     pub(super) fn note_answer(&self, fresh_until: Deadline) {
         lock(&self.known).fresh_until = Some(fresh_until);
     }
@@ -96,38 +96,38 @@ impl Probing {
         lock(&self.known).looked_until.is_some_and(|until| !clock.has_passed(until))
     }
 
-    /// A change is suspected.
+    /// Records that a change is suspected.
     fn suspect(&self) {
         lock(&self.known).looked_until = None;
         self.suspicions.send_modify(|count| *count += 1);
     }
 
-    /// How many changes were suspected until now.
+    /// How many changes were suspected so far.
     pub(super) fn suspected(&self) -> u64 {
         *self.suspicions.borrow()
     }
 
-    /// The ring has another key or another identity, which may have changed after the vault was asked about it: a probe
-    /// that came between has asked about the old one. `before`: what was suspected when the work began.
+    /// Suspects a change again if one was suspected during a change of key or identity: a probe during the change has asked
+    /// about the old one. `before`: the count of suspicions when the change began.
     pub(super) fn suspect_again(&self, before: u64) {
         if self.suspected() != before {
             self.suspect();
         }
     }
 
-    /// The probe that is under way.
+    /// The probe in flight.
     pub(super) fn under_way(&self) -> Option<Probe> {
         lock(&self.flight).as_ref().filter(|probe| probe.peek().is_none()).cloned()
     }
 }
 
 impl KeyRing {
-    /// The vault may answer otherwise than before: the ring asks it soon. Returns at once.
+    /// Tells the ring that the vault's answer may have changed: the ring asks soon. Returns at once.
     pub fn suspect(&self) {
         self.0.probing.suspect();
     }
 
-    /// Whether the ring is being wrapped under another key, or made anew: a change in any vault may concern it.
+    /// Whether the ring is being rotated or made anew: a change in any vault may concern it.
     pub fn is_changing(&self) -> bool {
         self.0.changing.try_lock().is_err()
     }
@@ -144,7 +144,7 @@ impl KeyRing {
 }
 
 impl Inner {
-    /// The probe that is under way, or a new one.
+    /// The probe in flight, or a new one.
     pub(super) fn probe(self: &Arc<Self>) -> Probe {
         let mut flight = lock(&self.probing.flight);
         if let Some(under_way) = flight.as_ref().filter(|probe| probe.peek().is_none()) {
@@ -158,13 +158,13 @@ impl Inner {
             }
         });
         let probe = async move { task.await.unwrap_or(Found::Silence) }.boxed().shared();
-        // As for a question of content: it has to be polled although the caller goes away.
+        // As for a question of content: it has to be polled even if the caller is dropped.
         self.runtime.spawn(probe.clone());
         *flight = Some(probe.clone());
         probe
     }
 
-    /// A question for the current data key. None: nobody has to be asked.
+    /// A question about the current data key. `None` if there is no vault to ask.
     fn question(&self) -> Option<Question> {
         let ring = self.ring();
         let id = ring.head.current;
@@ -172,17 +172,17 @@ impl Inner {
             return None;
         };
         let vault = self.vault(&ring.head)?;
-        // Before the vault is asked, as the beginning of a lease.
+        // Before the question, as for the beginning of a lease.
         let fresh_until = self.clock.deadline(self.lease());
         let number = self.machine().draw();
         Some(Question { number, id, entry, ring, vault, fresh_until })
     }
 
-    /// Draws the consequences of an answer. None: it came too late to count.
+    /// Applies an answer. `None` if it came too late to count.
     fn conclude(&self, asked: &Question, answer: Result<DataKey, VaultError>) -> Option<Found> {
         let (now, then) = (self.ring(), &asked.ring.head);
         if (&now.head.kek, &now.head.identity) != (&then.kek, &then.identity) {
-            // A rotation was faster: the answer is about a key or an identity that is not in use any more.
+            // A rotation was faster: the answer is about a key or an identity that is no longer in use.
             return None;
         }
         let (kek, id) = (&asked.entry.kek, asked.id);
@@ -190,10 +190,10 @@ impl Inner {
         let error = match answer {
             Ok(key) => {
                 let is_right = asked.entry.is_proven_by(id, &key);
-                // Nobody uses it: it is wiped here.
+                // No caller uses the key, so it is wiped here.
                 drop(key);
                 if !is_right {
-                    tracing::error!(%kek, data_key = %id, "the vault unwrapped another key than was wrapped");
+                    tracing::error!(%kek, data_key = %id, "the vault unwrapped a different key than it had wrapped");
                     return Some(Found::No);
                 }
                 let mut machine = self.machine();
@@ -211,7 +211,7 @@ impl Inner {
         };
         let refusal = self.refusal(cause, kek, &error);
         let mut machine = self.machine();
-        // A probe does not put content off any longer than it was: content asks for itself.
+        // A probe does not delay content any further: content asks for itself.
         let not_before = machine.failure().map(|failure| failure.not_before).unwrap_or_default();
         let failure = Failure { refusal, not_before };
         if !cause.is_refusal() {
@@ -253,8 +253,8 @@ async fn probed(inner: &Weak<Inner>) -> Found {
     Found::Silence
 }
 
-/// Looks up when the version in use is valid, if a change is suspected or the last look is as old as the time between two
-/// looks for a newer version.
+/// Looks up the validity of the version in use, if a change is suspected or the last lookup is as old as the interval between
+/// two looks for a newer version.
 async fn look_at_validity(inner: &Weak<Inner>, asked: &Question) {
     let Some(kek) = &asked.ring.head.kek else { return };
     match inner.upgrade() {

@@ -1,7 +1,7 @@
-//! The task of a ring that probes the vault when a change is suspected, and again while the vault does not answer.
+//! The task of a ring that probes the vault when a change is suspected, and repeats the probe until the vault answers.
 //!
-//! A token that is older than the change may hide what the change has done, such as a secret that was removed or an issuer
-//! that is away. So the task probes once more when a pull would ask for the next token.
+//! A token that is older than the change may hide its effect, such as a removed secret or an issuer
+//! that is down. So the task probes once more when a pull would ask for the next token.
 //!
 //! It holds the ring weakly and ends with it. It sleeps by the injected clock.
 
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::probe::Found;
 use super::ring::Inner;
 
-/// The longest that a ring waits before it asks a silent vault again.
+/// The longest time until a ring asks a silent vault again.
 const MAX_PATIENCE: Duration = Duration::from_mins(1);
 
 impl Inner {
@@ -45,7 +45,7 @@ struct Prober {
 
 impl Prober {
     async fn run(mut self) {
-        // How often the vault has not answered since it last did, and when it is asked again.
+        // How often the vault has failed to answer in a row, and when it is asked again.
         let (mut silences, mut again) = (0, None);
         // When the last change was suspected, in real time.
         let mut suspected = self.clock.elapsed();
@@ -79,14 +79,14 @@ impl Prober {
         }
     }
 
-    /// How long it is from a question without an answer to the next one: a lease at first, by whose end no other lease is
-    /// left that began before, then twice as long each time.
+    /// The time from an unanswered question to the next one: at first a lease, after which no older lease is left,
+    /// then twice as long each time.
     fn patience(&self, silences: u32) -> Duration {
         let longest = MAX_PATIENCE.max(self.lease);
         self.lease.saturating_mul(1 << silences.min(16)).min(longest)
     }
 
-    /// When a token ends that was asked for before this real time.
+    /// When a token ends that was requested before this real time.
     async fn end_of_token(&self, before: Duration) -> Option<Deadline> {
         let inner = self.inner.upgrade()?;
         let vault = inner.vault(&inner.ring().head)?;
@@ -95,7 +95,7 @@ impl Prober {
         (terms.asked < before).then_some(terms.until)
     }
 
-    /// A probe that begins now: one that is under way may have been answered before the change.
+    /// A probe that begins now: a probe in flight may have been answered before the change.
     async fn probe(&self) -> Found {
         let under_way = self.inner.upgrade().and_then(|inner| inner.probing.under_way());
         if let Some(under_way) = under_way {
@@ -109,7 +109,7 @@ impl Prober {
     }
 }
 
-/// Waits for a deadline; with none, for ever.
+/// Waits for a deadline, or for ever without one.
 async fn until(clock: &Clock, deadline: Option<Deadline>) {
     match deadline {
         Some(deadline) => clock.until(deadline).await,

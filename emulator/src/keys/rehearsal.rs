@@ -1,7 +1,7 @@
-//! Trying whether the key could be rotated now: what a rotation asks of the newest version, and nothing after it.
+//! Tries whether the key could be rotated now, with the vault calls of a rotation for the newest version only.
 //!
-//! `diagnosis` calls it, for who wants to know what is in the way before it is needed. Nothing is kept, and the state stays
-//! as it is: a version that cannot be taken into use says nothing of the one that is.
+//! `diagnosis` calls it, to show what would block a rotation. It keeps nothing and leaves the state
+//! as it is: an unusable new version says nothing about the version in use.
 
 use super::audit::Purpose;
 use super::error::RingError;
@@ -10,8 +10,8 @@ use super::steps::Steps;
 use crate::envelope::{DataKey, DataKeyId};
 
 impl KeyRing {
-    /// Looks the configured key up, wraps under it and unwraps back, as the identity that uses it. The error is the one
-    /// that a rotation would meet; a ring without a customer-managed key has none.
+    /// Looks up the configured key, wraps under it and unwraps again, as the identity that uses it. The error is the error
+    /// of a real rotation; a ring without a customer-managed key has none.
     pub async fn rehearse(&self) -> Result<(), RingError> {
         let ring = self.0.ring();
         let Some(configured) = &ring.head.configured else { return Ok(()) };

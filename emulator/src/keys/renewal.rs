@@ -1,7 +1,7 @@
-//! A ring begins again: a new data key under the key that the registry was opened with, in place of all that there were.
+//! Reinitializes a ring: one new data key, under the key that the registry was opened with, replaces all data keys.
 //!
-//! The vault is asked first. What is sealed under the old data keys goes in the same commit as they do, which is the
-//! keeper's business; their plaintext is wiped when the commit is durable.
+//! The vault is asked first. The store deletes everything that is sealed under the old data keys in the same commit;
+//! the plaintext of these keys is wiped when the commit is durable.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use super::rotate::{Opening, blocking};
 use crate::envelope::DataKeyId;
 
 impl KeyRing {
-    /// Makes a new ring, as at the creation, in place of the one there is; all that is sealed under the old one goes with
-    /// it. It goes on if the caller is dropped. Nothing is changed unless all has succeeded. The operation `ends` ends in the
-    /// same commit; what that means is for the keeper to know.
+    /// Replaces the ring by a new one, as made at the creation of a registry. Everything that is sealed under the old one is
+    /// deleted. The work goes on if the caller is dropped. If a step fails, nothing is changed. The operation `ends` ends in the
+    /// same commit; only the store knows its meaning.
     pub async fn begin_again(&self, ends: Option<Uuid>) -> Result<(), RingError> {
         let inner = Arc::clone(&self.0);
         let task = self.0.runtime.spawn(async move { inner.begin_again(ends).await });
@@ -51,7 +51,7 @@ impl Inner {
         self.drop_slots(&ids);
         let mut machine = self.machine();
         machine.rotated();
-        // What was in the way of the old key says nothing of the new one.
+        // A note about the old key does not apply to the new one.
         machine.set_note(None);
         machine.set_validity(None, None);
         if machine.grant(number) {

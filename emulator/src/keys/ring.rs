@@ -1,14 +1,14 @@
-//! The registry's hold on its key: the facade of this area.
+//! The registry's access to its key: the facade of this area.
 //!
-//! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever asked for, and what is known of
-//! the vault's willingness. It asks (`ask.rs`), keeps (`keeper.rs`), judges (`state/machine.rs`), rotates (`rotate.rs`) and follows
-//! the newest version (`watcher.rs`). When somebody wants to know the state, or the vault tells of a change, it probes (`probe.rs`).
+//! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever used, and the vault's last answers.
+//! It asks (`ask.rs`), keeps (`keeper.rs`), judges (`state/machine.rs`), rotates (`rotate.rs`) and follows
+//! the newest version (`watcher.rs`). When a caller asks for the state, or the vault reports a change, it probes (`probe.rs`).
 //!
 //! Invariants:
-//! - No data key is in memory in plaintext outside of a slot, but for the moments of a question and of a rotation.
-//! - No data key is handed out that was not durable before.
+//! - A data key is in memory in plaintext only in a slot, and for the moments of a question and of a rotation.
+//! - A data key is durable before it is used.
 //! - The order of locks is: the flight of a slot, machine, the table of slots, the contents of a slot. The ring itself
-//!   is behind a lock of its own, which is held to copy a pointer.
+//!   has a separate lock, which is held only to copy a pointer.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,49 +38,49 @@ use crate::envelope::DataKeyId;
 /// The shortest lease: a shorter one would end before the vault has answered.
 const MIN_LEASE: Duration = Duration::from_millis(50);
 
-/// What a ring goes by.
+/// The settings of a ring.
 #[derive(Clone, Debug)]
 pub struct RingConfig {
     /// The registry. Everything that is sealed is bound to its name.
     pub registry: String,
-    /// The customer-managed key that the ring is made with. None: the service-managed key alone. A ring that exists
-    /// keeps the key that it has: only a rotation changes it.
+    /// The customer-managed key that a new ring is made with; `None` for only the service-managed key. An existing ring
+    /// keeps its key: only a rotation changes it.
     pub configured: Option<KeyId>,
-    /// The identity that the ring is made with. None: the one that the program was started with. A ring that exists
-    /// keeps the identity that it has, as it does the key.
+    /// The identity that a new ring is made with; `None` for the identity that the program was started with. An existing ring
+    /// keeps its identity too.
     pub identity: Option<IdentityId>,
     /// How long a data key may be used without asking the vault.
     pub lease: Duration,
     /// How long a caller waits for an answer, in real time.
     pub wait_limit: Duration,
-    /// How often a key without a version is looked at for a newer one, in emulator time.
+    /// How often the ring looks for a newer version of a key without a version, in emulator time.
     pub rotation_check: Duration,
-    /// Whether newer versions are taken into use at all. A repair only reads.
+    /// Whether the ring uses newer versions at all. A repair only reads.
     pub follows: bool,
 }
 
-/// What can be told of a ring.
+/// A description of a ring.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Description {
     /// The customer-managed key as it was chosen, with or without a version.
     pub configured: Option<KeyId>,
     /// The version in use.
     pub versioned: Option<KeyId>,
-    /// Who asks the vault for it. None: the identity that the program was started with.
+    /// The identity that asks the vault for it; `None` for the identity that the program was started with.
     pub identity: Option<IdentityId>,
-    /// Whether newer versions are taken into use without anybody asking.
+    /// Whether the ring uses newer versions automatically.
     pub automatic: bool,
-    /// When the version in use was taken into use, if it was not the first, in emulator time.
+    /// When the last rotation was, if there was one, in emulator time.
     pub last_rotation: Option<OffsetDateTime>,
     /// How many data keys there are.
     pub data_keys: usize,
 }
 
-/// The registry's hold on its key. Clones share it; when the last one and the last lease are gone, all keys are wiped.
+/// The registry's access to its key. Clones share it; when the last clone and the last lease are dropped, all keys are wiped.
 #[derive(Clone)]
 pub struct KeyRing(pub(super) Arc<Inner>);
 
-/// What clones share.
+/// The state that clones share.
 pub(super) struct Inner {
     config: RingConfig,
     pub(super) service_key: ServiceKey,
@@ -88,16 +88,16 @@ pub(super) struct Inner {
     pub(super) store: Arc<dyn RingStore>,
     sink: Arc<dyn AuditSink>,
     pub(super) clock: Clock,
-    /// Where questions and keepers run, whoever starts them.
+    /// Runs the questions and keepers of all callers.
     pub(super) runtime: Handle,
     ring: RwLock<Arc<Ring>>,
     slots: Mutex<HashMap<DataKeyId, Arc<Slot>>>,
     machine: Mutex<Machine>,
     status: watch::Sender<Status>,
     pub(super) probing: Probing,
-    /// One change of the stored ring at a time.
+    /// Held during a change of the stored ring, so that there is one at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
-    /// When a newer version is looked for next. Locked while it is looked for.
+    /// When the ring looks for a newer version next. Locked during the look.
     pub(super) next_check: Arc<tokio::sync::Mutex<OffsetDateTime>>,
     /// Cancelled when the ring is dropped.
     pub(super) stop: CancellationToken,
@@ -120,8 +120,8 @@ impl Default for RingConfig {
 impl KeyRing {
     /// Opens the ring of a registry, or makes one if there is none.
     ///
-    /// To make one, the vault has to answer. A ring that exists opens although the vault is down: it is then
-    /// [`State::Checking`], and asks. Needs a tokio runtime, which the background work goes on in.
+    /// The vault has to answer to make one. An existing ring opens even if the vault is down: it is then
+    /// [`State::Checking`], and asks. Needs a tokio runtime for the background work.
     pub async fn open(
         mut config: RingConfig,
         access: Option<Arc<dyn VaultAccess>>,
@@ -143,7 +143,7 @@ impl KeyRing {
         let known = made || ring.head.kek.is_none();
         let state = if known { State::Active } else { State::Checking };
         let status = Status { state, cause: None, words: None, since: clock.now() };
-        // A ring that was just made is under the newest version; how old one is that was found, nobody knows.
+        // A ring that was just made has the newest version. The age of an existing ring's version is not known.
         let next_check = if made { clock.now() + config.rotation_check } else { clock.now() };
         let opened = Self(Arc::new(Inner {
             config,
@@ -173,10 +173,10 @@ impl KeyRing {
         Ok(opened)
     }
 
-    /// The gate of every content route: whether content may be served at this moment.
+    /// The gate of every content route: whether content may be served now.
     ///
-    /// It may if some data key can be used, or if the vault says yes now. A refusal is repeated without asking for a
-    /// fifth of the lease, and for a second at the most.
+    /// It may if a data key can be used, or if the vault permits it now. A refusal is repeated without a question for a
+    /// fifth of the lease, and for a second at most.
     pub async fn admit(&self) -> Result<(), KeyError> {
         loop {
             let id = self.0.ring().head.current;
@@ -203,7 +203,7 @@ impl KeyRing {
         loop {
             let id = self.0.ring().head.current;
             match self.lease(id).await {
-                // The ring began again meanwhile.
+                // The ring was reinitialized meanwhile.
                 Err(KeyError::NoSuchDataKey(_)) if self.0.ring().head.current != id => (),
                 leased => return leased,
             }
@@ -213,18 +213,18 @@ impl KeyRing {
     /// A lease on the data key that an object names.
     pub async fn lease(&self, id: DataKeyId) -> Result<KeyLease, KeyError> {
         let slot = self.0.slot(id)?;
-        // Before anything is waited for: a key that somebody waits for is not retired.
+        // Before the wait: a key that a caller waits for is not retired.
         let usage = slot.usage();
         self.0.ensure(&slot).await?;
         Ok(KeyLease::new(Arc::clone(&self.0), slot, usage))
     }
 
-    /// The right to use a data key only while others use it. It asks nothing and does not count as use.
+    /// The right to use a data key only while other leases keep it alive. It asks nothing and does not count as use.
     pub fn idle_lease(&self, id: DataKeyId) -> Result<IdleLease, KeyError> {
         Ok(IdleLease::new(Arc::clone(&self.0), self.0.slot(id)?))
     }
 
-    /// Asks the vault now, whatever the lease says. When it returns, the state shows what was true when it was called.
+    /// Asks the vault now, whatever the lease says. The returned state is not older than the call.
     pub async fn check(&self) -> Status {
         if let Some(kek) = self.0.ring().head.kek.clone() {
             let answer = match self.0.slot(self.0.ring().head.current) {
@@ -241,45 +241,45 @@ impl KeyRing {
         self.status()
     }
 
-    /// The state, without asking anybody.
+    /// The current state, without asking the vault.
     pub fn status(&self) -> Status {
         self.0.status.borrow().clone()
     }
 
-    /// Tells of every change of the state, until the ring is dropped.
+    /// Reports every change of the state, until the ring is dropped.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.0.status.subscribe()
     }
 
     /// Wraps all data keys anew: under the newest version of the key, or under another key, which is the configured one
-    /// from then on. Without a version it is followed automatically, with one it is not.
+    /// from then on. A key without a version is followed automatically, a key with a version is not.
     ///
-    /// Each data key is unwrapped under the old version by the vault, never taken from memory, which would get round a
-    /// revocation. It goes on if the caller is dropped. Nothing is changed unless all has succeeded: if the new version is
-    /// refused, the state stays as it was.
+    /// The vault unwraps each data key under the old version. A key from memory is never used, because that would bypass a
+    /// revocation. The work goes on if the caller is dropped. If a step fails, nothing is changed: if the vault refuses the
+    /// new version, the state stays as it was.
     pub async fn rotate(&self, target: RotationTarget) -> Result<Rotation, RingError> {
         let inner = Arc::clone(&self.0);
         let task = self.0.runtime.spawn(async move { inner.rotate(target, Starter::Caller).await });
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
-    /// Takes the data keys out of the ring that nothing is sealed under, but for the current one. Says how many.
+    /// Removes the data keys that seal nothing from the ring, except the current one. Returns how many.
     pub async fn retire_unused(&self) -> Result<usize, RingError> {
         let inner = Arc::clone(&self.0);
         let task = self.0.runtime.spawn(async move { inner.retire_unused().await });
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
-    /// Keeps the ring from looking for a newer version of its key, until the answer is dropped or resumed.
+    /// Keeps the ring from looking for a newer version of its key, until the returned guard is dropped or resumed.
     ///
-    /// For whoever moves the clock: the vault has to do what became due before the ring looks, or the ring would find
-    /// the old version and not look again for a while.
+    /// For code that moves the clock: the vault must do the work that became due before the ring looks, or the ring would
+    /// find the old version and not look again for a while.
     pub async fn pause_following(&self) -> PausedFollowing {
         let next = Arc::clone(&self.0.next_check).lock_owned().await;
         PausedFollowing { inner: Arc::clone(&self.0), next }
     }
 
-    /// What can be told of the ring.
+    /// Describes the ring.
     pub fn describe(&self) -> Description {
         let ring = self.0.ring();
         let head = &ring.head;
@@ -319,7 +319,7 @@ impl Inner {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts a stored ring into use.
+    /// Makes a stored ring the current one.
     pub(super) fn install(&self, ring: Ring) {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
     }
@@ -328,7 +328,7 @@ impl Inner {
         lock(&self.machine)
     }
 
-    /// The key version in use. In a registry without one nobody is ever refused for it.
+    /// The key version in use; `None` for a registry without one, which the vault never refuses.
     pub(super) fn key_in_use(&self) -> Option<KeyId> {
         self.ring().head.kek.clone()
     }
@@ -356,18 +356,18 @@ impl Inner {
         Ok(slot)
     }
 
-    /// Whether this is the slot of its data key: a retired one is nobody's.
+    /// Whether this is the slot of its data key; a retired slot is not.
     pub(super) fn has_slot(&self, slot: &Arc<Slot>) -> bool {
         lock(&self.slots).get(&slot.id).is_some_and(|other| Arc::ptr_eq(slot, other))
     }
 
-    /// Those of these data keys that nobody holds a lease on.
+    /// The data keys among these that have no lease.
     pub(super) fn not_leased(&self, ids: impl Iterator<Item = DataKeyId>) -> Vec<DataKeyId> {
         let slots = lock(&self.slots);
         ids.filter(|id| slots.get(id).is_none_or(|slot| !slot.is_leased())).collect()
     }
 
-    /// Takes the slots of retired data keys away.
+    /// Removes the slots of retired data keys.
     pub(super) fn drop_slots(&self, ids: &[DataKeyId]) {
         let machine = self.machine();
         let mut slots = lock(&self.slots);
@@ -389,13 +389,13 @@ impl Inner {
         self.alive_slot().is_some()
     }
 
-    /// Looks up the version in use, for its validity. What goes wrong says nothing of the data keys.
+    /// Looks up the validity of the version in use. A failure says nothing about the data keys.
     async fn look_at(&self, kek: &KeyId) {
         let Some(vault) = self.vault(&self.ring().head) else { return };
         self.looked(kek, vault.get(kek, Purpose::Check).await);
     }
 
-    /// Takes note of what the vault tells of the version in use.
+    /// Applies the vault's answer about the version in use.
     pub(super) fn looked(&self, kek: &KeyId, info: Result<KeyInfo, VaultError>) {
         match info {
             Ok(info) if self.key_in_use().as_ref() == Some(kek) => {
@@ -414,7 +414,7 @@ impl Inner {
         self.status.borrow().state == State::Active
     }
 
-    /// Shows a status, if it is another one. To be called with the machine locked, so that states keep their order.
+    /// Publishes a status, if it is different. The caller must have locked the machine, so that states keep their order.
     pub(super) fn publish(&self, status: &Status) {
         let mut before = None;
         let changed = self.status.send_if_modified(|shown| {
@@ -450,13 +450,13 @@ impl Inner {
         }
     }
 
-    /// Tells of something that has happened.
+    /// Sends an event to the sink.
     pub(super) fn happened(&self, what: Happening) {
         let registry = self.registry().to_owned();
         self.sink.event(KeyEvent { at: self.clock.now(), registry, what });
     }
 
-    /// Shows the last failure, unless some data key can still be used.
+    /// Publishes the last failure, unless some data key can still be used.
     pub(super) fn publish_if_dark(&self, machine: &Machine) {
         if let Some(status) = machine.unavailable(self.clock.now())
             && !self.any_alive()

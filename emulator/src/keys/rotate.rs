@@ -1,23 +1,23 @@
-//! Changing the stored ring: making it, wrapping it anew, thinning it out.
+//! Changes the stored ring: makes it, wraps it anew, and removes unused data keys.
 //!
 //! # A rotation
 //!
-//! A new data key for the next objects is made, wrapped under the new version and unwrapped back. Each older one is
-//! unwrapped under the old version by the vault, wrapped under the new one, and unwrapped back; the result is compared
+//! The rotation makes a new data key for new objects, wraps it under the new version and unwraps it again. The vault unwraps
+//! each older data key under the old version, wraps it under the new one, and unwraps it again; the result is compared
 //! before anything is kept. Then the whole ring is replaced at once, by compare-and-swap. Until that moment the stored
-//! ring is the old one, and from that moment it is the new one: wherever the program is killed, the ring that is found
-//! opens. The number of vault calls is one, three for each data key, and two for the new one. No object is touched,
-//! since objects name data keys only.
+//! ring is the old one, and from that moment it is the new one: wherever the program is killed, the stored ring
+//! opens. The vault calls are one, three for each data key, and two for the new one. No object is touched,
+//! since objects only name data keys.
 //!
-//! Memory is never used as a source of data keys, though it may hold them: a rotation that worked without the old
-//! version would get round its revocation. For the same reason the old version is asked for through the old identity: a
-//! registry whose identity was taken away is not rotated to another one, as in Azure, but given it back first. One that is
-//! deleted cannot be given back; then the old version is asked for through the new identity, which needs the vault's
-//! permission on both keys. The new identity looks the new key up, wraps and unwraps back. Key and identity are in one row
+//! Memory is never a source of data keys, though it may hold them: a rotation that worked without the old
+//! version would bypass its revocation. For the same reason the old version is asked for through the old identity: if the
+//! identity was removed from the registry, it must be assigned again before a rotation to another one, as in Azure. A deleted
+//! identity cannot be assigned again; then the old version is asked for through the new identity, which needs the vault's
+//! permission on both keys. The new identity looks the new key up, wraps and unwraps. Key and identity are in one row
 //! and change together.
 //!
-//! A refusal of the old version is a refusal like any other, and darkens the registry. A refusal of the new version is
-//! not: the registry goes on under the old one. An automatic rotation then notes the reason beside the state until the
+//! A refusal of the old version makes the registry unavailable, as any refusal does. A refusal of the new version does
+//! not: the registry goes on under the old one. An automatic rotation then keeps the reason as the note of the state until the
 //! next look succeeds. A manual rotation only returns the error to its caller, and leaves the state as it was.
 
 use std::sync::Arc;
@@ -35,35 +35,35 @@ use crate::envelope::{DataKey, DataKeyId};
 /// How often a change is begun again because the ring was changed meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// What a rotation is to lead to. By default: the newest version of the configured key, or the one version that is
-/// configured, through the identity that there is.
+/// The goal of a rotation. By default: the newest version of the configured key, or the version that is
+/// configured, through the identity in use.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RotationTarget {
-    /// The key that is configured from then on. Without a version it is followed. None: as it is.
+    /// The key to configure; `None` to keep it. A key without a version is followed.
     pub key: Option<KeyId>,
-    /// Who asks the vault from then on. None: as it is.
+    /// The identity that asks the vault from then on; `None` to keep it.
     pub identity: Option<IdentityId>,
-    /// Whether the identity in use is deleted: the new one unwraps what it cannot unwrap any more.
+    /// Whether the identity in use is deleted: then the new one unwraps in its place.
     pub old_is_deleted: bool,
 }
 
-/// Who starts a rotation.
+/// The starter of a rotation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Starter {
-    /// A person or a program, who gets the error.
+    /// A person or a program, which gets the error.
     Caller,
     /// The watcher, which follows the newest version of a key.
     Watcher,
 }
 
-/// What a rotation has done.
+/// The result of a rotation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rotation {
     /// The version that was in use.
     pub from: KeyId,
     /// The version in use.
     pub to: KeyId,
-    /// How many data keys were wrapped anew. None if the version was in use already.
+    /// How many data keys were wrapped anew; 0 if the version was in use already.
     pub data_keys: usize,
     /// How often the vault was asked.
     pub vault_calls: u64,
@@ -78,7 +78,7 @@ pub(super) struct Opening<'a> {
 }
 
 impl RotationTarget {
-    /// This key, through the identity that there is.
+    /// This key, through the identity in use.
     pub fn key(key: KeyId) -> Self {
         Self { key: Some(key), ..Self::default() }
     }
@@ -103,7 +103,7 @@ impl Opening<'_> {
         Ok((self.check(Ring::read(stored, registry, self.service_key)?)?, false))
     }
 
-    /// Whether a ring has a customer-managed key was settled when it was made.
+    /// Checks that the presence of a customer-managed key is as it was when the ring was made.
     fn check(&self, ring: Ring) -> Result<Ring, RingError> {
         match (&ring.head.configured, &self.config.configured) {
             (Some(_), None) => Err(RingError::KeyRequired),
@@ -165,7 +165,7 @@ impl Inner {
         Err(RingError::Conflict)
     }
 
-    /// Tells of a rotation that has done something.
+    /// Reports a rotation that has changed the ring.
     fn rotated(&self, rotation: &Rotation) {
         if rotation.data_keys > 0 {
             self.happened(Happening::Rotated {
@@ -178,8 +178,8 @@ impl Inner {
         }
     }
 
-    /// Tells of a rotation that has changed nothing. A failed automatic rotation is told once and noted beside the state.
-    /// A failed manual rotation is told each time and leaves the state as it was.
+    /// Reports a rotation that has changed nothing. A failed automatic rotation is reported once and becomes the note of the
+    /// state. A failed manual rotation is reported each time and leaves the state as it was.
     fn blocked(&self, target: &RotationTarget, starter: Starter, error: &RingError) {
         let news = match starter {
             Starter::Caller => true,
@@ -194,7 +194,7 @@ impl Inner {
         }
     }
 
-    /// None: the ring was changed meanwhile.
+    /// `None` if the ring was changed meanwhile.
     async fn rotate_once(
         self: &Arc<Self>,
         target: &RotationTarget,
@@ -225,7 +225,7 @@ impl Inner {
                 vault_calls: new.calls,
             }));
         }
-        // The new data key first: a new key or identity that does not do is found out before the old is asked for.
+        // The new data key comes first: an unusable new key or identity is found before the old version is asked for.
         let current = DataKeyId::random()?;
         let added = new.wrap(&info, current, &DataKey::generate()?).await?;
         let mut entries = Vec::with_capacity(ring.len() + 1);
@@ -245,7 +245,7 @@ impl Inner {
             Ok(true) => self.install(rotated),
             Ok(false) => return Ok(None),
             Err(error) => {
-                // It may be there nevertheless. Whatever is there opens.
+                // The ring may have been stored nevertheless. Both rings open.
                 let _ = self.reload().await;
                 return Err(error.into());
             }
@@ -302,7 +302,7 @@ impl Inner {
         Err(RingError::Conflict)
     }
 
-    /// Reads the stored ring and puts it into use.
+    /// Reads the stored ring and makes it the current one.
     async fn reload(&self) -> Result<Arc<Ring>, RingError> {
         let stored = load(&self.store).await?.ok_or(RingError::DamagedRing)?;
         let ring = Ring::read(stored, self.registry(), &self.service_key)?;
@@ -310,7 +310,7 @@ impl Inner {
         Ok(self.ring())
     }
 
-    /// Shows beside the state why the key is not rotated, or no longer. True: it is news.
+    /// Sets or clears the reason why the key is not rotated, which is shown with the state. Returns whether it changed.
     fn note(&self, note: Option<(Cause, String)>) -> bool {
         let mut machine = self.machine();
         let news = machine.set_note(note);
@@ -321,7 +321,7 @@ impl Inner {
     }
 }
 
-/// An error with what the vault said, if it said something.
+/// The message of an error, with the vault's error if there is one.
 fn words_of(error: &RingError) -> String {
     match error {
         RingError::Vault { source, .. } => format!("{error}: {source}"),
@@ -329,10 +329,10 @@ fn words_of(error: &RingError) -> String {
     }
 }
 
-/// What stands beside the state when the newest version of a followed key cannot be taken into use.
+/// The note for a followed key whose newest version cannot be used.
 ///
-/// A refusal of the version in use darkens the registry, which says it all. A vault that does not answer has refused
-/// nothing.
+/// A refusal of the version in use needs no note: it makes the registry unavailable. A vault that does not answer has
+/// refused nothing.
 fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)> {
     let is_in_the_way = match error {
         RingError::Vault { key, .. } | RingError::KeyDisabled(key) if Some(key) == in_use => false,
@@ -373,7 +373,7 @@ async fn replace(
     blocking(move || store.replace(expected, &ring)).await
 }
 
-/// Runs work of the store, which blocks, on a thread for that. It runs to its end even if nobody waits any more.
+/// Runs blocking work of the store on a thread for that. It runs to its end even if the caller is dropped.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RingStoreError> + Send + 'static,
 ) -> Result<T, RingStoreError> {

@@ -1,8 +1,8 @@
 //! The service-managed key: the encryption that every registry has, with a customer-managed key or without.
 //!
 //! It seals the entries and the head of the ring. With a customer-managed key it is the outer of two layers, so that
-//! nobody can plant a data key who has only the public part of the vault's key; without one it is the only layer.
-//! Where it lies is the business of whoever makes it.
+//! an attacker who only has the public part of the vault's key cannot plant a data key; without one it is the only layer.
+//! The code that makes it decides where it is kept.
 
 use zeroize::Zeroizing;
 
@@ -12,14 +12,14 @@ use crate::envelope::{DATA_KEY_LEN, DataKey, OpenError, SealError, open_value, s
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub struct ServiceKey(DataKey);
 
-/// What a sealed value is, so that none can stand in the place of another.
+/// The kind of a sealed value, so that one kind cannot replace another.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     /// The head of a ring.
     Head,
     /// The entry of this data key.
     Entry(&'a [u8]),
-    /// Another secret of the registry, by what it is.
+    /// Another secret of the registry, by its purpose.
     Secret(&'a [u8]),
 }
 
@@ -34,12 +34,12 @@ impl ServiceKey {
         Self(DataKey::from_bytes(bytes))
     }
 
-    /// The secret bytes, for the file that they are kept in.
+    /// The secret bytes, for the file that keeps them.
     pub fn expose(&self) -> &[u8; DATA_KEY_LEN] {
         self.0.expose()
     }
 
-    /// Seals a small secret of a registry that is shown again, such as a password. `purpose` says what it is.
+    /// Seals a small secret of a registry that is shown again, such as a password. `purpose` names it.
     pub fn seal_secret(
         &self,
         registry: &str,

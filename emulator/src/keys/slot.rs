@@ -2,19 +2,19 @@
 //!
 //! # How a key is held
 //!
-//! A [`Slot`] holds at most one [`Plain`], behind a mutex that is locked for a few instructions and never across a call
-//! of somebody else's code. Who uses the key takes a share of the `Plain` (an `Arc`), lets go of the mutex and works.
+//! A [`Slot`] holds at most one [`Plain`], behind a mutex that is locked for a few instructions and never while a caller's
+//! code runs. To use the key, a caller takes a share of the `Plain` (an `Arc`), releases the mutex and works.
 //! So two keys can be used inside one another, in any order, on any threads, and an eraser never waits for a disk. To
-//! erase is to take the slot's own share away: from then on nobody gets one, and the bytes are wiped when the last call
+//! erase is to drop the slot's own share: from then on no caller gets one, and the bytes are wiped when the last call
 //! that has one returns. Such a call seals or opens a few segments. Dropping a `Plain` first wipes the key, then drops the
-//! sender that [`Slot::ended`] waits for: who is told that the key has ended can rely on it being wiped.
+//! sender that [`Slot::ended`] waits for: when a waiter learns that the key has ended, the key is wiped.
 //!
-//! # When it ends
+//! # How a key ends
 //!
 //! A key is held on [`Terms`]: a deadline, which is the lease after the moment *before* the vault was asked, and the
-//! moment from which it is to be renewed. Every use compares the deadline with the clock, so an erased key and an
-//! expired one are equally out of reach; the keeper (`keeper.rs`) wipes it at the deadline even if nobody looks.
-//! A renewal only moves the deadline: the bytes are the same, which the proof in the ring's entry has shown.
+//! moment from which it is renewed. Every use compares the deadline with the clock, so an erased key and an
+//! expired one are both unusable; the keeper (`keeper.rs`) wipes it at the deadline even if nothing uses it.
+//! A renewal only moves the deadline: the bytes are the same, as the proof in the ring's entry has shown.
 //!
 //! The slot does not ask the vault and does not know states. It is locked after the machine of the ring, never before.
 
@@ -29,13 +29,13 @@ use tokio::sync::{Notify, watch};
 use super::ask::Flight;
 use crate::envelope::{DataKey, DataKeyId};
 
-/// A place for one data key.
+/// Holds one data key, or none.
 pub(super) struct Slot {
     pub(super) id: DataKeyId,
     contents: Mutex<Contents>,
-    /// The question to the vault that is under way, or the last one. Locked on its own.
+    /// The question in flight to the vault, or the last one. Has its own lock.
     pub(super) flight: Mutex<Option<Flight>>,
-    /// Shared with every lease: how many there are tells whether the key is in use.
+    /// Shared with every lease: the number of shares tells whether the key is in use.
     usage: Arc<()>,
     /// Whether it was used since the vault was last asked.
     used: AtomicBool,
@@ -46,9 +46,9 @@ pub(super) struct Slot {
 #[derive(Default)]
 struct Contents {
     held: Option<Held>,
-    /// Whether a keeper watches over the key.
+    /// Whether the key has a keeper.
     kept: bool,
-    /// How many renewals have failed since the last one that did not.
+    /// How many renewals in a row have failed.
     failures: u32,
 }
 
@@ -57,7 +57,7 @@ struct Held {
     terms: Option<Terms>,
 }
 
-/// Until when a key may be used, and when to ask for it again.
+/// When a key ends, and when to ask for it again.
 #[derive(Clone, Copy)]
 pub(super) struct Terms {
     pub(super) deadline: Deadline,
@@ -88,8 +88,8 @@ impl Slot {
         }
     }
 
-    /// Takes a key, or takes note that it may be used longer. Without terms it is held for good. True: a keeper has to
-    /// be started for it.
+    /// Takes a key, or extends the time of the same key. A key without terms is held for good. Returns whether the caller must
+    /// start a keeper for it.
     #[must_use]
     pub(super) fn hold(&self, key: DataKey, terms: Option<Terms>) -> bool {
         let mut contents = self.contents();
@@ -107,7 +107,7 @@ impl Slot {
         start
     }
 
-    /// A share of the key, for one call. None: there is none, or its time is over.
+    /// A share of the key, for one call. `None` if there is no key or its time is over.
     pub(super) fn share(&self, clock: &Clock) -> Option<Arc<Plain>> {
         let contents = self.contents();
         let held = contents.held.as_ref()?;
@@ -115,19 +115,19 @@ impl Slot {
         if over { None } else { Some(Arc::clone(&held.plain)) }
     }
 
-    /// Whether the key can be used at this moment.
+    /// Whether the key can be used now.
     pub(super) fn is_alive(&self, clock: &Clock) -> bool {
         self.share(clock).is_some()
     }
 
-    /// Takes the key away.
+    /// Erases the key.
     pub(super) fn erase(&self) {
         let held = self.contents().held.take();
         drop(held);
         self.wake.notify_one();
     }
 
-    /// Takes the key away if its time is over.
+    /// Erases the key if its time is over.
     pub(super) fn erase_if_over(&self, clock: &Clock) {
         let mut contents = self.contents();
         let over =
@@ -137,7 +137,7 @@ impl Slot {
         drop(held);
     }
 
-    /// Resolves when the key that is held now has been wiped.
+    /// Resolves when the current key has been wiped.
     pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let ended = self.contents().held.as_ref().map(|held| held.plain.ended.subscribe());
         async move {
@@ -147,7 +147,7 @@ impl Slot {
         }
     }
 
-    /// The terms that the key is held on, for the keeper. None: there is no key, and the keeper's work is over.
+    /// The terms of the current key, for the keeper. `None` if there is no key, which ends the keeper's work.
     pub(super) fn terms_for_keeper(&self) -> Option<Terms> {
         let mut contents = self.contents();
         let terms = contents.held.as_ref().and_then(|held| held.terms);
@@ -155,7 +155,7 @@ impl Slot {
         terms
     }
 
-    /// Puts the renewal off after one has failed. `base` is the first delay; it doubles, up to `most`.
+    /// Delays the renewal after a failed one. `base` is the first delay; it doubles, up to `most`.
     pub(super) fn put_off(
         &self,
         clock: &Clock,
@@ -171,7 +171,7 @@ impl Slot {
         }
     }
 
-    /// Takes note of a use, so that the key is renewed. Wakes the keeper if that is due.
+    /// Records a use, so that the key is renewed. Wakes the keeper if the renewal is due.
     pub(super) fn touch(&self, clock: &Clock) {
         self.used.store(true, Ordering::Release);
         let terms = self.contents().held.as_ref().and_then(|held| held.terms);
@@ -180,22 +180,22 @@ impl Slot {
         }
     }
 
-    /// What makes the slot count as in use while somebody has it.
+    /// A share that marks the slot as in use while a caller holds it.
     pub(super) fn usage(&self) -> Arc<()> {
         Arc::clone(&self.usage)
     }
 
-    /// Whether somebody has a lease.
+    /// Whether a lease exists.
     pub(super) fn is_leased(&self) -> bool {
         Arc::strong_count(&self.usage) > 1
     }
 
-    /// Whether somebody has a lease, or used the key since the vault was last asked.
+    /// Whether a lease exists, or the key was used since the vault was last asked.
     pub(super) fn is_in_use(&self) -> bool {
         self.used.load(Ordering::Acquire) || self.is_leased()
     }
 
-    /// The vault is being asked now.
+    /// Records that the vault is being asked now.
     pub(super) fn note_asked(&self) {
         self.used.store(false, Ordering::Release);
     }

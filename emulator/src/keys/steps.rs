@@ -1,8 +1,8 @@
-//! The steps of making a ring and of wrapping it anew: look a key up, unwrap, wrap and unwrap back.
+//! The steps of making a ring and of wrapping it anew: look a key up, unwrap, wrap and unwrap again.
 //!
-//! They count their calls, and know what the registry needs of a key: the permissions get, wrapKey and unwrapKey for the
-//! identity that asks. Where one is missing, the others are tried as well, so that whoever has to grant them is told all
-//! of it at once, in the words of Azure.
+//! They count their calls, and know the permissions that the registry needs on a key: get, wrapKey and unwrapKey for the
+//! identity that asks. If one is missing, the others are tried as well, so that the error names all missing permissions
+//! at once, in Azure's own sentence.
 
 use std::sync::Arc;
 
@@ -13,13 +13,13 @@ use super::vault::{KeyInfo, VaultError};
 use super::{Cause, IdentityId, KeyId};
 use crate::envelope::{DataKey, DataKeyId};
 
-/// What is unwrapped where there is nothing to unwrap, only to learn whether that is permitted. No vault opens it.
+/// Unwrapped if there is nothing to unwrap, only to learn whether that is permitted. No vault opens it.
 const NOTHING: [u8; 256] = [0; 256];
 
-/// A key with a wrong list of operations answers so; no permission is missing.
+/// A key whose list of operations is wrong returns this code; no permission is missing.
 const OPERATION_FORBIDDEN: &str = "KeyOperationForbidden";
 
-/// Asks the vault and counts.
+/// Asks the vault and counts the calls.
 pub(super) struct Steps {
     vault: AuditedVault,
     purpose: Purpose,
@@ -27,7 +27,7 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// For an identity.
+    /// The steps of an identity.
     pub(super) fn new(
         access: &Arc<AuditedAccess>,
         identity: Option<IdentityId>,
@@ -36,7 +36,7 @@ impl Steps {
         Self { vault: access.of(identity), purpose, calls: 0 }
     }
 
-    /// The key that is to be wrapped with, in its version.
+    /// The key to wrap with, in its version.
     pub(super) async fn usable(&mut self, key: &KeyId) -> Result<KeyInfo, RingError> {
         self.calls += 1;
         let info = match self.vault.get(key, self.purpose).await {
@@ -52,7 +52,7 @@ impl Steps {
         if info.enabled { Ok(info) } else { Err(RingError::KeyDisabled(info.id)) }
     }
 
-    /// Unwraps an entry, and sees that it is the key that was wrapped.
+    /// Unwraps an entry, and checks that it is the key that was wrapped.
     pub(super) async fn unwrap(
         &mut self,
         entry: &Wrapped,
@@ -64,7 +64,7 @@ impl Steps {
         if entry.is_proven_by(id, &key) { Ok(key) } else { Err(RingError::DamagedDataKey(id)) }
     }
 
-    /// Wraps a data key under a key that was looked up, and sees that it comes back.
+    /// Wraps a data key under a key that was looked up, and checks that it unwraps to the same key.
     pub(super) async fn wrap(
         &mut self,
         kek: &KeyInfo,
@@ -90,7 +90,7 @@ impl Steps {
         Ok(Entry::Wrapped(Wrapped::new(kek.id.clone(), wrapped, id, key)?))
     }
 
-    /// The error of a step that failed: which permissions are missing, if that is it.
+    /// The error of a failed step, with the missing permissions if that is the reason.
     async fn denied(
         &mut self,
         key: &KeyId,
@@ -104,7 +104,7 @@ impl Steps {
         let mut missing = Vec::new();
         if !firewall {
             missing.push(operation);
-            // What came before was permitted, or this would not have been tried.
+            // The earlier steps were permitted, or this one would not have run.
             if operation == KeyOperation::Get && self.is_denied_to_wrap(key).await {
                 missing.push(KeyOperation::WrapKey);
             }

@@ -1,14 +1,14 @@
 //! The ring as it is stored, and as it is in memory: a head, and an entry for each data key.
 //!
 //! Head and entries are sealed under the service-managed key and bound to their registry, the entries to their data key
-//! as well. In an entry lies the data key wrapped by the vault's key, or, in a registry without a customer-managed key,
-//! the data key itself. Whoever keeps the ring sees opaque bytes, each shorter than 2 KiB.
+//! as well. An entry contains the data key wrapped by the vault's key, or, in a registry without a customer-managed key,
+//! the data key itself. The store sees opaque bytes, each value shorter than 2 KiB.
 //!
-//! An entry also holds a *proof*: an empty value sealed under the data key. With it we know that what the vault unwraps
-//! is the key that was wrapped, before anything is sealed under it. A vault that was restored from somewhere else could
-//! otherwise make us write what nobody will ever read.
+//! An entry also holds a *proof*: an empty value sealed under the data key. It shows that the key that the vault unwraps
+//! is the key that was wrapped, before anything is sealed under it. Otherwise a vault that was restored from elsewhere could
+//! make us write data that can never be read again.
 //!
-//! **Invariant:** a ring in memory was authenticated, head and kind of every entry as they are opened.
+//! **Invariant:** a ring in memory was authenticated: its head when it was read, the kind of every entry when it is opened.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,23 +21,22 @@ use crate::envelope::{
     DATA_KEY_LEN, DataKey, DataKeyId, SealError, VALUE_OVERHEAD, open_value, seal_value,
 };
 
-/// Keeps the ring of one registry. All calls block; the ring makes them on blocking threads.
+/// Stores the ring of one registry. All calls block; the ring makes them on blocking threads.
 pub trait RingStore: Send + Sync + 'static {
     /// The ring, if there is one.
     fn load(&self) -> Result<Option<StoredRing>, RingStoreError>;
 
-    /// Replaces the ring if its generation is `expected` (none: if there is no ring), durably. False: it is not, and
-    /// nothing was done.
+    /// Replaces the ring durably if its generation is `expected` (`None`: if there is no ring). Otherwise it returns false and
+    /// does nothing.
     fn replace(&self, expected: Option<u64>, ring: &StoredRing) -> Result<bool, RingStoreError>;
 
-    /// Replaces the ring, whatever there is, and takes away everything that is sealed under its data keys: all of it or
-    /// nothing, durably.
+    /// Replaces any ring, and deletes everything that is sealed under its data keys, in one durable commit.
     /// The operation `ends` ends in the same commit.
     fn begin_again(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError>;
 
-    /// Takes those of these data keys out that nothing is sealed under, and says which; durably, and so that nothing
-    /// can be sealed under them afterwards. If any went, the generation grows by one. None: the generation is not
-    /// `expected`, and nothing was done.
+    /// Durably removes those of these data keys that seal nothing, so that nothing can be sealed under them afterwards, and
+    /// returns them. If it removed any, the generation grows by one. `None` if the generation is not `expected`; then it did
+    /// nothing.
     fn remove_unused(
         &self,
         expected: u64,
@@ -45,12 +44,12 @@ pub trait RingStore: Send + Sync + 'static {
     ) -> Result<Option<Vec<DataKeyId>>, RingStoreError>;
 }
 
-/// The ring as it is stored. All of it is opaque to the keeper.
+/// The ring as it is stored. All of it is opaque to the store.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct StoredRing {
     /// Grows with every change.
     pub generation: u64,
-    /// What is true of the whole ring.
+    /// The sealed [`Head`].
     pub head: Vec<u8>,
     /// The data keys, oldest first.
     pub entries: Vec<(DataKeyId, Vec<u8>)>,
@@ -64,14 +63,14 @@ pub(super) struct Ring {
     entries: Vec<(DataKeyId, Vec<u8>)>,
 }
 
-/// What is true of the whole ring.
+/// The properties of the whole ring.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub(super) struct Head {
-    /// The customer-managed key, with or without a version. None: the service-managed key alone.
+    /// The customer-managed key, with or without a version; `None` for only the service-managed key.
     pub(super) configured: Option<KeyId>,
     /// The version that all entries are wrapped with.
     pub(super) kek: Option<KeyId>,
-    /// Who asks for them. None, as in rings from before it was kept: the identity that the program was started with.
+    /// The identity that asks for the data keys; `None`, as in rings of earlier versions, for the one of the start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) identity: Option<IdentityId>,
     /// The data key for new objects.
@@ -81,7 +80,7 @@ pub(super) struct Head {
     pub(super) rotated: Option<i64>,
 }
 
-/// What an entry holds.
+/// The content of an entry.
 pub(super) enum Entry {
     /// The data key itself.
     Bare(DataKey),
@@ -93,7 +92,7 @@ pub(super) enum Entry {
 pub(super) struct Wrapped {
     /// The key version.
     pub(super) kek: KeyId,
-    /// What the vault made.
+    /// The vault's output.
     pub(super) wrapped: Vec<u8>,
     /// See the top of this file.
     proof: Vec<u8>,
@@ -103,7 +102,7 @@ pub(super) struct Wrapped {
 const BARE: u8 = 0;
 const WRAPPED: u8 = 1;
 
-/// What a proof is sealed for.
+/// The purpose that a proof is sealed for.
 const PROOF: &[u8] = b"sealyard ring v1 proof";
 
 impl Ring {
@@ -164,7 +163,7 @@ impl Ring {
             .open(registry, Place::Entry(id.as_bytes()), sealed)
             .map_err(|_| KeyError::DamagedDataKey(id))?;
         let entry = Entry::decode(&plain).ok_or(KeyError::DamagedDataKey(id))?;
-        // A bare key in a ring with a customer-managed key was planted, whoever sealed it.
+        // A bare key in a ring with a customer-managed key was planted, even if it is sealed correctly.
         let fits = match &entry {
             Entry::Bare(_) => self.head.kek.is_none(),
             Entry::Wrapped(wrapped) => self.head.kek.as_ref() == Some(&wrapped.kek),
@@ -245,7 +244,7 @@ impl Wrapped {
         Ok(Self { kek, wrapped, proof: seal_value(key, PROOF, id.as_bytes(), &[])? })
     }
 
-    /// Whether what the vault unwrapped is the key that was wrapped.
+    /// Whether the key that the vault unwrapped is the key that was wrapped.
     pub(super) fn is_proven_by(&self, id: DataKeyId, key: &DataKey) -> bool {
         open_value(key, PROOF, id.as_bytes(), &self.proof).is_ok()
     }
@@ -309,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_from_before_identities_were_kept_is_of_the_identity_of_the_start() {
+    fn a_head_without_an_identity_uses_the_identity_of_the_start() {
         let id = DataKeyId::random().unwrap();
         let old = serde_json::json!({
             "configured": kek().unversioned(), "kek": kek(), "current": id.to_string(), "rotated": 7,

@@ -1,7 +1,7 @@
-//! What the registry asks of a vault, and what can come of it.
+//! The operations that the registry asks of a vault, and their results.
 //!
-//! [`KeyVault`] is the seam: the ring asks through it, [`VaultClient`](super::VaultClient) answers over HTTPS, tests
-//! answer from memory. It does three things only; making and changing keys is not the registry's business.
+//! [`KeyVault`] is the interface: the ring calls it, [`VaultClient`](super::VaultClient) implements it over HTTPS, tests
+//! implement it in memory. It has only three operations; the registry neither makes nor changes keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::envelope::DataKey;
 ///
 /// Wrapping is RSA-OAEP with SHA-256 (`RSA-OAEP-256` in RFC 7518). The implementation bounds the time of each call.
 pub trait KeyVault: Send + Sync + 'static {
-    /// Looks a key up; with no version, the newest. The answer names the version.
+    /// Looks a key up; without a version, its newest. The answer names the version.
     fn get_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<Answer<KeyInfo>, VaultError>>;
 
     /// Wraps a data key under a key version.
@@ -36,39 +36,39 @@ pub trait KeyVault: Send + Sync + 'static {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>>;
 
-    /// The same vault for questions that only look at the state. None: it makes no difference.
+    /// The same vault, for questions that only look at the state. `None` if it makes no difference.
     fn for_probes(&self) -> Option<Arc<dyn KeyVault>> {
         None
     }
 
-    /// The token that calls are sent with now. None: there is none yet, or none is needed.
+    /// The token of the next calls. `None` if there is none yet, or none is needed.
     fn token(&self) -> BoxFuture<'_, Option<TokenTerms>> {
         std::future::ready(None).boxed()
     }
 
-    /// Who asks, for the audit log: the client id of the identity.
+    /// The client id of the identity that asks, for the audit log.
     fn caller(&self) -> String;
 }
 
 /// How long a token is in use. The issuer may refuse the next one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TokenTerms {
-    /// When it was asked for, in real time as the clock counts it.
+    /// When it was requested, in real time as the clock counts it.
     pub asked: Duration,
-    /// When the next one is asked for.
+    /// When the next one is requested.
     pub until: Deadline,
 }
 
 /// An answer of the vault.
 #[expect(missing_debug_implementations, reason = "the value may be a key")]
 pub struct Answer<T> {
-    /// What was asked for.
+    /// The result of the operation.
     pub value: T,
-    /// The vault's name for the request, for the audit log.
+    /// The id that the vault gave the request, for the audit log.
     pub request_id: Option<String>,
 }
 
-/// What a vault tells of a key.
+/// The vault's description of a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyInfo {
     /// The key, with its version.
@@ -79,9 +79,9 @@ pub struct KeyInfo {
     pub key_size: Option<usize>,
     /// Whether it can be used.
     pub enabled: bool,
-    /// Before this it wraps nothing.
+    /// It cannot wrap before this.
     pub not_before: Option<OffsetDateTime>,
-    /// From this on it wraps nothing.
+    /// It cannot wrap from this time on.
     pub expires: Option<OffsetDateTime>,
 }
 
@@ -91,16 +91,16 @@ impl KeyInfo {
         matches!(self.kty.as_str(), "RSA" | "RSA-HSM")
     }
 
-    /// Whether it wraps at this moment, as far as its validity goes.
+    /// Whether it can wrap now, judged by its validity only.
     pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
         self.not_before.is_none_or(|from| from <= now) && self.expires.is_none_or(|end| now < end)
     }
 }
 
-/// Why the vault did not do what it was asked for.
+/// The error of a failed vault operation.
 pub struct VaultError(Box<Detail>);
 
-/// The parts of an error. It lies in a box because it is seldom and large.
+/// The parts of an error. They are boxed because they are large and rarely needed.
 struct Detail {
     cause: Option<Cause>,
     status: Option<u16>,
@@ -112,7 +112,7 @@ struct Detail {
 }
 
 impl VaultError {
-    /// An error that means this for the registry. None: the request itself was at fault, such as a wrapped key that
+    /// An error with this cause. `None` if the request itself was at fault, such as a wrapped key that
     /// does not open.
     pub fn new(cause: Option<Cause>, message: impl Into<String>) -> Self {
         Self(Box::new(Detail {
@@ -126,17 +126,17 @@ impl VaultError {
         }))
     }
 
-    /// Whether the disk of the vault has no room for a change. Only a mock vault says so.
+    /// Whether the disk of the vault has no room for a change. Only a mock vault reports this.
     pub fn is_disk_full(&self) -> bool {
         self.0.status == Some(507)
     }
 
-    /// Whether the data folder of the vault can only be read. Only a mock vault says so.
+    /// Whether the data folder of the vault is read-only. Only a mock vault reports this.
     pub fn is_read_only(&self) -> bool {
         self.0.status == Some(503) && self.0.inner_code.as_deref() == Some("DataFolderReadOnly")
     }
 
-    /// Adds what Azure says in status and body.
+    /// Adds the status and the codes of Azure's response.
     #[must_use]
     pub fn with_codes(
         mut self,
@@ -150,49 +150,49 @@ impl VaultError {
         self
     }
 
-    /// The same error with another meaning.
+    /// The same error with another cause.
     #[must_use]
     pub fn with_cause(mut self, cause: Cause) -> Self {
         self.0.cause = Some(cause);
         self
     }
 
-    /// Adds the vault's name for the request.
+    /// Adds the id that the vault gave the request.
     #[must_use]
     pub fn with_request_id(mut self, request_id: Option<String>) -> Self {
         self.0.request_id = request_id;
         self
     }
 
-    /// Adds when to ask again.
+    /// Adds the time to wait before the next question.
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
         self
     }
 
-    /// What it means for the registry, if it means anything for the registry.
+    /// The cause of the registry's state, unless the request itself was at fault.
     pub fn cause(&self) -> Option<Cause> {
         self.0.cause
     }
 
-    /// The status of the answer, if there was one.
+    /// The status of the response, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
 
-    /// What the audit log calls it: the innermost code there is.
+    /// The code for the audit log: the innermost one.
     pub fn code(&self) -> &str {
         let codes = self.0.inner_code.as_deref().or(self.0.code.as_deref());
         codes.or(self.0.cause.map(Cause::name)).unwrap_or("error")
     }
 
-    /// The vault's name for the request.
+    /// The id that the vault gave the request.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// When to ask again, if the vault said so.
+    /// The time to wait before the next question, if the vault gave one.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

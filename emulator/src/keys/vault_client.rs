@@ -1,11 +1,11 @@
 //! The vault over HTTPS: the Key Vault REST protocol, with a bearer token for the registry's identity.
 //!
-//! The same code talks to the embedded vault, to one in another process and to a real Azure Key Vault. It asks three
-//! things (get, wrapKey, unwrapKey), and one more when a key is missing: whether it can be recovered.
+//! The same code calls the embedded vault, a vault in another process and a real Azure Key Vault. It sends three
+//! operations (get, wrapKey, unwrapKey), and one more if a key is missing: whether the key can be recovered.
 //!
-//! A request that only looks at the state says so in a header, which a mock vault understands: it counts no fault then.
+//! A request that only looks at the state says so in a header. A mock vault then counts no fault.
 //!
-//! A token that is not accepted is fetched once more. Nothing else is tried twice here: the ring knows when that helps.
+//! If a token is not accepted, a fresh one is fetched once. Nothing else is retried here: the ring knows when a retry helps.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,18 +30,18 @@ use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, KeyId, VaultName};
 use crate::envelope::{DATA_KEY_LEN, DataKey};
 
-/// The version of the protocol that is spoken.
+/// The version of the protocol.
 const API_VERSION: &str = "7.4";
 
 /// RSA-OAEP with SHA-256 for both hashes, as RFC 7518 names it.
 const ALGORITHM: &str = "RSA-OAEP-256";
 
-/// Where a vault is, and who asks.
+/// The address of a vault, and the identity that asks.
 #[derive(Clone, Debug)]
 pub struct VaultClientConfig {
     /// The vault that `vault_url` leads to.
     pub vault: VaultName,
-    /// Its base URL. If the host begins with the name of the vault, other vaults are reached in the same way.
+    /// Its base URL. If the host begins with the name of the vault, the URLs of other vaults have their name there.
     pub vault_url: Url,
     /// The base URL of the issuer of tokens.
     pub authority_url: Url,
@@ -49,13 +49,13 @@ pub struct VaultClientConfig {
     pub tenant: String,
     /// The client id of the identity.
     pub client_id: String,
-    /// What it proves itself with.
+    /// The proof of the identity.
     pub proof: Proof,
-    /// Whom to trust, and where names lead.
+    /// The certificates to trust, and the addresses of names.
     pub http: HttpSettings,
 }
 
-/// A vault at the other end of a connection. Clones share connections and token.
+/// A client of a vault. Clones share connections and token.
 #[derive(Clone)]
 pub struct VaultClient {
     vault: VaultName,
@@ -66,7 +66,7 @@ pub struct VaultClient {
     is_probing: bool,
 }
 
-/// A body that arrived, and the vault's name for the request.
+/// A response's body, and the id that the vault gave the request.
 pub(super) struct Received {
     pub(super) body: Zeroizing<Vec<u8>>,
     request_id: Option<String>,
@@ -106,7 +106,7 @@ struct Attributes {
 }
 
 impl VaultClient {
-    /// A client. Nothing is asked yet.
+    /// A client. It sends nothing yet.
     pub fn new(config: VaultClientConfig, clock: Clock) -> Result<Self, HttpError> {
         let VaultClientConfig { vault, vault_url, authority_url, tenant, client_id, proof, http } =
             config;
@@ -146,7 +146,7 @@ impl VaultClient {
         Ok(url)
     }
 
-    /// Sends a request, a second time with a fresh token if the first was not accepted.
+    /// Sends a request, and again with a fresh token if the first was not accepted.
     pub(super) async fn request(
         &self,
         method: Method,
@@ -182,7 +182,7 @@ impl VaultClient {
         Ok(Received { body, request_id: request_id(&headers) })
     }
 
-    /// Sends a request about a key. Of a key that is missing it finds out whether it can be recovered.
+    /// Sends a request about a key. If the key is missing, it checks whether the key can be recovered.
     async fn about(
         &self,
         key: &KeyId,
@@ -207,7 +207,7 @@ impl VaultClient {
         };
         match self.request(Method::GET, &url, None).await {
             Err(deleted) if deleted.code() == KEY_NOT_FOUND => error.with_cause(Cause::KeyPurged),
-            // It is there, or we may not know.
+            // It is there, or we have no permission to know.
             _ => error.with_cause(Cause::KeyDeleted),
         }
     }
@@ -231,7 +231,7 @@ impl VaultClient {
         Ok(Answer { value, request_id })
     }
 
-    /// Wraps or unwraps. The answer is in base64url still.
+    /// Wraps or unwraps. The answer is still in base64url.
     async fn operate(
         &self,
         key: &KeyId,
@@ -309,14 +309,14 @@ impl fmt::Debug for VaultClient {
     }
 }
 
-/// The last part of a key identifier. Its host is the vault's own idea of it, and of no interest.
+/// The last part of a key identifier. The host in it is the vault's own and is ignored.
 fn version_of(kid: &str) -> Option<super::KeyVersion> {
     let url = Url::parse(kid).ok()?;
     let mut path = url.path_segments()?;
     (path.next()? == "keys").then(|| path.nth(1)?.parse().ok())?
 }
 
-/// `value` of an operation's result. Base64url has nothing to unescape, so it is borrowed from the body.
+/// `value` of an operation's result. Base64url needs no unescaping, so it is borrowed from the body.
 fn value_of(body: &[u8]) -> Result<Cow<'_, str>, VaultError> {
     let result: OperationResult<'_> =
         serde_json::from_slice(body).map_err(|_| malformed("the answer has no value"))?;
@@ -329,7 +329,7 @@ fn unreachable(error: reqwest::Error) -> VaultError {
     VaultError::new(Some(cause), words_of(error))
 }
 
-/// An answer that no vault gives. It says nothing of the key, so it is an outage.
+/// A response that no vault sends. It says nothing about the key, so it counts as an outage.
 fn malformed(words: &str) -> VaultError {
     VaultError::new(Some(Cause::VaultUnreachable), words)
 }

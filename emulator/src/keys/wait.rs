@@ -1,6 +1,6 @@
-//! How long callers wait for the vault, in real time: a clock that is moved ends no wait.
+//! How long callers wait for the vault, in real time: moving the clock ends no wait.
 //!
-//! A request that begins waits for [`RingConfig::wait_limit`]. Work that is under way waits only until the moment that it
+//! A new request waits for [`RingConfig::wait_limit`]. Work that has begun waits only until a moment that it
 //! names (`lease.rs`), and asks again after an outage. Neither holds a key while it waits.
 //!
 //! [`RingConfig::wait_limit`]: super::RingConfig::wait_limit
@@ -13,7 +13,7 @@ use super::ring::Inner;
 use super::slot::Slot;
 
 impl Inner {
-    /// Sees to it that a slot holds its key, for work that is under way. After an outage it asks again, until `end`, a
+    /// Makes sure that a slot holds its key, for work that has begun. After an outage it asks again, until `end`, a
     /// moment of real time. A refusal fails at once.
     pub(super) async fn ensure_until(
         self: &Arc<Self>,
@@ -28,7 +28,7 @@ impl Inner {
                 }
                 let next = self.machine().failure().map(|failure| failure.not_before);
                 self.until_real(next.unwrap_or_default()).await;
-                // No question whose answer comes too late.
+                // No question whose answer would come too late.
                 if end <= self.clock.elapsed() {
                     std::future::pending::<()>().await;
                 }
@@ -41,7 +41,7 @@ impl Inner {
         }
     }
 
-    /// Resolves when the caller of a new request has waited long enough.
+    /// Resolves when a new request has waited long enough.
     pub(super) async fn limit(&self) {
         self.until_real(self.clock.elapsed() + self.wait_limit()).await;
     }

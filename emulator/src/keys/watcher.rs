@@ -1,12 +1,12 @@
-//! Follows a key without a version: at regular intervals of emulator time, the newest version is taken into use.
+//! Follows a key without a version: at regular intervals of emulator time, the ring rotates to the newest version.
 //!
-//! There is one watcher for each ring, which sleeps by the injected clock and holds the ring weakly. Whoever moves the
-//! clock takes a [`PausedFollowing`] before: the watcher waits meanwhile, and they look where a look can find something.
-//! That is at the first look after the vault changed. The looks between that and the next change would find what it
-//! found, and are left out, so that ninety days are a handful of looks and not thousands.
+//! There is one watcher for each ring, which sleeps by the injected clock and holds the ring weakly. Code that moves the
+//! clock first takes a [`PausedFollowing`]: the watcher then waits, and that code looks whenever a look can find something.
+//! That is when the ring first looks after a change in the vault. Later looks, until the next change, would find the same
+//! version and are left out, so that ninety days are a handful of looks and not thousands.
 //!
-//! One look is one question to the vault. A version that cannot be used leaves the old one in force; the state says why,
-//! and the next look tries again. A vault that does not answer changes nothing.
+//! One look is one question to the vault. If a version cannot be used, the old one stays in use; the state shows the reason,
+//! and the next look tries again. If the vault does not answer, nothing changes.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -30,7 +30,7 @@ impl Inner {
         self.runtime.spawn(watcher.run());
     }
 
-    /// Looks if it is due, and puts down when it is due next. False: it was due and did not succeed.
+    /// Looks if a look is due, and sets the time of the next one. Returns false if a look failed.
     async fn follow_if_due(self: &Arc<Self>, next: &mut OffsetDateTime) -> bool {
         let now = self.clock.now();
         if now < *next {
@@ -46,13 +46,13 @@ impl Inner {
         true
     }
 
-    /// Whether newer versions are to be taken into use.
+    /// Whether the ring uses newer versions.
     fn is_followed(&self) -> bool {
         self.ring().head.configured.as_ref().is_some_and(|key| key.version().is_none())
     }
 }
 
-/// A ring that does not look for newer versions as long as this is there.
+/// A ring that does not look for newer versions as long as this exists.
 #[must_use]
 pub struct PausedFollowing {
     pub(super) inner: Arc<Inner>,
@@ -60,30 +60,30 @@ pub struct PausedFollowing {
 }
 
 impl PausedFollowing {
-    /// When the first look at or after a moment is due; none if the key is not followed.
+    /// The time of the first look at or after a moment; `None` if the key is not followed.
     pub fn first_look_from(&self, moment: OffsetDateTime) -> Option<OffsetDateTime> {
         self.inner
             .is_followed()
             .then(|| first_from(*self.next, self.inner.rotation_check(), moment))
     }
 
-    /// Looks if that is due by the clock, and goes on pausing. False: it was due and did not succeed.
+    /// Looks if that is due by the clock, and keeps the pause. Returns false if a look failed.
     pub async fn look(&mut self) -> bool {
         self.inner.follow_if_due(&mut self.next).await
     }
 
-    /// Leaves out the looks that were due until now, and lets the ring follow again. For whoever knows that they would
+    /// Leaves out the looks that were due until now, and lets the ring follow again. For callers that know that the looks would
     /// have found nothing.
     pub fn resume_without_look(mut self) {
         let now = self.inner.clock.now();
         *self.next = first_from(*self.next, self.inner.rotation_check(), now);
     }
 
-    /// Looks if that is due by the clock, and returns when a newer version is in use. It goes on if the caller is dropped.
+    /// Looks if that is due by the clock, and returns when a newer version is in use. The look goes on if the caller is dropped.
     pub async fn resume(mut self) {
         let runtime = self.inner.runtime.clone();
         let looking = runtime.spawn(async move { self.look().await });
-        // What went wrong is in the log and in the state.
+        // A failure is in the log and in the state.
         let _ = looking.await;
     }
 }
@@ -94,7 +94,7 @@ impl fmt::Debug for PausedFollowing {
     }
 }
 
-/// The first of the looks that lie `every` apart, `next` among them, that does not lie before a moment, nor before `next`.
+/// The first look at or after a moment and not before `next`. Looks are `every` apart, and `next` is one of them.
 fn first_from(next: OffsetDateTime, every: Duration, moment: OffsetDateTime) -> OffsetDateTime {
     let every = i128::try_from(every.as_nanos().max(1)).unwrap_or(i128::MAX);
     let behind = (moment - next).whole_nanoseconds().max(0);
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_lie_a_fixed_time_apart_whichever_are_left_out() {
+    fn looks_are_a_fixed_time_apart_even_if_some_are_left_out() {
         let next = datetime!(2026-01-01 00:10 UTC);
         let first = |moment| first_from(next, Duration::from_mins(15), moment);
 

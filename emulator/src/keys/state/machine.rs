@@ -1,22 +1,22 @@
-//! What the answers of the vault mean for the registry: the state, and which keys may still be used.
+//! The meaning of the vault's answers for the registry: the state, and which keys may still be used.
 //!
 //! # Answers that overtake one another
 //!
-//! Several questions can be under way at a time, for several data keys, and their answers may come in any order. Each
-//! question has a number, drawn before the vault is asked. Three rules keep late answers from undoing what is known:
+//! Several questions can be in flight at a time, for several data keys, and their answers may come in any order. Each
+//! question has a number, drawn before the vault is asked. Three rules keep late answers from undoing newer ones:
 //!
 //! - A refusal counts for all keys at once, because it is about the vault's key and not about a data key. All slots are
-//!   erased, and a yes to a question that was drawn before the refusal came is no yes any more: it is *superseded*, and
-//!   who waits for it asks again.
-//! - A question that fails after a refusal came changes nothing: the vault has said more than nothing.
-//! - A refusal that answers an older question than the newest yes changes nothing but its own slot. If it is the truth,
-//!   the next renewal says so again, within one lease.
+//!   erased, and a grant for a question that was drawn before the refusal came no longer counts: it is *superseded*, and
+//!   its waiters ask again.
+//! - A question that fails after a refusal came changes nothing: the refusal says more than a missing answer.
+//! - A refusal of a question that is older than the newest grant changes only its own slot. If it is still true,
+//!   the next renewal is refused as well, within one lease.
 //!
-//! The mutex around [`Machine`] is what makes "erase all" and "hold this one" exclude each other. It is locked before any
-//! slot, and never across an await, nor across a call of somebody else's code but of the sink of events, which only takes
+//! The mutex around [`Machine`] makes "erase all" and "hold this one" exclude each other. It is locked before any
+//! slot, and never across an await or a call of other code, except the sink of events, which only takes
 //! note.
 //!
-//! It decides and does nothing: who hears the answers holds and erases the keys as it says.
+//! The machine only decides: its callers hold and erase the keys.
 //!
 //! An outage is not a refusal: keys live on until their deadlines, and the state changes when the last one has ended.
 
@@ -26,27 +26,27 @@ use time::OffsetDateTime;
 
 use super::{Cause, Refusal, State, Status};
 
-/// What is known of the vault's willingness.
+/// The vault's answers so far.
 pub(in crate::keys) struct Machine {
     /// The number of the newest question.
     asked: u64,
-    /// Yes to a question up to this number is no yes any more.
+    /// A grant for a question up to this number no longer counts.
     superseded: u64,
-    /// The newest question that was answered with yes.
+    /// The newest question that was granted.
     granted: u64,
-    /// The last answer, if it was not yes.
+    /// The last answer, if it was not a grant.
     failure: Option<Failure>,
-    /// What stands beside the state `active`.
+    /// The note of the state `active`.
     note: Option<(Cause, String)>,
-    /// When the version in use wraps, as far as the vault told us.
+    /// The validity of the version in use, if the vault has told it.
     validity: (Option<OffsetDateTime>, Option<OffsetDateTime>),
 }
 
-/// An answer that was not yes.
+/// An answer that was not a grant.
 #[derive(Clone)]
 pub(in crate::keys) struct Failure {
     pub(in crate::keys) refusal: Refusal,
-    /// Before this real time nobody asks again for content's sake.
+    /// Before this real time, content asks no question.
     pub(in crate::keys) not_before: Duration,
 }
 
@@ -62,13 +62,13 @@ impl Machine {
         }
     }
 
-    /// Draws the number of a question. To be called before the vault is asked.
+    /// Draws the number of a question, before the vault is asked.
     pub(in crate::keys) fn draw(&mut self) -> u64 {
         self.asked += 1;
         self.asked
     }
 
-    /// A yes. False: it is superseded.
+    /// Applies a grant. Returns false if it is superseded.
     #[must_use]
     pub(in crate::keys) fn grant(&mut self, number: u64) -> bool {
         if number <= self.superseded {
@@ -79,12 +79,12 @@ impl Machine {
         true
     }
 
-    /// The ring was wrapped anew, and the vault said yes to it. What it said of the old key or the old identity is of the past.
+    /// Applies a rotation, whose vault calls succeeded. The answers about the old key and the old identity no longer count.
     pub(in crate::keys) fn rotated(&mut self) {
         self.failure = None;
     }
 
-    /// A definite no. True: it is news, and all slots are to be erased.
+    /// Applies a refusal. Returns true if it is new, and the caller must erase all slots.
     #[must_use]
     pub(in crate::keys) fn refuse(&mut self, number: u64, failure: Failure) -> bool {
         if number < self.granted {
@@ -95,19 +95,19 @@ impl Machine {
         true
     }
 
-    /// No answer, or none that says anything of the key. A refusal that came after the question says more, and stays.
+    /// Applies an outage or another failure that says nothing about the key. A refusal that came after the question stays.
     pub(in crate::keys) fn fail(&mut self, number: u64, failure: Failure) {
         if number > self.granted.max(self.superseded) {
             self.failure = Some(failure);
         }
     }
 
-    /// The last answer, if it was not yes.
+    /// The last answer, if it was not a grant.
     pub(in crate::keys) fn failure(&self) -> Option<&Failure> {
         self.failure.as_ref()
     }
 
-    /// The refusal that stands while nobody asks again.
+    /// The refusal that stands until a question may be asked again.
     pub(in crate::keys) fn standing(&self, now: Duration) -> Option<&Refusal> {
         self.failure
             .as_ref()
@@ -115,7 +115,7 @@ impl Machine {
             .map(|failure| &failure.refusal)
     }
 
-    /// Takes note of what stands beside the state. True: it is another.
+    /// Sets the note of the state. Returns whether it changed.
     pub(in crate::keys) fn set_note(&mut self, note: Option<(Cause, String)>) -> bool {
         let changed = self.note != note;
         self.note = note;
@@ -143,7 +143,7 @@ impl Machine {
         Status { state: State::Active, cause, words, since: now }
     }
 
-    /// The status that the last failure makes, if there is one.
+    /// The status of the last failure, if there is one.
     pub(in crate::keys) fn unavailable(&self, now: OffsetDateTime) -> Option<Status> {
         let refusal = &self.failure.as_ref()?.refusal;
         Some(Status {
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_yes_that_was_asked_for_before_a_refusal_came_is_superseded() {
+    fn a_grant_for_a_question_older_than_a_refusal_is_superseded() {
         let mut machine = Machine::new();
         let (early, refused) = (machine.draw(), machine.draw());
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_is_older_than_a_yes_is_no_news() {
+    fn a_refusal_older_than_a_grant_changes_nothing() {
         let mut machine = Machine::new();
         let (early, late) = (machine.draw(), machine.draw());
 
@@ -209,13 +209,13 @@ mod tests {
         assert_eq!(shown.cause, Some(Cause::VaultUnreachable));
     }
 
-    /// What can happen, in any order.
+    /// The events, in any order.
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Ask(usize),
-        /// A question for the state only, which holds no key.
+        /// A question about the state only, which holds no key.
         Probe,
-        /// The oldest, or any other, of the questions under way is answered.
+        /// One of the questions in flight is answered.
         Yes(usize),
         No(usize),
         Silence(usize),
@@ -238,11 +238,11 @@ mod tests {
         ]
     }
 
-    /// What whoever hears the answers does, and what was said.
+    /// The caller of the machine, and the questions in flight.
     struct World {
         machine: Machine,
         now: u64,
-        /// Questions under way: number, slot if they ask for content, end of the lease that they ask for.
+        /// Questions in flight: number, slot if they ask for content, end of the lease that they ask for.
         under_way: Vec<(u64, Option<usize>, u64)>,
         /// Until when each slot holds its key.
         slots: [Option<u64>; SLOTS],
@@ -267,7 +267,7 @@ mod tests {
             let mut world = World {
                 machine: Machine::new(), now: 0, under_way: Vec::new(), slots: [None; SLOTS],
             };
-            // The newest question that was answered with yes, and with which refusal all was erased.
+            // The newest question that was granted, and the newest question when a refusal erased all.
             let (mut newest_yes, mut refused_at) = (0, 0);
             for step in steps {
                 let (before, alive) = (world.slots, world.alive());
@@ -282,7 +282,7 @@ mod tests {
                     }
                     Step::Yes(which) => if let Some((number, slot, end)) = world.take(which) {
                         let granted = world.machine.grant(number);
-                        // A yes counts if and only if no refusal came after it was asked for.
+                        // A grant counts if and only if no refusal came after its question.
                         prop_assert_eq!(granted, number > refused_at);
                         if granted {
                             if let Some(slot) = slot {
@@ -296,7 +296,7 @@ mod tests {
                     },
                     Step::No(which) => if let Some((number, slot, _)) = world.take(which) {
                         let news = world.machine.refuse(number, failure());
-                        // Only a later yes takes the weight from a refusal.
+                        // Only a later grant outweighs a refusal.
                         prop_assert_eq!(news, number >= newest_yes);
                         if let Some(slot) = slot {
                             world.slots[slot] = None;
@@ -310,7 +310,7 @@ mod tests {
                     },
                     Step::Silence(which) => if let Some((number, ..)) = world.take(which) {
                         world.machine.fail(number, failure());
-                        // Nobody said no: what is held is held.
+                        // The vault has not refused, so the slots stay as they are.
                         prop_assert_eq!(world.slots, before);
                         prop_assert_eq!(world.alive(), alive);
                     },
@@ -320,7 +320,7 @@ mod tests {
                     }
                     Step::Pass(by) => world.now += by,
                 }
-                // Every key that is alive was admitted by a question that is younger than the last refusal.
+                // Every key that is alive was granted by a question that is newer than the last refusal.
                 if refused_at == world.machine.asked {
                     prop_assert_eq!(world.alive(), 0, "a key has outlived a refusal");
                 }

@@ -1,4 +1,4 @@
-//! The life of a key as a registry sees it: states, causes, what moves between them, and what each lets through.
+//! The life of a key as a registry sees it: states, causes, transitions, and what each state permits.
 //!
 //! | state | cause | content | new data keys | rotation |
 //! |---|---|---|---|---|
@@ -7,18 +7,18 @@
 //! | `active` | `rotationBlocked` | yes | under the version in use | to another version |
 //! | `checking` | | waits, with a limit | no | yes, if the vault answers |
 //! | `unavailable` | a refusal (403) | no | no | no: undo it first |
-//! | `unavailable` | an outage (503) | no | no | no: there is nobody to ask |
+//! | `unavailable` | an outage (503) | no | no | no: the vault does not answer |
 //!
-//! What moves between the states are the answers of the vault, in the order of the questions (`machine.rs`):
+//! The vault's answers change the state, in the order of the questions (`machine.rs`):
 //!
-//! - a yes makes it `active`, unless a refusal came after the question;
-//! - a refusal makes it `unavailable` at once and erases every key, unless a later question was answered with yes;
+//! - a grant makes it `active`, unless a refusal came after the question;
+//! - a refusal makes it `unavailable` at once and erases every key, unless a later question was granted;
 //! - silence changes nothing until the last lease has ended, and makes it `unavailable` then;
-//! - a caller who has waited long enough with no answer at all makes it `checking`;
-//! - a rotation makes it `active`: what was said of the old key is of the past.
+//! - a caller that has waited long enough with no answer at all makes it `checking`;
+//! - a rotation makes it `active`: the answers about the old key no longer count.
 //!
-//! There is one table of causes, in words, and it is here. The ring sets the state, everything else reads it.
-//! How a refusal is rendered is the business of the HTTP areas: this module only says whether it lasts.
+//! This module has the one table of causes and their messages. The ring sets the state, other code only reads it.
+//! The HTTP areas render a refusal: this module only says whether it lasts.
 
 mod machine;
 
@@ -32,10 +32,10 @@ use time::OffsetDateTime;
 pub(super) use self::machine::{Failure, Machine};
 use super::KeyId;
 
-/// What threads about the real service quote. It comes first in every refusal, so that a search for it finds help.
+/// The sentence that reports about the real service quote. It comes first in every refusal, so that a search finds help.
 pub const REFUSAL_SENTENCE: &str = "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk.";
 
-/// What Azure says in its place when the identity was removed long ago:
+/// Azure's message instead when the identity was removed long ago:
 /// <https://learn.microsoft.com/azure/container-registry/tutorial-troubleshoot-customer-managed-keys>.
 const INACTIVE_SENTENCE: &str = "The identity associated with the registry is inactive. This could be due to attempted removal of the identity. Reassign the identity manually.";
 
@@ -43,40 +43,40 @@ const INACTIVE_SENTENCE: &str = "The identity associated with the registry is in
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
-    /// The vault said yes when it was last asked, or nobody has had to ask.
+    /// The vault granted the last question, or there was no need to ask it.
     Active,
     /// The vault was asked, and nothing is known until it answers.
     Checking,
-    /// The vault said no, or does not answer and the lease has ended.
+    /// The vault refused, or does not answer and the lease has ended.
     Unavailable,
 }
 
-/// Why a state is what it is.
+/// The cause of a state.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Cause {
-    /// The key version has expired. It still unwraps, but wraps no more.
+    /// The key version has expired. It still unwraps, but cannot wrap.
     KeyExpired,
     /// The key cannot be rotated.
     RotationBlocked,
-    /// The access policy of the vault does not let the identity use the key.
+    /// The access policy of the vault does not permit the identity to use the key.
     PolicyRemoved,
-    /// The identity has no role that lets it use the key.
+    /// The identity has no role that permits it to use the key.
     RoleRemoved,
     /// The key version is disabled.
     KeyDisabled,
     /// The key is deleted, and can be recovered.
     KeyDeleted,
-    /// The key is gone for good.
+    /// The key is deleted permanently.
     KeyPurged,
     /// The firewall of the vault is closed to the registry.
     VaultFirewall,
     /// There is no vault of this name.
     VaultDeleted,
-    /// The identity of the registry is gone, or is no longer its own.
+    /// The identity of the registry is deleted, or is no longer its own.
     IdentityRemoved,
-    /// The identity was removed from the registry so long ago that Azure lets it work no more. In strict parity only.
+    /// The identity was removed from the registry so long ago that Azure stops accepting it. Only in strict parity.
     IdentityInactive,
     /// The vault does not answer, or answers with an error of its own.
     VaultUnreachable,
@@ -88,21 +88,21 @@ pub enum Cause {
     AuditUnavailable,
 }
 
-/// What a cause does to content.
+/// The effect of a cause on content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Severity {
     /// Nothing: content is served as usual.
     Note,
-    /// The vault said no. It will say no again until somebody changes something: 403.
+    /// The vault refused, and will refuse again until an operator changes something: 403.
     Refusal,
-    /// Nobody said no. It may pass by itself: 503.
+    /// The vault has not refused. The cause may pass by itself: 503.
     Outage,
 }
 
-/// What a state lets through.
+/// The operations that a state permits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lets {
-    /// Whether content is read and written, at once or after the check that is under way.
+    /// Whether content is read and written, at once or after the check in flight.
     pub content: bool,
     /// Whether data keys can be made under the version in use.
     pub new_data_keys: bool,
@@ -111,7 +111,7 @@ pub struct Lets {
 }
 
 impl State {
-    /// What it lets through: the table at the top of this file.
+    /// The operations that the state permits: the table at the top of this file.
     pub const fn lets(self, cause: Option<Cause>) -> Lets {
         match (self, cause) {
             (Self::Active, Some(Cause::KeyExpired)) => {
@@ -132,7 +132,7 @@ impl Cause {
         match self {
             Self::KeyExpired => (
                 Severity::Note,
-                "the key version is outside of its validity: it opens what there is and wraps nothing new",
+                "the key version is outside its validity: it unwraps the existing data keys and wraps no new ones",
             ),
             Self::RotationBlocked => (Severity::Note, "the key cannot be rotated"),
             Self::PolicyRemoved => (
@@ -169,17 +169,17 @@ impl Cause {
         }
     }
 
-    /// What it does to content.
+    /// The effect on content.
     pub const fn severity(self) -> Severity {
         self.row().0
     }
 
-    /// Whether the vault said no, and not merely nothing.
+    /// Whether the vault refused, and did not merely fail to answer.
     pub const fn is_refusal(self) -> bool {
         matches!(self.severity(), Severity::Refusal)
     }
 
-    /// The cause in words, for a sentence that goes on after a colon.
+    /// The message of the cause, without a full stop.
     pub const fn words(self) -> &'static str {
         self.row().1
     }
@@ -236,7 +236,7 @@ pub struct Status {
     pub state: State,
     /// Why.
     pub cause: Option<Cause>,
-    /// The cause in words.
+    /// The message of the cause.
     pub words: Option<String>,
     /// Since when, in emulator time.
     pub since: OffsetDateTime,
@@ -247,13 +247,13 @@ pub struct Status {
 pub struct Refusal {
     /// The state of the registry: never [`State::Active`].
     pub state: State,
-    /// Why; none while the vault has still to answer.
+    /// The cause; `None` while the vault has not answered.
     pub cause: Option<Cause>,
-    /// The cause in words.
+    /// The message of the cause.
     pub words: Arc<str>,
     /// The key version that was asked for.
     pub key: KeyId,
-    /// When it makes sense to ask again, if the vault said so.
+    /// When to ask again, if the vault said so.
     pub retry_after: Option<Duration>,
     /// The identifier of the key, at the address that the registry uses.
     identifier: Arc<str>,
@@ -277,7 +277,7 @@ impl Refusal {
         }
     }
 
-    /// The same in other words than those of the table.
+    /// The same refusal with another message.
     pub(super) fn in_words(self, words: &str) -> Self {
         Self { words: words.into(), ..self }
     }
@@ -294,7 +294,7 @@ impl Refusal {
         }
     }
 
-    /// Whether it lasts until somebody changes something (403), or may pass by itself (503).
+    /// Whether it lasts until an operator changes something (403), or may pass by itself (503).
     pub fn is_lasting(&self) -> bool {
         self.cause.is_some_and(Cause::is_refusal)
     }
@@ -304,7 +304,7 @@ impl Refusal {
         &self.identifier
     }
 
-    /// The text for a client: what people search for first, then key and cause.
+    /// The message for a client: first the sentence to search for, then key and cause.
     pub fn message(&self) -> String {
         let sentence = match self.cause {
             Some(Cause::IdentityInactive) => INACTIVE_SENTENCE,
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cause_has_one_severity_and_words_and_lets_through_what_that_says() {
+    fn every_cause_has_a_message_and_its_severity_decides_what_it_permits() {
         for cause in ALL {
             let (state, status) = match cause.severity() {
                 Severity::Note => (State::Active, None),

@@ -4,11 +4,11 @@ use super::support::{CHECK, LEASE, World, comes, current, settle};
 use crate::keys::{Cause, RotationTarget};
 
 #[tokio::test]
-async fn what_happens_to_a_key_is_told_once_and_in_order() {
+async fn events_of_a_key_are_reported_once_and_in_order() {
     let (world, first) = World::new();
     let ring = world.open().await;
     current(&ring).await;
-    assert!(world.events.take().is_empty(), "it was made and is active");
+    assert!(world.events.take().is_empty(), "a new ring that is active makes no event");
 
     world.vault.refuse(&first, Some(Cause::KeyDisabled));
     for _ in 0..2 {
@@ -24,7 +24,7 @@ async fn what_happens_to_a_key_is_told_once_and_in_order() {
     world.vault.add("RSA");
     ring.rotate(RotationTarget::default()).await.unwrap();
     ring.rotate(RotationTarget::default()).await.unwrap();
-    assert_eq!(world.events.take(), ["rotated"], "the second one has nothing to do");
+    assert_eq!(world.events.take(), ["rotated"], "the second rotation has nothing to do");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn an_outage_is_an_event_when_the_last_lease_has_ended_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_version_that_cannot_be_followed_is_told_once_however_often_it_is_looked_at() {
+async fn an_unusable_newest_version_is_reported_once() {
     let (world, _) = World::new();
     let ring = world.open().await;
     current(&ring).await;
@@ -64,7 +64,7 @@ async fn a_version_that_cannot_be_followed_is_told_once_however_often_it_is_look
 }
 
 #[tokio::test]
-async fn a_rotation_that_somebody_asked_for_in_vain_is_told_each_time() {
+async fn every_failed_manual_rotation_is_reported() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let curve = world.vault.add("EC");

@@ -1,4 +1,4 @@
-//! Leases as a whole: when a data key is in memory, who is asked for it, and when it is gone.
+//! Leases as a whole: when a data key is in memory, when the vault is asked for it, and when it is erased.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::support::{LEASE, Log, World, becomes, comes, current, settle};
 use crate::keys::{Cause, KeyError, KeyLease, RotationTarget, State};
 
 #[tokio::test]
-async fn a_key_is_gone_when_its_lease_ends_by_either_time_and_nobody_looks() {
+async fn a_key_is_erased_when_its_lease_ends_by_either_time_even_if_nothing_uses_it() {
     for pass in [true, false] {
         let (world, _) = World::new();
         let ring = world.open().await;
@@ -28,7 +28,7 @@ async fn a_key_is_gone_when_its_lease_ends_by_either_time_and_nobody_looks() {
 }
 
 #[tokio::test]
-async fn many_who_want_the_key_ask_the_vault_once() {
+async fn concurrent_callers_share_one_question_to_the_vault() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let before = world.vault.unwraps();
@@ -72,11 +72,11 @@ async fn a_key_in_use_is_renewed_from_half_of_its_lease_on_and_an_idle_one_is_no
         settle().await;
     }
     comes(ended).await;
-    assert!(world.vault.unwraps() <= asked + 1, "nobody uses it, so nobody asks for it");
+    assert!(world.vault.unwraps() <= asked + 1, "an unused key is not renewed");
 }
 
 #[tokio::test]
-async fn a_refusal_takes_every_key_at_once_and_a_yes_brings_them_back() {
+async fn a_refusal_erases_every_key_at_once_and_a_grant_restores_them() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let older = ring.current().await.unwrap().id();
@@ -101,7 +101,7 @@ async fn a_refusal_takes_every_key_at_once_and_a_yes_brings_them_back() {
 }
 
 #[tokio::test]
-async fn an_outage_shorter_than_the_lease_is_not_noticed() {
+async fn an_outage_shorter_than_the_lease_has_no_effect() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
@@ -123,7 +123,7 @@ async fn an_outage_shorter_than_the_lease_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn a_vault_that_throttles_is_not_asked_before_the_time_that_it_named() {
+async fn a_throttling_vault_is_not_asked_before_its_retry_after() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
@@ -149,7 +149,7 @@ async fn a_vault_that_throttles_is_not_asked_before_the_time_that_it_named() {
 }
 
 #[tokio::test]
-async fn an_outage_longer_than_the_lease_is_told_apart_from_a_refusal() {
+async fn an_outage_longer_than_the_lease_is_not_reported_as_a_refusal() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
@@ -168,7 +168,7 @@ async fn an_outage_longer_than_the_lease_is_told_apart_from_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_question_that_every_caller_gave_up_leaves_no_old_answer_to_the_next_one() {
+async fn a_question_without_callers_leaves_no_old_answer_for_the_next_one() {
     let (world, _) = World::new();
     let ring = world.open().await;
     world.vault.fail(Some((Cause::VaultUnreachable, None)));

@@ -1,4 +1,4 @@
-//! The ring as a whole, with a vault and a store in memory that fail where a test says so.
+//! Tests of the whole ring, with a vault and a store in memory that fail where a test says so.
 
 mod happenings;
 mod leases;

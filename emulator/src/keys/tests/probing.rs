@@ -1,4 +1,4 @@
-//! Probes: the state is true though nobody uses content, and nobody is asked without a reason.
+//! Tests of probes: the state is up to date though no content is used, and the vault is asked only for a reason.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn unwraps(world: &World, purpose: Purpose) -> usize {
     uses.iter().filter(|one| **one == (KeyOperation::UnwrapKey, purpose)).count()
 }
 
-/// Has a ring suspect a change, and waits until it has asked because of it.
+/// Makes a ring suspect a change, and waits until it has probed.
 async fn probe(world: &World, ring: &KeyRing) {
     let before = unwraps(world, Purpose::State);
     world.clock.pass(GAP);
@@ -23,7 +23,7 @@ async fn probe(world: &World, ring: &KeyRing) {
     settle().await;
 }
 
-/// Whether no question is under way: a use of the key is noted before the ring has its answer.
+/// Whether no question is in flight: a use of the key is recorded before the ring has its answer.
 fn is_answered(ring: &KeyRing) -> bool {
     ring.0.probing.under_way().is_none()
 }
@@ -58,7 +58,7 @@ async fn a_probe_does_not_renew_a_lease() {
 }
 
 #[tokio::test]
-async fn a_refused_probe_erases_every_key_and_the_next_yes_brings_the_state_back() {
+async fn a_refused_probe_erases_every_key_and_the_next_grant_restores_the_state() {
     let (world, first) = World::new();
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
@@ -81,7 +81,7 @@ async fn a_refused_probe_erases_every_key_and_the_next_yes_brings_the_state_back
 }
 
 #[tokio::test]
-async fn silence_changes_the_state_when_no_lease_is_left_and_is_asked_about_until_it_ends() {
+async fn an_outage_changes_the_state_when_no_lease_is_left_and_is_probed_until_it_ends() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
@@ -95,7 +95,7 @@ async fn silence_changes_the_state_when_no_lease_is_left_and_is_asked_about_unti
     comes(ended).await;
     becomes(|| ring.status().cause == Some(Cause::VaultUnreachable)).await;
     world.vault.fail(None);
-    // Nobody tells that the vault is back.
+    // The test does not tell the ring that the vault is back.
     let mut status = ring.watch();
     for _ in 0..4 {
         world.clock.pass(LEASE);
@@ -106,7 +106,7 @@ async fn silence_changes_the_state_when_no_lease_is_left_and_is_asked_about_unti
 }
 
 #[tokio::test]
-async fn many_changes_at_once_are_one_probe_and_one_more_for_what_came_meanwhile() {
+async fn many_changes_at_once_cause_one_probe_and_one_more_for_changes_during_it() {
     let (world, first) = World::new();
     let ring = world.open().await;
     world.vault.close_gate();
@@ -173,7 +173,7 @@ async fn a_caller_that_goes_away_does_not_end_the_question() {
 }
 
 #[tokio::test]
-async fn an_idle_ring_asks_nobody() {
+async fn an_idle_ring_does_not_ask_the_vault() {
     let (world, _) = World::new();
     let ring = world.open().await;
     probe(&world, &ring).await;
@@ -203,7 +203,7 @@ async fn a_probe_after_a_change_shows_whether_the_version_is_valid() {
 }
 
 #[tokio::test]
-async fn a_probe_that_fails_does_not_put_content_off() {
+async fn a_failed_probe_does_not_delay_content() {
     for cause in [Cause::KeyDisabled, Cause::VaultUnreachable] {
         let (world, first) = World::new();
         let ring = world.open().await;
@@ -236,7 +236,7 @@ async fn a_change_during_a_rotation_is_asked_about_again_when_the_new_version_is
     becomes(|| ring.is_changing()).await;
     settle().await;
 
-    // The rotation stays behind its gate, all other calls come through.
+    // The rotation waits at its gate, all other calls get through.
     world.vault.close_gate();
     world.vault.open_gate();
     probe(&world, &ring).await;
@@ -253,7 +253,7 @@ async fn a_change_during_a_rotation_is_asked_about_again_when_the_new_version_is
 async fn a_change_that_a_token_hides_is_asked_about_when_the_token_ends_and_only_then() {
     let (world, first) = World::new();
     let ring = world.open().await;
-    // A rotation that is under way when a change is suspected asks once more.
+    // A rotation in progress when a change is suspected asks once more.
     let _paused = ring.pause_following().await;
     let hour = Duration::from_hours(1);
     let token = || TokenTerms { asked: world.clock.elapsed(), until: world.clock.deadline(hour) };

@@ -1,13 +1,13 @@
-//! Rotation as a whole: what it asks, what it leaves behind wherever it ends, and what it says.
+//! Tests of a whole rotation: its vault calls, the ring that it leaves wherever it ends, and its errors.
 
 use super::support::{StoreFault, World, bytes_of, comes, current, identity, key, target};
 use crate::keys::{Cause, IdentityId, KeyId, KeyOperation, RingError, RotationTarget, State};
 
-/// The calls of a rotation of a ring with one data key: the key, the old one over, the new one.
+/// The calls of a rotation of a ring with one data key: the lookup, three for the old data key, two for the new one.
 const CALLS: usize = 1 + 3 + 2;
 
 #[tokio::test]
-async fn a_rotation_asks_three_times_for_each_data_key_and_keeps_all_of_them() {
+async fn a_rotation_makes_three_calls_for_each_data_key_and_keeps_all_of_them() {
     let (world, first) = World::new();
     let ring = world.open().await;
     let (id, bytes) = current(&ring).await;
@@ -26,7 +26,7 @@ async fn a_rotation_asks_three_times_for_each_data_key_and_keeps_all_of_them() {
 }
 
 #[tokio::test]
-async fn a_version_that_does_not_give_back_what_it_wrapped_is_not_taken() {
+async fn a_version_that_unwraps_to_a_different_key_is_not_used() {
     let (world, first) = World::new();
     let ring = world.open().await;
     let (id, bytes) = current(&ring).await;
@@ -43,7 +43,7 @@ async fn a_version_that_does_not_give_back_what_it_wrapped_is_not_taken() {
 }
 
 #[tokio::test]
-async fn what_the_old_version_gives_back_is_carried_over_only_if_it_is_the_data_key() {
+async fn a_rotation_fails_if_the_old_version_unwraps_to_a_different_key() {
     let (world, first) = World::new();
     let ring = world.open().await;
     let (id, _) = current(&ring).await;
@@ -59,7 +59,7 @@ async fn what_the_old_version_gives_back_is_carried_over_only_if_it_is_the_data_
 /// The kinds of rotation that a kill is tried in.
 const KINDS: [&str; 5] = ["version", "key", "vault", "identity", "vault and identity"];
 
-/// Makes what a rotation of this kind leads to: the target, and the version that it ends with.
+/// Prepares a rotation of this kind: the target, and the version that it ends with.
 fn prepare(world: &World, kind: &str, first: &KeyId) -> (RotationTarget, KeyId) {
     let user = identity(7);
     match kind {
@@ -83,7 +83,7 @@ fn prepare(world: &World, kind: &str, first: &KeyId) -> (RotationTarget, KeyId) 
 }
 
 #[tokio::test]
-async fn a_rotation_that_is_killed_at_any_of_its_calls_leaves_a_ring_that_opens_under_the_old() {
+async fn a_rotation_killed_at_any_of_its_calls_leaves_a_ring_that_opens_under_the_old_key() {
     for kind in KINDS {
         for call in 0..CALLS {
             let (world, first) = World::new();
@@ -113,7 +113,7 @@ async fn a_rotation_that_is_killed_at_any_of_its_calls_leaves_a_ring_that_opens_
 }
 
 #[tokio::test]
-async fn a_ring_opens_whether_the_last_write_of_a_rotation_arrived_or_not() {
+async fn a_ring_opens_with_or_without_the_last_write_of_a_rotation() {
     for kind in KINDS {
         for (fault, rotated) in [(StoreFault::Before, false), (StoreFault::After, true)] {
             let (world, first) = World::new();
@@ -140,7 +140,7 @@ async fn a_ring_opens_whether_the_last_write_of_a_rotation_arrived_or_not() {
 }
 
 #[tokio::test]
-async fn a_rotation_takes_nothing_from_memory_when_the_old_version_is_refused() {
+async fn a_rotation_uses_no_key_from_memory_when_the_old_version_is_refused() {
     let (world, first) = World::new();
     let ring = world.open().await;
     current(&ring).await;
@@ -154,7 +154,7 @@ async fn a_rotation_takes_nothing_from_memory_when_the_old_version_is_refused() 
     assert_eq!(ring.status().cause, Some(Cause::KeyDisabled));
     assert_eq!(ring.describe().versioned, Some(first.clone()));
     world.vault.refuse(&first, None);
-    assert_eq!(ring.check().await.cause, None, "nothing is left of it");
+    assert_eq!(ring.check().await.cause, None, "the state has no cause");
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_key_that_cannot_wrap_is_refused_by_its_type_before_anything_is_unwrap
 
     assert!(matches!(failed, Err(RingError::KeyType { .. })), "{failed:?}");
     assert_eq!(world.vault.unwraps(), before);
-    assert_eq!(ring.status().cause, None, "nobody asked to follow it");
+    assert_eq!(ring.status().cause, None, "a manual rotation sets no note");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn an_id_with_a_version_turns_following_off_and_one_without_turns_it_on() 
 }
 
 #[tokio::test]
-async fn another_key_in_another_vault_through_another_identity_is_taken_in_one_step() {
+async fn a_rotation_changes_key_vault_and_identity_in_one_step() {
     let (world, first) = World::new();
     let ring = world.open().await;
     let (id, bytes) = current(&ring).await;
@@ -204,7 +204,7 @@ async fn another_key_in_another_vault_through_another_identity_is_taken_in_one_s
     assert_eq!(bytes_of(&ring, id).await, bytes);
     drop(ring);
     let ring = world.open().await;
-    assert_eq!(ring.describe().identity, Some(user), "it outlives the program");
+    assert_eq!(ring.describe().identity, Some(user), "it survives a restart");
     assert_eq!(bytes_of(&ring, id).await, bytes);
 }
 
@@ -230,7 +230,7 @@ async fn only_the_identity_that_is_in_use_is_asked_after_a_rotation_to_it() {
 }
 
 #[tokio::test]
-async fn an_identity_that_was_taken_away_is_given_back_before_another_can_follow_it() {
+async fn a_removed_identity_must_be_assigned_again_before_a_rotation_to_another() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let (id, bytes) = current(&ring).await;
@@ -248,7 +248,7 @@ async fn an_identity_that_was_taken_away_is_given_back_before_another_can_follow
 }
 
 #[tokio::test]
-async fn a_new_identity_that_may_not_do_all_three_changes_nothing() {
+async fn a_rotation_to_an_identity_without_all_three_permissions_changes_nothing() {
     for denied in [KeyOperation::Get, KeyOperation::WrapKey, KeyOperation::UnwrapKey] {
         let (world, first) = World::new();
         let ring = world.open().await;
@@ -260,18 +260,22 @@ async fn a_new_identity_that_may_not_do_all_three_changes_nothing() {
 
         let Err(RingError::MissingPermission(missing)) = &failed else { panic!("{failed:?}") };
         assert_eq!(missing.missing, [denied]);
-        let words = missing.to_string();
-        assert!(words.contains(&format!("Verify that identity '{user}' has")), "{words}");
-        assert!(words.ends_with(&format!("gives it '{}'.", denied.permission())), "{words}");
+        let message = missing.to_string();
+        assert!(message.contains(&format!("Verify that identity '{user}' has")), "{message}");
+        assert!(message.ends_with(&format!("gives it '{}'.", denied.permission())), "{message}");
         let told = ring.describe();
         assert_eq!((told.versioned, told.identity), (Some(first), None), "{denied:?}");
-        assert_eq!(ring.status().state, State::Active, "{denied:?}: the old is as good as before");
+        assert_eq!(
+            ring.status().state,
+            State::Active,
+            "{denied:?}: the old identity works as before"
+        );
         assert_eq!(bytes_of(&ring, id).await, bytes, "{denied:?}");
     }
 }
 
 #[tokio::test]
-async fn all_that_an_identity_lacks_is_named_at_once_in_the_words_of_azure() {
+async fn all_missing_permissions_of_an_identity_are_named_in_azures_message() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let user = identity(7);

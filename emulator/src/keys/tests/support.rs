@@ -1,4 +1,4 @@
-//! A vault and a store of rings in memory, and a ring over the two whose time a test moves.
+//! A vault and a store of rings in memory, and a ring over both whose time a test moves.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex};
@@ -30,27 +30,27 @@ pub(super) const CHECK: Duration = Duration::from_mins(15);
 pub(super) struct FakeVersion {
     pub(super) id: KeyId,
     pub(super) kty: &'static str,
-    /// Why it is refused, if it is.
+    /// The cause that it is refused with, if it is.
     pub(super) refused: Option<Cause>,
     valid: (Option<OffsetDateTime>, Option<OffsetDateTime>),
     pad: u8,
-    /// What is done wrong: it gives another result than it should.
+    /// The operation that returns a wrong result.
     wrong_at: Option<KeyOperation>,
 }
 
 #[derive(Default)]
 struct VaultState {
     versions: Vec<FakeVersion>,
-    /// What these identities may not do, with any key.
+    /// The operations that these identities may not use, with any key.
     denied: Vec<(Option<IdentityId>, KeyOperation)>,
-    /// These are not the registry's.
+    /// The identities that are not the registry's.
     unassigned: Vec<Option<IdentityId>>,
     calls: Vec<KeyOperation>,
-    /// What every call is answered with.
+    /// The error of every call.
     failure: Option<(Cause, Option<Duration>)>,
     /// The call of this number, counted from zero, is never answered.
     hangs_at: Option<usize>,
-    /// What calls are sent with.
+    /// The token that calls are sent with.
     token: Option<TokenTerms>,
     /// Calls wait for this before they are answered.
     gate: Option<Arc<Notify>>,
@@ -69,15 +69,15 @@ struct FakeVault {
     identity: Option<IdentityId>,
 }
 
-/// The ways to [`FakeVaults`].
+/// The access to [`FakeVaults`].
 struct FakeAccess(Arc<FakeVaults>);
 
-/// Where a [`MemoryStore`] fails in place of keeping a ring.
+/// Where a [`MemoryStore`] fails when it stores a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StoreFault {
-    /// Nothing is kept, and an error is told.
+    /// The ring is not stored, and the call fails.
     Before,
-    /// The ring is kept, and an error is told: a power cut before the answer.
+    /// The ring is stored, and the call fails: a power cut before the answer.
     After,
 }
 
@@ -87,22 +87,22 @@ pub(super) struct MemoryStore {
     pub(super) fault: Mutex<Option<StoreFault>>,
 }
 
-/// Keeps the events, and for what the vault was asked.
+/// Keeps the events, and the operations and purposes of the vault calls.
 #[derive(Default)]
 pub(super) struct Recorder(Mutex<Vec<KeyEvent>>, Mutex<Vec<(KeyOperation, Purpose)>>, Mutex<Log>);
 
-/// Whether the audit log takes records.
+/// Whether the audit log accepts records.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 pub(super) enum Log {
     #[default]
     Works,
-    /// It says so before the vault is asked.
+    /// It refuses before the vault is asked.
     IsFull,
     /// It has room when the vault is asked, and none when the vault has answered.
     BecomesFull,
 }
 
-/// All that outlives a ring, and what a ring is opened with.
+/// Everything that outlives a ring, and the arguments that open one.
 pub(super) struct World {
     pub(super) vault: Arc<FakeVaults>,
     pub(super) store: Arc<MemoryStore>,
@@ -112,7 +112,7 @@ pub(super) struct World {
 }
 
 impl FakeVersion {
-    /// What every byte is changed by, so that the result is another one.
+    /// The mask that changes every byte, so that the result is wrong.
     fn flipped_at(&self, operation: KeyOperation) -> u8 {
         u8::from(self.wrong_at == Some(operation))
     }
@@ -147,14 +147,14 @@ impl FakeVaults {
         version.refused = cause;
     }
 
-    /// Has an operation with this version give another result than it should.
+    /// Makes an operation with this version return a wrong result.
     pub(super) fn do_wrong(&self, at: &KeyId, operation: KeyOperation) {
         let mut state = self.state.lock().unwrap();
         let version = state.versions.iter_mut().find(|version| version.id == *at).unwrap();
         version.wrong_at = Some(operation);
     }
 
-    /// What the vault tells of the validity of a version. It refuses as [`FakeVaults::refuse`] says.
+    /// Sets the validity of a version that the vault reports. It refuses as [`FakeVaults::refuse`] says.
     pub(super) fn set_validity(
         &self,
         at: &KeyId,
@@ -164,12 +164,12 @@ impl FakeVaults {
         state.versions.iter_mut().find(|version| version.id == *at).unwrap().valid = valid;
     }
 
-    /// Takes a permission from an identity, for all keys.
+    /// Revokes a permission of an identity, for all keys.
     pub(super) fn deny(&self, identity: Option<&IdentityId>, operation: KeyOperation) {
         self.state.lock().unwrap().denied.push((identity.cloned(), operation));
     }
 
-    /// Takes an identity from the registry, or gives it back.
+    /// Assigns an identity to the registry, or removes it.
     pub(super) fn assign(&self, identity: Option<&IdentityId>, assigned: bool) {
         let mut state = self.state.lock().unwrap();
         state.unassigned.retain(|other| other.as_ref() != identity);
@@ -178,23 +178,23 @@ impl FakeVaults {
         }
     }
 
-    /// Has every call fail, or no longer.
+    /// Makes every call fail, or no longer.
     pub(super) fn fail(&self, failure: Option<(Cause, Option<Duration>)>) {
         self.state.lock().unwrap().failure = failure;
     }
 
-    /// Has calls be sent with this token.
+    /// Sets the token that calls are sent with.
     pub(super) fn set_token(&self, token: TokenTerms) {
         self.state.lock().unwrap().token = Some(token);
     }
 
-    /// Has one call of those to come hang for ever; [`FakeVault::hanging`] tells when it does.
+    /// Makes one later call hang for ever; [`FakeVault::hanging`] tells when it does.
     pub(super) fn hang_at(&self, call: Option<usize>) {
         let mut state = self.state.lock().unwrap();
         state.hangs_at = call.map(|call| state.calls.len() + call);
     }
 
-    /// Has calls wait until the answer is notified.
+    /// Makes calls wait until the returned gate is notified.
     pub(super) fn close_gate(&self) -> Arc<Notify> {
         let gate = Arc::new(Notify::new());
         self.state.lock().unwrap().gate = Some(Arc::clone(&gate));
@@ -215,7 +215,7 @@ impl FakeVaults {
         self.calls().into_iter().filter(|call| *call == KeyOperation::UnwrapKey).count()
     }
 
-    /// Takes a call down, and gives the version that it is about.
+    /// Records a call, and returns the version that it is about.
     async fn call(
         &self,
         identity: Option<&IdentityId>,
@@ -226,7 +226,7 @@ impl FakeVaults {
             let mut state = self.state.lock().unwrap();
             let hangs = state.hangs_at == Some(state.calls.len());
             state.calls.push(operation);
-            // The place in the queue is taken before the gate can open.
+            // The place in the queue is reserved before the gate can open.
             (hangs, state.gate.clone().map(Notify::notified_owned))
         };
         if hangs {
@@ -238,10 +238,13 @@ impl FakeVaults {
         }
         let state = self.state.lock().unwrap();
         if let Some((cause, after)) = state.failure {
-            return Err(VaultError::new(Some(cause), "as was asked for").with_retry_after(after));
+            return Err(VaultError::new(Some(cause), "as the test asked").with_retry_after(after));
         }
         if state.denied.iter().any(|(who, what)| who.as_ref() == identity && *what == operation) {
-            return Err(VaultError::new(Some(Cause::PolicyRemoved), "the policy does not say so"));
+            return Err(VaultError::new(
+                Some(Cause::PolicyRemoved),
+                "the policy does not permit it",
+            ));
         }
         let mut versions = state.versions.iter().rev();
         let found = match at.version() {
@@ -251,7 +254,7 @@ impl FakeVaults {
         let found = found.ok_or_else(|| VaultError::new(Some(Cause::KeyDeleted), "no such key"))?;
         match (operation, found.refused) {
             (KeyOperation::WrapKey | KeyOperation::UnwrapKey, Some(cause)) => {
-                Err(VaultError::new(Some(cause), "as was asked for"))
+                Err(VaultError::new(Some(cause), "as the test asked"))
             }
             _ => Ok(found.clone()),
         }
@@ -299,7 +302,7 @@ impl KeyVault for FakeVault {
             let found = self.call(KeyOperation::UnwrapKey, at).await?;
             let (pad, padded) = wrapped.split_first().unwrap();
             if *pad == 0 {
-                return Err(VaultError::new(None, "nobody has wrapped that"));
+                return Err(VaultError::new(None, "no version has wrapped this"));
             }
             assert_eq!(*pad, found.pad, "unwrapped with another version than it was wrapped with");
             let mut bytes = Zeroizing::new([0; DATA_KEY_LEN]);
@@ -401,17 +404,17 @@ impl AuditSink for Recorder {
 }
 
 impl Recorder {
-    /// Has the audit log be writable, or not.
+    /// Sets whether the audit log is writable.
     pub(super) fn set(&self, log: Log) {
         *self.2.lock().unwrap() = log;
     }
 
-    /// What the vault was asked since the start, and for what.
+    /// The operations and purposes of the vault calls since the start.
     pub(super) fn uses(&self) -> Vec<(KeyOperation, Purpose)> {
         self.1.lock().unwrap().clone()
     }
 
-    /// What has happened since the last time, each in a few words.
+    /// The events since the last call, in a short form.
     pub(super) fn take(&self) -> Vec<String> {
         let told = |event: KeyEvent| match event.what {
             Happening::StateChanged(change) => {
@@ -474,7 +477,7 @@ pub(super) fn identity(number: u128) -> IdentityId {
     uuid::Uuid::from_u128(number).to_string().parse().unwrap()
 }
 
-/// To this key, through this identity.
+/// A target with this key and this identity.
 pub(super) fn target(key: Option<KeyId>, identity: Option<&IdentityId>) -> RotationTarget {
     RotationTarget { key, identity: identity.cloned(), ..RotationTarget::default() }
 }
@@ -490,19 +493,19 @@ pub(super) async fn bytes_of(ring: &KeyRing, id: DataKeyId) -> [u8; DATA_KEY_LEN
     ring.lease(id).await.unwrap().with(|key| *key.expose()).unwrap()
 }
 
-/// Lets everything run that can run at this moment.
+/// Runs all tasks that can run now.
 pub(super) async fn settle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Waits for what has to come. A broken ring makes it fail and not hang; how long it takes is nobody's business here.
+/// Waits for a future. A broken ring makes the test fail and not hang; the time that it takes does not matter.
 pub(super) async fn comes<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_mins(1), what).await.expect("it never comes")
 }
 
-/// Waits until something holds that others bring about.
+/// Waits until a condition holds that another task brings about.
 pub(super) async fn becomes(holds: impl Fn() -> bool) {
     comes(async {
         while !holds() {

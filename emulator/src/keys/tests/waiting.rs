@@ -1,4 +1,4 @@
-//! Work that is under way when its lease ends: how long it waits for the vault, and what ends the wait.
+//! Tests of work that has begun when its lease ends: how long it waits for the vault, and what ends the wait.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn a_refusal_ends_the_wait_at_once() {
 }
 
 #[tokio::test]
-async fn work_survives_an_outage_that_is_shorter_than_the_wait_and_no_longer_one() {
+async fn work_survives_only_outages_that_are_shorter_than_the_wait() {
     for is_short in [true, false] {
         let (world, _) = World::new();
         let (_ring, lease) = ended(&world).await;

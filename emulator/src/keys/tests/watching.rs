@@ -1,4 +1,4 @@
-//! A key without a version is followed by the clock alone.
+//! Tests that a key without a version is followed by the clock.
 
 use std::time::Duration;
 
@@ -36,12 +36,12 @@ async fn the_watcher_wakes_by_itself_when_the_clock_is_moved() {
 
     world.clock.advance(CHECK);
 
-    // Comes true only if the watcher acts: nobody else does.
+    // This comes true only if the watcher acts: no other task looks.
     becomes(|| ring.describe().versioned.as_ref() == Some(&second)).await;
 }
 
 #[tokio::test]
-async fn a_look_that_is_paused_while_the_clock_moves_sees_what_was_made_meanwhile() {
+async fn a_look_that_is_paused_while_the_clock_moves_finds_a_version_made_meanwhile() {
     let (world, first) = World::new();
     let ring = world.open().await;
     settle().await;
@@ -85,7 +85,7 @@ async fn a_key_with_a_version_is_never_looked_at() {
 }
 
 #[tokio::test]
-async fn a_version_that_cannot_be_used_leaves_the_old_one_in_force_and_the_state_says_why() {
+async fn an_unusable_new_version_leaves_the_old_one_in_use_and_the_state_has_the_reason() {
     let day = time::Duration::DAY;
     for (kty, refused, valid, why) in [
         ("EC", None, (None, None), "only RSA"),
@@ -116,7 +116,7 @@ async fn a_version_that_cannot_be_used_leaves_the_old_one_in_force_and_the_state
         ring.pause_following().await.resume().await;
 
         assert_eq!(ring.describe().versioned, Some(third));
-        assert_eq!(ring.check().await.cause, None, "what was in the way is forgotten");
+        assert_eq!(ring.check().await.cause, None, "the note is cleared");
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_refused_manual_rotation_leaves_the_state_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_blocked_automatic_rotation_is_forgotten_by_the_next_look_that_succeeds_or_a_manual_rotation()
+async fn the_note_of_a_blocked_rotation_is_cleared_by_the_next_successful_look_or_a_manual_rotation()
  {
     for by_hand in [false, true] {
         let (world, first) = World::new();
@@ -182,6 +182,6 @@ async fn a_blocked_automatic_rotation_is_forgotten_by_the_next_look_that_succeed
             ring.pause_following().await.resume().await;
         }
 
-        assert_eq!(ring.status().cause, None, "by hand: {by_hand}");
+        assert_eq!(ring.status().cause, None, "manual: {by_hand}");
     }
 }
