@@ -1,8 +1,8 @@
-//! `GET /_keyvault/audit`: the last calls, as the diagnostic log has them.
+//! `GET /_keyvault/audit`: returns the last calls, in the form of the diagnostic log.
 //!
-//! Filters: `?operation=unwrapKey&vault=local&key=k&status=403&since=2026-01-01T00:00:00Z&limit=10`, each by itself or
-//! together. An operation is named as the API or as the log names it. These are the calls since the start; the file in
-//! the data folder has those before it as well.
+//! Filters: `?operation=unwrapKey&vault=local&key=k&status=403&since=2026-01-01T00:00:00Z&limit=10`; they can be combined.
+//! An operation has its name in the API or its name in the log. The answer covers the calls since the start; the file in the
+//! data folder also has earlier calls.
 
 use axum::Json;
 use axum::body::Body;
@@ -79,7 +79,7 @@ impl Filter {
     }
 }
 
-/// A misspelt operation would find nothing, which looks like good news.
+/// A misspelt operation would match no call, which reads as if no such call was made.
 fn known_operation(name: String) -> Result<String, AdminError> {
     let is_known = OPERATIONS.iter().any(|route| {
         name.eq_ignore_ascii_case(route.operation.as_str())

@@ -1,9 +1,10 @@
-//! `GET /_keyvault/changes`: a stream that says when the vault may answer otherwise than before.
+//! `GET /_keyvault/changes`: a stream that reports each change after which the vault may give different answers.
 //!
-//! The answer is JSON, one object a line, without end. Each line has a `generation`, which grows with each change since
-//! the start of the vault, and a `kind`. The first line is of the kind `subscribed`. A line of the kind `alive` comes when
-//! nothing happened for a second, so that a client notices a lost connection. A client that reads too slowly gets one line
-//! of the kind `missed` in place of the changes that it missed. A change names its `vault` if it concerns only one.
+//! The answer is an endless stream of JSON objects, one on each line. Each line has a `generation`, which grows with each
+//! change since the start of the vault, and a `kind`. The first line is of the kind `subscribed`. After a second without a
+//! change, the stream sends a line of the kind `alive`, so that a client notices a lost connection. A client that reads too
+//! slowly gets one line of the kind `missed` instead of the changes that it missed. A change names its `vault` if it concerns
+//! only one.
 
 use std::time::Duration;
 
@@ -21,10 +22,10 @@ use super::{AdminError, only};
 use crate::changes::{Change, Changes};
 use crate::router::App;
 
-/// The media type of JSON objects on lines of their own.
+/// The media type of JSON objects, one on each line.
 const MEDIA_TYPE: &str = "application/x-ndjson";
 
-/// How long nothing is sent at most, in real time.
+/// The longest silence of the stream, in real time.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 struct Subscription {
@@ -69,7 +70,7 @@ mod tests {
     use crate::changes::ChangeKind;
 
     #[tokio::test]
-    async fn a_client_that_reads_too_slowly_gets_one_line_for_all_that_it_missed() {
+    async fn a_client_that_reads_too_slowly_gets_one_line_for_all_missed_changes() {
         let changes = Changes::default();
         let mut lines = Box::pin(lines(changes.clone()));
         let first = lines.next().await.unwrap();

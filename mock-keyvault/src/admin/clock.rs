@@ -1,8 +1,8 @@
-//! `GET` and `POST /_keyvault/clock`: the time that everything goes by.
+//! `GET` and `POST /_keyvault/clock`: reads or moves the vault's clock.
 //!
-//! A move is kept, so that it holds after a restart, and answered when everything that became due was done. Time moves
-//! forward alone: [`ClockRequest`] says why. The answer names the next moment at which something happens by the clock,
-//! for whoever moves several clocks together.
+//! The vault stores a move, so that it holds after a restart, and answers when it has done everything that became due. Time
+//! only moves forward: [`ClockRequest`] says why. The answer names the time of the next scheduled event, for a client that moves
+//! several clocks together.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::room::Purpose;
 use crate::router::App;
 use crate::vault::error::VaultError;
 
-/// The file that keeps the clock is not longer.
+/// The largest size of the file that stores the clock.
 const CLOCK_BYTES: u64 = 4096;
 
 pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Response, AdminError> {
@@ -28,7 +28,7 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
         Method::POST => {
             let asked: ClockRequest = read(request.into_body()).await?;
             let plan = asked.plan(app.clock.now()).map_err(|e| AdminError::Bad(e.to_string()))?;
-            // Before anything moves: a clock that cannot be kept would be another one after a restart.
+            // Before anything moves: if the move cannot be stored, the clock would differ after a restart.
             app.folder.room().spend(CLOCK_BYTES, Purpose::Rows).map_err(VaultError::from)?;
             app.clock.carry_out(plan);
             let keeper = Arc::clone(app);

@@ -1,6 +1,6 @@
-//! `GET /_keyvault/events`: what became of keys, as Event Grid would deliver it.
+//! `GET /_keyvault/events`: returns the events of keys, as Event Grid would deliver them.
 //!
-//! Filters: `?type=KeyNearExpiry&vault=local&key=k&since=2026-01-01T00:00:00Z&limit=10`, each by itself or together.
+//! Filters: `?type=KeyNearExpiry&vault=local&key=k&since=2026-01-01T00:00:00Z&limit=10`; they can be combined.
 
 use axum::Json;
 use axum::body::Body;

@@ -1,6 +1,6 @@
-//! `/_keyvault/faults`: rules that make the vault fail, and throttling.
+//! `/_keyvault/faults`: manages the rules that make requests fail, and throttling.
 //!
-//! `GET` lists, `POST` adds a rule or sets throttling, `DELETE` takes away one rule or everything, throttling with it.
+//! `GET` lists the rules, `POST` adds a rule or sets throttling, `DELETE` removes one rule or everything, including throttling.
 
 use axum::Json;
 use axum::body::Body;

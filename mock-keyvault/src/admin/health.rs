@@ -1,4 +1,4 @@
-//! `GET /_keyvault/health`: for health checks, without a token and from everywhere.
+//! `GET /_keyvault/health`: answers health checks, without a token and from any address.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::router::App;
 
-/// Whether all is well, and what a person should know before they trust the answers here.
+/// Whether the vault is healthy, and which settings a person should know before trusting its answers.
 pub(super) fn answer(app: &App) -> Response {
     let mut warnings = Vec::new();
     if app.accept_any_token {

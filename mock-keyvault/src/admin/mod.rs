@@ -1,9 +1,10 @@
-//! The admin API of a vault, under `/_keyvault/`: its clock, its logs, its faults, its principals, and whether it and
-//! its stored rows are well.
+//! The admin API of a vault, under `/_keyvault/`: its clock, logs, faults and principals, its health, and the check of its
+//! stored rows.
 //!
-//! Called by the router. Test suites and people drive a vault by it; it is no part of Azure. Health answers everybody;
-//! all else only whom [`crate::guard`] lets through. Bodies are JSON; a field that is not known is refused, so that a
-//! misspelt one does not pass for done. Errors are `{"error":{"code","message"}}` with a sentence that helps.
+//! Called by the router. Test suites and people control a vault with it; it is not part of Azure. The vault answers a health
+//! request of any client, and all other requests only if [`crate::guard`] permits them. Bodies are JSON; an unknown field is
+//! refused, so that a misspelt field is not silently ignored. Errors are `{"error":{"code","message"}}`; the message says what
+//! to do.
 
 mod audit;
 mod changes;
@@ -28,44 +29,44 @@ use crate::identity;
 use crate::router::App;
 use crate::vault::error::VaultError;
 
-/// The first part of all paths that are answered here.
+/// The prefix of all paths of the admin API.
 pub(crate) const PREFIX: &str = "/_keyvault/";
-/// The largest body that is read.
+/// The largest body that is read, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
-/// Why a request is not done. Each is a sentence for people.
+/// Why a request is refused. Each message is written for people.
 #[derive(Debug, thiserror::Error)]
 enum AdminError {
-    /// Who asks may not.
+    /// The caller is not permitted to use the admin API.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
-    /// There is nothing at this path.
+    /// The path is unknown.
     #[error(
         "there is nothing at {0}: there is health, clock, events, changes, audit, faults, verify and principals under {PREFIX}"
     )]
     NotFound(String),
-    /// The path does not take this method.
+    /// The path does not support this method.
     #[error("{0} does not take this method")]
     MethodNotAllowed(String),
-    /// The body or the query is not what this takes.
+    /// The body or the query is not valid.
     #[error("{0}")]
     Bad(String),
-    /// The disk has too little room.
+    /// The disk has too little free space.
     #[error(
         "the disk of the vault is full, and not everything was done; make room on it and try again"
     )]
     DiskFull,
-    /// The data folder can only be read.
+    /// The data folder is read-only.
     #[error(
         "the data folder of the vault can only be read, because an earlier write failed or rows are damaged; start the vault again, and repair the folder if that does not help"
     )]
     ReadOnly,
-    /// The vault failed. Logged, and shown: who is here is trusted.
+    /// The vault failed. The error is logged and shown, since callers of this API are trusted.
     #[error("the vault failed: {0}")]
     Failed(String),
 }
 
-/// Answers a request whose path begins with [`PREFIX`]. `host` is what the client used.
+/// Answers a request whose path begins with [`PREFIX`]. `host` is the host that the client used.
 pub(crate) async fn answer(app: &Arc<App>, host: &str, request: Request<Body>) -> Response {
     let path = request.uri().path().trim_end_matches('/').to_owned();
     if path == "/_keyvault/health" {
@@ -157,13 +158,13 @@ fn query(request: &Request<Body>) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A moment in a query: RFC 3339, or seconds since 1970.
+/// Parses a moment in a query: RFC 3339, or seconds since 1970.
 fn moment(name: &str, text: &str) -> Result<time::OffsetDateTime, AdminError> {
     use time::OffsetDateTime;
     use time::format_description::well_known::Rfc3339;
 
     let seconds = text.parse().ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
-    // A plus sign means a space in the queries that forms send.
+    // HTML forms encode a space in a query as a plus sign.
     seconds.or_else(|| OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339).ok()).ok_or_else(
         || {
             AdminError::Bad(format!(

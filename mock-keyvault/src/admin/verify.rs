@@ -1,7 +1,7 @@
-//! `POST /_keyvault/verify`: reads everything that the rows are stored in, and compares it.
+//! `POST /_keyvault/verify`: reads and compares all files that store the rows.
 //!
-//! A start reads only what it needs. Damage of older parts of the journal is found here, and repaired from the index while that
-//! is right: after a loss of the index it would be too late.
+//! A start reads only the parts that it needs. This check finds damage in older parts of the journal and repairs it from the
+//! index while the index is intact: after a loss of the index it would be too late.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Backup and restore of a key with all its versions.
+//! Backs up a key with all its versions, and restores it.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -10,7 +10,7 @@ use super::wire::{BackupKeyResult, KeyBundle};
 use super::{Context, json, read_up_to};
 use crate::error::ApiError;
 
-/// The largest backup that is read: that of a key with as many versions as can be backed up.
+/// The largest backup that is read, in bytes: that of a key with the maximum number of versions.
 const MAX_RESTORE_BODY: usize = 16 << 20;
 
 pub(super) async fn backup(context: &Context) -> Result<Response, ApiError> {

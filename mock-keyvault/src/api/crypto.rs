@@ -1,4 +1,4 @@
-//! Using keys: encrypt and decrypt, wrapKey and unwrapKey, sign and verify.
+//! Operations that use a key: encrypt and decrypt, wrapKey and unwrapKey, sign and verify.
 
 use axum::body::Body;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! Deleted keys: delete, list, get, recover, purge.
+//! Operations on deleted keys: delete, list, get, recover, purge.
 
 use axum::body::Body;
 use axum::response::Response;

@@ -1,6 +1,6 @@
-//! The JSON Web Key that importKey takes (RFC 7517, RFC 7518), and how it becomes the numbers of a key.
+//! The JSON Web Key that importKey accepts (RFC 7517, RFC 7518), and how it becomes the numbers of a key.
 //!
-//! Private members are wiped when they are dropped. Whether the numbers belong to each other is not decided here.
+//! Private members are wiped when they are dropped. This module does not check whether the numbers belong together.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::vault::{KeyParts, NewVersion, RsaParts};
 #[derive(Debug, Deserialize)]
 pub(super) struct KeyImportParameters {
     key: Option<JsonWebKey>,
-    /// With a capital, as Azure spells it.
+    /// With a capital letter, as Azure spells it.
     #[serde(rename = "Hsm", alias = "hsm")]
     hsm: Option<bool>,
     attributes: Option<AttributesIn>,
@@ -41,7 +41,7 @@ struct JsonWebKey {
     dp: Option<SecretText>,
     dq: Option<SecretText>,
     qi: Option<SecretText>,
-    /// A key that was wrapped for a hardware module elsewhere (BYOK).
+    /// A key that was wrapped for another hardware module (BYOK).
     key_hsm: Option<IgnoredAny>,
 }
 
@@ -101,7 +101,7 @@ impl JsonWebKey {
     }
 }
 
-/// A number as wide as the field. RFC 7518 asks for just that; leading zeros that a library left out are put back.
+/// Pads a number to the width of the field. RFC 7518 requires that width; some libraries omit leading zeros.
 fn wide(property: &str, bytes: &[u8], width: usize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let missing = width.checked_sub(bytes.len()).ok_or_else(|| {
         let len = bytes.len();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn leading_zeros_that_a_library_left_out_are_put_back() {
+    fn leading_zeros_that_a_library_omitted_are_added() {
         let key = json!({"kty": "EC", "crv": "P-521", "x": "AQ", "y": "AgM", "d": "BA"});
 
         let Ok(KeyParts::Ec { public, scalar }) = parts(json!({"key": key})) else {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_debugger_prints_holds_no_number() {
+    fn debug_output_holds_no_number() {
         let key = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "c2VjcmV0"});
         let parameters: KeyImportParameters = serde_json::from_value(json!({"key": key})).unwrap();
 
@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_json_web_key_panics_and_a_refusal_is_the_clients_fault(
+        fn no_json_web_key_panics_and_a_refusal_is_a_client_error(
             kty in prop_oneof!["EC", "RSA", "EC-HSM", "RSA-HSM", "oct", ".{0,4}"],
             crv in prop_oneof!["P-256", "P-256K", "P-384", "P-521", ".{0,6}"],
             members in proptest::collection::btree_map(

@@ -1,4 +1,4 @@
-//! Keys and their versions: create, import, get, list, update.
+//! Operations on keys and their versions: create, import, get, list, update.
 
 use axum::body::Body;
 use axum::response::Response;

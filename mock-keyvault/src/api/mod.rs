@@ -1,6 +1,6 @@
 //! The keys API over HTTP: parses a request, calls the vault once, renders the answer.
 //!
-//! Called by the router when token and permission have been checked. Nothing is decided here.
+//! Called by the router after it has checked token and permission. Nothing is decided here.
 
 mod backup;
 mod crypto;
@@ -30,22 +30,22 @@ use crate::vault::{KeyReference, Purpose, Vaults};
 
 pub(crate) use query::Query;
 
-/// The largest body that is read. The largest that makes sense, with all tags, is below 16 KiB.
+/// The largest body that is read, in bytes. The largest valid body, with all tags, is below 16 KiB.
 const MAX_BODY: usize = 256 << 10;
 
-/// Refusals repeat no more than this of what a parser says.
+/// The most characters of a parser's message that a refusal repeats.
 const MAX_WORDS: usize = 200;
 
-/// What every operation needs to know.
+/// The request's facts that every operation needs.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) vaults: Arc<Vaults>,
     pub(crate) vault: VaultName,
-    /// Host and port as the client wrote them: what ids are rendered with.
+    /// Host and port as the client sent them: ids are rendered with them.
     pub(crate) host: String,
     pub(crate) query: Query,
     pub(crate) asked: Asked,
-    /// The version that answered, once it is known: for the audit log.
+    /// The version that answered, as soon as it is known: for the audit log.
     pub(crate) used: Arc<OnceLock<KeyVersion>>,
 }
 
@@ -55,7 +55,7 @@ impl Context {
         Ok(name.parse::<KeyName>().map_err(VaultError::from)?)
     }
 
-    /// The key that the path names. A version that cannot be one is not found, as SDKs expect.
+    /// The key that the path names. A version with an invalid form is answered "not found", as SDKs expect.
     fn reference(&self) -> Result<KeyReference, ApiError> {
         let name = self.name()?;
         match &self.asked.version {
@@ -81,7 +81,7 @@ impl Context {
     }
 }
 
-/// Does what was asked.
+/// Performs the operation that the request names.
 pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, ApiError> {
     match context.asked.route.operation {
         Operation::CreateKey => keys::create(context, body).await,
@@ -112,7 +112,7 @@ pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, A
     }
 }
 
-/// A body of JSON. Bodies may hold secrets, so the bytes are wiped.
+/// Reads a body of JSON. Bodies may hold secrets, so the bytes are wiped.
 async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
     read_up_to(body, MAX_BODY).await
 }
@@ -130,7 +130,7 @@ async fn read_up_to<T: DeserializeOwned>(body: Body, limit: usize) -> Result<T, 
     })
 }
 
-/// What is wrong with a body, without the value that is: it may be a private number, and refusals end up in logs.
+/// The parser's message without the wrong value: it may be a private number, and refusals end up in logs.
 fn without_value(words: &str) -> String {
     match (words.split_once(": "), words.rsplit_once(", expected ")) {
         (Some((kind, _)), Some((before, expected))) if kind.len() < before.len() => {

@@ -1,7 +1,7 @@
-//! The JSON that clients of the keys API send, and how it becomes domain types: here and nowhere else.
+//! The JSON that clients of the keys API send, and its conversion to domain types, which happens only here.
 //!
-//! Every refusal names the property that is wrong, in Azure's words where they are known. Values and private numbers are
-//! wiped when they are dropped. Whether a key may do what it is asked is not decided here.
+//! Every refusal names the property that is wrong, with Azure's text where it is known. Values and private numbers are
+//! wiped when they are dropped. This module does not check whether a key may be used for the operation.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,9 +21,9 @@ use crate::vault::{KeyChanges, KeyShape, NewKey, NewVersion};
 
 const MAX_TAGS: usize = 15;
 const MAX_TAG_LEN: usize = 256;
-/// The last second of the year 9999, behind which there are no dates.
+/// The last second of the year 9999, the last date that can be written.
 const MAX_DATE: i64 = 253_402_300_799;
-/// Refusals repeat no more of a value than this.
+/// The most characters of a value that a refusal repeats.
 const MAX_SHOWN: usize = 32;
 
 /// `KeyCreateParameters`.
@@ -48,7 +48,7 @@ pub(super) struct KeyUpdateParameters {
     release_policy: Option<IgnoredAny>,
 }
 
-/// `KeyOperationsParameters` and `KeySignParameters`. What symmetric keys alone need (`iv`, `aad`, `tag`) is not read.
+/// `KeyOperationsParameters` and `KeySignParameters`, without the fields for symmetric keys (`iv`, `aad`, `tag`).
 #[derive(Deserialize)]
 pub(super) struct KeyOperationsParameters {
     alg: Option<String>,
@@ -81,14 +81,14 @@ pub(super) struct AttributesIn {
 /// A text that is wiped when it is dropped.
 pub(super) struct SecretText(Zeroizing<String>);
 
-/// The kind of key that a `kty` names.
+/// The key type that a `kty` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kty {
     pub(super) family: Family,
     pub(super) in_hsm: bool,
 }
 
-/// The two kinds of key that are served.
+/// The two families of keys that are supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     Ec,
@@ -100,7 +100,7 @@ impl KeyCreateParameters {
         let kty = Kty::parse(self.kty.as_deref())?;
         let shape = match kty.family {
             Family::Rsa => KeyShape::Rsa(rsa_size(self.key_size.unwrap_or(2048))?),
-            // Azure ignores the size here: cosign asks for an EC key with `key_size` 2048.
+            // Azure ignores the size here: cosign requests an EC key with `key_size` 2048.
             Family::Ec => KeyShape::Ec(curve(self.crv.as_deref())?),
         };
         // Azure ignores this too: a recorded request for 3 got a key with 65537.
@@ -118,7 +118,7 @@ impl KeyUpdateParameters {
     pub(super) fn into_changes(self) -> Result<KeyChanges, VaultError> {
         let attributes = self.attributes.unwrap_or_default();
         if attributes.exportable == Some(true) {
-            // The code is Azure's; the words are not known.
+            // The code is Azure's; the text of its message is not known.
             return Err(bad(
                 "AKV.SKR.1003: The exportable attribute of an existing key cannot be changed.",
             ));
@@ -173,7 +173,7 @@ impl KeyVerifyParameters {
 }
 
 impl AttributesIn {
-    /// Nothing leaves this vault: there is no enclave that a key could be released to.
+    /// Refuses a release policy and an exportable key: there is no enclave that could receive a released key.
     pub(super) fn refuse_release(&self, policy: Option<IgnoredAny>) -> Result<(), VaultError> {
         match (self.exportable.unwrap_or(false), policy) {
             (false, None) => Ok(()),
@@ -236,7 +236,7 @@ impl fmt::Debug for KeyOperationsParameters {
     }
 }
 
-/// The bytes of a property that has to be there. Padding is taken although Azure writes none.
+/// Decodes a required property. Padding is accepted although Azure writes none.
 pub(super) fn decoded(
     property: &str,
     text: Option<&SecretText>,
@@ -251,7 +251,7 @@ pub(super) fn decoded(
     })
 }
 
-/// The curve that is named, or Azure's default.
+/// The curve with this name, or Azure's default.
 pub(super) fn curve(name: Option<&str>) -> Result<Curve, VaultError> {
     match name {
         None | Some("") => Ok(Curve::P256),
@@ -278,7 +278,7 @@ where
     }
 }
 
-/// The refusal of a name, with those that are known. Azure begins so; how it goes on is not known.
+/// Refuses an unknown name and lists the known names. The start of the message is Azure's; the rest is not known.
 fn unknown(property: &str, name: &str, all: &[impl fmt::Display]) -> VaultError {
     let all: Vec<String> = all.iter().map(|known| format!("\"{known}\"")).collect();
     bad(format!(
@@ -301,7 +301,7 @@ fn date(property: &str, seconds: Option<i64>) -> Result<Option<i64>, VaultError>
     }
 }
 
-/// Operations by name. Whether the key can do them depends on its type, which is asked later.
+/// Parses the names of operations. Whether the key supports them depends on its type, which is checked later.
 fn operations(names: Vec<String>) -> Result<Vec<KeyOperation>, VaultError> {
     let mut found = Vec::new();
     let mut unknown = Vec::new();
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn base64url_is_taken_with_padding_and_without_and_nothing_else_is() {
+    fn only_base64url_is_accepted_with_padding_or_without() {
         for (text, bytes) in [("", &b""[..]), ("_-8", &[0xff, 0xef]), ("_-8=", &[0xff, 0xef])] {
             assert_eq!(*decoded("value", Some(&secret(text))).unwrap(), bytes);
         }
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_taken_up_to_their_limits() {
+    fn tags_are_accepted_up_to_their_limits() {
         let longest = "\u{1f511}".repeat(256);
         let fifteen: BTreeMap<String, Option<String>> =
             (0..15).map(|i| (format!("{i}"), Some(longest.clone()))).collect();
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(tags(name).unwrap().into_values().next().as_deref(), Some(""));
     }
 
-    /// A body of any of the operations, of values that are near to right ones.
+    /// A body of any operation, with values that are close to valid values.
     fn body() -> impl Strategy<Value = Value> {
         let value = prop_oneof![
             Just(Value::Null),
@@ -402,7 +402,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_panics_and_a_refusal_is_the_clients_fault(body in body()) {
+        fn no_body_panics_and_a_refusal_is_a_client_error(body in body()) {
             fn refused<P: for<'de> Deserialize<'de>, T>(
                 body: &Value,
                 parse: impl Fn(P) -> Result<T, VaultError>,
@@ -426,7 +426,7 @@ mod tests {
         }
 
         #[test]
-        fn base64url_comes_back_as_it_was(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn base64url_is_decoded_to_the_encoded_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let text = secret(&URL_SAFE_NO_PAD.encode(&bytes));
 
             prop_assert_eq!(&*decoded("value", Some(&text)).unwrap(), &bytes);

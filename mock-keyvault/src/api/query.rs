@@ -1,4 +1,4 @@
-//! The query of a request: api-version, and which page of a list.
+//! The query of a request: api-version, and the page of a list.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::vault::PageRequest;
 use crate::vault::error::VaultError;
 
-/// Azure's largest page, which is the default as well.
+/// Azure's largest page, which is also the default.
 const MAX_RESULTS: usize = 25;
 
-/// What the query of a request says.
+/// The parsed query of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pub(crate) api_version: Option<String>,
@@ -19,7 +19,7 @@ pub(crate) struct Query {
     skip_token: Option<String>,
 }
 
-/// What a `$skiptoken` holds, as in Azure.
+/// The content of a `$skiptoken`, as in Azure.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct SkipToken {
@@ -28,7 +28,7 @@ struct SkipToken {
 }
 
 impl Query {
-    /// Reads what is known; all else is ignored, as in Azure.
+    /// Parses the known parameters; all others are ignored, as in Azure.
     pub(crate) fn parse(query: &str) -> Self {
         let mut found = Self::default();
         for pair in query.split('&') {
@@ -48,7 +48,7 @@ impl Query {
         found
     }
 
-    /// Whether the api-version is one of those before attributes such as `exportable` were told.
+    /// Whether the api-version is older than 7.5, the first whose answers have attributes such as `exportable`.
     pub(crate) fn is_before_7_5(&self) -> bool {
         let version = self.api_version.as_deref().unwrap_or_default();
         ["2015-", "2016-", "7.0", "7.1", "7.2", "7.3", "7.4"]
@@ -56,7 +56,7 @@ impl Query {
             .any(|old| version.starts_with(old))
     }
 
-    /// The page that is asked for.
+    /// The requested page.
     pub(crate) fn page(&self) -> Result<PageRequest, VaultError> {
         let limit = match &self.max_results {
             None => MAX_RESULTS,
@@ -77,7 +77,7 @@ impl Query {
         Ok(PageRequest { limit, after })
     }
 
-    /// The address of the next page: absolute, with the literal `$` of the real service.
+    /// The address of the next page: absolute, with a literal `$` as in the real service.
     pub(crate) fn next_link(&self, host: &str, path: &str, marker: &str) -> String {
         let token = SkipToken { next_marker: marker.to_owned(), target_location: 0 };
         let token = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&token).unwrap_or_default());

@@ -1,6 +1,6 @@
-//! Rotation: a new version now, and the policy by which versions come by themselves.
+//! Rotation: creates a new version, and manages the policy by which the vault creates versions automatically.
 //!
-//! The words of refusals are ours: only their status and code are known.
+//! The messages of refusals are ours: only Azure's status and code are known.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -27,7 +27,7 @@ struct LifetimeActionIn {
     action: Option<ActionIn>,
 }
 
-/// Clients send the trigger that they do not mean as null, or as an empty text.
+/// Clients send null or an empty text for the trigger that they do not use.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TriggerIn {
@@ -118,7 +118,7 @@ impl RotationPolicyIn {
                 ("rotate", trigger) => rotate.replace(trigger).is_some(),
                 ("notify", Trigger::BeforeExpiry(span)) => notify.replace(span).is_some(),
                 ("notify", Trigger::AfterCreate(_)) => {
-                    let words = "The action 'Notify' takes the trigger 'timeBeforeExpiry' alone.";
+                    let words = "The action 'Notify' only takes the trigger 'timeBeforeExpiry'.";
                     return Err(bad(words.to_owned()));
                 }
                 _ => {
@@ -145,13 +145,13 @@ impl TriggerIn {
             (None, None) => Ok(None),
             (Some(span), None) => Ok(Some(Trigger::AfterCreate(span))),
             (None, Some(span)) => Ok(Some(Trigger::BeforeExpiry(span))),
-            (Some(_), Some(_)) => Err(bad("A lifetime action takes one trigger alone.".to_owned())),
+            (Some(_), Some(_)) => Err(bad("A lifetime action takes only one trigger.".to_owned())),
         }
     }
 }
 
 impl RotationPolicy {
-    /// Rotate before Notify. A key that nobody gave a policy has the notice; that its attributes are then empty is a guess.
+    /// Rotate comes before Notify. A key without a policy of its own has the notice; that its attributes are then empty is a guess.
     fn of(context: &Context, view: &PolicyView) -> Self {
         let terms = view.policy.map_or_else(PolicyTerms::unset, |policy| policy.terms);
         let rotate = terms.rotate.map(|trigger| LifetimeAction {

@@ -1,7 +1,7 @@
-//! The JSON that the keys API answers with: field names, their order and their absence are the real service's.
+//! The JSON that the keys API answers with: field names, their order and their absence are those of the real service.
 //!
-//! Domain types are turned into these at the border and nowhere else. No private number has a field here. What clients
-//! send is in [`super::parameters`].
+//! Only this module converts domain types to these. No private number has a field here. The JSON that clients send is in
+//! [`super::parameters`].
 
 use std::collections::BTreeMap;
 
@@ -110,7 +110,7 @@ fn secret_text<S: Serializer>(text: &Zeroizing<String>, serializer: S) -> Result
     serializer.serialize_str(text)
 }
 
-/// How a list names its keys.
+/// The form in which a list names its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Naming {
     /// Without a version: a list of keys.

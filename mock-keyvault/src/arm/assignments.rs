@@ -1,6 +1,6 @@
-//! Role assignments at any scope: made, shown, listed, removed.
+//! Role assignments at any scope: created, shown, listed, deleted.
 //!
-//! At a scope within a vault the vault must be there; of other resources this provider knows nothing, and takes them.
+//! A scope within a vault requires that the vault exists. This provider does not know other resources and accepts any name.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -88,7 +88,7 @@ pub(super) fn list(context: &Context, scope: &Scope) -> Result<Response, ArmErro
             Term::Call { function, argument: None } if function == "atscope" => {
                 query.at_or_above = true;
             }
-            // There are no groups that a principal could have a role through.
+            // There are no groups through which a principal could have a role.
             Term::Call { function, argument: Some(id) } if function == "assignedto" => {
                 query.principal = Some(id);
             }
@@ -116,7 +116,7 @@ impl Parameters {
         let role = Uuid::parse_str(id)
             .map_err(|_| ArmError::NoRoleDefinition(id.chars().take(64).collect()))?;
         let principal_type = match properties.principal_type.as_deref() {
-            // Azure asks its directory; who it is makes no difference here.
+            // Azure asks its directory; the type makes no difference here.
             None | Some("") => PrincipalType::default(),
             Some(text) => PrincipalType::of(text)
                 .ok_or(ArmError::from(VaultChangeError::Invalid("principalType")))?,
@@ -136,9 +136,9 @@ fn named(name: &str) -> Result<Uuid, ArmError> {
     Uuid::parse_str(name).map_err(|_| ArmError::AssignmentName(name.chars().take(64).collect()))
 }
 
-/// Refuses a scope within a vault that is not there.
+/// Refuses a scope within a vault that does not exist.
 fn require_vault(context: &Context, scope: &Scope) -> Result<(), ArmError> {
-    // The first eight segments are the resource itself; what follows is a part of it.
+    // The first eight segments name the resource; the rest names a part of it.
     let segments: Vec<&str> = scope.as_str().split('/').take(9).collect();
     match Target::parse(&segments.join("/")) {
         Ok(Target::Vault(path)) => Ok(context.vaults.vault_at(&path).map(drop)?),

@@ -1,6 +1,6 @@
-//! Bodies of the resource providers: JSON whose names may be in any letter case, as .NET reads them.
+//! Reads bodies of the resource providers: JSON whose names may be in any letter case, as .NET reads them.
 //!
-//! Names are folded before a body is read into its shape; the names of tags are the caller's own and stay.
+//! Names become lower case before a body is deserialized; names of tags belong to the caller and stay unchanged.
 
 use axum::body::Body;
 use http_body_util::{BodyExt, Limited};
@@ -12,7 +12,7 @@ use super::error::ArmError;
 /// The largest body that is read: a vault with 1024 access policies is far below it.
 const MAX_BODY: usize = 4 << 20;
 
-/// A body of this shape, whose fields are named in lower case.
+/// Reads a body of this shape, whose fields are named in lower case.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ArmError> {
     let collected = Limited::new(body, MAX_BODY)
         .collect()
@@ -23,7 +23,7 @@ pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ArmError>
     serde_json::from_value(folded(value)).map_err(|error| ArmError::Content(error.to_string()))
 }
 
-/// Names in lower case; of two that differ in case alone, the last counts. The depth is bounded by the JSON reader.
+/// Turns names into lower case; of two that differ only in case, the last counts. The JSON reader limits the depth.
 fn folded(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_folded_and_tags_are_not() {
+    fn names_become_lower_case_except_those_of_tags() {
         let value = json!({"Properties": {"vaultUri": ["A", {"B": 1}]}, "tags": {"Team": "X"}});
 
         let expected = json!({"properties": {"vaulturi": ["A", {"b": 1}]}, "tags": {"Team": "X"}});

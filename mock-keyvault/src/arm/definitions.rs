@@ -1,4 +1,4 @@
-//! Role definitions: the built-in ones, at any scope.
+//! Role definitions: the built-in roles, at any scope.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -26,7 +26,7 @@ pub(super) fn list(context: &Context, at: &Scope) -> Result<Response, ArmError> 
                     found.clear();
                 }
             }
-            // Every role here may be assigned everywhere.
+            // Every role here may be assigned at every scope.
             Term::Call { function, .. } if function == "atscopeandbelow" => (),
             other => return Err(other.not_taken()),
         }
@@ -42,7 +42,7 @@ pub(super) fn get(context: &Context, at: &Scope, id: &str) -> Result<Response, A
     super::json(StatusCode::OK, &rendered(role, at))
 }
 
-/// The resource id of a role, in the subscription of the scope that was asked.
+/// The resource id of a role, in the subscription of the requested scope.
 pub(super) fn id_of(role: &RoleDefinition, at: &Scope) -> String {
     let place = at.subscription_id().map_or_else(String::new, |id| format!("/subscriptions/{id}"));
     format!("{place}/providers/Microsoft.Authorization/roleDefinitions/{}", role.id)

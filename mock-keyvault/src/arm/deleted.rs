@@ -1,4 +1,4 @@
-//! Deleted vaults: listed, shown, purged. Recovering one is a PUT of the vault with `createMode: recover`.
+//! Deleted vaults: listed, shown, purged. A client recovers one by a PUT of the vault with `createMode: recover`.
 
 use axum::response::Response;
 use http::StatusCode;

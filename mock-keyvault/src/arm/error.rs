@@ -1,7 +1,7 @@
-//! What the resource providers refuse, and the wire forms: `{"error":{"code","message"}}`, in one match.
+//! The refusals of the resource providers and their wire form, `{"error":{"code","message"}}`, in one match.
 //!
 //! Codes and messages are Azure's where a recorded answer or a thread that quotes one is known; the others say so. A
-//! mistake of the caller is never a 5xx, which clients would repeat. A failure of our own is logged here, once.
+//! mistake of the caller is never a 5xx, which clients would retry. An internal failure is logged here, once.
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -17,52 +17,52 @@ use crate::room;
 use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
 
-/// Why a request to the resource providers is not answered as it wished.
+/// Why a request to the resource providers is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArmError {
-    /// There is no token, or it does not hold.
+    /// There is no token, or it is not valid.
     #[error(transparent)]
     Token(ApiError),
-    /// It is refused before anything is looked up.
+    /// The request is refused before any resource is looked up.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The caller has no role for this.
+    /// The caller has no role for this action.
     #[error("{object_id} has no role for {action} at {scope}")]
     AuthorizationFailed {
         /// The client id of the caller.
         app_id: String,
-        /// Its object id.
+        /// The caller's object id.
         object_id: String,
-        /// What was asked.
+        /// The action of the request.
         action: &'static str,
-        /// Where.
+        /// The scope of the request.
         scope: String,
     },
-    /// The resource group cannot be called so.
+    /// The name of the resource group is not valid.
     #[error("'{0}' is not the name of a resource group")]
     GroupName(String),
-    /// The vault cannot be called so.
+    /// The name of the vault is not valid.
     #[error("'{0}' is not the name of a vault")]
     VaultName(String),
-    /// The scope is none.
+    /// The scope is not valid.
     #[error(transparent)]
     Scope(#[from] ScopeError),
-    /// The body is not what the route takes.
+    /// The body is not what the route expects.
     #[error("the body cannot be read: {0}")]
     Content(String),
-    /// The role definition is not there.
+    /// The role definition does not exist.
     #[error("there is no role definition '{0}'")]
     NoRoleDefinition(String),
-    /// The role assignment is not there.
+    /// The role assignment does not exist.
     #[error("there is no role assignment '{0}'")]
     NoRoleAssignment(String),
-    /// The role assignment cannot be called so.
+    /// The name of the role assignment is not valid.
     #[error("'{0}' is not the name of a role assignment")]
     AssignmentName(String),
-    /// Azure has this, and it is not served here.
+    /// Azure has this feature, but this emulator does not.
     #[error("{0} is not served")]
     NotServed(&'static str),
-    /// The vaults refuse.
+    /// The vaults refuse the change.
     #[error(transparent)]
     Vault(#[from] VaultChangeError),
 }
@@ -74,7 +74,7 @@ impl From<ListError> for ArmError {
 }
 
 impl ArmError {
-    /// The vault has ended, and nobody can be asked.
+    /// The vault has ended and cannot answer.
     pub(crate) fn ended() -> Self {
         VaultChangeError::Internal("the vault has ended".to_owned()).into()
     }
@@ -83,12 +83,12 @@ impl ArmError {
         Self::Token(error)
     }
 
-    /// That a name belongs to a vault, in words.
+    /// The refusal of a name that another vault has.
     pub(super) fn name_taken(name: String) -> Self {
         VaultChangeError::NameTaken(name).into()
     }
 
-    /// What the wire says of it.
+    /// The message that the client gets.
     pub(super) fn message(&self) -> String {
         self.wire().2
     }
@@ -203,7 +203,7 @@ fn of_token(error: &ApiError) -> (StatusCode, &'static str, String) {
             "InvalidAuthenticationToken",
             format!("The access token is invalid: {refused}."),
         ),
-        // Nothing else comes of a token that is looked at.
+        // The check of a token returns no other error.
         _ => (
             status,
             "AuthenticationFailed",
@@ -325,7 +325,7 @@ fn of_authorization(error: &AuthorizationError) -> (StatusCode, &'static str, St
     }
 }
 
-/// As the data plane answers it.
+/// Gives the error the status, code and message that it has in the data plane.
 fn as_data_plane(error: VaultError) -> (StatusCode, &'static str, String) {
     let WireError { status, code, message, .. } = ApiError::from(error).wire();
     (status, code, message)

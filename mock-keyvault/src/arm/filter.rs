@@ -1,6 +1,6 @@
 //! The filters of roles, their assignments and deployments: `field eq 'value'` and `function('value')`, joined by `and`.
 //!
-//! Anything else is refused: a filter that is not understood must not be taken for one that takes everything.
+//! Any other filter is refused: otherwise a filter that is not understood would match everything.
 
 use super::error::ArmError;
 use crate::control::RequestError;
@@ -17,7 +17,7 @@ pub(super) enum Term {
 }
 
 impl Term {
-    /// A condition that these lists know. They know no alternatives, no `ne`, and functions of one value.
+    /// Converts a condition that these lists support: no alternatives, no `ne`, and only functions of one value.
     fn of(expression: Expression) -> Option<Self> {
         match expression {
             Expression::Compare { property: field, operator: Operator::Equal, value } => {
@@ -36,7 +36,7 @@ impl Term {
         }
     }
 
-    /// That a list does not take this condition.
+    /// The refusal of a condition that a list does not support.
     pub(super) fn not_taken(&self) -> ArmError {
         let words = match self {
             Self::Equals { field, value } => format!("{field} eq '{value}'"),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn an_unsupported_filter_is_refused() {
         for text in [
             "name",
             "name eq",

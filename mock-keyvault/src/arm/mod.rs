@@ -1,8 +1,8 @@
-//! The resource providers over HTTP: `Microsoft.KeyVault`, and of `Microsoft.Authorization` roles and their assignments.
+//! The resource providers over HTTP: `Microsoft.KeyVault`, and the roles and role assignments of `Microsoft.Authorization`.
 //!
-//! Called by the router for what is managed rather than used. A request is parsed, its caller's role is asked for, one
-//! domain call is made, and the answer is rendered for the address that the client used. Every answer is given at once:
-//! nothing here is polled for. Network rules of a vault do not count here, so that a closed vault can be opened again.
+//! Called by the router for requests that manage resources. A handler parses the request, checks the caller's role, makes one
+//! domain call and renders the answer for the address that the client used. Every operation is complete when it is answered, so
+//! clients never poll. Network rules of a vault do not apply here, so that a closed vault can be opened again.
 
 mod assignments;
 mod body;
@@ -42,13 +42,13 @@ use path::Target;
 pub(crate) use query::Query;
 pub(crate) use resources::all as all_resources;
 
-/// What every handler needs to know.
+/// The request's facts that every handler needs.
 struct Context {
     vaults: Arc<Vaults>,
     site: Site,
     caller: Caller,
     query: Query,
-    /// Whether a new vault goes by access policies although it asks for roles.
+    /// Whether a new vault uses access policies even if it asks for roles.
     legacy_access_policies: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) async fn answer(app: &App, site: &Site, request: Request<Body>) -> Re
     response
 }
 
-/// The answer that a refusal is, to a client that used this site.
+/// The answer to a refused request, for a client that used this site.
 pub(crate) fn refusal(site: &Site, error: ArmError) -> Response {
     let mut response = error.into_response();
     if response.status() == StatusCode::UNAUTHORIZED {
@@ -178,7 +178,7 @@ pub(crate) fn is_in_use(vaults: &Vaults, at: &Scope) -> bool {
     vaults.authorization().has_assignment_under(at) || has_vault()
 }
 
-/// Takes away every role that was given at a scope or below it.
+/// Deletes every role assignment at a scope or below it.
 pub(crate) async fn forget_roles(vaults: &Arc<Vaults>, at: Scope) -> Result<(), ArmError> {
     let vaults = Arc::clone(vaults);
     let forgotten = tokio::task::spawn_blocking(move || {
@@ -205,13 +205,13 @@ pub(crate) fn require(
     })
 }
 
-/// Tells a client without a token where to get one.
+/// Tells a client without a token where to get a token.
 fn challenge(site: &Site, response: &mut Response) {
     let value = format!(
         "Bearer authorization_uri=\"https://{}/{TENANT}\", error=\"invalid_token\", error_description=\"The access token is missing or does not hold.\"",
         site.authority()
     );
-    // A host that came in a header fits in a header.
+    // The host came in a header, so it fits in a header.
     if let Ok(value) = HeaderValue::from_str(&value) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
@@ -230,7 +230,7 @@ fn empty(status: StatusCode) -> Response {
     status.into_response()
 }
 
-/// A path that was parsed as a scope. It is one, but for the length that a scope may have.
+/// Parses a path as a scope. It is one, unless it is longer than a scope may be.
 fn scope(path: &str) -> Result<Scope, ArmError> {
     path.parse().map_err(ArmError::from)
 }

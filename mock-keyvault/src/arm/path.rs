@@ -1,6 +1,6 @@
-//! The paths of the resource providers, read once: letter case does not matter, slashes may be doubled or trail.
+//! Parses the paths of the resource providers: letter case does not matter, slashes may be doubled or trail.
 //!
-//! Called by [`super::answer`]. Names are checked where they are used, so that each is refused in its own words.
+//! Called by [`super::answer`]. Names are checked where they are used, so that each refusal has its own message.
 
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use crate::vault::settings::VaultPath;
 /// The longest name of a resource group.
 const MAX_GROUP: usize = 90;
 
-/// A deleted vault, as a path names it.
+/// The name of a deleted vault in a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DeletedAt {
     pub(super) subscription: Uuid,
@@ -22,7 +22,7 @@ pub(super) struct DeletedAt {
     pub(super) name: String,
 }
 
-/// What a path names.
+/// The resource that a path names.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
     Vault(VaultPath),
@@ -46,7 +46,7 @@ pub(super) enum Target {
     },
     DeletedVault(DeletedAt),
     Purge(DeletedAt),
-    /// Managed HSMs, deleted ones as well: there are none.
+    /// Managed HSMs, including deleted ones: there are none.
     ManagedHsms {
         subscription: Uuid,
     },
@@ -67,7 +67,7 @@ pub(super) enum Target {
 }
 
 impl Target {
-    /// The target of a path.
+    /// Finds the target of a path.
     pub(super) fn parse(path: &str) -> Result<Self, ArmError> {
         let mut segments = Vec::new();
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_and_what_cannot_be_a_name_is_refused() {
+    fn unknown_paths_and_invalid_names_are_refused() {
         for path in ["/", "/subscriptions", &format!("{S}/x"), &format!("{S}/providers/X/y")] {
             assert!(
                 matches!(Target::parse(path), Err(ArmError::Request(RequestError::NotFound(_)))),

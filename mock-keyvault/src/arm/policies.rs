@@ -1,4 +1,4 @@
-//! The access policies of a vault: added, replaced, removed. Templates and PowerShell use these routes; `az` does not.
+//! Adds, replaces and removes access policies of a vault. Templates and PowerShell use these routes; `az` does not.
 
 use axum::body::Body;
 use axum::response::Response;

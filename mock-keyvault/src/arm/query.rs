@@ -2,7 +2,7 @@
 
 use crate::odata;
 
-/// What the query of a request says. All else is ignored, as in Azure.
+/// The parsed query of a request. All other parameters are ignored, as in Azure.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
     pub(crate) api_version: Option<String>,

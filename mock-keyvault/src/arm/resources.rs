@@ -1,7 +1,7 @@
-//! The list of resources of any type, in which `az` looks for a vault whose group it does not know, and lists of what there
-//! is none of.
+//! The list of resources of any type, in which `az` looks for a vault whose group it does not know, and the empty lists of
+//! managed HSMs.
 //!
-//! Here all resources are vaults. A control plane that embeds the vault asks for them by [`all`], and lists its own as well.
+//! Here all resources are vaults. A control plane that embeds the vault gets them from [`all`] and adds its own resources.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -31,7 +31,7 @@ pub(super) fn list(
     super::json(StatusCode::OK, &list.answer(all, &url))
 }
 
-/// The vaults that a caller may see, as a list of resources has them.
+/// The vaults that a caller may see, in the form of a list of resources.
 pub(crate) fn all(
     vaults: &Vaults,
     caller: &Caller,
@@ -59,7 +59,7 @@ fn resource(view: VaultView) -> Resource {
     }
 }
 
-/// Managed HSMs are not served, and `az` asks for them beside vaults.
+/// Answers with an empty list: managed HSMs are not supported, and `az` asks for them in addition to vaults.
 pub(super) fn no_hsms(context: &Context, subscription: Uuid) -> Result<Response, ArmError> {
     let at = Scope::subscription(subscription);
     context.require("Microsoft.KeyVault/managedHSMs/read", &at)?;

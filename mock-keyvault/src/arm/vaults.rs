@@ -1,4 +1,4 @@
-//! Vaults: made, changed, shown, listed, deleted; and whether a name is free.
+//! Vaults: created, changed, shown, listed, deleted; and whether a name is available.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -16,10 +16,10 @@ use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultPath;
 use crate::vault::{Caller, Vaults};
 
-/// From this version on, a new vault that says nothing of roles is of the role-based model.
+/// From this version on, a new vault uses roles unless its request says otherwise.
 const ROLES_BY_DEFAULT: &str = "2026-02-01";
 
-/// Why a name is not available that cannot be one.
+/// The reason of an answer that a name is not valid.
 const INVALID: &str = "AccountNameInvalid";
 const READ: &str = "Microsoft.KeyVault/vaults/read";
 const WRITE: &str = "Microsoft.KeyVault/vaults/write";
@@ -36,7 +36,7 @@ pub(super) async fn put(
         keep_to_policies(context, &mut changes);
     } else if changes.rbac.is_none() && is_new && mode == Mode::Whole {
         let version = context.query.api_version.as_deref().unwrap_or_default();
-        // A vault that comes with access policies means them.
+        // A vault that is created with access policies is meant to use them.
         changes.rbac = Some(version >= ROLES_BY_DEFAULT && changes.policies.is_none());
     }
     let (view, made) =
@@ -48,8 +48,8 @@ pub(super) async fn put(
     json(status, &Vault::of(&view, &context.site))
 }
 
-/// Makes a new vault one of access policies, whatever it asks for: today's `az keyvault create` always asks for roles. A
-/// vault without any policy gets that of whoever makes it, who may do everything, as the `az` of that time wrote it.
+/// Makes a new vault use access policies, whatever it asks for: today's `az keyvault create` always asks for roles. A
+/// vault without any policy gets one that permits its creator everything, as the `az` of that time wrote it.
 fn keep_to_policies(context: &Context, changes: &mut VaultChanges) {
     changes.rbac = Some(false);
     let policies = changes.policies.get_or_insert_default();
@@ -90,7 +90,7 @@ pub(super) fn list(
     json(StatusCode::OK, &List { value })
 }
 
-/// The vaults that a caller may see. Who has no role anywhere is refused.
+/// The vaults that a caller may see. A caller without any role is refused.
 pub(super) fn readable(
     vaults: &Vaults,
     caller: &Caller,
@@ -158,7 +158,7 @@ pub(super) async fn check_name(
     json(StatusCode::OK, &result)
 }
 
-/// Names of managed HSMs follow the rules of vaults, but are names of their own, and none is taken: there are no HSMs here.
+/// Names of managed HSMs follow the rules of vault names, but are separate names, and none is used: there are no HSMs here.
 pub(super) async fn check_hsm_name(
     context: &Context,
     subscription: Uuid,
@@ -169,7 +169,7 @@ pub(super) async fn check_hsm_name(
     let asked = checked_name(body).await?;
     let result = match asked.parse::<VaultName>() {
         Ok(_) => CheckResult::FREE,
-        // Azure's words are not known.
+        // Azure's message is not known.
         Err(_) => CheckResult::refused(
             INVALID,
             format!(
@@ -180,7 +180,7 @@ pub(super) async fn check_hsm_name(
     json(StatusCode::OK, &result)
 }
 
-/// The name that a check is for.
+/// The name that the check is about.
 async fn checked_name(body: Body) -> Result<String, ArmError> {
     let name = body::read::<CheckParameters>(body).await?.name;
     Ok(name.ok_or(VaultChangeError::Missing("name"))?)

@@ -1,7 +1,7 @@
-//! The JSON of vaults: what requests may say, and what answers say, in Azure's names and order.
+//! The JSON of vaults in requests and answers, with Azure's names and order.
 //!
-//! Domain types are turned into these at the border and nowhere else. Fields of requests are named in lower case: their
-//! names are folded before they are read.
+//! Only this module converts domain types to these. Fields of requests are named in lower case: their names become lower case
+//! before they are read.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::vault::policy::{AccessPolicy, PermissionLists};
 use crate::vault::settings::Sku;
 
 const MAX_LOCATION: usize = 50;
-/// Azure's limit for the id of a resource is far below it.
+/// The longest accepted subnet id, far above Azure's limit for the id of a resource.
 const MAX_SUBNET_ID: usize = 1024;
 
-/// `VaultCreateOrUpdateParameters`, and `VaultPatchParameters`, which are the same with less in them.
+/// `VaultCreateOrUpdateParameters`, and `VaultPatchParameters`, which has fewer of the same fields.
 #[derive(Deserialize)]
 pub(super) struct VaultParameters {
     location: Option<String>,
@@ -118,7 +118,7 @@ struct PermissionsIn {
 }
 
 impl VaultParameters {
-    /// What is asked for, and how. `api_version` decides what a vault that says nothing of roles is.
+    /// The requested changes and their mode. `api_version` decides the model of a vault whose request does not mention roles.
     pub(super) fn into_changes(self) -> Result<(VaultChanges, Mode), ArmError> {
         let invalid = |what| ArmError::from(VaultChangeError::Invalid(what));
         let properties = self.properties.unwrap_or_default();
@@ -142,7 +142,7 @@ impl VaultParameters {
             policies: properties.access_policies.map(policies).transpose()?,
             network: properties.network_acls.map(network).transpose()?,
             public_network_access: match properties.public_network_access.as_deref() {
-                // An empty text is what some clients write for nothing.
+                // Some clients write an empty text for no value.
                 None | Some("") => None,
                 Some(text) if text.eq_ignore_ascii_case("enabled") => Some(true),
                 Some(text) if text.eq_ignore_ascii_case("disabled") => Some(false),
@@ -163,7 +163,7 @@ impl PolicyParameters {
     }
 }
 
-/// A location as Azure keeps it: `East US` is `eastus`.
+/// A location in Azure's form: `East US` becomes `eastus`.
 fn location(text: &str) -> Result<String, ArmError> {
     let text: String = text.chars().filter(|c| *c != ' ').collect::<String>().to_lowercase();
     let fits = (1..=MAX_LOCATION).contains(&text.len())
@@ -235,7 +235,7 @@ fn network(rules: NetworkRuleSet) -> Result<NetworkRules, ArmError> {
     })
 }
 
-/// A list, whole: there is no next page.
+/// A complete list: there is no next page.
 #[derive(Serialize)]
 pub(super) struct List<T> {
     pub(super) value: Vec<T>,
@@ -283,7 +283,7 @@ struct VaultOut {
     enable_soft_delete: bool,
     soft_delete_retention_in_days: u16,
     enable_rbac_authorization: bool,
-    /// Absent unless it is on: a client that sends back what it got must not ask for it to be off.
+    /// Absent unless it is on: a client that sends the same body back must not ask to turn it off.
     #[serde(skip_serializing_if = "Option::is_none")]
     enable_purge_protection: Option<bool>,
     vault_uri: String,
@@ -363,7 +363,7 @@ struct DeletedOut {
 }
 
 impl Vault {
-    /// A vault, with its address as this client reaches it.
+    /// Renders a vault, with its address as this client reaches it.
     pub(super) fn of(view: &VaultView, site: &Site) -> Self {
         let settings = &view.settings;
         Self {
@@ -398,7 +398,7 @@ impl Vault {
 }
 
 impl SystemData {
-    /// None for a vault of a folder that did not keep it.
+    /// `None` for a vault whose data folder did not store it.
     fn of(view: &VaultView) -> Option<Self> {
         let settings = &view.settings;
         let (created, created_by) = (settings.created?, settings.created_by.clone()?);
@@ -476,7 +476,7 @@ impl DeletedVault {
     }
 }
 
-/// A moment as Azure writes it.
+/// A moment in Azure's format.
 pub(super) fn when(seconds: i64) -> String {
     OffsetDateTime::from_unix_timestamp(seconds)
         .ok()

@@ -1,10 +1,10 @@
-//! Principals as Graph shows them.
+//! The JSON of principals in Graph.
 
 use serde_json::{Value, json};
 
 use crate::identity::{Principal, PrincipalKind, TENANT};
 
-/// A list of them, whole.
+/// A complete list.
 pub(super) fn list(value: &[Value]) -> Value {
     json!({ "value": value })
 }
@@ -17,7 +17,7 @@ pub(super) fn principal(principal: &Principal) -> Value {
             "ManagedIdentity"
         }
     };
-    // Graph tells the resource of a managed identity among its other names, and whether it is one of its own.
+    // Graph shows the resource of a managed identity among its alternative names, and whether the identity is a resource of its own.
     let is_explicit = principal.kind() == PrincipalKind::UserAssignedIdentity;
     let others: Vec<String> = principal
         .resource_id()
@@ -37,14 +37,14 @@ pub(super) fn principal(principal: &Principal) -> Value {
     })
 }
 
-/// The same, where objects of any kind may stand.
+/// Renders a service principal in a list of objects of any kind.
 pub(super) fn object(principal: &Principal) -> Value {
     let mut object = self::principal(principal);
     object["@odata.type"] = "#microsoft.graph.servicePrincipal".into();
     object
 }
 
-/// The application of a principal. It is one object with it here, so both have one id.
+/// Renders the application of a principal. Here the two are one object, so both have the same id.
 pub(super) fn application(principal: &Principal) -> Value {
     json!({
         "id": principal.object_id(),

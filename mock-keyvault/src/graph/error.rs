@@ -1,4 +1,4 @@
-//! What Graph refuses, in one match to its wire: `{"error":{"code","message","innerError"}}`.
+//! The refusals of Graph and their wire form, `{"error":{"code","message","innerError"}}`, in one match.
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
@@ -7,21 +7,21 @@ use uuid::Uuid;
 
 use crate::error::JSON;
 
-/// Why a request is not answered as it wished.
+/// Why a request to Graph is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum GraphError {
-    /// There is no token that holds.
+    /// There is no valid token.
     #[error("the token is refused: {0}")]
     Token(String),
-    /// Only people have a `me`. The words are Graph's.
+    /// Only users have a `me`. The message is Graph's.
     #[error("/me request is only valid with delegated authentication flow.")]
     OnlyDelegated,
-    /// There is no such object. The words are Graph's.
+    /// The object does not exist. The message is Graph's.
     #[error(
         "Resource '{0}' does not exist or one of its queried reference-property objects are not present."
     )]
     NoObject(String),
-    /// There is nothing at this path. The words are Graph's.
+    /// The path is unknown. The message is Graph's.
     #[error("Resource not found for the segment '{0}'.")]
     NoSegment(String),
     /// The filter is not understood.
@@ -30,12 +30,12 @@ pub(super) enum GraphError {
     /// The body cannot be read.
     #[error("Unable to read JSON request payload: {0}.")]
     Body(String),
-    /// Principals are not made here.
+    /// Principals are not created over Graph.
     #[error(
         "This emulator's Graph only reads. Principals come with a managed identity ('az identity create'), or are made over the admin API ('POST /_keyvault/principals')."
     )]
     ReadOnly,
-    /// The path does not take this method.
+    /// The path does not support this method.
     #[error("The method '{0}' is not supported here.")]
     Method(String),
 }

@@ -1,12 +1,12 @@
-//! The filters of principals that `az` and SDKs send: one condition each.
+//! The filters of principals that `az` and SDKs send: one condition in each.
 //!
-//! A filter that is not understood is refused, since it must not be taken for one that takes everything.
+//! A filter that is not understood is refused: otherwise it would match everything.
 
 use super::error::GraphError;
 use crate::arm::filter;
 use crate::identity::Principal;
 
-/// Which principals a list has.
+/// The condition for the principals of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
     /// `servicePrincipalNames/any(c:c eq 'X')` and `appId eq 'X'`: the application id is the only such name.
@@ -48,7 +48,7 @@ impl Filter {
         }
     }
 
-    /// Whether a principal is in the list. Ids and names are compared without regard to case, as Graph does.
+    /// Whether a principal matches. Ids and names are compared without regard to case, as in Graph.
     pub(super) fn takes(&self, principal: &Principal) -> bool {
         let name = principal.display_name();
         match self {
@@ -60,7 +60,7 @@ impl Filter {
     }
 }
 
-/// What stands between the brackets of a call of this function.
+/// The text between the brackets of a call of this function.
 fn function<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (start, rest) = text.split_at_checked(name.len())?;
     if !start.eq_ignore_ascii_case(name) {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn an_unsupported_filter_is_refused() {
         for text in [
             "",
             "servicePrincipalNames/any(c:d eq 'A')",

@@ -1,7 +1,7 @@
-//! The part of Microsoft Graph that `az` asks: who the principals of the tenant are. It only reads.
+//! The read-only part of Microsoft Graph that `az` uses to look up the principals of the tenant.
 //!
-//! Called by the router for the names of Graph. Whoever holds a token for Graph may ask, as users in Entra may read their
-//! directory. Principals are made elsewhere: with an identity, or over the admin API.
+//! Called by the router for the host names of Graph. Every holder of a token for Graph may ask, as users in Entra may read their
+//! directory. Principals are created elsewhere: with an identity, or over the admin API.
 //!
 //! Sources: Microsoft Graph v1.0, "servicePrincipal", "directoryObject: getByIds", "Microsoft Graph error responses".
 
@@ -30,7 +30,7 @@ use crate::router::App;
 
 /// The largest body that is read: a thousand ids are far below it.
 const MAX_BODY: usize = 1 << 20;
-/// How many ids may be asked for at once.
+/// The most ids in one request.
 const MAX_IDS: usize = 1000;
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ async fn perform(app: &App, request: Request<Body>) -> Result<Value, GraphError>
             let all: Vec<Arc<Principal>> = all.iter().filter(is_application).cloned().collect();
             list(&all, &query, documents::application)
         }
-        // There are no people in this tenant, and no groups of them.
+        // There are no users and no groups in this tenant.
         (Target::Nobody, &Method::GET) => Ok(documents::list(&[])),
         (Target::Object(id) | Target::ServicePrincipal(id), &Method::GET) => {
             let found = all.iter().find(|one| one.object_id().eq_ignore_ascii_case(&id));
@@ -89,7 +89,7 @@ fn list(
     Ok(documents::list(&taken))
 }
 
-/// The objects of these ids that there are. The others are left out, as in Graph.
+/// The existing objects with these ids. Unknown ids are omitted, as in Graph.
 async fn by_ids(all: &[Arc<Principal>], body: Body) -> Result<Value, GraphError> {
     let collected = Limited::new(body, MAX_BODY).collect().await;
     let bytes = collected.map_err(|error| GraphError::Body(error.to_string()))?.to_bytes();

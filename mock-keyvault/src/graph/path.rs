@@ -4,10 +4,10 @@ use percent_encoding::percent_decode_str;
 
 use super::error::GraphError;
 
-/// What a path names.
+/// The object or list that a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// Whoever signed in, if that is a person.
+    /// The signed-in user, if the caller is a user.
     Me,
     ServicePrincipals,
     /// By object id.
@@ -53,7 +53,7 @@ impl Target {
         }
     }
 
-    /// Whether Azure's Graph takes writes here.
+    /// Whether Azure's Graph accepts writes here.
     pub(super) fn is_written_in_graph(&self) -> bool {
         match self {
             Self::ServicePrincipals
