@@ -1,15 +1,15 @@
-//! What was asked of the vaults: every call with who, what, and the answer, in the shape of Key Vault's diagnostic log.
+//! The audit log: every call to the vaults with its caller, operation and answer, in the form of Key Vault's diagnostic log.
 //!
-//! Written by the router after each call, refused ones among them; read by tests through the fixture's `calls()`, by the
-//! admin API, and by people as JSON lines in the data folder. A thread of its own writes.
+//! The router records each call, including refused calls. Tests read the records through the fixture's `calls()`, clients through
+//! the admin API, and people as JSON lines in the data folder. A separate thread writes the file.
 //!
 //! **No key is used without a record.** The router asks [`AuditLog::ready`] before a call that uses a key, and
 //! gives the answer to the client only when [`AuditLog::record`] says that the record is written. No other call waits
-//! for the disk. What the thread has written survives the end of the process; the other calls of the last moment before
-//! a kill may be missing.
+//! for the disk. Records in the file survive the end of the process; after a kill, the last calls that used no key may be
+//! missing.
 //!
-//! It never holds key material, tokens or bodies. A URI is kept with the parameters that are Key Vault's own alone, and
-//! an error's words only as far as they do not quote a body.
+//! The log never holds key material, tokens or bodies. A URI keeps only the parameters of Key Vault, and an error message is cut
+//! before it quotes a body.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,65 +28,65 @@ use crate::lines::{Limits, Lines, Unwritable};
 use crate::operation::Operation;
 use crate::room::{Purpose, Room};
 
-/// How many calls are kept in memory; older ones are in the file alone.
+/// How many calls are kept in memory; older calls are only in the file.
 const KEPT: usize = 10_000;
 
 const LIMITS: Limits = Limits { bytes: 16 << 20, old_files: 4 };
 
-/// No record is longer: it has a few texts of [`MAX_TEXT`] characters.
+/// The largest record: it has a few texts of [`MAX_TEXT`] characters.
 const MAX_RECORD: usize = 32 << 10;
 
-/// Longer texts that come from a client are cut.
+/// Longer texts from a client are cut.
 const MAX_TEXT: usize = 1024;
 
 /// One call of the keys API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// When it came, by the emulator's clock.
+    /// When the call arrived, by the emulator's clock.
     pub time: OffsetDateTime,
-    /// What was asked.
+    /// The operation.
     pub operation: Operation,
     /// The vault.
     pub vault: String,
     /// The vault as a resource of the control plane.
     pub resource_id: String,
-    /// The name of the key, if one was asked for.
+    /// The name of the key, if the call named one.
     pub key: Option<String>,
-    /// The version as it was asked for; none means the newest.
+    /// The version in the request; `None` means the newest.
     pub version: Option<String>,
     /// The version that answered, if one did.
     pub used_version: Option<String>,
-    /// The client id of the caller, if the token held.
+    /// The client id of the caller, if the token was valid.
     pub app_id: Option<String>,
-    /// The object id of the caller, if the token held.
+    /// The object id of the caller, if the token was valid.
     pub object_id: Option<String>,
     /// The status of the answer.
     pub status: u16,
     /// The code of a refusal: the inner one if there is one.
     pub code: Option<&'static str>,
-    /// The words of a refusal.
+    /// The message of a refusal.
     pub description: Option<String>,
     /// The address of the client.
     pub client: Option<String>,
-    /// What the client says that it is.
+    /// The client's `User-Agent`.
     pub user_agent: Option<String>,
-    /// What was asked for, in full.
+    /// The full URI of the request.
     pub request_uri: String,
-    /// The API version that was asked for.
+    /// The API version of the request.
     pub api_version: Option<String>,
-    /// How long it took, in real time.
+    /// How long the call took, in real time.
     pub duration: Duration,
     /// The id that the answer carried as `x-ms-request-id`.
     pub request_id: String,
     /// The id that the client gave, if any.
     pub client_request_id: Option<String>,
-    /// Whether the vault lets the caller do this; none if it did not come to that.
+    /// Whether the caller has the permission; `None` if that was not checked.
     pub is_allowed: Option<bool>,
-    /// Whether roles decided that, and not access policies.
+    /// Whether roles decided that, rather than access policies.
     pub by_roles: bool,
 }
 
-/// A call as the diagnostic log has it.
+/// A call in the form of the diagnostic log.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Record<'a> {
@@ -94,7 +94,7 @@ pub(crate) struct Record<'a> {
     time: OffsetDateTime,
     category: &'static str,
     operation_name: &'static str,
-    /// Recorded logs of the service say `Success` of refused calls too; the signature and the status tell them apart.
+    /// Recorded logs of the service also say `Success` for refused calls; the signature and the status tell them apart.
     result_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     result_description: Option<&'a str>,
@@ -139,11 +139,11 @@ struct Properties<'a> {
     /// Ours: the code of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_code: Option<&'a str>,
-    /// Ours: the id of the answer, also where the client gave one.
+    /// Ours: the id of the answer, even if the client gave its own.
     request_id: &'a str,
 }
 
-/// The calls so far.
+/// The calls since the start, and the thread that writes them.
 pub(crate) struct AuditLog {
     calls: Mutex<VecDeque<Call>>,
     writer: Mutex<Option<Writer>>,
@@ -154,14 +154,14 @@ struct Writer {
     thread: JoinHandle<()>,
 }
 
-/// What the writer is asked for. It answers when that is done.
+/// A request to the writer thread, which answers when it is done.
 struct Request {
-    /// The record to be written; none asks whether one could be.
+    /// The record to write; `None` asks whether a record could be written.
     line: Option<Vec<u8>>,
     done: oneshot::Sender<Result<(), Unwritable>>,
 }
 
-/// The file, and whether it can be written.
+/// The file, and its state after a failed write.
 struct File {
     lines: Lines,
     /// The last record that could not be written. It is written before the next one.
@@ -171,7 +171,7 @@ struct File {
 }
 
 impl Call {
-    /// The call as the diagnostic log has it.
+    /// The record of the call in the diagnostic log.
     pub(crate) fn record(&self) -> Record<'_> {
         let status = StatusCode::from_u16(self.status).ok();
         Record {
@@ -195,7 +195,7 @@ impl Call {
                 error_code: self.code,
                 request_id: &self.request_id,
             },
-            // The service writes it in capitals here, and nowhere else.
+            // The service writes the id in capitals here, and nowhere else.
             resource_id: self.resource_id.to_ascii_uppercase(),
             operation_version: self.api_version.as_deref(),
             result_signature: status.and_then(|status| status.canonical_reason()).unwrap_or(""),
@@ -203,7 +203,7 @@ impl Call {
         }
     }
 
-    /// The address of the key, with the version that answered, at the host that the client used.
+    /// The URI of the key at the host that the client used, with the version that answered.
     fn id(&self) -> Option<String> {
         let authority = self.request_uri.strip_prefix("https://")?.split('/').next()?;
         let key = self.key.as_deref()?;
@@ -237,7 +237,7 @@ impl Call {
     }
 }
 
-/// What the published list of operations calls it. Release and attestation are not in that list.
+/// The name of an operation in the published list of log operations. Release and attestation are not in that list.
 pub(crate) fn diagnostic_name(operation: Operation) -> &'static str {
     match operation {
         Operation::BackupKey => "KeyBackup",
@@ -267,7 +267,7 @@ pub(crate) fn diagnostic_name(operation: Operation) -> &'static str {
     }
 }
 
-/// The address that a client asked, with the parameters that are Key Vault's own: another one may hold anything.
+/// The URI of a request with only the parameters of Key Vault: any other parameter may hold a secret.
 pub(crate) fn request_uri(host: &str, uri: &http::Uri) -> String {
     let known = uri.query().unwrap_or_default().split('&').filter(|pair| {
         let name = pair.split('=').next().unwrap_or_default().to_ascii_lowercase();
@@ -278,14 +278,14 @@ pub(crate) fn request_uri(host: &str, uri: &http::Uri) -> String {
     cut(&format!("https://{host}{}{mark}{}", uri.path(), query.join("&")))
 }
 
-/// The words of a refusal, as far as they quote no body.
+/// The message of a refusal, cut before it quotes a body.
 pub(crate) fn described(words: &str) -> String {
     let quotes_a_body = words.starts_with("The request body");
     let start = if quotes_a_body { words.split(':').next().unwrap_or_default() } else { words };
     cut(start)
 }
 
-/// A text of a client, cut at a length that does no harm.
+/// Cuts a client's text to [`MAX_TEXT`] characters.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
@@ -306,12 +306,12 @@ impl AuditLog {
         Ok(Self { calls: Mutex::default(), writer })
     }
 
-    /// Resolves when a record can be written. An error: no key may be used.
+    /// Resolves when a record can be written. After an error, no key may be used.
     pub(crate) fn ready(&self) -> impl Future<Output = Result<(), Unwritable>> + use<> {
         self.ask(None)
     }
 
-    /// Takes a call down. The answer says whether the record is written; a caller that drops it does not wait.
+    /// Records a call. The future resolves when the record is written; a caller that drops it does not wait.
     pub(crate) fn record(
         &self,
         call: Call,
@@ -339,13 +339,13 @@ impl AuditLog {
         calls.push_back(call);
     }
 
-    /// The calls that are kept in memory, the oldest first.
+    /// The calls in memory, the oldest first.
     pub(crate) fn calls(&self) -> Vec<Call> {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         calls.iter().cloned().collect()
     }
 
-    /// Returns when all lines are written. Later calls are kept in memory alone.
+    /// Returns when all lines are written. Later calls are only kept in memory.
     pub(crate) fn close(&self) {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Writer { requests, thread }) = writer {
@@ -363,7 +363,7 @@ impl File {
         });
         let Err(error) = written else { return Ok(()) };
         if line.is_some() {
-            // A full disk fails every record: the log of the program, which may be on it too, is told once.
+            // A full disk fails every record. The program's log, which may be on the same disk, gets only one line.
             if self.left.is_none() {
                 tracing::error!(%error, "the audit log cannot be written: no key is used until it can be");
             }
@@ -393,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_uri_keeps_what_is_key_vaults_own_and_nothing_else() {
+    fn a_uri_keeps_only_the_parameters_of_key_vault() {
         let uri: http::Uri =
             "/keys/k?api-version=7.4&code=secret&maxresults=2&$skiptoken=abc&sig=x"
                 .parse()
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_quote_a_body_are_not_kept() {
+    fn a_message_is_cut_before_it_quotes_a_body() {
         let words =
             "The request body is not what this operation takes: invalid type: string \"s3cret\"";
 

@@ -1,7 +1,7 @@
-//! Who a request comes from: the bearer token's check, and the challenge that sends SDKs to the issuer.
+//! Finds the caller of a request: checks the bearer token, or sends the challenge that leads SDKs to the issuer.
 //!
-//! Called by the router before anything of a body is read: SDKs send their first request without token and body, to be
-//! challenged.
+//! Called by the router before any of the body is read: SDKs send their first request without token and body to get a
+//! challenge.
 
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response};
@@ -13,24 +13,24 @@ use crate::vault::Caller;
 
 /// The resource of the public Key Vault.
 const PUBLIC_AUDIENCE: &str = "https://vault.azure.net";
-/// The resource of the local vaults; a port may follow.
+/// The resource of the local vaults, with or without a port.
 const LOCAL_AUDIENCE: &str = "https://vault.localhost";
-/// The resource of the public resource providers, under the name in use and the one before it.
+/// The resource of the public resource providers, under its current and its former name.
 pub(crate) const MANAGEMENT_AUDIENCES: [&str; 2] =
     ["https://management.azure.com", "https://management.core.windows.net"];
-/// The resource of the local resource providers; a port may follow.
+/// The resource of the local resource providers, with or without a port.
 const LOCAL_MANAGEMENT_AUDIENCE: &str = "https://management.localhost";
-/// The resource of the public Graph, and of the local one; a port may follow that.
+/// The resource of the public Graph, and of the local one, with or without a port.
 const GRAPH_AUDIENCE: &str = "https://graph.microsoft.com";
 const LOCAL_GRAPH_AUDIENCE: &str = "https://graph.localhost";
-/// The application id of Key Vault: tokens may name it in place of the address.
+/// The application id of Key Vault: a token may name it as its audience instead of the address.
 const APPLICATION_AUDIENCE: &str = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
 
-/// What everybody should know where any token is accepted.
+/// The warning while any token is accepted.
 pub(crate) const ANY_TOKEN_WARNING: &str = "any bearer token is accepted as the owner's; turn --accept-any-token off to have tokens checked";
 
-/// The caller whom the token of a request names. With `accept_any`, a token that this issuer did not make is the owner's;
-/// its own are checked as always, so that what was taken from a principal stays taken.
+/// The caller that the token of a request names. With `accept_any`, a token of another issuer counts as the owner's; tokens of
+/// this issuer are checked as always, so that a revoked permission of a principal stays revoked.
 pub(crate) fn caller(
     issuer: &Issuer,
     accept_any: bool,
@@ -39,7 +39,7 @@ pub(crate) fn caller(
     caller_for(issuer, accept_any, headers, is_ours)
 }
 
-/// The same for the resource providers, whose tokens are for another resource.
+/// The caller of a request to the resource providers, whose tokens have another audience.
 pub(crate) fn manager(
     issuer: &Issuer,
     accept_any: bool,
@@ -48,7 +48,7 @@ pub(crate) fn manager(
     caller_for(issuer, accept_any, headers, is_for_management)
 }
 
-/// The same for Graph.
+/// The caller of a request to Graph.
 pub(crate) fn graph_caller(
     issuer: &Issuer,
     accept_any: bool,
@@ -96,18 +96,18 @@ fn caller_of(principal: &Principal, issuer: &Issuer) -> Caller {
     }
 }
 
-/// Tells a refused client where to get a token and for what. Every 401 carries it.
+/// Tells a refused client where to get a token and for which resource. Every 401 carries it.
 pub(crate) fn challenge<B>(site: &Site, response: &mut Response<B>) {
     let (authority, resource) = (site.authority(), site.resource());
     let value =
         format!("Bearer authorization=\"https://{authority}/{TENANT}\", resource=\"{resource}\"");
-    // A host that came in a header fits in a header.
+    // The host came in a header, so it fits in a header.
     if let Ok(value) = HeaderValue::from_str(&value) {
         response.headers_mut().insert(WWW_AUTHENTICATE, value);
     }
 }
 
-/// Whether tokens for this resource are for us: the public name, or the local one with any port, since ports change.
+/// Whether an audience is the vaults': the public name, or the local name with any port, since ports change.
 fn is_ours(audience: &str) -> bool {
     let audience = audience.strip_suffix('/').unwrap_or(audience);
     if audience == PUBLIC_AUDIENCE || audience == APPLICATION_AUDIENCE {
@@ -116,20 +116,20 @@ fn is_ours(audience: &str) -> bool {
     is_at(audience, LOCAL_AUDIENCE)
 }
 
-/// Whether tokens for this resource are for the resource providers.
+/// Whether an audience is that of the resource providers.
 fn is_for_management(audience: &str) -> bool {
     let audience = audience.strip_suffix('/').unwrap_or(audience);
     MANAGEMENT_AUDIENCES.contains(&audience) || is_at(audience, LOCAL_MANAGEMENT_AUDIENCE)
 }
 
-/// Whether tokens for this resource are for Graph. A client that joins an address that ends in a slash with its scope asks
-/// for a resource that ends in one.
+/// Whether an audience is Graph's. Some clients join an address that ends in a slash with a scope; then the audience ends in a
+/// slash too.
 fn is_for_graph(audience: &str) -> bool {
     let audience = audience.strip_suffix('/').unwrap_or(audience);
     audience == GRAPH_AUDIENCE || is_at(audience, LOCAL_GRAPH_AUDIENCE)
 }
 
-/// Whether a resource is this one, with any port or none.
+/// Whether an audience is this local resource, with any port or none.
 fn is_at(audience: &str, local: &str) -> bool {
     match audience.strip_prefix(local) {
         Some("") => true,
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_for_graph_are_for_its_names_alone() {
+    fn only_the_names_of_graph_are_its_audiences() {
         for audience in ["https://graph.microsoft.com/", "https://graph.localhost:8443"] {
             assert!(is_for_graph(audience) && !is_for_management(audience), "{audience}");
         }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_for_management_are_for_its_names_alone() {
+    fn only_the_names_of_the_resource_providers_are_their_audiences() {
         for audience in [
             "https://management.azure.com/",
             "https://management.core.windows.net",
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn both_names_of_the_resource_are_accepted_and_no_other() {
+    fn only_the_two_names_of_the_resource_are_accepted() {
         for audience in [
             "https://vault.azure.net",
             "https://vault.azure.net/",

@@ -1,11 +1,11 @@
-//! CONNECT on this listener: a proxy that leads to the emulator, and nowhere else.
+//! Answers CONNECT on this listener: a proxy that only connects to the emulator itself.
 //!
-//! Called by the router. With `HTTPS_PROXY` set to this listener, a client needs neither a name server nor a hosts file:
-//! it says the name in plain text, is answered 200, and shakes hands on the same connection, into the same router
-//! ([`crate::listen::Tunnel`]). The public names lead here too, so that a script for Azure runs unchanged.
+//! Called by the router. With `HTTPS_PROXY` set to this listener, a client needs neither a name server nor a hosts file: it
+//! sends the name in plain text, gets 200, and makes the TLS handshake on the same connection, which the same router serves
+//! ([`crate::listen::Tunnel`]). The public names are served too, so that a script for Azure runs unchanged.
 //!
-//! Nothing is ever forwarded. A name that is not served here is refused in words, so that a variable that somebody forgot
-//! can neither reach the real service nor leak to it.
+//! Nothing is ever forwarded. The proxy refuses any other name with a message, so that a forgotten variable can neither reach
+//! the real service nor send data to it.
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
@@ -25,7 +25,7 @@ pub(crate) fn answer(app: &App, request: &Request<Body>) -> Response {
         let sentence = "This proxy takes CONNECT in plain text: use http:// for its own address.";
         return connect_refusal(StatusCode::BAD_REQUEST, sentence);
     }
-    // The target is a host and a port, and no URL (RFC 9110, section 9.3.6).
+    // The target is a host and a port, not a URL (RFC 9110, section 9.3.6).
     let asked = request.uri().authority().filter(|_| request.uri().scheme().is_none());
     let asked = asked.map(http::uri::Authority::as_str).unwrap_or_default();
     let Ok(target) = asked.parse::<Authority>() else {
@@ -46,7 +46,7 @@ fn leads_here(app: &App, target: &Authority) -> bool {
     let (name, port) = (target.name(), target.port().unwrap_or(HTTPS));
     let is_own = port == app.port;
     if Site::of(name).is_named() || app.front.knows(name) {
-        // A local name is this machine's alone, and the port may be one that is mapped to ours.
+        // A local name only means this machine, and its port may be mapped to the listener's port.
         return name.ends_with(".localhost") || port == HTTPS || is_own;
     }
     let is_this_machine = name == "localhost"

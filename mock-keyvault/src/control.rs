@@ -1,9 +1,9 @@
-//! What the answers of every part of the control plane have in common, whoever serves it: the refusals of a request
-//! that names nothing here, the form of an error, and the headers.
+//! The common parts of all answers of the control plane: the refusals of requests that name no resource, the form of an error,
+//! and the headers.
 //!
-//! Called by the resource providers of the vault, and by an embedding program for those that it adds.
+//! Called by the resource providers of the vault, and by an embedding program for the providers that it adds.
 //!
-//! This module knows nothing of vaults, and not who asks: see [`crate::Gate`].
+//! This module does not know vaults or callers: see [`crate::Gate`].
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -17,32 +17,32 @@ use crate::error::JSON;
 use crate::listing::ListError;
 use crate::router::{CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
 
-/// Why a request is refused before anything is looked up.
+/// Why a request is refused before any resource is looked up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// There is no `api-version`.
+    /// The request has no `api-version`.
     #[error("the request has no api-version")]
     NoApiVersion,
-    /// There is nothing at this path.
+    /// The path is unknown.
     #[error("there is nothing at {0}")]
     NotFound(String),
-    /// The path does not take this method.
+    /// The path does not support this method.
     #[error("the path does not take {0}")]
     MethodNotAllowed(String),
-    /// The subscription is no id.
+    /// The subscription is not a GUID.
     #[error("'{0}' is not a subscription id")]
     SubscriptionId(String),
-    /// There is no such subscription.
+    /// The subscription does not exist.
     #[error("there is no subscription {0}")]
     NoSubscription(Uuid),
-    /// The query asks a list for what it does not do.
+    /// The query of a list is not supported.
     #[error(transparent)]
     List(#[from] ListError),
 }
 
 impl RequestError {
-    /// There is nothing at this path, which is said up to a length that fits in an answer.
+    /// The refusal of an unknown path, cut to a length that fits in an answer.
     pub fn nothing_at(path: &str) -> Self {
         Self::NotFound(path.chars().take(1024).collect())
     }
@@ -60,7 +60,7 @@ impl RequestError {
             Self::NotFound(path) => (
                 gone,
                 "InvalidResourceType",
-                format!("The resource type at '{path}' is not one that this emulator serves."),
+                format!("This emulator does not serve the resource type at '{path}'."),
             ),
             Self::MethodNotAllowed(method) => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -89,7 +89,7 @@ impl IntoResponse for RequestError {
     }
 }
 
-/// A refusal in the form that the control plane has: `{"error":{"code","message"}}`.
+/// A refusal in the control plane's form: `{"error":{"code","message"}}`.
 pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     let body = json!({"error": {"code": code, "message": message}}).to_string();
     let mut response = Response::new(Body::from(body));
@@ -98,29 +98,29 @@ pub fn refusal(status: StatusCode, code: &str, message: &str) -> Response {
     response
 }
 
-/// The id of a subscription in a path.
+/// Parses the id of a subscription in a path.
 pub fn subscription(text: &str) -> Result<Uuid, RequestError> {
     Uuid::parse_str(text).map_err(|_| RequestError::SubscriptionId(text.chars().take(64).collect()))
 }
 
-/// Refuses a query without `api-version`. Any version is served as the newest; none is refused, as Azure does.
+/// Refuses a query without `api-version`, as Azure does. Every version is served as the newest.
 pub fn require_api_version(query: &str) -> Result<(), RequestError> {
     Query::parse(query).api_version.map(drop).ok_or(RequestError::NoApiVersion)
 }
 
-/// The conditions `field eq 'value'` of a `$filter`, the fields in lower case. A filter with others is refused.
+/// The conditions `field eq 'value'` of a `$filter`, the fields in lower case. Other conditions are refused.
 pub fn equalities(query: &str) -> Result<Vec<(String, String)>, ListError> {
     let filter = Query::parse(query).filter.unwrap_or_default();
     filter::equalities(&filter).ok_or_else(|| ListError::filter(&filter, None))
 }
 
-/// The name that a client has given to its request.
+/// The request id that the client chose.
 pub fn client_request_id<B>(request: &http::Request<B>) -> Option<HeaderValue> {
     request.headers().get(CLIENT_REQUEST_ID).cloned()
 }
 
-/// Adds what every answer of the control plane carries: nothing is to be cached, and the request has names, of
-/// Azure and of the client's own choice.
+/// Adds the headers that every answer of the control plane has: it must not be cached, and it carries the ids of the request,
+/// Azure's own and the client's.
 pub fn finish(response: &mut Response, client_request_id: Option<HeaderValue>) {
     let headers = response.headers_mut();
     for (name, value) in [(CACHE_CONTROL, "no-cache"), (PRAGMA, "no-cache"), (EXPIRES, "-1")] {

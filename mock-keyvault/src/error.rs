@@ -1,7 +1,7 @@
-//! The wire forms of everything a vault refuses: `{"error":{"code","message","innererror"}}`, in one match.
+//! The wire forms of all refusals of a vault, `{"error":{"code","message","innererror"}}`, in one match.
 //!
-//! Called by the routes. Messages are Azure's, to the letter where a recorded answer is known, since people search for
-//! them and tests compare them. A failure of our own is logged here, once, and never shown.
+//! Called by the routes. Messages are Azure's, to the letter where a recorded answer is known, since people search for them and
+//! tests compare them. An internal failure is logged here, once, and never shown.
 
 use std::fmt;
 
@@ -23,38 +23,38 @@ use crate::vault::{Caller, KeyReference};
 /// The content type of every JSON body of Key Vault.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
-/// How .NET, in which the service is written, prints a moment in US English.
+/// The format in which .NET, in which the service is written, prints a moment in US English.
 const DOTNET: &[BorrowedFormatItem<'_>] = format_description!(
     "[month padding:none]/[day padding:none]/[year] [hour padding:none repr:12]:[minute]:[second] [period case:upper]"
 );
 
-/// Why a request is not answered as it wished.
+/// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// The vault refuses.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The vault refuses a request that came to this host, which ids in the message are rendered with.
+    /// The vault refuses a request that came to this host; ids in the message are rendered with it.
     #[error("{error}")]
     VaultAt {
-        /// Host and port as the client wrote them.
+        /// Host and port as the client sent them.
         host: String,
-        /// Why.
+        /// The refusal.
         error: VaultError,
     },
-    /// There is no token.
+    /// The request has no token.
     #[error("the request has no token")]
     NoToken,
-    /// The token does not hold.
+    /// The token is not valid.
     #[error(transparent)]
     Token(#[from] TokenRefused),
-    /// There is no `api-version`.
+    /// The request has no `api-version`.
     #[error("the request has no api-version")]
     NoApiVersion,
-    /// There is nothing at this path.
+    /// The path is unknown.
     #[error("there is nothing at {0}")]
     NotFound(String),
-    /// The path does not take this method.
+    /// The path does not support this method.
     #[error("{path} does not take {method}")]
     MethodNotAllowed {
         /// The method.
@@ -62,13 +62,13 @@ pub(crate) enum ApiError {
         /// The path.
         path: String,
     },
-    /// The path names a key and not what to do with it.
+    /// The path names a key and no operation.
     #[error("{0} names no operation")]
     NoOperation(String),
     /// The vault has no contacts for its certificates, since it has no certificates.
     #[error("the vault has no contacts")]
     NoContacts,
-    /// Key Vault has this, and this vault does not have it yet.
+    /// Key Vault has this operation, but this vault does not.
     #[error("{0} is not served by this vault")]
     NotServed(String),
     /// There were too many requests.
@@ -76,7 +76,7 @@ pub(crate) enum ApiError {
     Throttled,
 }
 
-/// What the wire shows of an error.
+/// The error that a client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct WireError {
     pub(crate) status: StatusCode,
@@ -139,11 +139,11 @@ impl ApiError {
                 dotnet(*start),
                 dotnet(*now)
             )),
-            // Azure goes on taking such a token until it ends. These words are ours.
+            // Azure accepts such a token until it expires. This message is ours.
             Self::Token(TokenRefused::PrincipalGone { app_id }) => unauthorized(format!(
                 "Error validating token: the application '{app_id}' was removed from the directory, and its tokens with it."
             )),
-            // Azure's words for this are not known; the code is.
+            // The code is Azure's; the text of its message is not known.
             Self::NoApiVersion => bad("api-version must be specified".to_owned()),
             Self::NoOperation(_) => bad("Operation not specified".to_owned()),
             Self::NoContacts => WireError::new(
@@ -187,8 +187,7 @@ impl WireError {
         Self { status, code, inner: None, message }
     }
 
-    /// An answer with this status for no reason of its own: for faults that somebody asked for. The words of a 429 are
-    /// recorded; the others are those that such an answer most likely has.
+    /// The usual answer with this status, for injected faults. The message of a 429 is recorded; the other messages are guesses.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let (code, message) = match status.as_u16() {
             400 => ("BadParameter", "The request is not valid."),
@@ -229,7 +228,7 @@ impl IntoResponse for WireError {
     }
 }
 
-/// The codes and the words of an error, an extension of its response: for the audit log.
+/// The codes and the message of an error, an extension of its response: for the audit log.
 #[derive(Clone, Debug)]
 pub(crate) struct ErrorCode {
     pub(crate) code: &'static str,
@@ -248,7 +247,7 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         None => at.to_string(),
     };
     match error {
-        // A real vault that is not there has no host name either.
+        // The host name of a real vault that does not exist cannot be resolved either.
         VaultError::VaultNotFound(name) => WireError::new(
             StatusCode::NOT_FOUND,
             "VaultNotFound",
@@ -282,7 +281,7 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
             "KeyDisabled",
             format!("Operation {operation} is not allowed on a disabled key."),
         ),
-        // Inner codes and words of the next two follow the pattern of the others; no recorded answer is known.
+        // The inner codes and messages of the next two follow the pattern of the others; no recorded answer is known.
         VaultError::KeyExpired(operation) => forbidden(
             "KeyExpired",
             format!("Operation {operation} is not allowed on an expired key."),
@@ -319,7 +318,7 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::UnsupportedKeySize(bits) => bad(format!(
             "Unsupported key size ({bits}). Supported sizes are [2048, 3072, 4096]"
         )),
-        // Azure's words for this are not known.
+        // Azure's message is not known.
         VaultError::NotAKey(why) => bad(format!("Property 'key' has invalid value: {why}.\r\n")),
         VaultError::NotABackup => malformed_backup(),
         VaultError::RestoreConflict(at) => {
@@ -328,7 +327,7 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::KeyTypeNotSupported(kty) => {
             bad(format!("Invalid kty value: {kty}")).inner("KeyTypeNotSupported")
         }
-        // Azure's words; that the code is this one is a guess.
+        // Azure's message; that the code is this one is a guess.
         VaultError::HardwareInStandardVault => {
             bad("Hardware key operation not allowed on standard vault".to_owned())
         }
@@ -344,8 +343,8 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
     }
 }
 
-/// Azure has no such answer; status, code and words are ours. It is 507 and not 503, because Azure's clients repeat a 503
-/// for a minute or more, and the person who waits does not see why. They show a 507 at once.
+/// Azure has no such answer; status, code and message are ours. The status is 507 and not 503, because Azure's clients retry a
+/// 503 for a minute or more, and the waiting person does not see why. They show a 507 at once.
 fn disk_full() -> WireError {
     WireError::new(
         StatusCode::INSUFFICIENT_STORAGE,
@@ -354,7 +353,7 @@ fn disk_full() -> WireError {
     )
 }
 
-/// Azure has no such answer. It is 503, because a restart of the vault can end it.
+/// Azure has no such answer. The status is 503, because a restart of the vault may help.
 fn read_only() -> WireError {
     WireError::new(
         StatusCode::SERVICE_UNAVAILABLE,
@@ -364,7 +363,7 @@ fn read_only() -> WireError {
     .inner("DataFolderReadOnly")
 }
 
-/// Azure has no such answer either. It is 503, which clients of keys take for an outage; the inner code tells it apart.
+/// Azure has no such answer either. The status is 503, which clients of keys treat as an outage; the inner code tells it apart.
 fn audit_unavailable(why: Unwritable) -> WireError {
     let remedy = match why {
         Unwritable::DiskFull => "Make room on the disk, and keys can be used again.",
@@ -382,7 +381,7 @@ fn audit_unavailable(why: Unwritable) -> WireError {
     .inner("AuditLogUnavailable")
 }
 
-/// Recorded. Azure has a code of its own here, with spaces.
+/// A recorded answer. Azure's code contains spaces here.
 fn malformed_backup() -> WireError {
     WireError::new(
         StatusCode::BAD_REQUEST,
@@ -402,7 +401,7 @@ fn incompatible(kid: &str, algorithm: &str, misfit: Misfit) -> String {
         Misfit::Curve { found, needs } => format!(
             "Key and signing algorithm are incompatible. Key {kid} uses curve '{found}', and algorithm '{algorithm}' can only be used with curve '{needs}'."
         ),
-        // No recorded answer is known to the next two; they follow the one above.
+        // No recorded answer of the next two is known; they follow the one above.
         Misfit::NeedsRsa(kty) => format!(
             "Key and algorithm are incompatible. Key {kid} is of type '{}', and algorithm '{algorithm}' can only be used with a key of type 'RSA' or 'RSA-HSM'.",
             kty.as_str()
@@ -431,7 +430,7 @@ fn restore_conflict(kid: &str) -> String {
     )
 }
 
-/// The words of a refusal of access. Any other error has its own above.
+/// The message of a denied access. All other errors have their messages above.
 fn access_refused(error: &VaultError) -> String {
     match error {
         VaultError::Denied { caller, permission, vault, location, .. } => format!(
@@ -446,7 +445,7 @@ fn access_refused(error: &VaultError) -> String {
             "Client address is not authorized and caller is not a trusted service.\r\nClient address: {client}\r\nCaller: {}\r\nVault: {vault};location={location}",
             who(caller)
         ),
-        // The two sentences are recorded; where the lines of this refusal break is not.
+        // The two sentences are recorded; the line breaks of this refusal are not.
         VaultError::ClosedToPublic { services_pass, vault, location } => {
             let sentence = if *services_pass {
                 "Public network access is disabled and request is not from a trusted service nor via an approved private link."
@@ -459,7 +458,7 @@ fn access_refused(error: &VaultError) -> String {
     }
 }
 
-/// A caller as every refusal names it.
+/// The caller in the form that every refusal has.
 fn who(caller: &Caller) -> String {
     format!("appid={};oid={};iss={}", caller.app_id, caller.object_id, caller.issuer)
 }
@@ -478,7 +477,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_can_only_be_read_are_503_with_what_to_do() {
+    fn read_only_rows_are_answered_503_with_a_remedy() {
         let error = io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "/secret/path");
 
         let wire = ApiError::from(VaultError::from(error)).wire();
@@ -490,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_log_that_cannot_be_written_says_why() {
+    fn a_refusal_says_why_the_audit_log_cannot_be_written() {
         let of = |kind: io::ErrorKind| {
             let error = VaultError::AuditUnavailable(Unwritable::from(&io::Error::from(kind)));
             ApiError::from(error).wire().message

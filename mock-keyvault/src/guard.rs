@@ -1,8 +1,8 @@
-//! Who may use what has no token: the admin API and the managed-identity endpoints.
+//! Decides who may use the endpoints without a token: the admin API and the managed-identity endpoints.
 //!
-//! Called by the router. Peers on the loopback are let through, others where the network is trusted. A web page in a
-//! browser on this machine is a peer on the loopback too, so two more things are looked at: a browser says where a page
-//! is from, and a name that a page's owner leads to this machine (DNS rebinding) is not one of ours.
+//! Called by the router. Peers on the loopback are admitted, other peers only if the network is trusted. A web page in a browser
+//! on this machine is a peer on the loopback too, so the guard makes two more checks. A browser's headers say which site a page is
+//! from. And a name whose owner made it resolve to this machine (DNS rebinding) is not one of the machine's own names.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,25 +13,25 @@ use http::{HeaderMap, Request};
 
 use crate::host::{Site, without_port};
 
-/// What a listener lets through without a token.
+/// Which requests a listener admits without a token.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
-    /// Whether peers off the loopback are let through.
+    /// Whether peers outside the loopback are admitted.
     trusted_network: bool,
     /// Further names of this machine.
     aliases: Vec<String>,
 }
 
-/// Why a request is not let through. Each is a sentence for people.
+/// Why a request is not admitted. Each message is written for people.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotAdmitted {
     /// The peer is another machine.
-    #[error("this answers on the loopback only; see --trusted-network")]
+    #[error("this endpoint only answers clients on the loopback; see --trusted-network")]
     Peer,
-    /// The Host is a name that might be anybody's.
+    /// Others may control the name in the Host.
     #[error("the Host '{0}' is not a name of this machine; see --hostname-alias")]
     Host(String),
-    /// A web page of another site asks.
+    /// The request comes from a web page of another site.
     #[error("web pages of other sites are refused")]
     Page,
 }
@@ -41,7 +41,7 @@ impl Guard {
         Self { trusted_network, aliases: aliases.to_vec() }
     }
 
-    /// Whether a request that used this host comes in.
+    /// Admits or refuses a request that used this host.
     pub(crate) fn admit(&self, host: &str, request: &Request<Body>) -> Result<(), NotAdmitted> {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let is_local = peer.is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback());
@@ -57,7 +57,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether a host can only be this machine: a name of ours, or an address, which no name server can change.
+    /// Whether a host can only be this machine: one of its names, or an address, which no name server can change.
     fn knows(&self, host: &str) -> bool {
         let name = without_port(host);
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
@@ -69,13 +69,13 @@ impl Guard {
             || self.is_alias(name)
     }
 
-    /// Whether this is one of the further names of this machine.
+    /// Whether this is an alias of this machine.
     pub(crate) fn is_alias(&self, name: &str) -> bool {
         self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
     }
 }
 
-/// Whether a browser says that a page of another site made this request. Nothing but a browser sends these headers.
+/// Whether a browser says that a page of another site made this request. Only browsers send these headers.
 fn is_of_another_site(host: &str, headers: &HeaderMap) -> bool {
     let fetched = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
     if fetched.is_some_and(|site| site != b"same-origin" && site != b"none") {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_on_the_loopback_come_in_and_others_where_the_network_is_trusted() {
+    fn loopback_peers_are_admitted_and_other_peers_only_if_the_network_is_trusted() {
         let (closed, trusting) = (Guard::new(false, &[]), Guard::new(true, &[]));
         let (here, there) = (request("127.0.0.1:1", &[]), request("10.0.0.1:1", &[]));
 
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_may_be_anybodys_is_refused_also_where_the_network_is_trusted() {
+    fn an_unknown_host_is_refused_even_if_the_network_is_trusted() {
         let guard = Guard::new(true, &["vault".to_owned()]);
         let here = request("127.0.0.1:1", &[]);
 

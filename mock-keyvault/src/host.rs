@@ -1,34 +1,34 @@
-//! The site that a request is for, by its Host: a vault, the issuer, or both.
+//! Finds the site that a request is for, by its Host: a vault, the issuer, or both.
 //!
-//! Called by the router. What is rendered into answers (key ids, next links, the challenge) comes from the host that the
-//! client used, never from the address that is listened on: both mapped ports and container aliases work.
+//! Called by the router. Answers render URIs (key ids, next links, the challenge) from the host that the client used, never from
+//! the listener's address: so mapped ports and container aliases work.
 
 use crate::vault::names::VaultName;
 
 /// The site that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
-    /// Host and port as the client wrote them.
+    /// Host and port as the client sent them.
     pub(crate) host: String,
     pub(crate) role: Role,
-    /// Which names the client uses.
+    /// The kind of names that the client uses.
     naming: Naming,
 }
 
-/// What a site serves.
+/// The service of a site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The vault of this name.
     Vault(VaultName),
     /// The issuer.
     Login,
-    /// The vault called `local`, and the issuer at its own paths: one address is enough.
+    /// The vault called `local`, and the issuer at its own paths: a client needs only one address.
     Both,
-    /// The resource providers: what manages vaults.
+    /// The resource providers, which manage vaults.
     Arm,
-    /// Microsoft Graph: who the principals are.
+    /// Microsoft Graph, which lists the principals.
     Graph,
-    /// A vault name that cannot be one.
+    /// A vault name that is not valid.
     Nothing,
 }
 
@@ -43,7 +43,7 @@ enum Naming {
 }
 
 impl Site {
-    /// The site that this Host header names. A dot at the end, which says that the name is whole, changes nothing.
+    /// The site that this Host header names. A dot at the end, which marks an absolute name, changes nothing.
     pub(crate) fn of(host: &str) -> Self {
         let name = without_port(host).to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
@@ -70,7 +70,7 @@ impl Site {
         Self { host: host.to_owned(), role, naming }
     }
 
-    /// The vault that answers here.
+    /// The vault of this site.
     pub(crate) fn vault(&self) -> Option<VaultName> {
         match &self.role {
             Role::Vault(name) => Some(name.clone()),
@@ -79,7 +79,7 @@ impl Site {
         }
     }
 
-    /// Whether a path is one of the resource providers here. A vault has no such paths.
+    /// Whether a path belongs to the resource providers on this site. A vault has no such paths.
     pub(crate) fn is_of_arm(&self, path: &str) -> bool {
         let first = path.split('/').find(|segment| !segment.is_empty()).unwrap_or_default();
         match self.role {
@@ -91,7 +91,7 @@ impl Site {
         }
     }
 
-    /// The address of a vault as those who manage it are told: its own name always, as in Azure, with a slash at the end.
+    /// The address of a vault in answers of the resource providers: always its own name, as in Azure, with a slash at the end.
     pub(crate) fn managed_vault_uri(&self, vault: &VaultName) -> String {
         match self.naming {
             Naming::Public => format!("https://{vault}.vault.azure.net/"),
@@ -106,13 +106,13 @@ impl Site {
         self.naming == Naming::Public
     }
 
-    /// Whether the client used a name of Azure's or of its local likeness, rather than an address or a name of the machine.
+    /// Whether the client used a name of Azure or its local counterpart, rather than an address or a name of the machine.
     pub(crate) fn is_named(&self) -> bool {
         self.naming != Naming::Other
     }
 
-    /// The address of a vault, for a client that came here: under its own name where this client uses such names, and
-    /// at the very same address for the vault that answers here.
+    /// The address of a vault for the client of this site: under the vault's own name if the client uses such names, or the same
+    /// address for the vault of this site.
     pub(crate) fn vault_uri(&self, vault: &str) -> String {
         if self.vault().is_some_and(|here| here.as_str() == vault) {
             return format!("https://{}", self.host);
@@ -134,7 +134,7 @@ impl Site {
         }
     }
 
-    /// The resource that tokens are to be for. SDKs compare it with the host, some of them with the port as well.
+    /// The resource for which a client needs a token. SDKs compare it with the host, some of them with the port as well.
     pub(crate) fn resource(&self) -> String {
         match self.naming {
             Naming::Public | Naming::Other => "https://vault.azure.net".to_owned(),
@@ -142,7 +142,7 @@ impl Site {
         }
     }
 
-    /// The port as it is written, with its colon, or nothing.
+    /// The port of the Host with its colon, or an empty text.
     fn port(&self) -> &str {
         self.host.get(without_port(&self.host).len()..).unwrap_or_default()
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_selects_the_vault_and_what_the_challenge_names() {
+    fn the_host_selects_the_vault_and_the_names_in_the_challenge() {
         let public = "https://vault.azure.net";
         check("a-b.vault.azure.net", Some("a-b"), "login.microsoftonline.com", public);
         check(
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_and_the_path_select_the_resource_providers_and_how_vaults_are_called() {
+    fn the_host_and_the_path_select_the_resource_providers_and_the_names_of_vaults() {
         let vault: VaultName = "kv1".parse().unwrap();
         for (host, path, is_arm, uri) in [
             ("management.azure.com", "/x", true, "https://kv1.vault.azure.net/"),

@@ -1,7 +1,7 @@
-//! Puts the faults of a vault between a request and its answer.
+//! Injects the faults of a vault between a request and its answer.
 //!
-//! Called by the router. Rules are in [`crate::faults`]; here is which class a request is of, and what a fault looks like
-//! in the words of the service that it strikes. Every answer that a fault has touched says so in `x-sealyard-fault`.
+//! Called by the router. Rules are in [`crate::faults`]; this module finds the class of a request and renders a fault as the
+//! affected service would. Every answer that a fault has changed says so in `x-sealyard-fault`.
 
 use std::io;
 
@@ -21,10 +21,10 @@ use crate::identity::ManagedEndpoint;
 use crate::listen::HangUp;
 use crate::operation::{self, OPERATIONS};
 
-/// Which rules have touched an answer: `NAME=KIND`, with commas.
+/// The rules that changed an answer: `NAME=KIND`, separated by commas.
 pub(crate) const FAULT: HeaderName = HeaderName::from_static(FAULT_HEADER);
 
-/// The class of calls of the keys API that are no operation.
+/// The class of calls to the keys API that are no operation.
 const OTHER: &str = "keys/other";
 const ISSUER: &str = "issuer";
 const ARM: &str = "arm";
@@ -54,17 +54,17 @@ pub(crate) fn class_of(site: &Site, request: &Request<Body>) -> String {
     match site.role {
         Role::Vault(_) | Role::Nothing => OTHER.to_owned(),
         Role::Arm => ARM.to_owned(),
-        // Graph is the directory of whoever issues tokens.
+        // Graph belongs to the directory, like the issuer.
         Role::Login | Role::Graph | Role::Both => ISSUER.to_owned(),
     }
 }
 
-/// Whether a client only asks where to get a token: it has none yet, for something that needs one.
+/// Whether a client only asks where to get a token: it has none, and the class needs one.
 pub(crate) fn is_first_contact(class: &str, request: &Request<Body>) -> bool {
     class != ISSUER && !request.headers().contains_key(AUTHORIZATION)
 }
 
-/// The answer that stands in the place of the server's, if the effect is one.
+/// The answer that replaces the server's, if the effect is one.
 pub(crate) fn in_place(effect: Option<Effect>, class: &str) -> Option<Response> {
     match effect? {
         Effect::Cut => None,
@@ -81,7 +81,7 @@ pub(crate) fn in_place(effect: Option<Effect>, class: &str) -> Option<Response> 
     }
 }
 
-/// Marks an answer that rules have touched, and breaks it off if they say so.
+/// Marks an answer that rules have changed, and cuts it off if they say so.
 pub(crate) async fn mark(plan: &Plan, response: Response) -> Response {
     if plan.rules.is_empty() {
         return response;
@@ -96,7 +96,7 @@ pub(crate) async fn mark(plan: &Plan, response: Response) -> Response {
 
 fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Response {
     let mut response = if class == ISSUER {
-        // As Microsoft Entra says it.
+        // The form and the codes of Microsoft Entra.
         let error = if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             "temporarily_unavailable"
         } else {
@@ -113,7 +113,7 @@ fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Respons
     response
 }
 
-/// The first half of an answer, with the length of the whole, and then an end that is none.
+/// Sends the first half of an answer, with the length of the whole, and then breaks the connection.
 async fn cut(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(whole) = body.collect().await else {
@@ -121,12 +121,12 @@ async fn cut(response: Response) -> Response {
     };
     let whole = whole.to_bytes();
     let half = whole.slice(..whole.len() / 2);
-    // An answer without a body cannot end early: it promises one.
+    // An answer without a body cannot end early, so it promises a byte.
     head.headers.insert(CONTENT_LENGTH, whole.len().max(1).into());
     if whole.is_empty() {
         head.status = StatusCode::OK;
     }
-    // The half is sent before the end comes: what is not ready yet has the connection flush what it has.
+    // The half must be sent before the error: a stream that is not ready makes the connection flush its buffer.
     let end = stream::once(async {
         tokio::task::yield_now().await;
         Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault cuts this body"))

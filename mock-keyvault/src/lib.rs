@@ -1,10 +1,10 @@
 //! A local Azure Key Vault for keys: versions, soft delete, access policies, real tokens.
 //!
-//! [`MockKeyVault`] is a running vault: for tests, on any port, gone when it is dropped. The same vault is the program
-//! `mock-keyvault`, and is embedded in the registry emulator. Clients speak the Key Vault REST protocol over TLS, with
-//! tokens of its own issuer; official SDKs find the issuer by themselves.
+//! [`MockKeyVault`] is a running vault for tests: on any port, ended when it is dropped. The program `mock-keyvault` runs the same
+//! vault, and the registry emulator embeds it. Clients speak the Key Vault REST protocol over TLS, with tokens of the vault's own
+//! issuer; official SDKs find the issuer by themselves.
 //!
-//! # A test that counts
+//! # A test that counts calls
 //!
 //! ```
 //! # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -17,7 +17,7 @@
 //! let may = [KeyPermission::WrapKey, KeyPermission::UnwrapKey];
 //! vault.set_access_policy("local", app.object_id(), &may).await.unwrap();
 //!
-//! // What the program under test does, in as few words as HTTP allows.
+//! // The program under test, with as little HTTP as possible.
 //! let _ = rustls::crypto::ring::default_provider().install_default();
 //! let http = reqwest::Client::builder()
 //!     .add_root_certificate(reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap())
@@ -35,7 +35,7 @@
 //!
 //! assert_eq!(vault.calls_of(Operation::UnwrapKey).len(), 1, "unwrapKey was called once");
 //!
-//! // What is taken away is refused at the next call.
+//! // A revoked permission is refused at the next call.
 //! vault.remove_access_policy("local", app.object_id()).await.unwrap();
 //! assert_eq!(ask("wrapkey", "AA").await.status(), 403);
 //! vault.remove_principal(app.client_id()).await.unwrap();

@@ -1,6 +1,6 @@
-//! The lock of a data folder: a file that one process at a time holds.
+//! The lock of a data folder: a file that only one process at a time can lock.
 //!
-//! Called by both services before they read anything else of their folder.
+//! Called by both services before they read any other file of their folder.
 
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,21 +8,21 @@ use std::path::Path;
 
 use fs_err as fs;
 
-/// The held lock. Dropping it lets go of it at once.
+/// The held lock. Dropping it releases the lock at once.
 #[derive(Debug)]
 pub struct LockFile(fs::File);
 
-/// Why a lock was not taken.
+/// Why a lock could not be acquired.
 #[derive(Debug)]
 pub enum LockError {
-    /// A process holds it: the one with this id, if the file names it.
+    /// Another process holds the lock: the process with this id, if the file names it.
     Held(Option<u32>),
-    /// The file cannot be made or locked.
+    /// The file cannot be created or locked.
     Io(io::Error),
 }
 
 impl LockFile {
-    /// Takes the lock, and makes the file if it is missing, for the owner alone. Does not wait.
+    /// Acquires the lock, and creates a missing file with access only for the owner. Does not wait.
     pub fn take(path: &Path) -> Result<Self, LockError> {
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -38,9 +38,9 @@ impl LockFile {
         }
     }
 
-    /// Writes the id of this process into the file, for the error of whoever comes next.
+    /// Writes the id of this process into the file, for the error message of a process that tries to lock it later.
     pub fn name_this_process(&mut self) -> io::Result<()> {
-        // The new id takes the block of the old one, so that a full disk does not matter.
+        // The new id reuses the block of the old one, so that this works on a full disk.
         self.0.rewind()?;
         writeln!(self.0, "{:<10}", std::process::id())
     }
@@ -48,9 +48,9 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process has it open too between `fork` and `exec`.
+        // Closing the file is not enough: between `fork` and `exec`, a child process has it open too.
         if let Err(error) = self.0.file().unlock() {
-            tracing::warn!(%error, file = %self.0.path().display(), "cannot let go of the lock before the file is closed");
+            tracing::warn!(%error, file = %self.0.path().display(), "cannot release the lock; it stays until the file is closed");
         }
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_free_when_its_holder_ends_it_although_a_child_process_still_has_the_file_open() {
+    fn a_released_lock_is_free_even_if_a_child_process_has_the_file_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = LockFile::take(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The `mock-keyvault` program: a vault in a process of its own.
+//! The `mock-keyvault` program, which runs a vault in its own process.
 
 mod program;
 
@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is freed: keys pass through the buffers of HTTP, TLS and JSON, whose types do not wipe.
+/// Wipes memory when it is freed: keys pass through the buffers of HTTP, TLS and JSON, whose types do not wipe.
 #[global_allocator]
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 

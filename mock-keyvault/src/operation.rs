@@ -1,8 +1,7 @@
-//! Every operation of the keys API of Key Vault, where it lives, and whether it is served.
+//! Every operation of the keys API of Key Vault, its path, and whether it is served.
 //!
-//! The router finds the operation of a request here; the table in README.md is checked against [`OPERATIONS`] by a test.
-//! Final segments are matched in any letter case, the version may be absent or empty, and slashes may be doubled or
-//! trail: SDKs do all of that.
+//! The router finds the operation of a request here; a test compares the table in README.md with [`OPERATIONS`]. Final segments
+//! match in any letter case, the version may be absent or empty, and slashes may be doubled or trail: SDKs send all of these.
 
 use std::fmt;
 
@@ -18,49 +17,49 @@ use crate::vault::policy::KeyPermission;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Operation {
-    /// Backup of a key.
+    /// Back up a key.
     BackupKey,
-    /// A new key, or a new version.
+    /// Create a key, or a new version.
     CreateKey,
     /// Decrypt.
     Decrypt,
-    /// Soft delete of a key.
+    /// Soft-delete a key.
     DeleteKey,
     /// Encrypt.
     Encrypt,
-    /// One deleted key.
+    /// Get a deleted key.
     GetDeletedKey,
-    /// A key or a version of it.
+    /// Get a key or a version of it.
     GetKey,
-    /// The attestation of a key in hardware.
+    /// Get the attestation of a key in hardware.
     GetKeyAttestation,
-    /// The rotation policy.
+    /// Get the rotation policy.
     GetKeyRotationPolicy,
-    /// Import of a key.
+    /// Import a key.
     ImportKey,
-    /// Deleted keys.
+    /// List deleted keys.
     ListDeletedKeys,
-    /// Keys.
+    /// List keys.
     ListKeys,
-    /// Versions of a key.
+    /// List the versions of a key.
     ListKeyVersions,
-    /// The end of a deleted key.
+    /// Purge a deleted key.
     PurgeDeletedKey,
-    /// A deleted key back.
+    /// Recover a deleted key.
     RecoverDeletedKey,
-    /// Secure key release.
+    /// Release a key (secure key release).
     Release,
-    /// A backup back.
+    /// Restore a key from a backup.
     RestoreKey,
-    /// A new version by the rotation policy.
+    /// Create a new version by the rotation policy.
     RotateKey,
     /// Sign.
     Sign,
     /// Unwrap.
     UnwrapKey,
-    /// Change of attributes.
+    /// Change attributes.
     UpdateKey,
-    /// Change of the rotation policy.
+    /// Change the rotation policy.
     UpdateKeyRotationPolicy,
     /// Verify.
     Verify,
@@ -68,7 +67,7 @@ pub enum Operation {
     WrapKey,
 }
 
-/// Where an operation lives.
+/// The method, the path and the permission of an operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     /// The operation.
@@ -77,9 +76,9 @@ pub struct Route {
     pub method: &'static str,
     /// Its path.
     pub path: &'static str,
-    /// What the caller needs.
+    /// The permission that the caller needs.
     pub permission: KeyPermission,
-    /// Whether it is served; one that is not is refused with 501.
+    /// Whether the operation is served; any other operation is refused with 501.
     pub served: bool,
 }
 
@@ -101,7 +100,7 @@ const fn later(
     Route { operation, method, path, permission, served: false }
 }
 
-/// Every operation there is. Paths are Azure's; a `{version}` may be absent where an operation on the newest makes sense.
+/// Every operation. Paths are Azure's; a `{version}` may be absent where an operation on the newest version makes sense.
 pub const OPERATIONS: &[Route] = &[
     served(Operation::CreateKey, "POST", "/keys/{name}/create", KeyPermission::Create),
     served(Operation::GetKey, "GET", "/keys/{name}/{version}", KeyPermission::Get),
@@ -154,7 +153,7 @@ pub const OPERATIONS: &[Route] = &[
     ),
 ];
 
-/// What a request asks for, with the names as they came.
+/// The operation of a request, with the names as the client sent them.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) route: &'static Route,
@@ -163,7 +162,7 @@ pub(crate) struct Asked {
 }
 
 impl Operation {
-    /// Whether a key does work in it, or leaves the vault: then it is not answered without a record of it.
+    /// Whether the operation uses a key or lets it leave the vault: then it is answered only after its record is written.
     pub(crate) fn uses_key(self) -> bool {
         matches!(
             self,
@@ -178,7 +177,7 @@ impl Operation {
         )
     }
 
-    /// The operation in words of Azure's API, such as `unwrapKey`.
+    /// The name of the operation in Azure's API, such as `unwrapKey`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BackupKey => "backupKey",
@@ -208,7 +207,7 @@ impl Operation {
         }
     }
 
-    /// Where it lives.
+    /// The operation's row of [`OPERATIONS`].
     fn route(self) -> Option<&'static Route> {
         OPERATIONS.iter().find(|route| route.operation == self)
     }
@@ -220,7 +219,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// The operation that a method and a path name.
+/// Finds the operation of a method and a path.
 pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
     let not_found = || ApiError::NotFound(path.to_owned());
     let decoded: Result<Vec<String>, ApiError> = path
@@ -247,7 +246,7 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
         ["keys", "restore"] if method == Method::POST => {
             named(&[(Method::POST, Operation::RestoreKey)], None, None)
         }
-        // Slashes count once, so that an empty name leads here as well: `POST /keys//create`.
+        // Repeated slashes count once, so an empty name leads here as well: `POST /keys//create`.
         ["keys", _] if method == Method::POST => Err(ApiError::NoOperation(path.to_owned())),
         ["keys", key] => named(
             &[
@@ -305,7 +304,7 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
     }
 }
 
-/// Operations whose name stands in place of a version.
+/// Operations whose name takes the place of a version.
 fn of_key(last: &str) -> Option<&'static [(Method, Operation)]> {
     match last {
         "create" => Some(&[(Method::POST, Operation::CreateKey)]),
@@ -350,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_as_sdks_write_them_lead_to_the_operation() {
+    fn paths_as_sdks_write_them_select_the_operation() {
         let (get, post) = (Method::GET, Method::POST);
         check(&get, "/keys", Operation::ListKeys, (None, None));
         check(&get, "/keys/k/", Operation::GetKey, (Some("k"), None));
@@ -374,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_apart_from_a_wrong_method() {
+    fn an_unknown_path_and_a_wrong_method_are_refused_differently() {
         assert!(matches!(asked(&Method::GET, "/x"), Err(ApiError::NotFound(_))));
         assert!(matches!(asked(&Method::GET, "/keys/k/v/x"), Err(ApiError::NotFound(_))));
         assert!(matches!(asked(&Method::GET, "/secrets/s"), Err(ApiError::NotServed(_))));

@@ -1,8 +1,8 @@
-//! Repairing the data folder of a vault: what `mock-keyvault repair` does, and `sealyard repair` with its embedded vault.
+//! Repairs the data folder of a vault, for `mock-keyvault repair` and for `sealyard repair` with its embedded vault.
 //!
-//! [`examine`] takes the lock of the folder and looks at everything that is left; [`VaultRepair::report`] says what would be
-//! restored and which keys would be lost; [`VaultRepair::apply`] does it. It asks nobody: its callers do.
-//! A private key that is not restored is gone: what was wrapped with it cannot be opened by anybody.
+//! [`examine`] locks the folder and reads everything that is left; [`VaultRepair::report`] says what would be restored and which
+//! keys would be lost; [`VaultRepair::apply`] repairs the folder. This module asks no person: its callers do. If a private key
+//! is not restored, all data that was wrapped with it is lost.
 
 use std::fmt;
 use std::io;
@@ -19,13 +19,13 @@ use crate::server::Folder;
 use crate::store::StoreError;
 use crate::store::repair as rows;
 
-/// A repair that was examined. Dropped, it has changed nothing.
+/// An examined folder with its planned repair. Dropping it changes nothing.
 #[derive(Debug)]
 pub struct VaultRepair {
     repair: Repair,
-    /// Whether the file that says which format the folder has is missing or damaged.
+    /// Whether the file that names the format of the folder is missing or damaged.
     lacks_marker: bool,
-    // Dropped last: the folder is free when the work is gone.
+    // Dropped last: the lock is released after the repair has ended.
     folder: Folder,
 }
 
@@ -33,22 +33,22 @@ pub struct VaultRepair {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairError {
-    /// A process has it open.
+    /// A process has the folder open.
     #[error("{} is in use: stop the vault first", .0.display())]
     InUse(PathBuf),
-    /// There is no vault in it.
+    /// The folder holds no vault.
     #[error("{} is not a data folder of a vault", .0.display())]
     NoVault(PathBuf),
-    /// It has no journal yet.
-    #[error("{} has the format of an older version: start the vault once, which brings it to the present one", .0.display())]
+    /// The folder has no journal yet.
+    #[error("{} has the format of an older version: start the vault once to convert it", .0.display())]
     OldFormat(PathBuf),
-    /// A newer program wrote it, or its files cannot be read.
+    /// A newer program wrote the folder, or its files cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Without this file nothing in the journal can be verified.
-    #[error("{} is missing: without it the rows cannot be verified. Put it back from a backup", .0.display())]
+    /// The file without which the journal cannot be verified is missing.
+    #[error("{} is missing: without it the rows cannot be verified. Restore it from a backup", .0.display())]
     NoKey(PathBuf),
-    /// A file of the journal.
+    /// A file of the journal cannot be read or written.
     #[error(transparent)]
     Format(#[from] FormatError),
     /// Reading or writing failed.
@@ -56,41 +56,41 @@ pub enum RepairError {
     Io(#[from] io::Error),
 }
 
-/// What a look at the rows of a service found.
+/// The state of the rows of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RowsReport {
-    /// What is wrong, file by file.
+    /// The damage of each file.
     pub faults: Vec<String>,
-    /// Where the rows come back from, in words.
+    /// The source from which the rows are restored, as text.
     pub source: String,
-    /// Changes up to this number come back.
+    /// Changes up to this number are restored.
     pub restored_through: u64,
     /// Changes up to this number are known to have been made.
     pub known_through: u64,
-    /// The bytes that the new journal needs at the most. It is made beside the damaged one.
+    /// The most bytes that the new journal needs. It is written next to the damaged one.
     pub bytes_needed: u64,
-    /// The bytes that are free where it is made.
+    /// The free bytes of the disk where it is written.
     pub bytes_free: u64,
 }
 
-/// What a repair of a vault would do, or did.
+/// The report of a repair that would be done, or was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VaultReport {
-    /// The rows.
+    /// The report on the rows.
     #[serde(flatten)]
     pub rows: RowsReport,
     /// Key versions that cannot be restored, as vault/name/version.
     pub lost_keys: Vec<String>,
-    /// Other things that are lost, in words.
+    /// Other losses, as text.
     pub lost: Vec<String>,
 }
 
-/// How the words for a source begin if there is none.
+/// The start of the text of a source if there is none.
 const NOTHING: &str = "nothing";
 
-/// Looks at the data folder of a vault that no process has open.
+/// Examines the data folder of a vault that no process has open.
 pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
     let look = rows::look(folder)?;
     if !look.has_journal {
@@ -112,31 +112,31 @@ pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
     Ok(VaultRepair { repair, lacks_marker: look.lacks_marker, folder: locked })
 }
 
-/// The name of the folder that keeps what was damaged, by the present time.
+/// The name of the folder for the damaged files, with the present time.
 pub fn aside_name(now: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]T[hour][minute][second]Z");
     format!("damaged-{}", now.format(&format).unwrap_or_default())
 }
 
 impl RowsReport {
-    /// What a repair of any service found.
+    /// Creates the report on a repair of any service.
     pub fn of(repair: &Repair) -> io::Result<Self> {
         let survey = repair.survey();
         let mut faults: Vec<String> = survey.faults.iter().map(|fault| fault.0.clone()).collect();
         faults.extend(match repair.index() {
             IndexLook::Unreadable(why) => Some(why.clone()),
             IndexLook::Unproven { .. } => {
-                Some("the rows of the index do not add up: they are not used".to_owned())
+                Some("the rows of the index do not match their sum: they are not used".to_owned())
             }
             IndexLook::None | IndexLook::Proven(_) => None,
         });
         let source = match &survey.source {
             Some(Source::Checkpoint(path)) => {
                 let name = path.file_name().unwrap_or_default();
-                format!("the checkpoint {} and the journal behind it", name.display())
+                format!("the checkpoint {} and the journal after it", name.display())
             }
             Some(Source::Index(_)) => {
-                "the index, whose rows add up, and the journal behind it".to_owned()
+                "the index, whose rows match their sum, and the journal after it".to_owned()
             }
             Some(Source::Beginning) => "the whole journal".to_owned(),
             None => format!("{NOTHING}: neither journal nor index can be used"),
@@ -151,22 +151,22 @@ impl RowsReport {
         })
     }
 
-    /// Whether the new journal fits beside the damaged one. If not, a repair fails and changes nothing.
+    /// Whether the new journal fits on the disk in addition to the damaged one. If not, a repair fails and changes nothing.
     pub fn fits(&self) -> bool {
         self.bytes_needed <= self.bytes_free
     }
 
-    /// Whether changes that there were do not come back.
+    /// Whether changes are not restored.
     pub fn loses_something(&self) -> bool {
         self.restored_through < self.known_through || self.source.starts_with(NOTHING)
     }
 
-    /// How many changes do not come back, if some do not.
+    /// How many changes are not restored, if any.
     pub fn lost_changes(&self) -> Option<String> {
         let Self { restored_through, known_through, .. } = self;
         if restored_through < known_through {
             let (first, count) = (restored_through + 1, known_through - restored_through);
-            Some(format!("{count} changes, those with the numbers {first} to {known_through}"))
+            Some(format!("{count} changes, with the numbers {first} to {known_through}"))
         } else {
             self.loses_something().then(|| "all changes".to_owned())
         }
@@ -174,39 +174,39 @@ impl RowsReport {
 }
 
 impl VaultRepair {
-    /// Whether the rows have to be repaired.
+    /// Whether the rows must be repaired.
     pub fn is_needed(&self) -> bool {
         self.repair.is_needed()
     }
 
-    /// The file that says which format the folder has, if it is missing or damaged: [`VaultRepair::apply`] writes it again.
+    /// The file that names the format of the folder, if it is missing or damaged: [`VaultRepair::apply`] writes it again.
     pub fn marker(&self) -> Option<PathBuf> {
         self.lacks_marker.then(|| rows::marker_path(self.folder.path()))
     }
 
-    /// Whether something cannot be restored.
+    /// Whether a repair loses anything.
     pub fn loses_something(&self) -> bool {
         self.repair.survey().loses_something()
     }
 
-    /// What a repair would do.
+    /// The report of the repair that [`VaultRepair::apply`] would do.
     pub fn report(&self) -> Result<VaultReport, RepairError> {
         let (lost_keys, lost) = rows::lost(&self.repair)?;
         Ok(VaultReport { rows: RowsReport::of(&self.repair)?, lost_keys, lost })
     }
 
-    /// A repair that was cut off, which this one has ended. What it lost was told to nobody.
+    /// An interrupted repair that this one has completed. Nothing has reported its losses yet.
     pub fn finished(&self) -> Option<&Earlier> {
         self.repair.finished()
     }
 
-    /// Other repairs that lost something, as long as what was damaged is kept.
+    /// Earlier repairs that lost something, as long as their damaged files are kept.
     pub fn earlier(&self) -> &[Earlier] {
         self.repair.earlier()
     }
 
-    /// Repairs the folder. It is as before or repaired, whenever this is cut short. `aside` names the folder that keeps what
-    /// is damaged, with a list of what is lost. None: the rows were whole.
+    /// Repairs the folder. If it is interrupted, the folder is either unchanged or repaired. `aside` names the folder that keeps
+    /// the damaged files, with a list of the losses. Returns `None` if the rows were whole.
     pub fn apply(self, aside: &str) -> Result<Option<Applied>, RepairError> {
         let Self { lacks_marker, .. } = self;
         let applied = if self.is_needed() {
@@ -223,7 +223,7 @@ impl VaultRepair {
 }
 
 impl VaultReport {
-    /// Everything that is lost, in words.
+    /// All losses, as text.
     pub fn losses(&self) -> Vec<String> {
         let keys = self
             .lost_keys
@@ -233,13 +233,13 @@ impl VaultReport {
     }
 }
 
-/// Prints what other repairs have lost.
+/// Prints the losses of other repairs.
 pub fn write_earlier<'a>(
     f: &mut impl fmt::Write,
     earlier: impl IntoIterator<Item = &'a Earlier>,
 ) -> fmt::Result {
     for Earlier { kept, lost } in earlier {
-        writeln!(f, "An earlier repair kept what was damaged in {}:", kept.display())?;
+        writeln!(f, "An earlier repair kept the damaged files in {}:", kept.display())?;
         if lost.is_empty() {
             writeln!(f, "  nothing was lost")?;
         }
@@ -267,14 +267,14 @@ impl fmt::Display for RowsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { faults, source, bytes_needed, bytes_free, .. } = self;
         faults.iter().try_for_each(|fault| writeln!(f, "damaged: {fault}"))?;
-        writeln!(f, "rows come back from {source}")?;
+        writeln!(f, "rows are restored from {source}")?;
         match self.lost_changes() {
             Some(lost) => writeln!(f, "lost: {lost}")?,
             None => writeln!(f, "lost changes: none")?,
         }
         writeln!(
             f,
-            "The new rows are made beside the damaged ones and take their place in one step: {} MiB are needed, {} MiB are free",
+            "The repair writes new rows next to the damaged ones and replaces them in one step: {} MiB are needed, {} MiB are free",
             bytes_needed.div_ceil(1 << 20),
             bytes_free >> 20
         )

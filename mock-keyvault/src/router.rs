@@ -1,9 +1,9 @@
-//! Leads each request to the vault, the issuer or the admin API, by Host and path; every check is in order here.
-//! What an embedding program serves on the same listener is asked before all of them.
+//! Passes each request to the vault, the issuer or the admin API, by Host and path, and makes all checks in order.
+//! The routes that an embedding program serves on the same listener come first.
 //!
-//! For the vault: reachable, vault there, token, operation, api-version, permission, and only then the body is read.
-//! Every answer leaves with the headers of the real service, and every call of an operation is taken down: a call that
-//! uses a key is taken down before its answer leaves, or it is refused.
+//! The checks of a vault are: network rules, vault exists, token, operation, api-version, permission; only then is the body read.
+//! Every answer has the headers of the real service, and every call of an operation is recorded. The answer to a call that
+//! uses a key is sent only after its record is written; otherwise the call is refused.
 
 use std::convert::Infallible;
 use std::io;
@@ -56,39 +56,39 @@ pub(crate) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-c
 /// Longer client request ids are not echoed.
 pub(crate) const MAX_CLIENT_REQUEST_ID: usize = 128;
 
-/// All that a running vault is made of.
+/// All parts of a running vault.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) vaults: Arc<Vaults>,
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) audit: AuditLog,
     pub(crate) clock: Clock,
-    /// Tells of every change after which the vault may answer otherwise.
+    /// Reports every change after which the vault may give different answers.
     pub(crate) changes: Changes,
     /// The port of the listener.
     pub(crate) port: u16,
-    /// Who may use the admin API and the managed-identity endpoints.
+    /// Admits requests to the admin API and the managed-identity endpoints.
     pub(crate) guard: Guard,
-    /// Whether a token that is not the issuer's is the owner's.
+    /// Whether a token of another issuer counts as the owner's.
     pub(crate) accept_any_token: bool,
-    /// Whether a new vault goes by access policies although it asks for roles.
+    /// Whether a new vault uses access policies even if it asks for roles.
     pub(crate) legacy_access_policies: bool,
-    /// Where the setting of the clock is kept, if it is this vault's own.
+    /// The file that stores the setting of the clock, if the clock is this vault's own.
     pub(crate) clock_file: Option<PathBuf>,
-    /// What is to go wrong because somebody asked for it.
+    /// The faults to inject.
     pub(crate) faults: Faults,
-    /// How many calls a vault takes, if they are counted.
+    /// The limit on calls of a vault, if there is one.
     pub(crate) throttle: Throttle,
-    /// What an embedding program serves here; it is asked first.
+    /// The routes of an embedding program; they come first.
     pub(crate) front: FrontSlot,
-    /// Cancelled when the vault ends: long work ends between two steps.
+    /// Cancelled when the vault ends: long work stops between two steps.
     pub(crate) stop: CancellationToken,
-    /// The data folder. It comes last, so that its lock goes after all that uses it.
+    /// The data folder. It is the last field, so that its lock is released after all users of the folder are dropped.
     pub(crate) folder: Folder,
 }
 
 impl App {
-    /// Keeps the clock as it is set over a restart, if the clock is this vault's own. Blocks.
+    /// Stores the setting of the clock so that it survives a restart, if the clock is this vault's own. Blocks.
     pub(crate) fn keep_clock(&self) -> io::Result<()> {
         match &self.clock_file {
             None => Ok(()),
@@ -103,7 +103,7 @@ impl App {
     }
 }
 
-/// The router of a vault: what listeners serve and tests may call.
+/// Builds the router of a vault, which listeners serve and tests may call.
 pub(crate) fn build(app: Arc<App>) -> Router {
     Router::new()
         .fallback(dispatch)
@@ -123,7 +123,7 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     behind_front(&app, request).await
 }
 
-/// What the vault itself answers, whatever an embedding program serves here.
+/// The answer of the vault itself, without the routes of an embedding program.
 pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Response {
     let site = Site::of(host_of(&request).unwrap_or("localhost"));
     if request.uri().path().starts_with(admin::PREFIX) {
@@ -137,7 +137,7 @@ pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Resp
         app.faults.plan(&class, is_first_contact)
     };
     if plan.effect == Some(Effect::Outage) {
-        // Nothing is there: neither a log nor the headers of the service.
+        // An outage has neither a log nor the headers of the service.
         let gone = interference::in_place(plan.effect, &class);
         return interference::mark(&plan, gone.unwrap_or_default()).await;
     }
@@ -146,7 +146,7 @@ pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Resp
     interference::mark(&plan, response).await
 }
 
-/// What an embedding program answers with, if the request is for it. Without TLS, it is told to use that by [`answer`].
+/// The embedding program's routes, if the request is for them. Without TLS, [`answer`] tells the client to use it.
 fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
     if request.extensions().get() == Some(&Wire::Plain) {
         return None;
@@ -155,7 +155,7 @@ fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
     app.front.router(authority.name(), request.uri().path())
 }
 
-/// The answer of whoever is asked, or of the fault that strikes.
+/// The answer of the addressed service, or of an injected fault.
 async fn answer(
     app: &Arc<App>,
     site: &Site,
@@ -196,7 +196,7 @@ async fn answer(
     let client_request_id = request.headers().get(CLIENT_REQUEST_ID).cloned();
     let mut response = match site.vault() {
         Some(vault) => {
-            // In a task of its own: a key that was used is recorded although its client has gone.
+            // In a separate task: the use of a key is recorded even if the client has disconnected.
             let (app, site, id) = (Arc::clone(app), site.clone(), request_id.clone());
             let answering = async move { of_vault(&app, &site, vault, request, fault, &id).await };
             tokio::spawn(answering).await.unwrap_or_else(|error| {
@@ -212,7 +212,7 @@ async fn answer(
     response
 }
 
-/// A token for a managed identity, which needs no secret: only for peers that the guard lets through.
+/// A token for a managed identity, which needs no secret: only for peers that the guard admits.
 fn managed_identity(
     app: &App,
     site: &Site,
@@ -321,7 +321,7 @@ async fn of_vault(
     response
 }
 
-/// Every check that comes before anything is looked up: who has no token learns nothing of what there is.
+/// Makes every check before the vault is looked up: a caller without a token learns nothing about the vaults.
 fn admitted(
     vaults: &Vaults,
     vault: &VaultName,
@@ -340,7 +340,7 @@ fn admitted(
     Ok(caller)
 }
 
-/// Every check that comes before the body is read.
+/// Makes every check before the body is read.
 fn allowed(
     context: &Context,
     caller: Result<Caller, ApiError>,
@@ -356,7 +356,7 @@ fn allowed(
     Ok(granted)
 }
 
-/// What answers of a vault of the role-based model carry. Nothing here is cached, so that every age is zero.
+/// Adds the headers of answers of a vault with the role-based model. Nothing is cached here, so every age is zero.
 fn role_headers(response: &mut Response, granted: Granted) {
     let Some(assignment) = granted.assignment else { return };
     let headers = response.headers_mut();
@@ -369,12 +369,12 @@ fn role_headers(response: &mut Response, granted: Granted) {
     );
 }
 
-/// Whether the registry only looks at the state with this request: it uses up nothing.
+/// Whether the registry only reads the state with this request, which must use up no fault and no quota.
 fn is_probe(headers: &HeaderMap) -> bool {
     headers.contains_key(PROBE_HEADER)
 }
 
-/// Whether a call is more than the vault takes in this window.
+/// Whether a call exceeds the limit of the vault in this window.
 fn is_throttled(app: &App, context: &Context, is_counted: bool) -> bool {
     if app.throttle.limits().is_none() {
         return false;
@@ -395,13 +395,13 @@ fn is_throttled(app: &App, context: &Context, is_counted: bool) -> bool {
             };
             Weight::of(creates, view.version.kty.in_hsm(), bits)
         }
-        // A key that is not there yet is counted as one in software.
+        // A key that does not exist yet counts as a key in software.
         None => Weight { creates, ..Weight::PLAIN },
     };
     !app.throttle.admits(&context.vault, weight, is_counted)
 }
 
-/// What the checks say of the caller's permission, nothing if they did not come that far, and whether roles said it.
+/// Whether the caller has the permission, `None` if that was not checked, and whether roles decided it.
 fn decision(checked: &Result<Granted, ApiError>) -> (Option<bool>, bool) {
     match checked {
         Ok(granted) => (Some(true), granted.assignment.is_some()),
@@ -416,7 +416,7 @@ fn not_served(operation: Operation) -> ApiError {
     ApiError::NotServed(format!("The operation {operation}"))
 }
 
-/// What every answer of the real service carries, but for `Strict-Transport-Security`: a browser that saw it once on
+/// Adds the headers of every answer of the real service except `Strict-Transport-Security`: a browser that saw it once on
 /// `localhost` would no longer open any plain page there, such as the registry's.
 fn service_headers(response: &mut Response, request_id: &str, client: Option<HeaderValue>) {
     const FIXED: [(HeaderName, HeaderValue); 7] = [

@@ -1,8 +1,8 @@
-//! Throttling at the limits that Azure publishes, or at others: off until somebody asks for it.
+//! Throttling at the limits that Azure publishes, or at others; off by default.
 //!
-//! Called by the router for each call that is allowed. Counted for each vault, in windows of the clock, so that a test
-//! moves time in place of waiting. As the service documents it, calls weigh what their key costs, and the sum is held to
-//! the limit; making keys is counted by itself. The limit on a subscription is not counted.
+//! Called by the router for each permitted call. The vault counts in windows of its clock, so that a test moves time instead of
+//! waiting. As the service documents it, a call's weight depends on its key, and the sum of the weights is limited; creating
+//! keys has a separate limit. The limit on a subscription is not emulated.
 //!
 //! <https://learn.microsoft.com/azure/key-vault/general/service-limits>
 
@@ -22,24 +22,24 @@ use crate::vault::names::VaultName;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Throttling {
-    /// How many calls on RSA keys of 2048 bits in software fit into a window. Others weigh more.
+    /// How many calls on RSA keys of 2048 bits in software fit into a window. Other calls weigh more.
     pub transactions: u32,
-    /// How many keys in software can be made in a window. One in hardware weighs two.
+    /// How many keys in software can be created in a window. A key in hardware counts twice.
     pub creations: u32,
-    /// How long a window is, in whole seconds.
+    /// The length of a window, in whole seconds.
     #[serde(default = "ten_seconds", with = "window")]
     pub window: Duration,
 }
 
-/// What a call weighs, in calls on an RSA key of 2048 bits in software.
+/// The weight of a call, in calls on an RSA key of 2048 bits in software.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Weight {
-    /// Whether it makes a key.
+    /// Whether the call creates a key.
     pub(crate) creates: bool,
     pub(crate) units: u32,
 }
 
-/// The calls of the running windows.
+/// The calls in the current windows.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     clock: Clock,
@@ -50,23 +50,23 @@ pub(crate) struct Throttle {
 #[derive(Debug, Default)]
 struct State {
     limits: Option<Throttling>,
-    /// For each vault, the number of its window and what was used of it: calls and creations.
+    /// For each vault, the number of its window and the sums in it: calls and creations.
     used: HashMap<VaultName, (i64, [u32; 2])>,
-    /// When the full window of each vault ends, in seconds since 1970.
+    /// When the exhausted window of each vault ends, in seconds since 1970.
     full: HashMap<VaultName, i64>,
 }
 
 impl Throttling {
-    /// The limits that are published for a vault: 4,000 calls and 20 new keys in ten seconds.
+    /// The published limits of a vault: 4,000 calls and 20 new keys in ten seconds.
     pub const PUBLISHED: Self =
         Self { transactions: 4000, creations: 20, window: Duration::from_secs(10) };
 }
 
 impl Weight {
-    /// What a call weighs that is about no key.
+    /// The weight of a call that concerns no key.
     pub(crate) const PLAIN: Self = Self { creates: false, units: 1 };
 
-    /// What a call on a key weighs. `rsa_bits` is none for an elliptic curve.
+    /// The weight of a call on a key. `rsa_bits` is `None` for an elliptic curve.
     pub(crate) fn of(creates: bool, in_hsm: bool, rsa_bits: Option<u16>) -> Self {
         let by_size = match rsa_bits {
             _ if creates => 1,
@@ -83,7 +83,7 @@ impl Throttle {
         Self { clock, state: Mutex::default(), changes: changes.clone() }
     }
 
-    /// Holds the vaults to these limits from now on, or to none.
+    /// Sets the limits of the vaults, or removes them.
     pub(crate) fn set(&self, limits: Option<Throttling>) {
         *self.lock() = State { limits, ..State::default() };
         self.changes.tell(ChangeKind::Throttling, None);
@@ -119,7 +119,7 @@ impl Throttle {
         }
         if !fits || *used >= limit {
             let end = window.saturating_add(1).saturating_mul(length);
-            // A probe tells as well, so that the end of the window is told. In an empty window nothing will be otherwise.
+            // A probe reports too, so that the end of the window is reported later. In an empty window, answers will not change.
             let is_news = *used > 0 && state.full.insert(vault.clone(), end) != Some(end);
             if is_news {
                 self.changes.tell(ChangeKind::Throttling, Some(vault.as_str()));
@@ -128,7 +128,7 @@ impl Throttle {
         fits
     }
 
-    /// Tells of the full windows that have ended by now. Returns when the next one ends.
+    /// Reports the exhausted windows that have ended. Returns when the next one ends.
     pub(crate) fn next_end(&self) -> Option<OffsetDateTime> {
         let now = self.clock.unix_now();
         let mut state = self.lock();
@@ -142,7 +142,7 @@ impl Throttle {
         OffsetDateTime::from_unix_timestamp(*next).ok()
     }
 
-    // Nothing panics while the lock is held.
+    // No code panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_add_up_by_weight_and_vaults_are_counted_apart() {
+    fn calls_add_up_by_weight_and_vaults_are_counted_separately() {
         let (throttle, _, vault) = throttle();
         throttle.set(Some(Throttling::PUBLISHED));
         let large = Weight::of(false, true, Some(4096));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_window_in_which_only_a_probe_found_no_room_is_told() {
+    fn the_end_of_a_window_is_reported_if_only_a_probe_was_throttled() {
         let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
         let (changes, vault) = (Changes::default(), VaultName::local());
         let throttle = Throttle::new(clock.clone(), &changes);
@@ -248,14 +248,14 @@ mod tests {
         clock.advance(Duration::from_secs(10));
         assert_eq!(throttle.next_end(), None);
         assert_eq!(changes.generation(), before + 2);
-        // It is too heavy for any window: no end of a window is of interest.
+        // The call is too heavy for any window, so the end of a window does not matter.
         let heavier = Weight::of(false, true, Some(4096));
         assert!(!throttle.admits(&vault, heavier, false));
         assert_eq!((changes.generation(), throttle.next_end()), (before + 2, None));
     }
 
     #[test]
-    fn own_numbers_are_read_and_nonsense_is_refused() {
+    fn custom_limits_are_parsed_and_invalid_limits_are_refused() {
         let read = |text: &str| serde_json::from_str::<Throttling>(text);
 
         let own = read(r#"{"transactions":5,"creations":1,"window":"PT1M"}"#).unwrap();

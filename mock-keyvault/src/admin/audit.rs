@@ -58,7 +58,7 @@ impl Filter {
                 }
                 _ => {
                     return Err(AdminError::Bad(format!(
-                        "the query '{name}' is not known: there is operation, vault, key, status, since and limit"
+                        "unknown query parameter '{name}'; use operation, vault, key, status, since or limit"
                     )));
                 }
             }
@@ -88,5 +88,5 @@ fn known_operation(name: String) -> Result<String, AdminError> {
     if is_known {
         return Ok(name);
     }
-    Err(AdminError::Bad(format!("there is no operation '{name}': try unwrapKey or KeyUnwrap")))
+    Err(AdminError::Bad(format!("unknown operation '{name}'; use a name such as unwrapKey or KeyUnwrap")))
 }

@@ -63,7 +63,7 @@ impl Filter {
                 }
                 _ => {
                     return Err(AdminError::Bad(format!(
-                        "the query '{name}' is not known: there is type, vault, key, since and limit"
+                        "unknown query parameter '{name}'; use type, vault, key, since or limit"
                     )));
                 }
             }

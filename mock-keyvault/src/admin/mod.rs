@@ -42,7 +42,7 @@ enum AdminError {
     NotAdmitted(#[from] NotAdmitted),
     /// The path is unknown.
     #[error(
-        "there is nothing at {0}: there is health, clock, events, changes, audit, faults, verify and principals under {PREFIX}"
+        "there is nothing at {0}; the paths under {PREFIX} are health, clock, events, changes, audit, faults, verify and principals"
     )]
     NotFound(String),
     /// The path does not support this method.
@@ -53,12 +53,12 @@ enum AdminError {
     Bad(String),
     /// The disk has too little free space.
     #[error(
-        "the disk of the vault is full, and not everything was done; make room on it and try again"
+        "not everything was done: the disk of the vault is full; make room on it and try again"
     )]
     DiskFull,
     /// The data folder is read-only.
     #[error(
-        "the data folder of the vault can only be read, because an earlier write failed or rows are damaged; start the vault again, and repair the folder if that does not help"
+        "nothing was changed: the data folder of the vault is read-only, because an earlier write failed or rows are damaged; restart the vault, and repair the folder if that does not help"
     )]
     ReadOnly,
     /// The vault failed. The error is logged and shown, since callers of this API are trusted.
@@ -121,7 +121,7 @@ impl From<VaultError> for AdminError {
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         if let Self::Failed(error) = &self {
-            tracing::error!(%error, "the admin API could not do what it was asked");
+            tracing::error!(%error, "a request to the admin API failed");
         }
         let status = self.status();
         let error = json!({"code": status.as_u16(), "message": self.to_string()});
@@ -143,7 +143,7 @@ async fn read<T: DeserializeOwned>(body: Body) -> Result<T, AdminError> {
         .map_err(|error| AdminError::Bad(format!("the body cannot be read: {error}")))?
         .to_bytes();
     serde_json::from_slice(&bytes)
-        .map_err(|error| AdminError::Bad(format!("the body is not what this takes: {error}")))
+        .map_err(|error| AdminError::Bad(format!("the body is not valid: {error}")))
 }
 
 /// The parts of a query, decoded, in their order.

@@ -49,7 +49,7 @@ pub(super) async fn put(
 }
 
 /// Makes a new vault use access policies, whatever it asks for: today's `az keyvault create` always asks for roles. A
-/// vault without any policy gets one that permits its creator everything, as the `az` of that time wrote it.
+/// vault without any policy gets a policy that permits its creator everything, like those that the older `az` wrote.
 fn keep_to_policies(context: &Context, changes: &mut VaultChanges) {
     changes.rbac = Some(false);
     let policies = changes.policies.get_or_insert_default();

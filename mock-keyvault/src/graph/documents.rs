@@ -17,7 +17,7 @@ pub(super) fn principal(principal: &Principal) -> Value {
             "ManagedIdentity"
         }
     };
-    // Graph shows the resource of a managed identity among its alternative names, and whether the identity is a resource of its own.
+    // Graph shows the resource of a managed identity among its alternative names, and whether the identity is such a resource.
     let is_explicit = principal.kind() == PrincipalKind::UserAssignedIdentity;
     let others: Vec<String> = principal
         .resource_id()

@@ -24,8 +24,8 @@ pub(super) enum GraphError {
     /// The path is unknown. The message is Graph's.
     #[error("Resource not found for the segment '{0}'.")]
     NoSegment(String),
-    /// The filter is not understood.
-    #[error("Invalid filter clause: '{0}' is not one that this emulator knows.")]
+    /// The filter is not supported.
+    #[error("Invalid filter clause: this emulator does not support '{0}'.")]
     Filter(String),
     /// The body cannot be read.
     #[error("Unable to read JSON request payload: {0}.")]
