@@ -1,7 +1,8 @@
-//! What a shell exports so that clients find a vault, trust its certificate and have a token: printed at a start and by `env`.
+//! The environment variables with which clients find a vault, trust its certificate and get a token: printed at a start and by
+//! `env`.
 //!
-//! Most clients read one file of certificates and nothing else, so a bundle of the system's roots and ours is written into
-//! the data folder. A proxy is never exported: it would cut the shell off from everything else.
+//! Most clients read only one file of certificates, so the program writes a bundle of the system's roots and its own into the
+//! data folder. It never exports a proxy: that would cut the shell off from all other hosts.
 
 use std::fmt::Write as _;
 use std::io;
@@ -17,12 +18,12 @@ use mock_keyvault::tls;
 use super::endpoints::Endpoints;
 use super::reachable;
 
-/// The bundle in the data folder.
+/// The bundle of certificates in the data folder.
 const BUNDLE_FILE: &str = "ca-bundle.pem";
-/// The file of the App Service header's value, beside the owner's secret.
+/// The file with the value of the App Service header, next to the owner's secret.
 const HEADER_FILE: &str = "identity-header.secret";
 
-/// Who a client is, and how it gets its tokens.
+/// The identity of a client, which decides how it gets its tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Identity {
     /// the owner, with a secret
@@ -34,7 +35,7 @@ pub(super) enum Identity {
     AppService,
 }
 
-/// The shell that reads it.
+/// The shell that reads the variables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Shell {
     /// bash, zsh, dash
@@ -51,7 +52,7 @@ pub(super) enum Shell {
 pub(super) struct Variables(Vec<(&'static str, String)>);
 
 impl Variables {
-    /// The variables of a vault. `resolves` says whether names under `localhost` are known to this machine.
+    /// The variables of a vault. `resolves` says whether this machine resolves names under `localhost`.
     pub(super) fn of(
         endpoints: &Endpoints,
         bundle: &Path,
@@ -72,7 +73,7 @@ impl Variables {
             ("AZURE_AUTHORITY_HOST", login),
             ("AZURE_TENANT_ID", endpoints.tenant.clone()),
         ];
-        // A client that finds a secret does not ask for a managed identity, so these are never together.
+        // A client that finds a secret does not ask for a managed identity, so these variables never occur together.
         match identity {
             Identity::Owner => {
                 variables.push(("AZURE_CLIENT_ID", endpoints.client_id.clone()));
@@ -94,7 +95,7 @@ impl Variables {
         Ok(Self(variables))
     }
 
-    /// The lines that a shell reads.
+    /// The lines for a shell.
     pub(super) fn render(&self, shell: Shell) -> String {
         let mut lines = String::new();
         for (name, value) in &self.0 {
@@ -125,14 +126,14 @@ fn secrets(file: Option<&Path>) -> io::Result<(String, String)> {
     Ok((read(file)?, read(&file.with_file_name(HEADER_FILE))?))
 }
 
-/// Writes the bundle of the system's roots and of ours.
+/// Writes the bundle of the system's roots and the local authority.
 pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
     let path = data_dir.join(BUNDLE_FILE);
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     match tls::write_bundle(&path, named, &fs::read(ca)?, Access::Public) {
-        // On a full disk the file of an earlier start does.
+        // On a full disk, the file of an earlier start is good enough.
         Err(error) if path.exists() && is_lacking(&error) => {
-            tracing::warn!(%error, "the disk is full: the file of authorities is that of an earlier start");
+            tracing::warn!(%error, "the disk is full: clients get the file of authorities of an earlier start");
         }
         written => written?,
     }

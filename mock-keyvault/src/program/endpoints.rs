@@ -1,6 +1,6 @@
-//! The file that says where a vault is: `endpoints.json` in its data folder, and the one that was asked for.
+//! The files that hold the addresses of a vault: `endpoints.json` in its data folder, and the file that an option names.
 //!
-//! It is written when requests are answered and taken away at the end. It holds no secret.
+//! The vault writes them when it answers requests and removes them when it stops. They hold no secret.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,21 +16,21 @@ use super::reachable;
 
 const FILE: &str = "endpoints.json";
 
-/// Where a vault is.
+/// The addresses of a vault.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Endpoints {
-    /// The base address of everything, by the address of the socket.
+    /// The base address of all services, by the address of the socket.
     pub(super) azure: String,
     /// The base address of the vault `local`.
     pub(super) vault: String,
     /// The base address of the issuer.
     pub(super) login: String,
-    /// The file of the local authority's certificate.
+    /// The file with the local authority's certificate.
     pub(super) ca: PathBuf,
-    /// The process.
+    /// The process id.
     pub(super) pid: u32,
-    /// The socket.
+    /// The address of the socket.
     pub(super) address: SocketAddr,
     /// The tenant of all identities.
     pub(super) tenant: String,
@@ -57,22 +57,22 @@ impl Endpoints {
         }
     }
 
-    /// What the vault of this folder wrote, if one runs.
+    /// Reads the file of the vault of this folder, if one runs.
     pub(super) fn read(data_dir: &Path) -> io::Result<Option<Self>> {
         let bytes = read_if_there(&data_dir.join(FILE))?;
         Ok(bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
     }
 
-    /// Writes the files. They are removed when the answer is dropped.
+    /// Writes the files. They are removed when the returned value is dropped.
     pub(super) fn write(&self, data_dir: &Path, asked: Option<&Path>) -> io::Result<Written> {
         let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
         let mut written = Written { paths: Vec::new(), text };
         for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
             match write_for_this_run(&path, &written.text, Access::Public) {
-                // The vault serves all the same: clients that know where it is need no file.
+                // The vault runs anyway: clients that know the addresses need no file.
                 Err(error) if is_lacking(&error) => {
-                    tracing::warn!(%error, "the disk is full: a file of endpoints could not be written");
+                    tracing::warn!(%error, "the disk is full: cannot write a file of endpoints");
                 }
                 done => {
                     done?;
@@ -95,7 +95,7 @@ impl Drop for Written {
     fn drop(&mut self) {
         for path in &self.paths {
             if fs::read(path).is_ok_and(|text| text == self.text) {
-                // One that is gone already is as it should be.
+                // A missing file needs no removal.
                 let _ = fs::remove_file(path);
             }
         }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vault_that_stops_leaves_the_file_of_the_next_one_alone() {
+    fn a_stopping_vault_keeps_the_file_of_its_successor() {
         let folder = tempfile::tempdir().unwrap();
         let stops = endpoints(1).write(folder.path(), None).unwrap();
         let starts = endpoints(2).write(folder.path(), None).unwrap();

@@ -1,4 +1,4 @@
-//! `mock-keyvault env`: prints the exports for a client of the vault that runs with this data folder.
+//! `mock-keyvault env`: prints the environment variables for a client of the vault that runs with this data folder.
 
 use std::path::PathBuf;
 
@@ -12,13 +12,13 @@ use super::{Failure, health, names_resolve, say};
 /// The options of `env`.
 #[derive(Args, Debug)]
 pub(super) struct EnvOptions {
-    /// The shell that reads it
+    /// Shell that reads the output
     #[arg(long, value_name = "SHELL", value_enum, default_value_t)]
     shell: Shell,
-    /// Who the client is
+    /// Identity of the client
     #[arg(long, value_name = "IDENTITY", value_enum, default_value_t)]
     identity: Identity,
-    /// The certificate of the local authority where the client finds it, such as a copy outside of a container
+    /// Certificate of the local authority as the client sees it, such as a copy outside a container
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
@@ -27,7 +27,7 @@ pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Fail
     let data_dir = options.data_dir()?;
     let none = || Failure::NotRunning(data_dir.clone());
     let mut endpoints = Endpoints::read(&data_dir)?.ok_or_else(none)?;
-    // The file of a process that was killed stays.
+    // A killed process leaves its file.
     health::asked(endpoints.address).await.map_err(|_| none())?;
     let bundle = match &wish.ca {
         Some(copy) => {

@@ -1,4 +1,4 @@
-//! Asks a vault whether it is well: one line and an exit code, with no shell and no token.
+//! Asks a vault whether it is healthy, without a shell or a token: prints one line and sets the exit code.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::endpoints::Endpoints;
 use super::options::Options;
 use super::{Failure, reachable, say};
 
-/// A vault that takes longer is not well.
+/// A vault that takes longer is not healthy.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 pub(super) async fn health(options: &Options) -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub(super) async fn health(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the vault at this address says that it is well.
+/// Whether the vault at this address says that it is healthy.
 pub(super) async fn asked(address: SocketAddr) -> Result<(), Failure> {
     let address = reachable(address);
     let status = tokio::time::timeout(PATIENCE, ask(address))
@@ -39,7 +39,7 @@ pub(super) async fn asked(address: SocketAddr) -> Result<(), Failure> {
     }
 }
 
-/// Health is answered without TLS as well, so nothing has to be trusted.
+/// Asks without TLS, so that no certificate has to be trusted.
 async fn ask(address: SocketAddr) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

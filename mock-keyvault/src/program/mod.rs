@@ -1,7 +1,7 @@
-//! The command line of `mock-keyvault`: serves a vault, asks whether one is healthy, or prints what its clients export.
+//! The command line of `mock-keyvault`: serves a vault, checks its health, repairs its folder, or prints variables for clients.
 //!
-//! `options` reads the arguments, `serve` runs a vault until it is told to stop, `endpoints` is the file that says where
-//! it is, `health` asks it, and `env` prints what `client_env` knows of its clients. Everything else is in the library.
+//! `options` parses the arguments, `serve` runs a vault until it is told to stop, `endpoints` writes and reads the file of its
+//! addresses, `health` asks it, and `env` prints the variables of `client_env`. Everything else is in the library.
 
 mod client_env;
 mod endpoints;
@@ -25,12 +25,12 @@ use tracing_subscriber::EnvFilter;
 use endpoints::Endpoints;
 use options::{Command, Options};
 
-/// The environment variable that filters the log, as `tracing-subscriber` reads it.
+/// The environment variable with the filter of the log, in the syntax of `tracing-subscriber`.
 const LOG_ENV: &str = "MOCK_KEYVAULT_LOG";
-/// A resolver that takes longer knows no local names.
+/// A resolver that takes longer counts as one that does not know local names.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Does what the arguments ask for. Exit code 1 is a failure, 2 an argument that is not understood.
+/// Runs the command of the arguments. Exit code 1 is a failure, 2 an invalid argument.
 pub(crate) fn main() -> ExitCode {
     let options = Options::parse();
     let filter = EnvFilter::try_from_env(LOG_ENV)
@@ -73,7 +73,7 @@ enum Failure {
     NoDataDir,
 }
 
-/// What listens on every address is reached on the loopback.
+/// Replaces the unspecified address, on which a listener accepts connections to every address, by the loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -83,7 +83,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Whether this machine knows names under `localhost`. Some resolvers know the one name alone.
+/// Whether this machine resolves names under `localhost`. Some resolvers only know the name `localhost` itself.
 async fn names_resolve(endpoints: &Endpoints) -> bool {
     let host = endpoints.vault.trim_start_matches("https://");
     let found = tokio::time::timeout(RESOLVER_PATIENCE, tokio::net::lookup_host(host)).await;
@@ -93,7 +93,7 @@ async fn names_resolve(endpoints: &Endpoints) -> bool {
     }
 }
 
-/// A line for people, on standard output. It is gone if nobody reads it, which is no failure of a vault.
+/// Prints a line for people to standard output. A closed output is not a failure of the vault.
 fn say(words: &str) {
     let _ = writeln!(io::stdout(), "{words}");
 }

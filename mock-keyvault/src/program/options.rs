@@ -1,4 +1,4 @@
-//! The arguments, each also an environment variable.
+//! The arguments, each with an environment variable of the same meaning.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 
 /// A local Azure Key Vault for keys.
 ///
-/// Serves until it is interrupted. Vaults are chosen by Host name, NAME.vault.localhost; with any other name the vault
-/// `local` answers. Tokens come from its own issuer, at login.localhost or the same address. Everything is kept in the
-/// data folder, and any port can be used with it.
+/// Serves until it is interrupted. The Host name selects the vault: NAME.vault.localhost; any other name selects the
+/// vault `local`. Tokens come from the program's own issuer, at login.localhost or the same address. The data folder
+/// holds everything, and works with any port.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -26,65 +26,65 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 Examples:
   mock-keyvault                        serve on 127.0.0.1:8443
   mock-keyvault --listen 0             on any free port; `mock-keyvault env` knows which
-  eval \"$(mock-keyvault env)\"          in the shell of a client: where the vault is, and who you are
-  mock-keyvault --accept-any-token     for a client whose credentials are of another issuer
+  eval \"$(mock-keyvault env)\"          in the shell of a client: set the vault's address and an identity
+  mock-keyvault --accept-any-token     for a client with credentials of another issuer
 
 Exit codes:
-  0  it was asked to stop, it is healthy, or the variables are printed
-  1  it could not start, it is not healthy, or none runs
-  2  an argument was not understood"
+  0  stopped as requested, healthy, or variables printed
+  1  cannot start, not healthy, or no vault runs
+  2  invalid argument"
 )]
 pub(super) struct Options {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
-    /// Where to listen, with TLS; a port alone is one of the loopback, and 0 is any free one
+    /// Listen on this address with TLS; a port without a host means the loopback, 0 means any free port
     #[arg(long, global = true, value_name = "ADDRESS", env = "MOCK_KEYVAULT_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = listen::parse_address)]
     pub(super) listen: SocketAddr,
-    /// The folder that everything is kept in [default: the platform's data folder]
+    /// Store everything in this folder [default: the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER", env = "MOCK_KEYVAULT_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// Write where everything is to this file as well, once requests are answered
+    /// Also write the vault's addresses to this file when it answers requests
     #[arg(long, value_name = "FILE", env = "MOCK_KEYVAULT_ENDPOINTS_FILE")]
     pub(super) endpoints_file: Option<PathBuf>,
-    /// Use the well-known secrets, and open the admin API and managed identities, although the listener is not on the loopback
+    /// Use the well-known secrets, and open the admin API and managed identities, even if the listener is not on the loopback
     #[arg(long, env = "MOCK_KEYVAULT_TRUSTED_NETWORK")]
     pub(super) trusted_network: bool,
-    /// Take any bearer token for the owner's, unless it is one of the issuer's own; refused off the loopback
+    /// Treat any bearer token as the owner's, except those of the vault's own issuer; refused outside the loopback
     #[arg(long, env = "MOCK_KEYVAULT_ACCEPT_ANY_TOKEN")]
     pub(super) accept_any_token: bool,
-    /// A further host name or address that clients use, such as a container's name; may be given several times
+    /// Also accept this host name or address of clients, such as a container's name; may be repeated
     #[arg(long, value_name = "NAME", env = "MOCK_KEYVAULT_HOSTNAME_ALIAS", value_delimiter = ',')]
     pub(super) hostname_alias: Vec<String>,
-    /// Write the certificate of the local authority to this file as well, for clients to trust
+    /// Also write the certificate of the local authority to this file, for clients to trust
     #[arg(long, value_name = "FILE", env = "MOCK_KEYVAULT_CA_FILE")]
     pub(super) ca_file: Option<PathBuf>,
 }
 
-/// What to do other than to serve.
+/// The commands other than serving.
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Ask the vault of this data folder whether it is well; for health checks
+    /// Check whether the vault of this data folder is healthy; for health checks
     Health,
-    /// Print what a shell exports for clients of the vault of this data folder
+    /// Print the environment variables for clients of the vault of this data folder
     #[command(after_help = "\
 Examples:
   eval \"$(mock-keyvault env)\"                       bash, zsh
-  mock-keyvault env --identity virtual-machine      no secret: for DefaultAzureCredential as it is
+  mock-keyvault env --identity virtual-machine      without a secret: for an unchanged DefaultAzureCredential
   mock-keyvault env --shell fish | source
   mock-keyvault env --shell powershell | Out-String | Invoke-Expression")]
     Env(EnvOptions),
-    /// Make a damaged data folder start again, and say which keys are lost
+    /// Repair a damaged data folder, and list the keys that are lost
     #[command(after_help = super::repair::HELP)]
     Repair(RepairOptions),
 }
 
 impl Options {
-    /// The folder that was asked for.
+    /// The folder that `--data-dir` names.
     pub(super) fn named_data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()
     }
 
-    /// The folder that was asked for, or the platform's.
+    /// The folder that `--data-dir` names, or the platform's.
     pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
         if let Some(folder) = &self.data_dir {
             return Ok(folder.clone());
@@ -101,12 +101,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arguments_are_sound() {
+    fn the_argument_definitions_are_valid() {
         Options::command().debug_assert();
     }
 
     #[test]
-    fn without_arguments_it_listens_on_the_loopback_alone() {
+    fn without_arguments_it_only_listens_on_the_loopback() {
         let options = Options::try_parse_from(["mock-keyvault"]).unwrap();
 
         assert_eq!(options.listen, DEFAULT_LISTEN);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn health_takes_the_folder_after_its_name() {
+    fn health_accepts_the_folder_after_the_command() {
         let options =
             Options::try_parse_from(["mock-keyvault", "health", "--data-dir=/data"]).unwrap();
 

@@ -1,4 +1,4 @@
-//! `mock-keyvault repair`: makes a damaged data folder start again, and says exactly which keys are lost.
+//! `mock-keyvault repair`: repairs a damaged data folder, and lists exactly which keys are lost.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
@@ -16,14 +16,15 @@ use super::options::Options;
 use super::{Failure, failed, say};
 
 pub(super) const HELP: &str = "\
-It works on a folder that no vault has open, also when the vault does not start. It brings back the
-journal as far as it can be verified, from the last checkpoints or from an index that adds up.
-The new rows, with the keys of the vault, are made beside the damaged ones and take their place in
-one step. If there is too little room for them, nothing is changed.
-What was damaged is kept in the data folder, in damaged-TIME/. The list of what is lost is in
+Repairs the folder of a vault that does not run, even if the vault cannot start. The repair restores
+the journal as far as it can be verified, from the last checkpoints or from an index that matches
+its sum.
+It writes the new rows, with the keys of the vault, next to the damaged ones and replaces them in
+one step. If the disk has too little space for them, nothing is changed.
+The damaged files stay in the data folder, in damaged-TIME/, with a list of the losses in
 damaged-TIME/lost.txt.
-Stopped at any moment, the folder is as before or repaired, and the next repair or start says what
-is lost.
+If the repair is interrupted, the folder is either unchanged or repaired, and the next repair or
+start reports the losses.
 
 Examples:
   mock-keyvault repair --dry-run       show what would be done
@@ -31,29 +32,29 @@ Examples:
   mock-keyvault repair --yes --json    for scripts
 
 Exit codes:
-  0  nothing is lost: all was sound, or all came back
-  1  it failed
-  2  an argument was not understood
-  5  nothing was changed: nobody said yes
-  6  repaired, and what is printed as lost is lost
+  0  nothing is lost: nothing was damaged, or everything was restored
+  1  failed
+  2  invalid argument
+  5  nothing was changed: the repair was not confirmed
+  6  repaired, with the losses that were printed
   7  a vault has the folder open";
 
-/// Nothing was changed: nobody said yes.
+/// Nothing was changed, because the repair was not confirmed.
 const NOT_CONFIRMED: u8 = 5;
-/// It was repaired, and something is lost.
+/// The folder was repaired with losses.
 const LOST: u8 = 6;
 /// A process has the folder open.
 const IN_USE: u8 = 7;
 
-/// What the repair touches.
-const KEYS: &str = "This changes where the keys of the vault are kept.";
-/// What is said when the room may not be enough.
-const TIGHT: &str = "there may be too little room for the new rows beside the damaged ones; if it is too little, nothing is changed";
+/// The warning that the repair changes the files of the keys.
+const KEYS: &str = "This changes the files that hold the keys of the vault.";
+/// The warning before a repair that the disk may have too little space for.
+const TIGHT: &str = "the disk may have too little space for the new rows next to the damaged ones; if so, nothing is changed";
 
 /// The options of `repair`.
 #[derive(Args, Debug)]
 pub(super) struct RepairOptions {
-    /// Do not ask
+    /// Repair without asking
     #[arg(long)]
     yes: bool,
     /// Show what would be done, and change nothing
@@ -64,19 +65,19 @@ pub(super) struct RepairOptions {
     json: bool,
 }
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
     /// Whether anything was changed.
     repaired: bool,
-    /// Whether anything has to be.
+    /// Whether a repair is necessary.
     needed: bool,
-    /// The file that says which format the folder has, if it is missing or damaged.
+    /// The file that names the format of the folder, if it is missing or damaged.
     marker: Option<&'a Path>,
     #[serde(flatten)]
     report: &'a VaultReport,
-    /// Other repairs that lost something. The last one may have been cut off.
+    /// Other repairs that lost something. The last one may have been interrupted.
     earlier: &'a [Earlier],
 }
 
@@ -98,7 +99,7 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
     let needed = of_rows || marker.is_some();
     let report = repair.report()?;
     let finished = repair.finished().cloned();
-    // Nobody was told of that loss yet.
+    // No earlier run has reported that loss.
     let lost_before = finished.as_ref().is_some_and(|finished| !finished.lost.is_empty());
     let earlier: Vec<Earlier> = repair.earlier().iter().cloned().chain(finished).collect();
     let show_document = |repaired: bool| {
@@ -117,7 +118,7 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
                 writeln!(text, "damaged or missing: {}, which is written again", marker.display());
         }
         if !needed {
-            let _ = write!(text, "{}: nothing has to be repaired", folder.display());
+            let _ = write!(text, "{}: no repair is necessary", folder.display());
         }
         say(text.trim_end());
     };
@@ -128,12 +129,12 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
         return Ok(lost(lost_before));
     }
     let is_asked = !wish.yes && !wish.json && io::stdin().is_terminal();
-    // Before anything is changed: whoever stops the repair has seen what is lost.
+    // Before anything is changed: a person who interrupts the repair has seen the losses.
     if !wish.yes || !wish.json {
         show();
     }
     if !wish.yes && (!is_asked || !says_yes()?) {
-        let _ = writeln!(io::stderr(), "nothing was changed; `--yes` does not ask");
+        let _ = writeln!(io::stderr(), "nothing was changed: the repair was not confirmed; use `--yes` to repair without asking");
         return Ok(ExitCode::from(NOT_CONFIRMED));
     }
     if !report.rows.fits() {
@@ -144,7 +145,7 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
         show_document(true);
     } else {
         let kept = applied.map(|applied| applied.aside);
-        let kept = kept.map(|kept| format!("; what was damaged is kept in {}", kept.display()));
+        let kept = kept.map(|kept| format!("; the damaged files are kept in {}", kept.display()));
         say(&format!("{} is repaired{}", folder.display(), kept.unwrap_or_default()));
     }
     Ok(lost(loses || lost_before))

@@ -15,9 +15,9 @@ use super::{Failure, names_resolve, say};
 
 pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     no_core_dumps();
-    // Whatever makes a file: what is for others says so.
+    // For all files: those for other users get their mode explicitly.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    // Before anything is there to be cleaned up.
+    // Before the vault creates anything that it must clean up.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let data_dir = options.data_dir()?;
@@ -30,7 +30,7 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
         options.hostname_alias.iter().fold(builder, mock_keyvault::Builder::hostname_alias);
     let vault = builder.start().await?;
     if let Some(path) = &options.ca_file {
-        // On a full disk the file of an earlier start does.
+        // On a full disk, the file of an earlier start is good enough.
         let is_there = path.exists();
         match write_whole(path, vault.ca_pem().as_bytes(), Access::Public) {
             Err(error) if is_there && is_lacking(&error) => warn_of_full_disk(&error),
@@ -47,13 +47,13 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
     }
-    // Before the folder is free for the next vault.
+    // Before the folder is released to the next vault.
     drop(written);
     vault.shutdown().await;
     Ok(())
 }
 
-/// What a person reads once requests are answered: where everything is, and what to type next.
+/// The text for a person when requests are answered: the addresses, and the next commands to type.
 pub(super) fn banner(
     endpoints: &Endpoints,
     variables: &Variables,
@@ -62,14 +62,14 @@ pub(super) fn banner(
 ) -> String {
     let variables = match &endpoints.secret_file {
         None => variables.render(Shell::Posix),
-        // A secret that is not well known does not belong on a screen or in a log.
+        // A generated secret does not belong on a screen or in a log.
         Some(_) => format!("eval \"$({own_command} env)\"\n"),
     };
     let names = if resolves {
         ""
     } else {
-        "Names under localhost are not known to this machine's resolver, so `localhost` stands above. SDKs compare it with\n\
-         the resource they get a token for: turn that off (Python: verify_challenge_resource=False), or add this line to\n\
+        "This machine's resolver does not know names under localhost, so the addresses above use `localhost`. SDKs compare it\n\
+         with the resource of their token: turn that off (Python: verify_challenge_resource=False), or add this line to\n\
          /etc/hosts:  127.0.0.1 local.vault.localhost login.localhost\n\n"
     };
     format!(
@@ -78,11 +78,11 @@ pub(super) fn banner(
          login   {}\n  \
          socket  {}\n  \
          CA      {}\n\n\
-         Type this in the shell of a client, or: eval \"$({own_command} env)\"\n\n  \
+         Run this in the shell of a client, or: eval \"$({own_command} env)\"\n\n  \
          {}\n\n\
          {names}\
          With a secret, Python's credentials need disable_instance_discovery=True, those of JavaScript disableInstanceDiscovery.\n\
-         `{own_command} env --identity virtual-machine` is for clients that need neither: as a managed identity.\n\n\
+         With a managed identity, clients need neither: `{own_command} env --identity virtual-machine`.\n\n\
          Ctrl-C stops it.",
         endpoints.vault,
         endpoints.login,
@@ -92,7 +92,7 @@ pub(super) fn banner(
     )
 }
 
-/// This program as it was called, with its data folder if that is not the usual one: a hint that can be typed.
+/// The command with which this program was started, with its data folder if that is not the default: a hint to type.
 fn own_command(options: &Options) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "mock-keyvault".to_owned());
     match options.named_data_dir() {
@@ -103,7 +103,7 @@ fn own_command(options: &Options) -> String {
     }
 }
 
-/// A word as a POSIX shell reads it back.
+/// Quotes an argument for a POSIX shell.
 fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
     if !word.is_empty() && word.bytes().all(is_plain) {
@@ -114,13 +114,13 @@ fn quoted(word: &str) -> String {
 }
 
 fn warn_of_full_disk(error: &io::Error) {
-    tracing::warn!(%error, "the disk is full: a file for clients could not be written");
+    tracing::warn!(%error, "the disk is full: cannot write a file for clients");
 }
 
-/// A core dump would hold private keys.
+/// Turns off core dumps, which would hold private keys.
 fn no_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none).map_err(io::Error::from) {
-        tracing::warn!(%error, "core dumps could not be turned off");
+        tracing::warn!(%error, "cannot turn off core dumps");
     }
 }

@@ -1,4 +1,4 @@
-//! What people read: help, the words of a start, and the exports, each compared with what it was.
+//! Snapshots of the texts that people read: help, the text of a start, and the exports.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ fn variables(managed: Identity, resolves: bool) -> Variables {
 }
 
 #[test]
-fn the_help_texts_are_what_they_were() {
+fn the_help_texts_match_their_snapshots() {
     fn walk(command: &mut clap::Command, path: &str) {
         let mut of_this = command.clone().mut_args(|arg| arg.hide_env_values(true)).term_width(100);
         assert_snapshot!(format!("help_{}", path.replace(' ', "_")), of_this.render_long_help());
@@ -55,14 +55,14 @@ fn a_start_says_what_to_type_next() {
 }
 
 #[test]
-fn a_start_where_local_names_are_not_known_says_what_to_do() {
+fn a_start_with_unresolved_local_names_says_what_to_do() {
     let variables = variables(Identity::Owner, false);
 
     assert_snapshot!(banner(&endpoints(), &variables, false, "./mock-keyvault"));
 }
 
 #[test]
-fn a_secret_that_is_not_well_known_is_not_in_the_words_of_a_start() {
+fn a_generated_secret_is_not_in_the_text_of_a_start() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("owner.secret");
     fs_err::write(&file, "hidden-1").unwrap();
@@ -79,7 +79,7 @@ fn a_secret_that_is_not_well_known_is_not_in_the_words_of_a_start() {
 }
 
 #[test]
-fn exports_are_quoted_for_the_shell_that_reads_them() {
+fn exports_are_quoted_for_the_shell() {
     let variables = variables(Identity::AppService, true);
 
     assert_snapshot!("exports_posix", variables.render(Shell::Posix));

@@ -163,6 +163,6 @@ async fn events_are_found_by_what_they_are_about() {
     let wrong = admin(&world, Method::GET, "events?kind=x", None).await;
     assert_eq!(wrong.status.as_u16(), 400);
     let words = wrong.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(words.contains("type, vault, key, since and limit"), "{words}");
+    assert!(words.contains("type, vault, key, since or limit"), "{words}");
     assert_ne!(wrong.json(), Value::Null);
 }

@@ -134,7 +134,7 @@ fn a_taken_port_is_refused_with_the_flag_that_chooses_another() {
     assert_eq!(answer.status.code(), Some(1));
     let words = String::from_utf8(answer.stderr).unwrap();
     assert!(
-        words.contains(&format!("{address} is taken")) && words.contains("--listen"),
+        words.contains(&format!("cannot listen on {address}")) && words.contains("--listen"),
         "{words}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
@@ -326,10 +326,10 @@ fn a_repair_says_where_it_works_and_that_it_touches_the_keys_before_it_changes_a
     for text in [&planned, plan] {
         shown(text, "0000000000000001.segment is damaged");
         shown(text, "lost changes: none");
-        shown(text, "are made beside the damaged ones and take their place in one step");
-        shown(text, "This changes where the keys of the vault are kept.");
+        shown(text, "next to the damaged ones and replaces them in one step");
+        shown(text, "This changes the files that hold the keys of the vault.");
     }
-    shown(&sound, "nothing has to be repaired");
+    shown(&sound, "no repair is necessary");
     assert_eq!((dry, done, again), (Some(0), Some(0), Some(0)));
     Running::start(folder.path(), &[]);
 }
@@ -358,6 +358,6 @@ fn a_repair_writes_a_damaged_marker_again_and_a_newer_format_is_left_as_it_is() 
     assert_eq!(repaired, Some(0), "{said}");
     assert!(said.contains("mock-keyvault.json, which is written again"), "{said}");
     assert_eq!(std::fs::read(&marker).unwrap(), whole);
-    assert!(repair().1.contains("nothing has to be repaired"));
+    assert!(repair().1.contains("no repair is necessary"));
     Running::start(folder.path(), &[]);
 }
