@@ -88,5 +88,7 @@ fn known_operation(name: String) -> Result<String, AdminError> {
     if is_known {
         return Ok(name);
     }
-    Err(AdminError::Bad(format!("unknown operation '{name}'; use a name such as unwrapKey or KeyUnwrap")))
+    Err(AdminError::Bad(format!(
+        "unknown operation '{name}'; use a name such as unwrapKey or KeyUnwrap"
+    )))
 }

@@ -27,7 +27,7 @@ use options::{Command, Options};
 
 /// The environment variable with the filter of the log, in the syntax of `tracing-subscriber`.
 const LOG_ENV: &str = "MOCK_KEYVAULT_LOG";
-/// A resolver that takes longer counts as one that does not know local names.
+/// A resolver that takes longer is treated as if it did not know local names.
 const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the command of the arguments. Exit code 1 is a failure, 2 an invalid argument.

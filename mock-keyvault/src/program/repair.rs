@@ -134,7 +134,10 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
         show();
     }
     if !wish.yes && (!is_asked || !says_yes()?) {
-        let _ = writeln!(io::stderr(), "nothing was changed: the repair was not confirmed; use `--yes` to repair without asking");
+        let _ = writeln!(
+            io::stderr(),
+            "nothing was changed: the repair was not confirmed; use `--yes` to repair without asking"
+        );
         return Ok(ExitCode::from(NOT_CONFIRMED));
     }
     if !report.rows.fits() {

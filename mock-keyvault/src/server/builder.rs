@@ -1,4 +1,4 @@
-//! How a vault is to be started, and everything that can be in the way.
+//! Configures and starts a vault, and names every reason why a start fails.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,8 +35,8 @@ use crate::vault::Vaults;
 use crate::vault::names::VaultName;
 use crate::vault::policy::KeyPermission;
 
-/// How a vault is to be started. With nothing said, it is one for a test: on a free port of the loopback, in a folder that
-/// goes with it, with the well-known principals and a vault called `local`.
+/// Configures a vault. Without any setting, the vault is one for a test: on a free port of the loopback, in a temporary folder,
+/// with the well-known principals and a vault called `local`.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -45,7 +45,7 @@ use crate::vault::policy::KeyPermission;
 /// use mock_keyvault::MockKeyVault;
 /// use mock_keyvault::clock::Clock;
 ///
-/// // Time stands still until the test moves it, and two vaults in one process know nothing of each other.
+/// // Time stands still until the test moves it, and the two vaults in this process are independent.
 /// let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
 /// let first = MockKeyVault::builder().clock(clock.clone()).start().await.unwrap();
 /// let second = MockKeyVault::builder().start().await.unwrap();
@@ -77,9 +77,9 @@ enum Socket {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Somebody else listens there.
+    /// Another program listens on the address.
     #[error(
-        "{address} is taken by another program; choose another address with --listen, such as --listen 127.0.0.1:0 for any free port"
+        "cannot listen on {address}: another program uses it; choose another address with --listen, such as --listen 127.0.0.1:0 for any free port"
     )]
     PortTaken {
         /// The address.
@@ -90,7 +90,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// Another process uses the data folder.
@@ -101,12 +101,12 @@ pub enum StartError {
         /// The folder.
         folder: PathBuf,
     },
-    /// The data folder was used before, and the key that opens what is in it is gone.
+    /// The key that opens the private keys of a used data folder is missing.
     #[error(
-        "the file {file} is gone, and nothing else opens the private keys in this folder; put it back, or choose another folder with --data-dir"
+        "the file {file} is missing, and the private keys in this folder cannot be opened without it; restore the file, or choose another folder with --data-dir"
     )]
     NoSealingKey {
-        /// Where the key was.
+        /// The missing file of the key.
         file: PathBuf,
     },
     /// The data folder cannot be read or written.
@@ -118,21 +118,21 @@ pub enum StartError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Whoever reaches the listener would be the owner of everything.
+    /// Every client that reaches the listener would be the owner of everything.
     #[error(
-        "any token is accepted (--accept-any-token) on {address}, which others can reach; listen on the loopback, or say --trusted-network if nobody else is on that network"
+        "--accept-any-token is refused on {address}, which other machines can reach; listen on the loopback, or use --trusted-network if you trust every machine on that network"
     )]
     AnyTokenOffLoopback {
         /// The address.
         address: SocketAddr,
     },
     /// A part of the start ended without a result.
-    #[error("the start was cut short: {0}")]
+    #[error("a part of the start ended early: {0}")]
     CutShort(String),
 }
 
 impl StartError {
-    /// The same, naming another command as the one that repairs the rows: that of the program which embeds this vault.
+    /// Names another command to repair the rows: that of the program which embeds this vault.
     #[must_use]
     pub fn repaired_by(self, command: &str) -> Self {
         match self {
@@ -159,7 +159,7 @@ impl Default for Builder {
     }
 }
 
-/// What opening a folder gives.
+/// The parts of an opened data folder.
 struct Opened {
     folder: Folder,
     vaults: Vaults,
@@ -172,82 +172,82 @@ struct Opened {
 }
 
 impl Builder {
-    /// Keeps everything in this folder. Durable unless [`Builder::durability`] says otherwise.
+    /// Stores everything in this folder. Durable unless [`Builder::durability`] says otherwise.
     #[must_use]
     pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(path.into());
         self
     }
 
-    /// Keeps everything in a folder that is removed at the end. This is the default, and syncs nothing.
+    /// Stores everything in a folder that is removed at the end. This is the default, and syncs nothing.
     #[must_use]
     pub fn ephemeral(mut self) -> Self {
         self.data_dir = None;
         self
     }
 
-    /// Listens on this address; port 0 is any free port. The default is `127.0.0.1:0`.
+    /// Listens on this address; port 0 means any free port. The default is `127.0.0.1:0`.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.socket = Socket::Address(address);
         self
     }
 
-    /// Listens on a socket that is bound already.
+    /// Listens on a bound socket.
     #[must_use]
     pub fn listener(mut self, listener: std::net::TcpListener) -> Self {
         self.socket = Socket::Bound(listener);
         self
     }
 
-    /// Goes by this clock, whose owner keeps it over a restart. The default is a clock of its own.
+    /// Uses this clock, whose owner must store it for a restart. By default the vault has its own clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Uses the well-known secrets, and opens the admin API and the managed-identity endpoints, although the listener is not on the loopback.
+    /// Uses the well-known secrets, and opens the admin API and the managed-identity endpoints, even outside the loopback.
     #[must_use]
     pub fn trusted_network(mut self, trusted: bool) -> Self {
         self.trusted_network = trusted;
         self
     }
 
-    /// Takes any bearer token for the owner's, unless it is one of the issuer's own: for quick starts, with clients whose
-    /// credentials are Azure's. Off by default. What a real principal may do stays as it is, and a request with no token
-    /// is challenged as always. [`Builder::start`] refuses this off the loopback, unless the network is trusted.
+    /// Treats any bearer token as the owner's, except those of the vault's own issuer: for quick starts, with clients that have
+    /// credentials of Azure. Off by default. The permissions of real principals still apply, and a request without a token gets a
+    /// challenge as always. [`Builder::start`] refuses this outside the loopback, unless the network is trusted.
     #[must_use]
     pub fn accept_any_token(mut self, accept: bool) -> Self {
         self.accept_any_token = accept;
         self
     }
 
-    /// Makes every new vault one of access policies, although it asks for roles, and lets whoever makes it do everything
-    /// there: for texts and scripts from before `az keyvault create` asked for roles. Off by default.
+    /// Makes every new vault use access policies, even if it asks for roles, and permits its creator everything: for texts and
+    /// scripts from before `az keyvault create` asked for roles. Off by default.
     #[must_use]
     pub fn legacy_access_policies(mut self, legacy: bool) -> Self {
         self.legacy_access_policies = legacy;
         self
     }
 
-    /// What a change waits for before it is answered.
+    /// How durable a change must be before it is answered.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
     }
 
-    /// A further host name or IP address that clients use, such as a container's name. May be called repeatedly.
+    /// Adds a host name or IP address that clients use, such as a container's name. May be called repeatedly.
     #[must_use]
     pub fn hostname_alias(mut self, alias: impl Into<String>) -> Self {
         self.aliases.push(alias.into());
         self
     }
 
-    /// Starts the vault. When it returns, requests are answered.
+    /// Starts the vault. When it returns, the vault answers requests.
     pub async fn start(self) -> Result<MockKeyVault, StartError> {
-        // The port comes first: nothing is made on disk if it is taken.
+        // The port comes first, so that nothing is created on disk if the port is in use.
         let listener = match self.socket {
             Socket::Address(address) => bind(address).await?,
             Socket::Bound(listener) => {
@@ -331,21 +331,22 @@ fn open(
         Some(clock) => (clock, None),
         None => (own_clock(&folder)?, Some(folder.clock())),
     };
-    // A new one in its place would make it look as if all was well until somebody uses a key.
+    // A new key in its place would seem to work until a client uses an existing key.
     if folder.has_rows() && !folder.sealing_key().exists() {
         return Err(StartError::NoSealingKey { file: folder.sealing_key() });
     }
     let sealing = Arc::new(SealingKey::open(&folder.sealing_key())?);
     let changes = Changes::default();
-    // Finding primes takes longest by far: everything else happens beside it.
+    // Finding primes takes by far the longest, so everything else runs in parallel.
     let (issuer, rest) = std::thread::scope(|scope| {
         let issuer =
             scope.spawn(|| Issuer::open(&folder.identity(), secrets, &sealing, &clock, &changes));
         let rest = open_beside(&folder, durability, &sealing, &clock, &changes);
         (issuer.join(), rest)
     });
-    let issuer =
-        issuer.map_err(|_| StartError::CutShort("the issuer could not be opened".to_owned()))??;
+    let issuer = issuer.map_err(|_| {
+        StartError::CutShort("the thread that opens the issuer panicked".to_owned())
+    })??;
     let (vaults, authority, audit) = rest?;
     folder.make_private()?;
     folder.room().refill();
@@ -385,14 +386,14 @@ fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
     if let Some(text) = read_if_there(&folder.clock())? {
         let kept = std::str::from_utf8(&text).ok().and_then(kept_clock);
         clock.restore(kept.ok_or_else(|| {
-            let words = format!("{} is not the setting of a clock", folder.clock().display());
+            let words = format!("{} is not a valid clock setting", folder.clock().display());
             io::Error::new(io::ErrorKind::InvalidData, words)
         })?);
     }
     Ok(clock)
 }
 
-/// Reads `OFFSET`, or `OFFSET FROZEN-AT`, both in seconds.
+/// Parses `OFFSET`, or `OFFSET FROZEN-AT`, both in seconds.
 fn kept_clock(text: &str) -> Option<KeptClock> {
     let mut words = text.split_whitespace();
     let offset = time::Duration::seconds(words.next()?.parse().ok()?);

@@ -1,6 +1,6 @@
-//! The data folder of a vault: who holds it, and what is where in it.
+//! The data folder of a vault: its lock, and the paths of its files.
 //!
-//! Called at a start. One process holds a folder at a time; the lock goes with the process, however it ends.
+//! Used at a start. Only one process can lock a folder; the lock ends with the process, even if the process is killed.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -15,14 +15,14 @@ use crate::files::make_private;
 use crate::lock_file::{LockError, LockFile};
 use crate::room::Room;
 
-/// Locked while the folder is in use. Its content means nothing.
+/// Locked while the folder is in use. The content of the file has no meaning.
 const LOCK_FILE: &str = "lock";
-/// The key of the local authority, in its folder.
+/// The file with the key of the local authority, in the authority's folder.
 const KEY_FILE: &str = "ca.key";
-/// Files for everybody: where the vault is, and what clients trust.
+/// Files that all users may read: the addresses of the vault, and the certificates that clients trust.
 const PUBLIC: &[&str] = &["endpoints.json", "ca-bundle.pem"];
 
-/// An open data folder. Dropping it unlocks it, and removes one that was temporary.
+/// A locked data folder. Dropping it unlocks it, and removes a temporary folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder, or makes it for the owner alone.
+    /// Opens a folder, or creates it with access only for the owner.
     pub(super) fn open(path: &Path) -> Result<Self, StartError> {
         let is_new = !path.exists();
         make_dir_durably(path)?;
@@ -44,7 +44,7 @@ impl Folder {
         Ok(Self { path: path.to_owned(), room, _lock: lock, _temporary: None })
     }
 
-    /// Locks a folder that is there. [`io::ErrorKind::WouldBlock`] if a process has it.
+    /// Locks an existing folder. [`io::ErrorKind::WouldBlock`] if another process holds the lock.
     pub(crate) fn lock_existing(path: &Path) -> io::Result<Self> {
         let locked = lock(path).map_err(|error| match error {
             StartError::FolderInUse { .. } => io::ErrorKind::WouldBlock.into(),
@@ -58,7 +58,7 @@ impl Folder {
         })
     }
 
-    /// Makes a folder that is removed with this.
+    /// Creates a folder that is removed when this is dropped.
     pub(super) fn temporary() -> Result<Self, StartError> {
         let temporary = tempfile::Builder::new().prefix("mock-keyvault-").tempdir()?;
         let path = temporary.path().to_owned();
@@ -71,12 +71,12 @@ impl Folder {
         &self.path
     }
 
-    /// Closes what is in the folder to everybody but its owner, except for what is public. The folder itself stays as it is:
-    /// it may be a mounted volume.
+    /// Restricts the files in the folder to their owner, except the public files. The mode of the folder itself is not changed,
+    /// since it may be a mounted volume.
     pub(super) fn make_private(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
-            // Clients read the authority in there.
+            // Clients read the authority's certificate in this folder.
             if path != self.tls() {
                 make_private(&path, PUBLIC)?;
             }
@@ -84,7 +84,7 @@ impl Folder {
         make_private(&self.tls().join(KEY_FILE), &[])
     }
 
-    /// The room on the device of the folder.
+    /// The free space on the device of the folder.
     pub(crate) fn room(&self) -> &Arc<Room> {
         &self.room
     }
@@ -94,7 +94,7 @@ impl Folder {
         self.path.join("sealing.key")
     }
 
-    /// Whether the folder holds rows, of the present format or of the first.
+    /// Whether the folder holds rows, in the current format or in format 1.
     pub(super) fn has_rows(&self) -> bool {
         ["journal", "vaults"].iter().any(|name| self.path.join(name).exists())
     }
@@ -119,7 +119,7 @@ impl Folder {
         self.path.join("events.jsonl")
     }
 
-    /// The offset of the vault's own clock, in seconds; if it is frozen, then where, in seconds since 1970.
+    /// The offset of the vault's own clock, in seconds; for a frozen clock also its time, in seconds since 1970.
     pub(super) fn clock(&self) -> PathBuf {
         self.path.join("clock-offset")
     }

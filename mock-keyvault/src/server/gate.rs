@@ -1,7 +1,7 @@
-//! Who asks and what they may, for a control plane that embeds the vault: by the same tokens and roles as the vault's own.
+//! Authenticates and authorizes callers of a control plane that embeds the vault, with the vault's own tokens and roles.
 //!
-//! Called by the emulator for the resource providers that it adds. Refusals are rendered as the vault renders its own. It
-//! does not keep the vault alive: when that has ended, everything is refused.
+//! Called by the emulator for the resource providers that it adds. Refusals have the vault's own form. The gate does not keep
+//! the vault alive: after the vault has ended, the gate refuses everything.
 
 use std::sync::{Arc, Weak};
 
@@ -19,20 +19,20 @@ use crate::router::{self, App};
 use crate::vault::Caller;
 use crate::vault::settings::LOCAL_SUBSCRIPTION;
 
-/// Says who asks and what they may. Clones do the same; none keeps the vault alive.
+/// Authenticates and authorizes callers. Clones share the vault; no clone keeps it alive.
 #[derive(Clone, Debug)]
 pub struct Gate(Weak<App>);
 
-/// A refusal in the words of the control plane.
+/// A refusal in the form of the control plane.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct GateRefusal {
     error: ArmError,
-    /// Host and port that the client used: it is told where to get a token.
+    /// Host and port that the client used: the refusal tells the client where to get a token.
     host: String,
 }
 
-/// Who was accepted before, on a request that the embedding program makes in their name.
+/// An authenticated caller in whose name the embedding program makes a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted(pub(crate) Caller);
 
@@ -41,13 +41,13 @@ impl Gate {
         Self(Arc::downgrade(app))
     }
 
-    /// Makes a request one of a caller who was accepted before, whatever has become of their token since. Only the program
-    /// itself can: nothing that comes over the wire has extensions.
+    /// Makes a request in the name of a caller who was authenticated before, even if the caller's token has expired since. Only the
+    /// program itself can do this: a request from the network has no extensions.
     pub fn vouch(request: &mut Request<Body>, caller: &Caller) {
         request.extensions_mut().insert(Accepted(caller.clone()));
     }
 
-    /// Whoever holds the token in these headers, or was vouched for. `host` is what the client used.
+    /// The caller whose token is in these headers, or who was vouched for. `host` is the host that the client used.
     pub fn caller(
         &self,
         host: &str,
@@ -63,7 +63,7 @@ impl Gate {
             .map_err(|error| refuse(ArmError::from_auth(error)))
     }
 
-    /// What the vault answers by itself: its own resource providers, and the refusal of what nobody serves.
+    /// The vault's own answer: of its resource providers, or the refusal of an unknown path.
     pub async fn answer(&self, request: Request<Body>) -> Response {
         let Some(app) = self.0.upgrade() else {
             let host = host_of(&request).unwrap_or_default().to_owned();
@@ -72,7 +72,7 @@ impl Gate {
         router::behind_front(&app, request).await
     }
 
-    /// The vaults that a caller may see, as a list of resources of every type has them.
+    /// The vaults that a caller may see, in the form of a list of resources of every type.
     pub fn vaults(
         &self,
         caller: &Caller,
@@ -83,7 +83,7 @@ impl Gate {
             .map_err(|error| GateRefusal { error, host: String::new() })
     }
 
-    /// The resource ids of all vaults in a group, whoever may see them.
+    /// The resource ids of all vaults in a group, also of those that the caller may not see.
     pub fn vault_ids(&self, group: &str) -> Result<Vec<String>, GateRefusal> {
         let app = self.0.upgrade().ok_or_else(ArmError::ended);
         let app = app.map_err(|error| GateRefusal { error, host: String::new() })?;
@@ -91,12 +91,12 @@ impl Gate {
         Ok(vaults.into_iter().map(|vault| vault.path.to_string()).collect())
     }
 
-    /// Whether there is a vault in a group, or a role at the group or below it, whoever may see them.
+    /// Whether a group contains a vault, or a role assignment exists at the group or below it.
     pub fn is_in_use(&self, group: &Scope) -> bool {
         self.0.upgrade().is_some_and(|app| arm::is_in_use(&app.vaults, group))
     }
 
-    /// Takes away every role that was given at a scope or below it, as Azure does when a resource is deleted.
+    /// Deletes every role assignment at a scope or below it, as Azure does when a resource is deleted.
     pub async fn forget_roles(&self, at: Scope) -> Result<(), GateRefusal> {
         let refuse = |error| GateRefusal { error, host: String::new() };
         let app = self.0.upgrade().ok_or_else(|| refuse(ArmError::ended()))?;
@@ -108,7 +108,7 @@ impl Gate {
         self.0.upgrade().is_some_and(|app| arm::may(&app.vaults, caller, action, at))
     }
 
-    /// Whether a caller has any role in the subscription, at whatever is in it.
+    /// Whether a caller has any role in the subscription, at any scope.
     pub fn has_any_role(&self, caller: &Caller) -> bool {
         self.0.upgrade().is_some_and(|app| arm::has_any_role(&app.vaults, caller))
     }

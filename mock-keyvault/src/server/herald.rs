@@ -1,8 +1,8 @@
-//! Tells of the changes that come with time and not with a request: a key becomes valid or expires, a fault ends, a window
+//! Reports the changes that come with time and not with a request: a key becomes valid or expires, a fault ends, a window
 //! of throttling ends.
 //!
-//! The task sleeps until the next such moment, and looks again when the clock is moved or something else changes. It ends
-//! with the vault. What becomes due and is then done, such as a purge, is told where it is done.
+//! The task sleeps until the next such moment, and looks again when the clock moves or something else changes. It ends with the
+//! vault. Scheduled actions, such as a purge, report their changes themselves.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::changes::ChangeKind;
 use crate::clock::Clock;
 use crate::router::App;
 
-/// Waits for the moments at which a vault begins to answer otherwise, and tells of them.
+/// Waits for the moments at which a vault begins to give different answers, and reports them.
 pub(super) struct Herald {
     app: Weak<App>,
     clock: Clock,
@@ -30,12 +30,12 @@ impl Herald {
         let mut validity = None;
         loop {
             let Some(app) = self.app.upgrade() else { return };
-            // One moment for both: none that lies between two looks at the clock is left out.
+            // The same moment for both, so that no moment between two readings of the clock is missed.
             let now = self.clock.now();
             if validity.is_some_and(|moment| moment <= now) {
                 app.changes.tell(ChangeKind::Validity, None);
             }
-            // What changes while the next moments are looked up wakes the task again.
+            // A change during the search for the next moments wakes the task again.
             let (_, mut told) = app.changes.subscribe();
             validity = app.vaults.next_validity(now);
             let (real, by_clock) = app.faults.next_end();
@@ -53,7 +53,7 @@ impl Herald {
 
     async fn elapsed(&self, end: Option<Duration>) {
         let Some(end) = end else { return std::future::pending().await };
-        // A clock that is moved ends the wait early; then the loop looks again.
+        // A move of the clock ends the wait early; then the loop looks again.
         let left = end.saturating_sub(self.clock.elapsed());
         self.clock.until(self.clock.deadline(left)).await;
     }

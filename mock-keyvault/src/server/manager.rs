@@ -1,8 +1,8 @@
-//! What a control plane that embeds the vault does in it: makes managed identities and lets them use keys.
+//! The actions of a control plane that embeds the vault: it creates managed identities and permits them to use keys.
 //!
-//! Called by the emulator, whose registries have identities of their own. It does not keep the vault alive: when that has
-//! ended, everything here is refused. Like the handle, it is the owner of everything, and nothing is refused for want of
-//! a role.
+//! Called by the emulator, whose registries have identities of their own. The manager does not keep the vault alive: after the
+//! vault has ended, it refuses everything. Like the handle, it acts as the owner of everything, and no call is refused for lack
+//! of a role.
 
 use std::io;
 use std::sync::{Arc, Weak};
@@ -19,42 +19,42 @@ use crate::vault::lifecycle::VaultChangeError;
 use crate::vault::names::VaultName;
 use crate::vault::policy::{AccessPolicy, KeyPermission};
 
-/// The role that lets an identity use the keys of a vault for encryption.
+/// The role that permits an identity to use the keys of a vault for encryption.
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
 
-/// Makes identities in a running vault, and lets them use keys. Clones do the same; none keeps the vault alive.
+/// Creates identities in a running vault, and permits them to use keys. Clones share the vault; no clone keeps it alive.
 #[derive(Clone, Debug)]
 pub struct Manager(Weak<App>);
 
-/// Why it was not done.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagerError {
     /// The vault has ended.
     #[error("the vault has ended")]
     Ended,
-    /// Of a principal.
+    /// An error of a principal.
     #[error(transparent)]
     Principal(#[from] PrincipalError),
-    /// Of what is in a vault.
+    /// An error of a key or of another part of a vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// Of a vault as a whole.
+    /// An error of a vault as a whole.
     #[error(transparent)]
     VaultChange(#[from] VaultChangeError),
-    /// Of a role.
+    /// An error of a role assignment.
     #[error(transparent)]
     Role(#[from] AuthorizationError),
-    /// Of the place where a role is given.
+    /// The scope of a role assignment is not valid.
     #[error(transparent)]
     Scope(#[from] ScopeError),
-    /// The call was cut short.
-    #[error("the call was cut short")]
+    /// The call ended without a result.
+    #[error("the call ended early")]
     CutShort(#[from] io::Error),
 }
 
 impl ManagerError {
-    /// Whether the disk has too little room for it. Nothing was changed.
+    /// Whether the disk has too little free space for the change. Nothing was changed.
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Principal(PrincipalError::Io(error))
@@ -72,7 +72,7 @@ impl ManagerError {
         }
     }
 
-    /// Whether the data folder can only be read. Nothing was changed.
+    /// Whether the data folder is read-only. Nothing was changed.
     pub fn is_read_only(&self) -> bool {
         match self {
             Self::Principal(PrincipalError::Io(error))
@@ -93,9 +93,9 @@ impl Manager {
         Self(Arc::downgrade(app))
     }
 
-    /// The managed identity of a resource: the one that there is, or a new one. It is durable.
+    /// Returns the managed identity of a resource, which it creates if there is none. The identity is durable.
     ///
-    /// A call that was cut short and is made again finds what it had made.
+    /// A repeated call finds the identity that an interrupted call has created.
     pub async fn managed_identity(
         &self,
         new: NewPrincipal,
@@ -116,8 +116,7 @@ impl Manager {
         .await
     }
 
-    /// Removes a principal by its client id: it gets no more tokens, and its next call is refused. None of this id is as
-    /// good.
+    /// Removes a principal by its client id: it gets no more tokens, and its next call is refused. Succeeds if there is none.
     pub async fn remove_principal(&self, client_id: &str) -> Result<(), ManagerError> {
         let client_id = client_id.to_owned();
         self.call(move |app| match app.issuer.remove_principal(&client_id) {
@@ -127,20 +126,20 @@ impl Manager {
         .await
     }
 
-    /// Takes away every role that was given at a resource or below it.
+    /// Deletes every role assignment at a resource or below it.
     pub async fn forget_roles(&self, resource_id: &str) -> Result<(), ManagerError> {
         let scope: Scope = resource_id.parse()?;
         self.call(move |app| Ok(app.vaults.authorization().remove_under(&scope)?)).await
     }
 
-    /// Whether what is deleted in a vault stays until its time, whoever wants to purge it.
+    /// Whether deleted keys stay until the end of their retention, because the vault refuses to purge them.
     pub async fn has_purge_protection(&self, vault: &str) -> Result<bool, ManagerError> {
         let vault: VaultName = vault.parse().map_err(VaultError::from)?;
         self.call(move |app| Ok(app.vaults.vault_named(&vault)?.settings.purge_protection)).await
     }
 
-    /// Lets an identity, by its object id, get, wrap and unwrap with all keys of a vault: by a role or by an access
-    /// policy, as the vault has it. What it was allowed before it is still.
+    /// Permits an identity, by its object id, to get, wrap and unwrap with all keys of a vault: by a role or by an access policy,
+    /// depending on the vault's model. The identity keeps its other permissions.
     pub async fn allow_encryption(&self, vault: &str, object_id: &str) -> Result<(), ManagerError> {
         let vault: VaultName = vault.parse().map_err(VaultError::from)?;
         let object_id = object_id.to_owned();
@@ -176,15 +175,15 @@ impl Manager {
         .await
     }
 
-    /// Takes everything from an identity that access policies of a vault allow it.
+    /// Removes the access policy of an identity in a vault.
     pub async fn forget_policy(&self, vault: &str, object_id: &str) -> Result<(), ManagerError> {
         let vault: VaultName = vault.parse().map_err(VaultError::from)?;
         let object_id = object_id.to_owned();
         self.call(move |app| Ok(app.vaults.set_policy(&vault, &object_id, None)?)).await
     }
 
-    /// Reads everything that the rows of the vault are stored in, and compares it. Damage of the journal is repaired from the
-    /// index if that is right.
+    /// Reads and compares all files that store the rows of the vault. Damage in the journal is repaired from the index if the index
+    /// is intact.
     pub async fn check_rows(&self) -> Result<Check, ManagerError> {
         self.call(|app| Ok(app.vaults.check_rows()?)).await
     }

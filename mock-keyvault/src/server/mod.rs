@@ -1,7 +1,7 @@
-//! Starts a vault and holds it: [`MockKeyVault`], for tests, for the emulator, and for the `mock-keyvault` program.
+//! Starts a vault and keeps it running: [`MockKeyVault`], for tests, for the emulator, and for the `mock-keyvault` program.
 //!
-//! Opening blocks (disk, primes) and happens off the async threads; the issuer's key is made beside all else.
-//! The server ends when the handle is dropped; [`MockKeyVault::shutdown`] also waits for requests under way.
+//! Opening blocks (disk, primes) and runs outside the async threads; the issuer's key is created in parallel. The server ends
+//! when the handle is dropped; [`MockKeyVault::shutdown`] also waits for running requests.
 
 mod builder;
 mod folder;
@@ -51,7 +51,7 @@ pub use manager::{Manager, ManagerError};
 pub use timekeeper::Timekeeper;
 pub use vaults::RoleError;
 
-/// A running vault. It ends when this is dropped.
+/// A running vault. It ends when the handle is dropped.
 ///
 /// ```
 /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -71,23 +71,23 @@ pub struct MockKeyVault {
     stop: CancellationToken,
     server: Option<JoinHandle<()>>,
     timekeeper: Timekeeper,
-    /// Does what becomes due as time passes.
+    /// Performs the scheduled actions as time passes.
     time: Option<JoinHandle<()>>,
-    /// Tells of what changes as time passes.
+    /// Reports the changes that come with time.
     herald: Option<JoinHandle<()>>,
     /// Ends the server when the handle is dropped.
     _stop_on_drop: DropGuard,
 }
 
 impl MockKeyVault {
-    /// How a vault is to be started.
+    /// A builder with the default settings.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
     /// The address of the vault called `local`, such as `https://local.vault.localhost:8443`.
     ///
-    /// Not every resolver knows names under `localhost`: a client may have to be told that it is [`Self::address`].
+    /// Not every resolver knows names under `localhost`: a client may need to be told that the name means [`Self::address`].
     pub fn uri(&self) -> String {
         self.vault_uri(VaultName::LOCAL)
     }
@@ -97,7 +97,7 @@ impl MockKeyVault {
         format!("https://{vault}.vault.localhost:{}", self.address.port())
     }
 
-    /// The address of a key, or of the version that is named.
+    /// The address of a key, or of a version if one is named.
     pub fn key_uri(&self, vault: &str, key: &KeyReference) -> String {
         format!("{}/keys/{key}", self.vault_uri(vault))
     }
@@ -107,32 +107,32 @@ impl MockKeyVault {
         format!("https://login.localhost:{}", self.address.port())
     }
 
-    /// What `AZURE_POD_IDENTITY_AUTHORITY_HOST` is to hold, for clients that get managed-identity tokens from a virtual machine.
+    /// The value of `AZURE_POD_IDENTITY_AUTHORITY_HOST` for clients that get managed-identity tokens as on a virtual machine.
     pub fn imds_uri(&self) -> String {
         format!("http://{}", self.reachable())
     }
 
-    /// What `IDENTITY_ENDPOINT` is to hold, for clients that get managed-identity tokens from App Service.
+    /// The value of `IDENTITY_ENDPOINT` for clients that get managed-identity tokens as in App Service.
     pub fn identity_endpoint(&self) -> String {
         format!("http://{}{APP_SERVICE_PATH}", self.reachable())
     }
 
-    /// What `IDENTITY_HEADER` is to hold beside it.
+    /// The value of `IDENTITY_HEADER`, which belongs to that endpoint.
     pub fn identity_header(&self) -> &Secret {
         self.app.issuer.identity_header()
     }
 
-    /// What people should know about the stored rows since the start, in sentences.
+    /// Notices about the stored rows since the start, as sentences for people.
     pub fn notices(&self) -> Vec<String> {
         self.app.vaults.notices()
     }
 
-    /// Tells a listener of what people should know about the stored rows: of what there is at once, and of what comes.
+    /// Registers a listener for notices about the stored rows: it gets the existing notices at once, and later ones as they come.
     pub fn listen_to_notices(&self, listener: Listener) {
         self.app.vaults.listen_to_notices(listener);
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -142,22 +142,22 @@ impl MockKeyVault {
         self.authority.ca_pem()
     }
 
-    /// The file of that certificate.
+    /// The path of that certificate's file.
     pub fn ca_path(&self) -> &Path {
         self.authority.ca_path()
     }
 
-    /// The local authority: other listeners of the same program may have its certificates as well.
+    /// The local authority, which can also issue certificates for other listeners of the program.
     pub fn certificate_authority(&self) -> &LocalAuthority {
         &self.authority
     }
 
-    /// What says who asks and what they may, for a control plane that embeds the vault.
+    /// The gate, with which an embedding control plane authenticates and authorizes callers.
     pub fn gate(&self) -> Gate {
         Gate::new(&self.app)
     }
 
-    /// Has an embedding program answer on this listener for what is its own, in place of what answered before.
+    /// Sets the routes that an embedding program serves on this listener, in place of earlier ones.
     pub fn set_front(&self, front: Arc<dyn Front>) {
         self.app.front.set(Some(front));
     }
@@ -172,41 +172,41 @@ impl MockKeyVault {
         TENANT
     }
 
-    /// Who may do everything.
+    /// The owner, who has every permission.
     pub fn owner(&self) -> &Credentials {
         self.app.issuer.owner()
     }
 
-    /// Who may get, wrap and unwrap: the identity of a registry.
+    /// The well-known identity of a registry, which has the permissions get, wrap and unwrap.
     pub fn managed_identity(&self) -> &Credentials {
         self.app.issuer.managed_identity()
     }
 
-    /// The clock that everything here goes by.
+    /// The clock of the vault.
     pub fn clock(&self) -> &Clock {
         &self.app.clock
     }
 
-    /// What makes the vault do what is due, for whoever moves its clock.
+    /// The timekeeper, with which the mover of the clock performs the scheduled actions.
     pub fn timekeeper(&self) -> Timekeeper {
         self.timekeeper.clone()
     }
 
-    /// What makes identities here and lets them use keys, for a control plane that embeds the vault.
+    /// The manager, with which an embedding control plane creates identities and permits them to use keys.
     pub fn manager(&self) -> Manager {
         Manager::new(&self.app)
     }
 
-    /// Returns when everything that is due by the clock was done, in the order of time: rotations, notices, ends, purges.
+    /// Performs everything that is due by the clock, in the order of time: rotations, notices, expirations, purges.
     ///
-    /// It happens by itself too. Call this after the clock was moved, to see what came of it.
+    /// The vault also does this by itself. Call this after you move the clock, to see the effects.
     pub async fn run_due(&self) -> Result<(), VaultError> {
         self.timekeeper.run_due().await.map(drop)
     }
 
-    /// Moves the time of everything here, and returns when everything that became due was done.
+    /// Moves the clock, and returns when the vault has done everything that became due.
     ///
-    /// The offset is kept over a restart if the clock is this vault's own.
+    /// The offset survives a restart if the clock is this vault's own.
     pub async fn advance(&self, by: Duration) -> Result<(), VaultError> {
         self.app.clock.advance(by);
         let app = Arc::clone(&self.app);
@@ -216,12 +216,12 @@ impl MockKeyVault {
         self.run_due().await
     }
 
-    /// What became of keys so far, the oldest first: at most the last 1,000.
+    /// The events of keys so far, the oldest first: at most the last 1,000.
     pub fn events(&self) -> Vec<KeyEvent> {
         self.app.vaults.events().events()
     }
 
-    /// Makes an RSA key, or a new version of it, and returns when it is durable.
+    /// Creates an RSA key, or a new version of it, and returns when it is durable.
     pub async fn create_key(
         &self,
         vault: &str,
@@ -231,7 +231,7 @@ impl MockKeyVault {
         self.create(vault, key, KeyShape::Rsa(size)).await
     }
 
-    /// Makes a key on an elliptic curve, or a new version of it, and returns when it is durable.
+    /// Creates a key on an elliptic curve, or a new version of it, and returns when it is durable.
     pub async fn create_ec_key(
         &self,
         vault: &str,
@@ -241,7 +241,7 @@ impl MockKeyVault {
         self.create(vault, key, KeyShape::Ec(curve)).await
     }
 
-    /// The newest version of a key, or none if there is no such key.
+    /// The newest version of a key, or `None` if the key does not exist.
     pub async fn latest_version(
         &self,
         vault: &str,
@@ -257,15 +257,15 @@ impl MockKeyVault {
         }
     }
 
-    /// Makes a new version of a key like its newest, and returns when it is durable.
+    /// Creates a new version of a key like its newest version, and returns when it is durable.
     pub async fn rotate_key(&self, vault: &str, key: &str) -> Result<KeyReference, VaultError> {
         let name: KeyName = key.parse()?;
         let made = self.call(vault, move |vaults, vault| vaults.rotate(vault, &name)).await?;
         Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
     }
 
-    /// Has a key rotate this long after each version was made, in place of the policy that it had. A version that is made
-    /// so ends after `expiry`, if that is said. See [`Self::advance`].
+    /// Rotates a key automatically this long after the creation of each version, in place of its earlier policy. These versions
+    /// expire after `expiry`, if there is one. See [`Self::advance`].
     pub async fn rotate_automatically(
         &self,
         vault: &str,
@@ -280,7 +280,7 @@ impl MockKeyVault {
             .map(drop)
     }
 
-    /// Enables or disables a version of a key, or the newest.
+    /// Enables or disables a version of a key, or its newest version.
     pub async fn set_key_enabled(
         &self,
         vault: &str,
@@ -294,7 +294,7 @@ impl MockKeyVault {
         self.call(vault, move |vaults, vault| vaults.update(vault, &at, changes)).await.map(drop)
     }
 
-    /// Gives an identity, by its object id, these permissions in place of those it had.
+    /// Gives an identity, by its object id, these permissions in place of its earlier ones.
     pub async fn set_access_policy(
         &self,
         vault: &str,
@@ -307,7 +307,7 @@ impl MockKeyVault {
             .await
     }
 
-    /// Takes the access policy of an identity away.
+    /// Removes the access policy of an identity.
     pub async fn remove_access_policy(
         &self,
         vault: &str,
@@ -323,29 +323,29 @@ impl MockKeyVault {
         self.call(vault, move |vaults, vault| vaults.delete(vault, &name)).await.map(drop)
     }
 
-    /// Brings a deleted key back.
+    /// Recovers a deleted key.
     pub async fn recover_key(&self, vault: &str, key: &str) -> Result<(), VaultError> {
         let name: KeyName = key.parse()?;
         self.call(vault, move |vaults, vault| vaults.recover(vault, &name)).await.map(drop)
     }
 
-    /// Destroys a deleted key for good.
+    /// Purges a deleted key for good.
     pub async fn purge_key(&self, vault: &str, key: &str) -> Result<(), VaultError> {
         let name: KeyName = key.parse()?;
         self.call(vault, move |vaults, vault| vaults.purge(vault, &name)).await
     }
 
-    /// All principals, the two well-known ones among them.
+    /// All principals, including the two well-known ones.
     pub fn principals(&self) -> Vec<Arc<Principal>> {
         self.app.issuer.principals()
     }
 
-    /// Makes an application with a secret, which is allowed nothing yet: see [`Self::set_access_policy`].
+    /// Creates an application with a secret and without permissions: see [`Self::set_access_policy`].
     pub async fn add_application(&self, name: &str) -> Result<MadePrincipal, PrincipalError> {
         self.add_principal(NewPrincipal::application(name)?).await
     }
 
-    /// Makes a principal, and returns when it is durable.
+    /// Creates a principal, and returns when it is durable.
     pub async fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
         self.issue(move |issuer| issuer.add_principal(new)).await
     }
@@ -356,40 +356,39 @@ impl MockKeyVault {
         self.issue(move |issuer| issuer.remove_principal(&client_id)).await
     }
 
-    /// A token of a principal, by its client id, for a resource such as `https://vault.azure.net`: as it would get one.
+    /// A token for a principal, by its client id, and a resource such as `https://vault.azure.net`: like one from the issuer.
     pub fn token(&self, client_id: &str, resource: &str) -> Result<Secret, PrincipalError> {
         let issuer = &self.app.issuer;
         Ok(issuer.token_for(&*issuer.principal(client_id)?, resource)?)
     }
 
-    /// Has every vault answer 503 until it is set back: a fault called `outage`. The issuer goes on.
+    /// Starts or ends an outage, in which every vault answers 503: a fault called `outage`. The issuer keeps working.
     pub fn set_outage(&self, outage: bool) {
         self.set_outage_of("keys", "outage", outage);
     }
 
-    /// Has the issuer answer 503 until it is set back: a fault called `issuer-outage`. The vaults go on.
+    /// Starts or ends an outage in which the issuer answers 503: a fault called `issuer-outage`. The vaults keep working.
     pub fn set_issuer_outage(&self, outage: bool) {
         self.set_outage_of("issuer", "issuer-outage", outage);
     }
 
-    /// Has the vault find its disk full until it is set back. It answers a change with 507; deletions and uses of keys go
-    /// on, because the reserve is there for them.
+    /// Starts or ends the simulation of a full disk. The vault answers a change with 507; deletions and uses of keys still work,
+    /// because the reserve is there for them.
     pub fn set_disk_full(&self, full: bool) {
         self.set_disk(if full { Pretended::Full } else { Pretended::Nothing });
     }
 
-    /// Has the disk of the vault look like this. With [`Pretended::UsedUp`] the vault refuses deletions and uses of keys as
-    /// well.
+    /// Simulates this state of the disk. With [`Pretended::UsedUp`] the vault refuses deletions and uses of keys as well.
     pub fn set_disk(&self, disk: Pretended) {
         self.app.folder.room().pretend(disk);
     }
 
-    /// Adds a fault, or replaces the one of its name. Returns what it is removed by.
+    /// Adds a fault, or replaces the fault with the same name. Returns the id with which it can be removed.
     pub fn add_fault(&self, rule: FaultRule) -> Result<String, FaultError> {
         self.app.faults.add(rule)
     }
 
-    /// Removes a fault. Returns whether there was one.
+    /// Removes a fault. Returns whether the fault existed.
     pub fn remove_fault(&self, id: &str) -> bool {
         self.app.faults.remove(id)
     }
@@ -399,12 +398,12 @@ impl MockKeyVault {
         self.app.faults.clear();
     }
 
-    /// The faults that have not ended.
+    /// The active faults.
     pub fn faults(&self) -> Vec<FaultReport> {
         self.app.faults.rules()
     }
 
-    /// Holds each vault to these limits from now on, or to none, which is the default.
+    /// Sets the limits of each vault; `None`, which is the default, removes them.
     pub fn set_throttling(&self, limits: Option<Throttling>) {
         self.app.throttle.set(limits);
     }
@@ -413,34 +412,34 @@ impl MockKeyVault {
         if outage {
             let rule = FaultRule::new(class, FaultKind::Outage).named(name);
             if let Err(error) = self.app.faults.add(rule) {
-                tracing::error!(%error, "an outage could not be set");
+                tracing::error!(%error, "cannot set an outage");
             }
         } else {
             self.app.faults.remove(name);
         }
     }
 
-    /// The calls of the keys API so far, the oldest first: at most the last 10,000. What this handle does is not among them.
+    /// The calls of the keys API so far, the oldest first: at most the last 10,000. Methods of this handle are not included.
     pub fn calls(&self) -> Vec<Call> {
         self.app.audit.calls()
     }
 
-    /// The calls of one operation among [`Self::calls`], refused ones too: their `status` tells.
+    /// The calls of one operation in [`Self::calls`], including refused ones: see their `status`.
     pub fn calls_of(&self, operation: Operation) -> Vec<Call> {
         self.calls().into_iter().filter(|call| call.operation == operation).collect()
     }
 
-    /// Stops accepting, lets requests under way end for [`crate::listen::DRAIN`] at most, and returns when all is closed.
+    /// Stops accepting connections, waits at most [`crate::listen::DRAIN`] for running requests, and returns when all is closed.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         if let Some(server) = self.server.take() {
-            // The server ends in any case, and there is nothing to be done about one that did not end well.
+            // The server ends in any case, and an error of its end cannot be handled.
             let _ = server.await;
         }
         for task in [self.time.take(), self.herald.take()].into_iter().flatten() {
             let _ = task.await;
         }
-        // The last holder of the database closes it, which blocks.
+        // The last owner of the database closes it, which blocks.
         let _ = tokio::task::spawn_blocking(move || {
             self.app.audit.close();
             drop(self);
@@ -448,7 +447,7 @@ impl MockKeyVault {
         .await;
     }
 
-    /// What listens on every address is reached on the loopback.
+    /// The address of the listener, with the unspecified address replaced by the loopback.
     fn reachable(&self) -> SocketAddr {
         let mut address = self.address;
         match address.ip() {
@@ -495,7 +494,7 @@ impl MockKeyVault {
 
 impl Drop for MockKeyVault {
     fn drop(&mut self) {
-        // What the program serves may hold on to the vault: without this, neither of them would ever end.
+        // The routes of the embedding program may hold a reference to the vault: without this, neither would ever end.
         self.app.front.set(None);
     }
 }

@@ -1,7 +1,7 @@
-//! Has a running vault do what becomes due: by itself as time passes, and at once for whoever moved the clock.
+//! Performs the scheduled actions of a running vault: by itself as time passes, and at once after a move of the clock.
 //!
-//! The task that waits is woken by moves of the clock and by changes that make something due earlier. It starts with
-//! what became due while the vault was not running. It ends with the vault.
+//! Moves of the clock wake the waiting task, and so do changes that schedule an earlier action. The task starts with the actions
+//! that became due while the vault was not running, and ends with the vault.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 use crate::router::App;
 use crate::vault::error::VaultError;
 
-/// How long a task rests when nothing is due, or nothing can be done.
+/// How long the task waits if nothing is due, or after an error.
 const REST: Duration = Duration::from_hours(24);
 const REST_AFTER_ERROR: Duration = Duration::from_mins(1);
 
-/// Has a vault do what is due. Clones do the same; none of them keeps the vault alive.
+/// Performs the scheduled actions of a vault. Clones share the vault; no clone keeps it alive.
 #[derive(Clone, Debug)]
 pub struct Timekeeper {
     app: Weak<App>,
@@ -28,9 +28,9 @@ impl Timekeeper {
         Self { app: Arc::downgrade(app), stop }
     }
 
-    /// Returns when everything that is due by the clock was done, in the order of time: how many steps that took.
+    /// Performs everything that is due by the clock, in the order of time, and returns the number of steps.
     ///
-    /// A vault that ended has nothing to do.
+    /// A vault that has ended performs nothing.
     pub async fn run_due(&self) -> Result<usize, VaultError> {
         let Some(app) = self.app.upgrade() else {
             return Ok(0);
@@ -41,14 +41,14 @@ impl Timekeeper {
             .map_err(|error| VaultError::Internal(error.to_string()))?
     }
 
-    /// When the vault next does something by the clock, or begins to answer otherwise; none if it never does, or has
-    /// ended. For whoever moves the clock and has other things that are due: between two such moments the vault is the
-    /// same, whoever asks.
+    /// When the vault next performs an action by the clock, or begins to give different answers; `None` if it never does, or has
+    /// ended. This is for callers that move the clock and have other scheduled actions: between two such moments, the answers of
+    /// the vault do not change.
     pub fn next_change(&self) -> Option<OffsetDateTime> {
         self.app.upgrade()?.vaults.next_change()
     }
 
-    /// Does what becomes due until the vault ends.
+    /// Performs actions when they become due, until the vault ends.
     pub(super) async fn run(self) {
         while let Some(rest) = self.turn().await {
             let Some(app) = self.app.upgrade() else {
@@ -64,14 +64,14 @@ impl Timekeeper {
         }
     }
 
-    /// Does what is due, and says how long to rest. None means that the vault ends.
+    /// Performs what is due, and returns how long to wait. `None` means that the vault has ended.
     async fn turn(&self) -> Option<Duration> {
         let done = self.run_due().await;
         let app = self.app.upgrade().filter(|_| !self.stop.is_cancelled())?;
         match done {
             Ok(_) => Some(app.vaults.until_next_due().unwrap_or(REST).min(REST)),
             Err(error) => {
-                tracing::error!(%error, "what is due could not be done");
+                tracing::error!(%error, "cannot perform the scheduled actions");
                 Some(REST_AFTER_ERROR)
             }
         }

@@ -1,6 +1,6 @@
-//! The handle's hand on vaults, network rules and roles: what those who manage vaults do over HTTP, without HTTP.
+//! The handle's methods for vaults, network rules and roles: what administrators of vaults do over HTTP, without HTTP.
 //!
-//! Called by tests and by the emulator. The handle is the owner of everything here; nothing is refused for want of a role.
+//! Called by tests and by the emulator. The handle acts as the owner of everything; no call is refused for lack of a role.
 
 use std::sync::Arc;
 
@@ -20,27 +20,27 @@ use crate::vault::network::NetworkRules;
 use crate::vault::policy::{AccessPolicy, KeyPermission};
 use crate::vault::settings::{Sku, VaultPath};
 
-/// Why a role is not given or taken.
+/// Why a role cannot be assigned or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoleError {
     /// No built-in role has this name or id.
     #[error("there is no role '{0}'")]
     NoRole(String),
-    /// The scope is none.
+    /// The scope is not valid.
     #[error(transparent)]
     Scope(#[from] ScopeError),
     /// The assignment is refused.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
     /// The call ended without a result.
-    #[error("the call was cut short: {0}")]
+    #[error("the call ended early: {0}")]
     CutShort(String),
 }
 
 impl MockKeyVault {
-    /// Makes a vault in the local resource group. What `settings` leaves out is Azure's default, but that the owner has
-    /// every permission on keys unless the vault is of the role-based model or policies are given.
+    /// Creates a vault in the local resource group. Settings that are absent in `settings` get Azure's defaults, except that the
+    /// owner has every permission on keys unless the vault uses roles or policies are given.
     pub async fn create_vault(
         &self,
         vault: &str,
@@ -65,7 +65,7 @@ impl MockKeyVault {
             .map(drop)
     }
 
-    /// Changes what is named in a vault, and leaves all else.
+    /// Changes the named settings of a vault, and no others.
     pub async fn change_vault(
         &self,
         vault: &str,
@@ -80,7 +80,7 @@ impl MockKeyVault {
         .map(drop)
     }
 
-    /// Sets who reaches a vault. [`NetworkRules::closed`] lets nobody in, and the default everybody.
+    /// Sets the network rules of a vault. [`NetworkRules::closed`] admits no client, and the default admits every client.
     pub async fn set_network_rules(
         &self,
         vault: &str,
@@ -90,7 +90,7 @@ impl MockKeyVault {
         self.change_vault(vault, changes).await
     }
 
-    /// Deletes a vault; it can be recovered. Its role assignments go for good.
+    /// Deletes a vault; it can be recovered. Its role assignments are deleted for good.
     pub async fn delete_vault(&self, vault: &str) -> Result<(), VaultChangeError> {
         let name: VaultName = vault.parse()?;
         self.manage(move |vaults| {
@@ -101,7 +101,7 @@ impl MockKeyVault {
         .map(drop)
     }
 
-    /// Brings a deleted vault back, with its keys and access policies.
+    /// Recovers a deleted vault, with its keys and access policies.
     pub async fn recover_vault(&self, vault: &str) -> Result<(), VaultChangeError> {
         let name: VaultName = vault.parse()?;
         self.manage(move |vaults| {
@@ -112,7 +112,7 @@ impl MockKeyVault {
         .map(drop)
     }
 
-    /// Destroys a deleted vault with all its keys, for good.
+    /// Purges a deleted vault with all its keys, for good.
     pub async fn purge_vault(&self, vault: &str) -> Result<(), VaultChangeError> {
         let name: VaultName = vault.parse()?;
         self.manage(move |vaults| {
@@ -122,12 +122,12 @@ impl MockKeyVault {
         .await
     }
 
-    /// The resource id of a vault: the scope of roles on all that is in it.
+    /// The resource id of a vault: the scope of roles on everything in it.
     pub fn vault_id(&self, vault: &str) -> Result<String, VaultChangeError> {
         Ok(self.app.vaults.vault_named(&vault.parse()?)?.path.to_string())
     }
 
-    /// Gives a principal, by its object id, a role at a scope. The role is a name or an id. Gives the assignment's name.
+    /// Assigns a role at a scope to a principal, by its object id. The role is a name or an id. Returns the assignment's name.
     pub async fn assign_role(
         &self,
         scope: &str,
@@ -147,7 +147,7 @@ impl MockKeyVault {
         Ok(made.map_err(|error| RoleError::CutShort(error.to_string()))??.0.name)
     }
 
-    /// Takes a role at a scope from a principal, if it has it.
+    /// Removes a principal's role assignment at a scope, if it exists.
     pub async fn remove_role(
         &self,
         scope: &str,
@@ -162,12 +162,12 @@ impl MockKeyVault {
         Ok(())
     }
 
-    /// Who somebody is and what roles allow them: for a data plane that goes by the same roles.
+    /// The directory of principals and their roles, for a data plane that uses the same roles.
     pub fn directory(&self) -> Directory {
         Directory::new(Arc::clone(&self.app.issuer), Arc::clone(self.authorization()))
     }
 
-    /// Who may do what: for a control plane that goes by the same roles.
+    /// The role assignments, for a control plane that uses the same roles.
     pub fn authorization(&self) -> &Arc<Authorization> {
         self.app.vaults.authorization()
     }

@@ -1,8 +1,8 @@
-//! The format of a vault's data folder: which one it has, and the way from format 1 to the present one.
+//! The format of a vault's data folder: finding its version, and migrating format 1 to the current one.
 //!
-//! Format 1 was a sled database in `vaults/`. Now the rows are in `journal/`, and `vaults/` is a [`Refuser`]. The migration makes the
-//! journal and the index, then puts the refuser in place of the old database, then writes the marker. After a kill before the refuser
-//! is in place, the next start does all of it again; after that, it goes on.
+//! Format 1 was a sled database in `vaults/`. Now the rows are in `journal/`, and `vaults/` is a [`Refuser`]. The migration creates
+//! the journal and the index, then puts the refuser in place of the old database, then writes the marker. After a kill before the
+//! refuser is in place, the next start repeats everything; after a later kill, it continues.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,24 +23,24 @@ use crate::files::{Access, read_if_there, write_whole};
 use crate::random;
 use crate::room::Room;
 
-/// The present format.
+/// The current format.
 pub(super) const FORMAT_VERSION: u64 = 2;
 
-/// What the database of format 1 says about its format: tree, key, value.
+/// The entry in the database of format 1 that names its format: tree, key, value.
 const OLD_FORMAT: (&str, &str, &str) = ("settings", "format", "1");
 
-/// What is to be done with a folder.
+/// The work that opening a folder requires.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
-    /// To make it.
+    /// Create the rows.
     New,
-    /// To migrate it from format 1.
+    /// Migrate from format 1.
     Migrate,
-    /// To open it.
+    /// Open the rows.
     Open,
 }
 
-/// Opens the rows in this data folder, or makes them.
+/// Opens the rows in this data folder, or creates them.
 pub(super) fn open(
     folder: &Path,
     trees: &'static [&'static str],
@@ -52,7 +52,7 @@ pub(super) fn open(
     let (marker, work) = match read_marker(folder)? {
         Found::Marker(marker) => (Some(marker), work(folder, &refuser, Some(&marker))?),
         Found::Nothing => (None, work(folder, &refuser, None)?),
-        // The marker comes after the journal, so there is nothing to migrate, whatever else was put into the folder.
+        // The marker is written after the journal, so there is nothing to migrate, even if the folder contains a database.
         Found::Damage if journal(folder).is_dir() => (None, Work::Open),
         Found::Damage => {
             let repair = RepairCommand::of("mock-keyvault", folder).to_string();
@@ -84,7 +84,7 @@ pub(super) fn open(
             give_up_migration(&options);
         }
     })?;
-    // The rows are there: from now on no older program may begin others. What somebody put there later stays as it is.
+    // The rows exist: from now on no older program may create others. A database that was put there later is not changed.
     if work != Work::Open || marker.is_none() || !refuser.database.try_exists()? {
         refuser.put()?;
     }
@@ -113,7 +113,7 @@ fn work(folder: &Path, refuser: &Refuser<'_>, marker: Option<&Marker>) -> io::Re
     Ok(match marker {
         Some(marker) if marker.unfinished => Work::New,
         Some(_) => Work::Open,
-        // It came after the journal: only the marker is missing.
+        // The refuser is written after the journal: only the marker is missing.
         None if refuser.is_there() || refuser.kept.try_exists()? => Work::Open,
         None if refuser.database.try_exists()? => Work::Migrate,
         None if journal(folder).is_dir() => Work::Open,
@@ -121,7 +121,7 @@ fn work(folder: &Path, refuser: &Refuser<'_>, marker: Option<&Marker>) -> io::Re
     })
 }
 
-/// Makes the journal from the database of format 1.
+/// Creates the journal from the database of format 1.
 fn migrate_from(options: &OpenOptions<'_>, old: &Path) -> Result<(), StoreError> {
     let migrated = migrate(options, old, false)?;
     let (tree, key, value) = OLD_FORMAT;
@@ -133,10 +133,10 @@ fn migrate_from(options: &OpenOptions<'_>, old: &Path) -> Result<(), StoreError>
     let refused = match found {
         Some(found) if found == value.as_bytes() => return Ok(()),
         Some(found) => StoreError::Format { found: String::from_utf8_lossy(&found).into_owned() },
-        // It is written before anything else: without it, and with something done, the rows were lost.
+        // The format is written before anything else: if it is missing although the vault was used, rows were lost.
         None if migrated.rows == 0 && !has_events(options.folder)? => return Ok(()),
         None => {
-            let words = "the database says no format: rows are missing";
+            let words = "the database has no format entry: rows are missing";
             old_error(old, io::Error::new(io::ErrorKind::InvalidData, words)).into()
         }
     };
@@ -156,35 +156,35 @@ fn has_events(folder: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// What a repair has to know of a folder.
+/// The facts about a folder that a repair needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
-    /// Whether there is a journal in it, or should be.
+    /// Whether the folder has a journal, or should have one.
     pub(crate) has_journal: bool,
     /// Whether the marker is missing or damaged.
     pub(crate) lacks_marker: bool,
 }
 
-/// Looks at a folder before a repair.
+/// Examines a folder before a repair.
 pub(crate) fn look(folder: &Path) -> Result<Look, StoreError> {
     let found = read_marker(folder)?;
     let marker = if let Found::Marker(marker) = &found { Some(marker) } else { None };
     let is_open = work(folder, &refuser(folder), marker)? == Work::Open;
     Ok(Look {
         has_journal: is_open || found == Found::Damage || journal(folder).try_exists()?,
-        // After a migration that was cut short the next start does all of it again, because there is no marker.
+        // Without a marker, the next start repeats an interrupted migration from its beginning.
         lacks_marker: found == Found::Damage || found == Found::Nothing && is_open,
     })
 }
 
-/// What the marker file is.
+/// The state of the marker file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Found {
-    /// Not there.
+    /// Missing.
     Nothing,
     /// Damaged.
     Damage,
-    /// This.
+    /// Valid.
     Marker(Marker),
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn marker_path(folder: &Path) -> PathBuf {
     folder.join("mock-keyvault.json")
 }
 
-/// The root of the key of the journal, from a file of its own. A missing one is made for a new journal only.
+/// Reads the root key of the journal from its own file. A missing file is created only for a new journal.
 pub(super) fn journal_key(folder: &Path, may_make: bool) -> io::Result<Zeroizing<[u8; 32]>> {
     let path = folder.join("journal.key");
     if let Some(bytes) = read_if_there(&path)?.map(Zeroizing::new) {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_damaged_marker_is_written_again_and_said() {
+    fn a_missing_or_damaged_marker_is_written_again_and_reported() {
         let (temporary, whole) = filled();
         let folder = temporary.path();
         let newer = String::from_utf8(whole.clone()).unwrap().replace(":2", ":3").into_bytes();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn no_flipped_bit_of_the_marker_makes_the_folder_a_new_one_or_one_of_another_format() {
+    fn no_flipped_bit_of_the_marker_changes_the_format_or_makes_the_folder_new() {
         let (temporary, whole) = filled();
         let folder = temporary.path();
         let older = br#"{"formatVersion":2}"#;
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_journal_with_a_damaged_marker_is_not_replaced_by_a_database_that_was_put_beside_it() {
+    fn a_journal_with_a_damaged_marker_is_not_replaced_by_a_database_in_the_same_folder() {
         let (temporary, _) = filled();
         let folder = temporary.path();
         fs::remove_dir_all(refuser(folder).database).unwrap();

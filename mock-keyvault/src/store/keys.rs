@@ -1,4 +1,4 @@
-//! The rows of keys: a key itself, its versions, their tags, and the sealed private parts in a tree of their own.
+//! The rows of keys: each key, its versions, their tags, and the sealed private parts in a separate tree.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,14 +13,14 @@ use crate::vault::ec::Curve;
 use crate::vault::key::{Attributes, Deletion, KeyOperation, KeyType};
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
 
-/// What is kept of a key itself.
+/// The stored data of a key itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct KeyRow {
     pub(crate) name: String,
     pub(crate) deletion: Option<Deletion>,
 }
 
-/// What is kept of a version, beside its tags and its private part.
+/// The stored data of a version, without its tags and its private part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct VersionRow {
     pub(crate) sequence: u64,
@@ -31,8 +31,8 @@ pub(crate) struct VersionRow {
     pub(crate) attributes: Attributes,
 }
 
-/// The public part of a version, in base64url as responses carry it. Which kind it is shows from the names: the rows of
-/// RSA keys were there first and say no more.
+/// The public part of a version, in base64url as in responses. The field names tell the kind of key: rows of RSA keys were there
+/// first and have no other mark.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum PublicRow {
@@ -42,7 +42,7 @@ pub(crate) enum PublicRow {
     Ec { curve: Curve, x: String, y: String },
 }
 
-/// Where a version belongs.
+/// The place of a version.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct VersionAt<'a> {
     pub(crate) vault: &'a VaultName,
@@ -50,7 +50,7 @@ pub(crate) struct VersionAt<'a> {
     pub(crate) version: &'a KeyVersion,
 }
 
-/// A version of a key that is brought back.
+/// A version of a key that is restored.
 #[derive(Debug)]
 pub(crate) struct RestoredVersion<'a> {
     pub(crate) at: VersionAt<'a>,
@@ -60,7 +60,7 @@ pub(crate) struct RestoredVersion<'a> {
 }
 
 impl Store {
-    /// Keeps a new version of a key, whose row is made with the first.
+    /// Stores a new version of a key. The first version also creates the row of the key.
     pub(crate) fn add_version(
         &self,
         at: VersionAt<'_>,
@@ -76,7 +76,7 @@ impl Store {
         })
     }
 
-    /// Keeps a key with all its versions, in one step.
+    /// Stores a key with all its versions, in one step.
     pub(crate) fn add_key(
         &self,
         vault: &VaultName,
@@ -96,7 +96,7 @@ impl Store {
         })
     }
 
-    /// Keeps the changed attributes, operations and tags of a version.
+    /// Stores the changed attributes, operations and tags of a version.
     pub(crate) fn put_version(
         &self,
         at: VersionAt<'_>,
@@ -106,7 +106,7 @@ impl Store {
         self.durable.change(Purpose::Rows, |view| write_version(view, at, version, tags))
     }
 
-    /// Keeps that a key is deleted, or no longer is.
+    /// Stores whether a key is deleted.
     pub(crate) fn put_key(&self, vault: &VaultName, key: &KeyName, row: &KeyRow) -> io::Result<()> {
         let purpose = if row.deletion.is_some() { Purpose::Removal } else { Purpose::Rows };
         self.durable.change(purpose, |view| {
@@ -115,7 +115,7 @@ impl Store {
         })
     }
 
-    /// Keeps what is due for a key, and what was announced.
+    /// Stores the scheduled actions of a key, and the notices that were sent.
     pub(crate) fn put_agenda(
         &self,
         vault: &VaultName,
@@ -125,7 +125,7 @@ impl Store {
         self.put_agendas(vault, &[(key.clone(), agenda.clone())])
     }
 
-    /// The same for many keys of a vault, in one step.
+    /// Stores the same for many keys of a vault, in one step.
     pub(crate) fn put_agendas(
         &self,
         vault: &VaultName,
@@ -139,7 +139,7 @@ impl Store {
         })
     }
 
-    /// Forgets a key with all its versions.
+    /// Removes a key with all its versions.
     pub(crate) fn remove_key(&self, vault: &VaultName, key: &KeyName) -> io::Result<()> {
         let names = [vault.as_str(), key.folded()];
         self.durable.change(Purpose::Removal, |view| {
@@ -158,7 +158,7 @@ impl Store {
     }
 }
 
-/// Writes a version, and its tags in place of those that it had.
+/// Writes a version, and replaces its tags.
 fn write_version(
     view: &View<'_>,
     at: VersionAt<'_>,
@@ -185,12 +185,12 @@ impl VersionAt<'_> {
 mod tests {
     use super::*;
 
-    /// As rows were written when all keys were RSA. They must be read for ever.
+    /// The form of rows from when all keys were RSA. It must remain readable for ever.
     const OF_RSA: &str = r#"{"sequence":3,"kty":"RSA-HSM","modulus":"AQID","exponent":"AQAB","operations":["wrapKey"],"attributes":{"enabled":true,"not_before":null,"expires":7,"created":1,"updated":2}}"#;
     const OF_EC: &str = r#"{"sequence":0,"kty":"EC","curve":"P-256K","x":"AQ","y":"Ag","operations":["sign","verify"],"attributes":{"enabled":true,"not_before":null,"expires":null,"created":1,"updated":1}}"#;
 
     #[test]
-    fn rows_of_both_kinds_of_key_are_read_and_written_again_to_the_byte() {
+    fn rows_of_both_kinds_of_key_are_rewritten_without_a_change() {
         for row in [OF_RSA, OF_EC] {
             let read: VersionRow = serde_json::from_str(row).unwrap();
             assert_eq!(serde_json::to_string(&read).unwrap(), row);

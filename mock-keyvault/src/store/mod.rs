@@ -1,9 +1,9 @@
-//! What a vault keeps on disk, and the only place that knows how: rows, each below 4 KiB.
+//! The rows that a vault stores on disk, each below 4 KiB. Only this module knows their form.
 //!
-//! Here are the trees, the form of row keys, and reading it all at a start; what is written of vaults and of keys has a
-//! file each. Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change,
-//! with the sealed private parts, are one transaction. Nothing stored holds a host or a port.
-//! A write that the disk has too little room for is refused before any of it is done.
+//! This file has the trees, the form of row keys, and the loading of all rows at a start; the rows of vaults and of keys each have
+//! a file. Called by [`crate::vault`] on blocking threads. Every write returns when it is durable. All rows of one change, with
+//! the sealed private parts, are one transaction. No row holds a host or a port.
+//! A write for which the disk has too little space is refused before any of it is done.
 
 mod folder;
 mod keys;
@@ -26,17 +26,17 @@ use crate::vault::settings::VaultSettings;
 
 pub(crate) use keys::{KeyRow, PublicRow, RestoredVersion, VersionAt, VersionRow};
 
-/// The trees of a vault. A place in the list is the format on disk: add a tree at the end.
+/// The trees of a vault. The position in the list is part of the format on disk: add a tree at the end.
 pub(crate) const TREES: &[&str] = &["settings", "rows", "private", "authorization"];
 const ROWS: u8 = 1;
 const PRIVATE: u8 = 2;
-/// The tree of the role assignments, which have a module of their own.
+/// The tree of the role assignments, which have their own module.
 pub(crate) const AUTHORIZATION: u8 = 3;
 
-/// Parts of a row key are separated by a byte that no name holds.
+/// The separator of the parts of a row key: a byte that no name contains.
 const SEPARATOR: u8 = 0;
 
-/// The first byte of a row key says what the row is. They must stay: rows on disk begin with them.
+/// The first byte of a row key names the kind of the row. These bytes must not change: rows on disk begin with them.
 const VAULT: u8 = b'v';
 const POLICY: u8 = b'p';
 const KEY: u8 = b'k';
@@ -51,7 +51,7 @@ pub enum StoreError {
     /// The rows cannot be read or written.
     #[error("the rows of the vault cannot be used: {0}")]
     Io(#[from] io::Error),
-    /// The rows cannot be opened. The words say what repairs them.
+    /// The rows cannot be opened. The message says how to repair them.
     #[error("the rows of the vault cannot be opened: {0}")]
     Open(#[from] OpenError),
     /// The folder was written by another version of this program.
@@ -60,7 +60,7 @@ pub enum StoreError {
         folder::FORMAT_VERSION
     )]
     Format {
-        /// What the folder says.
+        /// The format in the folder.
         found: String,
     },
     /// A row cannot be read.
@@ -68,17 +68,17 @@ pub enum StoreError {
     Damaged(String),
 }
 
-/// All there is, as it is read at a start.
+/// All rows, as they are read at a start.
 #[derive(Debug, Default)]
 pub(crate) struct Loaded {
     pub(crate) vaults: BTreeMap<String, LoadedVault>,
 }
 
-/// A vault and all in it.
+/// A vault and everything in it.
 #[derive(Debug)]
 pub(crate) struct LoadedVault {
     pub(crate) settings: VaultSettings,
-    /// In the order in which they were given.
+    /// In the order in which they were set.
     pub(crate) policies: Vec<AccessPolicy>,
     pub(crate) keys: BTreeMap<String, LoadedKey>,
 }
@@ -98,7 +98,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens the rows in the data folder, or makes them there. Rows of format 1 are migrated.
+    /// Opens the rows in the data folder, or creates them. Rows of format 1 are migrated.
     pub(crate) fn open(
         folder: &Path,
         durability: Durability,
@@ -107,16 +107,16 @@ impl Store {
         Ok(Self { durable: Arc::new(folder::open(folder, TREES, durability, room)?) })
     }
 
-    /// The rows, for those who keep theirs in a tree of their own.
+    /// The rows, for modules that have their own tree.
     pub(crate) fn durable(&self) -> &Arc<Rows> {
         &self.durable
     }
 
     /// Reads everything, and removes private parts that no version names.
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
-        // What is read here is in memory until the end: it must be right.
+        // Everything read here stays in memory until the end, so it must be right.
         if self.durable.wait_for_proof().is_complete() && self.durable.has_loss()? {
-            // A vault keeps nothing outside of its rows, and what belongs together is one change: what is left is complete.
+            // A vault stores nothing outside its rows, and each change writes all its rows together: the rest is consistent.
             self.durable.loss_is_settled()?;
         }
         let mut loaded = Loaded::default();
@@ -133,7 +133,7 @@ impl Store {
             let Some(vault) = loaded.vaults.get_mut(&vault) else {
                 return Ok(());
             };
-            // A key may go without its agenda going first; then there is nothing left to be due.
+            // The agenda of a removed key may remain; then nothing is due.
             if let Some(key) = vault.keys.get_mut(&key) {
                 key.agenda = parsed(value)?;
             }
@@ -161,8 +161,8 @@ impl Store {
         Ok(loaded)
     }
 
-    /// Removes private parts that are not known: earlier versions of this program left some after a kill. They harm nobody: on
-    /// a full disk they stay until another start, and so they do while the rows are not proven.
+    /// Removes private parts that no version names: earlier versions of this program left some after a kill. They do no harm, so
+    /// they stay until a later start if the disk is full or the rows are not proven.
     fn remove_orphans(&self, is_known: impl Fn(&[u8]) -> bool) -> io::Result<()> {
         if !self.durable.are_complete() {
             return Ok(());
@@ -203,7 +203,7 @@ fn row_key(kind: u8, names: &[&str]) -> Vec<u8> {
     at
 }
 
-/// The beginning of every row key under these names.
+/// The prefix of every row key under these names.
 fn prefix(kind: u8, names: &[&str]) -> Vec<u8> {
     let mut at = vec![kind, SEPARATOR];
     for name in names {
@@ -213,7 +213,7 @@ fn prefix(kind: u8, names: &[&str]) -> Vec<u8> {
     at
 }
 
-/// The names of a row key. The last may hold the separator, since tags may hold any character.
+/// The names in a row key. The last name may contain the separator, since tags may contain any character.
 fn named<const N: usize>(parts: &[u8]) -> Result<[String; N], StoreError> {
     let names: Result<Vec<String>, StoreError> =
         parts.splitn(N, |byte| *byte == SEPARATOR).map(text).collect();
@@ -225,7 +225,7 @@ fn text(bytes: &[u8]) -> Result<String, StoreError> {
 }
 
 fn existing<T>(found: Option<&mut T>) -> Result<&mut T, StoreError> {
-    found.ok_or_else(|| StoreError::Damaged("a row belongs to nothing".to_owned()))
+    found.ok_or_else(|| StoreError::Damaged("a row belongs to an unknown vault or key".to_owned()))
 }
 
 fn parsed<T: DeserializeOwned>(value: &[u8]) -> Result<T, StoreError> {

@@ -1,4 +1,4 @@
-//! The rows of a vault as a repair sees them: their key, and which of them are lost.
+//! The rows of a vault in a repair: their key, and the list of lost rows.
 
 use std::io;
 use std::path::Path;
@@ -17,12 +17,12 @@ pub(crate) fn write_marker(data_folder: &Path) -> io::Result<()> {
     folder::write_marker(data_folder, false)
 }
 
-/// The key of the journal. It is never made by a repair.
+/// The key of the journal. A repair never creates it.
 pub(crate) fn journal_key(data_folder: &Path) -> io::Result<Arc<RowsKey>> {
     Ok(Arc::new(RowsKey::from_root(&folder::journal_key(data_folder, false)?)))
 }
 
-/// Key versions that cannot be restored, and what else is lost, in words.
+/// Key versions that cannot be restored, and all other losses, as text.
 pub(crate) fn lost(repair: &Repair) -> Result<(Vec<String>, Vec<String>), FormatError> {
     let (mut keys, mut others) = (Vec::new(), Vec::new());
     for row in repair.lost_rows(&[ROWS, AUTHORIZATION])? {
@@ -51,7 +51,7 @@ pub(crate) fn lost(repair: &Repair) -> Result<(Vec<String>, Vec<String>), Format
     Ok((keys, others))
 }
 
-/// The role assignment that a row is about. Other rows of the tree mean nothing to a person.
+/// The role assignment of a row. Other rows of the tree mean nothing to a person.
 fn role_assignment(row: &LostRow) -> Option<String> {
     let name = uuid::Uuid::from_slice(row.key.strip_prefix(b"a")?).ok()?;
     Some(match (&row.known, &row.restored) {
@@ -61,7 +61,7 @@ fn role_assignment(row: &LostRow) -> Option<String> {
     })
 }
 
-/// What a row is, and the names in its key.
+/// The kind of a row, and the names in its key.
 fn named(key: &[u8]) -> (u8, String) {
     let (kind, names) = key.split_first().unwrap_or((&0, &[]));
     let names = names.strip_prefix(&[SEPARATOR]).unwrap_or(names);

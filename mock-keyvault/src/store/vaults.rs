@@ -1,4 +1,4 @@
-//! The rows of vaults themselves: their settings, split over rows of below 4 KiB, and one row for each access policy.
+//! The rows of vaults themselves: their settings, split into rows below 4 KiB, and one row for each access policy.
 //!
 //! Called by [`crate::vault`] on blocking threads. Settings and policies that change together are one transaction.
 
@@ -16,12 +16,12 @@ use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultSettings;
 
-/// Begins the keys of what does not fit into the first row of a vault's settings. It must stay.
+/// The first byte of the keys of further rows, for settings that do not fit into the first row. It must not change.
 const REST: u8 = b'x';
-/// How much of a document one row holds.
+/// How many bytes of a document one row holds.
 const CHUNK: usize = 3 << 10;
 
-/// The row of an access policy. Older folders have the permissions on keys alone.
+/// The row of an access policy. Older folders have only the permissions on keys.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum PolicyRow {
@@ -29,7 +29,7 @@ enum PolicyRow {
     Current(OrderedPolicy<AccessPolicy>),
 }
 
-/// A policy with its place among those of the vault.
+/// A policy with its position in the vault's list.
 #[derive(Serialize, Deserialize)]
 struct OrderedPolicy<P> {
     order: usize,
@@ -37,7 +37,7 @@ struct OrderedPolicy<P> {
 }
 
 impl Store {
-    /// Keeps what a vault itself is, and its access policies in place of those it had, if any are given.
+    /// Stores the settings of a vault, and replaces its access policies if any are given.
     pub(crate) fn put_vault(
         &self,
         vault: &VaultName,
@@ -64,7 +64,7 @@ impl Store {
         })
     }
 
-    /// Forgets a vault and every row that belongs to it, of whatever kind.
+    /// Removes a vault and every row that belongs to it, of any kind.
     pub(crate) fn remove_vault(&self, vault: &VaultName) -> io::Result<()> {
         self.durable.change(Purpose::Removal, |view| {
             for tree in [ROWS, PRIVATE] {
@@ -84,7 +84,7 @@ impl Store {
             documents.insert(vault, value.to_vec());
             Ok(())
         })?;
-        // Rows come in the order of their keys, so that the parts of a document do.
+        // Rows come in the order of their keys, and so do the parts of a document.
         self.each(REST, |parts, value| {
             let [vault, _at] = named(parts)?;
             existing(documents.get_mut(&vault))?.extend_from_slice(value);
@@ -117,7 +117,7 @@ impl Store {
     }
 }
 
-/// Older folders have the object id alone; the parts that are seldom there follow it.
+/// The row key of a policy. Older folders have only the object id; the optional parts follow it.
 fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
     let mut identity = policy.object_id.clone();
     if let Some(application) = &policy.application_id {
@@ -173,8 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vault_that_lost_rows_is_complete_from_its_next_start_on_because_it_keeps_nothing_beside_them()
-     {
+    fn a_vault_that_lost_rows_is_complete_after_its_next_start() {
         let folder = tempfile::tempdir().unwrap();
         drop(opened(folder.path()));
         fs_err::write(folder.path().join("journal/loss"), b"").unwrap();
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_of_a_large_vault_is_below_four_kibibytes_and_none_is_left_of_it() {
+    fn every_row_of_a_large_vault_is_below_four_kibibytes_and_is_removed_with_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = opened(folder.path());
         let name: VaultName = "kv1".parse().unwrap();

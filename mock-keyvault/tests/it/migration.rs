@@ -97,7 +97,7 @@ async fn rows_that_are_missing_or_damaged_are_refused_in_a_sentence_and_nothing_
                     }
                 }
             },
-            "says no format",
+            "has no format",
         ),
     ] {
         let root = tempfile::tempdir().unwrap();
