@@ -1,4 +1,4 @@
-//! Locks: what `deleteEnabled`, `listEnabled`, `readEnabled` and `writeEnabled` refuse on each level, at `/acr/v1/` and at `/v2/`.
+//! Locks: `deleteEnabled`, `listEnabled`, `readEnabled` and `writeEnabled` refuse requests on each level, in both APIs.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn delete(client: &Client, path: &str) -> Answer {
     client.send(Method::DELETE, path, "").await
 }
 
-/// Docker tries a layer again for 50 seconds after a code that it does not know.
+/// Docker knows this code: after any other code it retries a layer for 50 seconds.
 #[track_caller]
 fn assert_upload_locked(answer: &Answer, what: &str) {
     assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{what}: {answer:?}");
@@ -33,7 +33,7 @@ fn assert_locked(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn a_change_of_one_switch_answers_with_all_and_leaves_the_other_levels_alone() {
+async fn a_change_of_one_switch_answers_with_all_switches_and_does_not_change_the_other_levels() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let manifest = format!("/acr/v1/app/_manifests/{}", content::digest(&manifest));
@@ -54,7 +54,7 @@ async fn a_change_of_one_switch_answers_with_all_and_leaves_the_other_levels_alo
 }
 
 #[tokio::test]
-async fn a_tag_locked_against_writing_does_not_move_and_neither_it_nor_its_manifest_goes() {
+async fn a_tag_locked_against_writing_cannot_move_and_neither_it_nor_its_manifest_can_be_deleted() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let other = client.push_image("app", "v2", &[b"other layer"]).await;
@@ -75,7 +75,7 @@ async fn a_tag_locked_against_writing_does_not_move_and_neither_it_nor_its_manif
 }
 
 #[tokio::test]
-async fn a_tag_locked_against_deletion_can_be_pushed_over_and_stays_locked_where_it_goes() {
+async fn a_tag_locked_against_deletion_can_be_moved_by_a_push_and_stays_locked() {
     let (_emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
     patch(&client, "/acr/v1/app/_tags/v1", json!({ "deleteEnabled": false })).await;
@@ -87,7 +87,7 @@ async fn a_tag_locked_against_deletion_can_be_pushed_over_and_stays_locked_where
 }
 
 #[tokio::test]
-async fn a_manifest_locked_against_deletion_stays_although_its_tags_go() {
+async fn a_manifest_locked_against_deletion_stays_when_its_tags_are_deleted() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let digest = content::digest(&manifest);
@@ -107,7 +107,7 @@ async fn a_manifest_locked_against_deletion_stays_although_its_tags_go() {
 }
 
 #[tokio::test]
-async fn a_repository_locked_against_writing_takes_nothing_and_loses_nothing() {
+async fn a_repository_locked_against_writing_refuses_pushes_and_deletions() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     client.push_blob("app", b"loose").await;
@@ -131,7 +131,7 @@ async fn a_repository_locked_against_writing_takes_nothing_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_repository_locked_against_deletion_stays_although_what_is_in_it_goes() {
+async fn a_repository_locked_against_deletion_stays_when_its_content_is_deleted() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     patch(&client, "/acr/v1/app", json!({ "deleteEnabled": false })).await;
@@ -142,7 +142,7 @@ async fn a_repository_locked_against_deletion_stays_although_what_is_in_it_goes(
 }
 
 #[tokio::test]
-async fn what_is_not_readable_cannot_be_pulled_and_is_described_all_the_same() {
+async fn unreadable_content_cannot_be_pulled_but_is_still_described() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let digest = content::digest(&manifest);
@@ -171,7 +171,7 @@ async fn what_is_not_readable_cannot_be_pulled_and_is_described_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_not_listed_is_left_out_of_every_list_and_still_answers_to_its_name() {
+async fn unlisted_content_is_omitted_from_every_list_and_can_still_be_pulled_by_name() {
     let (_emulator, client) = start().await;
     let first = client.push_image("app", "v1", &[b"layer"]).await;
     client.push_image("app", "v2", &[b"other layer"]).await;
@@ -197,7 +197,7 @@ async fn what_is_not_listed_is_left_out_of_every_list_and_still_answers_to_its_n
 }
 
 #[tokio::test]
-async fn locks_outlive_a_restart() {
+async fn locks_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || sealyard::Sealyard::builder().ephemeral().data_dir(folder.path().join("data"));
     let emulator = builder().start().await.unwrap();

@@ -1,4 +1,4 @@
-//! Logging in: the challenge, the token endpoints, and who may do what with which login.
+//! Logging in: the challenge, the token endpoints, and the permissions of each kind of login.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::support::{Answer, Client, content, start, start_with_clock};
 
 const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 const REGISTRIES: &str = "https://containerregistry.azure.net";
-/// What ACR says to every request that lacks a login.
+/// ACR's message for every request without a login.
 const AUTHENTICATION_REQUIRED: &str =
     "authentication required, visit https://aka.ms/acr/authorization for more information.";
 
-/// Pushes `app:v1` and `other:v1`, and has the registry want a login from then on.
+/// Pushes `app:v1` and `other:v1`; from then on the registry requires a login.
 pub(crate) async fn close(emulator: &Sealyard, client: &Client) {
     client.push_image("app", "v1", &[b"layer"]).await;
     client.push_image("other", "v1", &[b"layer of the other"]).await;
@@ -32,7 +32,7 @@ pub(crate) async fn admin(emulator: &Sealyard) -> AdminCredentials {
     emulator.registry().admin_credentials().await.unwrap()
 }
 
-/// Makes a token that may do this, and gives its password.
+/// Creates a token with these actions and returns its password.
 pub(crate) async fn scoped(emulator: &Sealyard, name: &str, actions: &[&str]) -> String {
     let (registry, name) = (emulator.registry(), name.parse().unwrap());
     let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
@@ -66,7 +66,7 @@ async fn form(client: &Client, path: &str, fields: &[(&str, &str)]) -> Answer {
     Answer::of(client.request(Method::POST, path).form(fields).send().await.unwrap()).await
 }
 
-/// The access token for a scope that a refresh token leads to.
+/// Exchanges a refresh token for an access token with this scope.
 pub(crate) async fn access(client: &Client, refresh: &str, scope: &str) -> Answer {
     let fields = [
         ("grant_type", "refresh_token"),
@@ -77,7 +77,7 @@ pub(crate) async fn access(client: &Client, refresh: &str, scope: &str) -> Answe
     form(client, "/oauth2/token", &fields).await
 }
 
-/// What a token says, read as the Python SDK reads it.
+/// The claims of a token, decoded as the Python SDK decodes them.
 fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&STANDARD_NO_PAD.decode(payload).unwrap()).unwrap()
@@ -96,7 +96,7 @@ pub(crate) fn assert_unauthorized(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn an_open_registry_challenges_nobody_and_takes_whatever_login_a_client_still_has() {
+async fn a_registry_without_logins_sends_no_challenge_and_accepts_any_credentials() {
     let (_emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
@@ -109,7 +109,7 @@ async fn an_open_registry_challenges_nobody_and_takes_whatever_login_a_client_st
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_where_to_get_a_token_and_what_to_ask_for() {
+async fn a_client_without_a_login_is_told_where_to_get_a_token_and_which_scope_to_request() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let host = emulator.registry_address();
@@ -142,19 +142,19 @@ async fn a_stranger_is_told_where_to_get_a_token_and_what_to_ask_for() {
 }
 
 #[tokio::test]
-async fn every_401_begins_with_the_sentence_of_acr_and_then_gives_the_reason() {
+async fn every_401_begins_with_acrs_sentence_and_then_gives_the_reason() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let reader = scoped(&emulator, "reader", &["repositories/app/content/read"]).await;
     let push = "/oauth2/token?service=here&scope=repository:app:pull,push";
     let delete = "/oauth2/token?service=here&scope=repository:app:delete";
     let upload = "/v2/app/blobs/uploads/";
-    let form_of_nobody = [("grant_type", "password"), ("service", "here")];
+    let form_without_login = [("grant_type", "password"), ("service", "here")];
     let form_of_nonsense = [("grant_type", "refresh_token"), ("refresh_token", "nonsense")];
 
     for (what, answer, reason) in [
         ("docker without a login", client.get(push).await, None),
-        ("an SDK without a login", form(&client, "/oauth2/token", &form_of_nobody).await, None),
+        ("an SDK without a login", form(&client, "/oauth2/token", &form_without_login).await, None),
         ("a request without a login", client.get("/v2/_catalog").await, None),
         (
             "a wrong password",
@@ -162,7 +162,7 @@ async fn every_401_begins_with_the_sentence_of_acr_and_then_gives_the_reason() {
             Some("the user name or the password is wrong"),
         ),
         (
-            "a token that is none",
+            "an invalid token",
             form(&client, "/oauth2/token", &form_of_nonsense).await,
             Some("the token was not made by this registry"),
         ),
@@ -185,7 +185,7 @@ async fn every_401_begins_with_the_sentence_of_acr_and_then_gives_the_reason() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_sends_a_large_chunk_is_challenged_and_not_cut_off() {
+async fn a_client_without_a_login_that_sends_a_large_chunk_is_challenged_and_not_cut_off() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let path = "/v2/app/blobs/uploads/00000000-0000-4000-8000-000000000000";
@@ -197,7 +197,8 @@ async fn a_stranger_who_sends_a_large_chunk_is_challenged_and_not_cut_off() {
 }
 
 #[tokio::test]
-async fn the_admin_user_may_everything_while_it_is_enabled_and_only_with_a_password_of_now() {
+async fn the_admin_user_has_every_permission_while_it_is_enabled_and_only_with_a_current_password()
+{
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let registry = emulator.registry();
@@ -225,7 +226,7 @@ async fn the_admin_user_may_everything_while_it_is_enabled_and_only_with_a_passw
 }
 
 #[tokio::test]
-async fn a_token_is_given_for_as_much_of_what_is_asked_for_as_is_allowed() {
+async fn a_token_covers_only_the_allowed_part_of_the_requested_scopes() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let password = scoped(&emulator, "reader", &["repositories/app/content/read"]).await;
@@ -244,12 +245,12 @@ async fn a_token_is_given_for_as_much_of_what_is_asked_for_as_is_allowed() {
         (&said["iss"], &said["sub"]),
         (&json!("Azure Container Registry"), &json!("reader"))
     );
-    assert_unauthorized(&refused, "nothing of it is allowed");
+    assert_unauthorized(&refused, "none of the scopes is allowed");
     assert_eq!(claims(&text(&login, "access_token"))["access"], json!([]));
 }
 
 #[tokio::test]
-async fn a_token_that_may_pull_one_repository_may_nothing_else() {
+async fn a_token_for_pulling_one_repository_allows_nothing_else() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let password = scoped(&emulator, "reader", &["repositories/app/content/read"]).await;
@@ -270,22 +271,25 @@ async fn a_token_that_may_pull_one_repository_may_nothing_else() {
     ] {
         let bearer = with_bearer(&client, method.clone(), path, &token).await;
         let basic = with_basic(&client, method, path, "reader", &password).await;
-        for (answer, way) in [(bearer, "bearer"), (basic, "basic")] {
+        for (answer, scheme) in [(bearer, "bearer"), (basic, "basic")] {
             if allowed {
-                assert_eq!(answer.status, StatusCode::OK, "{way} {path}");
+                assert_eq!(answer.status, StatusCode::OK, "{scheme} {path}");
             } else {
                 assert_unauthorized(&answer, path);
                 let challenge = answer.header("www-authenticate");
-                assert!(challenge.contains(",error=\"insufficient_scope\","), "{way} {challenge}");
+                assert!(
+                    challenge.contains(",error=\"insufficient_scope\","),
+                    "{scheme} {challenge}"
+                );
                 let end = "Reason: the login has no permission for this request.\"";
-                assert!(challenge.ends_with(end), "{way} {challenge}");
+                assert!(challenge.ends_with(end), "{scheme} {challenge}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn passwords_end_by_the_clock_and_tokens_can_be_disabled_changed_and_deleted() {
+async fn passwords_expire_by_the_clock_and_tokens_can_be_disabled_changed_and_deleted() {
     let (emulator, client, clock) = start_with_clock().await;
     close(&emulator, &client).await;
     let registry = emulator.registry();
@@ -300,30 +304,30 @@ async fn passwords_end_by_the_clock_and_tokens_can_be_disabled_changed_and_delet
 
     assert_eq!(pull(first).await.status, StatusCode::OK);
     clock.pass(Duration::from_hours(1));
-    assert_unauthorized(&pull(second).await, "an hour is over");
+    assert_unauthorized(&pull(second).await, "the password expired after an hour");
     let again = registry.generate_credentials("builder", &[PasswordName::Second], None).await;
     let again = again.unwrap()[0].password.expose().to_owned();
     assert_eq!(pull(&again).await.status, StatusCode::OK);
-    assert_unauthorized(&pull(second).await, "it was replaced");
+    assert_unauthorized(&pull(second).await, "the password was replaced");
     registry.put_token(&name, "_repositories_pull", false).await.unwrap();
-    assert_unauthorized(&pull(&again).await, "it is disabled");
+    assert_unauthorized(&pull(&again).await, "the token is disabled");
     registry.put_token(&name, "_repositories_push", true).await.unwrap();
     assert_eq!(pull(&again).await.status, StatusCode::OK);
     let both = registry.generate_credentials("builder", &PasswordName::BOTH, None).await.unwrap();
     let left = registry.keep_passwords("builder", &[PasswordName::First]).await.unwrap();
     assert_eq!(left.passwords.len(), 1);
     assert_eq!(pull(both[0].password.expose()).await.status, StatusCode::OK);
-    assert_unauthorized(&pull(both[1].password.expose()).await, "it was taken away");
+    assert_unauthorized(&pull(both[1].password.expose()).await, "the password was removed");
     let again = both[0].password.expose();
     registry.delete_token("builder").await.unwrap();
-    assert_unauthorized(&pull(again).await, "it is gone");
+    assert_unauthorized(&pull(again).await, "the token was deleted");
 }
 
 #[tokio::test]
-async fn where_anybody_may_pull_nobody_needs_a_login_for_that_and_for_that_alone() {
+async fn with_anonymous_pull_a_pull_needs_no_login_and_every_other_request_does() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
-    // What the SDKs send without a credential.
+    // The SDKs send this request when they have no credential.
     let ask = async |scope: &str| {
         let empty = [("grant_type", "password"), ("scope", scope), ("refresh_token", "")];
         form(&client, "/oauth2/token", &empty).await
@@ -336,7 +340,11 @@ async fn where_anybody_may_pull_nobody_needs_a_login_for_that_and_for_that_alone
     let push = ask("repository:app:push").await;
 
     assert_unauthorized(&before, "before");
-    assert_eq!(client.get("/v2/").await.status, StatusCode::UNAUTHORIZED, "it still challenges");
+    assert_eq!(
+        client.get("/v2/").await.status,
+        StatusCode::UNAUTHORIZED,
+        "the registry still challenges"
+    );
     let pulled = with_bearer(&client, Method::GET, "/v2/app/manifests/v1", &token).await;
     assert_eq!(pulled.status, StatusCode::OK);
     let pushed = with_bearer(&client, Method::POST, "/v2/app/blobs/uploads/", &token).await;
@@ -346,7 +354,7 @@ async fn where_anybody_may_pull_nobody_needs_a_login_for_that_and_for_that_alone
 }
 
 #[tokio::test]
-async fn an_identity_may_what_its_roles_on_the_registry_allow() {
+async fn an_identity_has_the_permissions_of_its_roles_on_the_registry() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let vault = emulator.vault().unwrap();
@@ -370,7 +378,7 @@ async fn an_identity_may_what_its_roles_on_the_registry_allow() {
 
     let owner =
         text(&login(OWNER_CLIENT_ID, "https://management.azure.com").await, "refresh_token");
-    assert_eq!(may(&owner).await.as_array().unwrap().len(), 5, "the owner may everything");
+    assert_eq!(may(&owner).await.as_array().unwrap().len(), 5, "the owner has every permission");
     assert_unauthorized(&login(OWNER_CLIENT_ID, "https://vault.azure.net").await, "for a vault");
 
     let build = text(&login(app.client_id(), REGISTRIES).await, "refresh_token");
@@ -386,14 +394,17 @@ async fn an_identity_may_what_its_roles_on_the_registry_allow() {
         vault.assign_role(at, role, app.object_id()).await.unwrap();
         assert_eq!(may(&build).await, actions, "{role} at {at}");
         vault.remove_role(at, role, app.object_id()).await.unwrap();
-        assert_eq!(may(&build).await, json!(null), "{role} was taken away");
+        assert_eq!(may(&build).await, json!(null), "{role} was removed");
     }
     vault.remove_principal(app.client_id()).await.unwrap();
-    assert_unauthorized(&access(&client, &build, "repository:app:pull").await, "it is gone");
+    assert_unauthorized(
+        &access(&client, &build, "repository:app:pull").await,
+        "the principal was deleted",
+    );
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_a_password_of_the_user_without_a_name_until_it_ends() {
+async fn a_refresh_token_is_a_password_of_the_user_with_the_empty_guid_until_it_expires() {
     let (emulator, client, clock) = start_with_clock().await;
     close(&emulator, &client).await;
     let vault = emulator.vault().unwrap();
@@ -424,9 +435,9 @@ async fn a_refresh_token_is_a_password_of_the_user_without_a_name_until_it_ends(
     let pulled = with_basic(&client, Method::GET, "/v2/app/manifests/v1", TOKEN_USER, &token).await;
     assert_eq!(pulled.status, StatusCode::OK);
     clock.pass(Duration::from_hours(3));
-    assert_unauthorized(&catalog().await, "three hours are over");
+    assert_unauthorized(&catalog().await, "the refresh token expired after three hours");
     let pulled = with_bearer(&client, Method::GET, "/v2/app/manifests/v1", &token).await;
-    assert_unauthorized(&pulled, "an access token has ended as well");
+    assert_unauthorized(&pulled, "the access token has expired as well");
     let challenge = pulled.header("www-authenticate");
     assert!(
         challenge
@@ -452,13 +463,13 @@ async fn an_application_logs_in_with_its_client_id_and_secret() {
 }
 
 #[tokio::test]
-async fn a_blob_is_not_mounted_from_where_one_may_not_pull() {
+async fn a_blob_is_not_mounted_from_a_repository_that_the_login_may_not_pull() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let writes = ["repositories/app/content/read", "repositories/app/content/write"];
     let writer = scoped(&emulator, "writer", &writes).await;
     let everything =
-        scoped(&emulator, "everybody", &["repositories/*/content/read", writes[1]]).await;
+        scoped(&emulator, "everything", &["repositories/*/content/read", writes[1]]).await;
     let digest = content::digest(b"layer of the other");
     let mount = async |user: &str, password: &str, from: &str| {
         let path = format!("/v2/app/blobs/uploads/?mount={digest}{from}");
@@ -467,11 +478,11 @@ async fn a_blob_is_not_mounted_from_where_one_may_not_pull() {
 
     assert_eq!(mount("writer", &writer, "&from=other").await, StatusCode::ACCEPTED);
     assert_eq!(mount("writer", &writer, "").await, StatusCode::ACCEPTED);
-    assert_eq!(mount("everybody", &everything, "&from=other").await, StatusCode::CREATED);
+    assert_eq!(mount("everything", &everything, "&from=other").await, StatusCode::CREATED);
 }
 
 #[tokio::test]
-async fn a_dark_registry_gives_tokens_and_tells_a_stranger_nothing() {
+async fn a_registry_without_its_key_issues_tokens_and_still_challenges_requests_without_a_login() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let password = admin(&emulator).await.passwords[0].expose().to_owned();
@@ -483,12 +494,12 @@ async fn a_dark_registry_gives_tokens_and_tells_a_stranger_nothing() {
     let token = text(&answer, "access_token");
     let pulled = with_bearer(&client, Method::GET, "/v2/app/manifests/v1", &token).await;
 
-    assert_unauthorized(&stranger, "a stranger");
+    assert_unauthorized(&stranger, "a request without a login");
     assert_eq!((pulled.status, pulled.code().as_str()), (StatusCode::FORBIDDEN, "DENIED"));
 }
 
 #[tokio::test]
-async fn logins_outlive_a_restart_and_no_password_lies_in_the_data_folder() {
+async fn logins_survive_a_restart_and_no_password_is_stored_in_the_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let start = || Sealyard::builder().ephemeral().data_dir(&data).start();
@@ -512,7 +523,7 @@ async fn logins_outlive_a_restart_and_no_password_lies_in_the_data_folder() {
     let client = Client::of(&emulator);
     let path = "/v2/app/manifests/v1";
 
-    assert_unauthorized(&client.get(path).await, "a stranger");
+    assert_unauthorized(&client.get(path).await, "a request without a login");
     assert_eq!(with_bearer(&client, Method::GET, path, &token).await.status, StatusCode::OK);
     for (user, password) in [("local", &admin), ("reader", &scoped)] {
         let pulled = with_basic(&client, Method::GET, path, user, password).await;
@@ -521,7 +532,7 @@ async fn logins_outlive_a_restart_and_no_password_lies_in_the_data_folder() {
 }
 
 #[tokio::test]
-async fn requests_for_tokens_that_mean_nothing_are_refused_in_words() {
+async fn meaningless_token_requests_are_refused_with_a_message() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
 
@@ -539,19 +550,19 @@ async fn requests_for_tokens_that_mean_nothing_are_refused_in_words() {
         assert_eq!(answer.status.as_u16(), status, "{path} {fields:?}");
         assert!(answer.json()["errors"][0]["message"].is_string(), "{path} {fields:?}");
     }
-    let secret = "a password that is nobody's";
-    let refused = with_basic(&client, Method::GET, "/v2/", "nobody", secret).await;
+    let secret = "a password of no user";
+    let refused = with_basic(&client, Method::GET, "/v2/", "nosuch", secret).await;
     assert!(!String::from_utf8_lossy(&refused.body).contains(secret));
 }
 
 #[tokio::test]
-async fn scope_maps_and_tokens_are_managed_and_what_cannot_be_is_refused() {
+async fn scope_maps_and_tokens_are_managed_and_invalid_ones_are_refused() {
     let (emulator, _client) = start().await;
     let registry = emulator.registry();
     let name = |text: &str| text.parse::<sealyard::registry::AccessName>();
     let put = async |map: &str, actions: &[&str]| {
         let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
-        registry.put_scope_map(&name(map).unwrap(), "words", &actions).await
+        registry.put_scope_map(&name(map).unwrap(), "a description", &actions).await
     };
     let many: Vec<String> = (0..2000).map(|i| format!("repositories/r{i}/content/read")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -567,7 +578,7 @@ async fn scope_maps_and_tokens_are_managed_and_what_cannot_be_is_refused() {
     registry.put_token(&name("token").unwrap(), "large-map", true).await.unwrap();
     assert!(registry.delete_scope_map("large-map").await.is_err(), "a token uses it");
     assert!(registry.delete_scope_map("_repositories_pull").await.is_err());
-    assert!(registry.generate_credentials("nobody", &PasswordName::BOTH, None).await.is_err());
+    assert!(registry.generate_credentials("nosuch", &PasswordName::BOTH, None).await.is_err());
     assert_eq!(registry.tokens().await.unwrap()[0].scope_map, "large-map");
     registry.delete_token("token").await.unwrap();
     registry.delete_scope_map("large-map").await.unwrap();

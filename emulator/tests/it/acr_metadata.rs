@@ -1,4 +1,4 @@
-//! ACR's metadata API: what it says of repositories, tags and manifests, its lists, and what it deletes.
+//! ACR's metadata API: descriptions and lists of repositories, tags and manifests, and their deletion.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Client, content, start, start_with_clock};
 
-/// Pushes a tag for each of these names, a second apart.
+/// Pushes an image with each of these tags, one second apart.
 async fn push_tags(client: &Client, clock: &mock_keyvault::clock::Clock, tags: &[&str]) {
     for tag in tags {
         client.push_image("app", tag, &[b"layer"]).await;
@@ -49,7 +49,7 @@ async fn a_repository_is_described_as_acr_describes_it() {
 }
 
 #[tokio::test]
-async fn tags_and_manifests_are_described_with_platform_size_and_what_points_to_them() {
+async fn tags_and_manifests_are_described_with_platform_size_and_tags() {
     let (_emulator, client, _clock) = start_with_clock().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     client.put_manifest("app", "latest", &manifest).await;
@@ -72,7 +72,7 @@ async fn tags_and_manifests_are_described_with_platform_size_and_what_points_to_
 }
 
 #[tokio::test]
-async fn an_index_names_what_it_lists_with_its_platforms() {
+async fn an_index_is_described_with_its_manifests_and_their_platforms() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let mut child = content::descriptor(content::IMAGE, &manifest);
@@ -107,7 +107,7 @@ async fn tags_are_listed_by_name_and_by_time_in_either_direction() {
 }
 
 #[tokio::test]
-async fn every_list_is_walked_page_by_page_in_every_order() {
+async fn every_list_can_be_read_page_by_page_in_every_order() {
     let (_emulator, client, clock) = start_with_clock().await;
     push_tags(&client, &clock, &["b", "c", "a", "e", "d"]).await;
     for repository in ["app/one", "app/two"] {
@@ -144,7 +144,7 @@ async fn every_list_is_walked_page_by_page_in_every_order() {
 }
 
 #[tokio::test]
-async fn links_to_the_next_page_carry_every_parameter_with_its_sign() {
+async fn links_to_the_next_page_repeat_every_parameter() {
     let (_emulator, client, clock) = start_with_clock().await;
     push_tags(&client, &clock, &["v1", "v2"]).await;
     let digest = client.get("/acr/v1/app/_tags/v1").await.json()["tag"]["digest"].clone();
@@ -159,7 +159,7 @@ async fn links_to_the_next_page_carry_every_parameter_with_its_sign() {
 }
 
 #[tokio::test]
-async fn an_untagged_manifest_stays_and_a_deleted_one_takes_its_tags_along() {
+async fn an_untagged_manifest_stays_and_the_tags_of_a_deleted_one_are_deleted() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     client.put_manifest("app", "v2", &manifest).await;
@@ -179,7 +179,7 @@ async fn an_untagged_manifest_stays_and_a_deleted_one_takes_its_tags_along() {
 }
 
 #[tokio::test]
-async fn a_deleted_repository_is_gone_with_all_that_was_in_it() {
+async fn a_repository_is_deleted_with_its_content() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("team/app", "v1", &[b"layer"]).await;
     client.push_image("team/other", "v1", &[b"layer"]).await;
@@ -206,9 +206,9 @@ async fn every_refused_request_has_a_status_and_a_code() {
 
     for (method, path, body, status, code) in [
         (Method::GET, "/acr/v1/UPPER", "", 400, "NAME_INVALID"),
-        (Method::GET, "/acr/v1/nobody", "", 404, "NAME_UNKNOWN"),
-        (Method::GET, "/acr/v1/nobody/_tags", "", 404, "NAME_UNKNOWN"),
-        (Method::GET, "/acr/v1/nobody/_manifests", "", 404, "NAME_UNKNOWN"),
+        (Method::GET, "/acr/v1/nosuch", "", 404, "NAME_UNKNOWN"),
+        (Method::GET, "/acr/v1/nosuch/_tags", "", 404, "NAME_UNKNOWN"),
+        (Method::GET, "/acr/v1/nosuch/_manifests", "", 404, "NAME_UNKNOWN"),
         (Method::GET, "/acr/v1/app/_tags/v9", "", 404, "TAG_UNKNOWN"),
         (Method::GET, "/acr/v1/app/_tags/.x", "", 404, "TAG_UNKNOWN"),
         (Method::GET, &format!("/acr/v1/app/_manifests/{unknown}"), "", 404, "MANIFEST_UNKNOWN"),
@@ -218,7 +218,7 @@ async fn every_refused_request_has_a_status_and_a_code() {
         (Method::GET, "/acr/v1/app/_tags?digest=x", "", 400, "DIGEST_INVALID"),
         (Method::PATCH, "/acr/v1/app", "nonsense", 400, "UNSUPPORTED"),
         (Method::PATCH, "/acr/v1/app/_tags/v1", "[true]", 400, "UNSUPPORTED"),
-        (Method::PATCH, "/acr/v1/nobody", "{}", 404, "NAME_UNKNOWN"),
+        (Method::PATCH, "/acr/v1/nosuch", "{}", 404, "NAME_UNKNOWN"),
         (Method::PATCH, "/acr/v1/app/_tags/v9", "{}", 404, "TAG_UNKNOWN"),
         (Method::PUT, "/acr/v1/app", "", 405, "UNSUPPORTED"),
         (Method::DELETE, "/acr/v1/_catalog", "", 405, "UNSUPPORTED"),
@@ -235,7 +235,7 @@ async fn every_refused_request_has_a_status_and_a_code() {
 }
 
 #[tokio::test]
-async fn all_of_it_is_content_and_is_refused_with_the_key() {
+async fn every_request_is_content_and_is_refused_while_the_key_is_disabled() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let digest = content::digest(&manifest).to_string();

@@ -1,4 +1,4 @@
-//! What a login may do beyond pull and push: lists of tags and of repositories; and the headers that tell a client what to ask for.
+//! Scopes beyond pull and push: lists of tags and of repositories; and the headers that tell a client which scope to request.
 
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
@@ -13,7 +13,7 @@ use crate::support::{Answer, Client, start};
 
 const TAGS: &str = "/v2/app/tags/list";
 
-/// A password of a token with a scope map that every registry has.
+/// Creates a token with a system-defined scope map and returns its password.
 async fn with_map(emulator: &Sealyard, token: &str, map: &str) -> String {
     let registry = emulator.registry();
     registry.put_token(&token.parse().unwrap(), map, true).await.unwrap();
@@ -22,7 +22,7 @@ async fn with_map(emulator: &Sealyard, token: &str, map: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_list_of_tags_needs_the_right_to_read_metadata_and_who_lacks_it_is_told() {
+async fn a_list_of_tags_requires_metadata_read_and_the_challenge_names_that_scope() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let may_pull = ["repositories/app/content/read"];
@@ -32,14 +32,14 @@ async fn a_list_of_tags_needs_the_right_to_read_metadata_and_who_lacks_it_is_tol
 
     let refused = with_bearer(&client, Method::GET, TAGS, &text(&token, "access_token")).await;
 
-    assert_unauthorized(&refused, "a list of tags with pull alone");
+    assert_unauthorized(&refused, "a list of tags with the permission to pull only");
     let challenge = refused.header("www-authenticate");
     assert!(challenge.contains(",scope=\"repository:app:metadata_read\""), "{challenge}");
     assert!(challenge.contains(",error=\"insufficient_scope\""), "{challenge}");
 }
 
 #[tokio::test]
-async fn the_scope_maps_and_users_that_every_registry_has_list_tags_and_repositories_as_in_acr() {
+async fn system_defined_scope_maps_and_the_admin_user_list_tags_and_repositories_as_in_acr() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let mut logins = vec![(
@@ -67,7 +67,7 @@ async fn the_scope_maps_and_users_that_every_registry_has_list_tags_and_reposito
     }
 }
 
-/// The refusal of a listener that others can reach.
+/// The refusal of a listener that other machines can reach.
 async fn with_password() -> Answer {
     let listen = ([0, 0, 0, 0], 0).into();
     let emulator = Sealyard::builder().ephemeral().listen(listen).start().await.unwrap();
@@ -76,18 +76,18 @@ async fn with_password() -> Answer {
 }
 
 #[tokio::test]
-async fn every_401_names_the_protocol_and_the_headers_that_a_script_may_read() {
+async fn every_401_names_the_protocol_and_the_headers_that_a_web_page_may_read() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let password = scoped(&emulator, "reader", &["repositories/app/content/read"]).await;
 
     for (what, answer) in [
-        ("a stranger", client.get("/v2/").await),
-        ("the metadata of a stranger", client.get("/acr/v1/_catalog").await),
+        ("a request without a login", client.get("/v2/").await),
+        ("metadata without a login", client.get("/acr/v1/_catalog").await),
         ("the token endpoint", client.get("/oauth2/token?scope=repository:app:pull").await),
         ("a listener that asks for its own password", with_password().await),
         (
-            "a login that is not enough",
+            "a login without the permission",
             with_basic(&client, Method::DELETE, "/acr/v1/app", "reader", &password).await,
         ),
     ] {
@@ -102,7 +102,7 @@ async fn every_401_names_the_protocol_and_the_headers_that_a_script_may_read() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_deleted_registry_is_not_good_for_a_later_one_of_its_name() {
+async fn a_token_of_a_deleted_registry_is_refused_by_a_later_registry_of_the_same_name() {
     let (emulator, _) = start().await;
     let make = async || {
         let registry = emulator.create_registry("team1").await.unwrap();
@@ -124,14 +124,15 @@ async fn a_token_of_a_deleted_registry_is_not_good_for_a_later_one_of_its_name()
     emulator.app().registries.delete(registry.registry_name()).await.unwrap();
     let registry = make().await;
 
-    assert_unauthorized(&catalog(&old).await, "a token of the registry before");
+    assert_unauthorized(&catalog(&old).await, "a token of the deleted registry");
     let password = registry.admin_credentials().await.unwrap().passwords[0].expose().to_owned();
     let new = with_basic(&client, Method::GET, asked, "team1", &password).await;
     assert_eq!(catalog(&text(&new, "access_token")).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_everybody_a_token() {
+async fn under_its_azure_name_a_registry_without_logins_challenges_and_issues_a_token_to_any_client()
+ {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
     let http = through_proxy(&emulator);
@@ -145,7 +146,7 @@ async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_e
         "Bearer realm=\"https://local.azurecr.io/oauth2/token\",service=\"local.azurecr.io\""
     );
 
-    // What `az acr repository list` does.
+    // These are the requests of `az acr repository list`.
     let form = [
         ("grant_type", "access_token"),
         ("service", "local.azurecr.io"),
@@ -172,7 +173,7 @@ async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_e
 }
 
 #[tokio::test]
-async fn a_proxy_on_the_loopback_says_how_the_registry_is_called_and_not_which_one_is_meant() {
+async fn headers_of_a_loopback_proxy_change_the_realm_and_do_not_select_the_registry() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     emulator.create_registry("team1").await.unwrap();
@@ -183,7 +184,10 @@ async fn a_proxy_on_the_loopback_says_how_the_registry_is_called_and_not_which_o
 
     let answer = Answer::of(request.send().await.unwrap()).await;
 
-    assert_unauthorized(&answer, "local, which wants a login, and not team1, which wants none");
+    assert_unauthorized(
+        &answer,
+        "the answer is from local, which requires a login, and not from team1, which does not",
+    );
     assert_eq!(
         answer.header("www-authenticate"),
         "Bearer realm=\"https://team1.azurecr.io/oauth2/token\",service=\"team1.azurecr.io\""
@@ -191,7 +195,7 @@ async fn a_proxy_on_the_loopback_says_how_the_registry_is_called_and_not_which_o
 }
 
 #[tokio::test]
-async fn a_page_of_an_origin_that_is_named_may_use_a_registry_and_no_other_page_may() {
+async fn a_web_page_may_use_a_registry_only_if_its_origin_is_configured() {
     let config =
         Config { cors_origin: vec!["http://localhost:8080".parse().unwrap()], ..Config::default() };
     let emulator = Sealyard::builder().config(config).ephemeral().start().await.unwrap();

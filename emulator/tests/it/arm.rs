@@ -1,4 +1,4 @@
-//! The control plane as `az` meets it: through the proxy, under Azure's own names and under local ones.
+//! The control plane as `az` uses it: through the proxy, under Azure's own names and under local ones.
 
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
@@ -34,8 +34,8 @@ async fn the_owner_sees_the_subscription_and_the_tenant() {
 async fn a_principal_without_a_role_sees_no_subscription() {
     let (emulator, _client) = start().await;
     let vault = emulator.vault().unwrap();
-    let nobody = vault.add_application("nobody").await.unwrap().principal;
-    let token = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let stranger = vault.add_application("stranger").await.unwrap().principal;
+    let token = vault.token(stranger.client_id(), "https://management.azure.com").unwrap();
     let base = "https://management.azure.com/subscriptions";
 
     let listed = ask(&emulator, &format!("{base}?{VERSION}"), Some(token.expose())).await;
@@ -49,7 +49,7 @@ async fn a_principal_without_a_role_sees_no_subscription() {
 }
 
 #[tokio::test]
-async fn refusals_have_azures_shape() {
+async fn refusals_have_azures_error_body() {
     let (emulator, _client) = start().await;
     let token = owner_token(&emulator);
     let (token, vaults_own) = (Some(token.as_str()), "providers/Microsoft.KeyVault/vaults");
@@ -78,7 +78,7 @@ async fn refusals_have_azures_shape() {
 }
 
 #[tokio::test]
-async fn a_cloud_describes_itself_by_the_name_that_was_used() {
+async fn the_cloud_metadata_use_the_host_name_of_the_request() {
     let (emulator, _client) = start().await;
     let path = "metadata/endpoints?api-version=2022-09-01";
 
@@ -95,7 +95,7 @@ async fn a_cloud_describes_itself_by_the_name_that_was_used() {
 }
 
 #[tokio::test]
-async fn the_vault_keeps_its_own_part_of_the_control_plane() {
+async fn the_vault_answers_its_own_part_of_the_control_plane() {
     let (emulator, _client) = start().await;
     let token = owner_token(&emulator);
     let base = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}");
@@ -110,7 +110,7 @@ async fn the_vault_keeps_its_own_part_of_the_control_plane() {
 }
 
 #[tokio::test]
-async fn graph_tells_who_the_owner_is_under_both_of_its_names() {
+async fn graph_finds_the_owner_under_both_of_its_host_names() {
     let (emulator, _client) = start().await;
     let vault = emulator.vault().unwrap();
     let owner = vault.owner().client_id;
@@ -137,7 +137,7 @@ async fn a_registry_is_reached_through_the_proxy_by_its_public_name() {
 }
 
 #[tokio::test]
-async fn local_names_of_all_kinds_are_taken_at_a_port_that_may_be_mapped_and_public_ones_are_not() {
+async fn local_names_are_accepted_with_any_port_and_public_names_are_not() {
     let (emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let path = "v2/app/manifests/v1";
@@ -156,7 +156,7 @@ async fn local_names_of_all_kinds_are_taken_at_a_port_that_may_be_mapped_and_pub
 const IDENTITIES: &str = "providers/Microsoft.ManagedIdentity/userAssignedIdentities";
 
 #[tokio::test]
-async fn an_identity_is_made_tagged_found_listed_and_taken_away() {
+async fn an_identity_is_created_tagged_found_listed_and_deleted() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "Team").await;
     let path = format!("resourceGroups/Team/{IDENTITIES}/Puller");
@@ -194,16 +194,16 @@ async fn an_identity_is_made_tagged_found_listed_and_taken_away() {
     assert_eq!(names(&of_group), ["Puller"]);
     assert_eq!((deleted.status, absent.status), (StatusCode::OK, StatusCode::NO_CONTENT));
     assert_eq!((gone.status, code(&gone).as_str()), (StatusCode::NOT_FOUND, "ResourceNotFound"));
-    let words = gone.json()["error"]["message"].as_str().unwrap().to_owned();
+    let message = gone.json()["error"]["message"].as_str().unwrap().to_owned();
     let resource = "The Resource 'Microsoft.ManagedIdentity/userAssignedIdentities/Puller'";
     assert!(
-        words.starts_with(&format!("{resource} under resource group 'Team' was not found")),
-        "{words}"
+        message.starts_with(&format!("{resource} under resource group 'Team' was not found")),
+        "{message}"
     );
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_identity_is_said_in_azures_shape_and_nothing_is_made() {
+async fn an_invalid_identity_is_refused_with_azures_error_body_and_is_not_created() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let at = |name: &str| format!("resourceGroups/team/{IDENTITIES}/{name}");
@@ -253,11 +253,11 @@ async fn what_is_wrong_with_an_identity_is_said_in_azures_shape_and_nothing_is_m
 }
 
 #[tokio::test]
-async fn who_has_no_role_makes_no_identity_and_sees_none() {
+async fn a_principal_without_a_role_cannot_create_or_see_an_identity() {
     let (emulator, _client) = start().await;
     let vault = emulator.vault().unwrap();
-    let nobody = vault.add_application("nobody").await.unwrap().principal;
-    let token = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let stranger = vault.add_application("stranger").await.unwrap().principal;
+    let token = vault.token(stranger.client_id(), "https://management.azure.com").unwrap();
     let base = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}");
 
     let listed = format!("{base}/{IDENTITIES}?{VERSION}");
@@ -279,7 +279,7 @@ async fn who_has_no_role_makes_no_identity_and_sees_none() {
 const REGISTRIES: &str = "providers/Microsoft.ContainerRegistry/registries";
 
 #[tokio::test]
-async fn a_registry_is_shown_with_its_key_listed_and_taken_away() {
+async fn a_registry_is_shown_with_its_key_listed_and_deleted() {
     let (emulator, _client) = start().await;
     let made = emulator.create_registry("team1").await.unwrap();
     make_group(&emulator, "other").await;
@@ -349,7 +349,7 @@ async fn resources_of_all_types_are_in_one_list_that_a_filter_narrows() {
 }
 
 #[tokio::test]
-async fn the_providers_that_clients_look_up_are_registered_and_tell_their_types_and_versions() {
+async fn the_providers_that_clients_look_up_are_registered_and_list_their_types_and_versions() {
     let (emulator, _client) = start().await;
     let get = async |path: &str| send(&emulator, Method::GET, path, &Value::Null).await;
 
@@ -382,7 +382,7 @@ async fn the_providers_that_clients_look_up_are_registered_and_tell_their_types_
 }
 
 #[tokio::test]
-async fn the_places_and_the_operations_of_a_provider_are_listed() {
+async fn the_locations_and_the_operations_of_a_provider_are_listed() {
     let (emulator, _client) = start().await;
 
     let places = send(&emulator, Method::GET, "locations", &Value::Null).await.json();

@@ -1,4 +1,4 @@
-//! Deployments: a template is checked as a whole, then deployed in its order by whoever asked, and what became of it stays.
+//! Deployments: the emulator validates a whole template, deploys it in dependency order as the caller, and stores the result.
 
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
@@ -42,7 +42,7 @@ fn identity(name: &str) -> Value {
     })
 }
 
-/// What lets an identity of the template into a vault.
+/// The access policy that lets an identity of the template use the keys of a vault.
 fn policy(vault: &str, identity: &str) -> Value {
     json!({
         "type": "Microsoft.KeyVault/vaults/accessPolicies",
@@ -57,7 +57,7 @@ fn policy(vault: &str, identity: &str) -> Value {
     })
 }
 
-/// A group, and a vault of access policies in it.
+/// Creates a group with a vault that uses access policies.
 async fn prepare(emulator: &Sealyard) {
     make_group(emulator, "Team").await;
     let vault = json!({"location": "eastus", "properties": {
@@ -76,7 +76,7 @@ fn cmk_template() -> Value {
     serde_json::from_str(include_str!("../../../scripts/tutorial.d/CMKtemplate.json")).unwrap()
 }
 
-/// What that template takes, for a key in `vault-one`.
+/// The parameters of that template, for a key in `vault-one`.
 fn cmk_parameters(registry: &str, identity: &str) -> Value {
     json!({
         "registry_name": {"value": registry},
@@ -86,7 +86,7 @@ fn cmk_parameters(registry: &str, identity: &str) -> Value {
     })
 }
 
-/// The same group and vault, with that key.
+/// Creates the same group and vault, and that key.
 async fn prepare_key(emulator: &Sealyard) {
     prepare(emulator).await;
     let vault = emulator.vault().unwrap();
@@ -115,7 +115,7 @@ async fn deploy(emulator: &Sealyard, name: &str, body: &Value) -> Value {
     ended(emulator, &begun).await
 }
 
-/// Asks for deployments of the group over one connection.
+/// Sends requests for deployments of the group over one connection.
 fn asking(emulator: &Sealyard) -> impl AsyncFn(Method, &str, &Value) -> Answer {
     let (client, token) = (through_proxy(emulator), owner_token(emulator));
     async move |method, at, body| {
@@ -133,7 +133,7 @@ async fn get(emulator: &Sealyard, at: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_template_is_deployed_in_its_order_and_tells_its_outputs() {
+async fn a_template_is_deployed_in_dependency_order_and_returns_its_outputs() {
     let (emulator, _client) = start().await;
     prepare(&emulator).await;
     let id = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/Team");
@@ -196,7 +196,7 @@ async fn a_template_is_deployed_in_its_order_and_tells_its_outputs() {
 }
 
 #[tokio::test]
-async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
+async fn the_template_of_the_tutorial_creates_a_registry_with_its_key() {
     let (emulator, _client) = start().await;
     let key = "https://local.vault.azure.net/keys/registry-key";
     let parameters = json!({
@@ -206,7 +206,7 @@ async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
         "key_id": {"value": key},
     });
     let body = asked(&cmk_template(), &parameters);
-    // What the emulator starts with: a vault with a key.
+    // The emulator starts with this group, which has a vault with a key.
     let group = "resourceGroups/sealyard/providers";
     let at = format!("{group}/Microsoft.Resources/deployments/cmk");
     let registry = format!("{group}/Microsoft.ContainerRegistry/registries/registry1");
@@ -229,14 +229,13 @@ async fn the_template_of_the_tutorial_makes_a_registry_with_its_key() {
 }
 
 #[tokio::test]
-async fn a_registry_and_the_policy_that_lets_it_use_its_key_are_made_at_the_first_try_in_any_order()
-{
+async fn a_registry_and_the_policy_for_its_key_are_created_at_the_first_try_in_any_order() {
     let (emulator, _client) = start().await;
     prepare_key(&emulator).await;
     let mut template = cmk_template();
 
     for round in 0..20 {
-        // Every other time the last one is written first.
+        // Every other round writes the last resource first.
         template["resources"].as_array_mut().unwrap().reverse();
         let parameters = cmk_parameters(&format!("registry{round}"), &format!("puller{round}"));
         let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
@@ -245,13 +244,13 @@ async fn a_registry_and_the_policy_that_lets_it_use_its_key_are_made_at_the_firs
 }
 
 #[tokio::test]
-async fn a_registry_is_tried_again_when_the_policy_that_lets_it_use_its_key_is_made_much_later() {
+async fn the_creation_of_a_registry_is_retried_when_the_policy_for_its_key_is_created_much_later() {
     const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
     let (emulator, _client) = start().await;
     prepare_key(&emulator).await;
     let mut template = cmk_template();
     let resources = template["resources"].as_array_mut().unwrap();
-    // Making four registries, one after the other, takes longer than finding out that one may not use its key.
+    // To create four registries in sequence takes longer than the check whether a registry may use its key.
     let policy = resources.iter_mut().find(|one| one["type"] != REGISTRY).unwrap();
     policy["dependsOn"].as_array_mut().unwrap().push("plain3".into());
     for number in 0..4 {
@@ -273,7 +272,7 @@ async fn a_registry_is_tried_again_when_the_policy_that_lets_it_use_its_key_is_m
 }
 
 #[tokio::test]
-async fn a_registry_whose_key_nothing_of_its_template_grants_fails_and_says_so_with_the_clock_stopped()
+async fn a_registry_fails_with_a_message_when_its_template_does_not_grant_the_key_and_the_clock_stands_still()
  {
     let (emulator, _client) = start().await;
     prepare_key(&emulator).await;
@@ -298,15 +297,19 @@ async fn a_registry_whose_key_nothing_of_its_template_grants_fails_and_says_so_w
     let details = operation["error"]["details"].as_array().unwrap();
     assert_eq!(details.len(), 1, "{operation}");
     assert!(details[0]["message"].as_str().unwrap().starts_with("Failed to access KeyId"));
-    assert_eq!(steps["value"].as_array().unwrap().len(), 2, "what waits has no step: {steps}");
+    assert_eq!(
+        steps["value"].as_array().unwrap().len(),
+        2,
+        "a resource that waits has no operation: {steps}"
+    );
 }
 
 #[tokio::test]
-async fn the_lax_body_that_az_sends_is_read() {
+async fn the_nonstandard_json_that_az_sends_is_accepted() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let body = "{\"properties\": {\"parameters\": {\"name\": {\"value\": \"p\\u00fcller\"}}, \"mode\": \"Incremental\", template:{\n\
-        \"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", // where to\n\
+        \"$schema\": \"https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#\", // the schema\n\
         \"contentVersion\": \"1.0.0.0\", /* {{{ */\n\
         \"parameters\": {\"name\": {\"type\": \"string\"}},\n\
         \"resources\": [],\n\
@@ -327,7 +330,7 @@ async fn the_lax_body_that_az_sends_is_read() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_deployed_is_refused_before_anything_is_made() {
+async fn an_invalid_deployment_is_refused_before_any_resource_is_created() {
     let (emulator, _client) = start().await;
     prepare(&emulator).await;
     let with = |member: &str, value: Value| {
@@ -338,7 +341,7 @@ async fn what_cannot_be_deployed_is_refused_before_anything_is_made() {
     let of = |resources: Value| asked(&template(&resources, &json!({})), &json!({}));
     let other = |kind: &str| json!({"type": kind, "apiVersion": "1", "name": "x"});
 
-    for (body, expected, words) in [
+    for (body, expected, fragment) in [
         (json!({}), "InvalidRequestContent", "Required property 'properties'"),
         (with("mode", Value::Null), "InvalidRequestContent", "Required property 'mode'"),
         (with("mode", json!("Partly")), "InvalidRequestContent", "Path 'properties.mode'"),
@@ -386,10 +389,10 @@ async fn what_cannot_be_deployed_is_refused_before_anything_is_made() {
     ] {
         for (method, at) in [(Method::POST, "one/validate"), (Method::PUT, "one")] {
             let answer = send(&emulator, method, &path(at), &body).await;
-            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{words}: {answer:?}");
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{fragment}: {answer:?}");
             assert_eq!(code(&answer), expected, "{answer:?}");
             let message = answer.json()["error"]["message"].to_string();
-            assert!(message.contains(words), "{words}: {message}");
+            assert!(message.contains(fragment), "{fragment}: {message}");
         }
     }
 
@@ -399,8 +402,7 @@ async fn what_cannot_be_deployed_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn deployments_to_other_places_and_questions_that_are_not_served_are_refused_with_their_name()
-{
+async fn unsupported_scopes_and_operations_of_deployments_are_refused_by_name() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let body = asked(&template(&json!([]), &json!({})), &json!({}));
@@ -414,14 +416,14 @@ async fn deployments_to_other_places_and_questions_that_are_not_served_are_refus
     let absent = get(&emulator, &path("absent")).await;
     let method = send(&emulator, Method::PATCH, &path("d"), &body).await;
 
-    // A client that asks what would change falls over a refusal of another status.
-    for (answer, status, words) in [
+    // A what-if client fails on a refusal with another status.
+    for (answer, status, fragment) in [
         (to_subscription, StatusCode::BAD_REQUEST, "but a resource group"),
         (what_if, StatusCode::OK, "('whatIf')"),
     ] {
         assert_eq!((answer.status, code(&answer).as_str()), (status, "NotSupported"));
         let message = answer.json()["error"]["message"].to_string();
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(fragment), "{message}");
     }
     assert_eq!(code(&named), "InvalidDeploymentName");
     assert_eq!(
@@ -437,7 +439,7 @@ async fn deployments_to_other_places_and_questions_that_are_not_served_are_refus
 }
 
 #[tokio::test]
-async fn what_fails_says_why_and_what_does_not_wait_for_it_is_made() {
+async fn a_failed_resource_gives_the_reason_and_independent_resources_are_created() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let mut last = identity("last");
@@ -490,19 +492,19 @@ async fn what_fails_says_why_and_what_does_not_wait_for_it_is_made() {
 }
 
 #[tokio::test]
-async fn a_deployment_may_what_its_caller_may_and_no_more() {
+async fn a_deployment_has_exactly_the_permissions_of_its_caller() {
     let (emulator, _client) = start().await;
     prepare(&emulator).await;
     let vault = emulator.vault().unwrap();
-    let somebody = vault.add_application("somebody").await.unwrap().principal;
-    let token = vault.token(somebody.client_id(), "https://management.azure.com").unwrap();
+    let caller = vault.add_application("caller").await.unwrap().principal;
+    let token = vault.token(caller.client_id(), "https://management.azure.com").unwrap();
     let url = |at: &str| {
         format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{at}?{VERSION}")
     };
     let give = async |role: &str, id: &str| {
         let assignment = json!({"properties": {
             "roleDefinitionId": format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"),
-            "principalId": somebody.object_id(),
+            "principalId": caller.object_id(),
             "principalType": "ServicePrincipal",
         }});
         let at = format!("{GROUP}/providers/Microsoft.Authorization/roleAssignments/{id}");
@@ -546,7 +548,7 @@ async fn a_deployment_may_what_its_caller_may_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_template_may_make_a_vault_give_a_role_there_and_tell_the_passwords_of_a_registry() {
+async fn a_template_can_create_a_vault_assign_a_role_at_it_and_output_the_user_of_a_registry() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let role = "12338af0-0e69-4776-bea7-57ae8d297424";
@@ -621,10 +623,10 @@ async fn a_template_may_make_a_vault_give_a_role_there_and_tell_the_passwords_of
 }
 
 #[tokio::test]
-async fn a_deployment_under_way_stays_alone_and_can_be_stopped() {
+async fn a_running_deployment_cannot_be_replaced_or_deleted_and_can_be_cancelled() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
-    // So many that it is not done before the next requests.
+    // The deployment has so many resources that it still runs during the next requests.
     let many: Vec<Value> = (0..700).map(|at| identity(&format!("puller-{at}"))).collect();
     let body = asked(&template(&json!(many), &json!({})), &json!({}));
     let ask = asking(&emulator);
@@ -651,11 +653,11 @@ async fn a_deployment_under_way_stays_alone_and_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn a_deployment_that_a_restart_cut_off_has_failed_and_can_be_begun_again() {
+async fn a_deployment_that_a_restart_interrupted_has_failed_and_can_be_started_again() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let registries = &emulator.app().registries;
-    // As the row is while it is under way, and after the process was killed.
+    // The row looks like this while the deployment runs, and after the process was killed.
     let cut_off = Deployment {
         group: "team".parse().unwrap(),
         name: "one".parse().unwrap(),
@@ -677,7 +679,7 @@ async fn a_deployment_that_a_restart_cut_off_has_failed_and_can_be_begun_again()
 }
 
 #[tokio::test]
-async fn a_reset_leaves_the_first_group_alone_and_no_deployment() {
+async fn a_reset_leaves_only_the_first_group_and_no_deployment() {
     let (emulator, client) = start().await;
     make_group(&emulator, "team").await;
     let body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
@@ -704,7 +706,7 @@ async fn a_reset_leaves_the_first_group_alone_and_no_deployment() {
 }
 
 #[tokio::test]
-async fn deployments_are_listed_replaced_exported_and_forgotten_but_not_what_they_made() {
+async fn deployments_are_listed_replaced_exported_and_deleted_without_their_resources() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let good = template(&json!([identity("puller")]), &json!({}));
@@ -763,7 +765,7 @@ async fn deployments_are_listed_replaced_exported_and_forgotten_but_not_what_the
 }
 
 #[tokio::test]
-async fn a_deployment_stays_over_a_restart_and_goes_with_its_group() {
+async fn a_deployment_survives_a_restart_and_is_deleted_with_its_group() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let emulator = start().await.unwrap();
@@ -793,7 +795,7 @@ async fn a_deployment_stays_over_a_restart_and_goes_with_its_group() {
     assert_eq!(listed["value"], json!([]));
 }
 
-/// What of Azure's quickstart template `container-registry-with-policies-and-diagnostics` decides whether it deploys.
+/// The parts of Azure's quickstart `container-registry-with-policies-and-diagnostics` that decide whether it deploys.
 fn with_policies_and_diagnostics() -> Value {
     let parameter = |kind: &str, value: Value| json!({"type": kind, "defaultValue": value});
     let registry = "[format('Microsoft.ContainerRegistry/registries/{0}', parameters('acrName'))]";

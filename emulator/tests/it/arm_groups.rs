@@ -1,4 +1,4 @@
-//! Resource groups: made, tagged, listed, asked for by whatever is to be in them, and deleted with all that is in them.
+//! Resource groups: they are created, tagged, listed, required by every resource, and deleted with their resources.
 
 use mock_keyvault::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
@@ -35,7 +35,7 @@ async fn ended(emulator: &Sealyard, begun: &Answer) -> Answer {
 }
 
 #[tokio::test]
-async fn a_group_is_made_tagged_found_and_listed_and_stays_where_it_is() {
+async fn a_group_is_created_tagged_found_and_listed_and_keeps_its_location() {
     let (emulator, _client) = start().await;
     let body = json!({"location": "West Europe", "tags": {"team": "one"}});
 
@@ -71,7 +71,7 @@ async fn a_group_is_made_tagged_found_and_listed_and_stays_where_it_is() {
 }
 
 #[tokio::test]
-async fn what_is_in_no_group_is_refused_and_not_made() {
+async fn a_resource_in_a_group_that_does_not_exist_is_refused_and_not_created() {
     let (emulator, _client) = start().await;
     let place = json!({"location": "eastus"});
 
@@ -83,19 +83,19 @@ async fn what_is_in_no_group_is_refused_and_not_made() {
         let answer = send(&emulator, Method::PUT, &path, &place).await;
         let told = (answer.status, code(&answer));
         assert_eq!(told, (StatusCode::NOT_FOUND, "ResourceGroupNotFound".to_owned()), "{path}");
-        let words = "Resource group 'nowhere' could not be found.";
-        assert_eq!(answer.json()["error"]["message"], words);
+        let message = "Resource group 'nowhere' could not be found.";
+        assert_eq!(answer.json()["error"]["message"], message);
     }
 
     assert_eq!(emulator.app().registries.identities().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn who_has_no_role_makes_no_group_and_is_not_told_which_there_are() {
+async fn a_principal_without_a_role_cannot_create_or_see_a_group() {
     let (emulator, _client) = start().await;
     let vault = emulator.vault().unwrap();
-    let nobody = vault.add_application("nobody").await.unwrap().principal;
-    let token = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let stranger = vault.add_application("stranger").await.unwrap().principal;
+    let token = vault.token(stranger.client_id(), "https://management.azure.com").unwrap();
     let base = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups");
     let client = through_proxy(&emulator);
 
@@ -163,7 +163,7 @@ async fn a_group_is_deleted_with_its_registries_vaults_identities_and_roles() {
 }
 
 #[tokio::test]
-async fn the_group_of_what_the_emulator_starts_with_stays() {
+async fn the_group_that_the_emulator_starts_with_cannot_be_deleted() {
     let (emulator, _client) = start().await;
 
     let refused = send(&emulator, Method::DELETE, "resourceGroups/sealyard", &Value::Null).await;
@@ -176,7 +176,7 @@ async fn the_group_of_what_the_emulator_starts_with_stays() {
 }
 
 #[tokio::test]
-async fn an_operation_that_nobody_began_is_not_there() {
+async fn an_unknown_operation_is_not_found() {
     let (emulator, _client) = start().await;
 
     let answer = send(&emulator, Method::GET, "operationresults/x", &Value::Null).await;
@@ -188,7 +188,7 @@ async fn an_operation_that_nobody_began_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_meant_for_another_state_is_refused_and_changes_nothing() {
+async fn a_change_whose_precondition_fails_is_refused_and_changes_nothing() {
     let (emulator, _client) = start().await;
     let path = "resourceGroups/team";
     let change = async |header: (&'static str, String), tags: Value| {
@@ -218,7 +218,7 @@ async fn a_change_that_is_meant_for_another_state_is_refused_and_changes_nothing
 }
 
 #[tokio::test]
-async fn nothing_stays_of_what_comes_into_a_group_while_it_is_deleted() {
+async fn resources_that_are_created_while_their_group_is_deleted_are_deleted_too() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let vault = json!({"location": "eastus", "properties": {
@@ -250,7 +250,8 @@ async fn nothing_stays_of_what_comes_into_a_group_while_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn who_has_a_role_at_a_group_sees_the_subscription_and_of_its_lists_what_is_in_the_group() {
+async fn a_principal_with_a_role_at_a_group_sees_the_subscription_and_only_the_resources_of_the_group()
+ {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let vault = emulator.vault().unwrap();

@@ -1,5 +1,5 @@
-//! The control plane with `--arm-operations polled`: what Azure has a client poll for is polled here as well. And the places
-//! of resources, in strict parity and without.
+//! The control plane with `--arm-operations polled`: clients poll the operations that they poll in Azure. And the locations
+//! of resources, with strict parity and without it.
 
 use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
@@ -20,13 +20,13 @@ async fn polled() -> Sealyard {
     emulator
 }
 
-/// What is behind one of the headers of an answer.
+/// Requests the URL in this header of an answer.
 async fn follow(emulator: &Sealyard, answer: &Answer, header: &str) -> Answer {
     let url = answer.headers[header].to_str().unwrap().to_owned();
     ask(emulator, &url, Some(&owner_token(emulator))).await
 }
 
-/// What an operation says until its end.
+/// The states that an operation reports until its end.
 async fn states(emulator: &Sealyard, begun: &Answer) -> Vec<String> {
     let mut states = Vec::new();
     while states.last().is_none_or(|state| state == "InProgress") {
@@ -54,7 +54,7 @@ fn vault() -> Value {
 }
 
 #[tokio::test]
-async fn a_registry_is_made_changed_and_deleted_in_operations_that_are_polled_to_their_end() {
+async fn a_registry_is_created_changed_and_deleted_in_operations_that_are_polled_to_their_end() {
     let emulator = polled().await;
     let at = path("team1");
     let until_the_end = ["InProgress", "InProgress", "Succeeded"];
@@ -87,11 +87,11 @@ async fn a_registry_is_made_changed_and_deleted_in_operations_that_are_polled_to
     assert_eq!(states(&emulator, &deleted).await, ["Succeeded"]);
     assert_eq!(get(&emulator, &at).await.status, StatusCode::NOT_FOUND);
     let again = send(&emulator, Method::DELETE, &at, &Value::Null).await;
-    assert_eq!(again.status, StatusCode::NO_CONTENT, "there is nothing to poll for");
+    assert_eq!(again.status, StatusCode::NO_CONTENT, "a second deletion starts no operation");
 }
 
 #[tokio::test]
-async fn an_operation_that_nobody_polls_for_ends_by_the_clock() {
+async fn an_operation_that_no_client_polls_ends_by_the_clock() {
     let emulator = polled().await;
     let client = Client::of(&emulator);
 
@@ -103,7 +103,7 @@ async fn an_operation_that_nobody_polls_for_ends_by_the_clock() {
 }
 
 #[tokio::test]
-async fn what_is_refused_is_refused_at_once_and_begins_no_operation() {
+async fn a_refusal_comes_at_once_and_starts_no_operation() {
     let emulator = polled().await;
     let mut wrong = basic();
     wrong["sku"]["name"] = "Gold".into();
@@ -115,7 +115,7 @@ async fn what_is_refused_is_refused_at_once_and_begins_no_operation() {
 }
 
 #[tokio::test]
-async fn a_new_vault_is_polled_for_itself_and_a_purge_is_an_operation() {
+async fn a_new_vault_reports_its_provisioning_state_and_a_purge_is_an_operation() {
     let emulator = polled().await;
     let at = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/polled1");
     let purge =
@@ -135,7 +135,7 @@ async fn a_new_vault_is_polled_for_itself_and_a_purge_is_an_operation() {
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     assert!(!made.headers.contains_key("azure-asyncoperation"));
     assert_eq!(seen, ["RegisteringDns", "RegisteringDns", "RegisteringDns", "Succeeded"]);
-    assert_eq!(state(&again), "Succeeded", "only a new one has no name yet");
+    assert_eq!(state(&again), "Succeeded", "only a new vault has to register its name");
     assert_eq!(deleted.status, StatusCode::OK, "{deleted:?}");
     assert_eq!(purged.status, StatusCode::ACCEPTED, "{purged:?}");
     assert_eq!(states(&emulator, &purged).await.last().unwrap(), "Succeeded");
@@ -145,7 +145,7 @@ async fn a_new_vault_is_polled_for_itself_and_a_purge_is_an_operation() {
 }
 
 #[tokio::test]
-async fn identities_and_groups_are_made_at_once_and_deployments_are_deleted_in_an_operation() {
+async fn identities_and_groups_are_created_at_once_and_deployments_are_deleted_in_an_operation() {
     let emulator = polled().await;
     let identity =
         format!("{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/own1");
@@ -196,7 +196,7 @@ async fn an_operation_has_succeeded_after_a_restart() {
 }
 
 #[tokio::test]
-async fn an_operation_is_shown_to_nobody_without_a_token() {
+async fn an_operation_is_not_shown_without_a_token() {
     let emulator = polled().await;
     let made = send(&emulator, Method::PUT, &path("team1"), &basic()).await;
 
@@ -207,7 +207,7 @@ async fn an_operation_is_shown_to_nobody_without_a_token() {
     }
 }
 
-/// A resource of each type in a place, by its path.
+/// The path and body of a resource of each type at this location.
 fn placed(location: &str) -> [(String, Value); 4] {
     let at = |mut body: Value| {
         body["location"] = location.into();
@@ -223,7 +223,7 @@ fn placed(location: &str) -> [(String, Value); 4] {
 }
 
 #[tokio::test]
-async fn a_place_is_kept_under_its_name_and_one_that_azure_lacks_is_refused_in_strict_parity() {
+async fn a_location_is_stored_by_name_and_strict_parity_refuses_unknown_locations() {
     for strict in [false, true] {
         let config = Config { strict_parity: strict, ..Config::default() };
         let emulator = Sealyard::builder().config(config).ephemeral().start().await.unwrap();

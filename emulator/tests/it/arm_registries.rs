@@ -1,4 +1,4 @@
-//! Registries through the control plane: made with a key and without, described anew, changed, and taken away.
+//! Registries through the control plane: created with a key and without, replaced, changed and deleted.
 
 use mock_keyvault::KeySize;
 use reqwest::{Method, StatusCode};
@@ -10,7 +10,7 @@ use crate::support::registries::{
     KEY, allow, basic, client_id, patch, path, prepared, put, shown, with_key,
 };
 
-/// What `az` reads of a registry and sends back: all but what is read-only.
+/// The body that `az` sends after it has read a registry: every field that is not read-only.
 fn as_az_sends_it(shown: &Value) -> Value {
     let key = &shown["properties"]["encryption"]["keyVaultProperties"];
     let identities = shown["identity"]["userAssignedIdentities"].as_object().cloned();
@@ -31,7 +31,7 @@ fn as_az_sends_it(shown: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_registry_without_a_key_is_made_at_once_and_wants_a_login() {
+async fn a_registry_without_a_key_is_created_at_once_and_requires_a_login() {
     let (emulator, ..) = prepared().await;
 
     let made = put(&emulator, "team1", &basic()).await;
@@ -72,7 +72,7 @@ async fn a_registry_is_shown_with_the_fields_of_the_published_example() {
 }
 
 #[tokio::test]
-async fn the_bypass_of_network_rules_is_kept_and_reported() {
+async fn the_bypass_of_network_rules_is_stored_and_reported() {
     let (emulator, ..) = prepared().await;
     let bypass = |value: &str| json!({"properties": {"networkRuleBypassOptions": value}});
     let mut body = basic();
@@ -82,7 +82,7 @@ async fn the_bypass_of_network_rules_is_kept_and_reported() {
     let made = put(&emulator, "team1", &body).await.json();
     let other = patch(&emulator, "team1", &json!({"tags": {"a": "b"}})).await.json();
     let back = patch(&emulator, "team1", &bypass("AzureServices")).await.json();
-    let wrong = patch(&emulator, "team1", &bypass("Somebody")).await;
+    let wrong = patch(&emulator, "team1", &bypass("Unknown")).await;
 
     assert_eq!((told(&made), told(&other)), (json!("None"), json!("None")));
     assert_eq!(told(&back), "AzureServices");
@@ -91,7 +91,7 @@ async fn the_bypass_of_network_rules_is_kept_and_reported() {
 }
 
 #[tokio::test]
-async fn a_registry_is_made_with_a_key_that_an_identity_asks_for() {
+async fn a_registry_is_created_with_a_key_and_an_identity() {
     let (emulator, puller, _) = prepared().await;
 
     let made = put(&emulator, "team1", &with_key(&puller)).await;
@@ -107,7 +107,7 @@ async fn a_registry_is_made_with_a_key_that_an_identity_asks_for() {
 }
 
 #[tokio::test]
-async fn the_names_of_fields_may_be_in_any_case_and_the_key_at_any_of_its_addresses() {
+async fn field_names_may_be_in_any_case_and_the_key_identifier_may_have_any_host_of_the_vault() {
     let (emulator, puller, _) = prepared().await;
     let body = json!({
         "Location": "East US",
@@ -127,7 +127,7 @@ async fn the_names_of_fields_may_be_in_any_case_and_the_key_at_any_of_its_addres
 }
 
 #[tokio::test]
-async fn described_as_it_is_a_registry_stays_so_and_tags_follow_the_description() {
+async fn a_put_of_the_same_description_changes_nothing_and_a_put_without_tags_removes_them() {
     let (emulator, puller, _) = prepared().await;
     let mut described = with_key(&puller);
     described["tags"] = json!({"team": "one"});
@@ -147,7 +147,7 @@ async fn described_as_it_is_a_registry_stays_so_and_tags_follow_the_description(
 }
 
 #[tokio::test]
-async fn a_change_names_what_changes_and_the_rest_stays() {
+async fn a_patch_changes_only_the_fields_that_it_names() {
     let (emulator, ..) = prepared().await;
     let made = put(&emulator, "team1", &basic()).await.json();
 
@@ -174,7 +174,8 @@ async fn a_change_names_what_changes_and_the_rest_stays() {
 }
 
 #[tokio::test]
-async fn a_key_is_rotated_as_az_does_it_to_another_key_another_identity_and_the_registrys_own() {
+async fn a_key_is_rotated_with_the_requests_of_az_to_another_key_another_identity_and_the_system_identity()
+ {
     let (emulator, puller, other) = prepared().await;
     put(&emulator, "team1", &with_key(&puller)).await;
     allow(&emulator, &other).await;
@@ -222,7 +223,7 @@ async fn a_key_is_rotated_as_az_does_it_to_another_key_another_identity_and_the_
 }
 
 #[tokio::test]
-async fn a_rotation_to_the_key_that_there_is_takes_its_newest_version() {
+async fn a_rotation_to_the_same_key_uses_its_newest_version() {
     let (emulator, puller, _) = prepared().await;
     put(&emulator, "team1", &with_key(&puller)).await;
     let before = shown(&emulator, "team1").await;
@@ -241,7 +242,7 @@ async fn a_rotation_to_the_key_that_there_is_takes_its_newest_version() {
 }
 
 #[tokio::test]
-async fn an_identity_that_asks_for_the_key_can_be_removed_and_given_back() {
+async fn the_identity_of_the_key_can_be_removed_and_assigned_again() {
     let (emulator, puller, _) = prepared().await;
     put(&emulator, "team1", &with_key(&puller)).await;
     let before = shown(&emulator, "team1").await;
@@ -263,7 +264,7 @@ async fn an_identity_that_asks_for_the_key_can_be_removed_and_given_back() {
 }
 
 #[tokio::test]
-async fn null_in_a_change_takes_one_identity_away_and_leaves_the_others() {
+async fn null_in_a_patch_removes_one_identity_and_keeps_the_others() {
     let (emulator, puller, other) = prepared().await;
     let mut both = with_key(&puller);
     both["identity"]["userAssignedIdentities"][other["id"].as_str().unwrap()] = json!({});
@@ -278,7 +279,7 @@ async fn null_in_a_change_takes_one_identity_away_and_leaves_the_others() {
 }
 
 #[tokio::test]
-async fn a_registry_is_looked_for_without_a_body_and_deleted_and_again() {
+async fn a_head_request_finds_a_registry_and_a_second_deletion_succeeds() {
     let (emulator, ..) = prepared().await;
     put(&emulator, "team1", &basic()).await;
 
@@ -292,7 +293,7 @@ async fn a_registry_is_looked_for_without_a_body_and_deleted_and_again() {
 }
 
 #[tokio::test]
-async fn of_two_changes_at_the_same_moment_neither_undoes_the_other() {
+async fn two_simultaneous_changes_are_both_applied() {
     let (emulator, puller, other) = prepared().await;
     put(&emulator, "team1", &basic()).await;
     let assign = |identity: &Value| {
@@ -310,7 +311,7 @@ async fn of_two_changes_at_the_same_moment_neither_undoes_the_other() {
 }
 
 #[tokio::test]
-async fn a_role_at_a_registry_goes_with_it_whoever_deletes_it() {
+async fn a_role_at_a_registry_is_removed_when_any_interface_deletes_the_registry() {
     let (emulator, _, _) = prepared().await;
     put(&emulator, "team1", &basic()).await;
     let vault = emulator.vault().unwrap();

@@ -1,4 +1,4 @@
-//! What a registry does through the control plane: passwords, tokens, scope maps, usage, names; and what it does not do.
+//! Parts of a registry in the control plane: passwords, tokens, scope maps, usage and names; and unsupported parts.
 
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
@@ -8,7 +8,7 @@ use crate::support::arm::{code, send};
 use crate::support::registries::{REGISTRIES, basic, patch, path, prepared, put};
 use crate::support::{Answer, Client};
 
-/// An emulator with the registry `team1`, into which an admin user logs in.
+/// An emulator with the registry `team1`, whose admin user is enabled.
 async fn with_admin() -> Sealyard {
     let (emulator, ..) = prepared().await;
     let mut body = basic();
@@ -44,7 +44,7 @@ async fn id(emulator: &Sealyard, part: &str) -> String {
     format!("{}/{part}", registry["id"].as_str().unwrap())
 }
 
-/// What the registry answers to a look at a repository, logged in so.
+/// The status of a list of tags with these credentials.
 async fn tags(emulator: &Sealyard, repository: &str, user: &str, password: &str) -> StatusCode {
     let client = Client::named(&emulator.registry_url(), "team1.azurecr.localhost");
     let request = client.request(Method::GET, &format!("/v2/{repository}/tags/list"));
@@ -57,7 +57,7 @@ fn values(passwords: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_passwords_of_the_admin_user_are_shown_made_anew_and_let_in() {
+async fn the_passwords_of_the_admin_user_are_shown_regenerated_and_accepted() {
     let emulator = with_admin().await;
 
     let shown = post(&emulator, "listCredentials", Value::Null).await.json();
@@ -70,13 +70,13 @@ async fn the_passwords_of_the_admin_user_are_shown_made_anew_and_let_in() {
     assert_eq!(before[0], after[0]);
     assert_ne!(before[1], after[1]);
     assert_eq!(again, renewed);
-    // The repository is not there, and that is told only to who is let in.
+    // The repository does not exist, and only a client with a login learns that.
     assert_eq!(tags(&emulator, "app", "team1", &after[1]).await, StatusCode::NOT_FOUND);
     assert_eq!(tags(&emulator, "app", "team1", &before[1]).await, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn no_password_is_shown_or_made_while_the_admin_user_is_off() {
+async fn no_password_is_shown_or_regenerated_while_the_admin_user_is_disabled() {
     let emulator = with_admin().await;
     patch(&emulator, "team1", &json!({"properties": {"adminUserEnabled": false}})).await;
 
@@ -90,7 +90,7 @@ async fn no_password_is_shown_or_made_while_the_admin_user_is_off() {
 }
 
 #[tokio::test]
-async fn a_token_is_made_with_its_scope_map_and_passwords_and_pulls_one_repository() {
+async fn a_token_is_created_with_its_scope_map_and_passwords_and_can_pull_one_repository() {
     let emulator = with_admin().await;
     let actions = json!(["repositories/app/content/read", "repositories/app/metadata/read"]);
     let (map_id, token_id) =
@@ -122,7 +122,7 @@ async fn a_token_is_made_with_its_scope_map_and_passwords_and_pulls_one_reposito
 }
 
 #[tokio::test]
-async fn a_change_of_a_token_or_a_scope_map_leaves_what_it_does_not_name() {
+async fn a_patch_of_a_token_or_a_scope_map_changes_only_the_fields_that_it_names() {
     let emulator = with_admin().await;
     let pull = id(&emulator, "scopeMaps/_repositories_pull").await;
     let token_id = id(&emulator, "tokens/puller").await;
@@ -154,7 +154,7 @@ async fn a_change_of_a_token_or_a_scope_map_leaves_what_it_does_not_name() {
 }
 
 #[tokio::test]
-async fn tokens_and_scope_maps_are_listed_and_taken_away_once_and_again() {
+async fn tokens_and_scope_maps_are_listed_and_a_second_deletion_succeeds() {
     let emulator = with_admin().await;
     let pull = id(&emulator, "scopeMaps/_repositories_pull").await;
     put_part(&emulator, "tokens/puller", json!({"properties": {"scopeMapId": pull}})).await;
@@ -181,11 +181,11 @@ async fn tokens_and_scope_maps_are_listed_and_taken_away_once_and_again() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_login_is_said_in_azures_shape() {
+async fn an_invalid_login_request_is_refused_with_azures_error_body() {
     let emulator = with_admin().await;
     let pull = id(&emulator, "scopeMaps/_repositories_pull").await;
     let puller = id(&emulator, "tokens/puller").await;
-    let nobody = id(&emulator, "tokens/nobody").await;
+    let nosuch = id(&emulator, "tokens/nosuch").await;
     put_part(&emulator, "tokens/puller", json!({"properties": {"scopeMapId": pull}})).await;
     let map = |actions: Value| json!({"properties": {"actions": actions}});
     let invalid = "InvalidRequestContent";
@@ -194,7 +194,7 @@ async fn what_is_wrong_with_a_login_is_said_in_azures_shape() {
         (Method::POST, "regenerateCredential", json!({"name": "third"}), 400, invalid),
         (Method::POST, "generateCredentials", json!({}), 400, "BadRequest"),
         (Method::POST, "generateCredentials", json!({"tokenId": "puller"}), 400, invalid),
-        (Method::POST, "generateCredentials", json!({"tokenId": nobody}), 404, "ResourceNotFound"),
+        (Method::POST, "generateCredentials", json!({"tokenId": nosuch}), 404, "ResourceNotFound"),
         (
             Method::POST,
             "generateCredentials",
@@ -247,7 +247,7 @@ async fn what_is_wrong_with_a_login_is_said_in_azures_shape() {
             400,
             "NotSupported",
         ),
-        (Method::PATCH, "tokens/nobody", json!({}), 404, "ResourceNotFound"),
+        (Method::PATCH, "tokens/nosuch", json!({}), 404, "ResourceNotFound"),
         (Method::POST, "tokens/puller", json!({}), 405, "MethodNotAllowed"),
         (Method::GET, "listCredentials", Value::Null, 405, "MethodNotAllowed"),
     ] {
@@ -262,7 +262,7 @@ async fn what_is_wrong_with_a_login_is_said_in_azures_shape() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_registry_that_is_not_there_is_not_made_and_deleting_it_is_no_mistake() {
+async fn a_part_of_a_missing_registry_cannot_be_created_and_its_deletion_succeeds() {
     let (emulator, ..) = prepared().await;
     let part = format!("{}/scopeMaps/readers", path("nowhere"));
     let body = json!({"properties": {"actions": []}});
@@ -280,7 +280,7 @@ async fn a_part_of_a_registry_that_is_not_there_is_not_made_and_deleting_it_is_n
 }
 
 #[tokio::test]
-async fn what_is_not_emulated_is_listed_as_none_and_refused_by_its_name() {
+async fn unsupported_parts_are_listed_as_empty_and_refused_by_name() {
     let emulator = with_admin().await;
 
     for kind in ["replications", "webhooks", "privateEndpointConnections", "cacheRules", "tasks"] {
@@ -312,7 +312,7 @@ async fn what_is_not_emulated_is_listed_as_none_and_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_name_is_free_taken_or_none() {
+async fn a_name_is_available_taken_or_invalid() {
     let emulator = with_admin().await;
     let check = async |name: &str| {
         let path = "providers/Microsoft.ContainerRegistry/checkNameAvailability";

@@ -1,4 +1,4 @@
-//! What the control plane refuses of registries: in Azure's shape, with a word that helps, and nothing is left half made.
+//! Refusals of registry requests in the control plane: they have Azure's error body and a helpful message, and change nothing.
 
 use mock_keyvault::Curve;
 use mock_keyvault::identity::SUBSCRIPTION;
@@ -15,7 +15,7 @@ use crate::support::registries::{
 /// The built-in role Contributor.
 const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
 
-/// What a registry with a key is described as, but for one thing.
+/// The body of a registry with a key, with one value replaced.
 fn but(identity: &Value, pointer: &str, value: Value) -> Value {
     let mut body = with_key(identity);
     let at = body.pointer_mut(pointer);
@@ -23,29 +23,29 @@ fn but(identity: &Value, pointer: &str, value: Value) -> Value {
     body
 }
 
-/// The same, but for one thing of its key.
+/// The same, with one value of its key replaced.
 fn but_key(identity: &Value, name: &str, value: impl Into<Value>) -> Value {
     but(identity, &format!("/properties/encryption/keyVaultProperties/{name}"), value.into())
 }
 
-/// Asks for a registry that cannot be, and looks at the answer.
-async fn check(emulator: &Sealyard, body: Value, expected: &str, words: &str) {
+/// Sends an invalid registry and checks the refusal.
+async fn check(emulator: &Sealyard, body: Value, expected: &str, fragment: &str) {
     let answer = put(emulator, "team1", &body).await;
     let told = (answer.status, code(&answer));
     assert_eq!(told, (StatusCode::BAD_REQUEST, expected.to_owned()), "{body}: {answer:?}");
     let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains(words) && !message.ends_with(".."), "{message}");
+    assert!(message.contains(fragment) && !message.ends_with(".."), "{message}");
     assert!(emulator.registry_named("team1").is_none(), "{body}");
 }
 
 #[tokio::test]
-async fn a_registry_whose_description_is_wrong_is_not_made() {
+async fn an_invalid_registry_is_not_created() {
     let (emulator, puller, _) = prepared().await;
     let policy =
         |name: &str| json!({"adminUserEnabled": false, "policies": {name: {"status": "enabled"}}});
     let invalid = "InvalidRequestContent";
 
-    for (body, expected, words) in [
+    for (body, expected, fragment) in [
         (json!([1]), invalid, "the body must be an object"),
         (but(&puller, "/sku", "Premium".into()), invalid, "'sku'"),
         (but(&puller, "/sku/name", "Gold".into()), "InvalidSku", "Gold"),
@@ -61,7 +61,7 @@ async fn a_registry_whose_description_is_wrong_is_not_made() {
         (but(&puller, "/properties", policy("retentionPolicy")), "NotSupported", "retention"),
         (but(&puller, "/properties", policy("quarantinePolicy")), "NotSupported", "quarantine"),
     ] {
-        check(&emulator, body, expected, words).await;
+        check(&emulator, body, expected, fragment).await;
     }
     let mut tagged = basic();
     tagged["tags"] = json!({"a": 1});
@@ -76,7 +76,7 @@ async fn a_registry_whose_description_is_wrong_is_not_made() {
 }
 
 #[tokio::test]
-async fn content_trust_is_refused_by_the_name_of_its_property_without_a_customer_managed_key() {
+async fn without_a_customer_managed_key_the_refusal_of_content_trust_names_the_property() {
     let (emulator, ..) = prepared().await;
     let trust =
         |status: &str| json!({"properties": {"policies": {"trustPolicy": {"status": status}}}});
@@ -99,7 +99,7 @@ async fn content_trust_is_refused_by_the_name_of_its_property_without_a_customer
 }
 
 #[tokio::test]
-async fn what_a_registry_reports_is_in_the_document_of_differences() {
+async fn every_field_that_a_registry_reports_is_in_the_document_of_differences() {
     let (emulator, puller, _) = prepared().await;
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/differences.md");
     let document = std::fs::read_to_string(path).unwrap();
@@ -123,17 +123,17 @@ async fn what_a_registry_reports_is_in_the_document_of_differences() {
 }
 
 #[tokio::test]
-async fn a_registry_whose_identity_is_missing_or_another_is_not_made() {
+async fn a_registry_with_a_missing_or_wrong_identity_is_not_created() {
     let (emulator, puller, other) = prepared().await;
     let assigned = "/identity/userAssignedIdentities";
-    let nobody = format!("{}x", puller["id"].as_str().unwrap());
+    let missing = format!("{}x", puller["id"].as_str().unwrap());
     let others = other["properties"]["clientId"].clone();
 
-    for (body, expected, words) in [
+    for (body, expected, fragment) in [
         (but(&puller, "/identity", Value::Null), "BadRequest", "user-assigned identity"),
         (but(&puller, "/identity/type", "None".into()), "BadRequest", "go together"),
         (but(&puller, "/identity/type", "Some".into()), "InvalidRequestContent", "identity.type"),
-        (but(&puller, assigned, json!({nobody: {}})), "FailedIdentityOperation", "was not found"),
+        (but(&puller, assigned, json!({missing: {}})), "FailedIdentityOperation", "was not found"),
         (but(&puller, assigned, json!({"x": {}})), "InvalidIdentity", "is not an identity"),
         (but_key(&puller, "identity", Value::Null), "BadRequest", "identity' is required"),
         (but_key(&puller, "identity", "puller"), "BadRequest", "client id"),
@@ -145,19 +145,19 @@ async fn a_registry_whose_identity_is_missing_or_another_is_not_made() {
         ),
         (but_key(&puller, "identity", others), "BadRequest", "does not have access to identity"),
     ] {
-        check(&emulator, body, expected, words).await;
+        check(&emulator, body, expected, fragment).await;
     }
 }
 
 #[tokio::test]
-async fn a_registry_whose_key_cannot_be_used_is_not_made_and_neither_is_its_own_identity() {
+async fn a_registry_whose_key_cannot_be_used_is_not_created_and_neither_is_its_system_identity() {
     let (emulator, puller, other) = prepared().await;
     let vault = emulator.vault().unwrap();
     vault.create_ec_key("local", "curve", Curve::P256).await.unwrap();
     let at = |path: &str| format!("https://local.vault.azure.net/{path}");
     let principals = vault.principals().len();
 
-    for (key, words) in [
+    for (key, fragment) in [
         (Value::Null, "keyIdentifier' is required"),
         ("own".into(), "a key identifier looks like"),
         (at("secrets/own").into(), "not the identifier of a key"),
@@ -170,7 +170,7 @@ async fn a_registry_whose_key_cannot_be_used_is_not_made_and_neither_is_its_own_
     ] {
         let mut body = but_key(&puller, "keyIdentifier", key);
         body["identity"]["type"] = "SystemAssigned, UserAssigned".into();
-        check(&emulator, body, "BadRequest", words).await;
+        check(&emulator, body, "BadRequest", fragment).await;
     }
     check(&emulator, with_key(&other), "BadRequest", "Get, Wrap Key, Unwrap Key").await;
     let in_basic = but(&puller, "/sku/name", "Standard".into());
@@ -181,7 +181,7 @@ async fn a_registry_whose_key_cannot_be_used_is_not_made_and_neither_is_its_own_
 }
 
 #[tokio::test]
-async fn what_is_refused_of_a_registry_that_is_there_leaves_it_as_it_was() {
+async fn a_refused_change_leaves_the_registry_unchanged() {
     let (emulator, puller, _) = prepared().await;
     put(&emulator, "team1", &with_key(&puller)).await;
     put(&emulator, "plain", &basic()).await;
@@ -226,8 +226,7 @@ async fn what_is_refused_of_a_registry_that_is_there_leaves_it_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_name_that_cannot_be_one_or_is_taken_elsewhere_and_a_group_that_is_not_there_are_refused()
-{
+async fn an_invalid_name_a_name_that_is_in_use_and_a_missing_group_are_refused() {
     let (emulator, ..) = prepared().await;
     make_group(&emulator, "elsewhere").await;
     put(&emulator, "plain", &basic()).await;
@@ -253,8 +252,8 @@ async fn a_request_without_a_version_a_body_that_is_not_json_and_a_caller_withou
  {
     let (emulator, ..) = prepared().await;
     let vault = emulator.vault().unwrap();
-    let nobody = vault.add_application("nobody").await.unwrap().principal;
-    let nobody = vault.token(nobody.client_id(), "https://management.azure.com").unwrap();
+    let stranger = vault.add_application("stranger").await.unwrap().principal;
+    let stranger = vault.token(stranger.client_id(), "https://management.azure.com").unwrap();
     let owner = owner_token(&emulator);
     let url =
         format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}", path("team1"));
@@ -265,7 +264,7 @@ async fn a_request_without_a_version_a_body_that_is_not_json_and_a_caller_withou
 
     let unversioned = put(url.clone(), &owner, basic().to_string()).await;
     let malformed = put(format!("{url}?{VERSION}"), &owner, "{\"location\":".to_owned()).await;
-    let refused = put(format!("{url}?{VERSION}"), nobody.expose(), basic().to_string()).await;
+    let refused = put(format!("{url}?{VERSION}"), stranger.expose(), basic().to_string()).await;
 
     for (answer, status, expected) in [
         (unversioned, 400, "MissingApiVersionParameter"),
@@ -281,7 +280,7 @@ async fn a_request_without_a_version_a_body_that_is_not_json_and_a_caller_withou
     assert!(emulator.registry_named("team1").is_none());
 }
 
-/// What it takes to give a principal a role at a scope: path and body of the assignment.
+/// The path and body of a role assignment for a principal at a scope.
 fn role(principal: &str, role: &str, scope: &str) -> (String, Value) {
     let path = format!(
         "{scope}/providers/Microsoft.Authorization/roleAssignments/11111111-1111-4111-8111-111111111111"
@@ -293,7 +292,7 @@ fn role(principal: &str, role: &str, scope: &str) -> (String, Value) {
 }
 
 #[tokio::test]
-async fn who_may_change_a_registry_gives_it_no_identity_that_is_not_theirs_to_give() {
+async fn a_caller_who_may_change_a_registry_cannot_assign_an_identity_without_permission_for_it() {
     let (emulator, puller, _) = prepared().await;
     put(&emulator, "team1", &basic()).await;
     let vault = emulator.vault().unwrap();
@@ -325,7 +324,7 @@ async fn who_may_change_a_registry_gives_it_no_identity_that_is_not_theirs_to_gi
         "{refused:?}"
     );
     assert_eq!(deleted.status, StatusCode::OK, "{deleted:?}");
-    // A role at the registry that is gone is no role at the next of its name.
+    // A role at the deleted registry does not apply to the next registry of the same name.
     assert_eq!(another.status, StatusCode::FORBIDDEN, "{another:?}");
     assert!(shown(&emulator, "team1").await.get("identity").is_none());
 }

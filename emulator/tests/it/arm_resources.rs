@@ -1,4 +1,4 @@
-//! The list of resources of every type: what it holds, what each filter selects, its pages, and what is refused.
+//! The list of resources of every type: its entries, filters, pages and refusals.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ const IDENTITY: &str = "providers/Microsoft.ManagedIdentity/userAssignedIdentiti
 const VAULT: &str = "providers/Microsoft.KeyVault/vaults/teamvault";
 const REGISTRY: &str = "providers/Microsoft.ContainerRegistry/registries/teamregistry";
 
-/// A group of a registry with a token, a vault and an identity, beside what every emulator begins with.
+/// Creates a group with a vault, an identity and a registry that has a token.
 async fn populate(emulator: &Sealyard) {
     make_group(emulator, "team").await;
     let vault = json!({
@@ -98,7 +98,7 @@ async fn a_filter_selects_among_resources_of_every_type() {
 }
 
 #[tokio::test]
-async fn an_entry_shows_what_azure_shows_and_what_the_query_expands() {
+async fn an_entry_has_the_fields_of_azure_and_those_that_the_query_expands() {
     let (emulator, _client) = start().await;
     populate(&emulator).await;
     let one = async |query: &str| {
@@ -125,12 +125,12 @@ async fn an_entry_shows_what_azure_shows_and_what_the_query_expands() {
     assert!(registry["createdTime"].is_string(), "{registry}");
     assert!(vault["createdTime"].is_string() && vault["changedTime"].is_string(), "{vault}");
     assert_eq!(vault["provisioningState"], "Succeeded");
-    // As Azure documents it.
+    // Azure documents that such an answer has no tags.
     assert_eq!((&of_tag["name"], &of_tag["tags"]), (&json!("teamregistry"), &Value::Null));
 }
 
 #[tokio::test]
-async fn each_link_leads_to_the_next_page_until_every_entry_was_seen_once() {
+async fn the_links_lead_through_all_pages_and_every_entry_appears_once() {
     let (emulator, _client) = start().await;
     populate(&emulator).await;
     let whole = listed(&emulator, None, "").await;
@@ -158,7 +158,7 @@ async fn each_link_leads_to_the_next_page_until_every_entry_was_seen_once() {
 }
 
 #[tokio::test]
-async fn a_query_that_azure_refuses_is_refused_with_its_code_and_the_filter() {
+async fn a_query_that_azure_refuses_is_refused_with_its_code_and_the_value() {
     let (emulator, _client) = start().await;
 
     for (query, wanted) in [
@@ -181,7 +181,7 @@ async fn a_query_that_azure_refuses_is_refused_with_its_code_and_the_filter() {
             "{message}"
         );
     }
-    let absent = listed(&emulator, Some("nobody"), "").await;
+    let absent = listed(&emulator, Some("nosuch"), "").await;
     assert_eq!(code(&absent), "ResourceGroupNotFound");
     let wrong_method = send(&emulator, Method::PUT, "resources", &json!({})).await;
     assert_eq!(wrong_method.status, StatusCode::METHOD_NOT_ALLOWED);

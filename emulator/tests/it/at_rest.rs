@@ -1,4 +1,4 @@
-//! Nothing that a client pushed lies on the disk in clear, wherever one looks.
+//! No content that a client pushed is on the disk in plain text.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{Client, content};
 
-/// The first 16-byte window of `needle`, taken every 16 bytes, that some file below the folder holds.
+/// The first 16-byte piece of a needle that is in a file below the folder.
 fn find_in_clear(folder: &Path, needles: &[&[u8]]) -> Option<String> {
     for path in content::paths(folder) {
         let bytes = std::fs::read(&path).unwrap();
@@ -27,7 +27,7 @@ fn find_in_clear(folder: &Path, needles: &[&[u8]]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_data_folder_holds_nothing_of_layers_configs_manifests_annotations_logs_and_cut_uploads()
+async fn the_data_folder_has_no_plain_text_of_layers_configs_manifests_annotations_logs_and_cut_uploads()
  {
     let folder = tempfile::tempdir().unwrap();
     let emulator =
@@ -36,7 +36,7 @@ async fn the_data_folder_holds_nothing_of_layers_configs_manifests_annotations_l
     let layer = content::bytes(1, 600_000);
     let cut = content::bytes(2, 600_000);
     client.push_image("app", "v1", &[&layer]).await;
-    let note = "an annotation that says something nobody else should read";
+    let note = "an annotation that says something confidential";
     let mut artifact = content::image(b"{}", &[&layer]);
     client.push_blob("app", b"{}").await;
     artifact["annotations"] = json!({ "org.example.note": note });
@@ -63,7 +63,7 @@ async fn the_data_folder_holds_nothing_of_layers_configs_manifests_annotations_l
 }
 
 #[test]
-fn the_search_finds_what_is_there() {
+fn the_search_finds_plain_text() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), b"xx an annotation that says so").unwrap();
 

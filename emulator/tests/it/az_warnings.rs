@@ -1,4 +1,4 @@
-//! The warning about a vault without purge protection: `az` hides it, so `sealyard az`, `status` and `doctor` tell it.
+//! The warning about a vault without purge protection: `az` hides it, so `sealyard az`, `status` and `doctor` print it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,15 +11,15 @@ use tokio::process::Command;
 use crate::support::process::{Process, spawn};
 use crate::support::start;
 
-const WORDS: &str = "the vault local has no purge protection: if the key is purged, everything that it encrypts is lost";
+const WARNING: &str = "the vault local has no purge protection: if the key is purged, everything that it encrypts is lost";
 
-/// A registry with a key in the vault `local`, which has no purge protection.
+/// Creates a registry with a key in the vault `local`, which has no purge protection.
 async fn make(client: &crate::support::Client, name: &str) {
     let made = client.send_json("/_sealyard/registries", &json!({ "name": name })).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
 }
 
-/// Runs a command of the program for the emulator of a folder. `bin` comes first in PATH.
+/// Runs a command of the program for the emulator in a folder. Its `bin` is first in PATH.
 async fn run(folder: &Path, args: &[&str]) -> Output {
     let path = format!("{}:/usr/bin:/bin", folder.join("bin").display());
     Command::new(env!("CARGO_BIN_EXE_sealyard"))
@@ -32,7 +32,7 @@ async fn run(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// An `az` that prints its arguments and ends with 7 if they say so.
+/// Writes an `az` that prints its arguments and exits with 7 if they ask for that.
 fn fake_az(folder: &Path) {
     let bin = folder.join("bin");
     std::fs::create_dir(&bin).unwrap();
@@ -42,7 +42,7 @@ fn fake_az(folder: &Path) {
 }
 
 #[tokio::test]
-async fn status_and_diagnosis_warn_of_a_vault_without_purge_protection_until_it_has_it() {
+async fn status_and_doctor_warn_of_a_vault_without_purge_protection_until_it_has_it() {
     let (emulator, client) = start().await;
     make(&client, "team1").await;
     let warned = async || {
@@ -61,9 +61,12 @@ async fn status_and_diagnosis_warn_of_a_vault_without_purge_protection_until_it_
     assert!(changed.send().await.unwrap().status().is_success());
     let (after, _) = warned().await;
 
-    assert_eq!(before[1]["warnings"], json!([WORDS]));
-    assert_eq!(diagnosed[1]["warnings"], json!([WORDS]));
-    assert!(before[0].get("warnings").is_none(), "the emulator made it itself: {before}");
+    assert_eq!(before[1]["warnings"], json!([WARNING]));
+    assert_eq!(diagnosed[1]["warnings"], json!([WARNING]));
+    assert!(
+        before[0].get("warnings").is_none(),
+        "the emulator created this vault itself: {before}"
+    );
     assert!(after[1].get("warnings").is_none(), "{after}");
 }
 
@@ -83,7 +86,7 @@ async fn sealyard_az_prints_the_warning_after_az_and_keeps_its_output_and_exit_c
     let doctor = run(folder.path(), &["doctor"]).await;
 
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let warning = format!("warning: team1: {WORDS}\n");
+    let warning = format!("warning: team1: {WARNING}\n");
     for (output, code, warns) in
         [(&made, 0, true), (&rotated, 0, true), (&failed, 7, false), (&listed, 0, false)]
     {
@@ -93,9 +96,9 @@ async fn sealyard_az_prints_the_warning_after_az_and_keeps_its_output_and_exit_c
         );
         assert_eq!(text(&output.stderr), if warns { warning.as_str() } else { "" });
     }
-    assert!(text(&status.stdout).contains(WORDS), "{status:?}");
+    assert!(text(&status.stdout).contains(WARNING), "{status:?}");
     let doctor = text(&doctor.stdout);
-    assert!(doctor.contains(WORDS), "{doctor}");
+    assert!(doctor.contains(WARNING), "{doctor}");
     assert!(
         doctor.contains("keyvault update --name local --enable-purge-protection true"),
         "{doctor}"

@@ -1,4 +1,4 @@
-//! Registries beside a mock vault in another process: made, used, revoked, changed and deleted as with the embedded one.
+//! Registries with a mock vault in another process: created, used, revoked, changed and deleted as with the embedded vault.
 
 use mock_keyvault::{MockKeyVault, VaultChanges};
 use reqwest::{Method, StatusCode};
@@ -10,13 +10,13 @@ const REGISTRIES: &str = "/_sealyard/registries";
 const TEAM: &str = "/_sealyard/registries/team1";
 
 #[tokio::test]
-async fn a_registry_is_made_beside_a_vault_elsewhere_with_a_key_of_its_own() {
+async fn a_registry_is_created_with_its_own_key_in_an_external_vault() {
     for rbac in [false, true] {
         let vault = MockKeyVault::builder().start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let (emulator, client) = start_beside(external(&vault), folder.path()).await;
         if rbac {
-            // The identity of the start keeps its key, and the owner may make one: owning a vault of roles is not enough.
+            // The first identity keeps its key. The owner needs a role to create keys: ownership of the vault is not enough.
             let scope = vault.vault_id("local").unwrap();
             let user = "Key Vault Crypto Service Encryption User";
             vault.assign_role(&scope, user, vault.managed_identity().object_id).await.unwrap();
@@ -38,8 +38,8 @@ async fn a_registry_is_made_beside_a_vault_elsewhere_with_a_key_of_its_own() {
         team.push_image("app", "v1", &[b"layer"]).await;
         assert_eq!(team.pull_blob("app", b"layer").await.body, b"layer");
 
-        let way = json!({ "by": if rbac { "role" } else { "policy" } });
-        let revoked = client.send_json(&format!("{TEAM}/revoke"), &way).await.json();
+        let by = json!({ "by": if rbac { "role" } else { "policy" } });
+        let revoked = client.send_json(&format!("{TEAM}/revoke"), &by).await.json();
         assert_eq!(revoked["state"], "unavailable", "rbac {rbac}: {revoked}");
         assert_eq!(team.pull_blob("app", b"layer").await.status, StatusCode::FORBIDDEN);
         let restored = client.send_json(&format!("{TEAM}/restore"), &json!({})).await.json();
@@ -57,7 +57,7 @@ async fn a_registry_is_made_beside_a_vault_elsewhere_with_a_key_of_its_own() {
 }
 
 #[tokio::test]
-async fn identities_are_made_and_removed_in_a_vault_elsewhere() {
+async fn identities_are_created_and_removed_with_an_external_vault() {
     let vault = MockKeyVault::builder().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (_emulator, client) = start_beside(external(&vault), folder.path()).await;
@@ -76,7 +76,7 @@ async fn identities_are_made_and_removed_in_a_vault_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_registry_has_an_identity_by_itself_beside_a_vault_elsewhere() {
+async fn a_registry_has_a_system_identity_with_an_external_vault() {
     let vault = MockKeyVault::builder().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (_emulator, client) = start_beside(external(&vault), folder.path()).await;

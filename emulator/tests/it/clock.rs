@@ -1,4 +1,4 @@
-//! The clock: what moves it, what stops it, and that all that becomes due is done in the order of time.
+//! The clock: requests advance, set, freeze and resume it, and due events happen in the order of time.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ async fn ask(client: &Client, body: Value) -> Answer {
     client.send_json("/_sealyard/clock", &body).await
 }
 
-/// When each version was taken into use, by the record of the uses of the key.
+/// The time of each rotation, from the audit log of the key.
 async fn rotations(emulator: &Sealyard) -> Vec<OffsetDateTime> {
     let uses = emulator.registry().key_uses(10_000).await.unwrap();
     let mut seen: Vec<(String, OffsetDateTime)> = Vec::new();
@@ -39,7 +39,7 @@ async fn rotations(emulator: &Sealyard) -> Vec<OffsetDateTime> {
 }
 
 #[tokio::test]
-async fn ninety_days_at_once_take_each_version_into_use_within_the_hour_of_its_making() {
+async fn an_advance_by_ninety_days_rotates_to_each_version_within_an_hour_of_its_creation() {
     let (emulator, client, _clock) = start_with_clock().await;
     client.push_blob("app", b"before").await;
     let vault = emulator.vault().unwrap();
@@ -65,12 +65,15 @@ async fn ninety_days_at_once_take_each_version_into_use_within_the_hour_of_its_m
         used.versioned.unwrap().version().unwrap().as_str(),
         newest.version.unwrap().as_str()
     );
-    assert!(looks() - before < 100, "only where something can have changed is the vault asked");
+    assert!(
+        looks() - before < 100,
+        "the registry asks the vault only when something can have changed"
+    );
     assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
 }
 
 #[tokio::test]
-async fn versions_that_end_before_the_registry_looks_again_are_told_in_the_order_of_time() {
+async fn versions_that_expire_before_the_next_check_are_reported_in_the_order_of_time() {
     let (emulator, client, _clock) = start_with_clock().await;
     client.push_blob("app", b"before").await;
     let vault = emulator.vault().unwrap();
@@ -87,7 +90,7 @@ async fn versions_that_end_before_the_registry_looks_again_are_told_in_the_order
 }
 
 #[tokio::test]
-async fn a_move_does_not_return_before_the_state_is_what_holds_at_the_new_time() {
+async fn an_advance_returns_only_when_the_state_is_that_of_the_new_time() {
     let (emulator, client, _clock) = start_with_clock().await;
     client.push_blob("app", b"before").await;
     let vault = emulator.vault().unwrap();
@@ -104,15 +107,19 @@ async fn a_move_does_not_return_before_the_state_is_what_holds_at_the_new_time()
         seen["registries"][0]["since"].as_str().unwrap(),
         &time::format_description::well_known::Rfc3339,
     );
-    assert_eq!(since.unwrap(), START + DAY * 90, "when it was due, and not when the move ended");
+    assert_eq!(
+        since.unwrap(),
+        START + DAY * 90,
+        "the state changed when it was due, and not when the advance ended"
+    );
 }
 
 #[tokio::test]
-async fn an_upload_that_nobody_goes_on_with_ends_with_its_day_and_one_that_is_under_way_does_not() {
+async fn an_idle_upload_expires_after_a_day_and_an_active_one_does_not() {
     let (emulator, client, clock) = start_with_clock().await;
     let left = client.begin("app").await;
     clock.pass(Duration::from_mins(2));
-    let under_way = client.begin("app").await;
+    let active = client.begin("app").await;
 
     ask(&client, json!({"advance": "PT25H"})).await;
 
@@ -121,7 +128,7 @@ async fn an_upload_that_nobody_goes_on_with_ends_with_its_day_and_one_that_is_un
         (status.status, status.code().as_str()),
         (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN")
     );
-    assert_eq!(client.get(&under_way).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(client.get(&active).await.status, StatusCode::NO_CONTENT);
     assert_eq!(emulator.registry().stats().await.unwrap().uploads, 1);
 }
 
@@ -136,8 +143,8 @@ async fn the_clock_is_set_frozen_and_resumed_and_never_goes_back() {
     assert_eq!(shown["now"], "2027-01-01T00:00:00Z");
     let back = ask(&client, json!({"set": "2026-06-01T00:00:00Z"})).await;
     assert_eq!(back.status, StatusCode::BAD_REQUEST);
-    let words = back.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(words.contains("only moves forward"), "{words}");
+    let message = back.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("only moves forward"), "{message}");
     let resumed = ask(&client, json!({"resume": true, "advance": "P1M"})).await.json();
 
     assert_eq!(
@@ -158,7 +165,7 @@ async fn the_clock_is_set_frozen_and_resumed_and_never_goes_back() {
 }
 
 #[tokio::test]
-async fn a_frozen_clock_is_frozen_after_a_restart_and_stands_where_it_stood() {
+async fn a_frozen_clock_is_frozen_at_the_same_time_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let emulator = start().await.unwrap();
@@ -173,7 +180,7 @@ async fn a_frozen_clock_is_frozen_after_a_restart_and_stands_where_it_stood() {
     assert_eq!(emulator.clock().now(), moment);
 }
 
-/// An emulator beside a vault in another "process": with a clock and a listener of its own.
+/// An emulator with an external vault, which has its own clock and listener.
 async fn beside(vault: &MockKeyVault, clock: &Clock) -> Sealyard {
     let config = Config { vault: VaultChoice::External(external(vault)), ..Config::default() };
     let builder = Sealyard::builder().config(config).ephemeral().clock(clock.clone());
@@ -181,7 +188,7 @@ async fn beside(vault: &MockKeyVault, clock: &Clock) -> Sealyard {
 }
 
 #[tokio::test]
-async fn a_mock_vault_in_another_process_is_moved_step_by_step_with_the_registry() {
+async fn the_clock_of_an_external_mock_vault_advances_step_by_step_with_the_registry() {
     let (clock, theirs) = (Clock::manual(START), Clock::manual(START));
     let vault = MockKeyVault::builder().clock(theirs.clone()).start().await.unwrap();
     let emulator = beside(&vault, &clock).await;
@@ -209,7 +216,7 @@ async fn a_mock_vault_in_another_process_is_moved_step_by_step_with_the_registry
 }
 
 #[tokio::test]
-async fn a_clock_that_the_vault_does_not_let_us_move_stands_still() {
+async fn the_clock_does_not_advance_when_the_vault_refuses() {
     let clock = Clock::manual(START);
     let vault = MockKeyVault::builder().clock(Clock::manual(START)).start().await.unwrap();
     let emulator = beside(&vault, &clock).await;

@@ -1,4 +1,4 @@
-//! `kill -9` at random moments: every acknowledged push is there to the byte, and nothing half done is visible.
+//! `kill -9` at random moments: every acknowledged push survives to the byte, and no partial push is visible.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{Client, content};
 const KILLS: u64 = 20;
 const CLIENTS: u64 = 3;
 
-/// Pushes blobs until the registry is gone; notes what was acknowledged.
+/// Pushes blobs until the registry is killed, and records the acknowledged ones.
 async fn push_until_killed(
     client: Client,
     next: Arc<AtomicU64>,
@@ -35,13 +35,13 @@ async fn push_until_killed(
     }
 }
 
-/// Of lengths from nothing to several segments.
+/// A blob with a length from zero to several segments.
 fn blob(seed: u64) -> Vec<u8> {
     content::bytes(seed + 1, usize::try_from(seed * 131_071 % 1_200_000).unwrap())
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
+async fn acknowledged_pushes_survive_twenty_kills_to_the_byte() {
     let folder = tempfile::tempdir().unwrap();
     let (next, count) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (sender, mut acknowledged) = tokio::sync::mpsc::unbounded_channel();
@@ -58,7 +58,7 @@ async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
                 ))
             })
             .collect();
-        // Some pushes are acknowledged, others are at some moment of theirs: it differs from kill to kill.
+        // The kill interrupts pushes at different steps each time.
         while count.load(Ordering::Relaxed) < 2 * (kill + 1) {
             tokio::task::yield_now().await;
         }
@@ -76,7 +76,7 @@ async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
         let blob = blob(seed);
         let pulled = process.client.pull_blob("app", &blob).await;
         assert_eq!(pulled.status, StatusCode::OK, "blob {seed} was acknowledged");
-        assert!(pulled.body == blob, "blob {seed} is not what was pushed");
+        assert!(pulled.body == blob, "blob {seed} differs from the pushed one");
         compared += 1;
     }
     assert!(compared >= 2 * KILLS, "the clients were busy: {compared}");
@@ -91,7 +91,7 @@ async fn what_was_acknowledged_survives_twenty_kills_to_the_byte() {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_cut_by_a_kill_goes_on_where_its_status_says() {
+async fn an_upload_that_a_kill_interrupted_continues_at_the_offset_in_its_status() {
     let folder = tempfile::tempdir().unwrap();
     let blob = content::bytes(99, 2_000_000);
     let mut process = spawn(folder.path(), &[]).await;

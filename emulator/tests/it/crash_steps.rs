@@ -1,6 +1,6 @@
-//! `kill -9` of the program during operations of several steps: after the restart each is finished or was never begun.
+//! `kill -9` of the program during operations of several steps: after the restart each is complete or was never started.
 //!
-//! A few kills each, spread over the time that the operation takes. `SEALYARD_TEST_KILLS` asks for more.
+//! Each test kills the program a few times, spread over the operation. `SEALYARD_TEST_KILLS` sets another number.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn owner(process: &Process) -> Owner {
     Owner::at(azure, &ca)
 }
 
-/// Returns when no operation is cut short any more.
+/// Waits until the emulator has no unfinished operation.
 async fn settled(process: &Process) -> Value {
     let settled = async {
         loop {
@@ -47,7 +47,7 @@ async fn prepare_reset(process: &Process, layer: &[u8]) {
 }
 
 #[tokio::test]
-async fn local_works_after_every_kill_during_a_reset_that_follows_a_rotation() {
+async fn local_is_available_after_every_kill_during_a_reset_after_a_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let layer = content::bytes(1, 100_000);
     let mut process = spawn(folder.path(), &[]).await;
@@ -74,7 +74,7 @@ async fn local_works_after_every_kill_during_a_reset_that_follows_a_rotation() {
             let local = &status["registries"][0];
             (local["state"].as_str().unwrap().to_owned(), local["cause"].clone())
         };
-        // It is not asked for content, and not waited for: it is ready when it says so.
+        // The status is right at once, before the first request for content.
         let (state, cause) = local(&process.client.get("/_sealyard/status").await.json());
         assert!(state != "unavailable" && cause.is_null(), "kill {kill}: {state} {cause}");
         let pulled = process.client.pull_blob("app", &layer).await;
@@ -88,7 +88,7 @@ async fn local_works_after_every_kill_during_a_reset_that_follows_a_rotation() {
     eprintln!("reset after a rotation: {kills} kills, 0 unavailable, {seen:?}");
 }
 
-/// A group with two registries, each with an identity and content.
+/// Creates a group with two registries, each with an identity and content.
 async fn prepare_group(process: &Process) {
     let owner = owner(process);
     let place = json!({ "location": "eastus" });
@@ -113,12 +113,12 @@ async fn principals(process: &Process) -> usize {
 }
 
 #[tokio::test]
-async fn a_group_whose_deletion_was_accepted_is_gone_after_every_kill_and_its_operation_says_so() {
+async fn an_accepted_deletion_of_a_group_is_completed_after_every_kill_and_its_operation_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let mut process = spawn(folder.path(), &[]).await;
     let before = principals(&process).await;
     let kills = kills();
-    let (mut under_way, mut ended) = (0, 0);
+    let (mut running, mut ended) = (0, 0);
 
     for kill in 0..kills {
         prepare_group(&process).await;
@@ -132,7 +132,7 @@ async fn a_group_whose_deletion_was_accepted_is_gone_after_every_kill_and_its_op
         let owner = owner(&process);
         let first = owner.url(Method::GET, &location).await;
         match first.status {
-            StatusCode::ACCEPTED => under_way += 1,
+            StatusCode::ACCEPTED => running += 1,
             StatusCode::OK => ended += 1,
             other => panic!("kill {kill}: {other} {first:?}"),
         }
@@ -145,7 +145,7 @@ async fn a_group_whose_deletion_was_accepted_is_gone_after_every_kill_and_its_op
         assert_eq!(registries, 1, "kill {kill}");
     }
     eprintln!(
-        "deletion of a group: {kills} kills after 202, {kills} resumed ({under_way} still under way at the first poll, {ended} ended)"
+        "deletion of a group: {kills} kills after 202, {kills} resumed ({running} still running at the first poll, {ended} ended)"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What a registry has to be when it is made or changed, over the admin API: every refusal with status, code and words.
+//! The rules for the creation and change of a registry over the admin API: each refusal has its status, code and message.
 
 use mock_keyvault::{Curve, KeyPermission, KeySize, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
@@ -34,13 +34,13 @@ fn registry(more: &Value) -> Value {
 }
 
 #[track_caller]
-fn assert_refused(answer: &Answer, status: StatusCode, code: &str, words: &str) {
+fn assert_refused(answer: &Answer, status: StatusCode, code: &str, fragment: &str) {
     let error = &answer.json()["error"];
     assert_eq!((answer.status, error["code"].as_str().unwrap()), (status, code), "{error}");
-    assert!(error["message"].as_str().unwrap().contains(words), "{error}");
+    assert!(error["message"].as_str().unwrap().contains(fragment), "{error}");
 }
 
-/// After a refusal there is no registry, and its name is free.
+/// After a refusal the registry does not exist and its name is free.
 async fn assert_nothing(emulator: &Sealyard, client: &Client) {
     assert!(emulator.registry_named("team1").is_none());
     let shown = client.get(&format!("{REGISTRIES}/team1")).await;
@@ -48,10 +48,10 @@ async fn assert_nothing(emulator: &Sealyard, client: &Client) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_at_creation_and_nothing_is_left() {
+async fn an_invalid_registry_is_refused_and_not_created() {
     let (emulator, client, _) = prepared().await;
 
-    for (more, status, code, words) in [
+    for (more, status, code, fragment) in [
         (json!({ "sku": "Standard" }), 400, "CMKNotSupportedForSku", "Premium"),
         (json!({ "keyIdentifier": "ec" }), 400, "InvalidKeyType", "only RSA or RSA-HSM keys"),
         (json!({ "identity": "[system]" }), 400, "IdentityRequired", "user-assigned identity"),
@@ -61,7 +61,7 @@ async fn what_cannot_be_is_refused_at_creation_and_nothing_is_left() {
             "IdentityRequired",
             "user-assigned identity",
         ),
-        (json!({ "identity": "nobody" }), 404, "IdentityNotFound", "nobody"),
+        (json!({ "identity": "nosuch" }), 404, "IdentityNotFound", "nosuch"),
         (json!({ "keyIdentifier": "missing" }), 400, "KeyAccessDenied", "Failed to access KeyId"),
         (
             json!({ "policies": { "trustPolicy": { "status": "enabled" } } }),
@@ -75,7 +75,7 @@ async fn what_cannot_be_is_refused_at_creation_and_nothing_is_left() {
         (json!({ "keyIdentifier": "https://a/b" }), 400, "BadRequest", "vault"),
     ] {
         let answer = client.send_json(REGISTRIES, &registry(&more)).await;
-        assert_refused(&answer, StatusCode::from_u16(status).unwrap(), code, words);
+        assert_refused(&answer, StatusCode::from_u16(status).unwrap(), code, fragment);
         assert_nothing(&emulator, &client).await;
     }
 
@@ -86,7 +86,7 @@ async fn what_cannot_be_is_refused_at_creation_and_nothing_is_left() {
 }
 
 #[tokio::test]
-async fn a_permission_that_is_missing_is_named_in_the_words_of_azure() {
+async fn the_refusal_names_the_missing_permission_with_azures_sentence() {
     let (emulator, client, one) = prepared().await;
     let vault = emulator.vault().unwrap();
 
@@ -97,9 +97,9 @@ async fn a_permission_that_is_missing_is_named_in_the_words_of_azure() {
     ] {
         allow(vault, &one, &held).await;
         let answer = client.send_json(REGISTRIES, &registry(&json!({}))).await;
-        let words =
+        let sentence =
             "has 'Get, Wrap Key, Unwrap Key' permission on key 'https://local.vault.localhost";
-        assert_refused(&answer, StatusCode::BAD_REQUEST, "KeyAccessDenied", words);
+        assert_refused(&answer, StatusCode::BAD_REQUEST, "KeyAccessDenied", sentence);
         assert_refused(&answer, StatusCode::BAD_REQUEST, "KeyAccessDenied", missing);
         assert_eq!(answer.json()["error"]["cause"], "policyRemoved");
         assert_nothing(&emulator, &client).await;
@@ -113,7 +113,7 @@ async fn a_permission_that_is_missing_is_named_in_the_words_of_azure() {
 }
 
 #[tokio::test]
-async fn a_vault_that_does_not_answer_is_503_and_leaves_nothing() {
+async fn an_unreachable_vault_is_503_and_the_registry_is_not_created() {
     let (emulator, client, _) = prepared().await;
     let vault = emulator.vault().unwrap();
 
@@ -128,7 +128,7 @@ async fn a_vault_that_does_not_answer_is_503_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_key_is_never_turned_on_or_off_and_its_registry_stays_premium() {
+async fn encryption_cannot_be_enabled_or_disabled_later_and_the_registry_stays_premium() {
     let (emulator, client, one) = prepared().await;
     client.send_json(REGISTRIES, &registry(&json!({}))).await;
     let plain = json!({ "name": "plain", "encryption": "disabled" });
@@ -182,7 +182,7 @@ async fn a_key_is_never_turned_on_or_off_and_its_registry_stays_premium() {
 }
 
 #[tokio::test]
-async fn in_strict_parity_a_vault_with_purge_protection_does() {
+async fn in_strict_parity_the_vault_must_have_purge_protection() {
     let (emulator, client, _) = prepared().await;
     let protected = VaultChanges { purge_protection: Some(true), ..VaultChanges::default() };
     emulator.vault().unwrap().change_vault("local", protected).await.unwrap();
@@ -195,7 +195,7 @@ async fn in_strict_parity_a_vault_with_purge_protection_does() {
 }
 
 #[tokio::test]
-async fn a_name_alone_makes_all_that_a_registry_needs() {
+async fn a_request_with_only_a_name_creates_the_registry_its_identity_and_its_key() {
     let (emulator, client) = start().await;
 
     let made = client.send_json(REGISTRIES, &json!({ "name": "Team1" })).await;
@@ -214,7 +214,7 @@ async fn a_name_alone_makes_all_that_a_registry_needs() {
 }
 
 #[tokio::test]
-async fn strict_parity_of_the_whole_emulator_is_strict_with_every_registry_that_has_a_key() {
+async fn strict_parity_of_the_emulator_applies_to_every_registry_with_a_key() {
     let config = sealyard::config::Config { strict_parity: true, ..Default::default() };
     let emulator = Sealyard::builder().config(config).ephemeral().start().await.unwrap();
     let client = Client::of(&emulator);
@@ -227,5 +227,5 @@ async fn strict_parity_of_the_whole_emulator_is_strict_with_every_registry_that_
     assert_refused(&made, StatusCode::BAD_REQUEST, "PurgeProtectionRequired", "purge protection");
     assert_nothing(&emulator, &client).await;
     assert_eq!(client.get(&referrers).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(plain["registry"]["strictParity"], false, "it has no key");
+    assert_eq!(plain["registry"]["strictParity"], false, "this registry has no key");
 }

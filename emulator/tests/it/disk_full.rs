@@ -1,4 +1,4 @@
-//! A full disk: pulls, deletions and `gc` go on while the reserve lasts, and no key is used that cannot be audited.
+//! A full disk: pulls, deletions and `gc` work while the reserve lasts, and no key is used without an audit entry.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{self, process};
 
-/// Lets the lease of the data keys end.
+/// Waits until the lease of the data keys has ended.
 const TWO_LEASES: Duration = Duration::from_secs(10);
 
 #[tokio::test]
@@ -38,8 +38,8 @@ async fn pulls_deletions_and_gc_work_on_a_full_disk_and_pushes_get_507() {
 }
 
 #[tokio::test]
-async fn pulls_get_503_with_the_way_out_when_the_reserve_is_used_up_and_work_again_when_there_is_room()
- {
+async fn pulls_get_503_with_the_remedy_when_the_reserve_is_used_up_and_work_again_with_free_space()
+{
     let (emulator, client, clock) = support::start_with_clock().await;
     client.push_image("app", "1", &[b"a layer"]).await;
     let uses = || async {
@@ -66,7 +66,7 @@ async fn pulls_get_503_with_the_way_out_when_the_reserve_is_used_up_and_work_aga
 }
 
 #[tokio::test]
-async fn a_change_of_the_clock_on_a_full_disk_is_507_and_moves_nothing() {
+async fn a_change_of_the_clock_on_a_full_disk_is_507_and_does_not_move_the_clock() {
     let (emulator, client, clock) = support::start_with_clock().await;
     let before = clock.now();
 
@@ -121,7 +121,7 @@ async fn a_registry_whose_vault_has_a_full_disk_is_507() {
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
 }
 
-/// Every file and folder that others could read, but for what clients are to read.
+/// Collects the files and folders that other users can read, except those for clients.
 fn readable_by_others(folder: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -140,7 +140,7 @@ fn readable_by_others(folder: &Path, found: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn all_files_of_a_used_data_folder_are_for_their_owner_only_also_if_they_were_not() {
+async fn a_start_makes_all_files_of_the_data_folder_private_to_their_owner() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mut first = process::spawn(folder.path(), &[]).await;
@@ -153,7 +153,7 @@ async fn all_files_of_a_used_data_folder_are_for_their_owner_only_also_if_they_w
         let open = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(data.join(name), open).unwrap();
     }
-    // `env` writes it for clients of any user.
+    // `env` writes this file for clients of every user.
     let bundle = data.join("ca-bundle.pem");
     std::fs::write(&bundle, "").unwrap();
     std::fs::set_permissions(&bundle, std::fs::Permissions::from_mode(0o644)).unwrap();

@@ -1,13 +1,13 @@
-//! No error of a registry has the message that docker has built in for its code.
+//! No error of a registry has docker's built-in message for its code.
 //!
-//! Docker drops such a message, prints the bare code, and tries a push again for 50 seconds. Each error that is rendered in a
-//! debug build is checked as well, so every other test here looks for such a message too.
+//! Docker drops such a message, prints only the code, and retries a push for 50 seconds. A debug build checks each error
+//! that it renders as well, so every other test here looks for such a message too.
 
 use std::path::{Path, PathBuf};
 
 use sealyard::oci::Code;
 
-/// Messages that docker has built in for codes that this registry never sends.
+/// Docker's built-in messages for codes that this registry never sends.
 const NEVER_SENT: &[(&str, &str)] = &[
     ("MANIFEST_UNVERIFIED", "manifest failed signature verification"),
     ("PAGINATION_NUMBER_INVALID", "invalid number of results requested"),
@@ -15,7 +15,7 @@ const NEVER_SENT: &[(&str, &str)] = &[
     ("TAG_INVALID", "manifest tag did not match URI"),
 ];
 
-/// Every literal text in a source file, without its tests and without the list itself.
+/// Every string literal in a source file, without its tests.
 fn literals(path: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).unwrap();
     let program = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -29,7 +29,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn no_message_in_the_program_is_one_that_docker_has_built_in() {
+fn no_message_in_the_program_equals_a_built_in_message_of_docker() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let files = sources(&source);
     let mut wrong = Vec::new();
@@ -50,7 +50,7 @@ fn no_message_in_the_program_is_one_that_docker_has_built_in() {
 }
 
 #[test]
-fn docker_hides_an_empty_message_and_the_one_that_it_has_built_in() {
+fn docker_hides_an_empty_message_and_its_built_in_message() {
     assert!(Code::Unauthorized.hides("authentication required"));
     assert!(!Code::Denied.hides("authentication required"));
     assert!(Code::ALL.iter().all(|code| code.hides("")));

@@ -1,4 +1,4 @@
-//! Answers that are given before a request was read arrive on every listener, also at clients that send everything first.
+//! Answers before the end of the request body reach the client on every listener, also a client that sends everything first.
 
 use reqwest::StatusCode;
 use sealyard::registry::Change;
@@ -9,7 +9,7 @@ use crate::support::{Client, start};
 
 const UNKNOWN: &str = "/v2/app/blobs/uploads/00000000-0000-4000-8000-000000000000";
 
-/// Fails unless this is the answer, the connection is said to end, and the code is in the body.
+/// Checks the status, that the answer closes the connection, and that the body has the code.
 #[track_caller]
 fn assert_answer(answer: &str, status: u16, code: &str) {
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status}: {answer}");
@@ -48,7 +48,7 @@ async fn refusals_of_the_registry_arrive_while_the_body_is_being_sent() {
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_a_login_says_so_on_each_of_its_listeners() {
+async fn a_registry_that_requires_a_login_challenges_on_each_of_its_listeners() {
     let (emulator, _client) = start().await;
     let team = emulator.create_registry("team1").await.unwrap();
     let change = Change { anonymous: Some(false), ..Change::default() };
@@ -73,7 +73,7 @@ async fn a_registry_that_wants_a_login_says_so_on_each_of_its_listeners() {
 }
 
 #[tokio::test]
-async fn the_vault_and_the_control_plane_refuse_a_large_body_in_words() {
+async fn the_vault_and_the_control_plane_refuse_a_large_body_with_an_error() {
     let (emulator, _client) = start().await;
     let vault = emulator.vault().unwrap();
     let (address, ca) = (vault.address(), vault.ca_pem());
@@ -95,7 +95,7 @@ async fn the_vault_and_the_control_plane_refuse_a_large_body_in_words() {
 }
 
 #[tokio::test]
-async fn injected_faults_are_seen_on_large_uploads() {
+async fn injected_faults_reach_the_client_of_a_large_upload() {
     let (emulator, client) = start().await;
     let address = emulator.registry_address();
     let host = address.to_string();
@@ -114,11 +114,11 @@ async fn injected_faults_are_seen_on_large_uploads() {
     assert!(!cut.ends_with('}'), "{cut}");
     add_fault(&client, json!({ "on": "uploads", "kind": "reset", "name": "f" })).await;
     let request = client.request(reqwest::Method::PATCH, UNKNOWN).body(vec![0; LARGE]).send();
-    assert!(request.await.is_err(), "a reset is no answer");
+    assert!(request.await.is_err(), "after a reset the client gets no answer");
 }
 
 #[tokio::test]
-async fn a_client_whose_push_is_revoked_midway_reads_the_403() {
+async fn a_client_whose_key_is_revoked_during_a_push_reads_the_403() {
     let (emulator, client) = start().await;
     let address = emulator.registry_address();
     let location = client.begin("app").await;
@@ -135,7 +135,7 @@ async fn a_client_whose_push_is_revoked_midway_reads_the_403() {
 }
 
 #[tokio::test]
-async fn a_connect_to_a_registry_is_refused_in_a_sentence_in_the_line_that_python_shows() {
+async fn a_connect_to_a_registry_is_refused_with_a_sentence_in_the_status_line_that_python_shows() {
     let (emulator, _client) = start().await;
     let proxy = emulator.vault().unwrap().address();
     let request = "CONNECT example.com:443 HTTP/1.1\r\nhost: example.com:443\r\n\r\n";

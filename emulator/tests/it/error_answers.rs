@@ -1,7 +1,7 @@
-//! Every status and code that a registry answers an error with, in a file that `scripts/e2e.d/errors.sh` reads: it has a case
-//! with real clients for each of them, so a new one has to have one too.
+//! Every status and code of a registry's errors, in a file that `scripts/e2e.d/errors.sh` reads: the script has a case
+//! with real clients for each pair, so a new pair needs a case too.
 //!
-//! The pairs are read from the source, as it is written: the tables and the few answers beside them.
+//! The test reads the pairs from the source text: from the tables and the few answers that are not in a table.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use http::StatusCode;
 use insta::{assert_snapshot, with_settings};
 use sealyard::oci::Code;
 
-/// Where errors of registries are made.
+/// Where the source makes errors of registries.
 const PLACES: &[&str] = &["oci", "acr", "listeners", "admin/guard.rs", "app.rs"];
 
 fn sources(path: &Path) -> Vec<PathBuf> {
@@ -35,19 +35,19 @@ fn status_named(name: &str) -> StatusCode {
     all.into_iter().find(named).unwrap_or_else(|| panic!("no status is called {name}"))
 }
 
-/// The word that a text begins with.
-fn word(text: &str) -> &str {
+/// The identifier at the start of a text.
+fn identifier(text: &str) -> &str {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next().unwrap_or_default()
 }
 
-/// Every status in a source text with the next code after it, unless another status or the end of the statement comes
-/// first; and the codes of `bad_request`.
+/// Every status in a source text with the next code after it, unless another status or the end of the statement is
+/// before that code; and the codes of `bad_request`.
 fn pairs(text: &str) -> BTreeSet<(u16, &'static str)> {
     let mut found = BTreeSet::new();
     let statuses = ["StatusCode::", "S::"].iter().flat_map(|start| text.match_indices(start));
     for (at, start) in statuses {
         let before = text[..at].chars().next_back().unwrap_or(' ');
-        let name = word(&text[at + start.len()..]);
+        let name = identifier(&text[at + start.len()..]);
         let is_status = name.len() > 1 && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
         if before.is_ascii_alphanumeric() || !is_status {
             continue;
@@ -56,14 +56,14 @@ fn pairs(text: &str) -> BTreeSet<(u16, &'static str)> {
         let end = ["StatusCode::", " S::", "(S::", ";\n\n", "}\n\n"];
         let end = end.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
         let rest = &rest[..end];
-        let code = rest.split_once("Code::").and_then(|(_, rest)| code_named(word(rest)));
+        let code = rest.split_once("Code::").and_then(|(_, rest)| code_named(identifier(rest)));
         let code = code.or_else(|| rest.split('"').find_map(code_named));
         found.extend(code.map(|code| (status_named(name).as_u16(), code.as_str())));
     }
     for (_, rest) in
         text.match_indices("bad_request(Code::").map(|(at, start)| text.split_at(at + start.len()))
     {
-        found.extend(code_named(word(rest)).map(|code| (400, code.as_str())));
+        found.extend(code_named(identifier(rest)).map(|code| (400, code.as_str())));
     }
     found
 }
@@ -76,11 +76,11 @@ fn every_status_and_code_of_an_error_is_in_the_file_that_the_checks_with_real_cl
         let text = std::fs::read_to_string(&path).unwrap();
         let program = text.split("#[cfg(test)]").next().unwrap_or_default();
         found.extend(pairs(program));
-        let codes = program.split("Code::").skip(1).filter_map(|rest| code_named(word(rest)));
+        let codes = program.split("Code::").skip(1).filter_map(|rest| code_named(identifier(rest)));
         named.extend(codes.map(Code::as_str));
     }
     let paired: BTreeSet<&str> = found.iter().map(|(_, code)| *code).collect();
-    assert_eq!(paired, named, "each code has a status right before it");
+    assert_eq!(paired, named, "each code follows its status");
     let lines: Vec<String> =
         found.iter().map(|(status, code)| format!("{status} {code}")).collect();
 
@@ -90,7 +90,7 @@ fn every_status_and_code_of_an_error_is_in_the_file_that_the_checks_with_real_cl
 }
 
 #[test]
-fn a_pair_is_found_in_each_way_of_writing_it() {
+fn a_pair_is_found_in_every_notation() {
     let text = "
         Error::A => (S::NOT_FOUND, Code::NameUnknown, Value::Null),
         Error::B => {
@@ -100,8 +100,8 @@ fn a_pair_is_found_in_each_way_of_writing_it() {
             )
         }
         let status = StatusCode::UNAUTHORIZED;
-        Ok(ErrorReply::new(status, Code::Unauthorized, words, detail))
-        ErrorReply::bad_request(Code::SizeInvalid, words)
+        Ok(ErrorReply::new(status, Code::Unauthorized, message, detail))
+        ErrorReply::bad_request(Code::SizeInvalid, message)
         content_refusal(StatusCode::FORBIDDEN, \"DENIED\", \"no\")
         if response.status() == StatusCode::OK {
         }

@@ -1,4 +1,4 @@
-//! What happens to a key is told: as a list, as a stream, and in numbers.
+//! Events of a key are reported as a list, as a stream and in metrics.
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
@@ -14,7 +14,7 @@ async fn list(client: &Client) -> Vec<serde_json::Value> {
 }
 
 #[tokio::test]
-async fn a_revocation_its_end_and_a_rotation_are_told_in_order_with_their_registry() {
+async fn a_revocation_its_end_and_a_rotation_are_reported_in_order_with_their_registry() {
     let (_emulator, client, _clock) = start_with_clock().await;
 
     client.key("disable").await;
@@ -34,7 +34,7 @@ async fn a_revocation_its_end_and_a_rotation_are_told_in_order_with_their_regist
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_the_event_that_the_client_has() {
+async fn a_stream_continues_after_the_last_event_id_of_the_client() {
     let (_emulator, client, _clock) = start_with_clock().await;
     client.key("disable").await;
     let first = list(&client).await[0]["number"].as_u64().unwrap();

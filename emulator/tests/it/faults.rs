@@ -1,4 +1,4 @@
-//! Faults on demand: what clients of the registry see, and those that are handed to the vault.
+//! Fault injection: clients see the faults of the registry, and the emulator passes faults of the vault to the vault.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ async fn add(client: &Client, rule: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_status_has_the_body_of_the_specification_and_names_its_rule() {
+async fn an_injected_status_has_the_error_body_of_the_specification_and_names_its_rule() {
     let (_emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
     let manifest = "/v2/app/manifests/v1";
@@ -31,12 +31,16 @@ async fn a_status_has_the_body_of_the_specification_and_names_its_rule() {
         assert_eq!(struck.header("retry-after"), "7");
         assert_eq!(struck.header("x-sealyard-fault"), format!("{id}=status"));
         assert_eq!(struck.header("content-type"), "application/json; charset=utf-8");
-        assert_eq!(client.get(manifest).await.status, StatusCode::OK, "it was for one request");
+        assert_eq!(
+            client.get(manifest).await.status,
+            StatusCode::OK,
+            "the rule was for one request"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_rule_strikes_its_class_and_nothing_else() {
+async fn a_rule_affects_only_its_class_of_requests() {
     let (_emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
     let down = json!({ "kind": "status", "status": 503 });
@@ -67,7 +71,7 @@ async fn a_rule_strikes_its_class_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_connection_is_reset_or_its_body_cut_and_neither_is_a_clean_end() {
+async fn a_reset_connection_and_a_cut_body_are_not_a_clean_end_for_the_client() {
     let (_emulator, client) = start().await;
     let layer = content::bytes(5, 1_000_000);
     client.push_blob("app", &layer).await;
@@ -89,7 +93,7 @@ async fn a_connection_is_reset_or_its_body_cut_and_neither_is_a_clean_end() {
 }
 
 #[tokio::test]
-async fn an_answer_to_a_push_is_cut_although_it_has_no_body_and_the_push_is_done() {
+async fn the_answer_to_a_push_is_cut_although_it_has_no_body_and_the_push_is_complete() {
     let (_emulator, client) = start().await;
     let location = client.begin("app").await;
     client.send(Method::PATCH, &location, "bytes").await;
@@ -103,7 +107,7 @@ async fn an_answer_to_a_push_is_cut_although_it_has_no_body_and_the_push_is_done
 }
 
 #[tokio::test]
-async fn a_rule_ends_with_its_time_by_the_clock() {
+async fn a_rule_expires_by_the_clock() {
     let (_emulator, client, clock) = start_with_clock().await;
     add(&client, json!({ "on": "base", "kind": "outage", "for": "PT1M" })).await;
 
@@ -119,7 +123,7 @@ async fn a_rule_ends_with_its_time_by_the_clock() {
 }
 
 #[tokio::test]
-async fn faults_of_the_vault_and_the_issuer_are_handed_to_it_and_taken_back() {
+async fn faults_of_the_vault_and_the_issuer_are_added_to_the_vault_and_removed_from_it() {
     let (emulator, client, clock) = start_with_clock().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
@@ -135,7 +139,7 @@ async fn faults_of_the_vault_and_the_issuer_are_handed_to_it_and_taken_back() {
         let mut rule = rule;
         rule["on"] = json!(on);
         assert_eq!(add(&client, rule).await, "gone", "{on}");
-        // A token outlives its issuer by its own time.
+        // The token from before the outage must expire first.
         clock.pass(Duration::from_hours(2));
         tokio::task::yield_now().await;
         let refused = client.pull_blob("app", b"layer").await;
@@ -146,7 +150,7 @@ async fn faults_of_the_vault_and_the_issuer_are_handed_to_it_and_taken_back() {
         assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{on}");
         assert_eq!(refused.json()["errors"][0]["detail"]["cause"], cause, "{on}");
         assert_eq!(listed["faults"][0]["of"], "vault", "{on}: {listed}");
-        assert_eq!(listed["faults"][0]["on"], on, "as it was added: {listed}");
+        assert_eq!(listed["faults"][0]["on"], on, "the class is listed as it was added: {listed}");
         assert_eq!(removed.status, StatusCode::NO_CONTENT, "{on}");
         assert_eq!(client.pull_blob("app", b"layer").await.body, b"layer", "{on}");
     }
@@ -174,10 +178,10 @@ async fn throttling_and_all_rules_are_listed_and_cleared_together() {
 }
 
 #[tokio::test]
-async fn what_is_no_rule_is_refused_with_what_there_is() {
+async fn an_invalid_rule_is_refused_with_the_allowed_values() {
     let (_emulator, client) = start().await;
 
-    for (rule, words) in [
+    for (rule, fragment) in [
         (json!({ "kind": "reset" }), "a rule needs on, the class of requests, and kind: latency"),
         (json!({ "on": "blobs", "kind": "explode" }), "latency, status, reset, cut and outage"),
         (json!({ "on": "blobs", "kind": "status" }), "needs status"),
@@ -189,8 +193,8 @@ async fn what_is_no_rule_is_refused_with_what_there_is() {
         let refused = client.send_json(FAULTS, &rule).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{rule}: {refused:?}");
         let message = refused.json()["error"]["message"].as_str().unwrap().to_owned();
-        assert!(message.contains(words), "{rule}: {message}");
+        assert!(message.contains(fragment), "{rule}: {message}");
     }
-    let unknown = client.send(Method::DELETE, &format!("{FAULTS}/nobody"), "").await;
+    let unknown = client.send(Method::DELETE, &format!("{FAULTS}/nosuch"), "").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }

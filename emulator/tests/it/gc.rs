@@ -1,4 +1,4 @@
-//! `POST /_sealyard/registries/NAME/gc`: what it keeps and until when, and what `now` removes.
+//! `POST /_sealyard/registries/NAME/gc`: the content that it keeps, until when, and the content that `now` removes.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use serde_json::{Value, json};
 use crate::support::{Client, content, start_with_clock};
 
 /// A blob to which no manifest refers.
-const LOOSE: &[u8] = b"nobody refers to this";
+const LOOSE: &[u8] = b"nothing refers to it.";
 
-/// An emulator that started an hour ago: nothing counts as used because of the start.
+/// An emulator that started an hour ago: no content counts as used because of the start.
 pub(crate) async fn start() -> (Sealyard, Client, Clock) {
     let (emulator, client, clock) = start_with_clock().await;
     clock.pass(Duration::from_hours(1));
     (emulator, client, clock)
 }
 
-/// Collects in `local`, and returns the report.
+/// Runs a garbage collection of `local` and returns the report.
 pub(crate) async fn collect(client: &Client, request: Value) -> Value {
     let answer = client.send_json("/_sealyard/registries/local/gc", &request).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
     answer.json()
 }
 
-/// The bytes of the file of an upload of which no whole segment came: its header.
+/// The size of the file of an upload without a whole segment: its header.
 const HEADER: u64 = 32;
 
 /// The report of a collection that removed nothing and kept nothing.
@@ -38,7 +38,8 @@ pub(crate) fn nothing() -> Value {
 }
 
 #[tokio::test]
-async fn an_age_of_zero_keeps_what_was_used_in_the_last_minute_and_says_when_it_becomes_due() {
+async fn an_age_of_zero_keeps_content_that_was_used_in_the_last_minute_and_reports_when_it_is_due()
+{
     let (_emulator, client, clock) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     client.push_blob("app", LOOSE).await;
@@ -71,7 +72,7 @@ async fn an_age_of_zero_keeps_what_was_used_in_the_last_minute_and_says_when_it_
 }
 
 #[tokio::test]
-async fn now_removes_what_was_used_in_the_last_minute_as_well_and_never_what_is_referred_to() {
+async fn now_also_removes_content_that_was_used_in_the_last_minute_and_never_referenced_content() {
     let (_emulator, client, _clock) = start().await;
     client.push_blob("app", b"{}").await;
     let untagged = content::image(b"{}", &[]).to_string().into_bytes();
@@ -94,12 +95,12 @@ async fn now_removes_what_was_used_in_the_last_minute_as_well_and_never_what_is_
     assert_eq!(client.pull_blob("app", LOOSE).await.status, 404);
     assert_eq!(client.get(&upload).await.status, StatusCode::NOT_FOUND);
     let pulled = client.get(&format!("/v2/app/manifests/{digest}")).await;
-    assert_eq!(pulled.body, untagged, "it goes only if the request asks for untagged manifests");
+    assert_eq!(pulled.body, untagged, "only a request with `untagged` removes it");
     assert_eq!(client.pull_blob("app", b"{}").await.body, b"{}");
 }
 
 #[tokio::test]
-async fn now_with_an_age_keeps_what_is_younger() {
+async fn now_with_an_age_keeps_younger_content() {
     let (_emulator, client, clock) = start().await;
     client.push_blob("app", LOOSE).await;
     clock.pass(Duration::from_mins(9));

@@ -1,4 +1,4 @@
-//! `gc` with `untagged`: a manifest that no tag reaches goes with its blobs; every other one can still be pulled.
+//! `gc` with `untagged` removes each manifest that no tag reaches, with its blobs; every other manifest can still be pulled.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::{Client, content};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
-/// An image that was pushed, and all that a pull of it gets.
+/// A pushed image with its manifest and blobs.
 struct Image {
     repository: &'static str,
     manifest: Vec<u8>,
@@ -18,7 +18,7 @@ struct Image {
 }
 
 impl Image {
-    /// Pushes an image of a config and a layer. The reference is a tag, or the digest where there is none.
+    /// Pushes an image with a config and a layer, by its tag or, without a tag, by its digest.
     async fn push(client: &Client, name: &str, tag: Option<&str>, subject: Option<&Self>) -> Self {
         let layer = content::bytes(name.len() as u64, 1000);
         Self::push_with(client, "app", name, tag, subject, layer).await
@@ -82,7 +82,7 @@ impl Image {
         assert_eq!(client.send(Method::PATCH, &path, change).await.status, StatusCode::OK);
     }
 
-    /// A pull by digest gets every byte.
+    /// Checks that a pull by digest gets every byte.
     async fn assert_whole(&self, client: &Client, what: &str) {
         let pulled = client.get(&self.path()).await;
         assert_eq!((pulled.status, &pulled.body), (StatusCode::OK, &self.manifest), "{what}");
@@ -92,7 +92,7 @@ impl Image {
         }
     }
 
-    /// Neither the manifest nor a blob of it is there.
+    /// Checks that neither the manifest nor a blob of it can be pulled.
     async fn assert_gone(&self, client: &Client, what: &str) {
         let pulled = client.get(&self.path()).await;
         assert_eq!(pulled.status, StatusCode::NOT_FOUND, "{what}: {pulled:?}");
@@ -109,8 +109,8 @@ async fn untagged_removes_a_manifest_that_no_tag_reaches_with_its_blobs_and_refe
     let shared = content::bytes(77, 1000);
     let push = |name, tag, layer| Image::push_with(&client, "app", name, tag, None, layer);
     let tagged = push("tagged", Some("v1"), shared.clone()).await;
-    let alone = Image::push(&client, "alone", None, None).await;
-    let about = Image::push(&client, "a referrer of alone", None, Some(&alone)).await;
+    let loose = Image::push(&client, "loose", None, None).await;
+    let about = Image::push(&client, "a referrer of loose", None, Some(&loose)).await;
     let child = Image::push(&client, "in an index without a tag", None, None).await;
     let index = Image::push_index(&client, None, &[&child]).await;
     let sharing = push("sharing a layer", None, shared.clone()).await;
@@ -124,7 +124,7 @@ async fn untagged_removes_a_manifest_that_no_tag_reaches_with_its_blobs_and_refe
     assert_eq!(removed["blobs"], 9, "two of each image, but not the shared layer: {removed}");
     assert_eq!(removed["kept"], nothing()["kept"]);
     assert_eq!(again, nothing());
-    for (image, what) in [(&alone, "alone"), (&about, "its referrer"), (&moved, "tag moved")] {
+    for (image, what) in [(&loose, "loose"), (&about, "its referrer"), (&moved, "tag moved")] {
         image.assert_gone(&client, what).await;
     }
     for (image, what) in [(&child, "a child"), (&index, "an index")] {
@@ -136,7 +136,8 @@ async fn untagged_removes_a_manifest_that_no_tag_reaches_with_its_blobs_and_refe
 }
 
 #[tokio::test]
-async fn untagged_keeps_what_a_tag_reaches_through_an_index_or_as_a_referrer_and_what_is_locked() {
+async fn untagged_keeps_locked_manifests_and_those_that_a_tag_reaches_through_an_index_or_as_a_referrer()
+ {
     let (_emulator, client, _clock) = start().await;
     let tagged = Image::push(&client, "tagged", Some("v1"), None).await;
     let child = Image::push(&client, "a child of a tagged index", None, None).await;
@@ -151,12 +152,12 @@ async fn untagged_keeps_what_a_tag_reaches_through_an_index_or_as_a_referrer_and
     let of_locked = Image::push(&client, "in a locked index that has no tag", None, None).await;
     let locked_index = Image::push_index(&client, None, &[&of_locked]).await;
     locked_index.lock(&client).await;
-    let alone = Image::push(&client, "reached by nothing whatever", None, None).await;
+    let loose = Image::push(&client, "reached by nothing whatever", None, None).await;
 
     let removed = collect(&client, json!({ "now": true, "untagged": true })).await;
 
     assert_eq!((&removed["manifests"], &removed["blobs"]), (&json!(1), &json!(2)), "{removed}");
-    alone.assert_gone(&client, "alone").await;
+    loose.assert_gone(&client, "loose").await;
     for (image, what) in [
         (&tagged, "a tagged image"),
         (&index, "a tagged index"),
@@ -177,8 +178,7 @@ async fn untagged_keeps_what_a_tag_reaches_through_an_index_or_as_a_referrer_and
 }
 
 #[tokio::test]
-async fn untagged_keeps_what_was_used_in_the_last_minute_and_a_tag_in_another_repository_keeps_nothing()
- {
+async fn untagged_keeps_manifests_used_in_the_last_minute_and_ignores_tags_of_other_repositories() {
     let (_emulator, client, clock) = start().await;
     let layer = content::bytes(5, 1000);
     let push = |repository, tag| {
@@ -194,7 +194,7 @@ async fn untagged_keeps_what_was_used_in_the_last_minute_and_a_tag_in_another_re
     assert_eq!((&kept["manifests"], &kept["kept"]["manifests"]), (&json!(0), &json!(1)), "{kept}");
     assert_eq!(kept["kept"]["lastDue"], "2026-01-01T01:01:00Z");
     assert_eq!((&removed["manifests"], &removed["links"]), (&json!(1), &json!(2)), "{removed}");
-    assert_eq!(removed["blobs"], 0, "the other repository shows them still");
+    assert_eq!(removed["blobs"], 0, "the blobs are still in the other repository");
     untagged.assert_gone(&client, "without a tag").await;
     tagged.assert_whole(&client, "with a tag").await;
 }

@@ -1,4 +1,4 @@
-//! The identities of registries: taken, given back, made, deleted, and the one that a registry has by itself.
+//! The identities of registries: removed, assigned again, created and deleted; and the system identity of a registry.
 
 use mock_keyvault::clock::Clock;
 use mock_keyvault::{KeyPermission, VaultChanges};
@@ -21,7 +21,7 @@ async fn change(client: &Client, name: &str, body: &Value) -> Answer {
     Answer::of(client.request(Method::PATCH, &path).json(body).send().await.unwrap()).await
 }
 
-/// A registry with an image, whose one identity has its name.
+/// A registry `team1` with an image and one identity of the same name.
 async fn pushed() -> (Sealyard, Client, Client, Clock, Vec<u8>) {
     let (emulator, admin, clock) = start_with_clock().await;
     emulator.create_registry("team1").await.unwrap();
@@ -32,7 +32,8 @@ async fn pushed() -> (Sealyard, Client, Client, Clock, Vec<u8>) {
 }
 
 #[tokio::test]
-async fn a_registry_whose_identity_is_taken_goes_dark_and_is_back_when_it_is_given_back() {
+async fn a_registry_is_unavailable_while_its_identity_is_removed_and_works_when_it_is_assigned_again()
+ {
     let (emulator, admin, client, clock, layer) = pushed().await;
     let client_id = emulator.registry_named("team1").unwrap().profile().identities[0]
         .principal
@@ -50,19 +51,23 @@ async fn a_registry_whose_identity_is_taken_goes_dark_and_is_back_when_it_is_giv
         (&json!("unavailable"), &json!("identityRemoved"))
     );
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
-    let words = format!(
+    let sentence = format!(
         "does not have access to identity '{client_id}' Try forcibly adding the identity to the registry team1."
     );
     let message = rotate.json()["error"]["message"].to_string();
     assert_eq!(rotate.status, StatusCode::BAD_REQUEST, "{message}");
-    assert!(message.contains(&words), "{message}");
+    assert!(message.contains(&sentence), "{message}");
     assert_eq!(back["state"], "active", "{back}");
     assert!(client.pull_blob("app", &layer).await.body == layer);
-    assert_eq!(emulator.registry().key_ring().status().cause, None, "local is not touched");
+    assert_eq!(
+        emulator.registry().key_ring().status().cause,
+        None,
+        "the registry local is not affected"
+    );
 }
 
 #[tokio::test]
-async fn local_loses_and_gets_back_the_identity_that_everything_was_started_with() {
+async fn the_first_identity_can_be_removed_from_local_and_assigned_again() {
     let (emulator, client) = start().await;
     client.push_blob("app", b"layer").await;
 
@@ -77,7 +82,8 @@ async fn local_loses_and_gets_back_the_identity_that_everything_was_started_with
 }
 
 #[tokio::test]
-async fn an_identity_that_is_in_use_is_deleted_by_force_alone_and_another_of_its_name_is_not_it() {
+async fn an_identity_in_use_is_deleted_only_with_force_and_a_new_one_with_its_name_does_not_replace_it()
+ {
     let (emulator, admin, client, clock, layer) = pushed().await;
     let delete = async |query: &str| {
         admin.send(Method::DELETE, &format!("/_sealyard/identities/team1{query}"), "").await
@@ -101,7 +107,7 @@ async fn an_identity_that_is_in_use_is_deleted_by_force_alone_and_another_of_its
 }
 
 #[tokio::test]
-async fn the_identity_of_a_registry_itself_goes_with_it() {
+async fn the_system_identity_of_a_registry_is_deleted_with_it() {
     let (emulator, admin, _client, _clock, _) = pushed().await;
     let own = change(&admin, "team1", &json!({ "systemAssignedIdentity": true })).await.json();
     let own = own["systemAssignedIdentity"]["clientId"].as_str().unwrap().to_owned();
@@ -116,13 +122,13 @@ async fn the_identity_of_a_registry_itself_goes_with_it() {
     assert!(!has());
 }
 
-/// Turns purge protection on, without which strict parity rotates nothing.
+/// Enables purge protection: without it strict parity refuses rotations.
 async fn protect(emulator: &Sealyard) {
     let changes = VaultChanges { purge_protection: Some(true), ..VaultChanges::default() };
     emulator.vault().unwrap().change_vault("local", changes).await.unwrap();
 }
 
-/// A registry in strict parity with an image, whose one identity has its name.
+/// The same registry, in strict parity.
 async fn strict() -> (Sealyard, Client, Client, Clock, Vec<u8>) {
     let (emulator, admin, client, clock, layer) = pushed().await;
     protect(&emulator).await;
@@ -135,14 +141,14 @@ async fn advance(admin: &Client, by: &str) {
     assert_eq!(moved.status, StatusCode::OK, "{moved:?}");
 }
 
-/// State and cause of team1, without asking the vault.
+/// The state and cause of team1, without a request to the vault.
 fn state_of(emulator: &Sealyard) -> (State, Option<Cause>) {
     let status = emulator.registry_named("team1").unwrap().key_ring().status();
     (status.state, status.cause)
 }
 
 #[tokio::test]
-async fn in_strict_parity_an_identity_that_was_removed_works_for_ninety_days_of_the_clock() {
+async fn in_strict_parity_a_removed_identity_works_for_ninety_days_of_the_clock() {
     let (emulator, admin, client, clock, layer) = strict().await;
 
     let taken = change(&admin, "team1", &json!({ "removeIdentities": ["team1"] })).await.json();
@@ -161,11 +167,15 @@ async fn in_strict_parity_an_identity_that_was_removed_works_for_ninety_days_of_
     assert!((end - until.unwrap()).abs() < time::Duration::minutes(1), "{taken}");
     assert_eq!(before.0, State::Active);
     assert!(served.body == layer);
-    assert_eq!(after, (State::Unavailable, Some(Cause::IdentityInactive)), "without a pull");
+    assert_eq!(
+        after,
+        (State::Unavailable, Some(Cause::IdentityInactive)),
+        "the state changes without a pull"
+    );
     let error = &refused.json()["errors"][0];
     assert_eq!((refused.status, &error["code"]), (StatusCode::FORBIDDEN, &json!("DENIED")));
-    let words = "The identity associated with the registry is inactive. This could be due to attempted removal of the identity. Reassign the identity manually. Key ";
-    assert!(error["message"].as_str().unwrap().starts_with(words), "{error}");
+    let sentence = "The identity associated with the registry is inactive. This could be due to attempted removal of the identity. Reassign the identity manually. Key ";
+    assert!(error["message"].as_str().unwrap().starts_with(sentence), "{error}");
     assert_eq!(error["detail"]["cause"], "identityInactive");
     assert_eq!((&back["state"], &back["cause"]), (&json!("active"), &Value::Null));
     assert_eq!(back["keyIdentityWorksUntil"], Value::Null);
@@ -173,7 +183,7 @@ async fn in_strict_parity_an_identity_that_was_removed_works_for_ninety_days_of_
 }
 
 #[tokio::test]
-async fn in_strict_parity_a_key_is_not_rotated_after_its_identity_was_removed() {
+async fn in_strict_parity_a_rotation_is_refused_after_the_identity_was_removed() {
     let (emulator, admin, client, clock, layer) = strict().await;
     let rotate = async || {
         let rotated = admin.send_json("/_sealyard/registries/team1/rotate-key", &json!({})).await;
@@ -181,21 +191,21 @@ async fn in_strict_parity_a_key_is_not_rotated_after_its_identity_was_removed() 
     };
 
     change(&admin, "team1", &json!({ "removeIdentities": ["team1"] })).await;
-    let (status, words) = rotate().await;
+    let (status, message) = rotate().await;
     clock.advance(LATER);
     let served = client.pull_blob("app", &layer).await;
     let state = state_of(&emulator).0;
     change(&admin, "team1", &json!({ "assignIdentities": ["team1"] })).await;
 
-    assert_eq!(status, StatusCode::BAD_REQUEST, "{words}");
-    assert!(words.contains("does not have access to identity"), "{words}");
+    assert_eq!(status, StatusCode::BAD_REQUEST, "{message}");
+    assert!(message.contains("does not have access to identity"), "{message}");
     assert!(served.body == layer);
-    assert_eq!(state, State::Active, "what was refused is the rotation");
+    assert_eq!(state, State::Active, "only the rotation was refused");
     assert_eq!(rotate().await.0, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn in_strict_parity_the_vault_still_ends_the_work_of_an_identity_that_was_removed() {
+async fn in_strict_parity_a_revocation_in_the_vault_still_stops_a_removed_identity() {
     let (emulator, admin, client, _clock, layer) = strict().await;
     change(&admin, "team1", &json!({ "removeIdentities": ["team1"] })).await;
 
@@ -212,11 +222,15 @@ async fn in_strict_parity_the_vault_still_ends_the_work_of_an_identity_that_was_
     }
     change(&admin, "team1", &json!({ "strictParity": false })).await;
     let status = emulator.registry_named("team1").unwrap().key_ring().status();
-    assert_eq!(status.cause, Some(Cause::IdentityRemoved), "only strict parity lets it work on");
+    assert_eq!(
+        status.cause,
+        Some(Cause::IdentityRemoved),
+        "without strict parity a removed identity does not work"
+    );
 }
 
 #[tokio::test]
-async fn in_strict_parity_revoke_by_identity_returns_at_once_and_says_when_it_takes_effect() {
+async fn in_strict_parity_revoke_by_identity_returns_at_once_and_reports_when_it_takes_effect() {
     let (_emulator, admin, client, clock, layer) = strict().await;
     let path = |verb: &str| format!("/_sealyard/registries/team1/{verb}");
     let asked = clock.elapsed();
@@ -238,7 +252,7 @@ async fn in_strict_parity_revoke_by_identity_returns_at_once_and_says_when_it_ta
 }
 
 #[tokio::test]
-async fn in_strict_parity_the_ninety_days_go_on_over_a_restart() {
+async fn in_strict_parity_the_ninety_days_continue_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let emulator = open().await.unwrap();
@@ -261,7 +275,7 @@ async fn in_strict_parity_the_ninety_days_go_on_over_a_restart() {
 }
 
 #[tokio::test]
-async fn a_registry_whose_identity_was_deleted_comes_back_with_another_one() {
+async fn a_registry_whose_identity_was_deleted_works_again_with_another_one() {
     for parity in [false, true] {
         let (emulator, admin, client, clock, layer) = pushed().await;
         protect(&emulator).await;

@@ -1,4 +1,4 @@
-//! The changes that a test makes through the library: the next request meets the new state.
+//! Changes through the library: the next request sees the new state.
 
 use http::StatusCode;
 use mock_keyvault::faults::{FaultKind, FaultRule};
@@ -8,7 +8,7 @@ use sealyard::revocation::Way;
 use crate::support::start;
 
 #[tokio::test]
-async fn the_first_request_after_a_change_of_the_key_meets_the_new_state() {
+async fn the_first_request_after_a_change_of_the_key_sees_the_new_state() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
@@ -32,18 +32,19 @@ async fn the_first_request_after_a_change_of_the_key_meets_the_new_state() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_is_refused_at_once_and_what_is_restored_is_served_at_once() {
+async fn a_revocation_and_a_restore_take_effect_at_once() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
-    for way in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault, Way::Identity] {
-        let revoked = emulator.revoke("local", way).await.unwrap();
+    for method in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault, Way::Identity]
+    {
+        let revoked = emulator.revoke("local", method).await.unwrap();
         let refused = client.pull_blob("app", b"layer").await;
         let restored = emulator.restore("local").await.unwrap();
         let served = client.pull_blob("app", b"layer").await;
 
-        assert_eq!((revoked.by, refused.status), (way, StatusCode::FORBIDDEN));
-        assert_eq!((restored.restored, served.status), (vec![way], StatusCode::OK));
+        assert_eq!((revoked.by, refused.status), (method, StatusCode::FORBIDDEN));
+        assert_eq!((restored.restored, served.status), (vec![method], StatusCode::OK));
     }
 }
 
@@ -67,10 +68,10 @@ async fn faults_of_the_registry_and_the_vault_are_added_listed_and_removed() {
 }
 
 #[tokio::test]
-async fn a_change_that_is_refused_says_why() {
+async fn a_refused_change_gives_the_reason() {
     let (emulator, _client) = start().await;
 
-    let unknown = emulator.set_key_enabled("nobody1", false).await.unwrap_err();
+    let unknown = emulator.set_key_enabled("nosuch1", false).await.unwrap_err();
     let superfluous = emulator.remove_fault("nothing").await.unwrap_err();
 
     assert_eq!(unknown.report().code, "RegistryNotFound");

@@ -1,4 +1,4 @@
-//! The emulator from outside: real listeners on free ports, a folder for each test, the injected clock.
+//! Tests of the emulator from outside: with real listeners on free ports, a folder for each test, and an injected clock.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod acr_locks;

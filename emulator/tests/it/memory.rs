@@ -1,6 +1,6 @@
-//! The memory of the process: a data key is in it while its lease runs, and in no spelling afterwards.
+//! The memory of the process: it holds a data key while its lease runs, and in no encoding afterwards.
 //!
-//! The vault is in the process of the test, so that what it holds is not searched.
+//! The vault is in the process of the test, so the search does not find the vault's copy.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 
@@ -14,13 +14,13 @@ use sealyard::config::{Config, VaultChoice};
 use crate::support::process::spawn;
 use crate::support::{Client, external};
 
-/// What is read of a process at a time. Neighbouring pieces overlap by what is looked for.
+/// The bytes that one read gets from a process. Adjacent reads overlap by the length of the needle.
 const PIECE: usize = 1 << 20;
 
-/// How often the memory is searched for a key that a task may still be about to erase.
+/// The number of searches for a key that a task may not have erased yet.
 const TRIES: u32 = 50;
 
-/// How often something is in the writable memory of a process.
+/// The number of times that the needle is in the writable memory of a process.
 fn count(pid: u32, needle: &[u8]) -> usize {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
     let mut memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
@@ -52,7 +52,7 @@ fn count(pid: u32, needle: &[u8]) -> usize {
 }
 
 #[tokio::test]
-async fn no_data_key_is_in_the_memory_of_the_process_when_its_lease_has_ended() {
+async fn no_data_key_is_in_the_memory_of_the_process_after_its_lease() {
     let folder = tempfile::tempdir().unwrap();
     let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
     let config = Config { vault: VaultChoice::External(external(&vault)), ..Config::default() };
@@ -70,7 +70,7 @@ async fn no_data_key_is_in_the_memory_of_the_process_when_its_lease_has_ended() 
     let process = spawn(folder.path(), &arguments).await;
     let (pid, client) = (process.child.id().unwrap(), &process.client);
     assert_eq!(client.pull_blob("app", b"content").await.body, b"content");
-    assert!(count(pid, &key) > 0, "the search finds what is there");
+    assert!(count(pid, &key) > 0, "the search finds a key during its lease");
 
     let seen = client.key("disable").await;
     let refused = client.pull_blob("app", b"content").await;
@@ -79,7 +79,7 @@ async fn no_data_key_is_in_the_memory_of_the_process_when_its_lease_has_ended() 
         (seen["state"].as_str(), refused.status),
         (Some("unavailable"), StatusCode::FORBIDDEN)
     );
-    // A task that was using the key when its lease ended erases it as soon as it runs again.
+    // A task that used the key when its lease ended erases it when it runs next.
     for _ in 0..TRIES {
         if count(pid, &key) == 0 {
             break;

@@ -1,4 +1,4 @@
-//! A folder of format 1, with all that a registry keeps, opens: nothing of it is lost, and the old rows go with a clean stop.
+//! A folder of format 1 with every kind of content opens without loss, and a clean stop removes the old rows.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::process::spawn;
 use crate::support::{Client, content};
 
-/// Puts the folder of format 1 there, and answers what is in it.
+/// Unpacks the folder of format 1 and returns the description of its content.
 fn unpack(to: &Path) -> Value {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/folders");
     let archive = std::fs::File::open(folders.join("format-1.tar.gz")).unwrap();
@@ -25,7 +25,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap()
 }
 
-/// Pulls everything that was pushed to a registry, as this user if there is one.
+/// Pulls all content that was pushed to a registry, with this login if there is one.
 async fn pull_all(client: &Client, kept: &Value, login: Option<(&str, &str)>) {
     let get = |path: String| {
         let request = client.request(Method::GET, &path).header("accept", "*/*");
@@ -46,7 +46,7 @@ async fn pull_all(client: &Client, kept: &Value, login: Option<(&str, &str)>) {
     }
 }
 
-/// What a test makes again of the text that was sent: numbers, each on a line.
+/// The text of the upload in the folder: numbers, each on its own line.
 fn numbers(length: usize) -> Vec<u8> {
     let mut text: Vec<u8> = (1..length).flat_map(|n| format!("{n}\n").into_bytes()).collect();
     text.truncate(length);
@@ -75,11 +75,12 @@ async fn check(emulator: &Sealyard, kept: &Value) {
     let run = format!("/_sealyard/registries/local/runs/{}/log", text(&kept["run"], "id"));
     assert_eq!(client.get(&run).await.body, text(&kept["run"], "log").as_bytes());
     let registry = client.get("/_sealyard/registries/local").await.json();
-    assert_eq!(registry["dataKeys"], 3, "one at first, and one with each rotation");
+    assert_eq!(registry["dataKeys"], 3, "the first data key, and one for each rotation");
 }
 
 #[tokio::test]
-async fn a_folder_of_format_1_keeps_everything_and_its_old_rows_until_the_first_clean_stop() {
+async fn a_folder_of_format_1_keeps_its_content_and_keeps_its_old_rows_until_the_first_clean_stop()
+{
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("d");
     let kept = unpack(&folder);
@@ -100,7 +101,7 @@ async fn a_folder_of_format_1_keeps_everything_and_its_old_rows_until_the_first_
     assert_eq!(old_rows(&folder), [true, true]);
     emulator.shutdown().await;
 
-    assert!(at > 200_000, "whole segments were kept: {at}");
+    assert!(at > 200_000, "the upload kept whole segments: {at}");
     assert_eq!(done.status, StatusCode::CREATED, "{done:?}");
     assert!(notices[0].as_str().unwrap().contains("from format 1 to format 2"), "{notices}");
     assert_eq!(old_rows(&folder), [false, false]);
@@ -111,7 +112,7 @@ async fn a_folder_of_format_1_keeps_everything_and_its_old_rows_until_the_first_
 }
 
 #[tokio::test]
-async fn after_a_kill_the_old_rows_are_still_there_and_the_next_start_goes_on() {
+async fn after_a_kill_the_old_rows_still_exist_and_the_next_start_continues() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("data");
     let kept = unpack(&folder);
@@ -126,7 +127,7 @@ async fn after_a_kill_the_old_rows_are_still_there_and_the_next_start_goes_on() 
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_migrated_leaves_its_vault_as_it_was() {
+async fn a_failed_migration_does_not_change_the_vault() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("d");
     unpack(&folder);

@@ -1,4 +1,4 @@
-//! Which registry answers: by the name in `Host`, on the registry's listener and, over TLS, on the Azure side.
+//! The `Host` header selects the registry that answers, on the registry's listener and, over TLS, on the Azure side.
 
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
@@ -7,7 +7,7 @@ use sealyard::config::ExternalVault;
 
 use crate::support::{Answer, Client, content, external, start, start_beside};
 
-/// A GET over TLS to the Azure side under this host, from a client that trusts the certificate of `name`.
+/// Sends a GET over TLS to the Azure side under this host, from a client that trusts the certificate of `name`.
 async fn over_tls(emulator: &Sealyard, host: &str, path: &str) -> Answer {
     let vault = emulator.vault().unwrap();
     let name = host.split(':').next().unwrap();
@@ -38,7 +38,7 @@ async fn local_answers_to_its_own_names_on_either_listener() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_no_registrys_is_404_in_the_words_of_the_specification() {
+async fn the_name_of_no_registry_is_404_with_the_code_of_the_specification() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
@@ -63,7 +63,7 @@ async fn the_azure_side_has_no_admin_api_under_the_name_of_a_registry() {
     let vault = over_tls(&emulator, "local.vault.localhost", "/_keyvault/health").await;
 
     assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "UNSUPPORTED"));
-    assert_eq!(vault.status, StatusCode::OK, "the vault goes on to answer under its own names");
+    assert_eq!(vault.status, StatusCode::OK, "the vault still answers under its own names");
 }
 
 #[tokio::test]
@@ -83,7 +83,7 @@ async fn a_push_over_tls_under_the_public_name_is_a_push_to_the_registry() {
     assert!(client.pull_blob("app", &layer).await.body == layer);
 }
 
-/// A client that trusts what the status of the emulator names, and nothing else.
+/// A client that trusts only the authorities in the status of the emulator.
 async fn trusting_status(client: &Client) -> reqwest::Client {
     let status = client.get("/_sealyard/status").await.json();
     let pem = std::fs::read(status["ca"].as_str().unwrap()).unwrap();
@@ -92,7 +92,7 @@ async fn trusting_status(client: &Client) -> reqwest::Client {
 }
 
 #[tokio::test]
-async fn the_registrys_port_takes_tls_and_plain_http() {
+async fn the_registrys_port_accepts_tls_and_plain_http() {
     let (emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let http = trusting_status(&client).await;
@@ -106,7 +106,7 @@ async fn the_registrys_port_takes_tls_and_plain_http() {
 }
 
 #[tokio::test]
-async fn with_a_vault_elsewhere_the_port_takes_tls_under_an_authority_of_the_emulators_own() {
+async fn with_an_external_vault_the_port_accepts_tls_under_the_emulators_own_authority() {
     sealyard::install_crypto_provider();
     let vault = MockKeyVault::builder().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! A port for each registry: opened when it is made, the same after a restart, closed when it is gone.
+//! A port for each registry: the emulator opens it at creation, reuses it after a restart and closes it at deletion.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -10,12 +10,12 @@ use sealyard::{Sealyard, StartError};
 
 use crate::support::{Answer, Client, start};
 
-/// A port that nobody has, with free ones after it as far as one can tell.
+/// A free port. The ports after it are probably free too.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// An emulator on ports that are meant to stay, with its data in this folder.
+/// An emulator with fixed ports and its data in this folder.
 async fn start_at(folder: &Path, port: u16) -> Sealyard {
     let builder = Sealyard::builder().ephemeral().data_dir(folder.join("d"));
     builder.listen(SocketAddr::from(([127, 0, 0, 1], port))).start().await.unwrap()
@@ -46,7 +46,7 @@ async fn a_registry_has_a_port_and_names_of_its_own_and_shares_no_content() {
     assert_ne!(port_of(&report), emulator.registry_address().port());
     assert_eq!(team.get(path).await.body, manifest);
     assert_eq!(local.get(path).await.status, StatusCode::NOT_FOUND);
-    // The name counts before the port, on either of them.
+    // The name takes precedence over the port, on both ports.
     let by_name = Answer::of(named(&local, "team1.azurecr.localhost:5000").await.unwrap()).await;
     assert_eq!(by_name.body, manifest);
     let by_name = Answer::of(named(&team, "local.azurecr.localhost").await.unwrap()).await;
@@ -54,7 +54,7 @@ async fn a_registry_has_a_port_and_names_of_its_own_and_shares_no_content() {
 }
 
 #[tokio::test]
-async fn a_registrys_port_takes_tls_too_and_keeps_foreign_names_out() {
+async fn a_registrys_port_accepts_tls_too_and_refuses_foreign_names() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let port = port_of(&report_of(&local, "team1").await);
@@ -68,11 +68,11 @@ async fn a_registrys_port_takes_tls_too_and_keeps_foreign_names_out() {
 
     assert_eq!(secure.status(), StatusCode::OK);
     assert_eq!(rebound.status(), StatusCode::FORBIDDEN);
-    assert_eq!(admin.status, StatusCode::NOT_FOUND, "the admin API is at the port of `local`");
+    assert_eq!(admin.status, StatusCode::NOT_FOUND, "the admin API is only at the port of `local`");
 }
 
 #[tokio::test]
-async fn a_registry_that_is_gone_has_neither_port_nor_name() {
+async fn a_deleted_registry_has_neither_port_nor_name() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let port = port_of(&report_of(&local, "team1").await);
@@ -88,7 +88,7 @@ async fn a_registry_that_is_gone_has_neither_port_nor_name() {
 }
 
 #[tokio::test]
-async fn a_port_stays_over_a_restart_and_another_is_taken_only_while_somebody_has_it() {
+async fn a_port_is_the_same_after_a_restart_and_is_replaced_only_while_another_program_uses_it() {
     let folder = tempfile::tempdir().unwrap();
     let base = free_port();
     let emulator = start_at(folder.path(), base).await;
@@ -99,18 +99,18 @@ async fn a_port_stays_over_a_restart_and_another_is_taken_only_while_somebody_ha
     let second = port_of(&report_of(&client, "team2").await);
     emulator.shutdown().await;
 
-    let somebody = TcpListener::bind(("127.0.0.1", second)).unwrap();
+    let other_program = TcpListener::bind(("127.0.0.1", second)).unwrap();
     let emulator = start_at(folder.path(), base).await;
     let meanwhile = report_of(&Client::of(&emulator), "team2").await;
     assert_eq!(port_of(&report_of(&Client::of(&emulator), "team1").await), first);
     emulator.shutdown().await;
-    drop(somebody);
+    drop(other_program);
     let emulator = start_at(folder.path(), base).await;
     let again = report_of(&Client::of(&emulator), "team2").await;
 
     assert!(
         first > base && second > first,
-        "they follow the port of `local`: {base} {first} {second}"
+        "the ports follow the port of `local`: {base} {first} {second}"
     );
     assert_ne!(port_of(&meanwhile), second);
     assert_ne!(port_of(&meanwhile), first);
@@ -120,7 +120,7 @@ async fn a_port_stays_over_a_restart_and_another_is_taken_only_while_somebody_ha
 }
 
 #[tokio::test]
-async fn with_port_0_every_registry_has_a_free_port_and_none_is_remembered() {
+async fn with_port_0_every_registry_has_a_free_port_that_is_not_stored() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start_at(folder.path(), 0).await;
     let team = emulator.create_registry("team1").await.unwrap();
@@ -131,7 +131,7 @@ async fn with_port_0_every_registry_has_a_free_port_and_none_is_remembered() {
 }
 
 #[tokio::test]
-async fn the_file_of_endpoints_is_written_again_when_a_registry_comes_or_goes() {
+async fn the_endpoints_file_is_updated_when_a_registry_is_created_or_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start_at(folder.path(), 0).await;
     let file = folder.path().join("d").join("endpoints.json");
@@ -142,7 +142,7 @@ async fn the_file_of_endpoints_is_written_again_when_a_registry_comes_or_goes() 
         let names = registries.iter().map(|registry| registry["name"].as_str().unwrap().to_owned());
         names.collect::<Vec<_>>()
     };
-    // The file follows by itself: this waits for what comes, and fails if it does not.
+    // The emulator updates the file later, so this waits for the update.
     let becomes = async |expected: &[&str]| {
         for _ in 0..500 {
             if names() == expected {
@@ -162,7 +162,7 @@ async fn the_file_of_endpoints_is_written_again_when_a_registry_comes_or_goes() 
 }
 
 #[tokio::test]
-async fn a_start_that_fails_late_lets_go_of_its_port_and_its_folder() {
+async fn a_start_that_fails_late_releases_its_port_and_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let file = folder.path().join("no-folder");
@@ -173,7 +173,7 @@ async fn a_start_that_fails_late_lets_go_of_its_port_and_its_folder() {
     let failed = builder.listen(SocketAddr::from(([127, 0, 0, 1], port))).start().await;
 
     assert!(matches!(failed, Err(StartError::Io(_))), "{failed:?}");
-    // What was begun ends by itself: this waits for what comes, and fails if it does not.
+    // The tasks of the failed start end later, so this waits until the port and the folder are free.
     let mut again = None;
     for _ in 0..500 {
         let builder = Sealyard::builder().ephemeral().data_dir(folder.path().join("d"));

@@ -1,4 +1,4 @@
-//! What goes in comes out, to the byte, in every way in and at every boundary of the format.
+//! Pulled content equals the pushed content to the byte, for every kind of push and at every boundary of the format.
 
 use reqwest::{Method, StatusCode};
 
@@ -23,7 +23,7 @@ async fn an_image_is_pulled_as_it_was_pushed() {
 }
 
 #[tokio::test]
-async fn blobs_of_every_length_around_a_segment_come_back() {
+async fn blobs_of_every_length_around_a_segment_are_pulled_as_pushed() {
     let (_emulator, client) = start().await;
 
     for len in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 5 * SEGMENT + 3] {
@@ -36,7 +36,7 @@ async fn blobs_of_every_length_around_a_segment_come_back() {
 }
 
 #[tokio::test]
-async fn a_range_gives_just_its_bytes() {
+async fn a_range_request_returns_exactly_its_bytes() {
     let (_emulator, client) = start().await;
     let blob = content::bytes(7, 3 * SEGMENT);
     client.push_blob("app", &blob).await;
@@ -55,7 +55,7 @@ async fn a_range_gives_just_its_bytes() {
 }
 
 #[tokio::test]
-async fn the_same_blob_is_kept_once_and_shown_only_where_it_was_pushed() {
+async fn the_same_blob_is_stored_once_and_visible_only_where_it_was_pushed() {
     let (emulator, client) = start().await;
     let blob = content::bytes(3, 1000);
 

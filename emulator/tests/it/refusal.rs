@@ -1,4 +1,4 @@
-//! A key that is taken away: everything that is content is refused within one lease, and comes back to the byte.
+//! A revoked key: every request for content is refused within one lease, and the content is intact after the restore.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use crate::support::{content, start, start_with_clock};
 
 #[tokio::test]
-async fn a_disabled_key_refuses_content_and_enabling_it_brings_everything_back() {
+async fn with_a_disabled_key_content_is_refused_and_is_intact_after_the_key_is_enabled() {
     let (_emulator, client) = start().await;
     let layer = content::bytes(1, 300_000);
     let manifest = client.push_image("app", "v1", &[&layer]).await;
@@ -17,7 +17,7 @@ async fn a_disabled_key_refuses_content_and_enabling_it_brings_everything_back()
     let seen = client.key("disable").await;
     let pull = client.get("/v2/app/manifests/v1").await;
     let push = client.send(Method::POST, "/v2/app/blobs/uploads/", "").await;
-    let under_way = client.send(Method::PATCH, &upload, "more").await;
+    let chunk = client.send(Method::PATCH, &upload, "more").await;
     let base = client.get("/v2/").await;
     client.key("enable").await;
 
@@ -25,7 +25,7 @@ async fn a_disabled_key_refuses_content_and_enabling_it_brings_everything_back()
         (seen["state"].as_str(), seen["cause"].as_str()),
         (Some("unavailable"), Some("keyDisabled"))
     );
-    for refused in [&pull, &push, &under_way] {
+    for refused in [&pull, &push, &chunk] {
         assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "DENIED"));
         let error = &refused.json()["errors"][0];
         let message = error["message"].as_str().unwrap();
@@ -39,9 +39,9 @@ async fn a_disabled_key_refuses_content_and_enabling_it_brings_everything_back()
 }
 
 #[tokio::test]
-async fn a_download_in_mid_stream_is_cut_and_never_ends_cleanly() {
+async fn a_revocation_cuts_a_running_download_which_never_ends_cleanly() {
     let (_emulator, client) = start().await;
-    // Larger than all buffers between the disk and this test.
+    // The blob is larger than all buffers between the disk and this test.
     let blob = content::bytes(2, 64 << 20);
     client.push_blob("app", &blob).await;
     let path = format!("/v2/app/blobs/{}", content::digest(&blob));
@@ -57,7 +57,7 @@ async fn a_download_in_mid_stream_is_cut_and_never_ends_cleanly() {
         }
     };
 
-    assert!(matches!(end, Some(Err(_))), "the body has to break");
+    assert!(matches!(end, Some(Err(_))), "the download was not cut");
     assert!(received < blob.len());
 }
 
@@ -87,7 +87,7 @@ async fn every_content_route_is_refused_and_the_base_route_and_health_are_not() 
 }
 
 #[tokio::test]
-async fn a_vault_that_does_not_answer_is_503_with_a_time_to_come_back() {
+async fn an_unreachable_vault_is_503_with_retry_after() {
     let (emulator, client, clock) = start_with_clock().await;
     client.push_blob("app", b"content").await;
 
@@ -106,7 +106,7 @@ async fn a_vault_that_does_not_answer_is_503_with_a_time_to_come_back() {
 }
 
 #[tokio::test]
-async fn a_deleted_key_is_told_apart_and_recovery_brings_the_content_back() {
+async fn a_deleted_key_has_its_own_cause_and_its_recovery_makes_the_content_available() {
     let (_emulator, client) = start().await;
     client.push_blob("app", b"content").await;
 
@@ -120,7 +120,7 @@ async fn a_deleted_key_is_told_apart_and_recovery_brings_the_content_back() {
 }
 
 #[tokio::test]
-async fn a_permission_taken_away_refuses_and_given_back_admits() {
+async fn a_removed_access_policy_refuses_content() {
     let (emulator, client, clock) = start_with_clock().await;
     client.push_blob("app", b"content").await;
     let vault = emulator.vault().unwrap();

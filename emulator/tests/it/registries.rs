@@ -1,4 +1,4 @@
-//! Several registries in one emulator: each with its own ring, identity, key and state.
+//! Several registries in one emulator: each has its own key ring, identity, key and state.
 
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
@@ -15,7 +15,7 @@ async fn patch(client: &Client, path: &str, body: &Value) -> Answer {
     Answer::of(client.request(Method::PATCH, path).json(body).send().await.unwrap()).await
 }
 
-/// The names of the sealed files of all registries.
+/// The number of sealed files of all registries.
 fn files(emulator: &Sealyard) -> usize {
     let files = emulator.endpoints().data_dir().join("files");
     let shards = std::fs::read_dir(files).unwrap();
@@ -58,7 +58,7 @@ async fn one_revoked_registry_does_not_touch_another() {
 }
 
 #[tokio::test]
-async fn the_same_blob_in_two_registries_is_two_files_under_two_rings() {
+async fn the_same_blob_in_two_registries_is_two_files_under_two_key_rings() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let one = client_of(&emulator, "team1");
@@ -70,7 +70,7 @@ async fn the_same_blob_in_two_registries_is_two_files_under_two_rings() {
     let unknown = one.pull_blob("app", &blob).await;
     one.push_blob("app", &blob).await;
 
-    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "content of another registry does not show");
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "content of another registry is not visible");
     assert_eq!(files(&emulator), 2);
     let rings: Vec<_> = emulator
         .app()
@@ -84,7 +84,7 @@ async fn the_same_blob_in_two_registries_is_two_files_under_two_rings() {
 }
 
 #[tokio::test]
-async fn a_restart_brings_all_registries_back_and_a_dark_one_hinders_nobody() {
+async fn all_registries_survive_a_restart_and_an_unavailable_one_does_not_affect_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let begin = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let emulator = begin().await.unwrap();
@@ -124,7 +124,7 @@ async fn a_restart_brings_all_registries_back_and_a_dark_one_hinders_nobody() {
 }
 
 #[tokio::test]
-async fn a_deleted_registry_is_gone_with_its_files_and_its_name_is_free() {
+async fn a_registry_is_deleted_with_its_files_and_its_name_is_free() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let one = client_of(&emulator, "team1");
@@ -148,7 +148,7 @@ async fn a_deleted_registry_is_gone_with_its_files_and_its_name_is_free() {
 }
 
 #[tokio::test]
-async fn who_still_holds_a_deleted_registry_gets_at_nothing_in_it() {
+async fn a_handle_to_a_deleted_registry_gives_no_access_to_its_content() {
     let (emulator, _local) = start().await;
     let held = emulator.create_registry("team1").await.unwrap();
     client_of(&emulator, "team1").push_image("app", "v1", &[b"layer"]).await;
@@ -162,7 +162,7 @@ async fn who_still_holds_a_deleted_registry_gets_at_nothing_in_it() {
 }
 
 #[tokio::test]
-async fn a_key_is_rotated_by_hand_to_a_version_a_key_a_vault_and_an_identity() {
+async fn a_key_is_rotated_on_request_to_a_version_a_key_a_vault_and_an_identity() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let one = client_of(&emulator, "team1");
@@ -204,7 +204,7 @@ async fn a_key_is_rotated_by_hand_to_a_version_a_key_a_vault_and_an_identity() {
 }
 
 #[tokio::test]
-async fn strict_parity_leaves_out_the_referrers_of_a_registry_with_a_key() {
+async fn in_strict_parity_a_registry_with_a_key_has_no_referrers_api() {
     let (emulator, local) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let one = client_of(&emulator, "team1");
@@ -224,5 +224,5 @@ async fn strict_parity_leaves_out_the_referrers_of_a_registry_with_a_key() {
 
     assert_eq!(open, (StatusCode::OK, true));
     assert_eq!(strict, (StatusCode::NOT_FOUND, false));
-    assert_eq!(local.get(&path).await.status, StatusCode::OK, "local is not strict");
+    assert_eq!(local.get(&path).await.status, StatusCode::OK, "local is not in strict parity");
 }

@@ -1,4 +1,4 @@
-//! Folders that a start refuses: the command that the refusal prints repairs each of them, and exactly what it prints as
+//! Folders that a start refuses: the command in the refusal repairs each of them, and only the content that it prints as
 //! lost is lost.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::support::content::files;
 use crate::support::program::{Ended, Home, PROGRAM};
 use crate::support::{Client, content};
 
-/// A folder with two images, of which one has a tag that moved.
+/// A folder with two images.
 struct World {
     home: Home,
     folder: tempfile::TempDir,
@@ -26,7 +26,7 @@ async fn start(data: &Path) -> Result<Sealyard, sealyard::StartError> {
     Sealyard::builder().ephemeral().data_dir(data).start().await
 }
 
-/// What an error and its causes say.
+/// The messages of an error and its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -53,7 +53,7 @@ impl World {
         self.folder.path().join("data")
     }
 
-    /// The start refuses the folder. Returns the command that it prints.
+    /// Checks that a start refuses the folder, and returns the command in the refusal.
     async fn refused(&self) -> String {
         let error = start(&self.data()).await.expect_err("the folder starts");
         let text = chain(&error);
@@ -61,7 +61,7 @@ impl World {
         rest.split('`').next().unwrap().to_owned()
     }
 
-    /// Runs a line as a shell would, where `sealyard` is the program under test.
+    /// Runs a line in a shell, where `sealyard` is the program under test.
     async fn type_line(&self, line: &str) -> Ended {
         let mut command = self.home.command("sh");
         let programs = Path::new(PROGRAM).parent().unwrap().display().to_string();
@@ -70,7 +70,7 @@ impl World {
         Ended::of(&mut command).await
     }
 
-    /// Repairs with the command that the refusal prints. Before that, the same command without a yes changes nothing.
+    /// Repairs with the command in the refusal. Before that, the same command without `--yes` changes nothing.
     async fn repair(&self) -> (Option<i32>, Value) {
         let line = self.refused().await;
         let before = files(&self.data());
@@ -78,7 +78,7 @@ impl World {
         assert_eq!(not_confirmed.code, Some(5), "{} {}", not_confirmed.out, not_confirmed.err);
         let dry = self.type_line(&format!("{line} --dry-run")).await;
         assert_eq!(dry.code, Some(0), "{} {}", dry.out, dry.err);
-        assert_eq!(files(&self.data()), before, "nothing was changed");
+        assert_eq!(files(&self.data()), before, "the command without `--yes` changed the folder");
         let repaired = self.type_line(&format!("{line} --yes --json")).await;
         let again = self.type_line(&format!("{line} --yes --json")).await;
         assert!(repaired.code.is_some_and(|code| [0, 6].contains(&code)), "{}", repaired.err);
@@ -86,7 +86,7 @@ impl World {
         (repaired.code, repaired.json())
     }
 
-    /// Everything is as it was before the damage.
+    /// Checks that the folder has the content from before the damage.
     async fn assert_is_whole(&self) {
         let emulator = start(&self.data()).await.unwrap();
         let client = Client::of(&emulator);
@@ -98,7 +98,7 @@ impl World {
         emulator.shutdown().await;
     }
 
-    /// The content is there by digest, and no name is.
+    /// Checks that the content can be pulled by digest and no name exists.
     async fn assert_is_recovered(&self) {
         let emulator = start(&self.data()).await.unwrap();
         let client = Client::of(&emulator);
@@ -123,12 +123,12 @@ fn segments(journal: &Path) -> Vec<PathBuf> {
     segments
 }
 
-/// Changes a byte in the middle of what was written to the newest segment.
+/// Changes a byte in the middle of the written part of the newest segment.
 fn damage(journal: &Path) {
     damage_at(journal, 60);
 }
 
-/// Changes a byte at this percentage of what was written to the newest segment.
+/// Changes a byte at this percentage of the written part of the newest segment.
 fn damage_at(journal: &Path, percent: usize) {
     let path = segments(journal).pop().unwrap();
     let mut bytes = std::fs::read(&path).unwrap();
@@ -142,7 +142,7 @@ fn remove(folder: &Path) {
 }
 
 #[tokio::test]
-async fn a_bad_record_in_the_middle_of_the_journal_loses_nothing_when_the_index_adds_up() {
+async fn a_bad_record_in_the_middle_of_the_journal_loses_nothing_with_a_complete_index() {
     let world = World::new().await;
     damage(&world.data().join("journal"));
 
@@ -154,7 +154,7 @@ async fn a_bad_record_in_the_middle_of_the_journal_loses_nothing_when_the_index_
 }
 
 #[tokio::test]
-async fn a_bad_record_without_an_index_loses_what_is_printed_and_the_content_comes_back() {
+async fn a_bad_record_without_an_index_loses_only_the_printed_names_and_the_content_is_recovered() {
     let world = World::new().await;
     damage(&world.data().join("journal"));
     remove(&world.data().join("index"));
@@ -171,7 +171,7 @@ async fn a_bad_record_without_an_index_loses_what_is_printed_and_the_content_com
         let is_named = lost.iter().any(|lost| lost.contains(&format!("the tag app:{tag} in")));
         let by_tag = client.get(&format!("/v2/app/manifests/{tag}")).await;
         let is_lost = by_tag.status == StatusCode::NOT_FOUND;
-        // The name behind the damage in the damaged record itself is not known any more.
+        // A name inside the damaged record is not known any more, so it is not printed.
         assert!(is_lost || !is_named, "{tag}: {by_tag:?}");
         let repository = if is_lost { "recovered/files" } else { "app" };
         let digest = content::digest(&world.manifests[at]);
@@ -184,7 +184,7 @@ async fn a_bad_record_without_an_index_loses_what_is_printed_and_the_content_com
 }
 
 #[tokio::test]
-async fn a_missing_segment_loses_nothing_when_the_index_adds_up() {
+async fn a_missing_segment_loses_nothing_with_a_complete_index() {
     let world = World::new().await;
     for segment in segments(&world.data().join("journal")) {
         std::fs::remove_file(segment).unwrap();
@@ -197,7 +197,7 @@ async fn a_missing_segment_loses_nothing_when_the_index_adds_up() {
 }
 
 #[tokio::test]
-async fn without_a_journal_the_index_brings_everything_back() {
+async fn without_a_journal_the_index_restores_all_rows() {
     let world = World::new().await;
     remove(&world.data().join("journal"));
 
@@ -208,7 +208,7 @@ async fn without_a_journal_the_index_brings_everything_back() {
 }
 
 #[tokio::test]
-async fn without_journal_and_index_the_content_comes_back_from_the_sealed_files() {
+async fn without_journal_and_index_the_content_is_recovered_from_the_sealed_files() {
     let world = World::new().await;
     remove(&world.data().join("journal"));
     remove(&world.data().join("index"));
@@ -221,7 +221,7 @@ async fn without_journal_and_index_the_content_comes_back_from_the_sealed_files(
 }
 
 #[tokio::test]
-async fn without_the_only_checkpoint_the_content_comes_back_from_the_sealed_files() {
+async fn without_the_only_checkpoint_the_content_is_recovered_from_the_sealed_files() {
     let world = World::new().await;
     // A repair leaves a journal that begins with a checkpoint.
     remove(&world.data().join("journal"));
@@ -256,7 +256,7 @@ async fn a_damaged_journal_of_the_vault_is_repaired_as_well() {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_is_left_alone() {
+async fn a_folder_in_use_is_not_changed() {
     let world = World::new().await;
     let emulator = start(&world.data()).await.unwrap();
 
@@ -269,7 +269,7 @@ async fn a_folder_in_use_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_sound_folder_has_nothing_to_repair() {
+async fn an_undamaged_folder_is_not_changed() {
     let world = World::new().await;
     let before = files(&world.data());
 
@@ -281,20 +281,20 @@ async fn a_sound_folder_has_nothing_to_repair() {
     assert_eq!(files(&world.data()), before);
 }
 
-/// The published sealed files that are small enough to travel in the journal.
+/// The published sealed files that are small enough for the journal.
 fn small_files(data: &Path) -> Vec<PathBuf> {
     let found = files(&data.join("files")).into_iter();
     found.filter(|(_, content)| content.len() < 10_000).map(|(path, _)| path).collect()
 }
 
 #[tokio::test]
-async fn small_files_that_only_the_damaged_journal_still_holds_come_back() {
+async fn small_files_that_exist_only_in_the_damaged_journal_are_recovered() {
     let world = World::new().await;
-    // Among the first records, which make the registry: a later one may be the one that holds a small file.
+    // The damage is in the first records, which create the registry: a later record may hold a small file.
     damage_at(&world.data().join("journal"), 3);
     let small = small_files(&world.data());
     assert!(small.len() >= 2, "{small:?}");
-    // As after a power cut: a file that was not synced is not there, or its content is not.
+    // After a power cut, a file that was not synced is missing or has no content.
     let (gone, empty) = small.split_at(1);
     std::fs::remove_file(&gone[0]).unwrap();
     for file in empty {
@@ -309,7 +309,7 @@ async fn small_files_that_only_the_damaged_journal_still_holds_come_back() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_was_deleted_before_the_damage_does_not_come_back() {
+async fn a_manifest_that_was_deleted_before_the_damage_is_not_recovered() {
     let world = World::new().await;
     let emulator = start(&world.data()).await.unwrap();
     let client = Client::of(&emulator);
@@ -331,7 +331,7 @@ async fn a_manifest_that_was_deleted_before_the_damage_does_not_come_back() {
 }
 
 #[tokio::test]
-async fn what_is_lost_is_printed_before_anything_changes_and_is_kept_in_a_file() {
+async fn lost_names_are_printed_before_the_repair_and_stored_in_a_file() {
     let world = World::new().await;
     damage(&world.data().join("journal"));
     remove(&world.data().join("index"));
@@ -358,7 +358,7 @@ async fn what_is_lost_is_printed_before_anything_changes_and_is_kept_in_a_file()
 }
 
 #[tokio::test]
-async fn a_repair_names_the_folders_that_keep_what_was_damaged_as_they_are() {
+async fn a_repair_names_the_folders_that_it_really_used_for_the_damaged_files() {
     let world = World::new().await;
     let data = world.data();
     damage(&data.join("journal"));
@@ -367,7 +367,7 @@ async fn a_repair_names_the_folders_that_keep_what_was_damaged_as_they_are() {
     let clock = Clock::manual(time::macros::datetime!(2026-01-02 03:04:05 UTC));
     let repair = Repair::examine(config, clock.clone()).unwrap();
     let planned = repair.plan().kept_in.clone();
-    // The question is answered late, and another folder has one of the names.
+    // The user confirms later, and another folder has one of the planned names.
     clock.advance(std::time::Duration::from_hours(1));
     std::fs::create_dir(data.join("damaged-20260102T030405Z")).unwrap();
 
@@ -385,7 +385,7 @@ async fn a_repair_names_the_folders_that_keep_what_was_damaged_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_repair_writes_the_damaged_markers_of_the_registry_and_of_the_vault_again() {
+async fn a_repair_writes_new_markers_of_the_registry_and_of_the_vault() {
     let world = World::new().await;
     let markers = ["sealyard.json", "vault/mock-keyvault.json"].map(|name| world.data().join(name));
     let whole = markers.each_ref().map(|marker| std::fs::read(marker).unwrap());
@@ -400,8 +400,8 @@ async fn a_repair_writes_the_damaged_markers_of_the_registry_and_of_the_vault_ag
     let again = world.type_line(&line).await;
 
     for marker in &markers {
-        let words = format!("damaged or missing: {}, which is written again", marker.display());
-        assert!(dry.out.contains(&words) && repaired.out.contains(&words), "{}", repaired.out);
+        let line = format!("damaged or missing: {}, which is written again", marker.display());
+        assert!(dry.out.contains(&line) && repaired.out.contains(&line), "{}", repaired.out);
         assert!(!repaired.out.contains("kept in"), "{}", repaired.out);
     }
     assert_ne!(unchanged, whole);

@@ -1,4 +1,4 @@
-//! `reset`: everything is as at a fresh start, also with pushes under way; what a vault elsewhere keeps is said.
+//! `reset` restores the state of a fresh start, also during pushes, and reports what it leaves in an external vault.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::arm::{make_group, send};
 use crate::support::{Client, content, external, start, start_beside};
 
-/// What a suite can see of an emulator, without what differs from one to the next.
+/// The visible state of an emulator, without the fields that differ between emulators.
 async fn looks(emulator: &Sealyard, client: &Client) -> Value {
     let mut status = client.get("/_sealyard/status").await.json();
     for registry in status["registries"].as_array_mut().unwrap() {
@@ -54,7 +54,7 @@ async fn reset(client: &Client) -> Value {
 }
 
 #[tokio::test]
-async fn an_emulator_that_was_used_looks_as_a_fresh_one_after_it() {
+async fn after_a_reset_a_used_emulator_looks_like_a_fresh_one() {
     let (emulator, client) = start().await;
     let fresh = looks(&emulator, &client).await;
     let vault = emulator.vault().unwrap();
@@ -64,7 +64,7 @@ async fn an_emulator_that_was_used_looks_as_a_fresh_one_after_it() {
     client.send(Method::PATCH, &upload, content::bytes(2, 300_000)).await;
     client.key("rotate").await;
     client.send_json("/_sealyard/clock", &json!({ "advance": "P1D" })).await;
-    vault.add_application("somebody").await.unwrap();
+    vault.add_application("builder").await.unwrap();
     let rule = json!({ "on": "tags", "kind": "status", "status": 500 });
     client.send_json("/_sealyard/faults", &rule).await;
     client.send_json("/_sealyard/faults", &json!({ "on": "arm", "kind": "reset" })).await;
@@ -75,7 +75,7 @@ async fn an_emulator_that_was_used_looks_as_a_fresh_one_after_it() {
 
     assert_eq!(reply["left"], json!([]));
     assert_eq!(looks(&emulator, &client).await, fresh);
-    assert_ne!(emulator.registry().key_ring().describe().versioned, before, "the key is a new one");
+    assert_ne!(emulator.registry().key_ring().describe().versioned, before, "the key is new");
     let gone = client.get("/v2/app/manifests/v1").await;
     assert_eq!((gone.status, gone.code().as_str()), (StatusCode::NOT_FOUND, "NAME_UNKNOWN"));
     let data = emulator.app().endpoints.data_dir();
@@ -85,7 +85,7 @@ async fn an_emulator_that_was_used_looks_as_a_fresh_one_after_it() {
 }
 
 #[tokio::test]
-async fn a_vault_that_nobody_touched_keeps_its_key_so_that_a_reset_is_quick() {
+async fn an_unchanged_vault_keeps_its_key_so_that_a_reset_is_quick() {
     let (emulator, client) = start().await;
     let before = emulator.registry().key_ring().describe();
     client.push_image("app", "v1", &[b"layer"]).await;
@@ -98,7 +98,7 @@ async fn a_vault_that_nobody_touched_keeps_its_key_so_that_a_reset_is_quick() {
 }
 
 #[tokio::test]
-async fn whatever_was_revoked_a_reset_has_it_work_again() {
+async fn a_reset_undoes_every_kind_of_revocation() {
     let (emulator, client) = start().await;
     for by in ["policy", "delete", "firewall", "vault"] {
         let body = json!({ "by": by });
@@ -113,7 +113,7 @@ async fn whatever_was_revoked_a_reset_has_it_work_again() {
 }
 
 #[tokio::test]
-async fn it_holds_over_a_restart() {
+async fn a_reset_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let emulator = start().await.unwrap();
@@ -135,7 +135,7 @@ async fn it_holds_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_under_way_ends_cleanly_and_nothing_half_is_left() {
+async fn pushes_during_a_reset_end_cleanly_and_leave_no_partial_content() {
     let (emulator, client) = start().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let mut pushers = Vec::new();
@@ -157,7 +157,7 @@ async fn what_is_under_way_ends_cleanly_and_nothing_half_is_left() {
     }
 
     for _ in 0..10 {
-        // Whenever a push has come to its end, the others are somewhere in theirs.
+        // When one push ends, the others are at some step of theirs.
         ends.changed().await.unwrap();
         reset(&client).await;
     }
@@ -172,7 +172,7 @@ async fn what_is_under_way_ends_cleanly_and_nothing_half_is_left() {
     let unclean: Vec<&(u16, String)> =
         answers.iter().filter(|(status, _)| *status >= 500).collect();
     assert!(unclean.is_empty(), "{unclean:?}");
-    assert!(answers.iter().any(|(status, _)| *status == 201), "some of it was stored");
+    assert!(answers.iter().any(|(status, _)| *status == 201), "at least one push succeeds");
     let text = String::from_utf8(verified.body).unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["verified"]["findings"], json!([]), "{last}");
@@ -181,8 +181,8 @@ async fn what_is_under_way_ends_cleanly_and_nothing_half_is_left() {
     assert_eq!(client.get("/_sealyard/status").await.json()["registries"][0]["blobs"], 0);
 }
 
-/// Pushes a blob and a manifest, and tells how each request was answered. What is acknowledged in the end is pulled: it
-/// is there whole, or gone.
+/// Pushes a blob and a manifest, and returns the answer to each request. An acknowledged manifest is pulled: the pull
+/// gets all of it or 404.
 async fn push(client: &Client, name: &str, seed: u64) -> Vec<(u16, String)> {
     let mut answers = Vec::new();
     let blob = content::bytes(seed + 1, 400_000);
@@ -215,11 +215,11 @@ async fn push(client: &Client, name: &str, seed: u64) -> Vec<(u16, String)> {
 }
 
 #[tokio::test]
-async fn of_a_vault_elsewhere_only_what_was_changed_here_is_undone() {
+async fn in_an_external_vault_a_reset_undoes_only_the_changes_of_this_emulator() {
     let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (_emulator, client) = start_beside(external(&vault), folder.path()).await;
-    vault.create_key("local", "of-somebody-else", mock_keyvault::KeySize::Rsa2048).await.unwrap();
+    vault.create_key("local", "of-another-user", mock_keyvault::KeySize::Rsa2048).await.unwrap();
     client.push_image("app", "v1", &[b"layer"]).await;
     client.send_json("/_sealyard/registries/local/revoke", &json!({ "by": "policy" })).await;
 
@@ -227,12 +227,12 @@ async fn of_a_vault_elsewhere_only_what_was_changed_here_is_undone() {
 
     let left = reply["left"][0].as_str().unwrap();
     assert!(left.contains(&vault.uri()) && left.contains("stay as they are"), "{left}");
-    assert!(vault.latest_version("local", "of-somebody-else").await.unwrap().is_some());
+    assert!(vault.latest_version("local", "of-another-user").await.unwrap().is_some());
     assert_eq!(client.get("/v2/_catalog").await.json(), json!({ "repositories": [] }));
 }
 
 #[tokio::test]
-async fn a_vault_in_a_group_of_its_own_goes_with_that_group_also_if_it_cannot_be_purged() {
+async fn a_vault_in_another_group_is_deleted_with_that_group_even_if_it_cannot_be_purged() {
     let (emulator, client) = start().await;
     make_group(&emulator, "team").await;
     let vault = json!({"location": "eastus", "properties": {
@@ -255,7 +255,7 @@ async fn a_vault_in_a_group_of_its_own_goes_with_that_group_also_if_it_cannot_be
 }
 
 #[tokio::test]
-async fn the_vault_called_local_is_premium_again_after_a_reset_protected_from_purging_or_not() {
+async fn after_a_reset_the_vault_local_is_premium_with_or_without_purge_protection() {
     let (emulator, client) = start().await;
     let path = "resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/local";
     let sku = async || {

@@ -1,4 +1,4 @@
-//! Data stays over restarts; a folder is opened once at a time, and only if it is ours.
+//! Data survives restarts; only one process opens a folder at a time, and only a data folder of Sealyard.
 
 use mock_keyvault::durable::marker::Marker;
 use reqwest::{Method, StatusCode};
@@ -8,7 +8,7 @@ use sealyard::registry::Settings;
 use crate::support::{Client, content};
 
 #[tokio::test]
-async fn everything_is_there_after_a_restart_on_other_ports() {
+async fn all_content_survives_a_restart_on_other_ports() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let emulator = start().await.unwrap();
@@ -28,7 +28,7 @@ async fn everything_is_there_after_a_restart_on_other_ports() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_after_a_restart_from_the_place_that_its_status_tells() {
+async fn an_upload_continues_after_a_restart_at_the_offset_in_its_status() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let blob = content::bytes(2, 1_000_000);
@@ -47,13 +47,13 @@ async fn an_upload_goes_on_after_a_restart_from_the_place_that_its_status_tells(
         .send(Method::PUT, &format!("{location}?digest={}", content::digest(&blob)), "")
         .await;
 
-    assert!(at > 500_000 && at <= 700_000, "whole segments are kept: {at}");
+    assert!(at > 500_000 && at <= 700_000, "the upload kept whole segments: {at}");
     assert_eq!(done.status, StatusCode::CREATED, "{done:?}");
     assert!(client.pull_blob("app", &blob).await.body == blob);
 }
 
 #[tokio::test]
-async fn uploads_from_before_a_restart_count_among_those_that_may_be_open() {
+async fn uploads_from_before_a_restart_count_towards_the_limit() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { max_uploads: 2, ..Settings::default() };
     let start = || {
@@ -79,7 +79,7 @@ async fn uploads_from_before_a_restart_count_among_those_that_may_be_open() {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_is_refused_with_a_sentence_that_says_so() {
+async fn a_folder_in_use_is_refused_with_a_message_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
     let _first = start().await.unwrap();
@@ -90,7 +90,7 @@ async fn a_folder_in_use_is_refused_with_a_sentence_that_says_so() {
 }
 
 #[tokio::test]
-async fn a_folder_of_another_format_version_is_refused_with_a_sentence_that_says_so() {
+async fn a_folder_of_another_format_version_is_refused_with_a_message_that_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let newer = Marker { format_version: 99, unfinished: false }.encode().unwrap();
     std::fs::write(folder.path().join("sealyard.json"), newer).unwrap();

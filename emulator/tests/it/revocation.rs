@@ -1,7 +1,7 @@
-//! Every way in which the key can be taken away in the vault, and the way back from each: one table.
+//! One table of every method to revoke the key, and of the restore after each.
 //!
-//! For each row: what clients are told, that no data key is left, that control still answers, and that everything is
-//! back to the byte afterwards.
+//! For each row: the errors for clients, that no data key is left, that the admin API still answers, and that all content
+//! is intact after the restore.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const ROLE: &str = "Key Vault Crypto Service Encryption User";
 /// Longer than a lease.
 const LATER: Duration = Duration::from_secs(6);
 
-/// A way in which the registry loses its key.
+/// A method to revoke the registry's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     PolicyTaken,
@@ -57,7 +57,7 @@ impl Way {
         Self::IdentityTaken,
     ];
 
-    /// The cause that clients are told.
+    /// The cause in the errors for clients.
     fn cause(self) -> &'static str {
         match self {
             Self::PolicyTaken | Self::PolicyWithoutUnwrap => "policyRemoved",
@@ -73,12 +73,12 @@ impl Way {
         }
     }
 
-    /// Whether somebody said no, and not merely nothing.
+    /// Whether the vault or the issuer refuses, instead of not answering.
     fn is_refusal(self) -> bool {
         !matches!(self, Self::VaultDown | Self::VaultThrottles | Self::IssuerDown)
     }
 
-    /// What has to be so before.
+    /// Creates the state that the method needs.
     async fn prepare(self, vault: &MockKeyVault, identity: &str) {
         if self == Self::RoleTaken {
             let scope = vault.vault_id(VAULT).unwrap();
@@ -88,7 +88,7 @@ impl Way {
         }
     }
 
-    async fn take(self, emulator: &Sealyard, identity: &str) {
+    async fn revoke(self, emulator: &Sealyard, identity: &str) {
         let vault = emulator.vault().unwrap();
         match self {
             Self::PolicyTaken => vault.remove_access_policy(VAULT, identity).await.unwrap(),
@@ -120,7 +120,7 @@ impl Way {
         }
     }
 
-    async fn give_back(self, emulator: &Sealyard, identity: &str) {
+    async fn restore(self, emulator: &Sealyard, identity: &str) {
         let vault = emulator.vault().unwrap();
         match self {
             Self::PolicyTaken | Self::PolicyWithoutUnwrap => {
@@ -148,13 +148,13 @@ impl Way {
         }
     }
 
-    /// How long it takes at the most until the registry knows. A token outlives its issuer by its own time.
+    /// The longest time until the registry notices. After the issuer fails, a token still works until it expires.
     fn until_known(self) -> Duration {
         if self == Self::IssuerDown { Duration::from_hours(2) } else { LATER }
     }
 }
 
-/// Turned off, it still lets trusted services in, unless that is turned off as well.
+/// Sets public access and the bypass for trusted services, which would still have access.
 async fn set_public_access(vault: &MockKeyVault, on: bool) {
     let network = NetworkRules { bypass_for_services: on, ..NetworkRules::default() };
     let changes = VaultChanges {
@@ -174,7 +174,7 @@ async fn change(emulator: &Sealyard, change: Change) {
     emulator.app().registries.change(&local, change).await.unwrap();
 }
 
-/// What every row has to refuse, and what it is called in the report.
+/// The requests that every row must refuse, with their names for the report.
 async fn ask(client: &Client, upload: &str, layer: &[u8]) -> Vec<(&'static str, Answer)> {
     let blob = format!("/v2/app/blobs/{}", content::digest(layer));
     let uploads = "/v2/app/blobs/uploads/";
@@ -202,11 +202,11 @@ async fn ask(client: &Client, upload: &str, layer: &[u8]) -> Vec<(&'static str, 
 
 async fn pass(clock: &Clock, by: Duration) {
     clock.pass(by);
-    // The keeper wakes and wipes what has ended.
+    // The task that wipes ended leases runs now.
     tokio::task::yield_now().await;
 }
 
-/// The rest of an upload, after what the registry still has of it: a tail that was in memory went with the key.
+/// Sends the rest of an upload from the offset in its status: the registry lost the tail in memory with the key.
 async fn finish(client: &Client, upload: &str, bytes: &[u8]) -> Answer {
     let status = client.get(upload).await;
     assert_eq!(status.status, StatusCode::NO_CONTENT, "{status:?}");
@@ -222,7 +222,7 @@ async fn finish(client: &Client, upload: &str, bytes: &[u8]) -> Answer {
     client.send(Method::PUT, &end, "").await
 }
 
-/// Reads a download to its end. None: it ended cleanly.
+/// Reads a download to its end. Returns the received bytes if it broke, and `None` if it ended cleanly.
 async fn broken_after(
     stream: impl futures::Stream<Item = reqwest::Result<bytes::Bytes>>,
 ) -> Option<usize> {
@@ -238,13 +238,13 @@ async fn broken_after(
 }
 
 /// One row of the table.
-async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
+async fn is_refused_by_its_cause_and_undone_to_the_byte(method: Way) {
     let (emulator, client, clock) = start_with_clock().await;
     let vault = emulator.vault().unwrap();
     let identity = vault.managed_identity().object_id.to_owned();
-    way.prepare(vault, &identity).await;
+    method.prepare(vault, &identity).await;
     let layer = content::bytes(7, 300_000);
-    // Larger than all buffers between the disk and this test.
+    // The layer is larger than all buffers between the disk and this test.
     let large = content::bytes(9, 32 << 20);
     let manifest = client.push_image("app", "v1", &[&layer, &large]).await;
     let upload = client.begin("app").await;
@@ -255,21 +255,21 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
     let stream = client.request(Method::GET, &download).send().await.unwrap().bytes_stream();
     let lease = emulator.registry().key_ring().current().await.unwrap();
 
-    way.take(&emulator, &identity).await;
-    pass(&clock, way.until_known()).await;
+    method.revoke(&emulator, &identity).await;
+    pass(&clock, method.until_known()).await;
     let answers = ask(&client, half.header("location"), &layer).await;
 
     for (what, refused) in &answers {
-        let (status, code, state) = if way.is_refusal() {
+        let (status, code, state) = if method.is_refusal() {
             (StatusCode::FORBIDDEN, "DENIED", "unavailable")
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "unavailable")
         };
         assert_eq!(refused.status, status, "{what}: {refused:?}");
         assert_eq!(refused.code(), code, "{what}");
-        assert_eq!(refused.headers.contains_key("retry-after"), !way.is_refusal(), "{what}");
+        assert_eq!(refused.headers.contains_key("retry-after"), !method.is_refusal(), "{what}");
         let error = &refused.json()["errors"][0];
-        assert_eq!(error["detail"]["cause"], way.cause(), "{what}");
+        assert_eq!(error["detail"]["cause"], method.cause(), "{what}");
         assert_eq!(error["detail"]["state"], state, "{what}");
         assert!(error["detail"]["keyIdentifier"].as_str().unwrap().contains(KEY), "{what}");
         let message = error["message"].as_str().unwrap();
@@ -278,7 +278,7 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
             "{what}: {message}"
         );
     }
-    // After an outage a download waits for a moment: the vault may answer again.
+    // After an outage a download waits for a moment, because the vault may answer again.
     let passing = async {
         loop {
             pass(&clock, RENEWAL_WAIT).await;
@@ -287,24 +287,24 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
     };
     let received = tokio::select! {
         received = broken_after(stream) => received,
-        () = passing, if !way.is_refusal() => None,
+        () = passing, if !method.is_refusal() => None,
     };
-    let received = received.expect("a download that has begun is broken off");
+    let received = received.expect("the download was not cut");
     assert!(received < large.len());
     assert!(lease.with(|_| ()).is_err(), "a data key is left");
     let told = client.get("/_sealyard/status").await.json();
-    assert_eq!(told["registries"][0]["cause"], way.cause());
+    assert_eq!(told["registries"][0]["cause"], method.cause());
     assert_eq!(client.get("/v2/").await.status, StatusCode::OK);
     assert_eq!(client.get("/_sealyard/health").await.status, StatusCode::OK);
     let events = client.request(Method::GET, "/_sealyard/events");
     let events = Answer::of(events.header("accept", "application/json").send().await.unwrap());
     let events = events.await.json()["events"].take();
-    assert_eq!(events.as_array().unwrap().last().unwrap()["cause"], way.cause());
-    // Collection opens nothing, so it goes on; what it may take was not content any more.
+    assert_eq!(events.as_array().unwrap().last().unwrap()["cause"], method.cause());
+    // Garbage collection opens no file, so it still works, and it removes only unreferenced content.
     let collected = client.send_json("/_sealyard/registries/local/gc", &json!({})).await;
     assert_eq!(collected.status, StatusCode::OK, "{collected:?}");
 
-    way.give_back(&emulator, &identity).await;
+    method.restore(&emulator, &identity).await;
     pass(&clock, LATER).await;
 
     assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
@@ -318,26 +318,26 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(way: Way) {
     assert_eq!(status.cause, None);
 }
 
-/// One test for each row, so that a report names it.
+/// Makes one test for each row, so that a report names the row.
 macro_rules! rows {
-    ($($name:ident: $way:ident,)*) => {
+    ($($name:ident: $method:ident,)*) => {
         $(
             #[tokio::test]
             async fn $name() {
-                is_refused_by_its_cause_and_undone_to_the_byte(Way::$way).await;
+                is_refused_by_its_cause_and_undone_to_the_byte(Way::$method).await;
             }
         )*
 
         #[test]
-        fn every_way_has_a_row() {
-            assert_eq!([$(Way::$way),*], Way::ALL);
+        fn every_method_has_a_row() {
+            assert_eq!([$(Way::$method),*], Way::ALL);
         }
     };
 }
 
 rows! {
     the_access_policy_is_removed: PolicyTaken,
-    the_access_policy_has_no_unwrap_any_more: PolicyWithoutUnwrap,
+    the_access_policy_loses_the_permission_to_unwrap: PolicyWithoutUnwrap,
     the_role_is_removed: RoleTaken,
     the_version_is_disabled: VersionDisabled,
     the_key_is_deleted_and_recovered: KeyDeleted,
@@ -351,7 +351,7 @@ rows! {
 }
 
 #[tokio::test]
-async fn who_goes_on_with_an_upload_whose_end_was_lost_is_told_where_it_stands() {
+async fn a_client_that_continues_an_upload_with_a_lost_tail_is_told_its_offset() {
     let (emulator, client, clock) = start_with_clock().await;
     let vault = emulator.vault().unwrap();
     let bytes = content::bytes(5, 300_000);
@@ -375,7 +375,7 @@ async fn who_goes_on_with_an_upload_whose_end_was_lost_is_told_where_it_stands()
 }
 
 #[tokio::test]
-async fn an_outage_that_is_shorter_than_a_lease_is_not_noticed_by_clients() {
+async fn clients_do_not_notice_an_outage_that_is_shorter_than_a_lease() {
     let (emulator, client, clock) = start_with_clock().await;
     let layer = content::bytes(7, 300_000);
     client.push_image("app", "v1", &[&layer]).await;
@@ -399,7 +399,7 @@ async fn an_outage_that_is_shorter_than_a_lease_is_not_noticed_by_clients() {
 }
 
 #[tokio::test]
-async fn a_purged_key_is_gone_for_good_and_the_registry_says_so() {
+async fn the_registry_reports_that_a_purged_key_is_lost_for_good() {
     let (emulator, client, clock) = start_with_clock().await;
     client.push_blob("app", b"content").await;
     let vault = emulator.vault().unwrap();
@@ -408,7 +408,7 @@ async fn a_purged_key_is_gone_for_good_and_the_registry_says_so() {
     vault.purge_key(VAULT, KEY).await.unwrap();
     pass(&clock, LATER).await;
     let refused = client.pull_blob("app", b"content").await;
-    // Another key of the same name is another key.
+    // A new key with the same name does not replace the purged key.
     vault.create_key(VAULT, KEY, mock_keyvault::KeySize::Rsa2048).await.unwrap();
     pass(&clock, LATER).await;
     let still = client.pull_blob("app", b"content").await;
@@ -416,8 +416,8 @@ async fn a_purged_key_is_gone_for_good_and_the_registry_says_so() {
     assert_eq!(refused.code(), "DENIED");
     assert_eq!(refused.json()["errors"][0]["detail"]["cause"], "keyPurged");
     assert_eq!(still.code(), "DENIED");
-    let words = refused.json()["errors"][0]["message"].to_string();
-    assert!(words.contains("gone for good"), "{words}");
+    let message = refused.json()["errors"][0]["message"].to_string();
+    assert!(message.contains("gone for good"), "{message}");
 }
 
 /// Changes the attributes of the key in use, as its owner.
@@ -429,7 +429,7 @@ async fn set_attributes(vault: &MockKeyVault, attributes: serde_json::Value) {
     assert_eq!(patched.status(), StatusCode::OK);
 }
 
-/// What narrows is no revocation: content is read and pushed, and no data key is made.
+/// Checks that a key outside its validity is no revocation: clients pull and push, but no new data key is created.
 async fn narrows(attributes: impl Fn(i64) -> serde_json::Value) {
     let (emulator, client, clock) = start_with_clock().await;
     let layer = content::bytes(7, 300_000);
@@ -449,12 +449,12 @@ async fn narrows(attributes: impl Fn(i64) -> serde_json::Value) {
     assert_eq!(status.cause, Some(Cause::KeyExpired), "{status:?}");
     assert!(!status.state.lets(status.cause).new_data_keys);
     assert!(matches!(rotated, Err(RingError::OutsideValidity { .. })), "{rotated:?}");
-    assert_eq!(ring.describe().data_keys, 1, "no data key is made");
+    assert_eq!(ring.describe().data_keys, 1, "no new data key is created");
     let told = client.get("/_sealyard/status").await.json();
     assert_eq!(told["registries"][0]["state"], "active");
     assert_eq!(told["registries"][0]["cause"], "keyExpired");
     client.key("rotate").await;
-    assert_eq!(ring.check().await.cause, None, "a version that is valid is the way out");
+    assert_eq!(ring.check().await.cause, None, "a rotation to a valid version ends it");
 }
 
 #[tokio::test]

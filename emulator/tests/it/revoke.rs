@@ -1,4 +1,4 @@
-//! `revoke` and `restore` over the admin API: each way, over a restart, one upon the other, with a vault elsewhere.
+//! `revoke` and `restore` over the admin API: each method, after a restart, in combination, and with an external vault.
 
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
@@ -13,8 +13,8 @@ const VAULT: &str = "local";
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
 const READER: &str = "Key Vault Reader";
 
-fn cause(way: Way) -> &'static str {
-    match way {
+fn cause(method: Way) -> &'static str {
+    match method {
         Way::Policy => "policyRemoved",
         Way::Role => "roleRemoved",
         Way::Disable => "keyDisabled",
@@ -25,17 +25,17 @@ fn cause(way: Way) -> &'static str {
     }
 }
 
-async fn revoke(client: &Client, way: Way) -> Answer {
-    client.send_json("/_sealyard/registries/local/revoke", &json!({ "by": way })).await
+async fn revoke(client: &Client, method: Way) -> Answer {
+    client.send_json("/_sealyard/registries/local/revoke", &json!({ "by": method })).await
 }
 
 async fn restore(client: &Client, by: Option<Way>) -> Answer {
-    let body = by.map_or_else(|| json!({}), |way| json!({ "by": way }));
+    let body = by.map_or_else(|| json!({}), |method| json!({ "by": method }));
     client.send_json("/_sealyard/registries/local/restore", &body).await
 }
 
-/// Has the vault go by roles, with one that lets the registry use its key and one that does not.
-async fn go_by_roles(vault: &MockKeyVault) {
+/// Switches the vault to roles and assigns two: one allows the registry to use its key, the other does not.
+async fn switch_to_roles(vault: &MockKeyVault) {
     let scope = vault.vault_id(VAULT).unwrap();
     let identity = vault.managed_identity().object_id;
     vault.assign_role(&scope, ROLE, identity).await.unwrap();
@@ -44,7 +44,7 @@ async fn go_by_roles(vault: &MockKeyVault) {
     vault.change_vault(VAULT, roles).await.unwrap();
 }
 
-/// The vault as those who manage it see it, with its role assignments; without times.
+/// The vault and its role assignments as its owner sees them, without times.
 async fn seen(vault: &MockKeyVault) -> Value {
     let token = vault.token(vault.owner().client_id, "https://management.azure.com").unwrap();
     let base = format!("https://127.0.0.1:{}", vault.address().port());
@@ -55,14 +55,14 @@ async fn seen(vault: &MockKeyVault) -> Value {
         request.send().await.unwrap().json().await.unwrap()
     };
     let mut found = get(&id, "2023-07-01").await;
-    // What was never set is what it is by default.
+    // A field that was never set has its default.
     if found["properties"]["networkAcls"].is_null() {
         found["properties"]["networkAcls"] = json!({
             "bypass": "AzureServices", "defaultAction": "Allow", "ipRules": [], "virtualNetworkRules": [],
         });
     }
     found["systemData"] = Value::Null;
-    // The port is another one after a restart.
+    // The port differs after a restart.
     found["properties"]["vaultUri"] = Value::Null;
     let roles = format!("{id}/providers/Microsoft.Authorization/roleAssignments");
     let mut roles = get(&roles, "2022-04-01").await;
@@ -74,16 +74,16 @@ async fn seen(vault: &MockKeyVault) -> Value {
     json!([found, roles])
 }
 
-/// An emulator of a folder.
+/// An emulator with its data in this folder.
 async fn open(folder: &std::path::Path) -> Sealyard {
     Sealyard::builder().ephemeral().data_dir(folder.join("d")).start().await.unwrap()
 }
 
 #[tokio::test]
-async fn what_was_revoked_is_given_back_exactly_as_it_was_also_after_a_restart() {
+async fn a_restore_brings_back_the_exact_state_from_before_the_revocation_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut emulator = open(folder.path()).await;
-    // Not what a fresh vault has, so that defaults would be seen.
+    // The settings differ from the defaults, so that the test sees a restore of defaults.
     let vault = emulator.vault().unwrap();
     let rules = NetworkRules {
         deny_by_default: true,
@@ -97,8 +97,8 @@ async fn what_was_revoked_is_given_back_exactly_as_it_was_also_after_a_restart()
     let layer = content::bytes(3, 100_000);
     Client::of(&emulator).push_image("app", "v1", &[&layer]).await;
 
-    // Roles at the end: the vault goes by them from then on.
-    let ways = [
+    // The role is last, because the vault uses roles from then on.
+    let methods = [
         Way::Policy,
         Way::Disable,
         Way::Delete,
@@ -107,13 +107,13 @@ async fn what_was_revoked_is_given_back_exactly_as_it_was_also_after_a_restart()
         Way::Identity,
         Way::Role,
     ];
-    for way in ways {
-        if way == Way::Role {
-            go_by_roles(emulator.vault().unwrap()).await;
+    for method in methods {
+        if method == Way::Role {
+            switch_to_roles(emulator.vault().unwrap()).await;
         }
         let before = seen(emulator.vault().unwrap()).await;
 
-        let revoked = revoke(&Client::of(&emulator), way).await;
+        let revoked = revoke(&Client::of(&emulator), method).await;
         let refused = Client::of(&emulator).pull_blob("app", &layer).await;
         emulator.shutdown().await;
         emulator = open(folder.path()).await;
@@ -122,19 +122,19 @@ async fn what_was_revoked_is_given_back_exactly_as_it_was_also_after_a_restart()
         let listed = client.get("/_sealyard/registries/local/revoke").await.json();
         let restored = restore(&client, None).await;
 
-        assert_eq!(revoked.status, StatusCode::OK, "{way}: {revoked:?}");
-        assert_eq!(revoked.json()["state"], "unavailable", "{way}");
-        assert_eq!(revoked.json()["cause"], cause(way), "{way}");
+        assert_eq!(revoked.status, StatusCode::OK, "{method}: {revoked:?}");
+        assert_eq!(revoked.json()["state"], "unavailable", "{method}");
+        assert_eq!(revoked.json()["cause"], cause(method), "{method}");
         for refused in [refused, still] {
-            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{way}");
-            assert_eq!(refused.json()["errors"][0]["detail"]["cause"], cause(way), "{way}");
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{method}");
+            assert_eq!(refused.json()["errors"][0]["detail"]["cause"], cause(method), "{method}");
         }
-        assert_eq!(listed["revoked"], json!([way]), "{way}");
-        assert_eq!(restored.status, StatusCode::OK, "{way}: {restored:?}");
-        assert_eq!(restored.json()["restored"], json!([way]), "{way}");
-        assert_eq!(restored.json()["state"], "active", "{way}");
-        assert!(client.pull_blob("app", &layer).await.body == layer, "{way}");
-        assert_eq!(seen(emulator.vault().unwrap()).await, before, "{way}");
+        assert_eq!(listed["revoked"], json!([method]), "{method}");
+        assert_eq!(restored.status, StatusCode::OK, "{method}: {restored:?}");
+        assert_eq!(restored.json()["restored"], json!([method]), "{method}");
+        assert_eq!(restored.json()["state"], "active", "{method}");
+        assert!(client.pull_blob("app", &layer).await.body == layer, "{method}");
+        assert_eq!(seen(emulator.vault().unwrap()).await, before, "{method}");
     }
 }
 
@@ -171,18 +171,18 @@ async fn a_registry_is_the_same_whatever_the_case_of_its_name() {
     assert_eq!(revoked["registry"], "local");
     assert_eq!(listed, json!({ "registry": "local", "revoked": ["disable", "policy"] }));
     assert_eq!(restored["restored"], json!(["disable"]));
-    assert_eq!(restored["revoked"], json!(["policy"]), "and what is still taken is told");
+    assert_eq!(restored["revoked"], json!(["policy"]), "the remaining revocation is reported");
     assert_eq!(rest["state"], "active");
     drop(emulator);
 }
 
 #[tokio::test]
-async fn what_was_taken_last_is_given_back_first() {
+async fn the_last_revocation_is_undone_first() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
-    for way in [Way::Policy, Way::Disable, Way::Firewall, Way::Vault] {
-        let revoked = revoke(&client, way).await;
-        assert_eq!(revoked.status, StatusCode::OK, "{way}: {revoked:?}");
+    for method in [Way::Policy, Way::Disable, Way::Firewall, Way::Vault] {
+        let revoked = revoke(&client, method).await;
+        assert_eq!(revoked.status, StatusCode::OK, "{method}: {revoked:?}");
     }
 
     let one = restore(&client, Some(Way::Vault)).await.json();
@@ -197,23 +197,23 @@ async fn what_was_taken_last_is_given_back_first() {
 }
 
 #[tokio::test]
-async fn a_way_that_does_not_apply_is_refused_with_the_one_that_does() {
+async fn a_method_that_does_not_apply_is_refused_and_the_error_names_the_one_to_use() {
     let (emulator, client) = start().await;
 
     let role = revoke(&client, Way::Role).await;
-    go_by_roles(emulator.vault().unwrap()).await;
+    switch_to_roles(emulator.vault().unwrap()).await;
     let policy = revoke(&client, Way::Policy).await;
 
     for (answer, instead) in [(role, "`--by policy`"), (policy, "`--by role`")] {
         assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
         assert_eq!(answer.json()["error"]["code"], "WayDoesNotApply");
-        let words = answer.json()["error"]["message"].as_str().unwrap().to_owned();
-        assert!(words.ends_with(&format!("use {instead}")), "{words}");
+        let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.ends_with(&format!("use {instead}")), "{message}");
     }
 }
 
 #[tokio::test]
-async fn what_somebody_else_took_is_not_taken_for_ours() {
+async fn a_change_by_another_client_is_not_recorded_as_a_revocation() {
     let (emulator, client) = start().await;
     client.key("disable").await;
 
@@ -225,22 +225,25 @@ async fn what_somebody_else_took_is_not_taken_for_ours() {
     assert_eq!(revoked.status, StatusCode::CONFLICT, "{revoked:?}");
     assert_eq!(restored.status, StatusCode::GATEWAY_TIMEOUT, "{restored:?}");
     assert_eq!(restored.json()["error"]["code"], "NotSeen");
-    let words = restored.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(words.contains("unavailable (keyDisabled)"), "{words}");
+    let message = restored.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("unavailable (keyDisabled)"), "{message}");
     assert_eq!(emulator.registry().key_ring().check().await.cause, None);
 }
 
 #[tokio::test]
-async fn what_was_undone_by_hand_is_no_error_to_restore() {
+async fn a_restore_succeeds_when_the_change_was_already_undone() {
     let (emulator, client) = start().await;
     let vault = emulator.vault().unwrap();
-    for way in [Way::Delete, Way::Disable] {
-        revoke(&client, way).await;
-        client.key(if way == Way::Delete { "recover" } else { "enable" }).await;
+    for method in [Way::Delete, Way::Disable] {
+        revoke(&client, method).await;
+        client.key(if method == Way::Delete { "recover" } else { "enable" }).await;
 
         let restored = restore(&client, None).await.json();
 
-        assert_eq!((&restored["restored"], &restored["state"]), (&json!([way]), &json!("active")));
+        assert_eq!(
+            (&restored["restored"], &restored["state"]),
+            (&json!([method]), &json!("active"))
+        );
     }
     revoke(&client, Way::Vault).await;
     vault.recover_vault(VAULT).await.unwrap();
@@ -248,14 +251,14 @@ async fn what_was_undone_by_hand_is_no_error_to_restore() {
 }
 
 #[tokio::test]
-async fn a_vault_that_is_not_ours_is_refused_with_the_command_that_does_it_there() {
+async fn the_refusal_for_an_external_vault_prints_the_az_command_for_it() {
     let (emulator, _client) = start().await;
     let app = emulator.app();
     let hand = Hand { owner: None, ..app.hand() };
 
-    // The identity is taken from the registry itself, whoever the vault belongs to.
-    for way in Way::ALL.into_iter().filter(|way| *way != Way::Identity) {
-        let refused = app.revocations.revoke(emulator.registry(), hand, way, true).await;
+    // The identity belongs to the registry, so the emulator can always remove it.
+    for method in Way::ALL.into_iter().filter(|method| *method != Way::Identity) {
+        let refused = app.revocations.revoke(emulator.registry(), hand, method, true).await;
 
         let Err(error @ RevocationError::NotOurs { .. }) = refused else { panic!("{refused:?}") };
         assert!(error.to_string().contains("`az "), "{error}");
@@ -263,9 +266,9 @@ async fn a_vault_that_is_not_ours_is_refused_with_the_command_that_does_it_there
 }
 
 #[tokio::test]
-async fn a_vault_in_another_process_is_revoked_and_restored_in_the_same_way() {
+async fn revoke_and_restore_work_with_a_mock_vault_in_another_process() {
     let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
-    // By a name of its own, and at an address that is the issuer's and the providers' too, as a container's is.
+    // The vault has its own host name, or one address for the vault, the issuer and the providers, as in a container.
     let address = format!("https://127.0.0.1:{}", vault.address().port());
     for (url, authority) in [(vault.uri(), Some(vault.authority_uri())), (address, None)] {
         let folder = tempfile::tempdir().unwrap();
@@ -277,21 +280,21 @@ async fn a_vault_in_another_process_is_revoked_and_restored_in_the_same_way() {
         let (_emulator, client) = start_beside(external, folder.path()).await;
         client.push_image("app", "v1", &[b"layer"]).await;
 
-        for way in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault] {
-            let revoked = revoke(&client, way).await.json();
+        for method in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault] {
+            let revoked = revoke(&client, method).await.json();
             let refused = client.pull_blob("app", b"layer").await;
             let restored = restore(&client, None).await.json();
 
-            assert_eq!(revoked["cause"], cause(way), "{url}: {revoked}");
-            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{url}: {way}");
+            assert_eq!(revoked["cause"], cause(method), "{url}: {revoked}");
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{url}: {method}");
             assert_eq!(restored["state"], "active", "{url}: {restored}");
-            assert_eq!(client.pull_blob("app", b"layer").await.body, b"layer", "{url}: {way}");
+            assert_eq!(client.pull_blob("app", b"layer").await.body, b"layer", "{url}: {method}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_request_that_is_none_is_refused_in_json() {
+async fn an_invalid_request_is_refused_with_a_json_error() {
     let (_emulator, client) = start().await;
 
     for (path, body, status) in [
@@ -308,7 +311,7 @@ async fn a_request_that_is_none_is_refused_in_json() {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_made_anew_under_an_old_name_has_nothing_to_restore() {
+async fn a_new_registry_with_the_name_of_a_deleted_one_has_nothing_to_restore() {
     let (emulator, client) = start().await;
     emulator.create_registry("team1").await.unwrap();
     let revoke = "/_sealyard/registries/team1/revoke";
@@ -325,7 +328,7 @@ async fn a_registry_that_is_made_anew_under_an_old_name_has_nothing_to_restore()
 }
 
 #[tokio::test]
-async fn what_was_revoked_is_forgotten_with_a_registry_whoever_deletes_it() {
+async fn the_revocations_of_a_registry_are_removed_when_any_interface_deletes_it() {
     let (emulator, client) = start().await;
     let team = emulator.create_registry("team1").await.unwrap();
     let revoke = "/_sealyard/registries/team1/revoke";

@@ -1,4 +1,4 @@
-//! Rotation: the data keys are wrapped anew, the blobs are not touched.
+//! Rotation wraps the data keys again and does not change the blobs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 async fn calls_of_a_rotation(blobs: u64) -> usize {
     let folder = tempfile::tempdir().unwrap();
-    // Time stands still, or the renewal of a lease would be counted too.
+    // The clock stands still, because the renewal of a lease would count too.
     let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
     let builder = Sealyard::builder().ephemeral().data_dir(folder.path().join("d"));
     let emulator = builder.clock(clock).start().await.unwrap();
@@ -42,7 +42,7 @@ async fn calls_of_a_rotation(blobs: u64) -> usize {
     let seen = client.key("rotate").await;
 
     assert_eq!(seen["state"], "active", "{seen}");
-    assert_eq!(files(&folder.path().join("d")), before.0, "no sealed file is touched");
+    assert_eq!(files(&folder.path().join("d")), before.0, "a sealed file changed");
     let calls = emulator.vault().unwrap().calls().len() - before.1;
     for blob in 0..blobs {
         let bytes = content::bytes(blob + 1, 100);
@@ -52,7 +52,7 @@ async fn calls_of_a_rotation(blobs: u64) -> usize {
 }
 
 #[tokio::test]
-async fn rotating_asks_the_vault_as_often_with_many_blobs_as_with_one() {
+async fn a_rotation_with_many_blobs_needs_as_many_vault_calls_as_with_one() {
     assert_eq!(calls_of_a_rotation(1).await, calls_of_a_rotation(100).await);
 }
 
@@ -75,7 +75,7 @@ async fn after_a_rotation_the_old_version_may_be_disabled() {
 }
 
 #[tokio::test]
-async fn a_registry_moves_to_a_key_in_another_vault_and_does_not_need_the_first_any_more() {
+async fn a_registry_moves_to_a_key_in_another_vault_and_no_longer_needs_the_first() {
     let (emulator, client, _clock) = start_with_clock().await;
     client.push_blob("app", b"before").await;
     let vault = emulator.vault().unwrap();
@@ -95,8 +95,8 @@ async fn a_registry_moves_to_a_key_in_another_vault_and_does_not_need_the_first_
     ring.rotate(target()).await.unwrap();
     vault.delete_vault("local").await.unwrap();
 
-    let words = |denied: Result<_, RingError>| denied.unwrap_err().to_string();
-    let (denied, lacking) = (words(denied), words(lacking));
+    let message = |denied: Result<_, RingError>| denied.unwrap_err().to_string();
+    let (denied, lacking) = (message(denied), message(lacking));
     assert!(denied.starts_with("Failed to access KeyId 'https://elsewhere."), "{denied}");
     assert!(denied.contains("No policy gives it 'Get"), "{denied}");
     assert!(lacking.ends_with("No policy gives it 'Wrap Key'."), "{lacking}");
@@ -108,7 +108,7 @@ async fn a_registry_moves_to_a_key_in_another_vault_and_does_not_need_the_first_
 }
 
 #[tokio::test]
-async fn a_rotation_policy_of_the_vault_is_followed_by_the_clock_alone() {
+async fn the_registry_follows_a_rotation_policy_of_the_vault_by_the_clock() {
     let (emulator, client, clock) = start_with_clock().await;
     client.push_blob("app", b"before").await;
     let vault = emulator.vault().unwrap();
@@ -123,7 +123,7 @@ async fn a_rotation_policy_of_the_vault_is_followed_by_the_clock_alone() {
     let first = in_use();
 
     advance("P6D").await;
-    assert_eq!(in_use(), first, "it is not due yet");
+    assert_eq!(in_use(), first, "the rotation is not due yet");
     advance("P1DT1H").await;
     let second = in_use();
     let rotated = emulator.registry().key_ring().describe().last_rotation.unwrap();
@@ -133,10 +133,10 @@ async fn a_rotation_policy_of_the_vault_is_followed_by_the_clock_alone() {
     advance("PT1H").await;
 
     assert_ne!(second.version(), first.version());
-    assert!(clock.now() - rotated < time::Duration::hours(3), "it was taken within the hour");
+    assert!(clock.now() - rotated < time::Duration::hours(3), "the registry rotated too late");
     assert_eq!(emulator.registry().key_ring().check().await.cause, None);
     assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
     assert_eq!(client.pull_blob("app", b"after").await.body, b"after");
     advance("P7D").await;
-    assert_ne!(in_use(), second, "and so on");
+    assert_ne!(in_use(), second, "the next version is not in use");
 }

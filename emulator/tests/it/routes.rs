@@ -1,4 +1,4 @@
-//! Coverage by construction: each route and each malformed request has the error body of the specification.
+//! Every refused request has the status and the error body of the specification.
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
@@ -16,8 +16,8 @@ async fn every_refused_request_has_the_status_and_code_of_the_specification() {
     let upload = client.begin("app").await;
     let rows: Vec<(Method, String, u16, &str)> = vec![
         (Method::GET, "/v2/UPPER/tags/list".into(), 400, "NAME_INVALID"),
-        (Method::GET, "/v2/nobody/tags/list".into(), 404, "NAME_UNKNOWN"),
-        (Method::GET, "/v2/nobody/manifests/v1".into(), 404, "NAME_UNKNOWN"),
+        (Method::GET, "/v2/nosuch/tags/list".into(), 404, "NAME_UNKNOWN"),
+        (Method::GET, "/v2/nosuch/manifests/v1".into(), 404, "NAME_UNKNOWN"),
         (Method::GET, "/v2/app/manifests/v9".into(), 404, "MANIFEST_UNKNOWN"),
         (Method::GET, format!("/v2/app/manifests/{unknown}"), 404, "MANIFEST_UNKNOWN"),
         (Method::GET, "/v2/app/manifests/sha256:short".into(), 400, "DIGEST_INVALID"),
@@ -63,7 +63,7 @@ async fn every_refused_request_has_the_status_and_code_of_the_specification() {
 }
 
 #[tokio::test]
-async fn ranges_that_cannot_be_are_416_and_those_that_mean_nothing_here_are_ignored() {
+async fn unsatisfiable_ranges_are_416_and_unsupported_ranges_are_ignored() {
     let (_emulator, client) = start().await;
     client.push_blob("app", b"0123456789").await;
     let path = format!("/v2/app/blobs/{}", content::digest(b"0123456789"));
@@ -99,7 +99,7 @@ async fn a_manifest_that_is_too_large_is_413() {
 }
 
 #[tokio::test]
-async fn conditional_requests_are_followed() {
+async fn conditional_requests_are_honoured() {
     let (_emulator, client) = start().await;
     client.push_blob("app", b"content").await;
     let path = format!("/v2/app/blobs/{}", content::digest(b"content"));
@@ -122,7 +122,7 @@ async fn conditional_requests_are_followed() {
 }
 
 #[tokio::test]
-async fn an_index_that_names_another_size_than_its_manifest_has_is_refused() {
+async fn an_index_with_a_wrong_size_of_its_manifest_is_refused() {
     let (_emulator, client) = start().await;
     let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let mut child = content::descriptor(content::IMAGE, &manifest);
@@ -142,7 +142,7 @@ async fn an_index_that_names_another_size_than_its_manifest_has_is_refused() {
 }
 
 #[tokio::test]
-async fn a_number_of_entries_beyond_every_number_lists_them_all() {
+async fn a_page_size_that_is_too_large_for_an_integer_lists_all_entries() {
     let (_emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
@@ -152,7 +152,7 @@ async fn a_number_of_entries_beyond_every_number_lists_them_all() {
 }
 
 #[tokio::test]
-async fn a_manifest_whose_body_does_not_end_is_given_up() {
+async fn a_manifest_whose_body_does_not_end_times_out() {
     let settings = sealyard::registry::Settings {
         body_idle: std::time::Duration::from_millis(100),
         ..sealyard::registry::Settings::default()
@@ -183,7 +183,7 @@ fn build_cache(layers: &[&[u8]], config: &[u8], media_type: &str) -> serde_json:
 }
 
 #[tokio::test]
-async fn an_index_of_blobs_is_taken_and_keeps_them_and_is_refused_without_them() {
+async fn an_index_of_blobs_is_accepted_only_if_the_blobs_exist_and_then_keeps_them() {
     const LISTS: [&str; 2] = [
         "application/vnd.oci.image.index.v1+json",
         "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -204,12 +204,12 @@ async fn an_index_of_blobs_is_taken_and_keeps_them_and_is_refused_without_them()
         assert_eq!(put.status, StatusCode::CREATED, "{put:?}");
         let path = format!("/v2/app/blobs/{}", content::digest(&layer));
         let deleted = client.send(Method::DELETE, &path, "").await;
-        assert_eq!(deleted.status, StatusCode::METHOD_NOT_ALLOWED, "the index holds it");
+        assert_eq!(deleted.status, StatusCode::METHOD_NOT_ALLOWED, "the index refers to the blob");
     }
 }
 
 #[tokio::test]
-async fn a_manifest_in_an_index_has_to_be_one_and_not_a_blob_of_the_same_bytes() {
+async fn a_manifest_in_an_index_must_exist_as_a_manifest_and_not_only_as_a_blob() {
     let (_emulator, client) = start().await;
     client.push_blob("app", b"{}").await;
     let child = content::descriptor(content::IMAGE, b"{}");
@@ -290,7 +290,7 @@ async fn a_plus_sign_in_the_type_of_an_artifact_is_a_plus_sign_encoded_or_not() 
 }
 
 #[tokio::test]
-async fn every_416_of_a_download_says_how_long_the_blob_is() {
+async fn every_416_of_a_download_has_the_length_of_the_blob() {
     let (_emulator, client) = start().await;
     client.push_blob("app", b"layer").await;
     let path = format!("/v2/app/blobs/{}", content::digest(b"layer"));

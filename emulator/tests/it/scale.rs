@@ -1,13 +1,13 @@
-//! What must not grow with the number of blobs.
+//! The cost of a rotation must not grow with the number of blobs.
 
 use futures::{StreamExt as _, stream};
 use reqwest::{Method, StatusCode};
 
 use crate::support::{content, start_with_clock};
 
-/// The vault calls of a rotation of a registry with this many blobs.
+/// The number of vault calls of a rotation with this number of blobs.
 async fn calls_of_a_rotation(blobs: u64) -> usize {
-    // Time stands still, or the renewal of a lease would be counted too.
+    // The clock stands still, because the renewal of a lease would count too.
     let (emulator, client, _clock) = start_with_clock().await;
     stream::iter(0..blobs)
         .for_each_concurrent(8, async |blob| {
@@ -31,6 +31,6 @@ async fn calls_of_a_rotation(blobs: u64) -> usize {
 }
 
 #[tokio::test]
-async fn rotating_two_thousand_blobs_asks_the_vault_as_often_as_rotating_one() {
+async fn a_rotation_with_two_thousand_blobs_needs_as_many_vault_calls_as_with_one() {
     assert_eq!(calls_of_a_rotation(1).await, calls_of_a_rotation(2_000).await);
 }

@@ -1,10 +1,10 @@
-//! A soak: many clients push and pull while the key rotates, is disabled and enabled, the vault fails, the clock jumps and
-//! collection runs. All of it comes from one seed.
+//! A soak test: many clients push and pull while the key is rotated, disabled and enabled, the vault fails, the clock jumps
+//! and garbage collection runs. One seed determines all of it.
 //!
-//! Each answer is right to the byte, or a clean refusal, or a connection that breaks; never a short body that ends
-//! cleanly, never a 500. What was acknowledged is there at the end, and verification finds nothing.
+//! Each answer is right to the byte, or a clean refusal, or a broken connection; never a short body that ends cleanly
+//! and never a 500. All acknowledged content exists at the end, and verification finds no fault.
 //!
-//! `SEALYARD_SOAK_ROUNDS` makes it longer, `SEALYARD_SOAK_SEED` has a run again; how the machine interleaves it is chance.
+//! `SEALYARD_SOAK_ROUNDS` sets the rounds, `SEALYARD_SOAK_SEED` repeats a run; the interleaving of the tasks still varies.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const ROUNDS: u64 = 30;
 /// The length of a sealed segment.
 const SEGMENT: usize = 256 << 10;
 
-/// Chance from a seed (splitmix64).
+/// Pseudorandom numbers from a seed (splitmix64).
 struct Dice(u64);
 
 impl Dice {
@@ -45,16 +45,16 @@ impl Dice {
     }
 }
 
-/// What came of a request.
+/// The outcome of a request.
 enum Outcome {
     Answered(StatusCode, Vec<u8>),
-    /// Refused in one of the two clean ways, or broken off.
+    /// A clean refusal (403 or 503) or a broken connection.
     NotNow,
-    /// An upload ended as something else than was asked for, of this digest.
+    /// The content of an upload has this digest instead of the requested one.
     OtherDigest(String),
 }
 
-/// One image that was acknowledged.
+/// An acknowledged image.
 #[derive(Clone)]
 struct Image {
     repository: String,
@@ -92,27 +92,27 @@ impl Worker {
         if status.is_success() {
             return Outcome::Answered(status, body.to_vec());
         }
-        let words: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let code = words["errors"][0]["code"].as_str().or(words["error"]["code"].as_str());
+        let reply: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let code = reply["errors"][0]["code"].as_str().or(reply["error"]["code"].as_str());
         match (status.as_u16(), code) {
             (403, Some("DENIED" | "KeyRefused")) => *self.tally.entry("denied").or_default() += 1,
             (503, Some("UNAVAILABLE" | "KeyRefused")) => {
                 *self.tally.entry("unavailable").or_default() += 1;
             }
-            // The key was taken between two requests of an upload. Who asks has to see whether that is all it was.
+            // The key was revoked between two requests of an upload. The caller checks that only the tail is missing.
             (400, Some("DIGEST_INVALID")) => {
                 *self.tally.entry("cut").or_default() += 1;
-                let actual = &words["errors"][0]["detail"]["actual"];
+                let actual = &reply["errors"][0]["detail"]["actual"];
                 return Outcome::OtherDigest(actual.as_str().unwrap().to_owned());
             }
-            // A log has its day, and the clock jumps.
+            // A log expires after a day, and the clock jumps.
             (404, Some("RunNotFound")) => (),
-            _ => panic!("seed {}: {url} answers {status} {words}", self.seed),
+            _ => panic!("seed {}: {url} answers {status} {reply}", self.seed),
         }
         Outcome::NotNow
     }
 
-    /// Pushes a blob as docker does; whether that was acknowledged.
+    /// Pushes a blob as docker does, and returns whether the push was acknowledged.
     async fn push_blob(&mut self, repository: &str, bytes: &[u8]) -> bool {
         let path = format!("/v2/{repository}/blobs/uploads/");
         let begun = match self.client.request(Method::POST, &path).send().await {
@@ -132,8 +132,8 @@ impl Worker {
         let last = self.client.request(Method::PUT, &format!("{location}?digest={digest}"));
         let answered = self.ask(last.body(bytes[half..].to_vec())).await;
         if let Outcome::OtherDigest(actual) = &answered {
-            // The tail waits in memory and goes with the key: what is missing is the end of the first half, after a whole
-            // number of segments. Nothing else may be missing, and nothing may be there that was not sent.
+            // The tail is in memory and is lost with the key, so the end of the first half is missing, after a whole number
+            // of segments. No other bytes may be missing or added.
             let cut = (0..=half).step_by(SEGMENT).any(|kept| {
                 *actual == content::digest(&[&bytes[..kept], &bytes[half..]].concat()).to_string()
             });
@@ -160,7 +160,7 @@ impl Worker {
         }
     }
 
-    /// Pulls an image, or a part of its layer. Whether all of it came.
+    /// Pulls an image, or a part of its layer, and returns whether all of it came.
     async fn pull(&mut self, image: &Image, whole: bool) -> bool {
         let seed = self.seed;
         let manifest = format!("/v2/{}/manifests/{}", image.repository, image.tag);
@@ -169,7 +169,7 @@ impl Worker {
         else {
             return false;
         };
-        assert!(found == image.manifest, "seed {seed}: another manifest of {}", image.tag);
+        assert!(found == image.manifest, "seed {seed}: wrong manifest of {}", image.tag);
         let bytes = content::bytes(image.layer.0, image.layer.1);
         let blob = format!("/v2/{}/blobs/{}", image.repository, content::digest(&bytes));
         let mut get = self.client.request(Method::GET, &blob);
@@ -197,7 +197,7 @@ impl Worker {
         let path = format!("{runs}/{}/log", run["runId"].as_str().unwrap());
         if let Outcome::Answered(_, found) = self.ask(self.client.request(Method::GET, &path)).await
         {
-            assert!(found == log, "seed {}: another log", self.seed);
+            assert!(found == log, "seed {}: wrong log", self.seed);
         }
     }
 
@@ -223,7 +223,7 @@ impl Worker {
     }
 }
 
-/// Does to vault, key and clock what can happen to them, until told to stop; then makes all well again.
+/// Disturbs the vault, the key and the clock at random until `over` is set, and then clears all faults.
 async fn trouble(emulator: Arc<Sealyard>, mut dice: Dice, over: Arc<AtomicBool>) {
     let vault = emulator.vault().unwrap();
     let client = Client::of(&emulator);
@@ -241,7 +241,7 @@ async fn trouble(emulator: Arc<Sealyard>, mut dice: Dice, over: Arc<AtomicBool>)
         };
         match dice.below(8) {
             0 | 1 => {
-                // Whether it succeeds depends on the faults. That nothing is lost by it is what counts.
+                // Faults may refuse the rotation. The test checks only that no content is lost.
                 client.send_json("/_sealyard/registries/local/key", &rotate).await;
             }
             2 => {
@@ -271,7 +271,7 @@ async fn trouble(emulator: Arc<Sealyard>, mut dice: Dice, over: Arc<AtomicBool>)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn whatever_befalls_the_key_every_answer_is_right_or_a_refusal_and_nothing_is_lost() {
+async fn while_key_vault_and_clock_change_every_answer_is_right_or_a_refusal_and_nothing_is_lost() {
     let seed = from_environment("SEALYARD_SOAK_SEED").unwrap_or_else(rand::random);
     let rounds = from_environment("SEALYARD_SOAK_ROUNDS").unwrap_or(ROUNDS);
     let builder = Sealyard::builder().ephemeral().key_lease(Duration::from_millis(300));
@@ -283,9 +283,13 @@ async fn whatever_befalls_the_key_every_answer_is_right_or_a_refusal_and_nothing
         let (client, dice) = (Client::of(&emulator), Dice(dice.roll()));
         let (images, tally) = (Vec::new(), BTreeMap::new());
         let mut worker = Worker { seed, name, client, dice, images, tally };
-        // A slow machine may get nothing through once the trouble begins: what can be lost is there before.
+        // On a slow machine no push may succeed during the faults, so each worker pushes an image before.
         worker.push_image().await;
-        assert_eq!(worker.images.len(), 1, "seed {seed}: a push before any trouble was refused");
+        assert_eq!(
+            worker.images.len(),
+            1,
+            "seed {seed}: a push before the first fault was refused"
+        );
         ready.push(worker);
     }
     let troubling =
@@ -302,7 +306,7 @@ async fn whatever_befalls_the_key_every_answer_is_right_or_a_refusal_and_nothing
     assert_eq!(status.state.name(), "active", "seed {seed}: {status:?}");
     for mut worker in workers {
         for image in worker.images.clone() {
-            // A data key that the vault was asked for in vain is asked for again after a while, as the vault said.
+            // After a failed unwrap the registry waits for the time in the vault's `Retry-After` before it asks again.
             let mut looks = 0;
             while !worker.pull(&image, true).await {
                 looks += 1;
@@ -315,5 +319,5 @@ async fn whatever_befalls_the_key_every_answer_is_right_or_a_refusal_and_nothing
     let content = emulator.registry().content().await.unwrap();
     let verified = content.verify(false, |_| ()).await.unwrap();
     assert!(verified.findings.is_empty(), "seed {seed}: {verified:?}");
-    assert!(0 < verified.manifests, "seed {seed}: nothing was pushed");
+    assert!(0 < verified.manifests, "seed {seed}: no push succeeded");
 }

@@ -1,5 +1,5 @@
-//! The state is true without a pull: `status`, `health`, metrics and events say what a pull would get, whoever changed the
-//! vault, and back. With a vault that tells nothing, somebody who asks for the state is the reason to ask the vault.
+//! Without a pull, `status`, `health`, metrics and events report the state that a pull would find, whichever client changed
+//! the vault. If the vault sends no notifications, a request for the state makes the registry ask the vault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ use crate::support::{Client, external, start_beside, start_with_clock};
 
 const LEASE: Duration = Duration::from_secs(5);
 
-/// A way in which somebody takes the key of the registry away, without the emulator's own commands.
+/// A method to revoke the registry's key through Azure's interfaces, without the emulator's own commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Policy,
@@ -45,7 +45,7 @@ impl Way {
         Self::Firewall,
         Self::Vault,
         Self::Identity,
-        // The vault goes by roles from then on.
+        // The role is last, because the vault uses roles from then on.
         Self::Role,
     ];
 
@@ -61,7 +61,7 @@ impl Way {
         }
     }
 
-    /// What has to be so before.
+    /// Creates the state that the method needs.
     async fn prepare(self, owner: &Owner) {
         if self == Self::Role {
             role(owner, true).await;
@@ -70,7 +70,7 @@ impl Way {
         }
     }
 
-    async fn take(self, owner: &Owner) {
+    async fn revoke(self, owner: &Owner) {
         match self {
             Self::Policy => policy(owner, "remove").await,
             Self::Role => role(owner, false).await,
@@ -86,7 +86,7 @@ impl Way {
         }
     }
 
-    async fn give_back(self, owner: &Owner) {
+    async fn restore(self, owner: &Owner) {
         match self {
             Self::Policy => policy(owner, "add").await,
             Self::Role => role(owner, true).await,
@@ -148,7 +148,7 @@ async fn identity(owner: &Owner, assigned: &Value) {
     owner.arm(Method::PATCH, path, body).await;
 }
 
-/// Waits until `health` tells this state and cause. Nobody pulls meanwhile.
+/// Waits without a pull until `health` reports this state and cause.
 async fn becomes(client: &Client, state: &str, cause: Option<&str>) {
     let told = async {
         loop {
@@ -174,7 +174,7 @@ async fn events(client: &Client) -> Vec<Value> {
     answer.json::<Value>().await.unwrap()["events"].as_array().unwrap().clone()
 }
 
-/// Everything that tells the state tells this one.
+/// Checks that every interface reports this state and cause.
 async fn all_tell(client: &Client, state: &str, cause: Option<&str>) {
     let status = client.get("/_sealyard/status").await.json();
     let local = &status["registries"][0];
@@ -198,24 +198,27 @@ async fn purposes(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_revocation_through_azures_own_interfaces_is_told_within_a_lease_and_so_is_its_end() {
-    for way in Way::ALL {
+async fn each_revocation_through_azures_interfaces_and_its_end_are_reported_within_a_lease() {
+    for method in Way::ALL {
         let (emulator, client, clock) = start_with_clock().await;
         let owner = Owner::of(emulator.vault().unwrap());
-        way.prepare(&owner).await;
+        method.prepare(&owner).await;
         clock.pass(LEASE);
         becomes(&client, "active", None).await;
 
-        way.take(&owner).await;
+        method.revoke(&owner).await;
         clock.pass(LEASE);
-        becomes(&client, "unavailable", Some(way.cause())).await;
-        all_tell(&client, "unavailable", Some(way.cause())).await;
-        way.give_back(&owner).await;
+        becomes(&client, "unavailable", Some(method.cause())).await;
+        all_tell(&client, "unavailable", Some(method.cause())).await;
+        method.restore(&owner).await;
         clock.pass(LEASE);
         becomes(&client, "active", None).await;
         all_tell(&client, "active", None).await;
 
-        assert!(!purposes(&client).await.contains(&"lease".to_owned()), "{way:?}: nobody pulled");
+        assert!(
+            !purposes(&client).await.contains(&"lease".to_owned()),
+            "{method:?}: the key was used without a pull"
+        );
         emulator.shutdown().await;
     }
 }
@@ -241,7 +244,7 @@ async fn a_change_reaches_an_open_stream_of_events_without_a_pull() {
 }
 
 #[tokio::test]
-async fn faults_of_the_vault_and_a_validity_that_ends_are_told_without_a_pull() {
+async fn faults_of_the_vault_and_an_expired_key_are_reported_without_a_pull() {
     let (emulator, client, clock) = start_with_clock().await;
     let owner = Owner::of(emulator.vault().unwrap());
     let vault = emulator.vault().unwrap();
@@ -266,7 +269,7 @@ async fn faults_of_the_vault_and_a_validity_that_ends_are_told_without_a_pull() 
 }
 
 #[tokio::test]
-async fn a_fault_that_is_counted_shows_in_the_state_and_is_left_for_a_pull() {
+async fn a_counted_fault_shows_in_the_state_and_is_not_used_up_by_it() {
     let (emulator, client, clock) = start_with_clock().await;
     let rule = json!({ "on": "keys/unwrapKey", "kind": "status", "status": 503, "times": 1 });
     client.send_json("/_sealyard/faults", &rule).await;
@@ -288,7 +291,7 @@ async fn a_fault_that_is_counted_shows_in_the_state_and_is_left_for_a_pull() {
 }
 
 #[tokio::test]
-async fn an_idle_emulator_asks_nobody_and_a_look_at_its_state_neither() {
+async fn an_idle_emulator_and_requests_for_its_state_cause_no_vault_calls() {
     let (emulator, client, clock) = start_with_clock().await;
     becomes(&client, "active", None).await;
     let vault = emulator.vault().unwrap();
@@ -303,7 +306,7 @@ async fn an_idle_emulator_asks_nobody_and_a_look_at_its_state_neither() {
     emulator.shutdown().await;
 }
 
-/// Asks for the state in each way there is.
+/// Requests the state from every interface.
 async fn all_answer(client: &Client) {
     for path in ["status", "health", "metrics"] {
         assert_eq!(client.get(&format!("/_sealyard/{path}")).await.status, StatusCode::OK);
@@ -312,7 +315,7 @@ async fn all_answer(client: &Client) {
 }
 
 #[tokio::test]
-async fn a_vault_that_ends_and_begins_again_elsewhere_is_noticed_both_times_without_a_pull() {
+async fn the_stop_and_the_restart_of_an_external_vault_are_noticed_without_a_pull() {
     let (vault, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut elsewhere = spawn(vault.path(), &[]).await;
     let owner = owner_of(&elsewhere);
@@ -354,13 +357,13 @@ fn address_of<'a>(process: &'a Process, name: &str) -> &'a str {
     process.endpoints[name].as_str().unwrap()
 }
 
-/// A vault that tells of no changes: a mock vault behind a proxy that hides its admin API.
+/// A vault without notifications: a mock vault behind a proxy that hides its admin API.
 struct Hidden {
     vault: MockKeyVault,
     emulator: Sealyard,
     client: Client,
     clock: Clock,
-    /// How often a data key was unwrapped.
+    /// The number of unwrap requests.
     asked: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
 }
@@ -432,7 +435,7 @@ impl Hidden {
 }
 
 #[tokio::test]
-async fn a_vault_that_tells_nothing_is_asked_once_per_lease_by_whoever_asks_for_the_state() {
+async fn without_notifications_requests_for_the_state_ask_the_vault_once_per_lease() {
     let world = hidden().await;
     let client = &world.client;
     all_answer(client).await;
@@ -453,14 +456,14 @@ async fn a_vault_that_tells_nothing_is_asked_once_per_lease_by_whoever_asks_for_
     for _ in 0..20 {
         world.clock.pass(LEASE);
     }
-    assert_eq!(world.asked(), before, "nobody has asked for the state");
+    assert_eq!(world.asked(), before, "the vault was asked without a request for the state");
 
     assert!(purposes(client).await.contains(&"state".to_owned()));
     world.emulator.shutdown().await;
 }
 
 #[tokio::test]
-async fn with_a_vault_that_tells_nothing_the_answer_itself_tells_what_a_pull_would_get() {
+async fn without_notifications_the_answer_has_the_state_that_a_pull_would_find() {
     let world = hidden().await;
     let (client, owner) = (&world.client, Owner::of(&world.vault));
     let local = async || client.get("/_sealyard/health").await.json()["registries"][0].clone();
@@ -481,7 +484,7 @@ async fn with_a_vault_that_tells_nothing_the_answer_itself_tells_what_a_pull_wou
 }
 
 #[tokio::test]
-async fn a_registry_that_nobody_told_of_the_change_sees_it_when_the_lease_ends() {
+async fn without_notifications_a_registry_notices_a_change_when_the_lease_ends() {
     let world = hidden().await;
     let client = &world.client;
     client.push_blob("app", b"content").await;
@@ -497,14 +500,14 @@ async fn a_registry_that_nobody_told_of_the_change_sees_it_when_the_lease_ends()
 }
 
 #[tokio::test]
-async fn an_open_stream_of_events_is_a_reason_to_ask_once_per_lease_until_it_is_closed() {
+async fn while_a_stream_of_events_is_open_the_registry_asks_the_vault_once_per_lease() {
     use futures::StreamExt as _;
     let world = hidden().await;
     let owner = Owner::of(&world.vault);
     let answer = world.client.request(Method::GET, "/_sealyard/events").send().await.unwrap();
     let mut stream = answer.bytes_stream();
     let (before, mut passes, mut text) = (world.asked(), 0, String::new());
-    // What the stream brings until the vault was asked so often, or until a text comes.
+    // Reads the stream until the condition is true.
     let mut reads = async |until: &dyn Fn(&str) -> bool| {
         let reading = async {
             while !until(&text) {
@@ -516,14 +519,16 @@ async fn an_open_stream_of_events_is_a_reason_to_ask_once_per_lease_until_it_is_
                 }
             }
         };
-        tokio::time::timeout(Duration::from_mins(1), reading).await.expect("the vault is asked");
+        tokio::time::timeout(Duration::from_mins(1), reading)
+            .await
+            .expect("the condition becomes true");
     };
 
     reads(&|_| world.asked() >= before + 2).await;
     owner.set_enabled(false).await;
     reads(&|text| text.contains(r#""cause":"keyDisabled""#)).await;
 
-    assert!(world.asked() <= before + passes + 1, "once per lease");
+    assert!(world.asked() <= before + passes + 1, "the vault was asked more than once per lease");
     drop(stream);
     world.emulator.shutdown().await;
 }

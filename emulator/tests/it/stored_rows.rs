@@ -1,5 +1,5 @@
-//! What a start finds in the stored rows: while they are being checked, reads go on and changes are told to come again; what
-//! people should know of it is told.
+//! A start checks the stored rows: meanwhile reads work and changes get `Retry-After`; findings are in events and in the
+//! status.
 
 use http::header::RETRY_AFTER;
 use mock_keyvault::MockKeyVault;
@@ -31,7 +31,7 @@ async fn while_the_rows_are_checked_after_a_start_pulls_work_and_changes_get_503
 }
 
 #[tokio::test]
-async fn what_a_start_finds_in_the_rows_of_registry_and_vault_is_an_event_and_in_the_status() {
+async fn findings_of_a_start_in_the_rows_of_registry_and_vault_are_in_the_events_and_the_status() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("d");
     let start = || Sealyard::builder().ephemeral().data_dir(&data).start();
@@ -43,7 +43,7 @@ async fn what_a_start_finds_in_the_rows_of_registry_and_vault_is_an_event_and_in
 
     let emulator = start().await.unwrap();
     let client = Client::of(&emulator);
-    // The emulator moves the file to the quarantine in the background.
+    // The emulator moves the file to the quarantine folder in the background.
     let mut events = emulator.app().events.after(0);
     let is_quarantined = |event: &sealyard::registry::Event| {
         serde_json::to_string(&event.event).unwrap().contains("quarantined")
@@ -63,7 +63,7 @@ async fn what_a_start_finds_in_the_rows_of_registry_and_vault_is_an_event_and_in
         .filter(|event| event["event"] == "rowsNotice")
         .map(|event| event["words"].as_str().unwrap())
         .collect();
-    let find = |words: &str| told.iter().filter(|told| told.starts_with(words)).count();
+    let find = |start: &str| told.iter().filter(|told| told.starts_with(start)).count();
     assert_eq!(find("registry: the head of the journal was missing"), 1, "{told:?}");
     assert_eq!(find("vault: the head of the journal was missing"), 1, "{told:?}");
     assert_eq!(find("registry: 1 files that no row names"), 1, "{told:?}");
@@ -74,7 +74,7 @@ async fn what_a_start_finds_in_the_rows_of_registry_and_vault_is_an_event_and_in
 }
 
 #[tokio::test]
-async fn an_emulator_whose_rows_are_refused_says_so_and_lets_go_of_its_vault() {
+async fn an_emulator_with_refused_rows_names_the_journal_and_releases_its_vault() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("d");
     let start = || Sealyard::builder().ephemeral().data_dir(&data).start();

@@ -1,8 +1,8 @@
-//! The arrows between the folders, as ARCHITECTURE.md draws them, read from the imports.
+//! The imports between the folders follow the arrows in ARCHITECTURE.md.
 
 use std::path::Path;
 
-/// Folder of the emulator, and the folders that it may use beside itself and the crates.
+/// Each folder, and the other folders of the emulator that it may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("envelope", &[]),
     ("store", &[]),
@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn each_folder_uses_only_what_lies_below_it() {
+fn each_folder_uses_only_the_folders_below_it() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
 

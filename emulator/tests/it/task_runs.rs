@@ -1,4 +1,4 @@
-//! Logs of task runs: content like any other, and gone after a day.
+//! Logs of task runs: they are content like any other and expire after a day.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn ids(client: &Client) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_log_is_kept_told_read_to_the_byte_and_taken_away() {
+async fn a_log_is_stored_listed_read_to_the_byte_and_deleted() {
     let (_emulator, client) = start().await;
     let (short, long) = (content::bytes(1, 100), content::bytes(2, 700_000));
 
@@ -63,7 +63,7 @@ async fn a_log_is_kept_told_read_to_the_byte_and_taken_away() {
         StatusCode::NOT_FOUND
     );
     assert_eq!(log_of(&client, &second).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(add(&client, b"x").await["runId"], "cb4", "a number is never used twice");
+    assert_eq!(add(&client, b"x").await["runId"], "cb4", "a run id is never reused");
     for bad in ["cb", "cb01", "1", "CB1"] {
         assert_eq!(
             client.get(&format!("{RUNS}/{bad}")).await.status,
@@ -76,7 +76,7 @@ async fn a_log_is_kept_told_read_to_the_byte_and_taken_away() {
 }
 
 #[tokio::test]
-async fn a_log_goes_after_a_day_by_the_clock_and_not_before() {
+async fn a_log_expires_after_a_day_by_the_clock_and_not_before() {
     let (emulator, client, _clock) = start_with_clock().await;
     let first = add(&client, b"the first log of all").await;
     emulator.advance(Duration::from_hours(1)).await.unwrap();
@@ -97,14 +97,14 @@ async fn a_log_goes_after_a_day_by_the_clock_and_not_before() {
 
     assert_eq!(log_of(&client, &first).await.status, StatusCode::NOT_FOUND);
     assert_eq!(log_of(&client, &second).await.body, b"the second log");
-    assert_eq!(files(&emulator), 1, "the file is gone as well");
+    assert_eq!(files(&emulator), 1, "the file is deleted as well");
     emulator.advance(Duration::from_hours(24 * 90)).await.unwrap();
     assert!(ids(&client).await.is_empty());
     assert_eq!(files(&emulator), 0);
 }
 
 #[tokio::test]
-async fn a_log_is_refused_while_the_key_is_and_that_there_was_a_run_is_told() {
+async fn while_the_key_is_disabled_a_log_is_refused_and_its_run_is_still_listed() {
     let (_emulator, client) = start().await;
     let run = add(&client, b"what the build said").await;
 
@@ -122,7 +122,7 @@ async fn a_log_is_refused_while_the_key_is_and_that_there_was_a_run_is_told() {
 }
 
 #[tokio::test]
-async fn a_data_key_that_a_log_is_sealed_under_is_not_retired() {
+async fn the_data_key_of_a_log_is_not_retired() {
     let (emulator, client) = start().await;
     let run = add(&client, b"sealed under the first data key").await;
 
@@ -130,7 +130,7 @@ async fn a_data_key_that_a_log_is_sealed_under_is_not_retired() {
     client.key("rotate").await;
     let retired = emulator.registry().key_ring().retire_unused().await.unwrap();
 
-    assert_eq!(retired, 1, "the one that nothing is sealed under");
+    assert_eq!(retired, 1, "only the unused data key is retired");
     assert_eq!(log_of(&client, &run).await.body, b"sealed under the first data key");
 }
 

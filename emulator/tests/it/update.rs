@@ -1,4 +1,4 @@
-//! A registry that is to be as somebody describes it: identities as a whole set, and the key, in one step.
+//! An update describes the whole registry: the set of identities and the key change in one step.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ fn key(name: &str) -> KeyId {
     format!("https://local.vault.azure.net/keys/{name}").parse().unwrap()
 }
 
-/// A registry with an image, whose identity and key have its name; and another identity, which may use no key yet.
+/// A registry with an image, whose identity and key have its name; and another identity without permission for a key.
 async fn with_another() -> (Sealyard, Registry, Client, Vec<u8>, String) {
     let (emulator, _local) = start().await;
     let registry = emulator.create_registry("team1").await.unwrap();
@@ -30,7 +30,7 @@ async fn with_another() -> (Sealyard, Registry, Client, Vec<u8>, String) {
     (emulator, registry, client, layer, other.principal.client_id)
 }
 
-/// As a client describes the registry that it has just read.
+/// The description that a client sends after it has read the registry.
 fn as_it_is(registry: &Registry) -> Update {
     let profile = registry.profile();
     let now = registry.key_ring().describe();
@@ -57,7 +57,7 @@ fn names(registry: &Registry) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_described_as_it_is_stays_so_even_if_its_key_cannot_be_used() {
+async fn an_update_without_changes_succeeds_even_if_the_key_cannot_be_used() {
     let (emulator, registry, ..) = with_another().await;
     emulator.vault().unwrap().set_key_enabled("local", "team1", None, false).await.unwrap();
     registry.key_ring().check().await;
@@ -75,8 +75,7 @@ async fn what_is_described_as_it_is_stays_so_even_if_its_key_cannot_be_used() {
 }
 
 #[tokio::test]
-async fn an_identity_that_comes_can_ask_for_the_key_in_the_same_step_and_one_that_goes_does_not_any_more()
- {
+async fn an_update_can_assign_an_identity_use_it_for_the_key_and_remove_the_former_one() {
     let (emulator, registry, client, layer, other) = with_another().await;
     let vault = emulator.vault().unwrap();
     let identities = emulator.app().registries.identities().await.unwrap();
@@ -96,7 +95,7 @@ async fn an_identity_that_comes_can_ask_for_the_key_in_the_same_step_and_one_tha
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_rotated_leaves_everything_as_it_was() {
+async fn a_failed_rotation_leaves_the_registry_unchanged() {
     let (emulator, registry, client, layer, other) = with_another().await;
     let before = (registry.profile(), registry.key_ring().describe());
     let principals = emulator.vault().unwrap().principals().len();
@@ -117,7 +116,7 @@ async fn a_key_that_is_not_rotated_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_key_named_as_it_is_takes_its_newest_version_if_nothing_else_is_asked_for() {
+async fn an_update_with_the_same_key_uses_its_newest_version_only_on_request() {
     let (emulator, registry, ..) = with_another().await;
     let first = registry.key_ring().describe().versioned;
     emulator.vault().unwrap().rotate_key("local", "team1").await.unwrap();
@@ -132,9 +131,9 @@ async fn a_key_named_as_it_is_takes_its_newest_version_if_nothing_else_is_asked_
 }
 
 #[tokio::test]
-async fn an_identity_that_is_nowhere_is_refused_and_one_that_is_no_more_may_stay() {
+async fn an_unknown_identity_is_refused_and_a_deleted_one_may_stay_assigned() {
     let (emulator, registry, ..) = with_another().await;
-    let unknown = Update { identities: Some(vec![resource("nobody")]), ..Update::default() };
+    let unknown = Update { identities: Some(vec![resource("nosuch")]), ..Update::default() };
     let unknown = update(&emulator, &registry, unknown).await.unwrap_err();
     emulator.app().registries.delete_identity(&resource("team1"), true).await.unwrap();
 

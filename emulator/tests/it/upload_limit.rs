@@ -1,4 +1,4 @@
-//! The limit of open uploads over HTTP: which idle upload makes room for a new one, and what a client sees of it.
+//! The limit of open uploads over HTTP: which idle upload a new one replaces, and what a client sees.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn append(client: &Client, location: &str, bytes: &[u8]) {
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
 }
 
-/// Opens as many uploads as the limit allows, each with a byte, a second of real time apart.
+/// Opens as many uploads as the limit allows, each with one byte, one second apart.
 async fn fill(client: &Client, clock: &Clock) -> Vec<String> {
     let mut locations = Vec::new();
     for _ in 0..LIMIT {
@@ -52,7 +52,7 @@ fn assert_refused(answer: &Answer) {
     assert!(message.contains("`gc --now --registry local`"), "{message}");
 }
 
-/// Every request for the upload gets 404, and none of them brings it back.
+/// Checks that every request for the upload gets 404.
 async fn assert_gone(client: &Client, location: &str) {
     for method in [Method::GET, Method::PATCH, Method::PUT, Method::DELETE, Method::GET] {
         let path = match method {
@@ -66,8 +66,7 @@ async fn assert_gone(client: &Client, location: &str) {
 }
 
 #[tokio::test]
-async fn at_the_limit_a_new_upload_replaces_the_oldest_without_a_byte_that_was_idle_for_ten_seconds()
- {
+async fn at_the_limit_a_new_upload_replaces_the_oldest_empty_upload_after_ten_idle_seconds() {
     let (_emulator, client, clock) = start().await;
     let used = client.begin("app").await;
     append(&client, &used, b"a").await;
@@ -92,10 +91,10 @@ async fn at_the_limit_a_new_upload_replaces_the_oldest_without_a_byte_that_was_i
 }
 
 #[tokio::test]
-async fn at_the_limit_a_new_upload_replaces_the_oldest_with_bytes_that_was_idle_for_ten_minutes() {
+async fn at_the_limit_a_new_upload_replaces_the_oldest_upload_with_bytes_after_ten_idle_minutes() {
     let (_emulator, client, clock) = start().await;
     let uploads = fill(&client, &clock).await;
-    // The first one is now the oldest, but the one that was used last.
+    // The first upload is the oldest, but it was used last.
     append(&client, &uploads[0], b"b").await;
 
     clock.pass(Duration::from_mins(10) - Duration::from_secs(3));
@@ -113,7 +112,7 @@ async fn at_the_limit_a_new_upload_replaces_the_oldest_with_bytes_that_was_idle_
 }
 
 #[tokio::test]
-async fn at_the_limit_every_request_that_begins_an_upload_makes_room() {
+async fn at_the_limit_every_kind_of_upload_request_replaces_an_idle_upload() {
     let (_emulator, client, clock) = start().await;
     let digest = content::digest(b"whole");
     let whole = format!("{UPLOADS}?digest={digest}");

@@ -1,4 +1,4 @@
-//! Uploads in pieces: order, status, cancelling, and what a client leaves behind that goes away.
+//! Chunked uploads: order, status, cancellation, and uploads that a client abandons.
 
 use bytes::Bytes;
 use futures::stream;
@@ -14,7 +14,7 @@ async fn append(client: &Client, location: &str, first: usize, chunk: &[u8]) -> 
 }
 
 #[tokio::test]
-async fn chunks_in_order_make_the_blob() {
+async fn chunks_in_order_create_the_blob() {
     let (_emulator, client) = start().await;
     let blob = content::bytes(1, 700_001);
     let location = client.begin("app").await;
@@ -33,7 +33,7 @@ async fn chunks_in_order_make_the_blob() {
 }
 
 #[tokio::test]
-async fn a_chunk_out_of_order_is_refused_and_the_answer_says_where_the_upload_is() {
+async fn a_chunk_out_of_order_is_refused_with_the_offset_of_the_upload() {
     let (_emulator, client) = start().await;
     let location = client.begin("app").await;
     append(&client, &location, 0, b"hello").await;
@@ -47,11 +47,11 @@ async fn a_chunk_out_of_order_is_refused_and_the_answer_says_where_the_upload_is
 }
 
 #[tokio::test]
-async fn what_a_chunk_has_beyond_its_range_is_refused_and_is_not_part_of_the_upload() {
+async fn bytes_of_a_chunk_beyond_its_range_are_refused_and_not_part_of_the_upload() {
     let (_emulator, client) = start().await;
     let blob = content::bytes(3, 3_000_000);
     let location = client.begin("app").await;
-    // Without `Content-Length` nobody knows beforehand how long it is. The range ends within a piece and after a batch.
+    // Without `Content-Length` the registry does not know the length. The range ends within a piece and after a batch.
     let pieces: Vec<std::io::Result<Bytes>> =
         blob.chunks(70_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
     let request = client.request(Method::PATCH, &location).header("content-range", "0-1999999");
@@ -71,7 +71,7 @@ async fn what_a_chunk_has_beyond_its_range_is_refused_and_is_not_part_of_the_upl
 }
 
 #[tokio::test]
-async fn a_last_chunk_that_is_longer_than_its_range_makes_no_blob_and_the_upload_goes_on() {
+async fn a_last_chunk_that_is_longer_than_its_range_creates_no_blob_and_the_upload_continues() {
     let (_emulator, client) = start().await;
     let location = client.begin("app").await;
     let path = format!("{location}?digest={}", content::digest(b"hello"));
@@ -90,7 +90,7 @@ async fn a_last_chunk_that_is_longer_than_its_range_makes_no_blob_and_the_upload
 }
 
 #[tokio::test]
-async fn content_of_another_digest_is_refused_and_ends_the_upload() {
+async fn content_with_a_wrong_digest_is_refused_and_ends_the_upload() {
     let (_emulator, client) = start().await;
     let location = client.begin("app").await;
     append(&client, &location, 0, b"hello").await;
@@ -108,7 +108,7 @@ async fn content_of_another_digest_is_refused_and_ends_the_upload() {
 }
 
 #[tokio::test]
-async fn a_digest_of_an_algorithm_that_was_not_named_at_the_beginning_is_computed_at_the_end() {
+async fn a_digest_with_an_algorithm_that_the_first_request_did_not_name_is_computed_at_the_end() {
     let (_emulator, client) = start().await;
     let blob = content::bytes(5, 600_000);
     let digest = sealyard::registry::Digest::of(sealyard::registry::Algorithm::Sha512, &blob);
@@ -122,7 +122,7 @@ async fn a_digest_of_an_algorithm_that_was_not_named_at_the_beginning_is_compute
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_an_upload_that_goes_on_where_it_stands() {
+async fn an_upload_continues_at_its_offset_after_the_client_disconnected() {
     let (_emulator, client) = start().await;
     let blob = content::bytes(6, 900_000);
     let location = client.begin("app").await;
@@ -146,11 +146,11 @@ async fn a_client_that_goes_away_leaves_an_upload_that_goes_on_where_it_stands()
 }
 
 #[tokio::test]
-async fn what_pushes_left_behind_is_collected_and_what_is_in_use_is_not() {
+async fn abandoned_content_is_collected_and_content_in_use_is_not() {
     let (emulator, client, clock) = crate::support::start_with_clock().await;
     let layer = content::bytes(8, 1000);
     client.push_image("app", "v1", &[&layer]).await;
-    client.push_blob("app", b"nobody refers to this").await;
+    client.push_blob("app", b"nothing refers to it.").await;
     let left = client.begin("app").await;
 
     let fresh =
@@ -161,7 +161,7 @@ async fn what_pushes_left_behind_is_collected_and_what_is_in_use_is_not() {
     assert_eq!((fresh.removed.blobs, fresh.removed.uploads), (0, 0));
     assert_eq!((fresh.kept.blobs, fresh.kept.uploads), (1, 1));
     assert_eq!(
-        client.pull_blob("app", b"nobody refers to this").await.status,
+        client.pull_blob("app", b"nothing refers to it.").await.status,
         StatusCode::NOT_FOUND
     );
     assert_eq!(client.get(&left).await.status, StatusCode::NOT_FOUND);
@@ -169,7 +169,7 @@ async fn what_pushes_left_behind_is_collected_and_what_is_in_use_is_not() {
 }
 
 #[tokio::test]
-async fn a_push_long_after_the_start_outlives_a_jump_of_the_clock_as_well() {
+async fn a_push_long_after_the_start_survives_a_jump_of_the_clock() {
     let (emulator, client, clock) = crate::support::start_with_clock().await;
     let minutes = std::time::Duration::from_mins(5);
     clock.pass(minutes);
@@ -196,7 +196,7 @@ async fn a_push_long_after_the_start_outlives_a_jump_of_the_clock_as_well() {
 }
 
 #[tokio::test]
-async fn a_jump_of_the_clock_takes_no_push_that_is_under_way() {
+async fn a_jump_of_the_clock_does_not_end_a_running_push() {
     let (emulator, client, clock) = crate::support::start_with_clock().await;
     let location = client.begin("app").await;
     append(&client, &location, 0, b"hello").await;

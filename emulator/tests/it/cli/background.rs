@@ -1,4 +1,4 @@
-//! `start` and `stop`.
+//! The commands `start` and `stop`.
 
 use std::process::Stdio;
 
@@ -20,7 +20,7 @@ async fn start_returns_when_the_registry_answers_and_stop_ends_it_and_keeps_the_
     Client::at(url).push_image("app", "v1", &[b"layer"]).await;
     let pid = std::fs::read_to_string(folder.join("serve.pid")).unwrap();
     let again = home.run(&["start"]).await;
-    // Another start does not see it, as while it begins.
+    // Without this file another start does not see the emulator, as during its start.
     std::fs::rename(folder.join("endpoints.json"), home.path().join("away")).unwrap();
     let too_early = home.run(&["start"]).await;
     std::fs::rename(home.path().join("away"), folder.join("endpoints.json")).unwrap();
@@ -53,13 +53,13 @@ async fn an_ephemeral_emulator_in_the_background_leaves_nothing() {
     assert_eq!((started.code, stopped.code), (Some(0), Some(0)), "{started:?} {stopped:?}");
     assert!(started.out.contains("which is removed at the exit"), "{started:?}");
     assert!(started.out.trim_end().ends_with("stop` stops it."), "{started:?}");
-    assert_eq!(running, 3, "its entry, its log and its process id");
+    assert_eq!(running, 3, "the entry, the log and the process id");
     assert!(home.entries().is_empty(), "{:?}", home.entries());
     assert!(!home.path().join("data/sealyard").exists());
 }
 
 #[tokio::test]
-async fn a_start_that_fails_says_why_and_leaves_a_foreign_folder_as_it_was() {
+async fn a_start_that_fails_gives_the_reason_and_does_not_change_a_foreign_folder() {
     let home = Home::new();
     let foreign = home.path().join("foreign");
     std::fs::create_dir(&foreign).unwrap();
@@ -77,7 +77,7 @@ async fn a_start_that_fails_says_why_and_leaves_a_foreign_folder_as_it_was() {
 }
 
 #[tokio::test]
-async fn stop_ends_no_other_program_that_has_the_number_of_the_emulator() {
+async fn stop_does_not_end_another_program_that_reused_the_process_id() {
     let home = Home::new();
     let serving = home.serve(&[]).await;
     let folder = std::path::PathBuf::from(serving.report["dataDir"].as_str().unwrap());
@@ -93,12 +93,12 @@ async fn stop_ends_no_other_program_that_has_the_number_of_the_emulator() {
     let stopped = home.run(&["stop"]).await;
 
     assert_eq!(stopped.code, Some(3), "{stopped:?}");
-    assert_eq!(other.try_wait().unwrap(), None, "it runs still");
+    assert_eq!(other.try_wait().unwrap(), None, "the other program still runs");
     other.kill().await.unwrap();
 }
 
 #[tokio::test]
-async fn stop_ends_the_emulator_that_was_named_and_no_other_one() {
+async fn stop_ends_only_the_named_emulator() {
     let home = Home::new();
     let (one, two) = tokio::join!(home.serve(&["--ephemeral"]), home.serve(&["--ephemeral"]));
 
@@ -113,7 +113,7 @@ async fn stop_ends_the_emulator_that_was_named_and_no_other_one() {
 }
 
 #[tokio::test]
-async fn stop_ends_the_emulator_that_was_named_although_another_folder_here_has_the_same_name() {
+async fn stop_ends_the_named_emulator_when_two_folders_have_the_same_relative_path() {
     let home = Home::new();
     let mut started = Vec::new();
     for folder in ["a", "b"] {

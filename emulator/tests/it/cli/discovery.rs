@@ -1,4 +1,4 @@
-//! Several emulators of one user: which of them a command is for.
+//! Several emulators of one user: which of them a command uses.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -17,7 +17,7 @@ fn others(status: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn an_ephemeral_emulator_leaves_the_one_of_the_default_folder_alone() {
+async fn commands_use_the_emulator_in_the_default_folder_while_an_ephemeral_one_runs() {
     let home = Home::new();
     let default = home.serve(&[]).await;
     let ephemeral = home.serve(&["--ephemeral"]).await;
@@ -41,7 +41,7 @@ async fn an_ephemeral_emulator_leaves_the_one_of_the_default_folder_alone() {
 }
 
 #[tokio::test]
-async fn without_a_default_the_only_emulator_that_runs_is_used() {
+async fn without_a_default_a_command_uses_the_only_running_emulator() {
     let home = Home::new();
     let only = home.serve(&["--ephemeral"]).await;
 
@@ -86,7 +86,7 @@ async fn with_several_emulators_and_no_default_a_command_lists_them_and_changes_
         assert_eq!(state_of(emulator.url()).await, "active");
         let status = home.run(&["status", "--json", "--endpoint", emulator.url()]).await;
         assert_eq!(status.json()["registry"], emulator.url());
-        assert_eq!(status.json().get("others"), None, "it was named");
+        assert_eq!(status.json().get("others"), None, "the command named its emulator");
     }
 }
 
@@ -104,7 +104,7 @@ async fn the_entry_of_an_emulator_that_was_killed_is_removed_by_the_next_command
 }
 
 #[tokio::test]
-async fn a_process_id_or_a_port_that_is_used_again_makes_no_emulator() {
+async fn an_entry_with_a_reused_process_id_or_port_is_removed() {
     let home = Home::new();
     let live = home.serve(&["--ephemeral"]).await;
     let put = |name: &str, registry: &str, instance: &str| {
@@ -115,7 +115,7 @@ async fn a_process_id_or_a_port_that_is_used_again_makes_no_emulator() {
         std::fs::write(&path, entry.to_string()).unwrap();
         path
     };
-    // The process is another program, and nobody listens; then another emulator listens.
+    // Both process ids belong to another program. At the first address no program listens, at the second another emulator.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let dead = put("1-a.json", &format!("http://{closed}"), "a");
     let reused = put("1-b.json", live.url(), "b");
@@ -129,7 +129,7 @@ async fn a_process_id_or_a_port_that_is_used_again_makes_no_emulator() {
 }
 
 #[tokio::test]
-async fn a_file_of_endpoints_that_outlived_its_emulator_leads_to_no_other_one() {
+async fn a_stale_endpoints_file_does_not_lead_to_another_emulator() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
     let live = home.serve(&["--ephemeral"]).await;
     let mut stale = live.report.clone();
@@ -143,7 +143,7 @@ async fn a_file_of_endpoints_that_outlived_its_emulator_leads_to_no_other_one() 
 }
 
 #[tokio::test]
-async fn emulators_that_start_and_stop_at_the_same_moment_keep_their_own_entries() {
+async fn emulators_that_start_and_stop_simultaneously_keep_their_own_entries() {
     let home = Home::new();
     let serve = || home.serve(&["--ephemeral"]);
     let (one, two, three) = tokio::join!(serve(), serve(), serve());
@@ -162,7 +162,7 @@ async fn emulators_that_start_and_stop_at_the_same_moment_keep_their_own_entries
 }
 
 #[tokio::test]
-async fn a_named_folder_finds_its_emulator_and_an_ephemeral_one_does_not_replace_it() {
+async fn a_named_folder_leads_to_its_emulator_and_not_to_an_ephemeral_one() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
     let folder = folder.path().to_str().unwrap();
     let of_folder = async || {
@@ -178,7 +178,7 @@ async fn a_named_folder_finds_its_emulator_and_an_ephemeral_one_does_not_replace
     guest.stop().await;
 
     assert_eq!(of_folder().await, owner.url());
-    // A typed folder counts before a variable that leads elsewhere.
+    // The option takes precedence over a variable that names another emulator.
     let mut command = home.command(PROGRAM);
     command.env("SEALYARD_ENDPOINT", "http://127.0.0.1:1");
     let status = Ended::of(command.args(["status", "--json", "--data-dir", folder])).await;
@@ -189,7 +189,7 @@ async fn a_named_folder_finds_its_emulator_and_an_ephemeral_one_does_not_replace
 async fn a_runtime_folder_of_another_user_is_refused() {
     let home = Home::new();
     if !rustix::process::geteuid().is_root() {
-        // Only root can give a folder away. A unit test covers the refusal for others.
+        // Only root can change the owner of a folder. A unit test covers the refusal for other users.
         return;
     }
     std::os::unix::fs::chown(home.path().join("run"), Some(12_345), None).unwrap();

@@ -9,13 +9,13 @@ use crate::support::{Client, content, start_with_clock};
 
 const NO_LAYERS: &[&[u8]] = &[];
 
-/// What `gc` prints with each of these, one after the other, for a registry in which somebody has just pushed a blob
-/// that nothing refers to and an image without a tag, and has begun an upload.
+/// The output of `gc` with each of these options in sequence. A client has just pushed a blob without a manifest and an
+/// image without a tag, and has begun an upload.
 async fn run(more: &[&str]) -> [Ended; 5] {
     let (emulator, client, clock) = start_with_clock().await;
-    // Nothing counts as used because of the start any more.
+    // Content no longer counts as used because of the start.
     clock.pass(Duration::from_hours(1));
-    client.push_blob("app", b"nobody refers to this").await;
+    client.push_blob("app", b"nothing refers to it.").await;
     push_untagged(&client).await;
     client.begin("app").await;
     let (home, url) = (Home::new(), emulator.registry_url());
@@ -30,10 +30,10 @@ async fn run(more: &[&str]) -> [Ended; 5] {
     ]
 }
 
-/// The bytes of an upload without content: the header of its sealed file.
+/// The size of an upload without content: the header of its sealed file.
 const HEADER: usize = 32;
 
-/// Pushes an image of a config, which has two bytes.
+/// Pushes an image that has only a config of two bytes.
 async fn push_untagged(client: &Client) {
     client.push_blob("app", b"{}").await;
     let manifest = manifest();
@@ -46,7 +46,7 @@ fn manifest() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn gc_tells_people_what_it_removed_what_it_kept_and_how_to_remove_that() {
+async fn gc_prints_what_it_removed_what_it_kept_and_the_option_that_removes_the_rest() {
     let size = manifest().len() + 2;
     let because = "that nothing refers to, because of their age or because a client used them within the last minute: \
                    due at 2026-01-01T01:01:00Z; remove them now with --now";
@@ -71,7 +71,7 @@ async fn gc_tells_people_what_it_removed_what_it_kept_and_how_to_remove_that() {
 }
 
 #[tokio::test]
-async fn gc_tells_programs_the_same_in_one_document() {
+async fn gc_prints_the_same_as_one_json_document() {
     let report = |removed: [usize; 5], kept: [usize; 3]| {
         let [uploads, manifests, links, blobs, bytes] = removed;
         let mut report = json!({
@@ -103,7 +103,7 @@ async fn gc_tells_programs_the_same_in_one_document() {
 }
 
 #[tokio::test]
-async fn gc_with_an_age_that_is_no_duration_ends_as_wrong_usage_and_removes_nothing() {
+async fn gc_with_an_invalid_age_is_a_usage_error_and_removes_nothing() {
     let (emulator, client, _clock) = start_with_clock().await;
     let upload = client.begin("app").await;
     let url = emulator.registry_url();

@@ -1,5 +1,5 @@
-//! Every command that a message prints works as it is printed: it leads to the emulator that the message is about, and
-//! leaves every other one alone.
+//! Every command that a message prints works as printed: it acts on the emulator that the message is about, and changes
+//! no other emulator.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use crate::support::Client;
 use crate::support::program::{Ended, Home, PROGRAM, Serving};
 use crate::support::start;
 
-/// What an emulator says of its registries, keys and clock.
+/// The status, key and faults that an emulator reports.
 async fn told(url: &str) -> [Value; 3] {
     let client = Client::at(url);
     let get = async |path: &str| client.get(&format!("/_sealyard{path}")).await.json();
@@ -22,7 +22,7 @@ async fn told(url: &str) -> [Value; 3] {
     [status, get("/registries/local/key").await, get("/faults").await]
 }
 
-/// Programs that hints run, in the place of the real ones.
+/// Writes stand-ins for the programs that hints run, and returns a PATH that finds them first.
 fn tools(home: &Home) -> OsString {
     let folder = home.path().join("bin");
     std::fs::create_dir_all(&folder).unwrap();
@@ -43,7 +43,7 @@ async fn typed(line: &str, home: &Home) -> Ended {
     Ended::of(home.command("sh").env("PATH", path).arg("-c").arg(line)).await
 }
 
-/// What has to be so before the command has something to do.
+/// Creates the state in which the command has something to do.
 async fn prepare(hint: &Hint<'_>, emulator: &Sealyard, home: &Home) {
     let url = emulator.registry_url();
     emulator.create_identity("puller").await.unwrap();
@@ -53,14 +53,14 @@ async fn prepare(hint: &Hint<'_>, emulator: &Sealyard, home: &Home) {
 }
 
 #[tokio::test]
-async fn every_printed_command_works_as_printed_and_leaves_the_default_emulator_alone() {
+async fn every_printed_command_works_as_printed_and_does_not_change_the_default_emulator() {
     let home = Home::new();
-    // It is the one that a command without its options would find.
+    // A command without options would find this emulator.
     let default = home.serve(&[]).await;
     let before = told(default.url()).await;
 
     for hint in Hint::samples("local", "puller") {
-        // They start and end processes; `background.rs` runs them.
+        // These two start and stop processes; `background.rs` tests them.
         if matches!(hint, Hint::Serve { .. } | Hint::Stop) {
             continue;
         }
@@ -73,19 +73,22 @@ async fn every_printed_command_works_as_printed_and_leaves_the_default_emulator_
         emulator.shutdown().await;
         let without = typed(&line, &home).await;
 
-        // `CMD` stands for a command of the reader.
+        // `CMD` is a placeholder, so the shell does not find it.
         let expected = if hint == Hint::RunCommand { Some(127) } else { Some(0) };
         assert_eq!(ended.code, expected, "{line}: {ended:?}");
-        let words = format!("no emulator answers at {url}");
+        let message = format!("no emulator answers at {url}");
         let said = format!("{}{}", without.out, without.err);
-        assert!(said.contains(&words), "it asks this emulator only: {line}: {without:?}");
+        assert!(
+            said.contains(&message),
+            "the command asks this emulator only: {line}: {without:?}"
+        );
     }
 
     assert_eq!(told(default.url()).await, before);
 }
 
 #[tokio::test]
-async fn the_printed_start_starts_an_emulator_in_the_folder_that_was_named() {
+async fn the_printed_serve_command_starts_an_emulator_in_the_named_folder() {
     let home = Home::new();
     let folder = home.path().join("a folder");
     let hint = Hint::Serve { listen: Some(FREE_PORT), azure_listen: Some(FREE_PORT) };
@@ -100,7 +103,7 @@ async fn the_printed_start_starts_an_emulator_in_the_folder_that_was_named() {
     serving.stop().await;
 }
 
-/// The commands of this program in a text, each to the end of its line or to a backtick.
+/// The commands of this program in a text: each ends at the end of its line or at a backtick.
 fn commands(text: &str) -> Vec<String> {
     let of_line = |line: &str| {
         let start = line.find(PROGRAM)?;
@@ -110,7 +113,7 @@ fn commands(text: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_restore_that_leaves_the_registry_dark_prints_the_command_that_repairs_the_rest() {
+async fn a_restore_that_leaves_the_registry_unavailable_prints_the_command_that_repairs_the_rest() {
     let home = Home::new();
     let serving = home.serve(&["--ephemeral"]).await;
     home.run(&["key", "disable"]).await;
@@ -128,7 +131,7 @@ async fn a_restore_that_leaves_the_registry_dark_prints_the_command_that_repairs
 }
 
 #[tokio::test]
-async fn the_hints_of_a_command_repeat_what_leads_to_its_emulator() {
+async fn the_hints_of_a_command_repeat_the_option_that_selects_its_emulator() {
     let home = Home::new();
     let (one, two) = tokio::join!(home.serve(&["--ephemeral"]), home.serve(&["--ephemeral"]));
     let (url, folder) = (one.url(), one.report["dataDir"].as_str().unwrap());
@@ -152,20 +155,20 @@ async fn the_hints_of_a_command_repeat_what_leads_to_its_emulator() {
         }
     }
     assert!(Path::new(folder).exists());
-    // What a variable said is printed as well: the command may be typed in another shell.
+    // A hint also names an address that came from a variable: the user may run the command in another shell.
     let mut command = home.command(PROGRAM);
     let ended = Ended::of(command.env("SEALYARD_URL", url).arg("status")).await;
     let hints = commands(&ended.out);
     assert!(!hints.is_empty() && hints.iter().all(|line| line.contains(url)), "{ended:?}");
-    // The only one that is left needs its address too, for there may be another one by then.
+    // A hint names the address of the only emulator too, because another emulator may start before the user runs it.
     two.stop().await;
-    let alone = home.run(&["status"]).await;
-    let hints = commands(&alone.out);
-    assert!(!hints.is_empty() && hints.iter().all(|line| line.contains(url)), "{alone:?}");
+    let only = home.run(&["status"]).await;
+    let hints = commands(&only.out);
+    assert!(!hints.is_empty() && hints.iter().all(|line| line.contains(url)), "{only:?}");
 }
 
 #[tokio::test]
-async fn the_words_of_a_start_lead_to_the_emulator_that_was_started() {
+async fn the_commands_that_a_start_prints_act_on_the_started_emulator() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
     let default = home.serve(&[]).await;
     let before = told(default.url()).await;

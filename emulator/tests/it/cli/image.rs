@@ -1,4 +1,4 @@
-//! `image`: what is in a registry.
+//! The command `image`, which lists, shows and deletes images.
 
 use serde_json::json;
 
@@ -24,8 +24,8 @@ async fn images_are_listed_shown_untagged_and_deleted() {
     let too_short = home.run(&["image", "rm", "other"]).await;
     let repository = home.run(&["image", "delete", "--all", "other"]).await;
 
-    for words in ["REPOSITORY", "team/app", "v1", "v2", "latest"] {
-        assert!(listed.out.contains(words), "{words}: {listed:?}");
+    for text in ["REPOSITORY", "team/app", "v1", "v2", "latest"] {
+        assert!(listed.out.contains(text), "{text}: {listed:?}");
     }
     assert_eq!(of_one["images"].as_array().unwrap().len(), 1);
     assert_eq!(of_one["images"][0]["tags"], json!(["latest"]));
@@ -45,7 +45,7 @@ async fn images_are_listed_shown_untagged_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_registry_with_logins_is_asked_as_the_owner_and_a_refused_one_names_the_way_back() {
+async fn image_logs_in_as_the_owner_and_a_refusal_prints_the_command_that_enables_the_key() {
     let home = Home::new();
     let serving = home.serve(&["--ephemeral"]).await;
     let made = home.run(&["registry", "create", "team1"]).await;

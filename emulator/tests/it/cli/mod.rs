@@ -1,4 +1,4 @@
-//! The command line, as the real program against running emulators.
+//! The command line: the tests run the real program against running emulators.
 
 mod background;
 mod discovery;

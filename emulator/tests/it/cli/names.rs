@@ -1,4 +1,4 @@
-//! A name that does not exist is an error of every command that takes one, and changes nothing.
+//! Every command that takes a name fails if the name does not exist, and changes nothing.
 
 use crate::support::program::Home;
 use crate::support::start;

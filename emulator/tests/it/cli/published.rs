@@ -1,9 +1,9 @@
-//! An emulator whose port is published under another number, as that of a container is.
+//! An emulator whose port is published under another number, as for a container.
 
 use crate::support::program::Home;
 use crate::support::start;
 
-/// Forwards a port of its own to another address.
+/// Forwards a new port to this address and returns the port.
 async fn publish(to: String) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -21,7 +21,7 @@ async fn publish(to: String) -> u16 {
 }
 
 #[tokio::test]
-async fn commands_print_the_address_that_leads_to_the_registry_from_this_side() {
+async fn commands_print_the_address_under_which_the_client_reaches_the_registry() {
     let (emulator, _client) = start().await;
     let inside = emulator.registry_url();
     let port = publish(inside.strip_prefix("http://").unwrap().to_owned()).await;

@@ -1,9 +1,9 @@
-//! How much the program prints.
+//! The amount of output with `-q` and `-v`.
 
 use crate::support::program::{Ended, Home, PROGRAM};
 
 #[tokio::test]
-async fn a_quiet_command_prints_errors_only_and_still_what_another_program_reads() {
+async fn a_quiet_command_prints_only_errors_and_the_output_for_other_programs() {
     let home = Home::new();
     let serving = home.serve(&["--ephemeral"]).await;
 
@@ -24,7 +24,7 @@ async fn a_quiet_command_prints_errors_only_and_still_what_another_program_reads
 }
 
 #[tokio::test]
-async fn a_quiet_start_prints_nothing_and_a_loud_one_prints_only_lines_of_this_program() {
+async fn a_quiet_start_prints_nothing_and_a_verbose_one_prints_only_lines_of_this_program() {
     let home = Home::new();
     for (flag, is_silent) in [("-q", true), ("-vv", false)] {
         let folder = tempfile::tempdir().unwrap();

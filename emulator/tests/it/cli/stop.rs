@@ -1,4 +1,4 @@
-//! How a running emulator stops.
+//! The signals that stop a running emulator.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::Client;
 use crate::support::program::{Home, PROGRAM};
 
 #[tokio::test]
-async fn a_stop_during_a_push_says_what_it_waits_for_and_the_second_one_ends_at_once() {
+async fn a_signal_during_a_push_prints_the_open_request_and_a_second_signal_ends_at_once() {
     let home = Home::new();
     let mut command = home.command(PROGRAM);
     command.args(["serve", "--ephemeral", "--listen", "0", "--azure-listen", "0", "--json"]);
@@ -36,13 +36,13 @@ async fn a_stop_during_a_push_says_what_it_waits_for_and_the_second_one_ends_at_
         "PATCH {path} HTTP/1.1\r\nHost: {registry}\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
     );
     push.write_all(head.as_bytes()).await.unwrap();
-    // The server has begun to read the body.
+    // The server now reads the body.
     let mut answer = BufReader::new(&mut push).lines();
     assert!(answer.next_line().await.unwrap().unwrap().contains("100"));
 
     kill_process(pid, Signal::INT).unwrap();
     let waiting = loop {
-        let line = said.next_line().await.unwrap().expect("it says what it waits for");
+        let line = said.next_line().await.unwrap().expect("the emulator prints the open request");
         if line.contains("waiting at most") {
             break line;
         }
@@ -55,5 +55,5 @@ async fn a_stop_during_a_push_says_what_it_waits_for_and_the_second_one_ends_at_
     let upload = path.split('?').next().unwrap();
     assert!(waiting.contains(&format!("1 request under way: PATCH {upload}")), "{waiting}");
     assert!(waiting.ends_with("Ctrl-C again ends at once"), "{waiting}");
-    assert_eq!(ended.await.expect("it does not wait for the push").code(), Some(130));
+    assert_eq!(ended.await.expect("the emulator does not wait for the push").code(), Some(130));
 }

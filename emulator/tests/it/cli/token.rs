@@ -1,4 +1,4 @@
-//! Where a command sends the token of the admin API: to the emulator that the token is for, and to no other server.
+//! A command sends the token of the admin API only to the emulator that the token belongs to.
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::program::{Ended, Home, PROGRAM};
 
-/// A server that answers every request in the same way, and remembers what it was sent in `Authorization`.
+/// A server that gives every request the same answer and records the `Authorization` headers.
 struct Foreign {
     url: String,
     sent: Arc<Mutex<Vec<Option<String>>>>,
@@ -34,7 +34,7 @@ impl Foreign {
     #[track_caller]
     fn assert_was_sent_no_secret(&self) {
         let sent = self.sent.lock().unwrap();
-        assert!(!sent.is_empty(), "it was asked");
+        assert!(!sent.is_empty(), "the server got a request");
         assert!(sent.iter().all(Option::is_none), "{sent:?}");
     }
 }
@@ -44,10 +44,10 @@ fn health_of(instance: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_token_of_a_data_folder_goes_to_no_other_server() {
+async fn the_token_of_a_data_folder_is_not_sent_to_another_server() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
     let folder = folder.path().to_str().unwrap();
-    // The loopback asks for no token, so the folder gets one as if another listener had made it.
+    // A loopback listener needs no token, so the test writes a token as another listener would.
     let live = home.serve(&["--data-dir", folder]).await;
     std::fs::write(format!("{folder}/admin.token"), "secret").unwrap();
 
@@ -74,12 +74,12 @@ async fn the_token_of_a_data_folder_goes_to_no_other_server() {
 }
 
 #[tokio::test]
-async fn the_token_of_a_data_folder_goes_to_its_emulator_by_whatever_url() {
+async fn the_token_of_a_data_folder_is_sent_to_its_emulator_under_any_url() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
     let folder = folder.path().to_str().unwrap();
     let live = Foreign::answering(StatusCode::OK, health_of("this")).await;
     let named = live.url.replace("127.0.0.1", "localhost");
-    // As the folder of an emulator in a container, which knows itself by another port.
+    // An emulator in a container records another port than the published one.
     let serving = home.serve(&["--data-dir", folder]).await;
     let mut report = serving.report.clone();
     report["instance"] = json!("this");
@@ -94,7 +94,7 @@ async fn the_token_of_a_data_folder_goes_to_its_emulator_by_whatever_url() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_environment_goes_to_no_server_that_is_no_emulator() {
+async fn a_token_in_the_environment_is_sent_only_to_an_emulator() {
     let home = Home::new();
     let run = async |foreign: &Foreign| {
         let mut command = home.command(PROGRAM);

@@ -1,4 +1,4 @@
-//! The certificates of an emulator on another machine: `GET /_sealyard/ca.pem`, and what `env` and `run` make of it.
+//! The certificates of an emulator on another machine: `GET /_sealyard/ca.pem`, and the files that `env` and `run` write.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -22,7 +22,7 @@ async fn the_certificate_authority_is_served_as_pem_without_its_key() {
 }
 
 #[tokio::test]
-async fn env_with_an_endpoint_fetches_the_certificates_into_private_files_of_this_side() {
+async fn env_with_an_endpoint_stores_the_certificates_in_private_local_files() {
     let (emulator, client) = start().await;
     let served = client.get("/_sealyard/ca.pem").await.body;
     let served = String::from_utf8(served).unwrap();
@@ -48,7 +48,7 @@ async fn env_with_an_endpoint_fetches_the_certificates_into_private_files_of_thi
 }
 
 #[tokio::test]
-async fn two_endpoints_have_certificates_in_folders_of_their_own() {
+async fn the_certificates_of_two_endpoints_are_in_separate_folders() {
     let ((one, _), (two, _)) = (start().await, start().await);
     let home = Home::new();
     let ca_of = async |url: String| {
@@ -77,7 +77,7 @@ async fn run_with_an_endpoint_gives_the_command_the_fetched_certificates() {
 }
 
 #[tokio::test]
-async fn the_variables_that_env_exports_lead_later_commands_to_the_same_emulator() {
+async fn later_commands_use_the_emulator_that_the_exported_variables_name() {
     let ((one, _), (two, _)) = (start().await, start().await);
     let home = Home::new();
     let asked = async |variables: &[(&str, &str)], args: &[&str]| {

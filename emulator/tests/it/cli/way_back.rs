@@ -1,8 +1,8 @@
-//! Where something does not work, the message names the command that brings it back, and that command does.
+//! An error message names the command that repairs the problem, and that command works.
 
 use crate::support::program::{Ended, Home, PROGRAM};
 
-/// The command of this program that a text names first.
+/// The first command of this program in the output.
 #[track_caller]
 fn command(ended: &Ended) -> Vec<String> {
     let said = format!("{}\n{}", ended.out, ended.err);
@@ -46,8 +46,8 @@ async fn after_a_kill_status_and_doctor_name_the_command_that_starts_the_emulato
 }
 
 #[tokio::test]
-async fn where_nothing_listens_the_message_names_one_reason_and_the_command_that_starts_one_there()
-{
+async fn without_a_listener_the_message_names_the_reason_and_the_command_that_starts_an_emulator_there()
+ {
     let home = Home::new();
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}");
@@ -60,7 +60,7 @@ async fn where_nothing_listens_the_message_names_one_reason_and_the_command_that
 }
 
 #[tokio::test]
-async fn commands_that_meet_a_deleted_key_name_the_command_that_recovers_it() {
+async fn commands_that_fail_because_of_a_deleted_key_name_the_command_that_recovers_it() {
     let home = Home::new();
     let serving = home.serve(&["--ephemeral"]).await;
     let deleted = home.run(&["key", "delete"]).await;
@@ -101,7 +101,7 @@ async fn commands_that_make_a_registry_unavailable_name_the_command_that_undoes_
 }
 
 #[tokio::test]
-async fn a_restore_that_does_not_help_names_the_command_that_finds_the_repair() {
+async fn a_restore_without_success_names_the_command_that_finds_the_repair() {
     let home = Home::new();
     let serving = home.serve(&["--ephemeral"]).await;
     home.run(&["registry", "remove-identity", "local", "sealyard"]).await;

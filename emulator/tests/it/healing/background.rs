@@ -19,7 +19,11 @@ async fn damage_is_found_in_the_background_while_clients_use_other_content() {
     let world = World { emulator, client };
     let image = world.push(1, "app").await;
     World::harm(&image, Part::Layer, Harm::Flipped(8), &image);
-    assert_eq!(world.head(&image, Part::Layer).await, StatusCode::OK, "nobody has read it yet");
+    assert_eq!(
+        world.head(&image, Part::Layer).await,
+        StatusCode::OK,
+        "no request has read the layer yet"
+    );
 
     while !metric(&world, r#"background_pass_completed_timestamp_seconds{registry="local"}"#).await
     {
@@ -33,12 +37,12 @@ async fn damage_is_found_in_the_background_while_clients_use_other_content() {
 }
 
 #[tokio::test]
-async fn an_idle_registry_asks_its_vault_for_nothing() {
+async fn an_idle_registry_sends_no_request_to_its_vault() {
     let (emulator, client, clock) = start_with_clock().await;
     let world = World { emulator, client };
     world.push(1, "app").await;
     let uses = async || world.emulator.registry().key_uses(1000).await.unwrap();
-    // The push has earned one renewal of its lease.
+    // The lease is renewed once because of the push.
     let is_lease = |key_use: &&KeyUse| key_use.purpose == Purpose::Lease;
     while uses().await.iter().filter(is_lease).count() < 2 {
         clock.pass(Duration::from_secs(1));

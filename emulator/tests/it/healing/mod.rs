@@ -1,4 +1,4 @@
-//! Damaged, missing and unreadable files: pushing again heals them, clients are told of them as missing content, and
+//! Damaged, missing and unreadable files: a new push heals them, clients get them as missing content, and
 //! `verify` names them all.
 
 mod background;

@@ -1,4 +1,4 @@
-//! `verify` checks what the rows are stored in, heals the journal from the index, and names the files in quarantine.
+//! `verify` checks the storage of the rows, repairs the journal from the index, and names the files in quarantine.
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,7 @@ fn flip(file: &Path, at: usize) {
     fs_err::write(file, bytes).unwrap();
 }
 
-/// What `POST /_sealyard/registries/local/verify` finds.
+/// The findings of `POST /_sealyard/registries/local/verify`.
 async fn verify(world: &World) -> Vec<Finding> {
     let path = "/_sealyard/registries/local/verify";
     let answer = world.client.send_json(path, &json!({})).await;
@@ -37,11 +37,11 @@ async fn verify(world: &World) -> Vec<Finding> {
 }
 
 #[tokio::test]
-async fn damage_of_an_older_segment_is_named_and_healed_from_the_index() {
+async fn damage_of_an_older_segment_is_named_and_repaired_from_the_index() {
     let world = World::new().await;
     let folder = world.data_dir();
     let first = segments(&folder).remove(0);
-    // Small sealed objects travel in the journal and fill it.
+    // The journal holds small sealed objects, so these pushes fill it.
     let mut seed = 0;
     while segments(&folder).len() < 2 {
         let blob = content::bytes(seed, 15_000);

@@ -1,4 +1,4 @@
-//! What clients are told of damaged content, and that pushing it again heals it.
+//! Damaged content is missing for clients, and a new push of the content heals it.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::world::{HARMS, Harm, PARTS, Part, World};
 use crate::support::content;
 
 #[tokio::test]
-async fn whatever_happened_to_a_file_pushing_its_content_again_heals_it() {
+async fn a_new_push_of_the_content_heals_every_kind_of_damage() {
     let world = World::new().await;
     let other = world.push(1, "other").await;
     let mut seed = 1;
@@ -23,7 +23,7 @@ async fn whatever_happened_to_a_file_pushing_its_content_again_heals_it() {
             assert_eq!(world.head(&image, part).await, StatusCode::OK, "{harm:?} {part:?}");
             let pulled = world.get(&image, part).await.unwrap();
             assert!(pulled.body == image.bytes(part), "{harm:?} {part:?}");
-            assert!(!image.file(part).exists(), "{harm:?} {part:?}: the old file is gone");
+            assert!(!image.file(part).exists(), "{harm:?} {part:?}: the old file still exists");
         }
     }
     let content = world.emulator.registry().content().await.unwrap();
@@ -43,7 +43,7 @@ async fn a_blob_that_is_pushed_to_another_repository_is_healed_in_every_one() {
 }
 
 #[tokio::test]
-async fn a_get_of_damaged_content_is_404_with_the_cause_or_breaks_and_then_head_is_404_until_a_push()
+async fn a_get_of_damaged_content_is_404_with_the_cause_or_is_cut_and_then_head_is_404_until_a_push()
  {
     let world = World::new().await;
     let other = world.push(1, "other").await;
@@ -56,7 +56,10 @@ async fn a_get_of_damaged_content_is_404_with_the_cause_or_breaks_and_then_head_
             let case = format!("{harm:?} {part:?}");
 
             if harm.is_within(part) {
-                assert!(world.get(&image, part).await.is_none(), "{case}: the connection breaks");
+                assert!(
+                    world.get(&image, part).await.is_none(),
+                    "{case}: the connection does not break"
+                );
             }
             let answer = world.get(&image, part).await.unwrap();
 
@@ -93,7 +96,7 @@ async fn a_head_of_content_whose_file_is_missing_or_of_another_length_is_404() {
 }
 
 #[tokio::test]
-async fn a_mount_of_a_blob_that_does_not_open_asks_for_an_upload() {
+async fn a_mount_of_a_damaged_blob_asks_for_an_upload() {
     let world = World::new().await;
     let other = world.push(1, "other").await;
     let mut seed = 1;
@@ -103,7 +106,7 @@ async fn a_mount_of_a_blob_that_does_not_open_asks_for_an_upload() {
             let image = world.push(seed, "app").await;
             World::harm(&image, part, harm, &other);
             if harm.is_within(part) {
-                // Only a read finds this.
+                // Only a read finds this damage.
                 assert!(world.get(&image, part).await.is_none());
             }
 
@@ -201,7 +204,7 @@ async fn a_damaged_referrer_does_not_hide_the_others() {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_old_file_reads_on_while_a_push_replaces_it() {
+async fn a_reader_of_the_old_file_continues_while_a_push_replaces_it() {
     let world = World::new().await;
     let image = world.push(1, "app").await;
     let mut reading =
@@ -218,7 +221,7 @@ async fn a_reader_of_the_old_file_reads_on_while_a_push_replaces_it() {
 }
 
 #[tokio::test]
-async fn an_event_and_a_counter_tell_of_damage_once() {
+async fn an_event_and_a_counter_report_damage_once() {
     let world = World::new().await;
     let image = world.push(1, "app").await;
     World::harm(&image, Part::Config, Harm::Cut, &image);

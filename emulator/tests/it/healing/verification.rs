@@ -1,4 +1,4 @@
-//! `verify` goes on after each fault, names what is affected, and repairs what it can.
+//! `verify` continues after each fault, names the affected repositories and tags, and repairs them where possible.
 
 use reqwest::{Method, StatusCode};
 use sealyard::registry::{FindingKind, Verified};
@@ -30,7 +30,7 @@ fn kinds(verified: &Verified) -> Vec<(FindingKind, String)> {
 }
 
 #[tokio::test]
-async fn verification_goes_on_after_each_fault_and_finds_them_all() {
+async fn verification_continues_after_each_fault_and_finds_all_faults() {
     let world = World::new().await;
     let mut expected = Vec::new();
     let harms = [
@@ -82,24 +82,29 @@ async fn a_finding_names_the_repositories_and_tags_that_it_affects_through_manif
 }
 
 #[tokio::test]
-async fn what_verification_finds_counts_as_missing_and_what_it_can_read_again_does_not() {
+async fn content_that_verification_finds_damaged_counts_as_missing_until_verification_can_read_it()
+{
     let world = World::new().await;
     let image = world.push(1, "app").await;
     let intact = fs_err::read(image.file(Part::Layer)).unwrap();
     World::harm(&image, Part::Layer, Harm::Flipped(8), &image);
-    assert_eq!(world.head(&image, Part::Layer).await, StatusCode::OK, "nobody has read it yet");
+    assert_eq!(
+        world.head(&image, Part::Layer).await,
+        StatusCode::OK,
+        "no request has read the layer yet"
+    );
 
     assert!(!verify(&world, false).await.is_sound());
     assert_eq!(world.head(&image, Part::Layer).await, StatusCode::NOT_FOUND);
 
-    // As after a backup was put back.
+    // The file is restored, as from a backup.
     fs_err::write(image.file(Part::Layer), intact).unwrap();
     assert!(verify(&world, false).await.is_sound());
     assert_eq!(world.head(&image, Part::Layer).await, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_key_that_is_refused_in_the_middle_is_told_and_the_rest_is_looked_at() {
+async fn a_refused_key_is_reported_and_the_remaining_files_are_still_checked() {
     let world = World::new().await;
     let image = world.push(1, "app").await;
     World::harm(&image, Part::Config, Harm::Missing, &image);
@@ -131,18 +136,18 @@ async fn a_folder_that_cannot_be_listed_is_a_finding() {
 
     let name = shard.file_name().unwrap().to_str().unwrap();
     assert_eq!(kinds(&verified), [(FindingKind::Unreadable, format!("folder files/{name}"))]);
-    assert_eq!(verified.blobs, 2, "everything else was read");
+    assert_eq!(verified.blobs, 2, "all other files were read");
 }
 
 #[tokio::test]
-async fn a_repair_restores_a_manifest_from_another_repository_and_says_what_is_left() {
+async fn a_repair_restores_a_manifest_from_another_repository_and_reports_the_remaining_faults() {
     let world = World::new().await;
     let image = world.push(1, "app").await;
     let copy = world.push(1, "copy").await;
-    let alone = world.push(2, "alone").await;
+    let single = world.push(2, "single").await;
     World::harm(&image, Part::Manifest, Harm::Flipped(8), &image);
-    World::harm(&alone, Part::Manifest, Harm::Missing, &alone);
-    World::harm(&alone, Part::Layer, Harm::Flipped(8), &alone);
+    World::harm(&single, Part::Manifest, Harm::Missing, &single);
+    World::harm(&single, Part::Layer, Harm::Flipped(8), &single);
     fs_err::write(world.data_dir().join("files/00").join("0".repeat(32)), b"orphan").unwrap();
 
     let verified = verify(&world, true).await;
@@ -154,15 +159,15 @@ async fn a_repair_restores_a_manifest_from_another_repository_and_says_what_is_l
     assert_eq!(world.get(&image, Part::Manifest).await.unwrap().body, image.manifest);
     assert_eq!(world.get(&copy, Part::Manifest).await.unwrap().body, image.manifest);
     for part in [Part::Manifest, Part::Layer] {
-        let left = of(&object(&alone, part));
-        assert!(!left.healed && left.done.as_ref().unwrap().contains("alone:v1"), "{left:?}");
-        assert_eq!(world.head(&alone, part).await, StatusCode::NOT_FOUND);
+        let left = of(&object(&single, part));
+        assert!(!left.healed && left.done.as_ref().unwrap().contains("single:v1"), "{left:?}");
+        assert_eq!(world.head(&single, part).await, StatusCode::NOT_FOUND);
     }
     let orphan = of(&"0".repeat(32));
     assert!(orphan.healed && orphan.done.as_ref().unwrap().starts_with("removed it"), "{orphan:?}");
 
-    assert_eq!(world.push_again(&alone, Part::Layer).await, StatusCode::CREATED);
-    assert_eq!(world.push_again(&alone, Part::Manifest).await, StatusCode::CREATED);
+    assert_eq!(world.push_again(&single, Part::Layer).await, StatusCode::CREATED);
+    assert_eq!(world.push_again(&single, Part::Manifest).await, StatusCode::CREATED);
     assert!(verify(&world, false).await.findings.is_empty());
 }
 

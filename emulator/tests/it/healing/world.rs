@@ -1,4 +1,4 @@
-//! An emulator whose stored files are known by what they hold, and ways to harm them.
+//! An emulator whose stored files the tests know by their content, and damage to these files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,18 @@ use crate::support::{Answer, Client, content, start};
 
 pub(super) const SEGMENT: usize = sealyard::envelope::SEGMENT_LEN as usize;
 
-/// What is done to a file.
+/// A kind of damage to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Harm {
     Missing,
     Empty,
-    /// Its last bytes are gone.
+    /// The last bytes are missing.
     Cut,
-    /// One bit is flipped, at so many sixteenths of the file; 16 is its last byte.
+    /// One bit is flipped at this sixteenth of the file; 16 is the last byte.
     Flipped(usize),
-    /// The bytes of another sealed file of the same kind and length.
+    /// The file has the bytes of another sealed file of the same kind and length.
     Swapped,
-    /// A folder is in its place: the system cannot read it.
+    /// A folder is in the place of the file, so it cannot be read.
     Unreadable,
 }
 
@@ -38,7 +38,7 @@ pub(super) const HARMS: [Harm; 10] = [
     Harm::Unreadable,
 ];
 
-/// The object of an image that is harmed.
+/// The object of an image that the test damages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
     Layer,
@@ -53,7 +53,7 @@ pub(super) struct World {
     pub(super) client: Client,
 }
 
-/// An image of one layer, with the files of its parts.
+/// An image with one layer, and the files of its parts.
 pub(super) struct Image {
     pub(super) repository: String,
     pub(super) layer: Vec<u8>,
@@ -88,7 +88,7 @@ impl World {
         Image { repository: repository.to_owned(), layer, config, manifest, files }
     }
 
-    /// Harms the file of a part. The other image lends its file where that is what is done.
+    /// Damages the file of a part. `Swapped` copies the file of the other image.
     pub(super) fn harm(image: &Image, part: Part, harm: Harm, other: &Image) {
         let (file, other) = (image.file(part), other.file(part));
         match harm {
@@ -120,7 +120,7 @@ impl World {
         self.client.request(Method::HEAD, &image.path(part)).send().await.unwrap().status()
     }
 
-    /// The answer, or none: the connection broke in the middle of it.
+    /// The answer, or `None` if the connection broke during the body.
     pub(super) async fn get(&self, image: &Image, part: Part) -> Option<Answer> {
         let response = self.client.request(Method::GET, &image.path(part)).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
@@ -149,7 +149,7 @@ impl World {
         self.client.send(Method::POST, &path, "").await.status
     }
 
-    /// All published files, and the folders that are in the place of one.
+    /// All published files, and the folders that replace one.
     pub(super) fn files(&self) -> BTreeSet<PathBuf> {
         let shards = fs_err::read_dir(self.data_dir().join("files")).unwrap();
         let entries = shards.flat_map(|shard| fs_err::read_dir(shard.unwrap().path()).unwrap());
@@ -196,12 +196,12 @@ impl Harm {
         }
     }
 
-    /// Whether a look at the file shows it.
+    /// Whether the damage shows without the content of the file.
     pub(super) fn is_seen(self) -> bool {
         matches!(self, Self::Missing | Self::Empty | Self::Cut | Self::Unreadable)
     }
 
-    /// Whether it lies in the content of a layer, so that opening the file does not show it.
+    /// Whether the damage is in the content of a layer, so that only a read finds it.
     pub(super) fn is_within(self, part: Part) -> bool {
         part == Part::Layer && matches!(self, Self::Flipped(1..16))
     }

@@ -1,4 +1,4 @@
-//! Requests to the control plane, as `az` makes them: through the proxy, under Azure's names, by the owner.
+//! Requests to the control plane as `az` sends them: through the proxy, under Azure's names, by the owner.
 
 use mock_keyvault::identity::SUBSCRIPTION;
 use reqwest::Method;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::Answer;
 
-/// What every request names.
+/// The API version in every request.
 pub(crate) const VERSION: &str = "api-version=2022-12-01";
 
-/// A client that resolves nothing by itself: it goes through the proxy, or nowhere.
+/// A client that sends every request through the proxy and resolves no name.
 pub(crate) fn through_proxy(emulator: &Sealyard) -> reqwest::Client {
     let vault = emulator.vault().unwrap();
     sealyard::install_crypto_provider();
@@ -26,7 +26,7 @@ pub(crate) fn owner_token(emulator: &Sealyard) -> String {
     token.expose().to_owned()
 }
 
-/// What a GET answers.
+/// Sends a GET request.
 pub(crate) async fn ask(emulator: &Sealyard, url: &str, token: Option<&str>) -> Answer {
     let request = through_proxy(emulator).get(url);
     let request = match token {
@@ -41,14 +41,14 @@ pub(crate) fn code(answer: &Answer) -> String {
     answer.json()["error"]["code"].as_str().unwrap().to_owned()
 }
 
-/// What a request for a path in the subscription answers its owner.
+/// Sends a request for a path in the subscription as its owner.
 pub(crate) async fn send(emulator: &Sealyard, method: Method, path: &str, body: &Value) -> Answer {
     let url = format!("https://management.azure.com/subscriptions/{SUBSCRIPTION}/{path}?{VERSION}");
     let request = through_proxy(emulator).request(method, url).bearer_auth(owner_token(emulator));
     Answer::of(request.json(body).send().await.unwrap()).await
 }
 
-/// Makes a resource group.
+/// Creates a resource group.
 pub(crate) async fn make_group(emulator: &Sealyard, name: &str) {
     let body = serde_json::json!({"location": "eastus"});
     let made = send(emulator, Method::PUT, &format!("resourceGroups/{name}"), &body).await;

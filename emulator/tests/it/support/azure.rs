@@ -1,4 +1,4 @@
-//! The owner of a vault as any client is one: over REST and Azure's own names, through the proxy of the Azure side.
+//! The owner of a vault as an ordinary client: over REST, under Azure's own names, through the proxy of the Azure side.
 
 use mock_keyvault::MockKeyVault;
 use mock_keyvault::identity::{OWNER_CLIENT_ID, SUBSCRIPTION, TENANT, WELL_KNOWN_SECRET};
@@ -26,7 +26,7 @@ impl Owner {
         sealyard::install_crypto_provider();
         let authority = reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap();
         let proxy = reqwest::Proxy::https(format!("http://{address}")).unwrap();
-        // A connection that is kept would lead to a vault that was killed.
+        // A pooled connection could lead to a killed vault.
         let http = reqwest::Client::builder().tls_certs_only([authority]).proxy(proxy);
         Self { http: http.pool_max_idle_per_host(0).build().unwrap() }
     }
@@ -45,13 +45,13 @@ impl Owner {
         answer["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// A request to the vault `local`, as `az keyvault key` makes them. It succeeds.
+    /// Sends a request to the vault `local` as `az keyvault key` does, and checks that it succeeds.
     pub(crate) async fn keys(&self, method: Method, path: &str, body: Value) -> Value {
         let url = format!("https://local.vault.azure.net/{path}?api-version=7.4");
         self.send("https://vault.azure.net", method, url, body).await
     }
 
-    /// What a request for a path in the subscription answers.
+    /// Sends a request for a path in the subscription.
     pub(crate) async fn subscription(&self, method: Method, path: &str, body: &Value) -> Answer {
         let url = format!(
             "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{path}?api-version=2023-07-01"
@@ -59,7 +59,7 @@ impl Owner {
         self.ask(method, &url, body).await
     }
 
-    /// What a request for a URL of the control plane answers.
+    /// Sends a request for a URL of the control plane.
     pub(crate) async fn url(&self, method: Method, url: &str) -> Answer {
         self.ask(method, url, &Value::Null).await
     }
@@ -71,13 +71,13 @@ impl Owner {
         Answer::of(request.send().await.unwrap()).await
     }
 
-    /// What the admin API of the vault lists.
+    /// Gets a list from the admin API of the vault.
     pub(crate) async fn admin(&self, what: &str) -> Value {
         let url = format!("https://local.vault.azure.net/_keyvault/{what}");
         self.http.get(url).send().await.unwrap().json().await.unwrap()
     }
 
-    /// A request for a resource in the group `sealyard`, as `az` makes them. It succeeds.
+    /// Sends a request for a resource in the group `sealyard` as `az` does, and checks that it succeeds.
     pub(crate) async fn arm(&self, method: Method, path: &str, body: Value) -> Value {
         let version = if path.contains("roleAssignments") { "2022-04-01" } else { "2023-07-01" };
         let url = format!(

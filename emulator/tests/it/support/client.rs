@@ -1,4 +1,4 @@
-//! A client of the registry, just clever enough to say what a test means.
+//! A small client of the registry for the tests.
 
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -14,7 +14,7 @@ pub(crate) struct Client {
     base: String,
 }
 
-/// An answer, read to its end.
+/// An answer with its whole body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -33,7 +33,7 @@ impl Client {
         Self { http, base: base.trim_end_matches('/').to_owned() }
     }
 
-    /// A client that says this `Host` with every request.
+    /// A client that sends this `Host` with every request.
     pub(crate) fn named(base: &str, host: &str) -> Self {
         sealyard::install_crypto_provider();
         let host = [(reqwest::header::HOST, host.parse().unwrap())].into_iter().collect();
@@ -41,7 +41,7 @@ impl Client {
         Self { http, base: base.trim_end_matches('/').to_owned() }
     }
 
-    /// A client that trusts the certificates of a vault, for requests that no registry takes.
+    /// A client that trusts the certificates of a vault, for requests to other services than a registry.
     pub(crate) fn trusting(vault: &MockKeyVault) -> reqwest::Client {
         sealyard::install_crypto_provider();
         let authority = reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap();
@@ -76,7 +76,7 @@ impl Client {
         answer.header("location").to_owned()
     }
 
-    /// Pushes a blob as docker does: begin, stream, finish.
+    /// Pushes a blob with the requests of docker: POST, PATCH and PUT.
     pub(crate) async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Answer {
         let location = self.begin(repository).await;
         let answer = self.send(Method::PATCH, &location, bytes.to_vec()).await;
@@ -84,7 +84,7 @@ impl Client {
         self.send(Method::PUT, &format!("{location}?digest={}", content::digest(bytes)), "").await
     }
 
-    /// Pushes an image of a config and layers, and returns the bytes of its manifest.
+    /// Pushes an image with a config and layers, and returns the bytes of its manifest.
     pub(crate) async fn push_image(
         &self,
         repository: &str,
@@ -128,7 +128,7 @@ impl Client {
         self.get(&format!("/v2/{repository}/blobs/{}", content::digest(bytes))).await
     }
 
-    /// Changes the key of `local` over the admin API and waits until the registry has seen it.
+    /// Changes the key of `local` over the admin API and waits until the registry has noticed.
     pub(crate) async fn key(&self, operation: &str) -> Value {
         let body = serde_json::json!({ "operation": operation, "wait": true });
         let answer = self.send_json("/_sealyard/registries/local/key", &body).await;

@@ -1,4 +1,4 @@
-//! Content to push: what looks random, but is the same each time; manifests; and what is in a folder.
+//! Content to push: bytes that look random but are the same each time, and manifests. And the files in a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sealyard::registry::{Algorithm, Digest};
 use serde_json::{Value, json};
 
-/// So many bytes of text that is no constant run anywhere, so that a search for 16 of them means something.
+/// Text of this length without repetition, so that a search for 16 bytes of it is conclusive.
 pub(crate) fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut bytes = Vec::with_capacity(len + 8);
@@ -30,7 +30,7 @@ pub(crate) fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": digest(bytes).as_str(), "size": bytes.len() })
 }
 
-/// An image manifest of one config and these layers.
+/// An image manifest with one config and these layers.
 pub(crate) fn image(config: &[u8], layers: &[&[u8]]) -> Value {
     let layers: Vec<Value> = layers
         .iter()
@@ -44,7 +44,7 @@ pub(crate) fn image(config: &[u8], layers: &[&[u8]]) -> Value {
     })
 }
 
-/// The content of all files but the lock, by path.
+/// The content of all files except the lock, by path.
 pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = paths(folder).into_iter();
     paths
@@ -53,7 +53,7 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// The paths of all files in a folder and in the folders in it.
+/// The paths of all files in a folder and its subfolders.
 pub(crate) fn paths(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

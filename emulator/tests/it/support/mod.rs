@@ -1,4 +1,4 @@
-//! What the tests share: a client that pushes and pulls, and content to push.
+//! Helpers of the tests: clients, content to push, and the program as a process.
 
 pub(crate) mod arm;
 pub(crate) mod azure;
@@ -18,14 +18,14 @@ use sealyard::config::{Config, ExternalVault, VaultChoice};
 
 pub(crate) use client::{Answer, Client};
 
-/// A fresh emulator that is gone with the handle, and a client of it.
+/// A fresh emulator, which ends with its handle, and a client of it.
 pub(crate) async fn start() -> (Sealyard, Client) {
     let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
     let client = Client::of(&emulator);
     (emulator, client)
 }
 
-/// The same, with both times standing still.
+/// The same, with a clock whose two times stand still.
 pub(crate) async fn start_with_clock() -> (Sealyard, Client, Clock) {
     let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
     let emulator = Sealyard::builder().ephemeral().clock(clock.clone()).start().await.unwrap();
@@ -33,7 +33,7 @@ pub(crate) async fn start_with_clock() -> (Sealyard, Client, Clock) {
     (emulator, client, clock)
 }
 
-/// A vault of this process, as an emulator is told of one in another process.
+/// The configuration that describes a vault of this process as an external vault.
 pub(crate) fn external(vault: &MockKeyVault) -> ExternalVault {
     ExternalVault {
         url: vault.uri().parse().unwrap(),
@@ -45,7 +45,7 @@ pub(crate) fn external(vault: &MockKeyVault) -> ExternalVault {
     }
 }
 
-/// An emulator in a folder, beside a vault elsewhere, and a client of it.
+/// An emulator with an external vault and its data in this folder, and a client of it.
 pub(crate) async fn start_beside(external: ExternalVault, folder: &Path) -> (Sealyard, Client) {
     let config = Config {
         vault: VaultChoice::External(external),

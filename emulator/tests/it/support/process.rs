@@ -1,4 +1,4 @@
-//! The program as a process of its own, which can be killed and whose memory can be read.
+//! The program as its own process, which a test can kill and whose memory it can read.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,19 +9,19 @@ use tokio::process::{Child, Command};
 use super::Client;
 use super::program::{PROGRAM, isolate};
 
-/// A running program, which is killed with this, a client of it, and where everything is.
+/// A running program, which is killed when this is dropped, a client of it, and its endpoints.
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) client: Client,
     pub(crate) endpoints: serde_json::Value,
 }
 
-/// Starts the program on free ports, with its data in a folder, and waits until it says where it listens.
+/// Starts the program on free ports with its data in a folder, and waits until it has written its endpoints.
 pub(crate) async fn spawn(folder: &Path, more: &[&str]) -> Process {
     spawn_beside(folder, "127.0.0.1:0", more).await
 }
 
-/// The same, with the Azure side at an address.
+/// The same, with the Azure side at this address.
 pub(crate) async fn spawn_beside(folder: &Path, azure: &str, more: &[&str]) -> Process {
     let endpoints = folder.join("endpoints.json");
     let _ = std::fs::remove_file(&endpoints);
@@ -51,7 +51,7 @@ pub(crate) async fn spawn_beside(folder: &Path, azure: &str, more: &[&str]) -> P
         }
     })
     .await
-    .expect("the program says where it listens");
+    .expect("the program writes its endpoints");
     let client = Client::at(document["registry"].as_str().unwrap());
     Process { child, client, endpoints: document }
 }

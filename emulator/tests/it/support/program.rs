@@ -1,4 +1,4 @@
-//! The program as people run it: with a home of its own, so that it sees no emulator of anybody else.
+//! The program as users run it, with its own home folder, so that it sees no other emulator.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
-/// A home folder, and all folders that a desktop session has, for one test.
+/// A home folder and the folders of a desktop session for one test.
 pub(crate) struct Home(tempfile::TempDir);
 
 impl Home {
@@ -27,7 +27,7 @@ impl Home {
         self.0.path()
     }
 
-    /// A command that knows no other home, and no emulator from its environment.
+    /// A command that sees only this home and no emulator from its environment.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         isolate(&mut command, self.path());
@@ -41,10 +41,10 @@ impl Home {
     }
 }
 
-/// The program.
+/// The path of the program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sealyard");
 
-/// Gives a command a home of its own.
+/// Gives a command its own home.
 pub(crate) fn isolate(command: &mut Command, home: &Path) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("SEALYARD_") {
@@ -62,7 +62,7 @@ pub(crate) fn isolate(command: &mut Command, home: &Path) {
     }
 }
 
-/// What a program said, and how it ended.
+/// The output and the exit code of a program.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -77,7 +77,7 @@ impl Ended {
         Self { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// The only document on standard output.
+    /// The JSON document on standard output.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -95,25 +95,25 @@ impl Ended {
     }
 }
 
-/// A program that serves, and is killed with this.
+/// A running emulator, which is killed when this is dropped.
 pub(crate) struct Serving {
     child: Child,
-    /// What it says of itself.
+    /// The content of its endpoints file.
     pub(crate) report: serde_json::Value,
 }
 
 impl Home {
-    /// Starts the program on free ports, and waits until it answers.
+    /// Starts the program on free ports and waits until it answers.
     pub(crate) async fn serve(&self, args: &[&str]) -> Serving {
         self.serve_into(args, Stdio::null()).await
     }
 
-    /// The same, and what it says.
+    /// The same, with the text that the program prints.
     pub(crate) async fn serve_and_read(&self, args: &[&str]) -> (Serving, String) {
         let mut serving = self.serve_into(args, Stdio::piped()).await;
         let (mut said, mut out) = (String::new(), serving.child.stdout.take().unwrap());
         let mut bytes = [0; 4096];
-        // The last line of the words of a start.
+        // This is in the last line of the start message.
         while !said.contains("Ctrl-C") {
             let read = out.read(&mut bytes).await.unwrap();
             assert_ne!(read, 0, "{said}");
@@ -143,7 +143,7 @@ impl Home {
 }
 
 impl Serving {
-    /// A program that was started, once it has said in a file where it listens.
+    /// Waits until a started program has written its endpoints file.
     pub(crate) async fn found(child: Child, endpoints: &Path) -> Self {
         let started = async {
             loop {
@@ -154,19 +154,19 @@ impl Serving {
             }
         };
         let report = tokio::time::timeout(Duration::from_mins(1), started).await;
-        Self { child, report: report.expect("the program says where it listens") }
+        Self { child, report: report.expect("the program writes its endpoints") }
     }
 
     pub(crate) fn url(&self) -> &str {
         self.report["registry"].as_str().unwrap()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Sends SIGTERM and waits for the end of the program.
     pub(crate) async fn stop(self) {
         self.end(rustix::process::Signal::TERM).await;
     }
 
-    /// Ends it so that it can do nothing more.
+    /// Sends SIGKILL and waits for the end of the program.
     pub(crate) async fn kill(self) {
         self.end(rustix::process::Signal::KILL).await;
     }

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tokio::task::spawn_blocking;
 
-/// More than the buffers of both sides hold.
+/// A length that is larger than the buffers of both sides.
 pub(crate) const LARGE: usize = 24 << 20;
 
 trait Wire: Read + Write + Send {}
@@ -19,12 +19,12 @@ impl<T: Read + Write + Send> Wire for T {}
 pub(crate) struct Raw(Box<dyn Wire>);
 
 impl Raw {
-    /// Without TLS.
+    /// Connects without TLS.
     pub(crate) fn plain(address: SocketAddr) -> Self {
         Self(Box::new(TcpStream::connect(address).unwrap()))
     }
 
-    /// With TLS, as `name`, trusting this authority.
+    /// Connects with TLS to the server `name` and trusts this authority.
     pub(crate) fn tls(address: SocketAddr, name: &str, ca_pem: &str) -> Self {
         sealyard::install_crypto_provider();
         let mut roots = RootCertStore::empty();
@@ -35,7 +35,7 @@ impl Raw {
         Self(Box::new(StreamOwned::new(connection, TcpStream::connect(address).unwrap())))
     }
 
-    /// Sends all of this.
+    /// Sends all of these bytes.
     pub(crate) async fn send(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         spawn_blocking(move || {
@@ -47,7 +47,7 @@ impl Raw {
         .unwrap()
     }
 
-    /// Reads the answer to the end of the connection, which has to be a clean one.
+    /// Reads the answer to the end of the connection, which must be clean.
     pub(crate) async fn answer(mut self) -> String {
         spawn_blocking(move || {
             let mut answer = Vec::new();
@@ -58,7 +58,7 @@ impl Raw {
         .unwrap()
     }
 
-    /// Sends a request with a body of so many bytes, and reads the answer then.
+    /// Sends a request with a body of this length, and then reads the answer.
     pub(crate) async fn exchange(self, line: &str, host: &str, len: usize) -> String {
         let head = format!("{line} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len}\r\n\r\n");
         self.send(head).await.send(vec![b'a'; len]).await.answer().await

@@ -1,4 +1,4 @@
-//! Registries through the control plane: what the tests of them begin with, and the bodies that `az` sends.
+//! Registries through the control plane: a prepared emulator, and the bodies that `az` sends.
 
 use mock_keyvault::KeySize;
 use reqwest::Method;
@@ -10,11 +10,11 @@ use super::{Answer, start};
 
 pub(crate) const REGISTRIES: &str = "providers/Microsoft.ContainerRegistry/registries";
 pub(crate) const IDENTITIES: &str = "providers/Microsoft.ManagedIdentity/userAssignedIdentities";
-/// The identifier of the key that there is.
+/// The identifier of the prepared key.
 pub(crate) const KEY: &str = "https://local.vault.azure.net/keys/own";
 
-/// An emulator with the group `team`, the identities `puller` and `other`, of which the first may use the keys of the
-/// vault, and the RSA key `own` in it.
+/// An emulator with the group `team`, the identities `puller` and `other`, of which only the first may use the keys of
+/// the vault, and the RSA key `own` in the vault.
 pub(crate) async fn prepared() -> (Sealyard, Value, Value) {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
@@ -44,7 +44,7 @@ pub(crate) fn client_id(identity: &Value) -> &str {
     identity["properties"]["clientId"].as_str().unwrap()
 }
 
-/// What `az acr create --identity --key-encryption-key` sends.
+/// The body of `az acr create --identity --key-encryption-key`.
 pub(crate) fn with_key(identity: &Value) -> Value {
     json!({
         "location": "eastus",
