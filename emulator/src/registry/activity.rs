@@ -1,4 +1,4 @@
-//! Whether clients use the content of a registry now. The background verification works only then.
+//! Whether clients use the content of a registry now. The background verification runs only then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub(super) struct Activity {
     clock: Clock,
-    /// For how long a use counts.
+    /// How long a use counts.
     lasts: Duration,
-    /// Milliseconds, plus one. Zero: it was never used.
+    /// Milliseconds, plus one. Zero: never used.
     last: AtomicU64,
     used: Notify,
 }
@@ -22,13 +22,13 @@ impl Activity {
         Self { clock, lasts, last: AtomicU64::new(0), used: Notify::new() }
     }
 
-    /// Content is used now.
+    /// Notes that content is used now.
     pub(super) fn note(&self) {
         self.last.store(self.now(), Ordering::Relaxed);
         self.used.notify_one();
     }
 
-    /// Has [`Activity::used`] return once more without a new use, if the last one still counts.
+    /// Makes [`Activity::used`] return once more without a new use, if the last one still counts.
     pub(super) fn go_on(&self) {
         let last = self.last.load(Ordering::Relaxed);
         let lasts = u64::try_from(self.lasts.as_millis()).unwrap_or(u64::MAX);

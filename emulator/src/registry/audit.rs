@@ -1,11 +1,11 @@
-//! The audit log: every use of the keys of all registries and everything that happens to them, as JSON lines in the folder of
-//! the store.
+//! The audit log: every use of the keys of all registries, and every event of a key, as JSON lines in the store's
+//! folder.
 //!
-//! A record says registry, time, caller, operation, key version, purpose, result and request id; it never holds key material.
-//! Records are taken on async threads, so a thread of the log's own writes them. The caller waits for a record of a key
-//! use, because no key is used without one: on a full disk the record takes its room from the reserve, and when that is
-//! used up the caller is refused. A file that has grown to its limit becomes the previous one, and the one before that
-//! goes.
+//! A record has registry, time, caller, operation, key version, purpose, result and request id; it never has key
+//! material. Records come from async threads, so the log writes them on its own thread. The caller waits for the record
+//! of a key use, because no key is used without one: on a full disk the record uses the reserve, and when the reserve
+//! is used up the caller is refused. A file that reaches its limit becomes the previous file, and the one before that
+//! is deleted.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -29,14 +29,14 @@ use crate::store::Store;
 const CURRENT: &str = "key-uses.jsonl";
 const PREVIOUS: &str = "key-uses.jsonl.1";
 const FORMER_PREVIOUS: &str = "key-uses.1.jsonl";
-/// A file of this length is about a day of constant use.
+/// A file of this length holds about a day of constant use.
 const LIMITS: Limits = Limits { bytes: 8 << 20, old_files: 1 };
-/// No record is longer: a name, two ids and a few words.
+/// The maximum length of a record: a name, two ids and some text.
 const MAX_RECORD: usize = 8 << 10;
-/// How many lines wait at most until the file can be written again.
+/// The maximum number of lines that wait until the file can be written again.
 const MAX_LEFT: usize = 1000;
 
-/// Takes the records of one store. The writer ends when this is dropped.
+/// Receives the records of one store. The writer ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct AuditLog(Sender<Message>);
 
@@ -52,7 +52,7 @@ enum Message {
 /// A line of the log.
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
-    /// Whose key it is. Lines from before there were several registries do not say.
+    /// The registry of the key. Lines from before there were several registries have none.
     #[serde(default = "local")]
     registry: String,
     #[serde(flatten)]
@@ -69,7 +69,7 @@ impl AuditLog {
         Ok(Self(sender))
     }
 
-    /// The newest records of a registry, the oldest of them first.
+    /// The newest records of a registry, oldest first.
     pub(super) fn newest(
         &self,
         store: &Store,
@@ -78,7 +78,7 @@ impl AuditLog {
     ) -> Result<Vec<KeyUse>, Error> {
         let (sender, flushed) = mpsc::channel();
         if self.0.send(Message::Flush(sender)).is_ok() {
-            // An error means that the writer is gone; what it wrote is there.
+            // An error means that the writer has ended; everything that it wrote is in the file.
             let _ = flushed.recv();
         }
         let mut uses = Vec::new();
@@ -88,7 +88,7 @@ impl AuditLog {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error.into()),
             };
-            // A line that a kill cut in two is left out.
+            // A line that a kill cut in two is skipped.
             let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
             let own = lines.filter(|line| line.registry == registry);
             uses.extend(own.map(|line| line.key_use));
@@ -101,7 +101,7 @@ impl AuditLog {
         self.ask(Message::Ready)
     }
 
-    /// Takes one record. Resolves when it is written.
+    /// Adds one record. Resolves when it is written.
     pub(super) fn record(
         &self,
         registry: &str,
@@ -116,7 +116,7 @@ impl AuditLog {
         let _ = self.0.send(Message::Event(Box::new(event)));
     }
 
-    /// An error also if the writer has ended.
+    /// Also returns an error if the writer has ended.
     fn ask(
         &self,
         message: impl FnOnce(oneshot::Sender<Result<(), AuditUnavailable>>) -> Message,
@@ -131,12 +131,12 @@ impl AuditLog {
     }
 }
 
-/// Writes the file, on a thread of its own.
+/// Writes the file, on its own thread.
 struct Writer {
     lines: Lines,
-    /// What could not be written, the oldest first. It is written before anything else.
+    /// The lines that could not be written, oldest first. They are written before anything else.
     left: VecDeque<Left>,
-    /// How many lines were lost, because too many were left.
+    /// The number of lines lost because too many were waiting.
     lost: u64,
 }
 
@@ -149,7 +149,7 @@ struct Left {
 impl Writer {
     fn open(folder: &Path, room: Arc<Room>) -> std::io::Result<Self> {
         let path = folder.join(CURRENT);
-        // The name that older versions gave it.
+        // The name in older versions.
         let former = folder.join(FORMER_PREVIOUS);
         if former.try_exists()? {
             fs::rename(former, folder.join(PREVIOUS))?;
@@ -159,7 +159,7 @@ impl Writer {
     }
 
     fn take(&mut self, message: Message) {
-        // Whoever asked may have gone.
+        // The caller may be gone.
         match message {
             Message::Ready(done) => {
                 let ready = self.append_left().and_then(|()| self.lines.ensure_room(MAX_RECORD));
@@ -180,20 +180,20 @@ impl Writer {
 
     fn write(&mut self, record: &impl Serialize, is_use: bool) -> Result<(), AuditUnavailable> {
         let line = serde_json::to_vec(record).map_err(|error| {
-            tracing::error!(%error, "a record of the audit log cannot be written as JSON");
+            tracing::error!(%error, "cannot write a record of the audit log as JSON");
             AuditUnavailable(Unwritable::Failed(std::io::ErrorKind::InvalidData))
         })?;
         self.append_left().and_then(|()| self.lines.append(&line)).map_err(|error| {
-            // A full disk fails every record; the log of the program is told once.
+            // A full disk fails every record; this is logged once.
             if self.left.is_empty() {
-                tracing::error!(%error, "the audit log cannot be written: no key is used until it can be");
+                tracing::error!(%error, "cannot write the audit log: no key is used until writing succeeds");
             }
             self.leave(Left { line, is_use });
             AuditUnavailable(Unwritable::from(&error))
         })
     }
 
-    /// Keeps a line for later. Of too many, events go before uses of keys.
+    /// Keeps a line for later. If there are too many, events are dropped before uses of keys.
     fn leave(&mut self, line: Left) {
         self.left.push_back(line);
         if self.left.len() > MAX_LEFT {
@@ -208,7 +208,7 @@ impl Writer {
             self.lines.append(&left.line)?;
             self.left.pop_front();
             if self.left.is_empty() {
-                tracing::warn!(lost = self.lost, "the audit log is written again");
+                tracing::warn!(lost = self.lost, "the audit log can be written again");
                 self.lost = 0;
             }
         }
@@ -232,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_that_could_not_be_begun_is_begun_later() {
+    fn a_new_file_that_could_not_be_created_is_created_later() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(folder.path(), Arc::new(Room::of(folder.path()))).unwrap();
         let long = "x".repeat(usize::try_from(LIMITS.bytes).unwrap());
         writer.write(&long, true).unwrap();
-        // As an attempt leaves it that found no room for the new file.
+        // The state after an attempt that found no room for the new file.
         fs::rename(folder.path().join(CURRENT), folder.path().join(PREVIOUS)).unwrap();
 
         let written = writer.write(&json!("next"), true);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_line_and_the_name_of_older_versions_are_put_right_at_the_opening() {
+    fn a_half_line_and_an_old_file_name_are_repaired_at_opening() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CURRENT), "1\n{\"half").unwrap();
         fs::write(folder.path().join(FORMER_PREVIOUS), "0\n").unwrap();
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_written_is_written_later_in_its_order_and_uses_outlive_events() {
+    fn failed_records_are_written_later_in_order_and_uses_are_kept_over_events() {
         let folder = tempfile::tempdir().unwrap();
         let room = Arc::new(Room::open(folder.path()));
         let mut writer = Writer::open(folder.path(), Arc::clone(&room)).unwrap();

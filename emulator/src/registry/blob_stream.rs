@@ -1,9 +1,9 @@
-//! The bytes of a sealed object on their way to a connection: opened a few segments ahead of it, each under the lease.
+//! Streams the bytes of a sealed object to a connection: segments are opened a little ahead, each under the lease.
 //!
-//! A task opens ([`Reading`]), the connection polls ([`BlobStream`]); what lies between them is [`ReadAhead`]. When the
-//! lease ends, the task drops what is opened, even if the connection does not read at that moment. Then it waits for the
-//! vault as [`KeyLease::renewed`] says, with no plaintext and no key, and opens again what was dropped. On a refusal, or
-//! when the wait is over, the stream ends in an error, never in a clean end.
+//! A task opens ([`Reading`]), the connection polls ([`BlobStream`]); [`ReadAhead`] is between them. When the lease
+//! ends, the task drops the opened segments, even if the connection does not read at that moment. Then it waits for the
+//! vault as [`KeyLease::renewed`] does, with no plaintext and no key, and opens the dropped segments again. On a
+//! refusal, or when the wait is over, the stream ends with an error, never with a clean end.
 
 use std::fs::File;
 use std::ops::Range;
@@ -29,11 +29,11 @@ use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
 pub struct BlobStream {
     shared: Arc<Shared>,
     lease: KeyLease,
-    /// Ends the task with the stream.
+    /// Ends the task when the stream is dropped.
     _reading: DropGuard,
 }
 
-/// What the task and the connection share.
+/// The state shared by the task and the connection.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -57,7 +57,7 @@ struct Reading {
 }
 
 impl BlobStream {
-    /// The bytes of a range of an open object.
+    /// Streams a range of an open object.
     pub(super) fn of(opened: OpenObject, range: Range<u64>, source: StreamSource) -> Self {
         let OpenObject { opener, lease, .. } = opened;
         let state = State { ahead: ReadAhead::new(&range), waiting: None };
@@ -77,7 +77,7 @@ impl BlobStream {
         Self { shared, lease, _reading: gone.drop_guard() }
     }
 
-    /// How many opened segments are in memory.
+    /// The number of opened segments in memory.
     #[cfg(test)]
     pub(super) fn ahead(&self) -> usize {
         self.shared.state().ahead.len()
@@ -93,8 +93,8 @@ impl Stream for BlobStream {
         let taken = state.ahead.take(is_alive);
         state.waiting = matches!(taken, Taken::Later).then(|| context.waker().clone());
         drop(state);
-        // What was dropped because the lease is over has to be opened again, also if a renewal comes before the task hears
-        // of the end.
+        // Segments dropped at the end of the lease must be opened again, even if a renewal comes before the task
+        // notices the end.
         if !is_alive || matches!(taken, Taken::Bytes(_)) {
             self.shared.room.notify_one();
         }
@@ -116,12 +116,12 @@ impl Reading {
             (opener, opened) = match self.open(opener, start).await {
                 Ok(both) => both,
                 Err(error) => {
-                    // Before the connection breaks: the client may ask again at once.
+                    // This comes before the connection breaks, because the client may retry at once.
                     return self.shared.stop(Some(source.broke(error).await));
                 }
             };
-            // The lease may have ended while the segment was opened. If it ends after this look, the next step drops the
-            // queue.
+            // The lease may have ended while the segment was opened. If it ends after this check, the next step drops
+            // the queue.
             let Some(bytes) = opened.filter(|_| self.lease.is_alive()) else {
                 self.shared.forget();
                 if let Err(refused) = self.lease.renewed(&mut wait).await {
@@ -134,7 +134,7 @@ impl Reading {
         }
     }
 
-    /// Waits until there is room. None: the connection has taken everything.
+    /// Waits until there is room. `None`: the connection has taken everything.
     async fn room(&self) -> Option<u64> {
         let ended = self.lease.ended();
         tokio::pin!(ended);
@@ -154,7 +154,7 @@ impl Reading {
         }
     }
 
-    /// Opens what one segment has of the range from `start` on. No bytes: the lease has ended.
+    /// Opens the part of one segment that is in the range from `start` on. No bytes: the lease has ended.
     async fn open(
         &self,
         mut opener: Opener<File>,
@@ -186,7 +186,7 @@ impl Reading {
     }
 }
 
-/// However the task ends, the connection hears of it.
+/// The connection is told of every end of the task.
 impl Drop for Reading {
     fn drop(&mut self) {
         self.shared.stop(None);
@@ -210,7 +210,7 @@ impl Shared {
         self.change(|ahead| ahead.stop(why));
     }
 
-    /// Changes what is ahead, and wakes the connection.
+    /// Changes the queue, and wakes the connection.
     fn change(&self, change: impl FnOnce(&mut ReadAhead)) {
         let mut state = self.state();
         change(&mut state.ahead);
@@ -222,7 +222,7 @@ impl Shared {
     }
 }
 
-/// An offset within a segment, which is a few mebibytes at the most.
+/// An offset within a segment, which has at most a few mebibytes.
 fn to_usize(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }

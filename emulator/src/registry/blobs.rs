@@ -1,4 +1,4 @@
-//! Blobs: looking one up, reading it, mounting and deleting it.
+//! Blobs: looks up, reads, mounts and deletes them.
 //!
 //! A blob is visible in a repository only if that repository holds a row for it. `blob_stream.rs` reads it.
 
@@ -57,10 +57,10 @@ impl Content {
         Ok(BlobStream::of(opened, range, source))
     }
 
-    /// Makes a blob of another repository visible in this one; with no `from`, of any repository that has it.
+    /// Makes a blob of another repository visible in this one; without `from`, of any repository that has it.
     ///
-    /// Returns whether there was one. All repositories of `local` are readable to whoever can push to it; a caller
-    /// with less has to check the access to `from` before, and must not mount without one.
+    /// Returns whether there was one. A client that can push to `local` can read all its repositories; for a client
+    /// with fewer rights, the caller must check the access to `from` first, and must not mount without `from`.
     pub async fn mount_blob(
         &self,
         repository: &RepositoryName,
@@ -77,8 +77,8 @@ impl Content {
                 (Arc::clone(&parts), repository.clone(), digest.clone());
             move || source_of_mount(&parts, &repository, &digest, from.as_ref())
         });
-        // The client uploads what there is no source for. The trailer is authenticated: that costs little, and a file that
-        // does not open must not be acknowledged.
+        // The client uploads a blob without a source. The trailer is authenticated: that is cheap, and a file that
+        // cannot be opened must not be acknowledged.
         let opened = match found.await {
             Ok(Some(row)) => {
                 object::open(&parts, &ObjectName::Blob(digest.clone()), row).await.map(drop)
@@ -105,7 +105,7 @@ impl Content {
         .await
     }
 
-    /// Takes a blob out of a repository, unless a manifest there refers to it.
+    /// Removes a blob from a repository, unless a manifest there refers to it.
     pub async fn delete_blob(
         &self,
         repository: &RepositoryName,
@@ -125,7 +125,7 @@ impl Content {
     }
 }
 
-/// The blob that a mount is to show, if there is one that can be served.
+/// The source of a mount, if there is a blob that can be served.
 fn source_of_mount(
     parts: &Parts,
     repository: &RepositoryName,

@@ -1,4 +1,4 @@
-//! Telling of damage: the one place where a damaged object is logged, counted and made an event.
+//! Reports damage: the one place where a damaged object is logged, counted and made an event.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,17 +7,17 @@ use super::Parts;
 use super::damage::{Damage, ObjectName};
 use crate::keys::{Happening, KeyEvent};
 
-/// Counts damaged objects; health tells the number. Clones share the count.
+/// Counts damaged objects; health reports the number. Clones share the count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BrokenObjects(Arc<AtomicU64>);
 
 impl BrokenObjects {
-    /// Tells that an object cannot be served any more.
+    /// Reports that an object can no longer be served.
     pub(super) fn found(&self, parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
         self.0.fetch_add(1, Ordering::Relaxed);
         tracing::error!(
             registry.name = parts.name, %object, damage = damage.name(), words,
-            "an object cannot be served: push it again; `verify` names the tags that it affects"
+            "cannot serve an object: push it again; `verify` lists the affected tags"
         );
         parts.settings.events.metrics().count_damage(&parts.name, damage);
         parts.settings.events.put(KeyEvent {
@@ -30,12 +30,12 @@ impl BrokenObjects {
         });
     }
 
-    /// Begins to count again.
+    /// Resets the count.
     pub(crate) fn forget(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// How many damaged objects were found since the start.
+    /// The number of damaged objects found since the start.
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
-//! Changing a registry that is there: its tags, identities, policies, and by hand the key that it uses.
+//! Changes an existing registry: tags, identities, policies, and the key, by a manual rotation.
 //!
-//! What can be changed follows the rules of creation: a key is never turned on or off, and its registry stays Premium.
-//! A new profile is durable before it is in force. Taking the identity away that asks for the key darkens the registry,
-//! as in Azure, and giving it back brings it back; meanwhile its key cannot be rotated.
+//! Changes follow the rules of creation: a key is never turned on or off, and its registry stays Premium. A new profile
+//! is durable before it takes effect. Removing the identity for the key makes the registry dark, as in Azure, and
+//! assigning it again makes the registry readable; meanwhile its key cannot be rotated.
 
 use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
@@ -19,66 +19,67 @@ use super::{Error, Registry};
 use crate::keys::{Cause, IdentityId, KeyId, RingError, Rotation, RotationTarget};
 use crate::store::End;
 
-/// What is to be changed of a registry. What is not named stays.
+/// The changes to a registry. Omitted properties stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The price class.
+    /// The SKU.
     pub sku: Option<Sku>,
-    /// All tags anew.
+    /// All tags; they replace the old ones.
     pub tags: Option<Tags>,
-    /// User-assigned identities that it is to have as well.
+    /// User-assigned identities to add.
     pub assign: Vec<IdentityResource>,
-    /// User-assigned identities that it is to have no more.
+    /// User-assigned identities to remove.
     pub remove: Vec<IdentityRef>,
-    /// Whether it has an identity by itself.
+    /// Whether it has a system-assigned identity.
     pub system_identity: Option<bool>,
-    /// Whether it has a customer-managed key: only what is so already is not refused.
+    /// Whether it has a customer-managed key: only the current value is accepted.
     pub encryption: Option<bool>,
-    /// Whether content trust is asked for. It is refused.
+    /// Whether content trust is requested. It is refused.
     pub content_trust: Option<bool>,
-    /// Whether anybody may use its content.
+    /// Whether its content needs no login.
     pub anonymous: Option<bool>,
-    /// Whether it lacks what a real one lacks.
+    /// Whether it lacks the features that a real one lacks.
     pub strict: Option<bool>,
-    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    /// Whether trusted Azure services could not bypass network rules. There are no rules, so it is only stored and
+    /// reported.
     pub no_bypass: Option<bool>,
     /// Whether the admin user may log in.
     pub admin_enabled: Option<bool>,
-    /// Whether anybody may pull.
+    /// Whether pulling needs no login.
     pub anonymous_pull: Option<bool>,
-    /// The port that it had last.
+    /// The port that it last had.
     pub port: Option<Option<u16>>,
 }
 
-/// What a registry's key is rotated to by hand. What is not named stays.
+/// The target of a manual key rotation. Omitted properties stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyChange {
-    /// The key. Without a version it is followed from then on, with one it is not.
+    /// The key. Without a version, the registry follows it from then on; with a version, it does not.
     pub key: Option<KeyId>,
-    /// Who asks for it from then on.
+    /// The identity for the key from then on.
     pub identity: Option<IdentityRef>,
 }
 
-/// What a rotation to a version that was made for it needs to go on.
+/// The data that a rotation to a version made for it needs to continue.
 #[derive(Serialize, Deserialize)]
 struct RotationSteps {
     registry: String,
     key: Option<KeyId>,
-    /// The key that the registry had. None where an older program began the rotation.
+    /// The previous key. `None` if an older program began the rotation.
     #[serde(default)]
     before: Option<KeyId>,
-    /// When the registry was made. None where an older program began the rotation.
+    /// When the registry was created. `None` if an older program began the rotation.
     #[serde(default)]
     created: Option<i64>,
 }
 
 impl Change {
-    /// Whether it notes a port and changes nothing else: the emulator does so by itself.
+    /// Whether it only records a port: the emulator does so on its own.
     fn is_of_port(&self) -> bool {
         *self == Self { port: self.port, ..Self::default() }
     }
 
-    /// The rules that need nobody's answer.
+    /// Checks the rules that need no lookup.
     pub(super) fn check(&self, name: &RegistryName, profile: &Profile) -> Result<(), ManageError> {
         match (self.encryption, profile.is_cmk()) {
             (Some(true), false) => return Err(ManageError::EnabledLater(name.clone())),
@@ -105,7 +106,7 @@ impl Change {
 }
 
 impl RotationSteps {
-    /// Whether the registry is the one that was meant, with the key that it had, or with what the rotation leads to.
+    /// Whether this is the registry of the rotation, with its previous key or with the rotation's result.
     fn is_wanted(&self, registry: &Registry) -> bool {
         let created = registry.profile().created.unix_timestamp();
         let is_same = self.created.is_none_or(|meant| meant == created);
@@ -115,7 +116,7 @@ impl RotationSteps {
 }
 
 impl Registries {
-    /// Changes a registry. When this returns, the registry has seen it. It goes on if the caller is dropped.
+    /// Changes a registry. On return, the registry uses the change. Continues if the caller is dropped.
     pub async fn change(
         &self,
         name: &RegistryName,
@@ -132,7 +133,7 @@ impl Registries {
         .await
     }
 
-    /// Gives a registry back what a reset wants it to have: it gets past a full disk.
+    /// Changes a registry to the state that a reset wants; allowed even if the disk is full.
     pub(super) async fn change_for_reset(
         &self,
         name: &RegistryName,
@@ -146,9 +147,9 @@ impl Registries {
         .await
     }
 
-    /// Rotates the key of a registry by hand: to its newest version, or to what is named.
+    /// Rotates the key of a registry manually: to its newest version, or to the named key.
     ///
-    /// The old key has to be usable still, and the new one is tried before anything is changed.
+    /// The old key must still be usable, and the new one is tried before anything is changed.
     pub async fn rotate_key(
         &self,
         name: &RegistryName,
@@ -165,8 +166,8 @@ impl Registries {
         .await
     }
 
-    /// Has a registry take the version that the owner made for it. `key`: the version, where the registry does not follow the
-    /// newest. When this returns without an error, the operation has ended.
+    /// Makes a registry use the version that the owner made for it. `key` is the version, if the registry does not
+    /// follow the newest one. If this returns without an error, the operation has ended.
     pub async fn take_version(&self, intent: Intent) -> Result<Rotation, RingError> {
         let steps: RotationSteps = intent.parameters().map_err(|_| RingError::BrokenOff)?;
         let _alone = self.lock().await;
@@ -174,7 +175,7 @@ impl Registries {
             return Err(RingError::BrokenOff);
         }
         let rotated = match self.get(&steps.registry) {
-            // The key was changed since, or another registry has the name: nobody wants this rotation any more.
+            // The key has changed since, or another registry has this name, so the rotation is obsolete.
             Some(registry) if !steps.is_wanted(&registry) => Err(RingError::BrokenOff),
             Some(registry) => {
                 let target = RotationTarget { key: steps.key, ..RotationTarget::default() };
@@ -182,20 +183,20 @@ impl Registries {
             }
             None => Err(RingError::NoCustomerManagedKey),
         };
-        // A vault that refuses has answered: whoever asked for the rotation is told, and the state says it as well.
+        // A refusing vault has answered: the caller of the rotation gets the error, and the state shows it as well.
         let is_away = |error: &RingError| matches!(error, RingError::Vault { source, .. } if source.cause().is_some_and(|cause| !cause.is_refusal()));
         match &rotated {
             Err(error) if is_away(error) => intent.failed(error),
             _ => {
                 if let Err(error) = intent.end().await {
-                    tracing::warn!(%error, "the end of a rotation could not be noted");
+                    tracing::warn!(%error, "cannot record the end of a rotation");
                 }
             }
         }
         rotated
     }
 
-    /// Notes that a registry is about to take a version that was made for it.
+    /// Records that a registry will use a version made for it.
     pub async fn begin_rotation(
         &self,
         registry: &Registry,
@@ -210,16 +211,16 @@ impl Registries {
             created: Some(registry.profile().created.unix_timestamp()),
         };
         let intent = self.intents().begin(Kind::RotateKey, &steps).await?;
-        // The version of this one is newer than theirs.
+        // This operation's version is newer than theirs.
         self.intents().replace(&[Kind::RotateKey], registry.name()).await?;
         Ok(intent)
     }
 
-    /// Goes on with a rotation that was cut short.
+    /// Continues an interrupted rotation.
     pub(super) async fn resume_rotation(&self, intent: Intent) -> Result<(), ManageError> {
         let rotated = self.take_version(intent).await;
         if let Err(error) = &rotated {
-            tracing::warn!(%error, "a rotation that was cut short is not done");
+            tracing::warn!(%error, "cannot continue an interrupted rotation");
         }
         Ok(rotated.map(drop).map_err(Error::from)?)
     }
@@ -236,7 +237,7 @@ impl Registries {
         let mut new = Profile::clone(&old);
         for resource in &change.assign {
             let identity: AssignedIdentity = self.identity(resource).await?.into();
-            // One that was made anew under its old name is another one.
+            // An identity that was deleted and created again under its name is different.
             new.identities.retain(|own| own.resource != identity.resource);
             new.former_identity.take_if(|former| former.identity == identity);
             new.identities.push(identity);
@@ -255,7 +256,7 @@ impl Registries {
         }
         let makes_system = change.system_identity == Some(true) && old.system_identity.is_none();
         let drops_system = new.system_identity.is_none() && old.system_identity.is_some();
-        // Dropped without an end, it has the principal removed if the row does not name it.
+        // If this is dropped without an end, the principal is removed unless the row names it.
         let intent = if makes_system || drops_system {
             Some(self.begin_system_identity(&old.group, name, drops_system).await?)
         } else {
@@ -277,7 +278,7 @@ impl Registries {
             registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
             return Ok(registry);
         }
-        // The row is the last step where an identity comes, and the first one where it goes.
+        // The row is written last when an identity is added, and first when one is removed.
         let end = intent.as_ref().filter(|_| makes_system).map(Intent::end_with);
         let kept = self.keep(name, &new, end.unwrap_or_default(), purpose).await;
         match intent {
@@ -295,14 +296,14 @@ impl Registries {
         registry.set_profile(new);
         registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
         self.tell();
-        // Only in strict parity does an identity work on that was removed.
+        // Only in strict parity does a removed identity keep working.
         if has_other_identities || was_strict != registry.is_strict() {
             let status = registry.key_ring().check().await;
-            // The automatic rotation that failed without the identity is made up for.
+            // Retries the automatic rotation that failed without the identity.
             if has_former_back && status.cause == Some(Cause::RotationBlocked) {
                 let rotated = registry.key_ring().rotate(RotationTarget::default()).await;
                 if let Err(error) = rotated {
-                    tracing::warn!(registry.name = %name, %error, "the key is not rotated");
+                    tracing::warn!(registry.name = %name, %error, "cannot rotate the key");
                 }
             }
         }
@@ -350,7 +351,7 @@ impl Registries {
         Ok((registry, rotation, warnings))
     }
 
-    /// Whether an identity is no more: no registry can be given it back.
+    /// Whether an identity is deleted: it cannot be assigned to any registry again.
     async fn is_deleted(&self, id: &IdentityId, profile: &Profile) -> Result<bool, ManageError> {
         if id.is_system() {
             return Ok(profile.system_identity.is_none());

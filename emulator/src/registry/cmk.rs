@@ -1,4 +1,4 @@
-//! The customer-managed key of a registry: what `keys/` needs of the store, and what a refusal sets off.
+//! The customer-managed key of a registry: the store behind `keys/`, and the consequences of a refusal.
 
 use std::sync::{Arc, Weak};
 
@@ -18,12 +18,12 @@ use crate::store::{End, NewRegistryRows, RingRow, Store};
 pub(super) struct StoredRings {
     store: Arc<Store>,
     registry: String,
-    /// What is stored with the first ring.
+    /// The rows that are stored with the first ring.
     new: Option<NewRegistryRows>,
 }
 
 impl StoredRings {
-    /// The ring of a registry. Of a new one, `new` is stored together with its first ring.
+    /// The ring of a registry. For a new registry, `new` is stored together with its first ring.
     pub(super) fn new(
         store: Arc<Store>,
         registry: &RegistryName,
@@ -78,7 +78,7 @@ fn row_of(ring: &StoredRing) -> RingRow {
     RingRow { generation: ring.generation, head: ring.head.clone(), entries: entries.collect() }
 }
 
-/// The service-managed key: read from its file, which is made at the first start.
+/// The service-managed key, read from its file, which the first start creates.
 pub(super) fn service_key(store: &Store) -> Result<ServiceKey, Error> {
     if let Some(bytes) = store.read_secret_file(SERVICE_KEY_FILE)? {
         let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
@@ -91,7 +91,7 @@ pub(super) fn service_key(store: &Store) -> Result<ServiceKey, Error> {
     Ok(key)
 }
 
-/// Drops the plaintext that open uploads hold as soon as the key is refused, until the registry is gone.
+/// Drops the plaintext of open uploads as soon as the key is refused, until the registry is deleted.
 pub(super) async fn drop_plaintext_on_refusal(parts: Weak<Parts>, ended: CancellationToken) {
     let Some(mut status) = parts.upgrade().map(|parts| parts.ring.watch()) else { return };
     loop {

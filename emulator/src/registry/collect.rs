@@ -1,12 +1,12 @@
-//! Collection: what pushes left behind is taken away, by `sealyard gc` and in the background.
+//! Collection: removes what pushes left behind, by `sealyard gc` and in the background.
 //!
-//! Collection removes idle uploads, blobs that no manifest of their repository refers to, and files that belong to
-//! nothing. Manifests without a tag stay, because they can be pulled by digest, unless the caller asks for them as well;
-//! then collection removes those that no tag reaches (`store/untagged.rs`).
+//! Collection removes idle uploads, blobs that no manifest of their repository refers to, and files without a row.
+//! Manifests without a tag stay, because they can be pulled by digest, unless the caller requests their removal; then
+//! collection removes those that no tag reaches (`store/untagged.rs`).
 //!
-//! Ages are emulator time. Besides, everything must have been idle for a while of real time, so that a jump of the clock
-//! never removes what a push under way needs. What stays for these two reasons is counted and told with the moment at
-//! which it becomes due.
+//! Ages are in emulator time. In addition, everything must have been idle for a while of real time, so that a clock
+//! jump never removes content of a push in progress. Collection counts the content that stays for these two reasons,
+//! and reports when it becomes due.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -27,32 +27,32 @@ use super::recover::RECOVERED;
 pub use crate::store::Collected;
 use crate::store::{CollectRules, Kept, Store};
 
-/// How often the background looks for something to take, in emulator time.
+/// How often the background collects, in emulator time.
 const EVERY: Duration = Duration::from_hours(1);
 
-/// When something counts as left behind.
+/// When content counts as left behind.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectOptions {
-    /// Age of a blob to which nothing refers, in emulator time.
+    /// The age of an unreferenced blob, in emulator time.
     pub unreferenced_for: Duration,
-    /// Idleness of an upload, in emulator time.
+    /// The idle time of an upload, in emulator time.
     pub upload_idle_for: Duration,
-    /// Idleness of all by the real clock.
+    /// The idle time of all content, in real time.
     pub really_idle_for: Duration,
-    /// Whether manifests that no tag reaches are removed as well, at the age of a blob.
+    /// Whether manifests that no tag reaches are removed too, at the age of a blob.
     pub untagged: bool,
 }
 
-/// What a collection did.
+/// The result of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collection {
-    /// What it removed.
+    /// The removed content.
     pub removed: Collected,
-    /// What it kept although nothing holds on to it.
+    /// The unreferenced content that it kept.
     pub kept: KeptBack,
 }
 
-/// What nothing holds on to, and what stays for now.
+/// Unreferenced content that stays for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptBack {
     /// Uploads.
@@ -61,10 +61,10 @@ pub struct KeptBack {
     pub upload_bytes: u64,
     /// Blobs, one for each repository that shows it.
     pub blobs: u64,
-    /// Manifests that no tag reaches, if those were asked for.
+    /// Manifests that no tag reaches, if their removal was requested.
     pub manifests: u64,
-    /// When the first and the last of them become due, in emulator time, if no client uses them again. Time that passes
-    /// by itself is meant: where emulator time stands still, it is the moment it would be.
+    /// When the first and the last of them become due, in emulator time, if no client uses them again. If emulator time
+    /// stands still, this assumes that it runs.
     pub due: Option<(i64, i64)>,
 }
 
@@ -80,8 +80,8 @@ impl Default for CollectOptions {
 }
 
 impl Registry {
-    /// Removes what was left behind, and says how much that was. Needs no key, but for untagged manifests beside an index
-    /// of an older version of the program: that has to be opened.
+    /// Removes what was left behind, and returns how much that was. Needs no key, except for untagged manifests when an
+    /// index was stored by an older version of the program: that index has to be opened.
     pub async fn collect(&self, options: CollectOptions) -> Result<Collection, Error> {
         if options.untagged {
             self.note_children_of_old_indexes().await?;
@@ -89,7 +89,7 @@ impl Registry {
         collect(&self.0, options).await
     }
 
-    /// An index that was pushed before the rows said what indexes list is read once.
+    /// Reads once each index that was pushed before rows recorded the manifests that indexes list.
     async fn note_children_of_old_indexes(&self) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
         let unknown = blocking(move || {
@@ -109,7 +109,7 @@ impl Registry {
         for (repository, digest, row) in unknown {
             let parsed: Digest = digest.parse()?;
             let name = ObjectName::Manifest(repository.parse()?, parsed);
-            // If it is damaged, collection stops: what it lists is not known, and must not be removed.
+            // If it is damaged, collection stops: the manifests that it lists are unknown and must not be removed.
             let bytes = match object::read_all(&self.0, &name, row.object).await {
                 // Deleted meanwhile.
                 Err(Error::ManifestUnknown(_)) => continue,
@@ -130,7 +130,7 @@ impl Registry {
 
 async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collection, Error> {
     let now = parts.clock.unix_now();
-    // An age of a whole number of seconds is reached in the second that begins then.
+    // An age in whole seconds is reached in the second that begins then.
     let before = |age| now.saturating_sub(seconds(age)).saturating_add(1);
     let (elapsed, idle_for) = (parts.clock.elapsed(), options.really_idle_for);
     let is_live = move |used: Duration| elapsed.saturating_sub(used) < idle_for;
@@ -146,7 +146,7 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
                 Kept::Upload(row, len) => {
                     sum.uploads += 1;
                     sum.upload_bytes = sum.upload_bytes.saturating_add(len);
-                    // A request that holds it uses it now.
+                    // A request that holds it is using it now.
                     let used = parts.sessions.last_used(&row.id).unwrap_or(elapsed);
                     (row.touched, options.upload_idle_for, used)
                 }
@@ -168,7 +168,7 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
             let (first, last) = sum.due.unwrap_or((due, due));
             sum.due = Some((first.min(due), last.max(due)));
         };
-        // A file in quarantine can be the manifest of what a repair has brought back.
+        // A file in quarantine can be the manifest of content that a repair has recovered.
         let keeps_recovered = !parts.store.is_whole()?;
         let rules = CollectRules {
             unreferenced_before,
@@ -189,15 +189,15 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
         Ok::<_, Error>(Collection { removed, kept })
     })
     .await?;
-    // Retiring asks the vault nothing: it only takes rows away.
+    // Retiring does not ask the vault: it only removes rows.
     if let Err(error) = parts.ring.retire_unused().await {
-        tracing::warn!(%error, "unused data keys could not be retired");
+        tracing::warn!(%error, "cannot retire unused data keys");
     }
     Ok(collection)
 }
 
-/// Once and in the background: waits for the proof of the rows, writes the mirrors of the rings, and takes away the files
-/// that a kill left behind without a row.
+/// Runs once in the background after a start: waits for the check of the rows, writes the mirrors of the rings, and
+/// removes the files that a kill left without a row.
 pub(super) async fn sweep_after_start(store: Arc<Store>) {
     let mirrored = Arc::clone(&store);
     let mirrored = blocking(move || {
@@ -205,16 +205,16 @@ pub(super) async fn sweep_after_start(store: Arc<Store>) {
         mirrored.mirror_rings()
     });
     if let Err(error) = mirrored.await {
-        tracing::warn!(%error, "the mirrors of the rings could not be written");
+        tracing::warn!(%error, "cannot write the mirrors of the rings");
     }
     match blocking(move || store.sweep_orphans()).await {
         Ok(0) => (),
-        Ok(files) => tracing::info!(files, "took away files that nothing names"),
-        Err(error) => tracing::warn!(%error, "the folder could not be swept"),
+        Ok(files) => tracing::info!(files, "removed files that no row names"),
+        Err(error) => tracing::warn!(%error, "cannot remove the files that no row names"),
     }
 }
 
-/// Collects once every hour of emulator time, until the registry is gone.
+/// Collects once every hour of emulator time, until the registry is deleted.
 pub(super) async fn collect_in_background(parts: Weak<Parts>, ended: CancellationToken) {
     loop {
         let Some(strong) = parts.upgrade() else { return };
@@ -232,7 +232,7 @@ pub(super) async fn collect_in_background(parts: Weak<Parts>, ended: Cancellatio
             Ok(Collection { removed, .. }) => {
                 tracing::info!(?removed, "collected what was left behind");
             }
-            Err(error) => tracing::warn!(%error, "collection failed; it is tried again later"),
+            Err(error) => tracing::warn!(%error, "collection failed; it is retried later"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! Stored objects that cannot be served: what is wrong with them, and what the registry does about it.
+//! Stored objects that cannot be served: the damage, and the registry's reaction.
 //!
-//! [`object`](super::object) calls this when an object does not open, and `verify` when it finds one. The file of the
-//! object then gets a mark (`store/damage.rs`). From then on the object counts as missing: `HEAD` and `GET` answer 404
-//! with the cause, a mount answers that there is nothing to mount, and a manifest that refers to it is refused. So
-//! clients push it again, and a push replaces the file.
+//! [`object`](super::object) calls this when an object cannot be opened, and `verify` when it finds a damaged one. The
+//! object's file then gets a mark (`store/damage.rs`). From then on the object counts as missing: `HEAD` and `GET`
+//! answer 404 with the cause, a mount finds nothing, and a manifest that refers to it is refused. So clients push it
+//! again, and a push replaces the file.
 //!
-//! Before an object is served, [`sound_row`] looks for a mark and at the length of the file. It reads no content.
+//! Before an object is served, [`sound_row`] checks for a mark and checks the length of the file. It reads no content.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ use crate::keys::KeyError;
 pub use crate::store::Damage;
 use crate::store::{ObjectRow, StoreError};
 
-/// How often an object is looked up again because it was replaced meanwhile.
+/// The maximum number of lookups of an object that is being replaced meanwhile.
 pub(super) const TRIES: usize = 10;
 
 /// The name of a stored object.
@@ -41,13 +41,13 @@ pub enum ObjectName {
 /// An object that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedObject {
-    /// Which.
+    /// The object.
     pub object: ObjectName,
-    /// What is wrong with it.
+    /// The damage.
     pub damage: Damage,
 }
 
-/// Where the bytes of a stream come from, to mark it if they are damaged. It does not keep the registry open.
+/// The object behind a stream, to mark it if it is damaged. It does not keep the registry open.
 #[derive(Clone)]
 pub(super) struct StreamSource {
     parts: Weak<Parts>,
@@ -72,7 +72,7 @@ impl ObjectName {
         }
     }
 
-    /// That there is no such object.
+    /// The error for a missing object.
     pub(super) fn unknown(&self) -> Error {
         match self {
             Self::Blob(digest) => Error::BlobUnknown(digest.clone()),
@@ -115,8 +115,7 @@ impl fmt::Display for DamagedObject {
     }
 }
 
-/// What an error says about the object that was read. None: nothing; the key was refused, or it was not a fault of the
-/// object.
+/// The damage that an error shows. `None`: the key was refused, or the object is not at fault.
 pub(super) fn damage_of(error: &Error) -> Option<Damage> {
     match error {
         Error::Damaged(OpenError::NoSuchSegment(_)) => None,
@@ -138,8 +137,8 @@ pub(super) fn damage_of(error: &Error) -> Option<Damage> {
     }
 }
 
-/// Whether the device or the file system failed to read a file. Other errors, such as a refused permission or a limit of
-/// the process, say nothing about the file.
+/// Whether the device or the file system failed to read a file. Other errors, such as a refused permission or a limit
+/// of the process, say nothing about the file.
 fn is_read_fault(error: &io::Error) -> bool {
     const FAULTS: [Errno; 6] =
         [Errno::IO, Errno::ISDIR, Errno::BADMSG, Errno::UCLEAN, Errno::NXIO, Errno::NODATA];
@@ -147,9 +146,9 @@ fn is_read_fault(error: &io::Error) -> bool {
         || errno_of(error).is_some_and(|errno| FAULTS.contains(&errno))
 }
 
-/// The row of an object that may be served, as it is now. `row` is what it was a moment ago.
+/// The current row of an object that may be served. `row` is its row a moment ago.
 ///
-/// [`Error::DamagedObject`] if it has a mark, or if its file is missing or of another length.
+/// [`Error::DamagedObject`] if it has a mark, or if its file is missing or has another length.
 pub(super) fn sound_row(
     parts: &Parts,
     object: &ObjectName,
@@ -177,11 +176,11 @@ pub(super) fn sound_row(
             }
         }
     }
-    Err(Error::internal("the object is replaced faster than it can be looked up"))
+    Err(Error::internal("the object is being replaced faster than it can be looked up"))
 }
 
-/// What to do after an object could not be read: read again from this row, because it was replaced meanwhile; or the
-/// error to answer with. An object that is damaged is marked.
+/// Handles a failed read of an object: returns a newer row to read again, because the object was replaced meanwhile, or
+/// the error for the client. A damaged object is marked.
 pub(super) async fn after_failure(
     parts: &Arc<Parts>,
     object: &ObjectName,
@@ -192,7 +191,7 @@ pub(super) async fn after_failure(
     if damage.is_none() && !matches!(error, Error::Internal(_)) {
         return Err(error);
     }
-    // A reset may have taken the object and its data key meanwhile.
+    // A reset may have removed the object and its data key meanwhile.
     parts.gate.pass().await;
     let (work, object, row) = (Arc::clone(parts), object.clone(), row.clone());
     blocking(move || {
@@ -210,8 +209,8 @@ pub(super) async fn after_failure(
     .await
 }
 
-/// Marks an object and tells of it. A mark that cannot be written, as on a full disk, is only logged: the next read finds
-/// the damage again.
+/// Marks an object as damaged and sends an event. If the mark cannot be written, as on a full disk, this is only
+/// logged: the next read finds the damage again.
 pub(super) fn note(
     parts: &Parts,
     object: &ObjectName,
@@ -224,20 +223,22 @@ pub(super) fn note(
         Ok(true) => parts.broken.found(parts, object, damage, words),
         Ok(false) => (),
         Err(error) => {
-            tracing::warn!(%object, %damage, %error, "could not note that an object is damaged");
+            tracing::warn!(%object, %damage, %error, "cannot mark an object as damaged");
         }
     }
 }
 
-/// Takes the mark of an object away, which was read to its end. That this can fail, as on a full disk, says nothing about
-/// the object.
+/// Removes the mark of an object after it was read to its end. A failure, as on a full disk, says nothing about the
+/// object.
 pub(super) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
     match parts.store.clear_damage(&parts.name, row) {
         Ok(false) => (),
         Ok(true) => {
             tracing::info!(registry.name = parts.name, %object, "an object can be read again");
         }
-        Err(error) => tracing::warn!(%object, %error, "could not note that an object can be read"),
+        Err(error) => {
+            tracing::warn!(%object, %error, "cannot remove the mark of an object that can be read")
+        }
     }
 }
 
@@ -245,7 +246,7 @@ fn damaged(object: &ObjectName, damage: Damage) -> Error {
     Error::DamagedObject(Box::new(DamagedObject { object: object.clone(), damage }))
 }
 
-/// The innermost words of an error, without paths of the machine.
+/// The innermost message of an error, without local paths.
 pub(super) fn cause_of(error: &Error) -> String {
     match error {
         Error::Damaged(cause) => cause.to_string(),
@@ -257,7 +258,7 @@ pub(super) fn cause_of(error: &Error) -> String {
     }
 }
 
-/// What the system said, without the path.
+/// The system's message, without the path.
 pub(super) fn io_words(error: &io::Error) -> String {
     match errno_of(error) {
         Some(errno) => io::Error::from(errno).to_string(),
@@ -270,7 +271,7 @@ impl StreamSource {
         Self { parts: Arc::downgrade(parts), object, row }
     }
 
-    /// Marks the object if that is why its stream breaks.
+    /// Marks the object if its damage broke the stream.
     pub(super) async fn broke(&self, error: Error) -> Error {
         let (Some(parts), Some(damage)) = (self.parts.upgrade(), damage_of(&error)) else {
             return error;
@@ -284,14 +285,14 @@ impl StreamSource {
             Ok::<_, Error>(())
         });
         if let Err(error) = noted.await {
-            tracing::warn!(%error, "could not note that a stream broke");
+            tracing::warn!(%error, "cannot record that a stream broke");
         }
         error
     }
 }
 
 impl Content {
-    /// How many stored objects are known to be damaged, missing or unreadable at this moment.
+    /// The number of stored objects that are damaged, missing or unreadable now, as far as known.
     pub async fn known_damages(&self) -> Result<u64, Error> {
         let parts = Arc::clone(&self.0);
         blocking(move || parts.store.count_damages(&parts.name)).await

@@ -1,7 +1,7 @@
-//! Deleting a registry: its roles in the vault, its row and ring, its content, and the identity that it has by itself.
+//! Deletes a registry: its roles in the vault, its row and ring, its content, and its own identity.
 //!
-//! From the moment that row and ring are gone there is no way back, and the deletion goes on until it has ended. The name
-//! is not free before: another registry of it would be given the identity that is about to go.
+//! Once row and ring are deleted, the deletion cannot be undone and continues until it has ended. The name is free only
+//! then: otherwise a new registry of this name would get the identity that is being deleted.
 
 use std::sync::Arc;
 
@@ -14,25 +14,26 @@ use super::manage_error::ManageError;
 use super::names::RegistryName;
 use super::registries::{Registries, to_the_end};
 
-/// What the deletion of a registry needs to go on.
+/// The data that the deletion of a registry needs to continue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Deletion {
     registry: String,
-    /// The resource id; none where an older program began the deletion.
+    /// The resource id; `None` if an older program began the deletion.
     resource: Option<String>,
-    /// The client id of the identity that it had by itself.
+    /// The client id of its system-assigned identity.
     system_identity: Option<String>,
-    /// When it was made: which registry of this name is meant. None where an older program began the deletion.
+    /// When it was created, to recognize it among registries of its name. `None` if an older program began the
+    /// deletion.
     #[serde(default)]
     created: Option<i64>,
 }
 
-/// The operations on a registry that its deletion and the creation of another one of its name replace.
+/// The operations on a registry that end when it is deleted or a new one of its name is created.
 pub(super) const OF_REGISTRY: [Kind; 3] =
     [Kind::UpdateRegistry, Kind::RotateKey, Kind::DeleteRegistry];
 
 impl Registries {
-    /// Deletes a registry with everything in it. When this returns, its files are gone. It goes on if the caller is dropped.
+    /// Deletes a registry with everything in it. On return, its files are deleted. Continues if the caller is dropped.
     pub async fn delete(&self, name: &RegistryName) -> Result<(), ManageError> {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move { this.delete_now(&name).await }).await
@@ -54,7 +55,7 @@ impl Registries {
         };
         let intent = self.intents().begin(Kind::DeleteRegistry, &deletion).await?;
         if let Err(error) = self.begin_deletion(name, &deletion).await {
-            // An earlier deletion goes on and would remove what is pushed now.
+            // An unfinished earlier deletion would remove content that is pushed now.
             let earlier = self.intents().parameters::<Deletion>(Kind::DeleteRegistry);
             if !earlier.iter().any(|(id, of)| *id != intent.id() && of.registry == name.as_str()) {
                 registry.reopen();
@@ -62,20 +63,20 @@ impl Registries {
             intent.end().await?;
             return Err(error);
         }
-        // Not before: a deletion that is refused replaces nothing.
+        // This comes only now: a refused deletion replaces no other operation.
         self.intents().replace(&OF_REGISTRY, name.as_str()).await?;
         let gone = self.finish_deletion(&intent, &deletion).await;
-        // The registry is gone for its clients, whatever the vault says of its identity.
+        // For clients the registry is deleted, whatever the vault answers about its identity.
         match self.settle(intent, gone).await {
             Err(ManageError::Platform(error)) => {
-                tracing::warn!(registry.name = %name, %error, "the identity of a deleted registry is still in the vault");
+                tracing::warn!(registry.name = %name, %error, "cannot remove the identity of a deleted registry from the vault");
                 Ok(())
             }
             other => other,
         }
     }
 
-    /// Goes on with a deletion that was cut short.
+    /// Continues an interrupted deletion.
     pub(super) async fn resume_deletion(&self, intent: Intent) -> Result<(), ManageError> {
         let _alone = self.lock().await;
         if intent.is_replaced() {
@@ -99,7 +100,7 @@ impl Registries {
         self.settle(intent, gone).await
     }
 
-    /// Notes the deletions that an older program has begun: it kept no intents.
+    /// Adopts the deletions that an older program began: it stored no intents.
     pub(super) async fn adopt_leaving(&self) -> Result<(), ManageError> {
         let store = Arc::clone(&self.common().store);
         for registry in blocking(move || store.leaving()).await? {
@@ -112,7 +113,7 @@ impl Registries {
         Ok(())
     }
 
-    /// Up to the point of no return. It can be repeated.
+    /// The part up to the point of no return. It can be repeated.
     async fn begin_deletion(
         &self,
         name: &RegistryName,
@@ -121,7 +122,8 @@ impl Registries {
         if let Some(registry) = self.get(name.as_str()) {
             registry.close();
         }
-        // Before the registry goes: what is cut short here leaves nobody a role at the next one of this name.
+        // Roles are removed before the registry, so that an interruption leaves no role for the next registry of this
+        // name.
         if let Some(resource) = &deletion.resource {
             self.platform().forget_roles(resource).await?;
         }
@@ -146,7 +148,7 @@ impl Registries {
         intent.passed().await?;
         if let Some(client_id) = &deletion.system_identity {
             match self.platform().remove_identity(client_id).await {
-                // In a vault that is not ours, principals are somebody else's.
+                // In an external vault, principals belong to others.
                 Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
                 Err(error) => return Err(error.into()),
             }

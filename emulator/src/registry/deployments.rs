@@ -1,7 +1,7 @@
-//! Deployments: what is known of the templates that were deployed to a resource group, in the order of time.
+//! Records of the templates that were deployed to a resource group, in the order of time.
 //!
-//! `arm/` deploys; here is what stays of it. A group has at most [`MAX_DEPLOYMENTS`]: the oldest goes first, as in Azure.
-//! What a deployment made does not go with it.
+//! `arm/` deploys; this module keeps the records. A group has at most [`MAX_DEPLOYMENTS`]: the oldest is deleted first,
+//! as in Azure. The resources of a deleted deployment remain.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,53 +16,53 @@ use super::registries::Registries;
 use super::resource::{ResourceError, ResourceGroup};
 use crate::store::{DeploymentRow, End, Store, StoreError};
 
-/// How many deployments of a group are remembered, as in Azure.
+/// The maximum number of deployments in a group, as in Azure.
 const MAX_DEPLOYMENTS: usize = 800;
 
-/// The longest name of a deployment.
+/// The maximum length of a deployment's name.
 const MAX_NAME: usize = 64;
 
-/// The name of a deployment, as it was written.
+/// The name of a deployment, as written.
 #[derive(Clone, Debug)]
 pub struct DeploymentName(String);
 
-/// How far a deployment is.
+/// The state of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeploymentState {
-    /// It is under way, or the emulator ended while it was.
+    /// It is running, or the emulator stopped while it was.
     Running,
-    /// All of it is there.
+    /// All its resources were made.
     Succeeded,
-    /// Something of it is not there.
+    /// Some of its resources were not made.
     Failed,
-    /// Somebody stopped it.
+    /// It was canceled.
     Canceled,
 }
 
 /// A deployment.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// Where its resources are.
+    /// The group of its resources.
     pub group: ResourceGroup,
     /// Its name.
     pub name: DeploymentName,
-    /// How far it is.
+    /// Its state.
     pub state: DeploymentState,
     /// When it began.
     pub begun: OffsetDateTime,
     /// When it ended.
     pub ended: Option<OffsetDateTime>,
-    /// What the control plane tells of it beside that. Only `arm/` reads it.
+    /// The control plane's other data about it. Only `arm/` reads it.
     pub report: Value,
 }
 
 impl Registries {
-    /// The moment, by the emulator's clock.
+    /// The current time of the emulator's clock.
     pub fn moment(&self) -> OffsetDateTime {
         self.common().clock.now()
     }
 
-    /// Keeps a deployment that begins, in the place of the one of its name if there is one. True: there was none.
+    /// Stores a new deployment, replacing one of the same name. True: there was none.
     pub async fn begin_deployment(
         &self,
         deployment: &Deployment,
@@ -78,14 +78,14 @@ impl Registries {
         .await?)
     }
 
-    /// Keeps what became of a deployment, and ends its operation.
+    /// Stores the result of a deployment, and ends its operation.
     pub async fn end_deployment(
         &self,
         deployment: &Deployment,
         end: End,
     ) -> Result<(), ManageError> {
         let (store, row) = (self.store(), DeploymentRow::try_from(deployment)?);
-        // Its group may be gone by now, and it with it.
+        // Its group may be deleted by now, and the deployment with it.
         blocking(move || store.replace_deployment(&row, &end)).await?;
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Registries {
         text.ok_or_else(|| ManageError::NoDeployment(name.clone()))
     }
 
-    /// The deployments of a group, the newest first.
+    /// The deployments of a group, newest first.
     pub async fn deployments(&self, group: &ResourceGroup) -> Result<Vec<Deployment>, ManageError> {
         let (store, group) = (self.store(), group.clone());
         let rows = blocking(move || rows_of(&store, group.as_str())).await?;
@@ -125,7 +125,7 @@ impl Registries {
         Ok(all)
     }
 
-    /// Forgets a deployment. False: there is none.
+    /// Deletes the record of a deployment. False: there is none.
     pub async fn delete_deployment(
         &self,
         group: &ResourceGroup,
@@ -135,7 +135,7 @@ impl Registries {
         Ok(blocking(move || store.delete_deployment(group.as_str(), name.as_str())).await?)
     }
 
-    /// Forgets the deployments of a group.
+    /// Deletes the records of a group's deployments.
     pub(super) async fn forget_deployments(
         &self,
         group: &ResourceGroup,
@@ -149,7 +149,7 @@ impl Registries {
     }
 }
 
-/// Forgets the deployments of a group, which goes.
+/// Deletes the records of a group's deployments, because the group is deleted.
 pub(super) fn forget_all(store: &Store, group: &str) -> Result<(), StoreError> {
     for name in store.deployment_names(group)? {
         store.delete_deployment(group, &name)?;
@@ -157,7 +157,7 @@ pub(super) fn forget_all(store: &Store, group: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Forgets the oldest deployments of a group while there are too many.
+/// Deletes the oldest deployments of a group while there are too many.
 fn forget_oldest(store: &Store, group: &str) -> Result<(), StoreError> {
     if store.deployment_names(group)?.len() <= MAX_DEPLOYMENTS {
         return Ok(());
@@ -172,7 +172,7 @@ fn forget_oldest(store: &Store, group: &str) -> Result<(), StoreError> {
 
 fn rows_of(store: &Store, group: &str) -> Result<Vec<DeploymentRow>, StoreError> {
     let names = store.deployment_names(group)?;
-    // One that is forgotten meanwhile is not there.
+    // A deployment that is deleted meanwhile is missing here.
     names.iter().filter_map(|name| store.deployment(group, name).transpose()).collect()
 }
 
@@ -206,7 +206,7 @@ impl fmt::Display for DeploymentName {
 impl DeploymentState {
     const ALL: [Self; 4] = [Self::Running, Self::Succeeded, Self::Failed, Self::Canceled];
 
-    /// As Azure calls it.
+    /// Azure's term.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "Running",
@@ -223,7 +223,7 @@ impl Deployment {
         Self::id_of(&self.group, &self.name)
     }
 
-    /// The resource id that a deployment has or would have.
+    /// The resource id of a deployment, whether it exists or not.
     pub fn id_of(group: &ResourceGroup, name: &DeploymentName) -> String {
         format!("{}/providers/Microsoft.Resources/deployments/{name}", group.id())
     }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_deployment_is_up_to_64_letters_digits_and_a_few_signs() {
+    fn a_deployment_name_has_up_to_64_letters_digits_and_a_few_other_characters() {
         let longest = "x".repeat(MAX_NAME);
         for name in ["a", "CMK-template_1.(x)", longest.as_str()] {
             assert_eq!(name.parse::<DeploymentName>().unwrap().as_str(), name);

@@ -1,6 +1,6 @@
 //! Content digests: `algorithm:encoded`, for the two algorithms that the specification registers.
 //!
-//! The state of a [`Hasher`] depends on plaintext. It lives in memory alone and is never stored.
+//! The state of a [`Hasher`] depends on plaintext. It is kept only in memory and never stored.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use thiserror::Error;
 /// A hash function of the OCI image specification's "Registered algorithms".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
-    /// SHA-256, which everybody uses.
+    /// SHA-256, the common one.
     #[default]
     Sha256,
     /// SHA-512.
@@ -35,7 +35,7 @@ pub enum DigestError {
         "{0:?} is not a digest: expected `sha256:` and 64 lower-case hexadecimal digits, or `sha512:` and 128"
     )]
     Malformed(String),
-    /// Well formed, but of an algorithm that is not registered.
+    /// Well formed, but the algorithm is not registered.
     #[error("the digest algorithm {0:?} is not supported: use sha256 or sha512")]
     UnsupportedAlgorithm(String),
 }
@@ -50,7 +50,7 @@ pub(super) enum Hasher {
 }
 
 impl Algorithm {
-    /// The name as it stands in a digest.
+    /// The name as used in a digest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -138,7 +138,7 @@ impl Hasher {
         }
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     pub(super) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
@@ -146,7 +146,7 @@ impl Hasher {
         }
     }
 
-    /// The digest of all bytes taken.
+    /// The digest of all added bytes.
     pub(super) fn finish(self) -> Digest {
         let algorithm = self.algorithm();
         let encoded = match self {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_of_other_shapes_are_refused() {
+    fn malformed_digests_are_refused() {
         let hex64 = "a".repeat(64);
         for bad in [
             "",

@@ -1,9 +1,8 @@
-//! What is due in a registry by the clock: task runs whose time is over, uploads that nobody went on with, and the end of
-//! an identity that was removed.
+//! Work that is due by the clock: expired task runs, abandoned uploads, and the end of a removed identity.
 //!
-//! Called by the agenda, which moves the clock from one such moment to the next, and as time passes. Emulator time says
-//! what is due. An upload also has to have been idle for some real seconds, so that a jump never takes a push that is
-//! under way: collection takes such a one later.
+//! Called by the agenda, which moves the clock from one such moment to the next, and regularly as time passes. Work is
+//! due by emulator time. An upload must also have been idle for some real seconds, so that a clock jump never removes a
+//! push in progress: collection removes it later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::{Parts, Registry, TaskRun};
 use crate::keys::Cause;
 
 impl Registry {
-    /// The next moment after now at which something is due.
+    /// The next time after now at which work is due.
     pub async fn next_due(&self) -> Result<Option<OffsetDateTime>, Error> {
         let parts = Arc::clone(&self.0);
         let identity = self.identity_works_until().filter(|at| self.0.clock.now() < *at);
@@ -30,7 +29,7 @@ impl Registry {
         Ok([rows.await?, identity].into_iter().flatten().min())
     }
 
-    /// Does what is due by the clock.
+    /// Does the work that is due.
     pub async fn run_due(&self) -> Result<(), Error> {
         let ended = self.identity_works_until().is_some_and(|at| at <= self.0.clock.now());
         if ended && self.key_ring().status().cause != Some(Cause::IdentityInactive) {
@@ -45,18 +44,18 @@ impl Registry {
     }
 }
 
-/// When each upload ends if nobody goes on with it.
+/// When each upload expires unless a client continues it.
 fn uploads_end(parts: &Parts) -> Result<Vec<i64>, Error> {
     let idle = seconds(parts.settings.collect.upload_idle_for);
     let uploads = parts.store.uploads(&parts.name)?;
-    // It has to be older than that, in whole seconds.
+    // An upload must be older than that, in whole seconds.
     Ok(uploads.iter().map(|upload| upload.touched.saturating_add(idle + 1)).collect())
 }
 
 fn expire_task_runs(parts: &Parts) -> Result<(), Error> {
     for expired in parts.store.expire_task_runs(&parts.name, parts.clock.unix_now())? {
         let run = TaskRun::from(expired);
-        tracing::info!(registry.name = parts.name, run = %run.id, ended = %run.ends, "a task run has ended, with its log");
+        tracing::info!(registry.name = parts.name, run = %run.id, ended = %run.ends, "a task run has expired, with its log");
     }
     Ok(())
 }
@@ -76,7 +75,7 @@ fn expire_uploads(parts: &Parts) -> Result<(), Error> {
     Ok(())
 }
 
-/// A span as times are stored. Of one that is too long, so much that a little more can be added.
+/// A duration in the unit of stored times. A duration that is too long is limited so that a little more can be added.
 pub(super) fn seconds(span: Duration) -> i64 {
     i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2)
 }

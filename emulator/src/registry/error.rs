@@ -1,7 +1,8 @@
-//! Everything that can go wrong between a request for content and its answer, in the domain's own words.
+//! Every error between a request for content and its answer.
 //!
-//! `oci/error.rs` and its siblings turn these into status and code, each in one match without a rest arm. What is
-//! [`Error::Internal`] or [`Error::Damaged`] is logged where it is rendered, once; a client never sees its cause.
+//! `oci/error.rs` and its siblings map these errors to status and code, each in one match without a rest arm.
+//! [`Error::Internal`] and [`Error::Damaged`] are logged once, where they are rendered; a client never sees their
+//! cause.
 
 use std::io;
 
@@ -18,7 +19,7 @@ use crate::envelope::{OpenError, SealError};
 use crate::keys::{KeyError, Refusal, RingError};
 use crate::store::{Locked, StoreError};
 
-/// Why the registry does not do what it was asked.
+/// Why the registry refuses a request.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -28,7 +29,7 @@ pub enum Error {
     /// The registry was deleted.
     #[error("the registry is gone")]
     RegistryGone,
-    /// A reset was cut short, and what it removes is not removed yet.
+    /// A reset was interrupted and has not removed everything yet.
     #[error("{}", describe_reset(why.as_deref()))]
     ResetUnfinished {
         /// Why its last attempt failed.
@@ -36,7 +37,7 @@ pub enum Error {
     },
     /// A reset or a newer operation has ended the operation before its next step.
     #[error(
-        "the operation did not come to its end, because a reset or a newer operation has replaced it: look at what is there now, and begin it again if you still want it"
+        "the operation has not ended, because a reset or a newer operation has replaced it: check the current state, and start it again if you still need it"
     )]
     Replaced,
     /// The repository name is malformed.
@@ -45,15 +46,15 @@ pub enum Error {
     /// The repository does not exist.
     #[error("the repository {0} is not known to the registry")]
     RepositoryUnknown(RepositoryName),
-    /// The digest is malformed or of an unsupported algorithm.
+    /// The digest is malformed or its algorithm is unsupported.
     #[error(transparent)]
     Digest(#[from] DigestError),
     /// The content does not have the digest that the client named.
     #[error("the content has the digest {actual}, not {named}")]
     DigestMismatch {
-        /// What the client said.
+        /// The digest that the client sent.
         named: Digest,
-        /// What was received.
+        /// The digest of the content received.
         actual: Digest,
     },
     /// The blob is not in this repository.
@@ -68,28 +69,28 @@ pub enum Error {
     /// Another request is writing to the upload.
     #[error("another request is writing to the upload {0}")]
     UploadBusy(UploadId),
-    /// A chunk does not begin where the upload stands.
+    /// A chunk does not begin where the upload ends.
     #[error("the chunk begins at byte {offered}, but the upload stands at byte {expected}")]
     UploadOutOfOrder {
         /// The upload.
         upload: UploadId,
-        /// Where the next chunk has to begin: the number of bytes received.
+        /// Where the next chunk must begin: the number of bytes received.
         expected: u64,
-        /// Where this one begins.
+        /// Where this chunk begins.
         offered: u64,
     },
     /// A chunk is longer or shorter than its `Content-Range` or `Content-Length` says.
     #[error("the chunk has {actual} bytes, but its headers say {named}")]
     ChunkLength {
-        /// What the headers say.
+        /// The length in the headers.
         named: u64,
-        /// What was received. Of one that is longer, not all may have been.
+        /// The number of bytes received. If the chunk is longer, some may not have been.
         actual: u64,
     },
-    /// The client went away in the middle of a body; what arrived is kept.
+    /// The client disconnected in the middle of a body; the received bytes are kept.
     #[error("the body of the request ended early: {0}")]
     BodyCut(String),
-    /// Too many uploads are open, and none of them was idle for long enough to be dropped.
+    /// Too many uploads are open, and none was idle long enough to be dropped.
     #[error(
         "cannot begin an upload: {limit} uploads are open, which is the limit, and all of them were used lately; \
          finish or cancel some, or remove them with `gc --now --registry {registry}`"
@@ -106,15 +107,15 @@ pub enum Error {
     /// The repository has no such tag.
     #[error("the tag {0} is not known in this repository")]
     TagUnknown(Tag),
-    /// A repository, a tag or a manifest is locked against what was asked for.
+    /// A repository, a tag or a manifest is locked against the request.
     #[error("{}", describe_lock(repository, locked))]
     Locked {
         /// The repository.
         repository: RepositoryName,
-        /// What of it is locked.
+        /// The locked object.
         locked: Locked,
     },
-    /// A registry with a customer-managed key has no list of referrers, where it is to be like a real one.
+    /// A registry with a customer-managed key has no list of referrers in strict parity.
     #[error(
         "a registry with a customer-managed key has no referrers API: use the referrers tag schema"
     )]
@@ -128,37 +129,37 @@ pub enum Error {
     /// The manifest refers to blobs or manifests that the repository does not have.
     #[error("the manifest refers to content that is not in this repository: push it first")]
     ReferencesUnknown(Vec<Digest>),
-    /// A descriptor's size is not its blob's.
+    /// A descriptor's size is not that of its blob.
     #[error("the manifest says that {digest} has {named} bytes, but it has {actual}")]
     SizeMismatch {
         /// The blob.
         digest: Digest,
-        /// What the manifest says.
+        /// The size in the manifest.
         named: u64,
-        /// What is stored.
+        /// The stored size.
         actual: u64,
     },
     /// The requested range lies outside of the content.
     #[error("the range lies outside of the {0} bytes of the content")]
     RangeNotSatisfiable(u64),
-    /// The disk is full. Nothing was acknowledged; what there is can be read. Docker looks for the first words: after them it
-    /// does not try again.
+    /// The disk is full. Nothing was acknowledged; existing content can be read. Docker looks for the first
+    /// part of the message and then does not retry.
     #[error("no space left on device: the disk of the registry is full")]
     DiskFull,
     /// The stored rows are still being checked after the start.
     #[error(
-        "the registry is still checking its stored rows after a start, and changes nothing before that has ended: try again"
+        "the registry is still checking its stored rows after a start, and accepts changes only after that: try again"
     )]
     RowsNotProven,
-    /// The stored rows can be read only.
+    /// The stored rows are read-only.
     #[error(
-        "the stored rows are damaged, so the registry can be read but not changed: its status says what to do"
+        "the stored rows are damaged, so the registry can be read but not changed: the status says how to repair them"
     )]
     RowsReadOnly(#[source] io::Error),
-    /// The process has as many files and connections open as the system lets it.
+    /// The process has reached the system's limit of open files and connections.
     #[error("too many files are open; try again, or raise the limit of open files")]
     TooManyFiles,
-    /// A stored object cannot be served. It counts as missing until it is pushed again.
+    /// A damaged object cannot be served. It counts as missing until it is pushed again.
     #[error("{0}")]
     DamagedObject(Box<DamagedObject>),
     /// A sealed file does not authenticate.
@@ -167,8 +168,8 @@ pub enum Error {
     /// The ring of data keys cannot be opened.
     #[error("the ring of data keys cannot be opened: {0}")]
     Ring(#[from] RingError),
-    /// There is no such task run: it was deleted, or its time is over.
-    #[error("the run {0} is not known: it was deleted, or its time is over")]
+    /// There is no such task run: it was deleted or has expired.
+    #[error("the run {0} is not known: it was deleted or has expired")]
     TaskRunUnknown(TaskRunId),
     /// The log of a run is longer than the registry keeps.
     #[error("the log is larger than {0} bytes")]
@@ -176,18 +177,18 @@ pub enum Error {
     /// Names and media types of a manifest are longer than the registry keeps.
     #[error("the media types of the manifest are too long")]
     MetadataTooLong,
-    /// Anything else that is not the client's doing.
+    /// Any other failure that the client did not cause.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 fn describe_reset(why: Option<&str>) -> String {
-    let words = "a reset of the emulator was cut short and has not ended yet";
+    let state = "a reset of the emulator was interrupted and has not ended yet";
     match why {
-        Some(why) => format!(
-            "{words}: it goes on by itself as soon as it can, but the last attempt failed: {why}"
-        ),
-        None => format!("{words}: it goes on by itself; try again in a moment"),
+        Some(why) => {
+            format!("{state}: it is retried automatically, but the last attempt failed: {why}")
+        }
+        None => format!("{state}: it continues automatically; try again in a moment"),
     }
 }
 
@@ -238,12 +239,12 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Whether the system refused one more open file.
+/// Whether the system refused to open one more file.
 fn is_too_many_files(error: &io::Error) -> bool {
     matches!(errno_of(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// The error number of the system. `fs-err` wraps what the system said, so the chain is looked through.
+/// The system's error number. `fs-err` wraps the system's error, so this searches the chain.
 pub(super) fn errno_of(error: &io::Error) -> Option<Errno> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_file_too_many_is_told_apart_through_whatever_wraps_it() {
+    fn the_open_file_limit_is_recognized_in_wrapped_errors() {
         let refused = || io::Error::from(Errno::MFILE);
         let wrapped = io::Error::new(refused().kind(), io::Error::other(refused()));
 

@@ -1,11 +1,11 @@
-//! What happens to the keys of all registries: the newest events, and a live stream of them.
+//! Events of the keys of all registries: the newest ones, and a live stream.
 //!
-//! One [`Events`] is shared by all registries of an emulator; every event names its registry. [`RegistrySink`] is what a
-//! ring reports to: from here a use of a key goes to the audit log and into the numbers, and an event to the audit log,
-//! into the numbers and to whoever listens.
+//! All registries of an emulator share one [`Events`]; every event names its registry. [`RegistrySink`] receives the
+//! reports of a ring: it sends a use of a key to the audit log and the metrics, and an event to the audit log, the
+//! metrics and all listeners.
 //!
-//! Invariant: events have consecutive numbers, and whoever subscribes gets each one after the number that they name
-//! once, as far back as they are kept.
+//! Invariant: events have consecutive numbers, and a subscriber gets each event after the number that it names exactly
+//! once, as far back as events are kept.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,10 +22,10 @@ use super::metrics::Metrics;
 use super::names::RegistryName;
 use crate::keys::{AuditSink, AuditUnavailable, Happening, KeyEvent, KeyUse};
 
-/// How many events are kept for whoever comes later.
+/// The number of events kept for later subscribers.
 const KEPT: usize = 1000;
 
-/// How many events a listener may be behind.
+/// The maximum number of events that a listener may lag behind.
 const BEHIND: usize = 256;
 
 /// The events of all registries. Clones share them.
@@ -35,18 +35,18 @@ pub struct Events(Arc<Hub>);
 /// An event and its number.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Its place among all events since the start, from one.
+    /// Its number since the start, from one.
     pub number: u64,
-    /// What happened.
+    /// The event.
     pub event: KeyEvent,
 }
 
-/// Events from some number on: those that were kept, then those to come.
+/// Events after some number: the kept ones, then the live ones.
 #[derive(Debug)]
 pub struct EventStream {
-    /// What happened already, oldest first.
+    /// Past events, oldest first.
     pub kept: Vec<Arc<Event>>,
-    /// What is to come.
+    /// Future events.
     pub live: broadcast::Receiver<Arc<Event>>,
 }
 
@@ -63,7 +63,7 @@ struct Kept {
     events: VecDeque<Arc<Event>>,
 }
 
-/// What the ring of one registry reports to.
+/// Receives the reports of one registry's ring.
 pub(super) struct RegistrySink {
     pub(super) registry: String,
     pub(super) audit: Arc<AuditLog>,
@@ -71,7 +71,7 @@ pub(super) struct RegistrySink {
 }
 
 impl Events {
-    /// The newest events, at most `count`, the oldest of them first.
+    /// The newest events, at most `count`, oldest first.
     pub fn newest(&self, count: usize) -> Vec<Arc<Event>> {
         let kept = self.kept();
         kept.events.iter().skip(kept.events.len().saturating_sub(count)).cloned().collect()
@@ -79,7 +79,7 @@ impl Events {
 
     /// All events after a number.
     pub fn after(&self, number: u64) -> EventStream {
-        // With the lock held nothing can come between the two.
+        // While the lock is held, no event can come between the two.
         let kept = self.kept();
         let later = kept.events.iter().filter(|event| event.number > number).cloned().collect();
         EventStream { kept: later, live: self.0.live.subscribe() }
@@ -90,12 +90,12 @@ impl Events {
         self.kept().last
     }
 
-    /// What is counted.
+    /// The metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
 
-    /// Tells that an operation of several steps could not go on. What concerns no registry is told under `local`.
+    /// Reports that an operation of several steps is blocked. If it concerns no registry, it is reported under `local`.
     pub(super) fn blocked(
         &self,
         at: OffsetDateTime,
@@ -108,18 +108,18 @@ impl Events {
         self.put(KeyEvent { at, registry, what });
     }
 
-    /// Tells of what people should know about stored rows: those of the `registry`, or of the `vault`. It concerns all
-    /// registries and is told under `local`.
+    /// Reports a notice about stored rows of the `registry` or of the `vault`. It concerns all registries and is
+    /// reported under `local`.
     pub fn noticed(&self, at: OffsetDateTime, of: &str, notice: &Notice) {
         let (of, words) = (of.to_owned(), notice.to_string());
         let mut notices = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
-        notices.push(format!("{of}: {words}"));
+        notices.push(format!("{of}: {notice}"));
         drop(notices);
         let what = Happening::RowsNotice { of, notice: notice.name().to_owned(), words };
         self.put(KeyEvent { at, registry: RegistryName::LOCAL.to_owned(), what });
     }
 
-    /// What [`Events::noticed`] has told, in sentences.
+    /// All notices from [`Events::noticed`], as sentences.
     pub fn notices(&self) -> Vec<String> {
         self.0.notices.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -132,7 +132,7 @@ impl Events {
             kept.events.pop_front();
         }
         kept.events.push_back(Arc::clone(&event));
-        // It fails only when nobody listens.
+        // Sending fails only if there are no listeners.
         let _ = self.0.live.send(event);
     }
 
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_subscribes_gets_every_event_after_a_number_once() {
+    async fn a_subscriber_gets_every_event_after_a_number_once() {
         let events = Events::default();
         for why in ["1", "2", "3"] {
             events.put(event(why));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_events_are_kept_and_older_ones_go() {
+    fn the_newest_events_are_kept_and_older_ones_are_dropped() {
         let events = Events::default();
         for number in 0..KEPT + 5 {
             events.put(event(&number.to_string()));

@@ -1,7 +1,7 @@
-//! User-assigned identities: made, looked up, tagged and deleted. Each is a row here and a principal in the vault.
+//! User-assigned identities: created, looked up, tagged and deleted. Each has a row here and a principal in the vault.
 //!
-//! A principal that no row names would stay in the vault for ever, and a row whose principal is gone could not be used. So
-//! making and deleting leave an intent: a making that was cut short is undone, a deletion is finished.
+//! A principal without a row would stay in the vault forever, and a row without a principal could not be used. So
+//! creation and deletion have an intent: an interrupted creation is undone, an interrupted deletion is finished.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Registries {
             .ok_or_else(|| ManageError::NoIdentity(client_id.to_owned()))
     }
 
-    /// Makes a user-assigned identity. It is allowed nothing yet.
+    /// Creates a user-assigned identity. It has no permissions yet.
     pub async fn create_identity(
         &self,
         resource: IdentityResource,
@@ -65,7 +65,7 @@ impl Registries {
                 Err(error) => return Err(error),
             }
             this.ensure_group(resource.group(), &location).await?;
-            // Dropped without an end, it has the principal removed that nobody would know.
+            // If this is dropped without an end, the principal without a row is removed.
             let intent = this.begin_identity(Kind::CreateIdentity, &resource, None).await?;
             let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
             this.intents().replace(&kinds, &resource.to_string()).await?;
@@ -90,7 +90,7 @@ impl Registries {
         .await
     }
 
-    /// Gives a user-assigned identity other tags in the place of those that it has.
+    /// Replaces the tags of a user-assigned identity.
     pub async fn tag_identity(
         &self,
         resource: &IdentityResource,
@@ -105,8 +105,8 @@ impl Registries {
         }
     }
 
-    /// Takes a user-assigned identity away. With `force`, although registries have it: they go dark if it is the one that
-    /// asks for their key, and another of the same name is not the same. It goes on if the caller is dropped.
+    /// Deletes a user-assigned identity. With `force`, even if registries have it: a registry that uses it for its key
+    /// goes dark, and a new identity of the same name does not help. Continues if the caller is dropped.
     pub async fn delete_identity(
         &self,
         resource: &IdentityResource,
@@ -121,12 +121,12 @@ impl Registries {
         resource: &IdentityResource,
         force: bool,
     ) -> Result<(), ManageError> {
-        // Nobody gives it to a registry meanwhile.
+        // The lock keeps others from assigning it to a registry meanwhile.
         let _alone = self.lock().await;
         self.delete_identity_alone(resource, force).await
     }
 
-    /// The same, for those who hold the lock.
+    /// The same, for callers that hold the lock.
     pub(super) async fn delete_identity_alone(
         &self,
         resource: &IdentityResource,
@@ -148,17 +148,17 @@ impl Registries {
             intent.end().await?;
             return Err(error.into());
         }
-        // Not before: a deletion that is refused replaces nothing.
+        // This comes only now: a refused deletion replaces no other operation.
         self.intents().replace(&[Kind::DeleteIdentity], &resource.to_string()).await?;
         let gone = self.remove_known(&identity, intent.end_with()).await;
         self.settle(intent, gone).await
     }
 
-    /// Removes an identity that is a row, with its principal. `end` ends with it.
+    /// Removes an identity that has a row, with its principal. `end` ends with it.
     async fn remove_known(&self, identity: &Identity, end: End) -> Result<(), ManageError> {
         let _making = self.lock_identities().await;
         match self.platform().remove_identity(&identity.principal.client_id).await {
-            // In a vault that is not ours, principals are somebody else's.
+            // In an external vault, principals belong to others.
             Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
             Err(error) => return Err(error.into()),
         }
@@ -177,7 +177,7 @@ impl Registries {
         Ok(())
     }
 
-    /// Goes on with the creation of an identity that was cut short: undoes it, unless it is there.
+    /// Continues an interrupted creation of an identity: undoes it, unless the identity exists.
     pub(super) async fn resume_identity_creation(&self, intent: Intent) -> Result<(), ManageError> {
         let OfIdentity { identity, .. } = intent.parameters()?;
         let resource: IdentityResource = identity.parse()?;
@@ -195,7 +195,7 @@ impl Registries {
         self.settle_by_hand(intent, undone).await
     }
 
-    /// Goes on with the deletion of an identity that was cut short.
+    /// Continues an interrupted deletion of an identity.
     pub(super) async fn resume_identity_deletion(&self, intent: Intent) -> Result<(), ManageError> {
         let OfIdentity { identity, client_id } = intent.parameters()?;
         let resource: IdentityResource = identity.parse()?;
@@ -207,7 +207,7 @@ impl Registries {
             client_id.as_ref().is_none_or(|id| *id == identity.principal.client_id)
         };
         match self.identity(&resource).await {
-            // Another identity has the name now.
+            // Another identity has this name now.
             Ok(identity) if !is_meant(&identity) => self.settle_by_hand(intent, Ok(())).await,
             Ok(identity) => {
                 let gone = async {
@@ -222,9 +222,9 @@ impl Registries {
         }
     }
 
-    /// Removes the principal of a resource that is not there, if it was made.
+    /// Removes the principal of a resource that does not exist, if it was created.
     pub(super) async fn drop_principal(&self, of: IdentityOf) -> Result<(), ManageError> {
-        // Making it finds the one that there is.
+        // Creating it returns the existing one.
         match self.platform().make_identity(of).await {
             Ok(principal) => Ok(self.platform().remove_identity(&principal.client_id).await?),
             Err(PlatformError::NotOurs { .. }) => Ok(()),
@@ -267,11 +267,11 @@ impl Registries {
     }
 }
 
-/// What the making or the deletion of an identity needs to go on.
+/// The data that the creation or deletion of an identity needs to continue.
 #[derive(Serialize, Deserialize)]
 struct OfIdentity {
     identity: String,
-    /// Which identity of this name is meant. None: it was not made yet, or an older program began the operation.
+    /// The client id of the identity. `None`: it was not created yet, or an older program began the operation.
     #[serde(default)]
     client_id: Option<String>,
 }

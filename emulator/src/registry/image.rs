@@ -1,7 +1,7 @@
-//! What a manifest says of the image that it is: the platform, the media type of its config, what an index lists.
+//! Image metadata from a manifest: the platform, the media type of its config, the manifests of an index.
 //!
-//! Called by `metadata.rs` for the answers of ACR's metadata API. It is content, so it is read from the sealed manifest and
-//! the sealed config whenever it is asked for, and is kept nowhere.
+//! Called by `metadata.rs` for ACR's metadata API. The metadata is content, so it is read from the sealed manifest and
+//! the sealed config at every request and stored nowhere else.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::names::RepositoryName;
 use super::object;
 use crate::store::ManifestRow;
 
-/// A config that is longer is not looked into. Those of images have a few kilobytes.
+/// A longer config is not read. Configs of images have a few kilobytes.
 const MAX_CONFIG_LEN: u64 = 1 << 20;
 
-/// What a manifest says of its image.
+/// The image metadata of a manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ImageFacts {
     pub(super) architecture: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct ImageFacts {
     pub(super) config_media_type: Option<String>,
     /// The bytes of config and layers, as the manifest says.
     pub(super) size: u64,
-    /// What an index lists.
+    /// The manifests that an index lists.
     pub(super) listed: Vec<Listed>,
 }
 
@@ -70,7 +70,7 @@ struct Platform {
     os: Option<String>,
 }
 
-/// Reads what a manifest says of its image. What is not as the specifications have it is left out.
+/// Reads the image metadata of a manifest. Fields that do not follow the specifications are omitted.
 pub(super) async fn facts(
     parts: &Arc<Parts>,
     repository: &RepositoryName,
@@ -103,7 +103,7 @@ pub(super) async fn facts(
     })
 }
 
-/// The platform that the config of an image names. A config that is missing or damaged, or is none, names none.
+/// The platform in the config of an image. A missing, damaged or invalid config has none.
 async fn platform(
     parts: &Arc<Parts>,
     repository: &RepositoryName,

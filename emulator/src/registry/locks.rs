@@ -1,13 +1,12 @@
-//! What may be done with a repository, a tag or a manifest: changing it, and asking before content is touched.
+//! Locks of repositories, tags and manifests: changes them, and checks them before content is used.
 //!
-//! ACR's four switches, `delete`, `list`, `read` and `write`, on three levels that know nothing of each other. `acr/`
-//! changes them. What is refused is refused here and in the transactions of the store, so that every way to the content
-//! obeys, whichever area of the surface it came through.
+//! ACR's four switches, `delete`, `list`, `read` and `write`, on three independent levels. `acr/` changes them. They
+//! are checked here and in the store's transactions, so that they hold for every API.
 //!
-//! - A repository locked against writing takes no push and loses nothing. Locked against deletion, it cannot be deleted as a
-//!   whole; what is in it can.
+//! - A repository locked against writing accepts no push and no deletion. Locked against deletion, it cannot be deleted
+//! as a whole, but its contents can.
 //! - A tag locked against writing does not move. Locked against either, neither it nor its manifest can be deleted.
-//! - A manifest locked against either cannot be deleted. A tag more on it does not change it.
+//! - A manifest locked against either cannot be deleted. It can still get another tag.
 
 use std::sync::Arc;
 
@@ -19,7 +18,7 @@ use super::names::{Reference, RepositoryName, Tag};
 use super::{Content, Parts};
 use crate::store::{Attributes, Lockable, Locked};
 
-/// What switches are changed of.
+/// The object whose switches change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The repository as a whole.
@@ -54,7 +53,7 @@ impl AttributeChange {
 }
 
 impl Content {
-    /// Changes what may be done with something. What is locked can be unlocked: no lock is in the way of this.
+    /// Changes the switches of an object. This is never locked, so a locked object can be unlocked.
     pub async fn change_attributes(
         &self,
         repository: &RepositoryName,
@@ -85,12 +84,12 @@ impl Content {
     }
 }
 
-/// Refuses a pull from a repository that is locked against it.
+/// Refuses a pull from a repository that is locked against reading.
 pub(super) fn require_readable(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
     require(parts, repository, |attributes| attributes.read)
 }
 
-/// Refuses a push to a repository that is locked against it.
+/// Refuses a push to a repository that is locked against writing.
 pub(super) fn require_writable(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
     require(parts, repository, |attributes| attributes.write)
 }

@@ -1,8 +1,7 @@
-//! Why a registry or an identity is not made, changed or taken away, in the words that Azure has for it where they are
-//! known.
+//! Why a registry or an identity is not created, changed or deleted, in Azure's wording where it is known.
 //!
-//! `admin/` and `arm/` turn these into status and code, each in one match without a rest arm. Azure publishes few of its
-//! own texts: those that are its own say so here; the others are ours.
+//! `admin/` and `arm/` map these to status and code, each in one match without a rest arm. Azure publishes few of its
+//! texts: the comments below say which are Azure's; the others are ours.
 
 use thiserror::Error;
 
@@ -15,32 +14,34 @@ use super::resource::{IdentityRef, IdentityResource, ResourceError, ResourceGrou
 use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
 use crate::store::StoreError;
 
-/// Why it is not done. Nothing was changed.
+/// Why the request is refused. Nothing was changed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ManageError {
-    /// A name, a place, tags or an identity that cannot be one.
+    /// A name, a location, tags or an identity is invalid.
     #[error(transparent)]
     Resource(#[from] ResourceError),
-    /// There is a registry of this name.
+    /// A registry of this name exists already.
     #[error("there is a registry {0} already")]
     NameTaken(RegistryName),
     /// There is no registry of this name.
     #[error("there is no registry {0}")]
     NoRegistry(RegistryName),
-    /// `local` is always there.
-    #[error("the registry local is always there and cannot be deleted")]
+    /// `local` always exists.
+    #[error("the registry local always exists and cannot be deleted")]
     LocalStays,
     /// There is no group of this name.
     #[error("there is no resource group {0}")]
     NoGroup(ResourceGroup),
-    /// What the emulator starts with is in this group.
-    #[error("the resource group {0} holds what the emulator starts with, and cannot be deleted")]
+    /// The group contains the resources of the emulator's start.
+    #[error(
+        "the resource group {0} cannot be deleted: it contains resources that the emulator needs at its start"
+    )]
     GroupStays(ResourceGroup),
-    /// Something is in the group still.
+    /// The group still has resources.
     #[error("the resource group {0} is not empty")]
     GroupInUse(ResourceGroup),
-    /// There is an identity of this name in the group.
+    /// The group has an identity of this name already.
     #[error("there is an identity {0} already")]
     IdentityTaken(IdentityResource),
     /// There is no such identity.
@@ -49,7 +50,7 @@ pub enum ManageError {
     /// There is no such deployment.
     #[error("there is no deployment {0}")]
     NoDeployment(DeploymentName),
-    /// Registries have the identity.
+    /// Registries use the identity.
     #[error(
         "the identity {identity} is assigned to {}: remove it there first, or force it",
         list(registries)
@@ -57,24 +58,24 @@ pub enum ManageError {
     IdentityInUse {
         /// The identity.
         identity: IdentityResource,
-        /// Who has it.
+        /// The registries that use it.
         registries: Vec<RegistryName>,
     },
-    /// The identity that the program was started with stays.
-    #[error("the identity {0} is the one that this was started with, and stays")]
+    /// The start identity cannot be deleted.
+    #[error("the identity {0} cannot be deleted: the emulator was started with it")]
     StartIdentityStays(IdentityResource),
-    /// Only the highest price class takes a customer-managed key.
-    #[error("a customer-managed key needs the Premium SKU, and this registry is to be {0}")]
+    /// Only the Premium SKU supports customer-managed keys.
+    #[error("a customer-managed key needs the Premium SKU, not {0}")]
     PremiumOnly(Sku),
-    /// The lowest price class has no anonymous pull.
-    #[error("anonymous pull needs the Standard or Premium SKU, and this registry is to be {0}")]
+    /// The Basic SKU has no anonymous pull.
+    #[error("anonymous pull needs the Standard or Premium SKU, not {0}")]
     NoAnonymousPull(Sku),
     /// Creation needs a user-assigned identity.
     #[error(
         "a customer-managed key needs a user-assigned identity when the registry is created; the system-assigned one can take over afterwards"
     )]
     NoUserAssignedIdentity,
-    /// A key can only be chosen at creation.
+    /// A key can only be set at creation.
     #[error(
         "a customer-managed key can only be chosen when a registry is created, and {0} was created without one"
     )]
@@ -82,7 +83,7 @@ pub enum ManageError {
     /// A key cannot be turned off.
     #[error("the customer-managed key of the registry {0} cannot be turned off")]
     CannotBeDisabled(RegistryName),
-    /// There is nothing to rotate. The second half is what Azure's command line says.
+    /// There is no key to rotate. The second half is the message of Azure's command line.
     #[error(
         "the registry {0} has no customer-managed key: key rotation is only applicable to registries with CMK enabled"
     )]
@@ -94,10 +95,10 @@ pub enum ManageError {
         registry: RegistryName,
         /// Its resource id.
         resource_id: String,
-        /// What was named.
+        /// The identity that was named.
         identity: String,
     },
-    /// An elliptic-curve key. The first sentence is said to be Azure's.
+    /// An elliptic-curve key. The first sentence is reportedly Azure's.
     #[error(
         "Invalid key type. Azure Container Registry supports only RSA or RSA-HSM keys. The key '{key}' is of type {kty}, which only signs and cannot wrap."
     )]
@@ -107,35 +108,35 @@ pub enum ManageError {
         /// Its type.
         kty: String,
     },
-    /// The identity lacks a permission on the key, which is named. The text is Azure's, and one sentence more.
+    /// The identity lacks a permission on the key. The text is Azure's, with one more sentence.
     #[error("{0}")]
     MissingPermission(Box<MissingPermission>),
-    /// The vault does not let the identity use the key. The first three sentences are Azure's.
+    /// The vault refuses the identity's use of the key. The first three sentences are Azure's.
     #[error("{}", refused_key(key, identity, *cause, why))]
     NoAccess {
         /// The identifier of the key.
         key: String,
-        /// Who asked.
+        /// The identity that asked.
         identity: String,
-        /// The cause, as states have it; none if the vault refuses the operation and not the registry.
+        /// The cause, as key states name it; `None` if the vault refuses the operation and not the registry.
         cause: Option<Cause>,
-        /// What the vault said.
+        /// The vault's message.
         why: String,
     },
     /// The vault or the issuer does not answer.
-    #[error("the key '{key}' could not be tried: {why}")]
+    #[error("cannot try the key '{key}': {why}")]
     NoAnswer {
         /// The identifier of the key.
         key: String,
-        /// What went wrong.
+        /// The error.
         why: String,
     },
-    /// The vault does not protect what is deleted.
+    /// The vault has no purge protection.
     #[error(
         "the vault {0} has no purge protection, so that its keys can be destroyed with everything that they seal: turn it on, which cannot be undone"
     )]
     NoPurgeProtection(VaultName),
-    /// Content trust and a customer-managed key exclude each other. The text is Azure's, letter by letter.
+    /// Content trust and a customer-managed key exclude each other. The text is Azure's, verbatim.
     #[error(
         "this feature 'ContenTrust' is currently not supported when encryption is enable for the resource {0}. For more information on customer-managed keys, please visit 'https://aka.ms/acr/cmk'."
     )]
@@ -145,19 +146,19 @@ pub enum ManageError {
         "Sealyard does not emulate content trust: leave the property 'properties.policies.trustPolicy.status' out, or set it to 'disabled'. Nothing signs or verifies images."
     )]
     NoContentTrust,
-    /// The world around does not do it.
+    /// A platform service failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
-    /// Anything else.
+    /// Any other error.
     #[error(transparent)]
     Registry(#[from] Error),
 }
 
-/// What was done, but should make somebody think.
+/// A risk that does not stop the operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The vault does not protect what is deleted.
+    /// The vault has no purge protection.
     NoPurgeProtection(VaultName),
 }
 
@@ -173,7 +174,7 @@ impl std::fmt::Display for Warning {
 }
 
 impl ManageError {
-    /// Somebody named an identity that the registry does not have.
+    /// The error for an identity that the registry does not have.
     pub(super) fn not_assigned(
         registry: &RegistryName,
         profile: &Profile,
@@ -186,7 +187,7 @@ impl ManageError {
         }
     }
 
-    /// What the ring says of a key that was to be taken into use. `identifier` renders a key.
+    /// The ring's error for a key that was tried. `identifier` renders a key.
     pub(super) fn of_ring(
         error: RingError,
         registry: &RegistryName,
@@ -224,7 +225,7 @@ impl ManageError {
 }
 
 impl ManageError {
-    /// The same, with keys named as whoever is told knows them.
+    /// The same error, with keys in the form that the reader knows.
     #[must_use]
     pub fn naming_keys(mut self, name: impl Fn(&KeyId) -> String) -> Self {
         match &mut self {
@@ -246,7 +247,7 @@ impl From<StoreError> for ManageError {
     }
 }
 
-/// Where the identity itself is missing, the permissions on the key are not what to look at.
+/// If the identity itself is missing, the message does not point to permissions on the key.
 fn refused_key(key: &str, identity: &str, cause: Option<Cause>, why: &str) -> String {
     if cause == Some(Cause::IdentityRemoved) {
         return why.to_owned();

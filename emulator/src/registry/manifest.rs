@@ -1,7 +1,7 @@
-//! Reading a manifest as it is pushed: what it is, and what it refers to.
+//! Parses a pushed manifest: its kind and its references.
 //!
-//! The bytes are stored as they came; nothing is written anew from what is read here. What is refused here is refused
-//! before anything is stored. Annotations are read for the referrers list alone: they are content, never metadata.
+//! The bytes are stored as received; nothing is rewritten from the parsed form. Invalid manifests are refused before
+//! anything is stored. Annotations are read only for the referrers list: they are content, never metadata.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,24 +15,24 @@ use thiserror::Error;
 use super::digest::{Digest, DigestError};
 use super::media::{self, ManifestKind};
 
-/// The largest manifest that is taken: the 4 MiB that the specification asks registries to support at least.
+/// The maximum size of a manifest: the 4 MiB that the specification asks registries to support at least.
 pub const MAX_MANIFEST_LEN: usize = 4 << 20;
-/// What one manifest may refer to at the most.
+/// The maximum number of references in one manifest.
 const MAX_REFERENCES: usize = 10_000;
 /// A media type longer than this is no media type (RFC 6838 allows 127 characters for each half).
 const MAX_MEDIA_TYPE_LEN: usize = 255;
 
-/// What the registry has to know of a manifest.
+/// A parsed manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsedManifest {
     /// The media type, as its `Content-Type` or its own field says.
     pub media_type: String,
-    /// What the media type means.
+    /// The kind of manifest that the media type names.
     pub kind: ManifestKind,
     /// `artifactType`, or an image's config media type; the type by which referrers are filtered.
     pub artifact_type: Option<String>,
-    /// Config, layers, and what an index lists beside manifests (as the cache of `BuildKit` does): they have to be in the
-    /// repository, with the size that the manifest claims.
+    /// Config, layers, and blobs that an index lists (as the cache of `BuildKit` does): they must be in the repository,
+    /// with the size that the manifest claims.
     pub blobs: Vec<(Digest, u64)>,
     /// Manifests that an index lists.
     pub children: Vec<(Digest, u64)>,
@@ -42,7 +42,7 @@ pub struct ParsedManifest {
     pub annotations: BTreeMap<String, String>,
 }
 
-/// Why a manifest is refused. The words go to the client.
+/// Why a manifest is refused. The message goes to the client.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ManifestError {
@@ -69,18 +69,18 @@ pub enum ManifestError {
     )]
     Schema1,
     /// `schemaVersion` is not 2.
-    #[error("schemaVersion has to be 2")]
+    #[error("schemaVersion must be 2")]
     SchemaVersion,
     /// The fields of an image and those of an index in one document (CVE-2021-41190).
     #[error("the manifest is ambiguous: {0}")]
     Ambiguous(&'static str),
     /// An image without `config`.
-    #[error("an image manifest has to have a config")]
+    #[error("an image manifest must have a config")]
     NoConfig,
     /// A descriptor's digest is malformed.
     #[error("a descriptor of the manifest is not valid: {0}")]
     Descriptor(#[from] DigestError),
-    /// More descriptors than the registry takes.
+    /// More descriptors than the registry accepts.
     #[error("the manifest refers to more than {MAX_REFERENCES} objects")]
     TooManyReferences,
 }
@@ -98,11 +98,11 @@ struct Document {
     subject: Option<Object<Descriptor>>,
     #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
-    /// Schema 1 is known by this field whatever it calls itself.
+    /// Schema 1 is recognized by this field, whatever its media type.
     fs_layers: Option<serde::de::IgnoredAny>,
 }
 
-/// A JSON object. serde would read a struct from a list as well, which no client means and no other registry takes.
+/// A JSON object. serde would also read a struct from a list, which no client means and no other registry accepts.
 struct Object<T>(T);
 
 #[derive(Deserialize)]
@@ -114,7 +114,7 @@ struct Descriptor {
 }
 
 impl ParsedManifest {
-    /// Reads a manifest. `content_type` is the header's value without parameters, if the client sent one.
+    /// Parses a manifest. `content_type` is the header's value without parameters, if the client sent one.
     pub fn read(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
         if content_type.is_some_and(media::is_schema_1) {
             return Err(ManifestError::Schema1);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_is_not_distributable_need_not_be_there() {
+    fn a_nondistributable_layer_may_be_missing() {
         let mut document = image();
         document["layers"][0]["mediaType"] =
             "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip".into();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_image_and_index_at_once_is_refused() {
+    fn a_document_that_is_both_image_and_index_is_refused() {
         let mut document = image();
         document["manifests"] = json!([]);
 
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_in_the_place_of_an_object_is_refused() {
+    fn a_list_instead_of_an_object_is_refused() {
         let list =
             json!([2, media::OCI_IMAGE, null, image()["config"], [], null, null, null, null, null]);
         let mut short = image();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_and_the_field_have_to_agree() {
+    fn the_header_and_the_field_must_agree() {
         assert!(matches!(
             read(&image(), Some(media::OCI_INDEX)),
             Err(ManifestError::MediaTypeMismatch { .. })

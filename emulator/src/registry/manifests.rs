@@ -1,4 +1,4 @@
-//! Manifests: putting one with all that it refers to checked, reading and deleting it, and the lists made of them.
+//! Manifests: stores one after checking its references, reads and deletes them, and makes the lists of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use crate::store::{
 
 /// Manifests are small: a segment of this size holds most of them.
 const MANIFEST_SEGMENT_LEN: u32 = 64 << 10;
-/// How many referrers one answer lists.
+/// The maximum number of referrers in one answer.
 pub const REFERRERS_PAGE: usize = 100;
 
-/// A manifest as it is stored, without its bytes.
+/// A stored manifest, without its bytes.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     /// Its digest.
@@ -41,12 +41,12 @@ pub struct Manifest {
     pub(super) row: ManifestRow,
 }
 
-/// What a pushed manifest is to be known as.
+/// The names of a pushed manifest.
 #[derive(Clone, Debug, Default)]
 pub struct ManifestNames {
-    /// Digests that the client says it has. It is stored under the first one, or else under its SHA-256.
+    /// Digests from the client. The manifest is stored under the first one, or else under its SHA-256.
     pub digests: Vec<Digest>,
-    /// Tags that are to point to it.
+    /// Tags to point to it.
     pub tags: Vec<Tag>,
 }
 
@@ -59,12 +59,12 @@ impl From<&Reference> for ManifestNames {
     }
 }
 
-/// What a push of a manifest led to.
+/// The result of a push.
 #[derive(Clone, Debug)]
 pub struct PutManifest {
     /// The digest under which it is stored.
     pub digest: Digest,
-    /// The subject that it names, which tells the client that the referrers API knows of it.
+    /// The subject that it names; this tells the client that the referrers API has noted it.
     pub subject: Option<Digest>,
 }
 
@@ -89,22 +89,22 @@ pub struct ReferrerDescriptor {
 /// A page of a list, and where the next one begins.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// What is on it.
+    /// The entries of the page.
     pub items: Vec<T>,
-    /// The value for `last` that leads to the next page, if there is one.
+    /// The value of `last` for the next page, if there is one.
     pub next: Option<String>,
 }
 
 impl Content {
-    /// How long the body of a manifest may take to arrive.
+    /// The maximum time in which the body of a manifest must arrive.
     pub fn body_limit(&self) -> Duration {
         self.0.settings.body_idle
     }
 
-    /// Stores a manifest under its digest and lets the tags point at it, all of them or none.
+    /// Stores a manifest under its digest and points the tags to it, all of them or none.
     ///
-    /// Returns when all is durable. Everything that it refers to has to be in the repository: that is checked in
-    /// the transaction that stores it, so no collection can come between.
+    /// Returns when everything is durable. All references must be in the repository: the transaction that stores the
+    /// manifest checks that, so no collection can run between.
     pub async fn put_manifest(
         &self,
         repository: &RepositoryName,
@@ -125,9 +125,9 @@ impl Content {
         let by_sha256 = || Digest::of(Algorithm::Sha256, &bytes);
         let digest = digests.into_iter().next().unwrap_or_else(by_sha256);
         let parsed = ParsedManifest::read(&bytes, content_type)?;
-        // To say that the subject was noted would keep a client from the tag that stands in for the list.
+        // If the answer named the subject, the client would not set the tag that replaces the list.
         let subject = parsed.subject.clone().filter(|_| !self.0.is_strict());
-        // Before the rows are looked at. A tag or an index for it may be still to come.
+        // This comes before the rows are read. A tag or an index for it may follow.
         let noted = self.0.clock.elapsed();
         self.0.recent.note(repository, &digest, noted);
         let condemned = self.condemned(repository, &digest, &bytes).await?;
@@ -155,7 +155,8 @@ impl Content {
                     return Ok(PutManifest { digest, subject });
                 }
                 Ok(None) => (),
-                // The data key went under our hands. What the manifest refers to went with it, which it is told next.
+                // The data key was removed by a reset, and with it the references of the manifest; the next attempt
+                // reports that.
                 Err(Error::Internal(_)) if self.0.gate.pass().await != resets => (),
                 Err(error) => return Err(error),
             }
@@ -163,8 +164,8 @@ impl Content {
         Err(Error::internal("the data keys are retired faster than a manifest can be stored"))
     }
 
-    /// The file of a manifest that the repository has already, if that file does not hold these bytes: the push replaces
-    /// it. Manifests are small, so the file is read to the end.
+    /// The file of a manifest that the repository has already, if that file does not hold these bytes: the push
+    /// replaces it. Manifests are small, so the file is read to the end.
     async fn condemned(
         &self,
         repository: &RepositoryName,
@@ -209,7 +210,7 @@ impl Content {
         }
     }
 
-    /// The manifest that a reference leads to, if it may be pulled.
+    /// The manifest of a reference, if it may be pulled.
     pub async fn manifest(
         &self,
         repository: &RepositoryName,
@@ -220,13 +221,13 @@ impl Content {
         blocking(move || find(&parts, &repository, &reference)).await
     }
 
-    /// The bytes of a manifest, as they were pushed.
+    /// The bytes of a manifest, as pushed.
     pub async fn read_manifest(&self, manifest: &Manifest) -> Result<Zeroizing<Vec<u8>>, Error> {
         let name = ObjectName::Manifest(manifest.repository.clone(), manifest.digest.clone());
         object::read_all(&self.0, &name, manifest.row.object.clone()).await
     }
 
-    /// Deletes a manifest with all its tags, or just a tag.
+    /// Deletes a manifest with all its tags, or only a tag.
     pub async fn delete_manifest(
         &self,
         repository: &RepositoryName,
@@ -286,7 +287,7 @@ impl Content {
         .await
     }
 
-    /// The manifests that name `subject` as theirs, whether or not it exists, after the digest `last`.
+    /// The manifests whose subject is `subject`, whether it exists or not, after the digest `last`.
     pub async fn referrers(
         &self,
         repository: &RepositoryName,
@@ -316,7 +317,7 @@ impl Content {
             let reference = Reference::Digest(digest.parse()?);
             let manifest = match self.manifest(repository, &reference).await {
                 Ok(manifest) if manifest.row.attributes.list => manifest,
-                // It was deleted since, or cannot be pulled: then it is not a referrer.
+                // It was deleted since, or may not be pulled: then it is not a referrer.
                 Ok(_)
                 | Err(
                     Error::ManifestUnknown(_)
@@ -345,19 +346,19 @@ impl Content {
     }
 }
 
-/// A manifest on its way into the store.
+/// A manifest that is being stored.
 struct Pushed {
     repository: RepositoryName,
     digest: Digest,
     tags: Vec<Tag>,
     parsed: ParsedManifest,
     bytes: Zeroizing<Vec<u8>>,
-    /// The file of the manifest that is stored already and does not open.
+    /// The file of the stored manifest, if that file cannot be opened.
     condemned: Option<FileId>,
 }
 
 impl Pushed {
-    /// Compares what the manifest says of its references with what is stored. The store refuses it if one is missing.
+    /// Compares the sizes of the references with the stored objects. The store refuses the manifest if one is missing.
     fn check_references(&self, parts: &Parts) -> Result<(), Error> {
         let repository = self.repository.as_str();
         let mut damaged = Vec::new();
@@ -369,7 +370,7 @@ impl Pushed {
             }
             match damage::sound_row(parts, &name, row) {
                 Err(Error::DamagedObject(_)) => damaged.push(digest),
-                // Deleted meanwhile, which the store sees.
+                // It was deleted meanwhile; the store notices that.
                 Err(Error::BlobUnknown(_) | Error::ManifestUnknown(_)) | Ok(_) => (),
                 Err(error) => return Err(error),
             }
@@ -387,7 +388,7 @@ impl Pushed {
         if damaged.is_empty() { Ok(()) } else { Err(Error::ReferencesUnknown(damaged)) }
     }
 
-    /// Seals and stores the manifest. `None`: the data key was retired meanwhile, and another one has to be used.
+    /// Seals and stores the manifest. `None`: the data key was retired meanwhile, and another one must be used.
     fn store(
         &self,
         parts: &Parts,
@@ -456,7 +457,7 @@ pub(super) fn seal_manifest(
 }
 
 impl<T> Page<T> {
-    /// Cuts a list that was read one longer than the page, to know whether there is more.
+    /// Cuts a list that was read one entry longer than the page, to know whether there is more.
     pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
@@ -482,7 +483,7 @@ fn find(
     };
     let row = match &digest {
         Some(digest) => {
-            // A client that asks may go on to pull it, or push an index or a tag for it.
+            // The client may pull it next, or push an index or a tag for it.
             let noted = parts.clock.elapsed();
             parts.recent.note(repository, digest, noted);
             let row = parts.store.manifest(registry, name, digest.as_str())?;

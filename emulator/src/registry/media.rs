@@ -1,6 +1,6 @@
-//! The media types that the registry tells apart, from the OCI image specification and from Docker's formats.
+//! The media types that the registry distinguishes, from the OCI image specification and from Docker's formats.
 
-/// What a manifest of a known media type is.
+/// The kind of manifest that a media type names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManifestKind {
     /// A config and layers: OCI image manifest, Docker schema 2.
@@ -40,7 +40,7 @@ pub(super) fn is_schema_1(media_type: &str) -> bool {
     DOCKER_SCHEMA_1.contains(&media_type)
 }
 
-/// Whether what has this media type is a manifest, also one of a kind that is not stored.
+/// Whether this is the media type of a manifest, even of a kind that is not stored.
 pub(super) fn is_manifest(media_type: &str) -> bool {
     ManifestKind::of(media_type).is_some() || is_schema_1(media_type)
 }

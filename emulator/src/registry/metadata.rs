@@ -1,8 +1,7 @@
-//! What there is to say of repositories, tags and manifests beside their content: times, numbers, attributes; and lists
-//! of it.
+//! Metadata of repositories, tags and manifests: times, counts and attributes; and lists of it.
 //!
-//! `acr/` renders it. A list is in the order of names, or of the time of the last change; with times that are equal, names
-//! decide. What lists may not show is left out of all of them and can still be asked for by its name.
+//! `acr/` renders it. A list is sorted by name, or by the time of the last change and then by name. Entries that may
+//! not be listed are omitted from all lists; a client can still request them by name.
 
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use super::names::{Reference, RepositoryName, Tag};
 use super::{Content, Parts};
 use crate::store::{self, Attributes, Deleted, ManifestRow, StoreError, TagRow};
 
-/// The length of a page where the client names none.
+/// The page length if the client names none.
 const DEFAULT_PAGE_LEN: usize = 100;
 
 /// The order of a list.
@@ -26,18 +25,18 @@ pub enum Order {
     /// By name or digest.
     #[default]
     Name,
-    /// By the time of the last change, the oldest first.
+    /// By the time of the last change, oldest first.
     TimeAscending,
-    /// By the time of the last change, the newest first.
+    /// By the time of the last change, newest first.
     TimeDescending,
 }
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// The name after which it begins.
     pub last: Option<String>,
-    /// How many entries it has at the most.
+    /// The maximum number of entries.
     pub n: Option<usize>,
     /// The order of the list.
     pub order: Order,
@@ -46,7 +45,7 @@ pub struct Window {
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryInfo {
-    /// When its first manifest came.
+    /// When its first manifest was pushed.
     pub created: OffsetDateTime,
     /// When a manifest or a tag was last pushed.
     pub updated: OffsetDateTime,
@@ -54,7 +53,7 @@ pub struct RepositoryInfo {
     pub manifests: u64,
     /// How many tags it has.
     pub tags: u64,
-    /// What may be done with it.
+    /// The allowed operations.
     pub attributes: Attributes,
 }
 
@@ -65,11 +64,11 @@ pub struct TagInfo {
     pub name: String,
     /// The digest that it points to.
     pub digest: String,
-    /// When it was made.
+    /// When it was created.
     pub created: OffsetDateTime,
     /// When it was last set.
     pub updated: OffsetDateTime,
-    /// What may be done with it.
+    /// The allowed operations.
     pub attributes: Attributes,
 }
 
@@ -92,13 +91,13 @@ pub struct ManifestInfo {
     pub os: Option<String>,
     /// The tags that point to it.
     pub tags: Vec<String>,
-    /// What it lists, if it is an index.
+    /// The manifests that it lists, if it is an index.
     pub listed: Vec<Listed>,
-    /// What may be done with it.
+    /// The allowed operations.
     pub attributes: Attributes,
 }
 
-/// What went with a repository.
+/// The contents of a deleted repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedRepository {
     /// The digests of its manifests.
@@ -108,7 +107,7 @@ pub struct DeletedRepository {
 }
 
 impl Content {
-    /// What there is to say of a repository.
+    /// The metadata of a repository.
     pub async fn repository_info(
         &self,
         repository: &RepositoryName,
@@ -129,7 +128,7 @@ impl Content {
         .await
     }
 
-    /// Deletes a repository with all that is in it.
+    /// Deletes a repository with everything in it.
     pub async fn delete_repository(
         &self,
         repository: &RepositoryName,
@@ -146,7 +145,7 @@ impl Content {
         .await
     }
 
-    /// What there is to say of a tag.
+    /// The metadata of a tag.
     pub async fn tag_info(&self, repository: &RepositoryName, tag: &Tag) -> Result<TagInfo, Error> {
         let parts = Arc::clone(&self.0);
         let (repository, tag) = (repository.clone(), tag.clone());
@@ -161,7 +160,7 @@ impl Content {
         .await
     }
 
-    /// Takes a tag away. Its manifest stays.
+    /// Deletes a tag. Its manifest stays.
     pub async fn untag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
         let (repository, tag) = (repository.clone(), tag.clone());
@@ -178,7 +177,7 @@ impl Content {
         .await
     }
 
-    /// A part of the tags of a repository; with a digest, of those that point to it.
+    /// A page of the tags of a repository; with a digest, of those that point to it.
     pub async fn tag_infos(
         &self,
         repository: &RepositoryName,
@@ -203,7 +202,7 @@ impl Content {
         .await
     }
 
-    /// What there is to say of a manifest.
+    /// The metadata of a manifest.
     pub async fn manifest_info(
         &self,
         repository: &RepositoryName,
@@ -225,7 +224,7 @@ impl Content {
         describe(&self.0, repository, digest, row).await
     }
 
-    /// A part of the manifests of a repository.
+    /// A page of the manifests of a repository.
     pub async fn manifest_infos(
         &self,
         repository: &RepositoryName,
@@ -265,13 +264,13 @@ impl Content {
 }
 
 impl Window {
-    /// The name after which a scan for [`Window::page`] begins. In an order of time it is a scan of all.
+    /// The name after which a scan for [`Window::page`] begins. To sort by time, the scan reads all rows.
     fn after(&self) -> Option<&str> {
         self.last.as_deref().filter(|_| self.order == Order::Name)
     }
 
-    /// The page of a list of at most `limit`; of rows in the order of names, and by name no more than are needed. `key`
-    /// gives the time and the name of each.
+    /// A page of at most `limit` entries; by name, it reads no more rows than needed. The rows are sorted by name.
+    /// `key` returns the time and the name of a row.
     fn page<T>(
         &self,
         rows: impl Iterator<Item = Result<T, StoreError>>,
@@ -285,10 +284,10 @@ impl Window {
         Ok(Page::cut(self.sort(items, &key), limit, |item| key(item).1.to_owned()))
     }
 
-    /// Puts a list in order and drops what comes before the window. In the order of names it is both already.
+    /// Sorts a list and drops the entries before the window. By name, the list has both already.
     ///
-    /// If the entry that the last page ended with is gone, where it stood in time is not known any more: then there is
-    /// no more.
+    /// If the last entry of the previous page was deleted, its place in the order of time is unknown: then the list
+    /// ends.
     fn sort<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> (OffsetDateTime, &str)) -> Vec<T> {
         match self.order {
             Order::Name => return items,
@@ -355,7 +354,7 @@ async fn describe(
     })
 }
 
-/// A time as it is kept. One beyond what a calendar holds is its beginning: rows are written by us alone.
+/// A stored time. One outside the calendar gives the calendar's start: only this program writes rows.
 fn moment(seconds: i64, nanos: u32) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds)
         .and_then(|time| time.replace_nanosecond(nanos))

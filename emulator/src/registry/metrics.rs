@@ -1,8 +1,8 @@
-//! What is counted of all registries, for Prometheus: uses of keys, transitions, rotations, damaged objects; and the
+//! The metrics of all registries, for Prometheus: uses of keys, transitions, rotations, damaged objects; and the
 //! states.
 //!
-//! Counters are raised as things happen. The gauge of the states is set when somebody asks, from the states themselves,
-//! so that it cannot differ from them.
+//! Events increment the counters. The gauge of the states is set at each request, from the states themselves, so that
+//! it cannot differ from them.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use super::Registry;
 use super::damage::Damage;
 use crate::keys::{Cause, Happening, KeyEvent, KeyOperation, KeyUse, Purpose, State};
 
-/// What is counted.
+/// The metrics.
 pub struct Metrics {
     families: Families,
     states: Family<StateLabels, Gauge>,
@@ -75,8 +75,8 @@ impl Metrics {
         let (leases, rotations) = (Family::default(), Family::default());
         families.register("registry_state", "1 for the state of a registry's key", states.clone());
         families.register("state_transitions", "Changes of the state", transitions.clone());
-        families.register("vault_calls", "What the vaults were asked", calls.clone());
-        families.register("lease_renewals", "Leases asked for or renewed", leases.clone());
+        families.register("vault_calls", "Requests to the vaults", calls.clone());
+        families.register("lease_renewals", "Leases requested or renewed", leases.clone());
         families.register("rotations", "Rotations of a key", rotations.clone());
         let (damages, checked, passes) = (Family::default(), Family::default(), Family::default());
         families.register("damages_found", "Stored objects found damaged", damages.clone());
@@ -87,7 +87,7 @@ impl Metrics {
         );
         families.register(
             "background_pass_completed_timestamp_seconds",
-            "Emulator time at which the background had last authenticated everything",
+            "Emulator time when the background last finished authenticating everything",
             passes.clone(),
         );
         Self { families, states, transitions, calls, leases, rotations, damages, checked, passes }
@@ -141,7 +141,7 @@ impl Metrics {
                 let labels = ResultLabels { registry, result: "blocked" };
                 self.rotations.get_or_create(&labels).inc();
             }
-            // `status` counts the operations that wait and shows the notices. Damage is counted where it is found.
+            // `status` counts the waiting operations and shows the notices. Damage is counted where it is found.
             Happening::OperationBlocked { .. }
             | Happening::RowsNotice { .. }
             | Happening::ContentDamaged { .. } => (),
@@ -153,12 +153,12 @@ impl Metrics {
         self.damages.get_or_create(&labels).inc();
     }
 
-    /// An object was authenticated in the background.
+    /// Counts an object that the background authenticated.
     pub(super) fn count_checked(&self, registry: &str) {
         self.checked.get_or_create(&RegistryLabels { registry: registry.to_owned() }).inc();
     }
 
-    /// The background has authenticated everything once more, at this emulator time.
+    /// Notes that the background has authenticated everything once more, at this emulator time.
     pub(super) fn note_pass(&self, registry: &str, now: i64) {
         self.passes.get_or_create(&RegistryLabels { registry: registry.to_owned() }).set(now);
     }

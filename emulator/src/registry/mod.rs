@@ -1,12 +1,12 @@
-//! The domain: a registry whose every stored byte is sealed under data keys that a Key Vault key wraps.
+//! The domain: a registry that seals every stored byte under data keys wrapped by a Key Vault key.
 //!
-//! `oci/`, `acr/` and `admin/` call it with parsed types and render what it returns. It decides; [`crate::store`]
-//! keeps, [`crate::keys`] has the word on whether content may be touched, [`crate::envelope`] is the format.
+//! `oci/`, `acr/` and `admin/` call it with parsed types and render its results. This module decides; [`crate::store`]
+//! stores, [`crate::keys`] decides whether content may be used, and [`crate::envelope`] is the file format.
 //!
-//! Invariant: content is reached through [`Content`] alone, and [`Registry::content`] hands one out only after the key
-//! was admitted. There is no other way, so no route can forget to ask.
+//! Invariant: content is reached only through [`Content`], and [`Registry::content`] returns one only after the key was
+//! admitted. So no route can forget the check.
 //!
-//! It knows nothing of HTTP.
+//! This module does not know HTTP.
 
 mod access;
 mod activity;
@@ -128,60 +128,60 @@ const SERVICE_KEY_FILE: &str = "service.key";
 #[derive(Clone)]
 pub struct Registry(Arc<Parts>);
 
-/// A registry whose key was admitted: what content is reached through, for the length of one request.
+/// A registry whose key was admitted; gives access to its content for one request.
 #[derive(Clone)]
 pub struct Content(Arc<Parts>);
 
-/// What can be set of a registry.
+/// The settings of a registry.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How long an unwrapped data key may be used without asking the vault.
     pub key_lease: Duration,
-    /// How often a key without a version is looked at for a newer one, in emulator time.
+    /// How often a key without a version is checked for a newer version, in emulator time.
     pub rotation_check: Duration,
-    /// The most uploads that are open at a time, those from before the start among them.
+    /// The maximum number of open uploads, including those from before the start.
     pub max_uploads: usize,
-    /// How long a body may stand still before the request is given up; the upload stays.
+    /// How long a body may be idle before the request is aborted; the upload stays.
     pub body_idle: Duration,
-    /// The longest page of a list, and its length where the client names none.
+    /// The maximum page length of a list, and its length if the client names none.
     pub page_len: usize,
     /// Whether an index may list manifests that the repository does not have.
     pub sparse_indexes: bool,
-    /// Whether registries with a customer-managed key lack what real ones lack, however they were made.
+    /// Whether registries with a customer-managed key lack the features that real ones lack, however they were created.
     pub strict_parity: bool,
-    /// Whether the disk is asked early for what an upload writes.
+    /// Whether writes of an upload are sent to the disk early.
     pub write_back: bool,
-    /// When collection takes what nobody uses.
+    /// When collection deletes unused content.
     pub collect: CollectOptions,
-    /// How much the background verifies.
+    /// The limits of background verification.
     pub background: BackgroundOptions,
-    /// Where what happens to the key is told. All registries of an emulator share it.
+    /// Where key events are sent. All registries of an emulator share it.
     pub events: Events,
 }
 
-/// What a registry is opened from.
+/// The inputs for opening a registry.
 struct Opening<'a> {
     pub(super) common: &'a Common,
     pub(super) name: RegistryName,
     pub(super) profile: Profile,
-    /// Who asks for the key of a new registry. None: the identity that the program was started with.
+    /// The identity for the key of a new registry. `None`: the identity that the program was started with.
     pub(super) asker: Option<IdentityId>,
-    /// Whether it is to be stored first.
+    /// Whether to store it first.
     pub(super) is_new: bool,
-    /// How it is logged in to, if it is new.
+    /// Its login settings, if it is new.
     pub(super) access: AccessSettings,
-    /// The operation that ends when a new one is stored.
+    /// The operation that ends when a new registry is stored.
     pub(super) end: End,
 }
 
-/// What a registry is made of.
+/// The parts of a registry.
 pub(in crate::registry) struct Parts {
     pub(super) name: String,
     registry_name: RegistryName,
     profile: Arc<CurrentProfile>,
     /// The identity that the program was started with.
     start_identity: IdentityResource,
-    /// Whether it is going, or gone.
+    /// Whether it is being deleted, or deleted.
     closed: AtomicBool,
     pub(super) store: Arc<Store>,
     pub(super) ring: KeyRing,
@@ -194,7 +194,7 @@ pub(in crate::registry) struct Parts {
     pub(super) broken: BrokenObjects,
     pub(super) gate: reset::Gate,
     pub(super) activity: Arc<activity::Activity>,
-    /// Ends the background work when the last clone is gone.
+    /// Ends the background work when the last clone is dropped.
     _background: DropGuard,
 }
 
@@ -234,7 +234,7 @@ impl<'a> Opening<'a> {
 impl Registry {
     /// Opens a registry of a data folder. A new one is stored with its ring, or not at all.
     ///
-    /// An existing registry opens although its vault does not answer; it is then dark until it does.
+    /// An existing registry also opens if its vault does not answer; then it is dark until the vault does.
     async fn open(opening: Opening<'_>) -> Result<Self, Error> {
         let Opening { common, name, profile, asker, is_new, access, end } = opening;
         let Common { store, audit, clock, settings, platform, intents } = common.clone();
@@ -310,12 +310,12 @@ impl Registry {
         &self.0.name
     }
 
-    /// The name of the registry, as what it is.
+    /// The name of the registry, typed.
     pub fn registry_name(&self) -> &RegistryName {
         &self.0.registry_name
     }
 
-    /// What it is beside its content.
+    /// The registry's properties outside its content.
     pub fn profile(&self) -> Arc<Profile> {
         self.0.profile.get()
     }
@@ -325,25 +325,25 @@ impl Registry {
         self.profile().group.registry_id(&self.0.registry_name)
     }
 
-    /// Whether it lacks what a real registry with a customer-managed key lacks: because it was made so, or because all
-    /// do that have one.
+    /// Whether it lacks the features that a real registry with a customer-managed key lacks, because it was created so
+    /// or because all registries with such a key do.
     pub fn is_strict(&self) -> bool {
         self.0.is_strict()
     }
 
-    /// When the identity that asks for its key stops working, in emulator time, because it was removed from the registry.
-    /// Only in strict parity: else it stops at once.
+    /// When the identity for its key stops working, in emulator time, after it was removed from the registry. Only in
+    /// strict parity; otherwise it stops at once.
     pub fn identity_works_until(&self) -> Option<OffsetDateTime> {
         let former = self.0.profile.get().former_identity.clone()?;
         (self.is_strict() && self.asks_as(&former)).then(|| former.works_until())
     }
 
-    /// Whether it asks for its key as this identity.
+    /// Whether it uses this identity for its key.
     fn asks_as(&self, former: &FormerIdentity) -> bool {
         former.is(self.0.ring.describe().identity.as_ref(), &self.0.start_identity)
     }
 
-    /// The way to the content, if the key admits it at this moment.
+    /// Gives access to the content if the key is admitted now.
     pub async fn content(&self) -> Result<Content, Error> {
         if self.0.closed.load(Ordering::Acquire) {
             return Err(Error::RegistryGone);
@@ -355,24 +355,24 @@ impl Registry {
         Ok(Content(Arc::clone(&self.0)))
     }
 
-    /// The registry's hold on its key: its state, rotation, checks.
+    /// The registry's key ring: its state, rotation, checks.
     pub fn key_ring(&self) -> &KeyRing {
         &self.0.ring
     }
 
-    /// What is stored, in numbers. These are metadata and are told in every state.
+    /// Counts and sizes of the stored content. They are metadata and available in every state.
     pub async fn stats(&self) -> Result<Stats, Error> {
         let parts = Arc::clone(&self.0);
         blocking::blocking(move || parts.store.stats(&parts.name)).await
     }
 
-    /// How many uploads are under way, and how many bytes of the disk they hold.
+    /// The number of open uploads, and the bytes that they use on disk.
     pub async fn held_by_uploads(&self) -> Result<HeldByUploads, Error> {
         let parts = Arc::clone(&self.0);
         blocking::blocking(move || parts.store.held_by_uploads(&parts.name)).await
     }
 
-    /// Whether the disk takes new content.
+    /// Whether the disk has room for new content.
     pub async fn has_room(&self) -> Result<bool, Error> {
         let parts = Arc::clone(&self.0);
         match blocking::blocking(move || parts.store.ensure_space()).await {
@@ -382,24 +382,24 @@ impl Registry {
         }
     }
 
-    /// The newest uses of the key, at most `count`, the oldest of them first.
+    /// The newest uses of the key, at most `count`, oldest first.
     pub async fn key_uses(&self, count: usize) -> Result<Vec<KeyUse>, Error> {
         let parts = Arc::clone(&self.0);
         blocking::blocking(move || parts.audit.newest(&parts.store, &parts.name, count)).await
     }
 
-    /// When collection takes what nobody uses, unless it is told otherwise.
+    /// When collection deletes unused content, unless a request says otherwise.
     pub fn collect_options(&self) -> CollectOptions {
         self.0.settings.collect
     }
 
-    /// Hands out no more ways to the content: the registry is going.
+    /// Gives no more access to the content: the registry is being deleted.
     fn close(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.0.sessions.drop_writers();
     }
 
-    /// It did not go.
+    /// Reopens the registry after its deletion failed.
     fn reopen(&self) {
         self.0.closed.store(false, Ordering::Release);
     }
@@ -408,21 +408,21 @@ impl Registry {
         self.0.profile.set(profile);
     }
 
-    /// Has the registry be in another group until the next start.
+    /// Pretends that the registry is in another group, until the next start.
     #[cfg(test)]
     pub(crate) fn pretend_group(&self, group: ResourceGroup) {
         let profile = Profile::clone(&self.profile());
         self.set_profile(Profile { group, ..profile });
     }
 
-    /// How many damaged objects were found since the start.
+    /// The number of damaged objects found since the start.
     pub fn damaged(&self) -> u64 {
         self.0.broken.count()
     }
 }
 
 impl Parts {
-    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    /// Whether it lacks the features that a real registry with a customer-managed key lacks.
     fn is_strict(&self) -> bool {
         let profile = self.profile.get();
         profile.is_cmk() && (profile.strict || self.settings.strict_parity)

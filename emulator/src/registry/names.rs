@@ -1,7 +1,7 @@
-//! The names of the distribution specification, parsed once at the border: repositories, tags, references; and the name of
-//! a registry, which is Azure's.
+//! The names of the distribution specification, parsed once at the border: repositories, tags and references; and the
+//! registry name, which follows Azure's rules.
 //!
-//! A value of these types is always well formed; nothing behind the border looks at the text again.
+//! Values of these types are always well formed; no code behind the border parses the text again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::digest::Digest;
 
-/// The longest repository name that clients can use: they add a host and keep the sum below 256 bytes.
+/// The maximum length of a repository name that clients can use: they add a host and keep the sum below 256 bytes.
 const MAX_REPOSITORY_LEN: usize = 255;
 const MAX_TAG_LEN: usize = 128;
 
@@ -22,7 +22,7 @@ const MAX_TAG_LEN: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryName(String);
 
-/// A registry's name: 5 to 50 letters and digits, as in Azure, in lower case, since it is a part of a host name.
+/// A registry's name: 5 to 50 letters and digits, as in Azure, in lower case, because it is part of a host name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegistryName(Arc<str>);
 
@@ -30,16 +30,16 @@ pub struct RegistryName(Arc<str>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag(String);
 
-/// What a manifest is asked for by.
+/// A reference to a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// By its content.
+    /// Its digest.
     Digest(Digest),
-    /// By a name that can move.
+    /// A tag, which can move.
     Tag(Tag),
 }
 
-/// A text that is not what it should name.
+/// A text that is not valid for its type.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
@@ -53,16 +53,16 @@ pub enum NameError {
         "the tag {0:?} is not valid: a letter, digit or `_`, then up to 127 letters, digits, `_`, `.` or `-`"
     )]
     Tag(String),
-    /// The registry name is not one that Azure takes.
+    /// Azure does not accept the registry name.
     #[error("the registry name {0:?} is not valid: 5 to 50 letters and digits")]
     Registry(String),
 }
 
 impl RegistryName {
-    /// The name of the registry that is always there.
+    /// The name of the default registry, which always exists.
     pub const LOCAL: &str = "local";
 
-    /// The registry that answers where no other is named.
+    /// The registry that answers requests which name no other registry.
     pub fn local() -> Self {
         Self(Self::LOCAL.into())
     }
@@ -72,7 +72,7 @@ impl RegistryName {
         &self.0
     }
 
-    /// Whether it is the registry that is always there.
+    /// Whether it is the default registry.
     pub fn is_local(&self) -> bool {
         &*self.0 == Self::LOCAL
     }
@@ -178,7 +178,7 @@ fn is_path_component(component: &str) -> bool {
     }
 }
 
-/// What a client sent goes back to it in errors, but not at any length.
+/// Errors quote the client's text, but only up to a limit.
 fn shorten(text: &str) -> String {
     text.chars().take(MAX_REPOSITORY_LEN).collect()
 }
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn registry_names_are_those_that_azure_takes_in_lower_case() {
+    fn registry_names_follow_azures_rules_in_lower_case() {
         assert_eq!("Team1".parse::<RegistryName>().unwrap().as_str(), "team1");
         assert!("local".parse::<RegistryName>().unwrap().is_local());
         assert!("a".repeat(50).parse::<RegistryName>().is_ok());

@@ -1,7 +1,7 @@
-//! Opening a sealed object: from its row to a reader under the lease of its data key.
+//! Opens a sealed object: from its row to a reader under the lease of its data key.
 //!
-//! An object can be replaced or deleted between the look at its row and the look at its file: then it is looked up again.
-//! One that does not open is marked as damaged; `damage.rs` says what follows from that.
+//! An object can be replaced or deleted between the read of its row and the opening of its file: then it is looked up
+//! again. An object that cannot be opened is marked as damaged; `damage.rs` describes the consequences.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) struct OpenObject {
     pub(super) row: ObjectRow,
 }
 
-/// Opens an object, whose row was looked up a moment ago.
+/// Opens an object whose row was read a moment ago.
 pub(super) async fn open(
     parts: &Arc<Parts>,
     object: &ObjectName,
@@ -50,7 +50,7 @@ async fn open_row(
         move || {
             let mut file = parts.store.open_file(row.file)?;
             let header = Header::read(&mut file)?;
-            // The row and the file were written together: one of them was changed since.
+            // The row and the file were written together, so one of them was changed since.
             if header.data_key().as_bytes() != &row.data_key {
                 return Err(OpenError::Damaged.into());
             }
@@ -88,8 +88,8 @@ pub(super) async fn read_all(
     Err(too_fast())
 }
 
-/// All bytes of an open object. If its lease ends meanwhile, what was read is dropped, and read again when the vault has
-/// answered.
+/// Reads all bytes of an open object. If its lease ends meanwhile, the bytes are dropped, and read again when the vault
+/// has answered.
 async fn read_opened(mut opened: OpenObject) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut wait = RenewalWait::default();
     loop {
@@ -106,7 +106,7 @@ async fn read_opened(mut opened: OpenObject) -> Result<Zeroizing<Vec<u8>>, Error
     }
 }
 
-/// All bytes of an object. None: the lease has ended before.
+/// Reads all bytes of an object. `None`: the lease has ended first.
 fn read_under(opened: &mut OpenObject) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
     let OpenObject { opener, lease, .. } = opened;
     let mut all = Zeroizing::new(Vec::with_capacity(usize::try_from(opener.len()).unwrap_or(0)));
@@ -122,5 +122,5 @@ fn read_under(opened: &mut OpenObject) -> Result<Option<Zeroizing<Vec<u8>>>, Err
 }
 
 fn too_fast() -> Error {
-    Error::internal("the object is replaced faster than it can be read")
+    Error::internal("the object is being replaced faster than it can be read")
 }

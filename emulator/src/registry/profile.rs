@@ -1,7 +1,7 @@
-//! What a registry is beside its content: price class, place, tags, identities, policies.
+//! A registry's properties outside its content: SKU, location, tags, identities, policies.
 //!
-//! It is read at the opening, replaced as a whole by `change.rs`, and told by the areas above. Which key the registry has
-//! now and whose identity asks for it is not here but in the ring, where both change in one commit.
+//! It is read when the registry opens, replaced as a whole by `change.rs`, and shown by the modules above. The current
+//! key and its identity are not here but in the ring, where both change in one commit.
 
 use time::OffsetDateTime;
 
@@ -11,56 +11,58 @@ use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sk
 use crate::keys::{IdentityId, KeyId};
 use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
 
-/// How long an identity in use still works after it was removed from a registry. Azure speaks of about three months.
+/// How long a removed identity still works for its registry. Azure says about three months.
 pub const FORMER_IDENTITY_WORKS: time::Duration = time::Duration::days(90);
 
-/// How it is stored that nobody passes network rules.
+/// The stored value for "trusted services cannot bypass network rules".
 const NO_BYPASS: &str = "None";
 
-/// What a registry is beside its content.
+/// A registry's properties outside its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
-    /// What tells it from others of its name, before and after it. None: it was made before there were such ids.
+    /// Its id, which distinguishes it from earlier and later registries of its name. `None`: it was created before
+    /// these ids existed.
     pub id: Option<String>,
-    /// When it was made, in emulator time.
+    /// When it was created, in emulator time.
     pub created: OffsetDateTime,
-    /// The price class.
+    /// The SKU.
     pub sku: Sku,
-    /// The place.
+    /// The location.
     pub location: Location,
     /// The resource group.
     pub group: ResourceGroup,
-    /// What people call it.
+    /// The tags that users gave it.
     pub tags: Tags,
-    /// The customer-managed key that it was made with. Which one it has now, its ring tells.
+    /// The customer-managed key that it was created with. Its ring knows the current one.
     pub made_with: Option<KeyId>,
     /// The user-assigned identities that it has.
     pub identities: Vec<AssignedIdentity>,
-    /// The identity that it has by itself.
+    /// Its own, system-assigned identity.
     pub system_identity: Option<Principal>,
-    /// Whether anybody may use its content.
+    /// Whether its content needs no login.
     pub anonymous: bool,
-    /// Whether it lacks what a real one lacks.
+    /// Whether it lacks the features that a real one lacks.
     pub strict: bool,
-    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    /// Whether trusted Azure services could not bypass network rules. There are no rules, so it is only stored and
+    /// reported.
     pub no_bypass: bool,
-    /// The port that it had last.
+    /// The port that it last had.
     pub port: Option<u16>,
-    /// The identity that asked for its key when it was removed, in strict parity. It goes on asking for a while.
+    /// The identity for its key that was removed, in strict parity. It keeps working for a while.
     pub former_identity: Option<FormerIdentity>,
 }
 
 /// A user-assigned identity that a registry had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormerIdentity {
-    /// Which one.
+    /// The identity.
     pub identity: AssignedIdentity,
     /// When it was removed, in emulator time.
     pub removed: OffsetDateTime,
 }
 
 impl FormerIdentity {
-    /// Whether a ring means it. None: the identity that the program was started with.
+    /// Whether this is the identity that a ring names. `None`: the identity that the program was started with.
     pub(super) fn is(&self, identity: Option<&IdentityId>, start: &IdentityResource) -> bool {
         match identity {
             None => self.identity.resource == *start,
@@ -68,14 +70,14 @@ impl FormerIdentity {
         }
     }
 
-    /// Until when it works, in emulator time.
+    /// When it stops working, in emulator time.
     pub fn works_until(&self) -> OffsetDateTime {
         self.removed.saturating_add(FORMER_IDENTITY_WORKS)
     }
 }
 
 impl Profile {
-    /// Whether it has a customer-managed key. It has one for good, or never.
+    /// Whether it has a customer-managed key. This never changes.
     pub fn is_cmk(&self) -> bool {
         self.made_with.is_some()
     }
@@ -90,7 +92,7 @@ impl Profile {
         self.identities.iter().find(|own| own.principal.client_id.eq_ignore_ascii_case(client_id))
     }
 
-    /// The user-assigned identity that somebody names, if the registry has it.
+    /// The user-assigned identity of a reference, if the registry has it.
     pub fn user_assigned(&self, named: &IdentityRef) -> Option<&AssignedIdentity> {
         match named {
             IdentityRef::System => None,
@@ -102,7 +104,7 @@ impl Profile {
         }
     }
 
-    /// The identity that somebody names, as the ring knows it, if the registry has it.
+    /// The identity of a reference, as the ring names it, if the registry has it.
     pub(super) fn identity_id(&self, named: &IdentityRef) -> Option<IdentityId> {
         match named {
             IdentityRef::System => self.system_identity.as_ref().map(|_| IdentityId::system()),
@@ -110,7 +112,7 @@ impl Profile {
         }
     }
 
-    /// As it is stored.
+    /// The stored form.
     pub(super) fn record(&self, name: &RegistryName) -> RegistryRecord {
         let row = RegistryRow {
             id: self.id.clone(),
@@ -142,7 +144,7 @@ impl Profile {
         }
     }
 
-    /// From what is stored.
+    /// Parses the stored form.
     pub(super) fn of_record(record: RegistryRecord) -> Result<(RegistryName, Self), StoreError> {
         let RegistryRecord { name, row, tags, identities } = record;
         let damaged =

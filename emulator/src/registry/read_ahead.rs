@@ -1,8 +1,9 @@
-//! What a stream has opened and the connection has not taken yet: the rules, without threads, files and keys.
+//! The opened segments that the connection has not taken yet: the rules, without threads, files and keys.
 //!
-//! The reader asks where to go on ([`ReadAhead::wanted`]) and brings what it opened ([`ReadAhead::push`]). The connection
-//! takes it in order ([`ReadAhead::take`]). When the lease ends, [`ReadAhead::forget`] drops the plaintext, and the reader
-//! goes on at the first byte that the connection has not taken: so no byte is missing and none comes twice.
+//! The reader asks for the next position ([`ReadAhead::wanted`]) and adds opened segments ([`ReadAhead::push`]). The
+//! connection takes them in order ([`ReadAhead::take`]). When the lease ends, [`ReadAhead::forget`] drops the
+//! plaintext, and the reader continues at the first byte that the connection has not taken: so no byte is missing or
+//! repeated.
 //!
 //! Invariant: the queue holds exactly the bytes from `taken` to `opened`.
 
@@ -13,7 +14,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 
-/// How many opened segments wait for the connection at the most.
+/// The maximum number of opened segments that wait for the connection.
 pub(super) const READ_AHEAD: usize = 3;
 
 /// The opened part of a range.
@@ -22,28 +23,28 @@ pub(super) struct ReadAhead {
     queue: VecDeque<Bytes>,
     /// The first byte that the connection has not taken.
     taken: u64,
-    /// The first byte that is not in the queue either.
+    /// The first byte after the queue.
     opened: u64,
     /// The end of the range.
     end: u64,
     /// Whether the reader has ended.
     is_stopped: bool,
-    /// Why, until the connection was told.
+    /// The error, until the connection gets it.
     why: Option<Error>,
 }
 
-/// What the reader does next.
+/// The reader's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// Open the segment that holds this byte.
     At(u64),
-    /// Wait: enough is opened.
+    /// Wait: enough is open.
     Later,
     /// End: the connection has taken everything.
     Nothing,
 }
 
-/// What the connection gets.
+/// The connection's next result.
 #[derive(Debug)]
 pub(super) enum Taken {
     /// The next bytes.
@@ -68,13 +69,13 @@ impl ReadAhead {
         }
     }
 
-    /// How many segments are opened and not taken.
+    /// The number of segments that are open and not taken.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// What the reader does next.
+    /// The reader's next step.
     pub(super) fn wanted(&self) -> Wanted {
         if self.taken == self.end {
             Wanted::Nothing
@@ -85,8 +86,8 @@ impl ReadAhead {
         }
     }
 
-    /// Takes what the reader opened from `start` on. If the queue was dropped meanwhile and goes on elsewhere, the bytes
-    /// are dropped as well.
+    /// Adds the bytes that the reader opened from `start` on. If the queue was dropped meanwhile and continues
+    /// elsewhere, these bytes are dropped as well.
     pub(super) fn push(&mut self, start: u64, bytes: Bytes) {
         let end = start.saturating_add(bytes.len() as u64);
         if start == self.opened && end <= self.end && !self.is_stopped {
@@ -95,7 +96,7 @@ impl ReadAhead {
         }
     }
 
-    /// Hands out the next bytes. Without a living lease it hands out nothing and drops what there is.
+    /// Returns the next bytes. Without a live lease it returns none and drops the queue.
     pub(super) fn take(&mut self, is_alive: bool) -> Taken {
         if self.taken == self.end {
             return Taken::End;
@@ -122,7 +123,7 @@ impl ReadAhead {
         self.opened = self.taken;
     }
 
-    /// The reader has ended. The connection gets what is opened, and then the error if the range is not through.
+    /// Ends the reader. The connection gets the open segments, and then the error if the range is incomplete.
     pub(super) fn stop(&mut self, why: Option<Error>) {
         if !self.is_stopped {
             self.is_stopped = true;
@@ -139,14 +140,14 @@ mod tests {
 
     const SEGMENT: u64 = 10;
 
-    /// What can happen to a stream, in any order.
+    /// The events of a stream, in any order.
     #[derive(Clone, Copy, Debug)]
     enum Step {
-        /// The reader asks where to go on and begins to open that segment.
+        /// The reader asks for the next position and begins to open that segment.
         Begin,
-        /// It has opened it. The lease may have ended meanwhile.
+        /// The reader has opened it. The lease may have ended meanwhile.
         Bring,
-        /// The connection takes what there is.
+        /// The connection takes the next bytes.
         Take,
         /// The lease ends.
         End,
@@ -169,7 +170,7 @@ mod tests {
         range.map(|at| u8::try_from(at % 251).unwrap()).collect()
     }
 
-    /// What a reader opens for a byte: the rest of its segment, as far as the range goes.
+    /// The bytes that a reader opens at a position: the rest of the segment, within the range.
     fn opened(at: u64, end: u64) -> Bytes {
         content(at..((at / SEGMENT + 1) * SEGMENT).min(end))
     }
@@ -182,7 +183,7 @@ mod tests {
             let end = start + len;
             let mut ahead = ReadAhead::new(&(start..end));
             let (mut alive, mut begun, mut received) = (true, None, Vec::new());
-            // After all that can happen, the vault answers and both sides go on to the end.
+            // After all events, the vault answers and both sides continue to the end.
             let rest = [Step::Renew, Step::Begin, Step::Bring, Step::Take];
             let rest = rest.into_iter().cycle().take(4 * 20);
             for step in steps.into_iter().chain(rest) {
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_was_opened_before_the_lease_ended_is_not_kept_for_another_place() {
+    fn a_segment_opened_before_the_lease_ended_is_not_used_elsewhere() {
         let mut ahead = ReadAhead::new(&(0..100));
         ahead.push(0, opened(0, 100));
         ahead.push(10, opened(10, 100));

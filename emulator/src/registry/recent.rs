@@ -1,8 +1,8 @@
-//! What clients used a moment ago, by the real clock.
+//! Blobs that clients used recently, by the real clock.
 //!
-//! A push sends or finds its blobs first and its manifest last. Between the two nothing refers to the blobs. Their
-//! rows have emulator time, which can jump; this memory has real time, so that a jump never lets collection take a
-//! blob out of a push that is under way.
+//! A push uploads or finds its blobs first and sends its manifest last. Until then nothing refers to the blobs. Their
+//! rows have emulator time, which can jump; this memory has real time, so that after a jump collection never removes a
+//! blob of a push in progress.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,10 +11,9 @@ use std::time::Duration;
 use super::digest::Digest;
 use super::names::RepositoryName;
 
-/// Blobs that were pushed, mounted or looked at, with the real time of it.
+/// Blobs that were pushed, mounted or looked up, with the real time of it.
 ///
-/// A use is noted before the rows are looked at, so that collection, which looks at this after them, cannot come
-/// between.
+/// A use is noted before the rows are read, and collection reads this after the rows, so it cannot miss a use.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<HashMap<(String, String), Duration>>);
 
@@ -25,11 +24,11 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
     }
 
-    /// Takes a note back, for the blob is not there: who asks for what never was must not fill the memory.
+    /// Removes a note, because the blob does not exist: requests for missing blobs must not fill the memory.
     pub(super) fn forget(&self, repository: &RepositoryName, digest: &Digest, noted: Duration) {
         let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A later note is somebody else's.
+        // A later note is from another request.
         if seen.get(&key).is_some_and(|at| *at == noted) {
             seen.remove(&key);
         }
@@ -41,14 +40,14 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// When it was last used. What was not used since the start may have been used just before it.
+    /// When it was last used. A blob that was not used since the start may have been used just before it.
     pub(super) fn last_used(&self, repository: &str, digest: &str) -> Duration {
         let key = (repository.to_owned(), digest.to_owned());
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         seen.unwrap_or(Duration::ZERO)
     }
 
-    /// Keeps only what was used at one of the times that are picked.
+    /// Keeps only the blobs whose time is picked.
     pub(super) fn retain(&self, keep: impl Fn(Duration) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, seen| keep(*seen));
     }

@@ -1,12 +1,12 @@
-//! The set of open registries: who is there, in which order, how one comes and goes, and who hears of it.
+//! The set of open registries: lookup, order, creation, deletion, and notifications.
 //!
-//! `serve.rs` opens it, every area above looks registries up in it. `local` is always there and always first; the
-//! others follow in the order of their names.
+//! `serve.rs` opens it, and every module above looks registries up in it. `local` always exists and is always first;
+//! the others are sorted by name.
 //!
 //! Invariants:
-//! - Each registry has its own ring, identities, key and state. What befalls one never touches another.
-//! - A registry is stored as a whole or not at all: its row comes with its ring, in one transaction.
-//! - What comes, changes and goes does so one at a time, and to its end, whether or not the caller still waits.
+//! - Each registry has its own ring, identities, key and state. Registries are isolated from each other.
+//! - A registry is stored as a whole or not at all: its row and its ring are written in one transaction.
+//! - Creations, changes and deletions run one at a time, and run to their end even if the caller is gone.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ use super::{Error, Opening, Registry, Settings, audit, collect};
 use crate::keys::IdentityId;
 use crate::store::{End, Store};
 
-/// How long a change waits at most for the proof of the rows once the registries are open. A client asks again then.
+/// How long a change waits for the check of the stored rows once the registries are open. Clients then retry.
 const PROOF_LIMIT: Duration = Duration::from_secs(5);
 
 /// The open registries. Clones share the set.
@@ -42,17 +42,17 @@ pub struct Registries(Arc<Set>);
 struct Set {
     common: Common,
     open: RwLock<Vec<Registry>>,
-    /// One change of the set at a time.
+    /// Serializes changes of the set.
     changing: tokio::sync::Mutex<()>,
-    /// One identity is made or deleted at a time.
+    /// Serializes the creation and deletion of identities.
     identities: tokio::sync::Mutex<()>,
-    /// Grows whenever a registry comes, goes or is changed.
+    /// Increases whenever a registry is created, deleted or changed.
     changes: watch::Sender<u64>,
-    /// Grows with each change in a vault.
+    /// Increases with each change in a vault.
     vault_changes: AtomicU64,
 }
 
-/// What all registries of a data folder share.
+/// The state that all registries of a data folder share.
 #[derive(Clone)]
 pub(super) struct Common {
     pub(super) store: Arc<Store>,
@@ -64,10 +64,10 @@ pub(super) struct Common {
 }
 
 impl Registries {
-    /// Opens all registries of a data folder. `local` is made if it is not there, as `local` says.
+    /// Opens all registries of a data folder. If `local` does not exist, it is created from the last argument.
     ///
-    /// A registry whose vault does not answer opens dark. One that cannot be opened is logged and left out, unless it is
-    /// `local`; its name stays taken.
+    /// A registry whose vault does not answer opens dark. A registry that cannot be opened is logged and skipped,
+    /// unless it is `local`; its name stays taken.
     pub async fn open(
         store: Arc<Store>,
         platform: Arc<dyn Platform>,
@@ -97,7 +97,7 @@ impl Registries {
             let (name, profile) = match Profile::of_record(record) {
                 Ok(read) => read,
                 Err(error) => {
-                    tracing::error!(%error, "a registry cannot be read, and is left out");
+                    tracing::error!(%error, "cannot read the row of a registry; skipping it");
                     continue;
                 }
             };
@@ -108,7 +108,7 @@ impl Registries {
                 Err(error) if name.is_local() => return Err(error.into()),
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(registry.name = %name, error, "a registry cannot be opened, and is left out");
+                    tracing::error!(registry.name = %name, error, "cannot open a registry; skipping it");
                 }
             }
         }
@@ -123,18 +123,18 @@ impl Registries {
         Ok(registries)
     }
 
-    /// Ends what the store does in the background: the program stops.
+    /// Stops the store's background work: the program is stopping.
     pub fn stop_soon(&self) {
         self.common().store.stop_soon();
     }
 
-    /// Has the stored rows be proven or not: for tests. Changes do not wait for that.
+    /// Marks the stored rows as checked or not: for tests. Changes do not wait for the real check.
     pub fn pretend_proven(&self, proven: bool) {
         self.common().store.wait_at_most(Duration::ZERO);
         self.common().store.pretend_proven(proven);
     }
 
-    /// The room on the device of the data folder.
+    /// The disk space of the data folder's device.
     pub fn room(&self) -> &Arc<Room> {
         self.0.common.store.room()
     }
@@ -144,26 +144,27 @@ impl Registries {
         self.0.open.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The registry of this name, whatever its case.
+    /// The registry of this name, in any letter case.
     pub fn get(&self, name: &str) -> Option<Registry> {
         let open = self.0.open.read().unwrap_or_else(PoisonError::into_inner);
         open.iter().find(|registry| registry.name().eq_ignore_ascii_case(name)).cloned()
     }
 
-    /// Tells of every registry that comes, goes or is changed. The state of a key is told by
-    /// [`KeyRing::watch`](crate::keys::KeyRing::watch).
+    /// Notifies of every registry that is created, deleted or changed. [`KeyRing::watch`](crate::keys::KeyRing::watch)
+    /// reports the state of a key.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    /// A vault has changed. Returns the registries that may be concerned; one that is being made asks when it is there.
+    /// Notes a change in a vault. Returns the registries that it may affect; a registry that is being created checks
+    /// afterwards.
     pub(crate) fn vault_changed(&self) -> Vec<Registry> {
-        // Before the list is read: a registry that is not in it yet reads the count after it is.
+        // This comes before the list is read: a registry that is not in the list yet reads the count later.
         self.0.vault_changes.fetch_add(1, Ordering::SeqCst);
         self.all()
     }
 
-    /// Makes a registry, or nothing. It goes on if the caller is dropped.
+    /// Creates a registry, or nothing. Continues if the caller is dropped.
     pub async fn create(&self, new: NewRegistry) -> Result<(Registry, Vec<Warning>), ManageError> {
         self.intents().refuse_in_reset()?;
         let this = self.clone();
@@ -192,7 +193,7 @@ impl Registries {
         }
     }
 
-    /// Makes a registry. `intent` ends with the transaction that stores it.
+    /// Creates a registry. `intent` ends with the transaction that stores it.
     async fn make(
         &self,
         new: NewRegistry,
@@ -202,7 +203,7 @@ impl Registries {
         self.check_name(&new.name).await?;
         let (store, name) = (Arc::clone(&self.common().store), new.name.clone());
         if !blocking(move || store.is_leaving(name.as_str())).await? {
-            // What waits was meant for an earlier registry of this name.
+            // Waiting operations were for an earlier registry of this name.
             self.intents().replace(&OF_REGISTRY, new.name.as_str()).await?;
         }
         let mut profile = self.profile_of(&new).await?;
@@ -283,7 +284,8 @@ impl Registries {
         if is_taken { Err(ManageError::NameTaken(name.clone())) } else { Ok(()) }
     }
 
-    /// The identity as a ring knows it. The one of the start has another client id at another start, and no name there.
+    /// The identity in the form of a ring. The start identity may have another client id at the next start, so it has
+    /// no name there.
     pub(super) fn identity_id(&self, identity: &AssignedIdentity) -> Option<IdentityId> {
         let start = self.platform().start_identity();
         (identity.resource != start.resource)
@@ -291,7 +293,7 @@ impl Registries {
             .flatten()
     }
 
-    /// Who asks for the key of a new registry: as its ring knows them, and as people do.
+    /// The identity for the key of a new registry, as its ring names it and as people do.
     fn asker_of(
         &self,
         new: &NewRegistry,
@@ -302,7 +304,7 @@ impl Registries {
         Ok((asker.and_then(|asker| self.identity_id(asker)), client_id.unwrap_or_default()))
     }
 
-    /// What the opening of a registry failed of, in the words of those who wanted to make it.
+    /// Why a registry cannot be opened, as an error for the caller who wanted to create it.
     pub(super) fn why_not(&self, error: Error, name: &RegistryName, identity: &str) -> ManageError {
         match error {
             Error::Ring(error) => {
@@ -336,11 +338,11 @@ impl Registries {
         })
     }
 
-    /// The emulator makes `local` itself, for everybody's start: nothing of a vault is held against it.
+    /// The emulator itself creates `local` at a start, so no problem of the vault refuses it.
     async fn make_local(&self, local: NewRegistry) -> Result<(), ManageError> {
         let profile = self.profile_of(&local).await?;
         let store = Arc::clone(&self.common().store);
-        // A folder from before registries were rows has the ring already.
+        // A data folder from before registries had rows has the ring already.
         let has_ring = {
             let store = Arc::clone(&store);
             blocking(move || store.ring(RegistryName::local().as_str())).await?.is_some()
@@ -360,7 +362,7 @@ impl Registries {
         Ok(())
     }
 
-    /// The identity that the program was started with is a resource like the others.
+    /// Stores the start identity as a resource like the others.
     async fn note_start_identity(&self) -> Result<(), ManageError> {
         let AssignedIdentity { resource, principal } = self.platform().start_identity().clone();
         let known = self.identity(&resource).await.ok();
@@ -381,7 +383,7 @@ impl Registries {
         self.keep_identity(&identity, End::Nothing).await.map(drop)
     }
 
-    /// Rows have whole seconds.
+    /// The current time in whole seconds, as in rows.
     pub(super) fn now(&self) -> OffsetDateTime {
         let now = self.common().clock.now();
         now.replace_nanosecond(0).unwrap_or(now)
@@ -402,7 +404,7 @@ impl Registries {
     }
 }
 
-/// Does what was begun, although nobody may wait for it any more.
+/// Runs work to its end, even if the caller is gone.
 pub(super) async fn to_the_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, ManageError>> + Send + 'static,
 ) -> Result<T, ManageError> {

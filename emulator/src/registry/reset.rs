@@ -1,9 +1,8 @@
-//! A registry begins again: all content goes, with what is known of it in memory, and a new ring of data keys comes.
+//! Resets a registry: deletes all content, and its state in memory, and creates a new ring of data keys.
 //!
-//! Content asks at [`Gate`] whether a reset is under way, and waits for its end. Who had got past it before meets rows
-//! that are gone and a data key that nobody knows: an upload under way is told that there is no such upload, a stream
-//! breaks off, and nothing half is left. What was acknowledged before the reset is gone, what is acknowledged after it
-//! stays.
+//! Content waits at [`Gate`] until a reset has ended. Requests that passed it before find missing rows and an unknown
+//! data key: an open upload gets the error that there is no such upload, a stream breaks, and nothing incomplete
+//! remains. Content acknowledged before the reset is deleted; content acknowledged after it stays.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +18,7 @@ use super::resource::{IdentityRef, ResourceGroup, Tags};
 use super::{Change, Content, Registries, Registry, UploadId};
 use crate::store::End;
 
-/// Lets content through while no reset is under way.
+/// Blocks content while a reset runs.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     lock: RwLock<()>,
@@ -27,7 +26,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Waits until no reset is under way. Returns how many there were.
+    /// Waits until no reset runs. Returns the number of resets so far.
     pub(super) async fn pass(&self) -> u64 {
         drop(self.lock.read().await);
         self.resets.load(Ordering::Acquire)
@@ -35,8 +34,8 @@ impl Gate {
 }
 
 impl Registry {
-    /// Removes all content, and begins again with the key that the registry was opened with. It fails without having done
-    /// anything if the vault does not let that key be used. `intent` ends in the same commit.
+    /// Deletes all content, and starts again with the key that the registry was opened with. If the vault refuses that
+    /// key, it fails without any change. `intent` ends in the same commit.
     pub async fn reset(&self, intent: &Intent) -> Result<(), Error> {
         let parts = &self.0;
         let alone = parts.gate.lock.write().await;
@@ -51,8 +50,8 @@ impl Registry {
 }
 
 impl Registries {
-    /// Removes every registry but `local`, and every identity but that of the start. Makes `local` what it was when it was made,
-    /// but for its content and its key: [`Registry::reset`] does that.
+    /// Deletes every registry but `local`, and every identity but the start identity. Restores the first profile of
+    /// `local`, but not its content and its key: [`Registry::reset`] does that.
     pub async fn leave_local(&self) -> Result<(), ManageError> {
         for registry in self.all() {
             if !registry.registry_name().is_local() {
@@ -82,7 +81,7 @@ impl Registries {
         Ok(())
     }
 
-    /// Removes every group but the first and those in `kept`, and all deployments.
+    /// Deletes every group but the first and those in `kept`, and all deployments.
     pub async fn leave_first_group(&self, kept: &[ResourceGroup]) -> Result<(), ManageError> {
         for group in self.groups().await? {
             if group.name == ResourceGroup::default() {
@@ -99,7 +98,7 @@ impl Registries {
 }
 
 impl Content {
-    /// What a failed request for an upload is to be told: that there is no such upload, if a reset took it meanwhile.
+    /// The error for a failed request for an upload: that there is no such upload, if a reset removed it meanwhile.
     pub(super) async fn told_of_upload(&self, id: UploadId, error: Error) -> Error {
         if !matches!(error, Error::Internal(_)) {
             return error;

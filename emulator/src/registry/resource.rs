@@ -1,7 +1,7 @@
-//! What Azure Resource Manager calls things: groups, places, price classes, tags, and the ids of resources.
+//! Types of Azure Resource Manager: groups, locations, SKUs, tags, and resource ids.
 //!
-//! A value of these types is well formed. Groups and identities whose names differ in case alone are the same; they are
-//! shown as they were written.
+//! Values of these types are well formed. Groups and identities whose names differ only in letter case are equal; they
+//! are shown as written.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::names::RegistryName;
 use crate::keys::IdentityId;
 
-/// The group of all that nobody put elsewhere.
+/// The default group.
 const DEFAULT_GROUP: &str = "sealyard";
 const DEFAULT_LOCATION: &str = "eastus";
 
@@ -27,18 +27,18 @@ const MAX_TAG_VALUE: usize = 256;
 #[derive(Clone, Debug)]
 pub struct ResourceGroup(String);
 
-/// A place, in lower case and without blanks: `East US` is `eastus`.
+/// A location, in lower case and without blanks: `East US` is `eastus`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location(String);
 
-/// The price class of a registry.
+/// The SKU of a registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sku {
     /// The cheapest.
     Basic,
     /// The middle one.
     Standard,
-    /// The only one that takes a customer-managed key.
+    /// The only SKU with customer-managed keys.
     #[default]
     Premium,
 }
@@ -54,20 +54,20 @@ pub struct IdentityResource {
     name: String,
 }
 
-/// How somebody names an identity of a registry.
+/// A reference to an identity of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityRef {
-    /// The one that the registry has by itself.
+    /// The registry's own, system-assigned identity.
     System,
     /// By its client id, in lower case.
     ClientId(String),
     /// By its resource id.
     Resource(IdentityResource),
-    /// By its name alone.
+    /// Only by its name.
     Name(String),
 }
 
-/// A text that is not what it should name.
+/// A text that is not valid for its type.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResourceError {
@@ -76,10 +76,10 @@ pub enum ResourceError {
         "the resource group {0:?} is not valid: 1 to 90 letters, digits and any of `_-.()`, with no dot at the end"
     )]
     Group(String),
-    /// Not a place.
+    /// Not a location.
     #[error("the location {0:?} is not valid: letters and digits, such as eastus")]
     Location(String),
-    /// Not a price class.
+    /// Not a SKU.
     #[error("the SKU {0:?} is not one of Basic, Standard, Premium")]
     Sku(String),
     /// Not tags.
@@ -258,7 +258,7 @@ impl IdentityResource {
 impl FromStr for IdentityResource {
     type Err = ResourceError;
 
-    /// Reads a resource id. The words in it are compared without regard to case, as Azure does.
+    /// Parses a resource id. Its keywords are compared without regard to letter case, as in Azure.
     fn from_str(text: &str) -> Result<Self, ResourceError> {
         let wrong = || ResourceError::Identity(shorten(text));
         let parts: Vec<&str> = text.split('/').collect();
@@ -331,7 +331,7 @@ impl fmt::Display for IdentityRef {
     }
 }
 
-/// What a client sent goes back to it in errors, but not at any length.
+/// Errors quote the client's text, but only up to a limit.
 fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
 }
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_is_named_in_four_ways() {
+    fn an_identity_reference_has_four_forms() {
         let id = format!(
             "/SUBSCRIPTIONS/{SUBSCRIPTION}/resourcegroups/Group/providers/microsoft.managedidentity/userAssignedIdentities/Puller"
         );
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_is_refused() {
+    fn invalid_identity_references_are_refused() {
         let elsewhere = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller";
         for bad in ["", "a/b", "/", "/subscriptions/x", "-x-", elsewhere] {
             assert!(bad.parse::<IdentityRef>().is_err(), "{bad:?}");

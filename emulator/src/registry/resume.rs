@@ -1,4 +1,4 @@
-//! Going on with the operations of this folder that were cut short, and what all of them share.
+//! Resumes the interrupted operations of this folder, and has the steps that all of them share.
 
 use super::Error;
 use super::intents::{Intent, Kind};
@@ -6,7 +6,7 @@ use super::manage_error::ManageError;
 use super::registries::Registries;
 
 impl Registries {
-    /// Goes on with an operation that was cut short, or undoes it. An error is noted, and the operation is tried again.
+    /// Resumes an interrupted operation, or undoes it. An error is recorded, and the operation is retried.
     pub async fn resume(&self, intent: Intent) -> Result<(), ManageError> {
         match intent.kind() {
             Kind::CreateRegistry => self.resume_creation(intent).await,
@@ -16,7 +16,7 @@ impl Registries {
             Kind::CreateIdentity => self.resume_identity_creation(intent).await,
             Kind::DeleteIdentity => self.resume_identity_deletion(intent).await,
             Kind::RotateKey => self.resume_rotation(intent).await,
-            // These belong to other areas, which call nobody here.
+            // These belong to other modules, which do not call this one.
             Kind::Reset
             | Kind::MoveClock
             | Kind::DeleteGroup

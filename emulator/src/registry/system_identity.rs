@@ -1,6 +1,7 @@
-//! The identity that a registry has by itself: a principal in the vault that comes and goes with a field of its row.
+//! The system-assigned identity of a registry: a principal in the vault that is created and removed with a field of its
+//! row.
 //!
-//! A change that was cut short is settled by the row: where that has no identity, the principal is removed.
+//! An interrupted change is settled by the row: if the row has no identity, the principal is removed.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::names::RegistryName;
 use super::registries::Registries;
 use super::resource::ResourceGroup;
 
-/// What a change of the identity needs to go on.
+/// The data that a change of the identity needs to continue.
 #[derive(Serialize, Deserialize)]
 struct OfRegistry {
     registry: String,
@@ -23,7 +24,7 @@ struct OfRegistry {
 }
 
 impl Registries {
-    /// The identity that a registry has by itself.
+    /// Creates the identity of a registry.
     pub(super) async fn make_system_identity(
         &self,
         group: &ResourceGroup,
@@ -33,7 +34,7 @@ impl Registries {
         Ok(self.platform().make_identity(of).await?)
     }
 
-    /// Notes that the identity of a registry is about to come or to go. To be called with the lock held.
+    /// Records that the identity of a registry will be created or removed. The caller must hold the lock.
     pub(super) async fn begin_system_identity(
         &self,
         group: &ResourceGroup,
@@ -48,21 +49,21 @@ impl Registries {
         } else {
             intents.begin(Kind::SystemIdentity, &parameters).await?
         };
-        // The new operation settles what an older one has left.
+        // The new operation also settles the rest of an older one.
         intents.replace(&[Kind::SystemIdentity], name.as_str()).await?;
         Ok(intent)
     }
 
-    /// Removes the principal if the row of the registry has no identity, and ends the operation. The registry does without
-    /// it, even if the vault cannot remove it now: the runner tries again.
+    /// Removes the principal if the row of the registry has no identity, and ends the operation. If the vault cannot
+    /// remove it now, the registry works without it, and the runner retries.
     pub(super) async fn settle_system_identity(&self, intent: Intent) {
         let settled = self.match_system_identity(&intent).await;
         if let Err(error) = self.settle_by_hand(intent, settled).await {
-            tracing::warn!(%error, "a system-assigned identity is still in the vault");
+            tracing::warn!(%error, "cannot remove a system-assigned identity from the vault");
         }
     }
 
-    /// Goes on with a change that was cut short.
+    /// Continues an interrupted change.
     pub(super) async fn resume_system_identity(&self, intent: Intent) -> Result<(), ManageError> {
         let _alone = self.lock().await;
         if intent.is_replaced() {

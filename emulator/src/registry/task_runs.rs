@@ -1,10 +1,10 @@
-//! Task runs and their logs: what a build left behind, for a day in a registry with a customer-managed key.
+//! Task runs and their logs: the results of builds, kept for a day in a registry with a customer-managed key.
 //!
-//! A log is content: sealed under the ring, and reached through [`Content`]. That there was a run, its name, its status
-//! and its times are metadata and are told in every state. A run ends by the clock: after 24 hours with a
-//! customer-managed key, after 30 days without. `due.rs` takes it away then, with its log.
+//! A log is content: it is sealed under the ring, and reached through [`Content`]. The run's existence, name, status
+//! and times are metadata and available in every state. A run expires by the clock: after 24 hours with a
+//! customer-managed key, after 30 days without. Then `due.rs` deletes it with its log.
 //!
-//! Nothing here runs tasks.
+//! This module does not run tasks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,55 +28,55 @@ use super::{Content, Registry};
 use crate::envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
 
-/// The longest log that is taken, in bytes.
+/// The maximum length of a log, in bytes.
 pub const MAX_LOG_LEN: u64 = 64 << 20;
 
-/// The longest name of a run, in bytes.
+/// The maximum length of a run's name, in bytes.
 const MAX_NAME_LEN: usize = 256;
 
 /// How long a run is kept with a customer-managed key, and without one.
 const RETENTION_WITH_KEY: Duration = Duration::from_hours(24);
 const RETENTION_WITHOUT_KEY: Duration = Duration::from_hours(30 * 24);
 
-/// The name of a run, such as `cb1`. Numbers are never used twice.
+/// The id of a run, such as `cb1`. Numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskRunId(u64);
 
-/// A text that is no name of a run.
+/// A text that is not the id of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the id of a run is cb and a number, such as cb1")]
+#[error("the id of a run must be cb and a number, such as cb1")]
 pub struct InvalidTaskRunId;
 
-/// What became of a run, with the words of Azure.
+/// The result of a run, in Azure's terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskRunStatus {
-    /// It did what it should.
+    /// It succeeded.
     #[default]
     Succeeded,
-    /// It did not.
+    /// It failed.
     Failed,
-    /// Somebody stopped it.
+    /// It was canceled.
     Canceled,
     /// It took too long.
     Timeout,
-    /// Something else was in the way.
+    /// Another error stopped it.
     Error,
 }
 
-/// What is known of a run.
+/// The metadata of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskRun {
-    /// Its name.
+    /// Its id.
     pub id: TaskRunId,
     /// The task that was run, if it has a name.
     pub name: Option<String>,
-    /// What became of it.
+    /// Its result.
     pub status: TaskRunStatus,
     /// When it began.
     pub created: OffsetDateTime,
-    /// When it had ended, and its log was whole.
+    /// When it ended and its log was complete.
     pub finished: OffsetDateTime,
-    /// When it goes, with its log.
+    /// When it expires, with its log.
     pub ends: OffsetDateTime,
     /// Length of the log in bytes.
     pub log_len: u64,
@@ -110,7 +110,7 @@ impl fmt::Display for TaskRunId {
 }
 
 impl Content {
-    /// Keeps a run whose log is the body. Durable on return; a body that is cut leaves nothing.
+    /// Stores a run whose log is the body. Durable on return; an incomplete body leaves nothing.
     pub async fn add_task_run(
         &self,
         name: Option<String>,
@@ -122,7 +122,7 @@ impl Content {
         }
         let parts = Arc::clone(&self.0);
         let created = parts.clock.unix_now();
-        // Held to the end: a data key that is leased is not retired.
+        // Held to the end: a leased data key is not retired.
         let lease = parts.ring.current().await?;
         let runtime = Handle::current();
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Log);
@@ -206,7 +206,7 @@ impl Content {
 }
 
 impl Registry {
-    /// All runs that have not ended, the newest first.
+    /// All runs that have not expired, newest first.
     pub async fn task_runs(&self) -> Result<Vec<TaskRun>, Error> {
         let parts = Arc::clone(&self.0);
         blocking(move || {
@@ -223,7 +223,7 @@ impl Registry {
         found.map(TaskRun::from).ok_or(Error::TaskRunUnknown(id))
     }
 
-    /// Takes a run away, with its log. Needs no key: nothing is opened.
+    /// Deletes a run with its log. Needs no key, because it opens nothing.
     pub async fn delete_task_run(&self, id: TaskRunId) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
         let removed = blocking(move || parts.store.remove_task_run(&parts.name, id.0)).await?;
@@ -232,7 +232,7 @@ impl Registry {
 }
 
 impl TaskRunStatus {
-    /// The word of Azure.
+    /// Azure's term.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Succeeded => "Succeeded",
@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_a_run_has_one_form() {
+    fn the_id_of_a_run_has_one_form() {
         assert_eq!("cb12".parse(), Ok(TaskRunId(12)));
         for text in
             ["", "cb", "cb0", "cb01", "cb-1", "cb+1", "12", "CB1", "cb1 ", "cb99999999999999999999"]
@@ -290,7 +290,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_as_a_name_is_written_the_same(text in "(cb)?[0-9a-z+-]{0,22}") {
+        fn a_parsed_run_id_is_written_unchanged(text in "(cb)?[0-9a-z+-]{0,22}") {
             if let Ok(id) = text.parse::<TaskRunId>() {
                 prop_assert_eq!(id.to_string(), text);
             }

@@ -1,10 +1,10 @@
-//! A registry that is to be as somebody describes it: its identities as a whole set, and its key, in one step.
+//! Updates a registry to a description in one step: its whole set of identities, and its key.
 //!
-//! A description names a key and an identity that it has already as often as new ones. What is the same is left alone,
-//! so that a registry whose key cannot be used at the moment can still be described; what is not is a rotation by hand.
+//! A description often names a key and an identity that the registry has already. These are not touched, so that a
+//! registry whose key cannot be used now can still be described; any difference is a manual rotation.
 //!
-//! What holds: identities come before the rotation that may need them, and go after it. If the key does not change, all
-//! of it stays as it was.
+//! Invariant: identities are added before the rotation that may need them, and removed after it. If the key does not
+//! change, everything stays as it was.
 
 use mock_keyvault::room::Purpose;
 
@@ -20,21 +20,22 @@ use super::update_steps::UpdateSteps;
 use super::{Error, Registry};
 use crate::store::End;
 
-/// What a registry is to be. What is not named stays.
+/// The target of an update. Omitted properties stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     /// Everything but the key.
     pub change: Change,
-    /// All user-assigned identities anew.
+    /// All user-assigned identities; they replace the old ones.
     pub identities: Option<Vec<IdentityResource>>,
-    /// The key and who asks for it. As they are already, they are not touched.
+    /// The key and its identity. If they are unchanged, they are not touched.
     pub key: KeyChange,
-    /// Whether a key without a version, named as it is, is looked up for a newer one if nothing else is changed.
+    /// Whether to check a key without a version for a newer version, if the key is named unchanged and nothing else
+    /// changes.
     pub refresh: bool,
 }
 
 impl Registries {
-    /// Makes a registry what it is to be, or leaves it as it was. It goes on if the caller is dropped.
+    /// Updates a registry, or leaves it as it was. Continues if the caller is dropped.
     pub async fn update(
         &self,
         name: &RegistryName,
@@ -99,7 +100,7 @@ impl Registries {
         Ok((registry, warnings))
     }
 
-    /// Goes on with an update that was cut short: finishes it if the key was rotated, else undoes it.
+    /// Continues an interrupted update: finishes it if the key was rotated, undoes it otherwise.
     pub(super) async fn resume_update(&self, intent: Intent) -> Result<(), ManageError> {
         let _alone = self.lock().await;
         if intent.is_replaced() {
@@ -110,10 +111,11 @@ impl Registries {
         self.settle_by_hand(intent, done).await
     }
 
-    /// Ends the update of a registry that waits for its next attempt, before something newer is done to the registry: finishes or
-    /// undoes it. So what is left of it is neither lost nor done after the newer change. To be called with the lock held.
+    /// Ends the update of a registry that waits for its next attempt, before a newer operation on the registry:
+    /// finishes or undoes it. So the rest of the update is neither lost nor done after the newer change. The caller
+    /// must hold the lock.
     ///
-    /// The error says that the update cannot end now. Then nothing newer may be done either.
+    /// An error means that the update cannot end now. Then no newer operation may run either.
     pub(super) async fn end_waiting_update(&self, name: &RegistryName) -> Result<(), ManageError> {
         let waiting = self.intents().parameters::<UpdateSteps>(Kind::UpdateRegistry).into_iter();
         let is_its = |steps: &UpdateSteps| steps.registry.eq_ignore_ascii_case(name.as_str());
@@ -125,7 +127,7 @@ impl Registries {
                 }
                 Err(error) => {
                     // A rule refuses it, and would refuse it at every attempt.
-                    tracing::warn!(registry.name = %name, %error, "the rest of an update is not made");
+                    tracing::warn!(registry.name = %name, %error, "cannot make the rest of an update");
                 }
             }
         }
@@ -137,7 +139,7 @@ impl Registries {
         let Ok(registry) = self.open_one(&name) else { return Ok(()) };
         let profile = registry.profile();
         if !steps.is_wanted(&registry, &profile) {
-            // Another registry has the name, or another key was chosen since: what is there now is newer than the update.
+            // Another registry has the name, or the key was changed since: the current state is newer than the update.
             return Ok(());
         }
         if steps.is_rotated(&registry, &profile)? {
@@ -147,7 +149,8 @@ impl Registries {
         self.put_back(&name, &registry, &old).await
     }
 
-    /// Turns a whole set of identities into those that come and those that go. One that is no more may stay where it is.
+    /// Turns a whole set of identities into those to add and those to remove. A deleted identity may stay if it is
+    /// listed.
     async fn name_differences(
         &self,
         profile: &Profile,
@@ -168,7 +171,7 @@ impl Registries {
         Ok(())
     }
 
-    /// What of a key and an identity is not as it is already.
+    /// The parts of a key and an identity that differ from the current ones.
     fn what_differs(&self, registry: &Registry, named: KeyChange) -> KeyChange {
         let now = registry.key_ring().describe();
         let start = &self.platform().start_identity().principal.client_id;
@@ -187,7 +190,7 @@ impl Registries {
         }
     }
 
-    /// Gives a registry back what it had before a rotation that was not done.
+    /// Restores a registry after a failed rotation.
     async fn put_back(
         &self,
         name: &RegistryName,
@@ -215,7 +218,7 @@ impl Registries {
     }
 }
 
-/// What has to be there before a rotation, and the rest.
+/// Splits a change into the part before a rotation and the part after it.
 fn split(mut change: Change) -> (Change, Change) {
     let comes = change.system_identity.filter(|comes| *comes);
     let assign = std::mem::take(&mut change.assign);

@@ -1,6 +1,6 @@
-//! What an update with a rotation needs to go on after it was cut short: what was there before, and what comes after.
+//! The data that an interrupted update with a rotation needs to continue: the state before, and the changes after.
 //!
-//! The ring says whether the rotation is done: key and identity change there in one commit.
+//! The ring shows whether the rotation is done: key and identity change there in one commit.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,11 @@ pub(super) struct UpdateSteps {
     key: Option<KeyId>,
     identity: Option<String>,
     before: Before,
-    /// The key before the update. None where an older program began it.
+    /// The key before the update. `None` if an older program began it.
     #[serde(default)]
     key_before: Option<KeyId>,
-    /// When the registry was made: which registry of this name is meant. None where an older program began the update.
+    /// When the registry was created, to recognize it among registries of its name. `None` if an older program began
+    /// the update.
     #[serde(default)]
     created: Option<i64>,
     rest: Rest,
@@ -36,12 +37,12 @@ pub(super) struct UpdateSteps {
 struct Before {
     identities: BTreeMap<String, AssignedRow>,
     system_identity: Option<PrincipalRow>,
-    /// Not kept by older programs.
+    /// Older programs did not store it.
     #[serde(default)]
     former_identity: Option<(AssignedRow, i64)>,
 }
 
-/// What is changed after the rotation.
+/// The changes after the rotation.
 #[derive(Serialize, Deserialize)]
 struct Rest {
     sku: Option<String>,
@@ -50,7 +51,7 @@ struct Rest {
     system_identity: Option<bool>,
     anonymous: Option<bool>,
     strict: Option<bool>,
-    /// Not kept by older programs.
+    /// Older programs did not store it.
     #[serde(default)]
     no_bypass: Option<bool>,
     admin_enabled: Option<bool>,
@@ -91,7 +92,7 @@ impl UpdateSteps {
         }
     }
 
-    /// Whether the registry is the one that was meant, with the key that it had or the one that the update leads to.
+    /// Whether this is the registry of the update, with its previous key or with the update's result.
     pub(super) fn is_wanted(&self, registry: &Registry, profile: &Profile) -> bool {
         let created = profile.created.unix_timestamp();
         let is_same = self.created.is_none_or(|meant| meant == created);
@@ -100,7 +101,7 @@ impl UpdateSteps {
         is_same && (self.key_before.is_none() || now == self.key_before || now.as_ref() == leads_to)
     }
 
-    /// Whether the key of the registry is what the rotation was to lead to.
+    /// Whether the key of the registry is the rotation's target.
     pub(super) fn is_rotated(
         &self,
         registry: &Registry,
@@ -123,7 +124,7 @@ impl UpdateSteps {
         Ok(Profile::of_record(record)?.1)
     }
 
-    /// What is still to be changed after the rotation.
+    /// The changes that remain after the rotation.
     pub(super) fn rest(self, now: &Profile) -> Result<Change, ManageError> {
         let Rest { sku, tags, remove, .. } = self.rest;
         let remove: Vec<IdentityRef> =
@@ -131,7 +132,7 @@ impl UpdateSteps {
         Ok(Change {
             sku: sku.map(|sku| sku.parse()).transpose()?,
             tags: tags.map(Tags::try_from).transpose()?,
-            // Some may be gone already.
+            // Some may be removed already.
             remove: remove.into_iter().filter(|named| now.user_assigned(named).is_some()).collect(),
             system_identity: self.rest.system_identity,
             anonymous: self.rest.anonymous,

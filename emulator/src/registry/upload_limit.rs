@@ -1,8 +1,9 @@
-//! The limit of open uploads, and which of them makes room for a new one.
+//! The limit of open uploads, and the choice of an upload to drop for a new one.
 //!
-//! Clients leave uploads behind: one that is killed says nothing. Such an upload expires after a day, which is too late for
-//! the next push when the limit is reached. So the registry drops the oldest one that was idle for a while of real time: a
-//! short while if it has no byte yet, a long one otherwise. It never drops an upload that a request holds.
+//! Clients abandon uploads: a client that is killed sends nothing. Such an upload expires after a day, which is too
+//! late for the next push when the limit is reached. So the registry drops the oldest upload that was idle for a while
+//! of real time: a short while if it has no byte yet, a long one otherwise. It never drops an upload that a request
+//! holds.
 
 use std::time::Duration;
 
@@ -10,21 +11,21 @@ use super::Parts;
 use super::error::Error;
 use crate::envelope::SEGMENT_LEN;
 
-/// How long an upload without a byte is idle before it makes room, in real time.
+/// How long an upload without a byte must be idle before it can be dropped, in real time.
 const EMPTY_IDLE: Duration = Duration::from_secs(10);
-/// How long any upload is idle before it makes room, in real time.
+/// How long any upload must be idle before it can be dropped, in real time.
 const IDLE: Duration = Duration::from_mins(10);
 
-/// Drops one upload, if one may go. Blocks.
+/// Drops one upload, if one can be dropped. Blocks.
 pub(super) fn make_room(parts: &Parts) -> Result<bool, Error> {
     let now = parts.clock.elapsed();
     let mut uploads = parts.store.uploads(&parts.name)?;
-    // Those of one second of emulator time, which may stand still, in the order of their last use.
+    // Uploads of the same second of emulator time, which may stand still, are sorted by their last use.
     uploads.sort_by_key(|row| (row.started, parts.sessions.last_used(&row.id)));
     for (idle, needs_empty) in [(EMPTY_IDLE, true), (IDLE, false)] {
         for row in &uploads {
             let may_go = |used, bytes: Option<u64>| {
-                // A file that is shorter than a segment has no whole one, and so no byte that could be read back.
+                // A file shorter than a segment has no complete segment, and so no byte that could be read back.
                 let is_empty = || match bytes {
                     Some(bytes) => bytes == 0,
                     None => parts.store.upload_file_len(row) < u64::from(SEGMENT_LEN),

@@ -1,4 +1,4 @@
-//! How an upload begins: its row and its file, within the limit of open uploads.
+//! Begins an upload: its row and its file, within the limit of open uploads.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ impl Content {
     ) -> Result<UploadStatus, Error> {
         let parts = Arc::clone(&self.0);
         let id = UploadId::random();
-        // Until it has a session, it would look like an upload that nobody has used since the start.
+        // Until it has a session, it would look like an upload that was not used since the start.
         let _starting = parts.sessions.starting(id);
         let (lease, row, file) = self.new_upload_file(id, repository, algorithm).await?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
@@ -40,7 +40,7 @@ impl Content {
         Ok(UploadStatus { id, received: 0 })
     }
 
-    /// Makes the file and the row under the current data key; should that one be retired meanwhile, under the next.
+    /// Creates the file and the row under the current data key; if that key is retired meanwhile, under the next one.
     async fn new_upload_file(
         &self,
         id: UploadId,
@@ -73,7 +73,7 @@ impl Content {
                 Ok::<_, Error>(made.map(|file| (row, file)))
             });
             match made.await? {
-                // Retired, or a reset is under way: then the next one comes with its end.
+                // The key is retired, or a reset is running: then the next key comes at its end.
                 Err(StoreError::DataKeyRetired) => {
                     self.0.gate.pass().await;
                 }

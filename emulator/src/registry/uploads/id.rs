@@ -1,11 +1,11 @@
-//! The name of an upload.
+//! The id of an upload.
 
 use std::fmt;
 use std::str::FromStr;
 
 use uuid::Uuid;
 
-/// The name of an upload in its URL.
+/// The id of an upload in its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct UploadId(Uuid);
 

@@ -1,4 +1,4 @@
-//! How the body of a request reaches the writer: batch by batch, each while the next one arrives.
+//! Passes the body of a request to the writer: batch by batch, each while the next one arrives.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,27 +16,27 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::store::UploadRow;
 
-/// How much of a body is gathered before it is worked on.
+/// The size of a batch, in bytes.
 const BATCH_LEN: usize = 1 << 20;
-/// How long a batch may take to arrive: a body that trickles more slowly, below two kibibytes a second, is given up.
+/// The maximum time for a batch to arrive: a slower body, below two kibibytes a second, is aborted.
 const BATCH_LIMIT: Duration = Duration::from_mins(10);
 
 struct Batch {
     chunks: Vec<Bytes>,
     len: usize,
-    /// Bytes that arrived beyond what the headers name. They are not among the chunks.
+    /// Bytes that arrived beyond the headers' length. They are not among the chunks.
     surplus: u64,
-    /// `Some` when there is no more: the words of the error that ended the body, if one did.
+    /// `Some` at the end of the body, with the message of the error that ended it, if there was one.
     end: Option<Result<(), String>>,
 }
 
-/// What is said of a body that stood still for too long.
+/// The message for a body that was idle for too long.
 pub(in crate::registry) fn nothing_arrived_for(idle: Duration) -> String {
     format!("nothing arrived for {} s", idle.as_secs())
 }
 
 impl Content {
-    /// Pours a body into the writer, which is `None` afterwards if it failed.
+    /// Writes a body; the writer is `None` afterwards if it failed.
     pub(super) async fn pour(
         &self,
         session: &Session,
@@ -47,7 +47,8 @@ impl Content {
     ) -> Result<(), Error> {
         let told = self.ensure_writer(session, slot).await?;
         let before = session.received.load(Ordering::Acquire);
-        // Who does not say where a chunk begins goes on where it was told to, and is to hear that bytes were lost.
+        // A client that sends no start of its chunk continues where the last status said, and must learn that bytes
+        // were lost.
         let lost = (told > before).then_some(told);
         if let Some(offered) = headers.start.or(lost).filter(|&start| start != before) {
             return Err(Error::UploadOutOfOrder { upload: id, expected: before, offered });
@@ -81,7 +82,7 @@ impl Content {
             session.received.store(ready.sealer.len(), Ordering::Release);
         }
         *slot = writer;
-        // A body may take long: the idle time begins where it ends.
+        // A body may take long: the idle time begins at its end.
         *lock(&session.used) = self.0.clock.elapsed();
         self.touch(&session.row, id).await?;
         end.map_err(Error::BodyCut)?;
@@ -102,7 +103,7 @@ impl Content {
 }
 
 impl Batch {
-    /// Gathers a batch of the `left` bytes that are still to come. A body that has more is not read on.
+    /// Gathers a batch of the `left` bytes that are still expected. A longer body is not read further.
     async fn gather(body: &mut Body, left: &mut u64, idle: Duration) -> Self {
         let mut batch = Self { chunks: Vec::new(), len: 0, surplus: 0, end: None };
         let trickling = tokio::time::sleep(BATCH_LIMIT);

@@ -1,4 +1,4 @@
-//! The end of an upload: its digest is compared, and it becomes a blob.
+//! Finishes an upload: checks its digest and makes it a blob.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Content {
             };
             let (name, digest) = (parts.name.as_str(), named.as_str());
             match parts.store.publish_blob(name, &row.repository, digest, &row.id, object, file) {
-                // It expired while its last bytes were on their way.
+                // It expired while its last bytes arrived.
                 Err(StoreError::UnknownUpload) => Err(Error::UploadUnknown(id)),
                 published => Ok(published?),
             }
@@ -59,7 +59,7 @@ impl Content {
     }
 }
 
-/// The digest of an upload under an algorithm that was not named when it began: its file is read again.
+/// The digest of an upload under another algorithm than at its beginning: its file is read again.
 fn rehash(
     parts: &Parts,
     row: &UploadRow,

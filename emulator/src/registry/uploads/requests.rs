@@ -16,7 +16,7 @@ use crate::registry::error::Error;
 use crate::registry::names::RepositoryName;
 
 impl Content {
-    /// Where an upload stands.
+    /// The progress of an upload.
     pub async fn upload_status(
         &self,
         repository: &RepositoryName,
@@ -27,15 +27,15 @@ impl Content {
             Ok(mut writer) => {
                 self.ensure_writer(&session, &mut writer).await?;
             }
-            // Somebody writes at this moment: tell how far that is.
+            // Another request is writing: report its progress.
             Err(Error::UploadBusy(_)) => (),
             Err(other) => return Err(other),
         }
         Ok(UploadStatus { id, received: session.received.load(Ordering::Acquire) })
     }
 
-    /// Takes the next chunk of an upload. What arrives of it stays, also when its body ends in an error; what arrives
-    /// beyond the range that its headers name is refused, and does not.
+    /// Appends the next chunk of an upload. Received bytes stay, even if the body ends with an error; bytes beyond the
+    /// range in the headers are refused and dropped.
     pub async fn append(
         &self,
         repository: &RepositoryName,
@@ -45,7 +45,7 @@ impl Content {
     ) -> Result<UploadStatus, Error> {
         let session = self.session(repository, id).await?;
         let content = self.clone();
-        // A task of its own: it goes on to its end if the client, and with it our caller, goes away.
+        // A task of its own: it continues to its end if the client disconnects and the caller is dropped.
         let task = tokio::spawn(async move {
             let mut writer = session.lock(id).await?;
             content.pour(&session, &mut writer, id, headers, body).await?;
@@ -57,9 +57,9 @@ impl Content {
         }
     }
 
-    /// Takes the last chunk, if there is one, and makes the upload the blob of this digest.
+    /// Appends the last chunk, if there is one, and makes the upload the blob of this digest.
     ///
-    /// Returns when the blob is durable. Content of another digest ends the upload: it cannot become right any more.
+    /// Returns when the blob is durable. A different digest ends the upload, because no retry can fix it.
     pub async fn finish_upload(
         &self,
         repository: &RepositoryName,
@@ -84,7 +84,7 @@ impl Content {
             }
             match &published {
                 Ok(()) => {
-                    // Again, for the sync may have taken long: its manifest is still to come.
+                    // This is noted again, because the sync may have taken long and the manifest is still to come.
                     parts.recent.note(&repository, &digest, parts.clock.elapsed());
                     parts.sessions.remove(id);
                 }
@@ -99,7 +99,7 @@ impl Content {
         }
     }
 
-    /// Cancels an upload and takes its bytes away.
+    /// Cancels an upload and deletes its bytes.
     pub async fn cancel_upload(
         &self,
         repository: &RepositoryName,
@@ -122,7 +122,7 @@ impl Content {
         Ok(())
     }
 
-    /// The session of an upload: the one in hand, or one made from its row.
+    /// The session of an upload: the open one, or a new one from its row.
     async fn session(
         &self,
         repository: &RepositoryName,
@@ -146,9 +146,9 @@ impl Content {
         Ok(session)
     }
 
-    /// Reads the file of an upload back if no writer is in hand, and makes one that goes on after it.
+    /// If there is no open writer, reads the file of an upload back, and makes a writer that continues after it.
     ///
-    /// Returns how far the upload was for those who asked last: what was not written yet when a writer ended is lost.
+    /// Returns the progress that the last status reported: bytes that a failed writer had not written are lost.
     pub(super) async fn ensure_writer(
         &self,
         session: &Session,
@@ -164,7 +164,7 @@ impl Content {
         let runtime = Handle::current();
         let borrowed = lease.clone();
         let writer = blocking_with_key(&borrowed, move || {
-            // It may have been finished or cancelled while we waited for it.
+            // It may have been finished or cancelled while this waited.
             if parts.store.upload(&parts.name, &row.id)?.is_none() {
                 return Err(unknown(&row));
             }

@@ -1,4 +1,4 @@
-//! The uploads that this process has in hand, and who may let go of them.
+//! The sessions of open uploads, and when they may end.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -13,28 +13,28 @@ use super::writer::Writer;
 use crate::registry::error::Error;
 use crate::store::UploadRow;
 
-/// How long a request waits for another one that writes to the same upload.
+/// How long a request waits for another request that writes to the same upload.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
 
-/// The uploads that this process has in hand.
+/// The sessions of the open uploads.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct Sessions {
     open: Mutex<HashMap<UploadId, Arc<Session>>>,
-    /// Those that begin: they may have a row, and have no session yet.
+    /// Uploads that are beginning: they may have a row, and have no session yet.
     starting: Mutex<HashSet<UploadId>>,
 }
 
-/// An upload that begins. Nothing removes it while this is there.
+/// An upload that is beginning. It is not removed while this exists.
 pub(in crate::registry) struct Starting<'a> {
     sessions: &'a Sessions,
     id: UploadId,
 }
 
-/// One upload in hand. The writer is `None` until the file was read back, and after an error.
+/// The session of one upload. The writer is `None` until the file was read back, and after an error.
 pub(super) struct Session {
     pub(super) row: UploadRow,
     pub(super) received: AtomicU64,
-    /// Real time, as `Clock::elapsed` counts it, of the last request for it.
+    /// The real time of the last request for it, as `Clock::elapsed` counts it.
     pub(super) used: Mutex<Duration>,
     pub(super) writer: Arc<tokio::sync::Mutex<Option<Writer>>>,
 }
@@ -61,7 +61,7 @@ impl fmt::Debug for Session {
 }
 
 impl Sessions {
-    /// Says that an upload begins. To be called before it has a row.
+    /// Marks an upload as beginning. Must be called before it has a row.
     pub(in crate::registry) fn starting(&self, id: UploadId) -> Starting<'_> {
         lock(&self.starting).insert(id);
         Starting { sessions: self, id }
@@ -71,7 +71,7 @@ impl Sessions {
         lock(&self.open).get(&id).cloned()
     }
 
-    /// Keeps the session that came first, should two requests have made one.
+    /// Keeps the first session if two requests have made one.
     pub(super) fn insert(&self, id: UploadId, session: Session) -> Arc<Session> {
         Arc::clone(lock(&self.open).entry(id).or_insert_with(|| Arc::new(session)))
     }
@@ -80,27 +80,27 @@ impl Sessions {
         lock(&self.open).remove(&id);
     }
 
-    /// Forgets all of them: their uploads are gone. A request that holds one has it until it ends.
+    /// Forgets all sessions: their uploads are deleted. A request that holds one keeps it until the request ends.
     pub(in crate::registry) fn forget(&self) {
         lock(&self.open).clear();
     }
 
-    /// Lets go of an upload that is to be removed, unless a request holds it or used it at a time that counts as live.
-    /// An upload that no request used since the start may have been used just before it.
+    /// Ends the session of an upload that will be removed, unless a request holds it or used it at a time that counts
+    /// as live. An upload that was not used since the start may have been used just before it.
     pub(in crate::registry) fn retire(&self, id: &str, is_live: impl Fn(Duration) -> bool) -> bool {
         self.retire_if(id, |used, _| !is_live(used))
     }
 
-    /// Lets go of an upload if no request holds or begins it and `may_go` says so. That gets the real time of the last use,
-    /// and how many bytes the upload has, if the writer is in hand.
+    /// Ends the session of an upload if no request holds or begins it and `may_go` agrees. `may_go` gets the real time
+    /// of the last use, and the number of bytes, if the writer is open.
     pub(in crate::registry) fn retire_if(
         &self,
         id: &str,
         may_go: impl FnOnce(Duration, Option<u64>) -> bool,
     ) -> bool {
-        // One of another form was never in hand.
+        // An id of another form never had a session.
         let Ok(id) = id.parse() else { return may_go(Duration::ZERO, None) };
-        // Before the look at the sessions: whoever begins an upload has put its session there when the beginning ends.
+        // This comes before the sessions are read: a beginning upload has its session when its mark is removed.
         if lock(&self.starting).contains(&id) {
             return false;
         }
@@ -118,7 +118,7 @@ impl Sessions {
         goes
     }
 
-    /// The real time of the last use of an upload since the start. None: a request holds it at this moment.
+    /// The real time of the last use of an upload since the start. `None`: a request holds it now.
     pub(in crate::registry) fn last_used(&self, id: &str) -> Option<Duration> {
         let Ok(id) = id.parse() else { return Some(Duration::ZERO) };
         if lock(&self.starting).contains(&id) {
@@ -128,8 +128,8 @@ impl Sessions {
         session.writer.try_lock().is_ok().then(|| *lock(&session.used))
     }
 
-    /// Drops every writer that no request holds, and with it its plaintext. A request that holds one is refused by
-    /// its own lease, and its session stays: two writers of one upload must never be.
+    /// Drops every writer that no request holds, and its plaintext. A request that holds one is refused by its own
+    /// lease, and its session stays: an upload must never have two writers.
     pub(in crate::registry) fn drop_writers(&self) {
         for session in lock(&self.open).values() {
             if let Ok(mut writer) = session.writer.try_lock() {

@@ -1,4 +1,4 @@
-//! The writer of an upload: it hashes, seals and writes, and reads an unfinished file back.
+//! The writer of an upload: hashes, seals and writes, and reads an unfinished file back.
 
 use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::registry::digest::Hasher;
 use crate::registry::error::Error;
 use crate::store::{StoreError, UploadRow};
 
-/// How much is written before the disk is asked to begin with it, so that the sync at the end is short.
+/// How many bytes are written before they are sent to the disk early, so that the sync at the end is short.
 const WRITE_BACK_LEN: u64 = 32 << 20;
 
 /// The two halves of the pass, which work on the same batch at the same time.
@@ -28,7 +28,7 @@ pub(super) struct Writer {
     pub(super) write_back: WriteBack,
 }
 
-/// Asks the disk early for what was written.
+/// Sends written bytes to the disk early.
 pub(super) struct WriteBack {
     file: Arc<File>,
     asked_at: u64,
@@ -36,13 +36,13 @@ pub(super) struct WriteBack {
     wanted: bool,
 }
 
-/// That the upload of this row has ended.
+/// The error that the upload of this row has ended.
 pub(super) fn unknown(row: &UploadRow) -> Error {
     row.id.parse().map_or_else(Error::internal, Error::UploadUnknown)
 }
 
 impl Writer {
-    /// Takes a batch: one thread hashes it while another seals and writes it.
+    /// Writes a batch: one thread hashes it while another seals and writes it.
     pub(super) async fn absorb(self, parts: Arc<Parts>, chunks: Vec<Bytes>) -> Result<Self, Error> {
         let Self { mut sealer, mut hasher, lease, mut write_back } = self;
         let place = key_place(&lease).await?;
@@ -71,7 +71,7 @@ impl Writer {
         Ok(Self { sealer, hasher: hashed?, lease, write_back })
     }
 
-    /// Reads an unfinished file back, hashes it again and cuts off what is not whole.
+    /// Reads an unfinished file back, hashes it again and cuts off the incomplete end.
     pub(super) fn recover(
         parts: &Parts,
         row: &UploadRow,
@@ -104,8 +104,8 @@ impl WriteBack {
         Ok(Self { file: Arc::new(file.try_clone()?), asked_at: 0, running: None, wanted })
     }
 
-    /// Starts a sync of its own if enough was written since the last one and none is running. Its result does not
-    /// matter: the sync before the answer is the one that counts, and it reports what went wrong before.
+    /// Starts a sync of its own if enough was written since the last one and none is running. Its result is ignored:
+    /// the sync before the answer decides, and it also reports earlier errors.
     fn after(&mut self, written: u64) {
         let idle = self.running.as_ref().is_none_or(JoinHandle::is_finished);
         if self.wanted && idle && written - self.asked_at.min(written) >= WRITE_BACK_LEN {
