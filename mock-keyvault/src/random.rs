@@ -1,6 +1,6 @@
-//! Random bytes from the operating system, through one door.
+//! Random bytes from the operating system. All other modules get them here.
 //!
-//! Called for keys, nonces, versions, secrets and request ids. An error is the system's and is passed on.
+//! Called for keys, nonces, versions, secrets and request ids. It returns the system's errors.
 
 use std::fmt::Write as _;
 use std::io;

@@ -1,7 +1,7 @@
-//! `Retry-After` on every 503, whichever part of the program refused the request.
+//! Adds `Retry-After` to every 503, whichever part of the program refused the request.
 //!
-//! The outer layer of every listener of both programs. An answer that names its own time keeps it, and so does one of a fault
-//! rule: that sends what the rule says and nothing more.
+//! The outer layer of every listener of both programs. An answer that has a `Retry-After` keeps it. The answer of a fault
+//! rule is not changed: it sends only what the rule defines.
 
 use axum::response::Response;
 use http::header::RETRY_AFTER;
@@ -9,10 +9,10 @@ use http::{HeaderValue, StatusCode};
 
 use crate::faults::FAULT_HEADER;
 
-/// What a 503 says that knows no better, in seconds: most causes pass soon, and a client that asks often costs little here.
+/// The default of `Retry-After`, in seconds. It is short because most causes pass soon, and a repeated request costs little.
 const SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// The answer, with `Retry-After` if it is a 503 that lacks one.
+/// Adds `Retry-After` to the answer if it is a 503 without one.
 pub async fn with_retry_after(mut response: Response) -> Response {
     let is_of_fault = response.headers().contains_key(FAULT_HEADER);
     if response.status() == StatusCode::SERVICE_UNAVAILABLE && !is_of_fault {
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_503_names_a_time_unless_it_has_one_or_is_of_a_fault_rule() {
+    async fn a_503_gets_retry_after_unless_it_has_one_or_is_from_a_fault_rule() {
         let down = StatusCode::SERVICE_UNAVAILABLE;
 
         assert_eq!(told(down).await.as_deref(), Some("1"));

@@ -1,10 +1,11 @@
-//! Seals private keys at rest: AES-256-GCM under a key that lives in a file of the data folder.
+//! Seals private keys at rest: AES-256-GCM under a key in a file of the data folder.
 //!
-//! Called by the vault for the private part of each key version, and by the issuer for its signing key. What is sealed
-//! is bound to a context in words, so that one sealed value cannot stand in the place of another.
+//! Called by the vault for the private part of each key version, and by the issuer for its signing key. A sealed value is
+//! bound to a text, its context, so that it cannot replace another sealed value.
 //! Layout: version (1 byte, [`VERSION`]) ‖ nonce (12 bytes, random) ‖ ciphertext ‖ tag (16 bytes).
 //!
-//! This guards copies of parts of the folder and careless tools. Who has the whole folder has the sealing key as well.
+//! This protects partial copies of the folder, and protects against careless tools. A copy of the whole folder contains the
+//! sealing key as well.
 
 use std::io;
 use std::path::Path;
@@ -16,23 +17,23 @@ use zeroize::Zeroizing;
 use crate::files::{Access, read_if_there, write_whole};
 use crate::random;
 
-/// The first byte of a sealed value. It must stay: values on disk begin with it.
+/// The first byte of a sealed value. It must not change, since values on disk begin with it.
 const VERSION: u8 = 1;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
-/// What sealing adds to a value.
+/// The number of bytes that sealing adds to a value.
 pub const OVERHEAD: usize = 1 + NONCE_LEN + TAG_LEN;
 
-/// A value on disk does not open: another key, another context, or damage. There is nothing more to say.
+/// A value on disk cannot be opened: it is damaged, or was sealed with another key or context. The cause is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed value does not open")]
+#[error("a sealed value cannot be opened: it is damaged, or was sealed with another key")]
 pub struct Damaged;
 
-/// The key that seals. It is wiped from memory when it is dropped.
+/// The sealing key. It is wiped from memory when it is dropped.
 pub struct SealingKey(Aes256Gcm);
 
 impl SealingKey {
-    /// Reads the key from a file, or makes one there with mode 0600. Blocks.
+    /// Reads the key from a file, or creates the file with mode 0600. Blocks.
     pub fn open(path: &Path) -> io::Result<Self> {
         let bytes = if let Some(bytes) = read_if_there(path)? {
             Zeroizing::new(bytes)
@@ -65,7 +66,7 @@ impl SealingKey {
         Ok(sealed)
     }
 
-    /// Opens what [`SealingKey::seal`] made with the same context.
+    /// Opens a value that [`SealingKey::seal`] made with the same context.
     pub fn open_sealed(
         &self,
         context: &[u8],
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_after_a_restart_and_only_in_its_context() {
+    fn a_sealed_value_can_be_opened_after_a_restart_and_only_with_its_context() {
         let (folder, key) = opened();
 
         let sealed = key.seal(b"here", b"secret").unwrap();
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn any_changed_or_missing_byte_is_seen() {
+    fn any_changed_or_missing_byte_is_detected() {
         let (_folder, key) = opened();
         let sealed = key.seal(b"", b"secret").unwrap();
 

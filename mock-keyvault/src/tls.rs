@@ -1,10 +1,10 @@
-//! TLS for local names: a certificate authority made once in a folder, and leaf certificates made as they are asked for.
+//! TLS for local names: a certificate authority, created once in a folder, and leaf certificates, created on demand.
 //!
-//! Called by the vault and by the emulator for every TLS listener. The authority's key is in a file of its owner alone;
-//! leaf keys live in memory and end with the process. A leaf names exactly the host that the client asked for, since
-//! some clients refuse wildcards directly under a top-level name such as `*.localhost`.
+//! Called by the vault and by the emulator for every TLS listener. Only the owner can read the file of the authority's key;
+//! leaf keys are only in memory. A leaf names exactly the host that the client asked for, since some clients refuse
+//! wildcards directly under a top-level name, such as `*.localhost`.
 //!
-//! Certificates go by real time, never by the emulator's. This module knows nothing of vaults.
+//! Certificates use real time, never emulator time. This module knows nothing of vaults.
 
 use std::collections::HashMap;
 use std::io;
@@ -28,22 +28,22 @@ use crate::clock::Clock;
 use crate::durable::make_dir_durably;
 use crate::files::{Access, read_if_there, write_whole};
 
-/// The public certificate of the authority, PEM.
+/// The file of the authority's public certificate, in PEM.
 const CA_FILE: &str = "ca.pem";
-/// Its private key, PKCS #8 in PEM, for the owner alone.
+/// The file of its private key, PKCS #8 in PEM. Only the owner can read it.
 const CA_KEY_FILE: &str = "ca.key";
 
 /// How long the authority is valid.
 const CA_VALIDITY: Duration = Duration::days(3650);
 /// How long a leaf is valid; clients refuse longer ones.
 const LEAF_VALIDITY: Duration = Duration::days(397);
-/// Certificates begin earlier than now, for clients whose clock is behind.
+/// How long before now certificates become valid, for clients whose clock is behind.
 const BACKDATED: Duration = Duration::days(1);
 
-/// How many leaves are kept; a client that asks for ever other names gets new ones each time.
+/// How many leaves are cached. For further names a new leaf is made on each connection.
 const MAX_LEAVES: usize = 256;
 
-/// Where systems keep their roots, as Go's crypto/x509 and openssl-probe list them.
+/// The files in which systems keep their root certificates, as Go's crypto/x509 and openssl-probe list them.
 const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -52,7 +52,7 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/ssl/cert.pem",
     "/usr/local/etc/ssl/cert.pem",
 ];
-/// The names that every leaf for a connection without a name covers. `*.` stands for any depth when a client asks.
+/// The names of the leaf for connections without a server name. When a client asks for a name, `*.` matches any depth.
 const NAMES: &[&str] = &[
     "localhost",
     "*.localhost",
@@ -73,27 +73,27 @@ const NAMES: &[&str] = &[
     "graph.microsoft.com",
 ];
 
-/// Why the local authority cannot be used.
+/// The reason that the local authority cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
     /// A file of the authority cannot be read or written.
     #[error("the files of the local certificate authority cannot be used: {0}")]
     Io(#[from] io::Error),
-    /// A certificate or a key cannot be made or read.
+    /// A certificate or a key cannot be created or parsed.
     #[error("the local certificate authority in {folder} cannot be used: {source}")]
     Certificate {
         /// The folder of the authority.
         folder: PathBuf,
-        /// What rcgen says of it.
+        /// The error of rcgen.
         source: rcgen::Error,
     },
-    /// A TLS configuration cannot be made.
+    /// A TLS configuration cannot be created.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
 }
 
-/// A certificate authority for local names, in a folder of its own or beside other data.
+/// A certificate authority for local names, in a folder that may hold other data as well.
 pub struct LocalAuthority {
     issuer: Arc<Issuer<'static, KeyPair>>,
     certificate: CertificateDer<'static>,
@@ -103,7 +103,7 @@ pub struct LocalAuthority {
 }
 
 impl LocalAuthority {
-    /// Opens the authority in `folder`, or makes one there: `ca.pem` for everybody, `ca.key` for the owner. Blocks.
+    /// Opens the authority in `folder`, or creates one. All users can read `ca.pem`, and only the owner `ca.key`. Blocks.
     ///
     /// An authority that is no longer valid is replaced by a new one.
     pub fn open(folder: &Path, clock: &Clock) -> Result<Self, TlsError> {
@@ -125,7 +125,7 @@ impl LocalAuthority {
         }
         let key = KeyPair::generate().map_err(wrong)?;
         let pem = ca_params(clock).self_signed(&key).map_err(wrong)?.pem();
-        // The certificate comes last: without it there is no authority, and the next start makes one.
+        // The certificate is written last: without it there is no authority, and the next start creates one.
         write_whole(&key_path, Zeroizing::new(key.serialize_pem()).as_bytes(), Access::Private)?;
         write_whole(&path, pem.as_bytes(), Access::Public)?;
         Self::from_parts(pem, key, path, clock).map_err(wrong)
@@ -133,7 +133,7 @@ impl LocalAuthority {
 
     /// The TLS configuration of a listener. `aliases` are further host names and IP addresses that clients use for it.
     ///
-    /// Each connection gets a leaf for the name that it asks for if that is one of ours; any other gets one for all.
+    /// A connection that asks for one of our names gets a leaf for it. Any other gets a leaf with all names.
     pub fn server_config(&self, aliases: &[String]) -> Result<Arc<ServerConfig>, TlsError> {
         let leaves = Leaves::new(self, aliases)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -144,7 +144,7 @@ impl LocalAuthority {
         Ok(Arc::new(config))
     }
 
-    /// The public certificate of the authority, PEM: what clients are to trust.
+    /// The public certificate of the authority, in PEM, which clients must trust.
     pub fn ca_pem(&self) -> &str {
         &self.pem
     }
@@ -166,7 +166,7 @@ impl LocalAuthority {
         Ok(Self { issuer, certificate, pem, path, clock: clock.clone() })
     }
 
-    /// Whether a leaf made now would not outlive the authority.
+    /// Whether the authority would outlive a leaf made now.
     fn is_valid(&self) -> bool {
         let Ok((_, parsed)) = x509_parser::parse_x509_certificate(&self.certificate) else {
             return false;
@@ -227,7 +227,7 @@ impl Leaves {
         if !self.is_ours(&asked) {
             return None;
         }
-        // Nothing panics while the lock is held; a poisoned map is still a whole map.
+        // No code panics while it holds the lock, so a poisoned map is still whole.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(leaf) = made.get(&asked) {
             return Some(Arc::clone(leaf));
@@ -240,7 +240,7 @@ impl Leaves {
                 Some(leaf)
             }
             Err(error) => {
-                tracing::warn!(host.name = asked, %error, "a certificate could not be made");
+                tracing::warn!(host.name = asked, %error, "cannot create a certificate");
                 None
             }
         }
@@ -301,8 +301,8 @@ fn named(common_name: &str) -> DistinguishedName {
     name
 }
 
-/// Writes a bundle of the system's roots and of ours, PEM, for clients that read one file and nothing else. The roots are
-/// those in the file that the shell names, if it does. Blocks.
+/// Writes a bundle of the system's roots and of ours, in PEM, for clients that read only one file. If the shell names a
+/// file, the roots are those in it. Blocks.
 pub fn write_bundle(
     path: &Path,
     named: Option<PathBuf>,
@@ -313,7 +313,7 @@ pub fn write_bundle(
     write_whole(path, &joined(&roots, ours), access)
 }
 
-/// Writes a file of two lists of authorities, PEM. Blocks.
+/// Writes a file of two lists of authorities, in PEM. Blocks.
 pub fn write_joined(path: &Path, first: &[u8], second: &[u8]) -> io::Result<()> {
     write_whole(path, &joined(first, second), Access::Public)
 }
@@ -327,8 +327,8 @@ fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
     joined
 }
 
-/// The roots of the system, for a bundle that holds ours as well: those in the file that the shell names, unless that is
-/// such a bundle already, `written`, else those in a usual place.
+/// The roots of the system, for a bundle that holds ours as well. They are those in the file that the shell names, unless
+/// that is such a bundle itself, `written`; otherwise those in a usual place.
 fn system_roots(named: Option<PathBuf>, written: &Path) -> Option<Vec<u8>> {
     let named = named.filter(|path| path.file_name() != written.file_name());
     let files = named.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from));
@@ -344,7 +344,7 @@ mod tests {
 
     use super::*;
 
-    /// Shakes hands in memory; the error is the client's.
+    /// Performs a TLS handshake in memory. The error is the client's.
     fn shake(
         config: &Arc<ServerConfig>,
         ca: &CertificateDer<'static>,
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_of_ours_is_accepted_by_a_client_and_no_other() {
+    fn a_client_accepts_every_name_of_ours_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let authority = LocalAuthority::open(folder.path(), &Clock::system()).unwrap();
         let config = authority.server_config(&["vault".to_owned(), "10.0.0.7".to_owned()]).unwrap();
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_stays_the_same_over_a_restart_and_its_key_is_private() {
+    fn the_authority_survives_a_restart_and_its_key_is_private() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::system();
 
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_about_to_end_is_replaced() {
+    fn an_authority_about_to_expire_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
         let first = LocalAuthority::open(folder.path(), &clock).unwrap().ca_pem().to_owned();
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn the_roots_of_the_system_are_those_that_are_named_unless_they_are_ours() {
+    fn the_roots_of_the_system_are_in_the_named_file_unless_it_is_our_bundle() {
         let folder = tempfile::tempdir().unwrap();
         let (named, ours) = (folder.path().join("roots.pem"), folder.path().join("bundle.pem"));
         std::fs::write(&named, "named").unwrap();

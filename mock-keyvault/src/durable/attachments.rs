@@ -1,4 +1,4 @@
-//! Small files that travel in the journal: they were not synced by themselves, so a power cut can lose them.
+//! Small files whose content is attached to records of the journal, because they are not synced themselves.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,11 @@ use super::op::Op;
 use super::scan::Scan;
 use super::segment::read_segment;
 
-/// Calls `each` with every change up to the generation `through`, in the order of the journal: a file that is attached by one record
-/// can be given up by the removal of a row in a later one. The segments are in order.
+/// Calls `each` with every change up to the generation `through`, in the order of the journal, since a later record can remove the
+/// row that needs an attached file. The segments are in order.
 ///
-/// A damaged segment is read up to the damage, and the next ones are read all the same: each file that can be restored counts. The
-/// answer is the first damage.
+/// A damaged segment is read up to the damage, and the next segments are still read, so that as many files as possible are
+/// restored. Returns the first damage.
 pub fn each_op<E: From<FormatError>>(
     key: &RowsKey,
     segments: &[PathBuf],
@@ -34,7 +34,7 @@ pub fn each_op<E: From<FormatError>>(
     Ok(damage)
 }
 
-/// The outer error is that of `each`.
+/// The outer error is from `each`.
 fn each_op_of<E>(
     key: &RowsKey,
     path: &PathBuf,

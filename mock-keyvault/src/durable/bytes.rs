@@ -1,6 +1,6 @@
 //! Fields of a frame, read in order.
 
-/// The bytes of a frame that are not read yet. Each method takes a field from the front, or answers `None` when too few are left.
+/// The unread bytes of a frame. Each method takes a field from the front, or returns `None` if too few bytes are left.
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 

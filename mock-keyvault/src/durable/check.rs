@@ -1,4 +1,4 @@
-//! Reads everything that the rows are stored in, and compares it: for `verify`.
+//! Reads all files in which rows are stored, and compares them, for `verify`.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use super::reach::read_segment;
 use super::rows::Rows;
 use super::scan::Scan;
 
-/// What a check of all stored rows found.
+/// The result of a check of all stored rows.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Check {
     /// How many files were read.
     pub files: u64,
-    /// What is damaged or cannot be read, and where: file, offset, what.
+    /// The damage: file, offset and kind of each part that is damaged or cannot be read.
     pub damaged: Vec<String>,
     /// Whether the damage was repaired from the proven index.
     pub healed: bool,
@@ -28,7 +28,7 @@ pub struct Check {
 
 impl Rows {
     /// Reads all checkpoints and segments, and compares the index with the journal. It goes on after each fault. Damage of the
-    /// journal is repaired from the index if that is right. `progress` is told of each file. Writers wait while the index is read.
+    /// journal is repaired from the index if that is right. It calls `progress` for each file. Writers wait while the index is read.
     pub fn check(&self, progress: &mut dyn FnMut(&Path)) -> io::Result<Check> {
         let engine = self.engine();
         let mut check = Check::default();
@@ -52,9 +52,9 @@ impl Rows {
         if let Some(first) = faults.first().filter(|_| check.index_is_right) {
             match engine.checkpoint_from_index(first) {
                 Ok(()) => check.healed = true,
-                // What is damaged is told all the same.
+                // The damage is reported in any case.
                 Err(error) => {
-                    tracing::error!(%error, "the rows could not be written to a checkpoint from the index");
+                    tracing::error!(%error, "cannot write the rows from the index to a checkpoint");
                 }
             }
         }
@@ -62,7 +62,7 @@ impl Rows {
     }
 }
 
-/// Keeps a fault. A file that is not there any more was replaced by a checkpoint that was written meanwhile.
+/// Notes a fault. A missing file is not a fault: a checkpoint that was written meanwhile replaced it.
 fn note(faults: &mut Vec<FormatError>, read: Result<(), FormatError>) {
     match read {
         Err(FormatError::Io(error)) if error.kind() == io::ErrorKind::NotFound => (),
@@ -106,7 +106,7 @@ fn read_segments(
                 reached = Some(position.generation);
                 before = Some(position);
             }
-            // It was begun after the check.
+            // The segment was begun after the check started.
             Ok(None) => return,
             Err(fault) => {
                 (reached, before) = (None, None);
@@ -120,7 +120,7 @@ fn read_segments(
     }
 }
 
-/// Reads a segment to its end, or to the position where the check ends. None: it begins behind that.
+/// Reads a segment to its end, or to the position where the check ends; `None` if the segment begins after that.
 fn read_one(
     engine: &Engine,
     first: u64,

@@ -1,7 +1,7 @@
-//! Checkpoints: when one is due, the writing of it, and the removal of what it replaces.
+//! Writes checkpoints when they are due, and removes the files that they replace.
 //!
-//! Called by the worker. A checkpoint is merged from the one before it and from closed segments, without the right to write. Only
-//! when those are damaged and the index is proven is it written from the index, while writers wait.
+//! Called by the worker. A checkpoint is merged from the previous one and from closed segments, without the right to write. Only if
+//! those are damaged and the index is proven, it is written from the index, while writers wait.
 
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -22,15 +22,15 @@ use super::scan::Scan;
 use super::{Durability, sync_dir};
 use crate::room::Purpose;
 
-/// A checkpoint is due when closed segments behind the last one have a quarter of its length, but at least and at most so much.
+/// A checkpoint is due when the closed segments after the last one have a quarter of its length, within these limits.
 const DUE_AT_LEAST: u64 = 16 << 20;
 const DUE_AT_MOST: u64 = 64 << 20;
 
 /// How many checkpoints are kept, with all segments since the oldest of them.
 const KEPT: usize = 2;
 
-/// What a set sum that is not that of the rows means: it was changed by the value that the index said a row had.
-const INDEX_WAS_WRONG: &str = "the index of the rows gave a wrong row to a change, so the rows do not add up to the sum in the journal; stop the program and repair the folder: the files of the journal are whole";
+/// The cause if authentic records do not add up to the set sum: the index returned a wrong old value of a row for a change.
+const INDEX_WAS_WRONG: &str = "the index returned a wrong row for a change, so the rows do not add up to the sum in the journal; stop the program and repair the folder: the files of the journal are intact";
 
 impl Engine {
     /// Writes a checkpoint if one is due.
@@ -61,7 +61,7 @@ impl Engine {
         closed: &[(u64, PathBuf)],
         through: u64,
     ) -> io::Result<()> {
-        // What is in a checkpoint must not be lost from the journal by a power cut.
+        // A power cut must not remove rows from the journal that are in a checkpoint.
         self.commit()?;
         let paths: Vec<PathBuf> = closed.iter().map(|(_, path)| path.clone()).collect();
         let merged = needed(&self.key, last, &paths)
@@ -74,19 +74,19 @@ impl Engine {
         match merged {
             Ok(()) => self.prune(),
             Err(FormatError::Io(error)) => Err(error),
-            // Every record is authentic, so the fault is not one of the files.
+            // Every record is authentic, so the files are not damaged.
             Err(FormatError::Damaged { what: What::SetSum, .. }) => {
                 Err(io::Error::new(io::ErrorKind::InvalidData, INDEX_WAS_WRONG))
             }
             Err(damaged @ FormatError::Damaged { .. }) if self.proof.get().is_complete() => {
-                tracing::error!(error = %damaged, "the journal is damaged; the rows are written to a checkpoint from the index");
+                tracing::error!(error = %damaged, "the journal is damaged: writing the rows from the index to a checkpoint");
                 self.checkpoint_from_index(&damaged)
             }
             Err(damaged) => Err(io::Error::other(damaged)),
         }
     }
 
-    /// Writes a checkpoint from the index, which was proven, and takes everything older out of the journal.
+    /// Writes a checkpoint from the proven index, and removes everything older from the journal.
     pub(super) fn checkpoint_from_index(&self, why: &FormatError) -> io::Result<()> {
         let mut tail = self.tail();
         let (index, position) = (self.index(), tail.position);
@@ -136,7 +136,7 @@ impl Engine {
         written
     }
 
-    /// Removes checkpoints and segments that are not needed any more.
+    /// Removes checkpoints and segments that are no longer needed.
     fn prune(&self) -> io::Result<()> {
         let mut checkpoints = self.layout.checkpoints()?;
         if checkpoints.len() < KEPT {
@@ -162,7 +162,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Syncs the files that travelled in the journal: they were not synced by themselves, and the segments with their content go.
+    /// Syncs the files whose content is attached to records: they were not synced themselves, and the segments will be removed.
     fn sync_files(&self) -> io::Result<()> {
         match self.durability {
             Durability::Full => Ok(rustix::fs::syncfs(fs::File::open(self.folder())?)?),
@@ -170,7 +170,7 @@ impl Engine {
         }
     }
 
-    /// Whether a segment holds attachments. One that cannot be read may.
+    /// Whether a segment may hold attachments, which includes a segment that cannot be read.
     fn has_attachments(&self, path: &Path) -> bool {
         let Ok(bytes) = read_segment(path) else { return true };
         let Ok(mut scan) = Scan::new(&self.key, path, &bytes) else { return true };
@@ -178,7 +178,7 @@ impl Engine {
     }
 }
 
-/// A writer that fails when the rows are about to be closed.
+/// A writer that fails when the program stops.
 struct Stoppable<'a, W>(W, &'a std::sync::atomic::AtomicBool);
 
 impl<W: Write> Write for Stoppable<'_, W> {

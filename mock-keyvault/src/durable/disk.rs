@@ -1,4 +1,4 @@
-//! The disk as the journal uses it. Tests see what was synced, and let it be full for some files.
+//! The disk as the journal uses it. Tests can see which files were synced, and simulate a full disk for some files.
 
 use std::io;
 use std::path::Path;
@@ -13,10 +13,10 @@ pub(super) fn sync(file: &fs::File) -> io::Result<()> {
     Ok(())
 }
 
-/// To be asked before a file is made that a start can do without. Always succeeds, except in tests of a full disk.
+/// Called before a file is created that a start does not need. It always succeeds, except in tests of a full disk.
 #[cfg_attr(
     not(test),
-    expect(clippy::unnecessary_wraps, reason = "tests of a full disk let it fail")
+    expect(clippy::unnecessary_wraps, reason = "it fails in tests of a full disk")
 )]
 pub(super) fn room_for(path: &Path) -> io::Result<()> {
     #[cfg(test)]
@@ -25,7 +25,7 @@ pub(super) fn room_for(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What the tests of one thread see and change.
+/// The simulated disk of one thread, for tests.
 #[cfg(test)]
 pub(super) mod simulated {
     use std::cell::RefCell;
@@ -44,14 +44,14 @@ pub(super) mod simulated {
         static FULL: RefCell<Option<IsFull>> = const { RefCell::new(None) };
     }
 
-    /// Does something and answers what it synced, in this thread.
+    /// Does `work`, and returns what it synced in this thread.
     pub(in super::super) fn watch(work: impl FnOnce()) -> Synced {
         SYNCED.set(Some(Synced::new()));
         work();
         SYNCED.take().unwrap_or_default()
     }
 
-    /// Does something while there is no room for the files that `is_full` says.
+    /// Does `work` while there is no space for the files that `is_full` selects.
     pub(in super::super) fn with_full_disk<A>(
         is_full: impl Fn(&Path) -> bool + 'static,
         work: impl FnOnce() -> A,

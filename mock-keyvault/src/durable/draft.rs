@@ -6,7 +6,7 @@ use super::position::{Chain, Position};
 use super::record::{CHECKED_LEN, HEAD_LEN, MAGIC, MAX_BODY_LEN, padded};
 use super::set_sum::SetSum;
 
-/// A transaction asks for more bytes than a record holds.
+/// A transaction has more bytes than a record can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the change is larger than the {} MiB that one record of the journal holds: make it in several steps",
@@ -14,7 +14,7 @@ use super::set_sum::SetSum;
 )]
 pub struct TooLarge;
 
-/// The changes of one transaction, in the bytes of its record.
+/// The changes of one transaction, as the bytes of its record.
 #[derive(Clone, Debug)]
 pub struct Draft(Vec<u8>);
 
@@ -48,7 +48,7 @@ impl Draft {
         HEAD_LEN + padded(self.0.len() - HEAD_LEN)
     }
 
-    /// Gives a row a value.
+    /// Sets the value of a row.
     pub fn put(&mut self, tree: u8, key: &[u8], value: &[u8]) -> Result<(), TooLarge> {
         self.push(&Op::Put { tree, key, value })
     }
@@ -63,7 +63,7 @@ impl Draft {
         self.push(&Op::Attachment { name, content })
     }
 
-    /// Adds a change. Nothing is added when it does not fit.
+    /// Adds a change, unless it does not fit.
     pub fn push(&mut self, op: &Op<'_>) -> Result<(), TooLarge> {
         if self.0.len() - HEAD_LEN + op.len() > MAX_BODY_LEN {
             return Err(TooLarge);
@@ -72,8 +72,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Finishes the record as the one after `before`. All generations up to `synced_through` are known to be on the disk, and
-    /// `set_sum` is the sum over all rows after the changes.
+    /// Finishes the record that follows `before`. All generations up to `synced_through` are known to be on the disk, and
+    /// `set_sum` is the sum of all rows after the changes.
     pub fn seal(
         self,
         key: &RowsKey,

@@ -1,4 +1,4 @@
-//! What the rows of one service consist of: the index that answers reads, and the journal that is the truth.
+//! The parts of the rows of one service: the index, which answers reads, and the journal, which is authoritative.
 //!
 //! Shared by [`super::Rows`] and its worker. A change is appended to the journal first and then applied to the index.
 
@@ -27,13 +27,13 @@ use super::worker::Work;
 use super::{Durability, OpenOptions};
 use crate::room::{Purpose, Room};
 
-/// The next segment is made when this part of the last one is left.
+/// The next segment is created when less than one part in this many is left of the current one.
 const SPARE_WHEN_LEFT: u64 = 4;
 
-/// How many changes may wait for the proof at once, when they do not wait as long as it takes.
+/// How many changes may wait for the proof at the same time, if the wait is limited.
 const MOST_WAITING: usize = 64;
 
-/// Why a change is refused while the proof runs.
+/// The reason that a change is refused while the proof runs.
 const NOT_PROVEN: &str =
     "the stored rows are still being checked after the start, and changes wait for that: try again";
 
@@ -48,23 +48,23 @@ pub(super) struct Engine {
     pub(super) journal: Journal,
     pub(super) group: Group,
     pub(super) proof: ProofCell,
-    /// The trees that the service keeps in memory from its start on.
+    /// The trees that the service keeps in memory from the start on.
     pub(super) remembered: &'static [u8],
     /// Set when the proof begins.
     pub(super) proof_begun: AtomicBool,
     /// Set when the service may have read rows.
     pub(super) is_open: AtomicBool,
-    /// How long a change waits for the proof, in milliseconds; [`u64::MAX`]: as long as it takes.
+    /// How long a change waits for the proof, in milliseconds; [`u64::MAX`] means without a limit.
     pub(super) patience: AtomicU64,
     /// How many changes wait for the proof.
     pub(super) waiting: AtomicUsize,
-    /// Set when the rows are about to be closed: what runs in the background ends soon.
+    /// Set when the rows are about to be closed. Background work then ends soon.
     pub(super) stopping: AtomicBool,
-    /// Whether a test lets the index fail.
+    /// Whether a test makes the index fail.
     pub(super) pretended_failure: AtomicBool,
-    /// The longest frame that is appended: less than the format allows when a test lowers it.
+    /// The longest frame that is appended. A test can make it shorter than the format allows.
     pub(super) record_limit: AtomicUsize,
-    /// Whether a test lets the proof panic.
+    /// Whether a test makes the proof panic.
     #[cfg(test)]
     pub(super) pretended_panic: AtomicBool,
     index: RwLock<Arc<Index>>,
@@ -74,10 +74,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Opens the rows, and makes the journal of a new folder.
+    /// Opens the rows, and creates the journal of a new folder.
     pub(super) fn open(options: &OpenOptions<'_>) -> Result<Self, OpenError> {
         let layout = Layout::new(options.folder);
-        // sled writes when it opens. If there is no room for that, it may still open to read.
+        // sled writes when it opens. If there is no space for that, it may still open for reading.
         if let Err(error) = options.room.spend(0, Purpose::Upkeep) {
             tracing::warn!(%error, "the disk is full, and its reserve is used up");
         }
@@ -126,12 +126,12 @@ impl Engine {
     }
 
     pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {
-        // A panic of its holder leaves a tail that says where the journal ends: it changes after the bytes are written.
+        // If the holder of the lock panics, the tail is still right: it changes only after the bytes are written.
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to write. Waits for the proof, but no longer than [`Engine::patience`]: [`io::ErrorKind::ResourceBusy`] then.
-    /// Each change that waits holds a thread of its caller, so only some may.
+    /// The right to write. It waits for the proof, but no longer than [`Engine::patience`]; then it returns
+    /// [`io::ErrorKind::ResourceBusy`]. Each waiting change blocks a thread of its caller, so their number is limited.
     pub(super) fn right_to_write(&self) -> io::Result<MutexGuard<'_, Tail>> {
         let proof = match self.proof.get() {
             Proof::Pending => match self.patience.load(Ordering::Relaxed) {
@@ -152,13 +152,13 @@ impl Engine {
         Ok(self.tail())
     }
 
-    /// Adds something that people should know about this run, and logs it.
+    /// Adds a notice about this run, and logs it.
     pub(super) fn note(&self, notice: Notice) {
         tracing::warn!(folder = %self.folder().display(), "{notice}");
         self.notice(notice);
     }
 
-    /// Adds something that people should know about this run.
+    /// Adds a notice about this run, without a log line.
     pub(super) fn notice(&self, notice: Notice) {
         self.notices.add(notice);
     }
@@ -167,7 +167,7 @@ impl Engine {
         &self.notices
     }
 
-    /// Fails when nothing may be written in this run any more.
+    /// Fails if nothing may be written in this run any more.
     pub(super) fn writable(&self) -> io::Result<()> {
         if let Proof::Failed(why) = self.proof.get() {
             return Err(io::Error::new(
@@ -178,7 +178,7 @@ impl Engine {
         self.group.check()
     }
 
-    /// Appends the changes to the journal and applies them to the index. Answers what the worker has to do.
+    /// Appends the changes to the journal and applies them to the index. Returns the work that the worker has to do.
     pub(super) fn change(
         &self,
         tail: &mut Tail,
@@ -224,17 +224,17 @@ impl Engine {
         let rolled = self
             .journal
             .append(tail, draft, sum, (&self.room, purpose), |error| self.group.fail(error))?;
-        // The journal has the change: an index without it must not go on.
+        // The journal has the change, so an index without it must not be used any more.
         let applied = if self.pretended_failure.load(Ordering::Relaxed) {
-            Err(io::Error::other("a test lets the index fail"))
+            Err(io::Error::other("a test makes the index fail"))
         } else {
             index.apply(&applied, &tail.position.seal(&self.key))
         };
         applied.inspect_err(|error| self.group.fail(error))?;
         if index.wants_flush() {
-            // What fails here fails again at the commit of the caller, or at the next flush.
+            // A failure here happens again at the commit of the caller or at the next flush.
             let flushed = self.commit().and_then(|()| index.flush());
-            flushed.unwrap_or_else(|error| tracing::warn!(%error, "the index was not flushed"));
+            flushed.unwrap_or_else(|error| tracing::warn!(%error, "cannot flush the index"));
         }
         let is_short = tail.len - tail.offset < tail.len / SPARE_WHEN_LEFT;
         Ok(match rolled {
@@ -243,18 +243,18 @@ impl Engine {
         })
     }
 
-    /// Returns when everything that was appended before the call is as safe as the durability says. Blocks.
+    /// Waits until all records that were appended before the call are as durable as the setting requires. Blocks.
     pub(super) fn commit(&self) -> io::Result<()> {
         self.group.commit(|| self.journal.sync())
     }
 
-    /// Writes the index to its file. It must not be ahead of the journal there.
+    /// Writes the index to its file. Commits first, since the index on disk must not be ahead of the journal.
     pub(super) fn flush_index(&self) -> io::Result<()> {
         self.commit()?;
         self.index().flush()
     }
 
-    /// Syncs everything and notes that the service stopped.
+    /// Syncs everything and writes that the service stopped.
     pub(super) fn stop(&self) -> io::Result<()> {
         self.flush_index()?;
         self.journal.stop()

@@ -1,22 +1,22 @@
-//! What a file of the journal can have wrong with it.
+//! The errors of the files of the journal.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a file of the journal was not read or written.
+/// The reason that a file of the journal was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
-    /// The file holds bytes that this program did not write there.
+    /// The file contains bytes that this program did not write there.
     #[error("{} is damaged at byte {offset}: {what}", file.display())]
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Where the damaged frame begins.
+        /// The offset of the damaged frame.
         offset: u64,
-        /// What is wrong there.
+        /// The kind of damage.
         what: What,
     },
-    /// The operating system refused. The error names the file.
+    /// The operating system returned an error, which names the file.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -28,13 +28,13 @@ impl FormatError {
     }
 }
 
-/// What is wrong with a frame.
+/// The kind of damage of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum What {
     /// The file ends within the frame.
     #[error("the file ends within a frame")]
     Cut,
-    /// The frame begins with other bytes than its kind does.
+    /// The frame does not begin with the magic of its kind.
     #[error("no frame begins here")]
     Magic,
     /// A later version of this program wrote the frame.
@@ -49,19 +49,19 @@ pub enum What {
     /// The frame is authentic but does not continue the one before it.
     #[error("the record does not continue the one before it")]
     Chain,
-    /// The frame is authentic but its content has no meaning.
-    #[error("the content of the frame has no meaning to this program")]
+    /// The frame is authentic, but its content is not valid.
+    #[error("the content of the frame is not valid")]
     Content,
     /// The rows are not in ascending order.
     #[error("the rows are not in ascending order")]
     Order,
-    /// The rows are not the ones that the set sum was taken over.
+    /// The rows do not add up to the set sum.
     #[error("the rows do not add up to the set sum")]
     SetSum,
-    /// Bytes follow where the file should end.
+    /// Bytes follow the position where the file should end.
     #[error("bytes follow the end of the content")]
     Trailing,
-    /// A generation that is needed is in none of the files.
+    /// No file contains a generation that is needed.
     #[error("generation {0} is missing")]
     Missing(u64),
 }

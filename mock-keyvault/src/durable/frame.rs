@@ -1,6 +1,6 @@
-//! What every whole frame has: a magic and a version in front, and a code over all of it at its end.
+//! The parts of every frame: a magic and a version at its beginning, and an authentication code at its end.
 //!
-//! The headers of segments and checkpoints and the head are such frames. A record has a form of its own.
+//! The headers of segments and checkpoints, and the head, are such frames. Records have another form.
 
 use super::bytes::Fields;
 use super::error::What;
@@ -12,8 +12,8 @@ pub(super) const FRONT_LEN: usize = 8 + 8;
 /// The version of every frame.
 const VERSION: u64 = 1;
 
-/// Fills in the magic, the version and the code. The content, behind [`FRONT_LEN`] bytes, is there already. The frame must be
-/// longer than front and code together.
+/// Fills in the magic, the version and the code. The content, after the first [`FRONT_LEN`] bytes, is already in the frame, which
+/// must be longer than front and code together.
 pub(super) fn seal(key: &RowsKey, magic: [u8; 8], frame: &mut [u8]) {
     let (covered, mac) = frame.split_at_mut(frame.len() - MAC_LEN);
     covered[..8].copy_from_slice(&magic);

@@ -1,8 +1,8 @@
-//! What the fuzz targets call, and the tests with them: the readers of the journal, on arbitrary bytes.
+//! The functions for the fuzz targets and their tests: they read the journal from arbitrary bytes.
 //!
-//! Arbitrary bytes never get past the first authentication code. So the bytes are also sealed as the changes of a record and as the
-//! rows of a checkpoint, and used as edits to files that were written properly. These functions panic when a reader accepts what was
-//! not written; they do nothing else, and nothing else calls them.
+//! Arbitrary bytes never pass the first authentication code. So the bytes are also sealed as the changes of a record and as the
+//! rows of a checkpoint, and used as edits to valid files. These functions panic when a reader accepts bytes that were not written.
+//! They have no other effect, and nothing else calls them.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use super::scan::{End, Scan};
 use super::segment::SegmentHeader;
 use super::set_sum::SetSum;
 
-/// Reads `data` as a segment, as what follows a header, as the changes of a record, and as edits to a segment.
+/// Reads `data` as a segment, as the bytes after a header, as the changes of a record, and as edits to a segment.
 pub fn journal(data: &[u8]) {
     let key = key();
     let _ = scan(&key, data);
@@ -59,7 +59,7 @@ pub fn checkpoint(data: &[u8]) {
     }
 }
 
-/// The zeros behind the records of the segment.
+/// The zeros after the records of the segment.
 const ZEROS: usize = 64;
 
 fn key() -> RowsKey {
@@ -116,7 +116,7 @@ fn read(key: &RowsKey, bytes: &[u8]) -> Result<u64, FormatError> {
     Ok(reader.rows())
 }
 
-/// Edits `file`: three bytes name a place and an operation, the fourth says what with.
+/// Edits `file`. Of each four bytes, three name a position and an operation, and the fourth is its operand.
 fn edit(file: &mut Vec<u8>, script: &[u8]) {
     for step in script.as_chunks::<4>().0.iter().take(16) {
         let [high, low, operation, value] = *step;

@@ -1,6 +1,6 @@
-//! Group commit: one sync serves all that wait for it.
+//! Group commit: one sync serves all waiting commits.
 //!
-//! Called by [`super::Rows::commit`]. After a failed sync nothing is known about what the kernel kept, so every later commit is
+//! Called by [`super::Rows::commit`]. After a failed sync it is unknown which bytes the kernel has kept, so every later commit is
 //! refused.
 
 use std::io;
@@ -15,25 +15,25 @@ pub(super) struct Group {
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many commits were asked for.
+    /// How many commits were requested.
     asked: u64,
     /// All commits up to this one are on the disk.
     synced: u64,
-    /// Whether somebody syncs at this moment.
+    /// Whether a sync is running.
     running: bool,
-    /// The words of what failed, if something did.
+    /// The message of the failure, if there was one.
     failed: Option<String>,
 }
 
 impl Group {
-    /// Returns when a `sync` that began after the call has succeeded. Blocks.
+    /// Waits until a `sync` that began after the call has succeeded. Blocks.
     pub(super) fn commit(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
         state.asked += 1;
         let ticket = state.asked;
         loop {
-            if let Some(words) = &state.failed {
-                return Err(refusal(words));
+            if let Some(message) = &state.failed {
+                return Err(refusal(message));
             }
             if state.synced >= ticket {
                 return Ok(());
@@ -63,9 +63,9 @@ impl Group {
         self.done.notify_all();
     }
 
-    /// Fails after something failed.
+    /// Fails if a commit has failed before.
     pub(super) fn check(&self) -> io::Result<()> {
-        self.lock().failed.as_ref().map_or(Ok(()), |words| Err(refusal(words)))
+        self.lock().failed.as_ref().map_or(Ok(()), |message| Err(refusal(message)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,10 +73,10 @@ impl Group {
     }
 }
 
-fn refusal(words: &str) -> io::Error {
+fn refusal(message: &str) -> io::Error {
     io::Error::new(
         io::ErrorKind::ReadOnlyFilesystem,
-        format!("the rows could not be stored earlier: {words}; restart the program"),
+        format!("an earlier change could not be stored: {message}; restart the program"),
     )
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use crate::room;
 
     #[test]
-    fn after_a_sync_that_failed_every_commit_says_that_the_rows_can_only_be_read() {
+    fn after_a_failed_sync_every_commit_reports_that_the_rows_are_read_only() {
         let group = Group::default();
         let failed = group.commit(|| Err(io::Error::other("the disk is gone")));
 

@@ -1,7 +1,7 @@
-//! The head: one small frame that says how far the journal reached.
+//! The head: one small frame that stores the end of the journal.
 //!
-//! It is written in place after each sync and is not synced itself, so it can be behind the journal. When it is ahead of the
-//! journal, the journal has lost its end.
+//! It is written in place after each sync and is not synced itself, so it can be behind the journal. If it is ahead, the journal
+//! has lost its end.
 
 use std::path::Path;
 
@@ -12,26 +12,26 @@ use super::frame;
 use super::key::{MAC_LEN, RowsKey};
 use super::position::{POSITION_LEN, Position};
 
-/// The bytes of the frame: less than a sector, so that a disk writes all of it or nothing.
+/// The length of the frame: less than a sector, so that a disk writes all of it or nothing.
 pub const HEAD_LEN: usize = frame::FRONT_LEN + POSITION_LEN + 8 + 16 + 8 + MAC_LEN;
 
 const MAGIC: [u8; 8] = *b"SYJRHEAD";
 const CLEAN: u8 = 1;
 const RELAXED: u8 = 2;
 
-/// How far the journal reached, and in which circumstances.
+/// The end of the journal, and the circumstances of the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// The state after the last record that the commits were answered for.
+    /// The state after the last record whose commit has returned.
     pub position: Position,
-    /// What the commits waited for.
+    /// The durability of the commits.
     pub durability: Durability,
-    /// Whether the service stopped after this and synced everything first.
+    /// Whether the service stopped after this, and synced everything first.
     pub clean: bool,
     /// The boot in which the frame was written.
     pub boot_id: [u8; 16],
-    /// The inode of the file that holds this frame. In a copy of the folder the file has another one. That of a segment would not
-    /// do: a journal whose last segment was deleted would look like a copy.
+    /// The inode of the file that holds this frame. In a copy of the folder the file has another inode. The inode of a segment could
+    /// not be used: a journal whose last segment was deleted would look like a copy.
     pub inode: u64,
 }
 

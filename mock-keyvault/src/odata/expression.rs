@@ -1,8 +1,8 @@
-//! From the pieces of a filter to the condition that it states. `and` binds tighter than `or`; parentheses group.
+//! The parser of filters: from tokens to an expression. `and` binds tighter than `or`, and parentheses group.
 
 use super::lexer::{Token, tokens};
 
-/// How deep parentheses may be nested. No client nests any.
+/// How deep parentheses may be nested. Clients do not nest them.
 const MAX_DEPTH: usize = 16;
 
 /// A condition. Names of properties and functions are in lower case.
@@ -12,9 +12,9 @@ pub(crate) enum Expression {
     Compare { property: String, operator: Operator, value: String },
     /// `function(argument, …)`.
     Call { function: String, arguments: Vec<Argument> },
-    /// All of them hold. There are at least two.
+    /// All of them are true. There are at least two.
     And(Vec<Self>),
-    /// One of them holds. There are at least two.
+    /// At least one of them is true. There are at least two.
     Or(Vec<Self>),
 }
 
@@ -25,7 +25,7 @@ pub(crate) enum Operator {
     NotEqual,
 }
 
-/// What a function is called with.
+/// An argument of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Argument {
     /// A value between quotes.
@@ -34,7 +34,7 @@ pub(crate) enum Argument {
     Property(String),
 }
 
-/// The condition of a filter. None: the text is not a filter.
+/// The expression of a filter; `None` if the text is not a filter.
 pub(crate) fn parse(text: &str) -> Option<Expression> {
     let tokens = tokens(text)?;
     let mut parser = Parser { rest: &tokens, depth: 0 };
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_take_values_and_properties_and_values_may_hold_quotes_and_signs() {
+    fn functions_take_values_and_properties_and_values_may_contain_quotes_and_punctuation() {
         let call = |arguments| Some(Expression::Call { function: "f".into(), arguments });
         let value = |text: &str| Argument::Value(text.into());
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_filter_is_refused() {
+    fn text_that_is_not_a_filter_is_refused() {
         let nested = format!("{}a eq '1'{}", "(".repeat(17), ")".repeat(17));
         for text in [
             "",
@@ -224,7 +224,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_made_of_the_pieces_of_filters_panics(
+        fn no_sequence_of_tokens_panics(
             pieces in proptest::collection::vec(
                 prop_oneof![
                     Just("("), Just(")"), Just(","), Just("'"), Just("''"), Just(" and "), Just(" or "), Just(" eq "),
@@ -237,7 +237,7 @@ mod tests {
         }
 
         #[test]
-        fn any_value_is_read_back(value in ".*") {
+        fn any_quoted_value_is_parsed(value in ".*") {
             let text = format!("name eq '{}'", value.replace('\'', "''"));
             prop_assert_eq!(parse(&text), Some(equal("name", &value)));
         }

@@ -1,18 +1,18 @@
-//! From the text of a filter to its words, values and signs.
+//! The lexer of filters: from text to tokens.
 
-/// A piece of a filter.
+/// A token of a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// The name of a property, a function or an operator, as it was written.
     Word(&'a str),
-    /// What stands between quotes. A doubled quote within is one.
+    /// The text between quotes. A doubled quote in it stands for one.
     Text(String),
     Open,
     Close,
     Comma,
 }
 
-/// The pieces of a filter. None: there is a sign that no filter has, or a quote is not closed.
+/// The tokens of a filter; `None` if it has a character that no filter has, or a quote that is not closed.
 pub(super) fn tokens(text: &str) -> Option<Vec<Token<'_>>> {
     let mut found = Vec::new();
     let mut rest = text.trim_start();

@@ -1,7 +1,7 @@
 //! The part of `OData` that clients of Azure use in the query of a list: parameters, and the grammar of `$filter`.
 //!
-//! Called by every list that takes a filter. Only text is read here: which properties and functions a list knows is for the
-//! list to say. A filter that cannot be read is refused, because a filter that is ignored lists everything.
+//! Called by every list that accepts a filter. It only parses text; each list decides which properties and functions it
+//! supports. A filter that cannot be parsed is refused, because an ignored filter would list everything.
 
 mod expression;
 mod lexer;
@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 
 pub(crate) use self::expression::{Argument, Expression, Operator, parse};
 
-/// The parameters of a query, decoded. Names are in lower case: Azure reads them in any case.
+/// The parameters of a query, decoded. Names are in lower case, since Azure accepts them in any case.
 pub(crate) fn parameters(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -1,14 +1,14 @@
-//! How much room the device of a data folder has left, and what each kind of write may use of it.
+//! The free disk space of a data folder, and how much of it each kind of write may use.
 //!
-//! Every write asks [`Room::spend`] first and says what it is for ([`Purpose`]). New content stops first, then changes
-//! of rows. Deletions, a start, and the audit log go on: two files keep 4 MiB of the device occupied for them
-//! (`reserve.rs`), and `spend` shortens a file when the device has too little room. The deletions cannot use up what the
-//! audit log needs, and the audit log cannot use up what deletions need, so there is a way out of a full disk as long
-//! as the reserve lasts. `spend` gives the reserve back what it lacks as soon as there is room again.
+//! Every write calls [`Room::spend`] first and states its [`Purpose`]. On a full disk, new content is refused first, then
+//! changes of rows. Deletions, a start and the audit log go on: two files occupy 4 MiB of the device for them
+//! (`reserve.rs`), and `spend` shortens such a file when the device has too little space. Deletions and the audit log have
+//! separate files, so neither can use up the space of the other. So users can free space as long as the reserve lasts.
+//! `spend` refills the reserve as soon as there is space again.
 //!
-//! The registry and the vault have one [`Room`] each, for their own data folder. This module knows nothing of either,
-//! nor of the data that is written. It cannot see what other programs write between the question and the write: a
-//! caller must still expect [`io::ErrorKind::StorageFull`] from the write itself.
+//! The registry and the vault have one [`Room`] each, for their own data folder. This module knows nothing of either, nor
+//! of the data that is written. Other programs may write between the call and the write, so a caller must still expect
+//! [`io::ErrorKind::StorageFull`] from the write itself.
 
 mod reserve;
 
@@ -18,46 +18,46 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::reserve::Reserve;
 
-/// The reserve for deletions and for a start, and the one for the audit log.
+/// The file of the reserve for deletions and for a start, and the file of the reserve for the audit log.
 const REMOVAL_FILE: &str = "reserve";
 const AUDIT_FILE: &str = "reserve.audit";
-/// Bytes of both reserves, and the part of them that is for the audit log. A small device keeps at most a quarter.
+/// Bytes of both reserves together, at most a quarter of a small device; a quarter of them is for the audit log.
 const RESERVED: u64 = 4 << 20;
 const RESERVED_SHARE: u64 = 4;
 const AUDIT_SHARE: u64 = 4;
 
-/// What stays free when new content is refused.
+/// The space that new content must leave free.
 const FOR_CONTENT: Limit = Limit { bytes: 64 << 20, share: 16, least: 2 << 20 };
-/// What stays free when changes of rows are refused: a few segments of sled's log, since sled does not recover from a
-/// write that finds no room.
+/// The space that changes of rows must leave free: a few segments of sled's log, since sled does not recover from a write
+/// that finds no space.
 const FOR_ROWS: Limit = Limit { bytes: 4 << 20, share: 32, least: 1 << 20 };
-/// What stays free beside the bytes of a deletion or of a start: two segments of sled's log.
+/// The space that a deletion or a start must leave free: two segments of sled's log.
 const FOR_REMOVAL: u64 = 1 << 20;
-/// What stays free beside a record of the audit log, or a small file.
+/// The space that a record of the audit log or a small file must leave free.
 const FOR_FILE: u64 = 64 << 10;
-/// What the reserve leaves free when it grows outside of a write.
+/// The space that the reserve leaves free when it grows outside of a write.
 const LEFT_BY_RESERVE: u64 = 128 << 10;
 /// A reserve shrinks by whole blocks of this size.
 const STEP: u64 = 64 << 10;
 
-/// What a write is for. It says how much must stay free, and whether the reserve may be used.
+/// The purpose of a write. It decides how much space must stay free, and whether the write may use the reserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// New content. It stops first.
+    /// New content. It is refused first.
     Content,
     /// Changes of rows and of settings.
     Rows,
-    /// Deletions, collection, and the end of uploads. They may use the reserve.
+    /// Deletions, garbage collection, and the end of uploads. They may use the reserve.
     Removal,
     /// A start, with the rows that it writes. It uses the reserve for deletions.
     Upkeep,
-    /// A small file that a running program keeps about itself. It uses the reserve for deletions, but asks for no room for rows.
+    /// A small file that a running program keeps about itself. It uses the reserve for deletions, but needs no space for rows.
     SmallFile,
     /// A record of the audit log. It has a reserve of its own.
     Audit,
 }
 
-/// What a test wants a device to look like: a test cannot fill a real one.
+/// A state of the device that a test simulates, since it cannot fill a real device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pretended {
     /// The device as it is.
@@ -73,9 +73,9 @@ pub enum Pretended {
 pub struct Space {
     /// Bytes that are free.
     pub free: u64,
-    /// Bytes that the reserve holds.
+    /// Bytes that the reserve occupies.
     pub reserved: u64,
-    /// Bytes that the reserve holds when it is whole.
+    /// Bytes that the reserve occupies when it is full.
     pub reserve_size: u64,
 }
 
@@ -90,11 +90,11 @@ pub struct Room {
 struct Held {
     removal: Reserve,
     audit: Reserve,
-    /// The bytes that are free, if a test pretends.
+    /// The bytes that are free, if a test simulates them.
     pretended: Option<u64>,
 }
 
-/// So many bytes, but at most one part in `share` of a small device, and never less than `least`.
+/// A limit of `bytes`, but at most one part in `share` of a small device, and never less than `least`.
 struct Limit {
     bytes: u64,
     share: u64,
@@ -102,14 +102,14 @@ struct Limit {
 }
 
 impl Room {
-    /// The device of this folder, without a reserve. The folder must exist when the room is asked.
+    /// The device of this folder, without a reserve. The folder must exist when a method is called.
     pub fn of(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), held: Mutex::default() }
     }
 
-    /// The device of this folder, with the reserve that the folder has or gets now. The caller holds the folder's lock.
+    /// The device of this folder, with a reserve, which is created if it is missing. The caller holds the folder's lock.
     ///
-    /// A reserve that cannot be made is no error: the program works without one, and the log says so. Blocks.
+    /// It is not an error if the reserve cannot be created: the program works without one, and logs a warning. Blocks.
     pub fn open(folder: &Path) -> Self {
         let room = Self::of(folder);
         {
@@ -128,14 +128,14 @@ impl Room {
                 folder = %folder.display(),
                 reserved,
                 reserve_size,
-                "the disk is nearly full: the reserve for deletions and for the audit log is not whole"
+                "the disk is nearly full: the reserve for deletions and for the audit log is not full"
             );
         }
         room
     }
 
-    /// Refuses with [`io::ErrorKind::StorageFull`] if too little room is left for so many bytes for this purpose. The
-    /// caller has done nothing yet and does nothing then. Blocks for a moment.
+    /// Returns [`io::ErrorKind::StorageFull`] if there is too little space for so many bytes for this purpose. A caller asks
+    /// before it changes anything, and then changes nothing. Blocks for a moment.
     pub fn spend(&self, bytes: u64, purpose: Purpose) -> io::Result<()> {
         let mut held = self.lock();
         let (free, total) = held.measure(&self.folder)?;
@@ -166,8 +166,8 @@ impl Room {
             .is_ok_and(|(free, total)| held.ensure(free, FOR_ROWS.of(total)).is_err())
     }
 
-    /// Gives the reserve back what it lacks, as far as there is room. To be called after a start and after a collection, when
-    /// nothing waits to be written. Blocks for a moment.
+    /// Refills the reserve as far as there is space. Call it after a start and after a garbage collection, when no write is
+    /// waiting. Blocks for a moment.
     pub fn refill(&self) {
         let mut held = self.lock();
         if held.missing() > 0
@@ -188,7 +188,7 @@ impl Room {
         })
     }
 
-    /// Has the device look like this from now on: for tests.
+    /// Simulates this state of the device from now on, for tests.
     pub fn pretend(&self, pretended: Pretended) {
         match pretended {
             Pretended::Nothing => self.pretend_free(None),
@@ -202,12 +202,12 @@ impl Room {
         }
     }
 
-    /// Has so many bytes be free from now on, or as many as there are: for tests.
+    /// Simulates that so many bytes are free from now on, for tests. `None` ends the simulation.
     pub fn pretend_free(&self, free: Option<u64>) {
         self.lock().pretended = free;
     }
 
-    // Nothing panics while the lock is held.
+    // No code panics while it holds the lock.
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,13 +215,13 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        // Before another program takes what this one had to release.
+        // Refill it before another program uses the space that this one released.
         self.refill();
     }
 }
 
 impl Held {
-    /// Bytes that are free to us, and all bytes of the device.
+    /// Bytes that are free for this program, and all bytes of the device.
     fn measure(&self, folder: &Path) -> io::Result<(u64, u64)> {
         let disk = rustix::fs::statvfs(folder)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -229,12 +229,12 @@ impl Held {
         Ok((self.pretended.unwrap_or(free), total))
     }
 
-    /// Bytes that the reserves lack.
+    /// Bytes that are missing from the reserves.
     fn missing(&self) -> u64 {
         self.removal.missing() + self.audit.missing()
     }
 
-    /// Refuses if less is free than is needed. What the reserve lacks is free, but not for this.
+    /// Refuses if less is free than is needed. Bytes that are missing from the reserve do not count as free here.
     fn ensure(&self, free: u64, needed: u64) -> io::Result<()> {
         if free.saturating_sub(self.missing()) < needed {
             return Err(io::ErrorKind::StorageFull.into());
@@ -242,7 +242,7 @@ impl Held {
         Ok(())
     }
 
-    /// Shortens a reserve if less is free than is needed, and refuses if the reserve is too short for that.
+    /// Shortens a reserve if less is free than is needed. Refuses if the reserve is too short.
     fn release(
         &mut self,
         free: u64,
@@ -258,7 +258,7 @@ impl Held {
         Ok(())
     }
 
-    /// Lets the reserves grow by as much as they lack, and together by so many bytes at most. The audit log comes first.
+    /// Refills the reserves by at most so many bytes in total. The reserve of the audit log comes first.
     fn grow(&mut self, most: u64) {
         let mut left = most;
         for reserve in [&mut self.audit, &mut self.removal] {
@@ -268,13 +268,13 @@ impl Held {
     }
 }
 
-/// Whether an error says that there is no room: ours and the operating system's look alike.
+/// Whether an error means that there is no space: ours and the operating system's have the same kinds.
 pub fn is_lacking(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Whether an error says that nothing can be written: rows that a failed sync or damage has made read-only say so, and so
-/// does the operating system of a file system without the right to write.
+/// Whether an error means that nothing can be written: because a failed sync or damage made the rows read-only, or because
+/// the file system is read-only.
 pub fn is_read_only(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ReadOnlyFilesystem
 }

@@ -1,7 +1,7 @@
-//! A file that only occupies room on the device, so that the room can be given away when the device is full.
+//! A file that only occupies space on the device, which can be released when the device is full.
 //!
-//! Its blocks are really allocated. A copy of a data folder may have lost them (a sparse copy): the file is filled anew
-//! then. Its content means nothing, and it is not synced: after a power cut it is as long as the file system says.
+//! Its blocks are really allocated. A sparse copy of a data folder may have lost them; then the file is filled again. Its
+//! content means nothing, and it is not synced: after a power cut its length is that in the file system.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::random;
 
-/// `st_blocks` counts in these.
+/// The unit of `st_blocks`.
 const BLOCK: u64 = 512;
 
 /// A file that occupies up to `size` bytes. The default one has no file and occupies nothing.
@@ -26,13 +26,13 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// Opens the file if it is there. It does not grow yet.
+    /// Opens the file if it exists. It does not grow yet.
     pub(super) fn open(path: PathBuf, size: u64) -> Self {
         let mut reserve = Self { path, size, len: 0, file: None };
         if reserve.path.exists()
             && let Err(error) = reserve.open_file(false)
         {
-            tracing::warn!(%error, "the reserve of the disk cannot be opened");
+            tracing::warn!(%error, "cannot open the reserve of the disk");
         }
         reserve
     }
@@ -42,17 +42,17 @@ impl Reserve {
         self.len
     }
 
-    /// Bytes that it occupies when it is whole.
+    /// Bytes that it occupies when it is full.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Bytes that it lacks.
+    /// Bytes that are missing until it is full.
     pub(super) fn missing(&self) -> u64 {
         self.size.saturating_sub(self.len)
     }
 
-    /// Gives so many bytes back to the device. It refuses, and keeps all, if it has less. Returns how many it gave.
+    /// Releases so many bytes to the device, and returns their number. If it has less, it refuses and keeps all.
     pub(super) fn shrink(&mut self, bytes: u64) -> io::Result<u64> {
         let file = self.file.as_ref().filter(|_| bytes <= self.len);
         let file = file.ok_or(io::ErrorKind::StorageFull)?;
@@ -61,14 +61,14 @@ impl Reserve {
         Ok(bytes)
     }
 
-    /// Gives all back.
+    /// Releases all bytes.
     pub(super) fn empty(&mut self) {
         if let Err(error) = self.shrink(self.len) {
-            tracing::debug!(%error, "the reserve of the disk could not be emptied");
+            tracing::debug!(%error, "cannot empty the reserve of the disk");
         }
     }
 
-    /// Occupies what it lacks, but at most so many bytes. Returns by how much it grew: nothing if it cannot.
+    /// Refills the file by at most so many bytes. Returns by how much it grew, which is 0 if it cannot.
     pub(super) fn grow(&mut self, most: u64) -> u64 {
         let wanted = self.missing().min(most);
         if wanted == 0 {
@@ -77,7 +77,7 @@ impl Reserve {
         match self.occupy(wanted) {
             Ok(()) => wanted,
             Err(error) => {
-                tracing::debug!(%error, "the reserve of the disk cannot grow");
+                tracing::debug!(%error, "cannot refill the reserve of the disk");
                 0
             }
         }
@@ -89,7 +89,7 @@ impl Reserve {
         }
         let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
         if let Err(error) = allocate(file, self.len, bytes) {
-            // A part may be allocated.
+            // Some of the bytes may be allocated.
             file.set_len(self.len)?;
             return Err(error);
         }
@@ -104,7 +104,7 @@ impl Reserve {
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         let found = file.metadata()?;
         let (len, allocated) = (found.len(), found.blocks().saturating_mul(BLOCK));
-        // Too long after a change of the size, or without its blocks: then it begins anew.
+        // It may be too long after a change of the size, or may have lost its blocks; then it begins again.
         self.len = if allocated < len { 0 } else { len.min(self.size) };
         if self.len != len {
             file.set_len(self.len)?;
@@ -114,8 +114,8 @@ impl Reserve {
     }
 }
 
-/// Allocates the blocks behind `from`. Where the file system cannot do that, random bytes are written, which no
-/// compression makes smaller.
+/// Allocates the blocks from `from` on. If the file system does not support that, random bytes are written, which cannot be
+/// compressed.
 fn allocate(mut file: &fs::File, from: u64, bytes: u64) -> io::Result<()> {
     match rustix::fs::fallocate(file.file(), FallocateFlags::empty(), from, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => (),

@@ -6,7 +6,7 @@ use super::*;
 
 const MIB: u64 = 1 << 20;
 
-/// A room with a whole reserve, whatever the real device looks like.
+/// A room with a full reserve, whatever the state of the real device.
 fn opened() -> (tempfile::TempDir, Room) {
     let folder = tempfile::tempdir().unwrap();
     let room = Room::open(folder.path());
@@ -19,7 +19,7 @@ fn kind(refused: io::Result<()>) -> Option<io::ErrorKind> {
 }
 
 #[test]
-fn a_small_device_keeps_less_back_than_a_large_one_but_never_less_than_two_segments() {
+fn a_small_device_keeps_less_free_than_a_large_one_but_never_less_than_two_segments() {
     let of = |mebibytes: u64| (FOR_CONTENT.of(mebibytes * MIB), FOR_ROWS.of(mebibytes * MIB));
 
     assert_eq!(of(1 << 20), (64 * MIB, 4 * MIB));
@@ -38,7 +38,7 @@ fn content_is_refused_before_rows_are_and_rows_before_deletions() {
     };
 
     assert_eq!(asked(Some(0)), [false, false, true, true, true, true]);
-    // The reserve has given some of its bytes away. They are free now, but not for rows.
+    // The reserve has released some of its bytes. They are free now, but not for rows.
     assert_eq!(asked(Some(FOR_ROWS.bytes)), [false, false, true, true, true, true]);
     assert!(room.is_tight());
     assert!(asked(Some(FOR_ROWS.bytes + RESERVED + 1))[1]);
@@ -76,11 +76,11 @@ fn a_reserve_that_lost_its_blocks_in_a_copy_is_allocated_anew() {
 }
 
 #[test]
-fn deletions_go_on_while_the_reserve_lasts_and_leave_the_audit_log_its_own() {
+fn deletions_go_on_while_the_reserve_lasts_and_leave_the_reserve_of_the_audit_log() {
     let (_folder, room) = opened();
     let mut deletions = 0;
     loop {
-        // Whatever was released is written by the deletion or by another program.
+        // The deletion or another program uses the released bytes.
         room.pretend_free(Some(0));
         match room.spend(4096, Purpose::Removal) {
             Ok(()) => deletions += 1,
@@ -99,7 +99,7 @@ fn deletions_go_on_while_the_reserve_lasts_and_leave_the_audit_log_its_own() {
 }
 
 #[test]
-fn a_small_file_fits_into_what_a_refilled_reserve_leaves_free() {
+fn a_small_file_fits_into_the_space_that_a_refilled_reserve_leaves_free() {
     let (_folder, room) = opened();
     room.pretend(Pretended::Full);
     room.spend(0, Purpose::Upkeep).unwrap();
@@ -123,12 +123,12 @@ fn a_refused_deletion_takes_nothing_from_the_reserve() {
 }
 
 #[test]
-fn the_reserve_is_whole_again_when_there_is_room_without_a_restart() {
+fn the_reserve_is_refilled_without_a_restart_when_there_is_space() {
     let (_folder, room) = opened();
     room.pretend(Pretended::UsedUp);
     assert_eq!(room.space().unwrap().reserved, 0);
 
-    // Less than what is always left free: the reserve takes none of it.
+    // This is less than must always stay free, so the reserve takes none of it.
     let free = LEFT_BY_RESERVE;
     room.pretend_free(Some(free));
     room.refill();
@@ -143,7 +143,7 @@ fn the_reserve_is_whole_again_when_there_is_room_without_a_restart() {
 }
 
 #[test]
-fn a_folder_without_a_reserve_refuses_what_there_is_no_room_for() {
+fn a_folder_without_a_reserve_refuses_writes_without_space() {
     let folder = tempfile::tempdir().unwrap();
     let room = Room::of(folder.path());
 

@@ -1,4 +1,4 @@
-//! A checkpoint: all rows as of one generation, in ascending order.
+//! A checkpoint: all rows at one generation, in ascending order.
 //!
 //! The file is a header, chunks of rows, and a footer. Each chunk is authentic for its place in this checkpoint only.
 
@@ -21,7 +21,7 @@ const HEADER_LEN: usize = frame::FRONT_LEN + POSITION_LEN + MAC_LEN;
 /// A chunk ends with the row that makes it this long.
 const CHUNK_LEN: usize = 64 << 10;
 
-/// The longest chunk: a row that came in the largest record.
+/// The longest chunk: it ends with the row of a record of the largest size.
 const MAX_CHUNK_LEN: usize = CHUNK_LEN + super::record::MAX_BODY_LEN;
 
 /// The magic, the number and the length of a chunk, or of the footer.
@@ -49,12 +49,12 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The name of the checkpoint as of this generation.
+/// The name of the checkpoint of this generation.
 pub fn checkpoint_name(generation: u64) -> String {
     format!("{generation:016x}{SUFFIX}")
 }
 
-/// The generation in the name of a checkpoint; `None` if the name is not one of a checkpoint.
+/// The generation in the name of a checkpoint; `None` if it is the name of another file.
 pub fn parse_checkpoint_name(name: &str) -> Option<u64> {
     parse_name(name, SUFFIX)
 }

@@ -1,4 +1,4 @@
-//! Reads a checkpoint from front to back.
+//! Reads a checkpoint from its beginning to its end.
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::{CHUNK, FOOTER, FRAME_LEN, HEADER_LEN, MAX_CHUNK_LEN, Row, verify_hea
 
 /// Reads one checkpoint. It holds one chunk in memory.
 ///
-/// Each row is authentic when it is returned. That none is missing is known when the last one was followed by `None`.
+/// Each returned row is authentic. Only the final `None` confirms that none is missing.
 #[derive(Debug)]
 pub struct CheckpointReader<'a, R> {
     key: &'a RowsKey,
@@ -24,9 +24,9 @@ pub struct CheckpointReader<'a, R> {
     header_mac: [u8; MAC_LEN],
     /// The current chunk: its frame and its rows.
     chunk: Vec<u8>,
-    /// Where in the chunk the next row begins.
+    /// The offset of the next row in the chunk.
     at: usize,
-    /// Where in the file the current chunk begins, and the next.
+    /// The offsets in the file of the current chunk and of the next.
     offset: u64,
     next_offset: u64,
     chunks: u64,
@@ -83,12 +83,12 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         self.rows
     }
 
-    /// Where in the file the chunk of the last row begins: for progress.
+    /// The offset in the file of the chunk of the last row, for progress.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The next row. `None` behind the last one: then the footer was verified, and the rows add up to the set sum.
+    /// The next row; `None` after the last one, when the footer is verified and the rows add up to the set sum.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>, FormatError> {
         while self.at == self.chunk.len() {
             if self.ended {
@@ -144,7 +144,7 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         if is_footer { self.end(value) } else { Ok(()) }
     }
 
-    /// Checks what only the end of the file tells.
+    /// Checks the number and the sum of the rows, and that nothing follows.
     fn end(&mut self, rows: u64) -> Result<(), FormatError> {
         self.ended = true;
         let mut behind = [0];
@@ -158,7 +158,7 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         Ok(())
     }
 
-    /// Reads that many bytes behind those of the chunk. Memory is taken only for bytes that are in the file.
+    /// Appends that many bytes to the chunk. It only allocates memory for bytes that are in the file.
     fn fill(&mut self, length: usize) -> Result<(), FormatError> {
         let read = self.from.by_ref().take(length as u64).read_to_end(&mut self.chunk)?;
         if read < length { Err(self.damaged(What::Cut)) } else { Ok(()) }

@@ -1,4 +1,4 @@
-//! Writes a checkpoint from rows that come in ascending order.
+//! Writes a checkpoint from rows in ascending order.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ pub struct CheckpointWriter<'a, W> {
     to: W,
     position: Position,
     header_mac: [u8; MAC_LEN],
-    /// The chunk that is being filled: room for its frame, then rows.
+    /// The chunk that is being filled: space for its frame, then rows.
     chunk: Vec<u8>,
     chunks: u64,
     rows: u64,
@@ -35,7 +35,7 @@ impl<'a, W: Write> CheckpointWriter<'a, W> {
         Ok(Self { key, to, position, header_mac, chunk, chunks, rows, set_sum, last })
     }
 
-    /// Writes the next row. Its tree and key come after those of the row before it.
+    /// Writes the next row. Its tree and key must come after those of the row before it.
     pub fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
         let ascending =
             self.last.as_ref().is_none_or(|(tree, key)| (*tree, &key[..]) < (row.tree, row.key));
@@ -64,8 +64,8 @@ impl<'a, W: Write> CheckpointWriter<'a, W> {
         self.set_sum == self.position.set_sum
     }
 
-    /// Writes the rest, and returns how many rows there are and what was written to, which is not synced. Fails if the rows
-    /// do not add up to the set sum of the position.
+    /// Writes the rest. Returns the number of rows, and the writer, which is not synced. Fails if the rows do not add up to the
+    /// set sum of the position.
     pub fn finish(mut self) -> io::Result<(u64, W)> {
         if !self.adds_up() {
             return Err(io::Error::other(

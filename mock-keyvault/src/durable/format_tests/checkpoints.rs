@@ -1,4 +1,4 @@
-//! A checkpoint: what is read from it, and that any change of its bytes is seen.
+//! Checkpoints are read as they were written, and any change of their bytes is detected.
 
 use std::io;
 
@@ -83,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_bytes_are_no_checkpoint(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn arbitrary_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(read(&bytes).is_err());
         let header = write(&Rows::new(), position(&Rows::new())).unwrap();
         prop_assert!(read(&[&header[..136], &bytes].concat()).is_err());
@@ -91,7 +91,7 @@ proptest! {
 }
 
 #[test]
-fn chunks_do_not_change_places_within_a_checkpoint_or_between_two() {
+fn chunks_that_were_swapped_within_a_checkpoint_or_between_two_are_detected() {
     let rows =
         |byte: u8| -> Rows { (0..3_u8).map(|tree| ((tree, vec![]), vec![byte; 70_000])).collect() };
     let [one, two] = [1, 2].map(|byte| write(&rows(byte), position(&rows(byte))).unwrap());
@@ -111,7 +111,7 @@ fn chunks_do_not_change_places_within_a_checkpoint_or_between_two() {
 }
 
 #[test]
-fn a_length_beyond_any_chunk_is_refused_before_memory_is_taken() {
+fn a_length_beyond_any_chunk_is_refused_before_memory_is_allocated() {
     let mut bytes = write(&Rows::new(), position(&Rows::new())).unwrap();
     bytes[136..144].copy_from_slice(b"SYCHUNK\0");
     bytes[152..160].fill(0xff);
@@ -125,7 +125,7 @@ fn a_length_beyond_any_chunk_is_refused_before_memory_is_taken() {
 }
 
 #[test]
-fn rows_out_of_order_or_beside_the_set_sum_are_not_written() {
+fn rows_out_of_order_or_with_another_set_sum_are_not_written() {
     let key = key();
     let rows = Rows::from([((0, vec![1]), vec![])]);
     let row = Row { tree: 0, key: &[1], value: &[] };

@@ -279,7 +279,7 @@ fn a_checkpoint_says_that_the_index_gave_a_wrong_row_to_a_change_when_the_journa
 
     let refused = engine.checkpoint(None, closed, open - 1).unwrap_err().to_string();
 
-    assert!(refused.contains("the index of the rows gave a wrong row to a change"), "{refused}");
+    assert!(refused.contains("the index returned a wrong row for a change"), "{refused}");
     assert!(!refused.contains("is damaged"), "{refused}");
     assert!(rows.notices().is_empty(), "{:?}", rows.notices());
 }
