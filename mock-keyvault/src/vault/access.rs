@@ -1,7 +1,7 @@
-//! Who may use what is in a vault: network rules first, then access policies or roles.
+//! Decides who may use a vault and its keys: network rules first, then access policies or roles.
 //!
-//! Called by the router before each operation, and before its body is read. What is decided here is decided anew for
-//! every call: a permission, a role or an address that was taken away refuses the next one.
+//! Called by the router before each operation, and before its body is read. Every call is decided anew: after a permission, a
+//! role or an address is removed, the next call is refused.
 
 use std::net::IpAddr;
 
@@ -13,15 +13,15 @@ use super::policy::KeyPermission;
 use super::{Caller, Vault, Vaults};
 use crate::authorization::{Action, Authorization};
 
-/// Why an operation may go on.
+/// Why a call is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Granted {
-    /// The role assignment that allows it, in a vault of the role-based model.
+    /// The role assignment that permits the call, in a vault of the role-based model.
     pub(crate) assignment: Option<Uuid>,
 }
 
 impl Vaults {
-    /// Refuses a caller whose address the network rules do not let in.
+    /// Refuses a caller whose address the network rules do not admit.
     pub(crate) fn admit(
         &self,
         name: &VaultName,
@@ -31,8 +31,8 @@ impl Vaults {
         self.with_vault(name, |vault| {
             let settings = &vault.settings;
             let rules = settings.network.clone().unwrap_or_default();
-            // Azure lets its own services through, a registry among them, which come with a managed identity. Here nobody
-            // else has one, so that having one is what makes a caller a trusted service.
+            // Azure admits its own services, such as a registry, which come with a managed identity. Here no other client has a
+            // managed identity, so every caller with one counts as a trusted service.
             if rules.bypass_for_services && caller.kind.is_managed_identity() {
                 return Ok(());
             }
@@ -57,7 +57,7 @@ impl Vaults {
         })
     }
 
-    /// Refuses a caller whose access policy lacks the permission, or who has no role that allows it.
+    /// Refuses a caller whose access policy lacks the permission, or who has no role that permits the action.
     pub(crate) fn authorize(
         &self,
         name: &VaultName,
@@ -106,11 +106,11 @@ impl Vault {
         key: Option<&str>,
     ) -> Result<Granted, VaultError> {
         let action = permission.data_action();
-        // A key whose name cannot be one is asked for at the vault: the name is refused later, in its own words.
+        // For an invalid key name, the roles at the vault decide: the name is refused later, with its own message.
         let scope = self.settings.scope(name, key).or_else(|| self.settings.scope(name, None));
         let granted = scope.as_ref().and_then(|at| {
             let may = |action| roles.decide(&caller.object_id, Action::Data(action), at);
-            // Every key here is asymmetric, so that who may read it has its public part.
+            // Every key here is asymmetric, so a caller who may read it has its public part.
             may(action).or_else(|| {
                 let reads = permission.needs_public_part_alone();
                 reads.then(|| may(KeyPermission::Get.data_action())).flatten()
@@ -119,7 +119,7 @@ impl Vault {
         if granted.is_some() {
             return Ok(Granted { assignment: granted });
         }
-        // Recorded refusals name the resource in lower case. Whether the key's own name is, is not known.
+        // Recorded refusals name the resource in lower case. Whether this applies to the key's own name is not known.
         let vault_path = self.settings.path(name).to_string().to_lowercase();
         Err(VaultError::DeniedByRoles {
             caller: caller.clone(),

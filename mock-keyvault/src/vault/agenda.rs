@@ -1,11 +1,12 @@
-//! What becomes due in a vault as time passes, and doing it in the order of time.
+//! The scheduled actions of a vault, and performing them in the order of time.
 //!
-//! For the newest version of a key: the notice before its end, the rotation by policy, its end. For a deleted key: its
-//! purge; and so for a deleted vault, in which nothing else is due. Called by the background task of a running vault and by whoever moves the clock.
+//! The newest version of a key has a notice before its expiry, a rotation by policy, and its expiry. A deleted key has its purge,
+//! and so has a deleted vault, in which nothing else is due. Called by the background task of a running vault and by callers that
+//! move the clock.
 //!
-//! What is due when follows from what is on disk alone, and each step is durable before the next is looked for. So a
-//! year in one jump does what a year in small steps does, and a kill between two steps loses none: the next start goes
-//! on. A version that a rotation makes was made when the rotation was due, not when it was noticed.
+//! The schedule depends only on the rows on disk, and each step is durable before the next is looked for. So one jump of a year
+//! has the same effect as many small moves, and a kill between two steps loses none: the next start continues. The creation time
+//! of a rotated version is the time at which the rotation was due, not the time at which it was noticed.
 //!
 //! Times are whole seconds, as everywhere in Key Vault.
 
@@ -26,18 +27,18 @@ use crate::duration::IsoDuration;
 use crate::events::EventKind;
 use crate::room;
 
-/// What is kept of a key for the sake of time, in a row of its own.
+/// The stored scheduling data of a key, in a separate row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Agenda {
     /// The rotation policy, if one was set.
     pub(crate) policy: Option<RotationPolicy>,
-    /// What was announced already.
+    /// The notices that were sent.
     pub(crate) told: Told,
-    /// When the key came back from deletion: nothing was due while it was away.
+    /// When the key was recovered: nothing was due while it was deleted.
     pub(crate) since: Option<i64>,
 }
 
-/// What was announced of a version, by the end that it had then: who moves the end hears of it again.
+/// The notices that were sent about a version, with its expiry at that time: a new expiry causes new notices.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Told {
     version: String,
@@ -45,14 +46,14 @@ pub(crate) struct Told {
     expired: Option<i64>,
 }
 
-/// Something that is due at a moment.
+/// An action and the moment at which it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) at: i64,
     pub(super) action: Action,
 }
 
-/// What is due. At the same moment, the notice comes before the rotation.
+/// An action that can be due. At the same moment, the notice comes before the rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Action {
     TellNearExpiry,
@@ -61,13 +62,13 @@ pub(super) enum Action {
     Purge,
 }
 
-/// All of a key that decides what is due.
+/// All properties of a key that decide what is due.
 #[derive(Clone, Debug)]
 struct Facts<'a> {
     deletion: Option<Deletion>,
     version: &'a str,
     created: i64,
-    /// A new end comes with an update. One of the tags alone moves it too, which delays nothing that was done in time.
+    /// A new expiry comes with an update. An update of only the tags moves this time too, which delays no action that was on time.
     updated: i64,
     expires: Option<i64>,
     agenda: &'a Agenda,
@@ -86,7 +87,7 @@ impl Facts<'_> {
         })
     }
 
-    /// What is due next, whenever that is.
+    /// The next action, at whatever time it is due.
     fn next(&self) -> Option<Due> {
         if let Some(deletion) = self.deletion {
             return Some(Due { at: deletion.scheduled_purge, action: Action::Purge });
@@ -110,7 +111,7 @@ impl Facts<'_> {
         let policy = self.agenda.policy;
         let notice = policy.map_or(DEFAULT_NOTICE, |policy| policy.terms.notify_before_expiry);
         let cause = policy.map_or(self.updated, |policy| policy.updated.max(self.updated));
-        // Who learns of the end only when it is there hears of the end alone.
+        // An expiry that is set when it has already passed causes only the event of the expiry itself.
         Some(self.not_before(before(end, notice)?, cause)).filter(|at| *at < end)
     }
 
@@ -135,7 +136,7 @@ impl Facts<'_> {
         Some(&self.agenda.told).filter(|told| told.version == self.version)
     }
 
-    /// Nothing was due before the key came back, nor before what makes it due was there.
+    /// Moves a time after the recovery of the key, and after the change that made the action due.
     fn not_before(&self, at: i64, cause: i64) -> i64 {
         at.max(cause).max(self.agenda.since.unwrap_or(i64::MIN))
     }
@@ -151,14 +152,14 @@ impl Told {
 }
 
 impl Vaults {
-    /// Whether anything will ever be due for a key as it is.
+    /// Whether any action will ever be due for a key without a change to it.
     pub(super) fn has_agenda(key: &Key) -> bool {
         Facts::of(key).is_some_and(|facts| facts.next().is_some())
     }
 
-    /// Does everything that is due by the clock, in the order of time, unless `is_stopped` says to stop between two steps.
+    /// Performs everything that is due by the clock, in the order of time, unless `is_stopped` says to stop between two steps.
     ///
-    /// What others change meanwhile is seen. Returns how many steps there were. Blocks.
+    /// The steps take concurrent changes into account. Returns the number of steps. Blocks.
     pub(crate) fn run_due(&self, is_stopped: impl Fn() -> bool) -> Result<usize, VaultError> {
         let _keeping = self.keeping_time.lock().unwrap_or_else(PoisonError::into_inner);
         let mut steps = 0;
@@ -184,7 +185,7 @@ impl Vaults {
         Ok(steps)
     }
 
-    /// How long it is until something is due; none when nothing is.
+    /// The time until the next action is due; `None` if none is.
     pub(crate) fn until_next_due(&self) -> Option<Duration> {
         let of_keys = self.all_due().into_iter().max().map(|Reverse((at, ..))| at);
         let at = of_keys.into_iter().chain(self.next_vault_due()).min()?;
@@ -192,7 +193,7 @@ impl Vaults {
         Some(Duration::try_from(at - self.clock.now()).unwrap_or(Duration::ZERO))
     }
 
-    /// The next moment, after now, at which something is due or a version begins or ceases to be valid.
+    /// The next moment, after now, at which an action is due or the validity of a version begins or ends.
     pub(crate) fn next_change(&self) -> Option<OffsetDateTime> {
         let now = self.clock.unix_now();
         let due: Vec<i64> = self.all_due().into_iter().map(|Reverse((at, ..))| at).collect();
@@ -201,7 +202,7 @@ impl Vaults {
         [due, self.next_validity(self.clock.now())].into_iter().flatten().min()
     }
 
-    /// The next moment, after this one, at which a version of a key begins or ceases to be valid.
+    /// The next moment, after this one, at which the validity of a version begins or ends.
     pub(crate) fn next_validity(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
         let now = now.unix_timestamp();
         let vaults = self.read();
@@ -216,7 +217,7 @@ impl Vaults {
         OffsetDateTime::from_unix_timestamp(next).ok()
     }
 
-    /// Changes what is kept of a key for the sake of time, on disk and in memory. The change lock is held.
+    /// Changes the scheduling data of a key, on disk and in memory. The change lock is held.
     pub(super) fn change_agenda(
         &self,
         vault: &VaultName,
@@ -242,7 +243,7 @@ impl Vaults {
 
     fn all_due(&self) -> BinaryHeap<Reverse<(i64, VaultName, String)>> {
         let vaults = self.read();
-        // A deleted vault waits for its own end; nothing is due in it.
+        // A deleted vault waits for its own purge; nothing is due in it.
         let live = vaults.iter().filter(|(_, vault)| vault.settings.deletion.is_none());
         let keys = live.flat_map(|(name, vault)| {
             vault.keys.iter().map(move |(folded, key)| (name, folded, key))
@@ -254,7 +255,7 @@ impl Vaults {
         .collect()
     }
 
-    /// What is due next for a key, with its newest version.
+    /// The next action for a key, with its newest version.
     pub(super) fn next_of(
         &self,
         vault: &VaultName,
@@ -279,7 +280,7 @@ impl Vaults {
             Action::Purge => self.purge_due(vault),
             Action::TellNearExpiry | Action::TellExpired => {
                 let _changing = self.change();
-                // Somebody may have changed the key before the lock was taken.
+                // Another caller may have changed the key before the lock was acquired.
                 match self.next_of(vault, name.folded()) {
                     Some((_, now, same)) if now == *version && same == due => {
                         self.tell(vault, name, version, due)
@@ -289,7 +290,7 @@ impl Vaults {
             }
         };
         match done {
-            // The key or its vault was deleted at this very moment: nothing is due in it any more.
+            // The key or its vault was deleted just now: nothing is due in it any more.
             Err(
                 VaultError::KeyNotFound(_)
                 | VaultError::DeletedButRecoverable(_)
@@ -299,9 +300,9 @@ impl Vaults {
         }
     }
 
-    /// Announces the end of a version, and keeps that it was announced. The change lock is held.
+    /// Announces the expiry of a version, and stores that it was announced. The change lock is held.
     ///
-    /// The event comes first: after a kill between the two it is told again, under the same id. On a full disk it waits.
+    /// The event comes first: after a kill between the two, it is sent again with the same id. On a full disk it waits.
     fn tell(
         &self,
         vault: &VaultName,
@@ -350,7 +351,7 @@ mod tests {
 
     const DAY: i64 = 86_400;
 
-    /// A key without a vault: what happens to its newest version when time passes.
+    /// A key without a vault: models the effects of time on its newest version.
     #[derive(Clone, Debug)]
     struct Model {
         number: u32,
@@ -423,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_year_of_thirty_days_makes_twelve_versions_each_when_it_was_due() {
+    fn twelve_periods_of_thirty_days_create_twelve_versions_each_on_time() {
         let rotate = Some(Trigger::AfterCreate("P30D".parse().unwrap()));
         let mut key = Model::new(terms(rotate, "P7D", Some("P60D")), 0, None);
 
@@ -436,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_announced_near_its_end_and_at_it_once_each() {
+    fn a_version_is_announced_once_before_and_once_at_its_expiry() {
         let mut key = Model::new(PolicyTerms::unset(), 0, Some(100 * DAY));
 
         key.run_to(1000 * DAY);
@@ -445,11 +446,11 @@ mod tests {
         assert_eq!(key.steps, expected);
         key.expires = Some(2000 * DAY);
         key.run_to(3000 * DAY);
-        assert_eq!(key.steps.len(), 4, "another end is announced again");
+        assert_eq!(key.steps.len(), 4, "a new expiry is announced again");
     }
 
     #[test]
-    fn nothing_happens_before_the_policy_was_there() {
+    fn nothing_is_due_before_the_policy_was_set() {
         let rotate = Some(Trigger::AfterCreate("P30D".parse().unwrap()));
         let mut key = Model::new(terms(rotate, "P30D", None), 100 * DAY, None);
 
@@ -460,7 +461,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_jump_does_what_many_small_ones_do_and_in_the_order_of_time(
+        fn one_jump_has_the_effect_of_many_small_moves_in_the_order_of_time(
             terms in any_terms(),
             set in 0..(400 * DAY),
             life in prop::option::of(1..(900 * DAY)),

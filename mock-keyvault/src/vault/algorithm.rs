@@ -1,15 +1,15 @@
-//! The algorithms that keys are used with, by Azure's names (RFC 7518): parsed once, at the border, and nowhere else.
+//! The algorithms of keys, under Azure's names (RFC 7518), which are parsed only at the border.
 //!
-//! Called by the routes, which parse, and by the modules that compute. What a name stands for, its digest and its curve,
-//! is said here. `RSNULL`, which signs with no digest prefix, and the symmetric algorithms of managed HSM have no variant:
-//! they are refused like names that nobody knows.
+//! Called by the routes, which parse, and by the modules that compute. This module defines the digest and the curve of each name.
+//! `RSNULL`, which signs without a digest prefix, and the symmetric algorithms of managed HSM have no variant: they are refused
+//! like unknown names.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::ec::Curve;
 
-/// `JsonWebKeyEncryptionAlgorithm`: what encrypt, decrypt, wrapKey and unwrapKey take.
+/// `JsonWebKeyEncryptionAlgorithm`: the algorithms of encrypt, decrypt, wrapKey and unwrapKey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EncryptionAlgorithm {
@@ -21,7 +21,7 @@ pub enum EncryptionAlgorithm {
     RsaOaep256,
 }
 
-/// `JsonWebKeySignatureAlgorithm`: what sign and verify take.
+/// `JsonWebKeySignatureAlgorithm`: the algorithms of sign and verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SignatureAlgorithm {
@@ -55,13 +55,13 @@ pub(crate) enum Hash {
     Sha512,
 }
 
-/// The name is of no algorithm of this kind.
+/// The name is not that of a supported algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an algorithm that is served")]
+#[error("not a supported algorithm")]
 pub struct UnknownAlgorithm;
 
 impl EncryptionAlgorithm {
-    /// All of them, as refusals list them.
+    /// All algorithms, in the order in which refusals list them.
     pub const ALL: &[Self] = &[Self::Rsa15, Self::RsaOaep, Self::RsaOaep256];
 
     /// Azure's name.
@@ -75,7 +75,7 @@ impl EncryptionAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// All of them, as refusals list them.
+    /// All algorithms, in the order in which refusals list them.
     pub const ALL: &[Self] = &[
         Self::Es256,
         Self::Es256k,
@@ -105,7 +105,7 @@ impl SignatureAlgorithm {
         }
     }
 
-    /// How many bytes the digest has.
+    /// The length of the digest in bytes.
     pub fn digest_len(self) -> usize {
         match self.hash() {
             Hash::Sha256 => 32,
@@ -114,7 +114,7 @@ impl SignatureAlgorithm {
         }
     }
 
-    /// The curve that the key must be on; none for those of RSA.
+    /// The curve that the key must have; `None` for the algorithms of RSA.
     pub fn curve(self) -> Option<Curve> {
         match self {
             Self::Es256 => Some(Curve::P256),
@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_read_back_and_no_other_spelling_is() {
+    fn only_the_exact_name_of_an_algorithm_is_parsed() {
         for algorithm in EncryptionAlgorithm::ALL {
             assert_eq!(algorithm.as_str().parse(), Ok(*algorithm));
             assert!(algorithm.as_str().to_lowercase().parse::<EncryptionAlgorithm>().is_err());
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_takes_names_alone(name in ".{0,12}") {
+        fn parsing_never_panics_and_only_accepts_names(name in ".{0,12}") {
             if let Ok(algorithm) = name.parse::<SignatureAlgorithm>() {
                 prop_assert_eq!(algorithm.as_str(), name.as_str());
             }

@@ -1,9 +1,9 @@
 //! Backup and restore: a key with all its versions as one opaque blob, sealed under the key of the data folder.
 //!
-//! Called by the routes. A blob opens in any vault of the same data folder, whatever became of the key meanwhile, and in
-//! no other folder. It is never stored here. Layout: the magic of the real service, then a sealed value whose content is
-//! JSON ([`Backup`]). The real one goes on with a JWE for the security world of a region; neither opens the other's.
-//! Policies of rotation are not part of it.
+//! Called by the routes. A blob opens in any vault of the same data folder, even if the key has changed or is gone, and in no other
+//! folder. The vault never stores it. Layout: the magic of the real service, then a sealed value whose content is JSON
+//! ([`Backup`]). The real service continues with a JWE for the security world of a region; neither opens the other's blobs.
+//! Rotation policies are not included.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ use super::view::KeyView;
 use super::{KeyReference, Vaults, row_of, version_of};
 use crate::store::{KeyRow, RestoredVersion, VersionAt, VersionRow};
 
-/// What a backup of the real service begins with.
+/// The first bytes of a backup of the real service.
 const MAGIC: &[u8] = b"&AzureKeyVaultKeyBackupV1.microsoft.com";
-/// What the sealed part is bound to. It must stay: blobs that people keep are bound to it.
+/// The context that the sealed part is bound to. It must not change: existing blobs are bound to it.
 const CONTEXT: &[u8] = b"mock-keyvault backup 1";
-/// The real service documents that it may fail beyond this.
+/// The real service documents that a backup with more versions may fail.
 const MAX_VERSIONS: usize = 500;
 
-/// What a blob holds.
+/// The content of a blob.
 #[derive(Serialize, Deserialize)]
 struct Backup {
     name: String,
@@ -48,9 +48,9 @@ struct BackupVersion {
 struct SealedForm(Zeroizing<Vec<u8>>);
 
 impl Vaults {
-    /// A key with all its versions, as a blob that [`Vaults::restore`] takes.
+    /// Backs up a key with all its versions, as a blob that [`Vaults::restore`] accepts.
     pub(crate) fn backup(&self, vault: &VaultName, name: &KeyName) -> Result<Vec<u8>, VaultError> {
-        // Nobody purges the key meanwhile.
+        // The lock keeps others from purging the key meanwhile.
         let _changing = self.change();
         let key = self.with_vault(vault, |found| {
             let at = KeyReference { name: name.clone(), version: None };
@@ -78,7 +78,7 @@ impl Vaults {
         Ok([MAGIC, &self.sealing.seal(CONTEXT, &json)?].concat())
     }
 
-    /// Brings a key back as it was, under its own name. Nothing may have that name, not even a deleted key.
+    /// Restores a key unchanged, under its own name. No other key may have that name, not even a deleted key.
     pub(crate) fn restore(&self, vault: &VaultName, blob: &[u8]) -> Result<KeyView, VaultError> {
         let mut key = self.opened(blob)?;
         self.purge_due(vault)?;
@@ -94,7 +94,7 @@ impl Vaults {
             return Err(VaultError::RestoreConflict(KeyReference { name: key.name, version }));
         }
         let newest = Arc::clone(newest);
-        // Nothing was due while the key was away.
+        // Nothing was due before the restore.
         key.agenda.since = Some(self.clock.unix_now());
         let mut rows = Vec::with_capacity(key.versions.len());
         for version in &key.versions {
@@ -116,7 +116,7 @@ impl Vaults {
         Ok(view)
     }
 
-    /// The key in a blob. Whatever is wrong with a blob is the one refusal.
+    /// Opens the key in a blob. Every fault of a blob gets the same refusal.
     fn opened(&self, blob: &[u8]) -> Result<Key, VaultError> {
         let sealed = blob.strip_prefix(MAGIC).ok_or(VaultError::NotABackup)?;
         let json = self.sealing.open_sealed(CONTEXT, sealed).map_err(|_| VaultError::NotABackup)?;

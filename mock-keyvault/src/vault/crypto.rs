@@ -1,7 +1,7 @@
-//! Using keys: encrypt and decrypt, wrapKey and unwrapKey, sign and verify, and the rules that say when a version may be used.
+//! Operations that use keys: encrypt and decrypt, wrapKey and unwrapKey, sign and verify, and when a version may be used.
 //!
-//! Called by the routes on blocking threads. Outside its period of validity a version still decrypts, unwraps and verifies,
-//! but encrypts, wraps and signs no more, as Azure documents it.
+//! Called by the routes on blocking threads. Outside its period of validity a version still decrypts, unwraps and verifies, but no
+//! longer encrypts, wraps and signs, as Azure documents it.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use super::view::KeyView;
 use super::{KeyReference, Vaults};
 use crate::store::VersionAt;
 
-/// Whether a disabled version refuses the operations that need its public part alone: wrapKey, encrypt and verify.
+/// Whether a disabled version refuses the operations that only need its public part: wrapKey, encrypt and verify.
 ///
-/// Azure's documents say that a disabled key is not usable for cryptographic operations. A table in a thread about the
-/// Python SDK (azure-sdk-for-python#45342) has them allowed, but that SDK does those three on the client's side, so it
-/// shows nothing of the service. The stricter reading is taken; unwrapKey, decrypt and sign are refused in any case.
+/// Azure's documents say that a disabled key is not usable for cryptographic operations. A table in a thread about the Python SDK
+/// (azure-sdk-for-python#45342) lists them as allowed, but that SDK does those three on the client's side, so the table shows
+/// nothing about the service. This vault uses the stricter reading; it refuses unwrapKey, decrypt and sign in any case.
 const DISABLED_REFUSES_PUBLIC_OPERATIONS: bool = true;
 
-/// What encryption is for: data or another key. It is the same work under two names, each with a permission of its own.
+/// The content that is encrypted: data or another key. The operations are the same, but each name has its own permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// encrypt and decrypt.
@@ -72,7 +72,7 @@ impl Vaults {
         Ok(Made { by, value })
     }
 
-    /// Decrypts or unwraps what a version, or the newest, has encrypted.
+    /// Decrypts or unwraps a value with a version, or the newest.
     pub(crate) fn decrypt(
         &self,
         vault: &VaultName,
@@ -111,7 +111,7 @@ impl Vaults {
         Ok(Made { by, value })
     }
 
-    /// Whether a version, or the newest, has signed this digest.
+    /// Whether this is a signature of the digest by a version, or the newest.
     pub(crate) fn verify(
         &self,
         vault: &VaultName,
@@ -130,7 +130,7 @@ impl Vaults {
         }
     }
 
-    /// The version to be used, if the rules allow this operation now.
+    /// The version for this operation, if the rules permit the operation now.
     fn usable(
         &self,
         vault: &VaultName,
@@ -164,7 +164,7 @@ impl Vaults {
         Ok(view)
     }
 
-    /// The private part, opened at its first use.
+    /// The private part, which is opened at its first use.
     fn private(&self, view: &KeyView) -> Result<Arc<PrivateKey>, VaultError> {
         let slot = &view.version.private;
         if let Some(key) = slot.get() {
@@ -174,7 +174,7 @@ impl Vaults {
         let form = match self.sealed_form(at) {
             Ok(form) => form,
             Err(error) => {
-                // Somebody may have purged the key since it was found; then it is not found.
+                // Another caller may have purged the key meanwhile; then the answer is "not found".
                 self.key(&view.vault, &view.reference())?;
                 return Err(error);
             }
@@ -184,7 +184,7 @@ impl Vaults {
             .map_err(|_| internal("a private key cannot be read"))
     }
 
-    /// The private part of a version, in the form that is sealed.
+    /// The unsealed private part of a version, in the form in which it is sealed.
     pub(super) fn sealed_form(&self, at: VersionAt<'_>) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let sealed = self.store.private(at)?.ok_or_else(|| internal("a private key is missing"))?;
         self.sealing
@@ -193,7 +193,7 @@ impl Vaults {
     }
 }
 
-/// Refuses an algorithm of another kind of key, or of another curve, and a digest that is not its own.
+/// Refuses an algorithm of another key type or curve, and a digest of the wrong length.
 fn refuse_misfit(
     by: &KeyView,
     algorithm: SignatureAlgorithm,

@@ -1,9 +1,9 @@
-//! Elliptic curves: the only place that knows the curve crates. Key generation and import, ECDSA over a digest.
+//! Elliptic curves: key generation and import, and ECDSA over a digest. No other module uses the curve crates.
 //!
-//! Called through [`super::material`]. Signatures are `r ‖ s`, each as wide as the field (IEEE P1363, RFC 7518), and never
-//! DER. The nonce is derived from the key and the digest and from fresh randomness as well (RFC 6979, section 3.6), so that
-//! neither a weak generator nor a fault in one computation betrays the key.
-//! Either half of `s` verifies, on every curve: Key Vault does not ask for the lower one, as Bitcoin does.
+//! Called through [`super::material`]. Signatures are `r ‖ s`, each as wide as the field (IEEE P1363, RFC 7518), and never DER.
+//! The nonce is derived from the key, the digest and fresh randomness (RFC 6979, section 3.6), so that neither a weak generator nor
+//! a fault in one computation reveals the key.
+//! Verification accepts either half of `s`, on every curve: unlike Bitcoin, Key Vault does not require the lower half.
 //! Private scalars are wiped when they are dropped.
 
 use std::fmt;
@@ -21,12 +21,12 @@ use rand::rngs::SysRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-/// What the first version of the API called P-256K. Clients still send it.
+/// The name of P-256K in the first version of the API. Clients still send it.
 const FORMER_P256K: &str = "SECP256K1";
 /// The first byte of an uncompressed point (SEC 1, section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 
-/// The curves that Azure has.
+/// The curves of Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Curve {
@@ -44,13 +44,13 @@ pub enum Curve {
     P521,
 }
 
-/// The name is of no curve that is served.
+/// The name is not that of a supported curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a curve that is served")]
+#[error("not a supported curve")]
 pub struct UnknownCurve;
 
 impl Curve {
-    /// All of them, as refusals list them.
+    /// All curves, in the order in which refusals list them.
     pub const ALL: &[Self] = &[Self::P256, Self::P256k, Self::P384, Self::P521];
 
     /// Azure's name.
@@ -63,7 +63,7 @@ impl Curve {
         }
     }
 
-    /// How many bytes a coordinate and a private scalar have.
+    /// The length of a coordinate and of a private scalar in bytes.
     pub fn width(self) -> usize {
         match self {
             Self::P256 | Self::P256k => 32,
@@ -90,7 +90,7 @@ impl fmt::Display for Curve {
     }
 }
 
-/// Why a key cannot be made, read or signed with.
+/// Why a key cannot be generated, imported or used to sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EcError {
@@ -116,7 +116,7 @@ pub(crate) enum EcKey {
     P521(SigningKey<NistP521>),
 }
 
-/// The public half: what responses carry. Coordinates are as wide as the field.
+/// The public half, which responses carry. Coordinates are as wide as the field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EcPublic {
     pub(crate) curve: Curve,
@@ -125,7 +125,7 @@ pub(crate) struct EcPublic {
 }
 
 impl EcKey {
-    /// Makes a new key.
+    /// Generates a new key.
     pub(crate) fn generate(curve: Curve) -> Result<Self, EcError> {
         Ok(match curve {
             Curve::P256 => Self::P256(generate()?),
@@ -148,7 +148,7 @@ impl EcKey {
         })
     }
 
-    /// Takes a key from elsewhere, if its numbers fit each other.
+    /// Imports a key if its numbers belong together.
     pub(crate) fn import(public: &EcPublic, scalar: &[u8]) -> Result<Self, EcError> {
         if !public.is_on_curve() {
             return Err(EcError::NotOnCurve);
@@ -157,7 +157,7 @@ impl EcKey {
         if key.public() == *public { Ok(key) } else { Err(EcError::Mismatch) }
     }
 
-    /// The private scalar, to be sealed.
+    /// The private scalar, which the caller seals.
     pub(crate) fn to_scalar(&self) -> Zeroizing<Vec<u8>> {
         match self {
             Self::P256(key) => to_scalar(key),
@@ -189,7 +189,7 @@ impl EcKey {
 }
 
 impl EcPublic {
-    /// Whether the signature over a digest is this key's. One that cannot be a signature at all is none.
+    /// Whether the key made this signature of the digest. Bytes that cannot be a signature do not verify.
     pub(crate) fn verify(&self, digest: &[u8], signature: &[u8]) -> bool {
         let point = self.sec1();
         match self.curve {
@@ -256,7 +256,7 @@ where
 {
     let Ok(key) = VerifyingKey::<C>::from_sec1_bytes(point) else { return false };
     let Ok(signature) = Signature::<C>::from_slice(signature) else { return false };
-    // (r, s) holds exactly if (r, n - s) does; the crate of secp256k1 takes the lower of the two alone.
+    // (r, s) verifies exactly if (r, n - s) does; the crate of secp256k1 only accepts the lower of the two.
     key.verify_prehash(digest, &signature.normalize_s()).is_ok()
 }
 
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_curve_signs_it_verifies_and_nothing_else() {
+    fn each_curve_only_verifies_its_own_signatures() {
         for &curve in Curve::ALL {
             let (key, other) = (EcKey::generate(curve).unwrap(), EcKey::generate(curve).unwrap());
             let digest = digest_of(curve);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_from_elsewhere_is_taken_only_if_its_numbers_fit() {
+    fn a_key_is_imported_only_if_its_numbers_belong_together() {
         for &curve in Curve::ALL {
             let (key, other) = (EcKey::generate(curve).unwrap(), EcKey::generate(curve).unwrap());
             let mut off = key.public();

@@ -1,4 +1,4 @@
-//! What a vault refuses, in words of the domain. The wire forms are in [`crate::error`], in one match.
+//! The refusals of a vault, in terms of the domain. The wire forms are in [`crate::error`], in one match.
 //!
 //! A variant exists only where a client can tell the cases apart.
 
@@ -13,90 +13,90 @@ use super::{Caller, KeyReference};
 use crate::lines::Unwritable;
 use crate::room;
 
-/// Why a vault does not do what it was asked.
+/// Why a vault refuses or fails an operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// There is no vault of this name.
+    /// The vault does not exist.
     #[error("there is no vault called '{0}'")]
     VaultNotFound(VaultName),
-    /// The caller may not do this.
+    /// The caller does not have the permission.
     #[error("the caller does not have keys {permission} permission on key vault '{vault}'")]
     Denied {
-        /// Who asked.
+        /// The caller.
         caller: Caller,
-        /// What is missing.
+        /// The missing permission.
         permission: KeyPermission,
         /// Where.
         vault: VaultName,
-        /// Where the vault says that it is.
+        /// The location in the vault's settings.
         location: String,
         /// Whether the caller has an access policy, if one without this permission.
         has_policy: bool,
     },
-    /// The caller has no role that allows this.
+    /// The caller has no role that permits this action.
     #[error("the caller has no role for {action} on {resource}")]
     DeniedByRoles {
-        /// Who asked.
+        /// The caller.
         caller: Caller,
-        /// The data action that is missing.
+        /// The data action without a role.
         action: &'static str,
-        /// What it was asked for, as a path of resources.
+        /// The path of the resource that the action is for.
         resource: String,
         /// The vault.
         vault: VaultName,
-        /// Where the vault says that it is.
+        /// The location in the vault's settings.
         location: String,
     },
-    /// The network rules do not let the client's address in.
+    /// The network rules do not admit the client's address.
     #[error("the network rules of the vault '{vault}' refuse {client}")]
     ClosedToAddress {
-        /// Who asked.
+        /// The caller.
         caller: Caller,
-        /// From where.
+        /// The client's address.
         client: String,
         /// The vault.
         vault: VaultName,
-        /// Where the vault says that it is.
+        /// The location in the vault's settings.
         location: String,
     },
-    /// The vault takes no calls over the public network, and there is no other here.
-    #[error("the vault '{vault}' takes no calls over the public network")]
+    /// The vault does not accept calls over the public network, and there is no other network here.
+    #[error("the vault '{vault}' does not accept calls over the public network")]
     ClosedToPublic {
-        /// Whether trusted services pass, of which the caller is none.
+        /// Whether the vault admits trusted services; the caller is not one of them.
         services_pass: bool,
         /// The vault.
         vault: VaultName,
-        /// Where the vault says that it is.
+        /// The location in the vault's settings.
         location: String,
     },
-    /// There is no such key or version, or the key is deleted.
+    /// The key or version does not exist, or the key is deleted.
     #[error("there is no key {0}")]
     KeyNotFound(KeyReference),
-    /// The version cannot be one, so no key has it.
+    /// The version has an invalid form, so no key has it.
     #[error("there is no key {key}/{version}")]
     NoSuchVersion {
         /// The key.
         key: KeyName,
-        /// The version, as it came.
+        /// The version, as the client sent it.
         version: String,
     },
     /// No deleted key has this name.
     #[error("there is no deleted key {0}")]
     DeletedKeyNotFound(KeyName),
-    /// The name is taken by a key that is deleted and can be recovered.
+    /// A deleted, recoverable key has this name.
     #[error("the key {0} is deleted but recoverable")]
     DeletedButRecoverable(KeyName),
     /// The key version is disabled.
     #[error("operation {0} is not allowed on a disabled key")]
     KeyDisabled(KeyPermission),
-    /// The key version is past its end.
+    /// The key version has expired.
     #[error("operation {0} is not allowed on an expired key")]
     KeyExpired(KeyPermission),
-    /// The key version is before its start.
+    /// The key version is not valid yet.
     #[error("operation {0} is not allowed on a key that is not yet valid")]
     KeyNotYetValid(KeyPermission),
-    /// The operation is not among the operations of the key.
+    /// The key's list of operations does not include the operation.
     #[error("operation {0} is not permitted on this key")]
     OperationNotPermitted(KeyPermission),
     /// The vault has purge protection.
@@ -104,76 +104,76 @@ pub enum VaultError {
     PurgeProtected {
         /// The vault.
         vault: VaultName,
-        /// Where the vault says that it is.
+        /// The location in the vault's settings.
         location: String,
     },
-    /// What is to be decrypted does not decrypt. Nothing more is said, so that nothing helps a guesser.
+    /// The value does not decrypt. The error has no details, so that it cannot help an attacker.
     #[error("the value does not decrypt")]
     DecryptionFailed,
-    /// The algorithm is for another kind of key.
+    /// The algorithm is for another type of key.
     #[error("{algorithm} is not for the key {key}: {misfit}")]
     Incompatible {
-        /// The version that was asked.
+        /// The version in the request.
         key: KeyReference,
         /// The algorithm.
         algorithm: &'static str,
-        /// What does not fit.
+        /// How the algorithm and the key differ.
         misfit: Misfit,
     },
-    /// The key is to be used for what such keys cannot do.
+    /// The requested operations are not possible with such a key.
     #[error("unsupported key operations: {}", .asked.join(", "))]
     UnsupportedOperations {
-        /// The operations that are not supported.
+        /// The unsupported operations.
         asked: Vec<String>,
-        /// Those that are.
+        /// The supported operations.
         supported: &'static [KeyOperation],
     },
-    /// A digest has not the length that the algorithm needs.
-    #[error("{len} bytes, and {algorithm} needs {needs}")]
+    /// A digest does not have the length that the algorithm needs.
+    #[error("a digest of {len} bytes, but {algorithm} needs {needs}")]
     DigestLength {
-        /// The parameter that holds it.
+        /// The parameter that holds the digest.
         parameter: &'static str,
-        /// How many bytes there are.
+        /// The length of the digest in bytes.
         len: usize,
         /// The algorithm.
         algorithm: SignatureAlgorithm,
-        /// How many bytes it needs.
+        /// The length that the algorithm needs, in bytes.
         needs: usize,
     },
-    /// What is to be encrypted does not fit.
-    #[error("at most {max} bytes fit")]
+    /// The value is too long to be encrypted.
+    #[error("the value is too long: the maximum is {max} bytes")]
     ValueTooLong {
-        /// How many bytes fit.
+        /// The maximum length in bytes.
         max: usize,
-        /// How many there are.
+        /// The length of the value in bytes.
         len: usize,
     },
-    /// An RSA key of this many bits is not served.
-    #[error("RSA keys of {0} bits are not served")]
+    /// RSA keys of this size are not supported.
+    #[error("RSA keys of {0} bits are not supported")]
     UnsupportedKeySize(u32),
-    /// The numbers that were sent are not a key; the words say why, and no number.
+    /// The numbers in the request are not a key; the message says why, and contains no number.
     #[error("not a key: {0}")]
     NotAKey(String),
-    /// The name is taken, and a backup cannot be restored over it.
+    /// The name is in use, and a backup cannot be restored over it.
     #[error("there is a key {0} already")]
     RestoreConflict(KeyReference),
-    /// What is to be restored is no backup of this data folder, or is damaged. There is nothing more to say.
+    /// The value is not a backup of this data folder, or is damaged. The error has no details.
     #[error("not a backup of this data folder")]
     NotABackup,
-    /// The kind of key is not served.
-    #[error("keys of type '{0}' are not served")]
+    /// The type of key is not supported.
+    #[error("keys of type '{0}' are not supported")]
     KeyTypeNotSupported(String),
-    /// A key of hardware is to be made in a vault of the price class `standard`.
-    #[error("a standard vault takes no new keys of hardware")]
+    /// A vault of the price class `standard` refuses to create a hardware key.
+    #[error("a standard vault does not create hardware keys")]
     HardwareInStandardVault,
-    /// A parameter is wrong; the words say which.
+    /// A parameter is wrong; the message says which.
     #[error("{0}")]
     BadParameter(String),
-    /// The disk has too little room for a change. Nothing was changed, and reading goes on.
+    /// The disk has too little space for a change. Nothing was changed, and reading still works.
     #[error("the disk is full")]
     DiskFull,
-    /// The data folder can only be read, because an earlier write failed or rows are damaged. Nothing was changed.
-    #[error("the data folder can only be read")]
+    /// The data folder is read-only, because an earlier write failed or rows are damaged. Nothing was changed.
+    #[error("the data folder is read-only")]
     ReadOnly,
     /// The use of a key cannot be written to the audit log, so the key was not used.
     #[error("the audit log of the vault cannot be written: {0}")]
@@ -195,10 +195,10 @@ pub enum Misfit {
         /// The curve of the algorithm.
         needs: Curve,
     },
-    /// An algorithm of RSA with a key on a curve.
+    /// The algorithm is for RSA, and the key is on a curve.
     #[error("its type is {}, not RSA", .0.as_str())]
     NeedsRsa(KeyType),
-    /// An algorithm of curves with an RSA key.
+    /// The algorithm is for curves, and the key is an RSA key.
     #[error("its type is {}, not EC", .0.as_str())]
     NeedsEc(KeyType),
 }

@@ -1,6 +1,6 @@
-//! Bringing keys from elsewhere: a private key whose numbers are checked against each other becomes a new version.
+//! Imports keys: checks that the numbers of a private key belong together, and adds the key as a new version.
 //!
-//! Called by the routes. What is taken works exactly as a key that was made here, and can no more be read back than one.
+//! Called by the routes. An imported key works exactly like a generated one, and its private part cannot be read either.
 
 use zeroize::Zeroizing;
 
@@ -13,16 +13,16 @@ use super::names::{KeyName, VaultName};
 use super::rsa::{NotAnRsaKey, RsaKey, RsaParts};
 use super::view::KeyView;
 
-/// The numbers of a key from elsewhere.
+/// The numbers of an imported key.
 pub(crate) enum KeyParts {
     /// RSA.
     Rsa(RsaParts),
-    /// A point on a curve and the scalar that leads to it, as wide as the field.
+    /// A point on a curve and its private scalar, as wide as the field.
     Ec { public: EcPublic, scalar: Zeroizing<Vec<u8>> },
 }
 
 impl Vaults {
-    /// Keeps a key from elsewhere as a new version of a key, whose first it may be. Blocks for some milliseconds.
+    /// Adds an imported key as the first or a new version of a key. Blocks for some milliseconds.
     pub(crate) fn import(
         &self,
         vault: &VaultName,
@@ -40,7 +40,7 @@ impl Vaults {
             ),
         };
         let made = self.add_version(vault, name, private, new, &Making::default())?;
-        made.ok_or_else(|| VaultError::Internal("an imported key was not kept".to_owned()))
+        made.ok_or_else(|| VaultError::Internal("an imported key was not stored".to_owned()))
     }
 }
 

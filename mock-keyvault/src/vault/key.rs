@@ -1,8 +1,8 @@
-//! A key and its versions, as the vault keeps them in memory.
+//! A key and its versions in the memory of the vault.
 //!
-//! Called by [`super::Vaults`]; the rows on disk are in [`crate::store`]. A version never changes in place: an update
-//! puts a new value in its stead, so that an operation under way sees one whole version. The private part is opened at
-//! its first use and wiped when the last holder of the version is gone.
+//! Called by [`super::Vaults`]; the rows on disk are in [`crate::store`]. A version never changes in place: an update replaces it
+//! by a new value, so that a running operation sees one consistent version. The private part is opened at its first use and wiped
+//! when the last reference to the version is dropped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,25 +16,25 @@ use super::material::{KeyShape, MaterialError, PrivateKey, PublicKey};
 use super::names::{KeyName, KeyVersion};
 use super::policy::KeyPermission;
 
-/// What kind of key it is.
+/// The type of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum KeyType {
     /// An elliptic curve in software.
     #[serde(rename = "EC")]
     Ec,
-    /// An elliptic curve that a real vault keeps in hardware. Here it is software as well.
+    /// An elliptic curve that a real vault stores in hardware. Here it is software as well.
     #[serde(rename = "EC-HSM")]
     EcHsm,
     /// RSA in software.
     #[serde(rename = "RSA")]
     Rsa,
-    /// RSA that a real vault keeps in hardware. Here it is software as well.
+    /// RSA that a real vault stores in hardware. Here it is software as well.
     #[serde(rename = "RSA-HSM")]
     RsaHsm,
 }
 
-/// What a key may be used for, with Azure's spelling.
+/// An operation that a key may be used for, with Azure's spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -51,7 +51,7 @@ pub enum KeyOperation {
     WrapKey,
     /// Unwrap another key.
     UnwrapKey,
-    /// Bring in keys of another hardware module. Such a key does nothing else.
+    /// Import keys from another hardware module. Such a key has no other operation.
     Import,
 }
 
@@ -76,12 +76,12 @@ impl KeyType {
         }
     }
 
-    /// Whether a real vault keeps it in hardware.
+    /// Whether a real vault stores the key in hardware.
     pub fn in_hsm(self) -> bool {
         matches!(self, Self::EcHsm | Self::RsaHsm)
     }
 
-    /// Refuses operations that such a key can never do.
+    /// Refuses operations that a key of this type never supports.
     pub(crate) fn refuse_unsupported(self, asked: &[KeyOperation]) -> Result<(), VaultError> {
         if self == Self::RsaHsm && asked == [KeyOperation::Import] {
             return Ok(());
@@ -96,7 +96,7 @@ impl KeyType {
         Err(VaultError::UnsupportedOperations { asked, supported })
     }
 
-    /// What such a key can do, and may do when its creator does not say, in Azure's order.
+    /// The operations that a key of this type supports, and has by default, in Azure's order.
     pub(crate) fn operations(self) -> &'static [KeyOperation] {
         match self {
             Self::Ec | Self::EcHsm => &[KeyOperation::Sign, KeyOperation::Verify],
@@ -106,7 +106,7 @@ impl KeyType {
 }
 
 impl KeyOperation {
-    /// Those of an RSA key, in Azure's order. To bring in keys is none of them: a key has it alone.
+    /// The operations of an RSA key, in Azure's order. They exclude `import`, which a key has only as its single operation.
     pub(crate) const OF_RSA: &[Self] =
         &[Self::Encrypt, Self::Decrypt, Self::Sign, Self::Verify, Self::WrapKey, Self::UnwrapKey];
 
@@ -139,7 +139,7 @@ pub(crate) struct Attributes {
 pub(crate) struct Deletion {
     /// When it was deleted.
     pub(crate) deleted: i64,
-    /// When it is purged unless it is recovered before.
+    /// When it is purged unless it is recovered earlier.
     pub(crate) scheduled_purge: i64,
 }
 
@@ -147,7 +147,7 @@ pub(crate) struct Deletion {
 #[derive(Clone)]
 pub(crate) struct Version {
     pub(crate) id: KeyVersion,
-    /// Counts the versions of a key; the newest has the highest number.
+    /// The number of the version within the key; the newest has the highest number.
     pub(crate) sequence: u64,
     pub(crate) kty: KeyType,
     pub(crate) public: PublicKey,
@@ -157,22 +157,22 @@ pub(crate) struct Version {
     pub(crate) private: Arc<PrivateSlot>,
 }
 
-/// The private part of a version, once it was needed.
+/// The private part of a version, after its first use.
 #[derive(Default)]
 pub(crate) struct PrivateSlot(OnceLock<Arc<PrivateKey>>);
 
 impl PrivateSlot {
-    /// A slot that holds its key already.
+    /// A slot that already holds its key.
     pub(crate) fn filled(key: PrivateKey) -> Self {
         Self(Arc::new(key).into())
     }
 
-    /// The key, if it was needed before.
+    /// The key, if it was used before.
     pub(crate) fn get(&self) -> Option<&Arc<PrivateKey>> {
         self.0.get()
     }
 
-    /// Reads the key from the form that is sealed, unless it is there already.
+    /// Reads the key from its sealed form, unless it was read before.
     pub(crate) fn open(
         &self,
         public: &PublicKey,
@@ -186,18 +186,18 @@ impl PrivateSlot {
     }
 }
 
-/// A key: its name and all its versions in the order of their creation. There is at least one.
+/// A key: its name and all its versions in the order of their creation. It has at least one version.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) name: KeyName,
     pub(crate) versions: Vec<Arc<Version>>,
     pub(crate) deletion: Option<Deletion>,
-    /// The rotation policy and what was announced.
+    /// The rotation policy and the notices that were sent.
     pub(crate) agenda: Agenda,
 }
 
 impl Key {
-    /// The newest version, or the one that is named.
+    /// The newest version, or the named version.
     pub(crate) fn version(&self, named: Option<&KeyVersion>) -> Option<&Arc<Version>> {
         match named {
             None => self.versions.last(),

@@ -1,6 +1,6 @@
-//! Making keys and versions, and changing their attributes.
+//! Creates keys and versions, and changes their attributes.
 //!
-//! Called by the routes and the fixture. A version is on disk, sealed, before anybody hears of it.
+//! Called by the routes and the fixture. A version is on disk, sealed, before any caller learns about it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use crate::events::EventKind;
 use crate::random;
 use crate::store::{KeyRow, VersionAt};
 
-/// What is to be made.
+/// The request for a new key.
 #[derive(Clone, Debug)]
 pub(crate) struct NewKey {
     pub(crate) shape: KeyShape,
     pub(crate) version: NewVersion,
 }
 
-/// What a new version is to be, beside its key material.
+/// The properties of a new version, except its key material.
 #[derive(Clone, Debug)]
 pub(crate) struct NewVersion {
-    /// Whether a real vault would keep it in hardware.
+    /// Whether a real vault would store it in hardware.
     pub(crate) in_hsm: bool,
-    /// None means all that the kind of key can do.
+    /// `None` means all operations that the type of key supports.
     pub(crate) operations: Option<Vec<KeyOperation>>,
     pub(crate) enabled: bool,
     pub(crate) not_before: Option<i64>,
@@ -51,7 +51,7 @@ impl NewKey {
         Self { shape, version }
     }
 
-    /// A version like another: enabled, valid from now on, and with no end.
+    /// A version like another: enabled, valid from now on, and without an expiry.
     pub(super) fn like(version: &Version) -> Self {
         let mut new = Self::of(version.public.shape());
         new.version.in_hsm = version.kty.in_hsm();
@@ -61,18 +61,18 @@ impl NewKey {
     }
 }
 
-/// How a version comes about, other than that somebody makes it now.
+/// The conditions under which a version is created, if it is not simply created now.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Making {
-    /// When it was made, if not now.
+    /// The creation time, if not now.
     pub(super) created: Option<i64>,
-    /// Whether there has to be a key already.
+    /// Whether the key must exist already.
     pub(super) existing: bool,
-    /// Nothing is made unless this is due for this version, also when the lock is held.
+    /// The version is created only if this is still due for that version when the lock is held.
     pub(super) due: Option<(KeyVersion, Due)>,
 }
 
-/// What is to change in a version; what is none stays as it is.
+/// The changes of a version; `None` leaves an attribute unchanged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyChanges {
     pub(crate) operations: Option<Vec<KeyOperation>>,
@@ -83,7 +83,7 @@ pub(crate) struct KeyChanges {
 }
 
 impl Vaults {
-    /// Makes a key, or a new version of it. Blocks for as long as RSA takes to find primes.
+    /// Creates a key, or a new version of it. Blocks while RSA searches for primes.
     pub(crate) fn create(
         &self,
         vault: &VaultName,
@@ -95,7 +95,7 @@ impl Vaults {
         made.ok_or_else(|| VaultError::Internal("a new key was not made".to_owned()))
     }
 
-    /// Makes a version, unless [`Making`] says that it is not wanted any more. Blocks for as long as RSA takes.
+    /// Creates a version, unless [`Making`] no longer permits it. Blocks while RSA searches for primes.
     pub(super) fn make(
         &self,
         vault: &VaultName,
@@ -105,12 +105,12 @@ impl Vaults {
     ) -> Result<Option<KeyView>, VaultError> {
         self.refuse_deleted(vault, name)?;
         self.refuse_hardware(vault, new.version.in_hsm, making)?;
-        // Primes are found before the lock is taken: others change keys meanwhile.
+        // Primes are found before the lock is acquired, so that other changes do not wait.
         let private = PrivateKey::generate(new.shape).map_err(|error| internal(&error))?;
         self.add_version(vault, name, private, new.version, making)
     }
 
-    /// Keeps key material as a new version of a key, whose first it may be, unless [`Making`] says that it is not wanted.
+    /// Stores key material as the first or a new version of a key, unless [`Making`] no longer permits it.
     pub(super) fn add_version(
         &self,
         vault: &VaultName,
@@ -130,7 +130,7 @@ impl Vaults {
         self.refuse_deleted(vault, name)?;
         self.refuse_hardware(vault, new.in_hsm, making)?;
         let existing = self.with_vault(vault, |found| Ok(found.live(name).cloned()))?;
-        // A new version keeps the spelling of the first.
+        // A new version keeps the first spelling of the name.
         let name = existing.as_ref().map_or(name, |key| &key.name).clone();
         let last = existing.as_ref().and_then(|key| key.versions.last());
         let is_late = making.due.as_ref().is_some_and(|(version, due)| {
@@ -215,12 +215,12 @@ impl Vaults {
             }
             found.view(vault, &view.name, &version, None)
         });
-        // Not before memory shows it: who is told looks there.
+        // Not before memory shows the change: the woken task looks there.
         self.agenda_changed.notify_one();
         changed
     }
 
-    /// Refuses a new key of hardware in a standard vault. One that is there goes on, and so it rotates.
+    /// Refuses a new hardware key in a standard vault. An existing hardware key still works, and so it rotates.
     fn refuse_hardware(
         &self,
         vault: &VaultName,
@@ -230,7 +230,7 @@ impl Vaults {
         if in_hsm && !making.existing { self.require_premium(vault) } else { Ok(()) }
     }
 
-    /// Refuses a vault that takes no new keys of hardware.
+    /// Refuses a vault that does not create hardware keys.
     pub(super) fn require_premium(&self, vault: &VaultName) -> Result<(), VaultError> {
         self.with_vault(vault, |found| match found.settings.sku {
             Sku::Premium => Ok(()),
@@ -252,7 +252,7 @@ impl Vaults {
     }
 }
 
-/// What the sealed private part of a version is bound to. It must stay: sealed values on disk are bound to it.
+/// The context that the sealed private part of a version is bound to. It must not change: sealed values on disk are bound to it.
 pub(super) fn context(at: VersionAt<'_>) -> Vec<u8> {
     format!("mock-keyvault key 1\0{}\0{}\0{}", at.vault, at.key.folded(), at.version).into_bytes()
 }

@@ -1,15 +1,15 @@
-//! Key material: private and public keys of either family, as one type each.
+//! Key material: private and public keys, with one type for both families.
 //!
-//! Called by the rest of the vault, which thus knows neither RSA nor curves. Private material has no `Debug` and no
-//! `Clone`, and is wiped when it is dropped. Its sealed form is PKCS #8 for RSA and the bare scalar for a curve; the row of
-//! the version says which, and what was opened has to match the public part in that row.
+//! Called by the rest of the vault, which need not know RSA or curves. Private material has no `Debug` and no `Clone`, and is wiped
+//! when it is dropped. Its sealed form is PKCS #8 for RSA and the bare scalar for a curve; the row of the version says which, and
+//! opened material must match the public part in that row.
 
 use zeroize::Zeroizing;
 
 use super::ec::{Curve, EcError, EcKey, EcPublic};
 use super::rsa::{KeySize, RsaError, RsaKey, RsaPublic};
 
-/// Everything that has to be known to make a key of the same kind and strength.
+/// The facts that are needed to create a key of the same type and strength.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyShape {
     /// RSA with a modulus of this size.
@@ -35,22 +35,22 @@ pub(crate) enum PublicKey {
     Ec(EcPublic),
 }
 
-/// Why key material cannot be made or read.
+/// Why key material cannot be generated or read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MaterialError {
-    /// RSA says why.
+    /// The error of an RSA key.
     #[error(transparent)]
     Rsa(#[from] RsaError),
-    /// The curve says why.
+    /// The error of a key on a curve.
     #[error(transparent)]
     Ec(#[from] EcError),
-    /// What was opened belongs to another public key.
+    /// The opened private key belongs to another public key.
     #[error("the private key does not belong to the public one")]
     Mismatch,
 }
 
 impl PrivateKey {
-    /// Makes a new key. Blocks for a good part of a second if it is RSA.
+    /// Generates a new key. RSA blocks for a good part of a second.
     pub(crate) fn generate(shape: KeyShape) -> Result<Self, MaterialError> {
         Ok(match shape {
             KeyShape::Rsa(size) => Self::Rsa(RsaKey::generate(size)?),
@@ -58,7 +58,7 @@ impl PrivateKey {
         })
     }
 
-    /// Reads the form that is sealed, if it belongs to this public key.
+    /// Reads the sealed form, if it belongs to this public key.
     pub(crate) fn from_sealed_form(
         public: &PublicKey,
         bytes: &[u8],
@@ -70,7 +70,7 @@ impl PrivateKey {
         if key.public() == *public { Ok(key) } else { Err(MaterialError::Mismatch) }
     }
 
-    /// The form that is sealed.
+    /// The form in which the key is sealed.
     pub(crate) fn to_sealed_form(&self) -> Result<Zeroizing<Vec<u8>>, MaterialError> {
         match self {
             Self::Rsa(key) => Ok(key.to_pkcs8()?),
@@ -88,7 +88,7 @@ impl PrivateKey {
 }
 
 impl PublicKey {
-    /// What a new version of the same key is made from.
+    /// The facts for a new version of the same key.
     pub(crate) fn shape(&self) -> KeyShape {
         match self {
             Self::Rsa(public) => KeyShape::Rsa(public.size()),
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_sealed_is_read_back_for_its_own_public_key_alone() {
+    fn a_sealed_key_only_opens_for_its_own_public_key() {
         for shape in [KeyShape::Rsa(KeySize::Rsa2048), KeyShape::Ec(Curve::P384)] {
             let (key, other) =
                 (PrivateKey::generate(shape).unwrap(), PrivateKey::generate(shape).unwrap());

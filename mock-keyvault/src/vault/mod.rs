@@ -1,10 +1,10 @@
-//! The vaults of one data folder: their keys, who may use them, and what becomes of deleted ones.
+//! The vaults of one data folder: their keys, access to them, and deleted keys and vaults.
 //!
 //! Called by the routes and by the fixture's handle. The methods block (RSA, disk): callers on async threads use
-//! `spawn_blocking`. Invariant: what a method returned is on disk, and what memory shows was on disk before.
-//! Changes are made one at a time under one lock; readers never wait for the disk.
+//! `spawn_blocking`. Invariant: the result of a method is on disk before the method returns it, and a change is on disk before
+//! memory shows it. One lock serializes all changes; readers never wait for the disk.
 //!
-//! This folder knows nothing of HTTP, of hosts and of tokens.
+//! This folder does not know HTTP, hosts or tokens.
 
 pub mod algorithm;
 pub mod ec;
@@ -72,25 +72,25 @@ pub(crate) use rotation::{PolicyTerms, PolicyView, Trigger};
 pub(crate) use rsa::RsaParts;
 pub(crate) use view::{KeyView, Page, PageRequest};
 
-/// Who asks, as refusals name it.
+/// The caller, in the form in which refusals name it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The client id of the application.
     pub app_id: String,
-    /// The object id of its service principal: what access policies go by.
+    /// The object id of its service principal, which access policies refer to.
     pub object_id: String,
-    /// Who issued the token.
+    /// The issuer of the token.
     pub issuer: String,
-    /// What kind of principal it is: a managed identity may be a trusted service.
+    /// The kind of principal: a managed identity may be a trusted service.
     pub kind: PrincipalKind,
 }
 
-/// A key or a version of it, as refusals name it: `name` or `name/version`.
+/// A key or a version of it, in the form in which refusals name it: `name` or `name/version`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyReference {
     /// The key.
     pub name: KeyName,
-    /// The version; none means the newest.
+    /// The version; `None` means the newest.
     pub version: Option<KeyVersion>,
 }
 
@@ -108,18 +108,18 @@ pub(crate) struct Vaults {
     store: Store,
     sealing: Arc<SealingKey>,
     clock: Clock,
-    /// Who may do what, for vaults of the role-based model and for those who manage vaults.
+    /// The role assignments, for vaults of the role-based model and for administrators of vaults.
     authorization: Arc<Authorization>,
-    /// Deleted ones as well, as long as they can be recovered.
+    /// All vaults, including deleted ones until they are purged.
     vaults: RwLock<BTreeMap<VaultName, Vault>>,
-    /// Held over each change, from the check to the moment memory shows it.
+    /// Held during each change, from the check until memory shows the change.
     changing: Mutex<()>,
     events: EventLog,
-    /// Held while what is due is done, so that two who do it do not mix up the order.
+    /// Held while scheduled actions are performed, so that two callers do not mix up the order.
     keeping_time: Mutex<()>,
-    /// Told when something may be due earlier than it was.
+    /// Notified when something may be due earlier than before.
     agenda_changed: Notify,
-    /// Told of every change of `vaults`.
+    /// Reports every change of `vaults`.
     changes: Changes,
 }
 
@@ -128,22 +128,22 @@ pub(crate) struct Vaults {
 struct Vault {
     settings: VaultSettings,
     policies: Vec<AccessPolicy>,
-    /// By the name in upper case: the order in which Azure lists.
+    /// By the name in upper case, which is the order of Azure's lists.
     keys: BTreeMap<String, Key>,
 }
 
 impl Vaults {
-    /// What people should know about the stored rows since the start, in sentences.
+    /// Notices about the stored rows since the start, as sentences for people.
     pub(crate) fn notices(&self) -> Vec<String> {
         self.store.durable().notices().iter().map(ToString::to_string).collect()
     }
 
-    /// Tells a listener of all notices: those so far at once, and each one to come.
+    /// Registers a listener for notices: it gets the existing ones at once, and later ones as they come.
     pub(crate) fn listen_to_notices(&self, listener: Listener) {
         self.store.durable().listen(listener);
     }
 
-    /// Reads the vaults in a store. At the first start, `owner` owns the subscription that they are in.
+    /// Reads the vaults in a store. At the first start, `owner` gets the role of owner of their subscription.
     pub(crate) fn open(
         store: Store,
         sealing: Arc<SealingKey>,
@@ -178,12 +178,12 @@ impl Vaults {
         Ok(opened)
     }
 
-    /// Who may do what.
+    /// The role assignments.
     pub(crate) fn authorization(&self) -> &Arc<Authorization> {
         &self.authorization
     }
 
-    /// Makes a vault with these access policies, unless there is one of this name or a deleted one.
+    /// Creates a vault with these access policies, unless a vault or a deleted vault has this name.
     pub(crate) fn ensure_vault(
         &self,
         name: &VaultName,
@@ -204,33 +204,32 @@ impl Vaults {
         Ok(())
     }
 
-    /// Whether there is a vault of this name that is not deleted.
+    /// Whether a vault has this name and is not deleted.
     pub(crate) fn contains(&self, name: &VaultName) -> bool {
         self.read().get(name).is_some_and(|vault| vault.settings.deletion.is_none())
     }
 
-    /// The device that everything is kept on.
+    /// The free space on the device of the data folder.
     pub(crate) fn room(&self) -> &Arc<Room> {
         self.store.durable().room()
     }
 
-    /// Reads everything that the rows are stored in, and compares it. Damage of the journal is repaired from the index if that
-    /// is right.
+    /// Reads and compares all files that store the rows. Damage in the journal is repaired from the index if the index is intact.
     pub(crate) fn check_rows(&self) -> io::Result<Check> {
         self.store.durable().check(&mut |_| ())
     }
 
-    /// What became of keys.
+    /// The events of keys.
     pub(crate) fn events(&self) -> &EventLog {
         &self.events
     }
 
-    /// Returns when something may be due earlier than it was, or at once if it was since the last call.
+    /// Returns when something may be due earlier than before, or at once if that happened since the last call.
     pub(crate) async fn agenda_changed(&self) {
         self.agenda_changed.notified().await;
     }
 
-    /// Takes down what became of a version at a moment. Blocks.
+    /// Records an event of a version with its time. Blocks.
     fn announce(&self, kind: EventKind, view: &KeyView, at: i64) {
         let version = &view.version;
         let at = OffsetDateTime::from_unix_timestamp(at).unwrap_or(OffsetDateTime::UNIX_EPOCH);
@@ -260,7 +259,7 @@ impl Vaults {
         Ok(change(vault))
     }
 
-    // Nothing panics while one of these locks is held; what they guard is whole even if they are poisoned.
+    // No code panics while it holds one of these locks; the guarded data is consistent even if they are poisoned.
 
     fn change(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -270,7 +269,7 @@ impl Vaults {
         self.vaults.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The only way to change what is in memory: whoever listens is told.
+    /// Gives write access to the vaults in memory, and reports the change. No other method gives write access.
     fn write(&self, vault: &VaultName) -> Telling<'_, BTreeMap<VaultName, Vault>> {
         let guard = self.vaults.write().unwrap_or_else(PoisonError::into_inner);
         self.changes.telling(guard, ChangeKind::Vault, Some(vault.as_str()))
@@ -306,7 +305,7 @@ impl Vault {
     }
 }
 
-/// The row of a version.
+/// Creates the row of a version.
 fn row_of(version: &Version) -> VersionRow {
     VersionRow {
         sequence: version.sequence,
@@ -327,7 +326,7 @@ fn row_of(version: &Version) -> VersionRow {
     }
 }
 
-/// The version that rows hold.
+/// Reads the version in a row.
 fn version_of(
     id: &str,
     row: VersionRow,
@@ -345,7 +344,7 @@ fn version_of(
     })
 }
 
-/// The public part that a row holds.
+/// Reads the public part in a row.
 fn public_of(row: &PublicRow) -> Result<PublicKey, StoreError> {
     let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(damaged);
     Ok(match row {

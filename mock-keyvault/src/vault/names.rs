@@ -1,12 +1,12 @@
 //! The names of vaults, keys and versions, parsed once at the border.
 //!
-//! Called by the routes and by the fixture. None of them holds a host or a port; a `kid` is rendered from the address
-//! that the client used.
+//! Called by the routes and by the fixture. No name holds a host or a port; a `kid` is rendered from the address that the client
+//! used.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A name that cannot be one.
+/// A name that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
@@ -25,7 +25,7 @@ pub enum NameError {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VaultName(String);
 
-/// The name of a key as it was created; names that differ in case alone are equal.
+/// The name of a key as it was created; names that differ only in case are equal.
 #[derive(Clone, Debug)]
 pub struct KeyName {
     given: String,
@@ -37,7 +37,7 @@ pub struct KeyName {
 pub struct KeyVersion(String);
 
 impl VaultName {
-    /// The vault that answers for every host that names none.
+    /// The vault that answers for every host that does not name a vault.
     pub const LOCAL: &str = "local";
 
     /// The vault called `local`.
@@ -79,7 +79,7 @@ impl KeyName {
         &self.given
     }
 
-    /// The name in upper case: what keys are found and listed by.
+    /// The name in upper case, by which keys are found and listed.
     pub fn folded(&self) -> &str {
         &self.upper
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn key_names_that_differ_in_case_alone_are_equal() {
+    fn key_names_that_differ_only_in_case_are_equal() {
         let (one, other): (KeyName, KeyName) = ("Key-A".parse().unwrap(), "key-a".parse().unwrap());
 
         assert_eq!(one, other);
@@ -172,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parsing_never_panics_and_keeps_what_it_takes(text in ".*") {
+        fn parsing_never_panics_and_keeps_the_accepted_text(text in ".*") {
             if let Ok(name) = text.parse::<KeyName>() {
                 prop_assert_eq!(name.as_str(), text.as_str());
             }

@@ -1,8 +1,8 @@
-//! Network rules: which addresses reach a vault.
+//! The network rules of a vault: which addresses may use it.
 //!
-//! Kept with the vault's settings, and asked before each operation of its data plane; the routes that manage vaults are
-//! never behind them, so that a closed vault can be opened again. There are no virtual networks here: their rules are
-//! kept and shown, and let nobody in. Azure refuses private ranges; here they are what there is.
+//! The rules are part of the vault's settings, and are checked before each operation of its data plane. The routes that manage
+//! vaults ignore them, so that a closed vault can be opened again. There are no virtual networks here: their rules are stored and
+//! shown, and admit no client. Azure refuses private ranges; here clients only have private addresses.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A range of addresses that is none.
+/// The text is not a range of addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is not an address or a range in CIDR notation")]
 pub struct AddressRangeError(String);
@@ -23,7 +23,7 @@ pub struct AddressRange {
     prefix: u8,
 }
 
-/// A rule for a subnet: kept and shown.
+/// A rule for a subnet, which is stored and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubnetRule {
     /// The resource id of the subnet.
@@ -35,18 +35,18 @@ pub struct SubnetRule {
 /// The network rules of a vault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkRules {
-    /// Whether who matches no rule is refused.
+    /// Whether a client that matches no rule is refused.
     pub deny_by_default: bool,
-    /// Whether trusted services, such as a registry with its managed identity, pass all the same.
+    /// Whether trusted services, such as a registry with its managed identity, are admitted anyway.
     pub bypass_for_services: bool,
-    /// Who passes.
+    /// The admitted addresses.
     pub addresses: Vec<AddressRange>,
     /// Subnets, which do not exist here.
     pub subnets: Vec<SubnetRule>,
 }
 
 impl Default for NetworkRules {
-    /// Open to everybody, as in Azure.
+    /// Admits every client, as in Azure.
     fn default() -> Self {
         Self {
             deny_by_default: false,
@@ -58,12 +58,12 @@ impl Default for NetworkRules {
 }
 
 impl NetworkRules {
-    /// Closed to everybody, trusted services too.
+    /// Admits no client, not even trusted services.
     pub fn closed() -> Self {
         Self { deny_by_default: true, bypass_for_services: false, ..Self::default() }
     }
 
-    /// Whether an address passes by these rules alone.
+    /// Whether these rules by themselves admit an address.
     pub fn let_in(&self, address: Option<IpAddr>) -> bool {
         !self.deny_by_default
             || address
@@ -72,7 +72,7 @@ impl NetworkRules {
 }
 
 impl AddressRange {
-    /// Whether an address is in it.
+    /// Whether the range contains an address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_takes_its_addresses_and_no_others() {
+    fn a_range_only_contains_its_addresses() {
         check("127.0.0.1", "127.0.0.1", true);
         check("127.0.0.1", "127.0.0.2", false);
         check("10.1.0.0/16", "10.1.255.255", true);
@@ -159,14 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn an_invalid_range_is_refused() {
         for text in ["", "x", "1.2.3", "1.2.3.4/33", "1.2.3.4/", "1.2.3.4/+1", "::1/129", "/8"] {
             assert!(text.parse::<AddressRange>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn closed_rules_let_nobody_in_and_open_ones_everybody() {
+    fn closed_rules_admit_no_client_and_open_rules_every_client() {
         let somebody = Some("127.0.0.1".parse().unwrap());
 
         assert!(!NetworkRules::closed().let_in(somebody));
@@ -175,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_what_is_taken_is_read_again(text in "[0-9a-f.:/]{0,24}") {
+        fn no_text_panics_and_an_accepted_range_is_parsed_again(text in "[0-9a-f.:/]{0,24}") {
             if let Ok(range) = text.parse::<AddressRange>() {
                 prop_assert_eq!(range.to_string().parse::<AddressRange>().unwrap(), range);
             }

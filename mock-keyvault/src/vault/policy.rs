@@ -1,7 +1,7 @@
-//! Access policies: what one identity may do with the keys of a vault.
+//! Access policies: the permissions of one identity on the keys of a vault.
 //!
-//! Called by the vault before each operation. An identity is its object id, as in Azure; an absent policy and one that
-//! lacks the permission are refused with different inner codes. In a vault of the role-based model none of them counts.
+//! Called by the vault before each operation. An identity is its object id, as in Azure; an absent policy and a policy without the
+//! permission are refused with different inner codes. A vault of the role-based model ignores access policies.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,9 +15,9 @@ use crate::identity::TENANT;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum KeyPermission {
-    /// Make a backup.
+    /// Back up a key.
     Backup,
-    /// Make a key or a new version.
+    /// Create a key or a new version.
     Create,
     /// Decrypt with the private part.
     Decrypt,
@@ -29,19 +29,19 @@ pub enum KeyPermission {
     Get,
     /// Read the rotation policy.
     GetRotationPolicy,
-    /// Bring a key of one's own.
+    /// Import a key.
     Import,
     /// List keys, versions and deleted keys.
     List,
     /// Purge a deleted key.
     Purge,
-    /// Bring a deleted key back.
+    /// Recover a deleted key.
     Recover,
     /// Release an exportable key.
     Release,
-    /// Bring a backup back.
+    /// Restore a backup.
     Restore,
-    /// Make a new version now.
+    /// Create a new version now.
     Rotate,
     /// Change the rotation policy.
     SetRotationPolicy,
@@ -58,7 +58,7 @@ pub enum KeyPermission {
 }
 
 impl KeyPermission {
-    /// Every permission there is: what the owner of a vault has.
+    /// Every permission, which the owner of a vault has.
     pub const ALL: &[Self] = &[
         Self::Backup,
         Self::Create,
@@ -82,7 +82,7 @@ impl KeyPermission {
         Self::WrapKey,
     ];
 
-    /// What a registry needs to use a key.
+    /// The permissions that a registry needs to use a key.
     pub const FOR_ENCRYPTION: &[Self] = &[Self::Get, Self::UnwrapKey, Self::WrapKey];
 
     /// The spelling in refusals, such as `wrapKey`.
@@ -116,7 +116,7 @@ impl KeyPermission {
         Self::ALL.iter().copied().find(|known| known.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// The action that a vault of the role-based model asks for in place of this permission.
+    /// The action that a vault of the role-based model requires in place of this permission.
     pub fn data_action(self) -> &'static str {
         match self {
             Self::Backup => "Microsoft.KeyVault/vaults/keys/backup/action",
@@ -141,7 +141,7 @@ impl KeyPermission {
         }
     }
 
-    /// Whether who may read an asymmetric key may do this as well: the public part is all that it needs.
+    /// Whether the permission to read an asymmetric key includes this one, because the operation only needs the public part.
     pub(crate) fn needs_public_part_alone(self) -> bool {
         matches!(self, Self::Encrypt | Self::Verify | Self::WrapKey)
     }
@@ -153,40 +153,40 @@ impl fmt::Display for KeyPermission {
     }
 }
 
-/// An access policy that cannot be one.
+/// Why an access policy is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PolicyError {
     /// No permission on keys has this name.
     #[error("'{0}' is not a permission on keys")]
     Permission(String),
-    /// A list of permissions is longer than there are permissions, or holds something that cannot be one.
+    /// A list of permissions is too long, or contains an invalid entry.
     #[error("the permissions on {0} are not a list of permissions")]
     List(&'static str),
-    /// The identity is no object id.
+    /// The identity is not an object id.
     #[error("'{0}' is not an object id")]
     ObjectId(String),
 }
 
-/// What one identity may do.
+/// The permissions of one identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessPolicy {
     /// The tenant of the identity.
     pub(crate) tenant_id: String,
     /// The object id of the identity.
     pub(crate) object_id: String,
-    /// Set if the policy counts only for calls that come through this application.
+    /// Set if the policy only applies to calls that come through this application.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) application_id: Option<String>,
-    /// As they were written.
+    /// As the client wrote them.
     keys: Vec<String>,
-    /// Not served, so kept and shown. The same goes for the next two.
+    /// Stored and shown without effect, like the next two.
     pub(crate) secrets: Option<Vec<String>>,
     pub(crate) certificates: Option<Vec<String>>,
     pub(crate) storage: Option<Vec<String>>,
 }
 
-/// The lists of an access policy, as they came.
+/// The lists of an access policy, as the client sent them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PermissionLists {
     pub(crate) keys: Vec<String>,
@@ -195,15 +195,15 @@ pub(crate) struct PermissionLists {
     pub(crate) storage: Option<Vec<String>>,
 }
 
-/// More than there are permissions of any kind.
+/// The longest list; there are fewer permissions of every kind.
 const MAX_PERMISSIONS: usize = 24;
-/// Longer than the name of any permission.
+/// The longest name; the name of every permission is shorter.
 const MAX_PERMISSION_LEN: usize = 24;
-/// Every permission at once. That it holds `purge` as well is our reading: Azure's documents do not say it.
+/// Every permission at once. That it includes `purge` is our reading: Azure's documents do not say it.
 const EVERYTHING: &str = "all";
 
 impl AccessPolicy {
-    /// A policy of an identity with these permissions on keys.
+    /// Creates a policy of an identity with these permissions on keys.
     pub fn new(object_id: &str, permissions: &[KeyPermission]) -> Self {
         let permissions: BTreeSet<KeyPermission> = permissions.iter().copied().collect();
         Self {
@@ -217,7 +217,7 @@ impl AccessPolicy {
         }
     }
 
-    /// A policy of an identity that may do everything, with what is not served here as well.
+    /// Creates a policy that permits an identity everything, including the resources that are not emulated here.
     pub(crate) fn of_everything(object_id: &str) -> Self {
         let everything = || vec![EVERYTHING.to_owned()];
         Self {
@@ -229,7 +229,7 @@ impl AccessPolicy {
         }
     }
 
-    /// A policy as a request describes it.
+    /// Parses the policy in a request.
     pub(crate) fn parse(
         tenant_id: String,
         object_id: &str,
@@ -274,38 +274,38 @@ impl AccessPolicy {
         })
     }
 
-    /// The policy of an older folder: an identity and its permissions.
+    /// The policy in an older folder: an identity and its permissions.
     pub(crate) fn of_old_row(object_id: &str, keys: Vec<String>) -> Self {
         Self { keys, ..Self::new(object_id, &[]) }
     }
 
-    /// Whether the permission is in it.
+    /// Whether the policy includes the permission.
     pub fn allows(&self, permission: KeyPermission) -> bool {
         self.keys.iter().any(|text| {
             text.eq_ignore_ascii_case(EVERYTHING) || text.eq_ignore_ascii_case(permission.as_str())
         })
     }
 
-    /// Whether it counts for a caller.
+    /// Whether the policy applies to a caller.
     pub(crate) fn is_for(&self, object_id: &str, app_id: &str) -> bool {
         self.tenant_id.eq_ignore_ascii_case(TENANT)
             && self.object_id.eq_ignore_ascii_case(object_id)
             && self.application_id.as_ref().is_none_or(|id| id.eq_ignore_ascii_case(app_id))
     }
 
-    /// Whether both are the policy of the same identity.
+    /// Whether both policies are for the same identity.
     pub(crate) fn is_of_the_same(&self, other: &Self) -> bool {
         self.object_id == other.object_id
             && self.application_id == other.application_id
             && self.tenant_id.eq_ignore_ascii_case(&other.tenant_id)
     }
 
-    /// The permissions on keys, as they were written.
+    /// The permissions on keys, as the client wrote them.
     pub(crate) fn keys(&self) -> &[String] {
         &self.keys
     }
 
-    /// Adds what another policy of the same identity allows.
+    /// Adds the permissions of another policy of the same identity.
     pub(crate) fn merge(&mut self, other: &Self) {
         add(&mut self.keys, &other.keys);
         for (own, other) in [
@@ -319,14 +319,14 @@ impl AccessPolicy {
         }
     }
 
-    /// Takes away what another policy of the same identity names.
+    /// Removes the permissions that another policy of the same identity names.
     pub(crate) fn subtract(&mut self, other: &Self) {
         let is_all = |text: &String| text.eq_ignore_ascii_case(EVERYTHING);
         let take = |own: &mut Vec<String>, other: &[String]| {
             let all = other.iter().any(is_all);
             own.retain(|text| !all && !other.iter().any(|taken| taken.eq_ignore_ascii_case(text)));
         };
-        // What is taken from everything leaves the rest of it.
+        // A permission that is removed from `all` leaves the other ones.
         if !other.keys.is_empty() && self.keys.iter().any(is_all) {
             self.keys = KeyPermission::ALL.iter().map(ToString::to_string).collect();
         }
@@ -342,7 +342,7 @@ impl AccessPolicy {
         }
     }
 
-    /// Whether it allows nothing at all.
+    /// Whether the policy permits nothing at all.
     pub(crate) fn is_empty(&self) -> bool {
         let none = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
         self.keys.is_empty()
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_read_in_any_case_and_all_is_all() {
+    fn permissions_are_parsed_in_any_case_and_all_means_all() {
         let some = parsed(&["Get", "WRAPKEY", "GetRotationPolicy"]).unwrap();
         let all = parsed(&["all"]).unwrap();
 
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_from_everything_is_gone_and_everything_takes_all() {
+    fn a_permission_can_be_removed_from_all_and_all_removes_everything() {
         let mut everything = parsed(&["all"]).unwrap();
         let mut some = parsed(&["get", "wrapKey"]).unwrap();
 
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_through_an_application_counts_for_that_application_alone() {
+    fn a_policy_through_an_application_only_applies_to_that_application() {
         let lists = PermissionLists { keys: vec!["get".into()], ..PermissionLists::default() };
         let policy = AccessPolicy::parse(TENANT.into(), ID, Some(ID.into()), lists).unwrap();
 

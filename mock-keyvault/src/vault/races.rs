@@ -1,6 +1,6 @@
-//! Tests of what happens when somebody changes a vault between two steps of another, brought about without luck.
+//! Deterministic tests of changes that another caller makes between two steps of a call.
 //!
-//! Each takes the steps that a call consists of, and puts the other's change in between.
+//! Each test runs the steps of a call one by one, and makes the other change in between.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::identity::TENANT;
 
 const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
 
-/// A folder with a vault, in which there is the key `k`.
+/// A folder with a vault that contains the key `k`.
 fn vaults() -> (tempfile::TempDir, Clock, Arc<Vaults>, VaultPath) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
@@ -54,7 +54,7 @@ fn name() -> KeyName {
 }
 
 #[test]
-fn what_is_due_in_a_vault_that_goes_at_that_moment_is_no_failure() {
+fn a_scheduled_action_does_not_fail_if_its_vault_is_deleted_at_that_moment() {
     let (_folder, clock, vaults, path) = vaults();
     let month = Some(Trigger::AfterCreate(IsoDuration::days(30)));
     let terms = PolicyTerms::new(month, None, None).unwrap();
@@ -69,7 +69,7 @@ fn what_is_due_in_a_vault_that_goes_at_that_moment_is_no_failure() {
 }
 
 #[test]
-fn a_role_that_comes_just_after_its_vault_was_deleted_is_not_there_when_the_vault_is_again() {
+fn a_role_assigned_just_after_a_deletion_does_not_apply_to_the_recovered_vault() {
     let (_folder, _clock, vaults, path) = vaults();
     let scope: Scope = path.to_string().parse().unwrap();
     let delete_with_a_late_role = || {
@@ -98,7 +98,7 @@ fn a_role_that_comes_just_after_its_vault_was_deleted_is_not_there_when_the_vaul
 }
 
 #[test]
-fn who_waits_for_what_is_due_is_told_of_a_change_when_it_can_be_seen_and_not_before() {
+fn a_waiter_is_notified_of_a_change_only_when_memory_shows_it() {
     let (_folder, _clock, vaults, path) = vaults();
     let at = KeyReference { name: name(), version: None };
     let told = || is_ready(vaults.agenda_changed());
@@ -108,7 +108,7 @@ fn who_waits_for_what_is_due_is_told_of_a_change_when_it_can_be_seen_and_not_bef
 
     let (other, vault, key) = (Arc::clone(&vaults), path.name.clone(), at.clone());
     let update = std::thread::spawn(move || other.update(&vault, &key, changes).map(drop));
-    // The row is written first; after that the change waits for whoever reads memory.
+    // The row is written first; after that, the change waits for readers of memory.
     while !vaults.store.load().is_ok_and(|loaded| expires(&loaded, &path.name)) {
         std::thread::yield_now();
     }

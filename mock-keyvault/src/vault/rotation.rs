@@ -1,9 +1,9 @@
-//! Rotation policies: what they may say, and new versions by hand or by policy.
+//! Rotation policies and their limits, and new versions on request or by policy.
 //!
-//! Called by the routes and by [`super::agenda`], which makes policies act. A policy replaces the one before it whole. The
-//! service adds a notice of thirty days to every policy that has none, and so does this.
+//! Called by the routes and by [`super::agenda`], which performs the policies. A policy replaces the earlier one completely. The
+//! service adds a notice of thirty days to every policy without a notice, and so does this vault.
 //!
-//! This file does not know when anything is due.
+//! This file does not decide when an action is due.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -18,30 +18,30 @@ use super::{KeyReference, NewKey, Vaults};
 use crate::duration::IsoDuration;
 
 const SECONDS_PER_DAY: i64 = 86_400;
-/// A trigger is at least this long after the creation or before the end.
+/// The shortest time of a trigger after the creation or before the expiry.
 const SHORTEST_TRIGGER_DAYS: i64 = 7;
-/// A version lives at least this long.
+/// The shortest lifetime of a version.
 const SHORTEST_LIFE_DAYS: i64 = 28;
 
-/// When the end of a key is announced unless its policy says otherwise.
+/// When the expiry of a key is announced unless its policy says otherwise.
 pub(super) const DEFAULT_NOTICE: IsoDuration = IsoDuration::days(30);
 
-/// When a new version is made.
+/// When a new version is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Trigger {
-    /// This long after the newest version was made.
+    /// This long after the creation of the newest version.
     AfterCreate(IsoDuration),
-    /// This long before the newest version ends.
+    /// This long before the newest version expires.
     BeforeExpiry(IsoDuration),
 }
 
-/// What a policy is to be; checked by [`PolicyTerms::new`].
+/// The requested terms of a policy; checked by [`PolicyTerms::new`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PolicyTerms {
     pub(crate) rotate: Option<Trigger>,
-    /// How long before its end a version is announced to be near it.
+    /// How long before its expiry the vault announces a version.
     pub(crate) notify_before_expiry: IsoDuration,
-    /// How long a version lives that a rotation makes.
+    /// The lifetime of a version that a rotation creates.
     pub(crate) expiry: Option<IsoDuration>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct RotationPolicy {
     pub(crate) updated: i64,
 }
 
-/// The policy of a key with what its rendering needs; none means that nobody has set one.
+/// The policy of a key with the facts for its rendering; `None` means that no client has set a policy.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyView {
     pub(crate) name: KeyName,
@@ -61,7 +61,7 @@ pub(crate) struct PolicyView {
 }
 
 impl PolicyTerms {
-    /// The terms, if the service would take them. Its words for a refusal are not known.
+    /// Checks the terms as the service does. Azure's messages of refusals are not known.
     pub(crate) fn new(
         rotate: Option<Trigger>,
         notify_before_expiry: Option<IsoDuration>,
@@ -102,14 +102,14 @@ impl PolicyTerms {
         Ok(Self { rotate, notify_before_expiry, expiry })
     }
 
-    /// What somebody has whose key has no policy.
+    /// The terms of a key without a policy.
     pub(crate) fn unset() -> Self {
         Self { rotate: None, notify_before_expiry: DEFAULT_NOTICE, expiry: None }
     }
 }
 
 impl RotationPolicy {
-    /// When a version ends that is made at `created`.
+    /// When a version that is created at `created` expires.
     fn end_of(&self, created: i64) -> Option<i64> {
         let created = OffsetDateTime::from_unix_timestamp(created).ok()?;
         Some(self.terms.expiry?.after(created)?.unix_timestamp())
@@ -131,7 +131,7 @@ impl Vaults {
         })
     }
 
-    /// Puts a policy in the place of the one before it.
+    /// Replaces the policy of a key.
     pub(crate) fn set_rotation_policy(
         &self,
         vault: &VaultName,
@@ -147,7 +147,7 @@ impl Vaults {
         Ok(PolicyView { name, policy })
     }
 
-    /// Makes a new version like the newest, now.
+    /// Creates a new version like the newest, now.
     pub(crate) fn rotate(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
         let at = KeyReference { name: name.clone(), version: None };
         let newest = self.key(vault, &at)?.version;
@@ -155,7 +155,7 @@ impl Vaults {
         self.make(vault, name, new, &making)?.ok_or(VaultError::KeyNotFound(at))
     }
 
-    /// Makes the version that was due at a moment, unless it is not due any more.
+    /// Creates the version that was due at a moment, unless it is no longer due.
     pub(super) fn rotate_when_due(
         &self,
         vault: &VaultName,
@@ -170,7 +170,7 @@ impl Vaults {
         self.make(vault, name, new, &making).map(drop)
     }
 
-    /// What the next version is to be: of the same kind, with the same operations and tags, enabled, and with the end
+    /// The properties of the next version: of the same type, with the same operations and tags, enabled, and with the expiry
     /// that the policy gives it.
     fn successor(
         &self,
@@ -202,11 +202,11 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_keeps_to_the_limits_of_the_service() {
+    fn a_policy_must_be_within_the_limits_of_the_service() {
         let after = |text: &str| Some(Trigger::AfterCreate(text.parse().unwrap()));
         let before = |text: &str| Some(Trigger::BeforeExpiry(text.parse().unwrap()));
 
-        // Those that recorded traffic shows to be taken.
+        // Terms that the service accepts in recorded traffic.
         check(after("P15D"), Some("P7D"), Some("P30D"), true);
         check(after("P2M"), None, None, true);
         check(before("P30D"), None, Some("P90D"), true);

@@ -1,7 +1,7 @@
-//! What a vault itself is: where it belongs, how it protects what is in it, who reaches it.
+//! The settings of a vault itself: its path, its protection, and its network rules.
 //!
-//! Kept by [`crate::store`] as one document in rows of below 4 KiB. A field that older folders do not have has a default,
-//! so that they open. Nothing here holds a host or a port.
+//! [`crate::store`] stores them as one document in rows below 4 KiB. A field that older folders do not have has a default, so that
+//! they open. No setting holds a host or a port.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,19 +14,19 @@ use super::names::VaultName;
 use super::network::NetworkRules;
 use crate::authorization::Scope;
 
-/// The subscription of everything local.
+/// The subscription of all local resources.
 pub const LOCAL_SUBSCRIPTION: Uuid = uuid!("00000000-0000-4000-8000-00000000a002");
 /// The resource group of the vault called `local`.
 pub const LOCAL_GROUP: &str = "sealyard";
 
-/// The meaning that this version gives to the settings: the price class counts.
+/// The current meaning of the settings: the price class has an effect.
 const REVISION: u8 = 1;
-/// Where a vault says that it is, unless it is told otherwise.
+/// The default location of a vault.
 const DEFAULT_LOCATION: &str = "eastus";
-/// How long what is deleted can be recovered, unless a vault says otherwise. Azure's default.
+/// How many days a deleted key or vault can be recovered by default. Azure's default.
 const DEFAULT_RETENTION_DAYS: u16 = 90;
 
-/// The price class: whether new keys of hardware may be made. They are software here all the same.
+/// The price class, which decides whether hardware keys may be created. Hardware keys are software here as well.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -43,11 +43,11 @@ pub enum Sku {
 pub struct VaultPath {
     /// The subscription.
     pub subscription: Uuid,
-    /// The resource group, as it was written.
+    /// The resource group, as the client wrote it.
     pub group: String,
     /// The vault.
     pub name: VaultName,
-    /// The vault's name, as it was written.
+    /// The vault's name, as the client wrote it.
     pub spelling: String,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct VaultSettings {
     pub(crate) subscription: Uuid,
     #[serde(default = "local_group")]
     pub(crate) group: String,
-    /// The name as it was first written, if not in lower case.
+    /// The name as it was first written, if it was not in lower case.
     #[serde(default)]
     pub(crate) spelling: Option<String>,
     pub(crate) location: String,
@@ -66,15 +66,15 @@ pub(crate) struct VaultSettings {
     pub(crate) tags: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) sku: Sku,
-    /// The meaning that the settings have. 0 is that of older folders, where the price class meant nothing.
+    /// The revision of the meaning. 0 is that of older folders, where the price class had no effect.
     #[serde(default)]
     pub(crate) revision: u8,
     pub(crate) retention_days: u16,
     pub(crate) purge_protection: bool,
-    /// Whether roles count, and access policies do not.
+    /// Whether roles decide about access, and access policies do not.
     #[serde(default)]
     pub(crate) rbac: bool,
-    /// None as long as nobody set any, which is open to everybody.
+    /// `None` as long as no client has set any: then every client is admitted.
     #[serde(default)]
     pub(crate) network: Option<NetworkRules>,
     #[serde(default = "yes")]
@@ -85,7 +85,7 @@ pub(crate) struct VaultSettings {
     pub(crate) enabled_for_disk_encryption: Option<bool>,
     #[serde(default)]
     pub(crate) enabled_for_template_deployment: Option<bool>,
-    /// In seconds since 1970; none for a vault of an older folder.
+    /// In seconds since 1970; `None` for a vault of an older folder.
     #[serde(default)]
     pub(crate) created: Option<i64>,
     /// By object id.
@@ -101,7 +101,7 @@ pub(crate) struct VaultSettings {
 }
 
 impl Sku {
-    /// The price class of a vault of this name, unless somebody chooses one.
+    /// The default price class of a vault with this name.
     fn unasked(name: &VaultName) -> Self {
         if name.as_str() == VaultName::LOCAL { Self::Premium } else { Self::Standard }
     }
@@ -116,7 +116,7 @@ impl Sku {
 }
 
 impl VaultPath {
-    /// A vault of this name in the local resource group.
+    /// The path of a vault with this name in the local resource group.
     pub fn local(name: &VaultName) -> Self {
         Self {
             subscription: LOCAL_SUBSCRIPTION,
@@ -138,7 +138,7 @@ impl fmt::Display for VaultPath {
 }
 
 impl VaultSettings {
-    /// A vault at this path with Azure's defaults; the one called `local` is premium, so that it takes every kind of key.
+    /// A vault at this path with Azure's defaults; the vault `local` is premium, so that it supports every type of key.
     pub(crate) fn new(path: &VaultPath) -> Self {
         Self {
             subscription: path.subscription,
@@ -164,7 +164,7 @@ impl VaultSettings {
         }
     }
 
-    /// The settings as this version means them, of a vault of this name whose rows may be of an older one.
+    /// Converts the settings of a vault with this name to the current revision.
     pub(crate) fn brought_up(mut self, name: &VaultName) -> Self {
         if self.revision == 0 {
             self.sku = self.sku.max(Sku::unasked(name));
@@ -173,7 +173,7 @@ impl VaultSettings {
         self
     }
 
-    /// The path of the vault of this name.
+    /// The path of the vault with this name.
     pub(crate) fn path(&self, name: &VaultName) -> VaultPath {
         VaultPath {
             subscription: self.subscription,
@@ -188,11 +188,11 @@ impl VaultSettings {
         self.subscription == subscription && self.group.eq_ignore_ascii_case(group)
     }
 
-    /// The scope at which roles on the vault count, or on a key in it.
+    /// The scope of roles on the vault, or on a key in it.
     pub(crate) fn scope(&self, name: &VaultName, key: Option<&str>) -> Option<Scope> {
         let path = self.path(name);
         match key {
-            // A group's name was a segment of a path that was parsed.
+            // The name of a group was a segment of a parsed path.
             None => path.to_string().parse().ok(),
             Some(key) => format!("{path}/keys/{key}").parse().ok(),
         }
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_an_older_version_make_local_premium_and_a_choice_is_kept() {
+    fn rows_of_an_older_version_make_local_premium_and_keep_a_chosen_class() {
         let opened = |name: &str, sku: &str, revision: Option<u8>| {
             let mut row = json!({
                 "location": "eastus", "sku": sku, "retention_days": 90, "purge_protection": false,

@@ -1,6 +1,6 @@
-//! Deleting, recovering and purging keys, each with all its versions.
+//! Deletes, recovers and purges keys, each with all its versions.
 //!
-//! Called by the routes and the fixture. What is due to be purged by the clock is purged before anybody can see it.
+//! Called by the routes and the fixture. Keys whose purge is due by the clock are purged before any read can see them.
 
 use super::error::VaultError;
 use super::key::Deletion;
@@ -12,7 +12,7 @@ use crate::store::KeyRow;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Vaults {
-    /// Deletes a key; it can be recovered until the vault's retention is over.
+    /// Deletes a key; it can be recovered until the vault's retention ends.
     pub(crate) fn delete(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
         let _changing = self.change();
         let view = self.key(vault, &KeyReference { name: name.clone(), version: None })?;
@@ -23,19 +23,19 @@ impl Vaults {
         Ok(KeyView { deletion: Some(deletion), ..view })
     }
 
-    /// Brings a deleted key back.
+    /// Recovers a deleted key.
     pub(crate) fn recover(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
         self.purge_due(vault)?;
         let _changing = self.change();
         let view = self.deleted(vault, name)?;
-        // First, so that nobody sees the key without it and rotates it into the past.
+        // First, so that no other caller sees the key without it and rotates it with a time in the past.
         let now = self.clock.unix_now();
         self.change_agenda(vault, &view.name, |agenda| agenda.since = Some(now))?;
         self.keep_deletion(vault, &view.name, None)?;
         Ok(KeyView { deletion: None, ..view })
     }
 
-    /// Destroys a deleted key for good.
+    /// Purges a deleted key for good.
     pub(crate) fn purge(&self, vault: &VaultName, name: &KeyName) -> Result<(), VaultError> {
         let _changing = self.change();
         let view = self.deleted(vault, name)?;
@@ -51,7 +51,7 @@ impl Vaults {
         self.forget(vault, &view.name)
     }
 
-    /// Purges what is due by the clock.
+    /// Purges the keys that are due by the clock.
     pub(super) fn purge_due(&self, vault: &VaultName) -> Result<(), VaultError> {
         let now = self.clock.unix_now();
         let due = |deletion: Option<Deletion>| deletion.is_some_and(|d| d.scheduled_purge <= now);
@@ -71,7 +71,7 @@ impl Vaults {
         Ok(())
     }
 
-    /// The same, for somebody who only reads: on a full disk nothing is purged, and what is there is seen.
+    /// Does the same before a read: on a full disk nothing is purged, and the read sees the existing keys.
     pub(super) fn purge_due_if_possible(&self, vault: &VaultName) -> Result<(), VaultError> {
         match self.purge_due(vault) {
             Err(VaultError::DiskFull) => Ok(()),
@@ -90,7 +90,7 @@ impl Vaults {
         })
     }
 
-    /// Keeps on disk and in memory that a key is deleted, or no longer is. The change lock is held.
+    /// Stores on disk and in memory whether a key is deleted. The change lock is held.
     fn keep_deletion(
         &self,
         vault: &VaultName,

@@ -57,7 +57,7 @@ struct Vector {
 enum Outcome {
     Valid,
     Invalid,
-    /// An implementation may take it or not.
+    /// An implementation may accept it or not.
     Acceptable,
 }
 
@@ -70,7 +70,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex::decode(hex).unwrap()
 }
 
-/// A number of the vectors: they have the sign byte of DER in front.
+/// A number in the vectors, which has the sign byte of DER in front.
 fn number(hex: &str) -> Vec<u8> {
     let mut bytes = bytes(hex);
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -86,7 +86,7 @@ fn digest(algorithm: SignatureAlgorithm, message: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Runs a file and says how many vectors there were.
+/// Runs a file and returns the number of its vectors.
 fn run(name: &str, check: impl Fn(&Group, &Vector) -> bool) -> usize {
     let mut count = 0;
     for group in read(name).test_groups {
@@ -95,7 +95,7 @@ fn run(name: &str, check: impl Fn(&Group, &Vector) -> bool) -> usize {
             let flags = vector.flags.join(", ");
             match vector.result {
                 Outcome::Valid => assert!(holds, "{name} {} is refused: {flags}", vector.tc_id),
-                Outcome::Invalid => assert!(!holds, "{name} {} is taken: {flags}", vector.tc_id),
+                Outcome::Invalid => assert!(!holds, "{name} {} is accepted: {flags}", vector.tc_id),
                 Outcome::Acceptable => (),
             }
             count += 1;
@@ -104,12 +104,12 @@ fn run(name: &str, check: impl Fn(&Group, &Vector) -> bool) -> usize {
     count
 }
 
-/// The vector of each file whose encoded message begins with 1 in place of 0. The `rsa` crate reads past that byte, so
-/// that nobody learns it from how or when decryption fails (Manger's attack); the padding behind it is checked whole.
+/// The vector of each file whose encoded message begins with 1 instead of 0. The `rsa` crate skips that byte, so that no attacker
+/// learns it from how or when decryption fails (Manger's attack); all padding after it is checked.
 const FIRST_BYTE_IS_1: u32 = 23;
 
 #[test]
-fn oaep_decrypts_what_it_should_and_nothing_else() {
+fn oaep_decrypts_only_the_valid_vectors() {
     for (name, algorithm, sha, expected) in [
         ("rsa_oaep_2048_sha1_mgf1sha1", EncryptionAlgorithm::RsaOaep, "SHA-1", 36),
         ("rsa_oaep_2048_sha256_mgf1sha256", EncryptionAlgorithm::RsaOaep256, "SHA-256", 37),
@@ -121,13 +121,13 @@ fn oaep_decrypts_what_it_should_and_nothing_else() {
             let key = RsaKey::from_pkcs8(&bytes(&group.private_key_pkcs8)).unwrap();
             let decrypted = key.decrypt(algorithm, &bytes(&vector.ct));
             if !vector.label.is_empty() {
-                // Key Vault knows no labels: what was encrypted with one does not decrypt.
+                // Key Vault does not support labels: a message with a label does not decrypt.
                 assert!(decrypted.is_err(), "{name} {}", vector.tc_id);
                 return vector.result == Outcome::Valid;
             }
             let holds = decrypted.is_ok_and(|value| *value == bytes(&vector.msg));
             if vector.tc_id == FIRST_BYTE_IS_1 {
-                assert!(holds, "the byte is read now: the exception can go");
+                assert!(holds, "the crate now reads the byte: remove the exception");
                 return false;
             }
             holds
@@ -137,20 +137,20 @@ fn oaep_decrypts_what_it_should_and_nothing_else() {
 }
 
 #[test]
-fn pkcs1_decrypts_what_it_should_and_rejects_implicitly() {
+fn pkcs1_decrypts_valid_vectors_and_rejects_others_implicitly() {
     let count = run("rsa_pkcs1_2048", |group, vector| {
         let key = RsaKey::from_pkcs8(&bytes(&group.private_key_pkcs8)).unwrap();
         let ciphertext = bytes(&vector.ct);
         let decrypted = key.decrypt(EncryptionAlgorithm::Rsa15, &ciphertext);
         if vector.flags.iter().any(|flag| flag == "InvalidPkcs1Padding") {
-            // Bytes that look random, the same each time: nothing tells that the padding is wrong.
+            // Bytes that look random, the same each time: nothing shows that the padding is wrong.
             let first = decrypted.unwrap();
             let again = key.decrypt(EncryptionAlgorithm::Rsa15, &ciphertext).unwrap();
             assert_eq!(first, again, "{}", vector.tc_id);
             return false;
         }
         if vector.flags.iter().any(|flag| flag == "InvalidCiphertextFormat") {
-            // No ciphertext at all, by its length or its range, which everybody sees.
+            // Not a ciphertext, by its length or its range, which are public.
             assert!(decrypted.is_err(), "{}", vector.tc_id);
         }
         decrypted.is_ok_and(|value| *value == bytes(&vector.msg))
@@ -166,7 +166,7 @@ fn rsa(group: &Group, vector: &Vector, algorithm: SignatureAlgorithm) -> bool {
 }
 
 #[test]
-fn pss_verifies_what_it_should_and_nothing_else() {
+fn pss_verifies_only_the_valid_vectors() {
     for (name, algorithm, expected) in [
         ("rsa_pss_2048_sha256_mgf1_32", SignatureAlgorithm::Ps256, 108),
         ("rsa_pss_2048_sha384_mgf1_48", SignatureAlgorithm::Ps384, 141),
@@ -184,7 +184,7 @@ fn pss_verifies_what_it_should_and_nothing_else() {
 }
 
 #[test]
-fn pkcs1_signatures_verify_if_they_should_and_no_others() {
+fn pkcs1_verifies_only_the_valid_vectors() {
     for (name, algorithm, expected) in [
         ("rsa_signature_2048_sha256", SignatureAlgorithm::Rs256, 259),
         ("rsa_signature_2048_sha384", SignatureAlgorithm::Rs384, 258),
@@ -198,7 +198,7 @@ fn pkcs1_signatures_verify_if_they_should_and_no_others() {
 }
 
 #[test]
-fn ecdsa_verifies_what_it_should_and_nothing_else() {
+fn ecdsa_verifies_only_the_valid_vectors() {
     for (name, algorithm, curve, expected) in [
         ("ecdsa_secp256r1_sha256_p1363", SignatureAlgorithm::Es256, Curve::P256, 262),
         ("ecdsa_secp256k1_sha256_p1363", SignatureAlgorithm::Es256k, Curve::P256k, 252),

@@ -1,4 +1,4 @@
-//! Reading keys: one version, all versions, all keys, page by page.
+//! Reads keys: one version, all versions, all keys, in pages.
 //!
 //! Called by the routes, which render a [`KeyView`] for the address that the client used.
 
@@ -10,7 +10,7 @@ use super::names::{KeyName, KeyVersion, VaultName};
 use super::settings::VaultPath;
 use super::{KeyReference, Vault, Vaults};
 
-/// One version of a key with what responses say of it.
+/// One version of a key with the facts that responses contain.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyView {
     pub(crate) vault: VaultName,
@@ -22,18 +22,18 @@ pub(crate) struct KeyView {
 }
 
 impl KeyView {
-    /// The version, as refusals name it.
+    /// The version, in the form in which refusals name it.
     pub(crate) fn reference(&self) -> KeyReference {
         KeyReference { name: self.name.clone(), version: Some(self.version.id.clone()) }
     }
 }
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct PageRequest {
-    /// How many at most.
+    /// The maximum number of entries.
     pub(crate) limit: usize,
-    /// The last entry of the page before.
+    /// The last entry of the previous page.
     pub(crate) after: Option<String>,
 }
 
@@ -41,12 +41,12 @@ pub(crate) struct PageRequest {
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) items: Vec<KeyView>,
-    /// What to ask for the next part after, if there is one.
+    /// The marker of the next page, if there is one.
     pub(crate) next: Option<String>,
 }
 
 impl Vaults {
-    /// The resource that a vault is, as the control plane and the logs name it. One that is gone is named as a local one.
+    /// The resource id of a vault for the control plane and the logs. A vault that no longer exists gets a local path.
     pub(crate) fn resource_id(&self, vault: &VaultName) -> String {
         let known = self.with_vault(vault, |found| Ok(found.settings.path(vault)));
         known.unwrap_or_else(|_| VaultPath::local(vault)).to_string()
@@ -96,7 +96,7 @@ impl Vaults {
         })
     }
 
-    /// The versions of a key, by version. A key that does not exist, or is deleted, has none: Azure answers an empty list.
+    /// The versions of a key, by version. A key that does not exist, or is deleted, has none: Azure answers with an empty list.
     pub(crate) fn versions(
         &self,
         vault: &VaultName,

@@ -1,7 +1,7 @@
-//! What is to change in a vault, and the rules that no change may break.
+//! The changes of a vault in a request, and the rules that no change may break.
 //!
-//! Retention is fixed once a vault is there. Soft delete and purge protection are never turned off, and a request that
-//! says `false` is refused even where they were never on, as in Azure.
+//! Retention is fixed when a vault is created. Soft delete and purge protection are never turned off; a request with `false` is
+//! refused even if they were never on, as in Azure.
 
 use std::collections::BTreeMap;
 
@@ -20,41 +20,41 @@ const MAX_TAG_VALUE: usize = 256;
 const MAX_ADDRESS_RULES: usize = 1000;
 const MAX_SUBNET_RULES: usize = 200;
 
-/// What a vault is to be; what is none stays as it is, or is Azure's default in a new one.
+/// The requested settings of a vault; `None` leaves a setting unchanged, or means Azure's default in a new vault.
 #[derive(Clone, Debug, Default)]
 pub struct VaultChanges {
-    /// Where it says that it is. It cannot change.
+    /// The location. It cannot change.
     pub location: Option<String>,
-    /// Tags, in place of those there were.
+    /// Tags, which replace the existing ones.
     pub tags: Option<BTreeMap<String, String>>,
-    /// The tenant: there is but one.
+    /// The tenant: there is only one.
     pub tenant_id: Option<String>,
     /// The price class.
     pub sku: Option<Sku>,
-    /// How many days what is deleted can be recovered, 7 to 90. It cannot change.
+    /// How many days a deleted key or vault can be recovered, 7 to 90. It cannot change.
     pub retention_days: Option<i64>,
     /// Always on.
     pub soft_delete: Option<bool>,
-    /// Once on, on for good.
+    /// Purge protection, which can never be turned off again.
     pub purge_protection: Option<bool>,
-    /// Whether roles count in place of access policies.
+    /// Whether roles decide about access instead of access policies.
     pub rbac: Option<bool>,
-    /// Access policies, in place of those there were.
+    /// Access policies, which replace the existing ones.
     pub policies: Option<Vec<AccessPolicy>>,
     /// Network rules.
     pub network: Option<NetworkRules>,
-    /// Whether it takes calls over the public network.
+    /// Whether the vault accepts calls over the public network.
     pub public_network_access: Option<bool>,
-    /// Kept and shown, as the next two are.
+    /// Stored and shown without effect, like the next two.
     pub enabled_for_deployment: Option<bool>,
-    /// Kept and shown.
+    /// Stored and shown.
     pub enabled_for_disk_encryption: Option<bool>,
-    /// Kept and shown.
+    /// Stored and shown.
     pub enabled_for_template_deployment: Option<bool>,
 }
 
 impl VaultChanges {
-    /// Refuses what lacks a property that the whole of a vault must have.
+    /// Refuses a request that lacks a required property of a whole vault.
     pub(super) fn require_whole(
         &self,
         rbac: bool,
@@ -84,7 +84,7 @@ impl VaultChanges {
             .ok_or(VaultChangeError::Invalid("softDeleteRetentionInDays"))
     }
 
-    /// Settings and policies after the change; tags are the caller's, who knows whether they are replaced or kept.
+    /// Settings and policies after the change; the caller sets the tags, since it knows whether they are replaced.
     pub(super) fn applied_to(
         &self,
         path: &VaultPath,
@@ -154,7 +154,7 @@ impl VaultChanges {
     }
 }
 
-/// Refuses more policies than there may be, and two for one identity.
+/// Refuses more policies than the limit, and two policies for one identity.
 pub(super) fn refuse_policies(policies: &[AccessPolicy]) -> Result<(), VaultChangeError> {
     if policies.len() > MAX_POLICIES {
         return Err(VaultChangeError::TooManyPolicies(MAX_POLICIES));

@@ -1,6 +1,6 @@
 //! Deleted vaults: listed, purged on demand, and purged by the clock.
 //!
-//! Called by the routes, the handle, and whoever runs what is due. A deleted vault answers nothing on its data plane.
+//! Called by the routes, the handle, and the scheduled actions. The data plane of a deleted vault answers no request.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::vault::settings::VaultPath;
 use crate::vault::{Agenda, Vaults};
 
 impl Vaults {
-    /// Deletes a vault; it can be recovered until its retention is over. False means that there was none.
+    /// Deletes a vault; it can be recovered until its retention ends. Returns false if it did not exist.
     pub(crate) fn delete_vault(&self, path: &VaultPath) -> Result<bool, VaultChangeError> {
         let _changing = self.change();
         let found = match self.vault_at(path) {
@@ -33,8 +33,8 @@ impl Vaults {
         Ok(true)
     }
 
-    /// Has nothing have been due in a vault while it was deleted. It comes before the vault is back, so that a kill between
-    /// the two loses nothing. The change lock is held.
+    /// Marks that nothing was due in a vault while it was deleted. This comes before the recovery of the vault, so that a kill
+    /// between the two loses nothing. The change lock is held.
     pub(super) fn begin_again(&self, name: &VaultName) -> io::Result<()> {
         let since = Some(self.clock.unix_now());
         let begun: Vec<(KeyName, Agenda)> = match self.read().get(name) {
@@ -72,7 +72,7 @@ impl Vaults {
         Ok(deleted.map(|(name, vault)| vault.seen(name)).collect())
     }
 
-    /// The deleted vault of this name, wherever it belongs.
+    /// The deleted vault with this name, in any subscription.
     pub(crate) fn deleted_named(&self, name: &VaultName) -> Result<VaultView, VaultChangeError> {
         self.purge_vaults_due_if_possible()?;
         self.at_name(name)
@@ -107,7 +107,7 @@ impl Vaults {
             .ok_or_else(|| VaultChangeError::DeletedNotFound(name.to_string()))
     }
 
-    /// Destroys a deleted vault with all its keys, for good.
+    /// Purges a deleted vault with all its keys, for good.
     pub(crate) fn purge_vault(
         &self,
         subscription: Uuid,
@@ -124,13 +124,13 @@ impl Vaults {
         Ok(())
     }
 
-    /// When the next deleted vault is due to be purged, in seconds since 1970.
+    /// When the next deleted vault must be purged, in seconds since 1970.
     pub(crate) fn next_vault_due(&self) -> Option<i64> {
         let vaults = self.read();
         vaults.values().filter_map(|vault| Some(vault.settings.deletion?.scheduled_purge)).min()
     }
 
-    /// Purges every deleted vault that is due by the clock, and says which.
+    /// Purges every deleted vault that is due by the clock, and returns their names.
     pub(crate) fn purge_vaults_due(&self) -> io::Result<Vec<VaultName>> {
         let now = self.clock.unix_now();
         if self.next_vault_due().is_none_or(|due| due > now) {
@@ -151,7 +151,7 @@ impl Vaults {
         Ok(names)
     }
 
-    /// The same, for somebody who only reads: on a full disk nothing is purged, and what is there is seen.
+    /// Does the same before a read: on a full disk nothing is purged, and the read sees the existing vaults.
     pub(super) fn purge_vaults_due_if_possible(&self) -> io::Result<()> {
         match self.purge_vaults_due() {
             Err(error) if room::is_lacking(&error) => Ok(()),
@@ -159,7 +159,7 @@ impl Vaults {
         }
     }
 
-    /// Removes the roles of vaults that are deleted: a start may come after a deletion that was cut short.
+    /// Removes the roles of deleted vaults: a deletion before this start may have been interrupted.
     pub(in crate::vault) fn forget_roles_of_deleted(&self) -> io::Result<()> {
         let scopes: Vec<_> = self
             .read()
@@ -173,8 +173,8 @@ impl Vaults {
         Ok(())
     }
 
-    /// Removes the roles of a deleted vault that came after its deletion: who gives one looks whether the vault is there
-    /// before, and it may go in between. Nobody finds them when the vault, or another of its name, is there again.
+    /// Removes the roles that were assigned to a deleted vault after its deletion: the vault may be deleted between the check
+    /// that it exists and the assignment. Such roles must not apply to a recovered vault, or to a new vault with the same name.
     pub(super) fn forget_late_roles(&self, name: &VaultName) -> io::Result<()> {
         let scope = self.read().get(name).and_then(|vault| vault.settings.scope(name, None));
         match scope {

@@ -1,4 +1,4 @@
-//! What those who manage vaults are refused, in words of the domain. The wire forms are with the routes, in one match.
+//! The refusals of requests to manage vaults, in terms of the domain. The wire forms are with the routes, in one match.
 
 use std::io;
 
@@ -8,70 +8,70 @@ use crate::vault::names::NameError;
 use crate::vault::policy::PolicyError;
 use crate::vault::settings::VaultPath;
 
-/// Why a vault is not made, changed, deleted or brought back.
+/// Why a vault is not created, changed, deleted or recovered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultChangeError {
-    /// There is no such vault, or it is deleted.
+    /// The vault does not exist, or it is deleted.
     #[error("there is no vault at {0}")]
     NotFound(VaultPath),
-    /// There is no deleted vault of this name.
+    /// No deleted vault has this name.
     #[error("there is no deleted vault '{0}'")]
     DeletedNotFound(String),
-    /// There is no deleted vault to bring back at this path.
+    /// There is no deleted vault at this path to recover.
     #[error("there is no deleted vault of this name to recover")]
     NothingToRecover,
-    /// The name belongs to a vault elsewhere.
+    /// A vault at another path has the name.
     #[error("the vault name '{0}' is in use")]
     NameTaken(String),
-    /// The name belongs to a vault that is deleted and can be recovered.
+    /// A deleted, recoverable vault has the name.
     #[error("a deleted vault has this name")]
     NameDeleted,
-    /// The name cannot be one.
+    /// The name is not valid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A property has been set for good.
+    /// The property cannot be changed once it is set.
     #[error("the property {0} cannot be changed")]
     Fixed(&'static str),
-    /// A protection is turned on for good.
+    /// The protection cannot be turned off once it is on.
     #[error("the property {0} cannot be turned off")]
     Irreversible(&'static str),
-    /// A vault stays where it is.
+    /// The location of a vault cannot be changed.
     #[error("the vault is in '{found}' and not in '{asked}'")]
     LocationChange {
-        /// Which vault.
+        /// The path of the vault.
         path: VaultPath,
-        /// Where it is.
+        /// The location of the vault.
         found: String,
-        /// Where it was asked for.
+        /// The location in the request.
         asked: String,
     },
-    /// A property has a value that it cannot have.
+    /// A property has an invalid value.
     #[error("an invalid value was provided for {0}")]
     Invalid(&'static str),
     /// A property is missing.
     #[error("the property {0} is missing")]
     Missing(&'static str),
-    /// An access policy cannot be one.
+    /// An access policy is not valid.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// Two access policies are for the same identity.
     #[error("two access policies are for the identity {0}")]
     PolicyTwice(String),
-    /// There are more access policies than there may be.
+    /// There are too many access policies.
     #[error("a vault has at most {0} access policies")]
     TooManyPolicies(usize),
     /// The deleted vault has purge protection.
     #[error("the deleted vault is protected from purging")]
     PurgeProtected,
-    /// Role-based access control failed or refused.
+    /// Role-based access control refused the change or failed.
     #[error(transparent)]
     Authorization(#[from] AuthorizationError),
-    /// The disk has too little room for a change. Nothing was changed, and reading goes on.
+    /// The disk has too little space for a change. Nothing was changed, and reading still works.
     #[error("the disk is full")]
     DiskFull,
-    /// The data folder can only be read, because an earlier write failed or rows are damaged. Nothing was changed.
-    #[error("the data folder can only be read")]
+    /// The data folder is read-only, because an earlier write failed or rows are damaged. Nothing was changed.
+    #[error("the data folder is read-only")]
     ReadOnly,
     /// The data folder failed. Logged, never shown.
     #[error("the vault failed: {0}")]

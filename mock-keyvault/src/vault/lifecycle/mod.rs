@@ -1,9 +1,8 @@
-//! The life of vaults: made, changed, deleted, recovered, purged.
+//! The lifecycle of vaults: create, change, delete, recover, purge.
 //!
-//! Called by the resource-provider routes and by the fixture's handle, which have asked whether the caller may. A change
-//! is checked whole before anything of it is kept, and is on disk before it is returned. A deleted vault keeps its name,
-//! its keys and its access policies until it is recovered or purged; its role assignments go with the deletion, as they
-//! do in Azure.
+//! Called by the resource-provider routes and by the fixture's handle, which have checked that the caller may. A change is checked
+//! completely before any of it is stored, and is on disk before it is returned. A deleted vault keeps its name, its keys and its
+//! access policies until it is recovered or purged; its role assignments are removed by the deletion, as in Azure.
 
 mod changes;
 mod deleted;
@@ -22,11 +21,11 @@ pub use changes::VaultChanges;
 pub use error::VaultChangeError;
 pub(crate) use policies::PolicyChange;
 
-/// Azure's limit.
+/// The maximum number of access policies, as in Azure.
 const MAX_POLICIES: usize = 1024;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// A vault as those who manage it see it.
+/// The administrator's view of a vault.
 #[derive(Clone, Debug)]
 pub(crate) struct VaultView {
     pub(crate) path: VaultPath,
@@ -34,25 +33,25 @@ pub(crate) struct VaultView {
     pub(crate) policies: Vec<AccessPolicy>,
 }
 
-/// What became of a request for a vault.
+/// The effect of a request for a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Made {
-    /// There is a new vault.
+    /// A new vault was created.
     Created,
-    /// The vault that was there has changed, or a deleted one is back.
+    /// An existing vault was changed, or a deleted vault was recovered.
     Updated,
 }
 
-/// How a vault is asked for.
+/// The meaning of a request for a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// As the whole of what it is to be.
+    /// The request describes the whole vault.
     Whole,
-    /// The same, and a deleted one of this name is brought back as it was.
+    /// The same, but a deleted vault with this name is recovered unchanged.
     Recover,
 }
 
-/// Whether a name can be given to a new vault.
+/// Whether a name is available for a new vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameState {
     Free,
@@ -61,7 +60,7 @@ pub(crate) enum NameState {
 }
 
 impl Vaults {
-    /// Makes a vault, or makes the one at this path what is asked for.
+    /// Creates a vault, or changes the existing vault at this path to the request.
     pub(crate) fn put_vault(
         &self,
         path: &VaultPath,
@@ -121,7 +120,7 @@ impl Vaults {
         }
     }
 
-    /// Changes what is named in a vault, and leaves all else.
+    /// Changes the named settings of a vault, and no others.
     pub(crate) fn patch_vault(
         &self,
         path: &VaultPath,
@@ -146,7 +145,7 @@ impl Vaults {
             .ok_or_else(|| VaultChangeError::NotFound(path.clone()))
     }
 
-    /// The vault of this name, wherever it belongs.
+    /// The vault with this name, in any subscription.
     pub(crate) fn vault_named(&self, name: &VaultName) -> Result<VaultView, VaultChangeError> {
         self.at_name(name)
             .filter(|found| found.settings.deletion.is_none())
@@ -164,7 +163,7 @@ impl Vaults {
         here.map(|(name, vault)| vault.seen(name)).collect()
     }
 
-    /// Whether a name is free.
+    /// Whether a name is available.
     pub(crate) fn name_state(&self, name: &VaultName) -> Result<NameState, VaultChangeError> {
         self.purge_vaults_due_if_possible()?;
         Ok(match self.at_name(name) {
@@ -184,7 +183,7 @@ impl Vaults {
         settings.modified_by = Some(by.to_owned());
     }
 
-    /// Keeps a vault on disk and then in memory. The change lock is held.
+    /// Stores a vault on disk and then in memory. The change lock is held.
     fn keep(
         &self,
         name: &VaultName,
@@ -216,7 +215,7 @@ impl Vault {
     }
 }
 
-/// When a vault that is deleted now is purged.
+/// The deletion of a vault that is deleted now, with the time of its purge.
 fn deletion_of(settings: &VaultSettings, now: i64) -> Deletion {
     let retention = i64::from(settings.retention_days) * SECONDS_PER_DAY;
     Deletion { deleted: now, scheduled_purge: now.saturating_add(retention) }

@@ -1,4 +1,4 @@
-//! Access policies, one at a time or several: added, replaced, removed.
+//! Adds, replaces and removes access policies, one or several at a time.
 //!
 //! Called by the routes `accessPolicies/add`, `replace` and `remove`, and by the fixture's handle.
 
@@ -13,16 +13,16 @@ use crate::vault::settings::VaultPath;
 /// How access policies change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PolicyChange {
-    /// The permissions that are named are added.
+    /// Add the named permissions.
     Add,
-    /// The policies of the identities that are named are replaced.
+    /// Replace the policies of the named identities.
     Replace,
-    /// The permissions that are named are taken away; a policy that is left empty goes.
+    /// Remove the named permissions; an empty policy is removed.
     Remove,
 }
 
 impl Vaults {
-    /// Changes the access policies of the identities that are named, and leaves all others. Gives what was changed.
+    /// Changes the access policies of the named identities, and no others. Returns the changed policies.
     pub(crate) fn change_policies(
         &self,
         path: &VaultPath,
@@ -68,7 +68,7 @@ impl Vaults {
         Ok(changed)
     }
 
-    /// Gives an identity these permissions in place of those it had, or takes its policy away.
+    /// Gives an identity these permissions in place of its earlier ones, or removes its policy.
     pub(crate) fn set_policy(
         &self,
         name: &VaultName,

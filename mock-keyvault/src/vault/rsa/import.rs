@@ -1,7 +1,7 @@
-//! RSA keys from elsewhere: the numbers of a JSON Web Key, checked against each other.
+//! Imports RSA keys: checks that the numbers of a JSON Web Key belong together.
 //!
-//! Called by [`crate::vault`]'s import. No number is trusted: the work is bounded before anything is computed, what is
-//! absent is derived, what is given has to fit, and the key has to undo itself once. No input panics.
+//! Called by [`crate::vault`]'s import. No number is trusted: the work is bounded before anything is computed, absent numbers are
+//! derived, given numbers must fit, and the key must decrypt its own encryption once. No input panics.
 
 use rsa::traits::PrivateKeyParts;
 use rsa::{BoxedUint, PrivateKey, PublicKey};
@@ -11,11 +11,11 @@ use zeroize::Zeroizing;
 use super::{KeySize, RsaKey, RsaPublic};
 use crate::vault::algorithm::SignatureAlgorithm;
 
-/// Why numbers from elsewhere are not a key that is taken.
+/// Why numbers are not accepted as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotAnRsaKey {
-    /// The modulus has not one of the sizes that Azure has.
+    /// The modulus does not have one of Azure's sizes.
     #[error("the modulus has {0} bits")]
     Size(u32),
     /// The public exponent is even, below 3, or above 2^33 - 1.
@@ -24,7 +24,7 @@ pub enum NotAnRsaKey {
     /// There is no private number.
     #[error("there is no private number")]
     NoPrivate,
-    /// The primes are missing, and cannot be derived from the numbers that are there.
+    /// The primes are missing, and cannot be derived from the given numbers.
     #[error("the primes are missing")]
     NoPrimes,
     /// The numbers do not belong to each other.
@@ -32,7 +32,7 @@ pub enum NotAnRsaKey {
     Inconsistent,
 }
 
-/// The numbers of a key from elsewhere, big-endian. What is absent is derived.
+/// The numbers of an imported key, big-endian. Absent numbers are derived.
 pub(crate) struct RsaParts {
     pub(crate) modulus: Vec<u8>,
     pub(crate) exponent: Vec<u8>,
@@ -43,14 +43,14 @@ pub(crate) struct RsaParts {
 }
 
 impl RsaKey {
-    /// Takes a key from elsewhere, if its numbers fit each other. Blocks for some milliseconds.
+    /// Imports a key if its numbers belong together. Blocks for some milliseconds.
     pub(crate) fn import(parts: &RsaParts) -> Result<Self, NotAnRsaKey> {
         let public = parts.public()?;
         let bound = public.modulus.len();
         let secrets = parts.private_exponent.iter();
         let mut secrets =
             secrets.chain(parts.primes.iter().flatten()).chain(parts.crt.iter().flatten());
-        // Nothing is longer than the modulus, so that the work is bounded, and nothing is zero.
+        // No number may be longer than the modulus, so that the work is bounded, and no number may be zero.
         if secrets.any(|number| !(1..=bound).contains(&trimmed(number).len())) {
             return Err(NotAnRsaKey::Inconsistent);
         }
@@ -81,7 +81,7 @@ impl RsaKey {
         }
     }
 
-    /// Whether those of the three numbers that are given are this key's.
+    /// Whether the given ones of the three numbers are this key's.
     fn has_crt(&self, given: &[Option<Zeroizing<Vec<u8>>>; 3]) -> bool {
         let own = [self.0.dp().cloned(), self.0.dq().cloned(), self.0.crt_coefficient()];
         given.iter().zip(own).all(|(given, own)| match (given, own.map(Zeroizing::new)) {
@@ -94,7 +94,7 @@ impl RsaKey {
         })
     }
 
-    /// Whether the private part undoes the public one: numbers that are no primes do not.
+    /// Whether the private operation reverses the public one: it does not if the factors are not primes.
     fn works(&self) -> bool {
         let (algorithm, digest) = (SignatureAlgorithm::Rs256, [0x5a; 32]);
         self.sign(algorithm, &digest)
@@ -103,7 +103,7 @@ impl RsaKey {
 }
 
 impl RsaParts {
-    /// The public half, if it is of a size and with an exponent that are taken.
+    /// The public half, if its size and exponent are accepted.
     fn public(&self) -> Result<RsaPublic, NotAnRsaKey> {
         let (modulus, exponent) = (trimmed(&self.modulus), trimmed(&self.exponent));
         let leading = modulus.first().map_or(0, |byte| byte.leading_zeros());
@@ -119,7 +119,7 @@ impl RsaParts {
     }
 }
 
-/// Whether the primes can be derived from the exponents: the method asks for a public one above 2^16.
+/// Whether the primes can be derived from the exponents: the method requires a public exponent above 2^16.
 fn recoverable(public: &RsaPublic) -> bool {
     exponent_value(&public.exponent).is_some_and(|exponent| exponent > 1 << 16)
 }
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_from_elsewhere_is_the_same_key_from_all_its_numbers_or_the_fewest() {
+    fn an_imported_key_is_the_same_from_all_its_numbers_or_the_fewest() {
         let (all, mut without_d, mut without_primes) = (parts(&KEY), parts(&KEY), parts(&KEY));
         without_d.private_exponent = None;
         without_primes.primes = None;
@@ -190,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn factors_that_are_no_primes_are_no_key() {
+    fn composite_factors_are_refused() {
         // A product of four primes, split in two: n = pq holds, and d is an inverse modulo (p - 1)(q - 1).
         let half = || number(&PrivateKey::new(&mut SysRng, 1024).unwrap().n_bytes());
         let refused = (0..4).map(|_| {
             let (one, other) = (half(), half());
             let factors =
                 [&one, &other].map(|factor| Zeroizing::new(factor.to_be_bytes().to_vec()));
-            // The crate takes them.
+            // The crate accepts them.
             let key = PrivateKey::from_p_q(one, other, BoxedUint::from(EXPONENT)).unwrap();
             RsaKey::import(&RsaParts {
                 modulus: key.n_bytes().into(),
@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    /// A number that is random, short, or near to one of the key.
+    /// A number that is random, short, or close to a number of the key.
     fn near(number: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
         let len = number.len();
         prop_oneof![
@@ -261,7 +261,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn no_numbers_panic_and_what_is_taken_works(
+        fn no_numbers_panic_and_an_accepted_key_works(
             (modulus, exponent, private_exponent, primes, crt) in near_numbers(),
         ) {
             let parts = RsaParts { modulus, exponent, private_exponent, primes, crt };

@@ -1,19 +1,18 @@
-//! RSA: the only folder that knows the `rsa` crate. Key generation, encryption and signatures here, import in a file of its
-//! own.
+//! RSA: key generation, encryption and signatures, with import in its own file. No other folder uses the `rsa` crate.
 //!
 //! Called through [`super::material`] on blocking threads, never on async ones: one private operation takes milliseconds.
 //! Private operations are blinded with the system's generator, and each result is checked with the public key before it
 //! leaves. Private numbers are wiped when they are dropped.
 //!
-//! Every failure to decrypt is the one error [`DecryptionFailed`], whatever was wrong, and takes one private operation: a
-//! ciphertext of another length or beyond the modulus, which could be refused at once, is replaced by one that is neither.
+//! Every failure to decrypt is the same error [`DecryptionFailed`], whatever its cause, and takes one private operation: a
+//! ciphertext of the wrong length or beyond the modulus, which could be refused at once, is replaced by a valid one.
 //!
-//! Under OAEP the crate reads past the first byte of the encoded message, which RFC 8017 has as 0, so that its value cannot
-//! leak (Manger's attack). All behind it is checked.
+//! Under OAEP the crate skips the first byte of the encoded message, which RFC 8017 requires to be 0, so that its value cannot leak
+//! (Manger's attack). All bytes after it are checked.
 //!
-//! Under `RSA1_5` the crate rejects implicitly: a ciphertext whose padding is wrong decrypts to bytes that look random and
-//! are always the same for that key and ciphertext. So there is no padding oracle, and a client learns from its own
-//! protocol that it holds nonsense. The real service answers with an error, which is what such an oracle is made of.
+//! Under `RSA1_5` the crate rejects implicitly: a ciphertext with wrong padding decrypts to bytes that look random and are always
+//! the same for that key and ciphertext. So there is no padding oracle, and the client's own protocol shows that the result is
+//! nonsense. The real service answers with an error, which makes a padding oracle possible.
 
 mod import;
 
@@ -31,10 +30,10 @@ use super::algorithm::{EncryptionAlgorithm, Hash, SignatureAlgorithm};
 pub use import::NotAnRsaKey;
 pub(crate) use import::RsaParts;
 
-/// The public exponent of every key made here.
+/// The public exponent of every generated key.
 pub(crate) const EXPONENT: u64 = 65_537;
 
-/// The sizes that Azure has.
+/// The sizes of RSA keys in Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeySize {
@@ -67,17 +66,17 @@ impl KeySize {
     }
 }
 
-/// Why a key cannot be made, read, imported or used.
+/// Why a key cannot be generated, read, imported or used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RsaError {
-    /// What is to be encrypted does not fit.
-    #[error("at most {max} bytes fit")]
+    /// The value is too long to be encrypted.
+    #[error("the value is too long: the maximum is {max} bytes")]
     TooLong {
-        /// How many bytes fit.
+        /// The maximum length in bytes.
         max: usize,
     },
-    /// The algorithm is for another kind of key.
+    /// The algorithm is for another type of key.
     #[error("not an algorithm of RSA")]
     Algorithm,
     /// The key is damaged, or the generator of random bytes failed.
@@ -85,7 +84,7 @@ pub enum RsaError {
     Failed,
 }
 
-/// The one answer to everything that does not decrypt.
+/// The only error of a decryption, whatever its cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("decryption error")]
 pub struct DecryptionFailed;
@@ -93,7 +92,7 @@ pub struct DecryptionFailed;
 /// A private key. The crate wipes its numbers when it is dropped.
 pub(crate) struct RsaKey(PrivateKey);
 
-/// The public half: what responses carry.
+/// The public half, which responses carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RsaPublic {
     /// The modulus, big-endian, no leading zeros.
@@ -103,7 +102,7 @@ pub(crate) struct RsaPublic {
 }
 
 impl RsaKey {
-    /// Makes a new key. Blocks for a good part of a second.
+    /// Generates a new key. Blocks for a good part of a second.
     pub(crate) fn generate(size: KeySize) -> Result<Self, RsaError> {
         PrivateKey::new(&mut SysRng, usize::from(size.bits()))
             .map(Self)
@@ -115,7 +114,7 @@ impl RsaKey {
         PrivateKey::from_pkcs8_der(der).map(Self).map_err(|_| RsaError::Failed)
     }
 
-    /// The key as PKCS #8, to be sealed.
+    /// Encodes the key as PKCS #8, which the caller seals.
     pub(crate) fn to_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, RsaError> {
         self.0.to_pkcs8_der().map(|der| der.to_bytes()).map_err(|_| RsaError::Failed)
     }
@@ -132,7 +131,7 @@ impl RsaKey {
         ciphertext: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, DecryptionFailed> {
         let modulus = self.0.n_bytes();
-        // Both are public, so this may be seen. Big-endian numbers of one length compare as their bytes do.
+        // Both numbers are public, so the comparison may leak its timing. Big-endian numbers of one length compare bytewise.
         let fits = ciphertext.len() == modulus.len() && ciphertext < &*modulus;
         let stand_in = one(modulus.len());
         let ciphertext = if fits { ciphertext } else { &stand_in };
@@ -172,7 +171,7 @@ impl RsaKey {
 }
 
 impl RsaPublic {
-    /// Encrypts. Blocks for a moment.
+    /// Encrypts. Blocks briefly.
     pub(crate) fn encrypt(
         &self,
         algorithm: EncryptionAlgorithm,
@@ -191,7 +190,7 @@ impl RsaPublic {
         .map_err(|_| RsaError::Failed)
     }
 
-    /// Whether the signature over a digest is this key's. One that cannot be a signature at all is none.
+    /// Whether the key made this signature of the digest. Bytes that cannot be a signature do not verify.
     pub(crate) fn verify(
         &self,
         algorithm: SignatureAlgorithm,
@@ -210,7 +209,7 @@ impl RsaPublic {
         Ok(verified.is_ok())
     }
 
-    /// The size, rounded to one that Azure has: a key that got in has one of them.
+    /// The size, rounded to one of Azure's sizes: every accepted key has one of them.
     pub(crate) fn size(&self) -> KeySize {
         match self.modulus.len() {
             0..=256 => KeySize::Rsa2048,
@@ -251,7 +250,7 @@ fn pkcs1<D: Digest + AssociatedOid>() -> Pkcs1v15Sign {
     Pkcs1v15Sign::new::<D>()
 }
 
-/// How many bytes of the modulus the padding takes (RFC 8017, sections 7.1.1 and 7.2.1).
+/// How many bytes of the modulus the padding needs (RFC 8017, sections 7.1.1 and 7.2.1).
 fn overhead(algorithm: EncryptionAlgorithm) -> usize {
     match algorithm {
         EncryptionAlgorithm::RsaOaep => 2 * 20 + 2,
@@ -260,7 +259,7 @@ fn overhead(algorithm: EncryptionAlgorithm) -> usize {
     }
 }
 
-/// The number one, as wide as a modulus: a ciphertext in range that nobody made.
+/// The number one, as wide as a modulus: a ciphertext in range that no encryption produces.
 fn one(len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     if let Some(last) = bytes.last_mut() {
@@ -274,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_length_that_fits_comes_back_and_one_more_byte_is_refused() {
+    fn every_length_that_fits_is_decrypted_and_one_more_byte_is_refused() {
         let key = RsaKey::generate(KeySize::Rsa2048).unwrap();
         let public = key.public();
 
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_does_not_decrypt_is_the_one_error() {
+    fn every_failed_decryption_is_the_same_error() {
         let key = RsaKey::generate(KeySize::Rsa2048).unwrap();
         let wrapped = key.public().encrypt(EncryptionAlgorithm::RsaOaep256, b"value").unwrap();
         let mut changed = wrapped.clone();
