@@ -199,7 +199,7 @@ impl Sealyard {
         }
     }
 
-    /// Marks the stored rows as verified or as still being checked after a start: for tests.
+    /// Marks the stored rows as checked or as still being checked after a start: for tests.
     pub fn set_proven(&self, proven: bool) {
         self.app.registries.pretend_proven(proven);
     }

@@ -1,8 +1,8 @@
-//! Who may log in to a registry, besides those whom others vouch for: the admin user, tokens and scope maps.
+//! The logins of a registry that it stores itself: the admin user, tokens and scope maps.
 //!
-//! Rows of one table, told apart by a word after the registry's name. A scope map can have more actions than fit into a
-//! row that sled keeps durably, so each is a row of its own. What is secret comes here sealed or hashed; the store knows
-//! neither keys nor passwords, and not what an action means.
+//! They are rows of one table; the part of the key after the registry's name is the kind of row. A scope map can have more
+//! actions than fit into a row that sled keeps durably, so each action has its own row. Secrets arrive sealed or hashed; the
+//! store knows neither keys nor passwords, nor the meaning of an action.
 
 use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
@@ -18,14 +18,14 @@ const SCOPE_MAP: &str = "scope-map";
 const ACTION: &str = "action";
 const TOKEN: &str = "token";
 
-/// How a registry is logged in to.
+/// The login settings of a registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessRow {
     /// Whether the admin user may log in.
     pub admin_enabled: bool,
-    /// Whether anybody may pull.
+    /// Whether anonymous clients may pull.
     pub anonymous_pull: bool,
-    /// The passwords of the admin user, sealed; none before they were first asked for.
+    /// The passwords of the admin user, sealed; none before a client first asked for them.
     #[serde(with = "hex_list")]
     pub admin_passwords: Vec<Vec<u8>>,
 }
@@ -33,7 +33,7 @@ pub struct AccessRow {
 /// A scope map, without its actions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScopeMapRow {
-    /// What people say of it.
+    /// Its description, for people.
     pub description: String,
     /// When it was made: seconds since 1970, emulator time.
     pub created: i64,
@@ -44,7 +44,7 @@ pub struct ScopeMapRow {
 pub struct TokenRow {
     /// When it was made: seconds since 1970, emulator time.
     pub created: i64,
-    /// The scope map that says what it may.
+    /// The scope map with its permissions.
     pub scope_map: String,
     /// Whether it may log in.
     pub enabled: bool,
@@ -52,14 +52,14 @@ pub struct TokenRow {
     pub passwords: [Option<PasswordRow>; 2],
 }
 
-/// What is kept of a password.
+/// The stored form of a password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordRow {
     /// When it was made: seconds since 1970, emulator time.
     pub created: i64,
     /// When it ends, if it does.
     pub expiry: Option<i64>,
-    /// Goes into the hash before the password.
+    /// The salt, which goes into the hash before the password.
     #[serde(with = "hex::serde")]
     pub salt: [u8; 16],
     /// The hash.
@@ -67,18 +67,18 @@ pub struct PasswordRow {
     pub hash: [u8; 32],
 }
 
-/// What became of a scope map that was to be deleted.
+/// The result of deleting a scope map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeletedScopeMap {
-    /// It is gone.
+    /// It was deleted.
     Removed,
-    /// There was none.
+    /// There is no such scope map.
     Unknown,
     /// This token uses it: nothing was done.
     Used(String),
 }
 
-/// Writes how a new registry is logged in to.
+/// Writes the login settings of a new registry.
 pub(super) fn write_access(
     view: &View<'_>,
     registry: &str,
@@ -88,13 +88,13 @@ pub(super) fn write_access(
 }
 
 impl Store {
-    /// How a registry is logged in to.
+    /// The login settings of a registry.
     pub fn access(&self, registry: &str) -> Result<AccessRow, StoreError> {
         let row = self.database.row(Table::Access, &key(&[registry, SETTINGS, ""]))?;
         Ok(row.unwrap_or_default())
     }
 
-    /// Changes how a registry is logged in to, and gives what it is then. Durable on return.
+    /// Changes the login settings of a registry, and returns the new ones. Durable on return.
     pub fn change_access(
         &self,
         registry: &str,
@@ -128,7 +128,7 @@ impl Store {
         self.names_of(registry, SCOPE_MAP)
     }
 
-    /// Makes a scope map, or replaces it; when it was made stays. Durable on return.
+    /// Makes a scope map, or replaces it and keeps its time of creation. Durable on return.
     pub fn put_scope_map(
         &self,
         registry: &str,
@@ -153,7 +153,7 @@ impl Store {
         self.database.commit()
     }
 
-    /// Takes a scope map away, unless a token uses it. Durable on return.
+    /// Deletes a scope map, unless a token uses it. Durable on return.
     pub fn delete_scope_map(
         &self,
         registry: &str,
@@ -190,8 +190,8 @@ impl Store {
         self.names_of(registry, TOKEN)
     }
 
-    /// Makes a token, or gives it another scope map and state; when it was made and its passwords stay. Gives what it is
-    /// then. Durable on return.
+    /// Makes a token, or changes its scope map and state and keeps its time of creation and passwords. Returns the new
+    /// token. Durable on return.
     pub fn put_login_token(
         &self,
         registry: &str,
@@ -211,7 +211,7 @@ impl Store {
         Ok(row)
     }
 
-    /// Changes a token, and gives what it is then. None: there is none. Durable on return.
+    /// Changes a token, and returns the new one, or `None` if there is no such token. Durable on return.
     pub fn change_login_token(
         &self,
         registry: &str,
@@ -227,7 +227,7 @@ impl Store {
         Ok(row)
     }
 
-    /// Takes a token away. False: there is none. Durable on return.
+    /// Deletes a token. Returns false if there is no such token. Durable on return.
     pub fn delete_login_token(&self, registry: &str, name: &str) -> Result<bool, StoreError> {
         let removed = self.database.transact_for(Purpose::Removal, |view| {
             let at = key(&[registry, TOKEN, name]);

@@ -1,6 +1,6 @@
-//! Rows for sealed files that lost theirs: what a repair found intact gets a place again.
+//! Restores rows for sealed files that lost theirs: a repair calls it for the files that it found intact.
 //!
-//! The file is published already; what it holds and what it is called was authenticated by the caller. Not durable before
+//! The file is published already; the caller has authenticated its content and its name. The rows are not durable before
 //! [`Store::commit_adopted`], so that a repair of many files does not wait for the disk at each.
 
 use std::collections::BTreeSet;
@@ -13,12 +13,12 @@ use super::manifests::{NewManifest, Step, insert_manifest};
 use super::open::Store;
 use super::rows::{BlobRow, ManifestRow, ObjectRow, key};
 
-/// What became of a sealed file that was brought back.
+/// The result of adopting a sealed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adopted {
     /// It has a row now.
     Stored {
-        /// What a manifest refers to and the repository does not have.
+        /// The referenced blobs and manifests that the repository does not have.
         missing: Vec<String>,
     },
     /// The registry has the same content in another file, which stays.
@@ -26,7 +26,7 @@ pub enum Adopted {
 }
 
 impl Store {
-    /// Gives a sealed file back its row as a blob, and shows it in a repository. A blob whose file is gone gets this one.
+    /// Restores the row of a sealed file as a blob, and shows it in a repository. A blob whose file is missing gets this one.
     pub fn adopt_blob(
         &self,
         registry: &str,
@@ -50,7 +50,7 @@ impl Store {
             let links = known.as_ref().map_or(0, |known| known.links);
             let blob = BlobRow { object: object.clone(), links };
             view.put(Table::Blobs, blob_key.clone(), &blob)?;
-            // A blob that is known has its repositories.
+            // A known blob has its repositories already.
             if known.is_none() {
                 link(view, registry, repository, digest, blob, object.created)?;
                 view.count(registry, |stats| {
@@ -62,8 +62,8 @@ impl Store {
         })
     }
 
-    /// Gives a sealed file back its row as a manifest of a repository, without a tag. The blobs that it refers to are shown
-    /// in the repository as far as the registry has them. What is missing keeps nobody from pulling the rest.
+    /// Restores the row of a sealed file as a manifest of a repository, without a tag. The blobs that it refers to are shown
+    /// in the repository if the registry has them. Missing blobs do not prevent clients from pulling the rest.
     pub fn adopt_manifest(
         &self,
         registry: &str,
@@ -105,7 +105,7 @@ impl Store {
             }
             match insert_manifest(view, registry, repository, &manifest, &present, true)? {
                 Step::Refused(put) => {
-                    Err(StoreError::Damaged(format!("a manifest cannot be brought back: {put:?}")))
+                    Err(StoreError::Damaged(format!("a manifest cannot be restored: {put:?}")))
                 }
                 Step::Inserted(_) | Step::Existing | Step::NeedsFile => {
                     Ok(Adopted::Stored { missing: missing.clone() })
@@ -114,12 +114,12 @@ impl Store {
         })
     }
 
-    /// Returns when all that was adopted is durable.
+    /// Makes all adopted rows durable.
     pub fn commit_adopted(&self) -> Result<(), StoreError> {
         self.database.commit()
     }
 
-    /// Whether the file of a blob is there.
+    /// Whether the file of a blob exists.
     fn has_file(&self, blob: &BlobRow) -> Result<bool, StoreError> {
         let file = blob.object.file;
         self.layout.file(file).try_exists().map_err(|error| not_found(error, file))

@@ -1,6 +1,6 @@
-//! What depends on stored objects: the manifests and repositories that use blobs, and the tags that reach manifests.
+//! Finds the dependents of stored objects: the manifests and repositories that use blobs, and the tags that reach manifests.
 //!
-//! Rows lead from manifests to blobs, not back, so a question about blobs is a scan. It is asked when damage was found.
+//! Rows lead from manifests to blobs, and not in the other direction, so each query is a scan. It runs only after damage was found.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
-//! Blobs: stored once for a registry, shown by the repositories that link to them.
+//! Blobs: stored once per registry, shown by the repositories that link to them.
 //!
-//! A blob lives as long as a repository links to it; a link that a manifest refers to cannot be taken away. Both
-//! counts are in the rows, changed by the same transactions that change what they count. The caller has checked the
+//! A blob lives as long as a repository links to it; a link that a manifest refers to cannot be removed. Both
+//! counts are in the rows, changed by the same transactions that change the counted rows. The caller has checked the
 //! content and its digest.
 
 use fs_err as fs;
@@ -14,15 +14,15 @@ use super::layout::Table;
 use super::open::Store;
 use super::rows::{BlobRow, FileId, LinkRow, ObjectRow, UploadRow, key};
 
-/// How long the note that a client saw a blob stands before it is written again, in seconds.
+/// How long the record of a client's access to a blob stays before it is updated, in seconds.
 const TOUCH_INTERVAL: i64 = 60;
 
-/// What became of a link between a repository and a blob.
+/// The result of removing a link between a repository and a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlinked {
-    /// It is gone.
+    /// It was removed.
     Removed,
-    /// There was none.
+    /// There is no such link.
     Unknown,
     /// A manifest of the repository refers to the blob: nothing was done.
     Referenced,
@@ -32,12 +32,12 @@ impl Store {
     /// Publishes the finished file of an upload as a blob of the repository, and ends the upload. Durable on return.
     ///
     /// If the registry has the digest already, this file replaces the older one, in the same transaction. The client has
-    /// just sent every byte, and the older file may be damaged in a place that nobody has read: to find that out costs a
-    /// read of the whole file, and to replace it costs the sync that the first push paid. So pushing again heals whatever
-    /// was damaged. A reader that has the older file open reads on.
+    /// just sent every byte, and the older file may have damage that no read has found yet: to find it costs a
+    /// read of the whole file, and to replace the file costs the sync that the first push paid. So pushing again repairs any
+    /// damage. A reader that has the older file open can read on.
     ///
-    /// `object.file` and `object.data_key` are those of the upload's row. After an error the upload is still there.
-    #[expect(clippy::needless_pass_by_value, reason = "nobody writes to the file after this")]
+    /// `object.file` and `object.data_key` are those of the upload's row. After an error the upload still exists.
+    #[expect(clippy::needless_pass_by_value, reason = "the file is not written after this")]
     pub fn publish_blob(
         &self,
         registry: &str,
@@ -50,7 +50,7 @@ impl Store {
         let _claim = self.claims.claim(object.file);
         let at = self.layout.upload(object.file);
         let placed = match self.place(object.file, &file, at.clone()) {
-            // Whoever cancelled the upload took its row first.
+            // Another request has cancelled the upload and removed its row.
             Err(StoreError::NotFound(_)) if self.upload(registry, upload_id)?.is_none() => {
                 return Err(StoreError::UnknownUpload);
             }
@@ -66,7 +66,7 @@ impl Store {
                 placed.keep();
                 replaced
             }
-            // The row may come back at the next start: without it the file goes back then.
+            // The row may return at the next start; if it does not, the file becomes an upload again.
             Err(error) if self.is_outcome_unknown() => {
                 placed.keep();
                 return Err(error);
@@ -86,7 +86,7 @@ impl Store {
         Ok(())
     }
 
-    /// Shows a blob of the registry in this repository too (a mount). False: the registry does not have it. Durable.
+    /// Shows a blob of the registry in this repository too (a mount). Returns false if the registry does not have it. Durable.
     pub fn link_blob(
         &self,
         registry: &str,
@@ -129,8 +129,8 @@ impl Store {
         Ok(blob.map(|blob| blob.object))
     }
 
-    /// A blob, if this repository shows it. Notes that a client saw it here at `now`, so that collection leaves it for a
-    /// while: not durable, and written at most once a minute.
+    /// A blob, if this repository shows it. Records that a client saw it here at `now`, so that collection keeps it for a
+    /// while. The record is not durable, and is written at most once a minute.
     pub fn see_blob(
         &self,
         registry: &str,
@@ -156,13 +156,13 @@ impl Store {
             })
         });
         match touched {
-            // A blob can be read from a full disk.
+            // A blob can be read even if the disk is full.
             Err(StoreError::DiskFull(_)) => Ok(()),
             touched => touched.map(drop),
         }
     }
 
-    /// Takes a blob out of a repository; with the last repository it is deleted. Durable.
+    /// Removes a blob from a repository, and deletes it if this was its last repository. Durable.
     pub fn unlink_blob(
         &self,
         registry: &str,
@@ -228,7 +228,7 @@ fn insert_blob(
     Ok(existing.map(|existing| existing.object.file))
 }
 
-/// Links a repository to a blob, or notes that it was seen there. Writes the blob's row.
+/// Links a repository to a blob, or records that it was seen there. Writes the blob's row.
 pub(super) fn link(
     view: &View<'_>,
     registry: &str,
@@ -250,8 +250,8 @@ pub(super) fn link(
     view.put(Table::Links, link_key, &link)
 }
 
-/// Removes a link that exists and that nothing refers to. With the last one the blob goes: its file is returned, to be
-/// unlinked after the commit.
+/// Removes an existing link that no manifest refers to. If it was the last link, the blob is deleted and its file returned;
+/// the caller unlinks the file after the commit.
 pub(super) fn unlink(
     view: &View<'_>,
     registry: &str,

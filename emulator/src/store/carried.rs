@@ -1,8 +1,8 @@
-//! Small files that travel in the journal.
+//! Small files that are stored in the journal too.
 //!
 //! A push of a small object would wait for three syncs: of its file, of the folder, and of the journal. So the sealed content
-//! is attached to the transaction that names the file in a row, and only the journal is synced. The file is written all the
-//! same, and everybody reads it as any other. A power cut can lose it or a part of it: the next start shows the journal to a
+//! is attached to the transaction that names the file in a row, and only the journal is synced. The file is written as
+//! well, and is read like any other file. A power cut can lose it or a part of it: the next start replays the journal to a
 //! [`Restorer`], and the journal keeps attachments until the files have been synced.
 
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ use super::files::{create_private, remove_if_there};
 use super::layout::{Layout, Table};
 use super::rows::FileId;
 
-/// The longest file that travels in the journal, in bytes. A larger one costs the journal more than its syncs.
+/// The longest file that goes into the journal, in bytes. A larger one costs the journal more than its syncs.
 pub(super) const MAX_CARRIED_LEN: u64 = 16 << 10;
 
 /// The name of the attachment of a file.
@@ -31,7 +31,7 @@ pub(super) fn file(name: &[u8]) -> Option<FileId> {
     std::str::from_utf8(name).ok()?.parse().ok()
 }
 
-/// The content of a file, if it is small enough to travel in the journal.
+/// The content of a file, if it is small enough for the journal.
 pub(super) fn content(file: &fs::File) -> io::Result<Option<Vec<u8>>> {
     let Some(len) = Some(file.metadata()?.len()).filter(|len| *len <= MAX_CARRIED_LEN) else {
         return Ok(None);
@@ -43,8 +43,8 @@ pub(super) fn content(file: &fs::File) -> io::Result<Option<Vec<u8>>> {
 
 /// Restores the files of attachments.
 ///
-/// It sees the changes of the journal in order, since the index of the rows is not proven yet. A file that was deleted later is removed
-/// again if it was restored here.
+/// It sees the changes of the journal in order, since the index of the rows is not checked yet. A file that was deleted
+/// later is removed again if it was restored here.
 #[derive(Debug)]
 pub(super) struct Restorer<'a> {
     layout: &'a Layout,
@@ -56,7 +56,7 @@ impl<'a> Restorer<'a> {
         Self { layout, restored: RefCell::default() }
     }
 
-    /// Sees the next change of the journal.
+    /// Applies the next change of the journal.
     pub(super) fn see(&self, op: &Op<'_>) -> io::Result<()> {
         match *op {
             Op::Attachment { name, content } => {
@@ -72,7 +72,7 @@ impl<'a> Restorer<'a> {
         }
     }
 
-    /// Writes the file, unless it holds that content. It is not synced: should the power fail again, the next start restores it again.
+    /// Writes the file, unless it has that content. It is not synced: after another power cut, the next start restores it again.
     pub(super) fn restore(&self, id: FileId, content: &[u8]) -> io::Result<()> {
         let path = self.layout.file(id);
         if holds(&path, content)? {
@@ -96,7 +96,7 @@ impl<'a> Restorer<'a> {
     }
 }
 
-/// Whether a file holds that content. The length is looked at first: a file of another length is not read.
+/// Whether a file has that content. A file of another length is not read.
 fn holds(path: &Path, content: &[u8]) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(found) if found.len() == content.len() as u64 => Ok(fs::read(path)? == content),

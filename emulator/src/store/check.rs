@@ -1,4 +1,4 @@
-//! A check of everything that the rows are stored in, for `verify`.
+//! Checks the storage of the rows, for `verify`.
 
 use mock_keyvault::durable::Check;
 use mock_keyvault::durable::repair::RepairCommand;
@@ -7,13 +7,13 @@ use super::error::StoreError;
 use super::open::Store;
 
 impl Store {
-    /// Reads the journal and its checkpoints, and compares the index with them. Damage of the journal is repaired from the
-    /// index if that is right. Writers wait while the index is read.
+    /// Reads the journal and its checkpoints, and compares the index with them. Repairs damage of the journal from the
+    /// index if the index is right. Writers wait while the index is read.
     pub fn check_rows(&self) -> Result<Check, StoreError> {
         Ok(self.database.durable().check(&mut |_| ())?)
     }
 
-    /// The command that repairs the data folder. The emulator has to be stopped before.
+    /// The command that repairs the data folder. The emulator must be stopped first.
     pub fn repair_command(&self) -> RepairCommand {
         RepairCommand::of("sealyard", self.layout.root())
     }

@@ -1,8 +1,8 @@
-//! Collection of what nobody holds on to any more: expired uploads, links with no manifest, files with no row.
+//! Collects garbage: expired uploads, links without a manifest, files without a row.
 //!
-//! Each removal is a transaction that looks again at what the scan found: a push that came between keeps its blob.
-//! Files are unlinked after the commit of the rows that named them. How old is old enough, in emulator time and in
-//! real seconds, is the domain's to say.
+//! Each removal is a transaction that checks again what the scan found: a push that came between keeps its blob.
+//! Files are unlinked after the commit of the rows that named them. The domain decides how old is old enough, in emulator
+//! time and in real seconds.
 
 use std::fmt;
 
@@ -19,24 +19,24 @@ use super::uploads::HeldByUploads;
 /// How many removals share a commit.
 const BATCH: usize = 256;
 
-/// What may be collected.
+/// The rules of a collection.
 #[derive(Clone, Copy)]
 pub struct CollectRules<'a> {
-    /// Links that no manifest refers to go when they were last seen before this: seconds since 1970, emulator time.
+    /// Links that no manifest refers to are removed if they were last seen before this: seconds since 1970, emulator time.
     pub unreferenced_before: i64,
-    /// Uploads go when they last grew before this: seconds since 1970, emulator time.
+    /// Uploads are removed if they last grew before this: seconds since 1970, emulator time.
     pub uploads_touched_before: i64,
-    /// Whether an upload, by its id, is held by a client at this moment, whatever emulator time says.
+    /// Whether a client holds an upload, by its id, now, whatever emulator time says.
     pub is_live: &'a dyn Fn(&str) -> bool,
     /// Whether a blob of a repository (repository, digest) was pushed or asked for in the last real seconds.
     pub is_recent: &'a dyn Fn(&str, &str) -> bool,
-    /// Whether manifests that no tag reaches go as well, by the rules for links: when they were pushed counts.
+    /// Whether manifests that no tag reaches are removed too, by the rules for links and their time of push.
     pub untagged: bool,
-    /// Is told of each thing that nothing holds on to, and that is too young to go.
+    /// Called for each unused thing that is too young to be removed.
     pub kept: &'a dyn Fn(Kept<'_>),
 }
 
-/// Something that nothing holds on to and that stays for now: it was used or touched too late.
+/// An unused thing that stays for now, because it was used or changed too recently.
 #[derive(Clone, Copy, Debug)]
 pub enum Kept<'a> {
     /// An upload, and the bytes of its file.
@@ -50,21 +50,21 @@ pub enum Kept<'a> {
         /// When it was last seen: seconds since 1970, emulator time.
         touched: i64,
     },
-    /// A manifest, kept by itself or by one that reaches it.
+    /// A manifest, kept for its own age or for that of a manifest that reaches it.
     Manifest {
         /// The repository.
         repository: &'a str,
         /// The digest of the manifest that is too young.
         digest: &'a str,
-        /// When that was pushed: seconds since 1970, emulator time.
+        /// When it was pushed: seconds since 1970, emulator time.
         touched: i64,
     },
 }
 
-/// What was collected.
+/// The results of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    /// Uploads that had expired.
+    /// Expired uploads.
     pub uploads: u64,
     /// Bytes of their files.
     pub upload_bytes: u64,
@@ -74,15 +74,15 @@ pub struct Collected {
     pub blobs: u64,
     /// Bytes of plaintext in those blobs and manifests.
     pub bytes: u64,
-    /// Files that nothing named, in the whole data folder.
+    /// Files without a row, in the whole data folder.
     pub orphans: u64,
     /// Manifests that no tag reached.
     pub manifests: u64,
 }
 
 impl Store {
-    /// Removes what the rules give up, batch by batch; `progress` is told the sum so far after each. A push that goes
-    /// on meanwhile is told that a blob is missing, or keeps it; it never succeeds without.
+    /// Removes everything that the rules permit, batch by batch; `progress` gets the sum so far after each batch. A concurrent
+    /// push either gets the error that a blob is missing, or keeps the blob; it never succeeds without.
     pub fn collect(
         &self,
         registry: &str,
@@ -96,7 +96,7 @@ impl Store {
         for row in self.uploads(registry)? {
             (rules.kept)(Kept::Upload(&row, self.upload_file_len(&row)));
         }
-        // Before the links: their blobs may be held by nothing else.
+        // Before the links: some blobs may be referenced only by these manifests.
         if rules.untagged {
             self.collect_untagged(registry, rules, &mut collected, progress)?;
         }
@@ -106,7 +106,7 @@ impl Store {
         Ok(collected)
     }
 
-    /// Files of the data folder that no row names and nobody is about to publish. A look through all files.
+    /// Files of the data folder that have no row and are not about to be published. Reads all folders.
     pub fn orphans(&self) -> Result<Vec<FileId>, StoreError> {
         let mut orphans = Vec::new();
         for shard in self.layout.shards() {
@@ -116,7 +116,7 @@ impl Store {
                 let Some(id) = name.to_str().and_then(|name| name.parse::<FileId>().ok()) else {
                     continue;
                 };
-                // In this order: a claim ends only after the row is there.
+                // In this order: a claim ends only after the row exists.
                 if !self.claims.has(id) && !self.database.has(Table::Files, id.as_bytes())? {
                     orphans.push(id);
                 }
@@ -125,8 +125,8 @@ impl Store {
         Ok(orphans)
     }
 
-    /// Removes the uploads that last grew before a moment (seconds since 1970, emulator time) and that nobody holds, and
-    /// says how many, and what they held.
+    /// Removes the uploads that last grew before a moment (seconds since 1970, emulator time) and that no client holds.
+    /// Returns how many there were, and their size.
     pub fn expire_uploads(
         &self,
         registry: &str,
@@ -195,10 +195,10 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a link if it is still unused. None: it is not; else the file of the blob that went with it, if one did.
+    /// Removes a link if it is still unused, and returns the file of its blob if the blob was deleted. `None` if it is in use.
     #[expect(
         clippy::option_option,
-        reason = "whether the link went, and whether a blob went with it"
+        reason = "whether the link was removed, and whether its blob was"
     )]
     fn collect_link(
         &self,

@@ -1,8 +1,8 @@
-//! Marks of damage: which stored files are known to be damaged, missing or unreadable, so that nothing serves them.
+//! Marks of damage: which stored files are known as damaged, missing or unreadable, so that they are not served.
 //!
 //! A failed read or a verification leaves a mark; `registry/damage.rs` decides when. A mark belongs to a file, not to a
-//! digest: it goes in the transaction that replaces or deletes the file (`View::disown_file`), and can never hit the
-//! file that came instead.
+//! digest: the transaction that replaces or deletes the file removes it (`View::disown_file`), so it never applies to the
+//! new file.
 //!
 //! A mark of a failed read is not durable: the next read finds the damage again.
 
@@ -18,16 +18,16 @@ use super::layout::Table;
 use super::open::Store;
 use super::rows::{FileId, ManifestRow, ObjectRow, key, prefix};
 
-/// The longest text that a mark keeps, in characters.
+/// The longest message that a mark keeps, in characters.
 const MAX_WORDS: usize = 400;
 
-/// What is wrong with a stored file.
+/// The kind of damage of a stored file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Damage {
     /// It does not authenticate, has another length, or holds other content.
     Damaged,
-    /// It is not there.
+    /// It does not exist.
     Missing,
     /// The system cannot read it.
     Unreadable,
@@ -35,14 +35,14 @@ pub enum Damage {
     KeyLost,
 }
 
-/// What is known of a file that cannot be served.
+/// The mark of a file that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DamageRow {
-    /// What is wrong.
+    /// The kind of damage.
     pub damage: Damage,
-    /// When that was found: seconds since 1970, emulator time.
+    /// When it was found: seconds since 1970, emulator time.
     pub found: i64,
-    /// What was seen, in words.
+    /// The message of the failed read.
     pub words: String,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Damage {
 }
 
 impl Store {
-    /// What is known of the file of an object. None: nothing is wrong that anybody has found.
+    /// The mark of the file of an object, or `None` if no damage was found.
     pub fn damage(
         &self,
         registry: &str,
@@ -79,9 +79,9 @@ impl Store {
         self.database.row(Table::Damages, &damage_key(registry, object.file))
     }
 
-    /// Looks at the file of an object without opening it: whether it is there and as long as it was. None: it is.
+    /// Checks that the file of an object exists and has its length, without opening it. `None` if both are right.
     ///
-    /// [`Damage::Missing`] is also the answer if the object was deleted since its row was read: read the row again.
+    /// [`Damage::Missing`] is also the result if the object was deleted since its row was read: read the row again.
     pub fn look_at_file(&self, object: &ObjectRow) -> Result<Option<Damage>, StoreError> {
         let metadata = match std::fs::metadata(self.layout.file(object.file)) {
             Ok(metadata) => metadata,
@@ -95,13 +95,13 @@ impl Store {
         }
         let has_its_length = match object.sealed_len {
             Some(len) => metadata.len() == len,
-            // Sealing adds to the length, so that a shorter file is not whole.
+            // Sealing adds to the length, so that a shorter file is incomplete.
             None => object.size < metadata.len(),
         };
         Ok((!has_its_length).then_some(Damage::Damaged))
     }
 
-    /// Marks the file of an object. False: the object was replaced or deleted meanwhile, or has such a mark already.
+    /// Marks the file of an object. Returns false if the object was replaced or deleted meanwhile, or has this mark already.
     pub fn mark_damaged(
         &self,
         registry: &str,
@@ -124,7 +124,7 @@ impl Store {
         })
     }
 
-    /// Takes the mark of a file away, which was read to its end without a fault. False: it had none.
+    /// Removes the mark of a file that was read to its end without a fault. Returns false if it had none.
     pub fn clear_damage(&self, registry: &str, object: &ObjectRow) -> Result<bool, StoreError> {
         let at = damage_key(registry, object.file);
         if !self.database.has(Table::Damages, &at)? {
@@ -146,8 +146,8 @@ impl Store {
         rows.map(|row| row.map(drop)).try_fold(0, |sum, row| row.map(|()| sum + 1))
     }
 
-    /// Puts a new file in the place of the damaged one of a manifest, whose row, tags and references stay. Durable.
-    /// False: the manifest was replaced or deleted meanwhile.
+    /// Replaces the damaged file of a manifest; its row, tags and references stay. Durable.
+    /// Returns false if the manifest was replaced or deleted meanwhile.
     pub fn replace_manifest_file(
         &self,
         registry: &str,
@@ -172,7 +172,7 @@ impl Store {
             placed.attach(view);
             Ok(true)
         });
-        // The row may come back at the next start: without it the file is an orphan.
+        // The row may return at the next start; if it does not, the file is an orphan.
         if replaced.is_err() && self.is_outcome_unknown() {
             placed.keep();
             file.published();

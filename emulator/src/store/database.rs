@@ -1,7 +1,7 @@
-//! Reading and writing rows: tables over the trees of [`durable::Rows`], one writer at a time.
+//! Reads and writes rows: tables over the trees of [`durable::Rows`], one writer at a time.
 //!
-//! A [`Writer`] has the right to write: what it read before its transaction is still true in it. A transaction is in memory
-//! until [`Database::commit`]; that is called without the right, so that commits share one sync.
+//! A [`Writer`] has the exclusive right to write: what it read before its transaction is still true in the transaction. A
+//! transaction is in memory until [`Database::commit`]; call that without the right, so that commits share one sync.
 
 use std::ops::Bound;
 
@@ -21,7 +21,7 @@ use super::stats::Stats;
 #[derive(Debug)]
 pub(super) struct Database(Rows);
 
-/// The right to write. While it lives, no row changes except by it.
+/// The right to write. While it lives, only it can change rows.
 pub(super) struct Writer<'a>(durable::Writer<'a>);
 
 /// The rows as a transaction sees them.
@@ -37,7 +37,7 @@ impl Database {
         &self.0
     }
 
-    /// Does what only notes that something was used, if that can be done at once. A note is dropped while the rows are not proven.
+    /// Writes a record of use, if that is possible at once. The record is dropped while the rows are not checked.
     pub(super) fn note<A>(
         &self,
         body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
@@ -53,17 +53,17 @@ impl Database {
         Ok(self.0.commit()?)
     }
 
-    /// Waits for the right to write. [`StoreError::NotProven`] if the proof of the rows takes too long.
+    /// Waits for the right to write. [`StoreError::NotProven`] if the check of the rows takes too long.
     pub(super) fn writer(&self) -> Result<Writer<'_>, StoreError> {
         Ok(Writer(self.0.writer()?))
     }
 
-    /// Waits until nobody writes. What is read while the answer lives belongs together.
+    /// Waits until there is no writer. All reads are consistent while the returned guard lives.
     pub(super) fn hold_still(&self) -> HeldStill<'_> {
         self.0.hold_still()
     }
 
-    /// One transaction, with nothing read before it under the right to write.
+    /// Runs one transaction that needs no earlier reads.
     pub(super) fn transact<A>(
         &self,
         body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
@@ -71,7 +71,7 @@ impl Database {
         self.writer()?.transact(body)
     }
 
-    /// The same for another purpose: on a full disk a removal uses the reserve.
+    /// The same for another purpose: if the disk is full, a removal uses the reserve.
     pub(super) fn transact_for<A>(
         &self,
         purpose: Purpose,
@@ -114,7 +114,7 @@ impl Database {
     ) -> impl Iterator<Item = Result<(RowBytes, RowBytes), StoreError>> + use<> {
         let mut from = prefix.to_vec();
         from.extend_from_slice(after.unwrap_or_default().as_bytes());
-        // A prefix ends in a zero byte, so that the keys with another prefix begin at the one that ends in 1.
+        // A prefix ends in a zero byte, so that the keys with another prefix begin after the key that ends in 1.
         let mut to = prefix.to_vec();
         if let Some(last) = to.last_mut() {
             *last += 1;
@@ -133,8 +133,8 @@ impl Database {
 }
 
 impl Writer<'_> {
-    /// Applies what `body` does in one piece, or nothing of it if `body` fails. Not durable before a commit.
-    /// [`StoreError::DiskFull`] if too little room is left: then nothing has happened.
+    /// Applies all changes of `body`, or none of them if `body` fails. Not durable before a commit.
+    /// [`StoreError::DiskFull`] if too little room is left: then nothing was changed.
     pub(super) fn transact<A>(
         &self,
         body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
@@ -142,7 +142,7 @@ impl Writer<'_> {
         self.transact_for(Purpose::Rows, body)
     }
 
-    /// The same for another purpose: on a full disk a removal uses the reserve.
+    /// The same for another purpose: if the disk is full, a removal uses the reserve.
     pub(super) fn transact_for<A>(
         &self,
         purpose: Purpose,
@@ -174,7 +174,7 @@ impl View<'_> {
         self.put_bytes(table, key, encode(row)?)
     }
 
-    /// Changes a row. False: there is none.
+    /// Changes a row. Returns false if there is none.
     pub(super) fn change<T: Serialize + DeserializeOwned>(
         &self,
         table: Table,
@@ -206,7 +206,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Has the content of a small published file travel in the journal with this transaction.
+    /// Stores the content of a small published file in the journal with this transaction.
     pub(super) fn attach(&self, file: FileId, content: Vec<u8>) {
         self.0.attach(carried::name(file), content);
     }
@@ -227,7 +227,7 @@ impl View<'_> {
         self.put(Table::Counters, key(&[registry]), &stats)
     }
 
-    /// Notes that a file is sealed under a data key, which must be in the ring.
+    /// Records that a file is sealed under a data key, which must be in the ring.
     pub(super) fn own_file(
         &self,
         registry: &str,
@@ -240,7 +240,7 @@ impl View<'_> {
         self.put_bytes(Table::Uses, use_key(registry, file, data_key), Vec::new())
     }
 
-    /// Notes that a file is not ours any more. It is unlinked after the commit. What was known of its damage goes with it.
+    /// Removes the record of a file and its mark of damage. The file is unlinked after the commit.
     pub(super) fn disown_file(
         &self,
         registry: &str,
@@ -255,7 +255,7 @@ impl View<'_> {
         self.remove(Table::Uses, use_key(registry, file, data_key))
     }
 
-    /// Refuses a data key that is not in the ring of the registry.
+    /// Fails if a data key is not in the ring of the registry.
     pub(super) fn require_data_key(
         &self,
         registry: &str,

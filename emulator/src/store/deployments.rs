@@ -1,7 +1,7 @@
-//! Deployments: what is known of each, and its template, by resource group and name in lower case.
+//! Deployments: the report and the template of each, by resource group and name in lower case.
 //!
-//! Both may be longer than a row, so that they are kept in pieces. A deployment is replaced as a whole: nobody sees pieces
-//! of two.
+//! Both may be longer than a row, so they are stored in pieces. A deployment is replaced as a whole: readers never see a
+//! mix of two.
 
 use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
@@ -25,18 +25,18 @@ pub struct DeploymentRow {
     pub group: String,
     /// Its name, as it was written.
     pub name: String,
-    /// How far it is.
+    /// Its state.
     pub state: String,
     /// When it began: milliseconds since 1970, emulator time.
     pub begun: i64,
     /// When it ended: milliseconds since 1970, emulator time.
     pub ended: Option<i64>,
-    /// What the control plane tells of it, opaque to the store.
+    /// The control plane's report about it, opaque to the store.
     pub report: Value,
 }
 
 impl Store {
-    /// Stores a deployment in the place of the one of this group and name, if there is one. Durable on return.
+    /// Stores a deployment, and replaces a deployment of the same group and name. Durable on return.
     pub fn put_deployment(&self, row: &DeploymentRow, template: &str) -> Result<(), StoreError> {
         let record =
             serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
@@ -52,8 +52,8 @@ impl Store {
         self.database.commit()
     }
 
-    /// Replaces what is known of a deployment, and ends its operation; its template stays. Durable on return. False: there is
-    /// none, and only the operation ended.
+    /// Replaces the report of a deployment, and ends its operation; its template stays. Durable on return. Returns false if there
+    /// is no such deployment; then only the operation ended.
     pub fn replace_deployment(&self, row: &DeploymentRow, end: &End) -> Result<bool, StoreError> {
         let record =
             serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
@@ -86,7 +86,7 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let bytes = Name::of(group, name).read(&self.database, Table::DeploymentTemplates)?;
         let text = bytes.map(String::from_utf8).transpose();
-        text.map_err(|_| StoreError::Damaged("the template of a deployment is no text".to_owned()))
+        text.map_err(|_| StoreError::Damaged("the template of a deployment is not UTF-8".to_owned()))
     }
 
     /// The names of the deployments of a group, in lower case and in their order.
@@ -99,7 +99,7 @@ impl Store {
         Ok(names)
     }
 
-    /// Forgets a deployment. Durable on return. False: there is none.
+    /// Deletes a deployment. Durable on return. Returns false if there is none.
     pub fn delete_deployment(&self, group: &str, name: &str) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         let keys = Name::of(group, name).keys(&self.database)?;
@@ -123,7 +123,7 @@ impl Name {
         Self { group: group.to_lowercase(), name: name.to_lowercase() }
     }
 
-    /// The pieces in their order, put together. None: there are none.
+    /// The pieces joined in order. `None` if there are none.
     fn read(&self, database: &Database, table: Table) -> Result<Option<Vec<u8>>, StoreError> {
         // No other thread replaces some of them meanwhile.
         let _still = database.hold_still();
@@ -136,7 +136,7 @@ impl Name {
 
     fn write(&self, view: &View<'_>, table: Table, bytes: &[u8]) -> Result<(), StoreError> {
         bytes.chunks(PIECE).enumerate().try_for_each(|(at, piece)| {
-            // As many digits as the order of numbers needs to be the order of keys.
+            // Zero-padded, so that keys sort by number.
             let at = key(&[&self.group, &self.name, &format!("{at:06}")]);
             view.put_bytes(table, at, piece.to_vec())
         })
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_of_any_length_is_replaced_as_a_whole_and_stays_at_a_restart() {
+    fn a_deployment_of_any_length_is_replaced_as_a_whole_and_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Durability::Full).unwrap();
         let long = row("First", json!({"text": "é".repeat(20_000)}));

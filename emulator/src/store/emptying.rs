@@ -1,9 +1,9 @@
 //! Removes the content of a registry: rows and files, in batches.
 //!
 //! One record of the journal holds 64 MiB, which a registry of 150,000 blobs exceeds. So the caller first makes sure, in a
-//! transaction, that nothing new can be stored: it removes or replaces the ring. An operation that a stop cut short is in
-//! the intents and empties the registry again. Files go first: on a full disk each batch makes room for the next record of
-//! the journal. Nobody reads meanwhile, because the caller has closed the content of the registry.
+//! transaction, that nothing new can be stored: it removes or replaces the ring. An interrupted operation is in
+//! the intents and empties the registry again. Files are removed first: on a full disk each batch makes room for the next
+//! record of the journal. There are no readers meanwhile, because the caller has closed the content of the registry.
 
 use mock_keyvault::room::Purpose;
 
@@ -13,7 +13,7 @@ use super::layout::Table;
 use super::open::Store;
 use super::rows::{FileId, InvalidFileId, key, last_part, prefix};
 
-/// How many rows go in one transaction.
+/// How many rows are removed in one transaction.
 const BATCH: usize = 256;
 
 impl Store {
@@ -36,7 +36,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes a batch of rows. False: there was none left.
+    /// Removes a batch of rows. Returns false if none was left.
     fn remove_rows_of(&self, registry: &str, table: Table) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         let rows = self.database.scan(table, &prefix(&[registry])).take(BATCH);
@@ -48,7 +48,7 @@ impl Store {
         Ok(!batch.is_empty())
     }
 
-    /// Removes a batch of files. False: there was none left.
+    /// Removes a batch of files. Returns false if none was left.
     fn remove_files_of(&self, registry: &str) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         let mut batch: Vec<(Vec<u8>, FileId)> = Vec::new();
@@ -63,7 +63,7 @@ impl Store {
             })
         })?;
         drop(writer);
-        // A file goes when the removal of its row is on the disk.
+        // A file is removed after the removal of its row is on the disk.
         self.database.commit()?;
         for (_, file) in &batch {
             self.unlink(*file)?;
@@ -73,7 +73,7 @@ impl Store {
     }
 }
 
-/// The rows of the content of a registry that have a key in it. The rows of files went first, and the ring is not content.
+/// The content tables whose keys contain the registry. The rows of files were removed before, and the ring is not content.
 fn content() -> impl Iterator<Item = Table> {
     let others = |table: &Table| !matches!(table, Table::Uses | Table::RingKeys);
     Table::ALL.into_iter().filter(|table| table.is_content()).filter(others)

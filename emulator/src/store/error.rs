@@ -1,7 +1,7 @@
-//! What can go wrong between the domain and its data folder.
+//! The errors between the domain and its data folder.
 //!
 //! Each floor has one error type; this is the lowest one. `registry/` turns it into answers: the text of an I/O error
-//! names paths of the machine and is for the log, never for a client. Bad input does not end here: names and digests
+//! names paths of the machine and is for the log, never for a client. Bad input causes none of these errors: names and digests
 //! were parsed before.
 
 use std::io;
@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::rows::FileId;
 
-/// Why the store did not do what it was asked for. Nothing was changed, unless the variant says otherwise.
+/// The reasons why a store operation failed. Nothing was changed, unless the variant says otherwise.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -21,7 +21,7 @@ pub enum StoreError {
     InUse {
         /// The data folder.
         path: PathBuf,
-        /// Who has it, as its lock file says; none if that could not be read.
+        /// The process that has it open, according to its lock file; `None` if that could not be read.
         pid: Option<u32>,
     },
     /// The data folder was written in a format that this program does not know.
@@ -32,18 +32,18 @@ pub enum StoreError {
     FormatVersion {
         /// The data folder.
         path: PathBuf,
-        /// What the folder says.
+        /// The version of the folder.
         found: u64,
-        /// What this program reads and writes.
+        /// The version that this program reads and writes.
         supported: u64,
     },
-    /// The folder has no journal yet: there is nothing that a repair could work with.
-    #[error("{} has the format of an older version: start the emulator once, which brings it to the present one", path.display())]
+    /// The folder has no journal yet, so a repair has nothing to read.
+    #[error("{} has the format of an older version: start the emulator once, which migrates it to the current one", path.display())]
     OldFormat {
         /// The data folder.
         path: PathBuf,
     },
-    /// The folder has something in it, and that is not a data folder of ours.
+    /// The folder is not empty and is not a data folder of ours.
     #[error("{} is not empty and is not a data folder of Sealyard; choose another folder", path.display())]
     ForeignFolder {
         /// The folder.
@@ -52,26 +52,26 @@ pub enum StoreError {
     /// There is no room left on the device, or too little to go on safely. Reading still works.
     #[error("the disk is full: {0}")]
     DiskFull(io::Error),
-    /// The file of an object or an upload is not there. It may have been deleted since its row was read: read the row
+    /// The file of an object or an upload does not exist. It may have been deleted since its row was read: read the row
     /// again; if that still names the file, it is lost.
     #[error("there is no file {0}")]
     NotFound(FileId),
     /// There is no such upload: it was cancelled, it ended, or it expired.
     #[error("there is no such upload")]
     UnknownUpload,
-    /// An upload with this id is there already.
+    /// An upload with this id exists already.
     #[error("an upload with this id exists already")]
     UploadExists,
-    /// There are as many uploads as there may be: this many.
+    /// The registry has as many uploads as it may have: this many.
     #[error("there are {0} uploads already")]
     TooManyUploads(usize),
     /// The data key is not in the ring of the registry: nothing may be sealed under it any more.
-    #[error("the data key is not in the ring any more")]
+    #[error("the data key is no longer in the ring")]
     DataKeyRetired,
-    /// A ring without this data key was to be stored, but something is still sealed under it.
+    /// The new ring lacks this data key, but something is still sealed under it.
     #[error("a data key that is still in use cannot be left out of the ring")]
     DataKeyInUse,
-    /// A registry of this name is there already, or is still being taken away.
+    /// A registry of this name exists, or its deletion has not ended.
     #[error("a registry of this name exists already")]
     RegistryExists,
     /// A row would be larger than the database keeps durably. A media type that a client sent may be the reason.
@@ -82,25 +82,25 @@ pub enum StoreError {
         /// The largest that is accepted.
         limit: usize,
     },
-    /// The data folder has something in it that cannot be read.
+    /// A part of the data folder cannot be read.
     #[error("the data folder is damaged: {0}")]
     Damaged(String),
     /// The service-managed key is missing: without it neither rows nor content can be read.
-    #[error("{} is missing, and the rows and the content of this folder cannot be read without it; bring it back from a copy of the folder", file.display())]
+    #[error("{} is missing, and the rows and the content of this folder cannot be read without it; restore it from a copy of the folder", file.display())]
     NoServiceKey {
-        /// Where it should be.
+        /// The path where it should be.
         file: PathBuf,
     },
-    /// The rows cannot be opened. The words say what repairs them.
+    /// The rows cannot be opened. The message names the repair.
     #[error(transparent)]
     Rows(OpenError),
-    /// The rows are still being checked after the start: what changes them waits for that.
+    /// The rows are still being checked after the start: changes wait for that.
     #[error("{0}")]
     NotProven(io::Error),
-    /// The rows are damaged in a way that still allows to read them.
+    /// The rows are damaged but can still be read.
     #[error("{0}")]
     ReadOnly(io::Error),
-    /// Reading or writing failed. If it was a sync that failed, what was being stored may or may not be there.
+    /// Reading or writing failed. After a failed sync, the written data may or may not be stored.
     #[error(transparent)]
     Io(io::Error),
 }

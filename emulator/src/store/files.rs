@@ -1,12 +1,12 @@
-//! Files on their way into the data folder, and out of it.
+//! The life of a file in the data folder: from its temporary name to its publication and removal.
 //!
 //! A file is written under a temporary name ([`NewFile`], or the file of an upload), then synced and renamed
-//! ([`Placed`]), then a transaction names it in a row and it is kept. A small file is not synced: its content travels in
+//! ([`Placed`]), then a transaction names it in a row and it is kept. A small file is not synced: its content goes into
 //! the journal with that transaction, which is synced anyway, and a start after a power cut restores the file
-//! (`carried.rs`). Dropped in any state before, a file goes back to where it was, or away: nothing half written is ever
-//! found under a published name. A [`Claim`] tells the sweeper that a file without a row is about to get one.
+//! (`carried.rs`). A file that is dropped in an earlier state moves to its old name or is deleted: no incomplete file ever
+//! has a published name. A [`Claim`] tells the sweeper that a file without a row is about to get one.
 //!
-//! What a file holds is sealed by the caller.
+//! The caller seals the content of files.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ use super::layout::{Layout, Table};
 use super::open::Store;
 use super::rows::FileId;
 
-/// A file that is being written and is not published yet. Dropped, it is gone.
+/// A file that is being written and is not published yet. Dropping it deletes the file.
 #[derive(Debug)]
 pub struct NewFile {
     file: fs::File,
@@ -44,11 +44,11 @@ pub(super) struct Claim {
     claims: Claims,
 }
 
-/// A file under its published name, which no row names yet. It is synced, unless it is small. Dropped, it is back where it was.
-#[must_use = "dropped, the file goes back; keep it once a row names it"]
+/// A file under its published name that no row names yet. It is synced, unless it is small. Dropping it restores its old name.
+#[must_use = "dropping it restores the old name; keep it once a row names it"]
 pub(super) struct Placed {
     id: FileId,
-    /// The content of a small file: it travels in the journal.
+    /// The content of a small file, which goes into the journal.
     carried: Option<Vec<u8>>,
     from: PathBuf,
     to: PathBuf,
@@ -56,7 +56,7 @@ pub(super) struct Placed {
 }
 
 impl Store {
-    /// A file to seal a manifest into, in the file system of the published ones.
+    /// Makes a file to seal a manifest into, in the file system of the published files.
     pub fn new_file(&self) -> Result<NewFile, StoreError> {
         self.ensure_space()?;
         let id = FileId::random();
@@ -65,28 +65,28 @@ impl Store {
         Ok(NewFile { file, claim, published: false })
     }
 
-    /// Opens a published file to read. Who has it open can read on after it was deleted.
+    /// Opens a published file for reading. An open file can be read even after it was deleted.
     ///
     /// [`StoreError::NotFound`] if it has been deleted since its row was read: read the row again.
     ///
-    /// The file is the plain one of the system, as its errors are: `fs-err` hides their numbers, and the caller must tell
+    /// It returns the plain file type of the system for its errors: `fs-err` hides their numbers, and the caller must tell
     /// a fault of the disk from a limit of the process.
     pub fn open_file(&self, id: FileId) -> Result<std::fs::File, StoreError> {
         std::fs::File::open(self.layout.file(id)).map_err(|error| not_found(error, id))
     }
 
-    /// Whether a row names this file. A file that is named and not there is lost; else it was deleted.
+    /// Whether a row names this file. If so and the file is missing, it is lost; otherwise it was deleted.
     pub fn owns_file(&self, id: FileId) -> Result<bool, StoreError> {
         self.database.has(Table::Files, id.as_bytes())
     }
 
-    /// Refuses with [`StoreError::DiskFull`] when so little room is left that the database itself could run out of it.
-    /// To be called now and then by whoever writes much: sled does not recover from a full disk, the registry must.
+    /// Fails with [`StoreError::DiskFull`] if so little room is left that the database itself could run out of it. Code
+    /// that writes much must call it now and then: sled does not recover from a full disk, the registry must.
     pub fn ensure_space(&self) -> Result<(), StoreError> {
         Ok(self.room.spend(0, Purpose::Content)?)
     }
 
-    /// Gives a file its published name. A large one is synced first, and its folder afterwards. The transaction that names the
+    /// Gives a file its published name. A large file is synced first, and its folder afterwards. The transaction that names the
     /// file in a row must call [`Placed::attach`].
     pub(super) fn place(
         &self,
@@ -102,31 +102,31 @@ impl Store {
         let to = self.layout.file(id);
         fs::rename(&from, &to).map_err(|error| not_found(error, id))?;
         let placed = Placed { id, carried, from, to, kept: false };
-        // The folder that the file left is not synced: should its old name come back after a power cut, it is swept.
+        // The folder that the file left is not synced: if its old name returns after a power cut, it is swept.
         if syncs {
             sync_dir(&self.layout.shard(id))?;
         }
         Ok(placed)
     }
 
-    /// Whether a transaction that failed may be in the journal nevertheless: then its changes are there after the next start,
-    /// and nothing may be removed that they name.
+    /// Whether a failed transaction may be in the journal nevertheless: then its changes exist after the next start,
+    /// and the files that they name must stay.
     pub(super) fn is_outcome_unknown(&self) -> bool {
         self.database.durable().check_writable().is_err()
     }
 
-    /// Unlinks a published file. Its row is gone, and committed.
+    /// Unlinks a published file, after the removal of its row was committed.
     pub(super) fn unlink(&self, id: FileId) -> Result<(), StoreError> {
         let path = self.layout.file(id);
         match remove_if_there(&path) {
-            // A damaged file system can show a folder where the file was. No row names it any more.
+            // A damaged file system can show a folder in place of the file. No row names it any more.
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(fs::remove_dir(path)?),
             unlinked => Ok(unlinked?),
         }
     }
 
-    /// Unlinks a file that another one has replaced. A failure is logged only: the replacement is committed, and the file
-    /// that stays behind is an orphan.
+    /// Unlinks a file that another one has replaced. A failure is only logged: the replacement is committed, and the old
+    /// file is an orphan.
     pub(super) fn unlink_replaced(&self, id: FileId) {
         if let Err(error) = self.unlink(id) {
             tracing::warn!(file.id = %id, %error, "could not remove a file that was replaced; `gc` tries again");
@@ -135,7 +135,7 @@ impl Store {
 }
 
 impl NewFile {
-    /// The id that it is going to have.
+    /// The id that it will have.
     pub fn id(&self) -> FileId {
         self.claim.id
     }
@@ -187,14 +187,14 @@ impl Drop for Claim {
 }
 
 impl Placed {
-    /// Has the content of a small file travel with the transaction that names it in a row.
+    /// Stores the content of a small file in the journal with the transaction that names it in a row.
     pub(super) fn attach(&self, view: &View<'_>) {
         if let Some(content) = &self.carried {
             view.attach(self.id, content.clone());
         }
     }
 
-    /// A row names the file: it stays.
+    /// Keeps the file: a row names it.
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
@@ -205,17 +205,17 @@ impl Drop for Placed {
         if !self.kept
             && let Err(error) = fs::rename(&self.to, &self.from)
         {
-            tracing::warn!(%error, "a file that was not published could not be put back");
+            tracing::warn!(%error, "could not restore the old name of a file that was not published");
         }
     }
 }
 
-/// Makes a file that only we read and write.
+/// Makes a file that only its owner can read and write.
 pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Replaces a small file: whoever reads it finds the old content or the new one, also after a power cut.
+/// Replaces a small file: a reader finds the old content or the new one, also after a power cut.
 pub(super) fn replace_file(
     path: &Path,
     bytes: &[u8],
@@ -237,7 +237,7 @@ pub(super) fn replace_file(
     Ok(())
 }
 
-/// Removes a file; that it is gone already is as good.
+/// Removes a file, and succeeds if there is none.
 pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -245,7 +245,7 @@ pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// That a file is not there is an answer of its own.
+/// Makes a missing file an error of its own.
 pub(super) fn not_found(error: io::Error, id: FileId) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => StoreError::NotFound(id),

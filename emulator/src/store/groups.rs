@@ -1,6 +1,6 @@
 //! The resource groups: one row each, by name in lower case, and one for each of their tags.
 //!
-//! What is in a group says so in its own row; nothing here knows of it.
+//! A resource names its group in its own row; this file does not know the members of a group.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +20,9 @@ use super::rows::{decode, key};
 pub struct GroupRow {
     /// Its name, as it was written.
     pub name: String,
-    /// The place.
+    /// The location.
     pub location: String,
-    /// Names and values that people give it. They have rows of their own.
+    /// Names and values that users give it. They have rows of their own.
     #[serde(skip)]
     pub tags: BTreeMap<String, String>,
 }
@@ -40,7 +40,7 @@ impl Store {
         row.map(|row| self.group_with_tags(row)).transpose()
     }
 
-    /// Stores a new group. Durable on return. False: there is one of this name, and nothing was done.
+    /// Stores a new group. Durable on return. Returns false, and changes nothing, if the name is in use.
     pub fn create_group(&self, row: &GroupRow) -> Result<bool, StoreError> {
         let at = group_key(&row.name);
         // Every start asks for some groups: it need not wait for the right to write.
@@ -60,7 +60,7 @@ impl Store {
         Ok(created)
     }
 
-    /// Replaces the tags of a group. Durable on return. False: there is none, and nothing was done.
+    /// Replaces the tags of a group. Durable on return. Returns false if there is no such group.
     pub fn replace_group_tags(
         &self,
         name: &str,
@@ -70,7 +70,7 @@ impl Store {
         let rows = tags_of(name);
         let writer = self.database.writer()?;
         let old = rows.keys(&self.database)?;
-        // Tags that only go get past a full disk.
+        // A removal of tags must work even if the disk is full.
         let purpose = if tags.is_empty() { Purpose::Removal } else { Purpose::Rows };
         let is_there = writer.transact_for(purpose, |view| {
             if !view.has(Table::Groups, &at)? {
@@ -85,7 +85,7 @@ impl Store {
         Ok(is_there)
     }
 
-    /// Forgets a group, and ends an operation. Durable on return. It is no error if there is none of this name.
+    /// Deletes a group, and ends an operation. Durable on return. Succeeds if there is no group of this name.
     pub fn delete_group(&self, name: &str, end: &End) -> Result<(), StoreError> {
         let at = group_key(name);
         let rows = tags_of(name);

@@ -1,8 +1,8 @@
-//! The user-assigned identities that were made: one row each, by resource group and name in lower case, and one for
+//! The user-assigned identities: one row each, by resource group and name in lower case, and one for
 //! each of their tags.
 //!
-//! Who an identity is to the vault is kept by whoever issues its tokens; this is what a registry's control plane knows of
-//! it.
+//! The issuer of an identity's tokens keeps its ids for the vault; these rows are the view of a registry's control
+//! plane.
 
 use std::collections::BTreeMap;
 
@@ -25,16 +25,16 @@ pub struct IdentityRow {
     pub name: String,
     /// Its resource group, as it was written.
     pub group: String,
-    /// The place.
+    /// The location.
     pub location: String,
     /// When it was made: seconds since 1970, emulator time.
     pub created: i64,
     /// The tenant.
     pub tenant: String,
-    /// Who it is.
+    /// Its client id and principal id.
     #[serde(flatten)]
     pub principal: PrincipalRow,
-    /// Names and values that people give it. They have rows of their own.
+    /// Names and values that users give it. They have rows of their own.
     #[serde(skip)]
     pub tags: BTreeMap<String, String>,
 }
@@ -52,8 +52,8 @@ impl Store {
         row.map(|row| self.with_tags(row)).transpose()
     }
 
-    /// Stores a new identity, and ends an operation. Durable on return. False: there is one of this group and name, and
-    /// nothing was done.
+    /// Stores a new identity, and ends an operation. Durable on return. Returns false, and changes nothing, if the group has
+    /// an identity of this name.
     pub fn create_identity(&self, row: &IdentityRow, end: &End) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);
         let created = self.database.transact(|view| {
@@ -69,7 +69,7 @@ impl Store {
         Ok(created)
     }
 
-    /// Replaces the tags of an identity. Durable on return. False: there is none, and nothing was done.
+    /// Replaces the tags of an identity. Durable on return. Returns false if there is no such identity.
     pub fn replace_identity_tags(&self, row: &IdentityRow) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);
         let tags = tags_of(&row.group, &row.name);
@@ -88,7 +88,7 @@ impl Store {
         Ok(is_there)
     }
 
-    /// Forgets an identity, and ends an operation. Durable on return. False: there is none.
+    /// Deletes an identity, and ends an operation. Durable on return. Returns false if there is no such identity.
     pub fn delete_identity(&self, group: &str, name: &str, end: &End) -> Result<bool, StoreError> {
         let at = identity_key(group, name);
         let tags = tags_of(group, name);

@@ -1,13 +1,13 @@
-//! The intents: what an operation of several steps is about to do, kept from its begin to its end.
+//! The intents: the plans of operations of several steps, stored from their begin to their end.
 //!
 //! An intent is stored before the first step that cannot be undone. The transaction with the last change of rows removes it
-//! ([`End`]). So an intent that a start finds belongs to an operation that a stop cut short. What an operation means, and
-//! how it goes on, is for the domain to know: the parameters are opaque here.
+//! ([`End`]). So an intent that a start finds belongs to an interrupted operation. The domain knows the meaning of an operation
+//! and how to resume it: the parameters are opaque here.
 //!
-//! The intent of a deletion may use the reserve that is kept for removals. Every other one is refused on a full disk: it can
-//! be as long as the reserve. Steps and ends are small, and get past a full disk.
+//! The intent of a deletion may use the reserve for removals. Any other intent is refused on a full disk, because it can
+//! be as long as the reserve. Steps and ends are small, and are possible on a full disk.
 //!
-//! Parameters can be longer than a row. They are cut into pieces, and the head says how many there are.
+//! Parameters can be longer than a row. They are cut into pieces, and the head has their number.
 
 use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
@@ -32,36 +32,36 @@ const MAX_OUTCOMES: usize = 1000;
 pub struct IntentRow {
     /// Its id. Clients may know it.
     pub id: Uuid,
-    /// What it does, by name.
+    /// The name of the operation.
     pub operation: String,
     /// The last step that it has reached; empty at the begin.
     pub step: String,
     /// When it began: milliseconds since 1970, emulator time.
     pub begun: i64,
-    /// What it needs to go on.
+    /// The parameters that it needs to go on.
     pub parameters: Vec<u8>,
-    /// Why it cannot be read. Then id and name are all that is known of it, and the name may be empty.
+    /// The reason why it cannot be read. Then only id and name are known, and the name may be empty.
     pub damage: Option<String>,
 }
 
-/// How an operation ended.
+/// The result of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutcomeRow {
     /// When: milliseconds since 1970, emulator time.
     pub ended: i64,
-    /// Why it failed; none if it succeeded.
+    /// The error of a failed operation; `None` if it succeeded.
     pub error: Option<Value>,
 }
 
 /// The operation that ends with a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum End {
-    /// None does.
+    /// No operation ends.
     #[default]
     Nothing,
     /// The intent is removed.
     Forget(Uuid),
-    /// The intent is removed, and its outcome is kept for those who ask.
+    /// The intent is removed, and its outcome is kept for clients that ask.
     Keep(Uuid, OutcomeRow),
 }
 
@@ -74,7 +74,7 @@ struct Head {
 }
 
 impl Store {
-    /// Stores the intent of an operation that begins. Durable on return. `purpose` says what it may use of a full disk.
+    /// Stores the intent of an operation that begins. Durable on return. `purpose` decides whether it may use the reserve.
     pub fn begin_intent(&self, row: &IntentRow, purpose: Purpose) -> Result<(), StoreError> {
         let pieces: Vec<&[u8]> = row.parameters.chunks(PIECE).collect();
         let head = Head {
@@ -92,7 +92,7 @@ impl Store {
         self.database.commit()
     }
 
-    /// Notes the step that an operation has reached. Durable on return. False: there is no such intent.
+    /// Records the step that an operation has reached. Durable on return. Returns false if there is no such intent.
     pub fn reach_step(&self, id: Uuid, step: &str) -> Result<bool, StoreError> {
         let reached = self.database.transact_for(Purpose::Removal, |view| {
             view.change(Table::Intents, head_key(id), |head: &mut Head| {
@@ -109,7 +109,7 @@ impl Store {
         self.database.commit()
     }
 
-    /// The operations that have begun and not ended, the oldest first. A damaged row is no error: it says so itself.
+    /// The operations that have begun and not ended, the oldest first. A damaged row is no error: it says that it is damaged.
     pub fn intents(&self) -> Result<Vec<IntentRow>, StoreError> {
         let mut all = Vec::new();
         for row in self.database.scan(Table::Intents, &[]) {
@@ -118,7 +118,7 @@ impl Store {
                 continue;
             }
             let Ok(id) = id_of(&at) else {
-                tracing::error!("an intent has no id, and is left out");
+                tracing::error!("an intent has no id and is skipped");
                 continue;
             };
             let mut row = IntentRow {
@@ -147,17 +147,17 @@ impl Store {
         Ok(all)
     }
 
-    /// How the operation of this id ended, if it has ended and that is kept.
+    /// The outcome of the operation of this id, if it has ended and the outcome is kept.
     pub fn outcome(&self, id: Uuid) -> Result<Option<OutcomeRow>, StoreError> {
         self.database.row(Table::Outcomes, &key(&[&id.to_string()]))
     }
 
-    /// Forgets the oldest outcomes while there are too many. It waits for the right to write only if there are.
+    /// Removes the oldest outcomes if there are too many. Only then it waits for the right to write.
     pub fn forget_old_outcomes(&self) -> Result<(), StoreError> {
         let mut all: Vec<(i64, Vec<u8>)> = Vec::new();
         for row in self.database.scan(Table::Outcomes, &[]) {
             let (at, bytes) = row?;
-            // One that cannot be read is of no use to anybody: it goes first.
+            // An unreadable outcome is useless: it is removed first.
             let ended = decode::<OutcomeRow>(&bytes).map_or(i64::MIN, |outcome| outcome.ended);
             all.push((ended, at.to_vec()));
         }
@@ -203,7 +203,7 @@ fn piece_key(id: Uuid, number: u32) -> Vec<u8> {
 fn id_of(at: &[u8]) -> Result<Uuid, StoreError> {
     nth_part(at, 0)?
         .parse()
-        .map_err(|_| StoreError::Damaged("the id of an intent is none".to_owned()))
+        .map_err(|_| StoreError::Damaged("the id of an intent is not valid".to_owned()))
 }
 
 #[cfg(test)]
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_intent_of_which_a_part_is_lost_says_so_and_hides_no_other_one() {
+    fn an_intent_with_a_lost_part_says_so_and_hides_no_other_intent() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
         let (whole, cut, damaged) = (row(vec![1; 5000]), row(vec![1; 5000]), row(vec![1]));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn old_outcomes_go_on_a_full_disk_as_well_and_those_that_cannot_be_read_go_first() {
+    fn old_outcomes_are_removed_even_on_a_full_disk_and_unreadable_ones_first() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
         let ids: Vec<Uuid> = (0..=MAX_OUTCOMES).map(|_| Uuid::new_v4()).collect();

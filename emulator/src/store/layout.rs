@@ -4,13 +4,13 @@
 //! sealyard.json   which format this is, with a checksum
 //! lock            locked while a process has the folder open; holds its id
 //! service.key     and other small secrets, each a file of mode 0600
-//! journal/        the rows: what counts
-//! index/          the rows again, for reading; made again from the journal when it is missing
+//! journal/        the rows: the authoritative copy
+//! index/          the rows again, for reading; rebuilt from the journal when it is missing
 //! rows/           the rows as format 1 kept them, until the first clean stop after their migration
 //! files/ab/       256 folders; published sealed files, each named by 32 hexadecimal digits
 //! uploads/        sealed files that still grow; `.new` after the name: a manifest that is being written
 //! audit/          sealed logs, written by the domain
-//! rings/          a mirror of the ring of each registry, `NAME.ring`: what `sealyard repair` opens sealed files with
+//! rings/          a mirror of the ring of each registry, `NAME.ring`: `sealyard repair` opens sealed files with it
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -21,11 +21,11 @@ use super::rows::FileId;
 pub const LOCK_FILE: &str = "lock";
 /// The file that makes a folder a data folder.
 pub const MARKER_FILE: &str = "sealyard.json";
-/// What `sealyard start` keeps in a data folder, before the folder is one: the log, the one before it, and the id of the
+/// The files that `sealyard start` keeps in a folder before it is a data folder: the log, the log before it, and the id of the
 /// process.
 pub const BACKGROUND_FILES: [&str; 3] = ["serve.log", "serve.log.old", "serve.pid"];
 
-/// The present format version.
+/// The current format version.
 pub(super) const FORMAT_VERSION: u64 = 2;
 
 /// The format version whose rows were a database of sled. Folders of it are migrated.
@@ -34,7 +34,7 @@ pub(super) const OLD_FORMAT_VERSION: u64 = 1;
 /// The file of the service-managed key, from which the key of the journal is derived.
 pub(super) const SERVICE_KEY: &str = "service.key";
 
-/// What the name of a manifest that is being written ends in.
+/// The end of the name of a manifest that is being written.
 const NEW_SUFFIX: &str = ".new";
 
 /// The paths of one data folder.
@@ -43,7 +43,7 @@ pub(super) struct Layout {
     root: PathBuf,
 }
 
-/// The trees of the rows. The order is that of [`Table::ALL`], and places are the format on disk: add a table at the end.
+/// The trees of the rows. The order is that of [`Table::ALL`], and the positions are the format on disk: add tables at the end.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
@@ -51,11 +51,11 @@ pub(super) enum Table {
     Access,
     /// registry, digest → blob.
     Blobs,
-    /// registry, repository, index digest, manifest digest → nothing: what an index lists.
+    /// registry, repository, index digest, manifest digest → nothing: the manifests of an index.
     Children,
     /// registry → counters.
     Counters,
-    /// file id → owner: finds files that nobody owns.
+    /// file id → owner: finds files without an owner.
     Files,
     /// registry, repository, digest → link of the repository to the blob.
     Links,
@@ -63,7 +63,7 @@ pub(super) enum Table {
     Manifests,
     /// registry, repository, manifest digest, index digest → nothing: the indexes that list a manifest.
     Parents,
-    /// registry, repository, manifest digest, blob digest → nothing: what a manifest holds on to.
+    /// registry, repository, manifest digest, blob digest → nothing: the blobs of a manifest.
     References,
     /// registry, repository, subject digest, manifest digest → artifact type.
     Referrers,
@@ -79,13 +79,13 @@ pub(super) enum Table {
     Tags,
     /// registry → the last number of a run; registry, number of a run → run.
     TaskRuns,
-    /// registry, end, number of a run → nothing: the runs in the order in which they end.
+    /// registry, end, number of a run → nothing: the runs in the order in which they expire.
     TaskRunEnds,
     /// registry, upload id → upload.
     Uploads,
-    /// registry, data-key id, file id → nothing: what is sealed under a data key.
+    /// registry, data-key id, file id → nothing: the files that are sealed under a data key.
     Uses,
-    /// resource group, name, number of a piece → piece of what is known of a deployment.
+    /// resource group, name, number of a piece → piece of the report of a deployment.
     Deployments,
     /// resource group, name, number of a piece → piece of the template of a deployment.
     DeploymentTemplates,
@@ -97,9 +97,9 @@ pub(super) enum Table {
     Identities,
     /// resource group, name of an identity, name → value of a tag, as Azure knows them.
     IdentityTags,
-    /// registry → nothing: its content is being taken away.
+    /// registry → nothing: its content is being deleted.
     Leaving,
-    /// registry → what it is beside its content.
+    /// registry → its properties without its content.
     Registries,
     /// registry, resource id → user-assigned identity that the registry has.
     RegistryIdentities,
@@ -109,7 +109,7 @@ pub(super) enum Table {
     Intents,
     /// operation → how an operation ended that clients ask about.
     Outcomes,
-    /// registry, file id → what is known of a file that cannot be served.
+    /// registry, file id → the mark of a file that cannot be served.
     Damages,
 }
 
@@ -122,7 +122,7 @@ impl Layout {
         &self.root
     }
 
-    /// The file that says that the folder is ours, and of which version.
+    /// The file that marks the folder as ours, with its format version.
     pub(super) fn marker(&self) -> PathBuf {
         self.root.join(MARKER_FILE)
     }
@@ -153,7 +153,7 @@ impl Layout {
         self.root.join("uploads")
     }
 
-    /// Files that no row named while the rows were not proven, each under its id.
+    /// Files without a row, found while the rows were not checked, each under its id.
     pub(super) fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
@@ -163,7 +163,7 @@ impl Layout {
         self.quarantine().join(id.to_string())
     }
 
-    /// What the name of a mirror ends in.
+    /// The extension of a mirror.
     pub(super) const RING: &'static str = "ring";
 
     /// The mirrors of the rings.
@@ -180,7 +180,7 @@ impl Layout {
         self.root.join("audit")
     }
 
-    /// Where the next content of a small file is written before it is renamed.
+    /// The new content of a small file before it is renamed.
     pub(super) fn replacement(path: &Path) -> PathBuf {
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".replacement");
@@ -287,7 +287,7 @@ impl Table {
             | Self::TaskRunEnds
             | Self::Uploads
             | Self::Uses => true,
-            // One row for a registry, by its name alone; or not of a registry; or what it is.
+            // Tables with one row for each registry, tables that belong to no registry, and the properties of registries.
             Self::Counters
             | Self::Files
             | Self::Rings

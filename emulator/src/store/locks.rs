@@ -1,7 +1,7 @@
-//! What may be done with a repository, a tag or a manifest: setting it, and what stands in the way of a change.
+//! The attributes of a repository, a tag or a manifest: setting them, and the locks that block a change.
 //!
-//! The switches lie in the rows of what they are about, so that they go with it, and a change looks at them in its own
-//! transaction. The three levels know nothing of each other: locking one never locks another.
+//! The attributes are in the rows of their objects, so that they are deleted with them, and a change checks them in its own
+//! transaction. The three levels are independent: locking one never locks another.
 
 use super::database::View;
 use super::error::StoreError;
@@ -9,7 +9,7 @@ use super::layout::Table;
 use super::open::Store;
 use super::rows::{Attributes, ManifestRow, RepositoryRow, TagRow, key};
 
-/// What switches belong to.
+/// An object that has attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lockable<'a> {
     /// The repository as a whole.
@@ -20,7 +20,7 @@ pub enum Lockable<'a> {
     Manifest(&'a str),
 }
 
-/// What stands in the way.
+/// The object that is locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Locked {
     /// The repository as a whole.
@@ -31,19 +31,19 @@ pub enum Locked {
     Manifest(String),
 }
 
-/// What became of a tag or a manifest that was to be deleted.
+/// The result of deleting a tag or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deleted {
-    /// It is gone; with a manifest, its tags as well.
+    /// It was deleted; with a manifest, its tags as well.
     Removed,
-    /// There was none.
+    /// There is no such tag or manifest.
     Unknown,
     /// It, its repository or a tag of it is locked: nothing was done.
     Locked(Locked),
 }
 
 impl Store {
-    /// Changes what may be done with something. False: there is no such thing. Durable on return.
+    /// Changes the attributes of an object. Returns false if there is no such object. Durable on return.
     pub fn change_attributes(
         &self,
         registry: &str,
@@ -77,7 +77,7 @@ impl Store {
     }
 }
 
-/// Whether the repository as a whole is locked against writing. One that does not exist is not.
+/// Whether the repository as a whole is locked against writing. A missing repository is not.
 pub(super) fn repository_locked(
     view: &View<'_>,
     registry: &str,
@@ -87,7 +87,7 @@ pub(super) fn repository_locked(
     Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Repository))
 }
 
-/// The first of these tags that must not go.
+/// The first of these tags that must not be deleted.
 pub(super) fn locked_tag(
     view: &View<'_>,
     registry: &str,

@@ -1,9 +1,9 @@
 //! Manifests.
 //!
-//! A manifest belongs to one repository. The transaction that inserts it checks that everything it needs is there and
-//! counts itself into the links of its blobs; the one that removes it counts itself out. Collection removes links in
+//! A manifest belongs to one repository. The transaction that inserts it checks that its blobs and manifests exist and
+//! adds it to the counts of its blobs' links; the transaction that removes it subtracts it. Collection removes links in
 //! transactions over the same rows, so that either the push sees that a blob is missing, or the blob stays.
-//! What is in a manifest was read by the domain: here come lists of digests.
+//! The domain has parsed the manifest: this file gets lists of digests.
 
 use std::collections::BTreeSet;
 
@@ -22,22 +22,22 @@ use super::rows::{
 };
 use super::tags::{Moment, remove_tag, set_tag};
 
-/// How many manifests go in one transaction.
+/// How many manifests are removed in one transaction.
 pub(super) const MANIFEST_BATCH: usize = 64;
 
-/// A manifest to be put.
+/// A manifest to store.
 #[derive(Clone, Debug)]
 pub struct NewManifest<'a> {
     /// Its digest.
     pub digest: &'a str,
     /// Its row; `object.file` is the id of the [`NewFile`].
     pub row: ManifestRow,
-    /// The tags that are to point to it.
+    /// The tags that will point to it.
     pub tags: &'a [String],
-    /// Blobs that must be in the repository, and that it holds on to.
+    /// Blobs that must be in the repository, and that it keeps.
     pub blobs: &'a [String],
-    /// Manifests that an index lists. It does not hold on to them against a deletion, but it keeps them from the
-    /// collection of what no tag reaches.
+    /// Manifests that an index lists. The index does not protect them against a deletion, but it keeps them from the
+    /// collection of untagged manifests.
     pub children: &'a [String],
     /// Whether the children may be missing, as in a sparse index.
     pub sparse: bool,
@@ -47,7 +47,7 @@ pub struct NewManifest<'a> {
 
 /// The rows that belong to a manifest.
 pub(super) struct Held {
-    /// The blobs that it holds.
+    /// The blobs that it keeps.
     blobs: Vec<String>,
     /// The tags that point to it.
     pub(super) tags: Vec<String>,
@@ -55,10 +55,10 @@ pub(super) struct Held {
     children: Vec<String>,
 }
 
-/// What became of a manifest that was put.
+/// The result of storing a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
-    /// It is there, and durable.
+    /// It is stored, and durable.
     Stored,
     /// These blobs are not in the repository: nothing was done.
     MissingBlobs(Vec<String>),
@@ -68,20 +68,20 @@ pub enum Put {
     Locked(Locked),
 }
 
-/// What a look at the rows says about a manifest that is to be put.
+/// The next step of storing a manifest, by the rows.
 pub(super) enum Step {
-    /// It is in the rows now, with the file that was brought. That file may replace another one.
+    /// It is in the rows now, with the new file. That file may replace another one.
     Inserted(Option<FileId>),
-    /// It was there; the tag is set.
+    /// It existed; the tag is set.
     Existing,
-    /// The file must be brought first.
+    /// The new file is needed first.
     NeedsFile,
-    /// It cannot be put.
+    /// It cannot be stored.
     Refused(Put),
 }
 
 impl Store {
-    /// Stores a manifest, or sets more tags on it if it is there already. All tags are set, or none. Durable on return.
+    /// Stores a manifest, or sets more tags on it if it exists. All tags are set, or none. Durable on return.
     pub fn put_manifest(
         &self,
         registry: &str,
@@ -89,7 +89,7 @@ impl Store {
         manifest: NewManifest<'_>,
         file: NewFile,
     ) -> Result<Put, StoreError> {
-        // Refused here, before the file is published, what the transaction would refuse after it.
+        // This check comes before the file is published; the transaction would fail after it.
         encode(&manifest.row)?;
         let manifest = NewManifest {
             row: ManifestRow {
@@ -115,7 +115,7 @@ impl Store {
             let from = self.layout.new_file(file.id());
             let placed = self.place(file.id(), file.handle(), from)?;
             let inserted = step(Some(&placed));
-            // The row may come back at the next start: without it the file is an orphan.
+            // The row may return at the next start; if it does not, the file is an orphan.
             if inserted.is_err() && self.is_outcome_unknown() {
                 placed.keep();
                 return inserted.map(|_| Put::Stored);
@@ -157,7 +157,7 @@ impl Store {
         self.manifest_rows(registry, repository, after).take(limit).collect()
     }
 
-    /// All manifests of a repository in the order of their digests, after `after`, as they are read.
+    /// All manifests of a repository in the order of their digests, after `after`, read one by one.
     pub fn manifest_rows(
         &self,
         registry: &str,
@@ -172,7 +172,7 @@ impl Store {
         })
     }
 
-    /// Deletes a manifest, its tags and its place among the referrers. Durable. An index that lists it does not hold it.
+    /// Deletes a manifest, its tags and its row as a referrer. Durable. An index that lists it does not protect it.
     pub fn delete_manifest(
         &self,
         registry: &str,
@@ -209,7 +209,7 @@ impl Store {
         Ok(Deleted::Removed)
     }
 
-    /// The rows that belong to a manifest. To be scanned under the writer's lock.
+    /// The rows that belong to a manifest. Scan them under the writer's lock.
     fn held(&self, parts: [&str; 3]) -> Result<Held, StoreError> {
         let last_parts = |table| self.database.last_parts(table, &parts).collect::<Result<_, _>>();
         Ok(Held {
@@ -219,7 +219,7 @@ impl Store {
         })
     }
 
-    /// Removes a batch of manifests of a repository in one transaction. The caller holds the writer's lock, and gives at
+    /// Removes a batch of manifests of a repository in one transaction. The caller holds the writer's lock, and passes at
     /// most [`MANIFEST_BATCH`] of them.
     pub(super) fn remove_manifests(
         &self,
@@ -322,7 +322,7 @@ pub(super) fn insert_manifest(
     })
 }
 
-/// Notes what an index lists.
+/// Records the manifests that an index lists.
 pub(super) fn list_children(
     view: &View<'_>,
     parts: [&str; 3],
@@ -336,7 +336,7 @@ pub(super) fn list_children(
     Ok(())
 }
 
-/// What is locked against a push. A manifest is not: its digest says what it is, so a push cannot change it.
+/// The lock that blocks a push. A manifest cannot block one: its digest fixes its content, so a push cannot change it.
 fn write_locked(
     view: &View<'_>,
     repository: Option<&RepositoryRow>,
@@ -355,7 +355,7 @@ fn write_locked(
     Ok(None)
 }
 
-/// What the repository lacks for a manifest. What is known to be damaged is as good as missing: the client pushes it again.
+/// The blobs and manifests that the repository lacks. Objects with known damage count as missing: the client pushes them again.
 fn missing(
     view: &View<'_>,
     registry: &str,
@@ -393,7 +393,7 @@ fn missing(
     Ok((!missing_manifests.is_empty()).then_some(Put::MissingManifests(missing_manifests)))
 }
 
-/// Removes a manifest. What belongs to it was scanned under the writer's lock.
+/// Removes a manifest. Its rows were scanned under the writer's lock.
 fn remove_manifest(
     view: &View<'_>,
     parts: [&str; 3],

@@ -1,6 +1,6 @@
-//! `sealyard.json`, the file that says which format the data folder has.
+//! `sealyard.json`, the file with the format version of the data folder.
 //!
-//! Read by every start and every repair before anything else. If it is missing or damaged, what else is in the folder says the
+//! Every start and every repair reads it first. If it is missing or damaged, the rest of the folder decides the
 //! format: only this program makes the journal and the service-managed key, and a start verifies the journal with the key.
 
 use std::io;
@@ -13,20 +13,20 @@ use super::error::StoreError;
 use super::files::replace_file;
 use super::layout::{FORMAT_VERSION, Layout, OLD_FORMAT_VERSION, SERVICE_KEY};
 
-/// What the marker file is.
+/// The state of the marker file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Not there, and nothing else says that the folder is ours.
+    /// It is missing, and nothing else shows that the folder is ours.
     Nothing,
-    /// Damaged, or missing from a folder that is ours, and nothing else says which format the folder has.
+    /// It is damaged, or missing from a folder that is ours, and nothing else shows the format of the folder.
     Damage,
-    /// Missing or damaged, and the rows say this.
+    /// It is missing or damaged, and the rows show this format.
     Assumed(Marker),
-    /// Whole.
+    /// It is intact.
     Marker(Marker),
 }
 
-/// Reads the marker. A folder of a version that this program does not know is refused.
+/// Reads the marker. Fails for a version that this program does not know.
 pub(super) fn read_marker(layout: &Layout) -> Result<Found, StoreError> {
     let bytes = match fs::read(layout.marker()) {
         Ok(bytes) => bytes,
@@ -49,8 +49,8 @@ pub(super) fn read_marker(layout: &Layout) -> Result<Found, StoreError> {
     Ok(Found::Marker(marker))
 }
 
-/// What the marker said, by the rows in the folder: the present format has a journal, and format 1 a database. The database stays
-/// for a while after a migration: it is older than what the present format put beside it, and must not be migrated again.
+/// Derives the marker from the rows in the folder: the current format has a journal, and format 1 a database. The database stays
+/// for a while after a migration: it is older than the new journal, and must not be migrated again.
 fn assumed(layout: &Layout) -> Option<Marker> {
     if !layout.named(SERVICE_KEY).is_file() {
         return None;
@@ -65,7 +65,7 @@ fn assumed(layout: &Layout) -> Option<Marker> {
     Some(Marker { format_version, unfinished: false })
 }
 
-/// Whether there is what only this program makes, and only after the marker.
+/// Whether the folder has files that only this program makes, and only after the marker.
 fn is_ours(layout: &Layout) -> bool {
     layout.named(SERVICE_KEY).is_file() && (layout.index().is_dir() || layout.files().is_dir())
 }

@@ -1,14 +1,14 @@
 //! The data folder of the registry: the only place that knows the file system.
 //!
-//! Sealed bytes are files with random names; rows say which digest is which file, and which repository shows
-//! it. The domain (`registry/`) calls this from blocking threads and hands in names and digests that it has parsed.
+//! Sealed bytes are files with random names; rows map digests to files, and repositories to the digests that they
+//! show. The domain (`registry/`) calls this from blocking threads and passes names and digests that it has parsed.
 //!
-//! What holds at any moment, also after a kill: a row never names a file that was not synced before it, unless the content
-//! of the file travels in the journal together with the row; a file is
-//! unlinked only after the commit that removed its last row; a manifest holds on to its blobs from the transaction
-//! that inserts it to the one that removes it. Files with no row are left-overs and are swept.
+//! Invariants that hold at any moment, also after a kill: a row never names a file that was not synced before it, unless
+//! the content of the file is in the journal together with the row; a file is
+//! unlinked only after the commit that removed its last row; a manifest keeps its blobs from the transaction
+//! that inserts it to the transaction that removes it. Files without a row are left-overs and are swept.
 //!
-//! The store does not know what the files hold, has no keys, reads no clock and decides nothing.
+//! The store does not know the content of files, has no keys, reads no clock and decides nothing.
 
 mod access;
 mod adopt;

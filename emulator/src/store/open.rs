@@ -1,8 +1,8 @@
-//! Opening the data folder: is it ours, is it free, is it of our version; then sweep what a killed process left.
+//! Opens the data folder: checks that it is ours, free and of our version; then sweeps the left-overs of a kill.
 //!
-//! The marker is written before anything else, so that a folder whose making was cut short is known as ours and is
-//! completed. Nothing here looks at every file: a million blobs open as fast as none. What needs such a look is
-//! [`Store::sweep_orphans`], for the background.
+//! The marker is written before anything else, so that an incomplete folder is known as ours and is
+//! completed. Opening does not look at every file: a million blobs open as fast as none.
+//! [`Store::sweep_orphans`] does, in the background.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,40 +43,40 @@ pub struct Store {
     pub(super) durability: Durability,
     /// The room on the device, and the reserve for a full disk.
     pub(super) room: Arc<Room>,
-    /// Files that are on their way to be published, which no row names yet.
+    /// Files that are about to be published and that no row names yet.
     pub(super) claims: Claims,
-    /// Files in `uploads/` that were there at the opening and were not looked at yet.
+    /// Files in `uploads/` that existed at the opening and were not checked yet.
     pub(super) left_behind: Mutex<Vec<PathBuf>>,
-    /// Rows of uploads that had no file at the opening and were not looked at again yet.
+    /// Rows of uploads that had no file at the opening and were not checked again yet.
     without_file: Mutex<Vec<(String, UploadRow)>>,
     /// Held until the database is closed: fields are dropped in this order.
     _lock: LockFile,
-    /// Says that the folder is free, after the lock.
+    /// Reports that the folder is free, after the lock.
     released: DropGuard,
 }
 
-/// What the key of the journal is derived for. It must stay.
+/// The purpose of the derived journal key. It must not change.
 const JOURNAL_KEY: &[u8] = b"sealyard rows v1";
 
-/// A data folder that nobody else can open, and that is ours: its rows are still to be opened.
+/// A data folder that is ours and locked by this process. Its rows are not open yet.
 #[derive(Debug)]
 pub struct LockedFolder {
     layout: Layout,
     marker: Marker,
-    /// Whether the marker was missing, and is what the folder looks like.
+    /// Whether the marker was missing, and was derived from the rest of the folder.
     is_assumed: bool,
     durability: Durability,
     lock: LockFile,
 }
 
 impl LockedFolder {
-    /// Takes the lock of the data folder, or makes the folder. Blocks.
+    /// Locks the data folder, and makes it if it is missing. Blocks.
     ///
-    /// A folder that has anything else in it is refused: lock it before something is put beside it.
+    /// A folder with anything else in it is refused: lock it before other files are made in it.
     pub fn lock(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
         make_dir_durably(path)?;
-        // A folder that is refused is left as it was.
+        // A refused folder stays as it was.
         match read_marker(&layout)? {
             Found::Nothing if !is_as_good_as_empty(&layout)? => {
                 return Err(StoreError::ForeignFolder { path: path.to_owned() });
@@ -85,7 +85,7 @@ impl LockedFolder {
             _ => {}
         }
         let lock = take_lock(&layout)?;
-        // Looked at again under the lock: another process may have made the folder meanwhile.
+        // Read again under the lock: another process may have made the folder meanwhile.
         let found = read_marker(&layout)?;
         let is_assumed = matches!(found, Found::Assumed(_));
         let marker = match found {
@@ -104,7 +104,7 @@ impl LockedFolder {
         self.marker.format_version == OLD_FORMAT_VERSION
     }
 
-    /// Opens the store in the folder. Left-overs of unfinished work are swept, but for those that need a look through all
+    /// Opens the store in the folder. Left-overs of unfinished work are swept, except those that need a look at all
     /// files: see [`Store::sweep_orphans`]. Blocks.
     pub fn open(self) -> Result<Store, StoreError> {
         let Self { layout, marker, is_assumed, durability, lock } = self;
@@ -124,7 +124,7 @@ impl LockedFolder {
         };
         *store.lock_without_file() = store.uploads_without_file()?;
         make_contents_private(&store.layout)?;
-        // Otherwise a start would wait for the proof: then both are done in the background.
+        // Otherwise a start would wait for the check: then both are done in the background.
         if store.database.durable().proof().is_complete() {
             store.finish_uploads()?;
         }
@@ -146,47 +146,47 @@ impl Store {
         &self.room
     }
 
-    /// What people should know about the rows since the start, in sentences.
+    /// The notices about the rows since the start, as sentences.
     pub fn notices(&self) -> Vec<String> {
         self.database.durable().notices().iter().map(ToString::to_string).collect()
     }
 
-    /// Tells a listener of all notices: those so far at once, and each one to come. It must not use the store.
+    /// Sends all notices to a listener: the earlier ones at once, then each new one. It must not use the store.
     pub fn listen_to_notices(&self, listener: Listener) {
         self.database.durable().listen(listener);
     }
 
-    /// Blocks until it is known whether the rows are right. Wrong ones were replaced then, if that was possible.
+    /// Blocks until the rows are checked. Wrong rows were then replaced, if that was possible.
     pub fn wait_for_proof(&self) {
         self.database.durable().wait_for_proof();
     }
 
-    /// From now on a change waits no longer than this for the proof of the rows: [`StoreError::NotProven`] then.
+    /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`] then.
     pub fn wait_at_most(&self, limit: Duration) {
         self.database.durable().wait_at_most(limit);
     }
 
-    /// Ends the proof of the rows, and whoever waits for it: the program stops.
+    /// Ends the check of the rows, and all waits for it: the program stops.
     pub fn stop_soon(&self) {
         self.database.durable().stop_soon();
     }
 
-    /// Has the rows be proven or not: for tests.
+    /// Marks the rows as checked or not: for tests.
     pub fn pretend_proven(&self, proven: bool) {
         self.database.durable().pretend_proof(if proven { Proof::Matched } else { Proof::Pending });
     }
 
-    /// Is cancelled when the folder is free for another process. It does not hold the store.
+    /// Cancelled when the folder is free for another process. It does not keep the store open.
     pub fn released(&self) -> CancellationToken {
         self.released.token().clone()
     }
 
-    /// Brings together again the rows of uploads and their files that the last process left apart. The rows are proven.
+    /// Rejoins the rows of uploads and their files that the last process separated. The rows are checked.
     pub(super) fn finish_uploads(&self) -> Result<(), StoreError> {
         match self.finish_those_without_file() {
-            // On a full disk what was left behind waits for another start: reading must go on.
+            // On a full disk the left-overs wait for another start, because the content must stay readable.
             Err(StoreError::DiskFull(error)) => {
-                tracing::warn!(%error, "what unfinished work left behind stays until there is room");
+                tracing::warn!(%error, "the left-overs of unfinished work stay until the disk has room");
                 Ok(())
             }
             finished => finished,
@@ -203,7 +203,7 @@ impl Store {
         for (registry, row) in found.into_iter().filter(|one| left.contains(one)) {
             let published = self.layout.file(row.file);
             if published.try_exists()? {
-                // Killed between the rename and the row. The client was told nothing: it can still finish.
+                // Killed between the rename and the row. The client got no answer, so it can still finish.
                 fs::rename(published, self.layout.upload(row.file))?;
             } else {
                 self.forget_upload(&registry, &row.id, |_| true)?;
@@ -234,7 +234,7 @@ fn marker_is_damaged(layout: &Layout) -> StoreError {
     OpenError::Marker { file: layout.marker(), repair }.into()
 }
 
-/// Opens the rows. Those of format 1 are migrated; the marker is raised last, so that a kill leaves a folder of either format.
+/// Opens the rows. Rows of format 1 are migrated; the marker is written last, so that a kill leaves a folder of either format.
 fn open_rows(
     layout: &Layout,
     marker: &Marker,
@@ -246,7 +246,7 @@ fn open_rows(
     let mut is_new = marker.unfinished;
     let migrating = marker.format_version == OLD_FORMAT_VERSION && old.try_exists()?;
     if marker.format_version == OLD_FORMAT_VERSION && !migrating {
-        // Format 1 made its rows before this key: without either, the making of the folder was cut short.
+        // Format 1 made its rows before this key: a folder with neither was never completed.
         if layout.named(SERVICE_KEY).try_exists()? || has_files(layout)? {
             return Err(durable::old_error(&old, io::ErrorKind::NotFound.into()).into());
         }
@@ -268,7 +268,7 @@ fn open_rows(
         restore: Some(&|op| restorer.see(op)),
     };
     if migrating {
-        // Damage of format 1 can hide rows, so files that no row names are kept.
+        // Damage of format 1 can hide rows, so files without a row are kept.
         let migrated = durable::migrate(&options, &old, true)?;
         if migrated.rows == 0 && has_files(layout)? {
             durable::give_up_migration(&options);
@@ -304,7 +304,7 @@ fn has_files(layout: &Layout) -> io::Result<bool> {
     Ok(false)
 }
 
-/// The key of the journal, from the service-managed key. A missing one is made for a new folder only.
+/// The key of the journal, derived from the service-managed key. A missing service-managed key is made only for a new folder.
 fn journal_key(
     layout: &Layout,
     may_make: bool,
@@ -328,13 +328,13 @@ fn journal_key(
     Ok(RowsKey::from_root(&root))
 }
 
-/// The files in `uploads/` as the last process left them: those that no row names can go when the rows are proven.
+/// The files in `uploads/` at the opening: those without a row can be removed when the rows are checked.
 fn left_behind(layout: &Layout) -> Result<Mutex<Vec<PathBuf>>, StoreError> {
     let entries = fs::read_dir(layout.uploads())?;
     Ok(Mutex::new(entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?))
 }
 
-/// Refuses a folder that has something else in it, before anything is put there. One that is missing or empty is none of those.
+/// Refuses a folder that has other files in it, before this program makes any there. Accepts a missing or an empty folder.
 pub fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     let layout = Layout::new(path);
     let is_foreign = path.try_exists()?
@@ -343,7 +343,7 @@ pub fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     if is_foreign { Err(StoreError::ForeignFolder { path: path.to_owned() }) } else { Ok(()) }
 }
 
-/// Whether nothing is in the folder but what this program puts there before the marker.
+/// Whether the folder has only files that this program makes before the marker.
 fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
     for entry in fs::read_dir(layout.root())? {
         let path = entry?.path();
@@ -358,7 +358,7 @@ fn is_as_good_as_empty(layout: &Layout) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// For a repair: takes the lock of a folder that has a journal, or should have one. The answer says as well whether its marker is
+/// For a repair: locks a folder that has a journal, or should have one. Also returns whether its marker is
 /// missing or damaged.
 pub(super) fn lock_for_repair(layout: &Layout) -> Result<(LockFile, bool), StoreError> {
     let found = read_marker(layout)?;
@@ -375,7 +375,7 @@ pub(super) fn lock_for_repair(layout: &Layout) -> Result<(LockFile, bool), Store
     }
 }
 
-/// The key of the journal of a folder that has one.
+/// The key of the journal of an existing folder.
 pub(super) fn key_for_repair(layout: &Layout) -> Result<RowsKey, StoreError> {
     journal_key(layout, false, Durability::Full)
 }
@@ -385,7 +385,7 @@ fn take_lock(layout: &Layout) -> Result<LockFile, StoreError> {
         LockError::Held(pid) => StoreError::InUse { path: layout.root().to_owned(), pid },
         LockError::Io(error) => error.into(),
     })?;
-    // On a full disk a file that was empty stays so: the id only helps people.
+    // On a full disk an empty lock file stays empty: the id is only for people.
     match lock.name_this_process() {
         Err(error) if is_lacking(&error) => {
             tracing::warn!(%error, "the lock file does not say which process holds the folder");
@@ -395,8 +395,8 @@ fn take_lock(layout: &Layout) -> Result<LockFile, StoreError> {
     Ok(lock)
 }
 
-/// Files of older versions, and those of the database, may be open to everybody. Published files never were: the 256
-/// folders of them are not looked through, and the folder of the vault is the vault's to look after.
+/// Removes the permissions of other users from files of older versions and of the database. Published files never had any: their
+/// 256 folders are not read, and the vault does this for its own folder.
 fn make_contents_private(layout: &Layout) -> Result<(), StoreError> {
     let others = [layout.files(), layout.root().join("vault"), layout.root().join("tls")];
     for entry in fs::read_dir(layout.root())? {
@@ -408,7 +408,7 @@ fn make_contents_private(layout: &Layout) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Nobody else looks into the folder. A mounted volume may belong to another user: then it is as private as they left it.
+/// Makes the folder private. A mounted volume may belong to another user: then its mode stays as it is.
 fn make_private(path: &Path) -> Result<(), StoreError> {
     use std::os::unix::fs::PermissionsExt;
     match fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)) {
@@ -439,7 +439,7 @@ fn make_folders(layout: &Layout, durability: Durability) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Makes a folder; false: it was there.
+/// Makes a folder. Returns false if it exists.
 pub(super) fn make_dir(path: &Path) -> Result<bool, StoreError> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     match std::fs::DirBuilder::new().mode(0o700).create(path) {

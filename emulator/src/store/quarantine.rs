@@ -1,7 +1,7 @@
 //! The quarantine: sealed files that no row names, kept because the rows could be wrong.
 //!
-//! A repair looks at them, brings back those that rows name or that it can give a row, and puts into quarantine what it
-//! could not read. A file goes in and out by a hard link, so that a kill leaves it in both places and never in none.
+//! A repair reads them, restores those that rows name or that it can make a row for, and puts unreadable files into
+//! quarantine. A file is moved by a hard link, so that a kill leaves it in both places and never in none.
 //!
 //! A repair opens such files with data keys that no row uses, and with the mirrors of registries that have no row. Neither is
 //! removed before [`Store::is_whole`].
@@ -17,10 +17,10 @@ use super::open::{Store, make_dir};
 use super::rows::FileId;
 
 impl Store {
-    /// Whether all rows are known to be there and the quarantine is empty. Otherwise a repair may still need a data key or a
+    /// Whether no row is missing and the quarantine is empty. Otherwise a repair may still need a data key or a
     /// mirror that no row names.
     pub fn is_whole(&self) -> Result<bool, StoreError> {
-        // In this order: the sweep fills the quarantine before it removes the note of the loss.
+        // In this order: the sweep fills the quarantine before it removes the record of the loss.
         if !self.database.durable().are_complete() {
             return Ok(false);
         }
@@ -49,7 +49,7 @@ impl Store {
         Ok(files)
     }
 
-    /// Gives a file in quarantine its published name as well. False: there is a file of that name.
+    /// Gives a file in quarantine its published name as well. Returns false if there is a file of that name.
     pub fn bring_back(&self, id: FileId) -> Result<bool, StoreError> {
         let to = self.layout.file(id);
         if to.try_exists()? {
@@ -60,7 +60,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Keeps a published file in quarantine as well, where no sweep takes it.
+    /// Keeps a published file in quarantine as well, where the sweep ignores it.
     pub fn put_into_quarantine(&self, id: FileId) -> Result<(), StoreError> {
         if make_dir(&self.layout.quarantine())? {
             make_private(&self.layout.quarantine())?;
@@ -74,7 +74,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes a file out of quarantine: it is published.
+    /// Removes a file from quarantine: it is published.
     pub fn leave_quarantine(&self, id: FileId) -> Result<(), StoreError> {
         Ok(remove_if_there(&self.layout.quarantined(id))?)
     }
@@ -90,7 +90,7 @@ impl Store {
 fn link_or_copy(from: &std::path::Path, to: &std::path::Path) -> Result<(), StoreError> {
     match fs::hard_link(from, to) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // Not every file system has links.
+        // Some file systems have no links.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::debug!(%error, "a file cannot be linked and is copied");
             let new = super::layout::Layout::replacement(to);

@@ -1,7 +1,7 @@
-//! Referrers: which manifests name another as their subject.
+//! Referrers: the manifests that name another manifest as their subject.
 //!
-//! The rows come and go with the manifest that refers (in `manifests`), never with the subject: it may come later, and
-//! what refers to it stays when it is deleted. Annotations are not here: they are content and sealed.
+//! The rows are made and deleted with the manifest that refers (in `manifests`), never with the subject: it may come later, and
+//! its referrers stay when it is deleted. Annotations are not here: they are content and sealed.
 
 use super::error::StoreError;
 use super::layout::Table;
@@ -10,7 +10,7 @@ use super::rows::{Referrer, decode, last_part, prefix};
 
 impl Store {
     /// The manifests of the repository that name `subject` as theirs, in the order of their digests. The subject
-    /// itself may be there, may be gone or may be still to come.
+    /// itself may exist, may be deleted, or may come later.
     pub fn referrers(
         &self,
         registry: &str,

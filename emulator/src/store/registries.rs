@@ -1,15 +1,15 @@
-//! The registries of the data folder: what each is beside its content, and how one comes and goes as a whole.
+//! The registries of the data folder: their properties without the content, and their creation and deletion.
 //!
 //! A registry is one row, one row for each tag and one for each assigned identity: together they can be larger than sled
-//! keeps durably in one. They are written in one transaction, the first time with the ring of data keys, so that a kill
+//! keeps durably in one row. They are written in one transaction, the first time with the ring of data keys, so that a kill
 //! leaves a whole registry or none.
 //!
-//! A registry goes in three steps. [`Store::begin_leaving`]: one transaction removes its row and its ring, and notes that it
-//! is leaving. From then on nothing can be stored in it, because none of its data keys is known. [`Store::empty_leaving`]:
-//! its rows and files go, batch by batch. [`Store::end_leaving`]: the note goes, and the name is free. The domain keeps an
-//! intent from before the first step to the end of the last one, so it goes on with a deletion that a stop cut short.
+//! A registry is deleted in three steps. [`Store::begin_leaving`]: one transaction removes its row and its ring, and records that
+//! it is leaving. From then on nothing can be stored in it, because none of its data keys is known. [`Store::empty_leaving`]:
+//! its rows and files are removed, batch by batch. [`Store::end_leaving`]: the record is removed, and the name is free. The domain
+//! keeps an intent from before the first step to the end of the last one, so it resumes an interrupted deletion.
 //!
-//! What the fields mean, and which values are right, is the domain's to know.
+//! The domain knows the meaning of the fields and their valid values.
 
 use std::collections::BTreeMap;
 
@@ -26,12 +26,12 @@ use super::open::Store;
 use super::ring::write_ring;
 use super::rows::{RingRow, decode, key, last_part, prefix};
 
-/// What a registry is beside its content.
+/// The properties of a registry, without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegistryRecord {
     /// Its name.
     pub name: String,
-    /// All that is short.
+    /// The short properties.
     pub row: RegistryRow,
     /// Its tags, as Azure knows them: names and values.
     pub tags: BTreeMap<String, String>,
@@ -39,14 +39,14 @@ pub struct RegistryRecord {
     pub identities: BTreeMap<String, AssignedRow>,
 }
 
-/// What is stored of a new registry in one transaction, beside its ring.
+/// The rows of a new registry that are stored in one transaction, without its ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRegistryRows {
-    /// What it is.
+    /// The properties.
     pub record: RegistryRecord,
-    /// How it is logged in to, if that is not the default.
+    /// The login settings, if they are not the default.
     pub access: Option<AccessRow>,
-    /// The operation that ends with it.
+    /// The operation that ends with the transaction.
     pub end: End,
 }
 
@@ -54,30 +54,30 @@ pub struct NewRegistryRows {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryRow {
-    /// What tells it from others of its name, before and after it. None: it was made before there were such ids.
+    /// The id that distinguishes it from earlier and later registries of its name; `None` if it is older than such ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// When it was made: seconds since 1970, emulator time.
     pub created: i64,
     /// The price class.
     pub sku: String,
-    /// The place.
+    /// The location.
     pub location: String,
     /// The resource group.
     pub group: String,
-    /// The customer-managed key that it was made with, opaque to the store. Which one it has now, the ring tells.
+    /// The customer-managed key that it was made with, opaque to the store. The ring has the current one.
     pub key: Option<serde_json::Value>,
     /// Its system-assigned identity.
     pub system_identity: Option<PrincipalRow>,
     /// Whether content trust was on. Older versions could set it without effect; it is no longer read.
     pub content_trust: bool,
-    /// Whether anybody may use its content.
+    /// Whether anonymous clients may use its content.
     pub anonymous: bool,
-    /// Whether it lacks what a real one lacks.
+    /// Whether it has only the features of a real registry.
     pub strict: bool,
-    /// The port that it had last.
+    /// The last port of its listener.
     pub port: Option<u16>,
-    /// Who passes network rules, in Azure's words. None: trusted services do.
+    /// The services that bypass network rules, as Azure spells it; `None` if trusted services do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bypass: Option<String>,
     /// The identity in use that was removed from it in strict parity, and when: seconds since 1970, emulator time.
@@ -89,9 +89,9 @@ pub struct RegistryRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrincipalRow {
-    /// Whom tokens name.
+    /// The id in tokens.
     pub client_id: String,
-    /// What permissions go by.
+    /// The id in permissions.
     pub principal_id: String,
 }
 
@@ -101,7 +101,7 @@ pub struct PrincipalRow {
 pub struct AssignedRow {
     /// The resource, as it was written.
     pub resource_id: String,
-    /// Who it is.
+    /// Its client id and principal id.
     #[serde(flatten)]
     pub principal: PrincipalRow,
 }
@@ -131,8 +131,8 @@ impl Store {
 
     /// Stores a new registry with its first ring, both or neither. Durable on return.
     ///
-    /// With no ring, the one that is there already is the registry's. [`StoreError::RegistryExists`] if there is one of
-    /// this name, or one is leaving still.
+    /// Without a ring, the registry uses the ring that is stored. [`StoreError::RegistryExists`] if there is a registry of
+    /// this name, or its deletion has not ended.
     pub fn create_registry(
         &self,
         new: &NewRegistryRows,
@@ -167,8 +167,8 @@ impl Store {
         self.database.commit()
     }
 
-    /// Replaces what a registry is, and ends an operation. Durable on return. `purpose` says what it may use of a full disk.
-    /// False: there is none of this name, and nothing was done.
+    /// Replaces the properties of a registry, and ends an operation. Durable on return. `purpose` decides whether it may use the
+    /// reserve. Returns false, and changes nothing, if there is no registry of this name.
     pub fn replace_registry(
         &self,
         record: &RegistryRecord,
@@ -192,8 +192,8 @@ impl Store {
         Ok(true)
     }
 
-    /// The first step of a deletion: the registry is known no more, and nothing can be stored in it. Durable on return.
-    /// False: there is none of this name.
+    /// The first step of a deletion: the registry is no longer known, and nothing can be stored in it. Durable on return.
+    /// Returns false if there is no registry of this name.
     pub fn begin_leaving(&self, name: &str) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         if !self.database.has(Table::Registries, &key(&[name]))? {
@@ -224,7 +224,7 @@ impl Store {
         self.database.has(Table::Leaving, &key(&[name]))
     }
 
-    /// The second step: rows and files of a registry that is leaving go. It can be repeated.
+    /// The second step: removes the rows and files of a registry that is leaving. It can be repeated.
     pub fn empty_leaving(&self, name: &str) -> Result<(), StoreError> {
         if !self.is_leaving(name)? {
             return Ok(());

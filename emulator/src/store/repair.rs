@@ -1,7 +1,7 @@
 //! The rows of a data folder as a repair sees them, also when [`Store::open`](super::Store::open) refuses the folder.
 //!
-//! What is salvaged and how is `mock_keyvault::durable::repair`'s business; here is what a lost row means in words. After the
-//! rows are repaired, the folder opens as always, and content that no row names comes back from the sealed files.
+//! `mock_keyvault::durable::repair` decides which rows are salvaged and how; this file describes the lost rows. After the
+//! rows are repaired, the folder opens as usual, and content without rows is restored from the sealed files.
 
 use std::collections::HashSet;
 use std::io;
@@ -22,17 +22,17 @@ use super::marker::write_marker;
 use super::open::{key_for_repair, lock_for_repair, make_dir};
 use super::rows::{TagRow, decode};
 
-/// A repair of the rows that was examined. Dropped, it has changed nothing.
+/// An examined repair of the rows. It changes nothing until it is applied.
 #[derive(Debug)]
 pub struct RowsRepair {
     repair: Repair,
     layout: Layout,
     lacks_marker: bool,
-    // Dropped last: the folder is free when the work is gone.
+    // Dropped last: the folder is free when the work has ended.
     _lock: LockFile,
 }
 
-/// The sealed files of a data folder, without a look into them.
+/// The sizes of the sealed files of a data folder; the files are not opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SealedFiles {
     /// Published files.
@@ -46,7 +46,7 @@ pub struct SealedFiles {
 }
 
 impl RowsRepair {
-    /// Looks at a data folder that no process has open.
+    /// Examines a data folder that no process has open.
     pub fn examine(path: &Path) -> Result<Self, StoreError> {
         let layout = Layout::new(path);
         let (lock, lacks_marker) = lock_for_repair(&layout)?;
@@ -55,32 +55,32 @@ impl RowsRepair {
         Ok(Self { repair, layout, lacks_marker, _lock: lock })
     }
 
-    /// Whether the rows have to be repaired.
+    /// Whether the rows need a repair.
     pub fn is_needed(&self) -> bool {
         self.repair.is_needed()
     }
 
-    /// The file that says which format the folder has, if it is missing or damaged: [`RowsRepair::apply`] writes it again.
+    /// The marker with the folder's format, if it is missing or damaged: [`RowsRepair::apply`] writes it again.
     pub fn marker(&self) -> Option<PathBuf> {
         self.lacks_marker.then(|| self.layout.marker())
     }
 
-    /// Whether changes that there were cannot be restored.
+    /// Whether some changes cannot be restored.
     pub fn loses_something(&self) -> bool {
         self.repair.survey().loses_something()
     }
 
-    /// Whether an earlier start or repair lost rows and nobody has looked for their content to the end.
+    /// Whether an earlier start or repair lost rows and the search for their content has not ended.
     pub fn has_loss(&self) -> bool {
         self.layout.journal().join("loss").exists()
     }
 
-    /// What was found.
+    /// The findings.
     pub fn report(&self) -> Result<RowsReport, StoreError> {
         Ok(RowsReport::of(&self.repair)?)
     }
 
-    /// What is lost and has a name that something still knows, in words.
+    /// Descriptions of the lost things whose names are still known.
     pub fn lost(&self) -> Result<Vec<String>, StoreError> {
         let tables = [
             Table::Registries,
@@ -115,19 +115,19 @@ impl RowsRepair {
         Ok(found)
     }
 
-    /// A repair that was cut off, which this one has ended. What it lost was told to nobody.
+    /// An interrupted repair that this one has completed. Its losses were not reported.
     pub fn finished(&self) -> Option<&Earlier> {
         self.repair.finished()
     }
 
-    /// Other repairs that lost something, as long as what was damaged is kept.
+    /// Earlier repairs with losses, while their damaged files are kept.
     pub fn earlier(&self) -> &[Earlier] {
         self.repair.earlier()
     }
 
-    /// Puts the rows that were found in the place of damaged ones, in one step, and writes the marker if that is needed. Files
-    /// that travelled in the journal come first: with it their content goes. `lost` is what the report and
-    /// [`RowsRepair::lost`] say. None: the rows were whole.
+    /// Replaces damaged rows by the restored ones, in one step, and writes the marker if necessary. The
+    /// files in the journal are written first: the repair removes their content from it. `lost` is the text of the report and of
+    /// [`RowsRepair::lost`]. Returns `None` if the rows were intact.
     pub fn apply(self, aside: &str, lost: &[String]) -> Result<Option<Applied>, StoreError> {
         let applied = if self.is_needed() {
             self.restore_files()?;
@@ -141,7 +141,7 @@ impl RowsRepair {
         Ok(applied)
     }
 
-    /// Writes the files that the journal has and the folder lacks, and syncs all: those that are there were not synced.
+    /// Writes the files that the journal has and the folder lacks, and syncs all of them: the existing ones were not synced.
     ///
     /// A file that the restored rows do not name was deleted, unless they end before it was made.
     fn restore_files(&self) -> Result<(), StoreError> {
@@ -159,7 +159,7 @@ impl RowsRepair {
         each.map_err(of_format)?;
         let restorer = Restorer::new(&self.layout);
         for Attachment { name, content, is_restored } in survey.attachments() {
-            // A file that this program has no use for must not stop the repair of the others.
+            // A file of unknown purpose must not stop the repair of the others.
             let Some(id) = carried::file(name) else { continue };
             if !is_restored || named.contains(&id.as_bytes()[..]) {
                 make_dir(&self.layout.files())?;
@@ -172,7 +172,7 @@ impl RowsRepair {
     }
 }
 
-/// What a lost row means to a person. Rows that only support others mean nothing.
+/// Describes a lost row for people. `None` for rows that only support others.
 fn in_words(row: &LostRow) -> Option<String> {
     let LostRow { tree, key, known, restored } = row;
     let table = *Table::ALL.get(usize::from(*tree))?;
@@ -204,7 +204,7 @@ fn in_words(row: &LostRow) -> Option<String> {
             format!("the manifest {repository}@{digest} in {registry}")
         }
         (Table::Links, [registry, repository, digest]) => {
-            // Only that the repository shows it is of interest.
+            // Only the link to the repository matters.
             if known.is_some() && restored.is_some() {
                 return None;
             }

@@ -1,7 +1,7 @@
-//! Repositories: they come with their first manifest, and go when somebody deletes them.
+//! Repositories: made with their first manifest, and deleted by a client.
 //!
-//! Deleting one removes its manifests batch by batch under the writer's lock, and then its row: killed half way, what is
-//! left is a repository with fewer manifests, and the next attempt ends the work. Its blobs are left to collection.
+//! Deleting a repository removes its manifests batch by batch under the writer's lock, and then its row: a kill leaves
+//! a repository with fewer manifests, and the next attempt completes the work. Its blobs are left to collection.
 
 use mock_keyvault::room::Purpose;
 
@@ -12,17 +12,17 @@ use super::manifests::MANIFEST_BATCH;
 use super::open::Store;
 use super::rows::{RepositoryRow, TagRow, decode, key, last_part, prefix};
 
-/// What became of a repository that was to be deleted.
+/// The result of deleting a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeletedRepository {
-    /// It is gone.
+    /// It was deleted.
     Removed {
         /// The digests of its manifests, in order.
         manifests: Vec<String>,
         /// Its tags, in order.
         tags: Vec<String>,
     },
-    /// There was none.
+    /// There is no such repository.
     Unknown,
     /// It or something in it is locked: nothing was done.
     Locked(Locked),
@@ -53,7 +53,7 @@ impl Store {
         self.database.last_parts(Table::Repositories, &[registry]).collect()
     }
 
-    /// A repository; none if no manifest ever came to it.
+    /// A repository; `None` if no manifest was ever pushed to it.
     pub fn repository(
         &self,
         registry: &str,
@@ -62,7 +62,7 @@ impl Store {
         self.database.row(Table::Repositories, &key(&[registry, repository]))
     }
 
-    /// Whether a manifest ever came to the repository.
+    /// Whether a manifest was ever pushed to the repository.
     pub fn repository_exists(&self, registry: &str, repository: &str) -> Result<bool, StoreError> {
         self.database.has(Table::Repositories, &key(&[registry, repository]))
     }

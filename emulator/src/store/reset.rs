@@ -1,9 +1,9 @@
-//! The content of a registry goes as a whole, and a new ring comes.
+//! Resets a registry: removes its whole content and stores a new ring.
 //!
 //! The new ring comes first, in a transaction of its own. From its commit on nothing can be stored under a data key of the old
-//! ring, since none is known any more: a push that began before fails, and nothing of it is left. Then the content goes, in
-//! batches, and the last transaction ends the operation: after a kill before that, the operation is done again from its begin.
-//! What the registry itself is stays.
+//! ring, since none is known any more: a push that began before fails, and leaves nothing. Then the content is removed, in
+//! batches, and the last transaction ends the operation: after a kill before that, the operation is repeated from its begin.
+//! The properties of the registry stay.
 
 use mock_keyvault::room::Purpose;
 
@@ -16,8 +16,8 @@ use super::ring::write_ring;
 use super::rows::{RingRow, key};
 
 impl Store {
-    /// Puts this ring in place of the one that a registry has, removes everything that is stored in the registry, and ends an
-    /// operation. Durable on return. After an error or a kill the new ring may be there, and some of the content: repeat it.
+    /// Replaces the ring of a registry, removes everything that is stored in the registry, and ends an
+    /// operation. Durable on return. After an error or a kill, the new ring and a part of the content may exist: repeat it.
     pub fn begin_registry_again(
         &self,
         registry: &str,

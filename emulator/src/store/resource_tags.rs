@@ -1,7 +1,7 @@
-//! The tags of resources, as Azure knows them: a row for each, since all of one resource may be longer than a value may
-//! be. They have nothing to do with the tags of images.
+//! The tags of resources, as Azure knows them: one row for each, since all tags of a resource may be longer than a row
+//! may be. They are unrelated to the tags of images.
 //!
-//! Called by the files of the resources that have tags, which say in which table and under which key.
+//! The files of the resources that have tags call this, and pass the table and the key.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use super::rows::{decode, key, last_part, prefix};
 #[derive(Clone, Debug)]
 pub(super) struct ResourceTags {
     table: Table,
-    /// What their keys begin with.
+    /// The first parts of their keys.
     parts: Vec<String>,
 }
 
 impl ResourceTags {
-    /// The tags of the resource that this key names, whatever its case.
+    /// The tags of the resource with this key, in any case.
     pub(super) fn of(table: Table, parts: &[&str]) -> Self {
         Self { table, parts: parts.iter().map(|part| part.to_lowercase()).collect() }
     }
@@ -33,7 +33,7 @@ impl ResourceTags {
         .collect()
     }
 
-    /// The keys of those that there are. To be removed in a transaction of the writer that was held meanwhile.
+    /// The keys of the existing tags. Remove them in a transaction of the writer that was held since.
     pub(super) fn keys(&self, database: &Database) -> Result<Vec<Vec<u8>>, StoreError> {
         let rows = database.scan(self.table, &prefix(&self.parts()));
         rows.map(|row| Ok(row?.0.to_vec())).collect()

@@ -1,7 +1,7 @@
 //! The ring of wrapped data keys: one row for its head, one for each entry, replaced together by compare-and-swap.
 //!
 //! One row for all would be larger than sled keeps durably. A data key is in use while a file is sealed under it; there
-//! is one row for each use, and no transaction takes a data key that has one out of the ring, nor adds one to a data key
+//! is one row for each use. No transaction removes a data key that is in use from the ring, or adds a use of a data key
 //! that is not in it. Heads and entries are opaque: `keys/` wraps and seals them.
 
 use std::collections::HashSet;
@@ -26,10 +26,10 @@ impl Store {
         self.ring_rows(registry)
     }
 
-    /// Replaces the ring in one transaction if its generation is `expected` (none: if there is no ring). Durable on
-    /// return. False: it has another generation, nothing was done.
+    /// Replaces the ring in one transaction if its generation is `expected` (`None`: if there is no ring). Durable on
+    /// return. Returns false, and changes nothing, if it has another generation.
     ///
-    /// [`StoreError::DataKeyInUse`] if the new ring leaves out a data key that something is sealed under.
+    /// [`StoreError::DataKeyInUse`] if the new ring lacks a data key that something is sealed under.
     pub fn replace_ring(
         &self,
         registry: &str,
@@ -67,8 +67,8 @@ impl Store {
         Ok(self.database.scan(Table::Uses, &uses).next().transpose()?.is_some())
     }
 
-    /// Takes those of these data keys out of the ring that nothing is sealed under, and says which. Durable. With at
-    /// least one, the generation grows by one. None: the ring has another generation, nothing was done.
+    /// Removes those of these data keys that seal nothing from the ring, and returns them. Durable. If it removes any, the
+    /// generation grows by one. Returns `None`, and changes nothing, if the ring has another generation.
     ///
     /// Removes none while a file without a row may be sealed under one of them: see [`Store::is_whole`].
     pub fn remove_unused_data_keys(
@@ -114,7 +114,7 @@ impl Store {
         Ok(Some(removed))
     }
 
-    /// Reads head and entries; with the writer's lock they belong together.
+    /// Reads head and entries; they are consistent under the writer's lock.
     pub(super) fn read_ring(
         &self,
         registry: &str,

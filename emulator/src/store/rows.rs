@@ -1,7 +1,7 @@
-//! The rows of the database: what they hold and how they are encoded.
+//! The rows of the database: their fields and their encoding.
 //!
 //! A key is its parts joined by a zero byte, which no name and no digest has. A value is JSON, below [`MAX_ROW`]:
-//! sled keeps larger values in files that nobody syncs. Nothing that a client pushed is in a row but what
+//! sled keeps larger values in files that are never synced. Of the pushed data, rows have only the part that
 //! DESIGN.md declares to be metadata: names, digests, sizes and media types. `Serialize` on these types is the format
 //! on disk; a change of it is a change of the format version.
 
@@ -13,10 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 
-/// The largest encoded row, in bytes: sled's own limit for a value in its log is far above, the durable one is not.
+/// The largest encoded row, in bytes: sled's limit for a value in its log is far higher, but it keeps only such rows durably.
 pub(super) const MAX_ROW: usize = 4000;
 
-/// The name of a file in the data folder: random, and in no relation to what the file holds.
+/// The name of a file in the data folder: random, and unrelated to its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct FileId([u8; 16]);
@@ -26,7 +26,7 @@ pub struct FileId([u8; 16]);
 #[error("a file id is 32 lower-case hexadecimal digits")]
 pub struct InvalidFileId;
 
-/// Where the sealed bytes of a blob or a manifest are.
+/// The place of the sealed bytes of a blob or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectRow {
     /// The sealed file.
@@ -38,15 +38,15 @@ pub struct ObjectRow {
     pub data_key: [u8; 16],
     /// When it was published: seconds since 1970, emulator time.
     pub created: i64,
-    /// Length of the sealed file, in bytes. None: a program that did not note it yet wrote the row.
+    /// Length of the sealed file, in bytes. `None` if an older program wrote the row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_len: Option<u64>,
 }
 
-/// An upload that is under way.
+/// An upload that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRow {
-    /// The id that the client knows it by: a UUID.
+    /// The id that the client uses: a UUID.
     pub id: String,
     /// The repository that it goes to.
     pub repository: String,
@@ -76,15 +76,15 @@ pub struct ManifestRow {
     pub subject: Option<String>,
     /// When it was pushed first: seconds since 1970, emulator time.
     pub pushed: i64,
-    /// The part of that second that had passed, so that lists by time tell pushes apart.
+    /// The part of that second that had passed, so that lists by time can order pushes.
     #[serde(default)]
     pub pushed_nanos: u32,
-    /// What may be done with it.
+    /// Its attributes.
     #[serde(default, skip_serializing_if = "Attributes::are_default")]
     pub attributes: Attributes,
 }
 
-/// What a tag points to.
+/// The manifest that a tag points to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TagRow {
     /// Digest of the manifest.
@@ -99,15 +99,15 @@ pub struct TagRow {
     /// The same of the second in which it was last set.
     #[serde(default)]
     pub updated_nanos: u32,
-    /// What may be done with it.
+    /// Its attributes.
     #[serde(default, skip_serializing_if = "Attributes::are_default")]
     pub attributes: Attributes,
 }
 
-/// What may be done with a repository, a tag or a manifest. Everything may, until somebody says otherwise.
+/// The attributes of a repository, a tag or a manifest. Everything is allowed by default.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four switches that know nothing of each other, as in ACR"
+    reason = "four independent switches, as in ACR"
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
@@ -117,14 +117,14 @@ pub struct Attributes {
     pub list: bool,
     /// Whether it may be pulled.
     pub read: bool,
-    /// Whether it may be written, and deleted: this covers both.
+    /// Whether it may be changed or deleted: this covers both.
     pub write: bool,
 }
 
 /// A repository that has, or had, a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepositoryRow {
-    /// When the first manifest came: seconds since 1970, emulator time.
+    /// When the first manifest was pushed: seconds since 1970, emulator time.
     pub created: i64,
     /// When a manifest or a tag was last pushed: seconds since 1970, emulator time.
     pub updated: i64,
@@ -132,23 +132,23 @@ pub struct RepositoryRow {
     pub manifests: u64,
     /// How many tags it has.
     pub tags: u64,
-    /// What may be done with it.
+    /// Its attributes.
     #[serde(default, skip_serializing_if = "Attributes::are_default")]
     pub attributes: Attributes,
 }
 
-/// A task run that is to be kept, under a number that the store gives it.
+/// A task run to store; the store gives it a number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewTaskRun {
     /// The task that was run.
     pub name: Option<String>,
-    /// What became of it.
+    /// Its status.
     pub status: String,
     /// When it began: seconds since 1970, emulator time.
     pub created: i64,
     /// When it had ended: seconds since 1970, emulator time.
     pub finished: i64,
-    /// When it goes: seconds since 1970, emulator time.
+    /// When it is deleted: seconds since 1970, emulator time.
     pub ends: i64,
     /// Digest of its log.
     pub digest: String,
@@ -161,7 +161,7 @@ pub struct NewTaskRun {
 pub struct TaskRunRow {
     /// Its number in the registry, from 1 on.
     pub number: u64,
-    /// What is known of it.
+    /// Its description.
     #[serde(flatten)]
     pub run: NewTaskRun,
 }
@@ -180,9 +180,9 @@ pub struct Referrer {
 pub struct RingRow {
     /// Grows by one with each replacement.
     pub generation: u64,
-    /// What `keys/` keeps beside the entries; at most 2 KiB.
+    /// The sealed head; at most 2 KiB.
     pub head: Vec<u8>,
-    /// Data-key id and what `keys/` keeps of it; each at most 2 KiB. The order is kept.
+    /// Data-key id and entry, at most 2 KiB each. The order is kept.
     pub entries: Vec<([u8; 16], Vec<u8>)>,
 }
 
@@ -194,16 +194,16 @@ pub(super) struct BlobRow {
     pub(super) links: u64,
 }
 
-/// That a repository shows a blob.
+/// The link that shows a blob in a repository.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct LinkRow {
-    /// When the repository came by it, or was last asked for it: emulator time.
+    /// When the repository got it, or was last asked for it: emulator time.
     pub(super) touched: i64,
     /// How many manifests of the repository refer to it.
     pub(super) refs: u64,
 }
 
-/// Who owns a file of the data folder.
+/// The owner of a file of the data folder.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct FileRow {
     pub(super) registry: String,
@@ -217,8 +217,8 @@ impl Attributes {
         self.delete && self.write
     }
 
-    /// Whether nobody has set anything.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    /// Whether all attributes have their default.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn are_default(&self) -> bool {
         *self == Self::default()
     }
@@ -286,7 +286,7 @@ pub(super) fn key(parts: &[&str]) -> Vec<u8> {
     parts.join("\0").into_bytes()
 }
 
-/// What all keys begin with that have these parts and more.
+/// The prefix of all keys that have these parts and more.
 pub(super) fn prefix(parts: &[&str]) -> Vec<u8> {
     let mut prefix = key(parts);
     prefix.push(0);
@@ -311,7 +311,7 @@ fn part<'a>(
         .ok()
         .and_then(|text| pick(&mut text.split('\0')))
         .map(str::to_owned)
-        .ok_or_else(|| StoreError::Damaged("a row has a key that is not one".to_owned()))
+        .ok_or_else(|| StoreError::Damaged("a row has an invalid key".to_owned()))
 }
 
 /// Encodes a row, if it is short enough to be durable.
@@ -320,7 +320,7 @@ pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
     limited(bytes)
 }
 
-/// Refuses what sled would put into a file of its own.
+/// Refuses a value that sled would put into a file of its own.
 pub(super) fn limited(bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
     let len = bytes.len();
     if MAX_ROW < len {
@@ -381,7 +381,7 @@ mod tests {
         }
 
         #[test]
-        fn a_key_is_taken_apart_as_it_was_joined(parts in prop::collection::vec("[a-z0-9:/._-]{1,40}", 1..5)) {
+        fn the_parts_of_a_key_survive_a_round_trip(parts in prop::collection::vec("[a-z0-9:/._-]{1,40}", 1..5)) {
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             let key = key(&parts);
 

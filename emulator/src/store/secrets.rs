@@ -1,7 +1,7 @@
-//! Small files beside the rows: the service-managed key and the like, settings, and the folder of sealed logs.
+//! Small files of the data folder: the service-managed key and other secrets, settings, and the folder of sealed logs.
 //!
-//! Each is replaced as a whole. Names are constants of the program, never something that a client sent. What is in
-//! them, and whether it should be sealed, is the caller's to know.
+//! Each is replaced as a whole. Names are constants of the program, never from a client. The caller knows the content,
+//! and whether it should be sealed.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use super::error::StoreError;
 use super::files::replace_file;
 use super::open::Store;
 
-/// The largest secret file that is read, in bytes: the buffer is never moved while it fills, which would leave copies.
+/// The largest secret file that is read, in bytes: the buffer never grows while it is filled, which would leave copies.
 const MAX_SECRET: u64 = 64 << 10;
 
 impl Store {
-    /// Reads a small secret file in the data folder, such as `service.key`. None: it is not there.
+    /// Reads a small secret file in the data folder, such as `service.key`. `None` if it does not exist.
     pub fn read_secret_file(
         &self,
         name: &'static str,
@@ -25,12 +25,12 @@ impl Store {
         read_secret(&self.layout.named(name), name)
     }
 
-    /// Replaces a small secret file, mode 0600: old or new after a kill, never a part of either. Durable on return.
+    /// Replaces a small secret file, mode 0600: a kill leaves the old or the new one, never a part. Durable on return.
     pub fn write_secret_file(&self, name: &'static str, bytes: &[u8]) -> Result<(), StoreError> {
         replace_file(&self.layout.named(name), bytes, self.durability)
     }
 
-    /// Reads a settings file in the data folder. None: it is not there.
+    /// Reads a settings file in the data folder. `None` if it does not exist.
     pub fn read_settings(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         match fs::read(self.layout.named(name)) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -50,7 +50,7 @@ impl Store {
     }
 }
 
-/// Reads a small secret file. None: it is not there.
+/// Reads a small secret file. `None` if it does not exist.
 pub(super) fn read_secret(
     path: &Path,
     name: &str,

@@ -1,6 +1,6 @@
-//! How much there is: counters that the transactions keep.
+//! The sizes of registries: counters that the transactions keep.
 //!
-//! The counters are one row for each registry, changed with what they count; a status page asks for them without a
+//! Each registry has one row of counters, which the transactions change together with the counted rows; a status page needs no
 //! scan.
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::rows::key;
 /// How much a registry holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Repositories that a manifest came to.
+    /// Repositories that had a manifest.
     pub repositories: u64,
     /// Blobs, each counted once.
     pub blobs: u64,
@@ -21,12 +21,12 @@ pub struct Stats {
     pub manifests: u64,
     /// Bytes of plaintext in blobs and manifests.
     pub bytes: u64,
-    /// Uploads under way.
+    /// Uploads that have not ended.
     pub uploads: u64,
 }
 
 impl Store {
-    /// The counters of a registry; kept by the transactions, nothing is scanned.
+    /// The counters of a registry. It scans nothing.
     pub fn stats(&self, registry: &str) -> Result<Stats, StoreError> {
         Ok(self.database.row(Table::Counters, &key(&[registry]))?.unwrap_or_default())
     }

@@ -1,7 +1,7 @@
-//! Files that no row names: left behind by a kill, or all that is left of rows that were lost.
+//! Files without a row: left by a kill, or the rest of rows that were lost.
 //!
-//! Nothing is done about them before the rows are proven. When rows may have been lost, such files move to the quarantine, where
-//! `sealyard verify` lists them and `sealyard repair` brings them back; otherwise they are removed.
+//! They stay until the rows are checked. If rows may have been lost, such files move to the quarantine, where
+//! `sealyard verify` lists them and `sealyard repair` restores them; otherwise they are removed.
 
 use std::collections::HashSet;
 use std::io;
@@ -17,8 +17,8 @@ use super::open::Store;
 use super::rows::{FileId, UploadRow, decode};
 
 impl Store {
-    /// Removes the [`Store::orphans`] and what the last process left in `uploads/`, or moves both to the quarantine. Answers how
-    /// many orphans there were. Waits for the proof of the rows; does nothing if they are damaged. For the background.
+    /// Removes the [`Store::orphans`] and the left-overs of the last process in `uploads/`, or moves both to the quarantine.
+    /// Returns the number of orphans. Waits for the check of the rows; does nothing if they are damaged. For the background.
     pub fn sweep_orphans(&self) -> Result<u64, StoreError> {
         let rows = self.database.durable();
         if !rows.wait_for_proof().is_complete() {
@@ -32,13 +32,13 @@ impl Store {
         if is_loss {
             self.sync_quarantine()?;
             self.replace_damaged_mirrors()?;
-            // From now on a file without a row is one that was made after the loss.
+            // From now on a file without a row was made after the loss.
             rows.loss_is_settled()?;
         }
         Ok(orphans.len() as u64)
     }
 
-    /// Takes away what the last process left in `uploads/` and no row names. The rows are proven.
+    /// Removes the files in `uploads/` that the last process left and that no row names. The rows are checked.
     pub(super) fn sweep_left_behind(&self) -> Result<(), StoreError> {
         let unnamed = self.unnamed_uploads()?;
         self.take_away(unnamed)
@@ -50,7 +50,7 @@ impl Store {
             return Ok(());
         }
         let is_loss = self.database.durable().has_loss()?;
-        // That a file has no row may be news that is not durable yet.
+        // The change that left a file without a row may not be durable yet.
         self.database.commit()?;
         let count = files.len();
         for path in files {
@@ -62,7 +62,7 @@ impl Store {
         Ok(())
     }
 
-    /// The files that the last process left in `uploads/` and that no row names. Each is answered once.
+    /// The files that the last process left in `uploads/` and that no row names. Each is returned only once.
     fn unnamed_uploads(&self) -> Result<Vec<PathBuf>, StoreError> {
         let left = self.left_behind.lock().map_or_else(
             |poisoned| std::mem::take(&mut *poisoned.into_inner()),
@@ -90,7 +90,7 @@ impl Store {
             fs::set_permissions(&quarantine, private)?;
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();
-        // A published file keeps its name; what was still growing is told apart.
+        // A published file keeps its name; an unfinished upload gets another extension.
         if path.parent() == Some(&self.layout.uploads()) && path.extension().is_none() {
             name.push(".upload");
         }

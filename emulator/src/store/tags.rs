@@ -1,7 +1,7 @@
 //! Tags: names in a repository that point to a manifest of it.
 //!
-//! They are kept both ways, tag to manifest and manifest to tags, so that a manifest is deleted with its tags without
-//! a look at all others. The tag of a manifest that is put is set by that same transaction, in `manifests`.
+//! They are stored in both directions, tag to manifest and manifest to tags, so that a manifest is deleted with its tags
+//! without a scan. The transaction that stores a manifest also sets its tag, in `manifests`.
 
 use mock_keyvault::room::Purpose;
 
@@ -30,7 +30,7 @@ impl Store {
         self.database.row(Table::Tags, &key(&[registry, repository, tag]))
     }
 
-    /// Takes a tag away; the manifest stays. Durable.
+    /// Deletes a tag; the manifest stays. Durable.
     pub fn delete_tag(
         &self,
         registry: &str,
@@ -64,7 +64,7 @@ impl Store {
         Ok(deleted)
     }
 
-    /// The tags of a repository in lexical order that lists show, after `after`, at most `limit`. None: there is no
+    /// The tags of a repository in lexical order that lists show, after `after`, at most `limit`. `None` if there is no
     /// such repository.
     pub fn tags(
         &self,
@@ -108,8 +108,8 @@ impl Store {
     }
 }
 
-/// Points a tag (registry, repository, tag) to a manifest. True: there was no such tag. What may be done with a tag
-/// stays when it moves.
+/// Points a tag (registry, repository, tag) to a manifest. Returns true if the tag is new. The attributes of a tag
+/// stay when it moves.
 pub(super) fn set_tag(
     view: &View<'_>,
     parts: [&str; 3],

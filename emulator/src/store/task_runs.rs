@@ -1,8 +1,8 @@
 //! Task runs: a row for each, and its log as a sealed file.
 //!
-//! Runs have numbers that are never used twice. A second table has them by the moment at which they end, so that what is
-//! due is found without a scan. The log is in use by its data key from the row on; it is unlinked after the commit that
-//! removed the row. How long a run is kept is the domain's to say.
+//! Runs have numbers that are never used twice. A second table orders them by expiry, so that expired runs are
+//! found without a scan. From its row on, the log uses its data key; it is unlinked after the commit that
+//! removed the row. The domain decides how long a run is kept.
 
 use mock_keyvault::room::Purpose;
 
@@ -53,14 +53,14 @@ impl Store {
         self.database.scan(Table::TaskRuns, &prefix(&[registry])).map(|row| decode(&row?.1))
     }
 
-    /// When the first run ends that ends after a moment: seconds since 1970, emulator time.
+    /// The next expiry of a run after a moment: seconds since 1970, emulator time.
     pub fn next_task_run_end(&self, registry: &str, after: i64) -> Result<Option<i64>, StoreError> {
         let after = moment(after.saturating_add(1));
         let ends = self.database.scan_after(Table::TaskRunEnds, &prefix(&[registry]), Some(&after));
         ends.map(|row| end_of(&row?.0)).next().transpose()
     }
 
-    /// Removes a run and its log. Durable. False: there is no such run.
+    /// Removes a run and its log. Durable. Returns false if there is no such run.
     pub fn remove_task_run(&self, registry: &str, number: u64) -> Result<bool, StoreError> {
         let removed =
             self.database.transact_for(Purpose::Removal, |view| forget(view, registry, number))?;
@@ -72,7 +72,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Removes the runs that end at `now` or before, in the order in which they end. Says which. Durable.
+    /// Removes the runs that expire at `now` or before, in the order of expiry, and returns them. Durable.
     pub fn expire_task_runs(
         &self,
         registry: &str,
@@ -110,7 +110,7 @@ fn forget(view: &View<'_>, registry: &str, number: u64) -> Result<Option<TaskRun
     Ok(Some(row))
 }
 
-/// Digits of a fixed number, so that keys are in the order of numbers.
+/// A fixed number of digits, so that keys sort by number.
 fn run_key(registry: &str, number: u64) -> Vec<u8> {
     key(&[registry, &format!("{number:016x}")])
 }
@@ -119,7 +119,7 @@ fn end_key(registry: &str, row: &TaskRunRow) -> Vec<u8> {
     key(&[registry, &moment(row.run.ends), &format!("{:016x}", row.number)])
 }
 
-/// The order of texts is that of moments, from 1970 on.
+/// Texts sort like moments, from 1970 on.
 fn moment(seconds: i64) -> String {
     format!("{:016x}", seconds.max(0))
 }
@@ -129,5 +129,5 @@ fn end_of(key: &[u8]) -> Result<i64, StoreError> {
 }
 
 fn damaged() -> StoreError {
-    StoreError::Damaged("a row of a task run has a key that is not one".to_owned())
+    StoreError::Damaged("a row of a task run has an invalid key".to_owned())
 }

@@ -1,12 +1,12 @@
-//! Collection of manifests that no tag reaches.
+//! Collects manifests that no tag reaches.
 //!
-//! A tag reaches its manifest, an index reaches the manifests that it lists, and a manifest reaches its referrers. Whether
-//! a manifest can go is asked the other way round: from it over the indexes that list it and over its subject. It goes if
-//! there is no root on the way: no manifest that has a tag, is locked, or is younger than the rules allow. Then nothing on
-//! the way has a root either, and all of it goes at once.
+//! A tag reaches its manifest, an index reaches the manifests that it lists, and a manifest reaches its referrers. The
+//! search goes from a manifest towards the tags: over the indexes that list it and over its subject. The manifest is removed if
+//! the search finds no root: no manifest that has a tag, is locked, or is younger than the rules allow. Then no manifest on
+//! the path has a root either, and all of them are removed at once.
 //!
-//! The look and the removal share the writer's lock. So a push or a tag comes before them, and is a root; or after them,
-//! and is told what is missing.
+//! The search and the removal share the writer's lock. So a push or a tag comes either before them, and is a root; or after
+//! them, and gets an error that names the missing manifests.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -18,19 +18,19 @@ use super::manifests::{MANIFEST_BATCH, list_children};
 use super::open::Store;
 use super::rows::{FileId, ManifestRow, decode, key, nth_part, prefix};
 
-/// What a look from one manifest towards the roots found.
+/// The result of a search from one manifest towards the roots.
 #[derive(Default)]
 struct Ancestry {
-    /// The manifest itself and what reaches it, the nearest first.
+    /// The manifest itself and the manifests that reach it, the nearest first.
     manifests: Vec<(String, ManifestRow)>,
-    /// Whether a tag or a lock keeps all of it.
+    /// Whether a tag or a lock keeps all of them.
     is_reachable: bool,
-    /// The first that is too young to go.
+    /// The first manifest that is too young to be removed.
     young: Option<(String, i64)>,
 }
 
 impl Store {
-    /// Removes the manifests of a registry that no tag reaches, as far as the rules give them up.
+    /// Removes the manifests of a registry that no tag reaches, if the rules permit it.
     pub(super) fn collect_untagged(
         &self,
         registry: &str,
@@ -42,7 +42,7 @@ impl Store {
             let (key, bytes) = row?;
             let row: ManifestRow = decode(&bytes)?;
             let (repository, digest) = (nth_part(&key, 1)?, nth_part(&key, 2)?);
-            // Most have a tag or a lock: no need to hold up writers for them.
+            // Most have a tag or a lock: no need to block writers for them.
             if self.is_root(registry, &repository, &digest, &row)? {
                 continue;
             }
@@ -61,7 +61,7 @@ impl Store {
         Ok(())
     }
 
-    /// Whether rows say what an index lists. Not so if it lists nothing, or was pushed before such rows were kept.
+    /// Whether rows list the children of an index. False if it has none, or was pushed before such rows were kept.
     pub fn lists_children(
         &self,
         registry: &str,
@@ -72,7 +72,7 @@ impl Store {
         Ok(self.database.last_parts(Table::Children, &parts).next().transpose()?.is_some())
     }
 
-    /// Notes what an index lists, if it is still there.
+    /// Records the manifests that an index lists, if the index still exists.
     pub fn note_children(
         &self,
         registry: &str,
@@ -89,7 +89,7 @@ impl Store {
         })
     }
 
-    /// Makes the rows of a repository look as an older version of the program left them.
+    /// Makes the rows of a repository look like those of an older version of the program.
     #[cfg(test)]
     pub(crate) fn forget_children(
         &self,
@@ -106,7 +106,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a manifest and all that reaches it, unless there is a root among them. Says which files they had.
+    /// Removes a manifest and all manifests that reach it, unless there is a root among them. Returns their files.
     fn remove_unreachable(
         &self,
         registry: &str,
@@ -127,7 +127,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut files = Vec::new();
-        // The farthest first: cut off half way, no index is left without a manifest that it lists.
+        // The farthest first: if the work is interrupted, no index lacks a manifest that it lists.
         for batch in found.manifests.rchunks(MANIFEST_BATCH) {
             self.remove_manifests(&writer, [registry, repository], batch)?;
             files.extend(batch.iter().map(|(_, row)| (row.object.file, row.object.size)));
@@ -135,7 +135,7 @@ impl Store {
         Ok(files)
     }
 
-    /// To be called under the writer's lock.
+    /// Call it under the writer's lock.
     fn ancestry(
         &self,
         registry: &str,
@@ -147,7 +147,7 @@ impl Store {
         let mut seen = BTreeSet::from([digest.to_owned()]);
         let mut next = VecDeque::from([digest.to_owned()]);
         while let Some(digest) = next.pop_front() {
-            // What is listed by nothing, or refers to nothing, has no way to a root there.
+            // A missing subject or index leads to no root.
             let Some(row) = self.manifest(registry, repository, &digest)? else { continue };
             if self.is_root(registry, repository, &digest, &row)? {
                 found.is_reachable = true;

@@ -1,8 +1,8 @@
-//! Uploads under way: a row and a file that grows.
+//! Unfinished uploads: a row and a file that grows.
 //!
-//! The row is durable before the upload is told to the client, so that it can be resumed. Its file is in use by the
-//! data key from the beginning. Growth is not noted durably: after a kill the file itself says how far it came.
-//! How many uploads there may be, and which of them are live, is the domain's to know.
+//! The row is durable before the client learns of the upload, so that it can be resumed. Its file uses the
+//! data key from the beginning. Growth is not recorded durably: after a kill the file itself has the position.
+//! The domain limits the number of uploads and knows which of them are live.
 
 use fs_err as fs;
 use mock_keyvault::room::Purpose;
@@ -13,7 +13,7 @@ use super::layout::Table;
 use super::open::Store;
 use super::rows::{UploadRow, decode, key, prefix};
 
-/// What uploads under way hold.
+/// The number and the size of unfinished uploads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeldByUploads {
     /// How many there are.
@@ -23,10 +23,10 @@ pub struct HeldByUploads {
 }
 
 impl Store {
-    /// Makes the file of an upload, empty, to read and write, and its row. From then on the data key is in use.
+    /// Makes the empty file of an upload, for reading and writing, and its row. From then on the data key is in use.
     ///
     /// [`StoreError::DataKeyRetired`] if the data key is not in the ring, [`StoreError::TooManyUploads`] if the registry
-    /// has `limit` of them, whoever began them and when, [`StoreError::UploadExists`].
+    /// has `limit` uploads of any client and any age, [`StoreError::UploadExists`].
     pub fn create_upload(
         &self,
         registry: &str,
@@ -41,7 +41,7 @@ impl Store {
             if view.has(Table::Uploads, &key)? {
                 return Err(StoreError::UploadExists);
             }
-            // In the transaction, so that requests that come together do not get past it.
+            // In the transaction, so that concurrent requests cannot exceed the limit.
             let open = view.stats(registry)?.uploads;
             if usize::try_from(open).is_ok_and(|open| open >= limit) {
                 return Err(StoreError::TooManyUploads(limit));
@@ -69,7 +69,7 @@ impl Store {
         rows.map(|row| decode(&row?.1)).collect()
     }
 
-    /// Notes that the upload grew at `now`. Not durable. False: there is no such upload.
+    /// Records that the upload grew at `now`. Not durable. Returns false if there is no such upload.
     pub fn touch_upload(&self, registry: &str, id: &str, now: i64) -> Result<bool, StoreError> {
         let at = key(&[registry, id]);
         let noted = self.database.note(|view| {
@@ -79,7 +79,7 @@ impl Store {
         noted.map_or_else(|| self.database.has(Table::Uploads, &at), Ok)
     }
 
-    /// Opens the file of an upload again, to read and write, as after a restart. [`StoreError::NotFound`] if it has
+    /// Opens the file of an upload again, for reading and writing, as after a restart. [`StoreError::NotFound`] if it has
     /// ended since its row was read.
     pub fn open_upload(&self, row: &UploadRow) -> Result<fs::File, StoreError> {
         fs::OpenOptions::new()
@@ -89,12 +89,12 @@ impl Store {
             .map_err(|error| not_found(error, row.file))
     }
 
-    /// How long the file of an upload is. Zero: there is none.
+    /// The length of the file of an upload; 0 if there is none.
     pub fn upload_file_len(&self, row: &UploadRow) -> u64 {
         fs::metadata(self.layout.upload(row.file)).map_or(0, |file| file.len())
     }
 
-    /// The uploads of a registry: how many there are, and the bytes of their files. A look at each.
+    /// The number of uploads of a registry, and the size of their files. It looks at each file.
     pub fn held_by_uploads(&self, registry: &str) -> Result<HeldByUploads, StoreError> {
         let mut held = HeldByUploads::default();
         for row in self.uploads(registry)? {
@@ -104,13 +104,13 @@ impl Store {
         Ok(held)
     }
 
-    /// Forgets an upload and its file. False: there is no such upload. Not durable: after a kill right now the row may
-    /// be back, with no file, and then goes at the next start.
+    /// Removes an upload and its file. Returns false if there is no such upload. Not durable: after a kill the row may
+    /// return without a file, and is removed at the next start.
     pub fn remove_upload(&self, registry: &str, id: &str) -> Result<bool, StoreError> {
         self.forget_upload(registry, id, |_| true)
     }
 
-    /// Forgets an upload if its row, as it is now, says that it should be.
+    /// Removes an upload if its current row satisfies the condition.
     pub(super) fn forget_upload(
         &self,
         registry: &str,

@@ -1,7 +1,7 @@
-//! Walking over everything that a registry stores, for verification: object by object, and file by file.
+//! Walks over everything that a registry stores, for verification: object by object, and file by file.
 //!
 //! A row or a folder that cannot be read is an item of the walk, and the walk goes on: one fault must not hide the next.
-//! Whether what is stored authenticates is not known here.
+//! This file does not check whether the stored data authenticates.
 
 use super::error::StoreError;
 use super::layout::Table;
@@ -17,7 +17,7 @@ pub enum StoredObject {
     Blob {
         /// Its digest.
         digest: String,
-        /// Where it is.
+        /// The place of its sealed file.
         object: ObjectRow,
     },
     /// A manifest of one repository.
@@ -26,7 +26,7 @@ pub enum StoredObject {
         repository: String,
         /// Its digest.
         digest: String,
-        /// Where it is.
+        /// The place of its sealed file.
         object: ObjectRow,
     },
     /// The log of a task run.
@@ -35,33 +35,33 @@ pub enum StoredObject {
         run: u64,
         /// Its digest.
         digest: String,
-        /// Where it is.
+        /// The place of its sealed file.
         object: ObjectRow,
     },
 }
 
-/// How far a walk has come: the table, and the key of the last row without the registry.
+/// The position of a walk: the table, and the key of the last row without the registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalkPlace {
     table: usize,
     after: Option<String>,
 }
 
-/// Some objects of a walk.
+/// A page of a walk.
 #[derive(Debug, Default)]
 pub struct WalkPage {
     /// The objects. An error is a row that cannot be read.
     pub objects: Vec<Result<StoredObject, StoreError>>,
-    /// Where the walk goes on. None: it is at its end.
+    /// The position of the next page; `None` at the end.
     pub next: Option<WalkPlace>,
 }
 
-/// A folder of files that cannot be listed, or not to its end.
+/// A folder of files that cannot be listed completely.
 #[derive(Debug)]
 pub struct FolderFault {
     /// The folder, below the data folder.
     pub folder: String,
-    /// Why.
+    /// The error.
     pub error: std::io::Error,
 }
 
@@ -69,8 +69,8 @@ pub struct FolderFault {
 const TABLES: [Table; 3] = [Table::Blobs, Table::Manifests, Table::TaskRuns];
 
 impl Store {
-    /// All blobs, manifests and logs of a registry, one by one. What comes and goes meanwhile may or may not be among
-    /// them. A row that cannot be read is an error that names it, and the walk goes on after it.
+    /// All blobs, manifests and logs of a registry, one by one. Concurrent changes may or may not be included.
+    /// A row that cannot be read is an error that names it, and the walk goes on after it.
     pub fn all_objects(
         &self,
         registry: &str,
@@ -107,7 +107,7 @@ impl Store {
         Ok(WalkPage { objects, next: (next.table < TABLES.len()).then_some(next) })
     }
 
-    /// Files of the data folder that no row names and nobody is about to publish, and the folders that cannot be listed.
+    /// The files of the data folder without a row that are not about to be published, and the folders that cannot be listed.
     pub fn orphans_and_faults(&self) -> Result<(Vec<FileId>, Vec<FolderFault>), StoreError> {
         let (mut orphans, mut faults) = (Vec::new(), Vec::new());
         for shard in self.layout.shards() {
@@ -126,7 +126,7 @@ impl Store {
                 let name = match entry {
                     Ok(entry) => entry.file_name(),
                     Err(error) => {
-                        // The next entry could fail in the same way for ever.
+                        // The next entry could fail with the same error for ever.
                         fault(error);
                         break;
                     }
@@ -143,7 +143,7 @@ impl Store {
         Ok((orphans, faults))
     }
 
-    /// In this order: a claim ends only after the row is there.
+    /// In this order: a claim ends only after the row exists.
     fn is_orphan(&self, id: FileId) -> Result<bool, StoreError> {
         Ok(!self.claims.has(id) && !self.owns_file(id)?)
     }

@@ -17,15 +17,15 @@ use crate::store::rows::RingRow;
 /// The version of the format.
 const VERSION: u64 = 1;
 
-/// What the mirror of a registry holds.
+/// The content of a registry's mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RingMirror {
     /// The registry.
     pub registry: String,
-    /// What it is beside its content. None: the ring is older than the row of the registry.
+    /// The properties of the registry; `None` if the ring is older than the row of the registry.
     pub record: Option<RegistryRecord>,
-    /// The ring, newest first. A second one is the ring that it replaces, whose end was not committed yet. After a loss of
-    /// rows there may be more: rings with data keys that the newer ones lack.
+    /// The rings, newest first. The second one is the ring that the first replaces, if that was not committed yet. After a loss
+    /// of rows there may be more: rings with data keys that the newer ones lack.
     pub rings: Vec<RingRow>,
 }
 
@@ -62,7 +62,7 @@ impl RingMirror {
         Ok(bytes)
     }
 
-    /// Reads the bytes of a file; the error says what is wrong with them.
+    /// Reads the bytes of a file; the error is the reason why they are invalid.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or("it has no checksum")?;
         let (document, checksum) = bytes.split_at(end);
@@ -81,7 +81,7 @@ impl RingMirror {
         Ok(Self { registry: document.registry, record: document.record, rings })
     }
 
-    /// Takes over those rings of another mirror that have a data key which no ring here has.
+    /// Takes those rings of another mirror that have a data key which no ring here has.
     pub(super) fn keep_data_keys_of(&mut self, other: Self) {
         for ring in other.rings {
             let known = self.rings.iter().flat_map(|ring| &ring.entries);

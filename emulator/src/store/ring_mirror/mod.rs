@@ -1,14 +1,14 @@
-//! The mirror of a registry's ring: the one file from which sealed files open when the rows are lost.
+//! The mirror of a registry's ring: the file that opens the sealed files when the rows are lost.
 //!
-//! `rings/REGISTRY.ring` holds the wrapped data keys, as the rows do, and what the registry is beside its content, so that
+//! `rings/REGISTRY.ring` holds the wrapped data keys, as the rows do, and the properties of the registry, so that
 //! `sealyard repair` can ask the vault as the right identity. The store replaces and syncs it before the row commits. Until
-//! the commit it holds both rings, the new one and the one before: whichever the rows turn out to hold, the mirror has it.
-//! The file goes with the registry. Its format is in `envelope/FORMAT.md`.
+//! the commit it holds both rings, the new one and the old one, so it has the ring of the rows in any case.
+//! The file is deleted with the registry. Its format is in `envelope/FORMAT.md`.
 //!
-//! When rows were lost, the mirror may be the only place that has a data key. Until [`Store::is_whole`] no mirror is removed,
-//! and one that is replaced passes on the rings whose data keys the new one lacks.
+//! When rows were lost, the mirror may be the only copy of a data key. Until [`Store::is_whole`] no mirror is removed,
+//! and a replaced mirror passes on the rings whose data keys the new one lacks.
 //!
-//! Head and entries are sealed by `keys/`. The checksum finds damage; it is no protection against a writer of the folder.
+//! `keys/` seals head and entries. The checksum finds damage; it is no protection against an attacker who can write to the folder.
 
 mod format;
 
@@ -36,18 +36,18 @@ const MAX_LEN: u64 = 64 << 20;
 pub struct DamagedMirror {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The reason why it cannot be read.
     pub reason: String,
 }
 
 impl Store {
-    /// The mirrors in the data folder, in the order of their files. Damaged ones are named.
+    /// The mirrors in the data folder, in the order of their files. A damaged mirror is an error with its path.
     pub fn ring_mirrors(&self) -> Result<Vec<Result<RingMirror, DamagedMirror>>, StoreError> {
         Ok(self.mirror_paths()?.iter().map(|path| read(path)).collect())
     }
 
-    /// Writes the mirrors that are missing, as in a folder that an older version made. Mirrors that exist stay as they
-    /// are, since the rows may be damaged. Waits for the proof of the rows if a mirror is missing, and writes nothing if the
+    /// Writes missing mirrors, as in a folder of an older version. Existing mirrors stay as they
+    /// are, since the rows may be damaged. Waits for the check of the rows if a mirror is missing, and writes nothing if the
     /// rows are damaged.
     pub fn mirror_missing_rings(&self) -> Result<(), StoreError> {
         if !self.lacks_a_mirror()? || !self.database.durable().wait_for_proof().is_complete() {
@@ -57,7 +57,7 @@ impl Store {
         self.mirror(&writer, |path, _| Ok(path.try_exists()?))
     }
 
-    /// Makes the mirrors agree with the rows. Waits for the proof of the rows. Does nothing unless [`Store::is_whole`]:
+    /// Makes the mirrors agree with the rows. Waits for the check of the rows. Does nothing unless [`Store::is_whole`]:
     /// otherwise a good mirror could be replaced by a damaged ring, or removed although its registry was lost.
     pub fn mirror_rings(&self) -> Result<(), StoreError> {
         self.database.durable().wait_for_proof();
@@ -67,7 +67,7 @@ impl Store {
         let writer = self.database.writer()?;
         for path in self.mirror_paths()? {
             let registry = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            // Left by a registry that was not made in the end.
+            // Left by a registry whose creation failed.
             if !self.database.has(Table::Rings, &key(&[registry]))? {
                 remove_if_there(&path)?;
             }
@@ -75,9 +75,9 @@ impl Store {
         self.mirror(&writer, |path, mirror| Ok(read(path).is_ok_and(|found| found == *mirror)))
     }
 
-    /// Makes those mirrors again whose content is damaged: a later repair would miss them. What they hold stays beside the new
-    /// ones, with `.damaged` after the name. To be called when the rows are proven, also if some were lost: then the mirrors that
-    /// are whole stay as they are. An error of the disk is no damage.
+    /// Rebuilds damaged mirrors, which a later repair would need. The damaged file stays in the same folder,
+    /// with `.damaged` after its name. Call it when the rows are checked, even if some were lost: the mirrors that
+    /// are intact stay as they are. An error of the disk is no damage.
     pub(super) fn replace_damaged_mirrors(&self) -> Result<(), StoreError> {
         let writer = self.database.writer()?;
         self.mirror(&writer, |path, _| {
@@ -121,7 +121,7 @@ impl Store {
         Ok(())
     }
 
-    /// To be called before the commit of a new ring: keeps it beside the one that it replaces.
+    /// Keeps a new ring with the ring that it replaces. Call it before the commit of the new ring.
     pub(super) fn mirror_new_ring(
         &self,
         _writer: &Writer<'_>,
@@ -134,7 +134,7 @@ impl Store {
         self.write_mirror(&self.mirror_of(registry, rings)?, purpose)
     }
 
-    /// To be called before the commit of what a registry is. `ring` is the one that it has.
+    /// Updates the properties of a registry. Call it before their commit. `ring` is its current ring.
     pub(super) fn mirror_record(
         &self,
         _writer: &Writer<'_>,
@@ -147,8 +147,8 @@ impl Store {
         self.write_mirror(&RingMirror { registry, record, rings: vec![ring] }, purpose)
     }
 
-    /// To be called after the commit of a new ring: the one before it goes from the mirror, unless there is a newer one.
-    /// That it stays harms nobody, so an error is logged only.
+    /// Removes the old ring from the mirror, unless there is a newer one. Call it after the commit of a new ring.
+    /// A failure is harmless, so it is only logged.
     pub(super) fn settle_mirror(&self, registry: &str, generation: u64) {
         let settle = || {
             let writer = self.database.writer()?;
@@ -164,8 +164,8 @@ impl Store {
         }
     }
 
-    /// To be called before the last note of a registry that is leaving goes. Unless [`Store::is_whole`] the mirror stays: the
-    /// note may come from rows that are older than the registry. [`Store::mirror_rings`] removes it at a later start.
+    /// Removes the mirror. Call it before the last record of a leaving registry is removed. Unless [`Store::is_whole`] the mirror
+    /// stays: the record may come from rows that are older than the registry. [`Store::mirror_rings`] removes it at a later start.
     pub(super) fn remove_mirror(&self, registry: &str) -> Result<(), StoreError> {
         if !self.is_whole()? {
             return Ok(());
@@ -191,7 +191,7 @@ impl Store {
         Ok(RingMirror { registry: registry.to_owned(), record: self.registry(registry)?, rings })
     }
 
-    /// `purpose` says what the file may use of a full disk: as much as the rows that are committed after it.
+    /// `purpose` decides whether the file may use the reserve, as for the rows that are committed after it.
     fn write_mirror(&self, mirror: &RingMirror, purpose: Purpose) -> Result<(), StoreError> {
         // A ring of damaged rows must not replace a good mirror.
         self.database.durable().check_writable()?;
