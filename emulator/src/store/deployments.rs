@@ -86,7 +86,9 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let bytes = Name::of(group, name).read(&self.database, Table::DeploymentTemplates)?;
         let text = bytes.map(String::from_utf8).transpose();
-        text.map_err(|_| StoreError::Damaged("the template of a deployment is not UTF-8".to_owned()))
+        text.map_err(|_| {
+            StoreError::Damaged("the template of a deployment is not UTF-8".to_owned())
+        })
     }
 
     /// The names of the deployments of a group, in lower case and in their order.

@@ -33,7 +33,7 @@ pub struct NewFile {
     published: bool,
 }
 
-/// The files that are about to be published.
+/// The files that will be published soon.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims(Arc<Mutex<HashSet<FileId>>>);
 

@@ -43,7 +43,7 @@ pub struct Store {
     pub(super) durability: Durability,
     /// The room on the device, and the reserve for a full disk.
     pub(super) room: Arc<Room>,
-    /// Files that are about to be published and that no row names yet.
+    /// Files that will be published and that no row names yet.
     pub(super) claims: Claims,
     /// Files in `uploads/` that existed at the opening and were not checked yet.
     pub(super) left_behind: Mutex<Vec<PathBuf>>,

@@ -105,10 +105,7 @@ pub struct TagRow {
 }
 
 /// The attributes of a repository, a tag or a manifest. Everything is allowed by default.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "four independent switches, as in ACR"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "four independent switches, as in ACR")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attributes {
     /// Whether it may be deleted.

@@ -1,4 +1,4 @@
-//! Small files that travel in the journal, after a power cut that loses what was not synced.
+//! Tests of small files in the journal, after a power cut that loses unsynced data.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ fn small_files_that_a_power_cut_lost_are_restored() {
 }
 
 #[test]
-fn small_files_that_a_power_cut_left_short_or_full_of_zeros_are_restored() {
+fn small_files_that_a_power_cut_truncated_or_zeroed_are_restored() {
     let (test, files) = pushed();
 
     let after = test.powered_off(|folder| {
@@ -76,7 +76,7 @@ fn a_restored_file_can_be_lost_again_by_the_next_power_cut() {
 }
 
 #[test]
-fn a_small_file_whose_rename_was_lost_is_published_and_its_old_name_goes() {
+fn a_small_file_whose_rename_was_lost_is_published_and_its_old_name_is_removed() {
     let (test, files) = pushed();
     let id = blob(&test).file;
 
@@ -102,7 +102,7 @@ fn a_file_that_was_deleted_before_the_power_cut_is_not_restored() {
 }
 
 #[test]
-fn a_log_of_a_task_run_travels_in_the_journal_too() {
+fn the_log_of_a_task_run_is_in_the_journal_too() {
     let test = TestStore::with(Durability::Full);
     let mut file = test.store.new_file().unwrap();
     file.file().write_all(b"log").unwrap();
@@ -124,7 +124,7 @@ fn a_log_of_a_task_run_travels_in_the_journal_too() {
 }
 
 #[test]
-fn only_files_up_to_the_limit_travel_in_the_journal() {
+fn only_files_up_to_the_limit_are_in_the_journal() {
     let test = TestStore::with(Durability::Full);
     let limit = usize::try_from(MAX_CARRIED_LEN).unwrap();
     let push = |name: &str, byte: u8, len: usize| {

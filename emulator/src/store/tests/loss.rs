@@ -1,4 +1,4 @@
-//! What a repair needs stays while rows may be lost: the mirrors of the rings, the data keys, and files whose rows may come back.
+//! Tests that everything a repair needs stays while rows may be lost: mirrors of rings, data keys, and files without rows.
 
 use std::io::Write as _;
 use std::sync::mpsc;
@@ -27,7 +27,7 @@ fn mirrored(test: &TestStore) -> Vec<(String, Vec<RingRow>)> {
     mirrors.map(|mirror| (mirror.registry, mirror.rings)).collect()
 }
 
-/// The note that a start leaves when it had to give up rows.
+/// Writes the record of a start that lost rows.
 fn lose_rows(test: &TestStore) {
     fs_err::write(test.path().join("journal/loss"), "").unwrap();
 }
@@ -65,7 +65,7 @@ fn the_mirror_of_a_lost_registry_stays_until_nothing_is_in_quarantine() {
 }
 
 #[test]
-fn a_mirror_that_is_damaged_together_with_rows_is_made_again_and_those_that_can_be_read_stay() {
+fn a_mirror_damaged_together_with_rows_is_rebuilt_and_intact_mirrors_stay() {
     let test = TestStore::new();
     let path = test.path().join(format!("rings/{REGISTRY}.ring"));
     let whole = fs_err::read(&path).unwrap();
@@ -84,7 +84,7 @@ fn a_mirror_that_is_damaged_together_with_rows_is_made_again_and_those_that_can_
 }
 
 #[test]
-fn a_mirror_that_is_replaced_while_rows_may_be_lost_keeps_the_data_keys_of_the_lost_ring() {
+fn a_mirror_replaced_while_rows_may_be_lost_keeps_the_data_keys_of_the_lost_ring() {
     let test = TestStore::new();
     let (lost, new) = (ring(4, &[LOST_KEY, DATA_KEY]), ring(2, &[DATA_KEY]));
     write_mirror(&test, REGISTRY, vec![lost.clone()]);
@@ -126,7 +126,7 @@ fn a_data_key_that_no_row_uses_stays_while_rows_may_be_lost_and_while_a_file_is_
 }
 
 #[test]
-fn mirrors_that_are_all_there_are_left_without_the_right_to_write() {
+fn complete_mirrors_are_checked_without_the_right_to_write() {
     let test = TestStore::new();
     let (send, done) = mpsc::channel();
 
@@ -143,7 +143,7 @@ fn mirrors_that_are_all_there_are_left_without_the_right_to_write() {
 }
 
 #[test]
-fn a_blob_whose_row_only_the_journal_has_is_whole_after_a_restart() {
+fn a_blob_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     let test = TestStore::new();
     let (upload, mut file) = test.upload("app", 1);
     file.write_all(b"sha256:a").unwrap();
@@ -160,7 +160,7 @@ fn a_blob_whose_row_only_the_journal_has_is_whole_after_a_restart() {
 }
 
 #[test]
-fn a_manifest_whose_row_only_the_journal_has_is_whole_after_a_restart() {
+fn a_manifest_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     let test = TestStore::new();
     let new = Manifest { tag: Some("v1".to_owned()), ..manifest("sha256:m", &[]) };
 

@@ -1,4 +1,4 @@
-//! Folders of format 1: a real one is migrated, whatever moment a kill has cut it short at, or it is refused and left as it is.
+//! Tests of folders of format 1: a real one is migrated, even after a kill at any step, or it is refused and stays as it is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn open(path: &Path) -> Result<Store, StoreError> {
     Store::open(path, Durability::Full)
 }
 
-/// The rows of format 1, read by themselves.
+/// The rows of format 1, read directly.
 fn old_rows(path: &Path) -> Rows {
     let copy = path.with_extension("reading");
     let folder = SledFolder::open(&path.join("rows"), &copy, Table::NAMES).unwrap();
@@ -65,7 +65,7 @@ fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn every_row_is_there_the_old_ones_stay_as_they_are_and_the_start_says_so() {
+fn every_row_is_migrated_and_the_old_rows_stay_and_a_notice_says_so() {
     let (_root, path) = unpacked();
     let (expected, before) = (old_rows(&path), files(&path.join("rows")));
 
@@ -82,7 +82,7 @@ fn every_row_is_there_the_old_ones_stay_as_they_are_and_the_start_says_so() {
 }
 
 #[test]
-fn the_old_rows_go_with_the_first_clean_stop_after_files_without_a_row_are_in_quarantine() {
+fn the_old_rows_are_deleted_by_the_first_clean_stop_after_files_without_a_row_are_in_quarantine() {
     let (_root, path) = unpacked();
     let expected = old_rows(&path);
     let orphan = "00112233445566778899aabbccddeeff";
@@ -90,7 +90,7 @@ fn the_old_rows_go_with_the_first_clean_stop_after_files_without_a_row_are_in_qu
     fs::write(path.join("files/00").join(orphan), "sealed").unwrap();
     let store = open(&path).unwrap();
     drop(store);
-    assert!(path.join("rows").exists(), "the files were not looked at");
+    assert!(path.join("rows").exists(), "the files were not checked");
 
     let store = open(&path).unwrap();
     assert_eq!(store.sweep_orphans().unwrap(), 1);
@@ -104,7 +104,7 @@ fn the_old_rows_go_with_the_first_clean_stop_after_files_without_a_row_are_in_qu
 }
 
 #[test]
-fn a_migration_that_was_killed_at_any_step_is_done_by_the_next_start() {
+fn a_migration_killed_at_any_step_is_completed_by_the_next_start() {
     let (root, path) = unpacked();
     let expected = old_rows(&path);
     let migrated = root.path().join("migrated");
@@ -156,7 +156,7 @@ fn a_migration_that_was_killed_at_any_step_is_done_by_the_next_start() {
 }
 
 #[test]
-fn rows_that_are_missing_or_damaged_are_refused_in_a_sentence_and_nothing_changes() {
+fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes() {
     type Damage<'a> = &'a dyn Fn(&Path);
     let damages: [(Damage<'_>, &str); 6] = [
         (&|at| fs::remove_dir_all(at.join("rows")).unwrap(), "not found"),
@@ -182,7 +182,7 @@ fn rows_that_are_missing_or_damaged_are_refused_in_a_sentence_and_nothing_change
             },
             "damaged",
         ),
-        // Something is in the way: the migration began and cannot go on.
+        // The migration began and a file blocks it.
         (&|at| fs::write(at.join("journal.new"), "a file").unwrap(), "journal.new"),
     ];
     for (damage, words) in damages {
@@ -199,7 +199,7 @@ fn rows_that_are_missing_or_damaged_are_refused_in_a_sentence_and_nothing_change
 }
 
 #[test]
-fn a_first_start_that_was_cut_short_in_format_1_is_completed() {
+fn an_interrupted_first_start_of_format_1_is_completed() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sealyard.json"), r#"{"formatVersion":1}"#).unwrap();
 
@@ -209,7 +209,7 @@ fn a_first_start_that_was_cut_short_in_format_1_is_completed() {
 }
 
 #[test]
-fn a_folder_of_format_1_is_migrated_also_when_its_marker_is_damaged_and_the_start_says_so() {
+fn a_folder_of_format_1_with_a_damaged_marker_is_migrated_and_a_notice_says_so() {
     let (_root, path) = unpacked();
     let expected = old_rows(&path);
     fs::write(path.join("sealyard.json"), r#"{"formatVersion":3}"#).unwrap();

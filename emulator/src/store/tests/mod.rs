@@ -1,4 +1,4 @@
-//! What the store promises, tried on real folders.
+//! Tests of the guarantees of the store, on real folders.
 
 mod carried;
 mod loss;

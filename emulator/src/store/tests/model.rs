@@ -11,7 +11,7 @@ const REPOSITORIES: [&str; 2] = ["app", "app/two"];
 const N_BLOBS: usize = 4;
 const N_MANIFESTS: usize = 4;
 
-/// What a client, or time, may do.
+/// The actions of clients, and the passage of time.
 #[derive(Clone, Debug)]
 enum Step {
     Push {
@@ -52,7 +52,7 @@ enum Step {
     Kill,
 }
 
-/// Link, manifest and tag are keyed by repository and number.
+/// Links, manifests and tags are keyed by repository and number.
 #[derive(Debug, Default)]
 struct Model {
     now: i64,
@@ -65,7 +65,7 @@ fn blob(i: usize) -> String {
     format!("sha256:blob{i}")
 }
 
-/// The digest of a manifest says what it holds, as a real one does.
+/// The digest of a manifest names its blobs, as a real one depends on its content.
 fn digest(manifest: usize, blobs: &BTreeSet<usize>) -> String {
     format!("sha256:m{manifest}-{blobs:?}")
 }
@@ -75,7 +75,7 @@ impl Model {
         self.manifests.iter().any(|((r, _), blobs)| *r == repository && blobs.contains(&blob))
     }
 
-    /// The manifest with this number may be there with other blobs: then it is another one, and this is not put.
+    /// Whether the manifest of this number exists with other blobs: then its digest is taken, and this one is not stored.
     fn is_taken(&self, repository: usize, manifest: usize, blobs: &BTreeSet<usize>) -> bool {
         self.manifests.get(&(repository, manifest)).is_some_and(|known| known != blobs)
     }
@@ -179,7 +179,7 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
                 model.links.remove(&link);
             }
         }
-        Step::Reopen | Step::Kill => unreachable!("seen to by the caller"),
+        Step::Reopen | Step::Kill => unreachable!("handled by the caller"),
     }
 }
 
@@ -223,7 +223,7 @@ fn put(
     assert_eq!(test.put(REPOSITORIES[repository], &wanted), expected);
 }
 
-/// No referenced blob is lost, no row is without its file, no file without its row, and the counters are right.
+/// No referenced blob is lost, every row has its file and every file its row, and the counters are right.
 fn check(test: &TestStore, model: &Model) {
     let mut files = BTreeSet::new();
     for (r, repository) in REPOSITORIES.iter().enumerate() {

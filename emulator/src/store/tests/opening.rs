@@ -1,4 +1,4 @@
-//! Opening: whose folder is it, is it free, and small files beside the rows.
+//! Tests of opening a folder: its owner, its lock, and the small files in it.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -16,12 +16,12 @@ fn a_folder_that_is_in_use_is_refused_and_names_the_process() {
     let error = Store::open(&test.path(), Durability::Relaxed).unwrap_err();
 
     assert!(matches!(error, StoreError::InUse { pid: Some(pid), .. } if pid == std::process::id()));
-    let words = error.to_string();
-    assert!(words.contains(&format!("in use by process {}", std::process::id())), "{words}");
+    let message = error.to_string();
+    assert!(message.contains(&format!("in use by process {}", std::process::id())), "{message}");
 }
 
 #[test]
-fn a_folder_with_something_else_in_it_is_refused_and_left_as_it_is() {
+fn a_folder_with_other_files_is_refused_and_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     fs_err::write(folder.path().join("thesis.tex"), "x").unwrap();
 
@@ -55,7 +55,7 @@ fn with_flipped_bits(marker: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn a_missing_or_damaged_marker_is_written_again_and_said() {
+fn a_missing_or_damaged_marker_is_written_again_and_reported() {
     let mut test = TestStore::new();
     test.push_blob("app", "sha256:a", 0);
     let path = test.path();
@@ -85,7 +85,7 @@ fn a_missing_or_damaged_marker_is_written_again_and_said() {
 }
 
 #[test]
-fn no_flipped_bit_of_the_marker_makes_the_folder_a_new_one_or_one_of_another_format() {
+fn no_flipped_bit_of_the_marker_makes_the_folder_new_or_changes_its_format() {
     let test = TestStore::new();
     let whole = fs_err::read(test.path().join("sealyard.json")).unwrap();
     let right = Found::Assumed(Marker { format_version: 2, unfinished: false });
@@ -100,8 +100,7 @@ fn no_flipped_bit_of_the_marker_makes_the_folder_a_new_one_or_one_of_another_for
 }
 
 #[test]
-fn a_damaged_marker_without_a_journal_is_refused_and_repaired_by_the_command_that_the_refusal_names()
- {
+fn a_damaged_marker_without_a_journal_is_refused_and_the_named_command_repairs_it() {
     let test = TestStore::new();
     let path = test.path();
     let marker = path.join("sealyard.json");
@@ -111,15 +110,15 @@ fn a_damaged_marker_without_a_journal_is_refused_and_repaired_by_the_command_tha
     for flipped in with_flipped_bits(&whole) {
         fs_err::write(&marker, &flipped).unwrap();
 
-        let words = Store::open(&path, Durability::Relaxed).unwrap_err().to_string();
+        let message = Store::open(&path, Durability::Relaxed).unwrap_err().to_string();
 
-        assert!(words.contains("sealyard.json is damaged"), "{words}");
+        assert!(message.contains("sealyard.json is damaged"), "{message}");
         let command = RepairCommand::of("sealyard", &path);
-        assert!(words.ends_with(&format!("run `{command}`")), "{words}");
+        assert!(message.ends_with(&format!("run `{command}`")), "{message}");
     }
     let repair = RowsRepair::examine(&path).unwrap();
     assert_eq!(repair.marker(), Some(marker.clone()));
-    assert_ne!(fs_err::read(&marker).unwrap(), whole, "a look changes nothing");
+    assert_ne!(fs_err::read(&marker).unwrap(), whole, "an examination changes nothing");
     assert!(repair.apply("damaged-1", &[]).unwrap().is_some());
     assert_eq!(fs_err::read(&marker).unwrap(), whole);
     drop(Store::open(&path, Durability::Relaxed).unwrap());
@@ -133,7 +132,7 @@ fn rows_that_were_migrated_are_not_migrated_again_when_marker_and_journal_are_lo
     let folder = test.closed();
     fs_err::remove_file(path.join("sealyard.json")).unwrap();
     fs_err::remove_dir_all(path.join("journal")).unwrap();
-    // What a migration keeps until the first clean stop.
+    // The rows that a migration keeps until the first clean stop.
     fs_err::create_dir(path.join("rows")).unwrap();
 
     let refused = Store::open(&path, Durability::Relaxed).unwrap_err();
@@ -144,7 +143,7 @@ fn rows_that_were_migrated_are_not_migrated_again_when_marker_and_journal_are_lo
 }
 
 #[test]
-fn a_folder_that_is_refused_is_left_as_it_was() {
+fn a_refused_folder_is_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("sealyard.json");
     fs_err::write(&marker, "of something else").unwrap();
@@ -175,7 +174,7 @@ fn a_repair_of_whole_rows_writes_a_damaged_marker_again_and_nothing_else() {
 }
 
 #[test]
-fn a_folder_whose_making_was_cut_short_is_completed() {
+fn an_incomplete_new_folder_is_completed() {
     for made in [&["lock"][..], &["lock", "sealyard.json.replacement"]] {
         let folder = tempfile::tempdir().unwrap();
         for name in made {

@@ -10,7 +10,7 @@ use crate::store::*;
 const DAY: i64 = 86_400;
 
 #[test]
-fn a_published_blob_is_seen_in_its_repository_alone() {
+fn a_published_blob_is_shown_only_in_its_repository() {
     let test = TestStore::with(Durability::Full);
 
     test.push_blob("app", "sha256:a", 5);
@@ -24,7 +24,7 @@ fn a_published_blob_is_seen_in_its_repository_alone() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_a_kill() {
+fn acknowledged_writes_survive_a_kill() {
     let test = TestStore::with(Durability::Full);
     test.push_blob("app", "sha256:a", 5);
     assert_eq!(test.put("app", &manifest("sha256:m", &["sha256:a"])), Put::Stored);
@@ -71,7 +71,7 @@ fn a_kill_while_a_manifest_is_written_leaves_nothing() {
 }
 
 #[test]
-fn an_upload_with_no_file_and_a_file_with_no_upload_go_when_the_store_is_opened() {
+fn uploads_without_files_and_files_without_uploads_are_removed_at_the_opening() {
     let test = TestStore::new();
     let (upload, _file) = test.upload("app", 5);
     fs_err::remove_file(test.store.layout.upload(upload.file)).unwrap();
@@ -120,7 +120,7 @@ fn a_cancelled_upload_cannot_be_published_and_leaves_no_file() {
 }
 
 #[test]
-fn a_mount_needs_a_blob_and_keeps_it_when_the_first_repository_lets_go() {
+fn a_mount_needs_a_blob_and_keeps_it_after_the_first_repository_unlinks_it() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 5);
 
@@ -154,7 +154,7 @@ fn a_reader_reads_on_after_the_blob_was_deleted() {
 }
 
 #[test]
-fn a_manifest_is_refused_while_something_is_missing() {
+fn a_manifest_is_refused_while_a_blob_or_child_is_missing() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 5);
     test.push_blob("other", "sha256:b", 5);
@@ -210,7 +210,7 @@ fn the_same_manifest_again_sets_a_tag_and_counts_nothing_twice() {
 }
 
 #[test]
-fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
+fn tags_move_are_listed_in_pages_and_are_deleted_with_their_manifest() {
     let test = TestStore::new();
     for (digest, tag) in
         [("sha256:m", "b"), ("sha256:m", "a"), ("sha256:n", "B"), ("sha256:n", "b")]
@@ -239,7 +239,7 @@ fn tags_move_are_listed_in_pages_and_go_with_their_manifest() {
 }
 
 #[test]
-fn repositories_are_listed_in_pages_and_go_with_all_that_is_in_them() {
+fn repositories_are_listed_in_pages_and_deleted_with_their_content() {
     let test = TestStore::new();
     for repository in ["b", "a/b", "a", "a-b"] {
         test.put(repository, &manifest("sha256:m", &[]));
@@ -284,7 +284,7 @@ fn referrers_come_before_their_subject_and_stay_after_it() {
 }
 
 #[test]
-fn collection_takes_what_is_unreferenced_and_old_and_nothing_else() {
+fn collection_removes_only_unreferenced_and_old_content() {
     let test = TestStore::new();
     for (digest, now) in
         [("sha256:old", 0), ("sha256:used", 0), ("sha256:seen", 0), ("sha256:new", DAY)]
@@ -332,7 +332,7 @@ fn collection_takes_what_is_unreferenced_and_old_and_nothing_else() {
 }
 
 #[test]
-fn collection_leaves_what_was_seen_in_the_last_real_seconds() {
+fn collection_keeps_blobs_seen_in_the_last_real_seconds() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 0);
     test.push_blob("app", "sha256:b", 0);

@@ -9,7 +9,7 @@ use crate::store::*;
 const N_ROUNDS: i64 = 60;
 
 #[test]
-fn a_push_that_races_with_collection_keeps_its_blobs_or_is_told_which_are_missing() {
+fn a_push_during_a_collection_keeps_its_blobs_or_gets_the_missing_ones() {
     let test = TestStore::new();
     let is_done = AtomicBool::new(false);
     let n_stored = AtomicU64::new(0);
@@ -37,7 +37,7 @@ fn a_push_that_races_with_collection_keeps_its_blobs_or_is_told_which_are_missin
     assert_eq!(test.files().len(), referenced);
 }
 
-/// Everything unreferenced counts as old: the hardest case for a push. Its uploads are live.
+/// Treats everything unreferenced as old, the hardest case for a push. Its uploads are live.
 fn collect_all_but_uploads(test: &TestStore) {
     let rules = CollectRules {
         unreferenced_before: i64::MAX,
@@ -50,7 +50,7 @@ fn collect_all_but_uploads(test: &TestStore) {
     test.store.collect(REGISTRY, rules, &mut |_| ()).unwrap();
 }
 
-/// Pushes a manifest over two blobs that all threads share, looks whether it has them, and deletes it again.
+/// Pushes a manifest over two blobs that all threads share, checks that it has them, and deletes it again.
 fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
     for round in 0..N_ROUNDS {
         let digest = format!("sha256:m{thread}");
@@ -73,7 +73,7 @@ fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
     }
 }
 
-/// Another push can replace the file between the two looks: then the row is read again.
+/// Another push can replace the file between the two reads: then the row is read again.
 fn read_newest(test: &TestStore, blob: &str) -> String {
     loop {
         let object = test.store.blob(REGISTRY, "app", blob).unwrap().unwrap();
@@ -107,11 +107,11 @@ fn the_same_digest_pushed_by_many_is_one_file() {
 }
 
 #[test]
-fn a_file_that_is_about_to_be_published_is_not_an_orphan() {
+fn a_file_before_its_publication_is_not_an_orphan() {
     let test = TestStore::new();
     let file = test.store.new_file().unwrap();
     let published = test.store.layout.file(file.id());
-    fs_err::write(&published, "placed, and its row is still to come").unwrap();
+    fs_err::write(&published, "placed, but without a row").unwrap();
 
     assert_eq!(test.store.sweep_orphans().unwrap(), 0);
     drop(file);

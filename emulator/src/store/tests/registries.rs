@@ -1,4 +1,4 @@
-//! Registries come as a whole and go as a whole, and none takes anything of another with it.
+//! Tests that a registry is created and deleted as a whole, without any effect on other registries.
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
 use crate::store::*;
@@ -31,7 +31,7 @@ fn record(name: &str) -> RegistryRecord {
     }
 }
 
-/// As many tags and identities as Azure takes, each as long as it may be.
+/// As many tags and identities as Azure accepts, each as long as possible.
 fn large(name: &str) -> RegistryRecord {
     let mut record = record(name);
     for i in 0..50 {
@@ -57,7 +57,7 @@ fn a_registry_and_its_ring_come_together_and_are_there_after_a_kill() {
 }
 
 #[test]
-fn a_name_is_given_once_and_what_is_refused_leaves_no_ring() {
+fn a_name_is_used_once_and_a_refused_registry_leaves_no_ring() {
     let test = TestStore::new();
     test.store.create_registry(&record("first").into(), None).unwrap();
 
@@ -71,7 +71,7 @@ fn a_name_is_given_once_and_what_is_refused_leaves_no_ring() {
 }
 
 #[test]
-fn what_a_registry_had_before_a_change_is_gone_after_it() {
+fn a_change_replaces_all_properties_of_a_registry() {
     let test = TestStore::new();
     test.store.create_registry(&large("first").into(), None).unwrap();
 
@@ -96,7 +96,7 @@ fn add_run(test: &TestStore) -> TaskRunRow {
     test.store.add_task_run(REGISTRY, &run, file).unwrap()
 }
 
-/// A store with content in `local`, and another registry beside it.
+/// A store with content in `local`, and a second registry.
 fn full() -> TestStore {
     let test = TestStore::new();
     test.store.create_registry(&large(REGISTRY).into(), None).unwrap();
@@ -121,7 +121,7 @@ fn assert_is_gone(test: &TestStore) {
     assert_eq!(test.store.ring(REGISTRY).unwrap(), None);
     assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
     assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
-    // The name is free, and nothing of what was there shows under it.
+    // The name is free, and a new registry of this name is empty.
     test.store.create_registry(&record(REGISTRY).into(), Some(&ring())).unwrap();
     assert_eq!(test.store.registry(REGISTRY).unwrap(), Some(record(REGISTRY)));
     assert_eq!(test.store.tag_row(REGISTRY, "app", "v1").unwrap(), None);
@@ -130,7 +130,7 @@ fn assert_is_gone(test: &TestStore) {
 }
 
 #[test]
-fn a_registry_goes_with_all_its_rows_and_files_and_its_name_is_free() {
+fn a_registry_is_deleted_with_all_rows_and_files_and_its_name_is_free() {
     let test = full();
 
     assert!(test.store.begin_leaving(REGISTRY).unwrap());
@@ -142,7 +142,7 @@ fn a_registry_goes_with_all_its_rows_and_files_and_its_name_is_free() {
 }
 
 #[test]
-fn a_deletion_that_a_kill_cut_short_goes_on_where_it_was() {
+fn a_deletion_interrupted_by_a_kill_is_resumed() {
     let test = full();
     let (upload, _) = test.upload("app", 1);
     assert!(test.store.begin_leaving(REGISTRY).unwrap());
@@ -211,7 +211,7 @@ fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_reset_unde
 fn a_reset_unlinks_all_files_before_it_removes_the_rows_of_content() {
     let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
     let (mut was_cut_short, mut has_ended) = (false, false);
-    // A full disk refuses records from some length on. Files have the longest, so rows would be gone before they are.
+    // A full disk refuses records above a certain length. Files have the longest records, so a wrong order would remove rows first.
     for limit in (1..100).map(|step| step * (2 << 10)) {
         let test = full();
         let rows = test.store.all_objects(REGISTRY).count();
@@ -232,7 +232,7 @@ fn a_reset_unlinks_all_files_before_it_removes_the_rows_of_content() {
 }
 
 #[test]
-fn a_reset_that_is_cut_short_keeps_its_intent_and_the_same_reset_ends_the_work() {
+fn an_interrupted_reset_keeps_its_intent_and_repeating_it_completes_the_work() {
     let test = full();
     let intent = IntentRow {
         id: uuid::Uuid::from_u128(7),
@@ -264,7 +264,7 @@ fn a_reset_that_is_cut_short_keeps_its_intent_and_the_same_reset_ends_the_work()
 }
 
 #[test]
-fn an_identity_is_known_by_group_and_name_whatever_their_case() {
+fn an_identity_is_found_by_group_and_name_in_any_case() {
     let test = TestStore::new();
     let row = IdentityRow {
         name: "Puller".to_owned(),
@@ -299,7 +299,7 @@ fn an_identity_is_known_by_group_and_name_whatever_their_case() {
 }
 
 #[test]
-fn the_mirror_follows_what_a_registry_is_and_goes_with_it() {
+fn the_mirror_follows_the_properties_of_a_registry_and_is_deleted_with_it() {
     let test = TestStore::new();
     let mirrored = || {
         let mirrors = test.store.ring_mirrors().unwrap().into_iter().map(Result::unwrap);
@@ -320,7 +320,7 @@ fn the_mirror_follows_what_a_registry_is_and_goes_with_it() {
 }
 
 #[test]
-fn the_mirror_of_a_registry_that_was_not_made_in_the_end_goes_once_the_rows_are_proven() {
+fn the_mirror_of_a_registry_whose_creation_failed_is_removed_after_the_check_of_the_rows() {
     let test = TestStore::new();
     {
         let writer = test.store.database.writer().unwrap();

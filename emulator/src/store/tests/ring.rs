@@ -1,11 +1,11 @@
-//! The ring of data keys: replaced as a whole, never without a key that is in use.
+//! Tests of the ring of data keys: it is replaced as a whole, and always has the data keys in use.
 
 use mock_keyvault::room::Purpose;
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest};
 use crate::store::*;
 
-/// A ring as large as `keys/` may make one.
+/// A ring of the largest size that `keys/` makes.
 fn ring(generation: u64, n_entries: u16) -> RingRow {
     let entries = (0..n_entries)
         .rev()
@@ -44,7 +44,7 @@ fn a_ring_of_another_generation_is_not_replaced() {
 }
 
 #[test]
-fn of_threads_that_replace_the_same_ring_one_wins() {
+fn only_one_of_concurrent_ring_replacements_succeeds() {
     let test = TestStore::new();
 
     let n_winners = std::thread::scope(|scope| {
@@ -79,7 +79,7 @@ fn a_data_key_that_is_in_use_stays_in_the_ring() {
 }
 
 #[test]
-fn blobs_and_manifests_hold_on_to_their_data_key_until_the_last_of_them_goes() {
+fn blobs_and_manifests_keep_their_data_key_until_the_last_is_deleted() {
     let test = TestStore::new();
     let in_use = || test.store.data_key_in_use(REGISTRY, DATA_KEY).unwrap();
     assert!(!in_use());
@@ -174,7 +174,7 @@ fn the_mirror_holds_the_ring_of_the_rows_after_each_change() {
 }
 
 #[test]
-fn before_a_ring_is_committed_the_mirror_holds_it_and_the_one_before() {
+fn before_a_ring_is_committed_the_mirror_has_the_new_and_the_old_ring() {
     let test = TestStore::new();
     let old = test.store.ring(REGISTRY).unwrap();
     let mirror_at_commit = {
@@ -194,7 +194,7 @@ fn before_a_ring_is_committed_the_mirror_holds_it_and_the_one_before() {
 }
 
 #[test]
-fn a_missing_mirror_is_written_and_a_damaged_one_is_named_and_left_until_the_rows_are_proven() {
+fn a_missing_mirror_is_written_and_a_damaged_one_stays_until_the_rows_are_checked() {
     let test = TestStore::new();
     let path = test.path().join("rings/local.ring");
 

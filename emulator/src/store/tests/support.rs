@@ -1,4 +1,4 @@
-//! A store in a folder of its own, and short ways to push into it.
+//! A store in a folder of its own, and short functions that push into it.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use crate::store::*;
 pub(super) const REGISTRY: &str = "local";
 pub(super) const DATA_KEY: [u8; 16] = [7; 16];
 
-/// A store with a ring of one data key. The folder goes with it.
+/// A store with a ring of one data key. The folder is deleted with it.
 pub(super) struct TestStore {
     pub(super) store: Store,
     folder: tempfile::TempDir,
@@ -44,12 +44,12 @@ impl TestStore {
         self.folder
     }
 
-    /// What another process would find if this one was killed now: a store over a copy of the folder.
+    /// The store after a kill at this moment: a store over a copy of the folder.
     pub(super) fn killed(&self) -> Self {
         self.powered_off(|_| ())
     }
 
-    /// What is there after a power cut: a store over a copy of the folder in which `lose` has changed what was not synced.
+    /// The store after a power cut: a store over a copy of the folder in which `lose` has changed the unsynced data.
     pub(super) fn powered_off(&self, lose: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&self.path(), &folder.path().join("data"));
@@ -109,7 +109,7 @@ impl TestStore {
         self.store.put_manifest(REGISTRY, repository, new, file)
     }
 
-    /// Everything unreferenced and idle goes that was last seen before `before`.
+    /// Removes everything unreferenced and idle that was last seen before `before`.
     pub(super) fn collect(&self, before: i64) -> Collected {
         let rules = CollectRules {
             unreferenced_before: before,
@@ -138,7 +138,7 @@ impl TestStore {
     }
 }
 
-/// A manifest to be put in a test.
+/// A manifest to store in a test.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Manifest {
     pub(super) digest: String,

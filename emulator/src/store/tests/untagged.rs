@@ -1,4 +1,4 @@
-//! Collection of manifests that no tag reaches, alone and against pushes.
+//! Tests of the collection of untagged manifests, with and without concurrent pushes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -6,7 +6,7 @@ use std::thread;
 use super::support::{Manifest, REGISTRY, TestStore, manifest};
 use crate::store::*;
 
-/// Collects with `--untagged` whatever was pushed before `before` and is not recent.
+/// Collects with `--untagged` everything that was pushed before `before` and is not recent.
 fn collect(
     test: &TestStore,
     before: i64,
@@ -60,11 +60,11 @@ fn lock(test: &TestStore, of: Lockable<'_>) {
 }
 
 #[test]
-fn what_a_tag_reaches_through_indexes_and_referrers_stays_and_the_rest_goes_with_its_blobs() {
+fn manifests_that_a_tag_reaches_stay_and_others_are_removed_with_their_blobs() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:layer", 0);
     test.push_blob("app", "sha256:shared", 0);
-    for digest in ["a-child", "b-inner", "c-alone", "d-of-old", "e-shared"] {
+    for digest in ["a-child", "b-inner", "c-single", "d-of-old", "e-shared"] {
         put(&test, digest, Manifest::default());
     }
     put(&test, "f-layered", manifest("", &["sha256:layer", "sha256:shared"]));
@@ -74,7 +74,7 @@ fn what_a_tag_reaches_through_indexes_and_referrers_stays_and_the_rest_goes_with
     put(&test, "j-old-index", children(&["d-of-old", "e-shared"]));
     put(&test, "k-signature", referrer("a-child"));
     put(&test, "l-of-signature", referrer("k-signature"));
-    put(&test, "m-of-alone", referrer("c-alone"));
+    put(&test, "m-of-single", referrer("c-single"));
     put(&test, "n-of-nothing", referrer("sha256:never"));
 
     let (collected, kept) = collect(&test, 1, &|_, _| false);
@@ -86,11 +86,15 @@ fn what_a_tag_reaches_through_indexes_and_referrers_stays_and_the_rest_goes_with
     let stats = test.store.stats(REGISTRY).unwrap();
     assert_eq!((stats.manifests, stats.blobs), (8, 1));
     assert_eq!(test.files().len(), 9);
-    assert_eq!(collect(&test, 1, &|_, _| false).0, Collected::default(), "nothing is left to do");
+    assert_eq!(
+        collect(&test, 1, &|_, _| false).0,
+        Collected::default(),
+        "a second collection removes nothing"
+    );
 }
 
 #[test]
-fn what_is_locked_or_young_or_recent_stays_with_all_that_it_reaches() {
+fn locked_young_and_recent_manifests_stay_with_all_that_they_reach() {
     let test = TestStore::new();
     for digest in ["a", "b", "c", "d"] {
         put(&test, digest, Manifest::default());
@@ -110,7 +114,7 @@ fn what_is_locked_or_young_or_recent_stays_with_all_that_it_reaches() {
 }
 
 #[test]
-fn a_repository_that_is_locked_loses_no_manifest() {
+fn a_locked_repository_loses_no_manifest() {
     let test = TestStore::new();
     put(&test, "a", Manifest::default());
     lock(&test, Lockable::Repository);
@@ -121,7 +125,7 @@ fn a_repository_that_is_locked_loses_no_manifest() {
 }
 
 #[test]
-fn a_manifest_that_is_its_indexes_referrer_does_not_keep_the_two() {
+fn a_manifest_that_refers_to_its_own_index_keeps_neither() {
     let test = TestStore::new();
     put(&test, "child", referrer("index"));
     put(&test, "index", children(&["child"]));
@@ -132,7 +136,7 @@ fn a_manifest_that_is_its_indexes_referrer_does_not_keep_the_two() {
 }
 
 #[test]
-fn an_index_whose_rows_were_not_kept_counts_once_they_are_noted() {
+fn an_index_without_child_rows_keeps_its_children_once_they_are_recorded() {
     let test = TestStore::new();
     put(&test, "child", Manifest::default());
     put(&test, "index", tagged("v1", Manifest::default()));
@@ -149,7 +153,7 @@ fn an_index_whose_rows_were_not_kept_counts_once_they_are_noted() {
 }
 
 #[test]
-fn a_push_that_races_with_the_collection_is_whole_or_is_told_what_is_missing() {
+fn a_push_during_the_collection_succeeds_or_gets_the_missing_manifests() {
     let test = TestStore::new();
     let is_done = AtomicBool::new(false);
 
@@ -175,7 +179,7 @@ fn a_push_that_races_with_the_collection_is_whole_or_is_told_what_is_missing() {
     assert_eq!(test.files().len(), test.store.all_objects(REGISTRY).count());
 }
 
-/// Pushes a blob, an image by digest and a tagged index of it, looks whether all is there, and takes the tag away. Says
+/// Pushes a blob, an image by digest and a tagged index of it, checks that all of them exist, and deletes the tag. Returns
 /// how many indexes were stored.
 fn push_tagged_index(test: &TestStore, thread: u64) -> u32 {
     let (image, index, tag) =
