@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Functions that the scripts share: a work folder that goes at the end, programs started and ended by process id,
-# registries, the docker engine, a table of what passed. Sourced, never run.
+# Functions that the scripts share: a temporary work folder, programs that are started and ended by process id,
+# registries, the docker engine, a table of the results. Scripts source this file; it is not run.
 #
-# What a script starts is ended by its exit trap, whatever happens. Nothing listens on anything but loopback.
+# The exit trap of a script always ends the programs that it started. All programs listen on loopback only.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034 # used by the scripts that source this
 SCRIPTS=$ROOT/scripts
 NAME=$(basename "$0")
 
-# The settings of the person who runs this must not reach the programs that are started here.
+# The user's settings must not reach the programs that the scripts start.
 for name in "${!SEALYARD_@}"; do
     [ "$name" = SEALYARD_SCRATCH ] || unset "$name"
 done
 
-# --- words --------------------------------------------------------------------------------------------------------
+# --- messages -----------------------------------------------------------------------------------------------------
 
 say() { printf '%s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -23,13 +23,13 @@ die() {
     exit 1
 }
 
-# The header comment of a script is its help.
-help_of() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p}' "$1"; }
+# help_of SCRIPT: prints the header comment of a script, which is its help.
+help_of() { sed -n '2,/^[^#]/{/^# shellcheck/d;s/^# \{0,1\}//p}' "$1"; }
 
-# --- the work folder, and what is undone at the end ---------------------------------------------------------------
+# --- the work folder and the cleanup ------------------------------------------------------------------------------
 
 UNDO=()
-# at_exit COMMAND: is run at the end, the last one first.
+# at_exit COMMAND: adds a command that runs at the end; the last added command runs first.
 at_exit() { UNDO+=("$1"); }
 
 run_undo() {
@@ -57,7 +57,7 @@ remove_work_folder() {
         say "kept: $WORK"
         return
     fi
-    # Container storage mounts itself inside the folder.
+    # Container storage has mounts inside the folder.
     awk -v at="$WORK/" 'index($2, at) == 1 { print $2 }' /proc/self/mounts | sort -r | while read -r mount; do
         umount -l "$mount" 2>/dev/null
     done
@@ -68,7 +68,7 @@ remove_work_folder() {
 
 alive() { kill -0 "$1" 2>/dev/null; }
 
-# stop_pid PID [SECONDS]: asks, waits, then insists.
+# stop_pid PID [SECONDS]: sends SIGTERM, waits, then sends SIGKILL.
 stop_pid() {
     local pid=$1 tries=$((${2:-20} * 10))
     alive "$pid" || return 0
@@ -78,7 +78,7 @@ stop_pid() {
     wait "$pid" 2>/dev/null || true
 }
 
-# until_true SECONDS COMMAND...: runs it until it succeeds.
+# until_true SECONDS COMMAND...: repeats the command until it succeeds or the time is over.
 until_true() {
     local tries=$(($1 * 20))
     shift
@@ -100,7 +100,7 @@ need() {
     done
 }
 
-# The Debian package that holds a program.
+# package_of PROGRAM: prints the Debian package that has a program.
 package_of() {
     case $1 in
         docker | dockerd) echo docker.io ;;
@@ -112,11 +112,11 @@ package_of() {
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
 SEALYARD=${SEALYARD:-}
 # shellcheck disable=SC2034 # used by scripts
-# The two programs are built and shipped side by side.
+# Both programs are in the same folder.
 MOCK_KEYVAULT=${MOCK_KEYVAULT:-${SEALYARD:+${SEALYARD%/*}/mock-keyvault}}
 MOCK_KEYVAULT=${MOCK_KEYVAULT:-$TARGET/dist/mock-keyvault}
 
-# Builds the programs as they are shipped (profile dist), unless SEALYARD names one. Costs a second when nothing changed.
+# build_dist: builds the programs as for a release (profile dist), unless SEALYARD names one. Takes a second without changes.
 build_dist() {
     [ -n "$SEALYARD" ] && return
     need cargo
@@ -125,7 +125,7 @@ build_dist() {
     SEALYARD=$TARGET/dist/sealyard
 }
 
-# build_image: the image, with nothing pulled. Of the quick programs, if those are what is tested. Costs seconds when nothing changed.
+# build_image: builds the image, of the quick programs if SEALYARD names one of them. Takes seconds without changes.
 build_image() {
     case $SEALYARD in
         "$ROOT"/dist/quick/*) "$SCRIPTS/image" --quick ;;
@@ -135,9 +135,9 @@ build_image() {
 
 # --- registries ---------------------------------------------------------------------------------------------------
 
-# start_registry KIND FOLDER [ARGUMENT...]: starts one and waits until it is ready. KIND is `sealyard` or
-# `docker-registry`. Sets REGISTRY (host:port), REGISTRY_PID (the job) and SERVER_PID (the server itself). REGISTRY_LISTEN chooses the address, LAUNCHER an array
-# of words to put in front of the command.
+# start_registry KIND FOLDER [ARGUMENT...]: starts a registry and waits until it is ready. KIND is `sealyard` or
+# `docker-registry`. Sets REGISTRY (host:port), REGISTRY_PID (the job) and SERVER_PID (the server itself). REGISTRY_LISTEN sets the
+# address. LAUNCHER is an array of arguments in front of the command.
 LAUNCHER=()
 start_registry() {
     local kind=$1 folder=$2 log=$2.log
@@ -169,7 +169,7 @@ start_registry() {
                 echo "http: {addr: '${REGISTRY_LISTEN:-127.0.0.1:0}', secret: not-secret}"
             } >"$folder.yml"
             : >"$log"
-            # It would read any REGISTRY_… variable as configuration; skopeo's is one.
+            # It reads every REGISTRY_… variable as configuration, and skopeo has such a variable.
             env -u REGISTRY_AUTH_FILE "${LAUNCHER[@]}" docker-registry serve "$folder.yml" >>"$log" 2>&1 </dev/null &
             REGISTRY_PID=$!
             at_exit "stop_pid $REGISTRY_PID"
@@ -180,9 +180,9 @@ start_registry() {
                 die "docker-registry did not start (log above)"
             }
             ;;
-        *) die "no registry of the kind $kind" ;;
+        *) die "unknown kind of registry: $kind" ;;
     esac
-    # With a launcher (strace, which does not end when it is asked to) the server is its child.
+    # With a launcher such as strace, which ignores SIGTERM, the server is its child.
     SERVER_PID=$REGISTRY_PID
     if [ ${#LAUNCHER[@]} != 0 ]; then
         SERVER_PID=$(cut -d' ' -f1 "/proc/$REGISTRY_PID/task/$REGISTRY_PID/children")
@@ -194,10 +194,10 @@ start_registry() {
     }
 }
 
-# yard ARGUMENT...: the command line, of the emulator whose folder is DATA.
+# yard ARGUMENT...: runs sealyard for the emulator whose folder is DATA.
 yard() { "$SEALYARD" "$@" --data-dir "$DATA"; }
 
-# Ends the waiting early when the process is gone.
+# ready_or_gone PID COMMAND...: true if the command succeeds or the process has ended, which ends the waiting early.
 ready_or_gone() {
     local pid=$1
     shift
@@ -206,7 +206,7 @@ ready_or_gone() {
 
 # --- HTTP ---------------------------------------------------------------------------------------------------------
 
-# http METHOD PATH [CURL ARGUMENT...]: prints the status; the body is left in $WORK/body, the header in $WORK/head.
+# http METHOD PATH [CURL ARGUMENT...]: prints the status; writes the body to $WORK/body and the header to $WORK/head.
 http() {
     local method=$1 url=$2
     shift 2
@@ -215,10 +215,10 @@ http() {
     curl -sS -o "$WORK/body" -D "$WORK/head" -w '%{http_code}' --max-time 300 -X "$method" "$@" "$url"
 }
 
-# header NAME: one header of the last answer.
+# header NAME: prints a header of the last answer.
 header() { awk -v name="$1:" 'tolower($1) == tolower(name) { sub(/^[^:]*: */, ""); sub(/\r$/, ""); print; exit }' "$WORK/head"; }
 
-# expect STATUS METHOD PATH [CURL ARGUMENT...]: an answer of this status, or a failure that shows the other one.
+# expect STATUS METHOD PATH [CURL ARGUMENT...]: sends a request; fails and prints the answer if it has another status.
 expect() {
     local want=$1 got
     shift
@@ -237,7 +237,7 @@ begin_upload() {
     upload_url
 }
 
-# upload_url: the Location of the last answer, absolute.
+# upload_url: prints the Location of the last answer as an absolute URL.
 upload_url() {
     local url
     url=$(header location)
@@ -249,7 +249,7 @@ upload_url() {
 # with_digest URL DIGEST
 with_digest() { if [[ $1 = *\?* ]]; then printf '%s&digest=%s' "$1" "$2"; else printf '%s?digest=%s' "$1" "$2"; fi; }
 
-# push_blob REPOSITORY FILE: monolithic.
+# push_blob REPOSITORY FILE: pushes a blob in one PUT.
 push_blob() {
     local url
     url=$(begin_upload "$1") || { echo "$url"; return 1; }
@@ -259,7 +259,7 @@ push_blob() {
 # push_manifest REPOSITORY REFERENCE FILE
 push_manifest() { expect 201 PUT "/v2/$1/manifests/$2" --data-binary "@$3" -H "Content-Type: $(jq -r .mediaType "$3")"; }
 
-# tags_are REPOSITORY TAG...: these tags, in lexical order (which docker-registry does not keep).
+# tags_are REPOSITORY TAG...: checks that the repository has these tags, in lexical order (docker-registry does not sort them).
 tags_are() {
     expect 200 GET "/v2/$1/tags/list"
     jq -e '(if $sealyard then .tags else (.tags | sort) end) == $ARGS.positional' --argjson sealyard \
@@ -271,12 +271,12 @@ ANY_MANIFEST='Accept: application/vnd.oci.image.manifest.v1+json, application/vn
 
 # --- the docker engine --------------------------------------------------------------------------------------------
 
-# use_docker: an engine that answers: the machine's own, or one of our own in the work folder, ended at the end.
+# use_docker: uses the engine of the machine, or starts one in the work folder and ends it at the end.
 use_docker() {
     have docker || return 1
     docker info >/dev/null 2>&1 && return
     if [ "$(id -u)" != 0 ] || ! have dockerd; then
-        echo "no docker engine answers, and only root can start one here"
+        echo "no docker engine answers; start one, or run this as root"
         return 1
     fi
     local folder=$WORK/engine had_bridge=0
@@ -289,25 +289,25 @@ use_docker() {
     at_exit "stop_docker $pid $had_bridge"
     until_true 60 ready_or_gone "$pid" docker info
     docker info >/dev/null 2>&1 && return
-    echo "dockerd does not start; its last words:"
+    echo "dockerd does not start; the end of its log:"
     tail -n 15 "$folder/log"
     return 1
 }
 
 stop_docker() {
-    # shellcheck disable=SC2046 # one word an id
+    # shellcheck disable=SC2046 # each id is an argument
     alive "$1" && docker rm -f $(docker ps -aq) >/dev/null 2>&1
     stop_pid "$1" 40
     [ "$2" = 0 ] && have ip && ip link delete docker0 2>/dev/null
     return 0
 }
 
-# compose ARGUMENT...: docker compose v2 where it is, else docker-compose 1.29.
+# compose ARGUMENT...: runs docker compose v2 if it is installed, otherwise docker-compose 1.29.
 compose() { if docker compose version >/dev/null 2>&1; then docker compose "$@"; else docker-compose "$@"; fi; }
 
 # --- clients from PyPI --------------------------------------------------------------------------------------------
 
-# python_tools FOLDER REQUIREMENTS: installs pinned packages (hashed, where they hold machine code) into a folder of their own.
+# python_tools FOLDER REQUIREMENTS: installs pinned packages (with hashes if they have machine code) into their own folder.
 python_tools() {
     [ -e "$1/.done" ] && return
     python3 -m pip --version >/dev/null 2>&1 || { echo "needs pip: apt-get install python3-pip"; return 1; }
@@ -324,8 +324,8 @@ SKIPPED=0
 
 row() { ROWS+=("$(printf '%-7s %-52s %6s  %s' "$1" "$2" "$3" "${4:-}")"); }
 
-# check WHAT FUNCTION [ARGUMENT...]: runs it in a shell of its own that stops at the first failure, and keeps the result.
-# Call it as a command of its own, never in a condition: that would switch `set -e` off inside.
+# check WHAT FUNCTION [ARGUMENT...]: runs the function in a subshell that stops at the first failure, and records the result.
+# Never call it in a condition: that would disable `set -e` inside.
 check() {
     local what=$1 began=$SECONDS status log
     shift
@@ -356,7 +356,7 @@ check() {
     if [ "$status" != 0 ]; then tail -n 25 "$log" | sed 's/^/      | /'; fi
 }
 
-# skip WHAT WHY: with STRICT=1 this is a failure.
+# skip WHAT WHY: records a skipped row; with STRICT=1 it is a failure.
 skip() {
     if [ "${STRICT:-0}" = 1 ]; then
         FAILED=$((FAILED + 1))
@@ -368,7 +368,7 @@ skip() {
     say "${ROWS[-1]}"
 }
 
-# table: all results once more, and the status of the script.
+# table: prints all results again and returns the status of the script.
 table() {
     say ""
     printf '%s\n' "${ROWS[@]}"

@@ -1,6 +1,6 @@
 // Sends one request with net/http and prints the status of the answer.
 //
-// Called by scripts/early-answers.d/drive: METHOD URL BYTES CA-FILE HOST. When half of the body was given away, it prints
+// scripts/early-answers.d/drive calls it: METHOD URL BYTES CA-FILE HOST. When it has sent half of the body, it prints
 // "half" and waits for a line.
 package main
 
