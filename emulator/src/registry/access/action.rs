@@ -1,9 +1,9 @@
-//! What can be done with a repository, as tokens of the registry name it, and sets of that.
+//! The actions on a repository, as the registry's tokens name them, and sets of actions.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One thing that can be done with a repository.
+/// One action on a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Read manifests and blobs.
@@ -18,7 +18,7 @@ pub enum Action {
     MetadataWrite,
 }
 
-/// A word that names no action.
+/// A text that names no action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an action of a repository")]
 pub struct UnknownAction;
@@ -32,7 +32,7 @@ impl Action {
     pub const ALL: [Self; 5] =
         [Self::Pull, Self::Push, Self::Delete, Self::MetadataRead, Self::MetadataWrite];
 
-    /// The word for it in scopes and tokens.
+    /// Its name in scopes and tokens.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pull => "pull",
@@ -52,7 +52,7 @@ impl FromStr for Action {
             "pull" => Ok(Self::Pull),
             "push" => Ok(Self::Push),
             "delete" => Ok(Self::Delete),
-            // The second is what old versions of the Azure CLI ask for.
+            // Old versions of the Azure CLI request the second spelling.
             "metadata_read" | "metadataRead" => Ok(Self::MetadataRead),
             "metadata_write" | "metadataWrite" => Ok(Self::MetadataWrite),
             _ => Err(UnknownAction),
@@ -66,7 +66,7 @@ impl Actions {
         Action::ALL.into_iter().collect()
     }
 
-    /// Reads words with commas between. `*` is all; a word that is unknown is left out.
+    /// Parses names separated by commas. `*` is all; unknown names are skipped.
     pub fn of_list(text: &str) -> Self {
         if text == "*" {
             return Self::all();
@@ -84,13 +84,13 @@ impl Actions {
         self.0 & bit(action) != 0
     }
 
-    /// What is in both.
+    /// The actions in both sets.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// What is in either.
+    /// The actions in either set.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -1,8 +1,7 @@
-//! The admin user of a registry, and whether anybody may pull: for whoever manages the registry.
+//! The admin user of a registry, and anonymous pull: for managers of the registry.
 //!
-//! The admin user has the name of the registry and two passwords, which are both good at any time. They are shown as often
-//! as somebody with the right asks, so they are kept sealed under the service-managed key, and made when they are first
-//! needed.
+//! The admin user has the name of the registry and two passwords, both valid at any time. A caller with the right can
+//! read them at any time, so they are stored sealed under the service-managed key. They are made when first needed.
 
 use std::sync::Arc;
 
@@ -14,15 +13,15 @@ use crate::registry::blocking::blocking;
 use crate::registry::{Error, Parts, Registry, cmk};
 use crate::store::AccessRow;
 
-/// What the sealed passwords are bound to.
+/// The purpose that the sealed passwords are bound to.
 const PURPOSE: &str = "admin password";
 
-/// How a registry is logged in to.
+/// The login settings of a registry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccessSettings {
     /// Whether the admin user may log in.
     pub admin_enabled: bool,
-    /// Whether anybody may pull.
+    /// Whether pulling needs no login.
     pub anonymous_pull: bool,
 }
 
@@ -31,12 +30,12 @@ pub struct AccessSettings {
 pub struct AdminCredentials {
     /// The name: the registry's.
     pub username: String,
-    /// The passwords. Both are good.
+    /// The passwords. Both are valid.
     pub passwords: [Password; 2],
 }
 
 impl AccessSettings {
-    /// As it is stored with a new registry. None: as every registry is without it.
+    /// The stored form for a new registry. `None`: the defaults.
     pub(in crate::registry) fn row(self) -> Option<AccessRow> {
         let Self { admin_enabled, anonymous_pull } = self;
         (admin_enabled || anonymous_pull).then(|| AccessRow {
@@ -48,23 +47,23 @@ impl AccessSettings {
 }
 
 impl Registry {
-    /// How the registry is logged in to.
+    /// The login settings.
     pub async fn access_settings(&self) -> Result<AccessSettings, Error> {
         let parts = Arc::clone(&self.0);
         blocking(move || settings(&parts)).await
     }
 
-    /// Lets the admin user log in, or not any more. Passwords stay what they are.
+    /// Enables or disables the login of the admin user. The passwords stay.
     pub async fn set_admin_enabled(&self, enabled: bool) -> Result<(), Error> {
         self.set_access(Some(enabled), None).await
     }
 
-    /// Lets anybody pull, or not any more.
+    /// Enables or disables anonymous pull.
     pub async fn set_anonymous_pull(&self, enabled: bool) -> Result<(), Error> {
         self.set_access(None, Some(enabled)).await
     }
 
-    /// Both at once. What is not named stays.
+    /// Sets both at once. Omitted settings stay.
     pub(in crate::registry) async fn set_access(
         &self,
         admin_enabled: Option<bool>,
@@ -89,7 +88,7 @@ impl Registry {
         self.admin(None).await
     }
 
-    /// Makes a new password of the admin user in the place of one of the two.
+    /// Replaces one of the two passwords of the admin user.
     pub async fn regenerate_admin_password(
         &self,
         which: PasswordName,
@@ -113,13 +112,13 @@ impl Registry {
     }
 }
 
-/// How the registry is logged in to. Blocks.
+/// The login settings. Blocks.
 pub(super) fn settings(parts: &Parts) -> Result<AccessSettings, Error> {
     let row = parts.store.access(&parts.name)?;
     Ok(AccessSettings { admin_enabled: row.admin_enabled, anonymous_pull: row.anonymous_pull })
 }
 
-/// Whether a guess is one of the passwords of the admin user. Both are compared. Blocks.
+/// Whether a guess is one of the passwords of the admin user. Compares both. Blocks.
 pub(super) fn is_password(parts: &Parts, guess: &str) -> Result<bool, Error> {
     let row = parts.store.access(&parts.name)?;
     let key = cmk::service_key(&parts.store)?;
@@ -130,7 +129,7 @@ pub(super) fn is_password(parts: &Parts, guess: &str) -> Result<bool, Error> {
     Ok(right)
 }
 
-/// The two passwords, made if they are not there, one of them anew if that is asked for.
+/// The two passwords, made if they do not exist; one of them is replaced if requested.
 fn ensure_passwords(
     parts: &Parts,
     row: AccessRow,

@@ -1,35 +1,36 @@
-//! The seam to Microsoft Entra and to Azure's roles: who somebody is, and what roles allow them.
+//! The interface to Microsoft Entra and Azure's roles: it authenticates principals and evaluates their roles.
 //!
-//! The program fills it with the issuer and the role assignments of the embedded vault. With a vault elsewhere there is
-//! none, and nobody can log in with an identity.
+//! The program implements it with the issuer and the role assignments of the embedded vault. With an external vault
+//! there is no implementation, and no identity can log in.
 
 use super::action::Action;
 
-/// A principal that the directory vouches for.
+/// A principal that the directory has authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
     /// Its client id.
     pub client_id: String,
-    /// Its object id, by which roles are assigned.
+    /// Its object id, which role assignments name.
     pub object_id: String,
 }
 
-/// Who somebody is, and what roles allow them.
+/// Authenticates principals and evaluates their roles.
 pub trait Directory: Send + Sync {
-    /// Whose access token this is, if it is for Azure's resource manager or for registries. The error is words.
+    /// The principal of an access token, if the token is for Azure Resource Manager or for registries. The error is a
+    /// message.
     fn of_token(&self, token: &str) -> Result<Vouched, String>;
 
-    /// Whose secret this is.
+    /// The principal of a client secret.
     fn of_secret(&self, client_id: &str, secret: &str) -> Option<Vouched>;
 
-    /// Whether a principal is still there.
+    /// Whether a principal still exists.
     fn has(&self, principal: &Vouched) -> bool;
 
-    /// Whether a role lets the principal do an operation of the control plane on a resource.
+    /// Whether a role allows the principal an operation of the control plane on a resource.
     fn allows(&self, object_id: &str, operation: &str, resource_id: &str) -> bool;
 }
 
-/// There is nobody to ask.
+/// No directory: no principal is known.
 #[derive(Clone, Copy, Debug)]
 pub struct NoDirectory;
 
@@ -52,13 +53,13 @@ impl Directory for NoDirectory {
     }
 }
 
-/// The operation that a role has to allow for the catalogue. `AcrPull` lists it.
+/// The operation that a role must allow for the catalog. `AcrPull` lists it.
 pub(super) const CATALOG: &str = "Microsoft.ContainerRegistry/registries/pull/read";
 
-/// The operation that a role has to allow for an action.
+/// The operation that a role must allow for an action.
 ///
-/// `AcrPull` and `AcrPush` have no operations of their own for metadata. That whoever may pull reads them, and whoever may push
-/// changes them, is what the clients need; it is written down nowhere.
+/// `AcrPull` and `AcrPush` have no operations of their own for metadata. Clients need that pulling includes reading it
+/// and pushing includes changing it; this is not documented.
 pub(super) fn operation(action: Action) -> &'static str {
     match action {
         Action::Pull | Action::MetadataRead => "Microsoft.ContainerRegistry/registries/pull/read",

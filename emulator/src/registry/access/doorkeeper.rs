@@ -1,7 +1,7 @@
-//! Says who a request is from and what they may, and hands out the tokens that say so.
+//! Authenticates requests, determines their permissions, and issues tokens for them.
 //!
-//! `acr/` calls it: for every request to a registry that is not open to everybody, and for the token endpoints. It knows no
-//! HTTP. Who may do what is looked up when a token is asked for or a password is used; an access token is believed.
+//! `acr/` calls it: for every request to a registry that requires a login, and for the token endpoints. It does not
+//! know HTTP. Permissions are looked up when a token is requested or a password is used; an access token is trusted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::registry::names::RepositoryName;
 use crate::registry::{Error, Registry};
 use crate::store::Store;
 
-/// The user name of whoever brings a token of the registry in the place of a password.
+/// The user name for a client that sends a token of the registry instead of a password.
 const TOKEN_USER: &str = "00000000-0000-0000-0000-000000000000";
 
-/// What a request brings along.
+/// The credentials of a request.
 #[derive(Clone)]
 pub enum Credentials {
     /// Nothing.
@@ -39,10 +39,10 @@ pub enum Credentials {
     Bearer(Zeroizing<String>),
 }
 
-/// How somebody who asks for a token says who they are.
+/// The credentials of a token request.
 #[derive(Clone)]
 pub enum Proof {
-    /// Not at all.
+    /// None.
     None,
     /// With a user name and a password.
     Password {
@@ -55,10 +55,10 @@ pub enum Proof {
     Refresh(Zeroizing<String>),
 }
 
-/// What a request needs.
+/// The permission that a request needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// To be somebody.
+    /// Any authenticated caller.
     Login,
     /// The list of all repositories.
     Catalog,
@@ -66,23 +66,23 @@ pub enum Need {
     Repository {
         /// The repository.
         name: RepositoryName,
-        /// Any of these will do.
+        /// One of these is enough.
         any: Actions,
-        /// What a client is told to ask for: the usual pair for a push, for one.
+        /// The actions that the client is told to request, for example the usual pair for a push.
         ask: Actions,
     },
 }
 
-/// What a request may do. It goes with the request; what reads it finds out whether a second repository may be read, too.
+/// The permissions of a request. They stay with the request, because a handler may check a second repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everything: the registry is open to everybody.
+    /// Everything: the registry needs no login.
     Everything,
-    /// What is listed.
+    /// The listed scopes.
     Granted(Vec<Scope>),
 }
 
-/// Says who somebody is and what they may. Clones share it.
+/// Authenticates callers and determines their permissions. Clones share it.
 #[derive(Clone)]
 pub struct Doorkeeper(Arc<Inner>);
 
@@ -99,7 +99,7 @@ impl Need {
         Self::Repository { name, any, ask: any }
     }
 
-    /// What a client has to ask for. None: any login will do.
+    /// The scope that a client must request. `None`: any login is enough.
     pub fn scope(&self) -> Option<Scope> {
         match self {
             Self::Login => None,
@@ -112,7 +112,7 @@ impl Need {
 }
 
 impl Access {
-    /// Whether something is allowed.
+    /// Whether the need is allowed.
     pub fn meets(&self, need: &Need) -> bool {
         let Self::Granted(scopes) = self else { return true };
         match need {
@@ -127,8 +127,8 @@ impl Access {
         }
     }
 
-    /// Whether blobs of a repository may be mounted into another one: that takes the right to pull from it. Without a
-    /// repository they may come from any.
+    /// Whether blobs of a repository may be mounted into another one: that needs the right to pull from it. Without a
+    /// repository, they may come from any.
     pub fn may_mount(&self, from: Option<&RepositoryName>) -> bool {
         match from {
             Some(name) => self.meets(&Need::action(name.clone(), Action::Pull)),
@@ -138,13 +138,13 @@ impl Access {
 }
 
 impl Doorkeeper {
-    /// The one of a data folder. Blocks.
+    /// Opens the doorkeeper of a data folder. Blocks.
     pub fn open(store: &Store, directory: Arc<dyn Directory>, clock: Clock) -> Result<Self, Error> {
         let key = TokenKey::open(store)?;
         Ok(Self(Arc::new(Inner { key, directory, clock })))
     }
 
-    /// What a request to a registry that wants a login may do, of these scopes.
+    /// The permissions of a request to a registry that requires a login, limited to these scopes.
     pub async fn admit(
         &self,
         registry: &Registry,
@@ -173,7 +173,7 @@ impl Doorkeeper {
         .await
     }
 
-    /// An access token for as much of these scopes as is allowed. `service` is how the client calls the registry.
+    /// An access token for the allowed part of these scopes. `service` is the client's name for the registry.
     pub async fn access_token(
         &self,
         registry: &Registry,
@@ -184,11 +184,11 @@ impl Doorkeeper {
         self.look_up(registry, move |this, registry| {
             let now = this.clock.unix_now();
             let caller = match &proof {
-                // Whatever login a client still has is as good as none there.
+                // An open registry ignores any login that a client still has.
                 _ if registry.is_open() => Caller::Anyone,
                 Proof::None => Caller::Anyone,
                 Proof::Password { user, password } => {
-                    // The token that was given for a login is good for the same again.
+                    // A refresh token, sent as a password, gives the same token again.
                     if user == TOKEN_USER
                         && let Ok(granted) =
                             this.key.verify_access(password, &registry.audience(), now)
@@ -206,7 +206,7 @@ impl Doorkeeper {
         .await
     }
 
-    /// A refresh token for whom an access token of Microsoft Entra names.
+    /// A refresh token for the principal of a Microsoft Entra access token.
     pub async fn exchange(
         &self,
         registry: &Registry,
@@ -234,14 +234,14 @@ impl Doorkeeper {
 }
 
 impl Registry {
-    /// What its tokens are good for.
+    /// The audience of its tokens.
     fn audience(&self) -> Audience {
         Audience { name: self.name().to_owned(), id: self.profile().id.clone() }
     }
 }
 
 impl Inner {
-    /// Who has this name and this password.
+    /// The caller with this name and this password.
     fn caller(&self, registry: &Registry, user: &str, given: &str) -> Result<Caller, AccessError> {
         let parts = &registry.0;
         if user == TOKEN_USER {
@@ -259,7 +259,7 @@ impl Inner {
         {
             let now = self.clock.unix_now();
             let mut proven = None;
-            // Both are compared, so that the time does not tell which one was right.
+            // Both are compared, so that the time does not reveal the right one.
             for row in row.passwords.iter().flatten() {
                 if password::proves(row, given) {
                     proven = Some(row.expiry.is_none_or(|expiry| now < expiry));
@@ -280,12 +280,12 @@ impl Inner {
         }
     }
 
-    /// Whose refresh token this is.
+    /// The caller of this refresh token.
     fn refreshed(&self, registry: &Registry, token: &str) -> Result<Caller, AccessError> {
         Ok(self.key.verify_refresh(token, &registry.audience(), self.clock.unix_now())?)
     }
 
-    /// As much of these scopes as somebody is allowed.
+    /// The allowed part of these scopes.
     fn granted(
         &self,
         registry: &Registry,
@@ -324,7 +324,9 @@ impl Inner {
             Caller::Principal { client_id, object_id } => {
                 let (client_id, object_id) = (client_id.clone(), object_id.clone());
                 if !self.directory.has(&Vouched { client_id, object_id: object_id.clone() }) {
-                    return Err(AccessError::Entra("its principal is gone".to_owned()));
+                    return Err(AccessError::Entra(
+                        "its principal does not exist any more".to_owned(),
+                    ));
                 }
                 let resource_id = registry.resource_id();
                 Rights::Roles { directory: &*self.directory, object_id, resource_id }
@@ -332,7 +334,7 @@ impl Inner {
         })
     }
 
-    /// Makes a token, unless something was asked for and nothing of it is allowed.
+    /// Issues a token, unless scopes were requested and none is allowed.
     fn issue(
         &self,
         registry: &Registry,
@@ -349,7 +351,7 @@ impl Inner {
     }
 }
 
-/// What somebody may do in a registry.
+/// The rights of a caller in a registry.
 enum Rights<'a> {
     Pull,
     All,
@@ -358,7 +360,7 @@ enum Rights<'a> {
 }
 
 impl Rights<'_> {
-    /// As much of a scope as is allowed, if anything is.
+    /// The allowed part of a scope, if there is one.
     fn of(&self, scope: &Scope) -> Option<Scope> {
         match scope {
             Scope::Catalog => self.catalog().then_some(Scope::Catalog),
@@ -371,7 +373,8 @@ impl Rights<'_> {
 
     fn catalog(&self) -> bool {
         match self {
-            // No action of a scope map is about the catalog: only the one for administrators opens it (Azure/acr#675).
+            // No action of a scope map covers the catalog: only the scope map for administrators opens it
+            // (Azure/acr#675).
             Self::Map { catalog, .. } => *catalog,
             Self::Pull | Self::All => true,
             Self::Roles { directory, object_id, resource_id } => {
@@ -395,7 +398,7 @@ impl Rights<'_> {
     }
 }
 
-/// What both lists have.
+/// The intersection of both lists.
 fn both(granted: &[Scope], asked: &[Scope]) -> Vec<Scope> {
     let common = asked.iter().filter_map(|asked| match asked {
         Scope::Catalog => granted.contains(asked).then(|| asked.clone()),

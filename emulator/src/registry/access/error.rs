@@ -1,4 +1,4 @@
-//! Why somebody is not let in, and why a change of logins is refused.
+//! Why a login is refused, and why a change of logins is refused.
 
 use thiserror::Error;
 
@@ -6,11 +6,11 @@ use super::jwt::TokenProblem;
 use super::scope_map::ScopeMapActionError;
 use crate::registry::Error;
 
-/// Why somebody is not let in.
+/// Why a login is refused.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// Nobody has this name and this password. Which of both is wrong is not told.
+    /// The user name or the password is wrong. The message does not say which.
     #[error("the user name or the password is wrong")]
     WrongPassword,
     /// The admin user may not log in.
@@ -22,7 +22,7 @@ pub enum AccessError {
     /// A password of a token has ended.
     #[error("the password of the token {0} has expired")]
     PasswordExpired(String),
-    /// A token of the registry does not hold.
+    /// A token of the registry is not valid.
     #[error("{0}")]
     Token(#[from] TokenProblem),
     /// A token of Microsoft Entra is not valid.
@@ -34,7 +34,7 @@ pub enum AccessError {
     /// The login has none of the permissions that were asked for.
     #[error("the login has none of the permissions that were asked for")]
     NothingGranted,
-    /// What was looked up cannot be read.
+    /// A stored row cannot be read.
     #[error(transparent)]
     Registry(#[from] Error),
 }
@@ -46,7 +46,7 @@ pub enum AccessChangeError {
     /// The admin user is disabled, and has no passwords to be shown.
     #[error("the admin user of the registry is disabled")]
     AdminDisabled,
-    /// A name follows another grammar.
+    /// A name does not follow the grammar.
     #[error("'{0}' is not a name: expected 5 to 50 letters, digits, '-' or '_'")]
     Name(String),
     /// There is no such token.
@@ -63,19 +63,19 @@ pub enum AccessChangeError {
         /// The token.
         token: String,
     },
-    /// The scope map is one that every registry has.
+    /// The scope map is predefined.
     #[error("the scope map '{0}' is defined by the system and cannot be changed or deleted")]
     SystemScopeMap(String),
-    /// An action of a scope map is none.
+    /// An action of a scope map is invalid.
     #[error(transparent)]
     Action(#[from] ScopeMapActionError),
-    /// A scope map has more actions than there may be.
+    /// A scope map has too many actions.
     #[error("a scope map has at most {0} actions")]
     TooManyActions(usize),
-    /// A password would end before it begins.
+    /// A password would expire before it begins.
     #[error("the password would have expired already")]
     ExpiryPast,
-    /// What is to be changed cannot be read or written.
+    /// The stored rows cannot be read or written.
     #[error(transparent)]
     Registry(#[from] Error),
 }

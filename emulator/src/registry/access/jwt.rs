@@ -1,11 +1,11 @@
-//! The tokens of the registry: refresh tokens, which say who somebody is, and access tokens, which say what may be done.
+//! The registry's tokens: refresh tokens, which name a caller, and access tokens, which list permissions.
 //!
-//! JWTs with ACR's claims (RFC 7519), signed with HMAC-SHA-256 under a key of the data folder: nobody but the registry
-//! checks them, so no public key is needed. All times are the emulator's. A token is good for one registry, by its name and id,
-//! whatever address it was asked for at: a later registry of the same name has another id.
+//! JWTs with ACR's claims (RFC 7519), signed with HMAC-SHA-256 under a key of the data folder: only the registry checks
+//! them, so no public key is needed. All times are the emulator's. A token is valid for one registry, by its name and
+//! id, at every address of the registry: a later registry of the same name has another id.
 //!
-//! The claims are ASCII without `>`, `?` and `~`: the Python SDK reads the payload as plain base64, which differs from the
-//! URL's for these alone.
+//! The claims are ASCII without `>`, `?` and `~`: the Python SDK reads the payload as plain base64, which differs from
+//! the URL alphabet only for these characters.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::de::DeserializeOwned;
@@ -22,20 +22,20 @@ use crate::store::Store;
 /// The file of the key, in the data folder.
 const KEY_FILE: &str = "tokens.key";
 const KEY_LEN: usize = 32;
-/// Who ACR's tokens say issued them.
+/// The issuer in ACR's tokens.
 const ISSUER: &str = "Azure Container Registry";
-/// How long a login with an identity is good for: three hours, as documented.
+/// The lifetime of a login with an identity: three hours, as documented.
 const REFRESH_LIFETIME: i64 = 3 * 3600;
-/// How long an access token is good for: that of the documented example.
+/// The lifetime of an access token: that of the documented example.
 const ACCESS_LIFETIME: i64 = 4500;
-/// A longer token is refused unread. Ours are limited by the number of scopes.
+/// A longer token is refused unread. The number of scopes limits the registry's own tokens.
 const MAX_TOKEN: usize = 32 << 10;
 
-/// Who somebody is to a registry.
+/// The caller of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Caller {
-    /// Nobody in particular.
+    /// An anonymous caller.
     Anyone,
     /// The admin user.
     Admin,
@@ -58,29 +58,31 @@ pub struct TokenKey {
     verifying: DecodingKey,
 }
 
-/// The registry that a token is good for.
+/// The registry for which a token is valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Audience {
     /// Its name.
     pub name: String,
-    /// Its id. Registries from before there were ids have none.
+    /// Its id. Registries from before ids were introduced have none.
     pub id: Option<String>,
 }
 
-/// Why a token of the registry does not hold.
+/// Why a token of the registry is not valid.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenProblem {
-    /// It is none, or nobody here signed it.
+    /// It is not a token, or the registry did not sign it.
     #[error("the token was not made by this registry")]
     Invalid,
-    /// It is of the other kind.
-    #[error("an access token is no refresh token, and the other way round")]
+    /// It is of the wrong kind.
+    #[error(
+        "the token is of the wrong kind: refresh tokens and access tokens cannot replace each other"
+    )]
     Kind,
-    /// It is another registry's.
-    #[error("the token is another registry's")]
+    /// It is for another registry.
+    #[error("the token is for another registry")]
     Registry,
-    /// It has ended, or has not begun.
+    /// It has expired, or is not valid yet.
     #[error("the token has expired")]
     Expired,
 }
@@ -96,7 +98,7 @@ struct Common {
     iss: String,
     aud: String,
     version: String,
-    /// The registry: the address in `aud` is only how the client calls it.
+    /// The registry: the address in `aud` is only the client's name for it.
     rid: String,
     /// The id of the registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,7 +115,7 @@ struct RefreshClaims {
     roles: Vec<String>,
 }
 
-/// What ACR says of a login beside its name. Nothing is decided by it.
+/// ACR's description of a login besides its name. It decides nothing.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Permissions {
@@ -141,7 +143,7 @@ const REFRESH: &str = "refresh_token";
 const ACCESS: &str = "access_token";
 
 impl TokenKey {
-    /// The key of a data folder, made there if it is not there. Blocks.
+    /// Opens the key of a data folder, and creates it if it does not exist. Blocks.
     pub fn open(store: &Store) -> Result<Self, Error> {
         if let Some(bytes) = store.read_secret_file(KEY_FILE)? {
             if bytes.len() != KEY_LEN {
@@ -164,7 +166,7 @@ impl TokenKey {
         }
     }
 
-    /// A token that says who somebody is. `service` is how the client calls the registry.
+    /// A token that names a caller. `service` is the client's name for the registry.
     pub fn refresh_token(
         &self,
         registry: &Audience,
@@ -181,7 +183,7 @@ impl TokenKey {
         self.sign(&claims)
     }
 
-    /// A token that says what may be done.
+    /// A token that lists permissions.
     pub fn access_token(
         &self,
         registry: &Audience,
@@ -198,7 +200,7 @@ impl TokenKey {
         self.sign(&claims)
     }
 
-    /// Whose refresh token this is.
+    /// The caller of a refresh token.
     pub fn verify_refresh(
         &self,
         token: &str,
@@ -210,7 +212,7 @@ impl TokenKey {
         Ok(claims.caller)
     }
 
-    /// What an access token allows.
+    /// The scopes of an access token.
     pub fn verify_access(
         &self,
         token: &str,
@@ -232,9 +234,9 @@ impl TokenKey {
         if token.len() > MAX_TOKEN || token.split('.').count() != 3 {
             return Err(TokenProblem::Invalid);
         }
-        // Only HS256 is taken, whatever the header asks for.
+        // Only HS256 is accepted, whatever the header names.
         let mut validation = Validation::new(Algorithm::HS256);
-        // Times are compared by the emulator's clock, and the audience is the registry's name: see `hold`.
+        // Times are compared with the emulator's clock, and the audience is the registry's name: see `hold`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -324,7 +326,7 @@ impl Entry {
     }
 }
 
-/// A name as it may stand in a claim: what no host name has is left out.
+/// A name in the form for a claim: without the characters that no host name has.
 fn plain(text: &str) -> String {
     let is_plain = |c: &char| c.is_ascii_alphanumeric() || ".-_:[]/".contains(*c);
     text.chars().filter(is_plain).take(255).collect()
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_token_is_good_for_its_registry_until_it_ends_and_for_nothing_else() {
+    fn a_refresh_token_is_valid_only_for_its_registry_until_it_expires() {
         let made =
             key().refresh_token(&named("team1"), "team1.azurecr.io", &token(), 1000).unwrap();
         let verify = |registry, now| key().verify_refresh(&made, &named(registry), now);
@@ -384,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_asks_for_no_signature_or_another_is_refused() {
+    fn a_token_with_no_signature_or_another_algorithm_is_refused() {
         let made = key().access_token(&named("team1"), "s", &Caller::Admin, &[], 0).unwrap();
         let payload = made.split('.').nth(1).unwrap();
         for header in [r#"{"alg":"none"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"HS512"}"#] {
@@ -399,14 +401,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_payload_is_plain_base64_whatever_the_client_calls_the_registry(service in r"\PC{0,80}") {
+        fn the_payload_is_plain_base64_for_every_name_of_the_registry(service in r"\PC{0,80}") {
             let made = key().refresh_token(&named("team1"), &service, &token(), 0).unwrap();
             let payload = made.split('.').nth(1).unwrap();
             prop_assert!(STANDARD_NO_PAD.decode(payload).is_ok(), "{}", payload);
         }
 
         #[test]
-        fn no_text_makes_the_verifier_panic_or_is_taken(text in r"\PC{0,200}", three in r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}") {
+        fn no_text_makes_the_verifier_panic_or_is_accepted(text in r"\PC{0,200}", three in r"[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}\.[A-Za-z0-9_-]{0,60}") {
             for token in [text, three] {
                 prop_assert!(key().verify_refresh(&token, &named("team1"), 0).is_err());
                 prop_assert!(key().verify_access(&token, &named("team1"), 0).is_err());

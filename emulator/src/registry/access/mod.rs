@@ -1,13 +1,13 @@
-//! Who may do what with the content of a registry.
+//! Authentication and permissions for the content of a registry.
 //!
-//! A registry is either open to everybody who can connect, as `local` is, or wants a login: the admin user, a token with a
-//! scope map, or a principal of Microsoft Entra with a role on the registry. `acr/` reads what a request brings and what
-//! it is about; [`Doorkeeper`] says who that is and what they may; the methods of [`Registry`](super::Registry) here are
-//! for whoever manages logins.
+//! A registry either needs no login, as `local`, or requires one: the admin user, a token with a scope map, or a
+//! principal of Microsoft Entra with a role on the registry. `acr/` reads the credentials of a request and the
+//! permission that it needs; [`Doorkeeper`] authenticates the caller and determines the permissions; the methods of
+//! [`Registry`](super::Registry) here manage logins.
 //!
-//! What holds: a password is compared in constant time, kept as a hash or sealed, and never logged. Whoever is refused is
-//! refused before the key of the registry is asked for. An access token says by itself what it is good for, until it ends;
-//! everything else is looked up when it is used.
+//! Invariants: a password is compared in constant time, stored as a hash or sealed, and never logged. A caller without
+//! permission is refused before the registry's key is checked. An access token states its own permissions until it
+//! expires; everything else is looked up when it is used.
 
 mod action;
 mod admin;

@@ -1,9 +1,9 @@
-//! Whether a registry is open to everybody who can connect, or wants a login.
+//! Whether a registry is open to every client, or requires a login.
 
 use crate::registry::Registry;
 
 impl Registry {
-    /// Whether everybody who can connect may do everything, without a login.
+    /// Whether every client may do everything, without a login.
     pub fn is_open(&self) -> bool {
         self.profile().anonymous
     }

@@ -1,7 +1,7 @@
-//! What a client asks a token for: scopes such as `repository:app:pull,push`, as docker and ACR's clients write them.
+//! The scopes of a token request, such as `repository:app:pull,push`, as docker and ACR's clients write them.
 //!
-//! Parsed once, at the token endpoint. Several may come in one text with spaces between, or in several. What is not
-//! understood is left out: a client then gets a token for less, and is told so when it uses it.
+//! Parsed once, at the token endpoint. A text may have several scopes separated by spaces, and there may be several
+//! texts. Unknown scopes are skipped: the client then gets a token for less, and is refused when it uses it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use std::str::FromStr;
 use super::action::Actions;
 use crate::registry::names::RepositoryName;
 
-/// How many repositories one token is made for at the most: it has to fit into a header.
+/// The maximum number of repositories in one token: it has to fit into a header.
 const MAX_SCOPES: usize = 64;
 
-/// Something that access is asked for or given to.
+/// An object of access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// The list of all repositories: `registry:catalog:*`.
@@ -21,18 +21,18 @@ pub enum Scope {
     Repository {
         /// The repository.
         name: RepositoryName,
-        /// What is to be done with it.
+        /// The actions on it.
         actions: Actions,
     },
 }
 
-/// A text that asks for nothing that there is.
+/// A text that is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a scope: expected repository:NAME:ACTIONS or registry:catalog:*")]
 pub struct UnknownScope;
 
 impl Scope {
-    /// Reads all scopes of all texts. What is asked for twice is put together.
+    /// Parses all scopes of all texts. Duplicates are merged.
     pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
         let mut scopes: Vec<Self> = Vec::new();
         let words = texts.into_iter().flat_map(str::split_whitespace);
@@ -71,9 +71,9 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
         let (kind, rest) = text.split_once(':').ok_or(UnknownScope)?;
         let (name, actions) = rest.rsplit_once(':').ok_or(UnknownScope)?;
-        // A class may follow the kind, such as `repository(plugin)`: the token specification of Docker's registry.
+        // A class may follow the type, such as `repository(plugin)`: Docker's token specification for registries.
         match kind.split('(').next().unwrap_or(kind) {
-            // Whoever may see the catalogue at all may do all that there is to do with it.
+            // A caller who may list the catalog may do every action on it.
             "registry" if name == "catalog" && !actions.is_empty() => Ok(Self::Catalog),
             "repository" => {
                 let name = name.parse().map_err(|_| UnknownScope)?;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn several_scopes_come_in_one_text_or_in_several_and_are_put_together() {
+    fn scopes_of_one_or_several_texts_are_merged() {
         let texts = ["repository:a/b:pull  repository:c:pull,push", "repository:a/b:push"];
 
         let scopes = Scope::of_texts(texts);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn all_actions_classes_and_the_words_of_old_clients_are_understood() {
+    fn star_classes_and_old_spellings_of_actions_are_accepted() {
         for (text, expected) in [
             ("repository:a:*", scope("a", &Action::ALL)),
             ("repository(plugin):a:pull", scope("a", &[Action::Pull])),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_asks_for_nothing() {
+    fn unknown_scopes_are_skipped() {
         let texts =
             ["", "pull", "repository:A:pull", "repository:a:", "registry:other:*", "x:a:pull"];
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_not_asked_for_more_than_fits() {
+    fn the_number_of_scopes_in_a_token_is_limited() {
         let texts: Vec<String> = (0..1000).map(|i| format!("repository:a{i}:pull")).collect();
 
         assert_eq!(Scope::of_texts(texts.iter().map(String::as_str)).len(), MAX_SCOPES);
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(
+        fn a_written_scope_is_parsed_back(
             name in r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}",
             actions in prop::collection::vec(0..5_usize, 1..5),
         ) {

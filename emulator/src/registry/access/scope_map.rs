@@ -1,7 +1,7 @@
-//! Scope maps: lists of what tokens may do in which repositories, and those that every registry has.
+//! Scope maps: lists of the actions that tokens may do on repositories, and the predefined ones.
 //!
-//! An action is `repositories/NAME/content/read` and the like. The name may be `*` or end in `/*`; it need not be a
-//! repository's that there is. What several actions allow is put together.
+//! An action is `repositories/NAME/content/read` and the like. The name may be `*` or end in `/*`; the repository need
+//! not exist. The permissions of several actions are combined.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use crate::registry::names::RepositoryName;
 /// The scope map that allows everything.
 pub(super) const ADMIN: &str = "_repositories_admin";
 
-/// The scope maps that every registry has: name, description, and the ends of their actions on all repositories.
+/// The predefined scope maps: name, description, and the suffixes of their actions on all repositories.
 const SYSTEM: [(&str, &str, &[&str]); 5] = [
     (
         ADMIN,
@@ -32,7 +32,7 @@ const SYSTEM: [(&str, &str, &[&str]); 5] = [
     ),
 ];
 
-/// One action of a scope map, as it is written.
+/// One action of a scope map, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopeMapAction {
     text: String,
@@ -40,16 +40,16 @@ pub struct ScopeMapAction {
     action: Action,
 }
 
-/// Which repositories an action is about.
+/// The repositories of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     All,
-    /// All whose names begin so; it ends in a slash.
+    /// All whose names begin with this prefix; it ends in a slash.
     Under(String),
     One(RepositoryName),
 }
 
-/// A text that is no action of a scope map.
+/// A text that is not an action of a scope map.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScopeMapActionError {
@@ -58,30 +58,30 @@ pub enum ScopeMapActionError {
         "'{0}' is not an action of a scope map: expected repositories/NAME/ and then content/read, content/write, content/delete, metadata/read or metadata/write; NAME may be * or end in /*"
     )]
     Malformed(String),
-    /// It is about a connected registry.
+    /// It is for a connected registry.
     #[error("'{0}' is about a connected registry, and those are not emulated")]
     Gateway(String),
 }
 
-/// The actions of a scope map that every registry has, with its description. None: it is not one of them.
+/// The actions of a predefined scope map, with its description. `None`: it is not predefined.
 pub(super) fn system(name: &str) -> Option<(&'static str, Vec<ScopeMapAction>)> {
     let (_, description, ends) = SYSTEM.iter().find(|(known, ..)| *known == name)?;
     let actions = ends.iter().filter_map(|end| format!("repositories/*/{end}").parse().ok());
     Some((description, actions.collect()))
 }
 
-/// The names of the scope maps that every registry has.
+/// The names of the predefined scope maps.
 pub(super) fn system_names() -> impl Iterator<Item = &'static str> {
     SYSTEM.iter().map(|(name, ..)| *name)
 }
 
-/// What a list of actions allows in a repository.
+/// The actions that a list allows on a repository.
 pub(super) fn allowed(map: &[ScopeMapAction], repository: &RepositoryName) -> Actions {
     map.iter().filter(|rule| rule.is_about(repository)).map(|rule| rule.action).collect()
 }
 
 impl ScopeMapAction {
-    /// The action, as it was written.
+    /// The action, as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_all_or_all_below_and_what_several_allow_is_put_together() {
+    fn a_star_matches_all_or_all_below_and_actions_are_combined() {
         let actions = [
             "repositories/app/content/read",
             "repositories/team/*/content/read",
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_registry_has_allows_what_its_name_says() {
+    fn predefined_scope_maps_allow_what_their_names_say() {
         let allows =
             |name| allowed(&system(name).unwrap().1, &"any/thing".parse().unwrap()).to_string();
 
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_action_is_refused() {
+    fn invalid_actions_are_refused() {
         for text in [
             "",
             "repositories/app",
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic_and_what_is_taken_is_written_as_it_came(
+        fn no_text_makes_the_parser_panic_and_accepted_texts_are_kept_verbatim(
             text in r"(repositories/)?[a-z*/]{0,20}(/content/read|/metadata/write)?",
         ) {
             if let Ok(action) = text.parse::<ScopeMapAction>() {

@@ -1,4 +1,4 @@
-//! Tokens and scope maps of a registry, for whoever manages them: names with up to two passwords, and what they may do.
+//! Manages the tokens and scope maps of a registry: names with up to two passwords, and their permissions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,14 +12,14 @@ use super::scope_map::{self, ScopeMapAction};
 use crate::registry::{Error, Parts, Registry};
 use crate::store::{DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 
-/// How many actions a scope map has at the most: five for each of ACR's 500 repositories.
+/// The maximum number of actions in a scope map: five for each of ACR's 500 repositories.
 const MAX_ACTIONS: usize = 2500;
 
 /// The name of a token or a scope map.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccessName(String);
 
-/// Which of two passwords.
+/// One of the two passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordName {
     /// The first.
@@ -33,11 +33,11 @@ pub enum PasswordName {
 pub struct ScopeMap {
     /// Its name.
     pub name: String,
-    /// What people say of it.
+    /// Its description.
     pub description: String,
-    /// When it was made; none if every registry has it.
+    /// When it was created; `None` if it is predefined.
     pub created: Option<OffsetDateTime>,
-    /// What it allows.
+    /// Its actions.
     pub actions: Vec<ScopeMapAction>,
 }
 
@@ -46,7 +46,7 @@ pub struct ScopeMap {
 pub struct LoginToken {
     /// Its name, and the user name that it logs in with.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created: OffsetDateTime,
     /// Its scope map.
     pub scope_map: String,
@@ -56,21 +56,21 @@ pub struct LoginToken {
     pub passwords: Vec<TokenPassword>,
 }
 
-/// What is told of a password.
+/// A password's metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenPassword {
-    /// Which of the two it is.
+    /// Which of the two passwords.
     pub name: PasswordName,
-    /// When it was made.
+    /// When it was created.
     pub created: OffsetDateTime,
-    /// When it ends, if it does.
+    /// When it expires, if it does.
     pub expiry: Option<OffsetDateTime>,
 }
 
-/// A password that was made, shown this once.
+/// A new password, shown only once.
 #[derive(Clone, Debug)]
 pub struct NewPassword {
-    /// What is told of it.
+    /// Its metadata.
     pub about: TokenPassword,
     /// The password itself.
     pub password: Password,
@@ -114,14 +114,14 @@ impl PasswordName {
 }
 
 impl ScopeMap {
-    /// Whether every registry has it.
+    /// Whether it is predefined.
     pub fn is_system_defined(&self) -> bool {
         self.created.is_none()
     }
 }
 
 impl Registry {
-    /// The scope maps, those that every registry has among them, by name.
+    /// The scope maps by name, including the predefined ones.
     pub async fn scope_maps(&self) -> Result<Vec<ScopeMap>, AccessChangeError> {
         self.manage(|parts| {
             let own = parts.store.scope_maps(&parts.name)?;
@@ -142,7 +142,7 @@ impl Registry {
         .await
     }
 
-    /// Makes a scope map, or replaces what the one of this name says and allows.
+    /// Creates a scope map, or replaces the description and the actions of an existing one.
     pub async fn put_scope_map(
         &self,
         name: &AccessName,
@@ -168,7 +168,7 @@ impl Registry {
         .await
     }
 
-    /// Takes a scope map away that no token uses.
+    /// Deletes a scope map that no token uses.
     pub async fn delete_scope_map(&self, name: &str) -> Result<(), AccessChangeError> {
         if scope_map::system(name).is_some() {
             return Err(AccessChangeError::SystemScopeMap(name.to_owned()));
@@ -207,7 +207,7 @@ impl Registry {
         .await
     }
 
-    /// Makes a token without a password, or changes the scope map and the state of the one of this name.
+    /// Creates a token without a password, or changes the scope map and the state of an existing one.
     pub async fn put_token(
         &self,
         name: &AccessName,
@@ -227,7 +227,7 @@ impl Registry {
         .await
     }
 
-    /// Takes a token away. Access tokens that it was given are good until they end.
+    /// Deletes a token. Access tokens issued for it stay valid until they expire.
     pub async fn delete_token(&self, name: &str) -> Result<(), AccessChangeError> {
         let name = name.to_owned();
         self.manage(move |parts| {
@@ -239,7 +239,7 @@ impl Registry {
         .await
     }
 
-    /// Makes passwords of a token in the place of those of these names. Whatever was there is good no more.
+    /// Generates passwords of these names for a token. The old ones are no longer valid.
     pub async fn generate_credentials(
         &self,
         token: &str,
@@ -277,7 +277,7 @@ impl Registry {
         .await
     }
 
-    /// Takes the passwords of a token away that are not named. They are good no more.
+    /// Deletes the passwords of a token that are not named. They are no longer valid.
     pub async fn keep_passwords(
         &self,
         token: &str,
@@ -324,7 +324,7 @@ impl LoginToken {
     }
 }
 
-/// A scope map by its name, one that every registry has or one of its own. Blocks.
+/// A scope map by its name, predefined or the registry's own. Blocks.
 pub(super) fn scope_map_named(
     parts: &Parts,
     name: &str,

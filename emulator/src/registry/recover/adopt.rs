@@ -1,4 +1,4 @@
-//! Giving what was read its place: blobs at once, manifests when all blobs are there.
+//! Stores recovered content in the rows: blobs at once, manifests when all blobs are stored.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::read::{Content, Found, SealedFile};
 use super::{Incomplete, LostFile, RECOVERED, Recovered};
 use crate::store::{Adopted, Attributes, FileId, ManifestRow, NewManifest, ObjectRow, Store};
 
-/// Puts what was found into the rows.
+/// Puts recovered content into the rows.
 pub(super) struct Adopter {
     store: Arc<Store>,
     clock: Clock,
@@ -32,7 +32,7 @@ impl Adopter {
         Self { store, clock, manifests: Vec::new() }
     }
 
-    /// Takes a file that was read.
+    /// Adds a file that was read.
     pub(super) async fn take(
         &mut self,
         file: SealedFile,
@@ -83,9 +83,9 @@ impl Adopter {
         }
     }
 
-    /// Places the manifests, and returns when all is durable.
+    /// Stores the manifests, and returns when everything is durable.
     pub(super) async fn finish(mut self, recovered: &mut Recovered) -> Result<(), Error> {
-        // An index after what it lists, so that only what is really missing is called so.
+        // An index comes after the manifests that it lists, so that only content that is really missing is reported.
         self.manifests.sort_by_key(|found| {
             (found.parsed.kind == ManifestKind::Index, found.digest.to_string())
         });
@@ -162,8 +162,8 @@ impl FoundManifest {
     }
 }
 
-/// A file with a row leaves quarantine. One that was not needed goes there: the other file of the same content was not read,
-/// and a sweep would take this one.
+/// Moves a file with a row out of quarantine, and a file that was not needed into it: the other file of the same
+/// content was not read, and a sweep would remove this one.
 fn settle(store: &Store, file: FileId, adopted: &Adopted) -> Result<(), Error> {
     match adopted {
         Adopted::Stored { .. } => store.leave_quarantine(file)?,
@@ -172,7 +172,7 @@ fn settle(store: &Store, file: FileId, adopted: &Adopted) -> Result<(), Error> {
     Ok(())
 }
 
-/// Reads a manifest. What its `Content-Type` was is lost: one that does not name its media type itself is OCI's.
+/// Parses a manifest. Its `Content-Type` is lost: a manifest without a media type of its own gets OCI's.
 fn parse(bytes: &[u8]) -> Result<ParsedManifest, ManifestError> {
     match ParsedManifest::read(bytes, None) {
         Err(ManifestError::NoMediaType) => ParsedManifest::read(bytes, Some(OCI_INDEX))

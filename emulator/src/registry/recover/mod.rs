@@ -1,12 +1,12 @@
-//! Bringing content back from sealed files whose rows are lost.
+//! Recovers content from sealed files whose rows are lost.
 //!
-//! `sealyard repair` calls this on a store that no emulator has open, when its rows were restored as far as they could be.
-//! It needs the mirrors of the rings, the service-managed key and a vault that lets the keys be used. The files that no row
-//! names are opened, authenticated and hashed; what is intact goes to the repository [`RECOVERED`] of its registry, without
-//! a tag, since nobody knows its name any more. A manifest brings its blobs into the same repository.
+//! `sealyard repair` calls this on a store that no emulator has open, after it restored the rows as far as possible. It
+//! needs the mirrors of the rings, the service-managed key and a vault that allows the use of the keys. The files that
+//! no row names are opened, authenticated and hashed; intact content goes to the repository [`RECOVERED`] of its
+//! registry, without a tag, because its name is lost. A manifest brings its blobs into the same repository.
 //!
-//! Nothing is deleted. A file that cannot be brought back is put into quarantine and named in [`Recovered`], so that a later
-//! repair can try again, for instance when the vault is willing. Each use of a key is audited as always.
+//! Nothing is deleted. A file that cannot be recovered is put into quarantine and named in [`Recovered`], so that a
+//! later repair can try again, for instance when the vault allows it. Each use of a key is audited as always.
 
 mod adopt;
 mod read;
@@ -26,39 +26,39 @@ use super::error::Error;
 use super::identity::Platform;
 use crate::store::Store;
 
-/// The repository that content without a name goes to.
+/// The repository of recovered content.
 pub const RECOVERED: &str = "recovered/files";
 
 /// How many files are read at the same time.
 const PARALLEL: usize = 2;
 
-/// What was brought back from sealed files, and what was not.
+/// The result of a recovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovered {
     /// Files that no row named.
     pub files: u64,
-    /// Registries that came back from the mirrors of their rings.
+    /// Registries recovered from the mirrors of their rings.
     pub registries: Vec<String>,
-    /// What came back, by registry.
+    /// The recovered content, by registry.
     pub content: Vec<RecoveredContent>,
-    /// Files whose content the registry has in another file as well; each is in quarantine.
+    /// Files whose content the registry also has in another file; each is in quarantine.
     pub duplicates: u64,
-    /// Manifests that came back although they refer to content that did not.
+    /// Manifests that were recovered although content that they refer to was not.
     pub incomplete: Vec<Incomplete>,
-    /// Files that could not be brought back; each is in quarantine.
+    /// Files that could not be recovered; each is in quarantine.
     pub lost: Vec<LostFile>,
-    /// Mirrors that cannot be read, and other things that a person should know.
+    /// Mirrors that cannot be read, and other notes for the user.
     pub notes: Vec<String>,
 }
 
-/// What came back in one registry.
+/// The recovered content of one registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveredContent {
     /// The registry.
     pub registry: String,
-    /// The repository that it went to.
+    /// The repository that has it now.
     pub repository: String,
     /// Blobs.
     pub blobs: u64,
@@ -68,7 +68,7 @@ pub struct RecoveredContent {
     pub bytes: u64,
 }
 
-/// A manifest that refers to content that is not there.
+/// A manifest that refers to missing content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Incomplete {
@@ -76,11 +76,11 @@ pub struct Incomplete {
     pub registry: String,
     /// The manifest.
     pub manifest: String,
-    /// What it refers to.
+    /// The missing content.
     pub missing: Vec<String>,
 }
 
-/// A sealed file that could not be brought back.
+/// A sealed file that could not be recovered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LostFile {
@@ -90,22 +90,22 @@ pub struct LostFile {
     pub registry: Option<String>,
     /// Its digest, if its trailer authenticates.
     pub digest: Option<String>,
-    /// Whether another repair may bring it back: its key was refused, or its vault did not answer.
+    /// Whether another repair may recover it: its key was refused, or its vault did not answer.
     pub can_be_tried_again: bool,
-    /// Why it did not come back.
+    /// Why it was not recovered.
     pub words: String,
 }
 
-/// How far a recovery is.
+/// The progress of a recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryProgress {
-    /// Files that were looked at.
+    /// Files that were read.
     pub done: u64,
     /// Files in all.
     pub files: u64,
 }
 
-/// Brings back what it can from the sealed files that no row of the store names.
+/// Recovers what it can from the sealed files that no row of the store names.
 pub async fn recover(
     store: Arc<Store>,
     platform: Arc<dyn Platform>,
@@ -141,7 +141,7 @@ pub async fn recover(
 }
 
 impl Recovered {
-    /// Whether something could not be brought back.
+    /// Whether something could not be recovered.
     pub fn lacks_something(&self) -> bool {
         !(self.lost.is_empty() && self.incomplete.is_empty() && self.notes.is_empty())
     }

@@ -1,4 +1,4 @@
-//! Reading one sealed file of which nothing is known but what it says itself.
+//! Reads a sealed file without a row.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 use crate::keys::{KeyError, KeyLease};
 use crate::store::{FileId, ObjectRow, Store};
 
-/// A file that no row names, as its header shows it.
+/// A file that no row names, with its header.
 pub(super) struct Rowless {
     pub(super) id: FileId,
     /// The error says why the header cannot be read.
@@ -28,7 +28,7 @@ pub(super) struct SealedFile {
     pub(super) outcome: Result<Found, LostFile>,
 }
 
-/// What an intact file holds.
+/// The content of an intact file.
 pub(super) struct Found {
     pub(super) registry: String,
     pub(super) digest: Digest,
@@ -36,17 +36,17 @@ pub(super) struct Found {
     pub(super) content: Content,
 }
 
-/// The content itself, as far as it is needed.
+/// The content, if it is needed.
 pub(super) enum Content {
     Blob,
     Manifest(Zeroizing<Vec<u8>>),
 }
 
-/// The files that no row names. Those in quarantine get their published name back first.
+/// The files that no row names. Files in quarantine first get their published name back.
 pub(super) fn rowless(store: &Store) -> Result<Vec<Rowless>, Error> {
     for id in store.quarantined()? {
         store.bring_back(id)?;
-        // One that a row names was wanted all the time.
+        // A file that a row names was in use all the time.
         if store.owns_file(id)? {
             store.leave_quarantine(id)?;
         }
@@ -64,7 +64,7 @@ pub(super) fn rowless(store: &Store) -> Result<Vec<Rowless>, Error> {
 }
 
 impl SealedFile {
-    /// Reads all of a file. The error is one that no other file would fare better with.
+    /// Reads a whole file. It fails only with errors that every other file would cause too.
     pub(super) async fn read(
         store: &Arc<Store>,
         rings: &Arc<Rings>,
@@ -114,7 +114,7 @@ impl SealedFile {
     }
 }
 
-/// A lease on the data key of a file, or why there is none and whether there may be one later.
+/// A lease on the data key of a file, or why there is none, and whether a retry may get one.
 async fn lease(ring: &OpenRing, header: &Header) -> Result<KeyLease, (String, bool)> {
     let ring = ring.open().map_err(|words| (words.to_owned(), true))?;
     ring.lease(header.data_key()).await.map_err(|error| {
@@ -172,7 +172,7 @@ fn open(
     Ok(Found { registry: registry.to_owned(), digest: named, object, content })
 }
 
-/// What is wrong with a file, for people: its cause stands behind it.
+/// The message about a file's problem; the message is its cause.
 fn words(error: &Error) -> String {
     match error {
         Error::Damaged(OpenError::Damaged) => "it does not authenticate".to_owned(),

@@ -1,4 +1,4 @@
-//! The rings that sealed files are opened with: from the rows, and from the mirrors where the rows have none or an older one.
+//! The rings that open sealed files: from the rows, and from the mirrors where the rows have none or an older one.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -43,7 +43,8 @@ impl OpenRing {
 }
 
 impl Rings {
-    /// Puts the mirrors into the rows where they know more, and opens the rings that the files need.
+    /// Copies rings from the mirrors into the rows where the mirrors have more, and opens the rings that the files
+    /// need.
     pub(super) async fn restore(
         store: &Arc<Store>,
         platform: &Arc<dyn Platform>,
@@ -81,13 +82,13 @@ impl Rings {
         Ok(rings)
     }
 
-    /// The ring that has a data key.
+    /// The ring with this data key.
     pub(super) fn of(&self, data_key: DataKeyId) -> Option<&OpenRing> {
         self.rings.get(*self.by_data_key.get(&data_key)?)
     }
 }
 
-/// Opens a ring to read with: it follows no newer version of its key.
+/// Opens a ring for reading: it follows no newer version of its key.
 async fn open(
     store: &Arc<Store>,
     platform: &Arc<dyn Platform>,
@@ -110,7 +111,7 @@ async fn open(
     let access = config.configured.is_some().then(|| {
         let profile = CurrentProfile::new(profile);
         let platform = Arc::clone(platform);
-        // Which parity the emulator has as a whole is not known here.
+        // The emulator's parity setting is unknown here.
         let vaults = RegistryVaults {
             registry: name.clone(),
             profile,
@@ -126,7 +127,7 @@ async fn open(
     Ok(KeyRing::open(config, access, service_key, rows, sink, clock.clone()).await?)
 }
 
-/// The registries that came back, what a person should know, and all registries with their data keys.
+/// The recovered registries, the notes for the user, and all registries with their data keys.
 type Restored = (Vec<String>, Vec<String>, Vec<(RegistryRecord, Vec<DataKeyId>)>);
 
 fn from_mirrors(
@@ -139,7 +140,7 @@ fn from_mirrors(
     for mirror in store.ring_mirrors()? {
         match mirror {
             Ok(mirror) if mirror.registry.parse::<RegistryName>().is_err() => {
-                notes.push(format!("the mirror of {:?} is not a registry's", mirror.registry));
+                notes.push(format!("the mirror of {:?} is not of a registry", mirror.registry));
             }
             Ok(mirror) => {
                 if restore_ring(store, &mirror, needed)? {
@@ -149,7 +150,7 @@ fn from_mirrors(
                     restore_identities(store, record, tenant, start)?;
                 } else if store.registry(&mirror.registry)?.is_none() {
                     notes.push(format!(
-                        "the mirror of {} does not say what the registry is: its sealed files cannot be opened",
+                        "the mirror of {} does not describe the registry: its sealed files cannot be opened",
                         mirror.registry
                     ));
                 }
@@ -165,7 +166,7 @@ fn from_mirrors(
     Ok((came_back, notes, records))
 }
 
-/// Puts a ring of the mirror into the rows, if they lack it. True: the registry came back with it.
+/// Copies a ring from the mirror into the rows, if they lack it. True: this recovered the registry.
 fn restore_ring(
     store: &Store,
     mirror: &RingMirror,
@@ -180,7 +181,7 @@ fn restore_ring(
             Ok(false)
         }
         (None, Some(record)) if store.registry(name)?.is_none() => {
-            // Who may log in is lost with the rows: it is what a new registry has.
+            // The logins are lost with the rows: it gets those of a new registry.
             let new = NewRegistryRows { record: record.clone(), access: None, end: End::Nothing };
             store.create_registry(&new, Some(ring))?;
             Ok(true)
@@ -192,20 +193,22 @@ fn restore_ring(
     }
 }
 
-/// The ring with every data key that rows or files need. None: the stored ring has them all, and is the newest.
+/// The ring with every data key that rows or files need. `None`: the stored ring has them all, and is the newest.
 fn merged(
     stored: Option<&RingRow>,
     mirrored: &[RingRow],
     needed: &HashSet<DataKeyId>,
 ) -> Option<RingRow> {
-    // Several rings: a change was cut short, or rows were lost. The one that most of the files were sealed under is the one.
+    // Several rings: a change was interrupted, or rows were lost. The ring under which most files were sealed is
+    // chosen.
     let wanted = |ring: &&RingRow| ids(ring).filter(|id| needed.contains(id)).count();
     let best = mirrored.iter().rev().max_by_key(wanted)?;
-    // A registry that was made again after a loss of rows counts its rings from the beginning: its ring stays the base.
+    // A registry that was created again after a loss of rows counts its rings from the beginning: its ring stays the
+    // base.
     let base = stored.filter(|stored| best.generation <= stored.generation);
     let mut ring = base.unwrap_or(best).clone();
     let mut known: HashSet<DataKeyId> = ids(&ring).collect();
-    // A data key that only the stored ring has may be in use by the rows that were restored.
+    // The restored rows may use a data key that only the stored ring has.
     let in_use = stored.into_iter().flat_map(|stored| &stored.entries);
     let in_files = mirrored.iter().flat_map(|ring| &ring.entries);
     let in_files = in_files.filter(|(id, _)| needed.contains(&DataKeyId::from_bytes(*id)));
@@ -225,7 +228,7 @@ fn merged(
     Some(ring)
 }
 
-/// The identities that a registry has are resources of their own, whose rows may be lost as well.
+/// Restores the identities of a registry, which are resources whose rows may be lost too.
 fn restore_identities(
     store: &Store,
     record: &RegistryRecord,
@@ -246,7 +249,7 @@ fn restore_identities(
             principal: assigned.principal.clone(),
             tags: std::collections::BTreeMap::new(),
         };
-        // One that is there stays as it is.
+        // An existing identity stays unchanged.
         store.create_identity(&row, &End::Nothing)?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Collection: what real time keeps, what is told of it, and manifests that no tag reaches.
+//! Collection: content kept because of real time, its report, and manifests that no tag reaches.
 
 use bytes::Bytes;
 use futures::stream;
@@ -22,7 +22,7 @@ impl World {
         let registry = registry(&folder).await;
         let content = registry.content().await.unwrap();
         let clock = registry.0.clock.clone();
-        // Long after the start: nothing is recent because of it.
+        // Long after the start, so that nothing counts as recent because of it.
         clock.pass(Duration::from_hours(1));
         Self { registry, content, repository: "app".parse().unwrap(), clock, _folder: folder }
     }
@@ -67,7 +67,7 @@ impl World {
         self.content.put_manifest(&self.repository, &tag, None, index).await.unwrap();
     }
 
-    /// As `--older-than 0s`, and `--now` or `--untagged`.
+    /// Like `--older-than 0s`, with `--now` or `--untagged`.
     async fn collect(&self, now: bool, untagged: bool) -> Collection {
         let default = CollectOptions::default();
         let options = CollectOptions {
@@ -87,10 +87,10 @@ impl World {
 }
 
 #[tokio::test]
-async fn what_a_client_used_in_the_last_minute_is_kept_and_told_and_goes_when_it_is_due_or_now() {
+async fn recently_used_content_is_kept_and_reported_until_it_is_due_or_now() {
     for now in [true, false] {
         let world = World::new().await;
-        world.push_blob(b"nobody refers to this").await;
+        world.push_blob(b"unreferenced content.").await;
         world.clock.pass(Duration::from_secs(20));
         world.content.start_upload(&world.repository, Algorithm::Sha256).await.unwrap();
         let at = world.clock.unix_now();
@@ -113,9 +113,9 @@ async fn what_a_client_used_in_the_last_minute_is_kept_and_told_and_goes_when_it
 }
 
 #[tokio::test]
-async fn what_is_too_young_is_told_with_the_end_of_its_age() {
+async fn young_content_is_reported_with_the_time_when_it_is_due() {
     let world = World::new().await;
-    world.push_blob(b"nobody refers to this").await;
+    world.push_blob(b"unreferenced content.").await;
     let at = world.clock.unix_now();
 
     let kept = world.registry.collect(CollectOptions::default()).await.unwrap().kept;
@@ -124,7 +124,7 @@ async fn what_is_too_young_is_told_with_the_end_of_its_age() {
 }
 
 #[tokio::test]
-async fn now_leaves_alone_what_a_request_writes_at_this_moment() {
+async fn now_keeps_an_upload_that_a_request_is_writing() {
     let world = World::new().await;
     let (app, content) = (world.repository.clone(), world.content.clone());
     let id = content.start_upload(&app, Algorithm::Sha256).await.unwrap().id;
@@ -146,13 +146,13 @@ async fn now_leaves_alone_what_a_request_writes_at_this_moment() {
 }
 
 #[tokio::test]
-async fn an_untagged_manifest_is_kept_for_a_minute_after_a_client_pushed_or_asked_for_it() {
+async fn an_untagged_manifest_is_kept_for_a_minute_after_a_push_or_pull() {
     let world = World::new().await;
     let (image, _) = world.push_image(b"{}").await;
 
     let pushed = world.collect(false, true).await;
     world.clock.pass(Duration::from_mins(1));
-    assert!(world.has(&image).await, "and so it was asked for");
+    assert!(world.has(&image).await, "this also reads the manifest");
     let asked = world.collect(false, true).await;
     world.clock.pass(Duration::from_mins(1));
     let untouched = world.collect(false, false).await;
@@ -160,7 +160,7 @@ async fn an_untagged_manifest_is_kept_for_a_minute_after_a_client_pushed_or_aske
 
     assert_eq!((pushed.removed.manifests, pushed.kept.manifests), (0, 1));
     assert_eq!((asked.removed.manifests, asked.kept.manifests), (0, 1));
-    assert_eq!(untouched.removed.manifests, 0, "only if it is asked for");
+    assert_eq!(untouched.removed.manifests, 0, "only on request");
     assert_eq!((gone.removed.manifests, gone.removed.blobs), (1, 1));
     assert!(!world.has(&image).await);
 }

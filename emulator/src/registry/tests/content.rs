@@ -1,4 +1,4 @@
-//! Content whose rows and files change between two looks at them.
+//! Content whose rows and files change between two reads.
 
 use bytes::Bytes;
 use futures::stream;
@@ -78,7 +78,7 @@ async fn a_file_that_names_another_data_key_is_damaged_and_verification_goes_on(
 }
 
 #[tokio::test]
-async fn asking_for_blobs_that_never_were_leaves_nothing_in_memory() {
+async fn requests_for_missing_blobs_leave_nothing_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(&folder).await;
     let (content, app) = (registry.content().await.unwrap(), "app".parse().unwrap());

@@ -1,4 +1,4 @@
-//! A registry is made as a whole or not at all, whichever call to the world around it fails.
+//! A registry is created as a whole or not at all, whichever platform call fails.
 
 use super::platform::FakePlatform;
 use super::*;
@@ -11,12 +11,12 @@ fn assert_no_registry(registries: &Registries, what: &str) {
     assert!(registries.get("team1").is_none(), "{what}");
 }
 
-/// What is there of a registry that was not to be: rows, ring, identities, permissions.
+/// Asserts that nothing is left of a failed creation: rows, ring, identities, permissions.
 async fn assert_nothing_is_left(registries: &Registries, platform: &FakePlatform, what: &str) {
     assert_no_registry(registries, what);
     assert!(platform.identities.lock().unwrap().is_empty(), "{what}");
     assert!(platform.allowed.lock().unwrap().is_empty(), "{what}");
-    assert_eq!(registries.identities().await.unwrap().len(), 1, "{what}: the one of the start");
+    assert_eq!(registries.identities().await.unwrap().len(), 1, "{what}: only the start identity");
 }
 
 fn team1() -> NewRegistry {
@@ -62,7 +62,7 @@ async fn a_failure_at_any_call_leaves_no_registry_and_no_identity_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_made_for_a_registry_that_is_not_goes_again_at_every_call() {
+async fn a_failure_at_any_call_removes_everything_made_for_the_registry() {
     let folder = tempfile::tempdir().unwrap();
     let platform = FakePlatform::new();
     let registries = open(&folder, &platform).await;
@@ -103,7 +103,7 @@ async fn a_registry_without_a_key_of_its_own_needs_no_vault() {
 }
 
 #[tokio::test]
-async fn a_registry_that_cannot_be_opened_does_not_hinder_the_others() {
+async fn a_registry_that_cannot_be_opened_does_not_affect_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let platform = FakePlatform::new();
     let registries = open(&folder, &platform).await;
@@ -125,7 +125,7 @@ async fn a_registry_that_cannot_be_opened_does_not_hinder_the_others() {
 }
 
 #[tokio::test]
-async fn a_change_in_a_vault_while_a_registry_is_made_is_asked_about_when_it_is_there() {
+async fn a_registry_checks_vault_changes_made_during_its_creation() {
     let folder = tempfile::tempdir().unwrap();
     let platform = FakePlatform::new();
     let registries = open(&folder, &platform).await;
@@ -153,7 +153,7 @@ async fn a_change_in_a_vault_while_a_registry_is_made_is_asked_about_when_it_is_
     while platform.calls() < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(registries.vault_changed().len(), 1, "it is not there yet");
+    assert_eq!(registries.vault_changed().len(), 1, "it does not exist yet");
     platform.open_gate();
     making.await.unwrap().unwrap();
 

@@ -1,5 +1,5 @@
-//! What cannot be seen from outside: rows and files that change between two looks at them, and a world around the
-//! registries that fails at any moment.
+//! Tests of behavior that is not visible from outside: rows and files that change between two reads, and a platform
+//! that fails at any moment.
 
 mod collection;
 mod content;
@@ -18,7 +18,7 @@ use self::platform::{FakePlatform, Shared};
 use super::*;
 use crate::store::{Durability, StoreError};
 
-/// The registries of a folder, in a world without a vault to speak of.
+/// Opens the registries of a folder, with a minimal platform.
 async fn open(folder: &tempfile::TempDir, platform: &Arc<FakePlatform>) -> Registries {
     open_with(folder, platform, Settings::default()).await
 }
@@ -42,8 +42,7 @@ async fn open_in(store: Store, platform: &Arc<FakePlatform>, settings: Settings)
 }
 
 #[tokio::test]
-async fn a_start_does_not_wait_for_the_proof_of_the_rows_and_what_changes_them_is_refused_meanwhile()
- {
+async fn a_start_does_not_wait_for_the_check_of_the_rows_and_changes_are_refused_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let platform = FakePlatform::new();
     drop(open(&folder, &platform).await);
@@ -64,7 +63,7 @@ async fn a_start_does_not_wait_for_the_proof_of_the_rows_and_what_changes_them_i
     assert!(make().await.unwrap());
 }
 
-/// The store of a folder, once the last background task of the registries before has let go of it.
+/// Opens the store of a folder, once the last background task of the earlier registries has released it.
 async fn open_store(path: &std::path::Path) -> Store {
     let mut opened = Store::open(path, Durability::Relaxed);
     for _ in 0..400 {
@@ -77,7 +76,7 @@ async fn open_store(path: &std::path::Path) -> Store {
     opened.unwrap()
 }
 
-/// A registry without a customer-managed key, in a folder that goes with it.
+/// A registry without a customer-managed key, in a folder that is deleted with it.
 async fn registry(folder: &tempfile::TempDir) -> Registry {
     open(folder, &FakePlatform::new()).await.get("local").unwrap()
 }

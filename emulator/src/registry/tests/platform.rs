@@ -1,4 +1,4 @@
-//! A platform in memory that fails at the call that a test names, and remembers what it was left with.
+//! A platform in memory that fails at the call that a test names, and records what it holds.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,17 +15,17 @@ use crate::registry::{
     ResourceGroup,
 };
 
-/// The world around the registries. Every call counts, and one of them may fail.
+/// The platform of the registries. Every call counts, and one of them may fail.
 pub(super) struct FakePlatform {
     start: AssignedIdentity,
     calls: AtomicUsize,
     fails_at: AtomicUsize,
-    /// The identities that there are, by client id.
+    /// The existing identities, by client id.
     pub(super) identities: Mutex<BTreeMap<String, String>>,
-    /// Who may use the vault, by principal id.
+    /// The principals that may use the vault, by principal id.
     pub(super) allowed: Mutex<Vec<String>>,
     pub(super) purge_protection: Mutex<Option<bool>>,
-    /// What the vault's answers to unwrapKey wait for.
+    /// The gate that the vault's answers to unwrapKey wait for.
     gate: Mutex<Option<Arc<Semaphore>>>,
 }
 
@@ -34,7 +34,7 @@ struct FakeVault {
     client_id: String,
 }
 
-/// The platform as registries hold it: the vault that it hands out holds it too.
+/// The platform as registries hold it: the vault that it returns holds it too.
 pub(super) struct Shared(pub(super) Arc<FakePlatform>);
 
 impl FakePlatform {
@@ -55,7 +55,7 @@ impl FakePlatform {
         })
     }
 
-    /// Has the call of this number fail, counted from now.
+    /// Makes the call of this number fail, counted from now.
     pub(super) fn fail_at(&self, call: usize) {
         self.calls.store(0, Ordering::SeqCst);
         self.fails_at.store(call, Ordering::SeqCst);
@@ -65,7 +65,7 @@ impl FakePlatform {
         self.fails_at.store(usize::MAX, Ordering::SeqCst);
     }
 
-    /// Makes the vault slow: it answers unwrapKey when [`Self::open_gate`] is called.
+    /// Makes the vault slow: it answers unwrapKey only after [`Self::open_gate`].
     pub(super) fn close_gate(&self) {
         *self.gate.lock().unwrap() = Some(Arc::new(Semaphore::new(0)));
     }
@@ -76,7 +76,7 @@ impl FakePlatform {
         }
     }
 
-    /// How many calls there were since the last [`Self::fail_at`].
+    /// The number of calls since the last [`Self::fail_at`].
     pub(super) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -185,7 +185,7 @@ impl Platform for Shared {
             };
             let own = format!("{resource} ");
             let identities = self.0.identities.lock().unwrap().clone();
-            // As every platform: the one that there is.
+            // Like every platform: returns the existing one.
             if let Some((known, id)) = identities.into_iter().find(|(_, id)| id.starts_with(&own)) {
                 return Ok(Principal { client_id: known, principal_id: id });
             }
@@ -215,7 +215,7 @@ impl Platform for Shared {
         &'a self,
         _: &'a VaultName,
     ) -> BoxFuture<'a, Result<Option<bool>, PlatformError>> {
-        // That nobody knows it is no failure, and so this one does not count.
+        // An unknown answer is not a failure, so this call does not count.
         async move { Ok(*self.0.purge_protection.lock().unwrap()) }.boxed()
     }
 

@@ -1,4 +1,4 @@
-//! Content that comes back from sealed files, when nothing is left of the rows but the mirrors of the rings.
+//! Content recovered from sealed files, when only the mirrors of the rings are left of the rows.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ struct World {
     folder: tempfile::TempDir,
 }
 
-/// An image of two blobs as it was pushed, and an index that lists it.
+/// An image of two blobs, and an index that lists it.
 struct Image {
     blobs: Vec<(Digest, Vec<u8>)>,
     manifest: (Digest, Vec<u8>),
@@ -38,14 +38,14 @@ impl World {
         self.folder.path().join("data")
     }
 
-    /// A folder in which only the sealed files, the mirrors and the service-managed key are left.
+    /// A folder with only the sealed files, the mirrors and the service-managed key.
     fn without_rows(&self) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         drop(Store::open(&data, Durability::Relaxed).unwrap());
         copy(&self.data().join("files"), &data.join("files"));
         copy(&self.data().join("rings"), &data.join("rings"));
-        // The journal is under the service-managed key: it is made again, empty, under the one of the content.
+        // The journal is under the service-managed key: it is created again, empty, under the content's key.
         fs_err::copy(self.data().join("service.key"), data.join("service.key")).unwrap();
         fs_err::remove_dir_all(data.join("journal")).unwrap();
         fs_err::remove_dir_all(data.join("index")).unwrap();
@@ -98,7 +98,7 @@ async fn put(
     (put.await.unwrap().digest, bytes)
 }
 
-/// Neither says its media type: only the `Content-Type` did.
+/// Neither manifest names its media type: only the `Content-Type` did.
 async fn push(registry: &Registry, repository: &str, seed: u8) -> Image {
     let content = registry.content().await.unwrap();
     let app: RepositoryName = repository.parse().unwrap();
@@ -129,7 +129,7 @@ async fn pull_blob(content: &Content, digest: &Digest) -> Vec<u8> {
     chunks.concat()
 }
 
-/// Everything of an image is in the repository of what was recovered, to the byte.
+/// Asserts that all bytes of an image are in the repository of recovered content.
 async fn assert_is_there(registry: &Registry, image: &Image) {
     let content = registry.content().await.unwrap();
     for (digest, bytes) in &image.blobs {
@@ -148,7 +148,7 @@ fn path_of(world: &World, store: &Store, registry: &str, digest: &Digest) -> Pat
 }
 
 #[tokio::test]
-async fn every_blob_and_manifest_comes_back_to_the_byte_from_sealed_files_alone() {
+async fn every_blob_and_manifest_is_recovered_from_only_the_sealed_files() {
     let world = World::new().await;
     let registries = world.registries().await;
     let local = push(&registries.get("local").unwrap(), "app", 1).await;
@@ -175,7 +175,7 @@ async fn every_blob_and_manifest_comes_back_to_the_byte_from_sealed_files_alone(
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_named_and_kept_and_the_rest_comes_back() {
+async fn a_damaged_file_is_reported_and_kept_and_the_rest_is_recovered() {
     let world = World::new().await;
     let registries = world.registries().await;
     let registry = registries.get("team1").unwrap();
@@ -208,7 +208,7 @@ async fn a_damaged_file_is_named_and_kept_and_the_rest_comes_back() {
 }
 
 #[tokio::test]
-async fn files_whose_key_the_vault_refuses_wait_in_quarantine_and_come_back_with_the_key() {
+async fn files_of_a_refused_key_stay_in_quarantine_and_are_recovered_with_the_key() {
     let world = World::new().await;
     let registries = world.registries().await;
     let image = push(&registries.get("team1").unwrap(), "app", 5).await;
@@ -217,7 +217,7 @@ async fn files_whose_key_the_vault_refuses_wait_in_quarantine_and_come_back_with
     let allowed = std::mem::take(&mut *world.platform.allowed.lock().unwrap());
 
     let refused = lost.recover().await;
-    // A start in between sweeps what no row names.
+    // A start in between sweeps the files that no row names.
     lost.registries().await.get("team1").unwrap().0.store.sweep_orphans().unwrap();
     *world.platform.allowed.lock().unwrap() = allowed;
     let recovered = lost.recover().await;
@@ -229,7 +229,7 @@ async fn files_whose_key_the_vault_refuses_wait_in_quarantine_and_come_back_with
 }
 
 #[tokio::test]
-async fn a_start_between_the_loss_and_the_repair_takes_no_data_key_away() {
+async fn a_start_between_the_loss_and_the_repair_removes_no_data_key() {
     let world = World::new().await;
     let registries = world.registries().await;
     let local = push(&registries.get("local").unwrap(), "app", 1).await;
@@ -238,7 +238,7 @@ async fn a_start_between_the_loss_and_the_repair_takes_no_data_key_away() {
     let lost = world.without_rows();
     fs_err::write(lost.data().join("journal/loss"), "").unwrap();
 
-    // The start makes `local` again, with a new ring.
+    // The start creates `local` again, with a new ring.
     let registries = lost.registries().await;
     let registry = registries.get("local").unwrap();
     registry.0.store.sweep_orphans().unwrap();
@@ -255,7 +255,7 @@ async fn a_start_between_the_loss_and_the_repair_takes_no_data_key_away() {
 }
 
 #[tokio::test]
-async fn a_damaged_mirror_is_named_and_its_files_are_kept() {
+async fn a_damaged_mirror_is_reported_and_its_files_are_kept() {
     let world = World::new().await;
     let registries = world.registries().await;
     push(&registries.get("team1").unwrap(), "app", 5).await;
@@ -276,13 +276,14 @@ async fn a_damaged_mirror_is_named_and_its_files_are_kept() {
 }
 
 #[tokio::test]
-async fn blobs_that_came_back_are_not_collected_while_their_manifest_is_in_quarantine() {
+async fn recovered_blobs_are_not_collected_while_their_manifest_is_in_quarantine() {
     let world = World::new().await;
     let registries = world.registries().await;
     let image = push(&registries.get("team1").unwrap(), "app", 1).await;
     drop(registries);
     let lost = world.without_rows();
-    // A repair that was killed has read the blobs and not yet the manifests, which are neither the smallest nor the largest.
+    // An interrupted repair has read the blobs and not yet the manifests, which are neither the smallest nor the
+    // largest.
     let mut files = Vec::new();
     for shard in fs_err::read_dir(lost.data().join("files")).unwrap() {
         for entry in fs_err::read_dir(shard.unwrap().path()).unwrap() {

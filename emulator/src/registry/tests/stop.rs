@@ -1,4 +1,4 @@
-//! Stops an operation at a boundary between two of its steps: for ever, as a kill there would, or until it is released.
+//! Stops an operation between two of its steps: forever, as a kill would, or until it is released.
 
 use std::sync::Mutex;
 
@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use crate::registry::Kind;
 
-/// Where operations stop. By default nowhere.
+/// Where operations stop; by default nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
     at: Mutex<At>,
@@ -16,9 +16,9 @@ pub(crate) struct Stop {
 
 #[derive(Debug, Default)]
 struct At {
-    /// How many boundaries are left to pass; none: all may be passed.
+    /// The number of boundaries left to pass; `None`: all may be passed.
     left: Option<usize>,
-    /// The only kind of operation whose boundaries count. Then one operation stops, and the others go on.
+    /// The only kind of operation whose boundaries count. Then one operation stops, and the others continue.
     only: Option<Kind>,
 }
 
@@ -38,7 +38,7 @@ impl Stop {
         self.reached.notified().await;
     }
 
-    /// The operation that has stopped goes on.
+    /// Releases the stopped operation.
     pub(crate) fn release(&self) {
         self.released.notify_one();
     }

@@ -1,4 +1,4 @@
-//! Work that is under way when the lease ends and the vault has not answered yet.
+//! Work in progress when the lease ends and the vault has not answered yet.
 
 use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -10,7 +10,7 @@ use crate::keys::RENEWAL_WAIT;
 const LEASE: Duration = Duration::from_secs(5);
 const SEGMENT: usize = SEGMENT_LEN as usize;
 
-/// A registry with a customer-managed key, one blob in it, and the world around it.
+/// A registry with a customer-managed key and one blob, and its platform.
 struct World {
     platform: Arc<FakePlatform>,
     content: Content,
@@ -55,7 +55,7 @@ impl World {
         if by_real_time { self.clock.pass(LEASE) } else { self.clock.advance(LEASE) }
     }
 
-    /// Takes the permission for the key from the registry.
+    /// Removes the permission for the key from the registry.
     fn revoke(&self) {
         self.platform.allowed.lock().unwrap().clear();
     }
@@ -72,7 +72,7 @@ fn body(bytes: &[u8]) -> Body {
     Box::pin(stream::iter([Ok(Bytes::copy_from_slice(bytes))]))
 }
 
-/// Waits until something holds that others bring about.
+/// Waits until other tasks make a condition true.
 async fn becomes(holds: impl Fn() -> bool) {
     let waiting = async {
         while !holds() {
@@ -91,7 +91,7 @@ async fn rest(mut stream: BlobStream) -> Result<Vec<u8>, Error> {
 }
 
 #[tokio::test]
-async fn a_pull_waits_without_plaintext_for_a_late_renewal_and_goes_on() {
+async fn a_pull_waits_without_plaintext_for_a_late_renewal_and_continues() {
     for by_real_time in [true, false] {
         for range in [0..u64::MAX, 5..3 * SEGMENT as u64 + 9] {
             let world = World::new().await;
@@ -140,7 +140,7 @@ async fn a_pull_breaks_when_the_vault_does_not_answer_within_two_seconds_of_real
     world.clock.advance(Duration::from_hours(1));
     tokio::task::yield_now().await;
     assert!(stream.next().now_or_never().is_none(), "emulator time does not end the wait");
-    // The wait begins a moment after the plaintext is gone, so that one step may not be enough.
+    // The wait begins a moment after the plaintext is dropped, so one step may not be enough.
     let passing = async {
         loop {
             world.clock.pass(RENEWAL_WAIT / 4);
@@ -165,7 +165,7 @@ async fn an_upload_seals_the_rest_after_a_late_renewal() {
     let half = 3 * SEGMENT + 3;
     content.append(app, id, ChunkHeaders::default(), body(&bytes[..half])).await.unwrap();
 
-    // The body, and then the reading back for a digest that was not announced.
+    // First the body, then the second read for a digest that was not announced.
     world.end_lease(true);
     let finish =
         content.finish_upload(app, id, &digest, ChunkHeaders::default(), body(&bytes[half..]));
@@ -200,7 +200,7 @@ async fn an_upload_that_seals_breaks_as_soon_as_the_late_answer_is_a_refusal() {
 }
 
 #[tokio::test]
-async fn manifests_logs_and_verification_go_on_after_leases_that_end_under_them() {
+async fn manifests_logs_and_verification_continue_after_leases_end_under_them() {
     let world = World::new().await;
     let (content, app) = (&world.content, &world.repository);
     let digest = world.blob.digest.as_str();
@@ -219,7 +219,7 @@ async fn manifests_logs_and_verification_go_on_after_leases_that_end_under_them(
         content.add_task_run(None, TaskRunStatus::Succeeded, body(&world.bytes)).await.unwrap();
     let stored = content.manifest(app, &reference).await.unwrap();
 
-    // The lease ends again and again while they work: each has to go on where it may.
+    // The lease ends again and again while they work: each must continue where it may.
     let ending = async {
         for pause in 0..40 {
             world.clock.advance(LEASE);
@@ -249,7 +249,7 @@ async fn many_pulls_that_begin_at_the_end_of_leases_all_get_each_byte_from_a_slo
     let len = world.blob.len;
 
     for round in 0..6_u64 {
-        // The last moment of a lease that nobody has renewed.
+        // The last moment of a lease that was not renewed.
         world.content.0.ring.check().await;
         world.clock.pass(LEASE * 2 / 5);
         world.platform.close_gate();
@@ -279,7 +279,7 @@ async fn many_pulls_that_begin_at_the_end_of_leases_all_get_each_byte_from_a_slo
     }
 }
 
-/// The embedded vault answers on threads of the pool that uploads use: they must leave some free while they wait for it.
+/// The embedded vault answers on threads of the pool that uploads use: waiting uploads must leave some free.
 #[test]
 fn uploads_that_wait_for_the_vault_leave_threads_to_it() {
     const THREADS: usize = 8;
@@ -300,7 +300,7 @@ fn uploads_that_wait_for_the_vault_leave_threads_to_it() {
 
         world.end_lease(true);
         let appends: Vec<_> = appends.into_iter().map(tokio::spawn).collect();
-        // Long after all of them have begun to wait, there is still a thread.
+        // Long after all of them have begun to wait, one thread is still free.
         let answers = async {
             for _ in 0..200 {
                 tokio::task::spawn_blocking(|| ()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The limit of open uploads: which idle upload makes room for a new one, and when none does.
+//! The limit of open uploads: which idle upload is dropped for a new one, and when none is.
 
 use bytes::Bytes;
 use futures::stream;
@@ -26,7 +26,7 @@ impl World {
         let registry = registries.get("local").unwrap();
         let content = registry.content().await.unwrap();
         let clock = registry.0.clock.clone();
-        // Emulator time is of no account: it may stand still.
+        // Emulator time does not matter: it may stand still.
         clock.freeze();
         Self { content, repository: "app".parse().unwrap(), clock, folder }
     }
@@ -65,8 +65,7 @@ async fn the_oldest_upload_without_a_byte_makes_room_when_it_was_idle_for_ten_se
 }
 
 #[tokio::test]
-async fn an_upload_with_bytes_makes_room_when_it_was_idle_for_ten_minutes_and_the_oldest_goes_first()
- {
+async fn an_upload_with_bytes_makes_room_after_ten_idle_minutes_and_the_oldest_goes_first() {
     let world = World::new().await;
     let mut uploads = Vec::new();
     for _ in 0..LIMIT {
@@ -81,8 +80,8 @@ async fn an_upload_with_bytes_makes_room_when_it_was_idle_for_ten_minutes_and_th
     world.clock.pass(Duration::from_mins(1));
     world.begin().await.unwrap();
 
-    let words = refused.to_string();
-    assert!(words.contains("3 uploads") && words.contains("`gc --now"), "{words}");
+    let message = refused.to_string();
+    assert!(message.contains("3 uploads") && message.contains("`gc --now"), "{message}");
     let mut open = Vec::new();
     for id in uploads {
         open.push(world.is_open(id).await);

@@ -1,5 +1,5 @@
-//! Which repositories and tags each finding affects: through the manifests that refer to a blob, and through the indexes
-//! that list a manifest.
+//! Finds the repositories and tags that each finding affects: through the manifests that refer to a blob, and through
+//! the indexes that list a manifest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ impl Content {
     }
 }
 
-/// Who uses the blobs that were found.
+/// The users of damaged blobs.
 #[derive(Default)]
 struct BlobUses {
     repositories: BTreeMap<String, BTreeSet<String>>,

@@ -1,10 +1,10 @@
-//! Verification in the background: a few mebibytes a second are authenticated while the registry is in use.
+//! Verification in the background: authenticates a few mebibytes a second while the registry is in use.
 //!
-//! It runs only while clients use content, and borrows a data key only while its lease lives for their sake
-//! ([`IdleLease`]). It never renews a lease and never asks the vault, so an idle emulator stays idle.
+//! It runs only while clients use content, and borrows a data key only while their lease lives ([`IdleLease`]). It
+//! never renews a lease and never asks the vault, so an idle emulator stays idle.
 //!
-//! Every segment is authenticated, but content is not hashed: the trailer, which is authenticated as well, binds the
-//! segments to the digest. So a large object can be left at any segment when the registry falls idle, and nothing of its
+//! Every segment is authenticated, but content is not hashed: the trailer, which is authenticated too, binds the
+//! segments to the digest. So the work can stop at any segment of a large object when the registry becomes idle, and no
 //! content stays in memory.
 
 use std::collections::VecDeque;
@@ -23,32 +23,32 @@ use crate::registry::damage;
 use crate::registry::error::Error;
 use crate::store::WalkPlace;
 
-/// How many objects are looked up at a time.
+/// The number of objects read at a time.
 const PAGE: usize = 64;
 
-/// How much the background verifies, and how often.
+/// The amount and frequency of background verification.
 #[derive(Clone, Copy, Debug)]
 pub struct BackgroundOptions {
     /// The time between two steps.
     pub every: Duration,
-    /// How many bytes of content one step authenticates. The last object or segment may go beyond.
+    /// The number of content bytes that one step authenticates. The last object or segment may exceed it.
     pub bytes: u64,
     /// The time from the end of one pass over everything to the beginning of the next.
     pub rest: Duration,
 }
 
-/// How far the background has come.
+/// The progress of the background.
 struct Pass {
-    /// Where the walk goes on. None: it is at its end.
+    /// Where the walk continues. `None`: it has ended.
     place: Option<WalkPlace>,
     queue: VecDeque<Task>,
-    /// The segment of the first object in the queue that comes next.
+    /// The next segment of the first object in the queue.
     segment: u64,
 }
 
-/// How a step ended.
+/// The result of a step.
 enum Step {
-    /// There is more to do.
+    /// There is more work.
     More,
     /// The lease has ended.
     NoLease,
@@ -58,7 +58,7 @@ enum Step {
     Completed,
 }
 
-/// What became of the first object in the queue.
+/// The result for the first object in the queue.
 enum Part {
     Whole,
     UpTo(u64),
@@ -77,7 +77,7 @@ impl Default for Pass {
     }
 }
 
-/// Verifies while the registry is in use, until it is gone.
+/// Verifies while the registry is in use, until it is deleted.
 pub(in crate::registry) async fn verify_in_background(
     parts: Weak<Parts>,
     ended: CancellationToken,
@@ -101,7 +101,7 @@ pub(in crate::registry) async fn verify_in_background(
         (pass, step) = match pass.step(&strong, options.bytes).await {
             Ok(stepped) => stepped,
             Err(error) => {
-                tracing::warn!(%error, "the background cannot verify; it begins again later");
+                tracing::warn!(%error, "the background cannot verify; it retries later");
                 (Pass::default(), Step::NoLease)
             }
         };
@@ -141,7 +141,7 @@ impl Pass {
                 let Some(place) = &self.place else { return Ok(Step::Completed) };
                 let page = parts.store.objects_after(&parts.name, place, PAGE)?;
                 self.place = page.next;
-                // A row that cannot be read is for `verify` to tell.
+                // `verify` reports rows that cannot be read.
                 let tasks =
                     page.objects.into_iter().flatten().filter_map(|stored| Task::of(stored).ok());
                 self.queue.extend(tasks);
@@ -166,7 +166,7 @@ impl Pass {
         }
     }
 
-    /// Marks the first object in the queue if it is damaged, and leaves it.
+    /// Marks the first object in the queue if it is damaged, and skips it.
     async fn settle(&mut self, parts: &Arc<Parts>, error: Error) {
         let Some(task) = self.queue.front().cloned() else { return };
         match damage::after_failure(parts, &task.name, &task.row, error).await {
@@ -202,7 +202,7 @@ fn authenticate(parts: &Parts, task: &Task, from: u64, budget: &mut u64) -> Resu
         Ok(opened) => opened?,
         Err(LeaseEnded) => return Ok(Part::NoLease),
     };
-    // Opening costs something as well, so that a million small objects take their time.
+    // Opening has a cost too, so that a million small objects are spread over time.
     *budget = budget.saturating_sub(4096);
     let mut segment = Zeroizing::new(Vec::new());
     for index in from..opener.segment_count() {

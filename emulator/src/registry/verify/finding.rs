@@ -1,4 +1,4 @@
-//! What a verification found, in a form that travels to the command line.
+//! The result of a verification, in a form that can be sent to the command line.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::registry::damage::{Damage, ObjectName, damage_of, io_words};
 use crate::registry::error::Error;
 use crate::store::{FileId, FolderFault};
 
-/// What a verification found.
+/// The result of a verification.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Verified {
@@ -25,25 +25,25 @@ pub struct Verified {
     /// Bytes of the files of open uploads.
     #[serde(default)]
     pub upload_bytes: u64,
-    /// Everything that is not as it should be; empty if all is well.
+    /// All problems; empty if there are none.
     pub findings: Vec<Finding>,
     /// Why the key was refused before everything was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// Objects that were only looked at, because the key was refused: their files are there and have their length.
+    /// Objects that were not read because the key was refused: their files exist and have the right length.
     #[serde(default)]
     pub unchecked: u64,
 }
 
-/// One thing that is not as it should be.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What is wrong.
+    /// The kind of problem.
     pub kind: FindingKind,
-    /// The blob, manifest, log, row or folder, or the file that nothing names.
+    /// The blob, manifest, log, row or folder, or the file that no row names.
     pub object: String,
-    /// More, in words.
+    /// Details, as a sentence.
     pub words: String,
     /// The repositories that it affects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -51,42 +51,42 @@ pub struct Finding {
     /// The tags that it affects, each with its repository: `app:v1`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// What a repair has done about it.
+    /// The action of a repair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<String>,
-    /// Whether that has put it in order.
+    /// Whether that has fixed it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub healed: bool,
-    /// The object, where it is one.
+    /// The object, if there is one.
     #[serde(skip)]
     pub name: Option<ObjectName>,
 }
 
-/// What can be wrong.
+/// The kinds of problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FindingKind {
     /// It does not authenticate, has another length or digest, or its data key is lost.
     Damaged,
-    /// Its file is gone.
+    /// Its file is missing.
     Missing,
     /// The system cannot read it: a file, or a folder of files.
     Unreadable,
-    /// A row cannot be read, or what the rows are stored in is damaged.
+    /// A row cannot be read, or the storage of the rows is damaged.
     Row,
     /// A file that no row names; `sealyard gc` removes it.
     Unreferenced,
-    /// A file in quarantine, which a repair of the data folder looks at.
+    /// A file in quarantine, which a repair of the data folder checks.
     Quarantined,
 }
 
 impl Verified {
-    /// Whether nothing is left to be put in order, as far as was looked. A file that nothing names does no harm.
+    /// Whether no problem is left, as far as was checked. A file that no row names does no harm.
     pub fn is_sound(&self) -> bool {
         self.worst().is_none()
     }
 
-    /// The gravest kind of finding that is left.
+    /// The most serious kind of problem that is left.
     pub fn worst(&self) -> Option<FindingKind> {
         let left = self.findings.iter().filter(|finding| finding.needs_work());
         left.map(|finding| finding.kind).min()
@@ -103,7 +103,7 @@ impl Verified {
 }
 
 impl Finding {
-    /// Whether it is still to be put in order.
+    /// Whether it still has to be fixed.
     pub fn needs_work(&self) -> bool {
         !matches!(self.kind, FindingKind::Unreferenced | FindingKind::Quarantined) && !self.healed
     }
@@ -131,7 +131,7 @@ impl Finding {
         Self::new(FindingKind::Unreadable, format!("folder {}", fault.folder), words)
     }
 
-    /// Something that is not as it should be.
+    /// A problem.
     pub fn new(kind: FindingKind, object: String, words: String) -> Self {
         let (repositories, tags) = (Vec::new(), Vec::new());
         Self { kind, object, words, repositories, tags, done: None, healed: false, name: None }

@@ -1,11 +1,12 @@
-//! Verification: every stored byte is authenticated and hashed again.
+//! Verification: authenticates and hashes every stored byte again.
 //!
-//! It finds what is damaged, missing, unreadable or not referenced, and goes on after each fault: one that it meets must
-//! not hide the next. It names the repositories and tags that each damaged object affects (`affected.rs`). It marks what
-//! cannot be served, as a failed read does, and takes the mark away from what it reads to the end without a fault.
-//! On request it repairs what it can (`repair.rs`). `background.rs` does part of the work while the registry is in use.
+//! It finds damaged, missing, unreadable and unreferenced objects, and continues after each problem, so that one does
+//! not hide the next. It names the repositories and tags that each damaged object affects (`affected.rs`). It marks
+//! objects that cannot be served, as a failed read does, and removes the mark of objects that it reads to the end. On
+//! request it repairs what it can (`repair.rs`). `background.rs` does part of the work while the registry is in use.
 //!
-//! If the key is refused in the middle, the rest is only looked at: whether each file is there and has its length.
+//! If the key is refused meanwhile, the rest is only checked without it: whether each file exists and has the right
+//! length.
 
 mod affected;
 pub(super) mod background;
@@ -33,23 +34,23 @@ use crate::store::{ObjectRow, StoreError, StoredObject};
 /// How many objects are read at the same time.
 const PARALLEL: usize = 2;
 
-/// An object to be verified.
+/// An object to verify.
 #[derive(Clone)]
 struct Task {
     name: ObjectName,
     row: ObjectRow,
 }
 
-/// What the check of an object led to.
+/// The result for an object.
 enum Checked {
     /// All of it was read.
     Sound(u64),
-    /// The key was refused before. Its file is there and has its length.
+    /// The key was refused before. The file exists and has the right length.
     OnlyLookedAt,
 }
 
 impl Content {
-    /// Reads everything, and repairs what it can if `repair` says so. `progress` is told the sum so far after each object.
+    /// Reads everything, and repairs what it can if `repair` is set. `progress` gets the totals after each object.
     pub async fn verify(
         &self,
         repair: bool,
@@ -97,7 +98,7 @@ impl Content {
         Ok(verified)
     }
 
-    /// Reads an object to its end. It is marked if it is damaged, and loses its mark if it is not.
+    /// Reads an object to its end. Marks it if it is damaged, and removes its mark if it is not.
     async fn check(&self, task: &Task) -> Result<Checked, Error> {
         let Task { name, row } = task;
         let mut row = row.clone();
@@ -116,7 +117,7 @@ impl Content {
         Err(name.unknown())
     }
 
-    /// The number of bytes of an object, all read.
+    /// Reads all bytes of an object, and returns their number.
     async fn read(&self, name: &ObjectName, opened: OpenObject) -> Result<u64, Error> {
         let (runtime, digest) = (Handle::current(), name.digest().clone());
         blocking(move || {
@@ -128,7 +129,7 @@ impl Content {
                     opener.read_segment(key, index, &mut segment)
                 })??;
                 hasher.update(&segment);
-                // Before the next segment waits for the vault, if it has to.
+                // This comes before the next segment may wait for the vault.
                 segment.zeroize();
             }
             let actual = hasher.finish();
@@ -141,14 +142,14 @@ impl Content {
         .await
     }
 
-    /// What can be checked of an object without the key.
+    /// Checks an object without the key.
     async fn look(&self, task: &Task) -> Result<Checked, Error> {
         let (parts, task) = (Arc::clone(&self.0), task.clone());
         blocking(move || damage::sound_row(&parts, &task.name, task.row)).await?;
         Ok(Checked::OnlyLookedAt)
     }
 
-    /// Counts an object, or notes what is wrong with it.
+    /// Counts an object, or records its problem.
     async fn note(
         &self,
         verified: &mut Verified,
@@ -200,7 +201,7 @@ impl Content {
         verified.findings.push(Finding::of_object(&task.name, error, words));
     }
 
-    /// What no row of an object leads to: files that no row names, folders that cannot be listed, and open uploads.
+    /// Finds files that no row names, folders that cannot be listed, and open uploads.
     async fn look_beyond_rows(&self, verified: &mut Verified) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
         let (found, held) = blocking(move || {
@@ -216,7 +217,7 @@ impl Content {
     }
 }
 
-/// Sends every object of the registry. An error is a row that cannot be read, in words.
+/// Sends every object of the registry. An error is the message about a row that cannot be read.
 fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
     for stored in parts.store.all_objects(&parts.name) {
         let task = match stored {

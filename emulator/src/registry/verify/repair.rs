@@ -1,10 +1,10 @@
-//! What `verify --repair` does about its findings, one by one: it does what it can and says what is left to the user.
+//! Repairs the findings of `verify --repair` one by one, and says what is left to the user.
 //!
-//! - A manifest that another repository of the registry holds intact is sealed anew from there.
+//! - A manifest that another repository of the registry has intact is sealed again from there.
 //! - Every other object keeps its mark, so that clients see it as missing and push it again.
 //! - Files that no row names are removed, as `gc` does.
 //!
-//! A finding that cannot be repaired is no reason to stop.
+//! A finding that cannot be repaired does not stop the repair.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::registry::names::RepositoryName;
 use crate::registry::object;
 
 impl Content {
-    /// Repairs what it can, and says of each finding what it did.
+    /// Repairs what it can, and records the action for each finding.
     pub(super) async fn repair(&self, verified: &mut Verified) -> Result<(), Error> {
         for finding in &mut verified.findings {
             let done = match (&finding.name, finding.kind) {
@@ -35,7 +35,7 @@ impl Content {
                     Ok("nothing: the log is lost; it goes with its run".to_owned())
                 }
                 (None, FindingKind::Unreferenced | FindingKind::Quarantined) => continue,
-                // What was healed says so already.
+                // A fixed finding has its action already.
                 (None, _) if finding.healed => continue,
                 (None, _) => {
                     Ok("nothing: repair the disk or the rows, then verify again".to_owned())
@@ -102,7 +102,7 @@ impl Content {
         })
     }
 
-    /// The manifest as another repository has it, if one has it intact.
+    /// The same manifest from another repository, if one has it intact.
     async fn intact_copy(
         &self,
         repository: &RepositoryName,
@@ -134,7 +134,7 @@ impl Content {
     }
 }
 
-/// What is left to the user.
+/// The action that is left to the user.
 fn marked(finding: &Finding) -> String {
     let seen = "marked it: clients see it as missing";
     match finding.tags.as_slice() {

@@ -1,6 +1,6 @@
-//! The part of a verification that is about rows: the journal, its checkpoints, the index, and the files in quarantine.
+//! Verifies the rows: the journal, its checkpoints, the index, and the files in quarantine.
 //!
-//! A row that is wrong would make an intact object look missing, so `verify` checks what the rows are stored in as well.
+//! A wrong row would make an intact object look missing, so `verify` also checks the storage of the rows.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Content {
     }
 }
 
-/// What the check of a journal and its index found. `whose` names the rows; `repair` is the command that repairs them.
+/// The findings about a journal and its index. `whose` names the rows; `repair` is the command that repairs them.
 pub fn findings_of_rows(check: &Check, whose: &str, repair: &impl fmt::Display) -> Vec<Finding> {
     let advice = format!("stop the emulator, then run `{repair}`");
     let mut findings: Vec<Finding> = check
@@ -44,7 +44,8 @@ pub fn findings_of_rows(check: &Check, whose: &str, repair: &impl fmt::Display) 
         .iter()
         .map(|damage| {
             let words = if check.healed { damage.clone() } else { format!("{damage}; {advice}") };
-            let done = check.healed.then(|| "wrote the rows anew from the proven index".to_owned());
+            let done =
+                check.healed.then(|| "wrote the rows again from the verified index".to_owned());
             let finding = Finding::new(FindingKind::Row, whose.to_owned(), words);
             Finding { done, healed: check.healed, ..finding }
         })
@@ -58,7 +59,7 @@ pub fn findings_of_rows(check: &Check, whose: &str, repair: &impl fmt::Display) 
 
 impl Finding {
     fn of_quarantined(file: FileId) -> Self {
-        let words = "it is in quarantine/: no row named it while rows were missing; a repair of the data folder looks at it";
+        let words = "it is in quarantine/: no row named it while rows were missing; a repair of the data folder checks it";
         Self::new(FindingKind::Quarantined, file.to_string(), words.to_owned())
     }
 }
