@@ -207,7 +207,7 @@ impl<'a> Evaluator<'a> {
             return match self.of_expression(condition)? {
                 Value::Bool(true) => self.of_expression(yes),
                 Value::Bool(false) => self.of_expression(no),
-                _ => Err(wrong("its first argument has to be of type 'Boolean'.")),
+                _ => Err(wrong("its first argument must be of type 'Boolean'.")),
             };
         }
         let values: Vec<Value> = arguments
@@ -395,7 +395,7 @@ fn takes(function: &str, problem: &str) -> Halt {
 
 fn texts<'v>(function: &str, values: &'v [Value]) -> Result<Vec<&'v str>, Halt> {
     let texts = values.iter().map(|value| {
-        value.as_str().ok_or_else(|| takes(function, "its arguments have to be of type 'String'."))
+        value.as_str().ok_or_else(|| takes(function, "its arguments must be of type 'String'."))
     });
     texts.collect()
 }

@@ -24,13 +24,13 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
             [Value::Null] => Ok(Value::Bool(true)),
             [value] => length(value)
                 .map(|length| Value::Bool(length == 0))
-                .ok_or_else(|| takes("a text, list or object", values)),
+                .ok_or_else(|| takes("a string, list or object", values)),
             _ => Err(takes("one value", values)),
         },
         "length" => match values {
             [value] => length(value)
                 .map(Value::from)
-                .ok_or_else(|| takes("a text, list or object", values)),
+                .ok_or_else(|| takes("a string, list or object", values)),
             _ => Err(takes("one value", values)),
         },
         "first" => end(values, false),
@@ -84,7 +84,7 @@ fn concat(values: &[Value]) -> Given {
         _ if values.is_empty() => Err(takes("at least one value", values)),
         Some(lists) => Ok(lists.into_iter().flatten().cloned().collect()),
         None if values.iter().any(|value| value.is_array() || value.is_object()) => {
-            Err(takes("texts, or lists", values))
+            Err(takes("strings, or lists", values))
         }
         None => {
             let parts: Vec<String> = values.iter().map(written).collect();
@@ -116,7 +116,7 @@ fn contains(values: &[Value]) -> Given {
         [Value::String(text), part @ (Value::String(_) | Value::Number(_))] => {
             text.contains(&written(part))
         }
-        _ => return Err(takes("a text, list or object, and a value to look for", values)),
+        _ => return Err(takes("a string, list or object, and a value to look for", values)),
     };
     Ok(Value::Bool(found))
 }
@@ -141,7 +141,7 @@ fn end(values: &[Value], is_last: bool) -> Given {
             let end = if is_last { text.chars().next_back() } else { text.chars().next() };
             Ok(Value::String(end.map(String::from).unwrap_or_default()))
         }
-        _ => Err(takes("a text or a list", values)),
+        _ => Err(takes("a string or a list", values)),
     }
 }
 
@@ -156,7 +156,7 @@ fn cut(values: &[Value], part: impl Fn(usize, usize) -> std::ops::Range<usize>) 
             let part = part(text.chars().count(), count(number).unwrap_or_default());
             Ok(Value::String(text.chars().skip(part.start).take(part.len()).collect()))
         }
-        _ => Err(takes("a text or list, and a number", values)),
+        _ => Err(takes("a string or list, and a number", values)),
     }
 }
 
@@ -170,7 +170,7 @@ fn index_of(values: &[Value], is_last: bool) -> Given {
         }
         [Value::Array(list), value] if is_last => list.iter().rposition(|other| other == value),
         [Value::Array(list), value] => list.iter().position(|other| other == value),
-        _ => return Err(takes("two texts, or a list and a value", values)),
+        _ => return Err(takes("two strings, or a list and a value", values)),
     };
     Ok(found.map_or(Value::from(-1), Value::from))
 }

@@ -38,7 +38,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
     };
     Some(match values {
         [Value::String(text)] => make(text),
-        _ => Err(takes("one text", values)),
+        _ => Err(takes("one string", values)),
     })
 }
 

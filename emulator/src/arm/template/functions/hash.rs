@@ -25,7 +25,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
         .map(written)
         .collect();
     if texts.is_empty() || texts.len() != values.len() {
-        return Some(Err(takes("texts", values)));
+        return Some(Err(takes("strings", values)));
     }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     Some(Ok(Value::String(make(&texts))))

@@ -50,7 +50,7 @@ fn order(values: &[Value], holds: impl Fn(Ordering) -> bool) -> Given {
             (Some(left), Some(right)) => left.cmp(&right),
             _ => left.as_f64().unwrap_or_default().total_cmp(&right.as_f64().unwrap_or_default()),
         },
-        _ => return Err(takes("two numbers, or two texts", values)),
+        _ => return Err(takes("two numbers, or two strings", values)),
     };
     Ok(Value::Bool(holds(ordering)))
 }

@@ -16,7 +16,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
         "int" => match values {
             [value] => whole(value)
                 .map(Value::from)
-                .ok_or_else(|| takes("a number, or one as text", values)),
+                .ok_or_else(|| takes("a number, or a number as a string", values)),
             _ => Err(takes("one value", values)),
         },
         _ => return None,

@@ -18,7 +18,7 @@ pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given>
         _ => return None,
     };
     let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
-    Some(texts.map_or_else(|| Err(takes("texts", values)), |texts| make(&texts, facts)))
+    Some(texts.map_or_else(|| Err(takes("strings", values)), |texts| make(&texts, facts)))
 }
 
 /// The error if the number of names differs from the number of type segments.

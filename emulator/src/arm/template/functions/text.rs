@@ -36,21 +36,21 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
 fn one(texts: &[&str], values: &[Value], make: impl Fn(&str) -> String) -> Given {
     match texts {
         [text] => Ok(Value::String(make(text))),
-        _ => Err(takes("one text", values)),
+        _ => Err(takes("one string", values)),
     }
 }
 
 fn two(texts: &[&str], values: &[Value], ask: impl Fn(&str, &str) -> bool) -> Given {
     match texts {
         [text, part] => Ok(Value::Bool(ask(text, part))),
-        _ => Err(takes("two texts", values)),
+        _ => Err(takes("two strings", values)),
     }
 }
 
 /// `format('{0} of {1}', …)`. Of Azure's placeholders, only plain numbers are supported.
 fn format(values: &[Value]) -> Given {
     let [Value::String(form), arguments @ ..] = values else {
-        return Err(takes("a text and values", values));
+        return Err(takes("a string and values", values));
     };
     let (mut made, mut rest) = (String::new(), form.as_str());
     while let Some(at) = rest.find(['{', '}']) {
@@ -82,7 +82,7 @@ fn format(values: &[Value]) -> Given {
 }
 
 fn replace(texts: &[&str], values: &[Value]) -> Given {
-    let [text, old, new] = texts else { return Err(takes("three texts", values)) };
+    let [text, old, new] = texts else { return Err(takes("three strings", values)) };
     if old.is_empty() {
         return Err("its text to replace is empty.".to_owned());
     }
@@ -93,7 +93,7 @@ fn replace(texts: &[&str], values: &[Value]) -> Given {
 
 /// `split(text, delimiter)`, or a list of delimiters.
 fn split(values: &[Value]) -> Given {
-    let wrong = || takes("a text, and a text or a list of texts", values);
+    let wrong = || takes("a string, and a string or a list of strings", values);
     let [Value::String(text), delimiters] = values else { return Err(wrong()) };
     let delimiters: Vec<&str> = match delimiters {
         Value::String(delimiter) => vec![delimiter],
@@ -112,7 +112,7 @@ fn split(values: &[Value]) -> Given {
 
 fn join(values: &[Value]) -> Given {
     let [Value::Array(parts), Value::String(delimiter)] = values else {
-        return Err(takes("a list and a text", values));
+        return Err(takes("a list and a string", values));
     };
     let parts: Vec<String> = parts.iter().map(written).collect();
     let length: usize = parts.iter().map(String::len).sum();
@@ -124,7 +124,7 @@ fn substring(values: &[Value]) -> Given {
     let (text, start, length) = match values {
         [Value::String(text), start] => (text, count(start), Some(None)),
         [Value::String(text), start, length] => (text, count(start), count(length).map(Some)),
-        _ => return Err(takes("a text, a start and a length", values)),
+        _ => return Err(takes("a string, a start and a length", values)),
     };
     let outside = "start and length must lie within its text.";
     let (start, length) = start.zip(length).ok_or(outside)?;
@@ -137,7 +137,7 @@ fn substring(values: &[Value]) -> Given {
 }
 
 fn pad_left(values: &[Value]) -> Given {
-    let wrong = || takes("a text or a number, a length up to 16 and one character", values);
+    let wrong = || takes("a string or a number, a length up to 16 and one character", values);
     let (value, length, filler) = match values {
         [value @ (Value::String(_) | Value::Number(_)), length] => (value, length, ' '),
         [value @ (Value::String(_) | Value::Number(_)), length, Value::String(filler)] => {

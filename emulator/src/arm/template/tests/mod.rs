@@ -137,7 +137,7 @@ fn variables_may_use_each_other_but_not_in_a_circle() {
     for (expression, expected) in [
         ("[variables('round')]", "in a circle"),
         ("[variables('asks')]", "'reference' is not expected at this location"),
-        ("[variables('a')]", "it takes texts, or lists"),
+        ("[variables('a')]", "it takes strings, or lists"),
     ] {
         let Err(Unready::Error(error)) = ask(expression) else { panic!("{expression}") };
         assert!(error.to_string().contains(expected), "{expression}: {error}");
