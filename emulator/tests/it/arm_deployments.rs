@@ -674,7 +674,7 @@ async fn a_deployment_that_a_restart_interrupted_has_failed_and_can_be_started_a
 
     assert_eq!(found["properties"]["provisioningState"], "Failed");
     let message = found["properties"]["error"]["message"].as_str().unwrap();
-    assert!(message.contains("The emulator ended while"), "{message}");
+    assert!(message.contains("The emulator stopped while"), "{message}");
     assert_eq!(again["status"], "Succeeded", "{again}");
 }
 
