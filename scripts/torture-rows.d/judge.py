@@ -28,7 +28,7 @@ REPAIR = re.compile(r"(?:sealyard|mock-keyvault)(?: [^\n`'\";]*?)? repair(?: [^\
 REPAIRED = (0, 6)
 GOOD = ("unharmed", "healed", "refused", "named", "told")
 # What is said of a copy whose journal ends before its head does: nobody can know what the changes after that were.
-SHORTER = re.compile(r"is a copy .*those after that are not in it")
+SHORTER = re.compile(r"was copied while the program ran: .*and no later ones")
 # Words by which the log says that something is wrong.
 COMPLAINT = re.compile(r"\b(WARN|ERROR)\b|damag|repair|lost|rebuil|heal", re.I)
 

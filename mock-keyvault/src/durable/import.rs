@@ -1,7 +1,7 @@
-//! A journal that begins with rows from elsewhere: from a database of format 1, or from what a repair has salvaged.
+//! Creates a journal that begins with existing rows: those of a database of format 1, or those that a repair salvaged.
 //!
-//! The new journal is made beside the old one and takes its place when it is complete: after a kill at any moment there is the one
-//! or the other.
+//! The new journal is written next to the old one and replaces it when it is complete. So after a kill at any moment one of the two
+//! is there.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -18,11 +18,11 @@ use super::sled_folder::SledFolder;
 use crate::files::{Access, write_whole};
 use crate::room::{Purpose, is_lacking};
 
-/// Calls its argument with every row, in ascending order of tree and key. It is called twice and must find the same rows.
+/// Calls its argument with every row, in ascending order of tree and key. It is called twice and must return the same rows.
 pub type EachRow<'a> =
     dyn Fn(&mut dyn FnMut(u8, &[u8], &[u8]) -> io::Result<()>) -> io::Result<()> + 'a;
 
-/// Makes a journal that begins with these rows. There must be none yet. An index is removed.
+/// Creates a journal that begins with these rows. There must be none yet. An existing index is removed.
 pub fn begin_journal(options: &OpenOptions<'_>, each_row: &EachRow<'_>) -> Result<(), OpenError> {
     let mut sum = SetSum::default();
     each_row(&mut |tree, key, value| {
@@ -39,13 +39,13 @@ pub fn begin_journal(options: &OpenOptions<'_>, each_row: &EachRow<'_>) -> Resul
         let (_, mut to) = writer.finish()?;
         to.flush()?;
         to.get_ref().sync_all()?;
-        // They are of another epoch.
+        // They belong to another epoch.
         remove(&layout.index())?;
         Ok(remove(&layout.healed_index())?)
     })
 }
 
-/// What came of a migration.
+/// The result of a migration.
 #[derive(Debug)]
 pub struct Migrated {
     /// How many rows there are.
@@ -60,10 +60,10 @@ impl Migrated {
     }
 }
 
-/// Makes a journal from the rows of format 1 in the folder `old`, which is only read. The caller opens the rows then and raises the
-/// marker last: after a kill before that, everything that this made is made again.
+/// Creates a journal from the rows of format 1 in the folder `old`, which is only read. Then the caller opens the rows, and last
+/// updates the marker. If the program is killed before that, the next start repeats the migration.
 ///
-/// With `may_lack` files that no row names are not removed but quarantined: damage of format 1 can hide rows.
+/// With `may_lack`, files that no row names are quarantined instead of removed, since damage of format 1 can hide rows.
 pub fn migrate(
     options: &OpenOptions<'_>,
     old: &Path,
@@ -72,7 +72,7 @@ pub fn migrate(
     options.room.spend(needed(old), Purpose::Upkeep).map_err(|error| old_error(old, error))?;
     let copy = options.folder.join("rows.reading");
     let migrated = SledFolder::open(old, &copy, options.trees).and_then(|rows| {
-        // A journal without its marker was being made when the program ended.
+        // A journal without a marker is unfinished: the program ended while it was created.
         remove(Layout::new(options.folder).journal())?;
         begin_journal(options, &|each| rows.each_row(|tree, key, value| each(tree, key, value)))
             .map_err(|error| match error {
@@ -95,29 +95,29 @@ pub fn migrate(
     })
 }
 
-/// Removes what a migration has made, after it could not be finished. The rows of format 1 are still there.
+/// Removes the files of a migration that could not be finished. The rows of format 1 are still there.
 pub fn give_up_migration(options: &OpenOptions<'_>) {
     let layout = Layout::new(options.folder);
     let unfinished = Layout::unfinished(options.folder);
     for made in [layout.journal(), unfinished.journal(), &layout.index(), &layout.healed_index()] {
         if let Err(error) = remove(made) {
             // The next start removes it.
-            tracing::warn!(%error, "cannot remove what an unfinished migration made");
+            tracing::warn!(%error, "cannot remove the files of an unfinished migration");
         }
     }
 }
 
-/// The error of rows of format 1 that are not migrated.
+/// The error of a failed migration of rows of format 1.
 pub fn old_error(old: &Path, error: io::Error) -> OpenError {
     let todo = if is_lacking(&error) {
-        format!("make room for about {} MiB and start again", needed(old).div_ceil(1 << 20))
+        format!("free about {} MiB and start again", needed(old).div_ceil(1 << 20))
     } else {
-        "bring the folder back from a copy, or remove it to begin with an empty one".to_owned()
+        "restore the folder from a backup, or remove it to begin with an empty one".to_owned()
     };
     OpenError::Old { folder: old.to_owned(), error, todo }
 }
 
-/// The bytes that a migration takes: the copy, the checkpoint, the index, and what each of them takes at least.
+/// The bytes that a migration needs: for the copy, the checkpoint and the index, with the least size of each.
 fn needed(old: &Path) -> u64 {
     SledFolder::size(old).unwrap_or_default().saturating_mul(3).saturating_add(4 << 20)
 }
@@ -129,7 +129,7 @@ mod tests {
     use crate::room::Pretended;
 
     #[test]
-    fn a_migration_that_there_is_no_room_for_changes_nothing_and_says_how_much_it_takes() {
+    fn a_migration_without_enough_space_changes_nothing_and_says_how_much_it_needs() {
         let root = tempfile::tempdir().unwrap();
         let (folder, old) = (root.path().join("data"), root.path().join("data/rows"));
         let db = crate::durable::index::open_sled(&old).unwrap();
@@ -144,7 +144,7 @@ mod tests {
         options.room.pretend(Pretended::Nothing);
         let migrated = migrate(&options, &old, true).unwrap();
 
-        assert!(refused.contains("nothing was changed: make room for about "), "{refused}");
+        assert!(refused.contains("nothing was changed: free about "), "{refused}");
         assert_eq!(found, 1);
         assert_eq!(migrated.rows, 1);
         assert!(folder.join("journal/loss").exists());

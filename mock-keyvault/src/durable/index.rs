@@ -1,7 +1,7 @@
 //! The sled database that answers reads, and, with `sled_folder`, the only file that knows sled.
 //!
 //! Called by [`super::Rows`]. sled 0.34 reports some damage as an error and panics on other damage; [`guarded`] turns both
-//! into an [`io::ErrorKind::InvalidData`] error. Nothing here decides what happens to a damaged index.
+//! into an [`io::ErrorKind::InvalidData`] error. The callers decide what happens to a damaged index.
 
 use std::fmt;
 use std::io;
@@ -19,27 +19,27 @@ use super::make_private_dir;
 use super::quiet::catch_quietly;
 use super::transaction::Changes;
 
-/// How often the index tries to lock its file. The caller holds the lock of the data folder, so no other process uses the index:
-/// the lock belongs to threads of an index that was dropped a moment ago, or to a child process that has not called `exec` yet.
+/// How often the index tries to lock its file. The caller holds the lock of the data folder, so no other process uses the index.
+/// If the file is locked, threads of a recently dropped index hold the lock, or a child process that has not called `exec` yet.
 const LOCK_TRIES: u32 = 200;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
-/// How many bytes may wait to be written.
+/// How many bytes may wait to be flushed.
 ///
 /// sled 0.34.7 can wait for ever. It writes with seven threads that all databases of the process share, and never starts more:
 /// its count of idle threads wraps below zero (`threadpool.rs`). Each write, of at most 512 KiB, ends with a lock on the segments
 /// of its database. A change that needs a new segment holds that lock while it waits until the file was shortened, which needs a
-/// free thread. With seven writes of one database under way there is none. Only one change runs at a time in a process (sled's
-/// own lock), so it is enough that no database has seven writes under way: this limit keeps it below four. With 1 MiB, 2 runs in
-/// 13 of the tests of this module stopped under load. Longer segments are no way out: at each start sled fills the last one up,
-/// which a full disk has no room for.
+/// free thread. While seven writes of one database run there is none. Only one change runs at a time in a process (sled's own
+/// lock), so it is enough that no database has seven writes running: this limit keeps their number below four. With 1 MiB, the
+/// tests of this module hung in 2 of 13 runs under load. Longer segments would not help: at each start sled fills the last
+/// segment up, for which a full disk has no space.
 const MOST_UNFLUSHED: usize = 128 << 10;
 
-/// About what a row costs in the file of sled beside its key and value: the link of a page, and its part of the page, which sled
-/// writes anew after ten links.
+/// The approximate overhead of a row in sled's file: the link of a page, and its part of the page, which sled writes again after
+/// ten links.
 const ROW_OVERHEAD: usize = 128;
 
-/// The tree, and the key, of the position of the rows. No tree of a service has this name.
+/// The name of the tree, and the key, of the position of the rows. No tree of a service has this name.
 const POSITION: &str = "position of the rows";
 
 /// The value of a row, or its key. It borrows nothing and is cheap to clone.
@@ -49,17 +49,17 @@ pub struct RowBytes(IVec);
 /// An open index.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// The trees of the service, and behind them the one of the position.
+    /// The trees of the service, followed by the tree of the position.
     trees: Vec<Tree>,
-    /// Some until the index is dropped.
+    /// `Some` until the index is dropped.
     db: Option<sled::Db>,
-    /// About how many bytes were put into it since it was last flushed.
+    /// The approximate number of bytes since the last flush.
     unflushed: AtomicUsize,
 }
 
 impl Index {
-    /// Opens the index in the folder `path`, or makes an empty one there. Blocks while another holder lets go of it.
-    /// Only the owner reads the folder: the rows in it are those of the journal.
+    /// Opens the index in the folder `path`, or creates an empty one. Waits a moment for its lock. Only the owner can read the folder,
+    /// since it contains the rows of the journal.
     pub(super) fn open(path: &Path, trees: &[&str]) -> io::Result<Self> {
         match make_private_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -68,7 +68,7 @@ impl Index {
             made => made?,
         }
         let db = Some(guarded(|| open_sled(path))?);
-        // From here on an error closes the database like any other index.
+        // From here on, dropping `index` closes the database if there is an error.
         let trees_and_position = Vec::with_capacity(trees.len() + 1);
         let mut index = Self { trees: trees_and_position, db, unflushed: AtomicUsize::new(0) };
         for name in trees.iter().chain(&[POSITION]) {
@@ -91,17 +91,17 @@ impl Index {
 
     /// The rows between two keys, in order.
     pub(super) fn range(&self, tree: u8, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> IndexRows {
-        // A tree that does not exist has no rows, but asking for one is a fault of the caller: it gets an error.
+        // A tree that does not exist has no rows, but asking for one is a bug of the caller, so it gets an error.
         IndexRows(self.tree(tree).map(|tree| tree.range((from, to))).map_err(Some))
     }
 
-    /// The position of the rows, as it was stored with them. None: no index was finished here.
+    /// The position of the rows, as it was stored with them; `None` if the index was not finished.
     pub(super) fn sealed_position(&self) -> io::Result<Option<Vec<u8>>> {
         let position = self.position()?;
         Ok(guarded(|| position.get(POSITION))?.map(|sealed| sealed.to_vec()))
     }
 
-    /// Applies all changes and the position after them in one piece: no reader sees a part of them.
+    /// Applies all changes and the position after them atomically: no reader sees a part of them.
     pub(super) fn apply(&self, changes: &Changes, sealed_position: &[u8]) -> io::Result<()> {
         let (mut trees, mut batches) = self.batches(changes)?;
         let mut position = Batch::default();
@@ -121,7 +121,7 @@ impl Index {
         })
     }
 
-    /// Puts rows into an index that is being built and has no position yet.
+    /// Writes rows to an index that is being built and has no position yet.
     pub(super) fn put_batch(&self, changes: &Changes) -> io::Result<()> {
         let (trees, batches) = self.batches(changes)?;
         for (tree, batch) in trees.iter().zip(batches) {
@@ -163,12 +163,12 @@ impl Index {
         Ok((trees, batches))
     }
 
-    /// Whether so much was put into it that it has to be flushed before more is.
+    /// Whether it must be flushed before more changes.
     pub(super) fn wants_flush(&self) -> bool {
         MOST_UNFLUSHED <= self.unflushed.load(Ordering::Relaxed)
     }
 
-    /// Writes everything to the file. That is not a sync.
+    /// Writes everything to the file, without a sync.
     pub(super) fn flush(&self) -> io::Result<()> {
         let position = self.position()?;
         self.unflushed.store(0, Ordering::Relaxed);
@@ -203,14 +203,14 @@ fn no_tree(name: impl fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, format!("there is no tree {name}"))
 }
 
-/// Drops handles of sled. The last handle closes the database, and sled panics when that fails: the panic ends here.
+/// Drops handles of sled. The last handle closes the database, and sled panics if that fails; this function catches the panic.
 pub(super) fn close<T>(handles: T) {
     let closed = guarded(|| {
         drop(handles);
         Ok(())
     });
     if let Err(error) = closed {
-        tracing::warn!(%error, "sled did not close its files; the journal has all rows");
+        tracing::warn!(%error, "sled failed to close its files; the journal has all rows");
     }
 }
 
@@ -259,14 +259,14 @@ impl From<&[u8]> for RowBytes {
     }
 }
 
-/// A row may hold what is secret: only its length is shown.
+/// Shows only the length of a row, which may hold a secret.
 impl fmt::Debug for RowBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RowBytes({})", self.0.len())
     }
 }
 
-/// sled's errors, and its panics, as errors of one kind: the caller rebuilds the index after either.
+/// Turns sled's errors and panics into errors of one kind, since the caller rebuilds the index after either.
 pub(super) fn guarded<T>(body: impl FnOnce() -> sled::Result<T>) -> io::Result<T> {
     match catch_quietly(body) {
         Ok(result) => result.map_err(storage),
@@ -278,10 +278,10 @@ pub(super) fn guarded<T>(body: impl FnOnce() -> sled::Result<T>) -> io::Result<T
     }
 }
 
-/// An error of sled: what the operating system said keeps its kind, so that a full disk is known as one.
+/// Converts an error of sled. An error of the operating system keeps its kind, so that callers recognise a full disk.
 fn storage(error: sled::Error) -> io::Error {
     match error {
-        // Another holder is no damage.
+        // A lock that is held is not damage.
         sled::Error::Io(error) if is_locked(&error) => {
             io::Error::new(io::ErrorKind::WouldBlock, error)
         }
@@ -294,17 +294,17 @@ fn damaged(why: impl fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the index is damaged: {why}"))
 }
 
-/// Opens or makes a database of sled, and waits a moment while its lock is held. Every database is opened with this. Blocks.
+/// Opens or creates a database of sled, and waits a moment if its lock is held. All databases are opened with it. Blocks.
 pub(super) fn open_sled(path: &Path) -> sled::Result<sled::Db> {
     open_database(path, LOCK_TRIES)
 }
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "sled only tries the lock, and a wait for it by other means would have no end"
+    reason = "sled only tries the lock, and other means to wait for it have no limit"
 )]
 fn open_database(path: &Path, tries: u32) -> sled::Result<sled::Db> {
-    // No flushes by themselves: the journal is the truth, and the index is flushed when a segment of it has ended.
+    // No automatic flushes: the journal is authoritative, and the index is flushed when a segment of the journal ends.
     let config = sled::Config::new().path(path).cache_capacity(64 << 20).flush_every_ms(None);
     for _ in 1..tries {
         match config.open() {
@@ -315,7 +315,7 @@ fn open_database(path: &Path, tries: u32) -> sled::Result<sled::Db> {
     config.open()
 }
 
-/// Whether this is how sled says that the lock is held: it has no kind of error for that.
+/// Whether this is sled's error for a lock that is held, which has no kind of its own.
 fn is_locked(error: &io::Error) -> bool {
     error.to_string().starts_with("could not acquire lock")
 }
@@ -327,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_index_whose_lock_is_held_for_a_moment_opens_when_the_lock_is_free() {
+    fn an_index_whose_lock_is_held_for_a_moment_opens_when_the_lock_is_released() {
         let folder = tempfile::tempdir().unwrap();
         drop(open_database(folder.path(), LOCK_TRIES).unwrap());
         let held = fs::File::open(folder.path().join("db")).unwrap();
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_sled_that_closes_its_files_does_not_reach_whoever_drops_the_index() {
+    fn a_panic_of_sled_on_close_does_not_reach_the_owner_of_the_index() {
         struct Panics;
         impl Drop for Panics {
             fn drop(&mut self) {
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_owner_reads_the_folder_of_an_index_even_one_that_an_earlier_version_made() {
+    fn only_the_owner_can_read_the_folder_of_an_index_even_of_an_earlier_version() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("index");
         let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_sled_is_an_error_that_says_damage() {
+    fn a_panic_of_sled_becomes_an_error_that_reports_damage() {
         let error = guarded::<()>(|| panic!("page {}", 7)).unwrap_err();
 
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);

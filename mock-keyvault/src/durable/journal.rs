@@ -1,7 +1,7 @@
 //! The writing end of the journal: records are appended, and synced together.
 //!
-//! Called by [`super::Rows`]. Whoever has the right to write holds the [`Tail`]; [`Journal::sync`] runs without it. A record is
-//! complete in its segment before the index learns of it.
+//! Called by [`super::Rows`]. The writer holds the [`Tail`]; [`Journal::sync`] runs without it. A record is complete in its segment
+//! before it is applied to the index.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -22,7 +22,7 @@ use super::set_sum::SetSum;
 use super::{Durability, sync_dir};
 use crate::room::{Purpose, Room};
 
-/// The bytes of the first segment of a journal: a new data folder is made often, in tests above all, and holds little.
+/// The bytes of the first segment of a journal. It is short since new data folders are common in tests and hold little.
 pub(super) const FIRST_SEGMENT_LEN: u64 = 1 << 20;
 
 /// The least bytes of a segment on a disk that is almost full.
@@ -40,13 +40,13 @@ pub(super) struct Journal {
     boot_id: [u8; 16],
     head: fs::File,
     appended: Mutex<Appended>,
-    /// All generations up to this one are on the disk. With [`Durability::Relaxed`] nobody knows about later ones.
+    /// All generations up to this one are on the disk. With [`Durability::Relaxed`] it is unknown whether later ones are.
     synced: AtomicU64,
-    /// The segment that is made ahead, if it is there.
+    /// The segment that was created in advance, if there is one.
     spare: Mutex<Option<(fs::File, u64)>>,
 }
 
-/// Where the next record goes.
+/// The end of the journal, where the next record is written.
 #[derive(Debug)]
 pub(super) struct Tail {
     pub(super) position: Position,
@@ -55,26 +55,26 @@ pub(super) struct Tail {
     pub(super) len: u64,
 }
 
-/// What was appended and is not synced.
+/// The appended records that are not synced.
 #[derive(Debug)]
 struct Appended {
     position: Position,
     files: Vec<Arc<fs::File>>,
-    /// Whether a segment got its name since the folder was synced.
+    /// Whether a segment got its name since the last sync of the folder.
     named: bool,
 }
 
-/// What a look at an appended record says.
+/// The segment that an appended record was written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rolled {
-    /// The record went into the segment of the one before it.
+    /// The record is in the same segment as the one before it.
     Same,
     /// A segment was begun for the record.
     New,
 }
 
 impl Journal {
-    /// The journal after everything up to `position` was found. `is_synced`: and is known to be on the disk.
+    /// The journal up to `position`. `is_synced` means that everything up to there is known to be on the disk.
     pub(super) fn new(
         layout: Layout,
         key: Arc<RowsKey>,
@@ -88,12 +88,12 @@ impl Journal {
         let (boot_id, spare) = (boot_id()?, Mutex::default());
         let journal = Self { layout, key, durability, boot_id, head, appended, synced, spare };
         journal.write_head(position, false)?;
-        // Otherwise a power cut could leave a head that says that the service stopped cleanly after all.
+        // Otherwise a power cut could leave the old head, which may say that the service stopped cleanly.
         disk::sync(&journal.head)?;
         Ok(journal)
     }
 
-    /// Appends the changes as one record. Nothing of it remains if this fails, except after an error that `broken` reports.
+    /// Appends the changes as one record. If it fails, nothing of the record remains, unless it calls `broken`.
     pub(super) fn append(
         &self,
         tail: &mut Tail,
@@ -111,7 +111,7 @@ impl Journal {
         let synced = self.synced.load(Ordering::Acquire);
         let sealed = draft.seal(&self.key, &tail.position, synced, set_sum);
         if let Err(error) = tail.file.write_all_at(&sealed.bytes, tail.offset) {
-            // The next record takes this place: nothing of this one may remain behind it.
+            // The next record is written here, and nothing of this one may remain after it.
             if let Err(worse) = tail.file.write_all_at(&vec![0; sealed.bytes.len()], tail.offset) {
                 broken(&worse);
             }
@@ -125,7 +125,7 @@ impl Journal {
         Ok(rolled)
     }
 
-    /// Makes everything that was appended before the call as safe as the durability says, and notes it in the head.
+    /// Makes all records that were appended before the call as durable as the setting requires, and updates the head.
     pub(super) fn sync(&self) -> io::Result<()> {
         let (position, files, named) = {
             let mut appended = self.appended();
@@ -147,12 +147,12 @@ impl Journal {
             self.synced.store(position.generation, Ordering::Release);
         }
         if let Err(error) = self.write_head(position, false) {
-            tracing::warn!(%error, "the head of the journal could not be written; a lost end of the journal would not be noticed");
+            tracing::warn!(%error, "cannot write the head of the journal: a lost end of the journal would not be noticed");
         }
         Ok(())
     }
 
-    /// Notes that the service stops and that everything is synced.
+    /// Syncs everything, and writes to the head that the service stops.
     pub(super) fn stop(&self) -> io::Result<()> {
         self.sync()?;
         let position = self.appended().position;
@@ -163,24 +163,24 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes the next segment ahead, unless it is there.
+    /// Creates the next segment in advance, unless it exists.
     pub(super) fn make_spare(&self) -> io::Result<()> {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.is_none() {
-            // One may be there whose making failed half way.
+            // An earlier attempt may have left an unfinished file.
             let path = self.layout.spare();
             *spare = Some((make_segment(&path, SEGMENT_LEN, self.durability)?, SEGMENT_LEN));
         }
         Ok(())
     }
 
-    /// Whether the worker has to make the next segment ahead.
+    /// Whether the worker must create the next segment in advance.
     pub(super) fn lacks_spare(&self) -> bool {
-        // While it is being made, it is not lacking.
+        // If the lock is held, the segment is being created.
         self.spare.try_lock().is_ok_and(|spare| spare.is_none())
     }
 
-    /// Begins a segment although the one before has room, and makes its name durable.
+    /// Begins a segment although the current one has space, and makes its name durable.
     pub(super) fn begin_segment(&self, tail: &mut Tail, room: (&Room, Purpose)) -> io::Result<()> {
         self.roll(tail, 0, room)?;
         if self.durability == Durability::Full {
@@ -189,7 +189,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Begins a segment that has room for a record of this length. Nothing has changed if this fails.
+    /// Begins a segment that has space for a record of this length. If it fails, nothing is changed.
     fn roll(
         &self,
         tail: &mut Tail,
@@ -212,7 +212,7 @@ impl Journal {
         let header = SegmentHeader { before: tail.position }.encode(&self.key);
         let path = self.layout.segment(tail.position.generation + 1);
         let full = self.durability == Durability::Full;
-        // A segment that has its name has its header: the name may reach the disk at any time, by the sync of somebody else.
+        // A segment gets its name after its header: the name may reach the disk at any time, by a sync of another process.
         file.write_all_at(&header, 0)
             .and_then(|()| if full { disk::sync(&file) } else { Ok(()) })
             .and_then(|()| fs::rename(file.path(), &path))?;
@@ -235,7 +235,7 @@ impl Journal {
     }
 }
 
-/// What stays the same until the machine is started again.
+/// The boot id of the system, which changes when the machine is started again.
 pub(super) fn boot_id() -> io::Result<[u8; 16]> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
     let id: uuid::Uuid = text.trim().parse().map_err(io::Error::other)?;

@@ -1,4 +1,4 @@
-//! The key of the journal: it authenticates each frame and takes the set sum of the rows.
+//! The key of the journal, which authenticates each frame and computes the set sum of the rows.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub(super) const CHECK_LEN: usize = 16;
 
 /// The key of one journal.
 ///
-/// The states of both HMACs are computed once and live on the heap; they and each copy made for a calculation are wiped when dropped.
+/// The states of both HMACs are computed once and are on the heap. They, and each copy for a calculation, are wiped when dropped.
 pub struct RowsKey {
     frames: Box<Hmac<Sha256>>,
     rows: Box<Hmac<Sha256>>,
@@ -38,7 +38,7 @@ impl RowsKey {
         self.fed(parts).finalize().into_bytes().into()
     }
 
-    /// Whether this is the authentication code of the parts, or its beginning. Takes the same time for any code of this length.
+    /// Whether this is the authentication code of the parts, or its beginning. The time is the same for any code of this length.
     pub(super) fn verifies(&self, parts: &[&[u8]], code: &[u8]) -> bool {
         self.fed(parts).verify_truncated_left(code).is_ok()
     }
@@ -61,7 +61,7 @@ impl RowsKey {
     }
 }
 
-/// An HMAC under this key, of which nothing was fed yet. HMAC takes keys of any length.
+/// The initial state of an HMAC under this key. HMAC accepts keys of any length.
 fn state(key: &[u8]) -> Hmac<Sha256> {
     let mut block = Zeroizing::new([0; 64]);
     for (to, from) in block.iter_mut().zip(key) {

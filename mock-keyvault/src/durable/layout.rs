@@ -1,4 +1,4 @@
-//! The names of the files that hold the rows, and the making of segments.
+//! The names of the files that hold the rows, and the creation of segments.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,16 +10,16 @@ use super::Durability;
 use super::checkpoint::{checkpoint_name, parse_checkpoint_name};
 use super::segment::{parse_segment_name, segment_name};
 
-/// What the name of a file ends in that is still being written.
+/// The suffix of a file that is still being written.
 const UNFINISHED: &str = ".new";
 
-/// What the name of a segment ends in that the journal does not need, kept for people.
+/// The suffix of a segment that the journal does not need, and that is kept for people.
 const CUT: &str = ".cut";
 
-/// What the name of a file begins with that [`crate::files::write_whole`] had not finished.
+/// The prefix of a file that [`crate::files::write_whole`] has not finished.
 const TEMPORARY: &str = ".tmp";
 
-/// A journal that was not finished, and the copy of rows of format 1 that a migration reads.
+/// An unfinished journal, and the copy of rows of format 1 that a migration reads.
 const UNFINISHED_FOLDERS: [&str; 2] = ["journal.new", "rows.reading"];
 
 /// The paths of one service's rows, below its data folder.
@@ -34,7 +34,7 @@ impl Layout {
         Self { root: root.to_owned(), journal: root.join("journal") }
     }
 
-    /// The paths of a journal that is being made in another folder.
+    /// The paths of an unfinished journal, in another folder.
     pub(super) fn unfinished(root: &Path) -> Self {
         Self { root: root.to_owned(), journal: root.join("journal.new") }
     }
@@ -64,7 +64,7 @@ impl Layout {
         self.journal.join(checkpoint_name(generation) + UNFINISHED)
     }
 
-    /// The segment that is made ahead.
+    /// The segment that is created in advance.
     pub(super) fn spare(&self) -> PathBuf {
         self.journal.join(format!("spare{UNFINISHED}"))
     }
@@ -73,12 +73,12 @@ impl Layout {
         self.root.join("index")
     }
 
-    /// An index that was built while the program ran. It takes the place of the other at the next start.
+    /// An index that was built while the program ran. It replaces the other at the next start.
     pub(super) fn healed_index(&self) -> PathBuf {
         self.root.join("index.healed")
     }
 
-    /// Is there from the moment at which rows were given up to the one at which the files of those rows are safe.
+    /// A file that exists from the time when rows were given up until the files of those rows are safe.
     pub(super) fn loss(&self) -> PathBuf {
         self.journal.join("loss")
     }
@@ -93,7 +93,7 @@ impl Layout {
         self.named(parse_checkpoint_name)
     }
 
-    /// Removes what a process that ended left half written.
+    /// Removes files that an earlier process did not finish.
     pub(super) fn remove_unfinished(&self) -> io::Result<()> {
         for name in UNFINISHED_FOLDERS {
             super::rebuild::remove(&self.root.join(name))?;
@@ -101,7 +101,7 @@ impl Layout {
         self.remove_files(|name| name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY))
     }
 
-    /// Removes what was taken out of the journal and kept for people.
+    /// Removes the files that were moved out of the journal and kept for people.
     pub(super) fn remove_cut(&self) -> io::Result<()> {
         self.remove_files(|name| name.ends_with(CUT))
     }
@@ -116,12 +116,12 @@ impl Layout {
         Ok(())
     }
 
-    /// Takes a file out of the journal and keeps it under another name.
+    /// Moves a file out of the journal, and keeps it under another name.
     pub(super) fn set_aside(file: &Path) -> io::Result<()> {
         fs::rename(file, cut_name(file))
     }
 
-    /// Keeps a copy of a segment whose end is about to be cut.
+    /// Keeps a copy of a segment whose end is about to be removed.
     pub(super) fn keep_copy(segment: &Path) -> io::Result<()> {
         let copy = cut_name(segment);
         super::disk::room_for(&copy)?;
@@ -141,15 +141,15 @@ impl Layout {
     }
 }
 
-/// Makes a file for the owner only.
+/// Creates a file that only the owner can read.
 pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// Makes an empty segment of this length whose room on the device is taken, so that writing into it needs no more. With
-/// [`Durability::Full`] its zeros are on the disk: a sync of what is written into it later writes no metadata.
+/// Creates an empty segment of this length, with all its blocks allocated, so that writing into it needs no further space. With
+/// [`Durability::Full`] its zeros are on the disk, so that a sync of later writes does not write metadata.
 pub(super) fn make_segment(path: &Path, len: u64, durability: Durability) -> io::Result<fs::File> {
-    // One may be there whose making, or naming, failed half way.
+    // An earlier attempt may have left a file.
     super::rebuild::remove_file(path)?;
     let mut file = create_private(path)?;
     let made = match durability {

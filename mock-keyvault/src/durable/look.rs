@@ -1,6 +1,6 @@
-//! A look at a journal as a start takes it: how far it reaches, and whether that is accepted.
+//! Reads the end of a journal as a start does, and decides whether it is accepted.
 //!
-//! Called at a start, and by a repair, which has to find what a start refuses. It changes nothing.
+//! Called at a start, and by a repair, which must find the damage that a start refuses. It changes nothing.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use super::position::Position;
 use super::reach::{self, Reach};
 use super::verdict::{self, Behind, Found, Verdict};
 
-/// What was found.
+/// The state of the journal.
 #[derive(Debug)]
 pub(super) struct Looked {
     /// The segments that were read, in order.
@@ -27,29 +27,29 @@ pub(super) struct Looked {
     pub(super) head: Option<Head>,
     /// The inode of the file of the head.
     pub(super) inode: u64,
-    /// The present boot.
+    /// The current boot.
     pub(super) boot_id: [u8; 16],
     /// How far the journal reaches.
     pub(super) reach: Reach,
-    /// Where the index is, if it is in the epoch of the journal.
+    /// The generation of the index, if it is in the epoch of the journal.
     index: Option<u64>,
 }
 
-/// Where records that were acknowledged are missing.
+/// The position at which acknowledged records are missing.
 #[derive(Clone, Debug)]
 pub(super) struct Damage {
     /// The file.
     pub(super) file: PathBuf,
-    /// Where in it.
+    /// The offset in it.
     pub(super) offset: u64,
     /// The first generation that cannot be read.
     pub(super) generation: u64,
-    /// What is wrong there.
+    /// The kind of damage.
     pub(super) what: What,
 }
 
 impl Looked {
-    /// Reads the end of the journal. `index` is the state of the index, if there is one that can be used. None: there is no
+    /// Reads the end of the journal. `index` is the state of the index, if there is a usable one. Returns `None` if there is no
     /// segment.
     pub(super) fn at(
         layout: &Layout,
@@ -87,7 +87,7 @@ impl Looked {
         })
     }
 
-    /// What is wrong with a journal that a start does not accept.
+    /// The damage of a journal that a start does not accept.
     pub(super) fn damage(mut self) -> Result<Damage, FormatError> {
         if let Some(fault) = self.reach.fault.take() {
             return Err(fault);
@@ -113,9 +113,9 @@ impl fmt::Display for Damage {
     }
 }
 
-/// The segment at which reading begins: the one with the record at which the index is, so that the index is seen to be on the chain;
-/// the one with the record that the head names; and at least one before the last, whose end may be lost. An index that has to be
-/// built needs all behind the newest checkpoint.
+/// The segment at which reading begins. It is early enough to read the record of the index's position, to check that it is on the
+/// chain; the record that the head names; and the segment before the last, whose end may be lost. An index that must be built needs
+/// all segments after the newest checkpoint.
 fn first_needed(
     layout: &Layout,
     segments: &[(u64, PathBuf)],

@@ -1,4 +1,4 @@
-//! Makes a journal, beside one that is there, and puts it in its place.
+//! Creates a journal in a temporary folder, and then moves it to its place.
 //!
 //! Called for a new folder, by a migration and by a repair.
 
@@ -15,8 +15,8 @@ use super::position::Position;
 use super::segment::SegmentHeader;
 use super::{Durability, OpenOptions, sync_dir};
 
-/// Makes a journal that begins at this position. All of it is there after a kill, or nothing. `before` is called with the paths of the
-/// unfinished journal, before it gets its name.
+/// Creates a journal that begins at this position. After a kill, either all of it exists or nothing. It calls `before` with the paths
+/// of the unfinished journal before the journal gets its name.
 pub(super) fn make_journal(
     options: &OpenOptions<'_>,
     position: Position,

@@ -1,9 +1,9 @@
-//! The marker file of a data folder: which format the folder has, with a checksum of that.
+//! The marker file of a data folder: the format of the folder, with a checksum.
 //!
-//! Both services write one when they make their folder, and read it before anything else there. Without the checksum a single
-//! flipped bit can turn the format into that of a newer program. Markers of earlier programs have none. Every program that
+//! Both services write one when they create their folder, and read it before anything else there. Without the checksum, a single
+//! flipped bit could turn the format into that of a newer program. Markers of earlier programs have none. Every program that
 //! writes a later format writes a checksum, so a later format without one is damage.
-//! This module does not know what a damaged marker means: its callers know what else is in the folder.
+//! The callers decide what a damaged marker means, since they know what else is in the folder.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,20 +18,20 @@ const FORMAT_VERSION: &str = "formatVersion";
 const UNFINISHED: &str = "unfinished";
 const CHECKSUM: &str = "checksum";
 
-/// What a marker file says.
+/// The content of a marker file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marker {
     /// The format of the folder.
     pub format_version: u64,
-    /// Set while the folder is being made: its journal may not be there yet.
+    /// Set while the folder is being created. Its journal may not exist yet.
     pub unfinished: bool,
 }
 
-/// The fields of a marker, in the order in which the checksum takes them.
+/// The fields of a marker, in the order of the checksum.
 type Fields = BTreeMap<String, Value>;
 
 impl Marker {
-    /// Reads the content of a marker file. `None`: it is damaged.
+    /// Parses the content of a marker file; `None` if it is damaged.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut fields: Fields = serde_json::from_slice(bytes).ok()?;
         let checksum = fields.remove(CHECKSUM);
@@ -86,7 +86,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_marker_with_a_flipped_bit_is_known_as_damaged() {
+    fn every_marker_with_a_flipped_bit_is_detected_as_damaged() {
         let without_checksum = [
             r#"{"formatVersion":1}"#,
             r#"{"formatVersion":2}"#,
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_is_read_back_also_that_of_a_later_program_with_more_fields() {
+    fn a_marker_is_read_as_it_was_written_even_that_of_a_later_program_with_more_fields() {
         for marker in MARKERS {
             assert_eq!(Marker::read(&marker.encode().unwrap()), Some(marker));
         }

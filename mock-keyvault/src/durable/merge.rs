@@ -1,7 +1,7 @@
-//! All rows as of one generation: those of a checkpoint, changed by the records of the segments behind it.
+//! Merges the rows of a checkpoint with the records of later segments into all rows at one generation.
 //!
-//! Only the keys of what changed are held in memory. Values are read again from their segments when their turn comes; that these
-//! are the values that were verified follows from the set sum, which is checked at the end.
+//! Only the keys of changed rows are held in memory. Values are read again from their segments when they are needed. The check of
+//! the set sum at the end proves that they are the verified values.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
@@ -20,10 +20,10 @@ use super::scan::{Located, Scan};
 use super::segment::read_segment;
 use super::set_sum::SetSum;
 
-/// How many segments are open at once. On a disk that is nearly full segments are short, and there can be a thousand of them.
+/// How many segments are open at once. On a nearly full disk segments are short, and there can be a thousand of them.
 const MOST_OPEN: usize = 64;
 
-/// Where the new value of a row is.
+/// The place of the new value of a row.
 #[derive(Clone, Copy, Debug)]
 struct Place {
     segment: usize,
@@ -31,21 +31,21 @@ struct Place {
     length: usize,
 }
 
-/// The rows as of one generation, ready to be read in order.
+/// The rows at one generation, ready to be read in order.
 #[derive(Debug)]
 pub struct Merge<'a> {
     key: &'a RowsKey,
     checkpoint: Option<(&'a Path, Position)>,
     segments: Vec<PathBuf>,
-    /// The rows that changed, in order: the place of the new value, or `None` for a row that is gone.
+    /// The changed rows, in order: the place of the new value, or `None` for a removed row.
     changed: BTreeMap<(u8, Box<[u8]>), Option<Place>>,
     /// The state after the last segment that was read so far.
     reached: Option<Position>,
 }
 
 impl<'a> Merge<'a> {
-    /// Reads what changed from the checkpoint, or from nothing, to the generation `through`. The segments are in order and
-    /// have no gaps. They may begin before the checkpoint and reach beyond `through`.
+    /// Reads the changes after the checkpoint, or from the beginning, up to the generation `through`. The segments are in order
+    /// and have no gaps. They may begin before the checkpoint and reach beyond `through`.
     pub fn read(
         key: &'a RowsKey,
         checkpoint: Option<&'a Path>,
@@ -72,7 +72,7 @@ impl<'a> Merge<'a> {
         Ok(merge)
     }
 
-    /// The state that the rows are the set of; `None` if there is neither a checkpoint nor a segment.
+    /// The state of the rows; `None` if there is neither a checkpoint nor a segment.
     pub fn position(&self) -> Option<Position> {
         let checkpoint = self.checkpoint.map(|(_, position)| position);
         let ahead = |reached: &Position| {
@@ -81,8 +81,8 @@ impl<'a> Merge<'a> {
         self.reached.filter(ahead).or(checkpoint)
     }
 
-    /// Calls `each` with every row, in ascending order, and returns the state that they are the set of. What `each` was given
-    /// is proven when this returns without an error.
+    /// Calls `each` with every row, in ascending order, and returns the state of the rows. The rows are proven only when this
+    /// returns without an error.
     pub fn each_row<E: From<FormatError>>(
         self,
         mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
@@ -99,7 +99,7 @@ impl<'a> Merge<'a> {
         Ok(position)
     }
 
-    /// Writes the rows as a checkpoint, and returns how many there are. What was written is not synced.
+    /// Writes the rows as a checkpoint, without a sync, and returns their number.
     pub fn write_checkpoint(self, to: impl Write) -> Result<u64, FormatError> {
         let (key, last) = (self.key, self.last_file());
         let position = self.position().ok_or_else(nothing)?;
@@ -112,7 +112,7 @@ impl<'a> Merge<'a> {
         Ok(rows)
     }
 
-    /// Merges the rows of the checkpoint with those that changed.
+    /// Merges the rows of the checkpoint with the changed rows.
     fn stream<E: From<FormatError>>(
         self,
         mut each: impl FnMut(&Row<'_>) -> Result<(), E>,
@@ -184,7 +184,7 @@ impl<'a> Merge<'a> {
     fn begins(&self, path: &Path, before: &Position) -> Result<(), FormatError> {
         let expected = match (self.reached, self.checkpoint) {
             (Some(reached), _) => reached,
-            // The first segment can begin before the checkpoint: then one of the records is compared with it.
+            // The first segment can begin before the checkpoint. Then a record in it is compared with the checkpoint.
             (None, Some((_, base))) if before.generation < base.generation => {
                 Position { epoch: base.epoch, ..*before }
             }
@@ -204,7 +204,7 @@ impl<'a> Merge<'a> {
         for op in record.ops() {
             match op {
                 Op::Put { tree, key, value } => {
-                    // The value is a part of the bytes.
+                    // The value is a part of `bytes`.
                     let offset = (value.as_ptr().addr() - bytes.as_ptr().addr()) as u64;
                     let place = Place { segment, offset, length: value.len() };
                     self.changed.insert((tree, key.into()), Some(place));
@@ -217,7 +217,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    /// The file that an error about the whole names.
+    /// The file that is named in an error about all rows.
     fn last_file(&self) -> PathBuf {
         let segment = self.segments.last().map(PathBuf::as_path);
         segment.or(self.checkpoint.map(|(path, _)| path)).map(Path::to_owned).unwrap_or_default()
@@ -227,13 +227,13 @@ impl<'a> Merge<'a> {
 /// Reads values from their segments, one at a time.
 struct Values {
     segments: Vec<PathBuf>,
-    /// The segments that are open, the one that was opened last at the end.
+    /// The open segments, the most recently opened last.
     open: VecDeque<(usize, fs::File)>,
     value: Vec<u8>,
 }
 
 impl Values {
-    /// The value at a place; `None` if the row is gone.
+    /// The value at a place; `None` if the row was removed.
     fn read(&mut self, place: Option<Place>) -> Result<Option<&[u8]>, FormatError> {
         let Some(Place { segment, offset, length }) = place else { return Ok(None) };
         self.value.resize(length, 0);

@@ -1,12 +1,12 @@
-//! Rows that are on the disk when they say so, and can be proven.
+//! Stores rows durably, and can prove that they are complete.
 //!
 //! [`Rows`] keeps the rows of one service in trees. `flush` of sled 0.34 is not an `fsync`: most of the time it ends in
 //! `sync_file_range`, which does not reach the device's cache nor the file's size (spacejam/sled#1452). [`Rows::commit`]
 //! therefore syncs by itself. Commits that arrive together share one sync.
 //!
-//! After a failed sync nothing is known about what the kernel kept, so every later commit is refused.
-//! A full disk must not come to that: a transaction asks [`crate::room::Room`] first.
-//! This module knows nothing of vaults and of registries: both use it. It does not say what is stored.
+//! After a failed sync it is unknown which bytes the kernel has kept, so every later commit is refused. A full disk must not
+//! cause this, so a transaction asks [`crate::room::Room`] first.
+//! This module knows nothing of vaults and registries, which both use it, nor of the content of the rows.
 
 pub mod attachments;
 mod bytes;
@@ -77,17 +77,17 @@ pub use sled_folder::SledFolder;
 pub use transaction::View;
 pub use writer::Writer;
 
-/// What a commit waits for.
+/// How durable a commit is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The disk: what was acknowledged survives a power cut.
+    /// A commit waits for the disk: acknowledged changes survive a power cut.
     #[default]
     Full,
-    /// The operating system: what was acknowledged survives the end of the process. For throw-away suites.
+    /// A commit only waits for the operating system: acknowledged changes survive the end of the process. For test suites.
     Relaxed,
 }
 
-/// Makes a folder and those above it, and syncs each new entry into its parent.
+/// Creates a folder and its missing parents, and syncs each new entry of a parent.
 pub fn make_dir_durably(path: &Path) -> io::Result<()> {
     let mut missing: Vec<PathBuf> = Vec::new();
     let mut at = path;
@@ -107,7 +107,7 @@ pub fn make_dir_durably(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a folder that only the owner reads.
+/// Creates a folder that only the owner can read.
 pub fn make_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700).create(path).map_err(|error| {
@@ -115,7 +115,7 @@ pub fn make_private_dir(path: &Path) -> io::Result<()> {
     })
 }
 
-/// Syncs the entries of a folder: a file made or renamed in it is found again after a power cut.
+/// Syncs the entries of a folder, so that a file created or renamed in it is still there after a power cut.
 pub fn sync_dir(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
 }

@@ -1,11 +1,11 @@
-//! What people should know about the rows in this run, for those who ask and for one who listens.
+//! The notices about the rows in this run, for callers and for one listener.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::outcome::Notice;
 
-/// Is told of each notice.
+/// A function that is called with each notice.
 pub type Listener = Box<dyn Fn(&Notice) + Send>;
 
 /// The notices so far.
@@ -35,7 +35,7 @@ impl Notices {
         inner.all.push(notice);
     }
 
-    /// Tells a listener of all notices so far, and of each one to come.
+    /// Calls a listener with all notices so far, and with each later one.
     pub(super) fn listen(&self, listener: Listener) {
         let mut inner = self.lock();
         inner.all.iter().for_each(&listener);
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_hears_of_each_notice_once_those_before_it_came_and_those_after() {
+    fn a_listener_gets_each_earlier_and_later_notice_once() {
         let notices = Notices::of(vec![Notice::HeadMissing]);
         let (told, heard) = mpsc::channel();
         notices.add(Notice::Healed);

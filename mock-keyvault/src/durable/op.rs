@@ -1,4 +1,4 @@
-//! The changes that a record holds, as bytes and as values.
+//! The changes of a record, as bytes and as values.
 
 use super::bytes::Fields;
 
@@ -9,7 +9,7 @@ const ATTACHMENT: u8 = 3;
 /// One change of a transaction, borrowed from the bytes of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op<'a> {
-    /// A row has this value from now on.
+    /// Sets the value of a row.
     Put {
         /// The number of the tree.
         tree: u8,
@@ -18,14 +18,14 @@ pub enum Op<'a> {
         /// The value of the row.
         value: &'a [u8],
     },
-    /// A row is gone from now on.
+    /// Removes a row.
     Remove {
         /// The number of the tree.
         tree: u8,
         /// The key of the row.
         key: &'a [u8],
     },
-    /// The content of a small file that is stored beside the rows and was not synced by itself.
+    /// Attaches the content of a small file that is stored outside the rows and was not synced itself.
     Attachment {
         /// The name of the file. Only the caller knows what it means.
         name: &'a [u8],
@@ -63,7 +63,7 @@ impl<'a> Op<'a> {
         }
     }
 
-    /// Takes the next change from the front; `None` if the bytes hold none.
+    /// Takes the next change from the front; `None` if the bytes do not begin with one.
     pub(super) fn take(fields: &mut Fields<'a>) -> Option<Self> {
         Some(match fields.u8()? {
             PUT => {
@@ -76,7 +76,7 @@ impl<'a> Op<'a> {
     }
 }
 
-/// Writes a field with its length in front. Frames are far shorter than 4 GiB: their writers see to it.
+/// Writes a field after its length. The writers of frames ensure that they are far shorter than 4 GiB.
 fn write_counted(to: &mut Vec<u8>, field: &[u8]) {
     to.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
     to.extend_from_slice(field);

@@ -1,4 +1,4 @@
-//! What a start says: notices when something was not as it should be, or the reason why it is refused.
+//! The outcome of a start: notices about irregularities, or the reason that it is refused.
 
 use std::fmt;
 use std::io;
@@ -7,68 +7,68 @@ use std::path::PathBuf;
 use super::error::{FormatError, What};
 use super::repair::LOST_FILE;
 
-/// Something that people should know about the rows. Nothing has to be done about it at once.
+/// A notice about the rows. It requires no immediate action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// The folder is a copy that was taken while the program ran, and its journal ends before its head.
+    /// The folder was copied while the program ran, and its journal ends before the position in its head.
     Copied {
         /// The last generation that the copy has.
         through: u64,
     },
-    /// The end of the journal was lost, as can happen when a machine stops without notice.
+    /// The end of the journal was lost, as can happen when a machine stops suddenly.
     Shortened {
-        /// The last generation that is there.
+        /// The last generation that the journal has.
         through: u64,
     },
-    /// The index was damaged and was built again from the journal.
+    /// The index was damaged and was rebuilt from the journal.
     Rebuilt {
-        /// What was wrong with it.
+        /// The damage of the index.
         why: String,
-        /// Where the damaged one was moved.
+        /// The folder to which the damaged index was moved.
         aside: Option<PathBuf>,
     },
-    /// The proof found that the index was wrong, and it was built again while the program ran.
+    /// The proof found that the index was wrong, and it was rebuilt while the program ran.
     Healed,
-    /// The same, but the service had read some of the wrong rows when it started: it has to start again before it writes.
+    /// As [`Notice::Healed`], but the service read some of the wrong rows when it started, so it must restart before it writes.
     Outdated,
-    /// The proof found that the index is wrong, and it could not be built again.
+    /// The proof found that the index is wrong, and it could not be rebuilt.
     NotHealed {
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// Rows may have been lost, and files that no row names were moved to the quarantine.
     Quarantined {
-        /// How many files.
+        /// The number of files.
         files: usize,
     },
     /// A file of the journal was damaged. The rows were proven and were written to a new checkpoint.
     JournalHealed {
-        /// What was wrong.
+        /// The damage.
         why: String,
     },
     /// The head of the journal was missing or damaged, and was written again.
     HeadMissing,
-    /// The file that says which format the folder has was missing or damaged, and was written again.
+    /// The marker file with the format of the folder was missing or damaged, and was written again.
     MarkerMissing {
         /// The file.
         file: PathBuf,
     },
-    /// The rows were brought from format 1 to the present one, in this run or in one that ended without a clean stop.
+    /// The rows were migrated from format 1 to the current format, in this run or in one that did not stop cleanly.
     Migrated {
-        /// Where the rows of format 1 are.
+        /// The folder with the rows of format 1.
         kept: PathBuf,
     },
-    /// A repair was cut off after it had put the new rows in place, and this start ended it.
+    /// A repair was interrupted after it had put the new rows in place, and this start finished it.
     RepairFinished {
-        /// Where the damaged rows are kept.
+        /// The folder with the damaged rows.
         kept: PathBuf,
-        /// What the repair could not bring back, in words.
+        /// Descriptions of the rows that the repair could not restore.
         lost: Vec<String>,
     },
 }
 
-/// How many lost things a notice names. The file that it names has all of them.
+/// How many lost rows a notice lists. The file that the notice names lists all of them.
 const NAMED: usize = 100;
 
 impl Notice {
@@ -90,13 +90,13 @@ impl Notice {
         }
     }
 
-    /// Whether rows may be missing that were there before.
+    /// Whether it means that rows may have been lost.
     pub fn is_loss(&self) -> bool {
         matches!(self, Self::Copied { .. } | Self::Shortened { .. } | Self::HeadMissing)
     }
 }
 
-/// Why rows were not opened.
+/// The reason that rows were not opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -105,28 +105,28 @@ pub enum OpenError {
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Where in it.
+        /// The offset in it.
         offset: u64,
         /// The first generation that cannot be read.
         generation: u64,
-        /// What is wrong there.
+        /// The kind of damage.
         what: What,
         /// The command that repairs it.
         repair: String,
     },
-    /// The journal is not there.
-    #[error("{} holds no journal, and the rows are in it; run `{repair}`", folder.display())]
+    /// The journal is missing.
+    #[error("{} contains no journal, which holds the rows; run `{repair}`", folder.display())]
     Missing {
-        /// Where it should be.
+        /// The folder in which it should be.
         folder: PathBuf,
         /// The command that repairs it.
         repair: String,
     },
-    /// A file of the journal is damaged, and none that could stand in for it is whole.
+    /// A file of the journal is damaged, and no other file can replace it.
     #[error("{0}; run `{1}`")]
     Format(#[source] FormatError, String),
-    /// The file that says which format the folder has is damaged, and no journal stands in for it.
-    #[error("{} is damaged or missing, and without a journal nothing else says which format the folder has; run `{repair}`", file.display())]
+    /// The marker file with the format of the folder is damaged, and there is no journal to derive the format from.
+    #[error("{} is damaged or missing, and there is no journal, so the format of the folder is unknown; run `{repair}`", file.display())]
     Marker {
         /// The file.
         file: PathBuf,
@@ -134,21 +134,21 @@ pub enum OpenError {
         repair: String,
     },
     /// The rows of format 1 cannot be migrated.
-    #[error("the rows of format 1 in {} cannot be brought to format 2: {error}; nothing was changed: {todo}", folder.display())]
+    #[error("the rows of format 1 in {} cannot be migrated to format 2: {error}; nothing was changed: {todo}", folder.display())]
     Old {
-        /// Where they are.
+        /// The folder with the rows.
         folder: PathBuf,
-        /// Why not.
+        /// The reason.
         error: io::Error,
-        /// What to do.
+        /// The action to take.
         todo: String,
     },
-    /// Rows may be lost, and the mark that keeps the files of those rows cannot be written. Nothing was changed.
+    /// Rows may be lost, and the file that protects the files of those rows from removal cannot be written. Nothing was changed.
     #[error("changes at the end of the journal may be lost, and the mark {} that keeps their files cannot be written: {error}; nothing was changed: free space on the device, or make the folder writable, and start again", file.display())]
     LossNotNoted {
-        /// The mark.
+        /// The file that cannot be written.
         file: PathBuf,
-        /// Why it cannot be written.
+        /// The error of the write.
         error: io::Error,
     },
     /// Reading or writing failed.
@@ -157,7 +157,7 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// The same, naming another command: that of the program which embeds this service.
+    /// Replaces the command in the message by that of the program that embeds this service.
     #[must_use]
     pub fn repaired_by(mut self, command: &str) -> Self {
         match &mut self {
@@ -178,33 +178,33 @@ impl fmt::Display for Notice {
         match self {
             Self::Copied { through } => write!(
                 f,
-                "this data folder is a copy that was taken while the program ran: it holds the changes up to number {through}, and those after that are not in it"
+                "this data folder was copied while the program ran: it contains the changes up to number {through}, and no later ones"
             ),
             Self::Shortened { through } => write!(
                 f,
                 "the last changes before the machine stopped were not on the disk: the rows are those up to change {through}"
             ),
             Self::Rebuilt { why, aside: None } => {
-                write!(f, "the index of the rows was built again from the journal: {why}")
+                write!(f, "the index of the rows was rebuilt from the journal: {why}")
             }
             Self::Rebuilt { why, aside: Some(aside) } => write!(
                 f,
-                "the index of the rows was built again from the journal: {why}; the damaged one is {}",
+                "the index of the rows was rebuilt from the journal: {why}; the damaged one is {}",
                 aside.display()
             ),
             Self::Healed => f.write_str(
-                "the index of the rows was wrong and was built again from the journal while the program ran: nothing is lost",
+                "the index of the rows was wrong and was rebuilt from the journal while the program ran: nothing is lost",
             ),
             Self::Outdated => f.write_str(
-                "the index of the rows was wrong and was built again from the journal while the program ran, but the program had read some of the wrong rows: start it again; until then nothing can be written, and nothing is lost",
+                "the index of the rows was wrong and was rebuilt from the journal while the program ran, but the program had read some of the wrong rows: restart the program; until then nothing can be written, and nothing is lost",
             ),
             Self::NotHealed { why } => write!(
                 f,
-                "the index of the rows is wrong and could not be built again from the journal, so nothing can be written: {why}; stop the program and repair the folder"
+                "the index of the rows is wrong and could not be rebuilt from the journal, so nothing can be written: {why}; stop the program and repair the folder"
             ),
             Self::Quarantined { files } => write!(
                 f,
-                "{files} files that no row names were moved to the quarantine, because rows may have been lost: verify lists them, and repair brings them back"
+                "{files} files that no row names were moved to the quarantine, because rows may have been lost: verify lists them, and repair restores them"
             ),
             Self::JournalHealed { why } => write!(
                 f,
@@ -217,12 +217,12 @@ impl fmt::Display for Notice {
             ),
             Self::Migrated { kept } => write!(
                 f,
-                "the rows were brought from format 1 to format 2; those of format 1 stay in {} until the first clean stop",
+                "the rows were migrated from format 1 to format 2; those of format 1 stay in {} until the first clean stop",
                 kept.display()
             ),
             Self::RepairFinished { kept, lost } => {
                 let kept = kept.display();
-                write!(f, "a repair that was cut off is finished; the damaged rows are in {kept}")?;
+                write!(f, "an interrupted repair was finished; the damaged rows are in {kept}")?;
                 if lost.is_empty() {
                     return f.write_str(", and nothing is lost");
                 }
@@ -235,7 +235,7 @@ impl fmt::Display for Notice {
                 }
             }
             Self::HeadMissing => f.write_str(
-                "the head of the journal was missing or damaged and was written again: if the end of the journal was lost too, that was not noticed",
+                "the head of the journal was missing or damaged and was written again: a loss of the end of the journal could not be detected",
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! A position in the history of the rows: everything that the next record continues.
+//! A position in the history of the rows, which the next record continues.
 
 use std::io;
 
@@ -28,7 +28,7 @@ impl Epoch {
     }
 }
 
-/// The authentication code of a record: the next record names it, so that no record is left out and none takes the place of another.
+/// The authentication code of a record. The next record contains it, so that no record can be left out or replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chain(pub [u8; MAC_LEN]);
 
@@ -37,23 +37,23 @@ pub struct Chain(pub [u8; MAC_LEN]);
 pub struct Position {
     /// The history.
     pub epoch: Epoch,
-    /// The number of the last record. Each record has the number after that of the one before it.
+    /// The number of the last record. Each record has the next number.
     pub generation: u64,
     /// The authentication code of the last record.
     pub chain: Chain,
-    /// The sum over all rows.
+    /// The sum of all rows.
     pub set_sum: SetSum,
 }
 
 impl Position {
-    /// Where an epoch begins: at generation 0 without rows, or at any generation with the rows of a checkpoint.
+    /// The beginning of an epoch: generation 0 without rows, or any generation with the rows of a checkpoint.
     pub fn start(key: &RowsKey, epoch: Epoch, generation: u64, set_sum: SetSum) -> Self {
         let number = generation.to_le_bytes();
         let chain = Chain(key.mac(&[START, &epoch.0, &number, &set_sum.to_bytes()]));
         Self { epoch, generation, chain, set_sum }
     }
 
-    /// The position with an authentication code, to be kept outside the journal.
+    /// The position with an authentication code, for storage outside the journal.
     pub fn seal(&self, key: &RowsKey) -> [u8; SEALED_POSITION_LEN] {
         let mut sealed = [0; SEALED_POSITION_LEN];
         let (position, mac) = sealed.split_at_mut(POSITION_LEN);

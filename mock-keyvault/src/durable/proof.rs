@@ -1,8 +1,8 @@
-//! The proof: a scan of the whole index, compared with the set sum of the journal. An index that fails it is built again.
+//! The proof: compares the sum of all rows of the index with the set sum of the journal. An index that fails it is rebuilt.
 //!
-//! Runs once after each start, before anybody may write: what is derived from a wrong row, such as a counter, would become
-//! truth. Reads do not wait. So a service may keep rows in memory that turn out to be wrong: then nothing is written until the
-//! next start, which reads them again.
+//! It runs once after each start, before any write is allowed: a value that is derived from a wrong row, such as a counter, would
+//! be stored as right. Reads do not wait, so a service may keep rows in memory that turn out to be wrong. Then nothing is written
+//! until the next start, which reads them again.
 
 use std::io;
 use std::ops::Bound;
@@ -18,21 +18,21 @@ use super::outcome::Notice;
 use super::rebuild;
 use super::set_sum::SetSum;
 
-/// What is known about the index in this run.
+/// The state of the proof in this run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Proof {
-    /// It is being compared with the journal.
+    /// The index is being compared with the journal.
     #[default]
     Pending,
-    /// It has exactly the rows of the journal.
+    /// The index has exactly the rows of the journal.
     Matched,
-    /// It had not; it was built again, and has them now.
+    /// The index had other rows. It was rebuilt, and now has the rows of the journal.
     Healed,
-    /// It has not, and could not be built again, for this reason. Nothing can be written.
+    /// The index has other rows and could not be rebuilt, for this reason. Nothing can be written.
     Failed(String),
 }
 
-/// The proof, for those who wait for it.
+/// Holds the state of the proof, and lets threads wait for its result.
 #[derive(Debug, Default)]
 pub(super) struct ProofCell {
     state: Mutex<Proof>,
@@ -40,7 +40,7 @@ pub(super) struct ProofCell {
 }
 
 impl Proof {
-    /// Whether the rows are known to be complete.
+    /// Whether the rows are proven to be complete.
     pub fn is_complete(&self) -> bool {
         matches!(self, Self::Matched | Self::Healed)
     }
@@ -60,7 +60,7 @@ impl ProofCell {
         state.clone()
     }
 
-    /// The same, but [`Proof::Pending`] if there is no result after so long.
+    /// Blocks until there is a result, but no longer than `limit`; then it returns [`Proof::Pending`].
     pub(super) fn wait_at_most(&self, limit: Duration) -> Proof {
         let pending = |state: &mut Proof| *state == Proof::Pending;
         let waited = self.changed.wait_timeout_while(self.lock(), limit, pending);
@@ -78,15 +78,15 @@ impl ProofCell {
 }
 
 impl Engine {
-    /// Proves the index, or builds it again. Does nothing when that was begun before.
+    /// Proves the index, or rebuilds it. Does nothing if the proof was begun before.
     pub(super) fn prove(&self) {
         if self.proof_begun.swap(true, Ordering::Relaxed) {
             return;
         }
-        // sled panics on some damage, also where an index is closed: whoever waits for the proof must be told.
+        // sled panics on some damage, also when an index is closed. Threads that wait for the proof must still get a result.
         let proven = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
-            assert!(!self.pretended_panic.load(Ordering::Relaxed), "a test lets the proof panic");
+            assert!(!self.pretended_panic.load(Ordering::Relaxed), "a test makes the proof panic");
             self.proven()
         }))
         .unwrap_or_else(|_| Err(io::Error::other("sled panicked while the rows were proven")));
@@ -113,14 +113,14 @@ impl Engine {
             Err(error) if self.stopping.load(Ordering::Relaxed) => return Err(error),
             Err(error) => error.to_string(),
         };
-        tracing::warn!(folder = %self.folder().display(), why, "the index of the rows is damaged; it is built again from the journal");
+        tracing::warn!(folder = %self.folder().display(), why, "the index of the rows is damaged: rebuilding it from the journal");
         let folder = self.layout.healed_index();
         rebuild::remove(&folder)?;
         let to = rebuild::To { at: &folder, trees: self.trees, end: &position };
         let built = rebuild::build(&self.layout, &self.key, &to, &self.stopping)
             .map_err(io::Error::other)?;
         if self.sum(&built)? != position.set_sum {
-            return Err(io::Error::other("the index that was built again is wrong as well"));
+            return Err(io::Error::other("the rebuilt index is wrong as well"));
         }
         let is_outdated = self.is_open.load(Ordering::Relaxed) && self.differs(&index, &built);
         self.replace_index(Arc::new(built));
@@ -132,7 +132,7 @@ impl Engine {
         Ok(Proof::Healed)
     }
 
-    /// Whether a tree that the service keeps in memory has other rows in the index that it was read from.
+    /// Whether a tree that the service keeps in memory was read with wrong rows.
     fn differs(&self, read: &Index, right: &Index) -> bool {
         let rows = |index: &Index, tree| index.range(tree, Bound::Unbounded, Bound::Unbounded);
         self.remembered.iter().any(|tree| {

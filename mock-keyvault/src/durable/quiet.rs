@@ -1,4 +1,4 @@
-//! Panics of sled that this program expects: they are caught and are said in a sentence, so no other lines are printed for them.
+//! Catches expected panics of sled without printing them, since the program reports them in a sentence.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -9,7 +9,7 @@ thread_local! {
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls `body`, and returns its panic in place of printing it. The panics of other threads are printed as before.
+/// Calls `body`, and returns its panic instead of printing it. The panics of other threads are printed as before.
 pub(super) fn catch_quietly<T>(body: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -35,8 +35,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_that_is_caught_is_not_printed_and_the_next_one_is() {
-        // This test in a process of its own, whose panics are printed.
+    fn a_caught_panic_is_not_printed_and_the_next_one_is() {
+        // Runs this test in a separate process, whose panics are printed.
         if std::env::var_os("PANICS").is_some() {
             assert!(catch_quietly(|| panic!("caught")).is_err());
             panic!("printed");

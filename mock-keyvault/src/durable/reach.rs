@@ -15,30 +15,30 @@ use super::scan::{End, Scan};
 use super::segment;
 use super::verdict::Behind;
 
-/// How far the journal reaches.
+/// The end of the journal.
 #[derive(Debug)]
 pub(super) struct Reach {
     /// The state after the last record that verifies.
     pub(super) end: Position,
-    /// The segment that holds it.
+    /// The segment of that record.
     pub(super) segment: PathBuf,
-    /// Where in it the next record goes.
+    /// The offset of the next record in it.
     pub(super) offset: u64,
     /// The length of that segment.
     pub(super) len: u64,
-    /// What is behind it.
+    /// The bytes after that record.
     pub(super) behind: Behind,
-    /// What is wrong there.
+    /// The kind of damage there.
     pub(super) what: What,
-    /// What is wrong with the segment after that one, if that cannot be read.
+    /// The error of the next segment, if it cannot be read.
     pub(super) fault: Option<FormatError>,
-    /// Segments that come after that one.
+    /// The segments after that one.
     pub(super) rest: Vec<PathBuf>,
-    /// The states that were asked for: whether each is one that the journal went through. None: not read, or not reached.
+    /// For each of the `asked` states, whether the journal has passed through it; `None` if its generation was not read.
     pub(super) passed: Vec<Option<bool>>,
 }
 
-/// Reads these segments, which are in order. `asked` are states that the journal may have gone through.
+/// Reads these segments, which are in order. `asked` are states that the journal may have passed through.
 pub(super) fn read(
     key: &RowsKey,
     segments: &[(u64, PathBuf)],
@@ -50,8 +50,8 @@ pub(super) fn read(
         let bytes = read_segment(path)?;
         let mut scan = match Scan::new(key, path, &bytes) {
             Ok(scan) => scan,
-            // A segment gets its name after its header is on the disk, unless commits did not wait for the disk. What records
-            // it holds cannot be told: the judge assumes the worst.
+            // A segment gets its name after its header is on the disk, unless commits did not wait for the disk. Its records
+            // cannot be determined, so the verdict assumes the worst.
             Err(error) => match &mut reach {
                 Some(reach) if at + 1 == segments.len() => {
                     reach.rest = paths(&segments[at..]);
@@ -104,7 +104,7 @@ pub(super) fn read(
     Ok(reach)
 }
 
-/// Reads a whole segment. Its length never changes after it has its name, so another one is damage.
+/// Reads a whole segment. Its length never changes after it has its name, so another length is damage.
 pub(super) fn read_segment(path: &Path) -> Result<Vec<u8>, FormatError> {
     let bytes = segment::read_segment(&fs::File::open(path)?)?;
     let len = bytes.len() as u64;
@@ -126,7 +126,7 @@ fn behind(end: &End, bytes: &[u8]) -> (Behind, What) {
     }
 }
 
-/// What segments say that do not continue the one before them.
+/// Classifies segments that do not continue the one before them.
 fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> Behind {
     let mut synced_through = match reach.behind {
         Behind::Records { synced_through, .. } => synced_through,
@@ -139,7 +139,7 @@ fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> Behind {
             synced_through = synced_through.max(located.record.synced_through);
         }
     }
-    // A copy that was made while a segment was begun has zeros at the end of the segment before it.
+    // If the folder was copied while a segment was begun, the segment before it ends with zeros.
     let hole = match reach.behind {
         Behind::Nothing | Behind::Torn => segments.len() == 1,
         Behind::Junk => false,
@@ -148,7 +148,7 @@ fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> Behind {
     Behind::Records { synced_through, hole }
 }
 
-/// Whether zeros up to the end of a page are between the bad record at the offset and the next record.
+/// Whether zeros up to the end of a page lie between the bad record at the offset and the next record.
 fn has_hole(bytes: &[u8], offset: usize) -> bool {
     const PAGE: usize = 4096;
     const ZEROS: usize = 64;

@@ -1,6 +1,6 @@
-//! Builds an index from the journal, and moves damaged ones out of the way.
+//! Builds an index from the journal, and moves a damaged one aside.
 //!
-//! Called at a start and after a proof that failed.
+//! Called at a start and after a failed proof.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,23 +17,23 @@ use super::merge::Merge;
 use super::position::Position;
 use super::transaction::Changes;
 
-/// How many rows go into the index in one step.
+/// How many rows are written to the index in one step.
 const BATCH: usize = 256;
 
-/// What the name of an index that was set aside begins with.
+/// The prefix of the name of an index that was set aside.
 const ASIDE: &str = "index.damaged-";
 
-/// What is to be built.
+/// The index to build.
 pub(super) struct To<'a> {
     /// The folder of the index.
     pub(super) at: &'a Path,
     /// Its trees.
     pub(super) trees: &'static [&'static str],
-    /// The last change that it has.
+    /// The position of its last change.
     pub(super) end: &'a Position,
 }
 
-/// Builds an index from the newest checkpoint that is whole and the segments behind it. Fails soon when `stopping` is set.
+/// Builds an index from the newest undamaged checkpoint and the segments after it. Fails soon when `stopping` is set.
 pub(super) fn build(
     layout: &Layout,
     key: &RowsKey,
@@ -56,7 +56,7 @@ pub(super) fn build(
             Ok(index) => return Ok(index),
             Err(error) => {
                 remove(at)?;
-                // The first names the file that is nearest to the end.
+                // The first error is about the newest file.
                 failed.get_or_insert(error);
             }
         }
@@ -99,7 +99,7 @@ fn fill(
     Ok(index)
 }
 
-/// The segments that a merge from this checkpoint needs: from the one that holds its generation on.
+/// The segments that a merge from this checkpoint needs: the segment with its generation and all later ones.
 pub(super) fn needed<'a>(
     key: &RowsKey,
     checkpoint: Option<&Path>,
@@ -111,12 +111,12 @@ pub(super) fn needed<'a>(
         let name = path.file_name().and_then(|name| name.to_str());
         name.and_then(super::segment::parse_segment_name).unwrap_or_default()
     };
-    // Its first record is at most the one behind the checkpoint.
+    // Its first record is at most the one after the checkpoint.
     let from = segments.partition_point(|path| first(path) <= base + 1).saturating_sub(1);
     Ok(&segments[from..])
 }
 
-/// Moves the index away and keeps it, for people to look at, in place of the one that was kept before.
+/// Moves the index aside and keeps it for people to inspect. It replaces an earlier one.
 pub(super) fn set_aside(layout: &Layout) -> io::Result<Option<PathBuf>> {
     if !layout.index().try_exists()? {
         return Ok(None);
@@ -132,7 +132,7 @@ pub(super) fn set_aside(layout: &Layout) -> io::Result<Option<PathBuf>> {
     Ok(Some(aside))
 }
 
-/// An index that was built while the program ran takes its place.
+/// Replaces the index by one that was built while the program ran.
 pub(super) fn adopt_healed(layout: &Layout) -> io::Result<()> {
     if layout.healed_index().try_exists()? {
         set_aside(layout)?;
@@ -141,7 +141,7 @@ pub(super) fn adopt_healed(layout: &Layout) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes a folder; that it is not there is as good.
+/// Removes a folder, if it exists.
 pub(super) fn remove(folder: &Path) -> io::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -149,20 +149,17 @@ pub(super) fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a file; that it is not there is as good.
+/// Removes a file, if it exists.
 pub(super) fn remove_file(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // A damaged file system can show a folder where the file was.
+        // A damaged file system can show a folder instead of the file.
         Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(file),
         removed => removed,
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tells people when a folder was set aside; nothing is decided by it"
-)]
+#[expect(clippy::disallowed_methods, reason = "it only tells people when a folder was set aside")]
 fn seconds() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.unwrap_or_default().as_secs()

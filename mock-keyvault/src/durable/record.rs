@@ -1,7 +1,7 @@
-//! One record of the journal: the changes of one transaction, authentic by itself.
+//! A record of the journal: the changes of one transaction, with an authentication code.
 //!
-//! A code of its own over the first fields tells, at the same small price for any record, how far the record reaches and which
-//! generations were on the disk when it was written, even when the rest of it is damaged.
+//! A second, short code over the first fields authenticates the length of the record and the generations that were on the disk when
+//! it was written, even if the rest of the record is damaged. Its cost does not depend on the length of the record.
 
 use super::bytes::Fields;
 use super::error::What;
@@ -10,7 +10,7 @@ use super::op::Ops;
 use super::position::{Chain, Epoch, Position};
 use super::set_sum::SetSum;
 
-/// The most bytes that the changes of one record take.
+/// The most bytes that the changes of one record can have.
 pub const MAX_BODY_LEN: usize = 64 << 20;
 
 pub(super) const MAGIC: &[u8; 8] = b"SYRECORD";
@@ -21,7 +21,7 @@ pub(super) const CHECKED_LEN: usize = 8 + 8 + 8 + 8 + 32 + 32;
 /// The fields at the front with their code.
 pub(super) const HEAD_LEN: usize = CHECKED_LEN + CHECK_LEN;
 
-/// The bytes behind the head of a record whose body has this length: padding makes frames begin at multiples of 8.
+/// The bytes after the head of a record whose body has this length. Padding makes frames begin at multiples of 8.
 pub(super) const fn padded(body_len: usize) -> usize {
     body_len.next_multiple_of(8) + MAC_LEN
 }

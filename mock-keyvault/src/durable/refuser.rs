@@ -1,8 +1,8 @@
-//! A folder that makes programs of format 1 refuse a data folder whose rows are in a journal.
+//! A database that makes programs of format 1 refuse a data folder whose rows are in a journal.
 //!
-//! Such a program of a vault opens the database `vaults/` and looks for its format there. If there were none it would begin an empty
-//! vault beside the journal. So there is a database that holds a later format and nothing else. It takes the place of the database of
-//! format 1 in one step: at no moment would an older program find an empty place.
+//! Such a program of a vault opens the database `vaults/` and looks for its format there. If there were none, it would begin an empty
+//! vault next to the journal. So this module writes a database that contains a later format and nothing else. It replaces the database
+//! of format 1 in one step, so that an older program never finds none.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,21 +14,21 @@ use super::index::{guarded, open_sled};
 use super::rebuild::remove;
 use super::{make_private_dir, sync_dir};
 
-/// The file that tells this folder from a database of format 1.
+/// The file that distinguishes this folder from a database of format 1.
 const MOVED: &str = "moved.txt";
 const WORDS: &str = "The rows of this data folder are in journal/. \
-This folder makes a program that knows format 1 only refuse the data folder, and has no other use.\n";
+The only purpose of this folder is to make programs that know only format 1 refuse the data folder.\n";
 
-/// Where a program of format 1 has its rows, and how it says its format.
+/// Where a program of format 1 stores its rows and its format.
 #[derive(Debug)]
 pub struct Refuser<'a> {
     /// The database.
     pub database: PathBuf,
     /// The tree and the key of its format.
     pub format: (&'a str, &'a str),
-    /// The present format.
+    /// The current format.
     pub version: u64,
-    /// Where the database of format 1 is kept.
+    /// The folder in which the database of format 1 is kept.
     pub kept: PathBuf,
 }
 
@@ -38,10 +38,10 @@ impl Refuser<'_> {
         is_refuser(&self.database)
     }
 
-    /// Puts it in its place. A database of format 1 that is there is kept. After a kill at any moment, this finishes what was begun.
+    /// Puts it in its place, and keeps a database of format 1 that is there. After a kill at any moment, another call finishes the work.
     pub fn put(&self) -> io::Result<()> {
         let beside = self.database.with_extension("new");
-        // A kill after the exchange left the database of format 1 there.
+        // A kill after the exchange leaves the database of format 1 there.
         if !self.is_there() {
             if !is_refuser(&beside) {
                 remove(&beside)?;
@@ -77,7 +77,7 @@ impl Refuser<'_> {
         for name in ["db", "conf"] {
             fs::File::open(at.join(name))?.sync_all()?;
         }
-        // It is whole once this is there.
+        // The folder is complete when this file exists.
         crate::files::write_whole(&at.join(MOVED), WORDS.as_bytes(), crate::files::Access::Public)
     }
 }
@@ -86,7 +86,7 @@ fn is_refuser(folder: &Path) -> bool {
     folder.join(MOVED).exists()
 }
 
-/// Puts `new` in the place of `at`, whose content goes to the place of `new`, or to `kept`.
+/// Replaces `at` by `new`. The old content of `at` is then in `new` or in `kept`.
 fn exchange(new: &Path, at: &Path, kept: &Path) -> io::Result<()> {
     if renameat_with(CWD, new, CWD, at, RenameFlags::EXCHANGE).is_err() {
         // Some file systems cannot exchange two folders in one step.
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kill_cut_short_is_finished() {
+    fn a_call_after_a_kill_finishes_the_work() {
         type Prepare<'a> = &'a dyn Fn(&Refuser<'_>, &Path);
         let cases: [Prepare<'_>; 5] = [
             &|refuser, new| {

@@ -192,7 +192,7 @@ fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes() {
 
         let error = open(&path).unwrap_err().to_string();
 
-        assert!(error.contains("cannot be brought to format 2"), "{error}");
+        assert!(error.contains("cannot be migrated to format 2"), "{error}");
         assert!(error.contains(words) && error.contains("nothing was changed"), "{error}");
         assert!(files(&path) == before, "{error}");
     }

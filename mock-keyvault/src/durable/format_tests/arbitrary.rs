@@ -1,4 +1,4 @@
-//! The fuzz targets on random bytes, so that they are tried in each run of the tests.
+//! Runs the fuzz targets on random bytes in each run of the tests.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ proptest! {
     }
 
     #[test]
-    fn changes_that_were_cut_or_changed_never_cause_a_panic(changes in super::changes(), cut in 0..64_usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn truncated_or_modified_changes_never_cause_a_panic(changes in super::changes(), cut in 0..64_usize, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut journal = super::Journal::new();
         let record = journal.append(&changes, 0);
         let mut body = record[112..record.len() - 32].to_vec();

@@ -1,4 +1,4 @@
-//! Merging: the rows of a checkpoint and segments are those of a plain map that went through the same changes.
+//! Merging a checkpoint and segments gives the same rows as applying the same changes to a plain map.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::super::merge::Merge;
 use super::super::op::Op;
 use super::*;
 
-/// A folder with one segment for each part, and what the rows were after each generation.
+/// A folder with one segment for each part, and the rows after each generation.
 struct Folder {
     folder: tempfile::TempDir,
     key: RowsKey,
@@ -62,7 +62,7 @@ impl Folder {
         Ok((position.unwrap(), rows))
     }
 
-    /// Writes the checkpoint as of a generation, made from another one or from nothing.
+    /// Writes the checkpoint of a generation, from another checkpoint or from nothing.
     fn checkpoint(&self, from: Option<&Path>, through: u64) -> PathBuf {
         let path = self.folder.path().join(format!("{}-{through}", from.is_some()));
         let file = std::fs::File::create(&path).unwrap();
@@ -113,7 +113,7 @@ proptest! {
         std::fs::write(path, bytes).unwrap();
 
         if let Ok(read) = folder.rows(None, &folder.segments, folder.last()) {
-            // The damage is behind the last record: nothing that is needed was changed.
+            // The damage is after the last record, so no needed byte was changed.
             prop_assert_eq!(&read, folder.history.last().unwrap());
         }
     }
@@ -125,7 +125,7 @@ fn three() -> Folder {
 }
 
 #[test]
-fn a_segment_that_is_missing_is_named_by_its_first_generation() {
+fn the_error_of_a_missing_segment_names_its_first_generation() {
     let folder = three();
     let checkpoint = folder.checkpoint(None, 1);
     let [one, two, three] = &folder.segments[..] else { panic!() };
@@ -158,7 +158,7 @@ fn a_checkpoint_of_another_history_is_not_merged() {
 }
 
 #[test]
-fn a_value_that_changed_after_it_was_verified_is_noticed_at_the_end() {
+fn a_value_that_changed_after_its_verification_is_detected_at_the_end() {
     let folder = Folder::new(&[vec![vec![Change::Put(0, vec![1], vec![0xaa; 64])]]]);
     let merge = || Merge::read(&folder.key, None, &folder.segments, 1).unwrap();
     let (first, second) = (merge(), merge());
@@ -176,7 +176,7 @@ fn a_value_that_changed_after_it_was_verified_is_noticed_at_the_end() {
 }
 
 #[test]
-fn changes_are_given_in_order_and_those_behind_damage_of_an_older_segment_too() {
+fn changes_are_returned_in_order_including_those_after_a_damaged_segment() {
     let attach = |byte: u8| vec![Change::Attach(vec![byte], vec![byte; 5])];
     let parts =
         [vec![attach(1), attach(2)], vec![], vec![attach(3), vec![Change::Remove(0, vec![4])]]];

@@ -1,4 +1,4 @@
-//! The formats of the journal against a model: what was written is read, and nothing else is.
+//! Compares the formats of the journal with a model: readers return what was written, and nothing else.
 
 mod arbitrary;
 mod checkpoints;
@@ -32,7 +32,7 @@ fn file() -> &'static Path {
     Path::new("journal/0000000000000001.segment")
 }
 
-/// A change with bytes of its own.
+/// A change that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
     Put(u8, Vec<u8>, Vec<u8>),
@@ -112,7 +112,7 @@ impl Journal {
         bytes
     }
 
-    /// A segment with these records, all of which are synced one by one. Also where each record ends.
+    /// A segment with these records, each of which is synced, and the offset of the end of each record.
     fn segment(&mut self, transactions: &[Vec<Change>], zeros: usize) -> (Vec<u8>, Vec<usize>) {
         let (mut bytes, mut ends) = (self.header(), Vec::new());
         for changes in transactions {

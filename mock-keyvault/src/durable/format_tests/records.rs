@@ -1,4 +1,4 @@
-//! One record, the set sum, a sealed position and the head.
+//! Records, the set sum, sealed positions and the head.
 
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ proptest! {
     }
 
     #[test]
-    fn the_set_sum_tells_where_a_key_ends(row in prop::collection::vec(any::<u8>(), 1..9), value in any::<[u8; 4]>()) {
+    fn the_set_sum_depends_on_where_a_key_ends(row in prop::collection::vec(any::<u8>(), 1..9), value in any::<[u8; 4]>()) {
         let (mut whole, mut moved) = (SetSum::default(), SetSum::default());
         whole.add(&key(), 0, &row, &value);
         let (shorter, rest) = row.split_at(row.len() - 1);
@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn a_flipped_bit_in_the_head_or_in_a_sealed_position_is_seen(bit in 0..HEAD_LEN * 8) {
+    fn a_flipped_bit_in_the_head_or_in_a_sealed_position_is_detected(bit in 0..HEAD_LEN * 8) {
         let key = key();
         let mut bytes = head().encode(&key);
         bytes[bit / 8] ^= 1 << (bit % 8);

@@ -1,4 +1,4 @@
-//! A segment: what is read from it, and how its end is judged after each kind of damage.
+//! Segments are read as they were written, and their end is classified after each kind of damage.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -10,7 +10,7 @@ use super::*;
 
 type Read = (Vec<Vec<Change>>, End);
 
-/// All that a segment gives: its records and its end. `None` if its header is damaged.
+/// The records and the end of a segment; `None` if its header is damaged.
 fn read(bytes: &[u8]) -> Option<Read> {
     let key = key();
     let mut scan = Scan::new(&key, file(), bytes).ok()?;
@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn any_flipped_bit_is_seen_and_what_is_before_it_is_read(transactions in transactions(1..5), at in any::<Index>(), bit in 0..8) {
+    fn any_flipped_bit_is_detected_and_the_records_before_it_are_read(transactions in transactions(1..5), at in any::<Index>(), bit in 0..8) {
         let (mut bytes, ends) = written(&transactions);
         let at = at.index(bytes.len());
         bytes[at] ^= 1_u8 << bit;
@@ -60,7 +60,7 @@ proptest! {
     }
 
     #[test]
-    fn a_segment_that_is_cut_or_zeroed_within_a_record_is_torn(transactions in transactions(1..5), at in any::<Index>()) {
+    fn a_segment_that_is_truncated_or_zeroed_within_a_record_is_torn(transactions in transactions(1..5), at in any::<Index>()) {
         let (mut bytes, ends) = written(&transactions);
         let at = SEGMENT_HEADER_LEN + at.index(ends.last().unwrap() - SEGMENT_HEADER_LEN);
         let good = before(&ends, at);
@@ -73,7 +73,7 @@ proptest! {
         let (zeroed, zeroed_end) = read(&bytes).unwrap();
 
         prop_assert_eq!(&cut[..], &transactions[..good]);
-        // Zeros at the end of a record can be what belongs there.
+        // A record can end with zeros.
         prop_assert!(zeroed == cut || zeroed[..] == transactions[..=good]);
         prop_assert_eq!(cut_end, if at as u64 == offset { clean } else { torn });
         prop_assert!(zeroed.len() > good || zeroed_end == cut_end);
@@ -113,7 +113,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_behind_the_records_are_damage(transactions in transactions(0..3), zeros in 0..40_usize, garbage in prop::collection::vec(any::<u8>(), 1..300)) {
+    fn bytes_after_the_records_are_damage(transactions in transactions(0..3), zeros in 0..40_usize, garbage in prop::collection::vec(any::<u8>(), 1..300)) {
         let (bytes, _) = Journal::new().segment(&transactions, zeros);
         let offset = bytes.len() - zeros;
         let bytes = [&bytes[..], &garbage].concat();
@@ -143,7 +143,7 @@ proptest! {
 }
 
 #[test]
-fn names_that_are_not_those_of_segments_are_refused() {
+fn names_of_other_files_are_refused() {
     for name in
         ["", ".segment", "1.segment", "000000000000000A.segment", "+000000000000001.segment"]
     {
@@ -152,7 +152,7 @@ fn names_that_are_not_those_of_segments_are_refused() {
 }
 
 #[test]
-fn a_copy_of_a_record_in_the_value_of_a_torn_record_is_no_witness() {
+fn a_copy_of_a_record_in_the_value_of_a_torn_record_does_not_count_as_a_record() {
     let mut journal = Journal::new();
     let mut bytes = journal.header();
     let inner = journal.append(&[], 0);

@@ -1,4 +1,4 @@
-//! The files of FORMAT.md's test vector are what this program writes, and are read.
+//! This program writes and reads the files of FORMAT.md's test vector.
 
 use super::super::Durability;
 use super::super::checkpoint::{CheckpointReader, CheckpointWriter, Row};
@@ -8,7 +8,7 @@ use super::*;
 
 const FORMAT: &str = include_str!("../FORMAT.md");
 
-/// The bytes in the block behind this line of FORMAT.md.
+/// The bytes in the block after this line of FORMAT.md.
 fn vector(title: &str) -> Vec<u8> {
     let (_, rest) = FORMAT.split_once(&format!("{title}:\n\n```hex\n")).expect(title);
     let (digits, _) = rest.split_once("```").unwrap();
@@ -30,7 +30,7 @@ fn journal() -> (Journal, Vec<u8>) {
 }
 
 #[test]
-fn the_test_vector_is_written_to_the_byte_and_read() {
+fn the_test_vector_is_written_exactly_and_read() {
     let (Journal { key, position, rows }, segment) = journal();
     let mut writer = CheckpointWriter::new(&key, position, Vec::new()).unwrap();
     for ((tree, row), value) in &rows {
