@@ -1,4 +1,4 @@
-"""Copies of a folder that are taken while the program works: each must start, with all that was acknowledged before."""
+"""Copies of a folder that are made while the program works: each must start, with all data that was acknowledged before."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from fill import Registry, digest_of, expect
 from judge import last_line, verify
 from programs import NotStarted, Program
 
-# What a copy may lack without a word: it follows from what went on meanwhile.
+# Things that a copy may lack without a message, because the load changes them during the copy.
 MOVING = ("counts", "listed")
 
 
@@ -49,7 +49,7 @@ def is_sealed(path):
     return path.startswith(("files/", "uploads/", "audit/"))
 
 
-WAYS = {
+METHODS = {
     "cp": by_cp,
     "tar": by_tar,
     "rows first": in_order(lambda path, chance: (is_sealed(path), path)),
@@ -60,7 +60,7 @@ WAYS = {
 
 
 class Load:
-    """Clients that push, tag, delete and rotate until they are told to stop, and remember what was acknowledged."""
+    """Clients that push, tag, delete and rotate until they are stopped, and record the acknowledged changes."""
 
     def __init__(self, program, seed, number):
         self.program, self.chance, self.number = program, random.Random(f"{seed}-{number}"), number
@@ -72,7 +72,7 @@ class Load:
             thread.start()
 
     def run(self, work, place):
-        # A client of its own for each thread.
+        # Each thread has its own client.
         own = Program.__new__(Program)
         own.__dict__.update(self.program.__dict__, clients=[], tokens={})
         own.https = own.client(own.azure_port, True)
@@ -84,7 +84,7 @@ class Load:
             while not self.over.is_set():
                 work(own, chance, place, number)
                 number += 1
-        except Exception as error:  # noqa: BLE001 # said by `stop`
+        except Exception as error:  # noqa: BLE001 # `stop` reports it
             self.failure = repr(error)
         finally:
             own.close()
@@ -140,7 +140,7 @@ def copies(base, home, count, seed, report):
     bad, seen = 0, 0
     for number in range(count):
         chance = random.Random(f"{seed}-{number}")
-        way = list(WAYS)[number % len(WAYS)]
+        method = list(METHODS)[number % len(METHODS)]
         place.restore()
         program = Program(base.service, base.binary, place.folder)
         load = Load(program, seed, number)
@@ -150,7 +150,7 @@ def copies(base, home, count, seed, report):
             there, gone = load.snapshot()
             shutil.rmtree(os.path.dirname(target), ignore_errors=True)
             os.makedirs(os.path.dirname(target))
-            WAYS[way](place.folder, target, chance)
+            METHODS[method](place.folder, target, chance)
             kept, _ = load.snapshot()
         finally:
             load.stop()
@@ -160,7 +160,7 @@ def copies(base, home, count, seed, report):
         wrong = judged(base, target, there, gone)
         if wrong:
             bad += 1
-            report(f"copy {number} (seed {seed}, {way}), {len(there)} things: {wrong}")
+            report(f"copy {number} (seed {seed}, {method}), {len(there)} things: {wrong}")
     return bad, seen
 
 
@@ -182,20 +182,20 @@ def judged(base, target, there, gone):
                 answer = program.vault("GET", f"/keys/{name}")
                 right = answer.status == 200 and answer.json()["key"]["x"] == value
             if not right and name not in text:
-                return f"{name} is not there, and nothing says so: {answer.status} {answer.body[:200]!r}"
+                return f"{name} is lost, and no message names it: {answer.status} {answer.body[:200]!r}"
         for name in gone:
             path = f"/v2/load/app/manifests/{name}"
             answer = Registry(program, "local").ask("GET", path) if base.service == "sealyard" else program.vault("GET", f"/keys/{name}")
             if answer.status != 404:
-                return f"{name} was deleted and is there again: {answer.status}"
+                return f"{name} was deleted and exists again: {answer.status}"
         found = model.differences(base.expected, model.read(program, base.facts))
-        lost = {name: words for name, words in found.items() if not name[0].startswith(MOVING) and name in base.expected}
+        lost = {name: message for name, message in found.items() if not name[0].startswith(MOVING) and name in base.expected}
         rest = model.unnamed(set(lost), text)
         if rest:
             first = sorted(rest)[0]
             return f"{' '.join(first)} {lost[first][:200]}"
     except (OSError, ValueError, AssertionError) as error:
-        return f"it does not answer: {error!r}"
+        return f"the program does not answer: {error!r}"
     finally:
         program.stop()
     return "a panic: " + last_line(program.said()) if "panicked at" in program.said() else ""

@@ -1,4 +1,4 @@
-"""Damages, one after the other, each judged; and the controls that show that the judge can see."""
+"""Tries damages in sequence and judges each; and runs the controls that show that the judge works."""
 
 import os
 import pickle
@@ -15,13 +15,13 @@ from fill import GROUP, Registry, expect, fill
 from judge import COMPLAINT, Judge, normal, prepare, probe, verify
 from programs import Program
 
-# How the folder was left before the damage, and what the machine does between.
+# How the program ended before the damage, and what happened to the folder or the machine after that.
 STATES = ("stopped", "killed", "stopped, copied", "killed, copied", "killed, booted")
 
 
 @dataclass
 class Base:
-    """A filled folder that was stopped, and what is in it."""
+    """A filled folder after a stop, and its content."""
 
     service: str
     binary: str
@@ -47,7 +47,7 @@ def make_base(service, binary, home, seed, heavy):
         add_newest(program)
     finally:
         program.stop()
-    # What a healthy start says is no complaint; and the model must hold over a restart before anything is damaged.
+    # Messages of a healthy start are not complaints. And a restart without damage must not change the model.
     quiet, models = set(), []
     for _ in range(2):
         program = Program(service, binary, folder)
@@ -63,7 +63,7 @@ def make_base(service, binary, home, seed, heavy):
 
 
 def add_newest(program):
-    """What a folder that is older than this does not have."""
+    """Adds content that the older folder does not have."""
     if program.service == "sealyard":
         Registry(program, "local", random.Random(7)).image("app/one", ["newest"], [77, 7000])
     else:
@@ -71,13 +71,13 @@ def add_newest(program):
 
 
 def collect_once(program, facts):
-    """Collects what the filling left, so that no later collection removes anything."""
+    """Collects the garbage of the filling, so that no later collection removes anything."""
     if program.service == "sealyard":
         upload = facts["registry"]["upload"]
         for name in model.REGISTRIES:
             answer = program.http.ask("POST", f"/_sealyard/registries/{name}/gc", {"now": True})
             if answer.status == 422:
-                # Programs of format 1 do not know "now". What they keep of uploads, a collection of today removes.
+                # Programs of format 1 do not know "now". They keep uploads that a newer program removes.
                 if upload:
                     Registry(program, "local").ask("DELETE", upload)
                     upload = facts["registry"]["upload"] = None
@@ -86,7 +86,7 @@ def collect_once(program, facts):
 
 
 def base_of_archive(service, binary, home, archive):
-    """A folder that an older program has left. Its model is what the present program reads after an undisturbed start."""
+    """A folder of an older program. Its model is the content that this program reads after an undisturbed start."""
     folder, facts = os.path.join(home, "data"), {"vault": {"wrapped": [], "signature": None}, "registry": {"upload": None}}
     models = []
     for attempt in ("read", "kept"):
@@ -104,7 +104,7 @@ def base_of_archive(service, binary, home, archive):
 
 
 def make_place(base, home, killed):
-    """A folder of one worker, left by a stop or a kill, with the inodes that its program knows."""
+    """A folder of one worker after a stop or a kill, with the inodes that its program knows."""
     shutil.rmtree(home, ignore_errors=True)
     os.makedirs(home)
     place = folders.Place(home)
@@ -118,14 +118,14 @@ def make_place(base, home, killed):
         else:
             program.stop()
         if found or refused:
-            raise SystemExit(f"a copy of a sound folder is not sound: {refused} {found}\n{program.said()}")
+            raise SystemExit(f"a copy of an undamaged folder is damaged: {refused} {found}\n{program.said()}")
     place.remember_older(base.folder + ".older")
     place.capture()
     return place
 
 
 def untouched_place(base, home):
-    """The folder as it is, without a start."""
+    """The folder without a start of the program."""
     shutil.rmtree(home, ignore_errors=True)
     os.makedirs(home)
     place = folders.Place(home)
@@ -135,8 +135,8 @@ def untouched_place(base, home):
 
 
 def forget_unreferenced(base, place):
-    """Of the sealed files of a folder that `make_base` made with an older program, those count that an undisturbed start and a
-    collection leave: the older program leaves some that nothing refers to."""
+    """Ignores sealed files of an older program that nothing refers to: only files that remain after an undisturbed start and a
+    collection count."""
     program = Program(base.service, base.binary, place.folder)
     probe(program)
     collect_once(program, base.facts)
@@ -147,7 +147,7 @@ def forget_unreferenced(base, place):
 
 
 class Worker:
-    """One process with its own two folders."""
+    """One process with two folders of its own."""
 
     def __init__(self, base, home, seed, kinds):
         self.base, self.seed, self.kinds = base, seed, kinds
@@ -174,7 +174,7 @@ class Worker:
             if folders.is_there(damage, place):
                 break
             place, boot = self.bring(state)
-        # The journal is the truth: whether damage to it was seen shows when nothing else is left.
+        # The journal is authoritative: only without the index shows whether damage to the journal was noticed.
         without_index = number % 3 == 1 or damage.paths[0].startswith("journal/")
         verdict = self.judge.judge(place, damage, again=number % 3 == 0, boot=boot, without_index=without_index)
         return number, state, damage, verdict
@@ -194,7 +194,7 @@ def _attempt(number):
 
 
 def run(base, home, seed, numbers, processes, kinds, report):
-    """All tries; returns the counts of outcomes. `report` is called with each bad one."""
+    """Runs all tries, calls `report` with each, and returns the counts of the outcomes."""
     path = os.path.join(home, "base.pickle")
     with open(path, "wb") as file:
         pickle.dump(base, file)
@@ -204,30 +204,30 @@ def run(base, home, seed, numbers, processes, kinds, report):
             outcomes[verdict.outcome] += 1
             table[folders.kind_of(damage.paths[0]), damage.kind, verdict.outcome] += 1
             report(number, state, damage, verdict)
-        # A worker that is terminated while it waits for work can leave the others waiting for ever.
+        # If a worker is terminated while it waits for work, the others can wait for ever.
         pool.close()
         pool.join()
     return outcomes, table
 
 
 def controls(base, home, seed):
-    """Sound folders must pass with no complaint; a loss that the harness makes behind the program's back must be seen."""
+    """Undamaged folders must pass without a complaint; the judge must notice a loss that the harness causes."""
     worker = Worker(base, home, seed, folders.KINDS)
     nothing = folders.Damage("none", [], "no damage")
     failures, lines = [], []
     for state in STATES:
         place, boot = worker.bring(state)
         verdict = worker.judge.judge(place, nothing, again=True, boot=boot, without_index=state == "stopped")
-        lines.append(f"undamaged, {state}: {verdict.outcome} {verdict.words}".rstrip())
+        lines.append(f"undamaged, {state}: {verdict.outcome} {verdict.message}".rstrip())
         if verdict.outcome != "unharmed":
-            failures.append(f"an undamaged folder ({state}) is {verdict.outcome}: {verdict.words}")
-    for words, harm in HARMS[base.service]:
+            failures.append(f"an undamaged folder ({state}) is {verdict.outcome}: {verdict.message}")
+    for message, harm in HARMS[base.service]:
         place, _ = worker.bring("stopped")
         harm(base, place)
         verdict = worker.judge.judge(place, nothing)
-        lines.append(f"control, {words}: {verdict.outcome} {verdict.words}")
+        lines.append(f"control, {message}: {verdict.outcome} {verdict.message}")
         if verdict.outcome != "SILENT":
-            failures.append(f"the judge does not see that {words}: {verdict.outcome}")
+            failures.append(f"the judge does not notice that {message}: {verdict.outcome}")
     return failures, lines
 
 

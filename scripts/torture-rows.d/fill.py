@@ -1,4 +1,4 @@
-"""Fills a data folder with a little of everything that rows are kept for. Returns what a later reader needs to know."""
+"""Fills a data folder with some content of every kind that has rows. Returns the facts that the later reader needs."""
 
 import base64
 import hashlib
@@ -28,7 +28,7 @@ def expect(answer, *statuses):
 
 
 class Registry:
-    """Pushes to one registry, which is chosen by its host name."""
+    """Pushes to one registry, which the host name selects."""
 
     def __init__(self, program, name, chance=None):
         self.client, self.name = program.http, name
@@ -59,7 +59,7 @@ class Registry:
 
 
 def fill(program, chance, heavy):
-    """Everything, through the wire. `heavy` makes the journal long enough for several segments and a checkpoint."""
+    """Fills all kinds of content over HTTP. `heavy` makes the journal long enough for several segments and a checkpoint."""
     facts = {"vault": fill_vault(program, chance)}
     if program.service == "sealyard":
         facts["registry"] = fill_registry(program, chance)
@@ -100,7 +100,7 @@ def fill_registry(program, chance):
 
 
 def write_deployments(program, chance, times, size):
-    """The same deployment again and again, with a large template: it makes the journal long and not the rows."""
+    """Repeats one deployment with a large template: the journal grows, but the rows do not."""
     schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
     for _ in range(times):
         text = chance.randbytes(size).hex()
@@ -126,7 +126,7 @@ def fill_vault(program, chance):
     name = "10000000-0000-4000-8000-000000000001"
     expect(program.arm("PUT", f"{second}/providers/Microsoft.Authorization/roleAssignments/{name}", "2022-04-01", assignment))
     for vault in ("local", "second"):
-        ask = lambda *words, vault=vault: expect(program.vault(*words, vault=vault))  # noqa: E731
+        ask = lambda *arguments, vault=vault: expect(program.vault(*arguments, vault=vault))  # noqa: E731
         ask("POST", "/keys/rsa/create", {"kty": "RSA", "key_size": 2048, "tags": {"made": "here"}})
         ask("POST", "/keys/rsa/rotate", {})
         ask("POST", "/keys/rsa/rotate", {})
@@ -151,7 +151,7 @@ def fill_vault(program, chance):
 
 
 def write_keys(program, chance, times):
-    """Changes of one key's tags, each of a few kilobytes: they make the journal long and not the rows."""
+    """Changes the tags of one key again and again, a few kilobytes each: the journal grows, but the rows do not."""
     for _ in range(times):
         tags = {f"tag{number}": chance.randbytes(128).hex() for number in range(15)}
         expect(program.vault("PATCH", "/keys/ec0/", {"tags": tags}))

@@ -1,6 +1,6 @@
-"""A data folder that can be damaged and brought back, many times: which files hold rows, and what damage there is.
+"""A data folder that can be damaged and restored many times: the files with rows, and the kinds of damage.
 
-A folder is brought back with the same inodes, because the program tells a copy of a folder by them.
+A restored folder has the same inodes, because the program recognizes a copy of a folder by them.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 
-# What holds no rows: sealed content, logs, secrets, certificates, and the folder of the embedded vault.
+# Files without rows: sealed content, logs, secrets, certificates, and the folder of the embedded vault.
 NO_ROWS = re.compile(r"^(files|uploads|audit|vault|tls|identity|quarantine|recovered)/|(^|/)lock$|^reserve|\.(key|token|jsonl|pem)(\.\d+)?$|^endpoints\.json$")
 KINDS = ("flip", "cut", "zero", "swap", "missing", "empty", "older", "leftover")
 
@@ -29,7 +29,7 @@ def kind_of(path):
 
 
 def sealed_in(folder):
-    """The hash of each sealed file, and of each file that may be one that was moved."""
+    """The hash of each sealed file, and of each file that may be a moved sealed file."""
     found = {}
     for path in walk(folder):
         if path.startswith(("files/", "quarantine/", "recovered/")):
@@ -39,14 +39,14 @@ def sealed_in(folder):
 
 
 class Place:
-    """A folder of one worker. `capture` remembers it as it is, and `restore` brings exactly that back."""
+    """A folder of one worker. `capture` records its state, and `restore` restores exactly this state."""
 
     def __init__(self, home):
         self.home, self.folder, self.links = home, os.path.join(home, "data"), os.path.join(home, "links")
         self.files, self.folders, self.older = {}, [], {}
 
     def remember_older(self, folder):
-        """The files of an older folder. Damage of the kind `older` puts one of them in the place of a newer one."""
+        """Reads the files of an older folder. Damage of the kind `older` replaces a file by its older version."""
         for path in walk(folder):
             with open(os.path.join(folder, path), "rb") as file:
                 self.older[path] = file.read()
@@ -96,7 +96,7 @@ class Place:
 class Damage:
     kind: str
     paths: list
-    words: str
+    message: str
     names: set = field(default_factory=set)
 
     def __post_init__(self):
@@ -104,7 +104,7 @@ class Damage:
 
 
 def damage(place, chance, kinds=KINDS):
-    """Does one damage to one file that holds rows. The classes of files are equally likely, whatever their number or size."""
+    """Damages one file with rows. All classes of files are equally likely, regardless of their number and size."""
     kind = chance.choice(kinds)
     by_class = {}
     for path in place.row_files():
@@ -125,7 +125,7 @@ def damage(place, chance, kinds=KINDS):
 
 
 def _offset(chance, content):
-    """A place in a file: half of the time anywhere, otherwise where it holds something."""
+    """An offset in a file: in half of the cases any offset, otherwise one with a byte that is not zero."""
     if chance.random() < 0.5:
         return chance.randrange(len(content))
     for _ in range(200):
@@ -159,7 +159,7 @@ def _zero(place, chance, path, at, content):
 
 
 def _swap(place, chance, path, at, content):
-    """With one of its kind if there is one, half of the time."""
+    """Swaps two files, in most cases two of the same class or folder."""
     others = [other for other in place.row_files() if other != path]
     alike = [other for other in others if kind_of(other) == kind_of(path) or os.path.dirname(other) == os.path.dirname(path)]
     other = chance.choice(alike if alike and chance.random() < 0.7 else others)
@@ -181,15 +181,15 @@ def _empty(place, chance, path, at, content):
 
 
 def _older(place, chance, path, at, content):
-    """In the same inode, as a disk that lost a write leaves it."""
+    """The file keeps its inode, as after a disk lost a write."""
     with open(at, "r+b") as file:
         file.truncate(0)
         file.write(place.older[path])
-    return Damage("older", [path], f"{path} is as it was some starts ago")
+    return Damage("older", [path], f"{path} has the content of an earlier start")
 
 
 def _leftover(place, chance, path, at, content):
-    """Half of a file that was being written when the program ended."""
+    """A part of a file, as if the program had ended during the write."""
     ending = chance.choice([".generating", ".new", ".replacement"])
     numbered = re.sub(r"[0-9A-Fa-f]{8,}", lambda found: f"{int(found.group(), 16) + chance.randrange(1, 1 << 20):0{len(found.group())}X}", path)
     left = (path if ending != ".generating" else numbered) + ending

@@ -1,14 +1,14 @@
-"""Starts a program on a damaged folder and says what became of it, measured by the model that was recorded before.
+"""Starts a program on a damaged folder and compares its content with the model from before the damage. The outcomes are:
 
-  unharmed   everything is there, and nothing was said
-  healed     everything is there, and the log or `verify` says that something was wrong
-  refused    no start, and a sentence that names the file and the command that repairs it; after that command, everything
-             is there but what the command named as lost
-  told       a copy that a running program had not finished lacks the newest changes, and the log says from which on
+  unharmed   all content is intact, and there is no complaint
+  healed     all content is intact, and the log or `verify` reports the damage
+  refused    no start, and a message that names the file and the command that repairs it; after that command, all content is
+             intact except the things that the command named as lost
+  told       a copy of a folder in use lacks the newest changes, and the log says after which change
   named      the log, `status` or `verify` names each thing that is lost
-  SILENT     something is lost or wrong, and nothing names it; or a sealed file is gone
-  UNSEEN     everything is there, but only because the index still has it: `verify` said nothing of damage to the journal
-  BROKEN     no start without such a sentence, a crash, a repair that does not work, a program that takes no writes
+  SILENT     something is lost or wrong, and no message names it; or a sealed file is missing
+  UNSEEN     all content is intact, but only because the index still has it: `verify` did not report damage to the journal
+  BROKEN     no start without such a message, a crash, a failed repair, or a program that refuses writes
 """
 
 import json
@@ -24,19 +24,19 @@ from folders import sealed_in
 from programs import NotStarted, Program, run
 
 REPAIR = re.compile(r"(?:sealyard|mock-keyvault)(?: [^\n`'\";]*?)? repair(?: [^\n`'\";:]*)?")
-# The exit status of a repair that is done: nothing is lost, or what it printed is.
+# The exit status of a successful repair: 0 without losses, 6 with the losses that it printed.
 REPAIRED = (0, 6)
 GOOD = ("unharmed", "healed", "refused", "named", "told")
-# What is said of a copy whose journal ends before its head does: nobody can know what the changes after that were.
+# The message about a copy whose journal ends before its head: the changes after that are unknown.
 SHORTER = re.compile(r"was copied while the program ran: .*and no later ones")
-# Words by which the log says that something is wrong.
+# The terms of complaints in the log.
 COMPLAINT = re.compile(r"\b(WARN|ERROR)\b|damag|repair|lost|rebuil|heal", re.I)
 
 
 @dataclass
 class Verdict:
     outcome: str
-    words: str = ""
+    message: str = ""
     lost: dict = field(default_factory=dict)
     text: str = ""
 
@@ -46,13 +46,13 @@ class Verdict:
 
 
 class Bad(Exception):
-    """What makes a try fail: the outcome and the words."""
+    """A failed try: the outcome and the message."""
 
 
 class Judge:
     def __init__(self, service, binary, facts, expected, quiet, repair=True):
         self.service, self.binary, self.facts, self.expected, self.repair = service, binary, facts, expected, repair
-        # What a healthy start says, which is no complaint.
+        # The messages of a healthy start, which are not complaints.
         self.quiet = quiet
 
     def judge(self, place, damage, again=False, boot=None, without_index=False):
@@ -63,7 +63,7 @@ class Judge:
             elif again and verdict.good:
                 second = self.started(place, damage, [], verdict.lost.keys())
                 if not second.good:
-                    second.words = "at the second start: " + second.words
+                    second.message = "at the second start: " + second.message
                     verdict = second
         except Bad as bad:
             return Verdict(bad.args[0], bad.args[1], text=bad.args[2] if len(bad.args) > 2 else "")
@@ -72,17 +72,17 @@ class Judge:
 
     @staticmethod
     def sealed_gone(place):
-        """Which sealed files are no longer there, under their names or in quarantine."""
+        """The sealed files that exist neither under their names nor in quarantine."""
         kept = sealed_in(place.folder)
         gone = {path for digest, path in place.sealed.items() if digest not in kept}
-        return f"{len(gone)} sealed files are gone, {min(gone)} among them" if gone else ""
+        return f"{len(gone)} sealed files are missing, such as {min(gone)}" if gone else ""
 
     def rebuilt(self, place, damage, verdict):
-        """One more start, without the index, which the journal must be able to make again."""
+        """Starts again without the index, which the program must rebuild from the journal."""
         shutil.rmtree(os.path.join(place.folder, "index"))
         try:
             second = self.started(place, damage, [], verdict.lost.keys())
-            wrong = "" if second.good else f"{second.outcome}: {second.words}"
+            wrong = "" if second.good else f"{second.outcome}: {second.message}"
         except NotStarted as refusal:
             wrong = f"no start: {last_line(refusal.text)}"
         if wrong and (verdict.outcome == "unharmed" or not any(name in verdict.text for name in damage.names)):
@@ -115,20 +115,20 @@ class Judge:
             raise Bad("SILENT", f"{command.group()} ended with 0, and {len(verdict.lost)} things are lost", text + printed + verdict.text)
         if verdict.good:
             verdict.outcome = "refused"
-        verdict.words = f"{last_line(text)} | {verdict.words}"
+        verdict.message = f"{last_line(text)} | {verdict.message}"
         verdict.text = text + printed + verdict.text
         return verdict
 
     def run_repair(self, command, place, seconds=120):
-        """The command as it was printed. When it is not done in time, it is killed, and its status is None."""
-        words = shlex.split(command)
-        words[0] = self.binary
-        if "--data-dir" not in words:
-            words += ["--data-dir", place.folder]
-        return run(place.home, words + ["--yes"], seconds)
+        """Runs the printed command. If it takes too long, it is killed, and its status is None."""
+        arguments = shlex.split(command)
+        arguments[0] = self.binary
+        if "--data-dir" not in arguments:
+            arguments += ["--data-dir", place.folder]
+        return run(place.home, arguments + ["--yes"], seconds)
 
     def started(self, place, damage, said, known, boot=None):
-        """One start: waits for the proof by a write, verifies, reads all, collects, and reads again."""
+        """One start: a write waits for the check of the rows, then verify, read all content, collect garbage, and read again."""
         program = Program(self.service, self.binary, place.folder, boot=boot)
         try:
             said = [*said, *probe(program), *verify(program)]
@@ -138,18 +138,18 @@ class Judge:
                     answer = program.http.ask("POST", f"/_sealyard/registries/{name}/gc", {"now": True})
                     said.append(f"gc {answer.status} {answer.body[:300]!r}")
                 after = model.differences(self.expected, model.read(program, self.facts))
-                lost.update({name: "after a collection: " + words for name, words in after.items() if name not in lost})
+                lost.update({name: "after a collection: " + message for name, message in after.items() if name not in lost})
             if not program.alive():
                 raise Bad("BROKEN", f"the program ended: {last_line(program.said())}", program.said())
         except (OSError, ValueError, AssertionError) as error:
             alive = program.alive()
             program.kill()
-            raise Bad("BROKEN", f"{'it does not answer' if alive else 'it ended'}: {error!r}", program.said()) from None
+            raise Bad("BROKEN", f"{'the program does not answer' if alive else 'the program ended'}: {error!r}", program.said()) from None
         ended = program.stop()
         text = "\n".join([program.said(), *said])
         if not ended or "panicked at" in text:
-            raise Bad("BROKEN", f"it did not end well: {last_line(text)}", text)
-        wrong = [name for name, words in lost.items() if "WRONG BYTES" in words]
+            raise Bad("BROKEN", f"the program did not end cleanly: {last_line(text)}", text)
+        wrong = [name for name, message in lost.items() if "WRONG BYTES" in message]
         if wrong:
             return Verdict("SILENT", f"{wrong[0]}: wrong bytes", lost, text)
         rest = model.unnamed({name for name in lost if name not in known}, text)
@@ -160,7 +160,7 @@ class Judge:
             return Verdict("SILENT", f"{len(lost)} things lost, {len(rest)} of them not named, such as {' '.join(first)}: {lost[first][:300]}", lost, text)
         if lost:
             return Verdict("named", f"{len(lost)} things lost, all named", lost, text)
-        refused = [words for words in said if words.startswith("write refused")]
+        refused = [message for message in said if message.startswith("write refused")]
         if refused and not REPAIR.search(text):
             return Verdict("BROKEN", refused[0], lost, text)
         complaints = [line for line in text.splitlines() if COMPLAINT.search(line) and normal(line, place) not in self.quiet]
@@ -170,11 +170,11 @@ class Judge:
 
 
 def mirrors_damaged(place):
-    """Mirrors of rings that a start has not made whole again: a later repair would miss them."""
+    """Mirrors of key rings that a start has not restored: a later repair would lack them."""
     for path, (_, content, _) in place.files.items():
         at = os.path.join(place.folder, path)
         if path.startswith("rings/") and path.endswith(".ring") and not same(at, content):
-            return f"the mirror {path} was not made again"
+            return f"the mirror {path} was not restored"
     return ""
 
 
@@ -187,19 +187,19 @@ def same(path, content):
 
 
 def normal(line, place):
-    """A line without what differs between starts."""
+    """A line without the parts that differ between starts."""
     return re.sub(r"[0-9a-f-]{8,}|\d+", "N", line.replace(place.folder, "FOLDER"))
 
 
 def last_line(text):
     lines = [line for line in text.strip().splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "nothing was said"
+    return lines[-1][:300] if lines else "no output"
 
 
 def probe(program):
-    """A write that changes nothing in the model. It waits until the rows are proven."""
+    """Sends a write that does not change the model. The write waits until the rows are checked."""
     if program.service == "sealyard":
-        # The manifest comes first: a push of a blob that is there replaces its sealed file, which `sealed_gone` would miss.
+        # The manifest comes first: a push of an existing blob would replace its sealed file, which `sealed_gone` would report.
         for blobs in (False, True):
             try:
                 Registry(program, "local").image("probe/app", ["probe"], [64], push_blobs=blobs)
@@ -214,14 +214,14 @@ def probe(program):
 
 
 def verify(program):
-    """What the program says of its rows and content when it is asked."""
+    """The findings of the program about its rows and content."""
     if program.service != "sealyard":
         said = []
-        for method, word in (("POST", "verify"), ("GET", "health")):
-            answer = program.https.ask(method, f"/_keyvault/{word}", host="localhost")
+        for method, operation in (("POST", "verify"), ("GET", "health")):
+            answer = program.https.ask(method, f"/_keyvault/{operation}", host="localhost")
             text = answer.body.decode(errors="replace")
-            if word != "verify" or answer.status != 200 or json.loads(text)["damaged"]:
-                said.append(f"{word} {answer.status} {text}")
+            if operation != "verify" or answer.status != 200 or json.loads(text)["damaged"]:
+                said.append(f"{operation} {answer.status} {text}")
         return said
     said = []
     for name in model.REGISTRIES:
@@ -237,7 +237,7 @@ def verify(program):
 
 
 def prepare(program):
-    """What `probe` needs, made before the model is recorded."""
+    """Creates the content for `probe`, before the model is recorded."""
     if program.service == "sealyard":
         Registry(program, "local").image("probe/app", ["probe"], [64])
     else:

@@ -1,7 +1,7 @@
-"""Reads everything that a program has stored, as a dictionary that can be compared.
+"""Reads all content that a program has stored into a dictionary that can be compared.
 
-A name is a tuple: what kind of thing it is, then the words by which a person would know it. A thing counts as named in a
-text when all of these words are in it. Values are short texts or hashes of what the wire showed.
+A name is a tuple: the kind of the thing, and the terms by which a user would know it. A text names a thing if all of these
+terms are in it. Values are short texts, or hashes of answers.
 """
 
 import hashlib
@@ -11,13 +11,13 @@ import re
 from fill import DEPLOYMENT, INDEX, MANIFEST, Registry, digest_of
 from programs import SUBSCRIPTION
 
-# What follows from other things: it is excused when one of those is lost, and named.
+# Things that depend on others: their loss is allowed when one of the others is lost and named.
 DERIVED = {"counts", "listed", "referrers", "acr-repository", "acr-tag"}
 REGISTRIES = ("local", "team1", "team2")
 
 
 def clean(text, program):
-    """Without ports and folders, which change with each start."""
+    """Replaces ports and folders, which change with each start."""
     if isinstance(text, bytes):
         text = text.decode(errors="replace")
     for port in (getattr(program, "registry_port", 0), program.azure_port):
@@ -35,7 +35,7 @@ class Reader:
         self.program, self.facts, self.found = program, facts, {}
 
     def put(self, name, answer, only=None):
-        """Keeps the answer: its status and its body, or one part of a document."""
+        """Records an answer: its status and its body, or one part of its document."""
         if answer.status != 200:
             self.found[name] = f"{answer.status} {clean(answer.body, self.program)[:500]}"
             return None
@@ -50,7 +50,7 @@ class Reader:
             for name in REGISTRIES:
                 self.read_registry(name)
             self.read_resources()
-        # Things that are not there are no things: a 404 is the absence of an entry.
+        # A 404 is the absence of an entry.
         return {name: value for name, value in self.found.items() if not value.startswith("404")}
 
     # --- the vault ---
@@ -113,7 +113,7 @@ class Reader:
         self.put(("access", name), self.program.http.ask("GET", f"/_sealyard/registries/{name}/access"))
         if name == "local" and self.facts["registry"]["upload"]:
             answer = registry.ask("GET", self.facts["registry"]["upload"])
-            # The last segment waits in memory: a program that ends may forget it, and says so in the range.
+            # The last segment is in memory: a program that ends may lose it, and reports that in the range.
             end = int(answer.headers.get("range", "0-0").rsplit("-", 1)[1])
             identifier = self.facts["registry"]["upload"].rsplit("/", 1)[1].split("?")[0]
             self.found[("upload", identifier)] = f"{answer.status}, a segment or more: {end >= 262_143}"
@@ -153,7 +153,7 @@ class Reader:
         right = digest is None or digest_of(answer.body) == digest
         return f"{digest_of(answer.body)} {answer.headers.get('content-type')}" + ("" if right else " WRONG BYTES")
 
-    # --- what the control plane and the status show ---
+    # --- the control plane and the status ---
 
     def read_resources(self):
         arm = self.program.arm
@@ -172,7 +172,7 @@ class Reader:
         self.put(("azure", "big", "template"), arm("POST", DEPLOYMENT + "/exportTemplate", "2021-04-01"))
         status = self.program.http.ask("GET", "/_sealyard/status")
         for one in status.json()["registries"] if status.status == 200 else []:
-            shown = [one.get(word) for word in ("state", "cause", "dataKeys", "blobs", "bytes")]
+            shown = [one.get(member) for member in ("state", "cause", "dataKeys", "blobs", "bytes")]
             self.found[("counts", one["name"])] = json.dumps(shown)
 
 
@@ -181,7 +181,7 @@ def read(program, facts):
 
 
 def differences(before, after):
-    """Each thing that is not as before, with a sentence."""
+    """Each thing that changed, with a sentence."""
     found = {}
     for name in sorted(before.keys() | after.keys()):
         if name not in after:
@@ -198,12 +198,12 @@ def derived(name):
 
 
 def named(name, text):
-    """Whether a text names this thing: all its words are in it."""
-    return all(word in text for word in name[1:])
+    """Whether a text names this thing: all its terms are in it."""
+    return all(part in text for part in name[1:])
 
 
 def unnamed(lost, text):
-    """What a text does not name of what is lost."""
+    """The lost things that a text does not name."""
     rest = {name for name in lost if not named(name, text)}
     if any(not derived(name) for name in lost) and all(derived(name) for name in rest):
         return set()

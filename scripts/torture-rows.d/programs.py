@@ -1,4 +1,4 @@
-"""Starts the two programs, asks them over HTTP, and ends them by process id. Knows nothing of what they store."""
+"""Starts the two programs, sends HTTP requests to them, and ends them by process id."""
 
 import contextlib
 import http.client
@@ -15,18 +15,18 @@ from dataclasses import dataclass
 TENANT = "00000000-0000-4000-8000-00000000a001"
 SUBSCRIPTION = "/subscriptions/00000000-0000-4000-8000-00000000a002"
 OWNER = "00000000-0000-4000-8000-00000000a003"
-# The programs listen on the loopback and present a certificate of their own. Their identity is not what is tested here.
+# The programs listen on loopback with their own certificates. These tests do not check the identity of the server.
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 TRUST.check_hostname = False
 TRUST.verify_mode = ssl.CERT_NONE
 
 
-# The process groups that were started and not yet ended.
+# The process groups that were started and have not ended yet.
 RUNNING = set()
 
 
 def end_all(*_):
-    """Ends whatever still runs. Called when this process is asked to end."""
+    """Kills all programs that still run. This is the handler of SIGTERM."""
     for group in RUNNING:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
@@ -34,7 +34,7 @@ def end_all(*_):
 
 
 class NotStarted(Exception):
-    """The program ended, or did not become ready in time. Holds what it printed."""
+    """The program ended, or was not ready in time. Has the output of the program."""
 
     def __init__(self, text, status):
         super().__init__(text)
@@ -52,7 +52,7 @@ class Answer:
 
 
 class Client:
-    """One connection that is kept open. After a broken answer it connects again, once."""
+    """One persistent connection. After a broken answer it reconnects once."""
 
     def __init__(self, port, tls):
         self.port, self.tls, self.connection = port, tls, None
@@ -169,12 +169,12 @@ class Program:
         return self.process.poll() is None
 
     def kill(self):
-        """Ends it at once, with all that it started."""
+        """Kills the program and its child processes."""
         self.close()
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        # A tracer goes before the program that it traces, which holds the folder's lock until it is gone as well.
+        # A tracer ends before the traced program, which holds the folder's lock until it has ended too.
         for _ in range(2000):
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -184,7 +184,7 @@ class Program:
             time.sleep(0.001)
 
     def stop(self, seconds=20):
-        """Asks it to end, waits, then insists. Returns whether it ended by itself with status 0."""
+        """Sends SIGTERM, waits, then kills. Returns whether the program ended by itself with status 0."""
         self.close()
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -219,7 +219,7 @@ def as_if_booted(boot, command):
 
 
 def run(home, command, seconds=120):
-    """Runs a command to its end: its status and everything that it printed."""
+    """Runs a command to its end and returns its status and its output."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment(home), timeout=seconds

@@ -1,4 +1,4 @@
-"""Repairs that are killed at random moments. Whatever a kill leaves, the next repair must finish the work."""
+"""Repairs that are killed at random moments. The next repair must always finish the work."""
 
 import random
 import time
@@ -25,7 +25,7 @@ def cut_by_kills(base, home, count, seed, kinds, report):
         began = time.monotonic()
         status, said = worker.judge.run_repair(command.group(), place)
         whole = time.monotonic() - began
-        # The same damage again, and this time the repair is killed.
+        # The damage is the same, and this time the repair is killed.
         place, _ = worker.bring(STATES[number % 2])
         folders.damage(place, random.Random(f"repair-{seed}-{number}"), kinds)
         printed = []
@@ -34,15 +34,15 @@ def cut_by_kills(base, home, count, seed, kinds, report):
             printed.append(said)
             if status is not None:
                 break
-        words = after(worker, place, damage, printed)
-        if words:
+        message = after(worker, place, damage, printed)
+        if message:
             wrong += 1
-            report(f"repair {number} (seed {seed}), killed within {1200 * whole:.0f} ms: {damage.words}: {words}")
+            report(f"repair {number} (seed {seed}), killed within {1200 * whole:.0f} ms: {damage.message}: {message}")
     return refused, wrong
 
 
 def refusal(base, place):
-    """What the program says when it does not start; nothing when it does."""
+    """The output of the program if it does not start, otherwise an empty text."""
     try:
         Program(base.service, base.binary, place.folder).kill()
     except NotStarted as refused:
@@ -51,7 +51,7 @@ def refusal(base, place):
 
 
 def after(worker, place, damage, printed):
-    """What is wrong after a killed repair, and after the next one where the program asks for it."""
+    """The fault after a killed repair, or after the next repair if the program asks for one; otherwise an empty text."""
     text = refusal(worker.base, place)
     try:
         if text:
@@ -68,4 +68,4 @@ def after(worker, place, damage, printed):
     except Bad as bad:
         return f"{bad.args[0]}: {bad.args[1]}"
     gone = worker.judge.sealed_gone(place)
-    return gone or ("" if verdict.good else f"{verdict.outcome}: {verdict.words}")
+    return gone or ("" if verdict.good else f"{verdict.outcome}: {verdict.message}")

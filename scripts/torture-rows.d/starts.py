@@ -1,11 +1,11 @@
-"""Starts that are cut off: by kill -9 at random moments and at each system call, and by a full disk.
+"""Interrupted starts: by kill -9 at random moments and at each system call, and by a full disk.
 
-Whatever cuts a start off, every later start must work, with the right content. These are the starts that are tried:
+After an interrupted start, every later start must work with the right content. These starts are interrupted:
 
-  first     on a folder that is not there yet
-  stopped   on a filled folder that was stopped
-  killed    on a filled folder whose program was killed
-  migrated  on a folder of the format before
+  first     on a folder that does not exist yet
+  stopped   on a filled folder after a stop
+  killed    on a filled folder after a kill
+  migrated  on a folder of the previous format
 """
 
 import collections
@@ -21,15 +21,15 @@ from damages import make_place, untouched_place
 from judge import Bad, Judge, last_line, probe
 from programs import NotStarted, Program
 
-# Calls that change what is on the disk, or say that it is there.
+# Calls that change files on the disk, or sync them.
 CALLS = "openat,write,pwrite64,writev,pwritev,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,link,linkat,ftruncate,truncate,fallocate,fsync,fdatasync,syncfs,sync_file_range,fchmod,chmod,fchmodat"
 NOTHING = folders.Damage("none", [], "no damage")
-# How many calls are tried on one class of files by one kind of call.
+# The number of tries for each kind of call on each class of files.
 ALIKE = 4
 
 
 class Scene:
-    """One kind of start: how its folder is made, and how what comes after is judged."""
+    """One kind of start: makes its folder, and judges the next start."""
 
     def __init__(self, name, base, home):
         self.name, self.base = name, base
@@ -60,12 +60,12 @@ class Scene:
         return sorted(times)[1]
 
     def judged(self):
-        """What is wrong after the start that was cut off, in a sentence; or nothing."""
+        """The fault after the interrupted start, in a sentence; or an empty text."""
         try:
             if self.name == "first":
                 return self.first_works()
             verdict = self.judge.judge(self.place, NOTHING)
-            return "" if verdict.good and verdict.outcome != "refused" else f"{verdict.outcome}: {verdict.words}"
+            return "" if verdict.good and verdict.outcome != "refused" else f"{verdict.outcome}: {verdict.message}"
         except NotStarted as refusal:
             return f"no later start: {last_line(refusal.text)}"
         except Bad as bad:
@@ -87,7 +87,7 @@ class Scene:
 
 
 def cut_by_kills(scene, count, seed, report, until=None):
-    """Kills at random moments; up to three starts in a row are cut off before the one that must work."""
+    """Kills starts at random moments: one to three starts are killed before the start that must work."""
     ready = scene.time_to_ready()
     done = collections.Counter()
     for number in range(count):
@@ -109,7 +109,7 @@ def cut_by_kills(scene, count, seed, report, until=None):
 
 
 def calls_of(scene):
-    """How often each call is made to each file during one start, by the thread that makes it most often."""
+    """The number of each call on each file during one start, in the thread with the most of these calls."""
     scene.bring()
     trace = os.path.join(scene.home, "trace")
     wrapper = ["strace", "-f", "-y", "-qq", "--seccomp-bpf", "-o", trace, "-e", f"trace={CALLS}", "-e", "signal=none"]
@@ -133,7 +133,7 @@ def calls_of(scene):
 
 
 def cut_at_calls(scene, every, report, until=None):
-    """One start for each call, ended by SIGKILL as it makes that call."""
+    """Runs one start for each call and kills it with SIGKILL at that call."""
     done, alike = collections.Counter(), collections.Counter()
     tries = []
     for (call, path), count in sorted(calls_of(scene).items()):
@@ -159,15 +159,15 @@ def cut_at_calls(scene, every, report, until=None):
         done["wrong" if wrong else "right"] += 1
         if wrong:
             report(f"{scene.name}: {call} number {number} on {path}: {wrong}")
-    shown = ", ".join(f"{count} {word}" for word, count in sorted(done.items()))
+    shown = ", ".join(f"{count} {outcome}" for outcome, count in sorted(done.items()))
     return done, f"{scene.name}: {len(tries)} calls; {shown}"
 
 
 def cut_by_full_disk(scene, report):
-    """Starts with a few kibibytes free, on a small file system in memory. Then there is room again. Needs root."""
+    """Starts with a few kibibytes free on a small file system in memory, then with enough space. Needs root."""
     done = collections.Counter()
     lines = []
-    # Such a file system grows by pages of 4 KiB. A first start needs more than the others.
+    # Such a file system grows by pages of 4 KiB. A first start needs more space than the others.
     for free in (4, 64, 512, 1024, 4096, 8192) if scene.name == "first" else (0, 4, 8, 12, 64, 512):
         scene.bring()
         room = os.path.join(scene.home, f"room-{free}")
@@ -181,7 +181,7 @@ def cut_by_full_disk(scene, report):
             state = os.statvfs(room)
             used = (state.f_blocks - state.f_bfree) * state.f_frsize
             subprocess.run(["mount", "-o", f"remount,size={used + free * 1024}", room], check=True)
-            # What the program prints and its file of endpoints are not on the full disk.
+            # The output of the program and its endpoints file are not on the full disk.
             try:
                 program = Program(scene.base.service, scene.base.binary, within.folder, endpoints=os.path.join(scene.home, "full.json"))
                 program.kill()
