@@ -1,4 +1,4 @@
-//! The admin API: who may use it, and the clock.
+//! The admin API: which clients may use it, and the clock.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, admin, send};
 
-/// Every path of the admin API but health, which answers everybody.
+/// Every path of the admin API except health, which answers every client.
 const GUARDED: [&str; 5] = ["audit", "clock", "events", "faults", "principals"];
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn no_path_but_health_answers_a_page_of_another_site() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_says_what_is() {
+async fn an_unknown_path_is_answered_with_the_known_paths() {
     let world = World::new().await;
 
     let nothing = admin(&world, Method::GET, "nothing", None).await;
@@ -49,7 +49,7 @@ async fn what_is_not_there_says_what_is() {
 }
 
 #[tokio::test]
-async fn moving_the_clock_answers_when_all_that_became_due_was_done() {
+async fn a_move_of_the_clock_is_answered_when_all_due_actions_are_done() {
     let world = World::with_key().await;
     let policy = json!({
         "lifetimeActions": [{"trigger": {"timeAfterCreate": "P30D"}, "action": {"type": "Rotate"}}],
@@ -68,7 +68,7 @@ async fn moving_the_clock_answers_when_all_that_became_due_was_done() {
 }
 
 #[tokio::test]
-async fn time_is_set_frozen_and_let_go_and_never_goes_back() {
+async fn time_can_be_set_frozen_and_resumed_but_never_goes_back() {
     let world = World::new().await;
     let post = async |body: Value| admin(&world, Method::POST, "clock", Some(body)).await;
 

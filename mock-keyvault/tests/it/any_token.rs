@@ -1,4 +1,4 @@
-//! The mode for quick starts, in which any token is the owner's.
+//! The mode for quick starts, in which any token counts as the owner's.
 
 use mock_keyvault::{KeyPermission, KeySize, MockKeyVault, StartError};
 use reqwest::{Method, StatusCode};
@@ -13,7 +13,7 @@ async fn accepting() -> World {
 }
 
 #[tokio::test]
-async fn any_token_is_the_owners_and_none_at_all_is_challenged() {
+async fn any_token_is_the_owners_and_a_missing_token_is_challenged() {
     let world = accepting().await;
     let foreign = World::new().await;
     let elsewhere = foreign.token(foreign.vault.owner()).await;
@@ -34,7 +34,7 @@ async fn any_token_is_the_owners_and_none_at_all_is_challenged() {
 }
 
 #[tokio::test]
-async fn a_token_of_a_real_principal_is_that_principals_with_what_it_may_do() {
+async fn a_token_of_a_real_principal_keeps_its_permissions() {
     let world = accepting().await;
     let app = world.vault.add_application("app").await.unwrap().principal;
     let (id, oid) = (app.client_id(), app.object_id());
@@ -82,7 +82,7 @@ async fn it_is_off_by_default_and_health_says_when_it_is_on() {
 }
 
 #[tokio::test]
-async fn off_the_loopback_it_is_refused_unless_the_network_is_trusted() {
+async fn outside_the_loopback_it_is_refused_unless_the_network_is_trusted() {
     let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
     let builder = || MockKeyVault::builder().ephemeral().listen(any).accept_any_token(true);
 

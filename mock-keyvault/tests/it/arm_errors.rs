@@ -1,4 +1,4 @@
-//! What the resource providers refuse: each with its status, code and message, and nothing half made.
+//! The refusals of the resource providers: each with its status, code and message, and without a partial change.
 
 use mock_keyvault::VaultChanges;
 use reqwest::{Method, StatusCode};
@@ -12,7 +12,7 @@ fn whole(tenant: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_or_with_another_ones_is_401_with_the_way_to_the_issuer() {
+async fn a_request_without_a_valid_token_is_401_with_the_address_of_the_issuer() {
     let world = World::new().await;
     let url = format!("https://{}{}?api-version=1", world.vault.address(), vault_path("kv1"));
     let other =
@@ -40,7 +40,7 @@ async fn a_request_without_a_token_or_with_another_ones_is_401_with_the_way_to_t
 }
 
 #[tokio::test]
-async fn a_missing_api_version_is_refused_and_any_one_is_taken() {
+async fn a_missing_api_version_is_refused_and_any_version_is_accepted() {
     let world = World::new().await;
     let token =
         world.vault.token(world.vault.owner().client_id, "https://management.localhost:1").unwrap();
@@ -67,7 +67,7 @@ async fn a_missing_api_version_is_refused_and_any_one_is_taken() {
 }
 
 #[tokio::test]
-async fn a_wrong_vault_is_refused_and_none_is_made() {
+async fn a_wrong_vault_is_refused_and_not_created() {
     let world = World::new().await;
     let tenant = world.vault.tenant();
     let with = |path: &[&str], value: Value| {
@@ -154,7 +154,7 @@ async fn a_wrong_vault_is_refused_and_none_is_made() {
 }
 
 #[tokio::test]
-async fn what_is_fixed_in_a_vault_stays_and_the_rest_of_the_request_is_not_done() {
+async fn a_change_of_a_fixed_property_is_refused_with_the_whole_request() {
     let world = World::new().await;
     let settings = VaultChanges { purge_protection: Some(true), ..VaultChanges::default() };
     world.vault.create_vault("kv1", settings).await.unwrap();
@@ -184,7 +184,7 @@ async fn what_is_fixed_in_a_vault_stays_and_the_rest_of_the_request_is_not_done(
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_or_deleted_is_409() {
+async fn a_name_of_an_existing_or_deleted_vault_is_409() {
     let world = World::new().await;
     world.vault.create_vault("kv1", VaultChanges::default()).await.unwrap();
     let tenant = world.vault.tenant();
@@ -259,7 +259,7 @@ async fn wrong_paths_methods_names_and_filters_are_refused_and_never_a_5xx() {
 }
 
 #[tokio::test]
-async fn a_wrong_role_assignment_is_refused_and_none_is_made() {
+async fn a_wrong_role_assignment_is_refused_and_not_created() {
     let world = World::new().await;
     let id = world.vault.vault_id("local").unwrap();
     let principal = "11111111-0000-4000-8000-000000000001";

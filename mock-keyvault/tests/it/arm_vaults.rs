@@ -1,4 +1,4 @@
-//! Vaults, made and changed through the resource provider, and what their keys make of it.
+//! Creating and changing vaults through the resource provider, and the effect on their keys.
 
 use mock_keyvault::{Builder, MockKeyVault};
 use reqwest::{Method, StatusCode};
@@ -30,7 +30,7 @@ async fn put(world: &World, name: &str, properties: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_vault_is_made_shown_and_its_keys_are_used() {
+async fn a_vault_is_created_and_shown_and_its_keys_are_used() {
     let world = World::new().await;
     let owner = world.vault.owner();
 
@@ -99,7 +99,7 @@ async fn the_public_name_of_the_provider_gives_the_public_name_of_the_vault() {
 }
 
 #[tokio::test]
-async fn a_put_again_is_200_and_keeps_what_it_does_not_say_and_a_patch_merges() {
+async fn a_second_put_is_200_and_keeps_absent_properties_and_a_patch_merges() {
     let world = World::new().await;
     let first = json!({
         "accessPolicies": [policy(SOMEBODY, &["get"])],
@@ -196,7 +196,7 @@ async fn vaults_are_listed_by_group_by_subscription_and_as_resources_with_a_filt
 }
 
 #[tokio::test]
-async fn a_name_is_available_until_it_is_taken_and_while_it_is_deleted_it_is_not() {
+async fn a_name_is_available_unless_an_existing_or_deleted_vault_has_it() {
     let world = World::new().await;
     let check = async |name: &str| {
         let path = format!("{SUBSCRIPTION}/providers/Microsoft.KeyVault/checkNameAvailability");
@@ -213,9 +213,9 @@ async fn a_name_is_available_until_it_is_taken_and_while_it_is_deleted_it_is_not
     assert_eq!(check("1x").await, (false, Some("AccountNameInvalid".into())));
 }
 
-/// `az keyvault check-name` asks for the name of a managed HSM (azure-cli#27390, #31178). There is none here.
+/// `az keyvault check-name` asks for the name of a managed HSM (azure-cli#27390, #31178). There are none here.
 #[tokio::test]
-async fn every_name_that_can_be_one_is_free_for_a_managed_hsm() {
+async fn every_valid_name_is_available_for_a_managed_hsm() {
     let world = World::new().await;
     put(&world, "kv1", json!({})).await;
     let provider = format!("{SUBSCRIPTION}/providers/Microsoft.KeyVault");
@@ -246,7 +246,7 @@ async fn every_name_that_can_be_one_is_free_for_a_managed_hsm() {
     assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
 }
 
-/// The words begin as the help of `Test-AzKeyVaultNameAvailability` shows them.
+/// The message begins as in the help of `Test-AzKeyVaultNameAvailability`.
 #[tokio::test]
 async fn a_check_of_a_vaults_name_answers_as_documented() {
     let world = World::new().await;
@@ -272,7 +272,7 @@ async fn a_check_of_a_vaults_name_answers_as_documented() {
 }
 
 #[tokio::test]
-async fn everything_of_a_vault_outlives_a_restart_though_it_is_larger_than_a_row() {
+async fn settings_larger_than_a_row_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || -> Builder { MockKeyVault::builder().data_dir(folder.path()) };
     let world = World::start(builder()).await;
@@ -303,8 +303,8 @@ async fn everything_of_a_vault_outlives_a_restart_though_it_is_larger_than_a_row
 }
 
 #[tokio::test]
-async fn with_legacy_access_policies_a_new_vault_that_asks_for_roles_goes_by_policies_and_is_its_makers()
- {
+async fn with_legacy_access_policies_a_new_vault_uses_policies_and_permits_its_creator_everything()
+{
     let world = World::start(MockKeyVault::builder().legacy_access_policies(true)).await;
     let roles = json!({"enableRbacAuthorization": true});
 
@@ -320,7 +320,7 @@ async fn with_legacy_access_policies_a_new_vault_that_asks_for_roles_goes_by_pol
     assert_eq!(policies.len(), 1);
     assert_eq!(policies[0]["objectId"], world.vault.owner().object_id);
     assert_eq!(policies[0]["permissions"]["keys"], json!(["all"]));
-    assert_eq!(again["properties"]["enableRbacAuthorization"], true, "only at the making");
+    assert_eq!(again["properties"]["enableRbacAuthorization"], true, "only at the creation");
     let policies = with_policy["properties"]["accessPolicies"].as_array().unwrap();
     assert_eq!(policies[0]["objectId"], "11111111-0000-4000-8000-000000000001");
 }

@@ -1,4 +1,4 @@
-//! What a reader of the data folder finds.
+//! Tests that a reader of the data folder finds no secret.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -24,11 +24,11 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The raw and the written forms of a number, each of which would betray it.
+/// The raw and the encoded forms of a number, each of which would reveal it.
 fn forms(number: &[u8]) -> Vec<Vec<u8>> {
     let middle = &number[number.len() / 4..number.len() / 4 + 24];
     let mut forms = vec![middle.to_vec(), middle.iter().rev().copied().collect()];
-    // Base64 of a part depends on where it begins: all three alignments, without the edges.
+    // The Base64 of a part depends on its start: all three alignments, without the edges.
     for skip in 0..3 {
         for text in
             [STANDARD_NO_PAD.encode(&middle[skip..]), URL_SAFE_NO_PAD.encode(&middle[skip..])]
@@ -45,7 +45,7 @@ fn holds(bytes: &[u8], form: &[u8]) -> bool {
     bytes.windows(form.len()).any(|window| window == form)
 }
 
-/// Keys of every kind, made here and brought from elsewhere, each used and backed up.
+/// Keys of every type, generated and imported, each used and backed up.
 async fn fill(world: &World) {
     world.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"a known value 0123456789").await;
@@ -90,7 +90,7 @@ async fn no_part_of_a_private_key_is_in_the_data_folder() {
     fill(&world).await;
     world.vault.shutdown().await;
 
-    // The test opens what is sealed, with the key of the folder, to know what to look for.
+    // The test opens the sealed values with the key of the folder, to know what to search for.
     let sealing = SealingKey::open(&data.join("sealing.key")).unwrap();
     let db = sled::open(data.join("index")).unwrap();
     let (mut of_rsa, mut of_curves) = (0, 0);
@@ -128,7 +128,7 @@ async fn no_part_of_a_private_key_is_in_the_data_folder() {
 }
 
 #[tokio::test]
-async fn files_that_hold_secrets_are_for_their_owner_alone() {
+async fn files_with_secrets_are_only_readable_by_their_owner() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
     let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));

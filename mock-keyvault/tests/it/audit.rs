@@ -1,4 +1,4 @@
-//! The audit log: every call, in the shape of Key Vault's diagnostic log.
+//! The audit log: every call, in the form of Key Vault's diagnostic log.
 
 use mock_keyvault::{MockKeyVault, Operation, VaultChanges};
 use reqwest::Method;
@@ -13,7 +13,7 @@ async fn records(world: &World, query: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_call_is_taken_down_as_the_diagnostic_log_does() {
+async fn a_call_is_recorded_in_the_form_of_the_diagnostic_log() {
     let world = World::with_key().await;
     let wrapped = world.wrap("/keys/k/wrapKey", "RSA-OAEP-256", b"x").await;
     let token = world.token(world.vault.managed_identity()).await;
@@ -61,7 +61,7 @@ async fn a_call_is_taken_down_as_the_diagnostic_log_does() {
 }
 
 #[tokio::test]
-async fn refused_calls_are_taken_down_with_why() {
+async fn refused_calls_are_recorded_with_their_reason() {
     let world = World::with_key().await;
     let get = || Method::GET;
 
@@ -132,7 +132,7 @@ async fn neither_tokens_nor_key_material_nor_bodies_are_in_the_log() {
 }
 
 #[tokio::test]
-async fn the_file_is_for_its_owner_alone_and_goes_on_after_a_restart() {
+async fn the_file_is_only_readable_by_its_owner_and_continues_after_a_restart() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
@@ -155,7 +155,7 @@ async fn the_file_is_for_its_owner_alone_and_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn calls_are_found_by_what_they_were() {
+async fn calls_are_found_by_each_filter() {
     let world = World::with_key().await;
     world.owner(Method::GET, "/keys/k", None).await;
     world.identity(Method::GET, "/keys/other", None).await;
@@ -177,7 +177,7 @@ async fn calls_are_found_by_what_they_were() {
 }
 
 #[tokio::test]
-async fn where_roles_decide_the_log_says_so_and_names_the_vault_as_the_control_plane_does() {
+async fn a_decision_by_roles_is_recorded_with_the_resource_id_of_the_vault() {
     let world = World::new().await;
     let by_roles = VaultChanges { rbac: Some(true), ..VaultChanges::default() };
     world.vault.create_vault("kv1", by_roles).await.unwrap();
@@ -193,7 +193,7 @@ async fn where_roles_decide_the_log_says_so_and_names_the_vault_as_the_control_p
 }
 
 #[tokio::test]
-async fn a_path_of_any_length_takes_no_more_room_than_another_in_the_log() {
+async fn a_path_of_any_length_needs_a_bounded_space_in_the_log() {
     let world = World::new().await;
     let long = "x".repeat(60_000);
 
@@ -209,7 +209,7 @@ async fn a_path_of_any_length_takes_no_more_room_than_another_in_the_log() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_use_of_a_key_is_recorded_although_its_client_has_gone() {
+async fn a_use_of_a_key_is_recorded_even_if_its_client_has_disconnected() {
     let world = World::with_key().await;
     let token = world.token(world.vault.managed_identity()).await;
     let body = json!({"alg": "RSA-OAEP-256", "value": "AAECAw"}).to_string();
@@ -220,10 +220,10 @@ async fn a_use_of_a_key_is_recorded_although_its_client_has_gone() {
         .body(axum::body::Body::from(body))
         .unwrap();
 
-    // As the server drops the handler of a client that has gone.
+    // The test drops the handler, as the server does when a client disconnects.
     let gate = world.vault.gate();
     let mut answering = Box::pin(gate.answer(request));
-    // The first step ends at the latency that a fault may add, the second one in the call.
+    // The first step ends at the latency of a fault, the second one in the call.
     assert!(is_pending(&mut answering));
     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     assert!(is_pending(&mut answering));
@@ -239,7 +239,7 @@ async fn a_use_of_a_key_is_recorded_although_its_client_has_gone() {
     assert_eq!(world.vault.calls_of(Operation::WrapKey)[0].status, 200);
 }
 
-/// Has a future do its next step. Whether it is not done then.
+/// Polls a future once. Whether it is still pending.
 fn is_pending<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T>>>) -> bool {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     future.as_mut().poll(&mut context).is_pending()

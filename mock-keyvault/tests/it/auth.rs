@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{World, send};
 
-/// Claims of a token that is right in everything but what a test changes.
+/// Claims of a valid token, of which a test changes some.
 fn claims(world: &World) -> Value {
     let now = world.clock.unix_now();
     json!({
@@ -76,7 +76,7 @@ async fn a_public_host_name_is_challenged_with_the_public_names() {
 }
 
 #[tokio::test]
-async fn a_token_of_either_audience_is_taken_and_one_of_another_is_not() {
+async fn a_token_of_either_audience_is_accepted_and_of_another_audience_refused() {
     let world = World::new().await;
     let owner = world.vault.owner().clone();
     let url = format!("{}/{}/oauth2/v2.0/token", world.vault.authority_uri(), world.vault.tenant());
@@ -106,7 +106,7 @@ async fn a_token_of_either_audience_is_taken_and_one_of_another_is_not() {
 }
 
 #[tokio::test]
-async fn a_token_ends_when_the_clock_says_so() {
+async fn a_token_expires_by_the_clock() {
     let world = World::new().await;
     let token = world.token(world.vault.owner()).await;
 
@@ -178,7 +178,7 @@ async fn a_token_of_another_issuer_is_refused() {
 }
 
 #[tokio::test]
-async fn the_issuer_refuses_in_the_words_of_entra() {
+async fn the_issuer_refuses_with_the_messages_of_entra() {
     let world = World::new().await;
     let id = world.vault.owner().client_id;
     let tenant = world.vault.tenant();
@@ -235,7 +235,7 @@ async fn the_issuer_refuses_in_the_words_of_entra() {
 }
 
 #[tokio::test]
-async fn secret_in_basic_and_the_older_endpoint_work_at_the_one_address() {
+async fn basic_authentication_and_the_older_endpoint_work_at_one_address() {
     let world = World::new().await;
     let owner = world.vault.owner();
     let base =
@@ -295,7 +295,7 @@ async fn the_published_keys_verify_a_token() {
 }
 
 #[tokio::test]
-async fn off_the_loopback_secrets_are_random_unless_the_network_is_trusted() {
+async fn outside_the_loopback_secrets_are_random_unless_the_network_is_trusted() {
     let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
 
     let open = MockKeyVault::builder().ephemeral().listen(any).start().await.unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::jwk;
 use crate::support::{Answer, World, send};
 
-/// As recorded: `recording_fails_to_restore_a_key_with_a_malformed_backup` in azure-sdk-for-js.
+/// A recorded answer: `recording_fails_to_restore_a_key_with_a_malformed_backup` in azure-sdk-for-js.
 const MALFORMED: &str = r#"{"error":{"code":"Malformed backup blob","message":"Backup blob contains invalid or corrupt version."}}"#;
 const MAGIC: &[u8] = b"&AzureKeyVaultKeyBackupV1.microsoft.com";
 
@@ -29,7 +29,7 @@ async fn purge(world: &World) {
     world.vault.purge_key("local", "Key-1").await.unwrap();
 }
 
-/// A key with three versions of different kinds, tags and attributes; and what the first of them wrapped.
+/// Creates a key with three versions of different types, tags and attributes, and returns a value that the first one wrapped.
 async fn key(world: &World) -> Vec<u8> {
     let body = json!({"kty": "RSA", "tags": {"n": "1"}});
     world.owner(Method::POST, "/keys/Key-1/create", Some(body)).await;
@@ -41,7 +41,7 @@ async fn key(world: &World) -> Vec<u8> {
     wrapped
 }
 
-/// Everything that the service says of all versions, with the port of the vault taken out.
+/// Everything that the service shows of all versions, without the port of the vault.
 async fn all(world: &World) -> (Value, Vec<Value>) {
     let text = |answer: Answer| answer.text.replace(&world.vault.uri(), "");
     let read = |text: String| serde_json::from_str::<Value>(&text).unwrap();
@@ -57,7 +57,7 @@ async fn all(world: &World) -> (Value, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn a_restored_key_is_the_same_with_all_its_versions_and_still_unwraps() {
+async fn a_restored_key_has_all_its_versions_unchanged_and_still_unwraps() {
     let world = World::new().await;
     let wrapped = key(&world).await;
     let before = all(&world).await;
@@ -77,7 +77,7 @@ async fn a_restored_key_is_the_same_with_all_its_versions_and_still_unwraps() {
 }
 
 #[tokio::test]
-async fn a_blob_begins_like_the_real_one_and_shows_nothing_of_the_key() {
+async fn a_blob_begins_like_a_real_one_and_reveals_nothing_about_the_key() {
     let world = World::new().await;
     let jwk = jwk::rsa(2048);
     world.owner(Method::PUT, "/keys/Key-1", Some(json!({"key": jwk, "tags": {"tag": "x"}}))).await;
@@ -97,7 +97,7 @@ async fn a_blob_begins_like_the_real_one_and_shows_nothing_of_the_key() {
 }
 
 #[tokio::test]
-async fn a_blob_restores_after_a_restart_on_another_port_and_in_another_life_of_the_key() {
+async fn a_blob_restores_after_a_restart_on_another_port_and_after_a_purge_of_the_key() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
@@ -114,7 +114,7 @@ async fn a_blob_restores_after_a_restart_on_another_port_and_in_another_life_of_
     assert_eq!(restored.status, StatusCode::OK, "{}", restored.text);
     world.vault.shutdown().await;
 
-    // What was restored is on disk.
+    // The restored key is on disk.
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
     assert_eq!(all(&world).await, before);
     let first = before.1.iter().find(|version| version["key"]["kty"] == "RSA").unwrap();
@@ -123,7 +123,7 @@ async fn a_blob_restores_after_a_restart_on_another_port_and_in_another_life_of_
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_a_conflict_and_nothing_changes() {
+async fn a_name_in_use_is_a_conflict_and_nothing_changes() {
     let world = World::new().await;
     key(&world).await;
     let blob = backup(&world).await;
@@ -144,7 +144,7 @@ async fn a_name_that_is_taken_is_a_conflict_and_nothing_changes() {
 }
 
 #[tokio::test]
-async fn a_blob_that_is_damaged_cut_or_foreign_is_refused_with_one_answer() {
+async fn a_damaged_cut_or_foreign_blob_is_refused_with_the_same_answer() {
     let (world, other) = (World::new().await, World::new().await);
     key(&world).await;
     key(&other).await;
@@ -199,7 +199,7 @@ async fn a_disabled_key_is_backed_up_and_a_deleted_one_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_key_with_many_versions_is_restored_whole() {
+async fn a_key_with_many_versions_is_restored_completely() {
     let world = World::new().await;
     let jwk = jwk::rsa(4096);
     let tags: serde_json::Map<String, Value> =
@@ -226,7 +226,7 @@ async fn a_blob_restores_into_any_vault_of_the_data_folder() {
     let first = all(&world).await.1.into_iter().find(|version| version["key"]["kty"] == "RSA");
     let path = first.unwrap()["key"]["kid"].as_str().unwrap().to_owned();
     let blob = backup(&world).await;
-    // A version of the key is one of hardware.
+    // A version of the key is a hardware key.
     let premium = VaultChanges { sku: Some(Sku::Premium), ..VaultChanges::default() };
     world.vault.create_vault("other", premium).await.unwrap();
     let token = world.token(world.vault.owner()).await;

@@ -1,4 +1,4 @@
-//! Bodies that are wrong in some way: 400 with words that say how, never a panic, never a 500.
+//! Wrong bodies get 400 with a message that says what is wrong, never a panic and never a 500.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::jwk;
 use crate::support::{World, send};
 
-/// Every operation that takes a body.
+/// Every operation with a body.
 const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/keys/k/create"),
     ("PUT", "/keys/k"),
@@ -23,7 +23,7 @@ const OPERATIONS: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn what_is_not_json_or_not_of_the_shape_is_refused_by_every_operation() {
+async fn a_body_that_is_not_json_or_has_the_wrong_shape_is_refused_by_every_operation() {
     let world = World::with_key().await;
     let token = world.token(world.vault.owner()).await;
     let deep = "[".repeat(100_000);
@@ -88,7 +88,7 @@ async fn a_refusal_repeats_no_value_of_a_wrong_type() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_by_every_operation() {
+async fn a_too_large_body_is_refused_by_every_operation() {
     let world = World::with_key().await;
     let token = world.token(world.vault.owner()).await;
 
@@ -103,7 +103,7 @@ async fn a_body_that_is_too_large_is_refused_by_every_operation() {
 }
 
 #[tokio::test]
-async fn values_that_are_missing_or_not_base64url_are_named() {
+async fn a_refusal_names_a_value_that_is_missing_or_not_base64url() {
     let world = World::with_key().await;
 
     for (path, body, words) in [
@@ -133,7 +133,7 @@ async fn values_that_are_missing_or_not_base64url_are_named() {
 }
 
 #[tokio::test]
-async fn algorithms_of_managed_hsm_and_of_signing_are_no_algorithms_to_encrypt_with() {
+async fn algorithms_of_managed_hsm_and_signature_algorithms_are_refused_for_encryption() {
     let world = World::with_key().await;
 
     for operation in ["encrypt", "decrypt", "wrapkey", "unwrapkey"] {
@@ -151,7 +151,7 @@ async fn algorithms_of_managed_hsm_and_of_signing_are_no_algorithms_to_encrypt_w
 }
 
 #[tokio::test]
-async fn a_new_key_is_refused_for_what_is_wrong_with_it() {
+async fn the_refusal_of_a_new_key_names_the_fault() {
     let world = World::new().await;
 
     for (body, words) in [
@@ -190,7 +190,7 @@ async fn a_new_key_is_refused_for_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_change_is_refused_for_what_is_wrong_with_it_and_changes_nothing() {
+async fn the_refusal_of_a_change_names_the_fault_and_changes_nothing() {
     let world = World::with_key().await;
     let before = world.owner(Method::GET, "/keys/k", None).await.text;
     world.clock.advance(std::time::Duration::from_mins(1));
@@ -213,7 +213,7 @@ async fn a_change_is_refused_for_what_is_wrong_with_it_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn names_that_are_too_long_or_of_other_letters_are_refused_by_every_operation() {
+async fn too_long_names_and_invalid_characters_are_refused_by_every_operation() {
     let world = World::new().await;
     let long = "x".repeat(128);
 
@@ -239,7 +239,7 @@ async fn names_that_are_too_long_or_of_other_letters_are_refused_by_every_operat
 }
 
 #[tokio::test]
-async fn oversize_values_are_refused_with_the_length_that_came() {
+async fn the_refusal_of_an_oversize_value_names_its_length() {
     let world = World::with_key().await;
     let big = URL_SAFE_NO_PAD.encode(vec![7; 100_000]);
 

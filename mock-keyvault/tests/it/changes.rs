@@ -1,4 +1,4 @@
-//! The stream of changes: everything after which a vault can answer otherwise is told, and reading is not.
+//! The stream of changes: it reports every change after which a vault may give different answers, and no reads.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Stream {
         (stream, first["generation"].as_u64().unwrap())
     }
 
-    /// The next line. None: the stream has ended.
+    /// The next line; `None` if the stream has ended.
     async fn line(&mut self) -> Option<Value> {
         loop {
             if let Some((line, rest)) = self.text.split_once('\n') {
@@ -46,7 +46,7 @@ impl Stream {
         }
     }
 
-    /// The next line that is no heartbeat.
+    /// The next line that is not a heartbeat.
     async fn change(&mut self) -> Value {
         loop {
             let line = self.line().await.unwrap();
@@ -58,7 +58,7 @@ impl Stream {
 }
 
 impl Stream {
-    /// The next change of this kind. The vault also tells of what it keeps for itself, such as an announced end.
+    /// The next change of this kind. The vault also reports changes of its own data, such as an announced expiry.
     async fn of_kind(&mut self, kind: &str) -> Value {
         loop {
             let change = self.change().await;
@@ -79,7 +79,7 @@ fn succeeded(answer: &Answer, what: &str) {
 }
 
 #[tokio::test]
-async fn each_operation_that_changes_a_key_is_told_and_no_other_is() {
+async fn only_operations_that_change_a_key_are_reported() {
     use Operation as O;
     let world = World::with_key().await;
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP", b"x").await.field("value");
@@ -138,7 +138,7 @@ async fn each_operation_that_changes_a_key_is_told_and_no_other_is() {
 }
 
 #[tokio::test]
-async fn each_change_of_a_vault_its_permissions_and_its_principals_is_told() {
+async fn each_change_of_a_vault_its_permissions_and_its_principals_is_reported() {
     let world = World::new().await;
     let path = vault_path("kv1");
     let policy = json!({"properties": {"accessPolicies": [
@@ -206,7 +206,7 @@ async fn each_change_of_a_vault_its_permissions_and_its_principals_is_told() {
 }
 
 #[tokio::test]
-async fn a_change_names_its_vault_and_what_comes_with_time_is_told_when_it_comes() {
+async fn a_change_names_its_vault_and_changes_that_come_with_time_are_reported_on_time() {
     let world = World::with_key().await;
     let (mut stream, generation) = Stream::open(&world).await;
     let expires = world.clock.now() + Duration::from_secs(100);
@@ -223,11 +223,11 @@ async fn a_change_names_its_vault_and_what_comes_with_time_is_told_when_it_comes
     stream.of_kind("validity").await;
 
     assert_eq!(updated, json!({"generation": generation + 1, "kind": "vault", "vault": "local"}));
-    assert_eq!(added.get("vault"), None, "a fault may strike any vault");
+    assert_eq!(added.get("vault"), None, "a fault may affect any vault");
 }
 
 #[tokio::test]
-async fn faults_and_limits_that_are_used_up_are_told() {
+async fn used_up_faults_and_limits_are_reported() {
     let world = World::with_key().await;
     let (mut stream, _) = Stream::open(&world).await;
     let rule = json!({"on": "keys", "kind": "status", "status": 429, "times": 1, "name": "once"});
@@ -280,7 +280,7 @@ async fn a_probe_meets_faults_and_limits_and_uses_up_neither() {
 }
 
 #[tokio::test]
-async fn a_probe_takes_no_chance_from_a_rule_with_a_probability() {
+async fn a_probe_does_not_advance_a_rule_with_a_probability() {
     let world = World::with_key().await;
     let token = world.token(world.vault.managed_identity()).await;
     let rule = json!({"on": "keys", "kind": "status", "status": 503, "probability": 0.5, "seed": 7, "name": "odds"});
@@ -306,7 +306,7 @@ async fn a_probe_takes_no_chance_from_a_rule_with_a_probability() {
 }
 
 #[tokio::test]
-async fn the_stream_beats_without_changes_and_ends_with_the_vault() {
+async fn the_stream_sends_heartbeats_without_changes_and_ends_with_the_vault() {
     let world = World::new().await;
     let (mut stream, generation) = Stream::open(&world).await;
 

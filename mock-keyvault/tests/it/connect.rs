@@ -1,4 +1,4 @@
-//! The proxy that leads to the emulator alone: with it, no name has to be resolved, and nothing else is reached.
+//! The proxy that only connects to the emulator: with it, a client resolves no name and reaches no other host.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{World, send};
 
-/// A client that resolves nothing by itself: it goes through the proxy, or nowhere.
+/// A client that resolves no names: it can only connect through the proxy.
 fn through_proxy(vault: &MockKeyVault) -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let authority = reqwest::Certificate::from_pem(vault.ca_pem().as_bytes()).unwrap();
@@ -22,10 +22,10 @@ fn through_proxy(vault: &MockKeyVault) -> reqwest::Client {
     reqwest::Client::builder().tls_certs_only([authority]).proxy(proxy).build().unwrap()
 }
 
-/// What comes back to these bytes on a connection of their own.
+/// The answer to these bytes on a new connection.
 async fn raw(vault: &MockKeyVault, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(vault.address()).await.unwrap();
-    // The server may have hung up before it read all of it.
+    // The server may have closed the connection before it read everything.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();
@@ -55,7 +55,7 @@ async fn public_and_local_names_lead_here_through_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_key_is_made_and_used_through_the_proxy_under_public_names() {
+async fn a_key_is_created_and_used_through_the_proxy_under_public_names() {
     let world = World::new().await;
     let http = through_proxy(&world.vault);
     let token =
@@ -71,7 +71,7 @@ async fn a_key_is_made_and_used_through_the_proxy_under_public_names() {
 }
 
 #[tokio::test]
-async fn other_hosts_are_refused_in_words_and_nothing_is_sent_there() {
+async fn other_hosts_are_refused_with_a_message_and_nothing_is_sent_there() {
     let world = World::new().await;
     let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = other.local_addr().unwrap().port();
@@ -93,17 +93,17 @@ async fn other_hosts_are_refused_in_words_and_nothing_is_sent_there() {
         )
         .await;
         assert!(answer.starts_with("HTTP/1.1 403"), "{target}: {answer}");
-        // Clients in Python show nothing but the first line.
+        // Python clients only show the first line.
         let (line, body) = (answer.lines().next().unwrap(), answer.lines().last().unwrap());
         assert!(body.contains("forwards nothing"), "{answer}");
         assert_eq!(line, format!("HTTP/1.1 403 {body}"));
     }
     let connected = tokio::time::timeout(std::time::Duration::ZERO, other.accept()).await;
-    assert!(connected.is_err(), "nobody came");
+    assert!(connected.is_err(), "no connection was made");
 }
 
 #[tokio::test]
-async fn lines_that_are_no_connect_are_refused_and_the_listener_goes_on() {
+async fn invalid_connect_lines_are_refused_and_the_listener_keeps_working() {
     let world = World::new().await;
 
     for line in [
@@ -127,7 +127,7 @@ async fn lines_that_are_no_connect_are_refused_and_the_listener_goes_on() {
 }
 
 #[test]
-fn no_line_of_connect_opens_a_tunnel_to_a_name_that_is_not_ours() {
+fn no_connect_line_opens_a_tunnel_to_a_foreign_name() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let world = runtime.block_on(World::new());
     let ours = [
@@ -154,7 +154,7 @@ fn no_line_of_connect_opens_a_tunnel_to_a_name_that_is_not_ours() {
 }
 
 #[tokio::test]
-async fn every_refusal_of_a_connect_has_its_sentence_in_the_first_line() {
+async fn every_refusal_of_a_connect_has_its_message_in_the_first_line() {
     let world = World::new().await;
     for (request, sentence) in [
         ("CONNECT :443 HTTP/1.1\r\nhost: x\r\n\r\n", "CONNECT takes a host and a port"),
@@ -168,7 +168,7 @@ async fn every_refusal_of_a_connect_has_its_sentence_in_the_first_line() {
 }
 
 #[tokio::test]
-async fn an_old_client_that_names_no_host_beside_the_line_is_served() {
+async fn an_old_client_without_a_host_header_is_served() {
     let world = World::new().await;
     let mut stream = TcpStream::connect(world.vault.address()).await.unwrap();
 
@@ -180,7 +180,7 @@ async fn an_old_client_that_names_no_host_beside_the_line_is_served() {
 }
 
 #[tokio::test]
-async fn what_is_not_tls_inside_a_tunnel_ends_it() {
+async fn data_other_than_tls_ends_a_tunnel() {
     let world = World::new().await;
 
     let answer = raw(
@@ -203,7 +203,7 @@ async fn a_proxy_is_asked_in_plain_text() {
 }
 
 #[tokio::test]
-async fn a_shutdown_does_not_wait_for_a_tunnel_that_nobody_uses() {
+async fn a_shutdown_does_not_wait_for_an_unused_tunnel() {
     let world = World::new().await;
     let mut stream = TcpStream::connect(world.vault.address()).await.unwrap();
     stream
@@ -213,7 +213,7 @@ async fn a_shutdown_does_not_wait_for_a_tunnel_that_nobody_uses() {
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.unwrap();
 
-    // This waits for requests under way, of which there are none.
+    // This waits for running requests, of which there are none.
     world.vault.shutdown().await;
 
     let mut rest = Vec::new();
@@ -221,7 +221,7 @@ async fn a_shutdown_does_not_wait_for_a_tunnel_that_nobody_uses() {
     assert_eq!(&head, b"HTTP/1.1 200");
 }
 
-/// A name beside the vault's own.
+/// A program that serves a name other than the vault's.
 struct Shop;
 
 impl Front for Shop {

@@ -1,8 +1,8 @@
-//! The program is killed while clients change keys: what was acknowledged is there, and nothing half made is seen.
+//! Kills the program while clients change keys: acknowledged changes survive, and no partial change is visible.
 //!
-//! Each round starts the program over the same folder, lets clients work until it is killed at a moment drawn from a seed,
-//! starts it again and compares all there is with what the clients were told. A change whose answer never came may have
-//! happened or not, but wholly.
+//! Each round starts the program over the same folder, lets clients work until it is killed at a random moment that a seed
+//! determines, starts it again and compares the stored keys with the answers that the clients got. A change without an answer may
+//! have happened or not, but never in part.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,16 +24,16 @@ use crate::support::client;
 const ROUNDS: u64 = 6;
 const CLIENTS: u64 = 4;
 
-/// What may be seen: one value when an answer came, both when none did.
+/// The permitted values: one value if an answer came, two if none did.
 type Seen<T> = Vec<T>;
 
-/// A version that was acknowledged.
+/// An acknowledged version.
 #[derive(Debug)]
 struct Version {
     modulus: String,
     tag: Seen<Option<String>>,
     enabled: Seen<bool>,
-    /// What it wrapped: its own id.
+    /// A value that the version wrapped: its own id.
     wrapped: Option<String>,
 }
 
@@ -43,11 +43,11 @@ struct Key {
     name: String,
     deleted: Seen<bool>,
     versions: BTreeMap<String, Version>,
-    /// Whether a version was asked for and no answer came.
+    /// Whether a new version was requested and no answer came.
     unanswered: bool,
 }
 
-/// The program and a client that may do everything.
+/// The program and a client with every permission.
 struct World {
     program: Running,
     http: reqwest::Client,
@@ -57,7 +57,7 @@ struct World {
     sent: AtomicUsize,
 }
 
-/// The program is gone.
+/// The program has ended.
 struct Gone;
 
 impl World {
@@ -112,7 +112,7 @@ impl World {
     }
 }
 
-/// Works on keys of its own until the program is gone.
+/// Works on its own keys until the program has ended.
 async fn work(
     world: &World,
     keys: &mut Vec<Key>,
@@ -146,7 +146,7 @@ async fn work(
     }
 }
 
-/// A version by one of the three ways there are.
+/// Creates a version with one of the three operations.
 async fn new_version(world: &World, key: &mut Key, random: &mut StdRng) -> Result<(), Gone> {
     let path = format!("/keys/{}", key.name);
     key.unanswered = true;
@@ -202,7 +202,7 @@ fn version_of(bundle: &Value) -> (String, Version) {
     (id, version)
 }
 
-/// Compares a key with what its client was told, and takes over what is seen as what is so.
+/// Compares a key with the answers that its client got, and continues with the found values.
 async fn compare(world: &World, key: &mut Key) -> Result<(), Gone> {
     let path = format!("/keys/{}", key.name);
     let deleted_path = format!("/deletedkeys/{}", key.name);
@@ -238,7 +238,7 @@ async fn compare(world: &World, key: &mut Key) -> Result<(), Gone> {
             let (old_tag, old_enabled) = (&known.tag[0], known.enabled[0]);
             assert!(known.tag.contains(&found.tag[0]), "{found:?}, {known:?}");
             assert!(known.enabled.contains(&found.enabled[0]), "{found:?}, {known:?}");
-            // Both fields are of one request: a change is there wholly or not at all.
+            // Both fields belong to one request: a change happened completely or not at all.
             let expected =
                 if found.tag[0] == *old_tag { Some(&old_enabled) } else { known.enabled.last() };
             assert_eq!(Some(&found.enabled[0]), expected, "{found:?}, {known:?}");
@@ -259,7 +259,7 @@ async fn compare(world: &World, key: &mut Key) -> Result<(), Gone> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_kill_at_any_moment_loses_nothing_acknowledged_and_leaves_nothing_half_made() {
+async fn a_kill_at_any_moment_loses_no_acknowledged_change_and_leaves_no_partial_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut all: Vec<Vec<Key>> = (0..CLIENTS).map(|_| Vec::new()).collect();
 
@@ -283,7 +283,7 @@ async fn a_kill_at_any_moment_loses_nothing_acknowledged_and_leaves_nothing_half
             assert!(!clients.iter().any(tokio::task::JoinHandle::is_finished), "a client gave up");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        // A moment within the requests under way, not a time to wait for.
+        // A random moment during running requests, not a time to wait for.
         tokio::time::sleep(Duration::from_micros(moment)).await;
         world.program.kill();
         for client in clients {
@@ -334,7 +334,7 @@ async fn each_kind_of_change_survives_a_kill_right_after_its_answer() {
     }
 }
 
-/// All that is seen of two keys, without the port.
+/// Everything that clients see of two keys, without the port.
 async fn state(world: &World) -> String {
     let mut seen = String::new();
     for path in [

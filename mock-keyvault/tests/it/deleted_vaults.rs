@@ -1,4 +1,4 @@
-//! A vault's way from deleted to recovered or purged.
+//! Deleted vaults: recovery and purge.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn get_key(world: &World) -> crate::support::Answer {
 }
 
 #[tokio::test]
-async fn a_deleted_vault_answers_as_gone_and_comes_back_to_the_byte() {
+async fn a_deleted_vault_is_not_found_and_is_recovered_unchanged() {
     let world = with_vault(VaultChanges::default()).await;
     let id = world.vault.vault_id("kv1").unwrap();
     let (key, vault) = (get_key(&world).await, world.arm(Method::GET, &id, None).await);
@@ -70,7 +70,7 @@ async fn a_deleted_vault_answers_as_gone_and_comes_back_to_the_byte() {
 }
 
 #[tokio::test]
-async fn deleting_what_is_absent_is_204_and_twice_is_too() {
+async fn deleting_an_absent_or_deleted_vault_is_204() {
     let world = with_vault(VaultChanges::default()).await;
     let id = world.vault.vault_id("kv1").unwrap();
 
@@ -82,7 +82,7 @@ async fn deleting_what_is_absent_is_204_and_twice_is_too() {
 }
 
 #[tokio::test]
-async fn a_purged_vault_is_gone_for_good_and_its_name_is_free() {
+async fn a_purged_vault_cannot_be_recovered_and_its_name_is_available() {
     let world = with_vault(VaultChanges::default()).await;
     world.vault.delete_vault("kv1").await.unwrap();
 
@@ -105,7 +105,7 @@ async fn a_purged_vault_is_gone_for_good_and_its_name_is_free() {
 }
 
 #[tokio::test]
-async fn purge_protection_keeps_a_deleted_vault_until_its_time_and_the_clock_ends_it() {
+async fn purge_protection_keeps_a_deleted_vault_until_the_clock_purges_it() {
     let settings = VaultChanges {
         purge_protection: Some(true),
         retention_days: Some(7),
@@ -129,7 +129,7 @@ async fn purge_protection_keeps_a_deleted_vault_until_its_time_and_the_clock_end
 }
 
 #[tokio::test]
-async fn a_deleted_vault_and_a_purged_one_stay_so_over_a_restart() {
+async fn deleted_and_purged_vaults_stay_deleted_and_purged_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || MockKeyVault::builder().data_dir(folder.path());
     let world = World::start(builder()).await;
@@ -152,7 +152,7 @@ async fn a_deleted_vault_and_a_purged_one_stay_so_over_a_restart() {
 }
 
 #[tokio::test]
-async fn roles_on_a_vault_go_with_its_deletion_as_in_azure() {
+async fn the_deletion_of_a_vault_deletes_its_roles_as_in_azure() {
     let world = with_vault(VaultChanges { rbac: Some(true), ..VaultChanges::default() }).await;
     let id = world.vault.vault_id("kv1").unwrap();
     let owner = world.vault.owner().object_id;

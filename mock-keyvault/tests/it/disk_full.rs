@@ -1,4 +1,4 @@
-//! A full disk: changes are refused, and deletions, reads and uses of keys go on while the reserve lasts.
+//! A full disk: changes are refused, and deletions, reads and uses of keys work while the reserve lasts.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::{Answer, SUBSCRIPTION, World, clock, vault_path};
 const READER: &str =
     "/providers/Microsoft.Authorization/roleDefinitions/21090545-7ca7-4776-b22c-e363652d74d2";
 
-/// One request for each kind of change of keys that deletes nothing, in an order in which all succeed.
+/// One request for each kind of change of keys except deletions, in an order in which all succeed.
 fn changes() -> Vec<(Method, String, Option<Value>)> {
     let policy = json!({"lifetimeActions": [], "attributes": {"expiryTime": "P90D"}});
     vec![
@@ -32,7 +32,7 @@ fn vault_body() -> Value {
     }})
 }
 
-/// A vault and a role assignment are asked for.
+/// Requests a vault and a role assignment.
 async fn managed(world: &World) -> [Answer; 2] {
     let assignment =
         "/providers/Microsoft.Authorization/roleAssignments/22222222-0000-4000-8000-000000000001";
@@ -48,7 +48,7 @@ async fn managed(world: &World) -> [Answer; 2] {
 }
 
 #[tokio::test]
-async fn changes_are_refused_while_the_disk_is_full_and_accepted_when_there_is_room() {
+async fn changes_are_refused_while_the_disk_is_full_and_accepted_when_there_is_space() {
     let world = World::with_key().await;
     world.vault.create_key("local", "gone", KeySize::Rsa2048).await.unwrap();
     world.vault.delete_key("local", "gone").await.unwrap();
@@ -167,7 +167,7 @@ async fn keys_are_read_and_used_and_calls_are_logged_while_the_disk_is_full() {
 }
 
 #[tokio::test]
-async fn a_purge_that_becomes_due_when_the_reserve_is_used_up_is_done_when_there_is_room() {
+async fn a_purge_that_is_due_while_the_reserve_is_used_up_is_done_when_there_is_space() {
     let world = World::with_key().await;
     world.vault.delete_key("local", "k").await.unwrap();
 
@@ -185,7 +185,7 @@ async fn a_purge_that_becomes_due_when_the_reserve_is_used_up_is_done_when_there
 }
 
 #[tokio::test]
-async fn what_was_refused_is_not_there_after_a_restart_either() {
+async fn refused_changes_are_not_found_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let start = || MockKeyVault::builder().data_dir(folder.path()).clock(clock()).start();
     let vault = start().await.unwrap();

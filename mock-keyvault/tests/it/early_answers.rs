@@ -1,4 +1,4 @@
-//! Refusals that are given before a request was read arrive, also at a client that sends everything first.
+//! Refusals that are sent before a request was read completely also arrive at a client that sends everything first.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use tokio_rustls::TlsConnector;
 
 use crate::support::{World, admin};
 
-/// More than the buffers of both sides hold.
+/// More than the buffers of client and server hold together.
 const LARGE: usize = 24 << 20;
 
-/// Sends a request with a large body over TLS to its end, and reads the answer then.
+/// Sends a whole request with a large body over TLS, and then reads the answer.
 async fn exchange(vault: &MockKeyVault, line: &str, more: &str) -> String {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(vault.ca_pem().as_bytes()).unwrap()).unwrap();

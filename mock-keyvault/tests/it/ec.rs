@@ -1,4 +1,4 @@
-//! Keys on elliptic curves: create and get. What they sign is in `sign.rs`.
+//! Keys on elliptic curves: create and get. Signatures are in `sign.rs`.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::support::World;
 const CURVES: [(&str, usize); 4] = [("P-256", 32), ("P-256K", 32), ("P-384", 48), ("P-521", 66)];
 
 #[tokio::test]
-async fn a_key_on_each_curve_has_the_shape_of_the_real_service() {
+async fn a_key_on_each_curve_has_the_form_of_the_real_service() {
     let world = World::new().await;
 
     for (curve, width) in CURVES {
@@ -36,7 +36,7 @@ async fn a_key_on_each_curve_has_the_shape_of_the_real_service() {
     }
 }
 
-/// cosign's client of Azure (sigstore, `pkg/signature/kms/azure/client.go`) sends the first body below.
+/// cosign's Azure client (sigstore, `pkg/signature/kms/azure/client.go`) sends the first body below.
 #[tokio::test]
 async fn the_curve_is_p256_unless_one_is_named_and_a_size_is_ignored() {
     let world = World::new().await;
@@ -87,7 +87,7 @@ async fn secp256k1_is_another_name_of_p256k() {
 }
 
 #[tokio::test]
-async fn a_key_of_hardware_says_so() {
+async fn a_hardware_key_says_so() {
     let world = World::new().await;
     let body = json!({"kty": "EC-HSM", "crv": "P-384", "key_ops": ["sign"]});
 
@@ -98,7 +98,7 @@ async fn a_key_of_hardware_says_so() {
 }
 
 #[tokio::test]
-async fn what_a_curve_cannot_do_is_refused_when_it_is_asked_for() {
+async fn unsupported_operations_of_a_curve_are_refused_on_request() {
     let world = World::new().await;
     let ops = json!({"kty": "EC", "key_ops": ["wrapKey", "sign", "unwrapKey"]});
 
@@ -126,7 +126,7 @@ async fn what_a_curve_cannot_do_is_refused_when_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn versions_of_one_key_may_be_of_different_kinds() {
+async fn versions_of_one_key_may_have_different_types() {
     let world = World::with_key().await;
     let old = world.vault.latest_version("local", "k").await.unwrap().unwrap();
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"old").await;
@@ -141,7 +141,7 @@ async fn versions_of_one_key_may_be_of_different_kinds() {
 }
 
 #[tokio::test]
-async fn the_handle_makes_keys_on_curves_too() {
+async fn the_handle_creates_keys_on_curves_too() {
     let world = World::new().await;
 
     let made = world.vault.create_ec_key("local", "k", Curve::P521).await.unwrap();

@@ -1,4 +1,4 @@
-//! encrypt and decrypt, and what they have in common with wrapKey and unwrapKey.
+//! encrypt and decrypt, and their common behaviour with wrapKey and unwrapKey.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ async fn operate(world: &World, operation: &str, alg: &str, value: &[u8]) -> Ans
 }
 
 #[tokio::test]
-async fn what_is_encrypted_decrypts_up_to_the_length_that_fits() {
+async fn values_up_to_the_maximum_length_are_encrypted_and_decrypted() {
     let world = World::with_key().await;
 
     for (alg, max) in ALGORITHMS {
@@ -34,7 +34,7 @@ async fn what_is_encrypted_decrypts_up_to_the_length_that_fits() {
 }
 
 #[tokio::test]
-async fn wrapping_is_encrypting_under_another_name() {
+async fn wrap_key_is_encrypt_under_another_name() {
     let world = World::with_key().await;
 
     let wrapped = operate(&world, "wrapkey", "RSA-OAEP-256", b"key").await.value();
@@ -45,7 +45,7 @@ async fn wrapping_is_encrypting_under_another_name() {
 }
 
 #[tokio::test]
-async fn whatever_does_not_decrypt_gets_the_same_answer_to_the_byte() {
+async fn every_failed_decryption_gets_the_same_answer_to_the_byte() {
     let world = World::with_key().await;
     let good = operate(&world, "encrypt", "RSA-OAEP-256", b"data").await.value();
     let mut changed = good.clone();
@@ -69,7 +69,7 @@ async fn whatever_does_not_decrypt_gets_the_same_answer_to_the_byte() {
 }
 
 #[tokio::test]
-async fn wrong_padding_under_rsa1_5_cannot_be_told_from_right_padding() {
+async fn wrong_padding_under_rsa1_5_cannot_be_distinguished_from_right_padding() {
     let world = World::with_key().await;
     let mut ciphertext = operate(&world, "encrypt", "RSA1_5", b"data").await.value();
     ciphertext[200] ^= 1;
@@ -82,7 +82,7 @@ async fn wrong_padding_under_rsa1_5_cannot_be_told_from_right_padding() {
 }
 
 #[tokio::test]
-async fn outside_its_time_a_key_decrypts_but_encrypts_no_more() {
+async fn outside_its_validity_a_key_decrypts_but_does_not_encrypt() {
     let world = World::with_key().await;
     let now = world.clock.unix_now();
     let encrypted = operate(&world, "encrypt", "RSA-OAEP", b"data").await.value();
@@ -105,7 +105,7 @@ async fn outside_its_time_a_key_decrypts_but_encrypts_no_more() {
 }
 
 #[tokio::test]
-async fn a_disabled_key_refuses_all_four_and_a_key_refuses_what_is_not_among_its_operations() {
+async fn a_disabled_key_refuses_all_four_and_a_key_refuses_operations_it_does_not_list() {
     let world = World::with_key().await;
     let encrypted = operate(&world, "encrypt", "RSA-OAEP", b"data").await.value();
     let operations = [

@@ -1,4 +1,4 @@
-//! The event log: what became of keys, as Event Grid would tell it.
+//! The event log: the events of keys, in the form of Event Grid.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn days(days: u64) -> Duration {
     Duration::from_secs(days * DAY)
 }
 
-/// A vault with a key called `k` that ends after these days.
+/// A vault with a key called `k` that expires after these days.
 async fn ending_after(days: i64) -> World {
     let world = World::new().await;
     let exp = world.clock.unix_now() + days * 86_400;
@@ -29,7 +29,7 @@ fn kinds(world: &World) -> Vec<EventKind> {
 }
 
 #[tokio::test]
-async fn a_new_key_is_told_in_the_shape_of_event_grid() {
+async fn a_new_key_causes_an_event_in_the_form_of_event_grid() {
     let world = World::with_key().await;
     let key = world.vault.latest_version("local", "k").await.unwrap().unwrap();
 
@@ -71,7 +71,7 @@ async fn ids_are_rendered_for_the_address_that_the_reader_used() {
 }
 
 #[tokio::test]
-async fn a_key_is_near_its_end_thirty_days_before_it_and_past_it_once() {
+async fn a_key_is_near_its_expiry_thirty_days_before_it_and_expires_once() {
     let world = ending_after(100).await;
 
     world.vault.advance(days(69)).await.unwrap();
@@ -104,7 +104,7 @@ async fn the_notice_follows_the_policy() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_moved_is_told_again_and_an_older_version_is_not_told() {
+async fn a_changed_expiry_causes_new_events_and_an_older_version_none() {
     let world = ending_after(20).await;
     world.vault.run_due().await.unwrap();
     let soon = kinds(&world);
@@ -124,7 +124,7 @@ async fn an_end_that_is_moved_is_told_again_and_an_older_version_is_not_told() {
 }
 
 #[tokio::test]
-async fn events_outlive_a_restart_and_are_not_told_again() {
+async fn events_survive_a_restart_and_are_not_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
@@ -144,7 +144,7 @@ async fn events_outlive_a_restart_and_are_not_told_again() {
 }
 
 #[tokio::test]
-async fn events_are_found_by_what_they_are_about() {
+async fn events_are_found_by_each_filter() {
     let world = ending_after(10).await;
     world.vault.run_due().await.unwrap();
     world.clock.advance(days(1));

@@ -1,4 +1,4 @@
-//! Faults on demand and throttling, as clients meet them.
+//! Injected faults and throttling, as clients see them.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn fault(answer: &Answer) -> Option<&str> {
 }
 
 #[tokio::test]
-async fn a_status_is_answered_as_often_as_was_asked_in_azures_words() {
+async fn a_status_fault_is_answered_the_given_number_of_times_with_azures_message() {
     let world = World::with_key().await;
     let rule = json!({"on": "keys/unwrapKey", "kind": "status", "status": 429, "retryAfter": 7, "times": 1});
     let id = add(&world, rule).await;
@@ -35,7 +35,7 @@ async fn a_status_is_answered_as_often_as_was_asked_in_azures_words() {
     let refused = world.wrap("/keys/k/unwrapkey", "RSA-OAEP", &wrapped.value()).await;
     let done = world.wrap("/keys/k/unwrapkey", "RSA-OAEP", &wrapped.value()).await;
 
-    assert_eq!(fault(&wrapped), None, "another operation is not touched");
+    assert_eq!(fault(&wrapped), None, "another operation is not affected");
     assert_eq!(
         refused.text,
         r#"{"error":{"code":"Throttled","message":"Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached"}}"#
@@ -48,7 +48,7 @@ async fn a_status_is_answered_as_often_as_was_asked_in_azures_words() {
 }
 
 #[tokio::test]
-async fn every_refusal_has_azures_shape_and_is_in_the_audit_log() {
+async fn every_refusal_has_azures_form_and_is_in_the_audit_log() {
     let world = World::with_key().await;
 
     for status in [400, 401, 403, 404, 409, 418, 429, 500, 502, 503, 504] {
@@ -67,7 +67,7 @@ async fn every_refusal_has_azures_shape_and_is_in_the_audit_log() {
 }
 
 #[tokio::test]
-async fn what_a_fault_refuses_is_not_done() {
+async fn a_request_that_a_fault_refuses_is_not_performed() {
     let world = World::with_key().await;
     add(&world, json!({"on": "keys", "kind": "status", "status": 500, "times": 1})).await;
 
@@ -89,7 +89,7 @@ async fn a_client_without_a_token_is_challenged_and_not_counted() {
 }
 
 #[tokio::test]
-async fn a_connection_is_reset_and_nothing_is_done() {
+async fn a_connection_is_reset_and_the_request_is_not_performed() {
     let world = World::with_key().await;
     add(&world, json!({"on": "keys/createKey", "kind": "reset", "times": 1})).await;
     let token = world.token(world.vault.owner()).await;
@@ -107,7 +107,7 @@ async fn a_connection_is_reset_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn a_body_is_cut_and_what_was_asked_is_done() {
+async fn a_body_is_cut_and_the_request_is_performed() {
     let world = World::new().await;
     add(&world, json!({"on": "keys/createKey", "kind": "cut", "times": 1})).await;
     let token = world.token(world.vault.owner()).await;
@@ -118,12 +118,12 @@ async fn a_body_is_cut_and_what_was_asked_is_done() {
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()[FAULT], "fault-1=cut");
     assert!(answer.content_length().unwrap() > 0);
-    assert!(answer.bytes().await.is_err(), "it is never a clean end");
+    assert!(answer.bytes().await.is_err(), "the body never ends cleanly");
     assert!(world.vault.latest_version("local", "k").await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn latency_is_said_and_the_answer_comes() {
+async fn latency_is_reported_and_the_answer_arrives() {
     let world = World::with_key().await;
     add(&world, json!({"on": "*", "kind": "latency", "latencyMs": 1, "name": "slow"})).await;
 
@@ -134,7 +134,7 @@ async fn latency_is_said_and_the_answer_comes() {
 }
 
 #[tokio::test]
-async fn the_issuer_fails_by_itself_and_in_its_own_words() {
+async fn the_issuer_fails_separately_with_its_own_messages() {
     let world = World::with_key().await;
     let token = world.token(world.vault.owner()).await;
     add(&world, json!({"on": "issuer", "kind": "status", "status": 503, "times": 1})).await;
@@ -150,7 +150,7 @@ async fn the_issuer_fails_by_itself_and_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn an_outage_is_for_everybody_and_is_a_rule_like_others() {
+async fn an_outage_affects_every_client_and_is_a_rule_like_others() {
     let world = World::with_key().await;
     world.vault.set_outage(true);
 
@@ -167,7 +167,7 @@ async fn an_outage_is_for_everybody_and_is_a_rule_like_others() {
 }
 
 #[tokio::test]
-async fn rules_are_added_by_the_handle_and_end_with_the_clock() {
+async fn rules_are_added_by_the_handle_and_end_by_the_clock() {
     let world = World::with_key().await;
     let refused = FaultKind::Status { status: 503, retry_after: None };
     let rule = FaultRule::new("keys/getKey", refused)
@@ -187,7 +187,7 @@ async fn rules_are_added_by_the_handle_and_end_with_the_clock() {
 }
 
 #[tokio::test]
-async fn rules_are_listed_and_taken_away_one_by_one_or_all() {
+async fn rules_are_listed_and_removed_one_by_one_or_all() {
     let world = World::with_key().await;
     let first = add(&world, json!({"on": "keys", "kind": "outage", "times": 3})).await;
     add(&world, json!({"on": "keys", "kind": "reset"})).await;
@@ -214,7 +214,7 @@ async fn rules_are_listed_and_taken_away_one_by_one_or_all() {
 }
 
 #[tokio::test]
-async fn a_rule_that_makes_no_sense_is_refused_with_what_is_taken() {
+async fn an_invalid_rule_is_refused_with_the_valid_values() {
     let world = World::with_key().await;
 
     for (rule, words) in [
@@ -232,7 +232,7 @@ async fn a_rule_that_makes_no_sense_is_refused_with_what_is_taken() {
 }
 
 #[tokio::test]
-async fn throttling_counts_by_the_clock_and_each_vault_by_itself() {
+async fn throttling_counts_by_the_clock_and_separately_for_each_vault() {
     let world = World::with_key().await;
     let own = json!({"throttling": {"transactions": 3, "creations": 1}});
     admin(&world, Method::POST, "faults", Some(own)).await;
@@ -258,7 +258,7 @@ async fn throttling_counts_by_the_clock_and_each_vault_by_itself() {
 }
 
 #[tokio::test]
-async fn larger_keys_weigh_more_and_making_keys_is_counted_apart() {
+async fn larger_keys_weigh_more_and_creations_are_counted_separately() {
     let world = World::with_key().await;
     world.vault.create_key("local", "large", KeySize::Rsa3072).await.unwrap();
     world.vault.set_throttling(Some(Throttling {

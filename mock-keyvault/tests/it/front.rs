@@ -1,4 +1,4 @@
-//! What an embedding program serves on the vault's listener: asked first, and late.
+//! The routes that an embedding program serves on the vault's listener: they come before the vault's, and may be set late.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 
 use crate::support::{World, send};
 
-/// Everything at `*.shop.localhost`, and one path of the vault's own name.
+/// A program that serves everything at `*.shop.localhost`, and one path of the vault's own name.
 struct Shop;
 
 impl Front for Shop {
@@ -34,7 +34,7 @@ async fn ask(world: &World, base: &str, host: &str, path: &str) -> (StatusCode, 
 }
 
 #[tokio::test]
-async fn a_program_that_embeds_the_vault_is_asked_first_by_name_and_path() {
+async fn the_embedding_program_is_asked_first_by_name_and_path() {
     let world = World::new().await;
     let before = ask(&world, "https", "Toys.Shop.Localhost.:1", "/keys").await;
 
@@ -50,7 +50,7 @@ async fn a_program_that_embeds_the_vault_is_asked_first_by_name_and_path() {
 }
 
 #[tokio::test]
-async fn a_program_that_embeds_the_vault_is_not_asked_without_tls() {
+async fn the_embedding_program_is_not_asked_without_tls() {
     let world = World::new().await;
     world.vault.set_front(Arc::new(Shop));
 
@@ -60,7 +60,7 @@ async fn a_program_that_embeds_the_vault_is_not_asked_without_tls() {
     assert!(text.contains("https://"), "{text}");
 }
 
-/// A program that holds on to what the vault shares, as one does that moves its clock.
+/// A program that keeps a reference to shared parts of the vault, like a program that moves its clock.
 struct Clinging(mock_keyvault::Timekeeper);
 
 impl Front for Clinging {
@@ -75,7 +75,7 @@ impl Front for Clinging {
 }
 
 #[tokio::test]
-async fn a_folder_is_free_again_although_the_program_holds_on_to_the_vault() {
+async fn a_folder_is_released_even_if_the_program_keeps_a_reference_to_the_vault() {
     let folder = tempfile::tempdir().unwrap();
     let start = || mock_keyvault::MockKeyVault::builder().data_dir(folder.path()).start();
     let vault = start().await.unwrap();

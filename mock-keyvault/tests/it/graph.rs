@@ -1,18 +1,18 @@
-//! Microsoft Graph as `az` asks it: who the principals are. It reads alone.
+//! The read-only part of Microsoft Graph that `az` uses to look up principals.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, World, send};
 
-/// What Graph answers the owner.
+/// The answer of Graph to the owner.
 async fn graph(world: &World, method: Method, path: &str, body: Option<Value>) -> Answer {
     let owner = world.vault.owner().client_id;
     let token = world.vault.token(owner, "https://graph.microsoft.com/").unwrap();
     ask(world, method, path, body, Some(token.expose())).await
 }
 
-/// The address is the listener's, the name is Graph's.
+/// Sends a request to the listener's address with Graph's name.
 async fn ask(
     world: &World,
     method: Method,
@@ -56,7 +56,7 @@ async fn a_principal_is_found_by_its_application_id_and_not_by_its_object_id() {
 }
 
 #[tokio::test]
-async fn objects_are_found_by_their_ids_and_those_that_are_not_there_are_left_out() {
+async fn objects_are_found_by_their_ids_and_unknown_ids_are_omitted() {
     let world = World::new().await;
     let app = world.vault.add_application("program").await.unwrap().principal;
     let nobody = "00000000-0000-4000-8000-00000000ffff";
@@ -80,7 +80,7 @@ async fn objects_are_found_by_their_ids_and_those_that_are_not_there_are_left_ou
 }
 
 #[tokio::test]
-async fn who_is_no_person_has_no_me_and_there_are_no_people() {
+async fn a_service_principal_has_no_me_and_there_are_no_users() {
     let world = World::new().await;
 
     let me = graph(&world, Method::GET, "me", None).await;
@@ -92,7 +92,7 @@ async fn who_is_no_person_has_no_me_and_there_are_no_people() {
 }
 
 #[tokio::test]
-async fn graph_takes_tokens_for_graph_alone_and_writes_nothing() {
+async fn graph_only_accepts_tokens_for_graph_and_writes_nothing() {
     let world = World::new().await;
     let owner = world.vault.owner().client_id;
     let other = world.vault.token(owner, "https://management.azure.com").unwrap();

@@ -1,4 +1,4 @@
-//! The handle that a test suite in Rust holds a vault by.
+//! The handle with which a Rust test suite controls a vault.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::support::World;
 
 #[tokio::test]
-async fn a_test_can_say_how_often_a_key_was_used() {
+async fn a_test_can_count_the_uses_of_a_key() {
     let world = World::with_key().await;
 
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"0123456789abcdef").await.value();
@@ -28,7 +28,7 @@ async fn a_test_can_say_how_often_a_key_was_used() {
 }
 
 #[tokio::test]
-async fn the_time_that_was_moved_outlives_a_restart() {
+async fn a_move_of_the_clock_survives_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let start = || MockKeyVault::builder().data_dir(folder.path()).start();
 
@@ -44,7 +44,7 @@ async fn the_time_that_was_moved_outlives_a_restart() {
 }
 
 #[test]
-fn a_panic_while_a_vault_runs_hangs_nothing_and_leaves_nothing() {
+fn a_panic_while_a_vault_runs_neither_hangs_nor_leaves_files() {
     let (send, told) = mpsc::channel::<(SocketAddr, PathBuf)>();
 
     let test = std::thread::spawn(move || {
@@ -52,11 +52,11 @@ fn a_panic_while_a_vault_runs_hangs_nothing_and_leaves_nothing() {
         runtime.block_on(async {
             let vault = MockKeyVault::builder().ephemeral().start().await.unwrap();
             vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
-            // A client that is in the middle of a request.
+            // A client in the middle of a request.
             let mut client = TcpStream::connect(vault.address()).await.unwrap();
             client.write_all(b"GET /_keyvault/hea").await.unwrap();
             send.send((vault.address(), vault.data_dir().to_owned())).unwrap();
-            panic!("as a test that fails does");
+            panic!("like a failing test");
         });
     });
 

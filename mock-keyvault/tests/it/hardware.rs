@@ -1,4 +1,4 @@
-//! Keys of hardware: a premium vault makes them, and a standard one keeps those that it has.
+//! Hardware keys: a premium vault creates them, and a standard vault keeps its existing ones.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::jwk;
 use crate::support::{Answer, World, vault_path};
 
-/// The words that Azure answers with (azure-sdk-for-net#6551, azure-docs#63888). Its code is not published; this is the
-/// one of every other refusal of a new key.
+/// Azure's message (azure-sdk-for-net#6551, azure-docs#63888). Its code is not published; this is the code of every other
+/// refusal of a new key.
 const REFUSAL: &str = r#"{"error":{"code":"BadParameter","message":"Hardware key operation not allowed on standard vault"}}"#;
 
 /// Sets the price class of a vault.
@@ -27,7 +27,7 @@ async fn set_sku(world: &World, vault: &str, sku: &str) {
     assert_eq!(answer.json()["properties"]["sku"]["name"], sku);
 }
 
-/// What the vault called `local` says of its price class.
+/// The price class in the answer about the vault called `local`.
 async fn sku_of_local(world: &World) -> Value {
     let path = vault_path("local").replace("resourceGroups/g/", "resourceGroups/sealyard/");
     let answer = world.arm(Method::GET, &path, None).await;
@@ -52,7 +52,7 @@ async fn the_vault_called_local_is_premium() {
 }
 
 #[tokio::test]
-async fn the_vault_called_local_of_an_older_folder_becomes_premium_and_others_stay_as_they_are() {
+async fn the_vault_called_local_of_an_older_folder_becomes_premium_and_others_do_not() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("v");
     crate::migration::unpack(&folder);
@@ -82,7 +82,7 @@ async fn the_vault_called_local_of_an_older_folder_becomes_premium_and_others_st
 }
 
 #[tokio::test]
-async fn a_standard_vault_refuses_new_keys_of_hardware() {
+async fn a_standard_vault_refuses_new_hardware_keys() {
     let world = World::new().await;
     let premium = owner(&world, "local", Method::POST, "/keys/h/create", json!({"kty": "EC-HSM"}));
     assert_eq!(premium.await.status, StatusCode::OK);
@@ -115,7 +115,7 @@ async fn a_standard_vault_refuses_new_keys_of_hardware() {
 }
 
 #[tokio::test]
-async fn keys_of_hardware_go_on_working_in_a_vault_that_became_standard() {
+async fn hardware_keys_still_work_in_a_vault_that_became_standard() {
     let world = World::new().await;
     let create =
         async |body: Value| owner(&world, "local", Method::POST, "/keys/h/create", body).await;

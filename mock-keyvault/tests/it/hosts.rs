@@ -1,4 +1,4 @@
-//! Other names and other ports than the vault knows of: those of containers, and those that are mapped to it.
+//! Hosts and ports that the vault does not know: those of containers, and mapped ports.
 
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{World, send};
 
-/// Everything that an answer renders with a host, for a client that used this one.
+/// Everything that an answer renders with a host, for a client that used this host.
 async fn rendered(world: &World, host: &str) -> Vec<String> {
     let base = format!("https://127.0.0.1:{}", world.vault.address().port());
     let token = world.token(world.vault.owner()).await;
@@ -42,7 +42,7 @@ async fn rendered(world: &World, host: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn all_that_is_rendered_follows_the_host_that_was_used() {
+async fn every_rendered_address_has_the_host_that_the_client_used() {
     let world = World::new().await;
     let own_port = world.vault.address().port().to_string();
 
@@ -63,7 +63,7 @@ async fn all_that_is_rendered_follows_the_host_that_was_used() {
 }
 
 #[tokio::test]
-async fn a_client_trusts_a_name_that_was_given_as_an_alias_and_no_other() {
+async fn a_client_only_trusts_a_name_that_is_an_alias() {
     let builder = MockKeyVault::builder().ephemeral().hostname_alias("vault");
     let world = World::start(builder.hostname_alias("10.1.2.3")).await;
     let health = |name: &str| {
@@ -74,7 +74,7 @@ async fn a_client_trusts_a_name_that_was_given_as_an_alias_and_no_other() {
     assert!(health("vault").await.is_ok());
     assert!(health("localhost").await.is_ok());
     assert!(health("elsewhere").await.is_err());
-    // Managed identities know the alias as a name of this machine too.
+    // The managed-identity endpoints also accept the alias as a name of this machine.
     let query = "api-version=2018-02-01&resource=r";
     let imds = format!("{}/metadata/identity/oauth2/token?{query}", world.vault.imds_uri());
     let imds = world.http.get(imds);

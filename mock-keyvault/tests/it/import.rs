@@ -1,4 +1,4 @@
-//! importKey: keys from elsewhere.
+//! importKey: imports keys.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ async fn import(world: &World, body: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn an_rsa_key_of_each_size_comes_out_as_its_public_part_and_decrypts() {
+async fn an_imported_rsa_key_of_each_size_shows_its_public_part_and_decrypts() {
     let world = World::new().await;
 
     for bits in [2048, 3072, 4096] {
@@ -39,7 +39,7 @@ async fn an_rsa_key_of_each_size_comes_out_as_its_public_part_and_decrypts() {
 }
 
 #[tokio::test]
-async fn what_an_rsa_key_lacks_is_derived_where_it_can_be() {
+async fn absent_numbers_of_an_rsa_key_are_derived_if_possible() {
     let world = World::new().await;
     let jwk = jwk::rsa(2048);
     let wrapped = {
@@ -62,7 +62,7 @@ async fn what_an_rsa_key_lacks_is_derived_where_it_can_be() {
 }
 
 #[tokio::test]
-async fn a_key_on_each_curve_comes_out_as_its_public_part_and_signs() {
+async fn an_imported_key_on_each_curve_shows_its_public_part_and_signs() {
     let world = World::new().await;
 
     for (curve, alg, len) in [
@@ -92,7 +92,7 @@ async fn a_key_on_each_curve_comes_out_as_its_public_part_and_signs() {
 }
 
 #[tokio::test]
-async fn attributes_operations_and_hardware_are_taken_as_they_are_given() {
+async fn attributes_operations_and_hardware_are_imported_as_given() {
     let world = World::new().await;
     let now = world.clock.unix_now();
     let rsa = with(&jwk::rsa(2048), "key_ops", json!(["unwrapKey", "wrapKey"]));
@@ -115,7 +115,7 @@ async fn attributes_operations_and_hardware_are_taken_as_they_are_given() {
 }
 
 #[tokio::test]
-async fn numbers_that_are_no_key_are_refused_and_never_repeated() {
+async fn numbers_that_are_not_a_key_are_refused_and_never_repeated() {
     let world = World::new().await;
     let (rsa, other) = (jwk::rsa(2048), jwk::rsa(3072));
     let (ec, stranger) = (jwk::ec("P-256"), jwk::ec("P-256"));
@@ -174,7 +174,7 @@ async fn numbers_that_are_no_key_are_refused_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused_clearly() {
+async fn unsupported_imports_are_refused_clearly() {
     let world = World::new().await;
     let rsa = jwk::rsa(2048);
     let policy = json!({"contentType": "application/json", "data": "e30"});
@@ -221,7 +221,7 @@ async fn what_is_not_served_is_refused_clearly() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_deleted_is_not_imported_over() {
+async fn a_key_is_not_imported_over_a_deleted_key() {
     let world = World::with_key().await;
     world.vault.delete_key("local", "k").await.unwrap();
 

@@ -1,4 +1,4 @@
-//! Private keys as JSON Web Keys, for tests that bring a key of their own.
+//! Private keys as JSON Web Keys, for tests that import a key.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,7 @@ use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::{PrivateKeyParts, PublicKeyParts};
 use serde_json::{Value, json};
 
-/// A published RSA key of this many bits with all its numbers. Making one would take a second.
+/// A published RSA key of this many bits with all its numbers. Generating one would take a second.
 pub(crate) fn rsa(bits: usize) -> Value {
     let file = match bits {
         2048 => include_str!("../vectors/rsa_oaep_2048_sha1_mgf1sha1.json"),
@@ -22,7 +22,7 @@ pub(crate) fn rsa(bits: usize) -> Value {
     of_rsa(&rsa::PrivateKey::from_pkcs8_der(&hex::decode(der).unwrap()).unwrap())
 }
 
-/// A new RSA key that Azure has no size for.
+/// A new RSA key of a size that Azure does not have.
 pub(crate) fn small_rsa() -> Value {
     of_rsa(&rsa::PrivateKey::new(&mut SysRng, 1024).unwrap())
 }

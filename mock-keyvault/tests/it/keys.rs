@@ -1,4 +1,4 @@
-//! Keys and versions: create, get, list, update, and what is refused.
+//! Keys and versions: create, get, list, update, and refusals.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{World, send};
 
 #[tokio::test]
-async fn a_new_key_has_the_shape_of_the_real_service() {
+async fn a_new_key_has_the_form_of_the_real_service() {
     let world = World::new().await;
 
     let body = json!({"kty": "RSA", "attributes": {"enabled": true}});
@@ -59,7 +59,7 @@ async fn every_answer_carries_the_headers_of_the_service() {
 }
 
 #[tokio::test]
-async fn sizes_kinds_tags_and_attributes_are_kept() {
+async fn sizes_types_tags_and_attributes_are_stored() {
     let world = World::new().await;
     let now = world.clock.unix_now();
     let body = json!({
@@ -155,7 +155,7 @@ async fn an_empty_list_is_as_short_as_the_real_one() {
     assert_eq!(answer.text, r#"{"value":[],"nextLink":null}"#);
 }
 
-/// As recorded: `recording_list_0_versions_of_a_nonexisting_key` in azure-sdk-for-js.
+/// A recorded answer: `recording_list_0_versions_of_a_nonexisting_key` in azure-sdk-for-js.
 #[tokio::test]
 async fn a_key_that_does_not_exist_has_no_versions() {
     let world = World::with_key().await;
@@ -172,9 +172,9 @@ async fn a_key_that_does_not_exist_has_no_versions() {
     assert_eq!(bad.refusal().1, "BadParameter");
 }
 
-/// As recorded: `recording_can_create_a_rsa_key_with_public_exponent` in azure-sdk-for-js asks for 3 and gets AQAB.
+/// A recorded answer: `recording_can_create_a_rsa_key_with_public_exponent` in azure-sdk-for-js asks for 3 and gets AQAB.
 #[tokio::test]
-async fn the_public_exponent_is_65537_whatever_is_asked_for() {
+async fn the_public_exponent_is_always_65537() {
     let world = World::new().await;
 
     for (kty, exponent) in [("RSA", 3), ("RSA", 65_537), ("RSA-HSM", 1), ("RSA", 0)] {
@@ -188,9 +188,9 @@ async fn the_public_exponent_is_65537_whatever_is_asked_for() {
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
 }
 
-/// As the specification of "bring your own key" has it: an RSA-HSM key with this operation only (azure-cli#12003).
+/// The specification of "bring your own key" asks for an RSA-HSM key with only this operation (azure-cli#12003).
 #[tokio::test]
-async fn a_key_that_others_are_brought_in_with_is_made_and_does_nothing_else() {
+async fn a_key_for_imports_is_created_and_has_no_other_operation() {
     let world = World::new().await;
     let create = async |kty: &str, ops: Value| {
         let body = json!({"kty": kty, "key_ops": ops, "key_size": 4096});
@@ -233,8 +233,8 @@ async fn a_key_that_others_are_brought_in_with_is_made_and_does_nothing_else() {
     assert_eq!(mixed.refusal().1, "BadParameter");
 }
 
-/// As recorded: `recording_cannot_create_a_key_with_an_empty_name` in azure-sdk-for-js. Slashes count once, so that an empty
-/// name is a key without an operation.
+/// A recorded answer: `recording_cannot_create_a_key_with_an_empty_name` in azure-sdk-for-js. Repeated slashes count once, so
+/// a key with an empty name is a path without an operation.
 #[tokio::test]
 async fn a_key_without_a_name_or_without_an_operation_is_refused_as_recorded() {
     let world = World::with_key().await;
@@ -248,8 +248,8 @@ async fn a_key_without_a_name_or_without_an_operation_is_refused_as_recorded() {
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
 }
 
-/// As recorded: the last answer in `recording_can_set_read_and_delete_a_certificates_contacts` in azure-sdk-for-js. The
-/// Terraform provider reads the contacts after it made a vault, and goes on after this answer (azurerm's source).
+/// The last answer in `recording_can_set_read_and_delete_a_certificates_contacts` in azure-sdk-for-js. The Terraform provider reads
+/// the contacts after it has created a vault, and continues after this answer (azurerm's source).
 #[tokio::test]
 async fn a_vault_has_no_contacts_for_certificates() {
     let world = World::new().await;
@@ -290,7 +290,7 @@ async fn a_vault_has_no_contacts_for_certificates() {
 }
 
 #[tokio::test]
-async fn an_update_changes_what_it_names_and_nothing_else() {
+async fn an_update_only_changes_the_named_attributes() {
     let world = World::new().await;
     let body = json!({"kty": "RSA", "tags": {"a": "1"}, "attributes": {"exp": 4_000_000_000_i64}});
     let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
@@ -310,7 +310,7 @@ async fn an_update_changes_what_it_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_there_is_refused_as_the_real_service_does() {
+async fn an_unknown_key_is_refused_as_by_the_real_service() {
     let world = World::with_key().await;
     let none = "0".repeat(32);
 
@@ -330,7 +330,7 @@ async fn a_key_that_is_not_there_is_refused_as_the_real_service_does() {
 }
 
 #[tokio::test]
-async fn a_version_that_cannot_be_one_is_named_in_the_refusal_of_every_operation() {
+async fn the_refusal_of_every_operation_names_an_invalid_version() {
     let world = World::with_key().await;
     let value = json!({"alg": "RSA-OAEP-256", "value": "AAAA"});
     let sign = json!({"alg": "RS256", "value": "A".repeat(43), "digest": "A".repeat(43)});
@@ -358,7 +358,7 @@ async fn a_version_that_cannot_be_one_is_named_in_the_refusal_of_every_operation
 }
 
 #[tokio::test]
-async fn bad_parameters_are_400_with_words_and_never_500() {
+async fn bad_parameters_are_400_with_a_message_and_never_500() {
     let world = World::new().await;
     let long = "x".repeat(128);
     let tags: serde_json::Map<String, Value> =
@@ -418,7 +418,7 @@ async fn an_absent_api_version_is_refused_and_an_unknown_one_is_served() {
 }
 
 #[tokio::test]
-async fn what_is_not_served_is_refused_clearly() {
+async fn unsupported_operations_are_refused_clearly() {
     let world = World::with_key().await;
 
     let later = world.owner(Method::POST, "/keys/k/release", Some(json!({}))).await;
@@ -433,7 +433,7 @@ async fn what_is_not_served_is_refused_clearly() {
 }
 
 #[tokio::test]
-async fn a_vault_that_is_not_there_says_so() {
+async fn an_unknown_vault_is_named_in_the_refusal() {
     let world = World::new().await;
 
     let url = format!("{}/keys?api-version=7.4", world.vault.vault_uri("other"));

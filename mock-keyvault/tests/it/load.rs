@@ -1,4 +1,4 @@
-//! Many keys, listed page by page; and many clients at once, while the key that they use changes under them.
+//! Many keys that are listed in pages, and many clients at once whose key changes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use tokio::sync::{RwLock, Semaphore};
 
 use crate::support::{Answer, World, send};
 
-/// So many that a list is hundreds of pages.
+/// So many keys that a list has hundreds of pages.
 const KEYS: usize = 10_000;
 const CLIENTS: u64 = 64;
 const CHANGES: usize = 24;
 
-/// What is known of the key, kept by the one task that changes it.
+/// The known state of the key, in the one task that changes it.
 #[derive(Clone, Default)]
 struct Known {
     deleted: bool,
-    /// Each version: whether it is enabled, and what it wrapped.
+    /// Each version: whether it is enabled, and a value that it wrapped.
     versions: BTreeMap<String, (bool, Vec<u8>)>,
 }
 
@@ -35,19 +35,19 @@ impl Known {
     }
 }
 
-/// What all tasks share.
+/// The data that all tasks share.
 struct Shared {
     world: World,
     owner: String,
     identity: String,
     known: RwLock<Known>,
-    /// Odd while a change is under way. An answer that began and ended in one even epoch has one right form.
+    /// Odd during a change. An answer that began and ended in one even epoch has exactly one right form.
     epoch: AtomicU64,
     answers: Semaphore,
     over: AtomicBool,
 }
 
-/// A client that gives up ends the waiting for its answers.
+/// When a client ends early, this guard ends the wait for its answers.
 struct Answering(Arc<Shared>);
 
 impl Drop for Answering {
@@ -71,7 +71,7 @@ impl Shared {
         self.world.with_token(&self.identity, Method::POST, &path, Some(body)).await
     }
 
-    /// A new version by this request, and what it wrapped: its own id.
+    /// Creates a version by this request. Returns the version and a value that it wrapped: its own id.
     async fn new_version(&self, path: &str, body: Option<Value>) -> (String, Vec<u8>) {
         let made = self.owner(Method::POST, path, body).await;
         let kid = made["key"]["kid"].as_str().unwrap();
@@ -87,7 +87,7 @@ impl Shared {
         self.owner(Method::PATCH, &format!("/keys/k/{version}"), Some(body)).await;
     }
 
-    /// One change, after which at least one answer for each client is waited for.
+    /// Makes one change, and then waits for at least one answer for each client.
     async fn change(&self, known: &mut Known, random: &mut StdRng) {
         let version = known.any(random);
         self.epoch.fetch_add(1, Ordering::SeqCst);
@@ -118,7 +118,7 @@ impl Shared {
         self.answers.acquire_many(some).await.unwrap().forget();
     }
 
-    /// Unwraps until all is over; answers how many were unwrapped and how many refused.
+    /// Unwraps until the test ends. Returns how many requests succeeded and how many were refused.
     async fn client(&self, number: u64) -> (usize, usize) {
         let mut random = StdRng::seed_from_u64(number);
         let (mut unwrapped, mut refused) = (0, 0);
@@ -216,10 +216,10 @@ async fn sixty_four_clients_unwrap_while_the_key_changes_and_each_answer_is_righ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_keys_are_listed_page_by_page_each_once_and_in_order() {
-    // An ephemeral vault syncs nothing, and a key on a curve takes no primes: making them is cheap.
+    // An ephemeral vault syncs nothing, and a key on a curve needs no primes: creating many is cheap.
     let world = World::new().await;
     for number in 0..KEYS {
-        // Names that are neither made nor sorted in the order of their numbers.
+        // Names whose order differs from the order of creation.
         let name = format!("key-{}", number * 7919 % KEYS);
         world.vault.create_ec_key("local", &name, Curve::P256).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! What a vault does on the wire, as a client sees it.
+//! The behaviour of a vault on the wire, as clients see it.
 #![expect(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
 mod admin;

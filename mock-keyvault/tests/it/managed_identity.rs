@@ -11,7 +11,7 @@ use crate::support::{Answer, World, claims_of, send};
 
 const QUERY: &str = "api-version=2018-02-01&resource=https%3A%2F%2Fvault.azure.net";
 
-/// A request to IMDS, without its header.
+/// A request to IMDS, without its required header.
 fn bare(world: &World, query: &str) -> RequestBuilder {
     world.http.get(format!("{}/metadata/identity/oauth2/token?{query}", world.vault.imds_uri()))
 }
@@ -84,7 +84,7 @@ async fn app_service_gets_a_token_with_the_secret_of_its_header() {
 }
 
 #[tokio::test]
-async fn an_identity_is_chosen_by_client_id_object_id_or_resource_id() {
+async fn an_identity_is_selected_by_client_id_object_id_or_resource_id() {
     let world = World::new().await;
     let new = NewPrincipal::user_assigned_identity("puller").unwrap();
     let made = world.vault.add_principal(new).await.unwrap().principal;
@@ -106,7 +106,7 @@ async fn an_identity_is_chosen_by_client_id_object_id_or_resource_id() {
 }
 
 #[tokio::test]
-async fn imds_refuses_in_its_own_words() {
+async fn imds_refuses_with_its_own_messages() {
     let world = World::new().await;
     let app = world.vault.add_application("app").await.unwrap();
     let application = format!("{QUERY}&client_id={}", app.principal.client_id());
@@ -138,7 +138,7 @@ async fn imds_refuses_in_its_own_words() {
 }
 
 #[tokio::test]
-async fn app_service_refuses_in_its_own_words() {
+async fn app_service_refuses_with_its_own_messages() {
     let world = World::new().await;
 
     let answer = app_service(&world, &format!("{QUERY}&client_id=nobody")).await;
@@ -174,7 +174,7 @@ async fn an_identity_that_was_removed_is_not_found_and_its_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_web_page_and_a_name_that_may_be_anybodys_get_no_token() {
+async fn a_web_page_and_an_unknown_host_get_no_token() {
     let world = World::new().await;
     let with = |name, value| bare(&world, QUERY).header("Metadata", "true").header(name, value);
 
@@ -193,7 +193,7 @@ async fn a_web_page_and_a_name_that_may_be_anybodys_get_no_token() {
 }
 
 #[tokio::test]
-async fn the_admin_api_refuses_web_pages_too_and_health_answers_everybody() {
+async fn the_admin_api_refuses_web_pages_too_and_health_answers_every_client() {
     let world = World::new().await;
     let url = |path| format!("{}/_keyvault/{path}", world.vault.imds_uri());
 
@@ -208,7 +208,7 @@ async fn the_admin_api_refuses_web_pages_too_and_health_answers_everybody() {
 }
 
 #[tokio::test]
-async fn without_tls_nothing_else_is_answered() {
+async fn without_tls_no_other_endpoint_answers() {
     let world = World::with_key().await;
     let tenant = world.vault.tenant();
 
@@ -225,7 +225,7 @@ async fn without_tls_nothing_else_is_answered() {
 }
 
 #[tokio::test]
-async fn other_methods_are_refused_and_an_outage_of_the_issuer_is_one_here_too() {
+async fn other_methods_are_refused_and_an_outage_of_the_issuer_applies_here_too() {
     let world = World::new().await;
     let url = format!("{}/metadata/identity/oauth2/token?{QUERY}", world.vault.imds_uri());
 
@@ -238,7 +238,7 @@ async fn other_methods_are_refused_and_an_outage_of_the_issuer_is_one_here_too()
 }
 
 #[tokio::test]
-async fn a_query_that_is_no_text_is_refused_and_breaks_nothing() {
+async fn a_query_that_is_not_utf_8_is_refused_and_does_no_harm() {
     let world = World::new().await;
     let head = b"GET /metadata/identity/oauth2/token?api-version=%FF&resource=%00%FF&client_id=%zz HTTP/1.1\r\nHost: localhost\r\nMetadata: true\r\nConnection: close\r\n\r\n";
 
@@ -251,7 +251,7 @@ async fn a_query_that_is_no_text_is_refused_and_breaks_nothing() {
 }
 
 #[tokio::test]
-async fn off_the_loopback_the_header_is_a_random_secret_in_a_file() {
+async fn outside_the_loopback_the_header_is_a_random_secret_in_a_file() {
     let any = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
 
     let open = MockKeyVault::builder().ephemeral().listen(any).start().await.unwrap();

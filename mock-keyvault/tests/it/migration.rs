@@ -1,4 +1,4 @@
-//! A folder of format 1 opens: its keys unwrap, and the old rows go with a clean stop.
+//! A folder of format 1 opens: its keys unwrap, and a clean stop removes the old rows.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::program::Running;
 use crate::support::{World, client, clock, vault_path};
 
-/// Puts the folder of format 1 there, and answers what is in it.
+/// Unpacks the folder of format 1, and returns its content as JSON.
 pub(crate) fn unpack(to: &Path) -> Value {
     let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/folders");
     let archive = std::fs::File::open(folders.join("format-1.tar.gz")).unwrap();
@@ -19,7 +19,7 @@ pub(crate) fn unpack(to: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(folders.join("format-1.json")).unwrap()).unwrap()
 }
 
-/// The vault of a folder, whose clock stands still.
+/// Starts the vault of a folder with a frozen clock.
 async fn start(folder: &Path) -> World {
     let vault = MockKeyVault::builder().data_dir(folder).start().await.unwrap();
     let http = client(vault.ca_pem());
@@ -66,7 +66,7 @@ async fn a_folder_of_format_1_keeps_everything_and_its_old_rows_until_the_first_
 }
 
 #[tokio::test]
-async fn after_a_kill_the_old_rows_are_still_there_and_the_next_start_goes_on() {
+async fn after_a_kill_the_old_rows_still_exist_and_the_next_start_continues() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("v");
     let kept = unpack(&folder);
@@ -82,14 +82,14 @@ async fn after_a_kill_the_old_rows_are_still_there_and_the_next_start_goes_on() 
 }
 
 #[tokio::test]
-async fn rows_that_are_missing_or_damaged_are_refused_in_a_sentence_and_nothing_changes() {
+async fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes() {
     for (damage, words) in [
         ((|db| std::fs::remove_file(db).unwrap()) as fn(&Path), "No such file"),
         (|db| std::fs::write(db, "").unwrap(), "damaged"),
         (
             |db| {
                 std::fs::write(db, "").unwrap();
-                // Without a snapshot an empty database looks like a new one.
+                // Without a snapshot, an empty database looks like a new one.
                 for entry in std::fs::read_dir(db.parent().unwrap()).unwrap() {
                     let path = entry.unwrap().path();
                     if path.file_name().unwrap().to_str().unwrap().starts_with("snap.") {

@@ -1,4 +1,4 @@
-//! Network rules: who reaches a vault, and that a closed one can be opened again.
+//! Network rules: which clients reach a vault, and that a closed vault can be opened again.
 
 use mock_keyvault::VaultChanges;
 use mock_keyvault::vault::network::NetworkRules;
@@ -29,7 +29,7 @@ fn denying(addresses: &[&str], bypass_for_services: bool) -> NetworkRules {
 }
 
 #[tokio::test]
-async fn closed_rules_refuse_everybody_and_the_vault_can_be_opened_over_http() {
+async fn closed_rules_refuse_every_client_and_the_vault_can_be_opened_over_http() {
     let world = World::with_key().await;
     let get = || world.owner(Method::GET, "/keys/k", None);
 
@@ -47,7 +47,7 @@ async fn closed_rules_refuse_everybody_and_the_vault_can_be_opened_over_http() {
 }
 
 #[tokio::test]
-async fn an_address_rule_lets_its_addresses_in_and_no_others() {
+async fn an_address_rule_only_admits_its_addresses() {
     let world = World::with_key().await;
     let get = || world.owner(Method::GET, "/keys/k", None);
 
@@ -61,7 +61,7 @@ async fn an_address_rule_lets_its_addresses_in_and_no_others() {
 }
 
 #[tokio::test]
-async fn the_bypass_lets_managed_identities_through_and_nobody_else() {
+async fn the_bypass_only_admits_managed_identities() {
     let world = World::with_key().await;
 
     world.vault.set_network_rules("local", denying(&[], true)).await.unwrap();
@@ -73,7 +73,7 @@ async fn the_bypass_lets_managed_identities_through_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn without_public_access_there_is_no_way_in_but_the_bypass() {
+async fn without_public_access_only_the_bypass_admits_clients() {
     let world = World::with_key().await;
     let get = || world.owner(Method::GET, "/keys/k", None);
     let disabled = VaultChanges { public_network_access: Some(false), ..VaultChanges::default() };
@@ -92,7 +92,7 @@ async fn without_public_access_there_is_no_way_in_but_the_bypass() {
 }
 
 #[tokio::test]
-async fn rules_are_asked_after_the_token_and_before_the_permission() {
+async fn rules_are_checked_after_the_token_and_before_the_permission() {
     let world = World::with_key().await;
     world.vault.set_network_rules("local", NetworkRules::closed()).await.unwrap();
     let owner = world.vault.owner();

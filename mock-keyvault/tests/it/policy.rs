@@ -1,4 +1,4 @@
-//! Permission by identity, and what a disabled or expired key refuses.
+//! Permissions by identity, and the refusals of disabled and expired keys.
 
 use mock_keyvault::KeyPermission;
 use reqwest::{Method, StatusCode};
@@ -15,7 +15,7 @@ fn denied(world: &World, permission: &str, inner: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_policy_taken_away_refuses_the_next_call_with_the_same_token() {
+async fn the_next_call_after_the_removal_of_a_policy_is_refused_with_the_same_token() {
     let world = World::with_key().await;
     let identity = world.vault.managed_identity();
     let token = world.token(identity).await;
@@ -70,7 +70,7 @@ async fn the_managed_identity_may_not_manage() {
 }
 
 #[tokio::test]
-async fn a_disabled_version_refuses_to_be_used_and_can_be_seen_and_enabled_again() {
+async fn a_disabled_version_cannot_be_used_but_can_be_read_and_enabled_again() {
     let world = World::with_key().await;
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await.value();
 
@@ -94,7 +94,7 @@ async fn a_disabled_version_refuses_to_be_used_and_can_be_seen_and_enabled_again
 }
 
 #[tokio::test]
-async fn one_disabled_version_leaves_the_others_alone() {
+async fn a_disabled_version_does_not_affect_the_others() {
     let world = World::with_key().await;
     let old = world.vault.latest_version("local", "k").await.unwrap().unwrap().version.unwrap();
     world.vault.create_key("local", "k", mock_keyvault::KeySize::Rsa2048).await.unwrap();
@@ -107,7 +107,7 @@ async fn one_disabled_version_leaves_the_others_alone() {
 }
 
 #[tokio::test]
-async fn a_version_outside_its_period_unwraps_but_wraps_no_more() {
+async fn a_version_outside_its_validity_unwraps_but_does_not_wrap() {
     let world = World::with_key().await;
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await.value();
     let now = world.clock.unix_now();
@@ -126,7 +126,7 @@ async fn a_version_outside_its_period_unwraps_but_wraps_no_more() {
 }
 
 #[tokio::test]
-async fn an_operation_that_the_key_is_not_for_is_refused() {
+async fn an_operation_that_the_key_does_not_list_is_refused() {
     let world = World::new().await;
     let body = json!({"kty": "RSA", "key_ops": ["wrapKey", "verify"]});
     let made = world.owner(Method::POST, "/keys/k/create", Some(body)).await;
@@ -145,7 +145,7 @@ async fn an_operation_that_the_key_is_not_for_is_refused() {
 }
 
 #[tokio::test]
-async fn an_outage_is_503_for_the_vault_and_then_over() {
+async fn an_outage_is_503_for_the_vault_until_it_ends() {
     let world = World::with_key().await;
     let token = world.token(world.vault.owner()).await;
 

@@ -1,4 +1,4 @@
-//! Principals that are made and removed: by the handle, by the admin API, and over a restart.
+//! Creating and removing principals: by the handle, by the admin API, and across a restart.
 
 use mock_keyvault::identity::{NewPrincipal, PrincipalError, PrincipalKind};
 use mock_keyvault::{KeyPermission, KeySize, MockKeyVault};
@@ -31,7 +31,7 @@ async fn asked(world: &World, client_id: &str, secret: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_application_that_was_made_gets_tokens_and_is_allowed_what_its_policy_says() {
+async fn a_new_application_gets_tokens_and_the_permissions_of_its_policy() {
     let world = World::with_key().await;
     let app = world.vault.add_application("backup job").await.unwrap();
     let (id, secret) = (app.principal.client_id(), app.secret.unwrap().secret);
@@ -75,7 +75,7 @@ async fn a_removed_principal_is_refused_at_its_next_call_and_gets_no_more_tokens
 }
 
 #[tokio::test]
-async fn principals_outlive_a_restart_and_no_secret_of_theirs_is_on_the_disk() {
+async fn principals_survive_a_restart_and_none_of_their_secrets_is_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || MockKeyVault::builder().data_dir(folder.path());
     let world = World::start(builder()).await;
@@ -102,7 +102,7 @@ async fn principals_outlive_a_restart_and_no_secret_of_theirs_is_on_the_disk() {
 }
 
 #[tokio::test]
-async fn the_admin_api_makes_lists_and_removes_and_shows_a_secret_once() {
+async fn the_admin_api_creates_lists_and_removes_principals_and_shows_a_secret_once() {
     let world = World::new().await;
 
     let made =
@@ -142,7 +142,7 @@ async fn the_admin_api_makes_lists_and_removes_and_shows_a_secret_once() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_taken_away_is_wrong_and_the_other_one_is_not() {
+async fn a_removed_secret_is_refused_and_the_other_one_is_accepted() {
     let world = World::new().await;
     let made =
         admin(&world, Method::POST, "/principals", Some(json!({"displayName": "app"}))).await;
@@ -161,7 +161,7 @@ async fn a_secret_that_was_taken_away_is_wrong_and_the_other_one_is_not() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_principal_is_refused_in_a_sentence() {
+async fn an_invalid_principal_is_refused_with_a_message() {
     let world = World::new().await;
     let resource = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/a";
     let taken = json!({"kind": "systemAssignedIdentity", "resourceId": resource});
@@ -209,7 +209,7 @@ async fn the_tokens_of_a_managed_identity_say_which_resource_it_is() {
 }
 
 #[tokio::test]
-async fn two_vaults_in_one_process_know_nothing_of_each_other() {
+async fn two_vaults_in_one_process_are_independent() {
     let (one, other) = tokio::join!(World::new(), World::new());
     one.vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
     let app = one.vault.add_application("app").await.unwrap();

@@ -1,4 +1,4 @@
-//! The program `mock-keyvault`, as somebody starts it.
+//! The program `mock-keyvault` as a person or a script starts it.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
@@ -16,7 +16,7 @@ fn program(folder: &Path) -> Command {
     command
 }
 
-/// A running program, ended with the test.
+/// A running program, which the end of the test ends.
 pub(crate) struct Running {
     child: Child,
     endpoints: PathBuf,
@@ -32,7 +32,7 @@ impl Running {
             .spawn()
             .unwrap();
         let mut running = Self { child, endpoints: folder.join("endpoints.json") };
-        // It says that it is ready when it is; a program that ends says nothing.
+        // The program prints this when it is ready; a program that ends early prints nothing.
         let mut said = String::new();
         let stdout = running.child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut said).unwrap();
@@ -44,7 +44,7 @@ impl Running {
         serde_json::from_slice(&std::fs::read(&self.endpoints).unwrap()).unwrap()
     }
 
-    /// Ends it as a power cut would: nothing of it runs after this.
+    /// Ends it like a power cut: no code of the program runs after this.
     pub(crate) fn kill(&self) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -59,7 +59,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // One that ended already cannot be killed.
+        // A program that has already ended cannot be killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -82,7 +82,7 @@ fn health(folder: &Path) -> Output {
 }
 
 #[test]
-fn it_says_where_it_is_is_healthy_and_takes_its_file_away_when_it_is_asked_to_stop() {
+fn it_writes_its_addresses_is_healthy_and_removes_its_file_at_a_stop() {
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("public.pem");
 
@@ -101,7 +101,7 @@ fn it_says_where_it_is_is_healthy_and_takes_its_file_away_when_it_is_asked_to_st
 }
 
 #[test]
-fn health_fails_where_no_vault_runs() {
+fn health_fails_if_no_vault_runs() {
     let folder = tempfile::tempdir().unwrap();
 
     let answer = health(folder.path());
@@ -112,7 +112,7 @@ fn health_fails_where_no_vault_runs() {
 }
 
 #[test]
-fn a_folder_in_use_is_refused_in_a_sentence() {
+fn a_folder_in_use_is_refused_with_a_message() {
     let folder = tempfile::tempdir().unwrap();
     let _running = Running::start(folder.path(), &[]);
 
@@ -124,7 +124,7 @@ fn a_folder_in_use_is_refused_in_a_sentence() {
 }
 
 #[test]
-fn a_taken_port_is_refused_with_the_flag_that_chooses_another() {
+fn a_port_in_use_is_refused_with_the_flag_for_another_port() {
     let folder = tempfile::tempdir().unwrap();
     let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
@@ -141,7 +141,7 @@ fn a_taken_port_is_refused_with_the_flag_that_chooses_another() {
 }
 
 #[tokio::test]
-async fn what_env_prints_is_all_that_a_client_needs() {
+async fn env_prints_everything_that_a_client_needs() {
     let folder = tempfile::tempdir().unwrap();
     let _running = Running::start(folder.path(), &[]);
 
@@ -188,7 +188,7 @@ async fn what_env_prints_is_all_that_a_client_needs() {
 }
 
 #[tokio::test]
-async fn env_prints_what_app_service_sets_too() {
+async fn env_also_prints_the_variables_of_app_service() {
     let folder = tempfile::tempdir().unwrap();
     let running = Running::start(folder.path(), &[]);
 
@@ -213,7 +213,7 @@ async fn env_prints_what_app_service_sets_too() {
 }
 
 #[test]
-fn env_fails_where_no_vault_runs_or_one_was_killed() {
+fn env_fails_if_no_vault_runs_or_the_vault_was_killed() {
     let folder = tempfile::tempdir().unwrap();
     let env = || program(folder.path()).arg("env").output().unwrap();
 
@@ -233,7 +233,7 @@ fn env_fails_where_no_vault_runs_or_one_was_killed() {
 }
 
 #[test]
-fn an_argument_that_is_not_understood_ends_with_two() {
+fn an_invalid_argument_ends_with_exit_code_two() {
     let folder = tempfile::tempdir().unwrap();
 
     for wrong in
@@ -245,7 +245,7 @@ fn an_argument_that_is_not_understood_ends_with_two() {
 }
 
 #[test]
-fn any_token_is_refused_off_the_loopback_in_a_sentence() {
+fn any_token_is_refused_outside_the_loopback_with_a_message() {
     let folder = tempfile::tempdir().unwrap();
 
     let answer = program(folder.path())
@@ -259,7 +259,7 @@ fn any_token_is_refused_off_the_loopback_in_a_sentence() {
 }
 
 #[test]
-fn any_token_is_warned_of_at_a_start() {
+fn a_start_warns_that_any_token_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = program(folder.path())
         .args(["--listen", "0"])
@@ -277,7 +277,7 @@ fn any_token_is_warned_of_at_a_start() {
     assert!(said.contains("WARN") && said.contains("any bearer token is accepted"), "{said}");
 }
 
-/// Cuts the journal behind its records, so that a start refuses the folder, and the index, so that sled complains.
+/// Cuts off the end of the journal, so that a start refuses the folder, and damages the index, so that sled logs an error.
 fn damage(folder: &Path) {
     Running::start(folder, &[]).terminate();
     let segment = folder.join("journal/0000000000000001.segment");
@@ -289,7 +289,7 @@ fn damage(folder: &Path) {
 }
 
 #[test]
-fn a_refused_start_says_one_sentence_and_what_sled_says_only_to_who_asks_for_it() {
+fn a_refused_start_prints_one_sentence_and_the_log_of_sled_only_on_request() {
     let start = |log: Option<&str>| {
         let folder = tempfile::tempdir().unwrap();
         damage(folder.path());
@@ -309,7 +309,7 @@ fn a_refused_start_says_one_sentence_and_what_sled_says_only_to_who_asks_for_it(
 }
 
 #[test]
-fn a_repair_says_where_it_works_and_that_it_touches_the_keys_before_it_changes_anything() {
+fn a_repair_reports_that_it_changes_the_files_of_the_keys_before_it_changes_anything() {
     let folder = tempfile::tempdir().unwrap();
     damage(folder.path());
     let repair = |more: &[&str]| {
@@ -335,7 +335,7 @@ fn a_repair_says_where_it_works_and_that_it_touches_the_keys_before_it_changes_a
 }
 
 #[test]
-fn a_repair_writes_a_damaged_marker_again_and_a_newer_format_is_left_as_it_is() {
+fn a_repair_rewrites_a_damaged_marker_and_does_not_change_a_newer_format() {
     let folder = tempfile::tempdir().unwrap();
     Running::start(folder.path(), &[]).terminate();
     let marker = folder.path().join("mock-keyvault.json");

@@ -1,4 +1,4 @@
-//! Roles: on the keys of a vault of the role-based model, and on managing vaults.
+//! Roles: for the keys of a vault of the role-based model, and for managing vaults.
 
 use mock_keyvault::{KeySize, VaultChanges};
 use reqwest::{Method, StatusCode};
@@ -47,7 +47,7 @@ impl Roles {
 }
 
 #[tokio::test]
-async fn who_has_no_role_is_refused_to_the_letter_and_access_policies_do_not_count() {
+async fn a_caller_without_a_role_gets_azures_refusal_and_access_policies_do_not_count() {
     let roles = roles().await;
     let all = mock_keyvault::KeyPermission::ALL;
     roles.world.vault.set_access_policy("kv1", &roles.object, all).await.unwrap();
@@ -70,7 +70,7 @@ async fn who_has_no_role_is_refused_to_the_letter_and_access_policies_do_not_cou
 }
 
 #[tokio::test]
-async fn a_role_allows_the_next_call_and_its_removal_refuses_the_one_after() {
+async fn a_role_permits_the_next_call_and_the_call_after_its_removal_is_refused() {
     let roles = roles().await;
     let role = "Key Vault Crypto Service Encryption User";
 
@@ -103,7 +103,7 @@ async fn reading_a_key_is_enough_to_use_its_public_part_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_role_on_one_key_leaves_the_others_and_the_list_alone() {
+async fn a_role_on_one_key_does_not_apply_to_other_keys_or_the_list() {
     let roles = roles().await;
     roles.world.vault.create_key("kv1", "other", KeySize::Rsa2048).await.unwrap();
     let scope = format!("{}/keys/K", roles.id);
@@ -179,7 +179,7 @@ async fn roles_are_assigned_listed_shown_and_removed_over_http() {
 }
 
 #[tokio::test]
-async fn managing_vaults_needs_a_role_and_a_reader_reads() {
+async fn managing_vaults_requires_a_role_and_a_reader_only_reads() {
     let roles = roles().await;
     let (world, id) = (&roles.world, &roles.id);
     let get = || world.arm_as(&roles.client, Method::GET, id, None);
@@ -217,7 +217,7 @@ async fn managing_vaults_needs_a_role_and_a_reader_reads() {
 }
 
 #[tokio::test]
-async fn a_contributor_manages_vaults_and_says_not_who_may_use_them() {
+async fn a_contributor_manages_vaults_but_not_access_to_them() {
     let roles = roles().await;
     let (world, id) = (&roles.world, &roles.id);
     world.vault.assign_role(SUBSCRIPTION, "Contributor", &roles.object).await.unwrap();

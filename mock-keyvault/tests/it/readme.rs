@@ -1,4 +1,4 @@
-//! The tables in README.md: operations, keys and algorithms, versions of the API, each compared with what is served.
+//! Compares the tables in README.md with the code: operations, keys and algorithms, versions of the API.
 
 use mock_keyvault::vault::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
 use mock_keyvault::vault::key::KeyType;
@@ -10,7 +10,7 @@ use crate::support::{World, send};
 const README: &str = include_str!("../../README.md");
 
 #[test]
-fn the_readme_lists_every_operation_as_the_router_has_it() {
+fn the_readme_lists_every_operation_of_the_router() {
     let expected: Vec<String> = OPERATIONS
         .iter()
         .map(|route| {
@@ -32,7 +32,7 @@ fn the_readme_lists_every_operation_as_the_router_has_it() {
     assert_eq!(rows, expected);
 }
 
-/// The cells of the rows of a table, by the heading over it.
+/// The cells of the rows of the table under a heading.
 fn table(heading: &str) -> Vec<Vec<String>> {
     let part = README.split("\n### ").find(|part| part.starts_with(heading)).unwrap();
     let rows = part.lines().skip_while(|line| !line.starts_with("|---")).skip(1);

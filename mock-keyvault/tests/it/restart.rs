@@ -1,4 +1,4 @@
-//! What is left when a vault ends, however it ends, and starts again.
+//! The state of a vault after it ended, cleanly or not, and starts again.
 
 use mock_keyvault::{KeySize, MockKeyVault, StartError};
 use reqwest::{Method, StatusCode};
@@ -29,7 +29,7 @@ async fn after_a_restart_on_another_port_every_id_works_and_nothing_is_lost() {
     assert_eq!(world.vault.ca_pem(), ca);
     let version = made["key"]["kid"].as_str().unwrap().rsplit('/').next().unwrap();
     let path = format!("/keys/k/{version}");
-    // A token of before the restart still holds: the issuer kept its key.
+    // A token from before the restart is still valid: the issuer has kept its key.
     let got = world.with_token(&token, Method::GET, &path, None).await.json();
     assert_eq!(got["key"]["n"], made["key"]["n"]);
     assert_eq!(got["tags"], made["tags"]);
@@ -45,7 +45,7 @@ async fn after_a_restart_on_another_port_every_id_works_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn a_copy_of_the_folder_taken_at_any_moment_holds_what_was_answered() {
+async fn a_copy_of_the_folder_at_any_moment_holds_all_answered_changes() {
     let folder = tempfile::tempdir().unwrap();
     let (data, copy) = (folder.path().join("vault"), folder.path().join("copy"));
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
@@ -54,7 +54,7 @@ async fn a_copy_of_the_folder_taken_at_any_moment_holds_what_was_answered() {
     let object_id = world.vault.managed_identity().object_id;
     world.vault.remove_access_policy("local", world.vault.owner().object_id).await.unwrap();
 
-    // What is on disk while the vault runs is what a kill would leave.
+    // The files on disk while the vault runs are those that a kill would leave.
     copy_tree(&data, &copy);
     let other = World::start(MockKeyVault::builder().data_dir(&copy)).await;
 
@@ -79,7 +79,7 @@ fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn a_folder_in_use_and_a_port_in_use_are_refused_with_what_to_do() {
+async fn a_folder_in_use_and_a_port_in_use_are_refused_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let first = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
 
@@ -94,7 +94,7 @@ async fn a_folder_in_use_and_a_port_in_use_are_refused_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_folder_without_the_key_that_opens_it_is_refused_and_gets_no_other() {
+async fn a_folder_without_its_sealing_key_is_refused_and_gets_no_new_key() {
     let folder = tempfile::tempdir().unwrap();
     let open = || MockKeyVault::builder().data_dir(folder.path()).start();
     let vault = open().await.unwrap();
@@ -106,7 +106,7 @@ async fn a_folder_without_the_key_that_opens_it_is_refused_and_gets_no_other() {
     let refused = open().await.unwrap_err();
 
     assert!(matches!(&refused, StartError::NoSealingKey { file: named } if *named == file));
-    assert!(refused.to_string().contains("sealing.key is gone"), "{refused}");
+    assert!(refused.to_string().contains("sealing.key is missing"), "{refused}");
     assert!(!file.exists());
     std::fs::rename(&kept, &file).unwrap();
     let vault = open().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_folder_without_the_key_that_opens_it_is_refused_and_gets_no_other() {
 }
 
 #[tokio::test]
-async fn what_a_start_finds_in_the_stored_rows_is_in_the_health_report() {
+async fn the_health_report_has_the_notices_of_a_start_about_the_stored_rows() {
     let folder = tempfile::tempdir().unwrap();
     let start = || World::start(MockKeyVault::builder().data_dir(folder.path()));
     start().await.vault.shutdown().await;
@@ -141,7 +141,7 @@ async fn an_ephemeral_vault_leaves_no_folder() {
 }
 
 #[tokio::test]
-async fn a_dropped_vault_listens_no_more_and_its_folder_opens_again() {
+async fn a_dropped_vault_stops_listening_and_its_folder_can_be_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let first = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
     let address = first.address();
@@ -156,7 +156,7 @@ async fn a_dropped_vault_listens_no_more_and_its_folder_opens_again() {
 }
 
 #[tokio::test]
-async fn damage_of_an_old_part_of_the_journal_is_named_and_repaired_when_the_vault_is_verified() {
+async fn verifying_a_vault_reports_and_repairs_damage_in_an_old_part_of_the_journal() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;

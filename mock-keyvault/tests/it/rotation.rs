@@ -1,4 +1,4 @@
-//! New versions by hand and by policy, and what becomes due as time passes.
+//! New versions on request and by policy, and scheduled actions as time passes.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn versions(world: &World, start: i64) -> Vec<i64> {
 }
 
 #[tokio::test]
-async fn rotating_makes_a_version_like_the_newest_and_the_old_one_goes_on() {
+async fn rotating_creates_a_version_like_the_newest_and_the_old_one_still_works() {
     let world = World::new().await;
     let body = json!({"kty": "RSA", "key_size": 3072, "key_ops": ["wrapKey", "unwrapKey"], "tags": {"a": "1"}, "attributes": {"exp": 4_000_000_000_i64}});
     let first = world.owner(Method::POST, "/keys/k/create", Some(body)).await.json();
@@ -55,13 +55,13 @@ async fn rotating_makes_a_version_like_the_newest_and_the_old_one_goes_on() {
         assert_eq!(second["key"][same], first["key"][same]);
     }
     assert_eq!(second["tags"], first["tags"]);
-    assert_eq!(second["attributes"]["exp"], Value::Null, "no policy gives it an end");
+    assert_eq!(second["attributes"]["exp"], Value::Null, "no policy sets an expiry");
     let path = format!("/keys/k/{old}/unwrapkey");
     assert_eq!(world.wrap(&path, "RSA-OAEP-256", &wrapped.value()).await.value(), b"x");
 }
 
 #[tokio::test]
-async fn a_rotated_version_ends_when_the_policy_says() {
+async fn a_rotated_version_expires_when_the_policy_says() {
     let world = World::with_key().await;
     let set = set_policy(&world, rotate_after("P2M", Some("P90D"))).await;
     assert_eq!(set.status, StatusCode::OK, "{}", set.text);
@@ -91,7 +91,7 @@ async fn rotating_needs_a_live_key_and_the_permission() {
 }
 
 #[tokio::test]
-async fn a_policy_is_replaced_whole_and_has_a_notice_in_any_case() {
+async fn a_policy_is_replaced_completely_and_always_has_a_notice() {
     let world = World::with_key().await;
     let now = world.clock.unix_now();
     let id = format!("{}/keys/k/rotationpolicy", world.vault.uri());
@@ -131,7 +131,7 @@ async fn a_policy_is_replaced_whole_and_has_a_notice_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_policy_that_the_service_would_not_take_is_refused_and_changes_nothing() {
+async fn a_policy_that_the_service_would_refuse_is_refused_and_changes_nothing() {
     let world = World::with_key().await;
     let before = set_policy(&world, rotate_after("P2M", Some("P90D"))).await;
     let action = |kind: &str, trigger: Value| json!({"trigger": trigger, "action": {"type": kind}});
@@ -172,7 +172,7 @@ async fn a_policy_that_the_service_would_not_take_is_refused_and_changes_nothing
 }
 
 #[tokio::test]
-async fn a_jump_of_a_year_makes_every_version_at_the_time_that_it_was_due() {
+async fn a_jump_of_a_year_creates_every_version_with_the_time_at_which_it_was_due() {
     let world = World::with_key().await;
     let start = world.clock.unix_now();
     set_policy(&world, rotate_after("P30D", Some("P90D"))).await;
@@ -187,14 +187,14 @@ async fn a_jump_of_a_year_makes_every_version_at_the_time_that_it_was_due() {
 }
 
 #[tokio::test]
-async fn what_becomes_due_happens_by_itself_when_the_clock_moves() {
+async fn due_actions_are_performed_automatically_when_the_clock_moves() {
     let world = World::with_key().await;
     let first = world.vault.latest_version("local", "k").await.unwrap();
     set_policy(&world, rotate_after("P30D", None)).await;
 
     world.clock.advance(days(30));
 
-    // Nobody asks for it: the vault's own task does it. One that does not would keep this waiting for ever.
+    // No request triggers this: the vault's own task does it. Without the task, this would wait for ever.
     let rotated = async {
         while world.vault.latest_version("local", "k").await.unwrap() == first {
             tokio::task::yield_now().await;
@@ -204,7 +204,7 @@ async fn what_becomes_due_happens_by_itself_when_the_clock_moves() {
 }
 
 #[tokio::test]
-async fn rotation_before_the_end_follows_the_end() {
+async fn rotation_before_expiry_follows_a_change_of_the_expiry() {
     let world = World::new().await;
     let start = world.clock.unix_now();
     let body = json!({"kty": "RSA", "attributes": {"exp": start + 50 * 86_400}});
@@ -224,7 +224,7 @@ async fn rotation_before_the_end_follows_the_end() {
 }
 
 #[tokio::test]
-async fn a_deleted_key_is_not_rotated_and_once_recovered_not_into_the_past() {
+async fn a_deleted_key_is_not_rotated_and_a_recovered_key_not_with_a_past_time() {
     let world = World::with_key().await;
     let start = world.clock.unix_now();
     set_policy(&world, rotate_after("P30D", None)).await;
@@ -249,7 +249,7 @@ async fn a_deleted_key_is_purged_when_its_retention_is_over() {
 }
 
 #[tokio::test]
-async fn what_became_due_while_a_vault_was_not_running_is_made_up_for_in_order() {
+async fn actions_that_became_due_while_a_vault_was_stopped_are_performed_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("vault");
     let world = World::start(MockKeyVault::builder().data_dir(&data)).await;
@@ -269,12 +269,12 @@ async fn what_became_due_while_a_vault_was_not_running_is_made_up_for_in_order()
         .map(|event| (event.event_type, (event.event_time.unix_timestamp() - start) / 86_400))
         .collect();
     let (created, near) = (EventKind::NewVersionCreated, EventKind::NearExpiry);
-    // The notice of 30 days before the end of a version of 37 days comes on its seventh day.
+    // The notice 30 days before the expiry of a version of 37 days comes on its seventh day.
     assert_eq!(events, [(created, 0), (created, 30), (near, 37), (created, 60), (near, 67)]);
 }
 
 #[tokio::test]
-async fn a_rotation_that_a_kill_cuts_short_leaves_whole_versions_and_is_made_up_for() {
+async fn a_rotation_that_a_kill_interrupts_leaves_whole_versions_and_is_completed_later() {
     let folder = tempfile::tempdir().unwrap();
     let open = || async {
         let vault = MockKeyVault::builder().data_dir(folder.path()).start().await.unwrap();
@@ -312,7 +312,7 @@ async fn a_rotation_that_a_kill_cuts_short_leaves_whole_versions_and_is_made_up_
 }
 
 #[tokio::test]
-async fn a_vault_that_is_to_end_does_so_in_the_middle_of_a_long_move_of_the_clock() {
+async fn a_vault_can_be_stopped_in_the_middle_of_a_long_move_of_the_clock() {
     let folder = tempfile::tempdir().unwrap();
     let open = || MockKeyVault::builder().data_dir(folder.path()).start();
     let vault = open().await.unwrap();
@@ -320,7 +320,7 @@ async fn a_vault_that_is_to_end_does_so_in_the_middle_of_a_long_move_of_the_cloc
     let world = World { vault, clock, http };
     world.vault.create_ec_key("local", "k", mock_keyvault::Curve::P256).await.unwrap();
     set_policy(&world, rotate_after("P7D", None)).await;
-    // A hundred thousand rotations: nobody waits for the last.
+    // A hundred thousand rotations: the test does not wait for the last one.
     let url = format!("{}/_keyvault/clock", world.vault.uri());
     let request = world.http.post(url).json(&json!({"advance": "P2000Y"}));
     let moving = tokio::spawn(request.send());
@@ -332,7 +332,7 @@ async fn a_vault_that_is_to_end_does_so_in_the_middle_of_a_long_move_of_the_cloc
 
     let answered = moving.await.unwrap().unwrap();
     assert_eq!(answered.status(), 500);
-    // The folder is let go of, and the next start goes on.
+    // The folder is released, and the next start continues.
     let again = open().await.unwrap();
     assert!(again.latest_version("local", "k").await.unwrap().is_some());
     again.shutdown().await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Answer, World};
 
-/// Algorithm, the key that does it, the length of its digest and of its signature.
+/// Algorithm, its key, and the length of its digest and of its signature.
 const ALGORITHMS: [(&str, &str, usize, usize); 10] = [
     ("RS256", "rsa", 32, 256),
     ("RS384", "rsa", 48, 256),
@@ -51,7 +51,7 @@ async fn verify(world: &World, key: &str, alg: &str, digest: &[u8], signature: &
 }
 
 #[tokio::test]
-async fn what_each_algorithm_signs_it_verifies_and_nothing_else() {
+async fn each_algorithm_only_verifies_its_own_signatures() {
     let world = world().await;
 
     for (alg, key, digest_len, signature_len) in ALGORITHMS {
@@ -101,7 +101,7 @@ async fn a_digest_of_another_length_is_refused_with_both_lengths() {
 }
 
 #[tokio::test]
-async fn an_algorithm_of_another_key_is_refused_and_says_which_would_do() {
+async fn the_refusal_of_a_mismatched_algorithm_names_the_required_key() {
     let world = world().await;
     let kid = |key: &'static str| {
         let world = &world;
@@ -138,7 +138,7 @@ async fn an_algorithm_of_another_key_is_refused_and_says_which_would_do() {
 }
 
 #[tokio::test]
-async fn names_that_are_no_algorithm_are_refused_with_those_that_are() {
+async fn the_refusal_of_an_unknown_algorithm_lists_the_known_ones() {
     let world = World::with_key().await;
 
     for alg in ["RSNULL", "HS256", "rs256", "RSA-OAEP", &"x".repeat(5000)] {
@@ -153,7 +153,7 @@ async fn names_that_are_no_algorithm_are_refused_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn outside_its_time_a_key_verifies_but_signs_no_more_and_a_disabled_one_does_neither() {
+async fn outside_its_validity_a_key_verifies_but_does_not_sign_and_a_disabled_key_does_neither() {
     let world = world().await;
     let now = world.clock.unix_now();
     let signature = sign(&world, "p-256", "ES256", &[7; 32]).await.value();
@@ -184,7 +184,7 @@ async fn outside_its_time_a_key_verifies_but_signs_no_more_and_a_disabled_one_do
 }
 
 #[tokio::test]
-async fn a_key_signs_only_if_that_is_among_its_operations() {
+async fn a_key_signs_only_if_it_lists_that_operation() {
     let world = World::new().await;
     create(&world, "k", json!({"kty": "EC", "key_ops": ["verify"]})).await;
 

@@ -11,7 +11,7 @@ use crate::support::World;
 const DAY: u64 = 86_400;
 
 #[tokio::test]
-async fn a_deleted_key_is_gone_and_comes_back_with_all_its_versions() {
+async fn a_deleted_key_is_not_found_and_is_recovered_with_all_its_versions() {
     let world = World::with_key().await;
     let old = world.vault.latest_version("local", "k").await.unwrap().unwrap().version.unwrap();
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await.value();
@@ -69,7 +69,7 @@ async fn the_name_of_a_deleted_key_cannot_be_used_until_it_is_purged() {
 }
 
 #[tokio::test]
-async fn a_deleted_key_is_purged_when_its_time_has_come_and_not_before() {
+async fn a_deleted_key_is_purged_when_its_retention_ends_and_not_before() {
     let world = World::with_key().await;
     world.vault.delete_key("local", "k").await.unwrap();
 

@@ -1,8 +1,8 @@
-//! What both programs share knows nothing of vaults: read from the imports.
+//! Checks by their imports that the modules which both programs share do not use the vault's modules.
 
 use std::path::{Path, PathBuf};
 
-/// The modules that the registry uses too, or that are below those. They use one another and nothing else.
+/// The modules that the registry uses too, and the modules that those use. They use only each other.
 const SHARED: &[&str] = &[
     "authority",
     "authorization",
@@ -28,7 +28,7 @@ const SHARED: &[&str] = &[
     "token_crypto",
 ];
 
-/// All source files of a module: its own, and those of its folder.
+/// All source files of a module: its own file, and those in its folder.
 fn files(source: &Path, module: &str) -> Vec<PathBuf> {
     let (mut found, mut folders) = (vec![source.join(module).with_extension("rs")], Vec::new());
     folders.push(source.join(module));
@@ -43,7 +43,7 @@ fn files(source: &Path, module: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_both_programs_share_knows_nothing_of_vaults() {
+fn shared_modules_do_not_use_the_vault() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut wrong = Vec::new();
 

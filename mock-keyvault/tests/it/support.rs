@@ -1,4 +1,4 @@
-//! A vault on a port of its own and a client that speaks to it as SDKs do.
+//! A vault on its own port and a client that speaks to it like an SDK.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const API: &str = "api-version=7.4";
 
 /// The query that every request to the resource providers carries.
 const ARM_API: &str = "api-version=2023-07-01";
-/// The subscription of everything local.
+/// The subscription of all local resources.
 pub(crate) const SUBSCRIPTION: &str = "/subscriptions/00000000-0000-4000-8000-00000000a002";
 
 /// The path of a vault in the group `g`.
@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) http: reqwest::Client,
 }
 
-/// What came back.
+/// The status, headers and text of an answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -41,7 +41,7 @@ pub(crate) struct Answer {
     pub(crate) text: String,
 }
 
-/// Every name is this machine: nothing here asks a name server.
+/// Resolves every name to this machine, so that no test asks a name server.
 struct Loopback;
 
 impl Resolve for Loopback {
@@ -56,7 +56,7 @@ pub(crate) fn clock() -> Clock {
 }
 
 pub(crate) fn client(ca_pem: &str) -> reqwest::Client {
-    // Whoever comes first installs it; there is one for the process.
+    // The first test installs it; there is one for the process.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .add_root_certificate(reqwest::Certificate::from_pem(ca_pem.as_bytes()).unwrap())
@@ -91,7 +91,7 @@ impl World {
         format!("{}{path}{separator}{API}", self.vault.uri())
     }
 
-    /// A token as the issuer gives it over the wire.
+    /// A token from the issuer, requested over the wire.
     pub(crate) async fn token(&self, who: &Credentials) -> String {
         let url =
             format!("{}/{}/oauth2/v2.0/token", self.vault.authority_uri(), self.vault.tenant());
@@ -197,7 +197,7 @@ impl Answer {
         URL_SAFE_NO_PAD.decode(self.field("value")).unwrap()
     }
 
-    /// Status, inner code and message of a refusal; the code itself is checked with the status.
+    /// Status, inner code and message of a refusal; the outer code is checked with the status.
     #[track_caller]
     pub(crate) fn refusal(&self) -> (u16, String, String) {
         let error = &self.json()["error"];
@@ -208,7 +208,7 @@ impl Answer {
     }
 }
 
-/// What a token says, unverified.
+/// The claims of a token, without verification.
 pub(crate) fn claims_of(token: &str) -> Value {
     let claims = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()

@@ -1,4 +1,4 @@
-//! Tokens in every way that they can be wrong, and the keys by which others verify them.
+//! Every kind of invalid token, and the keys with which others verify tokens.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use crate::support::{Answer, World, claims_of, clock, send};
 const RESOURCE: &str = "https://vault.azure.net";
 const SCOPE: &str = "https://vault.azure.net/.default";
 
-/// Claims of a token that is right in everything but who signs it.
+/// Claims of a token that is valid except for its signature.
 fn claims(world: &World) -> Value {
     let token = world.vault.token(OWNER_CLIENT_ID, RESOURCE).unwrap();
     claims_of(token.expose())
@@ -51,7 +51,7 @@ async fn asked(world: &World, tenant: &str, form: &[(&str, &str)]) -> Answer {
     send(world.http.post(url).form(form)).await
 }
 
-/// What the issuer answers to this scope, with the secret in the body or in the header.
+/// The issuer's answer to this scope, with the secret in the body or in the header.
 async fn asked_for(world: &World, scope: &str, is_in_header: bool) -> Answer {
     let url = format!("{}/{}/oauth2/v2.0/token", world.vault.authority_uri(), world.vault.tenant());
     let grant = [("grant_type", "client_credentials"), ("scope", scope)];
@@ -70,7 +70,7 @@ fn decoded(key: &Value, name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_key_made_from_the_published_numbers_verifies_a_token_with_no_library_for_tokens() {
+async fn a_key_from_the_published_numbers_verifies_a_token_without_a_token_library() {
     let world = World::new().await;
     let key = published_key(&world).await;
     let token = world.token(world.vault.owner()).await;
@@ -90,7 +90,7 @@ async fn a_key_made_from_the_published_numbers_verifies_a_token_with_no_library_
 }
 
 #[tokio::test]
-async fn a_token_signed_with_anything_but_the_key_of_the_issuer_is_refused() {
+async fn a_token_signed_with_any_other_key_than_the_issuers_is_refused() {
     let world = World::new().await;
     let key = published_key(&world).await;
     let kid = key["kid"].as_str().unwrap();
@@ -108,14 +108,14 @@ async fn a_token_signed_with_anything_but_the_key_of_the_issuer_is_refused() {
         signed(Algorithm::RS256, Some("another"), &own),
         signed(Algorithm::RS256, None, &own),
     ];
-    // The programs never sign with PS256, so it is signed here.
+    // The programs never sign with PS256, so the test does it itself.
     let header = json!({"alg": "PS256", "typ": "JWT", "kid": kid}).to_string();
     let claims_of = forged[0].split('.').nth(1).unwrap();
     let message = format!("{}.{claims_of}", URL_SAFE_NO_PAD.encode(header));
     let digest = Sha256::digest(&message);
     let signature = private.sign_with_rng(&mut SysRng, Pss::<Sha256>::new(), &digest).unwrap();
     forged.push(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)));
-    // The public key as the secret of a keyed hash: what a careless verifier would take.
+    // The public key as the secret of a keyed hash, which a careless verifier would accept.
     let modulus = key["n"].as_str().unwrap();
     for secret in [decoded(&key, "n"), modulus.as_bytes().to_vec(), key.to_string().into_bytes()] {
         forged.push(signed(Algorithm::HS256, Some(kid), &EncodingKey::from_secret(&secret)));
@@ -136,7 +136,7 @@ async fn a_token_signed_with_anything_but_the_key_of_the_issuer_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_cut_short_or_much_too_long_or_no_text_is_refused() {
+async fn a_cut_too_long_or_non_text_token_is_refused() {
     let world = World::new().await;
     let good = world.token(world.vault.owner()).await;
 
@@ -156,7 +156,7 @@ async fn a_token_that_is_cut_short_or_much_too_long_or_no_text_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_holds_from_its_first_second_to_the_one_before_its_last() {
+async fn a_token_is_valid_from_its_first_second_until_the_second_before_its_expiry() {
     let world = World::new().await;
     let token = world.token(world.vault.owner()).await;
     let get = || world.with_token(&token, Method::GET, "/keys", None);
@@ -175,14 +175,14 @@ async fn a_token_holds_from_its_first_second_to_the_one_before_its_last() {
         "Error validating token: IDX10222: Lifetime validation failed. The token is not yet valid. ValidFrom: '1/1/2026 12:00:00 AM', Current time: '12/31/2025 11:59:59 PM'."
     );
     assert!(late.refusal().2.contains("IDX10223"), "{}", late.text);
-    // Whoever asks again gets one that holds.
+    // A client that asks again gets a valid token.
     let again = world.token(world.vault.owner()).await;
     let again = world.with_token(&again, Method::GET, "/keys", None).await;
     assert_eq!(again.status, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn what_msal_sends_beside_the_grant_is_tolerated() {
+async fn the_other_parameters_of_msal_are_tolerated() {
     let world = World::new().await;
     let form = [
         ("grant_type", "client_credentials"),
@@ -200,9 +200,9 @@ async fn what_msal_sends_beside_the_grant_is_tolerated() {
     assert_eq!(answer.json()["token_type"], "Bearer");
 }
 
-/// MSAL for Go and for Java always add these words (cmaneu/entra-local#28).
+/// MSAL for Go and for Java always add these scopes (cmaneu/entra-local#28).
 #[tokio::test]
-async fn the_scopes_of_openid_connect_are_taken_in_any_order_beside_the_one_of_a_resource() {
+async fn the_scopes_of_openid_connect_are_accepted_in_any_order_with_the_scope_of_a_resource() {
     let world = World::new().await;
     let resources =
         [RESOURCE, "https://management.azure.com/", "https://containerregistry.azure.net"];
@@ -225,7 +225,7 @@ async fn the_scopes_of_openid_connect_are_taken_in_any_order_beside_the_one_of_a
 }
 
 #[tokio::test]
-async fn a_scope_that_names_no_resource_or_several_is_refused() {
+async fn a_scope_without_or_with_several_resources_is_refused() {
     let world = World::new().await;
 
     for scope in [
@@ -245,9 +245,9 @@ async fn a_scope_that_names_no_resource_or_several_is_refused() {
     }
 }
 
-/// The vault's issuer has the older endpoint as well, which takes a resource and ignores the scope.
+/// The vault's issuer also has the older endpoint, which expects a resource and ignores the scope.
 #[tokio::test]
-async fn the_older_endpoint_takes_the_scopes_of_openid_connect_beside_its_resource() {
+async fn the_older_endpoint_accepts_the_scopes_of_openid_connect_with_its_resource() {
     let world = World::new().await;
     let url = format!("{}/{}/oauth2/token", world.vault.authority_uri(), world.vault.tenant());
     let form = [
@@ -297,7 +297,7 @@ async fn other_tenants_and_other_proofs_are_refused_clearly() {
 }
 
 #[tokio::test]
-async fn an_authority_is_found_in_all_the_ways_msal_looks_for_it() {
+async fn an_authority_is_found_at_every_path_that_msal_tries() {
     let world = World::new().await;
     let (authority, tenant) = (world.vault.authority_uri(), world.vault.tenant());
 
@@ -317,7 +317,7 @@ async fn an_authority_is_found_in_all_the_ways_msal_looks_for_it() {
     assert_eq!(send(world.http.get(elsewhere)).await.json()["error_codes"], json!([90_002]));
 }
 
-/// One issuer for all cases of the properties, and a token of it.
+/// One issuer for all cases of the properties, and one of its tokens.
 fn issuer() -> &'static (Issuer, String) {
     static ISSUER: OnceLock<(Issuer, String)> = OnceLock::new();
     ISSUER.get_or_init(|| {
@@ -340,7 +340,7 @@ proptest! {
     }
 
     #[test]
-    fn no_three_parts_are_a_token(
+    fn no_three_random_parts_are_a_token(
         header in r#"\{"(alg|typ|kid)":"(RS256|HS256|none|ES256|)"(,"[a-z]{0,3}":[0-9]{1,3})?\}?"#,
         claims in r#"\{("(iss|aud|exp|nbf|appid)":("[ -~&&[^"\\]]{0,9}"|-?[0-9]{1,25}|null),?){0,5}\}?"#,
         signature in proptest::collection::vec(any::<u8>(), 0..300),

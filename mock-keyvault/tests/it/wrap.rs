@@ -11,7 +11,7 @@ use crate::support::World;
 const ALGORITHMS: [&str; 3] = ["RSA-OAEP-256", "RSA-OAEP", "RSA1_5"];
 
 #[tokio::test]
-async fn what_each_algorithm_wraps_it_unwraps_with_each_size_of_key() {
+async fn each_algorithm_unwraps_its_wrapped_values_with_each_size_of_key() {
     let world = World::new().await;
     let sizes = [
         ("k2", KeySize::Rsa2048, 256),
@@ -54,7 +54,7 @@ async fn every_spelling_of_the_path_that_sdks_use_works_and_names_the_version() 
 }
 
 #[tokio::test]
-async fn an_older_version_still_unwraps_what_it_wrapped() {
+async fn an_older_version_still_unwraps_its_wrapped_values() {
     let world = World::with_key().await;
     let old = world.vault.latest_version("local", "k").await.unwrap().unwrap().version.unwrap();
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"old").await;
@@ -69,7 +69,7 @@ async fn an_older_version_still_unwraps_what_it_wrapped() {
 }
 
 #[tokio::test]
-async fn whatever_does_not_unwrap_gets_one_and_the_same_answer() {
+async fn every_failed_unwrap_gets_the_same_answer() {
     let world = World::with_key().await;
     let wrapped = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"secret").await.value();
     let mut changed = wrapped.clone();
@@ -85,7 +85,7 @@ async fn whatever_does_not_unwrap_gets_one_and_the_same_answer() {
 }
 
 #[tokio::test]
-async fn a_bad_body_is_refused_with_what_is_wrong_with_it() {
+async fn the_refusal_of_a_bad_body_names_the_fault() {
     let world = World::with_key().await;
     let value = URL_SAFE_NO_PAD.encode([0; 191]);
 
@@ -125,7 +125,7 @@ async fn many_clients_unwrap_at_once() {
 }
 
 #[tokio::test]
-async fn the_calls_name_who_asked_for_what() {
+async fn the_recorded_calls_name_caller_and_operation() {
     let world = World::with_key().await;
 
     let answer = world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await;
