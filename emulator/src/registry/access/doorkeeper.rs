@@ -188,7 +188,7 @@ impl Doorkeeper {
                 _ if registry.is_open() => Caller::Anyone,
                 Proof::None => Caller::Anyone,
                 Proof::Password { user, password } => {
-                    // A refresh token, sent as a password, gives the same token again.
+                    // An access token from a login, sent as a password, gives the same permissions again.
                     if user == TOKEN_USER
                         && let Ok(granted) =
                             this.key.verify_access(password, &registry.audience(), now)
