@@ -4,7 +4,7 @@
 //! are checked here and in the store's transactions, so that they hold for every API.
 //!
 //! - A repository locked against writing accepts no push and no deletion. Locked against deletion, it cannot be deleted
-//! as a whole, but its contents can.
+//!   as a whole, but its contents can.
 //! - A tag locked against writing does not move. Locked against either, neither it nor its manifest can be deleted.
 //! - A manifest locked against either cannot be deleted. It can still get another tag.
 

@@ -6,9 +6,9 @@
 //!
 //! Invariants:
 //! - A task of its own writes a body, to its end, whether the client is still there or not: bytes that arrived before a
-//! client disconnected stay, and the writer is never lost midway.
+//!   client disconnected stay, and the writer is never lost midway.
 //! - Every error in the writer drops it. The next request reads the file back, authenticates it and continues after the
-//! last complete segment, in a new run. The status shows where that is.
+//!   last complete segment, in a new run. The status shows where that is.
 //! - When the key is refused, all writers are dropped, and with them the plaintext tails.
 
 mod begin;

@@ -1,6 +1,6 @@
 //! `uniqueString` and `guid`: names derived from other names, always with the same result.
 //!
-//! `uniqueString` is a variant of MurmurHash3 with 64 bits. Azure does not document it, but values of it are recorded,
+//! `uniqueString` is a variant of `MurmurHash3` with 64 bits. Azure does not document it, but values of it are recorded,
 //! and the tests check them. `guid` is a version 5 UUID in a namespace that Azure documents; no recorded value is known
 //! here, so the test compares it with another implementation of version 5.
 
