@@ -1,10 +1,10 @@
-//! 401: who may not come in is told where to get a token, and what to ask for.
+//! 401: the response to a client without a sufficient login, with the address of the tokens and the scope to ask for.
 //!
-//! The realm is the address that the client used, with http where it used http. A trusted proxy says which address that is.
-//! There is no space behind the commas: the Azure CLI splits there.
+//! The realm is the address that the client used, with http if it used http. A trusted proxy can name that address.
+//! There is no space after the commas: the Azure CLI splits there.
 //!
 //! Every message begins with ACR's own sentence. A message that equals docker's default for its code would be worse than
-//! none: docker drops it, prints the bare word `unauthorized`, and tries again for 50 seconds.
+//! none: docker drops it, prints only `unauthorized`, and retries for 50 seconds.
 
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE};
@@ -18,15 +18,15 @@ use super::login_server;
 use crate::oci::{API_VERSION, Code, ErrorReply, header_value};
 use crate::registry::{AccessError, Scope};
 
-/// ACR's sentence for every request that lacks a login, or a login that is enough.
+/// ACR's sentence for every request without a login, or without a sufficient one.
 const AUTHENTICATION_REQUIRED: &str =
     "authentication required, visit https://aka.ms/acr/authorization for more information.";
 
-/// The headers that a script of another origin may read of a 401.
+/// The headers of a 401 that a script of another origin may read.
 const EXPOSED: [&str; 4] =
     ["Docker-Content-Digest", "WWW-Authenticate", "Link", "X-Ms-Correlation-Request-Id"];
 
-/// What a refused request is answered with.
+/// The challenge in the response to a refused request.
 pub(super) struct Challenge {
     realm: String,
     service: String,
@@ -44,7 +44,7 @@ impl Challenge {
         Self { realm: format!("{scheme}://{service}/oauth2/token"), service, scope }
     }
 
-    /// Nobody was let in, for this reason.
+    /// The client was not authenticated, for this reason.
     pub(super) fn refuse(self, error: AccessError) -> Response {
         let is_token = matches!(error, AccessError::Token(_));
         let problem = is_token.then(|| ("invalid_token", with_reason(&error)));
@@ -54,23 +54,23 @@ impl Challenge {
         }
     }
 
-    /// Somebody is known, and may not do this.
+    /// The client is authenticated, but has no permission.
     pub(super) fn insufficient(self) -> Response {
         let detail = detail(self.scope.as_ref());
-        let words = with_reason("the login has no permission for this request");
-        let problem = ("insufficient_scope", words.clone());
-        let reply = ErrorReply::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, words, detail);
+        let message = with_reason("the login has no permission for this request");
+        let problem = ("insufficient_scope", message.clone());
+        let reply = ErrorReply::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, message, detail);
         self.with_header(reply, Some(problem))
     }
 
-    /// With the problem in the words of OAuth (RFC 6750, section 3) if there is one. Docker shows its description, and not the
+    /// Adds the problem in the form of OAuth (RFC 6750, section 3), if there is one. Docker shows its description, and not the
     /// message in the body. The description comes last: the Azure CLI reads the header up to the first space.
     fn with_header(self, reply: ErrorReply, problem: Option<(&str, String)>) -> Response {
         let Self { realm, service, scope } = self;
         let scope = scope.map(|scope| format!(",scope=\"{scope}\"")).unwrap_or_default();
-        let problem = problem.map(|(problem, words)| {
-            let words = words.replace(['"', '\\'], "'");
-            format!(",error=\"{problem}\",error_description=\"{words}\"")
+        let problem = problem.map(|(problem, message)| {
+            let message = message.replace(['"', '\\'], "'");
+            format!(",error=\"{problem}\",error_description=\"{message}\"")
         });
         let problem = problem.unwrap_or_default();
         let value = format!("Bearer realm=\"{realm}\",service=\"{service}\"{scope}{problem}");
@@ -80,8 +80,8 @@ impl Challenge {
     }
 }
 
-/// Adds to a 401 the headers that every one of ACR has beside the challenge (GoogleContainerTools/jib#2784): those by which
-/// clients know a registry, and those that a script of another origin may read. Whoever made the answer need not know.
+/// Adds to a 401 the headers of every 401 of ACR, in addition to the challenge (GoogleContainerTools/jib#2784): those by which
+/// clients recognise a registry, and those that a script of another origin may read. Other code need not add them.
 pub async fn complete_401(mut response: Response) -> Response {
     if response.status() == StatusCode::UNAUTHORIZED {
         let headers = response.headers_mut();
@@ -93,12 +93,12 @@ pub async fn complete_401(mut response: Response) -> Response {
     response
 }
 
-/// The body of a refusal; or the answer to a failure that is not the client's doing.
+/// The body of a refusal, or the response to an internal failure.
 pub(super) fn unauthorized(
     error: AccessError,
     scope: Option<&Scope>,
 ) -> Result<ErrorReply, ErrorReply> {
-    let words = match error {
+    let message = match error {
         AccessError::Registry(error) => return Err(error.into()),
         AccessError::Nobody => AUTHENTICATION_REQUIRED.to_owned(),
         error @ (AccessError::WrongPassword
@@ -110,15 +110,15 @@ pub(super) fn unauthorized(
         | AccessError::NothingGranted) => with_reason(error),
     };
     let status = StatusCode::UNAUTHORIZED;
-    Ok(ErrorReply::new(status, Code::Unauthorized, words, detail(scope)))
+    Ok(ErrorReply::new(status, Code::Unauthorized, message, detail(scope)))
 }
 
-/// ACR's sentence, and after it the reason.
+/// ACR's sentence, followed by the reason.
 fn with_reason(reason: impl std::fmt::Display) -> String {
     format!("{AUTHENTICATION_REQUIRED} Reason: {reason}.")
 }
 
-/// What was wanted, an entry for each action, with ACR's capital letters.
+/// The requested scope, with an entry for each action, in ACR's capital letters.
 fn detail(scope: Option<&Scope>) -> Value {
     let entry = |kind: &str, name: &str, action: &str| json!({ "Type": kind, "Name": name, "Action": action });
     match scope {

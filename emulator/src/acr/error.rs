@@ -1,4 +1,4 @@
-//! What only the metadata API refuses. The domain's own errors are rendered by the table in `oci/error.rs`: ACR has one
+//! The errors of the metadata API itself. The table in `oci/error.rs` renders the domain's own errors: ACR has one
 //! form of error for both surfaces.
 
 use http::StatusCode;
@@ -10,34 +10,32 @@ use super::route::RouteError;
 use crate::oci::{Code, ErrorReply};
 use crate::registry::NameError;
 
-/// A request that means nothing to the metadata API.
+/// A request that the metadata API cannot process.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AcrError {
-    /// The path names nothing.
+    /// The path has no route.
     #[error(transparent)]
     Route(#[from] RouteError),
     /// The parameters of a list are malformed.
     #[error(transparent)]
     Query(#[from] ListQueryError),
-    /// The body of a change is not one.
+    /// The body of a change is not valid.
     #[error(
         "the body has to be a JSON object with some of deleteEnabled, listEnabled, readEnabled and writeEnabled, each true or false: {0}"
     )]
     Body(String),
-    /// The form of a request for a token did not arrive.
+    /// The form of a request for a token did not arrive completely.
     #[error("the form of the request cannot be read: {0}")]
     Form(String),
     /// A parameter of a request for a token is missing.
     #[error("the parameter {0} is missing")]
     MissingParameter(&'static str),
-    /// A token is asked for in a way that is not known.
+    /// A request for a token has an unknown grant type.
     #[error("the grant_type {0:?} is not supported")]
     UnsupportedGrant(String),
     /// Soft delete is not emulated.
-    #[error(
-        "soft delete is not emulated: what is deleted is gone, so nothing can be listed or restored here"
-    )]
+    #[error("soft delete is not emulated: deleted content cannot be listed or restored")]
     SoftDelete,
 }
 
@@ -46,7 +44,7 @@ impl From<AcrError> for ErrorReply {
         use StatusCode as S;
         let (status, code) = match &error {
             AcrError::Route(RouteError::NoRoute) => (S::NOT_FOUND, Code::Unsupported),
-            // A malformed tag can be nobody's.
+            // A malformed tag cannot exist.
             AcrError::Route(RouteError::Name(NameError::Tag(_))) => {
                 (S::NOT_FOUND, Code::TagUnknown)
             }
@@ -61,7 +59,7 @@ impl From<AcrError> for ErrorReply {
             | AcrError::Form(_)
             | AcrError::MissingParameter(_)
             | AcrError::UnsupportedGrant(_) => (S::BAD_REQUEST, Code::Unsupported),
-            // The clients of ACR try anything else again for a while.
+            // The clients of ACR retry any other status for a while.
             AcrError::SoftDelete => (S::METHOD_NOT_ALLOWED, Code::Unsupported),
         };
         Self::new(status, code, error, Value::Null)

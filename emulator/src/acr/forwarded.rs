@@ -1,7 +1,7 @@
-//! What a proxy says of the address that its client used: `X-Forwarded-Proto` and `X-Forwarded-Host`.
+//! The address that the client of a proxy used: `X-Forwarded-Proto` and `X-Forwarded-Host`.
 //!
-//! They say how the registry is called in answers: in challenges, in tokens and in documents of the metadata API. Which registry a
-//! request is for, only the `Host` says. They are read only from a proxy that is trusted, since anybody can send them.
+//! They decide the name of the registry in responses: in challenges, in tokens and in documents of the metadata API. Only the
+//! `Host` selects the registry of a request. They are read only from a trusted proxy, since any client can send them.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use http::HeaderMap;
 use http::uri::Authority;
 use mock_keyvault::AddressRange;
 
-/// The proxies that are trusted: the loopback, and these.
+/// The trusted proxies: the loopback, and these.
 #[derive(Clone, Debug)]
 pub struct Proxies(Arc<[AddressRange]>);
 
-/// The address that the client of a proxy used, as far as the proxy says: an extension of its requests.
+/// The address that the client of a proxy used, if the proxy names it: an extension of its requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forwarded {
     pub(super) scheme: Option<&'static str>,
@@ -26,12 +26,12 @@ pub(super) struct Forwarded {
 }
 
 impl Proxies {
-    /// The loopback, and these.
+    /// Trusts the loopback, and these.
     pub fn new(trusted: &[AddressRange]) -> Self {
         Self(trusted.into())
     }
 
-    /// Has routes learn what a proxy says.
+    /// Adds the address that the proxy names to the requests of these routes.
     pub fn note_for(self, routes: Router) -> Router {
         routes.layer(from_fn_with_state(self, note))
     }
@@ -52,7 +52,7 @@ async fn note(State(proxies): State<Proxies>, mut request: Request, next: Next) 
 }
 
 impl Forwarded {
-    /// What cannot be read is not said. Of a chain of proxies the first one speaks for the client.
+    /// Unreadable headers are ignored. In a chain of proxies the first value is the client's.
     fn of(headers: &HeaderMap) -> Self {
         let first = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?;
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_a_chain_of_proxies_speaks_for_the_client() {
+    fn the_first_value_of_a_chain_of_proxies_counts() {
         let said = of("HTTPS, http", "registry.example:8443, inner");
 
         assert_eq!(said.scheme, Some("https"));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_scheme_and_no_host_is_not_said() {
+    fn invalid_schemes_and_hosts_are_ignored() {
         for (scheme, host) in [("ftp", "a/b"), ("", ""), ("https:", "user@host"), ("h", "a\"b")] {
             assert_eq!(of(scheme, host), Forwarded::default(), "{scheme} {host}");
         }
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_loopback_and_the_addresses_that_are_given_are_trusted() {
+    fn only_the_loopback_and_the_given_addresses_are_trusted() {
         let proxies = Proxies::new(&["10.1.0.0/16".parse().unwrap()]);
 
         for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.1.2.3", "::ffff:10.1.2.3"] {

@@ -1,7 +1,7 @@
-//! The gate before the content of a registry: who a request is from, and whether they may.
+//! The gate before the content of a registry: authenticates the client of a request, and authorizes the request.
 //!
-//! A registry that is open to everybody lets all pass, whatever they bring along: a client may have a login of another day.
-//! What a request may do goes on with it, for the source of a mount. A refusal does not ask for the key of the registry.
+//! A registry with anonymous access accepts all requests, with any credentials: a client may still send an old login.
+//! The access that a request has goes with it, for the source of a mount. A refusal does not ask for the key of the registry.
 
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -18,17 +18,17 @@ use super::need::Needs;
 use crate::oci::Route;
 use crate::registry::{Access, AccessError, Credentials, Doorkeeper, Registry};
 
-/// What a listener answers to `GET /v2/` without a login, if the registry is open to everybody.
+/// The response of a listener to `GET /v2/` without a login, if the registry has anonymous access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ping {
     /// 200: so that docker needs no login.
     Open,
-    /// 401 with a challenge, as ACR does with anonymous pull as well: the Azure CLI takes no other answer. The challenge leads to a
-    /// token for everything.
+    /// 401 with a challenge, as ACR does with anonymous pull as well: the Azure CLI accepts no other response. The challenge
+    /// leads to a token for everything.
     Challenge,
 }
 
-/// Puts the gate before content routes.
+/// Adds the gate before content routes.
 pub fn protect(content: Router, doorkeeper: Doorkeeper, ping: Ping) -> Router {
     content.layer(from_fn_with_state((doorkeeper, ping), gate))
 }
@@ -65,7 +65,7 @@ async fn gate(
     }
 }
 
-/// What the header says. What cannot be read is a password that cannot be right, not a missing one.
+/// The credentials in the header. An unreadable header counts as a wrong password, not as a missing one.
 pub(super) fn credentials(headers: &HeaderMap) -> Credentials {
     let Some(value) = headers.get(AUTHORIZATION) else { return Credentials::None };
     let value = value.to_str().unwrap_or_default();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_no_login_and_still_not_nobody() {
+    fn an_unreadable_header_counts_as_a_wrong_login_and_not_as_a_missing_one() {
         for value in ["Basic", "Basic !", "Digest x", "Basic dXNlcg==", ""] {
             assert!(
                 matches!(of(value), Credentials::Basic { user, .. } if user.is_empty()),
@@ -109,7 +109,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_and_passwords_are_read_back(user in r"[^:\x00-\x1f]{0,20}", password in r"\PC{0,40}") {
+        fn names_and_passwords_survive_a_round_trip(user in r"[^:\x00-\x1f]{0,20}", password in r"\PC{0,40}") {
             let encoded = STANDARD.encode(format!("{user}:{password}"));
             match of(&format!("bAsIc {encoded}")) {
                 Credentials::Basic { user: read, password: read_password } => {

@@ -1,14 +1,14 @@
-//! What Azure Container Registry adds to the distribution specification: the metadata API below `/acr/v1/`, and logging in.
+//! The additions of Azure Container Registry to the distribution specification: the metadata API below `/acr/v1/`, and logins.
 //!
-//! A request is parsed here into domain types, one domain method is called, and what it returns is rendered here with
-//! ACR's names. All of it is content: it is reached through [`Content`](crate::registry::Content) alone, so a key that
-//! is refused refuses it as well. Errors have the body of the distribution specification, as ACR's do; the table for the
-//! domain's errors is that of `oci/`.
+//! This folder parses a request into domain types, calls one domain method, and renders the result with
+//! ACR's names. All of it is content: it is reached only through [`Content`](crate::registry::Content), so a refused key
+//! refuses it as well. Errors have the body of the distribution specification, as ACR's do; `oci/` has the table for the
+//! domain's errors.
 //!
-//! [`protect`] puts the gate before `/v2/` and `/acr/v1/` of registries that want a login; [`login_router`] is where they
-//! send clients for a token.
+//! [`protect`] adds the gate before `/v2/` and `/acr/v1/` of registries that require a login; [`login_router`] has the routes
+//! for the tokens.
 //!
-//! Soft delete is not emulated, and says so.
+//! Soft delete is not emulated, and the error says so.
 
 mod challenge;
 mod error;
@@ -51,7 +51,7 @@ pub use self::route::{Route, RouteError};
 use crate::oci::{ErrorReply, header_value};
 use crate::registry::{Order, Page, Registry, Target};
 
-/// The routes below `/acr/v1/` of the registry that the request was selected for.
+/// The routes below `/acr/v1/` of the registry that was selected for the request.
 pub fn router() -> Router {
     Router::new().route("/acr/v1/{*path}", any(dispatch))
 }
@@ -95,7 +95,7 @@ async fn handle(registry: &Registry, request: Request) -> Result<Response, Error
     }
 }
 
-/// The name of the registry as the client knows it: the host of the request, or what its proxy says. None is kept anywhere.
+/// The client's name for the registry: the host of the request, or the name that its proxy gives. It is not stored.
 fn login_server(head: &Parts) -> String {
     let forwarded = head.extensions.get::<Forwarded>();
     if let Some(host) = forwarded.and_then(|forwarded| forwarded.host.as_ref()) {
@@ -106,7 +106,7 @@ fn login_server(head: &Parts) -> String {
     host.unwrap_or_default().to_owned()
 }
 
-/// The body of a request, if it is no longer and takes no longer than it may. The error is words.
+/// The body of a request, if it is within the limits of length and time. The error is a message.
 async fn whole_body(body: Body, max_len: usize, limit: Duration) -> Result<Bytes, String> {
     match timeout(limit, Limited::new(body, max_len).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
@@ -116,12 +116,12 @@ async fn whole_body(body: Body, max_len: usize, limit: Duration) -> Result<Bytes
 }
 
 fn json(body: &impl Serialize) -> Response {
-    // What is rendered here has no maps with odd keys: it cannot fail.
+    // The rendered types have no maps with special keys, so this cannot fail.
     let text = serde_json::to_string(body).unwrap_or_default();
     ([(CONTENT_TYPE, "application/json; charset=utf-8")], text).into_response()
 }
 
-/// A page of a list with the way to the next one, as ACR has it: relative, with every parameter followed by `=`.
+/// A page of a list with the link to the next one, as in ACR: relative, with every parameter followed by `=`.
 fn listed<T>(body: &impl Serialize, path: &str, query: &ListQuery, page: &Page<T>) -> Response {
     let mut response = json(body);
     if let Some(last) = &page.next {

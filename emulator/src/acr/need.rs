@@ -1,6 +1,6 @@
-//! What a request has to be allowed, read from its method and path: before anything of it is done.
+//! The access that a request needs, read from its method and path before the request is processed.
 //!
-//! A path that names nothing needs a login like any other, so that a stranger learns nothing from the answer.
+//! A path without a route needs a login too, so that a stranger learns nothing from the response.
 
 use http::request::Parts;
 use http::{Method, Uri};
@@ -9,7 +9,7 @@ use super::route::Route as AcrRoute;
 use crate::oci::{Query, Route as OciRoute};
 use crate::registry::{Action, Actions, Need, RepositoryName, Scope};
 
-/// What a request needs, and the repository that it wants to read beside it: the source of a mount.
+/// The access that a request needs, and a second repository that it reads: the source of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Needs {
     pub(super) need: Need,
@@ -17,7 +17,7 @@ pub(super) struct Needs {
 }
 
 impl Needs {
-    /// Of a request to `/v2/` or `/acr/v1/`.
+    /// The access that a request to `/v2/` or `/acr/v1/` needs.
     pub(super) fn of(head: &Parts) -> Self {
         let path = head.uri.path();
         if let Ok(route) = OciRoute::of(path) {
@@ -49,7 +49,7 @@ impl Needs {
         let need = match route {
             OciRoute::Base => Need::Login,
             OciRoute::Catalog => Need::Catalog,
-            // Clients that asked for pull alone are told, and ask again (Azure/acr#600, renovatebot/renovate#14708).
+            // Clients that asked only for pull get a challenge, and ask again (Azure/acr#600, renovatebot/renovate#14708).
             OciRoute::Tags { name } => Need::action(name, Action::MetadataRead),
             OciRoute::Referrers { name, .. } => Need::action(name, Action::Pull),
             OciRoute::Manifest { name, .. } | OciRoute::Blob { name, .. } => {
@@ -94,7 +94,7 @@ fn of_content(name: RepositoryName, method: &Method) -> Need {
     }
 }
 
-/// A push. Clients are told to ask for pull as well: they look for what is there already.
+/// A push. The challenge asks for pull as well, because clients first check which blobs exist.
 fn push(name: RepositoryName) -> Need {
     Need::Repository {
         name,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_route_needs_what_its_method_does() {
+    fn every_route_needs_the_scope_of_its_method() {
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let manifest = format!("/v2/a/b/manifests/{digest}");
         check(&Method::GET, "/v2/", "");

@@ -1,7 +1,7 @@
 //! `/oauth2/exchange` and `/oauth2/token`: the tokens of a registry.
 //!
-//! They answer in every state of the key: a token is not content. What a client may do is decided by
-//! [`Doorkeeper`](crate::registry::Doorkeeper).
+//! They answer in every state of the key: a token is not content.
+//! [`Doorkeeper`](crate::registry::Doorkeeper) decides the permissions of a client.
 
 use std::time::Duration;
 
@@ -24,12 +24,12 @@ use super::{json, login_server, whole_body};
 use crate::oci::ErrorReply;
 use crate::registry::{AccessError, Credentials, Doorkeeper, Proof, Registry, Scope};
 
-/// The longest form that is read: it carries a token of Microsoft Entra.
+/// The longest form that is read: it contains a token of Microsoft Entra.
 const MAX_FORM: usize = 128 << 10;
-/// How long a form may take to arrive.
+/// The time limit for a form to arrive.
 const FORM_LIMIT: Duration = Duration::from_secs(30);
 
-/// The parameters of a request, of its body or its query.
+/// The parameters of a request, from its body or its query.
 struct Form(Vec<(String, Zeroizing<String>)>);
 
 #[derive(Serialize)]
@@ -50,7 +50,7 @@ pub fn router(doorkeeper: Doorkeeper) -> Router {
         .with_state(doorkeeper)
 }
 
-/// Trades a token of Microsoft Entra for a refresh token of the registry.
+/// Exchanges a token of Microsoft Entra for a refresh token of the registry.
 async fn exchange(
     State(doorkeeper): State<Doorkeeper>,
     Extension(registry): Extension<Registry>,
@@ -66,7 +66,7 @@ async fn exchange(
     Ok(answer(made, |refresh_token| json(&RefreshAnswer { refresh_token })))
 }
 
-/// `GET`: docker's way, with a name and a password in the header, or nothing.
+/// `GET`: docker's method, with a name and a password in the header, or nothing.
 async fn token_by_query(
     State(doorkeeper): State<Doorkeeper>,
     Extension(registry): Extension<Registry>,
@@ -82,7 +82,7 @@ async fn token_by_query(
     issue(&doorkeeper, &registry, &head, &form, proof).await
 }
 
-/// `POST`: the way of OAuth 2, with a refresh token or a name and a password in the form.
+/// `POST`: the method of OAuth 2, with a refresh token or a name and a password in the form.
 async fn token_by_form(
     State(doorkeeper): State<Doorkeeper>,
     Extension(registry): Extension<Registry>,
@@ -93,7 +93,7 @@ async fn token_by_form(
     let proof = match form.get("grant_type").unwrap_or_default() {
         "refresh_token" => Proof::Refresh(form.secret("refresh_token")?),
         "password" => match (form.get("username"), form.get("password")) {
-            // The SDKs without a credential: nobody in particular.
+            // The SDKs without a credential: an anonymous client.
             (None, None) => Proof::None,
             (None, Some(_)) => return Err(AcrError::MissingParameter("username").into()),
             (Some(user), _) => {
@@ -132,7 +132,7 @@ fn answer(
             let (Ok(reply) | Err(reply)) = unauthorized(error, None);
             let mut response = reply.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
-                // HTTP wants one with each 401 (RFC 9110, section 15.5.2). A name and a password would do here.
+                // HTTP requires a challenge with each 401 (RFC 9110, section 15.5.2). A name and a password would be accepted here.
                 let value = HeaderValue::from_static("Basic realm=\"Azure Container Registry\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, value);
             }
@@ -157,13 +157,13 @@ impl Form {
         Ok(Self::of(&bytes))
     }
 
-    /// The first value of a parameter. An empty one is none.
+    /// The first value of a parameter. An empty value counts as missing.
     fn get(&self, name: &str) -> Option<&str> {
         let mut values = self.0.iter().filter(|(known, _)| known == name);
         values.find_map(|(_, value)| (!value.is_empty()).then_some(value.as_str()))
     }
 
-    /// A secret that has to be there.
+    /// A required secret.
     fn secret(&self, name: &'static str) -> Result<Zeroizing<String>, AcrError> {
         let value = self.get(name).ok_or(AcrError::MissingParameter(name))?;
         Ok(Zeroizing::new(value.to_owned()))
@@ -173,7 +173,7 @@ impl Form {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// How the client calls the registry.
+    /// The client's name for the registry.
     fn service(&self, head: &Parts) -> String {
         self.get("service").map_or_else(|| login_server(head), str::to_owned)
     }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parameter_may_come_again_and_an_empty_one_is_none() {
+    fn a_parameter_may_be_repeated_and_an_empty_one_counts_as_missing() {
         let form = Form::of(b"scope=a%3Ab&scope=c+d&refresh_token=&service=x");
 
         assert_eq!(form.all("scope").collect::<Vec<_>>(), ["a:b", "c d"]);

@@ -1,4 +1,4 @@
-//! `PATCH` of a repository, a tag or a manifest: some of the four switches, flat in a JSON object.
+//! `PATCH` of a repository, a tag or a manifest: some of the four attributes, flat in a JSON object.
 
 use axum::body::Body;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use crate::registry::{AttributeChange, Content, RepositoryName, Target};
 /// The longest body that is read. A change of all four has about a hundred bytes.
 const MAX_BODY: usize = 16 << 10;
 
-/// The body. What is not there, or null, stays as it is.
+/// The body. Missing or null attributes stay as they are.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ChangeBody {
@@ -21,7 +21,7 @@ struct ChangeBody {
     write_enabled: Option<bool>,
 }
 
-/// Reads the body and changes what it says.
+/// Reads the body and applies the change.
 pub(super) async fn apply(
     content: &Content,
     name: &RepositoryName,
@@ -55,14 +55,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_named_stays_as_it_is() {
+    fn missing_attributes_stay_as_they_are() {
         let change = read(br#" {"writeEnabled":false,"readEnabled":null,"other":1}"#).unwrap();
 
         assert_eq!(change, AttributeChange { write: Some(false), ..AttributeChange::default() });
     }
 
     #[test]
-    fn what_is_no_object_of_booleans_is_refused() {
+    fn a_body_that_is_not_an_object_of_booleans_is_refused() {
         for bad in ["", "null", "[true,true,true,true]", r#"{"writeEnabled":"false"}"#, "{"] {
             assert!(matches!(read(bad.as_bytes()), Err(AcrError::Body(_))), "{bad:?}");
         }

@@ -1,4 +1,4 @@
-//! The parameters of a list: `n`, `last`, `orderby` and, for tags, `digest`. What they do not know is ignored.
+//! The parameters of a list: `n`, `last`, `orderby` and, for tags, `digest`. Unknown parameters are ignored.
 
 use http::Uri;
 use thiserror::Error;
@@ -6,16 +6,16 @@ use thiserror::Error;
 use crate::oci::Query;
 use crate::registry::{Digest, DigestError, Order, Window};
 
-/// Which part of a list is asked for.
+/// The requested part of a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListQuery {
     /// The part, and the order.
     pub window: Window,
-    /// The manifest whose tags are asked for.
+    /// The manifest whose tags are requested.
     pub digest: Option<Digest>,
 }
 
-/// Parameters that mean nothing.
+/// Invalid parameters.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ListQueryError {
@@ -25,13 +25,13 @@ pub enum ListQueryError {
     /// `orderby` is not an order.
     #[error("orderby has to be timeasc, timedesc or none, not {0:?}")]
     Order(String),
-    /// `digest` is not one.
+    /// `digest` is not a digest.
     #[error(transparent)]
     Digest(#[from] DigestError),
 }
 
 impl ListQuery {
-    /// Reads the parameters of a request. An empty one is none: links to a next page carry such.
+    /// Reads the parameters of a request. An empty value counts as missing: links to a next page have such.
     pub fn of(uri: &Uri) -> Result<Self, ListQueryError> {
         let query = Query::of(uri);
         let given = |name| query.get(name).filter(|text| !text.is_empty());
@@ -50,7 +50,7 @@ impl ListQuery {
     }
 }
 
-/// What a client sent goes back to it in errors, but not at any length.
+/// Shortens a client's text that an error quotes.
 fn shorten(text: &str) -> String {
     text.chars().take(64).collect()
 }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_and_unknown_parameters_are_none() {
+    fn empty_and_unknown_parameters_are_ignored() {
         assert_eq!(
             read("api-version=2021-07-01&n=&last=&orderby=&digest="),
             Ok(ListQuery::default())
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_nothing_is_refused_in_words() {
+    fn invalid_parameters_are_refused_with_a_message() {
         assert_eq!(read("n=-1"), Err(ListQueryError::Number("-1".to_owned())));
         assert_eq!(read("orderby=size"), Err(ListQueryError::Order("size".to_owned())));
         assert!(matches!(read("digest=sha256:1"), Err(ListQueryError::Digest(_))));
@@ -84,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_asked_for_is_read_back(n: Option<u32>, last in proptest::option::of("[a-z0-9/._-]{1,40}"), order in 0..3_usize) {
+        fn parameters_survive_a_round_trip(n: Option<u32>, last in proptest::option::of("[a-z0-9/._-]{1,40}"), order in 0..3_usize) {
             let orders = [("", Order::Name), ("timeasc", Order::TimeAscending), ("TimeDesc", Order::TimeDescending)];
             let (word, order) = orders[order];
             let mut query = Serializer::new(String::new());

@@ -28,7 +28,7 @@ pub(super) async fn get(
     Ok(json(&Repository::of(login_server(head), name, &info)))
 }
 
-/// Deletes the repository with all that is in it, and says what that was.
+/// Deletes the repository with its content, and returns the deleted manifests and tags.
 pub(super) async fn delete(
     content: &Content,
     name: &RepositoryName,

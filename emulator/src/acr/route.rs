@@ -1,6 +1,6 @@
-//! From the path of a request below `/acr/v1/` to what it asks for.
+//! Parses the path of a request below `/acr/v1/` into a route.
 //!
-//! No component of a repository name begins with an underscore, so the words of the API cannot be part of one.
+//! No component of a repository name begins with an underscore, so the segments of the API cannot be part of a name.
 
 use http::Method;
 use percent_encoding::percent_decode_str;
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::registry::{Digest, DigestError, NameError, RepositoryName, Tag};
 
-/// What a path names, in domain types.
+/// The object of a path, in domain types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// `/acr/v1/_catalog`
@@ -46,7 +46,7 @@ pub enum Route {
     Deleted,
 }
 
-/// A path that names nothing.
+/// A path without a route.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteError {
@@ -62,13 +62,13 @@ pub enum RouteError {
 }
 
 impl Route {
-    /// Reads a path as it stands in the request line. Clients may percent-encode the slashes of a name.
+    /// Reads a path as it is in the request line. Clients may percent-encode the slashes of a name.
     pub fn of(path: &str) -> Result<Self, RouteError> {
         let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
         let rest = decoded.strip_prefix("/acr/v1/").ok_or(RouteError::NoRoute)?;
-        let words: Vec<&str> = rest.split('/').collect();
-        let name = |words: &[&str]| words.join("/").parse::<RepositoryName>();
-        match words.as_slice() {
+        let segments: Vec<&str> = rest.split('/').collect();
+        let name = |segments: &[&str]| segments.join("/").parse::<RepositoryName>();
+        match segments.as_slice() {
             ["_catalog"] => Ok(Self::Catalog),
             ["_deleted", _, ..] => Ok(Self::Deleted),
             [repository @ .., "_tags"] => Ok(Self::Tags { name: name(repository)? }),
@@ -79,12 +79,14 @@ impl Route {
             [repository @ .., "_manifests", digest] => {
                 Ok(Self::Manifest { name: name(repository)?, digest: digest.parse()? })
             }
-            words if words.iter().any(|word| word.starts_with('_')) => Err(RouteError::NoRoute),
-            words => Ok(Self::Repository { name: name(words)? }),
+            segments if segments.iter().any(|segment| segment.starts_with('_')) => {
+                Err(RouteError::NoRoute)
+            }
+            segments => Ok(Self::Repository { name: name(segments)? }),
         }
     }
 
-    /// The methods that the route knows.
+    /// The methods of the route.
     pub fn methods(&self) -> &'static [Method] {
         match self {
             Self::Catalog | Self::Tags { .. } | Self::Manifests { .. } => &[Method::GET],
@@ -107,7 +109,7 @@ mod tests {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn slashes_of_a_name_may_come_percent_encoded() {
+    fn slashes_of_a_name_may_be_percent_encoded() {
         let plain = Route::of("/acr/v1/team/app/_tags/v1").unwrap();
         let encoded = Route::of("/acr/v1/team%2Fapp/_tags/v1").unwrap();
 
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_told_apart_from_what_is_unknown() {
+    fn malformed_and_unknown_paths_have_different_errors() {
         assert!(matches!(Route::of("/acr/v1/A"), Err(RouteError::Name(_))));
         assert!(matches!(Route::of("/acr/v1/a/_tags/-x"), Err(RouteError::Name(_))));
         assert!(matches!(Route::of("/acr/v1/_tags"), Err(RouteError::Name(_))));
@@ -144,7 +146,7 @@ mod tests {
         }
 
         #[test]
-        fn every_name_is_read_back(name in r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", tag in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}") {
+        fn every_name_survives_a_round_trip(name in r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", tag in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}") {
             let route = Route::of(&format!("/acr/v1/{name}/_tags/{tag}")).unwrap();
             prop_assert_eq!(route, Route::Tag { name: name.parse().unwrap(), tag: tag.parse().unwrap() });
         }

@@ -34,7 +34,7 @@ pub(super) async fn get(
     Ok(json(&InRepository::of(login_server(head), name, Tags::Tag(info.into()))))
 }
 
-/// Takes the tag away. Its manifest and other tags stay.
+/// Deletes the tag. Its manifest and other tags stay.
 pub(super) async fn delete(
     content: &Content,
     name: &RepositoryName,

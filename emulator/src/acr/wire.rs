@@ -1,4 +1,4 @@
-//! The JSON of the metadata API, with ACR's names in ACR's order. Absent is what ACR leaves out.
+//! The JSON of the metadata API, with ACR's names in ACR's order. Fields that ACR leaves out are absent.
 
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -9,7 +9,7 @@ use crate::registry::{
     Attributes, DeletedRepository, Listed, ManifestInfo, RepositoryInfo, RepositoryName, TagInfo,
 };
 
-/// ISO 8601 with seven digits behind the second, as .NET writes it.
+/// ISO 8601 with seven digits after the second, as .NET writes it.
 const TIME: EncodedConfig = Config::DEFAULT
     .set_time_precision(TimePrecision::Second { decimal_digits: std::num::NonZeroU8::new(7) })
     .set_formatted_components(iso8601::FormattedComponents::DateTimeOffset)
@@ -192,7 +192,7 @@ impl From<Attributes> for ChangeableAttributes {
 
 /// A time as ACR writes it.
 fn time(at: OffsetDateTime) -> String {
-    // It fails for years with more than four digits alone.
+    // It fails only for years with more than four digits.
     at.format(&Iso8601::<TIME>).unwrap_or_default()
 }
 
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_seven_digits_behind_the_second() {
+    fn times_have_seven_digits_after_the_second() {
         assert_eq!(
             time(datetime!(2018-09-06 06:17:20.9531248 UTC)),
             "2018-09-06T06:17:20.9531248Z"

@@ -10,18 +10,18 @@ use super::{Agenda, AgendaError};
 use crate::keys::PausedFollowing;
 use crate::registry::{Intent, Registry};
 
-/// How much real time the rings are given on the way to ask a vault that changed. After that they ask at the end alone: a
-/// vault that hangs must not make a move hang at each of its steps.
+/// The real time that rings may use during a move to ask a vault that changed. After that they ask only at the end: a
+/// vault that hangs must not delay a move at each of its steps.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A move that is under way.
+/// A move in progress.
 pub(super) struct Journey<'a> {
     agenda: &'a Agenda,
     vault: &'a mut VaultHand,
-    /// The operation that this is.
+    /// The intent of this move.
     intent: &'a Intent,
     travellers: Vec<Traveller>,
-    /// Real time that was spent on asking the vault.
+    /// The real time that was spent on asking the vault.
     asked_for: Duration,
 }
 
@@ -29,9 +29,9 @@ pub(super) struct Journey<'a> {
 struct Traveller {
     registry: Registry,
     paused: PausedFollowing,
-    /// Since when a look can find something that the last one did not.
+    /// The time since which a look can find something new.
     news: Option<OffsetDateTime>,
-    /// Whether the last look failed: it is tried again at the end.
+    /// Whether the last look failed: it is repeated at the end.
     failed: bool,
 }
 
@@ -44,19 +44,19 @@ impl<'a> Journey<'a> {
         let mut travellers = Vec::new();
         for registry in agenda.registries.all() {
             let paused = registry.key_ring().pause_following().await;
-            // What somebody did to the key since the last look, nobody knows.
+            // The key may have changed since the last look.
             let news = Some(agenda.clock.now());
             travellers.push(Traveller { registry, paused, news, failed: false });
         }
         Self { agenda, vault, intent, travellers, asked_for: Duration::ZERO }
     }
 
-    /// Goes to the end of a plan.
+    /// Moves the clock to the end of a plan.
     pub(super) async fn run(mut self, plan: ClockPlan) -> Result<(), AgendaError> {
         let clock = &self.agenda.clock;
         let frozen = clock.is_frozen();
         let offset = clock.offset().saturating_add(plan.by);
-        // A clock that runs goes on while the work is done: the end is where its offset is as much greater as was asked.
+        // A running clock advances during the work: the end is reached when its offset has grown by the requested time.
         let end = || if frozen { plan.to } else { clock.real_now() + offset };
         let went = self.go(end).await;
         for traveller in self.travellers {
@@ -91,7 +91,7 @@ impl<'a> Journey<'a> {
         }
     }
 
-    /// The next moment after now at which anybody has something to do.
+    /// The next moment after now at which the vault or a registry has due work.
     async fn next(&self) -> Result<Option<OffsetDateTime>, AgendaError> {
         let mut next = self.vault.next_change();
         for traveller in &self.travellers {
@@ -130,9 +130,9 @@ impl Traveller {
     }
 }
 
-/// Has a registry do what is due. What fails is due until it succeeds, and tried again by the background.
+/// Runs the due work of a registry. Failed work stays due, and the background repeats it.
 pub(super) async fn run_due(registry: &Registry) {
     if let Err(error) = registry.run_due().await {
-        tracing::warn!(registry.name = registry.name(), %error, "what is due could not be done");
+        tracing::warn!(registry.name = registry.name(), %error, "could not run the due work of the registry");
     }
 }

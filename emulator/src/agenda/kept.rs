@@ -1,4 +1,4 @@
-//! The file that keeps the clock over a restart: how far it is ahead, and where it stands still.
+//! The file that saves the clock for a restart: its offset, and the time at which it is frozen.
 
 use std::io;
 use std::path::Path;
@@ -25,7 +25,7 @@ struct Kept {
     frozen_at: Option<OffsetDateTime>,
 }
 
-/// Sets a clock to what it was when this data folder was last in use.
+/// Restores a clock to its state when this data folder was last in use.
 pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let Some(text) = read_if_there(&data_dir.join(CLOCK_FILE))? else { return Ok(()) };
     let kept: Kept = serde_json::from_slice(&text).map_err(|error| {
@@ -36,7 +36,7 @@ pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     Ok(())
 }
 
-/// Keeps a clock as it is set. On return it survives a power cut.
+/// Saves the state of a clock. On return it survives a power cut.
 pub(super) async fn save(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let path = data_dir.join(CLOCK_FILE);
     let KeptClock { offset, frozen_at } = clock.kept();
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_offset_holds_over_a_restart() {
+    async fn the_offset_survives_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(datetime!(2026-01-01 00:00 UTC));
         restore_clock(folder.path(), &clock).unwrap();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frozen_clock_stands_after_a_restart_where_it_stood() {
+    async fn a_frozen_clock_has_the_same_time_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(datetime!(2026-01-01 00:00 UTC));
         clock.freeze();

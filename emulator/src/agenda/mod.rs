@@ -1,20 +1,20 @@
-//! Moving the clock, and doing in order what becomes due on the way.
+//! Moves the clock, and runs in order everything that becomes due during the move.
 //!
-//! Called by the admin API, by the handle of the emulator, and by itself as time passes. There are two lists of what is
-//! due: the vault's (rotation by policy, notices, ends, purges) and each registry's (task runs and uploads that end, and
-//! the look for a newer version of its key). A move goes from one due moment to the next, whosever that is, has both do
-//! what is due there, and goes on. So ninety days in one call do what ninety days do: each version is in use within the
-//! hour of its making, and what happens is dated with the time at which it was due.
+//! The admin API and the handle of the emulator call it, and it runs by itself as time passes. There are two lists of due
+//! work: the vault's (rotation by policy, notices, expiry, purges) and each registry's (expiry of task runs and uploads,
+//! and the look for a newer version of its key). A move goes to the next due moment of either list, lets both run their
+//! due work, and repeats. So a move of ninety days has the effect of ninety days: each version is in use within the
+//! hour of its creation, and events have the time at which they were due.
 //!
-//! Work is bounded by what happens and not by how long it takes: a registry looks for a newer version where it looks
-//! anyway, but only at the first such moment after the vault changed, for the looks between would find nothing.
+//! The cost of a move depends on the number of events and not on its length: a registry looks for a newer version at its
+//! usual times, but only at the first such time after the vault changed, for the other looks would find nothing.
 //!
-//! A move that a stop cuts short leaves an intent, and goes on at the next start to the moment that was asked for.
+//! An interrupted move leaves an intent, and continues at the next start to the requested moment.
 //!
-//! Invariants: one move at a time. The clock is kept on disk before anything is done at its new time, so that after a
-//! kill nothing that was made lies in the future. When a move returns, states are what holds at the new time.
+//! Invariants: one move at a time. The clock is saved before any work runs at its new time, so that no data has a time in
+//! the future after a kill. When a move returns, the states are those of the new time.
 //!
-//! It decides nothing of keys, uploads or logs.
+//! It makes no decisions about keys, uploads or logs.
 
 mod journey;
 mod kept;
@@ -39,15 +39,15 @@ pub use self::kept::restore_clock;
 pub use self::vault_time::VaultTime;
 use crate::registry::{Error, Intent, Kind, Registries};
 
-/// The longest that the background rests, in either time: what became due earlier meanwhile is seen then.
+/// The longest pause of the background, in either time: it then sees work that became due earlier meanwhile.
 const REST: Duration = Duration::from_mins(1);
 
-/// Moves the clock. Shared by whoever may.
+/// Moves the clock. All its callers share it.
 pub struct Agenda {
     clock: Clock,
     vault: VaultTime,
     registries: Registries,
-    /// Where the clock is kept.
+    /// The folder of the file that saves the clock.
     data_dir: PathBuf,
     /// One move at a time.
     moving: tokio::sync::Mutex<()>,
@@ -55,51 +55,51 @@ pub struct Agenda {
     stop: CancellationToken,
 }
 
-/// What a move needs to go on.
+/// The parameters of a move, for its continuation.
 #[derive(Serialize, Deserialize)]
 struct MoveSteps {
-    /// How far the clock is to be ahead of real time, in whole seconds.
+    /// The offset of the clock from real time at the end of the move, in whole seconds.
     offset: i64,
-    /// The rest of it.
+    /// The rest of the offset in nanoseconds.
     #[serde(default)]
     nanoseconds: i32,
-    /// Where the clock is to be, as far as it stands still.
+    /// The time of the clock at the end of the move, if it is frozen.
     #[serde(with = "time::serde::rfc3339")]
     to: OffsetDateTime,
     freeze: bool,
     resume: bool,
 }
 
-/// Why the clock was not moved, or not to the end.
+/// The reasons why the clock was not moved, or not to the end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AgendaError {
-    /// The request makes no sense. Nothing was moved.
+    /// The request is invalid. Nothing was moved.
     #[error(transparent)]
     Request(#[from] ClockRequestError),
-    /// The vault is not ours to move. Nothing was moved.
+    /// The vault is external and has its own time. Nothing was moved.
     #[error(
-        "the clock is moved with a mock vault alone: {0} keeps a time of its own, and keys and registry would no longer agree on what has expired"
+        "the clock can be moved only with a mock vault: {0} keeps its own time, and keys and registry would no longer agree on expiry"
     )]
     ForeignVault(String),
-    /// The other process with the vault did not do its part. The clock stands where that was noticed.
+    /// The vault in another process failed. The clock stays at the moment when that was noticed.
     #[error("the vault's clock could not be moved: {0}")]
     RemoteVault(String),
-    /// The embedded vault could not do what was due. The clock stands at the moment where it was.
-    #[error("the vault could not do what is due: {0}")]
+    /// The embedded vault could not run its due work. The clock stays at the moment of that work.
+    #[error("the vault could not run its due work: {0}")]
     Vault(#[from] VaultError),
-    /// A registry could not say what is due.
-    #[error("the registry could not do what is due: {0}")]
+    /// A registry could not determine its due work.
+    #[error("the registry could not run its due work: {0}")]
     Registry(#[from] Error),
-    /// The setting of the clock could not be kept.
-    #[error("the clock could not be kept: {0}")]
+    /// The state of the clock could not be saved.
+    #[error("the clock could not be saved: {0}")]
     Io(#[from] io::Error),
-    /// The emulator ends; what is due goes on at the next start.
-    #[error("the emulator ends; what became due goes on at the next start")]
+    /// The emulator is stopping; the move continues at the next start.
+    #[error("the emulator is stopping; due work continues at the next start")]
     Stopped,
 }
 
-/// The file that keeps the clock is not longer.
+/// The longest file that saves the clock.
 const CLOCK_BYTES: u64 = 4096;
 
 impl Agenda {
@@ -121,28 +121,28 @@ impl Agenda {
         })
     }
 
-    /// Does what a request says, and returns when all that became due was done. It goes on if the caller is dropped.
+    /// Applies a request, and returns when all work that became due has run. It goes on if the caller is dropped.
     pub async fn change(self: &Arc<Self>, request: ClockRequest) -> Result<(), AgendaError> {
         self.carry_out(move |now| request.plan(now)).await
     }
 
-    /// Moves time forward, and returns when all that became due was done. It goes on if the caller is dropped.
+    /// Moves time forward, and returns when all work that became due has run. It goes on if the caller is dropped.
     pub async fn advance(self: &Arc<Self>, by: Duration) -> Result<(), AgendaError> {
         let by = time::Duration::try_from(by).map_err(|_| ClockRequestError::BeyondTheCalendar)?;
         self.carry_out(move |now| ClockPlan::forward(now, by)).await
     }
 
-    /// Sets the clock back to real time and lets it go on, for a reset: the one move that goes back.
+    /// Resets the clock to real time and lets it run, for a reset: the only move that goes back.
     pub async fn reset(&self) -> Result<(), AgendaError> {
         let _alone = self.moving.lock().await;
         self.replace_earlier().await?;
-        // A reset removes content, so it goes on while the disk is full.
+        // A reset removes content, so it must work while the disk is full.
         self.registries.room().spend(CLOCK_BYTES, Purpose::Removal)?;
         self.clock.restore(KeptClock::default());
         self.keep().await
     }
 
-    /// Does what becomes due as time passes, until the emulator ends. Vault and rings have watchers of their own.
+    /// Runs work that becomes due as time passes, until the emulator stops. Vault and rings have watchers of their own.
     pub async fn follow(self: Arc<Self>) {
         loop {
             let next = self.next_of_registries().await;
@@ -155,7 +155,7 @@ impl Agenda {
             }
             let _alone = self.moving.lock().await;
             if let Err(error) = self.vault.run_due().await {
-                tracing::warn!(%error, "the vault could not do what is due");
+                tracing::warn!(%error, "the vault could not run its due work");
             }
             for registry in &self.registries.all() {
                 journey::run_due(registry).await;
@@ -163,7 +163,7 @@ impl Agenda {
         }
     }
 
-    /// Makes a plan as soon as no other is carried out, and carries it out.
+    /// Makes a plan when no other plan is in progress, and carries it out.
     async fn carry_out(
         self: &Arc<Self>,
         plan: impl FnOnce(OffsetDateTime) -> Result<ClockPlan, ClockRequestError> + Send + 'static,
@@ -173,7 +173,7 @@ impl Agenda {
             let _alone = agenda.moving.lock().await;
             let plan = plan(agenda.clock.now())?;
             agenda.replace_earlier().await?;
-            // Before anything moves: a clock that cannot be kept would be another one after a restart.
+            // Before the move: a clock that cannot be saved would be wrong after a restart.
             agenda.registries.room().spend(CLOCK_BYTES, Purpose::Rows)?;
             let offset = agenda.clock.offset() + plan.by;
             let steps = MoveSteps {
@@ -186,7 +186,7 @@ impl Agenda {
             let intent = agenda.registries.intents().begin(Kind::MoveClock, &steps).await?;
             let went = agenda.go(plan, &intent).await;
             if !matches!(went, Err(AgendaError::Stopped)) {
-                // Whoever asked is told where the clock stands if that is not where it was to go.
+                // The error tells the caller where the clock stopped.
                 intent.end().await?;
             }
             went
@@ -194,14 +194,14 @@ impl Agenda {
         moving.await.map_err(io::Error::other)?
     }
 
-    /// Goes on with a move that was cut short, to the moment that was asked for. An error is noted, and it is tried again.
+    /// Continues an interrupted move to the requested moment. A failed move is recorded, and repeated.
     pub async fn resume(self: &Arc<Self>, intent: Intent) -> Result<(), AgendaError> {
         let _alone = self.moving.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
         match self.resume_alone(&intent).await {
-            // It goes on at the next start.
+            // It continues at the next start.
             Err(AgendaError::Stopped) => Ok(()),
             Ok(()) => Ok(intent.end().await?),
             Err(error) => {
@@ -213,7 +213,7 @@ impl Agenda {
 
     async fn resume_alone(&self, intent: &Intent) -> Result<(), AgendaError> {
         let MoveSteps { offset, nanoseconds, to, freeze, resume } = intent.parameters()?;
-        // A clock that runs goes to where its offset is as great as was asked, one that stands still to the moment.
+        // A running clock moves until it has the requested offset, a frozen clock to the requested moment.
         let rest = if freeze || (self.clock.is_frozen() && !resume) {
             to - self.clock.now()
         } else {
@@ -223,7 +223,7 @@ impl Agenda {
         self.go(ClockPlan { freeze, resume, ..plan }, intent).await
     }
 
-    /// The vault comes first in everything: what it refuses, the registry does not begin.
+    /// The vault comes first in each step: if it refuses, the registry does not begin.
     async fn go(&self, plan: ClockPlan, intent: &Intent) -> Result<(), AgendaError> {
         let mut vault = self.vault.begin(plan).await?;
         if plan.resume {
@@ -241,12 +241,12 @@ impl Agenda {
         self.keep().await
     }
 
-    /// Ends the moves that were cut short: a newer one says where the clock is to be. To be called with the lock held.
+    /// Ends interrupted moves: a newer move decides the time of the clock. Call it with the lock held.
     async fn replace_earlier(&self) -> Result<(), AgendaError> {
         Ok(self.registries.intents().replace_those(&[Kind::MoveClock], |_| true).await?)
     }
 
-    /// Keeps the clock as it is set.
+    /// Saves the state of the clock.
     async fn keep(&self) -> Result<(), AgendaError> {
         Ok(kept::save(&self.data_dir, &self.clock).await?)
     }
@@ -256,7 +256,9 @@ impl Agenda {
         for registry in &self.registries.all() {
             match registry.next_due().await {
                 Ok(due) => next = [next, due].into_iter().flatten().min(),
-                Err(error) => tracing::warn!(%error, "what is due cannot be looked up"),
+                Err(error) => {
+                    tracing::warn!(%error, "could not determine the due work of a registry")
+                }
             }
         }
         next

@@ -1,7 +1,7 @@
-//! The vault's part of a move: one that shares our clock, one in another process that is told, or one that is not ours.
+//! The vault's part of a move: an embedded vault shares our clock, a remote mock vault is called, an external vault refuses.
 //!
-//! A vault in another process is a `mock-keyvault` if its admin API says so; its clock is set to each moment before ours
-//! is. A real Azure Key Vault keeps a time of its own, and the clock is not moved with one.
+//! A vault in another process is a `mock-keyvault` if its admin API says so; its clock is set to each moment before ours.
+//! A real Azure Key Vault keeps its own time, so the clock cannot be moved with one.
 
 use std::fmt;
 
@@ -13,19 +13,19 @@ use time::OffsetDateTime;
 
 use super::AgendaError;
 
-/// Whose time the vault goes by.
+/// The time source of the vault.
 #[derive(Clone)]
 pub enum VaultTime {
-    /// Ours: it is embedded.
+    /// Our clock: the vault is embedded.
     Shared(Timekeeper),
-    /// Its own, which it lets us set if it is a mock vault.
+    /// Its own clock, which we can set if it is a mock vault.
     Remote {
         /// The base URL of the vault.
         url: Url,
         /// A client that trusts it.
         client: Client,
     },
-    /// Its own, at this address.
+    /// Its own clock, at this address.
     Foreign(Url),
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Remote {
     told: RemoteClock,
 }
 
-/// What the clock of a mock vault says.
+/// The state of a mock vault's clock.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RemoteClock {
@@ -52,7 +52,7 @@ struct RemoteClock {
 }
 
 impl VaultTime {
-    /// Has an embedded vault, which shares our clock, do what is due by it. One in another process does so by itself.
+    /// Lets an embedded vault, which shares our clock, run its due work. A vault in another process runs it by itself.
     pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
         if let Self::Shared(timekeeper) = self {
             timekeeper.run_due().await?;
@@ -60,7 +60,7 @@ impl VaultTime {
         Ok(())
     }
 
-    /// The hand on the vault for a move. One in another process stops or runs on with us, before us.
+    /// The access to the vault for a move. A vault in another process stops or resumes its clock before us.
     pub(super) async fn begin(&self, plan: ClockPlan) -> Result<VaultHand, AgendaError> {
         match self {
             Self::Shared(timekeeper) => Ok(VaultHand::Shared(timekeeper.clone())),
@@ -71,7 +71,7 @@ impl VaultTime {
                 if asked.status() == StatusCode::FORBIDDEN {
                     return Err(remote(asked.text().await.map_err(remote)?));
                 }
-                // Whatever answers, it has no clock of ours.
+                // The server at this address has no clock API of ours.
                 let told = asked.json().await.map_err(|_| foreign(url))?;
                 let mut hand = Remote { clock, client: client.clone(), told };
                 if plan.freeze || plan.resume {
@@ -85,7 +85,7 @@ impl VaultTime {
 }
 
 impl VaultHand {
-    /// The next moment at which the vault is not the same any more.
+    /// The next moment at which the vault changes.
     pub(super) fn next_change(&self) -> Option<OffsetDateTime> {
         match self {
             Self::Shared(timekeeper) => timekeeper.next_change(),
@@ -93,7 +93,7 @@ impl VaultHand {
         }
     }
 
-    /// Moves a clock that is not ours to a moment, and has all done that is due there.
+    /// Moves the clock of a remote vault to a moment, and lets it run its due work.
     pub(super) async fn advance_to(&mut self, moment: OffsetDateTime) -> Result<(), AgendaError> {
         match self {
             Self::Remote(remote) if remote.told.now < moment => {
@@ -103,7 +103,7 @@ impl VaultHand {
         }
     }
 
-    /// Has two clocks that stand still stand at the same moment.
+    /// Sets two frozen clocks to the same moment.
     pub(super) async fn meet(&mut self, clock: &Clock) -> Result<(), AgendaError> {
         if let Self::Remote(remote) = self {
             clock.advance_to(remote.told.now);
@@ -138,7 +138,7 @@ fn foreign(url: &Url) -> AgendaError {
     AgendaError::ForeignVault(url.as_str().trim_end_matches('/').to_owned())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "errors are handed over")]
+#[expect(clippy::needless_pass_by_value, reason = "callers pass errors by value")]
 fn remote(error: impl ToString) -> AgendaError {
     AgendaError::RemoteVault(error.to_string())
 }
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_real_vault_is_not_moved_and_a_sentence_says_why() {
+    async fn a_real_vault_is_not_moved_and_the_message_has_the_reason() {
         let url: Url = "https://contoso.vault.azure.net".parse().unwrap();
         let plan = ClockPlan {
             resume: false,
@@ -160,7 +160,7 @@ mod tests {
         let refused = VaultTime::Foreign(url).begin(plan).await.err().unwrap().to_string();
 
         assert!(
-            refused.contains("a mock vault alone: https://contoso.vault.azure.net keeps"),
+            refused.contains("only with a mock vault: https://contoso.vault.azure.net keeps"),
             "{refused}"
         );
     }

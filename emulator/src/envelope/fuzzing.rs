@@ -1,8 +1,8 @@
-//! What the fuzz targets call, and the tests with them: the readers, on arbitrary bytes.
+//! The functions that the fuzz targets and their tests call: the readers, on arbitrary bytes.
 //!
-//! Arbitrary bytes alone never get past the first authentication. So the bytes are also taken as the body of a trailer
-//! that is then sealed under the right key, and as a script of edits to a file that was sealed properly. These functions
-//! panic when the format breaks its word, and that is all they do; nothing else calls them.
+//! Purely arbitrary bytes never pass the first authentication. So the bytes are also taken as the body of a trailer
+//! that is then sealed under the right key, and as a script of edits to a correctly sealed file. These functions
+//! panic if the format breaks a guarantee, and do nothing else; no other code calls them.
 
 use std::io::Cursor;
 
@@ -72,7 +72,7 @@ fn finished() -> Vec<u8> {
     sealer.finish(&key(), IDENTITY).expect("a vector takes a trailer").0
 }
 
-/// A file whose trailer authenticates but says whatever `data` says. The first two bytes are the length of what lies
+/// A file whose trailer authenticates and has `data` as its body. The first two bytes are the length of the part
 /// between header and trailer.
 fn with_trailer_body(data: &[u8]) -> Vec<u8> {
     let (len, body) = data.split_first_chunk().unwrap_or((&[0, 0], data));
@@ -86,7 +86,7 @@ fn with_trailer_body(data: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Edits `file`: three bytes name a place and an operation, the fourth says what with.
+/// Edits `file`: three bytes give a place and an operation, the fourth its operand.
 fn edit(file: &mut Vec<u8>, script: &[u8]) {
     for step in script.chunks_exact(4).take(16) {
         let [high, low, operation, value] = *step else { return };

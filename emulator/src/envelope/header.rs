@@ -1,8 +1,8 @@
-//! The first 32 bytes of a sealed file: which format, which data key, how long a segment is, what kind of object.
+//! The first 32 bytes of a sealed file: the format, the data key, the segment length, and the kind of object.
 //!
-//! The header is read before any key is at hand, because it names the key. It is therefore not trusted: its fields are
+//! The header is read before any key is available, because it names the key. It is therefore not trusted: its fields are
 //! bounded here, before anything is allocated for them, and authenticated by every key derivation (`kdf.rs`).
-//! [`Header::read`] accepts only bytes that [`Header::to_bytes`] gives back, so a header has exactly one form.
+//! [`Header::read`] accepts only bytes that [`Header::to_bytes`] writes, so a header has exactly one form.
 
 use std::io::{self, Read};
 
@@ -20,13 +20,13 @@ pub const MIN_SEGMENT_LEN: u32 = 4 << 10;
 /// The longest plaintext length that a header may ask for. It bounds what a reader allocates.
 pub const MAX_SEGMENT_LEN: u32 = 4 << 20;
 
-/// Never changes, or old files become unreadable.
+/// Must not change, or old files become unreadable.
 const MAGIC: [u8; 8] = *b"SEALYARD";
 
-/// Never changes within this format.
+/// Must not change within this format.
 const VERSION: u16 = 1;
 
-/// What a sealed file holds. Part of every key derivation, so that no file passes for one of another kind.
+/// The kind of a sealed file. It is part of every key derivation, so that a file cannot pass for another kind.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[repr(u8)]
 pub enum ObjectKind {
@@ -61,7 +61,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Makes a header, unless the segment length is out of bounds or no power of two.
+    /// Makes a header. Fails if the segment length is out of bounds or not a power of two.
     pub fn new(data_key: DataKeyId, segment_len: u32, kind: ObjectKind) -> Result<Self, SealError> {
         if !is_segment_len(segment_len) {
             return Err(SealError::SegmentLen(segment_len));
@@ -69,7 +69,7 @@ impl Header {
         Ok(Self { data_key, segment_len, kind })
     }
 
-    /// Reads a header. What it says is bounded, but not yet authenticated.
+    /// Reads a header. Its fields are bounded, but not yet authenticated.
     pub fn read(input: &mut impl Read) -> Result<Self, OpenError> {
         let mut bytes = [0; HEADER_LEN];
         input.read_exact(&mut bytes).map_err(|error| match error.kind() {
@@ -89,12 +89,12 @@ impl Header {
         self.segment_len
     }
 
-    /// What the file holds.
+    /// The kind of the file.
     pub fn kind(&self) -> ObjectKind {
         self.kind
     }
 
-    /// The one form of this header.
+    /// The only encoding of this header.
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[..8].copy_from_slice(&MAGIC);

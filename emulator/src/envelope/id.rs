@@ -1,6 +1,6 @@
 //! The public name of a data key, which headers, rows and audit records carry.
 //!
-//! It is random and says nothing of the key. It does not find the key: the ring in `keys/` does.
+//! It is random and says nothing about the key. The ring in `keys/` finds the key by it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ impl DataKeyId {
     /// The length in bytes.
     pub const LEN: usize = 16;
 
-    /// A name that no other data key has.
+    /// A random name, which no other data key has.
     pub fn random() -> Result<Self, SealError> {
         let mut bytes = [0; Self::LEN];
         random::fill(&mut bytes)?;

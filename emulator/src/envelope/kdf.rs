@@ -1,8 +1,8 @@
-//! From a data key to the key of one run, one trailer or one value: HKDF-SHA-256 (RFC 5869).
+//! Derives the key of one run, one trailer or one value from a data key: HKDF-SHA-256 (RFC 5869).
 //!
-//! The derivation gives 64 bytes: an AES-256-GCM key and a commitment. GCM alone does not commit to its key (a
-//! ciphertext can be made that opens under two), so the commitment stands in the file and is compared, in constant time,
-//! before any ciphertext is opened. All that is public about the place of the ciphertext is in the derivation, so
+//! The derivation gives 64 bytes: an AES-256-GCM key and a commitment. GCM itself does not commit to its key (a
+//! ciphertext can be made that opens under two), so the commitment is in the file and is compared, in constant time,
+//! before any ciphertext is opened. All public data about the place of the ciphertext is in the derivation, so
 //! segments need no associated data.
 //!
 //! A [`MessageKey`] never leaves the call that derived it.
@@ -28,12 +28,12 @@ pub(super) const TAG_LEN: usize = 16;
 
 const KEY_LEN: usize = 32;
 
-/// What a reader must know beside the file: it is authenticated, but not written down.
+/// Data that a reader must know without reading it from the file: it is authenticated, but not stored.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Binding {
     /// The name of the registry whose content this is.
     pub registry: String,
-    /// What the caller expects to find.
+    /// The kind that the caller expects.
     pub kind: ObjectKind,
 }
 
@@ -44,7 +44,7 @@ impl Binding {
     }
 }
 
-/// The place of a run in its file. In the derivation, so that no run authenticates anywhere else.
+/// The place of a run in its file. It is part of the derivation, so that a run authenticates only there.
 #[derive(Clone, Copy)]
 pub(super) struct RunPlace {
     /// How many bytes of plaintext lie before the run.
@@ -53,7 +53,7 @@ pub(super) struct RunPlace {
     pub(super) previous: Salt,
 }
 
-/// What all derivations of one file share.
+/// The inputs that all derivations of one file share.
 pub(super) struct FileContext {
     pub(super) header: Header,
     registry: String,
@@ -130,7 +130,7 @@ impl MessageKey {
         Self { cipher, commitment: committed }
     }
 
-    /// What is written beside the ciphertext, so that it opens under this key alone.
+    /// The commitment, which is written with the ciphertext, so that it opens only under this key.
     pub(super) fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
         &self.commitment
     }
@@ -140,7 +140,7 @@ impl MessageKey {
         self.commitment.ct_eq(found).into()
     }
 
-    /// Encrypts the buffer and gives the tag.
+    /// Encrypts the buffer and returns the tag.
     pub(super) fn seal(
         &self,
         nonce: &Nonce,
@@ -153,7 +153,7 @@ impl MessageKey {
             .map_err(|_| CipherError)
     }
 
-    /// Decrypts ciphertext and tag in place, and cuts the tag off. The buffer is untouched if it does not authenticate.
+    /// Decrypts ciphertext and tag in place, and removes the tag. The buffer is unchanged if it does not authenticate.
     pub(super) fn open(
         &self,
         nonce: &Nonce,
@@ -166,13 +166,13 @@ impl MessageKey {
     }
 }
 
-/// Lengths stand before whatever has no fixed length, so that no two contexts look alike.
+/// The length before an input of variable length, so that different contexts never give the same bytes.
 fn len_prefix(bytes: &[u8]) -> [u8; 8] {
     (bytes.len() as u64).to_be_bytes()
 }
 
-/// Overwrites the stack that a derivation used. HMAC and SHA-256 wipe their state where it ends, but not where it was
-/// moved from. A best effort, within what safe Rust can say.
+/// Overwrites the stack that a derivation used. HMAC and SHA-256 wipe their state at its last place, but not where it was
+/// moved from. A best effort, as far as safe Rust permits.
 #[inline(never)]
 fn wipe_stack() {
     black_box(&mut [0_u8; 4096]);

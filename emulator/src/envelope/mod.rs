@@ -1,15 +1,15 @@
-//! The sealed file format, version 1: how everything that a client pushed lies on the disk.
+//! The sealed file format, version 1: the stored form of everything that a client pushes.
 //!
-//! A [`Sealer`] writes a sealed file from front to back, a [`Scanner`] reads an unfinished one back after a restart, an
-//! [`Opener`] gives random access to a finished one, and [`seal_value`] seals short values. `FORMAT.md` beside this file
-//! draws every byte and says what the format defeats and why.
+//! A [`Sealer`] writes a sealed file from front to back, a [`Scanner`] reads an unfinished one again after a restart, an
+//! [`Opener`] gives random access to a finished one, and [`seal_value`] seals short values. `FORMAT.md` in this folder
+//! specifies every byte and lists the attacks and their defences.
 //!
-//! **Invariant:** a pair of run key and counter is sealed at most once, ever. **Invariant:** no plaintext is handed out
-//! that was not authenticated, at its place, in its file.
+//! **Invariant:** no pair of run key and counter is ever used twice for sealing. **Invariant:** plaintext is returned only
+//! after it was authenticated, at its place, in its file.
 //!
-//! This area is pure and synchronous. It knows no file system, no registry, no vault and no clock: it is handed a
-//! `Read`, a `Write` and a data key, and it derives the key of a run anew in each call, so that nothing derived outlives
-//! the call and the caller's lease on the data key decides alone how long content can be read.
+//! This area is pure and synchronous. It knows no file system, no registry, no vault and no clock: it gets a
+//! `Read`, a `Write` and a data key, and it derives the key of a run anew in each call, so that no derived key outlives
+//! the call and only the caller's lease on the data key decides how long content can be read.
 //!
 //! ```
 //! use std::io::Cursor;

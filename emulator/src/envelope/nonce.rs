@@ -1,8 +1,8 @@
-//! Nonces: the only place that makes one.
+//! Makes nonces, and is the only code that does.
 //!
-//! A nonce is an 11-byte big-endian counter and a byte that says what is sealed, as in the STREAM construction
+//! A nonce is an 11-byte big-endian counter and a byte for the type of the message, as in the STREAM construction
 //! (Hoang, Reyhanitabar, Rogaway, Vizár, "Online Authenticated-Encryption and its Nonce-Reuse Misuse-Resistance", 2015)
-//! and in age. The writer gets its nonces from a [`Counter`] alone, which cannot be cloned, set or turned back; a reader,
+//! and in age. The writer gets its nonces only from a [`Counter`], which cannot be cloned, set or turned back; a reader,
 //! which may ask for the same place many times, names the place with [`Nonce::of_segment`].
 
 /// The length of a nonce.
@@ -11,7 +11,7 @@ pub(super) const NONCE_LEN: usize = 12;
 /// How many segments one run key may seal. At 256 KiB that is a petabyte.
 pub(super) const MAX_SEGMENTS_PER_RUN: u64 = 1 << 32;
 
-/// What is sealed: the last byte of a nonce.
+/// The type of the message: the last byte of a nonce.
 #[repr(u8)]
 enum Sealed {
     Segment = 0,
@@ -23,13 +23,13 @@ enum Sealed {
 pub(super) struct Nonce([u8; NONCE_LEN]);
 
 impl Nonce {
-    /// Of the trailer, which is the only message under its key.
+    /// The nonce of the trailer, which is the only message under its key.
     pub(super) const TRAILER: Self = Self::new(0, Sealed::Trailer);
 
-    /// Of a short value, which is the only message under its key.
+    /// The nonce of a short value, which is the only message under its key.
     pub(super) const VALUE: Self = Self::new(0, Sealed::Value);
 
-    /// Of the segment at this place in its run, for reading. `None` if no run is that long.
+    /// The nonce of the segment at this place in its run, for reading. `None` if no run is that long.
     pub(super) fn of_segment(place: u64) -> Option<Self> {
         (place < MAX_SEGMENTS_PER_RUN).then(|| Self::new(place, Sealed::Segment))
     }
@@ -44,23 +44,23 @@ impl Nonce {
     }
 }
 
-/// Gives out the nonces of one run, each once.
+/// Issues the nonces of one run, each once.
 pub(super) struct Counter {
     next: u64,
 }
 
 impl Counter {
-    /// For a run whose salt was just drawn.
+    /// A counter for a run whose salt was just drawn.
     pub(super) fn of_new_run() -> Self {
         Self { next: 0 }
     }
 
-    /// How many nonces were given out.
+    /// How many nonces were issued.
     pub(super) fn given(&self) -> u64 {
         self.next
     }
 
-    /// The next nonce. It counts as used, whatever becomes of it. `None` if the run is full.
+    /// The next nonce. It counts as used even if the caller does not use it. `None` if the run is full.
     pub(super) fn next(&mut self) -> Option<Nonce> {
         let nonce = Nonce::of_segment(self.next)?;
         self.next += 1;

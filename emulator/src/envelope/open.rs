@@ -1,8 +1,8 @@
 //! Random access to a finished file.
 //!
-//! Opening reads and authenticates the trailer, compares the name and the exact length, and reads no content. A segment
-//! is then read alone: its place follows from the trailer, its key from the data key, which is handed in anew each time.
-//! Nothing is kept between calls that could open content.
+//! Opening reads and authenticates the trailer, compares the name and the exact length, and reads no content. Each segment
+//! is then read independently: its place follows from the trailer, its key from the data key, which the caller passes to each
+//! call. Nothing that could open content is kept between calls.
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,7 +15,7 @@ use super::runs::{Layout, RUN_HEAD_LEN};
 use super::trailer::{FOOTER_LEN, Trailer};
 use super::{DataKey, OpenError};
 
-/// Reads any segment of a finished file. See the notes of the module.
+/// Reads any segment of a finished file. See the module's description.
 pub struct Opener<R: Read + Seek> {
     input: R,
     context: FileContext,
@@ -23,15 +23,15 @@ pub struct Opener<R: Read + Seek> {
     checked: Option<CheckedRun>,
 }
 
-/// The run that was read from last. Its head was found to be the one that the trailer lists.
+/// The run of the last read. Its head was compared with the trailer's list.
 struct CheckedRun {
     number: usize,
     commitment: [u8; COMMITMENT_LEN],
 }
 
 impl<R: Read + Seek> Opener<R> {
-    /// Opens a finished file. `header` is what [`Header::read`] gave for this `input`; `key` is the data key that it names;
-    /// `identity` is what the file was finished with.
+    /// Opens a finished file. `header` is the result of [`Header::read`] for this `input`; `key` is the data key that it names;
+    /// `identity` is the identity that the file was finished with.
     pub fn open(
         input: R,
         header: Header,
@@ -43,8 +43,8 @@ impl<R: Read + Seek> Opener<R> {
         if found == identity { Ok(opener) } else { Err(OpenError::Damaged) }
     }
 
-    /// Opens a finished file whose name is not known, and returns the identity that it was finished with. For repairs: who
-    /// knows the name calls [`Opener::open`], which compares it.
+    /// Opens a finished file whose name is not known, and returns the identity that it was finished with. For repairs: callers
+    /// that know the name use [`Opener::open`], which compares it.
     pub fn open_unnamed(
         mut input: R,
         header: Header,
@@ -93,7 +93,7 @@ impl<R: Read + Seek> Opener<R> {
         self.context.header.segment_len()
     }
 
-    /// How many segments there are. None if the content is empty.
+    /// How many segments there are: 0 if the content is empty.
     pub fn segment_count(&self) -> u64 {
         self.layout.segments()
     }
@@ -103,7 +103,7 @@ impl<R: Read + Seek> Opener<R> {
         offset / u64::from(self.segment_len())
     }
 
-    /// Puts the plaintext of one segment into `segment`, whose old content is gone. Empty after an error.
+    /// Replaces `segment` by the plaintext of one segment. It is empty after an error.
     ///
     /// Nothing is copied: the sealed bytes are read into `segment` and decrypted there.
     pub fn read_segment(
@@ -169,7 +169,7 @@ impl<R: Read + Seek> fmt::Debug for Opener<R> {
     }
 }
 
-/// Appends up to `len` bytes to `bytes`, fewer at the end of the input. The new room is not filled with zeros first.
+/// Appends up to `len` bytes to `bytes`, fewer at the end of the input. The new space is not filled with zeros first.
 pub(super) fn read_up_to(input: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     bytes.reserve_exact(len);
     input.take(len as u64).read_to_end(bytes)?;

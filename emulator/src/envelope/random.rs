@@ -1,6 +1,6 @@
 //! Random bytes from the operating system: the only source of keys, ids and salts in this area.
 //!
-//! [`Salts`] exists so that tests can reproduce published vectors. Outside of tests it has one variant and no door.
+//! [`Salts`] exists so that tests can reproduce published vectors. Outside of tests it has one variant.
 
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -10,20 +10,20 @@ use super::SealError;
 /// The length of a salt.
 pub(super) const SALT_LEN: usize = 32;
 
-/// The public, random value that makes the key of a run its own.
+/// The public, random value that makes the key of a run unique.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Salt(pub(super) [u8; SALT_LEN]);
 
 impl Salt {
-    /// Stands before the first run of a file, which has no run before it. Never drawn.
+    /// In place of the previous salt for the first run of a file. Never drawn.
     pub(super) const NONE: Self = Self([0; SALT_LEN]);
 }
 
-/// Where salts come from.
+/// The source of salts.
 pub(super) enum Salts {
     /// The operating system, always, outside of tests.
     System,
-    /// Salts given beforehand, for test vectors.
+    /// Predefined salts, for test vectors.
     #[cfg(test)]
     Script(std::collections::VecDeque<Salt>),
 }

@@ -1,7 +1,7 @@
-//! The runs of a file: how many segments each holds, and where the bytes of a segment lie.
+//! The runs of a file: how many segments each holds, and the offsets of segments.
 //!
-//! A run is what was sealed under one salt without an interruption. All segments but the last of the file are full, so
-//! the place of each follows from the run list in the trailer and nothing else. All sums are checked: the numbers come
+//! A run is the sequence of segments that were sealed under one salt without an interruption. All segments but the last of
+//! the file are full, so the offsets follow from the run list in the trailer. All sums are checked: the numbers come
 //! from a file.
 
 use super::kdf::{COMMITMENT_LEN, RunPlace, TAG_LEN};
@@ -12,7 +12,7 @@ use super::{HEADER_LEN, OpenError};
 /// How many runs a file may have: each interruption of an upload adds one.
 pub const MAX_RUNS: usize = 1 << 14;
 
-/// The length of what stands before the segments of a run: salt and commitment.
+/// The length of the head of a run: salt and commitment.
 pub(super) const RUN_HEAD_LEN: usize = SALT_LEN + COMMITMENT_LEN;
 
 /// One run, as the trailer lists it.
@@ -23,13 +23,13 @@ pub(super) struct Run {
     pub(super) segments: u64,
 }
 
-/// Where everything in a finished file lies.
+/// The offsets of all parts of a finished file.
 pub(super) struct Layout {
     runs: Vec<PlacedRun>,
     segment_len: u64,
     segments: u64,
     plaintext_len: u64,
-    /// Where the last segment ends and the trailer begins.
+    /// The offset at which the last segment ends and the trailer begins.
     end: u64,
 }
 
@@ -37,26 +37,26 @@ pub(super) struct Layout {
 pub(super) struct PlacedRun {
     pub(super) salt: Salt,
     pub(super) place: RunPlace,
-    /// Where its salt lies in the file.
+    /// The offset of its salt in the file.
     pub(super) offset: u64,
     /// The number of its first segment in the file.
     first: u64,
 }
 
-/// Where one segment lies.
+/// The place of one segment.
 pub(super) struct SegmentPlace {
     /// The number of its run.
     pub(super) run: usize,
     /// Its number within the run.
     pub(super) index_in_run: u64,
-    /// Where it begins in the file.
+    /// Its offset in the file.
     pub(super) offset: u64,
     /// Its length in the file, tag included.
     pub(super) sealed_len: usize,
 }
 
 impl Layout {
-    /// Lays out these runs. Refuses lists that no writer makes.
+    /// Computes the layout of these runs. Fails for lists that no writer makes.
     pub(super) fn new(
         runs: &[Run],
         segment_len: u32,
@@ -105,7 +105,7 @@ impl Layout {
         self.runs.get(number)
     }
 
-    /// Where the segment with this number lies, if there is one.
+    /// The place of the segment with this number, if there is one.
     pub(super) fn segment(&self, index: u64) -> Option<SegmentPlace> {
         if self.segments <= index {
             return None;

@@ -1,12 +1,12 @@
-//! Reading an unfinished file back after a restart.
+//! Reads an unfinished file again after a restart.
 //!
 //! A [`Scanner`] goes through the file once, authenticates segment after segment, and stops at the first place that does
-//! not: a segment that was half written, garbage behind it, the short last segment and the trailer of a file that was
-//! finished but never published. What lies before that place is what the file holds; the caller hashes it again, cuts the
-//! file there and resumes.
+//! not authenticate: a half-written segment, garbage after it, or the short last segment and the trailer of a file that was
+//! finished but never published. The part before that place is the content of the file; the caller hashes it again, truncates
+//! the file there and resumes.
 //!
-//! At each place at most two things are tried, the next segment of the run and the head of another run, and the first
-//! place where both fail is the end. So the time is linear in the length of the file, whatever is in it.
+//! At each place it tries at most two things, the next segment of the run and the head of another run, and the first
+//! place where both fail is the end. So the time is linear in the length of the file, for any content.
 
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom};
@@ -19,7 +19,7 @@ use super::random::{SALT_LEN, Salt};
 use super::runs::{MAX_RUNS, RUN_HEAD_LEN, Run};
 use super::{DataKey, OpenError};
 
-/// Reads what is whole in an unfinished file. See the notes of the module.
+/// Reads the intact part of an unfinished file. See the module's description.
 pub struct Scanner<R: Read + Seek> {
     input: R,
     context: FileContext,
@@ -30,7 +30,7 @@ pub struct Scanner<R: Read + Seek> {
     ended: bool,
 }
 
-/// What is whole in an unfinished file, and all that is needed to continue it with
+/// The result of a scan, with all data that continues the file with
 /// [`Sealer::resume`](super::Sealer::resume).
 #[must_use]
 pub struct Recovered {
@@ -71,9 +71,9 @@ impl<R: Read + Seek> Scanner<R> {
         self.context.header
     }
 
-    /// Puts the plaintext of the next segment into `segment`, or gives `false`: there is no other that authenticates.
+    /// Replaces `segment` by the plaintext of the next segment. Returns `false` if no further segment authenticates.
     ///
-    /// An error of the input is an error, not an end: the same call can be made again.
+    /// An error of the input is an error, not an end: the same call can be repeated.
     pub fn next(&mut self, key: &DataKey, segment: &mut Vec<u8>) -> Result<bool, OpenError> {
         segment.clear();
         if self.ended {
@@ -99,7 +99,7 @@ impl<R: Read + Seek> Scanner<R> {
         Ok(false)
     }
 
-    /// What was read so far. Usually called after [`next`](Self::next) gave `false`; before that, the rest counts as lost.
+    /// The result of the scan so far. Usually called after [`next`](Self::next) returned `false`; before that, the rest is lost.
     pub fn finish(self) -> Recovered {
         Recovered {
             context: self.context,
@@ -114,7 +114,7 @@ impl<R: Read + Seek> Scanner<R> {
         &mut self.input
     }
 
-    /// Opens the bytes as the next segment of the current run. Leaves them as they are if they are none.
+    /// Opens the bytes as the next segment of the current run. Leaves them unchanged if they are not.
     fn continues_run(&self, key: &DataKey, sealed: &mut Vec<u8>) -> bool {
         let (Some(current), Some(run)) = (&self.current, self.runs.last()) else { return false };
         let Some(nonce) = Nonce::of_segment(run.segments) else { return false };
@@ -122,7 +122,7 @@ impl<R: Read + Seek> Scanner<R> {
         run_key.commits_to(&current.commitment) && run_key.open(&nonce, &[], sealed).is_ok()
     }
 
-    /// Opens the bytes as the head of a new run and, with what follows them, its first segment.
+    /// Opens the bytes as the head of a new run and, with the bytes after them, its first segment.
     fn begins_run(
         &mut self,
         key: &DataKey,
@@ -142,14 +142,14 @@ impl<R: Read + Seek> Scanner<R> {
         if !run_key.commits_to(&commitment) {
             return Ok(None);
         }
-        // The head was read in the place of the segment: make way for it and read the rest.
+        // The head was read in place of the segment: remove it and read the rest.
         sealed.drain(..RUN_HEAD_LEN);
         read_up_to(&mut self.input, RUN_HEAD_LEN, sealed)?;
         let whole = sealed.len() == sealed_len && run_key.open(&nonce, &[], sealed).is_ok();
         Ok(whole.then_some(ScannedRun { salt, commitment, place }))
     }
 
-    /// Counts a full segment that took this much of the file.
+    /// Counts a full segment that took this many bytes of the file.
     fn advance(&mut self, file_bytes: usize) {
         self.file_len += file_bytes as u64;
         self.plaintext_len += u64::from(self.context.header.segment_len());
@@ -170,12 +170,12 @@ impl<R: Read + Seek> fmt::Debug for Scanner<R> {
 }
 
 impl Recovered {
-    /// Where to cut the file: everything before it is whole.
+    /// The length to truncate the file to: everything before it is intact.
     pub fn file_len(&self) -> u64 {
         self.file_len
     }
 
-    /// How many bytes of content are whole. The upload goes on from here.
+    /// How many bytes of content are intact. The upload continues from here.
     pub fn plaintext_len(&self) -> u64 {
         self.plaintext_len
     }

@@ -1,7 +1,7 @@
-//! Writing a sealed file from front to back.
+//! Writes a sealed file from front to back.
 //!
-//! While a file is open, only full segments are sealed and written; what does not fill one waits in memory. So a segment
-//! is never sealed twice with different content, and a counter of a run never needs to be given out again: whoever
+//! While a file is open, only full segments are sealed and written; content that does not fill a segment waits in memory. So
+//! a segment is never sealed twice with different content, and a counter of a run is never issued twice: a writer that
 //! continues a file, after a restart or after an error, begins a new run with a new salt.
 //!
 //! A [`Sealer`] does not sync, does not compute digests and does not know whether its output is a file.
@@ -21,8 +21,8 @@ use super::{DataKey, DataKeyId, SealError};
 
 /// Writes a sealed file. It MUST end in [`Sealer::finish`]: without the trailer, no [`Opener`](super::Opener) opens it.
 ///
-/// The data key is handed in with each call, so that the caller can borrow it for just as long. After an error the sealer
-/// refuses everything; drop it and, if the file shall live, scan it and [`resume`](Sealer::resume).
+/// The caller passes the data key to each call, so that it can borrow the key for only that long. After an error the sealer
+/// refuses everything; drop it and, to keep the file, scan it and [`resume`](Sealer::resume).
 #[must_use]
 pub struct Sealer<W: Write> {
     out: W,
@@ -36,7 +36,7 @@ pub struct Sealer<W: Write> {
     poisoned: bool,
 }
 
-/// What a finished file measures.
+/// The lengths of a finished file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FinishedSeal {
     /// How many bytes of content it holds.
@@ -54,7 +54,7 @@ struct CurrentRun {
 }
 
 impl<W: Write> Sealer<W> {
-    /// Begins a file: writes its header. `segment_len` is [`SEGMENT_LEN`](super::SEGMENT_LEN) but for a reason.
+    /// Begins a file: writes its header. `segment_len` is usually [`SEGMENT_LEN`](super::SEGMENT_LEN).
     pub fn create(
         out: W,
         data_key: DataKeyId,
@@ -86,8 +86,8 @@ impl<W: Write> Sealer<W> {
         })
     }
 
-    /// Continues a file that a [`Scanner`](super::Scanner) read. `out` must be cut to
-    /// [`Recovered::file_len`] and stand at its end. What follows goes into a new run.
+    /// Continues a file that a [`Scanner`](super::Scanner) read. `out` must be truncated to
+    /// [`Recovered::file_len`] and positioned at its end. New content goes into a new run.
     pub fn resume(out: W, recovered: Recovered) -> Self {
         Self::resume_with(out, recovered, Salts::System)
     }
@@ -112,7 +112,7 @@ impl<W: Write> Sealer<W> {
     pub fn append(&mut self, key: &DataKey, mut bytes: &[u8]) -> Result<(), SealError> {
         self.poison()?;
         let segment_len = self.context.header.segment_len() as usize;
-        // Derived when the first segment is full, shared by all that this call fills, gone when it ends.
+        // Derived when the first segment is full, shared by all segments of this call, dropped at its end.
         let mut run_key = None;
         while !bytes.is_empty() {
             if self.tail.is_empty()
@@ -132,7 +132,7 @@ impl<W: Write> Sealer<W> {
     }
 
     /// Ends the file: seals the last segment, if it is not full, and the trailer, which binds `identity` (the digest of
-    /// the content, at most [`MAX_IDENTITY_LEN`] bytes). Flushes, and gives the output back; syncing it is the caller's.
+    /// the content, at most [`MAX_IDENTITY_LEN`] bytes). Flushes, and returns the output; the caller must sync it.
     #[must_use = "the output must be synced"]
     pub fn finish(mut self, key: &DataKey, identity: &str) -> Result<(W, FinishedSeal), SealError> {
         self.poison()?;
@@ -152,18 +152,18 @@ impl<W: Write> Sealer<W> {
         Ok((self.out, FinishedSeal { plaintext_len: self.sealed_len, file_len }))
     }
 
-    /// How many bytes of content were accepted, those that wait in memory included.
+    /// How many bytes of content were accepted, including those that wait in memory.
     #[expect(clippy::len_without_is_empty, reason = "a length of content, not a collection")]
     pub fn len(&self) -> u64 {
         self.sealed_len + self.tail.len() as u64
     }
 
-    /// How many bytes of content are in segments that were written.
+    /// How many bytes of content are in written segments.
     pub fn sealed_len(&self) -> u64 {
         self.sealed_len
     }
 
-    /// The content after the last whole segment, which waits in memory: plaintext, for one more hash of it.
+    /// The content after the last full segment, which waits in memory: plaintext, for one more hash of it.
     pub fn tail(&self) -> &[u8] {
         self.tail.plaintext()
     }
@@ -178,7 +178,7 @@ impl<W: Write> Sealer<W> {
         self.context.header.data_key()
     }
 
-    /// Refuses if an earlier call failed, and counts this one as failed until it says otherwise.
+    /// Fails if an earlier call failed, and marks this call as failed until it clears the mark.
     fn poison(&mut self) -> Result<(), SealError> {
         if std::mem::replace(&mut self.poisoned, true) {
             return Err(SealError::Poisoned);
@@ -186,7 +186,7 @@ impl<W: Write> Sealer<W> {
         Ok(())
     }
 
-    /// Seals `segment`, or else what waits in the tail, and writes it with the head of the run, if it is the first.
+    /// Seals `segment`, or else the content of the tail, and writes it with the head of the run if it is the first.
     fn seal_segment(
         &mut self,
         key: &DataKey,
@@ -218,11 +218,11 @@ impl<W: Write> Sealer<W> {
         Ok(())
     }
 
-    /// The key of the current run. Begins one if there is none.
+    /// The key of the current run. Begins a run if there is none.
     fn run_key(&mut self, key: &DataKey) -> Result<MessageKey, SealError> {
         if let Some(current) = &self.current {
             let run_key = self.context.run_key(key, &current.salt, current.place);
-            // A run under two keys would be lost. The commitment says so in time.
+            // A run under two keys would be lost. The commitment reveals it in time.
             return if run_key.commits_to(&current.commitment) {
                 Ok(run_key)
             } else {

@@ -1,6 +1,6 @@
 //! The data key: 256 secret bits that seal many files.
 //!
-//! A [`DataKey`] wipes itself when dropped, and can neither be printed, cloned nor compared with `==`. Who holds one
+//! A [`DataKey`] wipes itself when dropped, and can neither be printed, cloned nor compared with `==`. Its owner
 //! decides how long it lives (`keys/` does, by its lease); this area only borrows it for the length of a call.
 
 use subtle::ConstantTimeEq;

@@ -1,7 +1,7 @@
 //! The plaintext that does not fill a segment yet, and the buffer in which segments are sealed.
 //!
-//! One buffer serves both, with room before the segment for the head of a run and room behind it for the tag, so that
-//! each segment goes out in one write. It wipes itself when dropped and when it grows. It knows no keys of its own.
+//! One buffer serves both, with room before the segment for the head of a run and room after it for the tag, so that
+//! each segment is written in one call. It wipes itself when dropped and when it grows. It has no keys.
 
 use aes_gcm::aead::inout::InOutBuf;
 use zeroize::Zeroizing;
@@ -11,10 +11,10 @@ use super::nonce::Nonce;
 use super::random::{SALT_LEN, Salt};
 use super::runs::RUN_HEAD_LEN;
 
-/// Small objects, which come in one piece, get a buffer of their own size, but no smaller than this.
+/// Small objects, which come in one piece, get a buffer of their size, but no smaller than this.
 const MIN_CAPACITY: usize = 4 << 10;
 
-/// `run head ‖ plaintext ‖ tag`, as long as one segment needs.
+/// `run head ‖ plaintext ‖ tag`, for one segment.
 pub(super) struct Tail {
     bytes: Zeroizing<Vec<u8>>,
     len: usize,
@@ -44,7 +44,7 @@ impl Tail {
         self.len == self.segment_len
     }
 
-    /// Takes as much as fits into the segment and gives the rest back.
+    /// Takes as many bytes as fit into the segment and returns the rest.
     pub(super) fn push<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(self.segment_len - self.len));
         self.grow(self.len + taken.len());
@@ -68,7 +68,7 @@ impl Tail {
         Ok(self.frame(key, head, len, tag))
     }
 
-    /// Seals a whole segment straight from the caller's bytes. The tail must be empty.
+    /// Seals a full segment directly from the caller's bytes. The tail must be empty.
     pub(super) fn seal_from(
         &mut self,
         segment: &[u8],
@@ -84,7 +84,7 @@ impl Tail {
         Ok(self.frame(key, head, len, tag))
     }
 
-    /// Puts the head of the run and the tag around a segment that was just sealed.
+    /// Adds the head of the run and the tag to a segment that was just sealed.
     fn frame(
         &mut self,
         key: &MessageKey,
@@ -105,7 +105,7 @@ impl Tail {
         &self.bytes[from..end + TAG_LEN]
     }
 
-    /// Makes room for this many bytes of plaintext. It grows twice at most, and copies only what waits.
+    /// Makes room for this many bytes of plaintext. It grows at most twice, and copies only the plaintext that waits.
     fn grow(&mut self, wanted: usize) {
         const AROUND: usize = RUN_HEAD_LEN + TAG_LEN;
         if wanted + AROUND <= self.bytes.len() {

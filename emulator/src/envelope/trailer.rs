@@ -1,7 +1,7 @@
-//! The end of a finished file: what it is called, how long it is, and which runs make it up, sealed.
+//! The end of a finished file: its name, its length, and the list of its runs, sealed.
 //!
 //! The trailer is the only proof that a file is finished and complete. It is found from the end through a footer of
-//! fixed length. The parser works on authenticated bytes and still trusts none of them.
+//! fixed length. The parser gets authenticated bytes, and still checks all of them.
 
 use super::kdf::{COMMITMENT_LEN, FileContext, TAG_LEN};
 use super::nonce::Nonce;
@@ -15,7 +15,7 @@ pub const MAX_IDENTITY_LEN: usize = 200;
 /// The length of the footer: the length of the sealed trailer, and the end magic.
 pub(super) const FOOTER_LEN: usize = 4 + END_MAGIC.len();
 
-/// Never changes, or old files become unreadable.
+/// Must not change, or old files become unreadable.
 const END_MAGIC: [u8; 4] = *b"DRAY";
 
 const RUN_LEN: usize = SALT_LEN + 8;
@@ -25,7 +25,7 @@ const OVERHEAD: usize = SALT_LEN + COMMITMENT_LEN + TAG_LEN;
 const MIN_SEALED_LEN: usize = MIN_BODY_LEN + OVERHEAD;
 const MAX_SEALED_LEN: usize = MAX_BODY_LEN + OVERHEAD;
 
-/// What a trailer says.
+/// The content of a trailer.
 pub(super) struct Trailer {
     pub(super) plaintext_len: u64,
     pub(super) identity: String,
@@ -33,7 +33,7 @@ pub(super) struct Trailer {
 }
 
 impl Trailer {
-    /// Seals the trailer under a salt of its own and puts the footer behind it.
+    /// Seals the trailer under a salt of its own and appends the footer.
     pub(super) fn seal(
         &self,
         context: &FileContext,
@@ -43,7 +43,7 @@ impl Trailer {
         Self::seal_body(self.to_bytes()?, context, key, salt)
     }
 
-    /// Seals bytes as the body of a trailer, whatever they are.
+    /// Seals any bytes as the body of a trailer.
     pub(super) fn seal_body(
         mut body: Vec<u8>,
         context: &FileContext,
@@ -66,7 +66,7 @@ impl Trailer {
         Ok(sealed)
     }
 
-    /// The length of the sealed trailer that a footer announces, if a file of this length can hold it.
+    /// The length of the sealed trailer according to a footer, if a file of this length can hold it.
     pub(super) fn sealed_len(footer: [u8; FOOTER_LEN]) -> Result<usize, OpenError> {
         let [l0, l1, l2, l3, magic @ ..] = footer;
         if magic != END_MAGIC {

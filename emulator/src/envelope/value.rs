@@ -1,7 +1,7 @@
 //! Sealing short values: data keys in the ring, rows that must not be readable.
 //!
 //! Each value has a salt of its own, so its key seals one message and the nonce is fixed. The caller's context separates
-//! one use from another; the associated data binds the value to its place. Values are not meant for content.
+//! the uses; the associated data binds the value to its place. Values are not meant for content.
 
 use zeroize::Zeroizing;
 
@@ -10,10 +10,10 @@ use super::nonce::Nonce;
 use super::random::{SALT_LEN, Salts};
 use super::{DataKey, OpenError, SealError};
 
-/// How much longer a value is when sealed.
+/// How many bytes sealing adds to a value.
 pub const VALUE_OVERHEAD: usize = 1 + SALT_LEN + COMMITMENT_LEN + TAG_LEN;
 
-/// Never changes within this form.
+/// Must not change within this form.
 const VERSION: u8 = 1;
 
 /// Seals `plaintext`. It opens only with the same key, context and associated data.

@@ -1,8 +1,8 @@
-//! Where clients connect, and which registry answers there.
+//! The listeners for clients, and the selection of the registry that answers.
 //!
-//! `serve.rs` opens the listeners. A `Host` that names a registry selects it, on every listener ([`names`]); where no
-//! registry is named, the listener does ([`sites`]). All of them take plain HTTP and TLS
-//! ([`tls`]). Every registry beside `local` has a port of its own ([`ports`]). Nothing here parses a path or touches content.
+//! `serve.rs` opens the listeners. A `Host` that names a registry selects it, on every listener ([`names`]); if no
+//! registry is named, the listener selects it ([`sites`]). All of them accept plain HTTP and TLS
+//! ([`tls`]). Every registry except `local` has its own port ([`ports`]). Nothing here parses a path or reads content.
 
 mod names;
 mod ports;

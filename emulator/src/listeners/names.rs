@@ -1,12 +1,12 @@
 //! The names of registries in a `Host`: `NAME.azurecr.localhost` and `NAME.azurecr.io`.
 //!
-//! Called by what selects a registry, and by the guard, which has to know the names that are ours. Other names under
-//! `localhost` are only other ways to say it: `registry.localhost` is not a registry called `registry`.
+//! The selection of a registry calls it, and the guard, which must recognise our own names. Other names under
+//! `localhost` are only aliases: `registry.localhost` is not a registry called `registry`.
 
-/// The ends of a registry's names: the local one, and that of the public service.
+/// The suffixes of a registry's names: the local one, and that of the public service.
 const SUFFIXES: [&str; 2] = [".azurecr.localhost", ".azurecr.io"];
 
-/// Whether the control plane may be asked under this name: its own, or one that is nobody else's, such as an address.
+/// Whether the control plane answers under this name: its own name, or a name with no other purpose, such as an address.
 pub(super) fn may_manage(host: &str) -> bool {
     let is_login = ["login.microsoftonline.com", "login.localhost"].contains(&host);
     let is_vault = [".vault.azure.net", ".vault.localhost"].iter().any(|end| host.ends_with(end));
@@ -14,12 +14,12 @@ pub(super) fn may_manage(host: &str) -> bool {
     !is_login && !is_vault && !is_graph && !is_registry_name(host)
 }
 
-/// The registry that a host names. `host` is as [`mock_keyvault::authority`] reads it; the name may be no registry's.
+/// The registry that a host names. `host` is as [`mock_keyvault::authority`] reads it; there may be no such registry.
 pub(super) fn registry_named(host: &str) -> Option<&str> {
     SUFFIXES.iter().find_map(|suffix| host.strip_suffix(suffix))
 }
 
-/// Whether a host, in lower case and without a port, is the name of a registry, whether there is one or not.
+/// Whether a host, in lower case and without a port, has the form of a registry's name. The registry may not exist.
 pub(crate) fn is_registry_name(host: &str) -> bool {
     registry_named(host).is_some()
 }
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_registry_is_named_by_its_own_label_alone() {
+    fn only_the_first_label_names_a_registry() {
         for (host, named) in [
             ("team1.azurecr.localhost", Some("team1")),
             ("team1.azurecr.io", Some("team1")),

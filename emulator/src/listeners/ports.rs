@@ -1,11 +1,11 @@
-//! A port for each registry beside `local`, so that docker needs no name resolution: `docker push localhost:5001/app:1`.
+//! A port for each registry except `local`, so that docker needs no name resolution: `docker push localhost:5001/app:1`.
 //!
-//! `serve.rs` opens the ports of the registries that there are, and has [`Ports::follow`] open and close as registries
-//! come and go. Whoever reports of a registry calls [`Ports::settle`] first: a registry that was made a moment ago has
-//! its port then. The port that a registry had is a hint in its row. If somebody else has it, the registry listens on
-//! another one until the next start, and the hint stays.
+//! `serve.rs` opens the ports of the existing registries, and lets [`Ports::follow`] open and close ports as registries
+//! are created and deleted. Code that reports about a registry calls [`Ports::settle`] first, so that a new registry has
+//! its port then. The last port of a registry is a hint in its row. If another program uses that port, the registry listens
+//! on another one until the next start, and the hint stays.
 //!
-//! All ports are of the address that `local` listens on, behind the same guard, and take plain HTTP and TLS.
+//! All ports have the address of `local`, use the same guard, and accept plain HTTP and TLS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,45 +25,45 @@ use crate::app::{self, App};
 use crate::registry::{Change, Registry};
 use crate::serve::LOCAL;
 
-/// How many ports after that of `local` are tried for a registry that had none yet. Then any free one will do.
+/// How many ports after that of `local` are tried for a registry that had none yet. After that, any free port is used.
 const TRIED: u16 = 200;
 
-/// The ports of the registries beside `local`. Clones share them.
+/// The ports of the registries except `local`. Clones share them.
 #[derive(Clone)]
 pub struct Ports(Arc<Shared>);
 
 struct Shared {
-    /// Where `local` listens.
+    /// The address of `local`.
     local: SocketAddr,
-    /// Whether free ports were asked for, whatever was there before.
+    /// Whether the user asked for free ports, which ignores the hints.
     any: bool,
     tls: Arc<ServerConfig>,
-    /// Ends all of them.
+    /// Stops all ports.
     stop: CancellationToken,
     open: RwLock<BTreeMap<String, OpenPort>>,
-    /// The last change of the set of registries that was followed. Whoever follows one holds it.
+    /// The last change of the set of registries that was applied. Locked while a change is applied.
     followed: Mutex<Option<u64>>,
 }
 
-/// Where a registry listens.
+/// The port of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Port {
     /// The address.
     pub address: SocketAddr,
-    /// The port that it had before and that somebody else has now.
+    /// The last port, which another program uses now.
     pub taken: Option<u16>,
 }
 
 struct OpenPort {
     port: Port,
     stop: CancellationToken,
-    /// Cancelled when nothing is bound any more.
+    /// Cancelled when no socket is bound any more.
     closed: CancellationToken,
     server: JoinHandle<()>,
 }
 
 impl Ports {
-    /// None yet. `any` says that free ports were asked for.
+    /// No ports yet. `any`: the user asked for free ports.
     pub(crate) fn new(
         local: SocketAddr,
         any: bool,
@@ -74,13 +74,13 @@ impl Ports {
         Self(Arc::new(Shared { local, any, tls, stop, open, followed }))
     }
 
-    /// Where a registry listens, if it has a port of its own.
+    /// The port of a registry, if it has its own.
     pub fn of(&self, registry: &str) -> Option<Port> {
         let open = self.0.open.read().unwrap_or_else(PoisonError::into_inner);
         open.get(registry).map(|open| open.port)
     }
 
-    /// Returns when every registry that there is has its port, and no other has one.
+    /// Returns when exactly the existing registries have their ports.
     pub async fn settle(&self, app: &App) {
         let mut followed = self.0.followed.lock().await;
         let now = *app.registries.changes().borrow();
@@ -100,7 +100,7 @@ impl Ports {
         *followed = Some(now);
     }
 
-    /// Opens and closes as registries come and go, until the end. To be spawned.
+    /// Opens and closes ports as registries are created and deleted, until the emulator stops. The caller spawns it.
     pub(crate) async fn follow(self, app: App) {
         let mut changes = app.registries.changes();
         loop {
@@ -112,16 +112,16 @@ impl Ports {
         }
     }
 
-    /// Returns when all are closed and requests under way have ended. The end was asked for before.
+    /// Returns when all ports are closed and their requests have ended. Cancel them first.
     pub(crate) async fn closed(&self) {
         let open = std::mem::take(&mut *self.write());
         for open in open.into_values() {
-            // There is nothing to be done about one that did not end well.
+            // Nothing can be done about a server that ended with an error.
             let _ = open.server.await;
         }
     }
 
-    /// A port for a registry that has none. Returns it.
+    /// Opens a port for a registry that has none, and returns it.
     async fn open_for(
         &self,
         app: &App,
@@ -135,7 +135,7 @@ impl Ports {
         let (listener, address) = match self.bind(tried).await {
             Ok(bound) => bound,
             Err(error) => {
-                tracing::warn!(registry.name = name, %error, "no port could be opened: the registry answers to its name alone");
+                tracing::warn!(registry.name = name, %error, "could not open a port: the registry is reachable only by its name");
                 return None;
             }
         };
@@ -152,7 +152,7 @@ impl Ports {
             && let Err(error) =
                 app.registries.change(registry.registry_name(), remembered(address.port())).await
         {
-            tracing::warn!(registry.name = name, %error, "the port could not be noted: the next start may choose another");
+            tracing::warn!(registry.name = name, %error, "could not store the port: the next start may choose another one");
         }
         let port = Port { address, taken };
         let routes = app::registry_routes(app, &app.guard, name, Ping::Open);
@@ -186,7 +186,7 @@ impl Ports {
         Err(last)
     }
 
-    /// Closes the ports of registries that are gone. Their requests under way go on for a moment; nobody waits for them.
+    /// Closes the ports of deleted registries. Their requests go on for a moment; this does not wait for them.
     async fn close_all_but(&self, registries: &[Registry]) {
         let is_there = |name: &str| registries.iter().any(|registry| registry.name() == name);
         let gone: Vec<OpenPort> = {
@@ -201,7 +201,7 @@ impl Ports {
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, OpenPort>> {
-        // Nothing panics while the lock is held, and a map is whole at every moment.
+        // No code panics while the lock is held, and the map is consistent at every moment.
         self.0.open.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -217,7 +217,7 @@ fn remembered(port: u16) -> Change {
     Change { port: Some(Some(port)), ..Change::default() }
 }
 
-/// The ports to try, in order: the one that it had, then those after `local`'s that no other registry has a claim to.
+/// The ports to try, in order: the last one, then those after `local`'s that no other registry claims.
 fn candidates(hint: Option<u16>, local: u16, reserved: &BTreeSet<u16>) -> Vec<u16> {
     let next = (1..=TRIED).filter_map(|step| local.checked_add(step));
     let free = next.filter(|port| !reserved.contains(port));
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_registry_tries_the_port_that_it_had_and_never_that_of_another() {
+    fn a_registry_tries_its_last_port_and_never_that_of_another() {
         let reserved = BTreeSet::from([5001, 5003]);
 
         assert_eq!(candidates(Some(5001), 5000, &reserved)[..3], [5001, 5002, 5004]);

@@ -1,7 +1,7 @@
-//! Selects the registry that a request is for, before it is routed.
+//! Selects the registry of a request, before it is routed.
 //!
-//! The registry goes with the request as an extension, which the content routes read. It is looked up for each request:
-//! one that was made a moment ago answers, one that is gone does not.
+//! The registry goes with the request as an extension, which the content routes read. It is looked up for each request, so
+//! that new registries answer and deleted ones do not.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -17,21 +17,21 @@ use crate::arm;
 use crate::oci::{Code, ErrorReply};
 use crate::registry::{Registries, Registry};
 
-/// What a listener serves: the registry that the `Host` names, or else its own.
+/// The registries of a listener: the registry that the `Host` names, or else its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
     registries: Registries,
-    /// The registry where no other is named.
+    /// The registry for requests that name no other.
     own: String,
 }
 
 impl Site {
-    /// A listener whose own registry is of this name.
+    /// A listener whose own registry has this name.
     pub(crate) fn new(registries: Registries, own: impl Into<String>) -> Self {
         Self { registries, own: own.into() }
     }
 
-    /// Puts the selection before content routes.
+    /// Adds the selection before content routes.
     pub(crate) fn select_for(self, content: Router) -> Router {
         content.layer(from_fn_with_state(self, select))
     }
@@ -54,15 +54,15 @@ async fn select(State(site): State<Site>, mut request: Request, next: Next) -> R
     }
 }
 
-/// In the real service such a name does not resolve. Here it is an answer in the words of the specification.
+/// In the real service such a name does not resolve. Here the response has the form of the specification.
 fn unknown(name: &str) -> ErrorReply {
-    let words = format!(
+    let message = format!(
         "there is no registry called {name:?} here; the status of the emulator lists its registries"
     );
-    ErrorReply::new(StatusCode::NOT_FOUND, Code::NameUnknown, words, json!({ "registry": name }))
+    ErrorReply::new(StatusCode::NOT_FOUND, Code::NameUnknown, message, json!({ "registry": name }))
 }
 
-/// What the emulator serves on the vault's listener: registries by their names, and its part of the control plane.
+/// The emulator's routes on the vault's listener: registries by their names, and its part of the control plane.
 pub(crate) struct AzureFront {
     content: Router,
     arm: Router,

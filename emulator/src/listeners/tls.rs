@@ -1,7 +1,7 @@
-//! The certificates of the emulator's own listeners, and the file of what clients have to trust.
+//! The certificates of the emulator's own listeners, and the file with the authorities that clients must trust.
 //!
-//! Called by `serve.rs`. The authority is the embedded vault's; with a vault in another process it is one of the
-//! emulator's own, in its data folder. Then clients need two: both are in one file.
+//! `serve.rs` calls it. The authority is the embedded vault's; with a vault in another process the emulator has its own
+//! authority in its data folder. Then clients need two authorities: both are in one file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,20 +16,20 @@ use crate::config::{Config, VaultChoice};
 
 /// The folder of the emulator's own authority, in the data folder.
 const FOLDER: &str = "tls";
-/// The authority of the emulator and that of the vault elsewhere, PEM.
+/// The authorities of the emulator and of the external vault, PEM.
 const TRUST_FILE: &str = "trust.pem";
 
-/// What listeners shake hands with.
+/// The certificates of the listeners.
 #[derive(Debug)]
 pub(crate) struct Certificates {
-    /// What every listener of registries uses.
+    /// The TLS configuration of every listener of registries.
     pub(crate) server: Arc<ServerConfig>,
-    /// The file that clients are to trust.
+    /// The file that clients must trust.
     pub(crate) ca: PathBuf,
 }
 
 impl Certificates {
-    /// Those of the embedded vault, or the emulator's own.
+    /// The certificates of the embedded vault, or the emulator's own.
     pub(crate) async fn open(
         config: &Config,
         vault: Option<&MockKeyVault>,

@@ -25,7 +25,7 @@ pub(super) async fn get(
     if let Some(response) = unmodified(&head.headers, &etag)? {
         return Ok(response);
     }
-    // `Range` is defined for GET alone (RFC 9110, 14.2).
+    // `Range` is defined only for GET (RFC 9110, 14.2).
     let is_get = head.method == Method::GET;
     let range = if is_get { wanted_range(&head.headers, &etag, &blob)? } else { None };
     let (status, bytes) = match &range {
@@ -62,7 +62,7 @@ pub(super) async fn delete(
     Ok((StatusCode::ACCEPTED, [(CONTENT_LENGTH, "0")]).into_response())
 }
 
-/// The part that is asked for, if a part is. `If-Range` with another tag asks for the whole (RFC 9110, 13.1.5).
+/// The requested part, if there is one. `If-Range` with another tag asks for the whole content (RFC 9110, 13.1.5).
 fn wanted_range(
     headers: &HeaderMap,
     etag: &str,
@@ -78,12 +78,12 @@ fn wanted_range(
     range.within(blob.len).map(Some).ok_or_else(|| ErrorReply::range_not_satisfiable(blob.len))
 }
 
-/// Content is named by its digest, so the digest is its strong entity tag.
+/// The digest is the name of the content, so it is its strong entity tag.
 pub(super) fn entity_tag(digest: &Digest) -> String {
     format!("\"{digest}\"")
 }
 
-/// 304 or 412, if the conditions of the request say so (RFC 9110, 13.1).
+/// 304 or 412, if the conditions of the request require it (RFC 9110, 13.1).
 pub(super) fn unmodified(headers: &HeaderMap, etag: &str) -> Result<Option<Response>, ErrorReply> {
     let lists = |name: &http::HeaderName, weakly: bool| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -94,7 +94,7 @@ pub(super) fn unmodified(headers: &HeaderMap, etag: &str) -> Result<Option<Respo
         };
         (!tags.is_empty()).then(|| tags.into_iter().any(is_it))
     };
-    // A weak tag never matches strongly, which `If-Match` asks for (RFC 9110, 13.1.1).
+    // `If-Match` needs a strong comparison, which a weak tag never passes (RFC 9110, 13.1.1).
     if lists(&http::header::IF_MATCH, false) == Some(false) {
         return Err(ErrorReply::precondition_failed());
     }

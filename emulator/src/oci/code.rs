@@ -1,6 +1,6 @@
-//! The codes of errors, as `error.rs` and its siblings in other folders use them, and what docker makes of each.
+//! The error codes, as `error.rs` and its siblings in other folders use them, and docker's reaction to each.
 
-/// The codes of OCI distribution specification 1.1, "Error Codes", and those beside it.
+/// The codes of OCI distribution specification 1.1, "Error Codes", and of Docker's and Azure's registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
     /// The blob is not known.
@@ -9,7 +9,7 @@ pub enum Code {
     BlobUploadInvalid,
     /// The upload is not known.
     BlobUploadUnknown,
-    /// Access is refused, by policy or because the key is.
+    /// Access is refused, by policy or because of the key.
     Denied,
     /// The digest is malformed or not the content's.
     DigestInvalid,
@@ -27,17 +27,17 @@ pub enum Code {
     RangeInvalid,
     /// A repository, a tag or a manifest is locked (of Azure's registry).
     RegistryDisallowedOperation,
-    /// A length is not what was said.
+    /// A length is not the announced one.
     SizeInvalid,
     /// The tag is not known (of Azure's registry).
     TagUnknown,
     /// Try again later.
     TooManyRequests,
-    /// The registry cannot answer at this moment (of Docker's registry).
+    /// The registry cannot answer now (of Docker's registry).
     Unavailable,
-    /// Nobody is logged in, or not as somebody who may do this (of Docker's registry).
+    /// The request has no login, or a login without the permission (of Docker's registry).
     Unauthorized,
-    /// Something went wrong inside (of Docker's registry).
+    /// The registry had an internal error (of Docker's registry).
     Unknown,
     /// The operation is not supported.
     Unsupported,
@@ -67,7 +67,7 @@ impl Code {
         Self::Unsupported,
     ];
 
-    /// The code as it stands in the body.
+    /// The code as it is in the body.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BlobUnknown => "BLOB_UNKNOWN",
@@ -91,9 +91,9 @@ impl Code {
             Self::Unsupported => "UNSUPPORTED",
         }
     }
-    /// The message that docker has built in for the code. None for a code of Azure, which docker takes for `UNKNOWN`.
+    /// Docker's built-in message for the code. `None` for a code of Azure, which docker treats as `UNKNOWN`.
     ///
-    /// They are those of the distribution project, `registry/api/errcode`.
+    /// They are from the distribution project, `registry/api/errcode`.
     fn built_in_message(self) -> Option<&'static str> {
         Some(match self {
             Self::BlobUnknown | Self::ManifestBlobUnknown => "blob unknown to registry",
@@ -116,8 +116,8 @@ impl Code {
         })
     }
 
-    /// Whether docker drops a message of this code. It drops an empty one, and one that it has built in: then it no longer
-    /// knows that the error is final, prints the bare code, and tries a push again for 50 seconds.
+    /// Whether docker drops a message of this code. It drops an empty message, and its built-in one: then it no longer
+    /// knows that the error is final, prints only the code, and retries a push for 50 seconds.
     pub fn hides(self, message: &str) -> bool {
         message.is_empty() || self.built_in_message() == Some(message)
     }

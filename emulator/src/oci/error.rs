@@ -1,8 +1,8 @@
-//! The error answers of the distribution specification: one table from the domain's errors to status and code.
+//! The error responses of the distribution specification: one table from the domain's errors to status and code.
 //!
-//! The body is `{"errors":[{"code","message","detail"}]}`. Codes are those of the specification, and the few that
-//! Docker's registry and Azure's added to it, which clients know. What is not the client's doing is logged here, and
-//! the client is told no more than that it happened.
+//! The body is `{"errors":[{"code","message","detail"}]}`. Codes are from the specification, and the few that
+//! Docker's registry and Azure's added to it, which clients know. Internal errors are logged here, and
+//! the client only learns that an error happened.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, LOCATION, RANGE, RETRY_AFTER};
@@ -18,7 +18,7 @@ use crate::registry::{
     DamagedObject, Error, Locked, NameError, ObjectName, Reference, RepositoryName,
 };
 
-/// An error answer.
+/// An error response.
 #[derive(Debug)]
 pub struct ErrorReply {
     status: StatusCode,
@@ -27,10 +27,10 @@ pub struct ErrorReply {
 }
 
 impl ErrorReply {
-    /// An answer with one error.
+    /// A response with one error.
     #[expect(
         clippy::needless_pass_by_value,
-        reason = "callers hand over a literal, a text or an error"
+        reason = "callers pass a literal, a string or an error"
     )]
     pub fn new(status: StatusCode, code: Code, message: impl ToString, detail: Value) -> Self {
         Self {
@@ -40,11 +40,11 @@ impl ErrorReply {
         }
     }
 
-    /// 405 with the methods that would do.
+    /// 405 with the supported methods.
     pub(crate) fn method_not_allowed(method: &Method, allowed: &[Method]) -> Self {
-        let words = format!("the method {method} is not supported here");
+        let message = format!("the method {method} is not supported here");
         let reply =
-            Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, words, Value::Null);
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unsupported, message, Value::Null);
         let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
         reply.with(ALLOW, names.join(", "))
     }
@@ -59,16 +59,16 @@ impl ErrorReply {
         Self::no_range(error.to_string(), len)
     }
 
-    fn no_range(words: String, len: u64) -> Self {
+    fn no_range(message: String, len: u64) -> Self {
         let (status, detail) = (StatusCode::RANGE_NOT_SATISFIABLE, json!({ "size": len }));
-        Self::new(status, Code::RangeInvalid, words, detail)
+        Self::new(status, Code::RangeInvalid, message, detail)
             .with(CONTENT_RANGE, format!("bytes */{len}"))
     }
 
-    /// 412: the content has another tag than the request wants.
+    /// 412: the content has another tag than the request requires.
     pub(super) fn precondition_failed() -> Self {
-        let words = "the content does not have an entity tag that If-Match names";
-        Self::new(StatusCode::PRECONDITION_FAILED, Code::Unsupported, words, Value::Null)
+        let message = "the content does not have an entity tag that If-Match names";
+        Self::new(StatusCode::PRECONDITION_FAILED, Code::Unsupported, message, Value::Null)
     }
 
     pub(crate) fn bad_request(code: Code, message: impl ToString) -> Self {
@@ -83,14 +83,14 @@ impl ErrorReply {
 }
 
 impl ErrorReply {
-    /// The answer to a path that names nothing.
+    /// The response to a path without a route.
     pub(super) fn of_route(error: RouteError, method: &Method) -> Self {
         let (status, code) = match &error {
             RouteError::NoRoute => (StatusCode::NOT_FOUND, Code::Unsupported),
             RouteError::Name(NameError::Tag(_)) if method == Method::PUT => {
                 (StatusCode::BAD_REQUEST, Code::ManifestInvalid)
             }
-            // A malformed tag can be no manifest's: the conformance suite of the specification probes with one.
+            // A malformed tag cannot belong to a manifest: the conformance suite of the specification probes with one.
             RouteError::Name(NameError::Tag(_)) => (StatusCode::NOT_FOUND, Code::ManifestUnknown),
             RouteError::Name(_) => (StatusCode::BAD_REQUEST, Code::NameInvalid),
             RouteError::Digest(_) => (StatusCode::BAD_REQUEST, Code::DigestInvalid),
@@ -150,7 +150,7 @@ impl From<Error> for ErrorReply {
             Error::Manifest(_) | Error::MetadataTooLong => {
                 (S::BAD_REQUEST, Code::ManifestInvalid, Value::Null)
             }
-            // Runs are no part of this surface, and in strict parity the list of referrers is not either.
+            // Runs are no part of this surface, nor is the list of referrers in strict parity.
             Error::TaskRunUnknown(_) | Error::NoReferrers => {
                 (S::NOT_FOUND, Code::Unsupported, Value::Null)
             }
@@ -167,7 +167,7 @@ impl From<Error> for ErrorReply {
             Error::RangeNotSatisfiable(len) => return Self::range_not_satisfiable(*len),
             Error::DiskFull => (S::INSUFFICIENT_STORAGE, Code::Unavailable, Value::Null),
             Error::RowsNotProven | Error::RowsReadOnly(_) | Error::TooManyFiles => {
-                tracing::warn!(%error, "a request was put off");
+                tracing::warn!(%error, "a request must be retried later");
                 (S::SERVICE_UNAVAILABLE, Code::Unavailable, Value::Null)
             }
             Error::Damaged(_) | Error::Ring(_) | Error::Internal(_) => {
@@ -192,7 +192,7 @@ impl From<Error> for ErrorReply {
 }
 
 impl ErrorReply {
-    /// The refusal of a dark registry. 403 and `DENIED` are Sealyard's choice: Azure publishes the sentence, but not
+    /// The refusal of an unavailable registry. 403 and `DENIED` are Sealyard's choice: Azure publishes the sentence, but not
     /// status and code.
     fn refused(refusal: &crate::keys::Refusal) -> Self {
         let detail = json!({
@@ -213,19 +213,24 @@ impl ErrorReply {
         reply.with(RETRY_AFTER, seconds)
     }
 
-    /// The refusal of what is locked, in ACR's status, code and words. Its detail is empty there; what is locked is ours.
+    /// The refusal of a locked object, with ACR's status, code and message. ACR's detail is empty; here it names the locked object.
     fn locked(repository: &RepositoryName, locked: &Locked) -> Self {
-        let words = "The operation is disallowed on this registry, repository or image. View troubleshooting steps at https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation";
+        let message = "The operation is disallowed on this registry, repository or image. View troubleshooting steps at https://aka.ms/acr/faq/#why-does-my-pull-or-push-request-fail-with-disallowed-operation";
         let name = repository.as_str();
         let detail = match locked {
             Locked::Repository => json!({ "name": name }),
             Locked::Tag(tag) => json!({ "name": name, "tag": tag }),
             Locked::Manifest(digest) => json!({ "name": name, "digest": digest }),
         };
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::RegistryDisallowedOperation, words, detail)
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::RegistryDisallowedOperation,
+            message,
+            detail,
+        )
     }
 
-    /// What cannot be served counts as missing, so that clients push it again. The detail tells why.
+    /// An object that cannot be served counts as missing, so that clients push it again. The detail has the reason.
     fn damaged(object: &DamagedObject, message: String) -> Self {
         let (code, digest) = match &object.object {
             ObjectName::Blob(digest) => (Code::BlobUnknown, digest),
@@ -238,15 +243,16 @@ impl ErrorReply {
     }
 
     fn references_unknown(missing: &[crate::registry::Digest]) -> Self {
-        let words = "the manifest refers to content that is not in this repository: push it first";
+        let message =
+            "the manifest refers to content that is not in this repository: push it first";
         let status = StatusCode::NOT_FOUND;
         let errors = missing.iter().map(|digest| {
-            (Code::ManifestBlobUnknown, words.to_owned(), json!({ "digest": digest.as_str() }))
+            (Code::ManifestBlobUnknown, message.to_owned(), json!({ "digest": digest.as_str() }))
         });
         Self { status, errors: errors.collect(), headers: HeaderMap::new() }
     }
 
-    /// With no code that docker does not know: it would try the layer again for 50 seconds. `UNSUPPORTED` is final for it.
+    /// Replaces a code that docker does not know: docker would retry the layer for 50 seconds. `UNSUPPORTED` is final for it.
     pub(super) fn of_upload(mut self) -> Self {
         for (code, ..) in &mut self.errors {
             if *code == Code::RegistryDisallowedOperation {
@@ -256,12 +262,12 @@ impl ErrorReply {
         self
     }
 
-    /// Tells a client that is out of step where the upload is.
+    /// Adds the location of the upload, for a client that is out of step.
     pub(super) fn at(self, location: &str) -> Self {
         self.with(LOCATION, location)
     }
 
-    /// The status of the answer.
+    /// The status of the response.
     pub fn status(&self) -> StatusCode {
         self.status
     }
@@ -297,7 +303,7 @@ impl IntoResponse for ErrorReply {
     }
 }
 
-/// An error with all that it came from, for the log.
+/// An error with its chain of causes, for the log.
 struct Chain<'a>(&'a dyn std::error::Error);
 
 impl std::fmt::Display for Chain<'_> {

@@ -12,7 +12,7 @@ use super::header_value;
 use super::query::Query;
 use crate::registry::{Content, Digest, OCI_INDEX, RepositoryName};
 
-/// Says which filters the list of referrers was filtered by (OCI distribution specification 1.1).
+/// Names the filters that were applied to the list of referrers (OCI distribution specification 1.1).
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 pub(super) async fn tags(
@@ -62,7 +62,7 @@ pub(super) async fn referrers(
     Ok(response)
 }
 
-/// A list as JSON, with the way to its next page.
+/// A list as JSON, with the link to its next page.
 fn listed(
     body: &serde_json::Value,
     media_type: &str,

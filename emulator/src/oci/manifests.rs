@@ -21,16 +21,16 @@ use super::route::RouteError;
 use super::{CONTENT_DIGEST, header_value};
 use crate::registry::{Content, Error, MAX_MANIFEST_LEN, ManifestNames, Reference, RepositoryName};
 
-/// Tells a client that the referrers API knows of the subject (OCI distribution specification 1.1).
+/// Tells a client that the registry supports the referrers API for this subject (OCI distribution specification 1.1).
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// Names a tag that was set by the parameter `tag` (OCI distribution specification after 1.1, distribution-spec#600).
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
-/// How many digests one request names: each is computed, and there are two algorithms.
+/// How many digests one request may name: each is computed, and there are two algorithms.
 const MOST_DIGESTS: usize = 2;
-/// How many tags one request sets. The specification asks for at least 10.
+/// How many tags one request may set. The specification requires at least 10.
 const MOST_TAGS: usize = 100;
 
-/// The manifest as it was pushed. `Accept` does not matter: nothing is converted.
+/// Returns the manifest as it was pushed. `Accept` is ignored: nothing is converted.
 pub(super) async fn get(
     content: &Content,
     name: &RepositoryName,
@@ -89,8 +89,8 @@ pub(super) async fn put(
     Ok(response)
 }
 
-/// What a manifest is to be known as: its reference, a digest beside a tag (`?digest=`, as regctl sends it), and tags beside a
-/// digest (`?tag=&tag=`, OCI distribution specification after 1.1, "Pushing Manifests", distribution-spec#600).
+/// The names for a manifest: its reference, a digest in addition to a tag (`?digest=`, as regctl sends it), and tags in addition
+/// to a digest (`?tag=&tag=`, OCI distribution specification after 1.1, "Pushing Manifests", distribution-spec#600).
 fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorReply> {
     let mut names = ManifestNames::from(reference);
     for text in query.all("digest") {
@@ -99,8 +99,8 @@ fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorRep
             names.digests.push(digest);
         }
         if MOST_DIGESTS < names.digests.len() {
-            let words = "a manifest has one digest of each algorithm";
-            return Err(ErrorReply::bad_request(Code::DigestInvalid, words));
+            let message = "a manifest has one digest of each algorithm";
+            return Err(ErrorReply::bad_request(Code::DigestInvalid, message));
         }
     }
     if matches!(reference, Reference::Digest(_)) {
@@ -110,12 +110,12 @@ fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorRep
         names.tags.sort();
         names.tags.dedup();
         if MOST_TAGS < names.tags.len() {
-            let words = format!("one request sets at most {MOST_TAGS} tags");
+            let message = format!("one request sets at most {MOST_TAGS} tags");
             let detail = json!({ "limit": MOST_TAGS });
             return Err(ErrorReply::new(
                 StatusCode::URI_TOO_LONG,
                 Code::Unsupported,
-                words,
+                message,
                 detail,
             ));
         }
@@ -128,7 +128,7 @@ fn of_parameter(error: RouteError) -> ErrorReply {
     ErrorReply::of_route(error, &Method::PUT)
 }
 
-/// Deletes a manifest, or a tag alone.
+/// Deletes a manifest, or only a tag.
 pub(super) async fn delete(
     content: &Content,
     name: &RepositoryName,
@@ -138,11 +138,11 @@ pub(super) async fn delete(
     Ok((StatusCode::ACCEPTED, [(CONTENT_LENGTH, "0")]).into_response())
 }
 
-/// The body, if it is not larger than a manifest may be and does not take longer than `limit`.
+/// The body, if it is at most as large as a manifest may be and takes at most `limit`.
 async fn limited_body(body: Body, limit: Duration) -> Result<Zeroizing<Vec<u8>>, ErrorReply> {
     let cut = |why: String| {
-        let words = format!("the body of the request ended early: {why}");
-        ErrorReply::bad_request(Code::ManifestInvalid, words)
+        let message = format!("the body of the request ended early: {why}");
+        ErrorReply::bad_request(Code::ManifestInvalid, message)
     };
     let collected = timeout(limit, Limited::new(body, MAX_MANIFEST_LEN).collect());
     match collected.await {

@@ -1,7 +1,7 @@
 //! The HTTP surface of the OCI distribution specification 1.1.
 //!
-//! A request is parsed here into domain types, one domain method is called, and what it returns is rendered here.
-//! There is no storage logic and no cryptography in this folder. Every answer below `/v2/` that is not a success has
+//! This folder parses a request into domain types, calls one domain method, and renders the result.
+//! It has no storage logic and no cryptography. Every response below `/v2/` that is not a success has
 //! the JSON body of the specification, on every route.
 
 mod blobs;
@@ -29,12 +29,12 @@ pub use self::range::{ByteRange, ContentRange, ContentRangeError, RangeError};
 pub use self::route::{Route, RouteError};
 use crate::registry::Registry;
 
-/// What old Docker clients look for to know a registry.
+/// The header by which old Docker clients recognise a registry.
 pub(crate) const API_VERSION: HeaderName =
     HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
-/// The routes below `/v2/`. The [`Registry`] that a request is for comes with it as an extension: whoever serves these
+/// The routes below `/v2/`. A request has its [`Registry`] as an extension: the caller of these
 /// routes has selected it, by name or by port.
 pub fn router() -> Router {
     Router::new()
@@ -43,7 +43,7 @@ pub fn router() -> Router {
         .route("/v2/{*path}", any(dispatch))
 }
 
-/// Takes a request to its handler. Only the base route answers without the key's admission.
+/// Passes a request to its handler. Only the base route answers without the key's admission.
 async fn dispatch(Extension(registry): Extension<Registry>, request: Request) -> Response {
     let mut response = match handle(&registry, request).await {
         Ok(response) => response,
@@ -103,9 +103,9 @@ fn base() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], Body::from("{}")).into_response()
 }
 
-/// A digest, path or number that we made ourselves as the value of a header.
-#[expect(clippy::needless_pass_by_value, reason = "callers hand over a number, a text or an id")]
+/// Our own digest, path or number as the value of a header.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass a number, a string or an id")]
 pub(crate) fn header_value(text: impl ToString) -> HeaderValue {
-    // Digests, names and numbers hold visible ASCII alone: they were parsed.
+    // Digests, names and numbers have only visible ASCII: they were parsed.
     HeaderValue::try_from(text.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -1,6 +1,6 @@
-//! Query strings, read into the few parameters that the routes know. What they do not know is ignored.
+//! Query strings, read into the parameters that the routes know. Unknown parameters are ignored.
 //!
-//! A `+` is a plus sign (RFC 3986, section 3.4), as in the media type `application/spdx+json`: only HTML forms mean a space by it.
+//! A `+` is a plus sign (RFC 3986, section 3.4), as in the media type `application/spdx+json`: only in HTML forms it means a space.
 
 use http::Uri;
 use url::form_urlencoded;
@@ -29,15 +29,15 @@ impl Query {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The number of entries asked for with `n`.
+    /// The number of entries that `n` asks for.
     pub(crate) fn page_len(&self) -> Result<Option<usize>, ErrorReply> {
         let Some(text) = self.get("n").filter(|text| !text.is_empty()) else { return Ok(None) };
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            // More than a number holds is more than there are.
+            // A number that is too large asks for all entries.
             return Ok(Some(text.parse().unwrap_or(usize::MAX)));
         }
-        let words = format!("n has to be a number of entries, not {text:?}");
-        Err(ErrorReply::bad_request(Code::Unsupported, words))
+        let message = format!("n has to be a number of entries, not {text:?}");
+        Err(ErrorReply::bad_request(Code::Unsupported, message))
     }
 
     /// The entry after which a page begins.

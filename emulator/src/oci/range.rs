@@ -1,18 +1,18 @@
-//! The two range headers: `Range` of a download (RFC 9110, section 14) and `Content-Range` of a chunk, which the
-//! distribution specification writes in a way of its own: `<first>-<last>`.
+//! The two range headers: `Range` of a download (RFC 9110, section 14) and `Content-Range` of a chunk, for which the
+//! distribution specification has its own form: `<first>-<last>`.
 
 use std::ops::Range;
 
 use thiserror::Error;
 
-/// What a `Range` header asks for.
+/// The range that a `Range` header asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteRange {
     /// `bytes=first-last`, both included.
     Closed(u64, u64),
     /// `bytes=first-`
     From(u64),
-    /// `bytes=-count`: the last so many.
+    /// `bytes=-count`: the last `count` bytes.
     Last(u64),
 }
 
@@ -36,8 +36,8 @@ pub struct RangeError;
 pub struct ContentRangeError;
 
 impl ByteRange {
-    /// Reads a `Range` header. `None` if it is to be ignored: another unit than bytes, or more than one range, for
-    /// which the whole content is an allowed answer.
+    /// Reads a `Range` header. `None` for a header that must be ignored: a unit other than bytes, or several ranges, for
+    /// which the whole content is an allowed response.
     pub fn of_header(text: &str) -> Result<Option<Self>, RangeError> {
         let Some((unit, ranges)) = text.split_once('=') else { return Err(RangeError) };
         if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
@@ -59,7 +59,7 @@ impl ByteRange {
         Ok(Some(range))
     }
 
-    /// The bytes of content of this length that are asked for; `None` if there are none.
+    /// The requested bytes of content of this length; `None` if there are none.
     pub fn within(self, len: u64) -> Option<Range<u64>> {
         let range = match self {
             Self::Closed(first, last) => first..last.saturating_add(1).min(len),
@@ -71,7 +71,7 @@ impl ByteRange {
 }
 
 impl ContentRange {
-    /// Reads the header of a chunk. The form of RFC 9110, `bytes first-last/total`, is taken too: some clients send it.
+    /// Reads the header of a chunk. Also accepts the form of RFC 9110, `bytes first-last/total`, which some clients send.
     pub fn of_header(text: &str) -> Result<Self, ContentRangeError> {
         let text = text.trim();
         let text =
@@ -91,13 +91,13 @@ impl ContentRange {
     }
 }
 
-/// A place in content. Digits may be as many as they like (RFC 9110, 14.1.2): beyond all content is beyond all content.
+/// An offset in content. It may have any number of digits (RFC 9110, 14.1.2): every offset that is too large is past the end.
 fn place(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
-/// Digits alone: no sign, no blanks.
+/// Only digits: no sign, no blanks.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_range_asks_for_lies_within_the_content(first: u64, last: u64, len: u64) {
+        fn a_requested_range_is_within_the_content(first: u64, last: u64, len: u64) {
             if let Ok(Some(range)) = ByteRange::of_header(&format!("bytes={first}-{last}"))
                 && let Some(within) = range.within(len)
             {

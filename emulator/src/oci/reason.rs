@@ -1,15 +1,15 @@
-//! The reason phrase of an answer with a status of 500 or more: its message, which clients would not show otherwise.
+//! The reason phrase of a response with a status of 500 or more: its message, which clients would not show otherwise.
 //!
-//! Docker, podman and skopeo read no body of such an answer. They print `received unexpected HTTP status:` with the status line,
-//! so the message stands there as well as in the body. Docker takes one message for final when it pushes a layer: one that
-//! says that no space is left on the device. After any other one it tries again, four times in 50 seconds.
+//! Docker, podman and skopeo do not read the body of such a response. They print `received unexpected HTTP status:` with the
+//! status line, so the message is there and in the body. One message is final for docker when it pushes a layer: that no space is
+//! left on the device. After any other message it tries again, four times in 50 seconds.
 
 use hyper::ext::ReasonPhrase;
 
-/// The longest phrase. A message is shorter; what it quotes may not be.
+/// The longest phrase. Messages are shorter, unless they quote a long text.
 const MAX_LEN: usize = 400;
 
-/// The phrase for a message: on one line and in ASCII, as clients of any age can read it.
+/// The phrase for a message: on one line and in ASCII, so that all clients can read it.
 pub(super) fn phrase_of(message: &str) -> Option<ReasonPhrase> {
     let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     let phrase: String = message.chars().take(MAX_LEN).map(plain).collect();

@@ -1,7 +1,7 @@
-//! From the path of a request to what it asks for.
+//! Parses the path of a request into a route.
 //!
 //! Repository names may contain `blobs`, `manifests`, `tags` and the like as components, so a path is read from its
-//! end: the last words that fit decide.
+//! end: the last matching segments decide.
 
 use std::str::FromStr as _;
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::registry::{Digest, DigestError, NameError, Reference, RepositoryName, UploadId};
 
-/// What a path below `/v2/` names, in domain types.
+/// The object of a path below `/v2/`, in domain types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
     /// `/v2/`
@@ -58,13 +58,13 @@ pub enum Route {
     },
 }
 
-/// A path that names nothing.
+/// A path without a route.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RouteError {
     /// No route has this shape.
     #[error(
-        "there is nothing at this path; see the OCI distribution specification for what there could be"
+        "there is nothing at this path; see the OCI distribution specification for the valid paths"
     )]
     NoRoute,
     /// The repository name or the tag is malformed.
@@ -79,7 +79,7 @@ pub enum RouteError {
 }
 
 impl Route {
-    /// Reads a path as it stands in the request line, percent-encoding included.
+    /// Reads a path as it is in the request line, with its percent-encoding.
     pub fn of(path: &str) -> Result<Self, RouteError> {
         let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
         let rest = decoded.strip_prefix("/v2").ok_or(RouteError::NoRoute)?;
@@ -90,9 +90,9 @@ impl Route {
         if rest == "_catalog" {
             return Ok(Self::Catalog);
         }
-        let words: Vec<&str> = rest.split('/').collect();
-        let name = |words: &[&str]| RepositoryName::from_str(&words.join("/"));
-        match words.as_slice() {
+        let segments: Vec<&str> = rest.split('/').collect();
+        let name = |segments: &[&str]| RepositoryName::from_str(&segments.join("/"));
+        match segments.as_slice() {
             [repository @ .., "blobs", "uploads"] | [repository @ .., "blobs", "uploads", ""] => {
                 Ok(Self::Uploads { name: name(repository)? })
             }
@@ -124,7 +124,7 @@ impl Route {
         }
     }
 
-    /// The methods that the route knows.
+    /// The methods of the route.
     pub fn methods(&self) -> &'static [Method] {
         match self {
             Self::Base | Self::Catalog | Self::Tags { .. } | Self::Referrers { .. } => {
@@ -149,7 +149,7 @@ mod tests {
     const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn names_may_hold_the_words_of_the_routes() {
+    fn names_may_contain_segments_of_routes() {
         let blob = Route::of(&format!("/v2/a/blobs/uploads/blobs/{DIGEST}")).unwrap();
         let manifest = Route::of("/v2/tags/list/manifests/latest").unwrap();
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_may_come_percent_encoded() {
+    fn digests_may_be_percent_encoded() {
         let plain = Route::of(&format!("/v2/a/blobs/{DIGEST}")).unwrap();
         let encoded = Route::of(&format!("/v2/a/blobs/{}", DIGEST.replace(':', "%3A"))).unwrap();
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_told_apart_from_what_is_unknown() {
+    fn malformed_and_unknown_paths_have_different_errors() {
         assert!(matches!(Route::of("/v2/A/tags/list"), Err(RouteError::Name(_))));
         assert!(matches!(Route::of("/v2/a/blobs/sha256:1"), Err(RouteError::Digest(_))));
         assert!(matches!(Route::of("/v2/a/manifests/-x"), Err(RouteError::Name(_))));

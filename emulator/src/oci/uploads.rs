@@ -1,4 +1,4 @@
-//! Uploads: `POST /v2/<name>/blobs/uploads/` and the requests to the location that it answers with.
+//! Uploads: `POST /v2/<name>/blobs/uploads/` and the requests to the location that it returns.
 
 use axum::body::Body as HttpBody;
 use axum::response::{IntoResponse as _, Response};
@@ -19,7 +19,7 @@ use crate::registry::{
 
 pub(super) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
-/// Begins an upload, mounts a blob, or takes a whole blob in the one request.
+/// Begins an upload, mounts a blob, or stores a whole blob in one request.
 pub(super) async fn start(
     content: &Content,
     name: &RepositoryName,
@@ -31,8 +31,8 @@ pub(super) async fn start(
         let digest: Digest = mount.parse().map_err(Error::from)?;
         let access = head.extensions.get::<Access>();
         let may_mount = |from| access.is_none_or(|access| access.may_mount(from));
-        // A malformed `from` is an unknown one, and so is one that may not be pulled from: the client falls back to an
-        // upload.
+        // A malformed `from` counts as unknown, and so does a repository that the client may not pull from: the client falls
+        // back to an upload.
         if let Ok(from) = query.get("from").map(str::parse::<RepositoryName>).transpose()
             && may_mount(from.as_ref())
             && content.mount_blob(name, &digest, from.as_ref()).await?
@@ -55,14 +55,14 @@ pub(super) async fn start(
     let upload = content.start_upload(name, algorithm).await?;
     let finished = content.finish_upload(name, upload.id, &digest, headers, stream(body)).await;
     if finished.is_err() {
-        // The client does not know the upload, so it cannot go on with it. A failure to cancel is only a leftover.
+        // The client does not know the upload, so it cannot continue it. If the cancellation fails, only a left-over remains.
         let _ = content.cancel_upload(name, upload.id).await;
     }
     finished?;
     Ok(created(name, &digest))
 }
 
-/// Takes a chunk, or a stream.
+/// Appends a chunk, or a stream.
 pub(super) async fn append(
     content: &Content,
     name: &RepositoryName,
@@ -78,7 +78,7 @@ pub(super) async fn append(
     Ok(accepted(name, upload))
 }
 
-/// Takes the last chunk, if the body has one, and makes the upload a blob.
+/// Appends the last chunk, if the body has one, and turns the upload into a blob.
 pub(super) async fn finish(
     content: &Content,
     name: &RepositoryName,
@@ -100,7 +100,7 @@ pub(super) async fn finish(
     Ok(created(name, &digest))
 }
 
-/// Where the upload stands.
+/// The position of the upload.
 pub(super) async fn status(
     content: &Content,
     name: &RepositoryName,
@@ -123,12 +123,12 @@ pub(super) async fn cancel(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The `Range` of an upload. With nothing received it is `0-0`, as Docker's registry has it and clients expect it.
+/// The `Range` of an upload. With nothing received it is `0-0`, as in Docker's registry, and clients expect it.
 pub(super) fn range_value(received: u64) -> String {
     format!("0-{}", received.saturating_sub(1))
 }
 
-/// What the headers of a chunk say; lengths that contradict each other are refused before a byte is taken.
+/// The headers of a chunk; lengths that contradict each other are refused before any byte is read.
 fn chunk_headers(headers: &HeaderMap) -> Result<ChunkHeaders, ErrorReply> {
     let text =
         |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
@@ -138,8 +138,9 @@ fn chunk_headers(headers: &HeaderMap) -> Result<ChunkHeaders, ErrorReply> {
     };
     let range = ContentRange::of_header(range)?;
     if let Some(length) = length.filter(|&length| length != range.count()) {
-        let words = format!("Content-Range names {} bytes, Content-Length {length}", range.count());
-        return Err(ErrorReply::bad_request(Code::SizeInvalid, words));
+        let message =
+            format!("Content-Range names {} bytes, Content-Length {length}", range.count());
+        return Err(ErrorReply::bad_request(Code::SizeInvalid, message));
     }
     Ok(ChunkHeaders { start: Some(range.first), len: Some(range.count()) })
 }
@@ -152,7 +153,7 @@ fn location(name: &RepositoryName, id: UploadId) -> String {
     format!("/v2/{name}/blobs/uploads/{id}")
 }
 
-/// A chunk out of order is answered with where the upload is and stands.
+/// A chunk out of order gets an error with the location and the position of the upload.
 fn out_of_step(name: &RepositoryName, id: UploadId, error: Error) -> ErrorReply {
     let out_of_order = matches!(error, Error::UploadOutOfOrder { .. });
     let reply = ErrorReply::from(error);
@@ -162,7 +163,7 @@ fn out_of_step(name: &RepositoryName, id: UploadId, error: Error) -> ErrorReply 
 fn accepted(name: &RepositoryName, upload: UploadStatus) -> Response {
     let mut response = (StatusCode::ACCEPTED, HttpBody::empty()).into_response();
     let headers = response.headers_mut();
-    // Relative: some clients put it behind a slash of their own, and no host or port can be wrong in it.
+    // Relative: some clients append it to a slash of their own, and no host or port can be wrong in it.
     headers.insert(LOCATION, header_value(location(name, upload.id)));
     headers.insert(RANGE, header_value(range_value(upload.received)));
     headers.insert(UPLOAD_UUID, header_value(upload.id));

@@ -1,8 +1,8 @@
-//! The background of the watch: the subscription to the changes of a mock vault, and the questions for those who listen.
+//! The background of the watch: the subscription to the changes of a mock vault, and the questions for open streams of events.
 //!
-//! A lost subscription is a change as well: the vault may be away. A vault that is known to be a mock is looked for again
-//! twice in a lease, so that its return is noticed within one. A vault that has never answered is looked for less and less
-//! often. A vault that answers and is not a mock is never looked for again.
+//! A lost subscription counts as a change: the vault may be down. If the vault is a known mock, the watch tries to
+//! reconnect twice in a lease, so that it notices its return within one. If the vault has never answered, the attempts become
+//! rarer. If the vault answers and is not a mock, there are no further attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use std::time::Duration;
 use super::StateWatch;
 use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, Told};
 
-/// How long it is from the loss of a subscription to the first attempt to renew it, in real time. It doubles each time.
+/// The time from the loss of a subscription to the first attempt to renew it, in real time. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The longest pause while the vault is known to be a mock.
+/// The longest pause if the vault is a known mock.
 const LONGEST_OF_A_MOCK: Duration = Duration::from_secs(5);
 
 /// The longest pause while the vault has never answered.
 const LONGEST_OF_A_STRANGER: Duration = Duration::from_mins(1);
 
 impl StateWatch {
-    /// Follows the changes of the vault, and asks for those who listen, until the emulator ends. `first` is a subscription
-    /// that is older than the registries. To be spawned.
+    /// Follows the changes of the vault, and asks for open streams of events, until the emulator stops. `first` is a
+    /// subscription that is older than the registries. The caller spawns it.
     pub(crate) async fn run(self: Arc<Self>, first: Option<Subscription>) {
         let following = async {
             if let Some(feed) = &self.feed {
@@ -37,14 +37,14 @@ impl StateWatch {
         }
     }
 
-    /// Listens to the changes of the vault. Returns when the vault turns out not to be a mock.
+    /// Follows the changes of the vault. Returns when the vault turns out not to be a mock.
     async fn follow(&self, feed: &ChangeFeed, mut first: Option<Subscription>) {
         let (mut is_mock, mut pause) = (false, FIRST_PAUSE);
         loop {
             let subscription = match first.take() {
                 Some(subscription) => Ok(subscription),
                 None => feed.subscribe().await.inspect(|_| {
-                    // Nobody told of what has changed until now.
+                    // The changes until now were not reported.
                     self.suspect(&Told::Any);
                 }),
             };
@@ -54,12 +54,12 @@ impl StateWatch {
                     self.is_told.send_replace(true);
                     self.listen_to(subscription).await;
                     self.is_told.send_replace(false);
-                    tracing::debug!("the vault does not tell of its changes any more");
+                    tracing::debug!("the vault no longer reports its changes");
                     self.suspect(&Told::Any);
                 }
                 Err(NotSubscribed::NotAMock) => {
                     tracing::debug!(
-                        "the vault tells of no changes: it is asked when somebody asks for the state"
+                        "the vault reports no changes: it is asked when a client asks for the state"
                     );
                     return;
                 }
@@ -78,7 +78,7 @@ impl StateWatch {
         }
     }
 
-    /// Has the registries ask that a change may concern, until the stream is lost.
+    /// Lets the registries that a change may concern ask the vault, until the stream is lost.
     async fn listen_to(&self, mut subscription: Subscription) {
         while let Some(told) = subscription.next().await {
             self.suspect(&told);
@@ -91,7 +91,7 @@ impl StateWatch {
         }
         for registry in self.registries.vault_changed() {
             let ring = registry.key_ring();
-            // Before the key is read: a ring that takes another key into use meanwhile asks once more.
+            // Before the key is read: a ring that changes its key meanwhile asks once more.
             let is_changing = ring.is_changing();
             let key = ring.describe().versioned;
             let is_concerned = match told {
@@ -108,7 +108,7 @@ impl StateWatch {
         }
     }
 
-    /// While a stream of events is open and no vault tells of its changes: asks once per lease.
+    /// Asks once per lease while a stream of events is open and no vault reports its changes.
     async fn ask_for_listeners(&self) {
         let (mut listeners, mut is_told) = (self.listeners.subscribe(), self.is_told.subscribe());
         loop {

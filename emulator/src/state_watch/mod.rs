@@ -1,11 +1,11 @@
-//! Keeps the state of every registry true although nobody pulls.
+//! Keeps the state of every registry up to date even without pulls.
 //!
-//! A mock vault tells of its changes; `follow.rs` listens for as long as the emulator runs, and has each registry ask that
-//! may be concerned. Any other vault tells nothing: there, somebody who asks for the state is the reason to ask the vault,
-//! at most once per lease. That is a call of status or health, a scrape of metrics, and an open stream of events.
+//! A mock vault reports its changes; `follow.rs` listens for as long as the emulator runs, and lets each registry that
+//! may be concerned ask. Other vaults report nothing: there, the vault is asked when a client asks for the state,
+//! at most once per lease. That is a call of status or health, a scrape of metrics, or an open stream of events.
 //!
-//! The admin API calls [`StateWatch::refresh`] and [`StateWatch::listen`]. How a registry asks is the business of `keys/`.
-//! Without a reason, nobody asks a vault: an idle emulator stays idle.
+//! The admin API calls [`StateWatch::refresh`] and [`StateWatch::listen`]. `keys/` defines how a registry asks.
+//! Without a reason, the vault is not asked: an idle emulator stays idle.
 
 mod follow;
 
@@ -22,7 +22,7 @@ use crate::keys::KeyRing;
 use crate::registry::Registries;
 use crate::vault_owner::ChangeFeed;
 
-/// How long somebody who asks for the state waits for the vault, in real time. After that the last known state is told.
+/// How long a request for the state waits for the vault, in real time. After that it gets the last known state.
 const WAIT: Duration = Duration::from_secs(2);
 
 /// Watches over the states of all registries.
@@ -30,18 +30,18 @@ pub struct StateWatch {
     registries: Registries,
     clock: Clock,
     lease: Duration,
-    /// Where the vault may tell of its changes. None: it is Azure's, which does not.
+    /// The source of the vault's changes; `None` if the vault is Azure's, which has none.
     feed: Option<ChangeFeed>,
-    /// Whether the vault tells of its changes now.
+    /// Whether the vault reports its changes now.
     is_told: watch::Sender<bool>,
     /// How many streams of events are open.
     listeners: watch::Sender<usize>,
-    /// Somebody has asked for the state: a good moment to look for the vault again.
+    /// Notified when a client asks for the state: a good moment to look for the vault again.
     asked: Notify,
     stop: CancellationToken,
 }
 
-/// An open stream of events: a reason to keep the states true for as long as this is there.
+/// An open stream of events: the states are kept up to date while it exists.
 #[derive(Debug)]
 pub struct Listening(Arc<StateWatch>);
 
@@ -66,8 +66,8 @@ impl StateWatch {
         })
     }
 
-    /// Makes the states true, for somebody who wants to know them. A vault that tells of its changes is not asked. Another
-    /// one is asked if its last answer is older than a lease; this waits for it, but not long.
+    /// Updates the states, for a client that asks for them. A vault that reports its changes is not asked. Another
+    /// vault is asked if its last answer is older than a lease; this waits for it, but not long.
     pub async fn refresh(&self) {
         if *self.is_told.borrow() {
             return;
@@ -76,11 +76,11 @@ impl StateWatch {
         let rings: Vec<KeyRing> =
             self.registries.all().iter().map(|registry| registry.key_ring().clone()).collect();
         let asking = join_all(rings.iter().map(KeyRing::refresh));
-        // The questions go on, and what they find out is told the next time.
+        // The questions go on, and the next call gets their results.
         let _ = tokio::time::timeout(WAIT, asking).await;
     }
 
-    /// Keeps the states true until the answer is dropped.
+    /// Keeps the states up to date until the returned value is dropped.
     pub fn listen(self: &Arc<Self>) -> Listening {
         self.listeners.send_modify(|count| *count += 1);
         Listening(Arc::clone(self))

@@ -1,7 +1,7 @@
-//! The stream on which a mock vault tells of its changes, embedded or in another process.
+//! The stream of a mock vault's changes, embedded or in another process.
 //!
-//! `state_watch` calls it. It knows the protocol (`GET /_keyvault/changes`) and nothing of registries. Any other vault
-//! answers something else, or nothing, and is [`NotSubscribed::NotAMock`].
+//! `state_watch` calls it. It knows the protocol (`GET /_keyvault/changes`) and nothing about registries. Any other vault
+//! sends another response, or none, and is [`NotSubscribed::NotAMock`].
 
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -18,7 +18,7 @@ const MEDIA_TYPE: &str = "application/x-ndjson";
 /// The longest line that is read.
 const MAX_LINE: usize = 16 << 10;
 
-/// Where a vault may tell of its changes.
+/// The address of a vault's stream of changes.
 #[derive(Clone, Debug)]
 pub(crate) struct ChangeFeed {
     url: Url,
@@ -29,27 +29,27 @@ pub(crate) struct ChangeFeed {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     response: Response,
-    /// What was read and is no whole line yet.
+    /// The bytes of an incomplete line.
     read: Vec<u8>,
 }
 
-/// Why there is no stream.
+/// The reasons why there is no stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum NotSubscribed {
-    /// The vault has none: it is not a mock vault, or does not let us use its admin API.
+    /// The vault has none: it is not a mock vault, or does not permit us to use its admin API.
     NotAMock,
     /// The vault does not answer.
     Away,
 }
 
-/// What a line tells.
+/// The meaning of a line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Told {
     /// Nothing has changed: the stream is alive.
     Nothing,
-    /// Only this vault may answer otherwise than before.
+    /// Only the answers of this vault may have changed.
     Vault(String),
-    /// Any vault may answer otherwise than before.
+    /// The answers of any vault may have changed.
     Any,
 }
 
@@ -60,7 +60,7 @@ struct Line {
 }
 
 impl VaultConnection {
-    /// Where the vault may tell of its changes. None: it is Azure's, which does not.
+    /// The address of the vault's stream; `None` if the vault is Azure's, which has none.
     pub(crate) fn change_feed(&self) -> Result<Option<ChangeFeed>, StartError> {
         if is_azure(self.vault.host_str().unwrap_or_default()) {
             return Ok(None);
@@ -79,7 +79,7 @@ impl ChangeFeed {
         let response = sent.map_err(|_| NotSubscribed::Away)?;
         match response.status() {
             StatusCode::OK => (),
-            // What stands before the vault answers in its place.
+            // The response comes from a proxy before the vault.
             status if status.is_server_error() => return Err(NotSubscribed::Away),
             _ => return Err(NotSubscribed::NotAMock),
         }
@@ -88,14 +88,14 @@ impl ChangeFeed {
             return Err(NotSubscribed::NotAMock);
         }
         let mut subscription = Subscription { response, read: Vec::new() };
-        // The first line says that the subscription has begun.
+        // The first line confirms the subscription.
         subscription.next().await.ok_or(NotSubscribed::Away)?;
         Ok(subscription)
     }
 }
 
 impl Subscription {
-    /// What the next line tells. None: the stream is lost.
+    /// The meaning of the next line; `None` if the stream is lost.
     pub(crate) async fn next(&mut self) -> Option<Told> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
@@ -111,7 +111,7 @@ impl Subscription {
     }
 }
 
-/// What a line tells. None: it is no line of this stream.
+/// The meaning of a line; `None` if it does not belong to this stream.
 fn told(line: &[u8]) -> Option<Told> {
     let Line { kind, vault } = serde_json::from_slice(line).ok()?;
     Some(match (kind.as_str(), vault) {
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_line_of_the_stream_is_understood_and_an_unknown_kind_is_a_reason_to_ask() {
+    fn each_line_of_the_stream_is_read_and_an_unknown_kind_may_concern_any_vault() {
         let vault = Told::Vault("local".to_owned());
         for (line, expected) in [
             (r#"{"generation":1,"kind":"subscribed"}"#, Some(Told::Nothing)),

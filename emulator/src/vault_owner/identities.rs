@@ -1,5 +1,5 @@
-//! What a mock vault in another process does for registries, asked for as its owner: makes managed identities, and lets
-//! them use the keys of a vault.
+//! The requests that registries make to a mock vault in another process as its owner: creating managed identities, and
+//! permitting them to use the keys of a vault.
 //!
 //! `platform.rs` calls it. With the embedded vault, `mock_keyvault::Manager` does the same without a request.
 
@@ -12,13 +12,13 @@ use super::{OwnerVault, ROLES_API, VAULTS_API};
 use crate::keys::{VaultError, VaultName};
 use crate::registry::Principal;
 
-/// The role that lets an identity use the keys of a vault for encryption.
+/// The role that permits an identity to use the keys of a vault for encryption.
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
 /// The permissions that do the same in a vault with access policies.
 const PERMISSIONS: [&str; 3] = ["get", "wrapKey", "unwrapKey"];
 
 impl OwnerVault {
-    /// The managed identity of a resource: the one that there is, or a new one.
+    /// The managed identity of a resource: the existing one, or a new one.
     pub(crate) async fn managed_identity(
         &self,
         kind: PrincipalKind,
@@ -37,7 +37,7 @@ impl OwnerVault {
         principal(&self.admin(Method::POST, "principals", Some(&new)).await?)
     }
 
-    /// Removes a principal by its client id. Nothing happens if there is none.
+    /// Removes a principal by its client id. Succeeds if there is none.
     pub(crate) async fn remove_principal(&self, client_id: &str) -> Result<(), VaultError> {
         let path = format!("principals/{client_id}");
         match self.admin(Method::DELETE, &path, None).await {
@@ -51,7 +51,7 @@ impl OwnerVault {
         let path = format!("{resource_id}/providers/Microsoft.Authorization/roleAssignments");
         let resource = resource_id.to_ascii_lowercase();
         for assignment in self.resources(&path, &[ROLES_API]).await? {
-            // Those above the resource are listed as well.
+            // The list includes the roles above the resource.
             let scope = assignment["properties"]["scope"].as_str().map(str::to_ascii_lowercase);
             let rest = scope.as_deref().and_then(|scope| scope.strip_prefix(&resource));
             if rest.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')) {
@@ -64,13 +64,13 @@ impl OwnerVault {
         Ok(())
     }
 
-    /// Whether nobody can purge what is deleted in a vault before its time.
+    /// Whether purge protection keeps deleted objects of a vault until their time is over.
     pub(crate) async fn has_purge_protection(&self, name: &VaultName) -> Result<bool, VaultError> {
         Ok(self.vault_or_refusal(name).await?["properties"]["enablePurgeProtection"] == true)
     }
 
-    /// Lets an identity get, wrap and unwrap with all keys of a vault: by a role or by an access policy, whichever the
-    /// vault uses. The identity keeps what it was allowed before.
+    /// Permits an identity to get, wrap and unwrap with all keys of a vault: by a role or by an access policy, whichever the
+    /// vault uses. The identity keeps its other permissions.
     pub(crate) async fn allow_encryption(
         &self,
         name: &VaultName,

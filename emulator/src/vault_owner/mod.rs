@@ -1,8 +1,8 @@
-//! The way to the vault: as the registry's identity, which may only use its key, and as the owner, who may change it.
+//! The access to the vault: as the registry's identity, which may only use its key, and as the owner, which may change it.
 //!
-//! [`VaultConnection`] says where the vault and the issuer are, whichever vault was chosen. [`OwnerVault`] is what the
-//! `key` commands and the first start use; it speaks the same REST protocol as everybody. A vault that is not ours to
-//! change, such as Azure's, has no owner here.
+//! [`VaultConnection`] has the addresses of the vault and the issuer, for any choice of vault. The
+//! `key` commands and the first start use [`OwnerVault`]; it uses the same REST protocol as all clients. An external vault,
+//! such as Azure's, has no owner here.
 
 mod changes;
 mod identities;
@@ -34,7 +34,7 @@ use crate::keys::{
 };
 use crate::serve::StartError;
 
-/// Where the vault and the issuer are, and who the registry is to them.
+/// The addresses of the vault and the issuer, and the registry's identity.
 #[derive(Clone)]
 pub struct VaultConnection {
     name: VaultName,
@@ -44,15 +44,15 @@ pub struct VaultConnection {
     client_id: String,
     secret: Zeroizing<String>,
     owner_secret: Option<Zeroizing<String>>,
-    /// Where that lies, if it is not the well-known one.
+    /// The path of the owner's secret, if it is not the well-known one.
     owner_secret_file: Option<PathBuf>,
-    /// Whom to trust beside the authorities that everybody trusts.
+    /// The authority to trust in addition to the system's.
     ca_pem: Option<String>,
     is_ours: bool,
     clock: Clock,
 }
 
-/// The owner's hand on the vault. Clones share the clients.
+/// The owner's access to the vault. Clones share the clients.
 #[derive(Clone)]
 pub struct OwnerVault {
     vault: Arc<VaultClient>,
@@ -70,12 +70,12 @@ pub struct KeyVersionInfo {
     pub enabled: bool,
     /// When it was made.
     pub created: OffsetDateTime,
-    /// Whether its validity begins or ends at some time.
+    /// Whether its validity has a begin or an end.
     pub is_limited: bool,
 }
 
 impl VaultConnection {
-    /// The way to the embedded vault, or to the one that was named.
+    /// The access to the embedded vault, or to the vault that was named.
     pub fn of(
         config: &Config,
         embedded: Option<&MockKeyVault>,
@@ -107,7 +107,7 @@ impl VaultConnection {
     ) -> Result<Self, StartError> {
         let host = external.url.host_str().unwrap_or_default();
         let is_azure = is_azure(host);
-        // `NAME.vault.…` names a vault; any other host, such as a container's, is answered by the one called `local`.
+        // `NAME.vault.…` names a vault; at any other host, such as a container's, the vault called `local` answers.
         let name = match host.split_once('.') {
             Some((name, rest)) if rest.starts_with("vault.") => {
                 name.parse().map_err(|error| config_error(format!("--vault-url: {error}")))?
@@ -119,7 +119,7 @@ impl VaultConnection {
         } else {
             external.url.clone()
         };
-        // Well-known secrets are for a vault that only we can reach.
+        // Well-known secrets are only for a vault that no other machine can reach.
         let well_known = !is_azure && config.is_open();
         let secret = match &external.client_secret_file {
             Some(path) => Zeroizing::new(fs_err::read_to_string(path)?.trim().to_owned()),
@@ -164,7 +164,7 @@ impl VaultConnection {
         &self.tenant
     }
 
-    /// The vaults as an identity reaches them: the one of the start by its secret, another one by the endpoint of
+    /// The vaults as an identity reaches them: the identity of the start with its secret, any other through the endpoint of
     /// managed identities.
     pub fn client_of(&self, client_id: &str) -> Result<Arc<dyn KeyVault>, StartError> {
         let proof = if client_id.eq_ignore_ascii_case(&self.client_id) {
@@ -176,7 +176,7 @@ impl VaultConnection {
         Ok(Arc::new(self.client(client_id, proof)?))
     }
 
-    /// The vault as its owner reaches it, if it is ours to change.
+    /// The vault as its owner reaches it; `None` if it is external.
     pub fn owner(&self) -> Result<Option<OwnerVault>, StartError> {
         let Some(secret) = &self.owner_secret else { return Ok(None) };
         let proof = Proof::Secret(ClientSecret::new(secret.as_str()));
@@ -215,7 +215,7 @@ impl VaultConnection {
         HttpSettings { ca_pem: self.ca_pem.clone(), resolve: Vec::new() }
     }
 
-    /// Whose time a vault in another process goes by.
+    /// The time source of a vault in another process.
     pub fn time(&self) -> Result<VaultTime, StartError> {
         if is_azure(self.vault.host_str().unwrap_or_default()) {
             return Ok(VaultTime::Foreign(self.vault.clone()));
@@ -276,9 +276,9 @@ impl OwnerVault {
             let Some(next) = page["nextLink"].as_str() else { break };
             page = self.vault.follow(next).await?;
         }
-        // Times of creation are whole seconds: of two that are equal, the one that the vault gives unasked is the newer.
+        // Creation times are in whole seconds: if two are equal, the version that the vault returns by default is the newer.
         let newest = match self.vault.get_key(&key.unversioned()).await {
-            // A vault lists no versions of a key that does not exist. Only the key itself says that it does not.
+            // A vault lists no versions of a missing key. Only a request for the key itself reports that it is missing.
             Err(refused) if versions.is_empty() => return Err(refused),
             newest => newest.ok().map(|answer| answer.value.id),
         };
@@ -286,7 +286,7 @@ impl OwnerVault {
         Ok(versions)
     }
 
-    /// The names of all keys of a vault, those that are deleted among them.
+    /// The names of all keys of a vault, including deleted ones.
     pub(crate) async fn key_names(&self, vault: &VaultName) -> Result<Vec<String>, VaultError> {
         let mut names = Vec::new();
         for path in ["keys", "deletedkeys"] {
@@ -313,7 +313,7 @@ impl OwnerVault {
         Ok(policy["lifetimeActions"].as_array().into_iter().flatten().any(is_rotation))
     }
 
-    /// Makes a new version.
+    /// Makes a new version of a key.
     pub async fn create_version(&self, key: &KeyId) -> Result<KeyId, VaultError> {
         let key = &key.unversioned();
         let size = self.vault.get_key(key).await?.value.key_size.unwrap_or(2048);
@@ -321,7 +321,7 @@ impl OwnerVault {
         Ok(version_info(key, &made["key"]["kid"], &made["attributes"])?.id)
     }
 
-    /// Enables or disables a version; the newest if none is named.
+    /// Enables or disables a version; the newest by default.
     pub async fn set_enabled(&self, key: &KeyId, enabled: bool) -> Result<(), VaultError> {
         let body = json!({ "attributes": { "enabled": enabled } });
         self.send(Method::PATCH, key, None, Some(body)).await.map(drop)
@@ -332,7 +332,7 @@ impl OwnerVault {
         self.send(Method::DELETE, &key.unversioned(), None, None).await.map(drop)
     }
 
-    /// Whether a version of a key may be used, or the newest of it. None: there is no such key, or it is deleted.
+    /// Whether a version of a key, or its newest, is enabled. `None` if there is no such key, or it is deleted.
     pub async fn is_enabled(&self, key: &KeyId) -> Result<Option<bool>, VaultError> {
         match self.vault.get_key(key).await {
             Ok(answer) => Ok(Some(answer.value.enabled)),
@@ -341,7 +341,7 @@ impl OwnerVault {
         }
     }
 
-    /// The object id of an identity of a registry: what policies and roles of the vault go by. None is the identity that
+    /// The object id of an identity of a registry, for policies and roles of the vault. `None` is the identity that
     /// the program was started with.
     pub(crate) async fn object_id(
         &self,
@@ -352,7 +352,7 @@ impl OwnerVault {
         if client_id.eq_ignore_ascii_case(MANAGED_IDENTITY_CLIENT_ID) {
             return Ok(MANAGED_IDENTITY_OBJECT_ID.to_owned());
         }
-        // Another one is a principal that somebody made in the mock vault; one of the registry itself is named by it.
+        // Any other identity is a principal of the mock vault; a system-assigned one is found by the name of its registry.
         let is_system = identity.is_some_and(IdentityId::is_system);
         let end = format!("/registries/{registry}").to_ascii_lowercase();
         let is_it = |principal: &&Value| {
@@ -425,14 +425,14 @@ fn version_info(
     })
 }
 
-/// Whether an answer says that there is no such key, though there is the vault.
+/// Whether an answer says that the vault exists, but has no such key.
 fn is_no_key(error: &VaultError) -> bool {
     error.status() == Some(404)
         && matches!(error.cause(), Some(Cause::KeyDeleted | Cause::KeyPurged))
 }
 
-/// Where the resource providers of a mock vault are: under a name of their own where the vault has one, else at the very
-/// same address.
+/// The address of a mock vault's resource providers: a name of their own if the vault has a name, else the address of
+/// the vault.
 fn management_url(vault: &Url) -> Url {
     let mut url = vault.clone();
     let has_name = vault.host_str().is_some_and(|host| host.ends_with(".vault.localhost"));
@@ -449,7 +449,7 @@ pub(crate) fn identifier(key: &KeyId, base: &Url) -> String {
         && rest.starts_with("vault.")
     {
         let host = format!("{}.{rest}", key.vault());
-        // A name of a vault is a label of a host.
+        // The name of a vault is a label of a host.
         let _ = base.set_host(Some(&host));
     }
     key.kid(&base)
@@ -469,6 +469,6 @@ fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn config_error(words: impl Into<String>) -> StartError {
-    StartError::VaultAccess(words.into())
+fn config_error(message: impl Into<String>) -> StartError {
+    StartError::VaultAccess(message.into())
 }

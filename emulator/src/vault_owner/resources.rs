@@ -1,7 +1,7 @@
-//! What the owner asks of the resource providers, which look after vaults and roles, and of the mock vault's admin API.
+//! The owner's requests to the resource providers, which manage vaults and roles, and to the mock vault's admin API.
 //!
-//! `revocation/`, `diagnosis`, `reset/` and `faults/` call it. It knows the protocol: its versions, and where vaults are listed. What the
-//! answers mean is its callers' business.
+//! `revocation/`, `diagnosis`, `reset/` and `faults/` call it. It knows the protocol: its versions, and the lists of vaults. Its
+//! callers interpret the answers.
 
 use http::Method;
 use mock_keyvault::identity::SUBSCRIPTION;
@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::OwnerVault;
 use crate::keys::{VaultError, VaultName};
 
-/// The version of the protocol of `Microsoft.KeyVault` that is spoken.
+/// The version of the protocol of `Microsoft.KeyVault`.
 pub(crate) const VAULTS_API: (&str, &str) = ("api-version", "2023-07-01");
 
-/// The version of the protocol of `Microsoft.Authorization` that is spoken.
+/// The version of the protocol of `Microsoft.Authorization`.
 pub(crate) const ROLES_API: (&str, &str) = ("api-version", "2022-04-01");
 
 impl OwnerVault {
@@ -27,7 +27,7 @@ impl OwnerVault {
         self.management.admin(method, path, body).await
     }
 
-    /// Sends a request about a resource, such as the vault itself or who may use it, to the resource providers.
+    /// Sends a request about a resource, such as the vault itself or its permissions, to the resource providers.
     pub(crate) async fn resource(
         &self,
         method: Method,
@@ -38,7 +38,7 @@ impl OwnerVault {
         self.management.send(method, path, query, body).await
     }
 
-    /// The resources that are listed at a path.
+    /// The resources in the list at a path.
     pub(crate) async fn resources(
         &self,
         path: &str,
@@ -51,12 +51,12 @@ impl OwnerVault {
         })
     }
 
-    /// All vaults, whichever group they belong to.
+    /// All vaults, in any group.
     pub(crate) async fn vaults(&self) -> Result<Vec<Value>, VaultError> {
         self.resources(&vaults_at("vaults"), &[VAULTS_API]).await
     }
 
-    /// The vault of this name, wherever it belongs.
+    /// The vault of this name, in any group.
     pub(crate) async fn vault_named(&self, name: &VaultName) -> Result<Option<Value>, VaultError> {
         let is_it = |vault: &Value| {
             vault["name"].as_str().is_some_and(|own| own.eq_ignore_ascii_case(name.as_str()))

@@ -1,4 +1,4 @@
-//! The readers on arbitrary bytes: what the fuzz targets run, for a short while.
+//! Runs the readers on arbitrary bytes, as the fuzz targets do, for a short time.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ const SEEDS: [&[u8]; 7] = [
 ];
 
 #[test]
-fn seeds_are_refused_or_opened_to_what_was_sealed() {
+fn seeds_are_refused_or_opened_to_the_sealed_content() {
     for seed in SEEDS {
         fuzzing::open(seed);
         fuzzing::scan(seed);
@@ -28,7 +28,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn arbitrary_bytes_are_refused_or_opened_to_what_was_sealed(data in vec(any::<u8>(), 0..300)) {
+    fn arbitrary_bytes_are_refused_or_opened_to_the_sealed_content(data in vec(any::<u8>(), 0..300)) {
         fuzzing::open(&data);
         fuzzing::scan(&data);
     }

@@ -1,4 +1,4 @@
-//! What the format must keep and must defeat, by subject. `support` makes files and keys.
+//! Tests of the guarantees and defences of the format, by subject. `support` makes files and keys.
 
 mod arbitrary;
 mod resume;

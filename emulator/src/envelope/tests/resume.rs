@@ -1,4 +1,4 @@
-//! Kills, errors and resumes: what is whole is kept, and no (salt, counter) is ever used twice.
+//! Kills, errors and resumes: intact content is kept, and no (salt, counter) is ever used twice.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -17,14 +17,14 @@ use crate::envelope::{
     HEADER_LEN, Header, MIN_SEGMENT_LEN, ObjectKind, OpenError, Scanner, SealError, Sealer,
 };
 
-/// A disk with one file on it, which remembers every write that was tried and can fail in the middle of one.
+/// A disk with one file, which remembers every attempted write and can fail in the middle of one.
 #[derive(Clone, Default)]
 struct Disk(Rc<RefCell<Inner>>);
 
 #[derive(Default)]
 struct Inner {
     file: Vec<u8>,
-    /// Each call of `write_all`, whole, even where only a part of it reached the file.
+    /// The bytes of each `write_all`, even if only a part of them reached the file.
     tried: Vec<Vec<u8>>,
     /// How many bytes still fit.
     room: Option<usize>,
@@ -74,7 +74,7 @@ impl Write for Disk {
 struct Ledger(HashSet<([u8; SALT_LEN], [u8; NONCE_LEN])>);
 
 impl Ledger {
-    /// Enters what one sealer tried to write. Opens each message, so that the nonce is the one that was used, not a guess.
+    /// Records everything that one sealer tried to write. It opens each message, so that the nonce is the real one, not a guess.
     #[track_caller]
     fn enter(&mut self, tried: Vec<Vec<u8>>, place: RunPlace) {
         let header = Header::new(ID, MIN_SEGMENT_LEN, ObjectKind::Blob).unwrap();
@@ -109,10 +109,10 @@ impl Ledger {
     }
 }
 
-/// What happens to an upload between two resumes.
+/// The events of an upload between two resumes.
 #[derive(Clone, Debug)]
 struct Life {
-    /// The client sends these many bytes, piece by piece.
+    /// The lengths of the pieces that the client sends.
     pieces: Vec<usize>,
     /// The disk is full after this many bytes.
     room: Option<usize>,
@@ -121,15 +121,15 @@ struct Life {
     damage: Damage,
 }
 
-/// What the disk makes of the last writes of a process that died.
+/// The damage of the last writes of a process that died.
 #[derive(Clone, Debug)]
 enum Damage {
     None,
-    /// The end is lost, from this part of the length on.
+    /// The end is lost, from this fraction of the length on.
     Cut(f64),
-    /// There is something behind the end.
+    /// These bytes follow the end.
     Garbage(Vec<u8>),
-    /// One byte is another, at this part of the length.
+    /// One byte is changed, at this fraction of the length.
     Flip(f64),
 }
 
@@ -150,7 +150,7 @@ fn life() -> impl Strategy<Value = Life> {
     })
 }
 
-/// New bytes, never the same as what was sent for that place before.
+/// New bytes, which differ from all bytes that were sent for that place before.
 fn send(content: &mut Vec<u8>, len: usize, life: usize) -> Vec<u8> {
     let first = u8::try_from(life).unwrap().wrapping_mul(31);
     let piece: Vec<u8> = (0..len).map(|n| first.wrapping_add(n.to_le_bytes()[0])).collect();
@@ -167,7 +167,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn over_any_life_the_prefix_is_right_and_no_nonce_repeats(lives in vec(life(), 1..7)) {
+    fn after_any_events_the_prefix_is_right_and_no_nonce_repeats(lives in vec(life(), 1..7)) {
         let disk = Disk::default();
         let mut ledger = Ledger::default();
         let mut content = Vec::new();
@@ -215,7 +215,7 @@ proptest! {
             prop_assert_eq!(recovered.plaintext_len(), found.len() as u64);
             prop_assert!(content.starts_with(&found));
             if matches!(life.damage, Damage::None | Damage::Garbage(_)) {
-                // A write that failed may still have left whole segments, but never fewer than were acknowledged.
+                // A failed write may still have left full segments, but never fewer than were acknowledged.
                 prop_assert!(whole <= recovered.plaintext_len());
                 prop_assert!(failed || whole == recovered.plaintext_len());
             }
@@ -269,7 +269,7 @@ fn a_resumed_file_that_is_finished_at_once_opens() {
 }
 
 #[test]
-fn a_run_whose_head_was_written_and_nothing_else_is_cut_off() {
+fn a_run_head_without_segments_is_removed() {
     let finished = sealed(&content(SEG));
     let (found, recovered) = scanned(&finished[..HEADER_LEN + RUN_HEAD_LEN + SEG]).unwrap();
 
@@ -319,7 +319,7 @@ fn a_scan_of_another_kind_registry_or_key_finds_nothing() {
 }
 
 #[test]
-fn a_scan_goes_on_after_the_input_failed_once() {
+fn a_scan_continues_after_one_input_error() {
     let file = sealed(&content(2 * SEG));
     let mut scanner =
         Scanner::new(Flaky { input: Cursor::new(file), fails: false }, binding()).unwrap();
@@ -335,7 +335,7 @@ fn a_scan_goes_on_after_the_input_failed_once() {
 }
 
 #[test]
-fn a_file_that_was_interrupted_too_often_takes_no_more() {
+fn a_file_interrupted_too_often_cannot_be_resumed() {
     let (_, mut recovered) = scanned(&sealed(&content(SEG))).unwrap();
     recovered.runs = vec![recovered.runs[0]; MAX_RUNS];
     let mut sealer = Sealer::resume(Vec::new(), recovered);

@@ -1,4 +1,4 @@
-//! What goes in comes out, however it was handed in and wherever it is read.
+//! Tests that content is read as it was written, for any pieces and any order of reads.
 
 use std::io::Cursor;
 
@@ -19,7 +19,7 @@ fn check(len: usize) {
 }
 
 #[test]
-fn content_of_every_length_around_a_segment_comes_back() {
+fn content_of_every_length_around_a_segment_survives_a_round_trip() {
     for len in [0, 1, 15, 16, 17, SEG - 1, SEG, SEG + 1, 2 * SEG - 1, 2 * SEG, 5 * SEG + 77] {
         check(len);
     }
@@ -113,7 +113,7 @@ fn segments_are_read_in_any_order() {
 }
 
 #[test]
-fn an_identity_may_be_as_long_as_promised_and_no_longer() {
+fn an_identity_has_at_most_200_bytes() {
     let longest = "i".repeat(200);
     let (file, _) = sealer().finish(&key(), &longest).unwrap();
     assert!(opened_as(&file, binding(), &key(), &longest).is_ok());
@@ -123,7 +123,7 @@ fn an_identity_may_be_as_long_as_promised_and_no_longer() {
 }
 
 #[test]
-fn a_data_key_id_is_read_as_it_is_written_and_in_no_other_way() {
+fn only_the_written_form_of_a_data_key_id_is_read() {
     let id = DataKeyId::random().unwrap();
     assert_eq!(id.to_string().parse(), Ok(id));
     assert_eq!(format!("{ID:?}"), "DataKeyId(07070707070707070707070707070707)");
@@ -153,7 +153,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn the_pieces_in_which_content_comes_do_not_matter(pieces in vec(0..2 * SEG + 2, 0..8)) {
+    fn the_pieces_of_content_do_not_change_the_result(pieces in vec(0..2 * SEG + 2, 0..8)) {
         let content = content(pieces.iter().sum());
         let mut sealer = sealer();
         let mut rest = content.as_slice();

@@ -75,7 +75,7 @@ pub(super) fn opened_as(
     Ok(content)
 }
 
-/// A finished file in two runs: the writer was gone after `interrupted` bytes, the tail was lost and sent again.
+/// A finished file in two runs: the writer stopped after `interrupted` bytes, the tail was lost and sent again.
 pub(super) fn sealed_in_two_runs(content: &[u8], interrupted: usize) -> Vec<u8> {
     let mut first = Vec::new();
     let mut sealer = Sealer::create(&mut first, ID, binding(), MIN_SEGMENT_LEN).unwrap();
@@ -84,7 +84,7 @@ pub(super) fn sealed_in_two_runs(content: &[u8], interrupted: usize) -> Vec<u8> 
     resumed(first, content)
 }
 
-/// Scans an unfinished file, appends what is missing of `content` and finishes it.
+/// Scans an unfinished file, appends the missing part of `content` and finishes it.
 pub(super) fn resumed(mut file: Vec<u8>, content: &[u8]) -> Vec<u8> {
     let (_, recovered) = scanned(&file).unwrap();
     file.truncate(usize::try_from(recovered.file_len()).unwrap());
@@ -106,6 +106,6 @@ pub(super) fn scanned_with(file: &[u8], key: &DataKey) -> Result<(Vec<u8>, Recov
     while scanner.next(key, &mut segment)? {
         content.extend_from_slice(&segment);
     }
-    assert!(!scanner.next(key, &mut segment)?, "an end is an end");
+    assert!(!scanner.next(key, &mut segment)?, "the end is final");
     Ok((content, scanner.finish()))
 }

@@ -1,4 +1,4 @@
-//! What an attacker with write access to the files can do: nothing but make them unreadable.
+//! Tests that an attacker with write access to the files can only make them unreadable.
 
 use std::io::Cursor;
 
@@ -88,7 +88,7 @@ fn a_file_with_anything_added_is_refused() {
 }
 
 #[test]
-fn a_file_that_lost_a_segment_is_refused_even_if_its_end_is_whole() {
+fn a_file_without_a_segment_is_refused_even_if_its_end_is_intact() {
     let file = sealed(&content(3 * SEG + 100));
     for index in 0..3 {
         let mut cut = file.clone();
@@ -218,7 +218,7 @@ fn a_header_edited_to_another_key_id_or_segment_length_is_refused() {
 }
 
 #[test]
-fn the_header_handed_in_must_be_that_of_the_file() {
+fn the_given_header_must_be_that_of_the_file() {
     let file = sealed(&content(100));
     let header = Header::new(ID, MIN_SEGMENT_LEN * 2, ObjectKind::Blob).unwrap();
 
@@ -253,8 +253,8 @@ fn no_two_keys_places_or_contexts_share_a_commitment() {
 }
 
 #[test]
-fn a_ciphertext_made_for_another_key_is_refused_by_the_commitment_alone() {
-    // What the tag of GCM cannot promise: here it would be right, and only the commitment is not.
+fn a_ciphertext_made_for_another_key_is_refused_by_the_commitment() {
+    // The tag of GCM cannot guarantee this: here the tag would be right, and only the commitment is not.
     let file = sealed(&content(100));
     let trailer = FIRST + 100 + 16;
     for commitment in [HEADER_LEN + 32, trailer + 32] {
@@ -265,7 +265,7 @@ fn a_ciphertext_made_for_another_key_is_refused_by_the_commitment_alone() {
 }
 
 #[test]
-fn a_trailer_that_authenticates_and_lies_is_refused() {
+fn a_wrong_trailer_that_authenticates_is_refused() {
     let header = Header::new(ID, MIN_SEGMENT_LEN, ObjectKind::Blob).unwrap();
     let run = |segments| Run { salt: Salt([4; 32]), segments };
     let seg = SEG as u64;
@@ -314,7 +314,7 @@ fn an_unfinished_file_is_not_opened() {
 }
 
 #[test]
-fn a_file_that_is_cut_after_it_was_opened_is_damaged_not_short() {
+fn a_file_truncated_after_it_was_opened_is_damaged_not_short() {
     let file = sealed(&content(2 * SEG));
     let mut input = Cursor::new(file);
     let header = Header::read(&mut input).unwrap();
@@ -330,7 +330,7 @@ fn a_file_that_is_cut_after_it_was_opened_is_damaged_not_short() {
     assert!(segment.is_empty());
 }
 
-/// A file that somebody cuts while it is read.
+/// A file that is truncated while it is read.
 struct CutLater {
     input: Cursor<Vec<u8>>,
     cut: Option<u64>,

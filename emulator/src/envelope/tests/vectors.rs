@@ -1,6 +1,6 @@
-//! The published test vectors: reproduced to the byte, and opened.
+//! The published test vectors: reproduced byte for byte, and opened.
 //!
-//! They are frozen. If this test fails, the format changed, and so must its version. To write them anew, for a new
+//! They are frozen. If this test fails, the format has changed and needs a new version. To write vectors for a new
 //! version, run it with `SEALYARD_WRITE_VECTORS=1`.
 
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ const ID: DataKeyId = DataKeyId::from_bytes(*b"vector data key.");
 struct Vector {
     name: &'static str,
     len: usize,
-    /// The writer was gone after so many bytes, and what was not sealed was sent again.
+    /// The writer stopped after this many bytes, and unsealed content was sent again.
     interrupted: Option<usize>,
     /// The first byte of each salt, which is that byte 32 times, in the order in which they are drawn.
     salts: &'static [u8],
@@ -123,7 +123,7 @@ fn index() -> String {
 }
 
 #[test]
-fn the_published_files_are_reproduced_to_the_byte() {
+fn the_published_files_are_reproduced_byte_for_byte() {
     let write = std::env::var_os("SEALYARD_WRITE_VECTORS").is_some();
     let mut files = vec![("index.json".to_owned(), index().into_bytes())];
     files.extend(VECTORS.iter().map(|vector| (format!("{}.sealed", vector.name), seal(vector))));

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A second reader of the sealed format, which follows FORMAT.md and shares nothing with the Rust code.
 
-It opens every file of index.json, compares it with its plaintext, and sees that no file opens with a byte changed.
-Needs `pip install cryptography`. Run it from anywhere; it exits with 1 if anything is not as published.
+It opens every file of index.json, compares it with its plaintext, and checks that no file opens with a changed byte.
+Needs `pip install cryptography`. Run it from anywhere; it exits with 1 if any result differs from the published one.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ HEADER, RUN_HEAD, TAG, FOOTER, MAX_RUNS = 32, 64, 16, 8, 1 << 14
 
 
 class Refused(Exception):
-    """The file is not what it should be."""
+    """The file does not follow the format."""
 
 
 def require(condition):
