@@ -1,7 +1,7 @@
 //! A local emulator of Azure Container Registry with customer-managed keys.
 //!
 //! [`Sealyard`] is a running emulator: the registry, its embedded mock Key Vault, and the clock of both. Tests of a
-//! program that pushes to a registry, or that uses one whose key can be revoked, start one on free ports:
+//! program that pushes to a registry, or that must survive the revocation of its key, start one on free ports:
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {

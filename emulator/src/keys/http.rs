@@ -39,7 +39,7 @@ pub struct HttpSettings {
 #[non_exhaustive]
 pub enum HttpError {
     /// Tokens and keys would cross a network in the clear.
-    #[error("{0} is not https, and leads to another machine")]
+    #[error("{0} must use https, because it leads to another machine")]
     Insecure(Url),
     /// The URL cannot be a base.
     #[error("{0} is not a base URL")]

@@ -23,7 +23,7 @@ pub struct IdentityId(Arc<str>);
 
 /// A text that names no identity.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("an identity is named by its client id, such as {}, or is [system]", Uuid::nil())]
+#[error("an identity must be a client id, such as {}, or [system]", Uuid::nil())]
 pub struct InvalidIdentityId;
 
 /// The access to the vaults, one for each identity of a registry.

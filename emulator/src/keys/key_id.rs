@@ -34,42 +34,42 @@ const VERSION_LEN: usize = 32;
 pub enum InvalidKeyId {
     /// Not an absolute URL with a host.
     #[error(
-        "a key identifier looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+        "this is not a key identifier; write https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     NotAnIdentifier,
     /// Not over TLS, which all vaults use.
     #[error(
-        "a key identifier begins with https: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+        "a key identifier must begin with https; write https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     Scheme,
     /// A query or a fragment follows the path.
     #[error(
-        "a key identifier ends with its path: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+        "a key identifier must end with its path, without a query or a fragment; write https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     Surplus,
     /// A secret, a certificate or another object of a vault.
     #[error(
-        "this is not the identifier of a key, which looks like https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
+        "this is not the identifier of a key but of another object of a vault; write https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     NotAKey,
     /// A key of a managed HSM. Azure accepts those; the emulator has no managed HSMs.
     #[error(
-        "managed HSMs are not emulated, only vaults: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION; a key of type RSA-HSM in a vault is taken"
+        "managed HSMs are not emulated; use a key of a vault, which may be of type RSA-HSM: https://NAME.vault.azure.net/keys/KEY or …/keys/KEY/VERSION"
     )]
     ManagedHsm,
     /// The host is not a vault's.
-    #[error("the host of a key identifier looks like NAME.vault.azure.net or NAME.vault.localhost")]
+    #[error("the host of a key identifier must be NAME.vault.azure.net or NAME.vault.localhost")]
     Host,
     /// The name of the vault.
     #[error(
-        "the name of a vault has 3 to 24 letters, digits and hyphens, and begins with a letter"
+        "the name of a vault must have 3 to 24 letters, digits and hyphens, and begin with a letter"
     )]
     VaultName,
     /// The name of the key.
-    #[error("the name of a key has 1 to 127 letters, digits and hyphens")]
+    #[error("the name of a key must have 1 to 127 letters, digits and hyphens")]
     KeyName,
     /// The version of the key.
-    #[error("the version of a key has 32 hexadecimal digits")]
+    #[error("the version of a key must have 32 hexadecimal digits")]
     KeyVersion,
 }
 

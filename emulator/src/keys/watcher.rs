@@ -1,9 +1,9 @@
 //! Follows a key without a version: at regular intervals of emulator time, the ring rotates to the newest version.
 //!
 //! There is one watcher for each ring, which sleeps by the injected clock and holds the ring weakly. Code that moves the
-//! clock first takes a [`PausedFollowing`]: the watcher then waits, and that code looks whenever a look can find something.
-//! That is when the ring first looks after a change in the vault. Later looks, until the next change, would find the same
-//! version and are left out, so that ninety days are a handful of looks and not thousands.
+//! clock first takes a [`PausedFollowing`]: the watcher then waits, and that code looks when a look can find a new version.
+//! That is the first regular look after a change in the vault. The other looks would find the same version and are left
+//! out, so that ninety days are a handful of looks and not thousands.
 //!
 //! One look is one question to the vault. If a version cannot be used, the old one stays in use; the state shows the reason,
 //! and the next look tries again. If the vault does not answer, nothing changes.

@@ -17,7 +17,7 @@ use super::rows::FileId;
 #[non_exhaustive]
 pub enum StoreError {
     /// Another process has the data folder open.
-    #[error("{} is in use by process {}; stop that one first, or choose another folder", path.display(), Pid(*pid))]
+    #[error("{} is in use by process {}; stop that process, or choose another folder", path.display(), Pid(*pid))]
     InUse {
         /// The data folder.
         path: PathBuf,

@@ -159,7 +159,7 @@ async fn a_registry_whose_key_cannot_be_used_is_not_created_and_neither_is_its_s
 
     for (key, fragment) in [
         (Value::Null, "keyIdentifier' is required"),
-        ("own".into(), "a key identifier looks like"),
+        ("own".into(), "this is not a key identifier"),
         (at("secrets/own").into(), "not the identifier of a key"),
         (
             at("keys/none").into(),

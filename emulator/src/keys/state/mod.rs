@@ -234,7 +234,7 @@ impl fmt::Display for State {
 pub struct Status {
     /// Whether content can be served.
     pub state: State,
-    /// Why.
+    /// The cause.
     pub cause: Option<Cause>,
     /// The message of the cause.
     pub words: Option<String>,
