@@ -1,7 +1,7 @@
-//! What can be set from outside: the flags of `sealyard serve` and the environment variables beside them.
+//! The settings of `sealyard serve`: its flags and their environment variables.
 //!
-//! [`ServeArgs`] is what a person types, [`Config`] is what the program goes by: plain values that were checked. This is
-//! the only place that names environment variables of `serve`. It opens nothing and looks nothing up but the home folder.
+//! [`ServeArgs`] has the command line as typed, and [`Config`] has the checked values that the program uses. This is
+//! the only place that names environment variables of `serve`. It opens no file, and looks up only the home folder.
 
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,14 +22,14 @@ use url::Url;
 
 use crate::password::{Password, PasswordSource};
 
-/// The port of the registry `local` where none is chosen: the one that people type after `localhost:`.
+/// The default address of the registry `local`. People type its port after `localhost:`.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
-/// The port of the Azure side where none is chosen.
+/// The default address of the Azure side.
 pub const DEFAULT_AZURE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
-/// The key of the registry `local` where none is named.
+/// The default name of the key of the registry `local`.
 pub const DEFAULT_KEY_NAME: &str = "registry-key";
 
-/// The variable with the password of registries without logins of their own. It has no flag: the list of processes would
+/// The variable with the password of registries that have no logins. There is no such flag, because the list of processes would
 /// show it.
 const PASSWORD_ENV: &str = "SEALYARD_PASSWORD";
 
@@ -37,12 +37,12 @@ const PASSWORD_ENV: &str = "SEALYARD_PASSWORD";
 const MIN_KEY_LEASE: Duration = Duration::from_millis(100);
 /// The longest lease: a revocation has to be seen in reasonable time.
 const MAX_KEY_LEASE: Duration = Duration::from_hours(1);
-/// The longest time between two checks for a new version: the service promises one hour.
+/// The longest time between two checks for a new version: Azure promises one hour.
 const MAX_ROTATION_CHECK: Duration = Duration::from_hours(1);
 
-/// What an emulator goes by.
+/// The configuration of an emulator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own that is on or off")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent flag")]
 pub struct Config {
     /// Where the registry `local`, the admin API and the dashboard listen.
     pub listen: SocketAddr,
@@ -50,45 +50,45 @@ pub struct Config {
     pub azure_listen: SocketAddr,
     /// The data folder of the registry.
     pub data_dir: PathBuf,
-    /// The data folder of the embedded vault, if it is not beside the registry's own.
+    /// The data folder of the embedded vault, if it is not in the registry's data folder.
     pub vault_data_dir: Option<PathBuf>,
-    /// Whether everything is gone at exit.
+    /// Whether all data is removed at exit.
     pub ephemeral: bool,
-    /// Whether an ephemeral emulator writes its file of endpoints into [`Config::data_dir`], because that folder was named.
-    /// It does not replace the file of another emulator that runs.
+    /// Whether an ephemeral emulator writes its endpoints file into [`Config::data_dir`], because the user named that folder.
+    /// It never replaces the file of another running emulator.
     pub found_by_data_dir: bool,
     /// The vault that holds the key.
     pub vault: VaultChoice,
-    /// The name of the key of `local`, without a version: automatic rotation.
+    /// The name of the key of `local`, without a version, so that it rotates automatically.
     pub key_name: String,
-    /// The size of that key in bits, where it has to be made.
+    /// The size of that key in bits, if the emulator creates it.
     pub key_size: u32,
     /// How long an unwrapped data key may be used without asking the vault.
     pub key_lease: Duration,
     /// How often an unversioned key is checked for a new version, in emulator time.
     pub rotation_check: Duration,
-    /// What a commit waits for.
+    /// How durable a change is before it is answered.
     pub durability: Durability,
-    /// Whether the network is trusted although the listener is not on the loopback: the well-known identities hold, and
-    /// `local` and the admin API ask for nothing.
+    /// Whether the network is trusted although the listener is not on the loopback: the well-known identities are valid, and
+    /// `local` and the admin API need no credentials.
     pub trusted_network: bool,
-    /// Where the password comes from that clients need where the listener is not on the loopback.
+    /// The source of the password that clients need if the listener is not on the loopback.
     pub password: PasswordSource,
-    /// A file of endpoints that is written when ready and on change, beside the one in the data folder.
+    /// A second endpoints file, written when the emulator is ready and when an endpoint changes.
     pub endpoints_file: Option<PathBuf>,
-    /// More host names under which the emulator is reached, such as the alias of a container.
+    /// Further host names of the emulator, such as the alias of a container.
     pub hostname_alias: Vec<String>,
-    /// The proxies beside the loopback that say how the client calls the registry.
+    /// The proxies, besides those on the loopback, whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxy: Vec<AddressRange>,
     /// The origins whose pages may use the registries.
     pub cors_origin: Vec<Origin>,
     /// Whether an index may list manifests that the repository does not have.
     pub sparse_indexes: bool,
-    /// Whether registries with a customer-managed key lack what real ones lack.
+    /// Whether registries with a customer-managed key lack the features that Azure's lack.
     pub strict_parity: bool,
-    /// Whether every new vault goes by access policies, although `az keyvault create` asks for roles.
+    /// Whether every new vault uses access policies, although `az keyvault create` asks for roles.
     pub legacy_access_policies: bool,
-    /// Whether the operations of the control plane have to be polled.
+    /// Whether clients have to poll for operations of the control plane.
     pub arm_operations: ArmOperations,
 }
 
@@ -98,7 +98,7 @@ pub enum ArmOperations {
     /// At once.
     #[default]
     Immediate,
-    /// When the client has polled for it, as in Azure.
+    /// After the client has polled, as in Azure.
     Polled,
 }
 
@@ -106,10 +106,10 @@ pub enum ArmOperations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
-/// A text that is no origin.
+/// The text is not an origin.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
-    "an origin is http or https, a host and a port, without a path: such as http://localhost:8080"
+    "an origin is an http or https URL with a host and a port and without a path, such as http://localhost:8080"
 )]
 pub struct OriginError;
 
@@ -117,10 +117,10 @@ pub struct OriginError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum VaultChoice {
-    /// The one that this process embeds.
+    /// The vault that this process embeds.
     #[default]
     Embedded,
-    /// Another one, reached over the Key Vault protocol.
+    /// Another vault, reached over the Key Vault protocol.
     External(ExternalVault),
 }
 
@@ -129,15 +129,15 @@ pub enum VaultChoice {
 pub struct ExternalVault {
     /// Its base URL, `https://` without a path.
     pub url: Url,
-    /// The base URL of the authority that issues tokens, if the vault's own challenge is not to be followed.
+    /// The base URL of the authority that issues tokens, if it is not the authority in the vault's challenge.
     pub authority: Option<Url>,
-    /// The tenant in which the identity lives.
+    /// The tenant of the identity.
     pub tenant: Option<String>,
     /// The client id of the registry's identity.
     pub client_id: Option<String>,
     /// The file with the identity's secret.
     pub client_secret_file: Option<PathBuf>,
-    /// The PEM file of a CA to trust beside the system's, for vault and authority.
+    /// The PEM file of a CA to trust for vault and authority, in addition to the system's.
     pub ca: Option<PathBuf>,
 }
 
@@ -168,29 +168,29 @@ impl Config {
     }
 }
 
-/// A value that cannot be gone by.
+/// A setting that cannot be used.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// An option of an external vault without one.
-    #[error("{0} says how to reach another vault: name it with --vault-url")]
+    #[error("{0} is only for another vault: name the vault with --vault-url")]
     WithoutVaultUrl(&'static str),
-    /// An option of the embedded vault beside an external one.
+    /// An option of the embedded vault together with an external vault.
     #[error(
-        "{0} is for the embedded vault, and --vault-url names another one: leave one of the two out"
+        "{0} is only for the embedded vault, but --vault-url names another one: omit one of the two"
     )]
     WithVaultUrl(&'static str),
-    /// A URL that tokens must not be sent to, or that is more than a base.
-    #[error("{flag} has to be an https URL without a path, such as {example}")]
+    /// A URL that is not HTTPS, or not a base URL. Tokens must not be sent over plain HTTP.
+    #[error("{flag} must be an https URL without a path, such as {example}")]
     BaseUrl {
         /// The flag.
         flag: &'static str,
-        /// What one looks like.
+        /// A valid example.
         example: &'static str,
     },
     /// A duration outside of its bounds.
     #[error(
-        "{flag} has to lie between {} and {}",
+        "{flag} must be between {} and {}",
         humantime::format_duration(*least),
         humantime::format_duration(*most)
     )]
@@ -202,51 +202,51 @@ pub enum ConfigError {
         /// The upper bound.
         most: Duration,
     },
-    /// A key name that no vault takes.
+    /// A key name that no vault accepts.
     #[error("--key-name {0:?} is not a key name: 1 to 127 letters, digits and dashes")]
     KeyName(String),
-    /// A host name that none can have.
+    /// A text that is not a host name.
     #[error(
         "--hostname-alias {0:?} is not a host name: letters, digits, dots and dashes, and no port"
     )]
     HostName(String),
-    /// A password for clients of whom none is asked.
+    /// A password together with `--trusted-network`, where clients need none.
     #[error(
-        "--trusted-network asks clients for no password, but {PASSWORD_ENV} or --password-file gives one: leave one of the two out"
+        "with --trusted-network clients need no password, but {PASSWORD_ENV} or --password-file sets one: omit one of the two"
     )]
     PasswordOfTrusted,
-    /// Two passwords.
-    #[error("{PASSWORD_ENV} and --password-file both give a password: leave one of the two out")]
+    /// Two sources of a password.
+    #[error("{PASSWORD_ENV} and --password-file both set a password: omit one of the two")]
     TwoPasswords,
-    /// No place for data.
-    #[error("there is no home folder to keep data in: choose a folder with --data-dir")]
+    /// No home folder, and no `--data-dir`.
+    #[error("cannot choose a data folder: there is no home folder; name a folder with --data-dir")]
     NoDataDir,
 }
 
-/// The flags of `sealyard serve`, each with an environment variable beside it.
+/// The flags of `sealyard serve`, each with an environment variable.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of serve")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own that is on or off")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent flag")]
 pub struct ServeArgs {
-    /// Where the registry and the admin API listen: ADDRESS:PORT, or a port of the loopback; port 0 takes a free one
+    /// The address of the registry and the admin API: ADDRESS:PORT, or only a port on the loopback; port 0 chooses a free port
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = parse_address)]
     pub listen: SocketAddr,
-    /// Where the Azure side (TLS: vault and login) listens
+    /// The address of the Azure side, which serves the vault, logins and Azure Resource Manager over TLS
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_AZURE_LISTEN", default_value_t = DEFAULT_AZURE_LISTEN, value_parser = parse_address)]
     pub azure_listen: SocketAddr,
-    /// The data folder; the command line has it as an option of all commands and fills it in
+    /// The data folder. It is an option of all commands, which the command line copies to this field
     #[arg(skip)]
     pub data_dir: Option<PathBuf>,
     /// The data folder of the embedded vault [default: `vault` in the data folder]
     #[arg(long, value_name = "FOLDER", env = "SEALYARD_VAULT_DATA_DIR")]
     pub vault_data_dir: Option<PathBuf>,
-    /// Keep everything in a temporary folder that is gone at exit
+    /// Store all data in a temporary folder that is removed at exit
     #[arg(long, env = "SEALYARD_EPHEMERAL", value_parser = FalseyValueParser::new())]
     pub ephemeral: bool,
     /// Use this vault instead of the embedded one: a mock-keyvault, or a real Azure Key Vault
     #[arg(long, value_name = "URL", env = "SEALYARD_VAULT_URL")]
     pub vault_url: Option<Url>,
-    /// The authority that issues tokens for that vault [default: what the vault's challenge names]
+    /// The authority that issues tokens for that vault [default: the authority in the vault's challenge]
     #[arg(long, value_name = "URL", env = "SEALYARD_AUTHORITY")]
     pub authority: Option<Url>,
     /// The tenant of the registry's identity
@@ -258,62 +258,62 @@ pub struct ServeArgs {
     /// The file with the secret of the registry's identity
     #[arg(long, value_name = "FILE", env = "SEALYARD_CLIENT_SECRET_FILE")]
     pub client_secret_file: Option<PathBuf>,
-    /// A CA to trust for that vault and its authority, in PEM
+    /// A PEM file with a CA to trust for that vault and its authority
     #[arg(long, value_name = "FILE", env = "SEALYARD_AZURE_CA")]
     pub azure_ca: Option<PathBuf>,
-    /// The key of the registry in the vault; it is made at the first start
+    /// The name of the registry's key in the vault; the first start creates the key
     #[arg(long, value_name = "NAME", env = "SEALYARD_KEY_NAME", default_value = DEFAULT_KEY_NAME)]
     pub key_name: String,
     /// The size of that key in bits
     #[arg(long, value_name = "BITS", env = "SEALYARD_KEY_SIZE", default_value_t = KeySize::Rsa2048)]
     pub key_size: KeySize,
-    /// How long an unwrapped data key may be used without asking the vault: a revocation is seen within it
+    /// How long the registry uses an unwrapped data key before it asks the vault again: a revocation takes effect within this time
     #[arg(long, value_name = "DURATION", env = "SEALYARD_KEY_LEASE", default_value = "5s", value_parser = humantime::parse_duration)]
     pub key_lease: Duration,
-    /// How often the vault is asked for a new version of the key, in emulator time
+    /// The time between two checks for a new version of the key, by the emulator's clock
     #[arg(long, value_name = "DURATION", env = "SEALYARD_ROTATION_CHECK", default_value = "15m", value_parser = humantime::parse_duration)]
     pub rotation_check: Duration,
-    /// What a push waits for: `full` is the disk, `relaxed` is the operating system (for throw-away suites)
+    /// When a push is answered: with `full` after the data is on the disk, with `relaxed` after the operating system has it, which a power cut can lose
     #[arg(long, value_name = "LEVEL", env = "SEALYARD_DURABILITY", default_value = "full")]
     pub durability: DurabilityArg,
-    /// Ask for no password although the listener is not on the loopback; for a private network of containers
+    /// Require no password although the listener is not on the loopback; for a private network of containers
     #[arg(long, env = "SEALYARD_TRUSTED_NETWORK", value_parser = FalseyValueParser::new())]
     pub trusted_network: bool,
-    /// The password as the environment gives it; the command line fills it in
+    /// The password from the environment, which the command line copies to this field
     #[arg(skip)]
     pub password: Option<Password>,
-    /// The file with the password that clients need where the listener is not on the loopback [default:
+    /// A file with the password that clients need if the listener is not on the loopback [default:
     /// `SEALYARD_PASSWORD`, or a random one]
     #[arg(long, value_name = "FILE", env = "SEALYARD_PASSWORD_FILE")]
     pub password_file: Option<PathBuf>,
-    /// Write the endpoints to this file as well, when ready and on change
+    /// Also write the endpoints to this file, when the emulator is ready and when an endpoint changes
     #[arg(long, value_name = "FILE", env = "SEALYARD_ENDPOINTS_FILE")]
     pub endpoints_file: Option<PathBuf>,
-    /// Another host name under which the emulator is reached; may be given more than once
+    /// Another host name of the emulator; can be repeated
     #[arg(long, value_name = "NAME", env = "SEALYARD_HOSTNAME_ALIAS", value_delimiter = ',')]
     pub hostname_alias: Vec<String>,
-    /// A proxy (ADDRESS, or a range ADDRESS/BITS) whose X-Forwarded-Proto and X-Forwarded-Host say how the registry is called,
-    /// beside those on the loopback; may be given more than once
+    /// A reverse proxy (ADDRESS, or a range ADDRESS/BITS) whose X-Forwarded-Proto and X-Forwarded-Host headers are trusted;
+    /// proxies on the loopback always are; can be repeated
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_TRUSTED_PROXY", value_delimiter = ',')]
     pub trusted_proxy: Vec<AddressRange>,
-    /// The origin of a web page that may use the registries, such as `http://localhost:8080`; may be given more than once
+    /// The origin of a web page that may use the registries, such as `http://localhost:8080`; can be repeated
     #[arg(long, value_name = "URL", env = "SEALYARD_CORS_ORIGIN", value_delimiter = ',')]
     pub cors_origin: Vec<Origin>,
-    /// Take an index although the repository lacks manifests that it lists
+    /// Accept an index even if the repository lacks manifests that the index lists
     #[arg(long, env = "SEALYARD_SPARSE_INDEXES", value_parser = FalseyValueParser::new())]
     pub sparse_indexes: bool,
-    /// Leave out what a real registry with a customer-managed key lacks, and refuse what is only advised against
+    /// Behave exactly like Azure: turn off features that Azure lacks with a customer-managed key, and refuse vaults without purge protection
     #[arg(long, env = "SEALYARD_STRICT_PARITY", value_parser = FalseyValueParser::new())]
     pub strict_parity: bool,
-    /// Make new vaults go by access policies although 'az keyvault create' asks for roles: for 'az keyvault set-policy'
+    /// Make new vaults use access policies although 'az keyvault create' asks for roles, so that 'az keyvault set-policy' works
     #[arg(long, env = "SEALYARD_LEGACY_ACCESS_POLICIES", value_parser = FalseyValueParser::new())]
     pub legacy_access_policies: bool,
-    /// When a change through Azure Resource Manager is done: at once, or when the client has polled for it, as in Azure
+    /// When a change through Azure Resource Manager is reported as done: at once, or after the client has polled, as in Azure
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, env = "SEALYARD_ARM_OPERATIONS")]
     pub arm_operations: ArmOperations,
 }
 
-/// The sizes of an RSA key that Key Vault makes.
+/// The sizes of RSA keys that Key Vault creates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeySize {
     /// 2048 bits.
@@ -327,7 +327,7 @@ pub enum KeySize {
     Rsa4096,
 }
 
-/// A path from the root. One that the system cannot complete stays, and is refused where it is used.
+/// An absolute path. A path that cannot be made absolute stays as it is, and is refused where it is used.
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
@@ -347,7 +347,7 @@ impl Config {
         ProjectDirs::from("", "", "sealyard").map(|dirs| dirs.data_dir().to_owned())
     }
 
-    /// Whether the listener of `local` asks for no password.
+    /// Whether the listener of `local` needs no password.
     pub fn is_open(&self) -> bool {
         self.is_open_at(self.listen)
     }
@@ -361,7 +361,7 @@ impl Config {
         !(self.is_open() && azure_is_open)
     }
 
-    /// Whether a listener asks for no password: nobody else can reach it, or everybody who can is trusted.
+    /// Whether a listener needs no password: only this machine can reach it, or its network is trusted.
     pub fn is_open_at(&self, listener: SocketAddr) -> bool {
         listener.ip().is_loopback() || self.trusted_network
     }
@@ -419,7 +419,7 @@ impl TryFrom<ServeArgs> for Config {
             listen: args.listen,
             azure_listen: args.azure_listen,
             found_by_data_dir: args.data_dir.is_some(),
-            // Absolute: commands read it from another folder, and an emulator in the background has its own.
+            // Absolute, because commands and a background emulator run in other folders.
             data_dir: args
                 .data_dir
                 .map(absolute)
@@ -448,7 +448,7 @@ impl TryFrom<ServeArgs> for Config {
 }
 
 impl ServeArgs {
-    /// The password that the environment gives. An empty variable gives none, as compose files set those.
+    /// The password from the environment. An empty variable counts as none, because compose files set empty variables.
     pub fn password_of_environment() -> Option<Password> {
         std::env::var(PASSWORD_ENV).ok().and_then(Password::new)
     }
@@ -569,7 +569,7 @@ fn within(
     }
 }
 
-/// Tokens and wrapped keys go there: not over plain HTTP.
+/// Whether this is an HTTPS base URL: tokens and wrapped keys must not be sent over plain HTTP.
 fn is_base_url(url: &Url) -> bool {
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
     url.scheme() == "https"
@@ -629,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn another_vault_is_reached_over_https_alone() {
+    fn another_vault_is_reached_only_over_https() {
         for url in [
             "http://vault.test",
             "https://vault.test/keys",
@@ -653,11 +653,11 @@ mod tests {
     fn durations_have_bounds() {
         let words = config(&["--rotation-check", "2h"]).unwrap_err().to_string();
 
-        assert_eq!(words, "--rotation-check has to lie between 1s and 1h");
+        assert_eq!(words, "--rotation-check must be between 1s and 1h");
     }
 
     #[test]
-    fn names_are_checked_at_the_border() {
+    fn invalid_names_are_refused() {
         assert_eq!(
             config(&["--key-name", "a/b"]).unwrap_err(),
             ConfigError::KeyName("a/b".to_owned())
@@ -685,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_given_once_and_never_to_a_trusted_network() {
+    fn two_passwords_or_a_password_for_a_trusted_network_are_refused() {
         let password = || Password::new("given");
         let with = |args: &[&str], password| {
             let args = ["sealyard"].iter().chain(args);

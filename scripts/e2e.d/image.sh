@@ -71,7 +71,7 @@ image_chosen_password() {
     [ "$(docker exec "$IMAGE_NAME" /sealyard password)" = of-a-file ]
     # The two contradict each other.
     if docker run --rm -e SEALYARD_PASSWORD=a -e SEALYARD_PASSWORD_FILE=/b sealyard:local >"$WORK/out" 2>&1; then return 1; fi
-    grep 'leave one of the two out' "$WORK/out"
+    grep 'omit one of the two' "$WORK/out"
     image_run -- --trusted-network
     [ "$(image_status)" = 200 ]
 }

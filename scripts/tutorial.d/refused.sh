@@ -17,7 +17,7 @@ wrong_registries() {
 
 wrong_changes() {
     refused "not emulate" az acr webhook create --registry "$REGISTRY_NAME" --name hook01 --uri http://localhost:1 --actions push
-    refused "nothing is fetched from other registries" az acr import --name "$REGISTRY_NAME" --source docker.io/library/hello-world:latest
+    refused "fetches nothing from other registries" az acr import --name "$REGISTRY_NAME" --source docker.io/library/hello-world:latest
     refused "BlockedForEncryptionEnabledRegistry" az rest --method patch --url \
         "$(az acr show --name "$REGISTRY_NAME" --query id -o tsv)?api-version=2025-11-01" \
         --body '{"properties":{"policies":{"trustPolicy":{"status":"enabled","type":"Notary"}}}}'

@@ -1,7 +1,7 @@
-//! The files of an emulator in the background: its log, and the id of its process. `start` makes them, `stop` removes the
-//! id again.
+//! The files of a background emulator: its log and its process id. `start` creates them, and `stop` removes the process
+//! id.
 //!
-//! They are in the data folder. An emulator that is gone at exit has none, and leaves them in the user's runtime folder.
+//! They are in the data folder. For an ephemeral emulator they are in the user's runtime folder.
 
 use std::fs::{DirBuilder, File};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::running::RuntimeFolder;
 use crate::store::{BACKGROUND_FILES, MARKER_FILE};
 
-/// How the names of files in the runtime folder begin.
+/// The prefix of the file names in the runtime folder.
 const PREFIX: &str = "background-";
 
 /// The files of one emulator.
@@ -22,12 +22,12 @@ const PREFIX: &str = "background-";
 pub(super) struct Files {
     pub(super) log: PathBuf,
     pid: PathBuf,
-    /// Whether the folder was none of an emulator before.
+    /// Whether the folder was not yet the folder of an emulator.
     is_new: bool,
 }
 
 impl Files {
-    /// The places for an emulator with this configuration. The folder is made if it is missing.
+    /// The paths for an emulator with this configuration. Creates the folder if it is missing.
     pub(super) fn make(config: &Config) -> Result<Self, CliError> {
         if config.ephemeral {
             let folder = RuntimeFolder::of_user()?;
@@ -45,7 +45,7 @@ impl Files {
         Ok(Self { log, pid, is_new: !folder.join(MARKER_FILE).try_exists()? })
     }
 
-    /// Opens the log, which is for its owner only.
+    /// Opens the log, which only its owner can read.
     pub(super) fn open_log(&self) -> Result<File, CliError> {
         let mut options = std::fs::OpenOptions::new();
         options.create(true).append(true).mode(0o600);
@@ -53,12 +53,12 @@ impl Files {
         Ok(file.into_parts().0)
     }
 
-    /// Notes the process.
+    /// Writes the process id.
     pub(super) fn note(&self, pid: u32) -> Result<(), CliError> {
         Ok(fs::write(&self.pid, format!("{pid}\n"))?)
     }
 
-    /// After a start that failed: the end of the log, and the log itself, unless it went with a folder that is none.
+    /// After a failed start: the end of the log, and the path of the log unless it was removed with the new folder.
     pub(super) fn give_up(&self, pid: u32) -> (String, Option<PathBuf>) {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
         if is_of(&self.pid, pid) {
@@ -73,7 +73,7 @@ impl Files {
     }
 }
 
-/// Removes what is left of an emulator in the background that has ended. Its log stays in its data folder.
+/// Removes the files of a background emulator that has ended, except for the log in its data folder.
 pub(super) fn tidy_up(folder: &Path, pid: u32) {
     let [_, _, name] = BACKGROUND_FILES;
     let own = folder.join(name);
@@ -92,12 +92,12 @@ pub(super) fn tidy_up(folder: &Path, pid: u32) {
     }
 }
 
-/// Whether a file names this process.
+/// Whether a file contains this process id.
 fn is_of(file: &Path, pid: u32) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.trim().parse() == Ok(pid))
 }
 
-/// The last error of a log, or its last lines.
+/// The last error in a log, or else its last lines.
 fn last_words(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let error = lines.iter().rposition(|line| line.starts_with("error: "));
@@ -107,7 +107,7 @@ fn last_words(text: &str) -> String {
 
 fn remove(file: &Path) {
     if let Err(error) = fs::remove_file(file) {
-        tracing::debug!(%error, "a file of an emulator that has ended could not be removed");
+        tracing::debug!(%error, "cannot remove a file of an emulator that has ended");
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_of_the_run_before_is_kept_and_a_folder_that_is_none_keeps_nothing() {
+    fn the_previous_log_is_kept_and_a_new_folder_is_removed_after_a_failed_start() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data_dir: folder.path().to_owned(), ..Config::default() };
         fs::write(folder.path().join("serve.log"), "before").unwrap();

@@ -1,4 +1,4 @@
-//! A running emulator, which is asked over the admin API. [`discovery`](super::discovery) finds it.
+//! The client of a running emulator's admin API. [`discovery`](super::discovery) finds the emulator.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,12 +20,12 @@ use crate::admin::{
 };
 use crate::serve::LOCAL;
 
-/// The token of an emulator that is not found by its data folder.
+/// The variable with the token of an emulator that is not found by its data folder.
 pub(super) const TOKEN_ENV: &str = "SEALYARD_ADMIN_TOKEN";
 
-/// How long a connection may take.
+/// The timeout of a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a health check may take in all.
+/// The timeout of a whole health check.
 const HEALTH: Duration = Duration::from_secs(5);
 
 /// A running emulator.
@@ -34,42 +34,42 @@ pub(super) struct Emulator {
     base: Url,
     client: Client,
     token: Option<Token>,
-    /// Its data folder. None: it was found by a URL, and may run on another machine.
+    /// Its data folder, or `None` if it was found by a URL and may run on another machine.
     data_dir: Option<PathBuf>,
     found: Found,
-    /// Whether it is known to run on this side: its status can name files then, and they are read.
+    /// Whether it is known to run on this machine; only then the files that its status names are read.
     is_here: bool,
 }
 
-/// A token that is not told.
+/// A token that `Debug` does not print.
 pub(super) struct Token(Zeroizing<String>);
 
 impl Emulator {
     /// The emulator at a URL.
     pub(super) fn at(base: Url, token: Option<Token>) -> Result<Self, CliError> {
-        // An error says that another provider is installed already, which is as good.
+        // An error means that another provider is installed already, which is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = Client::builder().no_proxy().connect_timeout(CONNECT);
         if base.scheme() == "http" {
-            // No roots are needed, and in a container made from nothing there are none, which would be an error.
+            // Plain HTTP needs no roots, and loading them fails in a container without any.
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| CliError::Io(std::io::Error::other(error)))?;
         Ok(Self { base, client, token, data_dir: None, found: Found::ByEndpoint, is_here: false })
     }
 
-    /// The same, with its data folder on this side.
+    /// The same, with its data folder on this machine.
     pub(super) fn in_folder(self, data_dir: PathBuf, found: Found) -> Self {
         Self { data_dir: Some(data_dir), found, is_here: true, ..self }
     }
 
-    /// The same, if a data folder on this side names its run.
+    /// The same, marked as local if a data folder on this machine names its run.
     pub(super) fn on_this_side(self, is_here: bool) -> Self {
         Self { is_here, ..self }
     }
 
-    /// A file of a secret that its status names. Another server could name any file, and get what is in it. None: the file
-    /// is where the emulator runs.
+    /// The secret file that the status names, or `None` if it is on another machine: another server could name any local
+    /// file and get its content.
     pub(super) fn secret_file<'a>(&self, named: &'a Path) -> Option<&'a Path> {
         self.is_here.then_some(named)
     }
@@ -84,12 +84,12 @@ impl Emulator {
         self.data_dir.as_deref()
     }
 
-    /// The hints that lead to this emulator.
+    /// Hints that select this emulator.
     pub(super) fn addressed_by(&self, hints: &Hints) -> Hints {
         match self.found {
-            // The options of this command lead to it.
+            // The options of this command select it.
             Found::ByEndpoint | Found::ByFolder | Found::Default => hints.clone(),
-            // The next command may find more than one.
+            // The next command may find several emulators.
             Found::Alone => hints.only_at(self.url()),
         }
     }
@@ -104,29 +104,29 @@ impl Emulator {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// Whether its files are on this side.
+    /// Whether its files are on this machine.
     pub(super) fn is_local(&self) -> bool {
         self.data_dir.is_some()
     }
 
-    /// The folder for files that belong to this emulator, on this side: its data folder, or one in the cache folder.
+    /// The local folder for files of this emulator: its data folder, or a folder in the cache folder.
     pub(super) fn folder(&self) -> Result<PathBuf, CliError> {
         self.data_dir.clone().map_or_else(|| self.cache_folder(), Ok)
     }
 
-    /// The folder for files that belong to the emulator at this URL. It is made if it is missing.
+    /// The local folder for files of the emulator at this URL. Creates the folder if it is missing.
     pub(super) fn cache_folder(&self) -> Result<PathBuf, CliError> {
         trust::cache_folder(&self.base)
     }
 
-    /// The status, with addresses and files as programs on this side use them.
+    /// The status, with addresses and files that programs on this machine can use.
     pub(super) async fn report_for_this_side(&self) -> Result<StatusReport, CliError> {
         let mut report = self.status().await?;
         report.ca = trust::authority(self, &report).await?;
         Ok(report)
     }
 
-    /// The status, with addresses as programs on this side use them.
+    /// The status, with addresses that programs on this machine can use.
     pub(super) async fn status(&self) -> Result<StatusReport, CliError> {
         let mut report: StatusReport = self.get("/status", &[]).await?;
         if !self.is_local() {
@@ -136,8 +136,8 @@ impl Emulator {
         Ok(report)
     }
 
-    /// Gives `local` the address that leads to it from this side. The port can be published under another number than the
-    /// one that the emulator knows, and another emulator can have that number here.
+    /// Sets the address of `local` that works on this machine. The port can be published under another number than the
+    /// number that the emulator knows, and another emulator can use that number here.
     pub(super) fn address_from_this_side<'a>(
         &self,
         registries: impl IntoIterator<Item = &'a mut RegistryReport>,
@@ -164,7 +164,7 @@ impl Emulator {
         }
     }
 
-    /// Asks for something, such as `/status`.
+    /// Sends a `GET` request, such as `/status`.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -177,13 +177,13 @@ impl Emulator {
         self.read(self.send(self.client.get(url)).await?).await
     }
 
-    /// Asks whether it is up, with a limit.
+    /// Asks for the health of the emulator, with a timeout.
     pub(super) async fn health<T: DeserializeOwned>(&self) -> Result<T, CliError> {
         let request = self.client.get(self.path("/health")).timeout(HEALTH);
         self.read(self.send(request).await?).await
     }
 
-    /// Has something done.
+    /// Sends a `POST` request.
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -193,7 +193,7 @@ impl Emulator {
         self.read(response).await
     }
 
-    /// Has something done, and reads the answer while it comes.
+    /// Sends a `POST` request, and reads the answer as a stream.
     pub(super) async fn open(
         &self,
         path: &str,
@@ -202,7 +202,7 @@ impl Emulator {
         self.send(self.client.post(self.path(path)).json(body)).await
     }
 
-    /// Has something changed.
+    /// Sends a `PATCH` request.
     pub(super) async fn patch<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -211,7 +211,7 @@ impl Emulator {
         self.read(self.send(self.client.patch(self.path(path)).json(body)).await?).await
     }
 
-    /// Has something taken away.
+    /// Sends a `DELETE` request.
     pub(super) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<(), CliError> {
         let mut url = self.path(path);
         if !query.is_empty() {
@@ -243,7 +243,7 @@ impl Emulator {
         }
     }
 
-    /// A request to the registries themselves. The token of the admin API is not for them.
+    /// A request to the registries themselves, without the token of the admin API.
     pub(super) fn to_registries(
         &self,
         method: Method,
@@ -258,7 +258,7 @@ impl Emulator {
         self.client.request(method, url)
     }
 
-    /// Whatever comes back to a request.
+    /// The answer to a request, of any status.
     pub(super) async fn answer(&self, request: RequestBuilder) -> Result<Response, CliError> {
         request.send().await.map_err(|error| CliError::NoAnswer {
             url: self.url().to_owned(),
@@ -283,7 +283,7 @@ impl Token {
     }
 
     pub(super) fn of_folder(folder: &Path) -> Option<Self> {
-        // An emulator that is gone at exit has its token in another folder than the file by which it is found.
+        // An ephemeral emulator has its token in another folder than its endpoints file.
         let report = read_endpoints(&folder.join(ENDPOINTS_FILE));
         let named = report.and_then(|report| report.admin_token);
         Self::of_file(&named.unwrap_or_else(|| folder.join(ADMIN_TOKEN_FILE)))
@@ -301,7 +301,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// What goes before the repository in `docker push` to the registry at a URL.
+/// The host and port before the repository in `docker push` to the registry at a URL.
 fn login_server(url: &Url) -> String {
     let is_loopback = match url.host() {
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),

@@ -25,23 +25,23 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClockCommand {
-    /// Show emulator time
+    /// Show the emulator's time
     Show,
-    /// Move emulator time forward; returns when all that became due was done
+    /// Advance the emulator's clock by a duration; returns when everything that became due is done
     Advance {
-        /// By how much: 1h, 90d, 1h30m, or PT1H; P1M is a month of the calendar
+        /// The duration: 1h, 90d, 1h30m, or PT1H; P1M is a calendar month
         #[arg(value_name = "DURATION", value_parser = span)]
         by: Span,
     },
-    /// Move emulator time forward to a moment; returns when all that became due was done
+    /// Advance the emulator's clock to a time; returns when everything that became due is done
     Set {
-        /// The moment: 2027-01-01T12:00:00Z, or 2027-01-01 for its first second
+        /// The time: 2027-01-01T12:00:00Z, or 2027-01-01 for its first second
         #[arg(value_name = "TIME", value_parser = moment)]
         to: OffsetDateTime,
     },
-    /// Stop emulator time, also over a restart
+    /// Stop the emulator's clock, also over a restart
     Freeze,
-    /// Let emulator time run on from where it stands
+    /// Let a stopped clock continue from its time
     Resume,
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn clock(
     Ok(Exit::Fine)
 }
 
-/// A duration as people or as Azure write it, forward.
+/// Parses a positive duration, in the form of people or of Azure.
 pub(super) fn duration(text: &str) -> Result<IsoDuration, String> {
     let words = "expected a duration, such as 1h, 90d, 1h30m or PT1H";
     let parsed = match text.parse::<IsoDuration>() {
@@ -76,21 +76,21 @@ pub(super) fn duration(text: &str) -> Result<IsoDuration, String> {
     };
     match parsed.to_std() {
         Some(Duration::ZERO) | None => {
-            Err("expected a duration of at least one second, forward".to_owned())
+            Err("expected a positive duration of at least one second".to_owned())
         }
         Some(_) => Ok(parsed),
     }
 }
 
-/// The same, or a span of the calendar.
+/// Parses a positive duration or a span of the calendar.
 pub(super) fn span(text: &str) -> Result<Span, String> {
     match text.parse::<Span>() {
         Ok(span) if span.shortest_seconds() > 0 => Ok(span),
-        _ => duration(text)?.to_string().parse().map_err(|_| "that is too long".to_owned()),
+        _ => duration(text)?.to_string().parse().map_err(|_| "the duration is too long".to_owned()),
     }
 }
 
-/// A moment as RFC 3339 writes it, or the beginning of a day in UTC.
+/// Parses a time of RFC 3339, or a day, which means its beginning in UTC.
 pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(text, &Rfc3339)
         .or_else(|_| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339))
@@ -99,12 +99,12 @@ pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
 
 pub(super) fn render(report: &ClockReport) -> String {
     let now = to_the_second(report.now);
-    let offset = offset(report).unwrap_or_else(|| "the same as real time".to_owned());
-    let frozen = if report.frozen { ", and stands still" } else { "" };
-    format!("emulator time is {now}, {offset}{frozen}")
+    let offset = offset(report).unwrap_or_else(|| "equal to real time".to_owned());
+    let frozen = if report.frozen { ", frozen" } else { "" };
+    format!("the emulator's time is {now}, {offset}{frozen}")
 }
 
-/// How far emulator time is from real time. None: they are the same.
+/// The difference between emulator time and real time, or `None` if they are equal.
 pub(super) fn offset(report: &ClockReport) -> Option<String> {
     let seconds = report.offset.seconds();
     let distance = for_people(Duration::from_secs(seconds.unsigned_abs()));

@@ -1,12 +1,12 @@
-//! Whether this program runs in a container, and how a person outside of it calls a program inside.
+//! Detects whether this program runs in a container, and how a person outside calls a program inside.
 //!
-//! For hints, which people type where their terminal is: beside the container, and not in it.
+//! Hints need this, because people type them in a terminal outside the container.
 
 use std::path::Path;
 
 use fs_err as fs;
 
-/// A container, as its engine knows it.
+/// A container, identified for its engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Container {
     engine: &'static str,
@@ -14,10 +14,10 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// The container that this process was started in from outside. None: there is no container that is known, or somebody
-    /// called the program in a shell inside, where its hints hold as they are.
+    /// The container that this process was started in from outside. `None` if there is no known container, or if the program
+    /// was called in a shell inside it, where hints work unchanged.
     pub(super) fn around_this_process() -> Option<Self> {
-        // The first process of a container has no parent, and neither has one of `exec`; with `--init`, it is the first one.
+        // The first process of a container and a process of `exec` have no parent; with `--init`, the parent is the first process.
         if rustix::process::getppid().is_some_and(|parent| !parent.is_init()) {
             return None;
         }
@@ -28,14 +28,14 @@ impl Container {
         Some(Self { engine, id: id_in(&mounts)?.to_owned() })
     }
 
-    /// What goes before a command that is to run in the container.
+    /// The prefix of a command that has to run in the container.
     pub(super) fn exec(&self) -> String {
         format!("{} exec {}", self.engine, self.id)
     }
 }
 
-/// The id of the container, short as the engines print it: both of them keep the file that they mount at `/etc/hostname` in
-/// a folder of this name. The host name itself may be one that somebody chose.
+/// The short id of the container, as the engines print it: both engines store the file that they mount at `/etc/hostname` in
+/// a folder of this name. The host name itself may be chosen by the user.
 fn id_in(mounts: &str) -> Option<&str> {
     let source = mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(3);
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_name_a_container_in_the_place_of_its_host_name() {
+    fn the_id_of_a_container_is_in_the_path_of_its_host_name_file() {
         let id = "8c4f0d2b6a1e".to_owned() + &"0".repeat(52);
         let mounts = |source: &str| {
             format!(
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_a_parent_is_not_called_from_outside_of_a_container() {
+    fn a_program_with_a_parent_was_not_called_from_outside_a_container() {
         assert_eq!(Container::around_this_process(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `sealyard gc`: collection of what nothing holds on to, done by the running emulator.
+//! `sealyard gc`: has the running emulator collect content that nothing refers to.
 
 use std::time::Duration;
 
@@ -13,12 +13,12 @@ use crate::admin::{CollectRequest, CollectedReport, KeptReport};
 pub(super) const GC_HELP: &str = "\
 Examples:
   sealyard gc
-  sealyard gc --older-than 0s      remove all but what a client used within the last minute
-  sealyard gc --now                remove that as well
-  sealyard gc --untagged           remove manifests that no tag reaches, and their blobs, as well
+  sealyard gc --older-than 0s      remove garbage of any age that no client used within the last minute
+  sealyard gc --now                remove all garbage
+  sealyard gc --untagged           also remove manifests that no tag reaches, and their blobs
 
-gc removes uploads that no client continued, blobs to which no manifest refers, and files that nothing names.
-It keeps what a client used within the last minute of real time, and says when that becomes due.
+gc removes uploads that no client continued, blobs to which no manifest refers, and files that no row names.
+It keeps content that a client used within the last minute of real time, and says when that becomes due.
 A tag reaches its manifest, the manifests that an index lists, and their referrers. Locked manifests stay.";
 
 #[derive(Args, Debug)]
@@ -26,13 +26,13 @@ pub(super) struct GcArgs {
     /// The registry
     #[arg(long, value_name = "NAME", default_value = "local")]
     registry: String,
-    /// How old something has to be, in emulator time [default: 1h for blobs and manifests, 1d for uploads]
+    /// The minimum age in emulator time [default: 1h for blobs and manifests, 1d for uploads]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     older_than: Option<Duration>,
     /// Also remove manifests that no tag reaches
     #[arg(long)]
     untagged: bool,
-    /// Also remove what a client used within the last minute; the age is then 0s, unless --older-than says more
+    /// Also remove content that a client used within the last minute; the minimum age is then 0s by default
     #[arg(long)]
     now: bool,
 }
@@ -62,7 +62,7 @@ pub(super) fn render_collected(report: &CollectedReport) -> String {
         (report.manifests, "untagged manifest", "untagged manifests"),
         (report.links, "link to a blob", "links to blobs"),
         (report.blobs, "blob", "blobs"),
-        (report.orphans, "file that nothing named", "files that nothing named"),
+        (report.orphans, "file without a row", "files without a row"),
     ]);
     let removed = if removed.is_empty() {
         "removed nothing".to_owned()
@@ -94,11 +94,11 @@ pub(super) fn render_collected(report: &CollectedReport) -> String {
         _ => "due later".to_owned(),
     };
     format!(
-        "{removed}\nkept {kept} that nothing refers to, because of their age or because a client used them within the last minute: {due}; remove them now with --now{held}"
+        "{removed}\nkept {kept} without references, because they are new or a client used them within the last minute: {due}; remove them now with --now{held}"
     )
 }
 
-/// What there is of these, each with its number.
+/// The kinds that occur, each with its number.
 fn list(parts: &[(u64, &str, &str)]) -> String {
     let there = parts.iter().filter(|(number, ..)| 0 < *number);
     let texts = there.map(|(number, one, many)| match number {

@@ -1,9 +1,9 @@
-//! Which emulator a command is for.
+//! Finds the emulator that a command is for.
 //!
-//! `--endpoint` and `--data-dir` name one. Without them it is the emulator of the default folder; otherwise the only one
-//! that runs and is registered. With several, a command changes nothing and lists them. A file that says where an emulator
-//! is can outlive it, and its process id can be used again: an emulator counts as running when its address answers with
-//! the id of that run.
+//! `--endpoint` and `--data-dir` name it. Without them it is the emulator of the default folder, otherwise the only
+//! registered emulator that runs. If several run, a command changes nothing and lists them. The file with the address of
+//! an emulator can outlive it, and its process id can be reused, so an emulator counts as running when its address answers
+//! with the id of that run.
 
 use std::path::{Path, PathBuf};
 
@@ -18,16 +18,16 @@ use crate::admin::{ENDPOINTS_FILE, HealthReport, StatusReport, read_endpoints};
 use crate::config::{Config, ConfigError};
 use crate::running::{Entry, RuntimeFolder, is_alive};
 
-/// How an emulator was found, and so how a later command finds it.
+/// How an emulator was found; a later command finds it in the same manner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// By its URL.
     ByEndpoint,
     /// By the data folder that was named.
     ByFolder,
-    /// It is the one of the default folder.
+    /// It uses the default folder.
     Default,
-    /// It was the only one.
+    /// It was the only running emulator.
     Alone,
 }
 
@@ -60,9 +60,9 @@ pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
     }
 }
 
-/// The registered emulators that run. The entries of others are removed.
+/// The registered emulators that run. Removes the entries of those that do not.
 pub(super) async fn registered() -> Result<Vec<Entry>, CliError> {
-    // Without a home nobody can register.
+    // Without a home folder no emulator can register.
     let Ok(folder) = RuntimeFolder::of_user() else { return Ok(Vec::new()) };
     let entries = folder.entries()?;
     let checks = entries.iter().map(|(_, entry)| runs(entry.pid, &entry.registry, &entry.instance));
@@ -72,21 +72,21 @@ pub(super) async fn registered() -> Result<Vec<Entry>, CliError> {
         if runs {
             found.push(entry);
         } else if let Err(error) = fs_err::remove_file(&path) {
-            // Another command can have removed it.
-            tracing::debug!(%error, "the entry of a dead emulator could not be removed");
+            // Another command may have removed it.
+            tracing::debug!(%error, "cannot remove the entry of a dead emulator");
         }
     }
     Ok(found)
 }
 
-/// Where the emulator of a data folder is, if it runs.
+/// The address of the emulator of a data folder, if it runs.
 pub(super) async fn of_folder(folder: &Path) -> Option<String> {
     let report: StatusReport = read_endpoints(&folder.join(ENDPOINTS_FILE))?;
-    // The next start replaces the file of a dead one.
+    // The next start replaces the file of a dead emulator.
     runs(report.pid, &report.registry, &report.instance).await.then_some(report.registry)
 }
 
-/// Whether it is this emulator that answers there. One that is too busy to answer runs too.
+/// Whether this emulator answers there. An emulator that is too busy to answer counts as running too.
 async fn runs(pid: u32, registry: &str, instance: &str) -> bool {
     if !is_alive(pid) {
         return false;
@@ -104,7 +104,7 @@ async fn runs(pid: u32, registry: &str, instance: &str) -> bool {
 }
 
 /// The emulator at a URL. A token is sent there only if an emulator answers, and the token of a data folder only if that
-/// emulator is the one of the folder: its health, which needs no token, tells the id of the run that the folder names.
+/// emulator uses the folder: its health, which needs no token, contains the id of the run that the folder names.
 async fn at_endpoint(endpoint: &Url, folder: Option<&Path>) -> Result<Emulator, CliError> {
     let stranger = Emulator::at(endpoint.clone(), None)?;
     let given = Token::of_environment();
@@ -118,7 +118,7 @@ async fn at_endpoint(endpoint: &Url, folder: Option<&Path>) -> Result<Emulator, 
             let last = LastRun::at(endpoint, folder);
             return Err(CliError::NoAnswer { url, failure, last });
         }
-        // No emulator answers there: the request of the command says so.
+        // No emulator answers there; the command's own request will report that.
         Err(_) => return Ok(stranger),
     };
     let mut of_run = folders.iter().filter(|(instance, _)| *instance == report.instance).peekable();
@@ -127,11 +127,11 @@ async fn at_endpoint(endpoint: &Url, folder: Option<&Path>) -> Result<Emulator, 
     Ok(Emulator::at(endpoint.clone(), token)?.on_this_side(is_here))
 }
 
-/// The data folders that are known on this side, each with the id of the run that uses it.
+/// The data folders that are known on this machine, each with the id of the run that uses it.
 fn folders_by_instance(named: Option<&Path>) -> Vec<(String, PathBuf)> {
     let report = |folder: &Path| read_endpoints(&folder.join(ENDPOINTS_FILE));
     let named = named.and_then(|folder| Some((report(folder)?.instance, folder.to_owned())));
-    // Entries that cannot be read are no reason not to ask.
+    // The command can go on without entries that cannot be read.
     let entries = RuntimeFolder::of_user().and_then(|folder| folder.entries()).unwrap_or_default();
     let registered = entries.into_iter().map(|(_, entry)| (entry.instance, entry.data_dir));
     named.into_iter().chain(registered).filter(|(instance, _)| !instance.is_empty()).collect()

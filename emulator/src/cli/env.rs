@@ -1,7 +1,7 @@
-//! `sealyard env`: what a shell has to export so that clients reach the emulator and trust its certificates.
+//! `sealyard env`: the variables with which clients reach the emulator and trust its certificates.
 //!
-//! [`trust`](super::trust) writes the files of certificates that the variables name. `HTTPS_PROXY` is never exported: it would cut the shell off from everything else. For one command it is set, by
-//! `run` and `az`.
+//! [`trust`](super::trust) writes the certificate files that the variables name. `HTTPS_PROXY` is never exported, because
+//! it would cut the shell off from all other hosts. `run` and `az` set it for one command.
 
 use std::path::Path;
 
@@ -20,17 +20,17 @@ Examples:
   eval \"$(sealyard env)\"                         bash, zsh
   sealyard env --shell fish | source
   sealyard env --shell powershell | Out-String | Invoke-Expression
-  sealyard env --hosts | sudo tee -a /etc/hosts   names for programs that take no proxy
+  sealyard env --hosts | sudo tee -a /etc/hosts   for programs that cannot use a proxy
 
-The docker daemon reads none of this: push to localhost:PORT, which needs neither a certificate nor a login.
-Java wants a trust store of its own: import the file that NODE_EXTRA_CA_CERTS names with keytool.
-With --endpoint, the certificates are fetched from the emulator and kept in your cache folder.";
+The docker daemon does not read these variables: push to localhost:PORT, which needs no certificate and no login.
+Java needs its own trust store: use keytool to import the file that NODE_EXTRA_CA_CERTS names.
+With --endpoint, this command fetches the certificates from the emulator and stores them in your cache folder.";
 
-/// The variables that name a proxy for `https`, in both cases that programs look for.
+/// The variables for an HTTPS proxy, in the upper and lower case that programs read.
 pub(super) const PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
-/// And those that name what goes past it.
+/// The variables for the hosts that programs reach without the proxy.
 pub(super) const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
-/// Addresses alone: `localhost` would be read as the end of a name by some clients, and the emulator's names end so.
+/// Only addresses: some clients read `localhost` as a suffix, and the emulator's names end in `.localhost`.
 const PAST_THE_PROXY: &str = "127.0.0.1,::1";
 
 #[derive(Args, Debug)]
@@ -38,7 +38,7 @@ pub(super) struct EnvArgs {
     /// The shell that reads it
     #[arg(long, value_name = "SHELL", default_value = "posix")]
     shell: EnvShell,
-    /// Print lines for a hosts file instead, for programs that take no proxy
+    /// Print lines for a hosts file instead, for programs that cannot use a proxy
     #[arg(long)]
     hosts: bool,
 }
@@ -53,7 +53,7 @@ pub(super) enum EnvShell {
     Powershell,
 }
 
-/// Names and values, in the order in which they are printed.
+/// Names and values, in the order of output.
 pub(super) type Variables = Vec<(&'static str, String)>;
 
 pub(super) async fn env(
@@ -74,12 +74,12 @@ pub(super) async fn env(
     Ok(Exit::Fine)
 }
 
-/// The variables of an emulator. With no bundle there is no CA of ours to trust.
+/// The variables of an emulator. Without a bundle there is no CA to trust.
 pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variables {
     let mut variables: Variables = Vec::new();
     let mut set = |name, value: &str| variables.push((name, value.to_owned()));
     set("SEALYARD_ENDPOINT", &report.registry);
-    // The name that it had before.
+    // The older name.
     set("SEALYARD_URL", &report.registry);
     if let Some(local) = report.find("local") {
         set("SEALYARD_REGISTRY", &local.login_server);
@@ -89,7 +89,7 @@ pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variabl
         set("AZURE_AUTHORITY_HOST", login);
     }
     if report.azure.is_some() && report.owner_secret.is_none() {
-        // As Azurite has a well-known account.
+        // A well-known secret, like the well-known account of Azurite.
         set("AZURE_TENANT_ID", TENANT);
         set("AZURE_CLIENT_ID", OWNER_CLIENT_ID);
         set("AZURE_CLIENT_SECRET", WELL_KNOWN_SECRET);
@@ -101,14 +101,14 @@ pub(super) fn variables(report: &StatusReport, bundle: Option<&Path>) -> Variabl
         set("CURL_CA_BUNDLE", &bundle);
     }
     if let Some(ca) = &report.ca {
-        // Node adds it to its own roots.
+        // Node adds this file to its own roots.
         set("NODE_EXTRA_CA_CERTS", &ca.display().to_string());
     }
     variables
 }
 
-/// The variables of one command: those of a shell, and the emulator as the proxy, through which Azure's own names lead to
-/// it. With a vault elsewhere there is no proxy.
+/// The variables of one command: those of a shell, and the emulator as the proxy, so that Azure's host names lead to it.
+/// With an external vault there is no proxy.
 pub(super) fn for_one_command(report: &StatusReport, bundle: Option<&Path>) -> Variables {
     let mut variables = variables(report, bundle);
     let Some(proxy) = report.azure.as_deref().and_then(|azure| azure.strip_prefix("https://"))
@@ -127,7 +127,7 @@ pub(super) fn for_one_command(report: &StatusReport, bundle: Option<&Path>) -> V
     variables
 }
 
-/// The local names of what there is: the registries, the vaults that have their keys, the issuer and the control plane.
+/// The local names of the registries, of the vaults with their keys, of the token issuer and of the control plane.
 pub(super) fn names(report: &StatusReport) -> Vec<String> {
     let mut names: Vec<String> = report
         .registries
@@ -166,7 +166,7 @@ pub(super) fn render(variables: &Variables, shell: EnvShell) -> String {
     variables.iter().map(line).collect()
 }
 
-/// Whether only this machine reaches a URL.
+/// Whether a URL is on the loopback of this machine.
 pub(super) fn is_on_loopback(url: &str) -> bool {
     let Ok(url) = url.parse::<url::Url>() else { return false };
     match url.host() {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_well_known_secret_is_exported_only_where_it_is_the_secret() {
+    fn the_well_known_secret_is_exported_only_if_it_is_in_use() {
         let well_known = crate::cli::tests::report();
         let file = Some(PathBuf::from("/v/identity/owner.secret"));
         let random = StatusReport { owner_secret: file, ..well_known.clone() };

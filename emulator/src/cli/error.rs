@@ -1,4 +1,4 @@
-//! Why a command did not do what it was asked, with what to do about it, and the exit codes.
+//! The errors of commands, with hints that say how to solve them, and the exit codes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,9 +20,9 @@ use crate::serve::{LOCAL, StartError};
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// It did what it was asked.
+    /// It succeeded.
     Fine,
-    /// It failed, or what it looked at is not healthy or not sound.
+    /// It failed, or found a problem.
     Failed,
     /// The command line is wrong.
     Usage,
@@ -34,85 +34,85 @@ pub(super) enum Exit {
     Damaged,
     /// `verify` found content whose file is missing.
     Missing,
-    /// `verify` met files or folders that cannot be read.
+    /// `verify` found files or folders that cannot be read.
     Unreadable,
-    /// `verify` met rows that cannot be read.
+    /// `verify` found rows that cannot be read.
     RowsDamaged,
-    /// The key was refused before `verify` had read everything.
+    /// The vault refused the key before `verify` had read everything.
     Incomplete,
-    /// Of the command that `run` or `az` ran.
+    /// The exit code of the command that `run` or `az` ran.
     Of(u8),
 }
 
-/// Why a command did not do what it was asked.
+/// The reason why a command failed.
 #[derive(Debug, Error)]
 pub(super) enum CliError {
-    /// A flag's value cannot be gone by.
+    /// The value of a flag is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Options do not go together, or a value makes no sense. The sentence names them.
+    /// Options cannot be combined, or a value is invalid. The message names them.
     #[error("{0}")]
     Flag(String),
-    /// What the command line names is not there. The sentence says what is.
+    /// The command line names something that does not exist. The message lists what exists.
     #[error("{0}")]
     NotThere(String),
-    /// A variable of the environment has no use.
-    #[error("the variable {name} is wrong: {words}")]
+    /// The value of an environment variable is invalid.
+    #[error("the environment variable {name} is invalid: {words}")]
     Variable {
         /// Its name.
         name: &'static str,
-        /// What is expected.
+        /// The expected value.
         words: String,
     },
-    /// Nothing runs for this data folder.
+    /// No emulator runs for this data folder.
     #[error("no emulator is running for {}{}", folder.display(), ended(last.as_ref()))]
     NotRunning {
         /// The data folder.
         folder: PathBuf,
-        /// The last one that did, if it ended without a shutdown.
+        /// The last emulator of the folder, if it ended without a shutdown.
         last: Option<LastRun>,
     },
-    /// Several run, and none of them is the one that is meant without a name.
-    #[error("several emulators are running, and the command does not name one:{}", listed(.0))]
+    /// Several emulators run, and none of them is the default one.
+    #[error("several emulators are running, and the command does not name one of them:{}", listed(.0))]
     SeveralRunning(Vec<Entry>),
     /// The running emulators cannot be listed.
     #[error(transparent)]
     Running(#[from] RunningError),
-    /// Nothing answers at this URL.
+    /// No emulator answers at this URL.
     #[error("no emulator answers at {url}{}{}", because(failure.as_ref()), ended(last.as_ref()))]
     NoAnswer {
         /// The URL.
         url: String,
-        /// What became of the request. Its innermost cause is a part of the message; what lies between says nothing more.
+        /// The error of the request. The message contains its innermost cause; the outer ones say nothing more.
         failure: Option<reqwest::Error>,
-        /// The last one that answered there, if it ended without a shutdown.
+        /// The last emulator that answered there, if it ended without a shutdown.
         last: Option<LastRun>,
     },
-    /// Something answers that is no emulator, or one of another version.
-    #[error("what answers at {url} is not an emulator of this version: {status}")]
+    /// The server is not an emulator, or an emulator of another version.
+    #[error("the server at {url} is not an emulator of this version: {status}")]
     NotOurs {
         /// The URL.
         url: String,
-        /// What it said.
+        /// The status of its answer.
         status: StatusCode,
     },
     /// The connection broke in the middle of an answer.
-    #[error("the emulator went away before its answer was complete{}", because(.0.as_ref()))]
+    #[error("the connection to the emulator broke before its answer was complete{}", because(.0.as_ref()))]
     Cut(Option<reqwest::Error>),
-    /// The emulator refused.
+    /// The emulator refused the request.
     #[error("{}", .0.message)]
     Answer(ErrorReport),
-    /// Something that cannot be undone was asked for, and nobody said yes.
-    #[error("nothing was done: this cannot be undone, and nobody said yes")]
+    /// The user did not confirm a command that cannot be undone.
+    #[error("aborted without a change: this cannot be undone, and it was not confirmed")]
     NotConfirmed,
     /// A port is taken.
     #[error("{}", taken(*address, owner.as_ref()))]
     PortTaken {
-        /// The address that was asked for.
+        /// The requested address.
         address: SocketAddr,
-        /// The flag that chooses another.
+        /// The flag that sets the address.
         flag: &'static str,
-        /// Who has it.
+        /// The process that uses it.
         owner: Option<PortOwner>,
     },
     /// The emulator did not start.
@@ -123,57 +123,59 @@ pub(super) enum CliError {
     NotStarted {
         /// The end of its log.
         words: String,
-        /// Its log, unless it is gone.
+        /// Its log, unless the log was removed.
         log: Option<PathBuf>,
     },
-    /// One runs already for this data folder.
-    #[error("an emulator is running already for {}, at {url}", folder.display())]
+    /// An emulator already runs for this data folder.
+    #[error("an emulator already runs for {}, at {url}", folder.display())]
     RunsAlready {
         /// The data folder.
         folder: PathBuf,
-        /// Where it answers.
+        /// Its URL.
         url: String,
     },
-    /// The emulator is not one of this machine, so that its process cannot be ended.
-    #[error("the emulator at {0} is not known to run on this machine: stop it where it runs")]
+    /// The emulator does not run on this machine, so its process cannot be stopped from here.
+    #[error(
+        "cannot stop the emulator at {0}: it does not seem to run on this machine; stop it where it runs"
+    )]
     NotHere(String),
-    /// The emulator was asked to end, and is still there.
-    #[error("the emulator was asked to stop and still runs as process {0}")]
+    /// The emulator was asked to stop, but still runs.
+    #[error("the emulator was asked to stop, but still runs as process {0}")]
     StillRuns(u32),
-    /// The folder was not repaired, or not in full.
+    /// The folder was not repaired, or not completely.
     #[error(transparent)]
     Repair(#[from] RepairFailure),
     /// The command of `run` could not be run.
-    #[error("{command} cannot be run")]
+    #[error("cannot run {command}")]
     Command {
         /// The command.
         command: String,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
     /// There is no Azure CLI.
     #[error("there is no `az` in PATH")]
     NoAz,
-    /// There is no control plane for it.
+    /// The emulator has no control plane for the Azure CLI.
     #[error(
-        "`az` needs the embedded vault, which has the control plane: this emulator uses a vault elsewhere"
+        "cannot run `az`: it needs the control plane of the embedded vault, and this emulator uses an external vault"
     )]
     AzWithoutVault,
-    /// The Azure CLI could not do this here.
+    /// The Azure CLI cannot run this command against the emulator.
     #[error("{0}")]
     AzCannot(String),
     /// The Azure CLI could not be signed in.
-    #[error("the Azure CLI could not be signed in to the emulator:\n{0}")]
+    #[error("cannot sign the Azure CLI in to the emulator:\n{0}")]
     AzSignIn(String),
-    /// There is no place for the files of an emulator on another machine.
+    /// There is no cache folder for the files of an emulator on another machine.
     #[error(
-        "there is no cache folder for the certificates of the emulator: set HOME or XDG_CACHE_HOME"
+        "cannot store the emulator's certificates: there is no cache folder; set HOME or XDG_CACHE_HOME"
     )]
     NoCacheFolder,
-    /// There is no password to be printed.
+    /// There is no password to print.
     #[error("{0}")]
     NoPassword(&'static str),
-    /// A file or a terminal.
+    /// An error of a file or the terminal.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -216,7 +218,7 @@ impl CliError {
         }
     }
 
-    /// A word for programs.
+    /// The error code for programs.
     pub(super) fn code(&self) -> &str {
         match self {
             Self::Config(_) | Self::Flag(_) | Self::Variable { .. } => "Usage",
@@ -246,7 +248,7 @@ impl CliError {
         }
     }
 
-    /// What to do about it.
+    /// The hint that says how to solve the error.
     pub(super) fn hint(&self, hints: &Hints) -> Option<String> {
         match self {
             Self::NotRunning { last: Some(_), .. } | Self::NoAnswer { last: Some(_), .. } => {
@@ -256,22 +258,22 @@ impl CliError {
                 self.repair(hints).map(|line| format!("start one with `{line}`"))
             }
             Self::SeveralRunning(_) => {
-                Some("nothing was done: name one of them with --endpoint".to_owned())
+                Some("nothing was changed: name one of them with --endpoint".to_owned())
             }
             Self::NoAnswer { .. } => {
-                let words = "is the URL right? `--data-dir` finds the emulator by its folder";
+                let words = "check the URL, or name the emulator's folder with `--data-dir`";
                 Some(match self.repair(hints) {
-                    Some(line) => format!("{words}; `{line}` starts one there"),
+                    Some(line) => format!("{words}; `{line}` starts an emulator there"),
                     None => words.to_owned(),
                 })
             }
             Self::NotStarted { log, .. } => {
-                log.as_ref().map(|log| format!("its log is {}", log.display()))
+                log.as_ref().map(|log| format!("the log is {}", log.display()))
             }
             Self::RunsAlready { .. } => {
-                Some(format!("`{}` ends it", hints.line(&Hint::Stop)))
+                Some(format!("`{}` stops it", hints.line(&Hint::Stop)))
             }
-            Self::NotConfirmed => Some(format!("`{}` does not ask", hints.line(&Hint::ResetYes))),
+            Self::NotConfirmed => Some(format!("confirm with `{}`", hints.line(&Hint::ResetYes))),
             Self::PortTaken { address, flag, owner } => Some(match owner {
                 Some(owner) if owner.is_sealyard() => {
                     // Only the registry's port answers.
@@ -279,18 +281,18 @@ impl CliError {
                     let hints =
                         if *flag == "--listen" { hints.only_at(&url) } else { hints.anywhere() };
                     format!(
-                        "an emulator runs already: `{}` shows it; or choose another port with {flag}",
+                        "an emulator already runs there: `{}` shows it; or choose another port with {flag}",
                         hints.line(&Hint::Status)
                     )
                 }
-                Some(_) => format!("stop it, or choose another with {flag}"),
-                None => format!("stop what has it, or choose another with {flag}"),
+                Some(_) => format!("stop that process, or choose another port with {flag}"),
+                None => format!("stop the process that uses the port, or choose another port with {flag}"),
             }),
             Self::NoAz => Some(
-                "install the Azure CLI: a package of your system, or `python3 -m venv ~/azure-cli && ~/azure-cli/bin/pip install azure-cli`, and put ~/azure-cli/bin into PATH; https://learn.microsoft.com/cli/azure/install-azure-cli says more".to_owned(),
+                "install the Azure CLI from your system's packages, or with `python3 -m venv ~/azure-cli && ~/azure-cli/bin/pip install azure-cli`, and add ~/azure-cli/bin to PATH; see https://learn.microsoft.com/cli/azure/install-azure-cli".to_owned(),
             ),
             Self::Answer(report) if report.code == "Unauthorized" => Some(format!(
-                "use --data-dir of the running emulator, or put what its file {} holds into {}",
+                "name the emulator's folder with --data-dir, or set {1} to the content of the file {0} in that folder",
                 crate::admin::ADMIN_TOKEN_FILE,
                 super::client::TOKEN_ENV
             )),
@@ -298,13 +300,13 @@ impl CliError {
                 let cause = report.cause.as_deref();
                 let registry = report.registry.as_deref().unwrap_or(LOCAL);
                 let way_back = cause.and_then(|cause| hints.way_back(cause, registry));
-                way_back.or_else(|| Some(format!("`{}` says more", hints.line(&Hint::Status))))
+                way_back.or_else(|| Some(format!("`{}` shows the state", hints.line(&Hint::Status))))
             }
             _ => None,
         }
     }
 
-    /// The command that repairs it, if one does.
+    /// The command that solves the error, if there is one.
     pub(super) fn repair(&self, hints: &Hints) -> Option<String> {
         match self {
             Self::NotRunning { last: Some(last), .. } | Self::NoAnswer { last: Some(last), .. } => {
@@ -349,14 +351,14 @@ fn listed(running: &[Entry]) -> String {
     running.iter().map(line).collect()
 }
 
-/// The innermost cause of a request that failed. Those around it only name the layers of the client.
+/// The innermost cause of a failed request. The outer ones only name the layers of the client.
 fn because(failure: Option<&reqwest::Error>) -> String {
     let Some(failure) = failure else { return String::new() };
     if failure.is_timeout() {
-        return ": it took too long".to_owned();
+        return ": the request timed out".to_owned();
     }
     if is_refused(failure) {
-        return ": nothing listens there".to_owned();
+        return ": no program listens there".to_owned();
     }
     format!(": {}", innermost(failure))
 }
@@ -392,13 +394,13 @@ fn loopback(url: &str) -> Option<SocketAddr> {
 /// How the last emulator ended.
 fn ended(last: Option<&LastRun>) -> String {
     last.map_or_else(String::new, |last| {
-        format!(": the last one, process {}, was killed or crashed", last.pid)
+        format!(": the last emulator, process {}, was killed or crashed", last.pid)
     })
 }
 
 fn taken(address: SocketAddr, owner: Option<&PortOwner>) -> String {
     match owner {
-        Some(owner) => format!("port {} is taken by {owner}", address.port()),
-        None => format!("port {} is taken", address.port()),
+        Some(owner) => format!("port {} is in use by {owner}", address.port()),
+        None => format!("port {} is in use", address.port()),
     }
 }

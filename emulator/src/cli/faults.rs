@@ -1,4 +1,4 @@
-//! `sealyard faults`: rules that make the registry and its vault fail, so that clients can be tested.
+//! `sealyard faults`: rules that inject faults into the registry and its vault, to test clients.
 
 use std::time::Duration;
 
@@ -15,32 +15,32 @@ use crate::admin::{FaultAdded, FaultList, IsoDuration};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sealyard faults add outage --on vault --for 1m        the vault is gone for a minute of emulator time
+  sealyard faults add outage --on vault --for 1m        the vault does not answer for a minute of emulator time
   sealyard faults add status --on vault --status 429 --retry-after 5 --times 10
-  sealyard faults add latency --on blobs --latency 2s   every blob comes two seconds later
+  sealyard faults add latency --on blobs --latency 2s   every blob request takes two seconds longer
   sealyard faults add status --on manifests/PUT --status 503 --times 1
   sealyard faults add cut --on blobs/GET --probability 0.1 --seed 7
-  sealyard faults throttling published                  the vault takes no more than Azure's does
+  sealyard faults throttling published                  the vault has Azure's limits
   sealyard faults clear
 
-`faults list` names the classes that --on takes. Health and the admin API are never struck.";
+`faults list` lists the classes for --on. Requests to health and to the admin API never get a fault.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FaultsCommand {
-    /// List the rules, and the classes of requests that a rule can be for
+    /// List the rules, and the classes of requests for --on
     #[command(visible_alias = "ls")]
     List,
     /// Add a rule
     Add(Box<AddArgs>),
-    /// Hold the vault to limits of calls
+    /// Limit the calls to the vault
     Throttling {
-        /// Azure's own limits, or none
+        /// The limits
         limits: Limits,
     },
     /// Remove a rule
     #[command(visible_alias = "rm")]
     Remove {
-        /// Its name
+        /// The name of the rule
         name: String,
     },
     /// Remove all rules, and throttling
@@ -49,59 +49,59 @@ pub(super) enum FaultsCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct AddArgs {
-    /// What befalls a request
+    /// The fault to inject
     kind: Kind,
-    /// The class of requests: `*` for all of the registry, `vault`, or what `faults list` names
+    /// The class of requests: `*` for all of the registry, `vault`, or a class that `faults list` names
     #[arg(long, value_name = "CLASS")]
     on: String,
-    /// How long a request waits (latency)
+    /// The time that a request waits (for latency)
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     latency: Option<Duration>,
-    /// What it is answered with (status)
+    /// The HTTP status of the answer (for status)
     #[arg(long, value_name = "STATUS")]
     status: Option<u16>,
-    /// When the client is told to come again (status)
+    /// The value of `Retry-After` in seconds (for status)
     #[arg(long, value_name = "SECONDS")]
     retry_after: Option<u64>,
-    /// How many requests it befalls [default: all]
+    /// The number of requests that get the fault [default: all]
     #[arg(long, value_name = "COUNT")]
     times: Option<u64>,
-    /// How long it lasts [default: until it is removed]
+    /// How long the rule lasts [default: until it is removed]
     #[arg(long = "for", value_name = "DURATION", value_parser = super::clock::duration)]
     lasts: Option<IsoDuration>,
-    /// That time is real time, not the emulator's
+    /// Count the time of --for in real time, not by the emulator's clock
     #[arg(long, requires = "lasts")]
     real_time: bool,
-    /// How likely it befalls a request, from 0 to 1
+    /// The probability that a request gets the fault, from 0 to 1
     #[arg(long, value_name = "PROBABILITY")]
     probability: Option<f64>,
-    /// Where chance begins: the same seed befalls the same requests
+    /// The seed of the random choice; the same seed selects the same requests
     #[arg(long, value_name = "NUMBER", requires = "probability")]
     seed: Option<u64>,
-    /// What the rule is called
+    /// The name of the rule
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Kind {
-    /// It waits
+    /// Delay the request
     Latency,
-    /// It is answered with a status, and nothing is done
+    /// Answer with an error status, without performing the request
     Status,
-    /// The connection ends without an answer, and nothing is done
+    /// Close the connection without an answer, without performing the request
     Reset,
-    /// It is done, and the connection ends in the middle of the answer
+    /// Perform the request, and close the connection in the middle of the answer
     Cut,
-    /// It is answered as if the server were not there
+    /// Act as if the server were unreachable
     Outage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Limits {
-    /// What Azure publishes
+    /// The limits that Azure publishes
     Published,
-    /// None
+    /// No limits
     Off,
 }
 
@@ -140,7 +140,7 @@ pub(super) async fn faults(
 }
 
 impl AddArgs {
-    /// The rule as the admin API reads it. Options that do not go together are refused here, by their names.
+    /// The rule for the admin API. Refuses options that cannot be combined, by name.
     fn rule(&self) -> Result<Value, CliError> {
         let rule = self.as_written();
         match FaultRule::read(rule.clone()) {
@@ -172,7 +172,7 @@ impl AddArgs {
     }
 }
 
-/// An error of a rule, with the options of this command for the fields of the admin API.
+/// An error of a rule, with the options of this command instead of the fields of the admin API.
 fn in_flags(error: &FaultError) -> String {
     match error {
         FaultError::Missing { kind, field } => format!("the fault {kind} needs {}", flag(field)),
@@ -194,7 +194,7 @@ fn flag(field: &str) -> String {
     }
 }
 
-/// Refuses a class that the emulator does not have. With a vault elsewhere the emulator says more about it.
+/// Refuses a class that the emulator does not have. For an external vault, the emulator's own message says more.
 fn refuse_unknown(on: &str, classes: &[String]) -> Result<(), CliError> {
     let asked = on.to_ascii_lowercase();
     let is_within = |class: &String| {
@@ -208,12 +208,12 @@ fn refuse_unknown(on: &str, classes: &[String]) -> Result<(), CliError> {
         return Ok(());
     }
     Err(CliError::NotThere(format!(
-        "there is no class of requests {on:?}: --on takes {}, or a part of one, such as blobs/GET or vault/unwrapKey",
+        "there is no class of requests {on:?}: --on takes {}, or a part of a class, such as blobs/GET or vault/unwrapKey",
         nouns(classes)
     )))
 }
 
-/// A class by the name that people know: `vault` is everything that is done with keys.
+/// The name of a class for people: `vault` is every operation with keys.
 fn named(class: &str) -> String {
     class.strip_prefix("keys/").map_or_else(|| class.to_owned(), |rest| format!("vault/{rest}"))
 }
@@ -226,22 +226,22 @@ fn nouns(classes: &[String]) -> String {
     nouns.join(", ")
 }
 
-/// The rules as they were typed, and the classes.
+/// The rules as typed, and the classes.
 pub(super) fn render(list: &FaultList) -> String {
     let rows = list.faults.iter().map(|rule| {
         let text = |name: &str| as_text(&rule[name]);
         [text("id"), typed(rule), text("hits"), left(rule)]
     });
     let mut text = if list.faults.is_empty() {
-        "there are no faults\n".to_owned()
+        "there are no fault rules\n".to_owned()
     } else {
         table(Some(["NAME", "RULE", "HITS", "LEFT"]), rows)
     };
     if !list.throttling.is_null() {
-        text.push_str("\nthe vault is throttled\n");
+        text.push_str("\nthe calls to the vault are limited\n");
     }
     let nouns = nouns(&list.classes);
-    format!("{text}\nclasses: {nouns}; each with what follows a slash in `--json`")
+    format!("{text}\nclasses: {nouns}; `--json` lists their parts")
 }
 
 /// A rule as `faults add` takes it.
@@ -270,7 +270,7 @@ fn lasts(rule: &Value) -> Option<String> {
     lasts.to_std().map(for_people)
 }
 
-/// What is left of a rule.
+/// The requests or the time that remain for a rule.
 fn left(rule: &Value) -> String {
     match (rule["left"].as_u64(), lasts(rule)) {
         (Some(left), _) => count(left, "request"),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typed_rule_is_the_one_that_the_admin_api_reads() {
+    fn a_typed_rule_becomes_the_rule_of_the_admin_api() {
         let line = "faults status --on blobs --status 429 --retry-after 5 --times 2 --for 1m --real-time --probability 0.5 --seed 7 --name mine";
         let typed = Line::parse_from(line.split_whitespace()).args.rule().unwrap();
 
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listed_rule_is_the_line_that_was_typed() {
+    fn a_listed_rule_is_the_typed_line() {
         for line in [
             "latency --on blobs --latency 2s",
             "latency --on blobs --latency 1m30s --for 1h30m --real-time",
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_is_refused_with_the_names_of_the_options() {
+    fn options_that_cannot_be_combined_are_refused_by_name() {
         for (line, words) in [
             ("latency --on blobs", "the fault latency needs --latency"),
             ("status --on blobs", "the fault status needs --status"),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_is_not_there_is_refused_with_the_names_of_the_help() {
+    fn an_unknown_class_is_refused_with_the_names_of_the_known_ones() {
         let classes = ["blobs/GET", "tags/GET", "keys/getKey", "keys/unwrapKey", "issuer"];
         let classes = classes.map(str::to_owned);
 

@@ -1,5 +1,5 @@
-//! `sealyard health`: one line and an exit code, for health checks. It needs no shell, no token and no file: where no
-//! file of endpoints is found, it asks the address that `serve` would listen on.
+//! `sealyard health`: one line and an exit code, for health checks. It needs no shell, no token and no file: if there is
+//! no endpoints file, it asks the address that `serve` listens on by default.
 
 use std::net::SocketAddr;
 
@@ -20,23 +20,23 @@ use crate::serve::LOCAL;
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-  0  the emulator answers; a registry whose key was revoked is healthy
-  1  it does not
-  3  several emulators are running and none is named
+  0  the emulator is healthy, even if the key of a registry is revoked
+  1  the emulator does not answer, or is not healthy
+  3  several emulators run, and the command names none
 With --registry:
   0  the registry serves its content
-  1  there is no such registry, or it is still looking at its key
-  4  its content is refused: the key cannot be used
+  1  there is no such registry, or it does not know the state of its key yet
+  4  the registry refuses its content, because the key cannot be used
 
 In a container:
   healthcheck: { test: [\"CMD\", \"/sealyard\", \"health\"] }";
 
 #[derive(Args, Debug)]
 pub(super) struct HealthArgs {
-    /// The address to ask where no file of endpoints is found
+    /// The address to ask if there is no endpoints file
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = config::DEFAULT_LISTEN, value_parser = parse_address)]
     listen: SocketAddr,
-    /// Go by the state of this registry: whether its content is served
+    /// Check whether this registry serves its content
     #[arg(long, value_name = "NAME")]
     registry: Option<String>,
 }
@@ -67,7 +67,7 @@ pub(super) async fn health(args: &HealthArgs, context: &Context) -> Exit {
     }
 }
 
-/// A registry that is dark is healthy, for a restart would not help; who asks for its state is told.
+/// The exit code. An emulator with an unavailable registry is healthy, because a restart would not help.
 pub(super) fn exit(report: &HealthReport, registry: Option<&str>) -> Exit {
     if report.status != "ok" {
         return Exit::Failed;
@@ -80,7 +80,7 @@ pub(super) fn exit(report: &HealthReport, registry: Option<&str>) -> Exit {
     }
 }
 
-/// A registry by its name, in any case, as the admin API takes it.
+/// Finds a registry by its name, ignoring case as the admin API does.
 fn find<'a>(report: &'a HealthReport, name: &str) -> Option<&'a RegistryHealth> {
     report.registries.iter().find(|registry| registry.name.eq_ignore_ascii_case(name))
 }
@@ -90,10 +90,10 @@ pub(super) fn no_such_registry(report: &HealthReport, name: &str) -> String {
     format!("there is no registry {name:?}; the registries are: {}", names.join(", "))
 }
 
-/// The answer of the emulator, and the hints that lead to it.
+/// The answer of the emulator, and hints that select this emulator.
 async fn ask(args: &HealthArgs, context: &Context) -> Result<(HealthReport, Hints), CliError> {
     match discovery::find(&context.global).await {
-        // In a container there may be no file to find it by.
+        // In a container there may be no endpoints file.
         Err(CliError::NotRunning { .. } | CliError::Config(_)) => {
             let url = super::endpoint(&format!("http://{}", reachable(args.listen)))
                 .map_err(|words| CliError::Io(std::io::Error::other(words)))?;
@@ -120,7 +120,7 @@ pub(super) fn render(report: &HealthReport, hints: &Hints) -> String {
     parts.extend(states);
     if report.damaged > 0 {
         parts.push(format!(
-            "damaged content was met {}: `{}` says what it is",
+            "damaged content was found {}: `{}` lists it",
             count(report.damaged, "time"),
             hints.line(&Hint::Verify { registry: LOCAL })
         ));

@@ -1,8 +1,8 @@
-//! The commands that messages tell people to type, so that each works as it is printed.
+//! The commands that messages print for people to type, rendered so that each works as printed.
 //!
-//! A message names a [`Hint`]; [`Hints`] renders it with the path of the running program and the options that lead to the
-//! same emulator. A command without them could change another emulator. Each word is quoted for a POSIX shell. No other
-//! module writes a command down. `tests/it/cli/hints.rs` runs every hint of [`Hint::samples`] with the real program.
+//! A message names a [`Hint`]; [`Hints`] renders it with the path of the running program and the options that select the
+//! same emulator. A command without them could change another emulator. Each argument is quoted for a POSIX shell. No other
+//! module contains such a command. `tests/it/cli/hints.rs` runs every hint of [`Hint::samples`] with the real program.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -17,37 +17,37 @@ use crate::serve::LOCAL;
 /// A port of the loopback that the system chooses.
 pub const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A command that a message tells people to type.
+/// A command that a message prints for people to type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint<'a> {
     /// Start an emulator.
     Serve {
-        /// Where the registry listens, if not where it does by default.
+        /// The address of the registry, if it is not the default.
         listen: Option<SocketAddr>,
-        /// Where the Azure side listens, if not where it does by default.
+        /// The address of the Azure side, if it is not the default.
         azure_listen: Option<SocketAddr>,
     },
     /// Show the state.
     Status,
     /// Print a password.
     Password {
-        /// Whether it is the secret of the owner.
+        /// Whether to print the owner's secret instead.
         owner: bool,
     },
     /// Revoke the access policy of the registry `local`.
     RevokePolicy,
-    /// Undo what was revoked.
+    /// Undo all revocations.
     Restore {
         /// The registry.
         registry: &'a str,
     },
-    /// Reset without a question.
+    /// Reset without a confirmation.
     ResetYes,
     /// Enable a version of a key.
     KeyEnable {
         /// The key.
         of: KeyOf<'a>,
-        /// The version, if it is not the one in use.
+        /// The version, if it is not the version in use.
         version: Option<&'a str>,
     },
     /// Recover a deleted key.
@@ -60,7 +60,7 @@ pub enum Hint<'a> {
         /// The registry.
         registry: &'a str,
     },
-    /// Give the registry an identity.
+    /// Assign an identity to the registry.
     AssignIdentity {
         /// The registry.
         registry: &'a str,
@@ -72,7 +72,7 @@ pub enum Hint<'a> {
         /// The registry.
         registry: &'a str,
     },
-    /// Collect garbage whatever its age, uploads that a client uses among it.
+    /// Collect garbage of any age, also uploads in progress.
     GcNow {
         /// The registry.
         registry: &'a str,
@@ -86,22 +86,22 @@ pub enum Hint<'a> {
     ClearFaults,
     /// List the faults.
     ListFaults,
-    /// Let the clock go on.
+    /// Resume the clock.
     ResumeClock,
     /// Export the environment into this shell.
     ExportEnv,
     /// Add the names to the hosts file.
     AddHosts,
-    /// Run a command, which the reader puts in the place of `CMD`.
+    /// Run a command, which the reader writes instead of `CMD`.
     RunCommand,
     /// Run the Azure CLI against the emulator.
     Az(
         /// Its arguments.
         Vec<String>,
     ),
-    /// Say what is wrong, and the command that repairs it.
+    /// Find problems, and the commands that repair them.
     Doctor,
-    /// Reset, with a question.
+    /// Reset, with a confirmation.
     Reset,
     /// Stop the emulator.
     Stop,
@@ -115,19 +115,19 @@ pub enum Hint<'a> {
         /// The registry.
         registry: &'a str,
     },
-    /// Say whether a registry serves its content.
+    /// Check whether a registry serves its content.
     Health {
         /// The registry.
         registry: &'a str,
     },
 }
 
-/// The key that a command is for: that of a registry, unless another one is named.
+/// The key that a command is for: by default the registry's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyOf<'a> {
     /// The registry.
     pub registry: &'a str,
-    /// The vault, if it is not that of the registry's key.
+    /// The vault, if it is not the vault of the registry's key.
     pub vault: Option<&'a str>,
     /// The key, if it is not the registry's.
     pub key: Option<&'a str>,
@@ -142,12 +142,12 @@ pub struct Hints {
     container: Option<Container>,
 }
 
-/// Words that a POSIX shell reads back as they are.
+/// A command line, quoted for a POSIX shell.
 #[derive(Clone, Debug, Default)]
 pub struct CommandLine(Vec<OsString>);
 
 impl<'a> Hint<'a> {
-    /// One of each kind, for tests that run them. `registry` and `identity` exist.
+    /// A sample of each kind, for tests that run them. `registry` and `identity` exist.
     pub fn samples(registry: &'a str, identity: &'a str) -> Vec<Self> {
         let samples = vec![
             Self::Serve { listen: Some(FREE_PORT), azure_listen: Some(FREE_PORT) },
@@ -177,11 +177,14 @@ impl<'a> Hint<'a> {
             Self::ImageList { registry },
             Self::Health { registry },
         ];
-        debug_assert!(samples.iter().map(Self::place).eq(0..samples.len()), "one of each kind");
+        debug_assert!(
+            samples.iter().map(Self::place).eq(0..samples.len()),
+            "a sample of each kind"
+        );
         samples
     }
 
-    /// The place among the samples. A new kind needs one here, and a sample.
+    /// The index among the samples. A new kind needs an index here, and a sample.
     fn place(&self) -> usize {
         match self {
             Self::Serve { .. } => 0,
@@ -254,20 +257,20 @@ impl<'a> Hint<'a> {
 }
 
 impl Hints {
-    /// For the program as it was called, and the emulator of a data folder if one was named.
+    /// Hints with the program as it was called, for the emulator of a data folder if the user named it.
     pub fn new(program: Option<&OsString>, data_dir: Option<OsString>) -> Self {
         let program = program.cloned().unwrap_or_else(|| "sealyard".into());
         Self { program, data_dir, endpoint: None, container: None }
     }
 
-    /// The same for a person outside of the container that the program runs in, if it does.
+    /// The same for a person outside the container, if the program runs in a container.
     #[must_use]
     pub(super) fn outside(mut self, container: Option<Container>) -> Self {
         self.container = container;
         self
     }
 
-    /// Whether the reader is outside of a container. It has one emulator, which needs no name there.
+    /// Whether the reader is outside the container. A container has one emulator, which a command need not name.
     pub(super) fn is_outside(&self) -> bool {
         self.container.is_some()
     }
@@ -279,7 +282,7 @@ impl Hints {
         Self { endpoint, ..self.clone() }
     }
 
-    /// The same for the emulator at a URL, whatever folder was named.
+    /// The same for the emulator at a URL, without the named folder.
     #[must_use]
     pub fn only_at(&self, endpoint: &str) -> Self {
         Self { data_dir: None, ..self.at(endpoint) }
@@ -292,20 +295,20 @@ impl Hints {
         Self { data_dir, endpoint: None, ..self.clone() }
     }
 
-    /// The same for whichever emulator runs.
+    /// The same without the name of an emulator.
     #[must_use]
     pub fn anywhere(&self) -> Self {
         Self { data_dir: None, endpoint: None, ..self.clone() }
     }
 
-    /// The line to type.
+    /// The command line to type.
     pub fn line(&self, hint: &Hint<'_>) -> String {
         let outside = self.container.as_ref().map(Container::exec).unwrap_or_default();
         let mut line = CommandLine::default().words(&outside).word(&self.program);
         if let Some(folder) = &self.data_dir {
             line = line.word("--data-dir").word(folder);
         }
-        // A start is on this side, whatever runs elsewhere.
+        // A start is on this machine, wherever the endpoint is.
         if let Some(endpoint) = &self.endpoint
             && !matches!(hint, Hint::Serve { .. })
         {
@@ -319,7 +322,7 @@ impl Hints {
         }
     }
 
-    /// What brings a registry back from what somebody did to its key. None: no command of ours does.
+    /// The command that makes a registry available again after its key became unusable. `None` if no command does.
     pub fn way_back(&self, cause: &str, registry: &str) -> Option<String> {
         let of = KeyOf::registry(registry);
         let hint = match cause {
@@ -329,14 +332,17 @@ impl Hints {
             | "identityRemoved" | "identityInactive" => Hint::Restore { registry },
             _ => return None,
         };
-        Some(format!("`{}` brings it back", self.line(&hint)))
+        Some(format!("`{}` repairs it", self.line(&hint)))
     }
 
-    /// The same after a `restore`, which gave back everything that `revoke` took.
+    /// The same after a `restore`, which has undone every `revoke`.
     pub fn way_back_after_restore(&self, cause: &str, registry: &str) -> Option<String> {
         match cause {
             "keyDisabled" | "keyDeleted" => self.way_back(cause, registry),
-            _ => Some(format!("`{}` names the command that repairs it", self.line(&Hint::Doctor))),
+            _ => Some(format!(
+                "`{}` finds the reason, and the command that repairs it",
+                self.line(&Hint::Doctor)
+            )),
         }
     }
 }
@@ -349,24 +355,24 @@ impl<'a> KeyOf<'a> {
 }
 
 impl CommandLine {
-    /// Adds a word.
+    /// Adds an argument.
     #[must_use]
     pub fn word(mut self, word: impl AsRef<OsStr>) -> Self {
         self.0.push(word.as_ref().to_owned());
         self
     }
 
-    /// Adds words that need no quotes, with blanks between them.
+    /// Adds arguments that need no quotes, separated by spaces.
     fn words(self, words: &str) -> Self {
         words.split_ascii_whitespace().fold(self, Self::word)
     }
 
-    /// Names the registry, unless it is the one that is meant without a name.
+    /// Adds `--registry`, unless the registry is the default.
     fn registry(self, registry: &str) -> Self {
         if registry == LOCAL { self } else { self.word("--registry").word(registry) }
     }
 
-    /// Names a key.
+    /// Adds the options that name a key.
     fn key(self, key: &KeyOf<'_>) -> Self {
         self.option("--vault", key.vault).option("--key", key.key).registry(key.registry)
     }
@@ -410,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_names_the_program_and_the_folder_as_they_were_typed() {
+    fn a_hint_has_the_program_and_the_folder_as_typed() {
         let program = OsString::from("target/release/sealyard");
         assert_eq!(
             Hints::new(Some(&program), None).line(&Hint::Status),
@@ -427,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_for_an_emulator_at_a_url_leads_there_and_a_start_does_not() {
+    fn a_hint_for_an_emulator_at_a_url_has_its_endpoint_except_for_a_start() {
         let hints = Hints::new(Some(&OsString::from("sealyard")), Some("/d".into()));
         let hints = hints.at("http://127.0.0.1:7000/");
         let start = Hint::Serve { listen: None, azure_listen: Some(FREE_PORT) };
@@ -451,7 +457,7 @@ mod tests {
         assert_eq!(of("team1"), "sealyard restore --registry team1");
         assert_eq!(
             hints().way_back("keyDisabled", "team1").unwrap(),
-            "`sealyard key enable --registry team1` brings it back"
+            "`sealyard key enable --registry team1` repairs it"
         );
         assert_eq!(hints().way_back("vaultUnreachable", "team1"), None);
     }
@@ -468,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn no_other_module_writes_a_command_of_this_program_down() {
+    fn no_other_module_contains_a_command_of_this_program() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let (mut folders, mut found) = (vec![source], Vec::new());
         while let Some(folder) = folders.pop() {

@@ -15,27 +15,27 @@ Examples:
   sealyard identity create puller
   sealyard identity delete puller
 
-An identity is allowed nothing until an access policy or a role of a vault says so.";
+An identity has no permissions until a vault has an access policy or a role for it.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum IdentityCommand {
     /// List all identities
     #[command(visible_alias = "ls")]
     List,
-    /// Make an identity
+    /// Create an identity
     Create {
         #[command(flatten)]
         which: Which,
-        /// The place [default: eastus]
+        /// The location [default: eastus]
         #[arg(long, value_name = "NAME")]
         location: Option<String>,
     },
-    /// Delete an identity; one of the same name that is made later is another one
+    /// Delete an identity; a later identity with the same name does not get its permissions
     #[command(visible_alias = "rm")]
     Delete {
         #[command(flatten)]
         which: Which,
-        /// Although registries have it: they go dark if it is the one that asks for their key
+        /// Delete it even if registries have it; registries that use their key with it then refuse content
         #[arg(long)]
         force: bool,
     },
@@ -43,7 +43,7 @@ pub(super) enum IdentityCommand {
 
 #[derive(Args, Debug)]
 pub(super) struct Which {
-    /// Its name: 3 to 128 letters, digits, dashes and underscores
+    /// The name: 3 to 128 letters, digits, dashes and underscores
     name: String,
     /// The resource group [default: sealyard]
     #[arg(long, value_name = "NAME")]
@@ -63,7 +63,7 @@ pub(super) async fn identity(
         IdentityCommand::Create { which: Which { name, resource_group }, location } => {
             let request = CreateIdentity { name, resource_group, location };
             let made: IdentityReport = emulator.post("/identities", &request).await?;
-            let text = format!("made the identity {}\n\n{}", made.name, details(&made));
+            let text = format!("created the identity {}\n\n{}", made.name, details(&made));
             context.output.result(&text, &made);
         }
         IdentityCommand::Delete { which, force } => {

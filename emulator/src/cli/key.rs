@@ -1,4 +1,4 @@
-//! `sealyard key`: what the owner of a key does to it in the vault, and what the registry makes of it.
+//! `sealyard key`: manages the key of a registry in the vault, and shows the effect on the registry.
 
 use clap::{Args, Subcommand};
 
@@ -15,10 +15,10 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sealyard key list
   sealyard key disable         the registry refuses all content
-  sealyard key enable          and it is back
-  sealyard key rotate          a new version, in use at once; no blob is touched
+  sealyard key enable          the registry serves content again
+  sealyard key rotate          a new version, in use at once; no blob is changed
 
-A command returns when the registry has seen the change; --no-wait returns at once.";
+The command returns when the registry has seen the change. With --no-wait it returns at once.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -28,18 +28,18 @@ pub(super) enum KeyCommand {
         #[command(flatten)]
         which: Which,
     },
-    /// Make a new version, which the registry takes by itself within the time of --rotation-check
+    /// Create a new version; the registry rotates to it by itself within the time of `serve --rotation-check`
     NewVersion(Change),
-    /// Make a new version and have the registry take it at once
+    /// Create a new version, and rotate the registry to it at once
     Rotate(Change),
-    /// Disable a version: everything sealed under it cannot be opened
+    /// Disable a version; the registry cannot use data keys that this version wrapped
     Disable(VersionChange),
-    /// Enable a version again
+    /// Enable a disabled version
     Enable(VersionChange),
-    /// Delete the key with all its versions; `recover` undoes it
+    /// Delete the key with all its versions; `recover` restores it
     #[command(visible_alias = "rm")]
     Delete(Change),
-    /// Recover the deleted key
+    /// Recover a deleted key
     Recover(Change),
 }
 
@@ -48,10 +48,10 @@ pub(super) struct Which {
     /// The registry
     #[arg(long, value_name = "NAME", default_value = "local")]
     registry: String,
-    /// Another vault than that of the registry's key
+    /// The vault [default: the vault of the registry's key]
     #[arg(long, value_name = "NAME")]
     vault: Option<String>,
-    /// Another key than the registry's
+    /// The name of the key [default: the registry's key]
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
 }
@@ -69,7 +69,7 @@ pub(super) struct Change {
 pub(super) struct VersionChange {
     #[command(flatten)]
     change: Change,
-    /// The version [default: the one in use]
+    /// The version [default: the version in use]
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
 }
@@ -126,7 +126,7 @@ pub(super) fn render_list(list: &KeyList) -> String {
     )
 }
 
-/// What happened, and the state after it.
+/// The change, and the state after it.
 pub(super) fn render(reply: &KeyReply, waited: bool) -> String {
     let (name, version) = name_and_version(&reply.key_identifier);
     let key = match version {
@@ -138,23 +138,25 @@ pub(super) fn render(reply: &KeyReply, waited: bool) -> String {
             format!("{name} has a new version {}", version.unwrap_or(""))
         }
         (KeyOperation::Rotate, Some(rotation)) => format!(
-            "{key} is in use, instead of {}; {} rewrapped in {}",
+            "{key} is in use instead of {}; {} rewrapped with {}",
             name_and_version(&rotation.from).1.unwrap_or("none"),
             count(rotation.data_keys, "data key"),
             count(rotation.vault_calls, "vault call"),
         ),
-        (KeyOperation::Rotate, None) => format!("{key} was made, and the registry is taking it"),
+        (KeyOperation::Rotate, None) => {
+            format!("{key} was created, and the registry is rotating to it")
+        }
         (KeyOperation::Disable, _) => format!("{key} is disabled"),
         (KeyOperation::Enable, _) => format!("{key} is enabled"),
         (KeyOperation::Delete, _) => format!("{key} is deleted"),
         (KeyOperation::Recover, _) => format!("{key} is recovered"),
     };
     let state = state_in_words(&reply.state, reply.cause.as_deref());
-    let when = if waited { "" } else { " when asked, before it has looked" };
+    let when = if waited { "" } else { " before it has seen the change" };
     format!("{done}; registry {}: {state}{when}", reply.registry)
 }
 
-/// A line with the command that undoes what stops the registry.
+/// A line with the command that undoes an operation that makes the registry unavailable.
 pub(super) fn undone_by(request: &KeyRequest, registry: &str, hints: &Hints) -> String {
     let (vault, key) = (request.vault.as_deref(), request.key.as_deref());
     let of = KeyOf { registry, vault, key };

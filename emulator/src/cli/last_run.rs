@@ -1,7 +1,7 @@
-//! The last emulator of a data folder, when it ended without a shutdown: killed, or with the machine.
+//! The last emulator of a data folder, if it ended without a shutdown: it was killed, or the machine stopped.
 //!
-//! It could not remove its file of endpoints, which says where it listened. So a message can name the command that starts
-//! it again as it was. A file whose process is still there tells nothing: the process may be in another container.
+//! It could not remove its endpoints file, which contains its addresses. So a message can name the command that starts
+//! it again with the same addresses. If the process in the file exists, that proves nothing: it may be in another container.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,23 +16,23 @@ use crate::running::{RuntimeFolder, is_alive};
 /// An emulator that ended without a shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LastRun {
-    /// The data folder that finds it.
+    /// Its data folder.
     folder: PathBuf,
-    /// The process that it was.
+    /// Its process id.
     pub(super) pid: u32,
-    /// Where the registry listened, if that is not the default.
+    /// The address of the registry, if it is not the default.
     listen: Option<SocketAddr>,
-    /// Where the Azure side listened, if that is not the default.
+    /// The address of the Azure side, if it is not the default.
     azure_listen: Option<SocketAddr>,
 }
 
 impl LastRun {
-    /// The last emulator of a data folder. None: it was shut down, or it may still run.
+    /// The last emulator of a data folder, or `None` if it was shut down or may still run.
     pub(super) fn of_folder(folder: &Path) -> Option<Self> {
         Self::of(folder, &read_endpoints(&folder.join(ENDPOINTS_FILE))?)
     }
 
-    /// The last emulator that answered at a URL: the one of the named folder, of the default one, or one that registered.
+    /// The last emulator that answered at a URL: the emulator of the named or the default folder, or a registered one.
     pub(super) fn at(endpoint: &Url, named: Option<&Path>) -> Option<Self> {
         let is_it = |report: &StatusReport| {
             report.registry.parse::<Url>().is_ok_and(|url| url == *endpoint)
@@ -68,13 +68,13 @@ impl LastRun {
 
     /// The command that starts it again.
     pub(super) fn start(&self, hints: &Hints) -> String {
-        // The default folder needs no name, and hints name the folder that was typed.
+        // The default folder needs no option, and hints contain the typed folder.
         let is_named = Config::default_data_dir().is_none_or(|folder| folder != self.folder);
         let hints = if is_named { hints.in_folder(&self.folder) } else { hints.clone() };
         hints.line(&Hint::Serve { listen: self.listen, azure_listen: self.azure_listen })
     }
 
-    /// Where the registry and the Azure side listened, if not where they do by default.
+    /// The addresses of the registry and the Azure side, if they are not the defaults.
     pub(super) fn addresses(&self) -> [Option<SocketAddr>; 2] {
         [self.listen, self.azure_listen]
     }
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emulator_that_was_killed_is_started_again_where_it_listened() {
+    fn the_command_for_a_killed_emulator_has_its_addresses() {
         let folder = tempfile::tempdir().unwrap();
         let mut told = report();
         (told.pid, told.registry) = (ended(), "http://127.0.0.1:6000".to_owned());
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emulator_whose_process_is_there_may_still_run() {
+    fn an_emulator_whose_process_exists_may_still_run() {
         let folder = tempfile::tempdir().unwrap();
         let mut told = report();
         told.pid = std::process::id();

@@ -1,8 +1,8 @@
-//! The command line: what a person types, and what comes back.
+//! The command line: parses the arguments, runs the command and prints its result.
 //!
-//! `main.rs` calls [`main`]. A command is parsed here, does its work in a module of its own, and hands a value to
-//! [`output`], the only module that writes to the terminal: for people, or with `--json` as one document. All commands
-//! but `serve` are clients of a running emulator and reach it over its admin API alone.
+//! `main.rs` calls [`main`]. This module parses the command; the command's own module does the work and passes a value to
+//! [`output`], the only module that writes to the terminal: as text, or with `--json` as one document. All commands
+//! except `serve` are clients of a running emulator and reach it only over its admin API.
 
 mod az;
 mod background;
@@ -58,22 +58,22 @@ use crate::telemetry::{self, Level, LogFormat};
 const EXAMPLES: &str = "\
 Examples:
   sealyard                              start the registry on localhost:5000
-  sealyard start                        the same in the background, until `stop`
-  docker push localhost:5000/app:1      push to it, with no login
-  sealyard demo                         the whole story, on an emulator of its own
-  sealyard status                       what runs where, and in which state
-  sealyard revoke --by policy           take the key away: the registry goes dark
-  sealyard restore                      and everything is back
-  sealyard doctor                       what is wrong, and the command that repairs it
-  sealyard az -- keyvault list          the Azure CLI, against the emulator
+  sealyard start                        start it in the background; `stop` stops it
+  docker push localhost:5000/app:1      push an image, without a login
+  sealyard demo                         show how it works, on a separate emulator
+  sealyard status                       show addresses and states
+  sealyard revoke --by policy           revoke the key: pushes and pulls are refused
+  sealyard restore                      restore the key: pushes and pulls work again
+  sealyard doctor                       find problems, and the commands that repair them
+  sealyard az -- keyvault list          run the Azure CLI against the emulator
 
 Exit codes:
-  0  fine
-  1  it failed, or is not healthy
+  0  success
+  1  the command failed, or the emulator is not healthy
   2  the command line is wrong
-  3  no emulator is running, or several are and none is named
-  4  refused: the key of the registry cannot be used
-  5 to 9  verify found a fault, and its help says which";
+  3  no emulator runs, or several run and the command names none
+  4  refused, because the registry's key cannot be used
+  5 to 9  `verify` found a fault; its help explains them";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -83,15 +83,15 @@ Examples:
 
 /// Azure Container Registry with customer-managed keys, on this machine
 ///
-/// Without a command it is `sealyard serve`: a registry whose every stored byte is sealed under a key in a mock Azure
-/// Key Vault. Every option of `serve` has an environment variable too.
+/// Without a command, it runs `sealyard serve`: a registry that encrypts all content with a key in a mock of Azure
+/// Key Vault. Every option of `serve` has an environment variable.
 #[derive(Debug, Parser)]
 #[command(name = "sealyard", bin_name = "sealyard", version, after_help = EXAMPLES, max_term_width = 110)]
 #[command(disable_help_subcommand = true, disable_help_flag = true, disable_version_flag = true)]
 pub struct Cli {
     #[command(flatten)]
     serve: ServeArgs,
-    // Last, as in the help texts.
+    // Last, so that they come last in the help texts.
     #[command(flatten)]
     global: GlobalArgs,
     /// Print the version
@@ -103,14 +103,14 @@ pub struct Cli {
 
 /// The heading of the options of all commands.
 const COMMON_OPTIONS: &str = "Options of all commands";
-/// Where they stand among the options: behind all others.
+/// Their display order: after all other options.
 const LAST: usize = 1000;
 
 /// The options of all commands.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = COMMON_OPTIONS, next_display_order = LAST)]
 struct GlobalArgs {
-    /// The data folder; it also finds the running emulator [default: the platform's data folder]
+    /// The data folder; a command uses the emulator that runs on it [default: the platform's data folder]
     #[arg(long, global = true, value_name = "FOLDER", env = "SEALYARD_DATA_DIR")]
     data_dir: Option<PathBuf>,
     #[arg(
@@ -118,19 +118,19 @@ struct GlobalArgs {
         global = true,
         value_name = "URL",
         value_parser = endpoint,
-        help = "The running emulator, by the URL of its registry [env: SEALYARD_ENDPOINT, otherwise SEALYARD_URL]"
+        help = "The URL of the running emulator's registry [env: SEALYARD_ENDPOINT, otherwise SEALYARD_URL]"
     )]
     endpoint: Option<Url>,
-    /// Print one JSON document, for programs
+    /// Print the result as one JSON document
     #[arg(long, global = true)]
     json: bool,
-    /// Print more about what this program does; twice for each step
+    /// Log more; -vv logs each step
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
     /// Only print errors
     #[arg(short, long, global = true)]
     quiet: bool,
-    /// How lines of the log look
+    /// Log format
     #[arg(
         long,
         global = true,
@@ -146,77 +146,77 @@ struct GlobalArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the registry and its vault; this is what happens without a command too
+    /// Start the registry and its vault in this terminal (the default command)
     Serve(Box<ServeArgs>),
-    /// Start it in the background; returns when it is ready
+    /// Start the emulator in the background; returns when it is ready
     #[command(after_help = start::HELP)]
     Start(Box<ServeArgs>),
-    /// Stop it, whether it runs in the background or in a terminal; returns when it has ended
+    /// Stop the emulator, in the background or in another terminal; returns when it has ended
     #[command(after_help = stop::HELP)]
     Stop,
-    /// Tell what a customer-managed key means, on an emulator of its own
+    /// Show step by step how a customer-managed key works, on a separate emulator
     #[command(after_help = demo::HELP)]
     Demo(demo::DemoArgs),
-    /// Show what runs where, and in which state
+    /// Show the addresses and states of the registries and vaults
     Status,
-    /// Say whether the emulator is up, for health checks
+    /// Check whether the emulator is healthy
     #[command(after_help = health::EXIT_CODES)]
     Health(health::HealthArgs),
-    /// Print the password that clients log in with
+    /// Print the password for clients such as docker
     #[command(after_help = password::EXAMPLES)]
     Password(password::PasswordArgs),
-    /// Say what is wrong, why, and the command that repairs it
+    /// Find problems, their reasons, and the commands that repair them
     #[command(after_help = doctor::HELP)]
     Doctor(doctor::DoctorArgs),
-    /// Print what a shell has to export to reach the emulator
+    /// Print environment variables for a shell, so that clients use the emulator
     #[command(after_help = env::EXAMPLES)]
     Env(env::EnvArgs),
-    /// Run a command with that environment; its exit code is passed on
+    /// Run a command with these variables, and exit with its exit code
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunArgs),
     /// Run the Azure CLI against the emulator, signed in as the owner
     #[command(after_help = az::EXAMPLES)]
     Az(az::AzArgs),
-    /// Docker, as `az` runs it for `acr login`
+    /// Run docker for `az acr login`
     #[command(name = az::docker::COMMAND, hide = true)]
     DockerForAz(az::docker::DockerArgs),
-    /// Look after the key of a registry, as its owner
+    /// Manage a registry's key in the vault
     #[command(subcommand, after_help = key::EXAMPLES)]
     Key(key::KeyCommand),
-    /// Take the key from a registry, in one of the ways there are
+    /// Revoke a registry's access to its key
     #[command(after_help = revoke::REVOKE_HELP)]
     Revoke(revoke::RevokeArgs),
-    /// Undo what `revoke` did
+    /// Restore the access that `revoke` removed
     #[command(after_help = revoke::RESTORE_HELP)]
     Restore(revoke::RestoreArgs),
-    /// Make, show, change and delete registries, and rotate their keys by hand
+    /// Create, show, change and delete registries, and rotate their keys
     #[command(subcommand, after_help = registry::EXAMPLES)]
     Registry(registry::RegistryCommand),
     /// Show and delete the images of a registry
     #[command(subcommand, after_help = image::EXAMPLES)]
     Image(image::ImageCommand),
-    /// Make and delete the managed identities that registries use their keys with
+    /// Create and delete the managed identities that registries use their keys with
     #[command(subcommand, after_help = identity::EXAMPLES)]
     Identity(identity::IdentityCommand),
-    /// Read and authenticate every stored byte
+    /// Authenticate all stored content
     #[command(after_help = verify::VERIFY_HELP)]
     Verify(verify::VerifyArgs),
-    /// Take away what pushes left behind
+    /// Collect garbage: remove content that nothing refers to
     #[command(after_help = content::GC_HELP)]
     Gc(content::GcArgs),
-    /// Make a damaged data folder start again, and say what is lost
+    /// Repair a damaged data folder, and list the losses
     #[command(after_help = repair::HELP)]
     Repair(Box<repair::RepairArgs>),
-    /// Show or move the clock of the emulator
+    /// Show or change the emulator's clock
     #[command(subcommand, after_help = clock::EXAMPLES)]
     Clock(clock::ClockCommand),
-    /// Make the registry or its vault fail on demand
+    /// Inject faults into the registry or its vault
     #[command(subcommand, after_help = faults::EXAMPLES)]
     Faults(faults::FaultsCommand),
-    /// Have everything be as at a fresh start
+    /// Reset everything to a fresh state
     #[command(after_help = reset::HELP)]
     Reset(reset::ResetArgs),
-    /// Print a script that completes commands in a shell
+    /// Print a completion script for a shell
     #[command(after_help = COMPLETIONS)]
     Completions {
         /// The shell
@@ -224,10 +224,10 @@ enum Command {
     },
 }
 
-/// The variables that name the running emulator, in the order in which they count.
+/// The variables that name the running emulator, in the order of precedence.
 const ENDPOINT_VARIABLES: [&str; 2] = ["SEALYARD_ENDPOINT", "SEALYARD_URL"];
 
-/// What every command is handed.
+/// The values that every command gets.
 #[derive(Clone, Debug)]
 struct Context {
     global: GlobalArgs,
@@ -235,13 +235,13 @@ struct Context {
     hints: Hints,
 }
 
-/// Does what the arguments say. The first of them is the program.
+/// Runs the command in the arguments. The first argument is the program.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let cli = match parse(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            // The parser knows whether this is an error or a help text, and where each belongs.
+            // The parser prints an error to standard error and a help text to standard output.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -254,7 +254,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let read = global.read_environment(&args);
     let hints = global.hints(&args).outside(Container::around_this_process());
     let mut context = Context { global, output, hints };
-    // What starts an emulator asks none.
+    // Commands that start an emulator contact none.
     let read = if cli.is_client() { read } else { Ok(()) };
     match read.and_then(|()| dispatch(cli, &args, &mut context)) {
         Ok(exit) => exit.into(),
@@ -272,7 +272,7 @@ fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
-/// An option of `serve` before another command would be taken and forgotten.
+/// Refuses an option of `serve` before another command, which would ignore it.
 fn refuse_misplaced(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
     let Some(subcommand) = matches.subcommand_name() else { return Ok(()) };
     let serve = ServeArgs::augment_args(clap::Command::new("serve"));
@@ -392,7 +392,7 @@ impl Cli {
         let serves = matches!(self.command, None | Some(Command::Serve(_)));
         match (self.global.quiet, self.global.verbose) {
             (true, _) => Level::Quiet,
-            // Nothing comes between the lines of the story.
+            // Log lines would disturb the text of the demo.
             (false, 0) if matches!(self.command, Some(Command::Demo(_))) => Level::Quiet,
             (false, 0) if serves => Level::Normal,
             (false, 0) => Level::Client,
@@ -403,12 +403,12 @@ impl Cli {
 }
 
 impl GlobalArgs {
-    /// Those that lead to the emulator of a data folder.
+    /// The options that select the emulator of a data folder.
     fn of_folder(folder: PathBuf) -> Self {
         Self { data_dir: Some(folder), ..Self::none() }
     }
 
-    /// Those that lead to the emulator at a URL.
+    /// The options that select the emulator at a URL.
     fn of_endpoint(endpoint: Url) -> Self {
         Self { endpoint: Some(endpoint), ..Self::none() }
     }
@@ -425,8 +425,8 @@ impl GlobalArgs {
         }
     }
 
-    /// Takes the endpoint from the environment, unless the command line names an emulator. A typed option counts more than
-    /// a variable: otherwise a variable of one emulator would lead a command for another one astray.
+    /// Takes the endpoint from the environment, unless the command line names an emulator. An option takes precedence over
+    /// a variable: otherwise a variable for one emulator would redirect a command for another one.
     fn read_environment(&mut self, args: &[OsString]) -> Result<(), CliError> {
         if self.endpoint.is_none() && data_dir_as_typed(args).is_none() {
             self.endpoint = endpoint_of(|name| std::env::var(name).ok())?;
@@ -434,19 +434,19 @@ impl GlobalArgs {
         Ok(())
     }
 
-    /// Hints with the options that lead to the emulator that was named.
+    /// Hints with the options that select the named emulator.
     fn hints(&self, args: &[OsString]) -> Hints {
         let typed = data_dir_as_typed(args);
         if let Some(endpoint) = &self.endpoint {
             return Hints::new(args.first(), typed).at(endpoint.as_str());
         }
-        // A variable holds only in this shell, and the command may be typed in another one.
+        // The command may be typed in another shell, which does not have the variable.
         let named = self.data_dir.as_ref().map(|folder| folder.clone().into_os_string());
         Hints::new(args.first(), typed.or(named))
     }
 }
 
-/// The endpoint that a variable names. An empty variable names none.
+/// The endpoint in a variable. An empty variable counts as none.
 fn endpoint_of(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Url>, CliError> {
     let named = ENDPOINT_VARIABLES
         .into_iter()
@@ -461,11 +461,11 @@ fn endpoint(text: &str) -> Result<Url, String> {
     let words = "expected a URL, such as http://127.0.0.1:5000";
     let mut url: Url = text.parse().map_err(|_| words.to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
-        // It would be printed in messages, and sent in the place of the token.
+        // Messages would print it, and requests would send it instead of the token.
         return Err(format!("{words}, without a user name: the admin API takes a token"));
     }
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        // What follows the port names no other emulator, and would stand in hints and exports.
+        // A path does not select another emulator, but would appear in hints and exports.
         url.set_path("");
         url.set_query(None);
         url.set_fragment(None);
@@ -475,7 +475,7 @@ fn endpoint(text: &str) -> Result<Url, String> {
     }
 }
 
-/// `--data-dir` as it was typed, so that hints repeat it. From the environment it holds for the next command as well.
+/// `--data-dir` as typed, so that hints repeat it. If it is in the environment, the next command has it as well.
 fn data_dir_as_typed(args: &[OsString]) -> Option<OsString> {
     let args = args.iter().take_while(|arg| *arg != "--");
     let mut typed = None;

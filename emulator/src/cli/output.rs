@@ -1,7 +1,7 @@
-//! The only module that writes to the terminal: results on standard output, for people or as one JSON document, errors
-//! and progress on standard error.
+//! The only module that writes to the terminal: results to standard output, as text or as one JSON document, and errors
+//! and progress to standard error.
 //!
-//! A reader that goes away is no error: what it wanted to know it knows.
+//! A closed pipe is not an error: its reader has read enough.
 
 use std::error::Error as _;
 use std::io;
@@ -19,12 +19,12 @@ use super::error::CliError;
 use super::hints::Hints;
 use super::paint;
 
-/// Where results go, and how.
+/// The format of results, and where they go.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Output {
     json: bool,
     quiet: bool,
-    /// Nothing is written at all: for tests, whose harness does not catch what is written here.
+    /// Writes nothing: for tests, whose harness does not capture this output.
     silent: bool,
 }
 
@@ -34,20 +34,20 @@ impl Output {
         Self { json, quiet, silent: false }
     }
 
-    /// For nobody.
+    /// An output that writes nothing.
     #[cfg(test)]
     pub(super) fn silent() -> Self {
         Self { json: true, quiet: true, silent: true }
     }
 
-    /// Prints a result: the text for people, or the value as one document. With `--quiet` there is no text.
+    /// Prints a result as text or as one JSON document. With `--quiet` the text is omitted.
     pub(super) fn result(self, human: &str, value: &impl Serialize) {
         if self.json || !self.quiet {
             self.data(human, value);
         }
     }
 
-    /// Prints what a command is for, such as the lines that a shell reads, with `--quiet` as well.
+    /// Prints the data that a command is for, such as the lines that a shell reads, also with `--quiet`.
     pub(super) fn data(self, human: &str, value: &impl Serialize) {
         if self.json {
             let mut document = serde_json::to_string_pretty(value).unwrap_or_default();
@@ -67,13 +67,13 @@ impl Output {
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
-    /// Prints an error on standard error: what, why, and what to do.
+    /// Prints an error to standard error: the failure, its reason, and the hint.
     pub(super) fn error(self, error: &CliError, hints: &Hints) {
         let text = if self.json { error_document(error, hints) } else { error_text(error, hints) };
         paint::err(&text);
     }
 
-    /// Prints what to do about something that another program has said, on standard error.
+    /// Prints a hint to standard error, about an error of another program.
     pub(super) fn hint(self, hint: &str) {
         if self.quiet {
             return;
@@ -81,7 +81,7 @@ impl Output {
         paint::err(&format!("hint: {hint}\n"));
     }
 
-    /// Prints a warning on standard error.
+    /// Prints a warning to standard error.
     pub(super) fn warning(self, words: &str) {
         if self.quiet {
             return;
@@ -89,7 +89,7 @@ impl Output {
         paint::err(&format!("warning: {words}\n"));
     }
 
-    /// A line that grows while something is under way. It is not seen where nobody looks.
+    /// A progress line, shown only on a terminal.
     pub(super) fn progress(self, what: &'static str) -> ProgressBar {
         if self.json || self.quiet || !io::stderr().is_terminal() {
             return ProgressBar::hidden();
@@ -104,7 +104,7 @@ impl Output {
     }
 }
 
-/// Rows under a header, aligned and without borders.
+/// A table: aligned rows under a header, without borders.
 pub(super) fn table<const N: usize>(
     header: Option<[&str; N]>,
     rows: impl IntoIterator<Item = [String; N]>,
@@ -136,7 +136,7 @@ pub(super) fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-/// A duration for people, as commands read it: `90d`, `1h30m`, `2s`, `250ms`. What is less than a millisecond is left out.
+/// A duration for people, as commands read it: `90d`, `1h30m`, `2s`, `250ms`. Fractions of a millisecond are omitted.
 pub(super) fn for_people(duration: Duration) -> String {
     let mut left = duration.as_millis();
     let mut text = String::new();
@@ -152,7 +152,7 @@ pub(super) fn for_people(duration: Duration) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
-/// A moment for people: to the second. Programs get what there is, with `--json`.
+/// A time for people, to the second. With `--json`, programs get the full precision.
 pub(super) fn to_the_second(time: OffsetDateTime) -> String {
     let time = time.replace_nanosecond(0).unwrap_or(time);
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
@@ -192,7 +192,7 @@ fn error_document(error: &CliError, hints: &Hints) -> String {
     format!("{:#}\n", json!({ "error": report }))
 }
 
-/// What an error came from, without what its own words have said.
+/// The causes of an error that its own message does not repeat.
 fn causes(error: &CliError) -> Vec<String> {
     let mut said = error.to_string();
     let mut causes = Vec::new();
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned_and_lines_have_no_blanks_at_their_end() {
+    fn columns_are_aligned_and_lines_have_no_trailing_spaces() {
         let rows = [["a".to_owned(), "b".to_owned()], ["long name".to_owned(), String::new()]];
 
         let text = table(Some(["ONE", "TWO"]), rows);
@@ -244,14 +244,14 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_to_the_second() {
+    fn a_time_is_shown_to_the_second() {
         let time = time::macros::datetime!(2026-01-01 12:30:05.123456789 UTC);
 
         assert_eq!(to_the_second(time), "2026-01-01T12:30:05Z");
     }
 
     #[test]
-    fn one_is_not_many() {
+    fn a_count_of_one_is_singular() {
         assert_eq!(count(1, "blob"), "1 blob");
         assert_eq!(count(0, "blob"), "0 blobs");
     }

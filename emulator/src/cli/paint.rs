@@ -1,7 +1,7 @@
-//! Colour for people: the first words of errors and hints, states, and verdicts. Where the stream is no terminal, or
-//! `NO_COLOR` is set, [`anstream`] leaves it out (<https://no-color.org>).
+//! Colour for people: the labels of errors and hints, states, and results. If the stream is not a terminal, or
+//! `NO_COLOR` is set, [`anstream`] removes it (<https://no-color.org>).
 //!
-//! A text is laid out first and painted then, so that colour never shifts a column.
+//! A text is laid out before it is coloured, so that colour never shifts a column.
 
 use std::io::{self, Write as _};
 
@@ -14,18 +14,18 @@ const NOTE: Style = AnsiColor::Yellow.on_default();
 const HINT: Style = AnsiColor::Cyan.on_default();
 const BOLD: Style = Style::new().bold();
 
-/// Whether standard output takes colour.
+/// Whether standard output shows colour.
 pub(super) fn is_wanted() -> bool {
     AutoStream::choice(&io::stdout()) != ColorChoice::Never
 }
 
-/// Prints a text on standard output.
+/// Prints a text to standard output.
 pub(super) fn out(text: &str) {
     let mut out = AutoStream::auto(io::stdout().lock());
     let _ = out.write_all(painted(text).as_bytes()).and_then(|()| out.flush());
 }
 
-/// Prints a text on standard error.
+/// Prints a text to standard error.
 pub(super) fn err(text: &str) {
     let _ = AutoStream::auto(io::stderr().lock()).write_all(painted(text).as_bytes());
 }
@@ -54,13 +54,13 @@ fn line(line: &str) -> String {
     states(line)
 }
 
-/// Paints the state of a registry, with its cause.
+/// Colours the state of a registry, with its cause.
 fn states(text: &str) -> String {
     let Some((start, end, style)) = state(text) else { return text.to_owned() };
     format!("{}{style}{}{style:#}{}", &text[..start], &text[start..end], &text[end..])
 }
 
-/// Where a state begins and ends in a line.
+/// The start, end and style of a state in a line.
 fn state(text: &str) -> Option<(usize, usize, Style)> {
     if let Some(start) = text.find("unavailable (") {
         let end = text[start..].find(')').map_or(text.len(), |end| start + end + 1);
@@ -73,7 +73,7 @@ fn state(text: &str) -> Option<(usize, usize, Style)> {
     })
 }
 
-/// The names of columns: words in capitals.
+/// Whether a line has the names of columns, in capital letters.
 fn is_header(line: &str) -> bool {
     let mut words = line.split_whitespace().peekable();
     line.starts_with(' ')
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colour_changes_no_letter() {
+    fn colour_does_not_change_the_text() {
         let text = "error: no\nhint: yes\n NAME   STATE\n local  unavailable (keyDisabled)\nWRONG  registry  x\n";
 
         let painted = painted(text);

@@ -1,7 +1,7 @@
-//! `sealyard password`: prints a secret of the emulator that lies in a file.
+//! `sealyard password`: prints a secret of the emulator from its file.
 //!
-//! For images without a shell and without `cat`: `docker exec CONTAINER /sealyard password`. The emulator never sends a
-//! secret: it says which file has it, and this command, which runs on the same machine, reads the file.
+//! This is for images without a shell and `cat`: `docker exec CONTAINER /sealyard password`. The emulator never sends a
+//! secret: it names the file, and this command, which runs on the same machine, reads the file.
 
 use std::path::Path;
 
@@ -22,11 +22,11 @@ Examples:
   docker exec CONTAINER /sealyard password
   export AZURE_CLIENT_SECRET=\"$(sealyard password --owner)\"
 
-To choose the password yourself, start the emulator with the variable SEALYARD_PASSWORD, or with --password-file.";
+To choose the password, start the emulator with the variable SEALYARD_PASSWORD or with --password-file.";
 
 #[derive(Args, Debug)]
 pub(super) struct PasswordArgs {
-    /// Print the secret of the owner instead, with which Azure's clients sign in to the vault and the control plane
+    /// Print the owner's secret instead, for Azure's clients that sign in to the vault and the control plane
     #[arg(long)]
     owner: bool,
 }
@@ -47,7 +47,7 @@ pub(super) async fn password(
     Ok(Exit::Fine)
 }
 
-/// What clients of registries log in with.
+/// The password for clients of registries.
 pub(super) fn of_clients(
     emulator: &Emulator,
     report: &StatusReport,
@@ -55,15 +55,15 @@ pub(super) fn of_clients(
     match &report.password {
         Some(PasswordPlace::File(file)) => read(emulator, file),
         Some(PasswordPlace::Given) => Err(CliError::NoPassword(
-            "the emulator does not keep the password that was given at its start: look where SEALYARD_PASSWORD was set",
+            "cannot print the password: the emulator does not store it; it is the value of SEALYARD_PASSWORD at the start",
         )),
         None => Err(CliError::NoPassword(
-            "clients need no password: all listeners are on the loopback, or the network is trusted",
+            "there is no password: clients need none, because all listeners are on the loopback or the network is trusted",
         )),
     }
 }
 
-/// What the owner signs in with at the vault.
+/// The owner's secret for the vault.
 pub(super) fn owner(
     emulator: &Emulator,
     report: &StatusReport,
@@ -72,7 +72,7 @@ pub(super) fn owner(
         (Some(file), _) => read(emulator, file),
         (None, Some(_)) => Ok(Zeroizing::new(WELL_KNOWN_SECRET.to_owned())),
         (None, None) => Err(CliError::NoPassword(
-            "the vault is another program, which has the secret of its owner: ask `mock-keyvault env` there",
+            "cannot print the owner's secret: the vault is another program; run `mock-keyvault env` there",
         )),
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn owner(
 fn read(emulator: &Emulator, file: &Path) -> Result<Zeroizing<String>, CliError> {
     let Some(file) = emulator.secret_file(file) else {
         return Err(CliError::NoPassword(
-            "the emulator keeps it in a file where it runs: run this command there, in a container with `docker exec`",
+            "cannot read the secret: it is in a file on the machine where it runs; run this command there, in a container with `docker exec`",
         ));
     };
     let text = Zeroizing::new(fs::read_to_string(file)?);
@@ -107,18 +107,18 @@ mod tests {
 
         assert_eq!(*of_clients(&here, &report).unwrap(), "of clients");
         assert_eq!(*owner(&here, &report).unwrap(), "of the owner");
-        // A server elsewhere could name any file of this side.
+        // A server elsewhere could name any file on this machine.
         assert!(of_clients(&there, &report).unwrap_err().to_string().contains("where it runs"));
         assert!(owner(&there, &report).unwrap_err().to_string().contains("where it runs"));
     }
 
     #[test]
-    fn a_password_that_is_not_there_is_explained() {
+    fn the_error_explains_why_there_is_no_password() {
         let mut report = report();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
         let words = |report: &StatusReport| of_clients(&here, report).unwrap_err().to_string();
 
-        assert!(words(&report).starts_with("clients need no password"));
+        assert!(words(&report).starts_with("there is no password"));
         assert_eq!(*owner(&here, &report).unwrap(), WELL_KNOWN_SECRET);
         report.password = Some(PasswordPlace::Given);
         assert!(words(&report).contains("SEALYARD_PASSWORD"));

@@ -1,7 +1,7 @@
-//! Who has a port: the process behind a listening socket, where the system tells.
+//! Finds the process that listens on a port, if the system allows it.
 //!
 //! On Linux a socket is found by its port in `/proc/net/tcp` and `tcp6`, and its process by its inode among
-//! `/proc/PID/fd`. Processes of other users cannot be looked into; then there is a port without a name. Elsewhere there
+//! `/proc/PID/fd`. Processes of other users cannot be inspected, so their ports have no name. On other systems there
 //! is no answer.
 
 use std::fmt;
@@ -34,7 +34,7 @@ impl PortOwner {
             .map(|pid| Self { name: name_of(pid), pid })
     }
 
-    /// Whether it is an emulator like this one.
+    /// Whether the process is an emulator.
     pub(super) fn is_sealyard(&self) -> bool {
         self.name == "sealyard"
     }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_listening_sockets_of_the_port_count() {
+    fn only_listening_sockets_of_the_port_are_found() {
         let table = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1388 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 111 1 0 100 0 0 10 0

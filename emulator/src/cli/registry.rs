@@ -1,4 +1,4 @@
-//! `sealyard registry`: make, show, change and delete registries, and rotate their keys by hand.
+//! `sealyard registry`: create, show, change and delete registries, and rotate their keys.
 
 use std::collections::BTreeMap;
 
@@ -20,70 +20,70 @@ use crate::keys::IdentityId;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sealyard registry create team1                 with an identity and a key of its own, made for it
-  sealyard registry create team2 --no-cmk        encrypted under the service-managed key alone
-  sealyard registry create team3 --key mykey     a key in the vault `local` that is there
-  sealyard registry rotate-key team1             to the newest version
+  sealyard registry create team1                 also create an identity and a key for it
+  sealyard registry create team2 --no-cmk        without a customer-managed key
+  sealyard registry create team3 --key mykey     with an existing key in the vault `local`
+  sealyard registry rotate-key team1             to the newest version of its key
   sealyard registry rotate-key team1 --key https://team.vault.azure.net/keys/k --identity [system]
   sealyard registry assign-identity team1 [system]
-  sealyard registry remove-identity team1 team1  the registry goes dark; assign it again and it is back
-  sealyard registry delete team1                 with everything in it";
+  sealyard registry remove-identity team1 team1  the registry refuses content until the identity is assigned again
+  sealyard registry delete team1                 with all its content";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RegistryCommand {
     /// List all registries
     #[command(visible_alias = "ls")]
     List,
-    /// Make a registry; what is not named is made: an identity, a key, the permission to use it
+    /// Create a registry, and an identity and a key with permission to use it unless options name them
     Create(Box<CreateArgs>),
-    /// Show all that can be told of a registry
+    /// Show a registry with its key, identities and settings
     Show {
         /// The registry
         name: String,
     },
-    /// Delete a registry with everything in it
+    /// Delete a registry with all its content
     #[command(visible_alias = "rm")]
     Delete {
         /// The registry
         name: String,
     },
-    /// Rotate the key by hand: to its newest version, or to another key, vault or identity
+    /// Rotate the key to its newest version, or to another key, vault or identity
     RotateKey(RotateArgs),
-    /// Give a registry an identity; `[system]` is the one that it has by itself
+    /// Assign an identity to a registry; `[system]` is the system-assigned identity
     AssignIdentity(IdentityArgs),
-    /// Take an identity from a registry: if it is the one that asks for the key, the registry goes dark
+    /// Remove an identity from a registry; a registry without the identity that uses its key refuses content
     RemoveIdentity(IdentityArgs),
 }
 
 #[derive(Args, Debug)]
 pub(super) struct CreateArgs {
-    /// Its name: 5 to 50 letters and digits
+    /// The name: 5 to 50 letters and digits
     name: String,
-    /// No customer-managed key: the service-managed key alone
+    /// Use only the service-managed key, and no customer-managed key
     #[arg(long, conflicts_with_all = ["key", "identity"])]
     no_cmk: bool,
-    /// The key: an identifier, or the name of one in the vault `local`; without a version it is followed
+    /// The key: an identifier, or the name of a key in the vault `local`; without a version it rotates automatically
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// The identity that asks for the key: a name, a client id or a resource id
+    /// The identity that uses the key: a name, a client id or a resource id
     #[arg(long, value_name = "IDENTITY")]
     identity: Option<String>,
-    /// An identity by itself, which can take over later
+    /// Also give the registry a system-assigned identity
     #[arg(long)]
     system_identity: bool,
-    /// The price class: Basic, Standard or Premium [default: Premium]
+    /// The SKU: Basic, Standard or Premium [default: Premium]
     #[arg(long, value_name = "SKU")]
     sku: Option<String>,
-    /// The place [default: eastus]
+    /// The location [default: eastus]
     #[arg(long, value_name = "NAME")]
     location: Option<String>,
     /// The resource group [default: sealyard]
     #[arg(long, value_name = "NAME")]
     resource_group: Option<String>,
-    /// A tag; may be given more than once
+    /// A tag; can be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
     tag: Vec<(String, String)>,
-    /// Leave out what a real registry with a customer-managed key lacks, and refuse what is only advised against
+    /// Behave exactly like Azure: turn off features that Azure lacks with a customer-managed key, and refuse vaults without purge protection
     #[arg(long)]
     strict_parity: bool,
 }
@@ -92,11 +92,11 @@ pub(super) struct CreateArgs {
 pub(super) struct RotateArgs {
     /// The registry
     name: String,
-    /// The key: an identifier, or the name of one in the vault `local`; with a version it is not followed [default: the
-    /// newest version of the key that there is]
+    /// The key: an identifier, or the name of a key in the vault `local`; with a version it does not rotate automatically
+    /// [default: the newest version of the current key]
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Who asks for the key from then on: a name, a client id, a resource id, or [system]
+    /// The identity that uses the key from then on: a name, a client id, a resource id, or [system]
     #[arg(long, value_name = "IDENTITY")]
     identity: Option<String>,
 }
@@ -105,7 +105,7 @@ pub(super) struct RotateArgs {
 pub(super) struct IdentityArgs {
     /// The registry
     name: String,
-    /// A name, a resource id, or [system]
+    /// The identity: a name, a resource id, or [system]
     #[arg(value_name = "IDENTITY", required = true)]
     identities: Vec<String>,
 }
@@ -126,7 +126,7 @@ pub(super) async fn registry(
         }
         RegistryCommand::Create(args) => {
             let made: CreatedRegistry = emulator.post("/registries", &args.request()).await?;
-            let title = format!("made the registry {}", made.registry.report.name);
+            let title = format!("created the registry {}", made.registry.report.name);
             output.result(&with_warnings(&title, &made.registry, &made.warnings), &made);
         }
         RegistryCommand::Show { name } => {
@@ -144,9 +144,9 @@ pub(super) async fn registry(
             let mut rotated: RotatedKey = emulator.post(&path, &request).await?;
             emulator.address_from_this_side([&mut rotated.registry.report]);
             let title = match rotated.rotation.data_keys {
-                0 => format!("the registry {name} is under {} already", rotated.rotation.to),
+                0 => format!("the registry {name} already uses {}", rotated.rotation.to),
                 keys => format!(
-                    "{} wrapped anew under {}",
+                    "{} wrapped again under {}",
                     count(keys, "data key"),
                     rotated.rotation.to
                 ),
@@ -208,11 +208,11 @@ impl IdentityArgs {
 }
 
 impl IdentityArgs {
-    /// A line for each identity with the command that gives it back.
+    /// A line for each identity with the command that assigns it again.
     fn undone_by(&self, hints: &Hints) -> String {
         let of = |identity| hints.line(&Hint::AssignIdentity { registry: &self.name, identity });
         let lines =
-            self.identities.iter().map(|identity| format!("\n`{}` gives it back", of(identity)));
+            self.identities.iter().map(|identity| format!("\n`{}` assigns it again", of(identity)));
         lines.collect()
     }
 }
@@ -261,7 +261,7 @@ fn render(registry: &RegistryDetails) -> String {
             row("key", key.key_identifier.clone());
             let version = key.versioned_key_identifier.clone();
             row("version in use", version.unwrap_or_else(|| "not known".to_owned()));
-            let rotation = if key.key_rotation_enabled { "automatic" } else { "by hand" };
+            let rotation = if key.key_rotation_enabled { "automatic" } else { "manual" };
             row("rotation", rotation.to_owned());
             if let Some(at) = key.last_key_rotation_timestamp {
                 row("last rotation", to_the_second(at));
@@ -275,7 +275,7 @@ fn render(registry: &RegistryDetails) -> String {
                 to_the_second(at)
             )
         });
-        row("asked for by", id.clone() + &until.unwrap_or_default());
+        row("used by", id.clone() + &until.unwrap_or_default());
     }
     for identity in &registry.user_assigned_identities {
         row("identity", format!("{} ({})", identity.name, identity.principal.client_id));

@@ -1,4 +1,4 @@
-//! `sealyard repair`: makes a damaged data folder start again, and says exactly what is lost.
+//! `sealyard repair`: makes a damaged data folder usable again, and lists exactly what is lost.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
@@ -15,44 +15,44 @@ use crate::config::{Config, ServeArgs};
 use crate::repair::{Plan, Repair, Report};
 
 pub(super) const HELP: &str = "\
-It works on a folder that no emulator has open, also when `serve` refuses the folder.
-It brings back, in this order: the journal as far as it can be verified, from the last checkpoints
-or from an index that adds up; then sealed files that nothing names any more, with the mirrored
-rings, the service-managed key and the vault. What comes back from sealed files alone has no name:
-it is in the repository recovered/files of its registry, without a tag.
-The new rows are made beside the damaged ones and take their place in one step. If there is too
-little room for them, nothing is changed.
-What was damaged is kept in the data folder, in damaged-TIME/. The list of what is lost is in
+The folder must not be in use by an emulator. The repair also works if `serve` refuses the folder.
+It recovers, in this order: the journal as far as it can be verified, from the last checkpoints
+or from an index whose checksum is right; then sealed files that no row names, with the mirrored
+rings, the service-managed key and the vault. Content that is recovered only from sealed files has
+no name: it is in the repository recovered/files of its registry, without a tag.
+It writes new rows next to the damaged ones and replaces them in one step. If there is too little
+space for them, it changes nothing.
+The damaged files stay in the data folder, in damaged-TIME/. The list of losses is in
 damaged-TIME/lost.txt.
-Stopped at any moment, the folder is as before or repaired, and the next repair or start says what
-is lost.
+If the repair is stopped, the folder is either unchanged or repaired, and the next repair or start
+lists the losses.
 
 Examples:
-  sealyard repair --dry-run       show what would be done
-  sealyard repair                 show it, ask, and do it
+  sealyard repair --dry-run       only show the plan
+  sealyard repair                 show the plan, ask, and repair
   sealyard repair --yes --json    for scripts
 
 Exit codes:
-  0  nothing is lost: all was sound, or all came back
-  1  it failed
+  0  nothing is lost: everything was intact, or was recovered
+  1  the repair failed
   2  the command line is wrong
-  5  nothing was changed: nobody said yes
-  6  repaired, and what is printed as lost is lost
+  5  not confirmed; nothing was changed
+  6  repaired, with the printed losses
   7  an emulator has the folder open";
 
-/// Nothing was changed: nobody said yes.
+/// The exit code if the repair was not confirmed and changed nothing.
 const NOT_CONFIRMED: u8 = 5;
-/// It was repaired, and something is lost.
+/// The exit code after a repair with losses.
 const LOST: u8 = 6;
-/// A process has the folder open.
+/// The exit code if a process has the folder open.
 const IN_USE: u8 = 7;
 
 #[derive(Args, Debug)]
 pub(super) struct RepairArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Show what would be done, and change nothing
+    /// Only show the plan
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// The data folder of the embedded vault [default: `vault` in the data folder]
@@ -73,19 +73,19 @@ pub(super) struct RepairArgs {
     /// The file with the secret of the registry's identity
     #[arg(long, value_name = "FILE")]
     client_secret_file: Option<PathBuf>,
-    /// A CA to trust for that vault and its authority, in PEM
+    /// A PEM file with a CA to trust for that vault and its authority
     #[arg(long, value_name = "FILE")]
     azure_ca: Option<PathBuf>,
 }
 
-/// The options of `serve` as its environment variables set them.
+/// The options of `serve` from its environment variables.
 #[derive(Parser)]
 struct OfEnvironment {
     #[command(flatten)]
     serve: ServeArgs,
 }
 
-/// What `--json` prints.
+/// The document that `--json` prints.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
@@ -119,16 +119,16 @@ pub(super) fn repair(args: RepairArgs, context: &Context) -> Result<Exit, CliErr
         if context.global.json || !io::stdin().is_terminal() {
             show(false, &untouched, &plan.to_string());
         }
-        context.output.hint("nothing was changed; `--yes` does not ask");
+        context.output.hint("nothing was changed; confirm with `--yes`");
         return Ok(Exit::Of(NOT_CONFIRMED));
     }
-    // Before anything is changed: whoever stops the repair has seen what is lost.
+    // Before anything is changed, so that a user who stops the repair has seen the losses.
     if yes && !context.global.json {
         context.output.raw(plan.to_string().as_bytes());
     }
     if yes && !plan.fits() {
         context.output.hint(&format!(
-            "there may be too little room for the new rows beside the damaged ones: {} are needed, and {} are free; if it is too little, nothing is changed",
+            "the disk may have too little space for the new rows: {} are needed, and {} are free; if it is too little, nothing is changed",
             bytes(plan.bytes_needed),
             bytes(plan.bytes_free)
         ));
@@ -146,7 +146,7 @@ pub(super) fn repair(args: RepairArgs, context: &Context) -> Result<Exit, CliErr
 
 impl RepairArgs {
     fn config(self, context: &Context) -> Result<Config, CliError> {
-        // What a start of this folder would go by. Arguments count more than variables.
+        // The settings that a start of this folder would use. Arguments take precedence over variables.
         let OfEnvironment { mut serve } = OfEnvironment::try_parse_from(["serve"])
             .map_err(|error| CliError::Io(io::Error::other(error.to_string())))?;
         serve.data_dir.clone_from(&context.global.data_dir);
@@ -161,7 +161,7 @@ impl RepairArgs {
     }
 }
 
-/// Shows the plan and asks whoever is there. Nobody is a no.
+/// Shows the plan and asks the user. Without a terminal the answer is no.
 fn is_confirmed(plan: &Plan, context: &Context) -> Result<bool, CliError> {
     if context.global.json || !io::stdin().is_terminal() {
         return Ok(false);
@@ -169,7 +169,7 @@ fn is_confirmed(plan: &Plan, context: &Context) -> Result<bool, CliError> {
     context.output.raw(plan.to_string().as_bytes());
     if !plan.fits() {
         let words = format!(
-            "There may be too little room: {} are needed beside the damaged rows, and {} are free. If it is too little, nothing is changed. Try all the same? Type yes: ",
+            "The disk may have too little space: {} are needed for the new rows, and {} are free. If it is too little, nothing is changed. Type yes to try: ",
             bytes(plan.bytes_needed),
             bytes(plan.bytes_free)
         );

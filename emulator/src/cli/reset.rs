@@ -1,4 +1,4 @@
-//! `sealyard reset`: back to how a fresh start looks.
+//! `sealyard reset`: resets everything to a fresh state.
 
 use std::io::{self, BufRead as _, IsTerminal as _};
 
@@ -11,17 +11,17 @@ use super::output::count;
 use crate::admin::{ResetPreview, ResetReply, ResetRequest};
 
 pub(super) const HELP: &str = "\
-Content, uploads, registries but `local`, keys, tokens and scope maps, faults, the clock and what was revoked are as
-at a first start then.
-It asks before it does so, unless the data is gone at exit anyhow (`serve --ephemeral`).
+This resets content, uploads, keys, tokens, scope maps, faults, the clock and revocations to the state of a first start,
+and deletes all registries except `local`.
+It asks for confirmation, unless the emulator removes its data at exit anyway (`serve --ephemeral`).
 
 Exit codes:
-  0  everything is as at a fresh start
-  1  something could not be reset, and is named";
+  0  everything was reset
+  1  the listed items could not be reset";
 
 #[derive(Args, Debug)]
 pub(super) struct ResetArgs {
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -40,12 +40,13 @@ pub(super) async fn reset(
     Ok(exit(&reply))
 }
 
-/// What was done, and what could not be.
+/// The result, with the items that could not be reset.
 fn render(reply: &ResetReply) -> String {
     if reply.left.is_empty() {
-        return "the emulator is as at a fresh start".to_owned();
+        return "the emulator is reset to a fresh state".to_owned();
     }
-    let mut text = "the emulator is not as at a fresh start: this could not be reset".to_owned();
+    let mut text =
+        "the emulator is not completely reset; these items could not be reset:".to_owned();
     for left in &reply.left {
         text.push_str("\n  ");
         text.push_str(left);
@@ -53,12 +54,12 @@ fn render(reply: &ResetReply) -> String {
     text
 }
 
-/// A reset that left something is no fresh start, and a suite that goes on would meet what is left.
+/// An incomplete reset is a failure, because the next test of a suite would find the remaining items.
 fn exit(reply: &ResetReply) -> Exit {
     if reply.left.is_empty() { Exit::Fine } else { Exit::Failed }
 }
 
-/// Asks whoever is there. Nobody is a no.
+/// Asks the user. Without a terminal the answer is no.
 fn is_confirmed(
     preview: &ResetPreview,
     emulator: &Emulator,
@@ -68,7 +69,7 @@ fn is_confirmed(
         return Ok(false);
     }
     let question = format!(
-        "This takes away {} in {} of the emulator at {}, and its keys. Type yes to go on: ",
+        "This deletes {} in {} of the emulator at {}, and its keys. Type yes to continue: ",
         count(preview.blobs, "blob"),
         if preview.registries == 1 {
             "1 registry".to_owned()
@@ -88,14 +89,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reset_that_left_something_names_it_and_fails() {
+    fn an_incomplete_reset_names_the_remaining_items_and_fails() {
         let done = ResetReply { left: Vec::new() };
         let left = ResetReply { left: vec!["the key of team1 stays".to_owned()] };
 
         assert_eq!(exit(&done), Exit::Fine);
         assert_eq!(exit(&left), Exit::Failed);
         let words = render(&left);
-        assert!(words.contains("not as at a fresh start"), "{words}");
+        assert!(words.contains("not completely reset"), "{words}");
         assert!(words.ends_with("\n  the key of team1 stays"), "{words}");
     }
 }

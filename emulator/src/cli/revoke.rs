@@ -1,5 +1,5 @@
-//! `sealyard revoke` and `sealyard restore`: the key of a registry is taken away in one of the ways there are, and given
-//! back as it was.
+//! `sealyard revoke` and `sealyard restore`: revoke a registry's access to its key by a chosen method, and restore it
+//! exactly.
 
 use clap::Args;
 
@@ -16,21 +16,21 @@ use crate::revocation::Way;
 pub(super) const REVOKE_HELP: &str = "\
 Examples:
   sealyard revoke --by policy       the registry refuses all content
-  sealyard restore                  and it is back
+  sealyard restore                  the registry serves content again
   sealyard revoke --by firewall --registry team
 
-A command returns when the registry has seen the change; --no-wait returns at once.";
+The command returns when the registry has seen the change. With --no-wait it returns at once.";
 
 pub(super) const RESTORE_HELP: &str = "\
 Examples:
-  sealyard restore                  undo all that `revoke` did, the last first
-  sealyard restore --by policy      undo this one
+  sealyard restore                  undo all revocations, the last one first
+  sealyard restore --by policy      undo only the revocation by this method
 
-What was there is remembered in the data folder, also over a restart. Nothing to undo is no error.";
+The data folder keeps the revocations, also over a restart. If there is nothing to undo, the command succeeds.";
 
 #[derive(Args, Debug)]
 pub(super) struct RevokeArgs {
-    /// In which way
+    /// The method
     #[arg(long, value_enum)]
     by: Way,
     #[command(flatten)]
@@ -39,7 +39,7 @@ pub(super) struct RevokeArgs {
 
 #[derive(Args, Debug)]
 pub(super) struct RestoreArgs {
-    /// What was revoked in this way alone
+    /// Undo only the revocation by this method
     #[arg(long, value_enum)]
     by: Option<Way>,
     #[command(flatten)]
@@ -88,10 +88,10 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
         Way::Delete => "the key is deleted",
         Way::Firewall => "the firewall of the vault is closed",
         Way::Vault => "the vault is deleted",
-        Way::Identity => "the identity is taken from the registry",
+        Way::Identity => "the identity is removed from the registry",
     };
     let later = reply.unavailable_from.map(|at| {
-        format!(", and becomes unavailable at {} on the emulator's clock", to_the_second(at))
+        format!(", and becomes unavailable at {} by the emulator's clock", to_the_second(at))
     });
     format!(
         "{taken}; registry {}: {}{}\n`{}` undoes it",
@@ -107,7 +107,7 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
     let done = if reply.restored.is_empty() {
         "nothing was revoked".to_owned()
     } else {
-        format!("given back: {}", names(&reply.restored))
+        format!("restored: {}", names(&reply.restored))
     };
     let left = if reply.revoked.is_empty() {
         String::new()
@@ -116,13 +116,13 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
     };
     let state = state(&reply.state, reply.cause.as_deref(), waited);
     let way_back = match reply.cause.as_deref() {
-        // The registry is unavailable for a reason that `revoke` did not make.
+        // The registry is unavailable for another reason than a revocation.
         Some(cause) if reply.revoked.is_empty() => {
             hints.way_back_after_restore(cause, &reply.registry)
         }
         Some(_) => {
             let line = hints.line(&Hint::Restore { registry: &reply.registry });
-            Some(format!("`{line}` brings it back"))
+            Some(format!("`{line}` restores it"))
         }
         None => None,
     };
@@ -131,6 +131,6 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
 }
 
 fn state(state: &str, cause: Option<&str>, waited: bool) -> String {
-    let when = if waited { "" } else { " when asked, before it has looked" };
+    let when = if waited { "" } else { " before it has seen the change" };
     format!("{}{when}", state_in_words(state, cause))
 }

@@ -1,9 +1,9 @@
-//! `sealyard run -- CMD`: one command with the environment of `sealyard env`, and with the emulator as its proxy.
+//! `sealyard run -- CMD`: runs a command with the variables of `sealyard env` and with the emulator as its proxy.
 //!
-//! Azure's own names lead to the emulator then, without a hosts file. The proxy leads nowhere else: a program that needs
-//! the rest of the world as well is better off with `sealyard env`.
+//! Azure's host names then lead to the emulator, without a hosts file. The proxy forwards to no other host: a program that
+//! needs other hosts as well should use `sealyard env`.
 //!
-//! The command takes the place of this process, so that its exit code, its signals and its terminal are its own.
+//! The command replaces this process, so that it has its own exit code, signals and terminal.
 
 use std::ffi::OsString;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -23,10 +23,10 @@ Examples:
   sealyard run -- python3 app.py
   sealyard run -- curl -i https://local.vault.azure.net/keys?api-version=7.4
 
-Azure's own names lead to the emulator for this command, through HTTPS_PROXY.
-Other hosts are refused; plain HTTP and 127.0.0.1 go their own way.
+For this command, Azure's host names lead to the emulator, through HTTPS_PROXY.
+HTTPS to other hosts is refused. Plain HTTP and 127.0.0.1 do not use the proxy.
 
-Exit codes: those of the command; 126 if it cannot be run, 127 if it is not found.";
+Exit codes: those of the command; 126 if it cannot be run, and 127 if it is not found.";
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
@@ -40,14 +40,14 @@ pub(super) struct RunArgs {
     command: Vec<OsString>,
 }
 
-/// A command that is ready to take the place of this process.
+/// A command that is ready to replace this process.
 #[derive(Debug)]
 pub(super) struct Replacement {
     command: Vec<OsString>,
     variables: Variables,
-    /// What is said if it fails. It is waited for then.
+    /// The hint to print if the command fails. With a hint, this process waits for the command.
     hint: Option<String>,
-    /// Which warnings are looked for after it. It is waited for then.
+    /// The warnings to look for after the command. With a watch, this process waits for the command.
     watch: Option<Watch>,
 }
 
@@ -59,24 +59,24 @@ pub(super) async fn prepare(args: RunArgs, emulator: &Emulator) -> Result<Replac
 }
 
 impl Replacement {
-    /// A command and its arguments, with variables beside those of this process.
+    /// A command and its arguments, with additional environment variables.
     pub(super) fn new(command: Vec<OsString>, variables: Variables) -> Self {
         Self { command, variables, hint: None, watch: None }
     }
 
-    /// Says this after it, if it fails.
+    /// Prints this hint after the command, if it fails.
     pub(super) fn with_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint;
         self
     }
 
-    /// Looks for these warnings after it.
+    /// Looks for these warnings after the command.
     pub(super) fn with_watch(mut self, watch: Option<Watch>) -> Self {
         self.watch = watch;
         self
     }
 
-    /// Runs it in the place of this process. With a hint or a watch it is waited for instead, and its exit code is passed on.
+    /// Replaces this process by the command. With a hint or a watch, it waits for the command instead and returns its exit code.
     pub(super) fn exec(self, context: &Context) -> Result<Exit, CliError> {
         let mut words = self.command.into_iter();
         let program = words.next().unwrap_or_default();
@@ -94,7 +94,7 @@ impl Replacement {
         if let Some(watch) = self.watch {
             watch.tell(status.success(), context);
         }
-        // A shell says of a program that a signal has ended that its code is 128 and the number of the signal.
+        // As in a shell, the code of a program that a signal ended is 128 plus the number of the signal.
         let code = status.code().or_else(|| Some(128 + status.signal()?));
         Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
     }

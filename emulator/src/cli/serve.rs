@@ -1,4 +1,4 @@
-//! `sealyard serve`: the emulator in the foreground, until it is told to stop.
+//! `sealyard serve`: runs the emulator in the foreground until it is stopped.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -32,17 +32,17 @@ pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliE
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run(config, context));
     if let Ok(Exit::Of(_)) = ended {
-        // The second Ctrl-C does not wait for a disk either.
+        // A second Ctrl-C does not wait for the disk either.
         runtime.shutdown_background();
     }
     ended
 }
 
 async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
-    // Whatever makes a file, such as the database: what is for others says so.
+    // All files are private by default, also those of the database. Files for others get their mode explicitly.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let (listen, azure_listen) = (config.listen, config.azure_listen);
-    // Before anything is there to be cleaned up.
+    // Before the emulator creates anything that it would have to clean up.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let started = tokio::select! {
@@ -53,7 +53,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
     let emulator = started.map_err(|error| explained(error, listen, azure_listen))?;
     let app = emulator.app();
     let report = StatusReport::of(app).await.map_err(io::Error::other)?;
-    // The folder of an ephemeral emulator can be that of another one, and a variable can name another one.
+    // The folder of an ephemeral emulator, or a variable, can name another emulator.
     let needs_endpoint = app.config.ephemeral || context.global.endpoint.is_some();
     let hints = if needs_endpoint && !context.hints.is_outside() {
         context.hints.only_at(&report.registry)
@@ -62,18 +62,18 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
     };
     if report.password.is_none() && app.config.password != PasswordSource::Generated {
         tracing::warn!(
-            "nobody is asked for the password that was given: all listeners are on the loopback"
+            "the given password is not used: all listeners are on the loopback, where clients need none"
         );
     }
     context.output.result(&banner(&report, &hints, Ending::CtrlC), &report);
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
-        _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
+        _ = terminate.recv() => tracing::info!("terminated: stopping"),
     }
     if let Some(words) = waits_for(&emulator.app().under_way.requests()) {
         tracing::warn!("{words}");
     }
-    // Whoever asks twice does not want to wait for requests that are under way.
+    // A user who asks twice does not want to wait for running requests.
     tokio::select! {
         () = emulator.shutdown() => Ok(Exit::Fine),
         _ = interrupt.recv() => Ok(Exit::Of(130)),
@@ -81,7 +81,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-/// What a stop waits for. None: no request is under way.
+/// The message about the requests that a stop waits for, if there are any.
 fn waits_for(requests: &[String]) -> Option<String> {
     let (first, more) = requests.split_first()?;
     let more = match more.len() {
@@ -89,7 +89,7 @@ fn waits_for(requests: &[String]) -> Option<String> {
         more => format!(" and {more} more"),
     };
     Some(format!(
-        "waiting at most {} for {} under way: {first}{more}; Ctrl-C again ends at once",
+        "waiting at most {} for {} to end: {first}{more}; press Ctrl-C again to stop at once",
         for_people(DRAIN),
         count(requests.len() as u64, "request"),
     ))
@@ -102,12 +102,12 @@ pub(super) enum Ending<'a> {
     CtrlC,
     /// It runs in the background.
     Background {
-        /// Where its lines go.
+        /// Its log.
         log: &'a Path,
     },
 }
 
-/// What to type next.
+/// The text after a start: addresses, and the commands to type next.
 pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -> String {
     let mut text = String::from("Sealyard is ready.\n\n");
     let mut line = |name: &str, value: &str| {
@@ -129,17 +129,17 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -
     let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
     let _ = write!(
         text,
-        "\nPush something to it:\n\
+        "\nPush an image to it:\n\
          \x20 docker tag alpine {server}/alpine:1 && docker push {server}/alpine:1\n\
          \x20 podman push --tls-verify=false alpine {server}/alpine:1\n\
          \x20 helm push app-1.0.0.tgz oci://{server}/charts --plain-http\n\
          {insecure}\n\
-         Then take the key away, look, and give it back:\n\
+         Then revoke the key, show the state, and restore the key:\n\
          \x20 {}\n\
          \x20 {}\n\
          \x20 {}\n\
          {}\n\
-         {} stops it.\n",
+         {} stops the emulator.\n",
         hints.line(&Hint::RevokePolicy),
         hints.line(&Hint::Status),
         hints.line(&Hint::Restore { registry: LOCAL }),
@@ -152,7 +152,7 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -
     text
 }
 
-/// How to get the secrets that clients need. The secrets themselves never stand here: what is printed ends in a log.
+/// Says how to get the secrets that clients need. The text never contains the secrets, because it can end in a log.
 fn secrets(report: &StatusReport, hints: &Hints) -> String {
     let mut text = String::new();
     match &report.password {
@@ -164,7 +164,7 @@ fn secrets(report: &StatusReport, hints: &Hints) -> String {
             let command = hints.line(&Hint::Password { owner: false });
             let _ = write!(
                 text,
-                "\nClients log in with any user name and the password that this prints:\n  {command}\n"
+                "\nClients log in with any user name and the password that this command prints:\n  {command}\n"
             );
         }
     }
@@ -172,13 +172,13 @@ fn secrets(report: &StatusReport, hints: &Hints) -> String {
         let command = hints.line(&Hint::Password { owner: true });
         let _ = write!(
             text,
-            "\nAzure's clients sign in as {OWNER_CLIENT_ID} with the secret that this prints:\n  {command}\n"
+            "\nAzure's clients sign in as {OWNER_CLIENT_ID} with the secret that this command prints:\n  {command}\n"
         );
     }
     text
 }
 
-/// A taken port is the error that people meet first: it says who has it, and what to do.
+/// Explains the most common first error: a port in use. The message names the process and the hint.
 fn explained(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) -> CliError {
     if !is_taken(&error) {
         return error.into();
@@ -207,17 +207,17 @@ fn is_taken(error: &StartError) -> bool {
     false
 }
 
-/// No core dumps: they would hold keys and content. As many open files as the system lets us have.
+/// Turns off core dumps, which would contain keys and content, and raises the limit of open files to the maximum.
 pub(super) fn set_limits() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps could not be turned off");
+        tracing::warn!(%error, "cannot turn off core dumps");
     }
     let files = getrlimit(Resource::Nofile);
     if let Err(error) =
         setrlimit(Resource::Nofile, Rlimit { current: files.maximum, maximum: files.maximum })
     {
-        tracing::debug!(%error, "the limit of open files stays as it is");
+        tracing::debug!(%error, "cannot raise the limit of open files");
     }
 }
 
@@ -232,13 +232,13 @@ mod tests {
         assert_eq!(waits_for(&[]), None);
         assert_eq!(
             waits_for(&requests[..1]).unwrap(),
-            "waiting at most 10s for 1 request under way: PATCH /v2/app/blobs/uploads/1; Ctrl-C again ends at once"
+            "waiting at most 10s for 1 request to end: PATCH /v2/app/blobs/uploads/1; press Ctrl-C again to stop at once"
         );
-        assert!(waits_for(&requests).unwrap().contains("2 requests under way: PATCH"));
+        assert!(waits_for(&requests).unwrap().contains("2 requests to end: PATCH"));
     }
 
     #[test]
-    fn a_taken_port_is_told_with_its_owner_and_the_flag_that_chooses_another() {
+    fn the_error_for_a_port_in_use_names_the_process_and_the_flag() {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = holder.local_addr().unwrap();
         let source = std::net::TcpListener::bind(address).unwrap_err();
@@ -247,14 +247,17 @@ mod tests {
         let error = explained(StartError::Listen { address, source }, address, address);
 
         let words = error.to_string();
-        assert!(words.starts_with(&format!("port {} is taken by ", address.port())), "{words}");
+        assert!(words.starts_with(&format!("port {} is in use by ", address.port())), "{words}");
         assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
-        assert_eq!(error.hint(&hints).unwrap(), "stop it, or choose another with --listen");
+        assert_eq!(
+            error.hint(&hints).unwrap(),
+            "stop that process, or choose another port with --listen"
+        );
         assert_eq!(error.exit(), Exit::Failed);
     }
 
     #[test]
-    fn a_taken_port_of_the_azure_side_names_its_own_flag() {
+    fn the_error_for_a_port_of_the_azure_side_names_its_flag() {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let azure = holder.local_addr().unwrap();
         let error = StartError::Vault(VaultStartError::PortTaken { address: azure });
@@ -262,13 +265,13 @@ mod tests {
         let error = explained(error, "127.0.0.1:5000".parse().unwrap(), azure);
 
         let words = error.to_string();
-        assert!(words.starts_with(&format!("port {} is taken by ", azure.port())), "{words}");
+        assert!(words.starts_with(&format!("port {} is in use by ", azure.port())), "{words}");
         let hint = error.hint(&Hints::new(None, None)).unwrap();
-        assert_eq!(hint, "stop it, or choose another with --azure-listen");
+        assert_eq!(hint, "stop that process, or choose another port with --azure-listen");
     }
 
     #[test]
-    fn an_address_that_is_not_ours_is_not_a_taken_port() {
+    fn an_address_of_another_machine_is_not_a_port_in_use() {
         let address: SocketAddr = "192.0.2.1:5000".parse().unwrap();
         let source = std::net::TcpListener::bind(address).unwrap_err();
 

@@ -1,7 +1,7 @@
 //! `sealyard start`: `serve` in the background. It returns when the emulator is ready.
 //!
-//! The emulator is a process of its own, in a process group of its own: Ctrl-C in the terminal does not reach it. What it
-//! would print goes into its log.
+//! The emulator is a separate process in its own process group, so Ctrl-C in the terminal does not reach it. Its output
+//! goes to its log.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -24,20 +24,20 @@ use crate::store::{StoreError, refuse_foreign};
 
 pub(super) const HELP: &str = "\
 Examples:
-  sealyard start                           it returns when the registry is ready
-  sealyard start --ephemeral --listen 0    for a test: a free port, and nothing stays
+  sealyard start                           returns when the registry is ready
+  sealyard start --ephemeral --listen 0    for a test: on a free port, without lasting data
   sealyard stop
 
-The log is `serve.log` in the data folder, and the process id is in `serve.pid` there.
-With --ephemeral they are in the folder of running emulators, and go with it.";
+The data folder contains the log in `serve.log` and the process id in `serve.pid`.
+With --ephemeral these files are in the folder of running emulators, and are removed at exit.";
 
-/// How often it is looked whether the emulator is ready.
+/// The time between two checks whether the emulator is ready.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long an emulator that is to end is waited for.
+/// How long to wait for an emulator to end.
 const END_LIMIT: Duration = Duration::from_secs(15);
 
-/// Options before a command that have a value.
+/// Options with a value that can precede the command.
 const WITH_VALUE: [&str; 3] = ["--data-dir", "--endpoint", "--log-format"];
 
 /// Starts an emulator with the options of `serve`. `line` is the command line as it was typed.
@@ -48,7 +48,7 @@ pub(super) fn start(
 ) -> Result<Exit, CliError> {
     args.data_dir.clone_from(&context.global.data_dir);
     args.password = ServeArgs::password_of_environment();
-    // What cannot be gone by is said here, and not in a log.
+    // Invalid options are reported here, not in a log.
     let config = Config::try_from(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(begin(&config, line, context))
@@ -63,7 +63,7 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     if !config.ephemeral {
         let folder = &config.data_dir;
         refuse_foreign(folder).map_err(StartError::from)?;
-        // The files are those of the emulator that runs, or begins to.
+        // The files belong to the emulator that runs or starts already.
         if let Some(holder) = Holder::of(folder)? {
             let in_use = StoreError::InUse { path: folder.clone(), pid: Some(holder.pid()) };
             return Err(StartError::from(in_use).into());
@@ -95,7 +95,7 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     };
     let report = match report {
         Ok(report) => report,
-        // Nobody would know of one that goes on.
+        // Without a result, the user would not know that an emulator runs.
         Err(error) => {
             end(&mut child).await?;
             return Err(error);
@@ -111,7 +111,7 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     Ok(Exit::Fine)
 }
 
-/// The emulator, once it answers.
+/// Waits for the emulator until it answers.
 async fn ready(child: &mut Child, config: &Config, files: &Files) -> Result<Emulator, CliError> {
     loop {
         if child.try_wait()?.is_some() {
@@ -121,7 +121,7 @@ async fn ready(child: &mut Child, config: &Config, files: &Files) -> Result<Emul
         if let Some(global) = address_of(child.id(), config) {
             match discovery::find(&global).await {
                 Ok(emulator) => return Ok(emulator),
-                // It has written where it is, and answers in a moment.
+                // It has written its address, and will answer soon.
                 Err(CliError::NotRunning { .. } | CliError::NoAnswer { .. }) => (),
                 Err(error) => return Err(error),
             }
@@ -130,12 +130,12 @@ async fn ready(child: &mut Child, config: &Config, files: &Files) -> Result<Emul
     }
 }
 
-/// Ends a process as Ctrl-C does, so that it cleans up. One that does not end soon is killed.
+/// Ends a process as Ctrl-C does, so that it cleans up. Kills it if it does not end soon.
 async fn end(child: &mut Child) -> Result<(), CliError> {
     if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
-        // One that has ended is not waited for yet, so that the number is still its own.
+        // Even if the process has ended, nothing has waited for it yet, so its id is not reused.
         if let Err(error) = kill_process(pid, Signal::TERM) {
-            tracing::debug!(%error, "the emulator could not be told to end");
+            tracing::debug!(%error, "cannot signal the emulator to end");
         }
     }
     let ended = async {
@@ -152,7 +152,7 @@ async fn end(child: &mut Child) -> Result<(), CliError> {
     Ok(ended?)
 }
 
-/// What leads to the emulator of a process: its data folder, or its URL if it has none that it is found by.
+/// The options that select the emulator: its data folder, or its URL if the folder does not lead to it.
 fn address_of(pid: u32, config: &Config) -> Option<GlobalArgs> {
     let report: Option<StatusReport> = read_endpoints(&config.data_dir.join(ENDPOINTS_FILE));
     if report.is_some_and(|report| report.pid == pid) {
@@ -163,7 +163,7 @@ fn address_of(pid: u32, config: &Config) -> Option<GlobalArgs> {
     Some(GlobalArgs::of_endpoint(entry.registry.parse().ok()?))
 }
 
-/// The command line with `serve` in the place of `start`. Its errors are for the log, and so for people.
+/// The command line with `serve` instead of `start`, and without `--json`: its errors go to the log, which people read.
 fn as_serve(line: &[OsString]) -> Vec<OsString> {
     let mut words: Vec<OsString> =
         line.iter().skip(1).filter(|word| *word != "--json").cloned().collect();
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_emulator_gets_the_options_that_were_typed() {
+    fn the_emulator_gets_the_typed_options() {
         let of = |line: &str| {
             let line: Vec<OsString> = line.split(' ').map(OsString::from).collect();
             let words = as_serve(&line);

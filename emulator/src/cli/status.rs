@@ -1,4 +1,4 @@
-//! `sealyard status`: what runs where, and in which state.
+//! `sealyard status`: shows the addresses and states of registries and vaults.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exi
     let report = emulator.status().await?;
     let others = match emulator.found() {
         Found::ByEndpoint => None,
-        // What is asked about is told all the same.
+        // The status of this emulator is still worth printing.
         _ => discovery::registered().await.ok().map(|mut running| {
             running.retain(|entry| entry.instance != report.instance);
             running
@@ -28,12 +28,12 @@ pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exi
     Ok(Exit::Fine)
 }
 
-/// The report for programs, with what else runs.
+/// The report for programs, with the other running emulators.
 #[derive(Serialize)]
 struct Shown<'a> {
     #[serde(flatten)]
     report: &'a StatusReport,
-    /// The other emulators of this user that run. It is left out when `--endpoint` names one.
+    /// The other running emulators of this user. It is omitted if `--endpoint` names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     others: Option<Vec<Entry>>,
 }
@@ -69,7 +69,7 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
             );
             row(
                 "  rotation",
-                if key.key_rotation_enabled { "automatic" } else { "by hand" }.to_owned(),
+                if key.key_rotation_enabled { "automatic" } else { "manual" }.to_owned(),
             );
             if let Some(time) = key.last_key_rotation_timestamp {
                 row("  last rotation", to_the_second(time));
@@ -83,10 +83,11 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         if registry.uploads > 0 {
             let (number, held) = (count(registry.uploads, "upload"), bytes(registry.upload_bytes));
             let remove = hints.line(&Hint::GcNow { registry: &registry.name });
-            row("  uploads", format!("{number} under way, {held}; `{remove}` removes them"));
+            row("  uploads", format!("{number} in progress, {held}; `{remove}` removes them"));
         }
         if let Some(taken) = registry.taken_port {
-            let words = "is taken by another program: it has another one until the next start";
+            let words =
+                "is in use by another program: the registry has another port until the next start";
             row("  port", format!("{taken} {words}"));
         }
         row("  docker", format!("docker push {}/NAME:TAG", registry.login_server));
@@ -121,16 +122,16 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
     table(None, rows)
 }
 
-/// Where the data is, and how to get rid of it.
+/// The data folder, and how to remove the data.
 pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
     let folder = report.data_dir.display();
     if report.ephemeral {
-        return format!("{folder}, which is removed at the exit");
+        return format!("{folder}, which is removed at exit");
     }
-    format!("{folder}; `{}` wipes it", hints.line(&Hint::Reset))
+    format!("{folder}; `{}` removes all content", hints.line(&Hint::Reset))
 }
 
-/// A state and its cause, as every command tells them.
+/// A state and its cause, in the form that every command prints.
 pub(super) fn state_in_words(state: &str, cause: Option<&str>) -> String {
     match cause {
         Some(cause) => format!("{state} ({cause})"),
@@ -138,25 +139,25 @@ pub(super) fn state_in_words(state: &str, cause: Option<&str>) -> String {
     }
 }
 
-/// What docker has to be told of a registry that it does not reach by the loopback. It takes plain HTTP from the loopback
-/// alone, and its daemon knows nothing of the certificates of a shell.
+/// The setting that docker needs for a registry that is not on the loopback. Docker accepts plain HTTP only from the
+/// loopback, and its daemon does not use the certificates of a shell.
 pub(super) fn insecure_registries(login_server: &str) -> Option<String> {
     let is_needed = !is_on_loopback(&format!("http://{login_server}"));
     is_needed.then(|| {
         format!(
-            "docker takes it with \"insecure-registries\": [\"{login_server}\"] in /etc/docker/daemon.json alone"
+            "docker needs \"insecure-registries\": [\"{login_server}\"] in /etc/docker/daemon.json"
         )
     })
 }
 
-/// An operation that was cut short, in a line.
+/// A line about an interrupted operation.
 pub(super) fn unfinished(one: &UnfinishedReport) -> String {
     let subject =
         one.subject.as_deref().map_or_else(String::new, |subject| format!(" of {subject}"));
     let error = one
         .error
         .as_deref()
-        .map_or_else(|| "goes on now".to_owned(), |error| format!("is tried again: {error}"));
+        .map_or_else(|| "continues now".to_owned(), |error| format!("is tried again: {error}"));
     format!("{}{subject}, begun {}, {error}", one.operation, to_the_second(one.begun))
 }
 
@@ -171,7 +172,7 @@ fn clock_in_words(report: &StatusReport) -> String {
         text = format!("{text}, {offset}");
     }
     if report.clock.frozen {
-        text.push_str(", stands still");
+        text.push_str(", frozen");
     }
     text
 }

@@ -1,6 +1,6 @@
-//! `sealyard stop`: ends the process of an emulator, and returns when its data folder is free.
+//! `sealyard stop`: stops the process of an emulator, and returns when its data folder is free.
 //!
-//! [`Holder`] is the process that has the data folder open, so no other program is ever ended, whatever number it has.
+//! [`Holder`] is the process that has the data folder open, so no other program is ever stopped, whatever its id.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,21 +13,21 @@ use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
 use crate::holder::Holder;
 
 pub(super) const HELP: &str = "\
-Requests that are under way get at most 10 seconds to end. The data stays in the data folder.
+Running requests have at most 10 seconds to end. The data stays in the data folder.
 
 Exit codes:
-  0  it has ended
-  1  it cannot be stopped from here, or still runs
-  3  no emulator is running, or several are and none is named";
+  0  the emulator has ended
+  1  the emulator cannot be stopped from here, or still runs
+  3  no emulator runs, or several run and the command names none";
 
-/// How long it is waited for the end: requests under way have 10 seconds, the rest is for the disk.
+/// How long to wait for the end: running requests have 10 seconds, and the disk has the rest.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often it is looked.
+/// The time between two checks.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long an emulator may take to say who it is.
+/// How long to wait for the emulator's answer about its folder.
 const STATUS: Duration = Duration::from_secs(5);
 
-/// What was ended.
+/// The stopped process.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Stopped {
@@ -51,7 +51,7 @@ pub(super) async fn stop(context: &Context) -> Result<Exit, CliError> {
         return Err(CliError::StillRuns(pid));
     }
     background::tidy_up(&folder, pid);
-    // The folder of an emulator that is gone at exit is gone.
+    // An ephemeral emulator has removed its folder.
     let kept = if folder.exists() {
         format!("; its data is in {}", folder.display())
     } else {
@@ -66,7 +66,7 @@ pub(super) async fn stop(context: &Context) -> Result<Exit, CliError> {
 async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
     let emulator = match discovery::find(&context.global).await {
         Ok(emulator) => emulator,
-        // It may not answer yet, or no longer.
+        // The emulator may not answer yet, or no longer.
         Err(CliError::NotRunning { folder, last }) => {
             return match Holder::of(&folder)? {
                 Some(holder) => Ok((folder, holder)),
@@ -88,13 +88,13 @@ async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
         (folder.to_owned(), report.ok_or_else(not_here)?.pid)
     };
     match Holder::of(&folder)? {
-        // The folder of another machine, or of a container, can have the name of one that is here.
+        // A folder on another machine or in a container can have the same path as a folder here.
         Some(holder) if holder.pid() == pid => Ok((folder, holder)),
         _ => Err(not_seen(&folder)),
     }
 }
 
-/// The emulator answers, and no process that this one sees has its folder open: it runs in a container.
+/// The error for an emulator in a container: it answers, but no visible process has its folder open.
 fn not_seen(folder: &Path) -> CliError {
     CliError::NotHere(format!("the data folder {}", folder.display()))
 }

@@ -1,4 +1,4 @@
-//! The command line as people see it: the tree, the help texts, the outputs, the exit codes.
+//! Tests of the command line: the commands, the help texts, the outputs and the exit codes.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -96,12 +96,12 @@ fn reply(operation: KeyOperation) -> KeyReply {
 }
 
 #[test]
-fn the_tree_of_commands_is_sound() {
+fn the_command_tree_is_valid() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn the_help_texts_are_what_they_were() {
+fn the_help_texts_match_their_snapshots() {
     fn walk(command: &mut clap::Command, path: &str) {
         let mut of_this = command.clone().mut_args(|arg| arg.hide_env_values(true)).term_width(100);
         assert_snapshot!(format!("help_{}", path.replace(' ', "_")), of_this.render_long_help());
@@ -129,7 +129,7 @@ fn without_a_command_it_serves_with_the_same_options() {
 }
 
 #[test]
-fn options_of_serve_before_another_command_are_not_swallowed() {
+fn options_of_serve_before_another_command_are_refused() {
     let before_serve = parse(&args("--listen 6000 serve")).unwrap_err();
     let before_status = parse(&args("--ephemeral status")).unwrap_err();
 
@@ -141,7 +141,7 @@ fn options_of_serve_before_another_command_are_not_swallowed() {
 }
 
 #[test]
-fn global_options_stand_before_and_after_a_command() {
+fn global_options_are_accepted_before_and_after_a_command() {
     for line in ["--json --data-dir /d status", "status --json --data-dir /d"] {
         let cli = parse(&args(line)).unwrap();
         assert!(cli.global.json);
@@ -158,7 +158,7 @@ fn global_options_stand_before_and_after_a_command() {
 }
 
 #[test]
-fn the_variable_of_the_endpoint_counts_before_the_older_one_and_an_empty_one_does_not_count() {
+fn the_endpoint_variable_takes_precedence_over_the_older_one_unless_it_is_empty() {
     let of = |endpoint: Option<&str>, url: Option<&str>| {
         super::endpoint_of(|name| match name {
             "SEALYARD_ENDPOINT" => endpoint.map(str::to_owned),
@@ -179,7 +179,7 @@ fn the_variable_of_the_endpoint_counts_before_the_older_one_and_an_empty_one_doe
 }
 
 #[test]
-fn what_follows_two_dashes_is_the_commands_own() {
+fn arguments_after_two_dashes_belong_to_the_inner_command() {
     let cli = parse(&args("run -- az --json --data-dir /x")).unwrap();
 
     assert!(!cli.global.json);
@@ -419,7 +419,7 @@ fn health_for_people() {
     };
 
     assert_snapshot!(health::render(&report, &hints()));
-    // For the check of a container it is enough that it answers.
+    // For the health check of a container it is enough that the emulator answers.
     assert_eq!(health::exit(&report, None), Exit::Fine);
     assert_eq!(health::exit(&report, Some("local")), Exit::Refused);
     assert_eq!(health::exit(&report, Some("LOCAL")), Exit::Refused);
@@ -431,7 +431,7 @@ fn health_for_people() {
 }
 
 #[test]
-fn a_registry_off_the_loopback_says_what_docker_has_to_be_told() {
+fn a_registry_off_the_loopback_prints_the_setting_for_docker() {
     let mut away = report();
     away.registries[0].login_server = "192.0.2.7:5000".to_owned();
     let words = "\"insecure-registries\": [\"192.0.2.7:5000\"]";
@@ -448,7 +448,7 @@ fn the_clock_for_people() {
 }
 
 #[test]
-fn a_duration_is_read_in_both_ways_of_writing_it() {
+fn a_duration_is_accepted_in_both_notations() {
     assert_eq!(clock::duration("1h"), clock::duration("PT1H"));
     assert_eq!(clock::duration("90d").unwrap().seconds(), 90 * 86_400);
     for bad in ["", "0s", "PT0S", "-PT1H", "soon"] {
@@ -457,7 +457,7 @@ fn a_duration_is_read_in_both_ways_of_writing_it() {
 }
 
 #[test]
-fn a_refusal_of_the_key_has_its_own_exit_code_and_the_way_back() {
+fn a_refusal_of_the_key_has_its_own_exit_code_and_a_hint() {
     let report = |state: Option<&str>, cause: Option<&str>| ErrorReport {
         code: "KeyRefused".to_owned(),
         message: "Access to Key Encryption Key is forbidden".to_owned(),
@@ -474,14 +474,11 @@ fn a_refusal_of_the_key_has_its_own_exit_code_and_the_way_back() {
     });
 
     assert_eq!((refused.exit(), other.exit()), (Exit::Refused, Exit::Failed));
-    assert_eq!(refused.hint(&hints()).unwrap(), "`./sealyard key recover` brings it back");
-    assert_eq!(
-        of_team.hint(&hints()).unwrap(),
-        "`./sealyard restore --registry team1` brings it back"
-    );
+    assert_eq!(refused.hint(&hints()).unwrap(), "`./sealyard key recover` repairs it");
+    assert_eq!(of_team.hint(&hints()).unwrap(), "`./sealyard restore --registry team1` repairs it");
 }
 
 #[test]
-fn an_enumeration_is_written_as_the_border_names_it() {
+fn an_enumeration_has_its_name_on_the_wire() {
     assert_eq!(json!(KeyOperation::NewVersion), json!("newVersion"));
 }

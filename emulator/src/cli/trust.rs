@@ -1,8 +1,8 @@
-//! The certificates of an emulator as files on this side, for the programs that `env`, `run` and `az` set up.
+//! The certificates of an emulator as local files, for the programs that `env`, `run` and `az` set up.
 //!
-//! An emulator that was found by its data folder has its files here, and `status` tells where. One that was found by
-//! `--endpoint` may run in a container or on another machine: its certificates are fetched, and kept in the user's cache
-//! folder, in a folder for each endpoint that only its owner can read.
+//! If an emulator was found by its data folder, its files are local, and `status` names them. If it was found by
+//! `--endpoint`, it may run in a container or on another machine: its certificates are fetched and stored in the user's cache
+//! folder, in a folder for each endpoint that only the user can read.
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
@@ -21,16 +21,16 @@ use crate::admin::StatusReport;
 
 /// The bundle of the system's roots and the emulator's certificates.
 const BUNDLE_FILE: &str = "ca-bundle.pem";
-/// The emulator's certificates, fetched.
+/// The fetched certificates of the emulator.
 const CA_FILE: &str = "ca.pem";
 
-/// The file of the emulator's certificates on this side. None: the emulator has none to trust.
+/// The local file of the emulator's certificates, or `None` if the emulator has no certificates to trust.
 pub(super) async fn authority(
     emulator: &Emulator,
     report: &StatusReport,
 ) -> Result<Option<PathBuf>, CliError> {
     let Some(told) = &report.ca else { return Ok(None) };
-    // A data folder can be that of a container, and the path in it too.
+    // A data folder can belong to a container, and then the path in the status as well.
     if emulator.is_local() && fs::File::open(told).is_ok() {
         return Ok(Some(told.clone()));
     }
@@ -40,7 +40,7 @@ pub(super) async fn authority(
     Ok(Some(path))
 }
 
-/// Writes the bundle for clients that read one file and nothing else. `report` is
+/// Writes the bundle for clients that read only one file. `report` is
 /// [the report for this side](Emulator::report_for_this_side).
 pub(super) fn write_bundle(
     emulator: &Emulator,
@@ -56,7 +56,7 @@ pub(super) fn write_bundle(
     Ok(Some(path))
 }
 
-/// The folder for what is kept on this side of the emulator at a URL. It is made if it is missing.
+/// The local folder for files of the emulator at a URL. Creates the folder if it is missing.
 pub(super) fn cache_folder(endpoint: &Url) -> Result<PathBuf, CliError> {
     let dirs = ProjectDirs::from("", "", "sealyard").ok_or(CliError::NoCacheFolder)?;
     make_private(&dirs.cache_dir().join("endpoints"), &folder_name(endpoint)).map_err(Into::into)
@@ -67,7 +67,7 @@ fn make_private(parent: &Path, name: &str) -> io::Result<PathBuf> {
     let failed = |error: io::Error| {
         io::Error::new(
             error.kind(),
-            format!("cannot make the folder {}: {error}", folder.display()),
+            format!("cannot create the folder {}: {error}", folder.display()),
         )
     };
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
@@ -75,8 +75,8 @@ fn make_private(parent: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// A name for each endpoint: scheme, host and port. Two endpoints never share one, so neither loses its certificates to
-/// the other.
+/// A folder name for an endpoint: scheme, host and port. Two endpoints never share a name, so neither overwrites the
+/// certificates of the other.
 fn folder_name(endpoint: &Url) -> String {
     let host = endpoint.host_str().unwrap_or_default();
     let port = endpoint.port_or_known_default().unwrap_or_default();
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_endpoint_has_a_folder_of_its_own_for_its_owner_only() {
+    fn each_endpoint_has_its_own_folder_that_only_the_owner_can_read() {
         let folder = tempfile::tempdir().unwrap();
         let name = |url: &str| folder_name(&url.parse().unwrap());
 

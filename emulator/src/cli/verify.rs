@@ -1,4 +1,4 @@
-//! `sealyard verify`: authentication of everything that is stored, done by the running emulator.
+//! `sealyard verify`: has the running emulator authenticate all stored content.
 
 use clap::Args;
 
@@ -14,30 +14,30 @@ use crate::registry::{Finding, FindingKind, Verified};
 pub(super) const VERIFY_HELP: &str = "\
 Examples:
   sealyard verify
-  sealyard verify --repair         repair what can be repaired, and say what is left
+  sealyard verify --repair         repair what can be repaired, and list the rest
 
-verify goes on after each fault. It names the repositories and tags that a damaged object affects.
-It marks the object: from then on clients see it as missing and push it again.
-It takes the mark away from an object that it can read.
+verify continues after each fault. It names the repositories and tags that a damaged object affects.
+It marks the damaged object, so clients see it as missing and push it again.
+It removes the mark from an object that it can read.
 It also checks the stored rows of the registry and of the embedded vault.
---repair restores manifests that another repository holds intact, and removes files that nothing
+--repair restores manifests that another repository holds intact, and removes files that no row
 names.
 
-Exit codes, the first one that applies:
-  4  refused: the key of the registry cannot be used, and nothing was read
-  5  something is damaged, or its data key is lost
-  6  something is missing
-  7  something cannot be read: a fault of the disk or of the file system
+Exit codes (the first that applies):
+  4  refused, because the registry's key cannot be used; nothing was read
+  5  content is damaged, or its data key is lost
+  6  content is missing
+  7  content cannot be read, because of a fault of the disk or the file system
   8  a row cannot be read, or the stored rows are damaged
-  9  the key was refused before everything was read
-  0  everything authenticates, or was repaired; files that nothing names do no harm";
+  9  the vault refused the key before everything was read
+  0  everything is intact or was repaired; files that no row names are harmless";
 
 #[derive(Args, Debug)]
 pub(super) struct VerifyArgs {
     /// The registry
     #[arg(long, value_name = "NAME", default_value = "local")]
     registry: String,
-    /// Repair what can be repaired, and say what is left
+    /// Repair what can be repaired, and list the rest
     #[arg(long)]
     repair: bool,
 }
@@ -88,7 +88,7 @@ fn exit_of(verified: &Verified) -> Exit {
         Some(FindingKind::Missing) => Exit::Missing,
         Some(FindingKind::Unreadable) => Exit::Unreadable,
         Some(FindingKind::Row) => Exit::RowsDamaged,
-        // The latter needs no work.
+        // Files without a row need no repair.
         None | Some(FindingKind::Unreferenced | FindingKind::Quarantined) => {
             if verified.refused.is_some() { Exit::Incomplete } else { Exit::Fine }
         }
@@ -105,19 +105,19 @@ pub(super) fn render_verified(verified: &Verified, registry: &str, hints: &Hints
     lines.push(format!("verified {read}: {}", verdict(verified)));
     if let Some(why) = &verified.refused {
         let unchecked = count(verified.unchecked, "object");
-        lines.push(format!("the key was refused before {unchecked} could be read: {why}"));
+        lines.push(format!("the vault refused the key before {unchecked} could be read: {why}"));
     }
     if 0 < verified.uploads {
         let (uploads, held) = (count(verified.uploads, "upload"), bytes(verified.upload_bytes));
         let remove = hints.line(&Hint::GcNow { registry });
         lines.push(format!(
-            "{uploads} under way hold {held} and were not read; `{remove}` removes them"
+            "{uploads} in progress use {held} and were not read; `{remove}` removes them"
         ));
     }
     let is_left = |finding: &Finding| finding.kind == FindingKind::Unreferenced && !finding.healed;
     if verified.findings.iter().any(is_left) {
         let collect = hints.line(&Hint::Gc { registry });
-        lines.push(format!("`{collect}` removes files that nothing names"));
+        lines.push(format!("`{collect}` removes files that no row names"));
     }
     lines.join("\n")
 }
@@ -128,15 +128,15 @@ fn verdict(verified: &Verified) -> &'static str {
         findings.any(|finding| finding.needs_work() && kinds.contains(&finding.kind))
     };
     if left(&[FindingKind::Damaged, FindingKind::Missing]) {
-        "some of it is damaged or missing: push it again, or delete what refers to it"
+        "some content is damaged or missing: push it again, or delete the manifests that refer to it"
     } else if left(&[FindingKind::Row]) {
         "some of the stored rows are damaged"
     } else if left(&[FindingKind::Unreadable]) {
-        "some of it cannot be read: see to the disk, then push again what is affected"
+        "some content cannot be read: repair the disk, then push the affected images again"
     } else if verified.refused.is_some() {
-        "what was read is sound"
+        "everything that was read is intact"
     } else if verified.findings.is_empty() {
-        "all of it is sound"
+        "everything is intact"
     } else if verified
         .findings
         .iter()

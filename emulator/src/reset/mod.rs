@@ -115,7 +115,7 @@ async fn carry_out(app: &App, intent: Intent) -> Result<Reset, ResetError> {
     match steps(app, &intent).await {
         Ok(left) => {
             intent.ended().await;
-            tracing::info!("the emulator is as at a fresh start");
+            tracing::info!("the emulator is reset to a fresh state");
             Ok(Reset { left })
         }
         Err(error) => {

@@ -1,14 +1,14 @@
-//! What cannot work under `sealyard az`, in one sentence before `az` says something else; and what is said after a command
-//! that failed for a reason that everybody meets.
+//! Refuses commands that cannot work under `sealyard az`, before `az` starts, and prints hints after commands that fail for
+//! a common reason.
 
 use std::path::Path;
 
-const BICEP: &str = "the Bicep compiler is downloaded from GitHub, and nothing leads there from here: \
-    install `bicep` yourself and put it into PATH";
-const NO_BUILDS: &str = "nothing is built here, for there are no agents and no sources to fetch: \
+const BICEP: &str = "`az` would download the Bicep compiler from GitHub, which the emulator cannot reach: \
+    install `bicep` yourself and add it to PATH";
+const NO_BUILDS: &str = "the emulator cannot build images, because it has no agents: \
     build with docker, and push to the registry's port on the loopback";
 
-/// Why a command cannot work here, if it cannot.
+/// The reason why a command cannot work under `sealyard az`, if there is one.
 pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static str> {
     let is_bicep_file = || {
         words.iter().any(|word| {
@@ -19,64 +19,64 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
     };
     match named(words).as_slice() {
         ["login", ..] if !says_who(words) => Some(
-            "there is nobody to sign in with a browser or a code: this command is signed in as the owner already; \
-             another principal signs in with --service-principal",
+            "the emulator has no sign-in with a browser or a code: this command is signed in as the owner already; \
+             to sign in as another principal, use --service-principal",
         ),
         ["bicep", "install" | "upgrade" | "list-versions"] => Some(BICEP),
         ["bicep", _] if !has_bicep => Some(BICEP),
         ["deployment" | "stack", ..] if !has_bicep && is_bicep_file() => Some(BICEP),
         ["acr", "build" | "run" | "task" | "taskrun" | "pack" | "agentpool"] => Some(NO_BUILDS),
         ["acr", "check-health"] => Some(
-            "it looks the registry up in DNS and pulls an image of mcr.microsoft.com, and nothing leads there from here: \
-             the command `doctor` checks the registry and its key",
+            "it needs DNS and an image of mcr.microsoft.com, which the emulator cannot reach: \
+             use the command `doctor` to check the registry and its key",
         ),
-        ["acr", "artifact-streaming"] => {
-            Some("nothing makes images for streaming here: clients pull them as they were pushed")
-        }
+        ["acr", "artifact-streaming"] => Some(
+            "the emulator makes no images for streaming: clients pull images as they were pushed",
+        ),
         ["acr", "helm"] => Some(
-            "these are the commands of Helm 2, whose charts Azure does not store any more: \
-             Helm 3 pushes charts as OCI artifacts, with `helm push` to the registry's port on the loopback",
+            "these are commands of Helm 2, whose charts Azure no longer stores: \
+             use Helm 3, which pushes charts as OCI artifacts with `helm push` to the registry's port on the loopback",
         ),
         ["keyvault", ..] if words.iter().any(|word| names_hsm(word)) => Some(
-            "there are no managed HSMs here: a premium vault keeps keys of hardware, \
-             made with --vault-name and --protection hsm",
+            "the emulator has no managed HSMs: create a hardware key in a premium vault, \
+             with --vault-name and --protection hsm",
         ),
         ["acr", "import"] => Some(
-            "nothing is fetched from other registries: pull the image with a client, and push it to the registry's port on the loopback",
+            "the emulator fetches nothing from other registries: pull the image with a client, and push it to the registry's port on the loopback",
         ),
         ["extension", "add" | "update" | "list-available"] => Some(
-            "extensions are downloaded, and nothing leads there from here: add them with `az` alone, into the folder of AZURE_EXTENSION_DIR",
+            "extensions are downloaded from the internet, which the emulator cannot reach: add them with `az` itself, into the folder of AZURE_EXTENSION_DIR",
         ),
         ["upgrade" | "find" | "feedback" | "interactive" | "survey", ..] => Some(
-            "this command is about the Azure CLI itself and needs the internet: run it with `az` alone",
+            "this command is about the Azure CLI itself and needs the internet: run it with `az` itself",
         ),
         _ => None,
     }
 }
 
-/// What is said after a command that failed.
+/// The hint after a failed command.
 pub(super) fn after_failure(words: &[&str]) -> Option<String> {
     match named(words).as_slice() {
         ["keyvault", "set-policy" | "delete-policy"] => Some(
-            "a vault that goes by roles takes no access policies, and today's `az keyvault create` makes one that does: \
-             make it with --enable-rbac-authorization false, or start the emulator with --legacy-access-policies"
+            "a vault that uses roles accepts no access policies, and current versions of `az keyvault create` create such vaults: \
+             create it with --enable-rbac-authorization false, or start the emulator with --legacy-access-policies"
                 .to_owned(),
         ),
         _ => None,
     }
 }
 
-/// The command that the words name, without its options.
+/// The command without its options.
 pub(super) fn named<'a>(words: &[&'a str]) -> Vec<&'a str> {
     words.iter().copied().take_while(|word| !word.starts_with('-')).take(2).collect()
 }
 
-/// Whether a word is the option that names a managed HSM.
+/// Whether an argument is the option that names a managed HSM.
 fn names_hsm(word: &str) -> bool {
     word.split('=').next() == Some("--hsm-name")
 }
 
-/// Whether a sign-in names somebody who needs no browser.
+/// Whether a sign-in names a principal that needs no browser.
 fn says_who(words: &[&str]) -> bool {
     let is_such = |word: &&str| {
         matches!(*word, "--service-principal" | "--identity" | "-i" | "--help" | "-h")
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_work_is_told_beforehand() {
+    fn commands_that_cannot_work_are_refused_with_a_reason() {
         check("login", Some("--service-principal"));
         check("login --use-device-code", Some("--service-principal"));
         check("login --service-principal -u a -p b --tenant c", None);
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_was_not_set_has_the_ways_to_a_vault_that_takes_one() {
+    fn after_a_refused_policy_the_hint_says_how_to_get_a_vault_with_policies() {
         let said = |line: &str| after_failure(&line.split(' ').collect::<Vec<_>>());
 
         let words = said("keyvault set-policy -n kv1 --object-id o --key-permissions get").unwrap();

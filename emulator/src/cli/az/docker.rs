@@ -1,9 +1,9 @@
-//! `az acr login`, so that it ends with docker signed in where docker can push.
+//! `az acr login`: signs docker in at an address where docker can push.
 //!
-//! `az` runs the program that `DOCKER_COMMAND` names, with the registry's login server. The docker daemon has neither the
-//! proxy nor the certificates of the shell, so that name leads nowhere for it. So `az` is given a script that calls this
-//! program, which puts the registry's own port on the loopback in the name's place, and runs the real docker without what
-//! was set for `az` alone.
+//! `az` runs the program in `DOCKER_COMMAND` with the registry's login server. The docker daemon has neither the
+//! proxy nor the certificates of the shell, so it cannot reach that name. So `az` gets a script that calls this
+//! program, which replaces the name by the registry's own port on the loopback, and runs the real docker without the
+//! variables for `az`.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,23 +25,23 @@ use super::beforehand::named;
 use super::in_path;
 use crate::admin::{AccessReport, RegistryReport, StatusReport};
 
-/// What the script calls.
+/// The hidden command that the script calls.
 pub(in crate::cli) const COMMAND: &str = "docker-for-az";
-/// The file of the script in the configuration folder.
+/// The file name of the script in the configuration folder.
 const SCRIPT: &str = "docker";
-/// The variable by which `az` is told of a docker.
+/// The variable that tells `az` which docker to run.
 const DOCKER_COMMAND: &str = "DOCKER_COMMAND";
-/// Where the real docker is noted for the script.
+/// The variable that tells the script which docker is the real one.
 const REAL: &str = "SEALYARD_DOCKER_COMMAND";
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct DockerArgs {
-    /// What docker is to do
+    /// The arguments for docker
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<OsString>,
 }
 
-/// The variables for `az` if it is to sign docker in. A registry that takes no login is told of beforehand.
+/// The variables for `az` if it has to sign docker in. Refuses a registry that needs no login.
 pub(super) async fn prepare(
     words: &[&str],
     folder: &Path,
@@ -57,12 +57,12 @@ pub(super) async fn prepare(
         let access: AccessReport = emulator.get(&path, &[]).await?;
         if access.open {
             return Err(CliError::AzCannot(format!(
-                "the registry {} takes no login: `docker push {}/NAME:TAG` goes as it is",
+                "the registry {} needs no login: use `docker push {}/NAME:TAG` without one",
                 registry.name, registry.login_server
             )));
         }
     }
-    // Without one, `az` says what is missing.
+    // Without docker, `az` prints the error.
     let Some(docker) = real_docker() else { return Ok(Vec::new()) };
     let script = folder.join(SCRIPT);
     fs::write(&script, self::script(&std::env::current_exe()?, emulator, context))?;
@@ -73,7 +73,7 @@ pub(super) async fn prepare(
     ])
 }
 
-/// What `az` runs in docker's place: docker, with the registry's own port where a login server stands.
+/// The command that `az` runs instead of docker: docker, with the registry's own port instead of the login server.
 pub(in crate::cli) async fn run(args: DockerArgs, context: &Context) -> Result<Exit, CliError> {
     let mut args = args.args;
     let program = std::env::var_os(REAL).unwrap_or_else(|| "docker".into());
@@ -105,20 +105,20 @@ pub(in crate::cli) async fn run(args: DockerArgs, context: &Context) -> Result<E
     Ok(Exit::Of(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
-/// What is said when docker is signed in.
+/// The message after docker is signed in.
 fn told(host: &str, registry: &RegistryReport) -> String {
     let server = &registry.login_server;
     let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
     format!(
-        "docker is signed in at {server}, the port of {}. Push with\n  docker push {server}/NAME:TAG\n\
-         {host} is not for docker: its daemon has neither the proxy nor the certificates that the Azure CLI has here.\n{insecure}",
+        "docker is signed in at {server}, the port of {}. To push, use\n  docker push {server}/NAME:TAG\n\
+         {host} does not work with docker, because its daemon has neither the proxy nor the certificates of the Azure CLI.\n{insecure}",
         registry.name
     )
 }
 
-/// The script. It is told what finds the emulator, for it runs with the environment of `az`.
+/// The script. It has the options that select the emulator, because it runs with the environment of `az`.
 fn script(program: &Path, emulator: &Emulator, context: &Context) -> String {
-    // With both, the token in the folder goes to the URL.
+    // With both options, the token in the folder is sent to the URL.
     let folder = context.global.data_dir.as_deref();
     let mut line = CommandLine::default().word(program);
     if let Some(folder) = folder.and_then(|folder| std::path::absolute(folder).ok()) {
@@ -137,13 +137,13 @@ fn real_docker() -> Option<OsString> {
     })
 }
 
-/// Whether it is `az acr login` with docker.
+/// Whether the command is `az acr login` with docker.
 fn signs_docker_in(words: &[&str]) -> bool {
     let is_other = |word: &&str| matches!(*word, "--expose-token" | "-t" | "--help" | "-h");
     named(words) == ["acr", "login"] && !words.iter().any(is_other)
 }
 
-/// The registry that the words name.
+/// The registry that the arguments name.
 fn named_registry<'a>(words: &[&'a str]) -> Option<&'a str> {
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
@@ -157,12 +157,12 @@ fn named_registry<'a>(words: &[&'a str]) -> Option<&'a str> {
     None
 }
 
-/// A registry by its name, in any case, as `az` takes it.
+/// Finds a registry by its name, ignoring case as `az` does.
 fn find<'a>(report: &'a StatusReport, name: &str) -> Option<&'a RegistryReport> {
     report.registries.iter().find(|registry| registry.name.eq_ignore_ascii_case(name))
 }
 
-/// The registry whose login server this is, by Azure's name or by the local one.
+/// The registry with this login server, by Azure's name or by the local name.
 fn of_login_server<'a>(report: &'a StatusReport, host: &str) -> Option<&'a RegistryReport> {
     let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
     let name = host.strip_suffix(".azurecr.io").or_else(|| host.strip_suffix(".azurecr.localhost"));
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_is_signed_in_only_where_az_would_run_it() {
+    fn docker_is_signed_in_only_if_az_would_run_it() {
         for (line, is, name) in [
             ("acr login -n team1", true, Some("team1")),
             ("acr login --name team1 -g g", true, Some("team1")),
@@ -206,7 +206,7 @@ mod tests {
         let words = told("local.azurecr.io", &report.registries[0]);
         assert!(
             words.contains(
-                "docker push localhost:5000/NAME:TAG\nlocal.azurecr.io is not for docker"
+                "docker push localhost:5000/NAME:TAG\nlocal.azurecr.io does not work with docker"
             ),
             "{words}"
         );

@@ -1,10 +1,10 @@
-//! `sealyard az -- ARGS`: the user's own `az`, against the emulator.
+//! `sealyard az -- ARGS`: runs the user's own `az` against the emulator.
 //!
-//! Its configuration is in a folder of its own in the data folder (with `--endpoint`: in the cache folder), so that nothing of the user's sign-ins is read or
-//! changed, and a command that runs without this one cannot reach what was done here. At first use it is signed in as the
-//! owner. By default it goes by Azure's own names through the emulator's proxy, which leads nowhere else; a script for
-//! Azure runs unchanged. Then `az` takes the place of this process, or is waited for where something is said after it: exit
-//! code and output are its own.
+//! Its configuration is in a separate folder in the data folder (with `--endpoint`: in the cache folder), so that it neither
+//! reads nor changes the user's sign-ins, and `az` without this command does not reach the emulator. At the first use it is
+//! signed in as the owner. By default it uses Azure's host names through the emulator's proxy, which forwards to no other
+//! host, so a script for Azure runs unchanged. Then `az` replaces this process, or this process waits for it if it has to
+//! print something afterwards. The exit code and the output are those of `az`.
 
 mod beforehand;
 pub(super) mod docker;
@@ -35,24 +35,24 @@ Examples:
   sealyard az -- account show
   sealyard az -- keyvault create -n kv1 -g sealyard
   sealyard az --local-names -- keyvault list
-  sealyard az -- acr login -n team1      signs docker in at the registry's port on the loopback
+  sealyard az -- acr login -n team1      sign docker in at the registry's port on the loopback
 
-It needs the Azure CLI in PATH, and no account: it is signed in as the owner of everything local.
-What cannot work is said beforehand: a sign-in with a browser, builds and imports, and what downloads something.
+This needs the Azure CLI in PATH, but no account: it is signed in as the owner of the emulated subscription.
+It refuses commands that cannot work: a sign-in with a browser, builds and imports, and commands that need a download.
 
-Exit codes: those of az; 127 if it is not found.";
+Exit codes: those of az; 127 if az is not found.";
 
 /// The cloud of local names, as `az cloud list` shows it.
 const LOCAL_CLOUD: &str = "Sealyard";
-/// What this command noted when it signed in.
+/// The file with a record of the last sign-in.
 const SIGN_IN_FILE: &str = "sealyard-sign-in";
 
 #[derive(Args, Debug)]
 pub(super) struct AzArgs {
-    /// Use names under `localhost` in a cloud of its own, instead of Azure's own names
+    /// Use names under `localhost` in a separate cloud of `az`, instead of Azure's host names
     #[arg(long)]
     local_names: bool,
-    /// What `az` is to do
+    /// The arguments for `az`
     #[arg(
         value_name = "ARGS",
         required = true,
@@ -62,7 +62,7 @@ pub(super) struct AzArgs {
     args: Vec<OsString>,
 }
 
-/// Signs in if that is to be done, and makes everything ready for `az`.
+/// Signs in if needed, and prepares everything for `az`.
 pub(super) async fn prepare(
     args: AzArgs,
     emulator: &Emulator,
@@ -85,7 +85,7 @@ pub(super) async fn prepare(
     let mut variables = for_one_command(&report, bundle.as_deref());
     variables.extend(settings(&folder));
     if bicep {
-        // Else `az` would look on GitHub for a newer one.
+        // Otherwise `az` would look for a newer version on GitHub.
         variables.push(("AZURE_BICEP_USE_BINARY_FROM_PATH", "true".to_owned()));
         variables.push(("AZURE_BICEP_CHECK_VERSION", "false".to_owned()));
     }
@@ -98,7 +98,7 @@ pub(super) async fn prepare(
     Ok(Replacement::new(command, az.variables).with_hint(hint).with_watch(watch))
 }
 
-/// The user's `az` with an environment of its own.
+/// The user's `az` with a separate environment.
 struct Az {
     program: PathBuf,
     variables: Variables,
@@ -106,7 +106,7 @@ struct Az {
 }
 
 impl Az {
-    /// Signs in as the owner, unless that was done for this emulator before.
+    /// Signs in as the owner, unless `az` is signed in to this emulator already.
     fn sign_in(
         &self,
         emulator: &Emulator,
@@ -118,12 +118,12 @@ impl Az {
             emulator: hex::encode(Sha256::digest(&ca)),
             offset: report.clock.offset.seconds(),
         };
-        // Somebody may have signed out since.
+        // The user may have signed out since.
         let before = SignIn::read(&self.folder).filter(|_| has_account(&self.folder));
         if before.as_ref() == Some(&now) {
             return Ok(());
         }
-        // Tokens go by the emulator's clock, and `az` by its own: one that has ended would be sent all the same.
+        // Tokens follow the emulator's clock, but `az` uses the real time: it would send a token that has ended.
         self.forget("msal_token_cache.")?;
         self.forget("msal_http_cache.")?;
         if before.is_none_or(|before| before.emulator != now.emulator) {
@@ -150,7 +150,7 @@ impl Az {
         Ok(())
     }
 
-    /// Registers the cloud of local names. A folder is for one port, so that this happens once.
+    /// Registers the cloud of local names. A folder is for one port, so this happens once.
     fn choose_cloud(&self, port: u16) -> Result<(), CliError> {
         let endpoint = format!("https://management.localhost:{port}");
         let is_there = self.run(&["cloud", "show", "--name", LOCAL_CLOUD, "--output=none"]).is_ok();
@@ -160,7 +160,7 @@ impl Az {
         self.run(&["cloud", "set", "--name", LOCAL_CLOUD, "--output=none"])
     }
 
-    /// Runs `az` and waits for it. What it says is told only if it fails.
+    /// Runs `az` and waits for it. Its output is shown only if it fails.
     fn run(&self, args: &[impl AsRef<OsStr>]) -> Result<(), CliError> {
         let mut command = Command::new(&self.program);
         command.args(args).envs(self.variables.clone()).stdin(Stdio::null());
@@ -175,7 +175,7 @@ impl Az {
         Err(CliError::AzSignIn(words))
     }
 
-    /// Takes the files away whose names begin so.
+    /// Removes the files whose names have this prefix.
     fn forget(&self, start: &str) -> Result<(), CliError> {
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
@@ -187,10 +187,10 @@ impl Az {
     }
 }
 
-/// Which emulator `az` is signed in to, and how far its clock was moved then.
+/// The emulator that `az` is signed in to, and the offset of its clock at that time.
 #[derive(Debug, PartialEq, Eq)]
 struct SignIn {
-    /// A hash of its authority: another emulator has another one, and its tokens are signed by another key.
+    /// A hash of its authority: each emulator has its own, and another key signs its tokens.
     emulator: String,
     offset: i64,
 }
@@ -207,43 +207,43 @@ impl SignIn {
     }
 }
 
-/// Whether `az` knows an account in this folder.
+/// Whether `az` has an account in this folder.
 fn has_account(folder: &Path) -> bool {
     let text = fs::read_to_string(folder.join("azureProfile.json")).unwrap_or_default();
-    // It writes a byte order mark before it.
+    // `az` writes a byte order mark first.
     let profile: Result<Value, _> = serde_json::from_str(text.trim_start_matches('\u{feff}'));
     profile.is_ok_and(|profile| {
         profile["subscriptions"].as_array().is_some_and(|accounts| !accounts.is_empty())
     })
 }
 
-/// The configuration folder of `az`. That of local names is for one port: the names hold it.
+/// The configuration folder of `az`. A folder for local names is for one port, because those names contain the port.
 fn config_dir(data_dir: &Path, local: Option<u16>) -> PathBuf {
     let name = local.map_or_else(|| "public".to_owned(), |port| format!("local-{port}"));
     data_dir.join("az").join(name)
 }
 
-/// Whether `az` downloaded a Bicep compiler into one of its folders, with somebody's help.
+/// Whether one of the folders of `az` contains a downloaded Bicep compiler.
 fn has_bicep(data_dir: &Path) -> bool {
     let Ok(folders) = fs::read_dir(data_dir.join("az")) else { return false };
     folders.filter_map(Result::ok).any(|folder| folder.path().join("bin/bicep").is_file())
 }
 
-/// What `az` itself is told. Its settings can be variables of this form: `AZURE_SECTION_NAME`.
+/// The settings of `az`, as variables of the form `AZURE_SECTION_NAME`.
 fn settings(folder: &Path) -> Variables {
     vec![
         ("AZURE_CONFIG_DIR", folder.display().to_string()),
-        // Local names are no authority that Microsoft vouches for.
+        // Microsoft's list of authorities does not contain local names.
         ("AZURE_CORE_INSTANCE_DISCOVERY", "false".to_owned()),
         ("AZURE_CORE_COLLECT_TELEMETRY", "no".to_owned()),
         ("AZURE_CORE_SURVEY_MESSAGE", "no".to_owned()),
         ("AZURE_CORE_LOGIN_EXPERIENCE_V2", "off".to_owned()),
-        // An extension would be downloaded, and that is answered with a refusal that nobody would understand.
+        // `az` would try to download an extension, and print a refusal that is hard to understand.
         ("AZURE_EXTENSION_USE_DYNAMIC_INSTALL", "no".to_owned()),
     ]
 }
 
-/// The secret of the owner, or the file that holds it in the notation of `az`.
+/// The owner's secret, or its file in the notation of `az`.
 fn owner_secret(emulator: &Emulator, report: &StatusReport) -> Result<OsString, CliError> {
     let Some(file) = &report.owner_secret else { return Ok(WELL_KNOWN_SECRET.into()) };
     if emulator.secret_file(file).is_none_or(|file| !file.is_file()) {
@@ -274,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sign_in_is_for_one_emulator_and_one_move_of_its_clock() {
+    fn a_sign_in_is_for_one_emulator_and_one_offset_of_its_clock() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(SignIn::read(folder.path()), None);
 
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_the_owner_is_read_where_the_emulator_keeps_it() {
+    fn the_owners_secret_is_read_from_the_emulators_file() {
         let on_loopback = crate::cli::tests::report();
         let there = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
@@ -304,12 +304,12 @@ mod tests {
             owner_secret(&here, &kept).unwrap(),
             OsString::from(format!("@{}", file.display()))
         );
-        // A server elsewhere could name any file of this side.
+        // A server elsewhere could name any file on this machine.
         assert!(owner_secret(&there, &kept).is_err());
     }
 
     #[test]
-    fn the_folder_of_local_names_is_for_their_port() {
+    fn each_port_has_its_own_folder_for_local_names() {
         assert_eq!(config_dir(Path::new("/d"), None), Path::new("/d/az/public"));
         assert_eq!(config_dir(Path::new("/d"), Some(8443)), Path::new("/d/az/local-8443"));
     }

@@ -1,29 +1,29 @@
-//! The warnings of the control plane, which `az` does not show: they are printed after a command that can cause one.
+//! Prints the warnings of the control plane, which `az` does not show, after a command that can cause one.
 //!
-//! Made before the command, from what the emulator reports then; asked again afterwards. What `az` printed and its exit code
-//! stay as they are. An emulator that does not answer any more has no warnings.
+//! It reads the emulator's warnings before the command, and again afterwards. The output and the exit code of `az` are
+//! unchanged. If the emulator no longer answers, there are no warnings.
 
 use super::super::Context;
 use super::super::discovery;
 use crate::admin::StatusReport;
 
-/// What is looked for after a command.
+/// The warnings to look for after a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::cli) struct Watch {
-    /// The registry that the command creates or whose key it rotates: its warnings are told even if they are old.
+    /// The registry that the command creates or whose key it rotates: its warnings are printed even if they are old.
     registry: Option<String>,
     /// All warnings before the command.
     before: Vec<String>,
 }
 
 impl Watch {
-    /// What to look for after a command. None: the command changes no registry.
+    /// The warnings to look for after a command, or `None` if the command changes no registry.
     pub(super) fn of(words: &[&str], report: &StatusReport) -> Option<Self> {
         let command: Vec<&str> =
             words.iter().copied().take_while(|word| !word.starts_with('-')).take(3).collect();
         let registry = match command.as_slice() {
             ["acr", "create", ..] | ["acr", "encryption", "rotate-key"] => named(words),
-            // A template, or a request of one's own, can describe a registry as well.
+            // A template or a raw request can describe a registry as well.
             ["acr", "update", ..]
             | ["deployment" | "stack" | "rest", ..]
             | ["resource", "create" | "update" | "patch", ..] => None,
@@ -33,7 +33,7 @@ impl Watch {
         Some(Self { registry: registry.map(str::to_owned), before })
     }
 
-    /// Prints the warnings that there are now.
+    /// Prints the current warnings.
     pub(in crate::cli) fn tell(&self, has_succeeded: bool, context: &Context) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
@@ -46,7 +46,7 @@ impl Watch {
         }
     }
 
-    /// The warnings that are new, and those of the registry that the command was for, if it did what it was to do.
+    /// The new warnings, and those of the registry that the command was for, if the command succeeded.
     fn said(&self, has_succeeded: bool, report: &StatusReport) -> Vec<String> {
         let is_told = |(name, words): &(&str, String)| {
             let is_its = |own: &String| has_succeeded && own.eq_ignore_ascii_case(name);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_tells_the_warnings_that_are_new_and_those_of_its_registry() {
+    fn new_warnings_and_those_of_the_commands_registry_are_printed() {
         check("acr create -n team1 -g g --sku Premium", true, &["team1"]);
         check("acr create --name=OLD --sku Premium", true, &["old", "team1"]);
         check("acr encryption rotate-key -r old", true, &["old", "team1"]);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_changes_no_registry_is_not_waited_for() {
+    fn a_command_that_changes_no_registry_is_not_watched() {
         for line in [
             "acr list",
             "acr encryption show -n old",

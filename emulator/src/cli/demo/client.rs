@@ -1,4 +1,4 @@
-//! The client of the story: plain HTTP requests, each remembered with the status line that came back.
+//! The client of the demo: sends plain HTTP requests, and records each with the status of its answer.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::image::{Blob, MANIFEST};
 use crate::cli::error::CliError;
 
-/// How long a request may take in all.
+/// The timeout of a request.
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// A client of one emulator.
@@ -17,13 +17,13 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub(super) struct Requests {
     /// The emulator: its own API.
     base: String,
-    /// The registry that content goes to.
+    /// The registry for content.
     registry: String,
     http: Client,
     asked: Vec<Asked>,
 }
 
-/// A request, and what came back.
+/// A request and the status of its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Asked {
     /// Method and path.
@@ -32,7 +32,7 @@ pub(super) struct Asked {
     pub(super) status: u16,
 }
 
-/// What came back, read to its end.
+/// An answer with its complete body.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -48,7 +48,7 @@ impl Requests {
         Ok(Self { base: base.to_owned(), registry: base.to_owned(), http, asked: Vec::new() })
     }
 
-    /// Content goes to this registry from now on.
+    /// Sends content to this registry from now on.
     pub(super) fn use_registry(&mut self, url: &str) {
         url.clone_into(&mut self.registry);
     }
@@ -116,7 +116,7 @@ impl Requests {
 }
 
 impl Answer {
-    /// The body as JSON; `null` if it is none.
+    /// The body as JSON, or `null` if it is not JSON.
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
-//! The image that is pushed: a config, two gzipped layers of a small file tree, and a manifest, as any builder makes them.
+//! The image that the demo pushes: a config, two gzipped layers of a small file tree, and a manifest, as any builder makes them.
 //!
-//! It is the same each time. Its text is made so that a search for any part of it means something: no line comes twice.
+//! It is always the same. No line of its text occurs twice, so that a search for any part of it is meaningful.
 
 use std::io::{self, Write as _};
 
@@ -15,10 +15,10 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// What the manifest says of itself, for the search.
-const NOTE: &str = "An annotation that nobody who copies the disk should be able to read";
+/// An annotation of the manifest, for the search.
+const NOTE: &str = "An annotation that a copy of the disk must not reveal";
 
-/// Something that is pushed as a blob.
+/// Content that is pushed as a blob.
 #[derive(Clone, Debug)]
 pub(super) struct Blob {
     pub(super) what: &'static str,
@@ -32,12 +32,12 @@ pub(super) struct Image {
     /// The config, then the layers.
     pub(super) blobs: Vec<Blob>,
     pub(super) manifest: Vec<u8>,
-    /// What is in it, as it was before it was compressed: what a thief would like to read.
+    /// Its content before compression, which the disk must not reveal.
     contents: Vec<Vec<u8>>,
 }
 
 impl Image {
-    /// Makes it.
+    /// Creates the image.
     pub(super) fn make() -> io::Result<Self> {
         let program = "#!/bin/sh\n# The program of the demonstration image.\necho \"Hello from a sealed registry\"\n";
         let trees = [
@@ -75,14 +75,14 @@ impl Image {
         Ok(Self { blobs, manifest: manifest.to_string().into_bytes(), contents })
     }
 
-    /// Everything that must not be found on the disk: what was sent, and what is in it. Of the manifest only what it says
-    /// of itself: media types, digests and sizes are declared to be readable.
+    /// Everything that must not be found on the disk: the sent bytes, and their content. Of the manifest only its
+    /// annotation: its media types, digests and sizes are readable by design.
     pub(super) fn secrets(&self) -> Vec<&[u8]> {
         let sent = self.blobs.iter().map(|blob| blob.bytes.as_slice());
         sent.chain(self.contents.iter().map(Vec::as_slice)).chain([NOTE.as_bytes()]).collect()
     }
 
-    /// How many bytes are sent.
+    /// The number of bytes that are sent.
     pub(super) fn len(&self) -> usize {
         self.blobs.iter().map(|blob| blob.bytes.len()).sum::<usize>() + self.manifest.len()
     }
@@ -115,7 +115,7 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// Numbers that look random and are the same each time (xorshift).
+/// A reproducible sequence of random numbers (xorshift).
 fn numbers(seed: u64) -> impl Iterator<Item = u64> {
     std::iter::successors(Some(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), |&state| {
         let state = state ^ (state << 13);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_each_time() {
+    fn the_image_is_always_the_same() {
         let (one, other) = (Image::make().unwrap(), Image::make().unwrap());
 
         assert_eq!(one.manifest, other.manifest);

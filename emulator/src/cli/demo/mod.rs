@@ -1,8 +1,8 @@
-//! `sealyard demo`: what a customer-managed key means, told in a terminal, on real requests.
+//! `sealyard demo`: shows in a terminal how a customer-managed key works, with real requests.
 //!
-//! It starts an emulator of its own on free ports, in a folder that is gone at the end, and tells the story of one image:
-//! pushed, searched for on the disk in vain, its key rotated, taken away and given back, pulled and compared. Each claim
-//! is checked; the exit code is 0 only if everything happened as told. It needs nothing but this program.
+//! It starts an emulator on free ports, in a folder that it removes at the end, and follows one image: it pushes the image,
+//! shows that the disk does not reveal it, rotates, revokes and restores the key, and pulls and compares the image. Each claim
+//! is checked; the exit code is 0 only if all claims are true. It needs only this program.
 
 mod client;
 mod image;
@@ -29,46 +29,46 @@ use crate::serve::Sealyard;
 
 pub(super) const HELP: &str = "\
 Examples:
-  sealyard demo                step by step, on Enter
-  sealyard demo --auto         by itself, for a recording
-  sealyard demo --json         a line for each step, for programs
+  sealyard demo                wait for Enter before each step
+  sealyard demo --auto         go on without Enter, for a recording
+  sealyard demo --json         print a line of JSON for each step
 
 Exit codes:
-  0  everything happened as told
-  1  something did not";
+  0  every claim was true
+  1  a claim was not true";
 
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
-    /// Go on without Enter
+    /// Do not wait for Enter
     #[arg(long)]
     auto: bool,
-    /// How long each step stays before the next one, with --auto
+    /// The time between two steps, with --auto
     #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = humantime::parse_duration)]
     pace: Duration,
 }
 
-/// What goes before the next step.
+/// How the demo waits before the next step.
 enum Pace {
     Enter(mpsc::Receiver<()>),
     Wait(Duration),
     Nothing,
 }
 
-/// Tells the story until its end, a claim that does not hold, or a signal.
+/// Runs the demo until its end, a false claim, or a signal.
 pub(super) fn demo(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
     set_limits();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run(args, context));
-    // Nothing is waited for: what was started has ended, or ends with the process.
+    // Do not wait: started tasks have ended, or end with the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
 
 async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
-    // Before anything is there to be cleaned up.
+    // Before the demo creates anything that it would have to clean up.
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    // Where no folder for temporary files is writable, the data folder has to do.
+    // If no temporary folder is writable, the data folder is used.
     let data_dir = context.global.data_dir.clone().unwrap_or_else(|| Config::default().data_dir);
     let builder = Sealyard::builder().data_dir(data_dir).ephemeral().durability(Durability::Full);
     let emulator = tokio::select! {
@@ -91,7 +91,7 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
     ended
 }
 
-/// Tells the story. False: a claim did not hold.
+/// Runs the demo. Returns false if a claim was false.
 async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result<bool, CliError> {
     let narration = Narration::of_terminal();
     let mut story =
@@ -121,7 +121,7 @@ async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result
 }
 
 impl Pace {
-    /// Enter where somebody is there to press it.
+    /// Wait for Enter on a terminal.
     fn of(args: &DemoArgs, json: bool) -> Self {
         if json {
             Self::Nothing
@@ -140,14 +140,14 @@ impl Pace {
             Self::Wait(time) => tokio::time::sleep(*time).await,
             Self::Enter(lines) => {
                 context.output.raw(narration.prompt().as_bytes());
-                // The end of the input is a yes as well: nobody is there any more.
+                // The end of the input counts as Enter: the user is gone.
                 lines.recv().await;
             }
         }
     }
 }
 
-/// The lines of standard input, read by a thread of their own: it ends with the process, and nothing waits for it.
+/// The lines of standard input, read by a separate thread that ends with the process.
 fn lines() -> mpsc::Receiver<()> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -168,7 +168,7 @@ mod tests {
     use super::told::Told;
     use super::*;
 
-    /// Tells the story, and has something happen before a step.
+    /// Runs the demo, with an action before a step.
     async fn told(before: Option<Step>, happens: impl AsyncFnOnce(&Sealyard)) -> Vec<Told> {
         let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
         let data_dir = emulator.app().endpoints.data_dir().to_owned();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn everything_happens_as_told() {
+    async fn every_claim_is_true() {
         let steps = told(None, async |_| ()).await;
 
         let failed: Vec<&Told> = steps.iter().filter(|step| !step.ok).collect();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn whatever_is_broken_is_noticed_in_its_step() {
+    async fn a_fault_in_a_step_is_noticed_in_that_step() {
         let fault = async |emulator: &Sealyard, on: &str| {
             let rule = json!({ "on": on, "kind": "status", "status": 500 });
             emulator.app().faults.add(rule, emulator.app().owner()).await.unwrap();

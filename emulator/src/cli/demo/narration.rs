@@ -1,4 +1,4 @@
-//! How the story is told: to people, in eighty columns and with colour on a terminal alone; to programs, a line for each
+//! The output of the demo: for people in eighty columns, with colour only on a terminal; for programs a line for each
 //! step.
 
 use std::fmt::Write as _;
@@ -6,20 +6,20 @@ use std::fmt::Write as _;
 use super::super::paint;
 use super::told::{Heading, Told};
 
-/// The width that lines are kept to.
+/// The maximum width of lines.
 const WIDTH: usize = 78;
-/// Where words begin.
+/// The indentation of text.
 const INDENT: usize = 3;
-/// How wide the names of details are.
+/// The width of the names of details.
 const NAMES: usize = 11;
 
-/// How lines are made.
+/// Renders lines.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Narration {
     colour: bool,
 }
 
-/// What a piece of text is.
+/// The style of a piece of text.
 #[derive(Clone, Copy, Debug)]
 enum Style {
     Title,
@@ -29,7 +29,7 @@ enum Style {
 }
 
 impl Narration {
-    /// For standard output as it is.
+    /// For standard output, with colour if it is a terminal.
     pub(super) fn of_terminal() -> Self {
         Self { colour: paint::is_wanted() }
     }
@@ -40,7 +40,7 @@ impl Narration {
         Self { colour: false }
     }
 
-    /// What comes before a step is taken.
+    /// The text before a step.
     pub(super) fn heading(self, number: usize, of: usize, heading: &Heading) -> String {
         let start = format!("── {number}/{of}  {} ", heading.title);
         let rule = "─".repeat(WIDTH.saturating_sub(start.chars().count()));
@@ -52,7 +52,7 @@ impl Narration {
         text
     }
 
-    /// What happened in it.
+    /// The text after a step.
     pub(super) fn told(self, told: &Told) -> String {
         let mut text = String::new();
         for asked in shortened(&told.asked) {
@@ -77,7 +77,7 @@ impl Narration {
             let words = self.painted(Style::Faint, "Try it in another terminal:");
             let _ = writeln!(text, "\n{:INDENT$}{words}", "");
             for command in &told.to_try {
-                // It is as long as it is: a command that is cut cannot be copied.
+                // It is never wrapped, because a wrapped command cannot be copied.
                 let _ = writeln!(text, "{:INDENT$}  {command}", "");
             }
         }
@@ -96,19 +96,19 @@ impl Narration {
         text
     }
 
-    /// The end of a story that went as told, or not.
+    /// The end of the demo, successful or not.
     pub(super) fn end(self, went_well: bool) -> String {
         if went_well {
-            let words = "Everything happened as told. The emulator and its folder are gone.";
+            let words = "Every claim was true. The emulator is stopped and its folder is removed.";
             format!("\n{}\n", self.painted(Style::Title, words))
         } else {
-            format!("\n{}\n", self.painted(Style::Bad, "It did not happen as told."))
+            format!("\n{}\n", self.painted(Style::Bad, "A claim was not true."))
         }
     }
 
-    /// What is waited for.
+    /// The prompt.
     pub(super) fn prompt(self) -> String {
-        self.painted(Style::Faint, "\n   Enter goes on, Ctrl-C ends it ")
+        self.painted(Style::Faint, "\n   Press Enter to continue, Ctrl-C to stop ")
     }
 
     fn painted(self, style: Style, text: &str) -> String {
@@ -125,7 +125,7 @@ impl Narration {
     }
 }
 
-/// Requests with what is different in each of them: a digest or an id is cut short, and the same twice is one.
+/// Requests with shortened digests and ids. Equal neighbours are shown once.
 fn shortened(asked: &[super::client::Asked]) -> Vec<(String, u16)> {
     let mut lines: Vec<(String, u16)> = Vec::new();
     for asked in asked {
@@ -141,7 +141,7 @@ fn shortened(asked: &[super::client::Asked]) -> Vec<(String, u16)> {
     lines
 }
 
-/// A digest or the id of an upload, with as much of it as tells it from others.
+/// Shortens a digest or the id of an upload.
 fn short(part: &str) -> String {
     let is_long =
         |text: &str| text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
@@ -159,8 +159,8 @@ fn cut(text: &str, room: usize) -> String {
     text.chars().take(room - 1).chain(['…']).collect()
 }
 
-/// Text in lines of at most so many characters. A word that is longer, such as a digest, is a line of its own and is not
-/// cut, so that it can be copied.
+/// Wraps text at a number of characters. A longer token, such as a digest, gets its own line and is not
+/// split, so that it can be copied.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let (mut lines, mut line) = (Vec::new(), String::new());
     for word in text.split_whitespace() {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_and_a_command_can_be_copied() {
+    fn a_digest_and_a_command_are_not_split() {
         let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
         let command = format!("docker pull localhost:5000/demo/hello@{digest}");
         let mut claims = Claims::default();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_is_for_terminals() {
+    fn only_a_terminal_gets_colour() {
         let step = Claims::default().told(&Step::Push.heading(), Vec::new(), "stored".to_owned());
 
         assert!(Narration { colour: true }.told(&step).contains('\u{1b}'));
@@ -238,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_line_is_too_long_and_no_letter_is_lost(text in r"\PC{0,300}", width in 1_usize..90) {
+        fn no_line_is_too_long_and_no_text_is_lost(text in r"\PC{0,300}", width in 1_usize..90) {
             let lines = wrapped(&text, width);
 
             let is_one_word = |line: &str| line.split_whitespace().count() < 2;

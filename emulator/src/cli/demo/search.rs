@@ -1,7 +1,7 @@
-//! The search of a folder: every file of it, for every window of sixteen bytes of what was pushed.
+//! Searches all files of a folder for every window of sixteen bytes of the pushed content.
 //!
-//! A window that is a constant run, such as the padding of an archive, is not looked for: it says nothing. So that a
-//! search that finds nothing means something, it is shown to find the same bytes in a file that holds them plainly.
+//! A window of equal bytes, such as the padding of an archive, is skipped, because it proves nothing. To show that a
+//! search without a hit is meaningful, the same search must find the bytes in a plain copy.
 
 use std::collections::HashSet;
 use std::io;
@@ -9,18 +9,18 @@ use std::path::Path;
 
 use fs_err as fs;
 
-/// How long a window is.
+/// The length of a window.
 pub(super) const WINDOW: usize = 16;
 
-/// The windows to look for.
+/// The windows to search for.
 pub(super) struct Windows(HashSet<[u8; WINDOW]>);
 
-/// What was looked through, and what was found.
+/// The searched files, and the hits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Searched {
     pub(super) files: u64,
     pub(super) bytes: u64,
-    /// The files that hold a window.
+    /// The files that contain a window.
     pub(super) hits: Vec<String>,
 }
 
@@ -39,18 +39,18 @@ impl Windows {
         self.0.len()
     }
 
-    /// Whether some window is in these bytes.
+    /// Whether these bytes contain a window.
     pub(super) fn are_in(&self, bytes: &[u8]) -> bool {
         bytes.array_windows::<WINDOW>().any(|window| self.0.contains(window))
     }
 
-    /// Looks through every file below a folder. Blocks.
+    /// Searches every file below a folder. Blocks.
     pub(super) fn search(&self, folder: &Path) -> io::Result<Searched> {
         let mut searched = Searched::default();
         for path in files_below(folder)? {
             let bytes = match fs::read(&path) {
                 Ok(bytes) => bytes,
-                // The database replaces files of its own meanwhile.
+                // The database replaces some of its files meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_there_is_found_wherever_it_begins_and_what_is_not_is_not() {
+    fn bytes_are_found_at_any_offset_and_other_bytes_are_not() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("deep")).unwrap();
         fs::write(folder.path().join("deep/file"), b"xyz an annotation that says so").unwrap();

@@ -1,7 +1,6 @@
-//! The story: its steps in their order, each of real requests, and each of its claims checked.
+//! The steps of the demo, in their order: each sends real requests and checks its claims.
 //!
-//! A step tells what happened. If a claim of it does not hold the story is not told on: what follows would stand on
-//! nothing.
+//! A step reports its result. If one of its claims is false, the demo ends, because the later steps depend on it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,10 +18,10 @@ use crate::cli::output::{bytes, count};
 use crate::keys::REFUSAL_SENTENCE;
 use crate::registry::{Algorithm, Digest};
 
-/// Where the image goes.
+/// The repository of the image.
 const REPOSITORY: &str = "demo/hello";
 const MANIFEST: &str = "/v2/demo/hello/manifests/1";
-/// The registry that is made for the story.
+/// The registry that the demo creates.
 pub(super) const REGISTRY: &str = "demoregistry";
 const REGISTRIES: &str = "/_sealyard/registries";
 const KEY: &str = "/_sealyard/registries/demoregistry/key";
@@ -42,19 +41,19 @@ pub(super) enum Step {
     Pull,
 }
 
-/// The story of one emulator.
+/// The demo on one emulator.
 #[derive(Debug)]
 pub(super) struct Story {
     requests: Requests,
     image: Image,
     data_dir: PathBuf,
     hints: Hints,
-    /// What goes before a repository in `docker pull`, once the registry is made.
+    /// The host and port before a repository in `docker pull`, once the registry is created.
     login_server: String,
 }
 
 impl Step {
-    /// All of them, in their order.
+    /// All steps, in their order.
     pub(super) const ALL: [Self; 8] = [
         Self::Registry,
         Self::Push,
@@ -70,43 +69,43 @@ impl Step {
         let (step, title, words) = match self {
             Self::Registry => (
                 "registry",
-                "Make a registry with a key of its own",
-                "An emulator was started for this story, in a folder that is gone at the end. A registry is made in it, with a customer-managed key: an RSA key that never leaves its vault, and an identity that is let use it.",
+                "Create a registry with its own key",
+                "This demo has started an emulator, in a folder that it removes at the end. Now it creates a registry with a customer-managed key: an RSA key that never leaves its vault, and an identity that may use it.",
             ),
             Self::Push => (
                 "push",
                 "Push an image",
-                "A real OCI image: a config, two gzipped layers, a manifest. What arrives is sealed under AES data keys before it meets the disk; the vault's key wraps those.",
+                "This is a real OCI image: a config, two gzipped layers, a manifest. The registry encrypts all content with AES data keys before it writes it to the disk. The vault's key wraps the data keys.",
             ),
             Self::Search => (
                 "search",
-                "Search the disk for it, in vain",
-                "Every file of the data folder is searched for every window of 16 bytes of what was pushed, compressed and plain. The same search is tried on a plain copy, to see that it finds what is there.",
+                "Search the disk for the image",
+                "The demo searches every file of the data folder for every window of 16 bytes of the image, compressed and plain. It also searches a plain copy, to show that the search works.",
             ),
             Self::Rotate => (
                 "rotate",
                 "Rotate the key",
-                "The vault makes a new version of the key. The data keys are wrapped anew, and the image is not touched: a rotation takes as long with a million images as with one.",
+                "The vault creates a new version of the key. The registry wraps its data keys again, and does not change the image: a rotation takes as long with a million images as with one.",
             ),
             Self::Revoke => (
                 "revoke",
-                "Take the key away",
-                "The owner removes the registry's access policy from the vault. Nothing happens to the registry itself: it just is not let use the key any more.",
+                "Revoke the key",
+                "The owner of the key removes the registry's access policy from the vault. The registry itself is unchanged, but may no longer use the key.",
             ),
             Self::Refused => (
                 "refused",
-                "What clients see now",
-                "Pulls and pushes are refused, for everybody. Some clients print the bare status, so the cause is told beside it. The emulator itself is well, and says why it refuses.",
+                "See the errors of clients",
+                "The registry refuses pulls and pushes of all clients. Some clients print only the status, so the demo shows the cause as well. The emulator itself is healthy, and says why it refuses.",
             ),
             Self::Restore => (
                 "restore",
-                "Give the key back",
-                "The policy is put back exactly as it was. The registry asks the vault, and opens.",
+                "Restore the key",
+                "The owner restores the exact policy. The registry asks the vault, and serves content again.",
             ),
             Self::Pull => (
                 "pull",
-                "Pull it, and compare",
-                "Everything is back. Each part is pulled and compared with what was pushed.",
+                "Pull the image, and compare it",
+                "The image is available again. The demo pulls each part and compares it with the pushed one.",
             ),
         };
         Heading { step, title, words }
@@ -114,7 +113,7 @@ impl Step {
 }
 
 impl Story {
-    /// The story of the emulator at `base`, whose data is in `data_dir`. The hints are for the program as it was called.
+    /// The demo on the emulator at `base`, whose data is in `data_dir`. The hints are for the program as it was called.
     pub(super) fn of(base: &str, data_dir: &Path, hints: &Hints) -> Result<Self, CliError> {
         Ok(Self {
             hints: hints.only_at(base),
@@ -125,7 +124,7 @@ impl Story {
         })
     }
 
-    /// Takes a step, and tells it.
+    /// Performs a step, and reports it.
     pub(super) async fn take(&mut self, step: Step) -> Result<Told, CliError> {
         let mut claims = Claims::default();
         let shows = match step {
@@ -144,7 +143,7 @@ impl Story {
         Ok(claims.told(&step.heading(), self.requests.take_asked(), shows))
     }
 
-    /// What shows the same in another terminal, while the story waits.
+    /// Commands that show the same in another terminal, while the demo waits.
     fn to_try(&self, step: Step) -> Vec<String> {
         let registry = REGISTRY;
         let pull = || format!("docker pull {}/{REPOSITORY}:1", self.login_server);
@@ -174,10 +173,10 @@ impl Story {
         claims.that(made["encryption"] == "enabled", "it has no customer-managed key");
         claims.that(
             made["key"]["keyRotationEnabled"] == true,
-            "new versions are not taken by themselves",
+            "the registry does not rotate automatically",
         );
         claims.that(key.contains("/keys/"), "the registry has no key version in use");
-        claims.that(!url.is_empty(), "the registry listens nowhere");
+        claims.that(!url.is_empty(), "the registry has no address");
         if !url.is_empty() {
             self.requests.use_registry(&url);
         }
@@ -205,7 +204,7 @@ impl Story {
         claims.see("manifest", digest.as_str());
         let sent = bytes(image.len() as u64);
         Ok(format!(
-            "{sent} in {} are stored, and durable",
+            "{sent} in {} are stored durably",
             count(image.blobs.len() as u64 + 1, "object")
         ))
     }
@@ -219,7 +218,7 @@ impl Story {
             Ok::<_, std::io::Error>((windows.count(), searched, control))
         });
         let (windows, searched, control) = work.await.map_err(std::io::Error::other)??;
-        claims.that(control, "the search does not find what is plainly there");
+        claims.that(control, "the search does not find the image in a plain copy");
         claims.that(searched.files > 0, "there is no file to search");
         claims.that(searched.hits.is_empty(), format!("found in {}", searched.hits.join(", ")));
         claims.see("windows", format!("{windows} of 16 bytes each"));
@@ -231,7 +230,7 @@ impl Story {
         if control {
             claims.see("control", "found in a plain copy, by the same search");
         }
-        Ok("nothing that was pushed can be read from the disk".to_owned())
+        Ok("the disk reveals no part of the image".to_owned())
     }
 
     async fn rotate(&mut self, claims: &mut Claims) -> Result<String, CliError> {
@@ -242,17 +241,17 @@ impl Story {
         let rotation = &reply["rotation"];
         let (from, to) = (last_part(&text(&rotation["from"])), last_part(&text(&rotation["to"])));
         claims.that(answer.status == 200, format!("the rotation is answered {}", answer.status));
-        claims.that(!to.is_empty() && from != to, "the version in use is the old one still");
+        claims.that(!to.is_empty() && from != to, "the registry still uses the old version");
         claims
             .that(reply["state"] == "active", format!("the registry is {}", text(&reply["state"])));
-        claims.that(!before.is_empty() && before == after, "a sealed file was touched");
+        claims.that(!before.is_empty() && before == after, "a sealed file was changed");
         claims.see("from", from);
         claims.see("to", to);
         let wrapped = count(rotation["dataKeys"].as_u64().unwrap_or_default(), "data key");
         let calls = count(rotation["vaultCalls"].as_u64().unwrap_or_default(), "vault call");
         claims.see("rewrapped", format!("{wrapped} in {calls}"));
-        claims.see("untouched", count(after.len() as u64, "sealed file"));
-        Ok("a new version is in use, and no sealed file was touched".to_owned())
+        claims.see("unchanged", count(after.len() as u64, "sealed file"));
+        Ok("a new version is in use, and no sealed file was changed".to_owned())
     }
 
     async fn revoke(&mut self, claims: &mut Claims) -> Result<String, CliError> {
@@ -268,7 +267,7 @@ impl Story {
             format!("the cause is {}", text(&reply["cause"])),
         );
         claims.see("state", format!("{} ({})", text(&reply["state"]), text(&reply["cause"])));
-        Ok("the registry has seen it, and goes dark".to_owned())
+        Ok("the registry has seen the change, and is unavailable".to_owned())
     }
 
     async fn refused(&mut self, claims: &mut Claims) -> Result<String, CliError> {
@@ -296,37 +295,37 @@ impl Story {
         claims.see("message", text(&error["message"]));
         claims.see("cause", text(&error["detail"]["cause"]));
         claims.see("health", status_line(&health));
-        Ok("every read and every write is refused, and the cause is told".to_owned())
+        Ok("every read and every write is refused, with the cause".to_owned())
     }
 
     async fn restore(&mut self, claims: &mut Claims) -> Result<String, CliError> {
         let answer = self.requests.post(RESTORE, &json!({})).await?;
         let reply = answer.json();
         claims.that(answer.status == 200, format!("the restoration is answered {}", answer.status));
-        claims.that(reply["restored"] == json!(["policy"]), "nothing was given back");
+        claims.that(reply["restored"] == json!(["policy"]), "nothing was restored");
         claims
             .that(reply["state"] == "active", format!("the registry is {}", text(&reply["state"])));
         claims.see("state", text(&reply["state"]));
-        Ok("the registry has its key again".to_owned())
+        Ok("the registry can use its key again".to_owned())
     }
 
     async fn pull(&mut self, claims: &mut Claims) -> Result<String, CliError> {
         let image = self.image.clone();
         let pulled = self.requests.get(MANIFEST).await?;
         if is_as_pushed(claims, "the manifest", &pulled, &image.manifest) {
-            claims.see("manifest", "the same, to the byte");
+            claims.see("manifest", "identical");
         }
         for blob in &image.blobs {
             let path = format!("/v2/{REPOSITORY}/blobs/{}", blob.digest);
             let pulled = self.requests.get(&path).await?;
             if is_as_pushed(claims, blob.what, &pulled, &blob.bytes) {
-                claims.see("blob", format!("{}: the same, to the byte", blob.what));
+                claims.see("blob", format!("{}: identical", blob.what));
             }
         }
-        Ok(format!("{} came back as they were", bytes(image.len() as u64)))
+        Ok(format!("{} are identical to the pushed image", bytes(image.len() as u64)))
     }
 
-    /// Every sealed file, with the digest of what is in it.
+    /// Every sealed file, with the digest of its content.
     fn sealed_files(&self) -> Result<BTreeMap<PathBuf, Digest>, CliError> {
         let mut found = BTreeMap::new();
         for path in files_below(&self.data_dir.join("files"))? {
@@ -337,15 +336,15 @@ impl Story {
     }
 }
 
-/// Claims that what was pulled is what was pushed, and says whether it is.
+/// Claims that the pulled content equals the pushed content, and returns whether it does.
 fn is_as_pushed(claims: &mut Claims, what: &str, pulled: &Answer, pushed: &[u8]) -> bool {
     let is_same = pulled.body == pushed;
     claims.that(pulled.status == 200, format!("{what} is answered {}", pulled.status));
-    claims.that(is_same, format!("{what} is another one"));
+    claims.that(is_same, format!("{what} differs from the pushed one"));
     is_same
 }
 
-/// As a client prints it.
+/// The status line, as a client prints it.
 fn status_line(answer: &Answer) -> String {
     format!("HTTP/1.1 {}", answer.status)
 }

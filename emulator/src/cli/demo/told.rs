@@ -1,10 +1,10 @@
-//! One step of the story: what it says, what was asked, what came back, and the claims that were checked.
+//! The report of one step of the demo: its text, its requests, its result, and its claims.
 
 use serde::Serialize;
 
 use super::client::Asked;
 
-/// One step, told.
+/// The report of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Told {
     /// Its name, for programs.
@@ -12,25 +12,25 @@ pub(super) struct Told {
     /// Its title, for people.
     #[serde(skip)]
     pub(super) title: &'static str,
-    /// What it is about, for people.
+    /// Its subject, for people.
     #[serde(skip)]
     pub(super) words: &'static str,
     /// The requests that were sent.
     pub(super) asked: Vec<Asked>,
-    /// The status of the last of them.
+    /// The status of the last request.
     pub(super) status: Option<u16>,
-    /// What it shows, in words.
+    /// The result, as a sentence.
     pub(super) shows: String,
-    /// What else there is to see: names and values.
+    /// Further details: names and values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) details: Vec<(&'static str, String)>,
-    /// Commands for another terminal, which show the same.
+    /// Commands for another terminal that show the same.
     #[serde(rename = "try", skip_serializing_if = "Vec::is_empty")]
     pub(super) to_try: Vec<String>,
-    /// What was claimed and did not hold.
+    /// The claims that were false.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) failed: Vec<String>,
-    /// Whether everything happened as told.
+    /// Whether every claim was true.
     pub(super) ok: bool,
 }
 
@@ -48,19 +48,19 @@ impl Claims {
         self.to_try.push(command.into());
     }
 
-    /// Claims that something holds, and says what it is if it does not.
+    /// Checks a claim; `otherwise` describes the failure.
     pub(super) fn that(&mut self, holds: bool, otherwise: impl Into<String>) {
         if !holds {
             self.failed.push(otherwise.into());
         }
     }
 
-    /// Something to see.
+    /// Adds a detail.
     pub(super) fn see(&mut self, name: &'static str, value: impl Into<String>) {
         self.details.push((name, value.into()));
     }
 
-    /// The step, told.
+    /// The report of the step.
     pub(super) fn told(self, of: &Heading, asked: Vec<Asked>, shows: String) -> Told {
         Told {
             step: of.step,
@@ -77,7 +77,7 @@ impl Claims {
     }
 }
 
-/// What a step is called, and what it is about.
+/// The name, the title and the text of a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heading {
     pub(super) step: &'static str,

@@ -1,4 +1,4 @@
-//! Whether an emulator runs and answers, and what it tells of itself: ports, faults, the clock, the disk, damage.
+//! Checks whether an emulator runs and answers, and its reports about ports, faults, the clock, the disk and damage.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -16,12 +16,12 @@ use super::{DoctorArgs, names, registries, trust};
 use crate::admin::{DiagnosisReport, FaultList, HealthReport, StatusReport, UnfinishedReport};
 use crate::serve::LOCAL;
 
-/// How long the emulator may take to say where everything is.
+/// The timeout of the status.
 const STATUS: Duration = Duration::from_secs(10);
-/// How long it may take to ask all vaults.
+/// The timeout of the diagnosis, which asks all vaults.
 const DIAGNOSIS: Duration = Duration::from_mins(1);
 
-/// What was found at the emulator.
+/// The findings about the emulator.
 pub(super) struct Seen {
     pub(super) is_running: bool,
     pub(super) report: Option<StatusReport>,
@@ -33,7 +33,7 @@ pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
     let found = async {
         let emulator = discovery::find(&context.global).await?;
         let mut report = within(STATUS, &emulator, emulator.status()).await?;
-        // A file that cannot be read is a finding of its own.
+        // A file that cannot be read is a separate finding.
         if let Ok(ca) = certificates::authority(&emulator, &report).await {
             report.ca = ca;
         }
@@ -95,7 +95,7 @@ async fn look(emulator: &Emulator, report: &StatusReport, hints: &Hints) -> Vec<
     findings
 }
 
-/// Waits no longer than that: an emulator that hangs is a finding as well.
+/// Waits for an answer with a timeout: an emulator that hangs is a finding as well.
 async fn within<T>(
     limit: Duration,
     emulator: &Emulator,
@@ -105,7 +105,7 @@ async fn within<T>(
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// No emulator: whether one could be started, and how.
+/// The findings without an emulator: the command that starts one, and ports that are in use.
 fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> Vec<Finding> {
     let last = match error {
         CliError::NotRunning { last: Some(last), .. } => last.addresses(),
@@ -131,24 +131,24 @@ fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> V
         Finding::wrong(
             Check::Ports,
             "portTaken",
-            format!("port {} is taken by {who}", address.port()),
+            format!("port {} is in use by {who}", address.port()),
         )
-        .because(format!("the emulator would listen there; {flag} chooses another port"))
+        .because(format!("the emulator needs this port; {flag} chooses another port"))
         .repaired_by(start.clone())
     }));
     findings
 }
 
-/// Whether somebody listens there. An address that is not of this machine is not taken.
+/// Whether a program listens at this address. An address of another machine does not count.
 fn is_taken(address: SocketAddr) -> bool {
     address.port() != 0
         && TcpListener::bind(address)
             .is_err_and(|error| error.kind() == std::io::ErrorKind::AddrInUse)
 }
 
-/// It does not say what it is asked for.
+/// The finding for an emulator that does not answer a request.
 fn no_answer(error: &CliError, hints: &Hints) -> Finding {
-    // Causes begin small, as those of a state do.
+    // Causes begin with a lower-case letter, like those of a state.
     let mut cause = error.code().to_owned();
     if let Some(first) = cause.get_mut(..1) {
         first.make_ascii_lowercase();
@@ -161,7 +161,7 @@ fn no_answer(error: &CliError, hints: &Hints) -> Finding {
     }
 }
 
-/// Ports that registries had and have no longer.
+/// Registries that could not use their own port again.
 fn ports(report: &StatusReport) -> Vec<Finding> {
     let of = |registry: &crate::admin::RegistryReport| {
         let port = registry.taken_port?;
@@ -175,14 +175,14 @@ fn ports(report: &StatusReport) -> Vec<Finding> {
             )
             .of(&registry.name)
             .because(format!(
-                "port {port} is taken by {who}: stop it and start the emulator again"
+                "port {port} is in use by {who}: stop it and start the emulator again"
             )),
         )
     };
     report.registries.iter().filter_map(of).collect()
 }
 
-/// Rules that are there because somebody asked for them.
+/// Fault rules and throttling, which users have set.
 fn of_faults(list: &FaultList, hints: &Hints) -> Option<Finding> {
     let is_throttled = !list.throttling.is_null();
     if list.faults.is_empty() && !is_throttled {
@@ -194,32 +194,32 @@ fn of_faults(list: &FaultList, hints: &Hints) -> Option<Finding> {
     };
     let mut parts: Vec<String> = list.faults.iter().map(rule).collect();
     if is_throttled {
-        parts.push("the vault is held to limits of calls".to_owned());
+        parts.push("the calls to the vault are limited".to_owned());
     }
     let what = match list.faults.len() {
-        0 => "the vault is throttled on demand".to_owned(),
-        rules => format!("{} at work", count(rules as u64, "fault rule")),
+        0 => "the calls to the vault are limited on request".to_owned(),
+        rules => format!("{} active", count(rules as u64, "fault rule")),
     };
     Some(
         Finding::wrong(Check::Faults, "faults", what)
-            .because(format!("somebody asked for it: {}", parts.join(", ")))
+            .because(format!("a user has set this: {}", parts.join(", ")))
             .repaired_by(hints.line(&Hint::ClearFaults)),
     )
 }
 
 fn clock(report: &StatusReport, hints: &Hints) -> Option<Finding> {
     report.clock.frozen.then(|| {
-        Finding::note(Check::Clock, "clockFrozen", "the clock stands still")
+        Finding::note(Check::Clock, "clockFrozen", "the clock is frozen")
             .because(
-                "nothing becomes due: no rotation is looked for, no token and no version expires",
+                "nothing becomes due: no rotation is checked, and no token or key version expires",
             )
             .repaired_by(hints.line(&Hint::ResumeClock))
     })
 }
 
-/// An operation that was cut short and does not come to its end.
+/// An interrupted operation that does not complete.
 fn unfinished(one: &UnfinishedReport) -> Finding {
-    let what = format!("an operation was cut short: {}", super::super::status::unfinished(one));
+    let what = format!("an operation was interrupted: {}", super::super::status::unfinished(one));
     let finding = if one.error.is_some() {
         Finding::wrong(Check::Emulator, "unfinished", what)
     } else {
@@ -227,24 +227,24 @@ fn unfinished(one: &UnfinishedReport) -> Finding {
     };
     if one.error.is_some() && one.attempts == 0 && one.next_attempt_in.is_none() {
         return finding.because(
-            "this program cannot go on with it: start the version that began it, or reset the emulator, which ends it",
+            "this version cannot continue it: start the version that began it, or reset the emulator, which ends it",
         );
     }
-    finding.because("the emulator goes on with it by itself, and tries again until it has ended")
+    finding.because("the emulator continues it by itself, and tries again until it succeeds")
 }
 
 fn disk(diagnosis: &DiagnosisReport, hints: &Hints) -> Finding {
     if diagnosis.has_room {
-        return Finding::ok(Check::Disk, format!("{} takes new content", diagnosis.data_dir));
+        return Finding::ok(Check::Disk, format!("{} accepts new content", diagnosis.data_dir));
     }
-    // The registry whose uploads hold most; with none, what no manifest refers to may still hold something.
+    // The registry whose uploads use most space; without uploads, unreferenced blobs may still use space.
     let most = diagnosis.registries.iter().max_by_key(|registry| registry.upload_bytes);
     let registry = most.filter(|most| most.upload_bytes > 0).map_or(LOCAL, |most| &most.name);
     let held = diagnosis.registries.iter().map(|registry| registry.upload_bytes).sum::<u64>();
     let because = match held {
-        0 => "pulls and deletions go on while the reserve of the disk lasts".to_owned(),
+        0 => "pulls and deletions work while the reserve on the disk lasts".to_owned(),
         held => format!(
-            "uploads under way hold {}; pulls and deletions go on while the reserve of the disk lasts",
+            "uploads in progress use {}; pulls and deletions work while the reserve on the disk lasts",
             bytes(held)
         ),
     };
@@ -257,9 +257,9 @@ fn disk(diagnosis: &DiagnosisReport, hints: &Hints) -> Finding {
 
 fn damage(times: u64, hints: &Hints) -> Option<Finding> {
     (times > 0).then(|| {
-        let what = format!("damaged content was met {}", count(times, "time"));
+        let what = format!("damaged content was found {}", count(times, "time"));
         Finding::wrong(Check::Disk, "damaged", what)
-            .because("what is stored does not authenticate; the check says what it is")
+            .because("stored content does not authenticate; `verify` lists it")
             .repaired_by(hints.line(&Hint::Verify { registry: LOCAL }))
     })
 }
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn with_no_emulator_it_says_how_to_start_one_past_the_ports_that_are_taken() {
+    fn without_an_emulator_the_repair_starts_one_on_free_ports() {
         let holder = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = holder.local_addr().unwrap();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_that_cannot_go_on_in_this_program_is_not_said_to_be_tried_again() {
+    fn an_operation_of_another_version_is_not_reported_as_tried_again() {
         let waiting = UnfinishedReport {
             operation: "revoke".to_owned(),
             subject: None,
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_emulator_tells_of_itself_becomes_findings() {
+    fn reports_of_the_emulator_become_findings() {
         let mut told = report();
         assert!(clock(&told, &hints()).is_none() && ports(&told).is_empty());
         told.clock.frozen = true;

@@ -1,4 +1,4 @@
-//! A finding, and the report that they make: what, why, and the command that repairs it.
+//! Findings and the report of `doctor`: the problem, its reason, and the command that repairs it.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::super::error::Exit;
 use super::super::output::count;
 
-/// What was looked at.
+/// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Check {
     /// Whether an emulator runs and answers.
     Emulator,
-    /// Whether the ports are there.
+    /// Whether the ports are free.
     Ports,
     /// Whether the vault answers.
     Vault,
@@ -23,13 +23,13 @@ pub(super) enum Check {
     Registry,
     /// Whether its key can be rotated.
     Rotation,
-    /// What goes wrong because somebody asked for it.
+    /// Whether injected faults are active.
     Faults,
     /// The clock.
     Clock,
-    /// The room on the disk, and what lies there.
+    /// The space on the disk, and the state of the stored content.
     Disk,
-    /// Whether local names lead to this machine.
+    /// Whether local names resolve to this machine.
     Names,
     /// Whether the certificates are trusted.
     Trust,
@@ -39,36 +39,36 @@ pub(super) enum Check {
     Docker,
 }
 
-/// How bad it is.
+/// The severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum Verdict {
-    /// As it should be.
+    /// No problem.
     Ok,
-    /// Something does not work, and there is a way without it.
+    /// Something does not work, but there is an alternative.
     Note,
     /// Something fails now.
     Wrong,
 }
 
-/// What was found at one place.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Finding {
     pub(super) check: Check,
     pub(super) verdict: Verdict,
-    /// The registry, if it is about one.
+    /// The registry, if the finding is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) registry: Option<String>,
-    /// What is so.
+    /// The fact.
     pub(super) what: String,
-    /// Why, as a word for programs. That of a registry is its cause in `status`.
+    /// The reason, as a code for programs. For a registry it is the cause in `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cause: Option<String>,
-    /// Why, for people.
+    /// The reason, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
-    /// The command that repairs it, if one does.
+    /// The command that repairs it, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) repair: Option<String>,
 }
@@ -85,12 +85,12 @@ pub(super) struct Report {
 }
 
 impl Finding {
-    /// As it should be.
+    /// No problem.
     pub(super) fn ok(check: Check, what: impl Into<String>) -> Self {
         Self::new(check, Verdict::Ok, what)
     }
 
-    /// Something does not work, and there is a way without it.
+    /// Something does not work, but there is an alternative.
     pub(super) fn note(check: Check, cause: &str, what: impl Into<String>) -> Self {
         Self { cause: Some(cause.to_owned()), ..Self::new(check, Verdict::Note, what) }
     }
@@ -112,19 +112,19 @@ impl Finding {
         }
     }
 
-    /// Says which registry it is about.
+    /// Sets the registry.
     pub(super) fn of(mut self, registry: &str) -> Self {
         self.registry = Some(registry.to_owned());
         self
     }
 
-    /// Says why.
+    /// Sets the reason.
     pub(super) fn because(mut self, why: impl Into<String>) -> Self {
         self.why = Some(why.into());
         self
     }
 
-    /// Says what repairs it.
+    /// Sets the command that repairs it.
     pub(super) fn repaired_by(mut self, repair: impl Into<Option<String>>) -> Self {
         self.repair = repair.into();
         self
@@ -145,7 +145,7 @@ impl Report {
         }
     }
 
-    /// For people: a line for each finding, and below it why, and the command to type.
+    /// The report for people: a line for each finding, and below it the reason and the command to type.
     pub(super) fn render(&self) -> String {
         let mut text = String::new();
         for finding in &self.findings {
@@ -171,8 +171,8 @@ impl Report {
             self.findings.iter().filter(|finding| finding.verdict == Verdict::Wrong).count();
         let _ = match wrong {
             0 => writeln!(text, "\nNothing is wrong."),
-            1 => writeln!(text, "\n1 thing is wrong."),
-            more => writeln!(text, "\n{} are wrong.", count(more as u64, "thing")),
+            1 => writeln!(text, "\n1 problem."),
+            more => writeln!(text, "\n{}.", count(more as u64, "problem")),
         };
         text
     }

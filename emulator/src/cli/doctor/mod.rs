@@ -1,8 +1,8 @@
-//! `sealyard doctor`: why a pull, a push or a rotation fails now, and the command that repairs it.
+//! `sealyard doctor`: finds why a pull, a push or a rotation fails now, and the command that repairs it.
 //!
-//! What is wrong with registries and their keys is known to the emulator, which is asked over the admin API; what is wrong
-//! around it (ports, names, certificates, docker, `az`) is looked at from here, where clients run as well. Each look is a
-//! module that gives [`Finding`]s. Nothing is repaired and nothing is changed. It works without a running emulator too.
+//! The emulator reports problems of registries and their keys over the admin API; this command itself checks the environment
+//! (ports, names, certificates, docker, `az`), because it runs on the same machine as the clients. Each check is a
+//! module that returns [`Finding`]s. `doctor` changes and repairs nothing, and also works without a running emulator.
 
 mod emulator;
 mod finding;
@@ -24,25 +24,25 @@ use finding::Report;
 
 pub(super) const HELP: &str = "\
 Examples:
-  sealyard doctor              what is wrong, why, and the command that repairs it
-  sealyard doctor --json       the same for programs: healthy, and findings with check, verdict, cause and repair
+  sealyard doctor              print problems, their reasons, and the commands that repair them
+  sealyard doctor --json       print `healthy`, and `findings` with check, verdict, cause and repair
 
 Exit codes:
-  0  nothing is wrong; there may be notes
-  1  something is
-  3  no emulator is running, or several are and none is named";
+  0  nothing is wrong; notes are possible
+  1  something is wrong
+  3  no emulator runs, or several run and the command names none";
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
-    /// Where the registry would listen, to see who has the port when no emulator is running
+    /// The address of the registry; if no emulator runs, the process that uses the port is printed
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = config::DEFAULT_LISTEN, value_parser = parse_address)]
     listen: SocketAddr,
-    /// Where the Azure side would listen
+    /// The address of the Azure side
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_AZURE_LISTEN", default_value_t = config::DEFAULT_AZURE_LISTEN, value_parser = parse_address)]
     azure_listen: SocketAddr,
 }
 
-/// Looks at everything at once, and says what was found.
+/// Performs all checks at once, and reports the findings.
 pub(super) async fn doctor(args: &DoctorArgs, context: &Context) -> Exit {
     let (seen, az) = tokio::join!(emulator::examine(args, context), tools::az());
     let docker = tools::docker(seen.report.as_ref()).await;

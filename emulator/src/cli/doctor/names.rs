@@ -1,7 +1,7 @@
-//! Whether the system's resolver leads local names to this machine.
+//! Checks whether the system resolves local names to this machine.
 //!
-//! Many do so for every name under `localhost` (RFC 6761), some for none. Nothing depends on it for who uses the ports of
-//! the loopback or the emulator as a proxy.
+//! Many resolvers do so for every name under `localhost` (RFC 6761), some for none. Clients that use the ports on the
+//! loopback, or the emulator as a proxy, do not need it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::super::hints::{Hint, Hints};
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
 
-/// How long a name may take.
+/// The timeout for a name.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn resolution(report: &StatusReport, hints: &Hints) -> Finding {
@@ -38,12 +38,12 @@ async fn leads_here(name: &str) -> bool {
 
 fn verdict(lost: &[&str], all: usize, report: &StatusReport, hints: &Hints) -> Finding {
     if lost.is_empty() {
-        return Finding::ok(Check::Names, format!("all {all} local names lead to this machine"));
+        return Finding::ok(Check::Names, format!("all {all} local names resolve to this machine"));
     }
     let server = report.registries.first().map_or("localhost:5000", |first| &first.login_server);
-    Finding::note(Check::Names, "notResolved", format!("{} lead nowhere", lost.join(", ")))
+    Finding::note(Check::Names, "notResolved", format!("{} do not resolve", lost.join(", ")))
         .because(format!(
-            "the system's resolver does not know them; {server} needs no names, nor does `{}`",
+            "the system's resolver does not know them; {server} and `{}` do not need these names",
             hints.line(&Hint::RunCommand)
         ))
         .repaired_by(hints.line(&Hint::AddHosts))
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_name_that_leads_nowhere_is_a_note_with_the_ways_around_it() {
+    async fn a_name_that_does_not_resolve_is_a_note_with_alternatives() {
         let hints = Hints::new(Some(&"sealyard".into()), None);
         let report = crate::cli::tests::report();
 

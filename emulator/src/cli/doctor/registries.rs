@@ -1,11 +1,11 @@
-//! What is in the way of each registry, as the emulator has found it out, in sentences.
+//! Describes the problems of each registry, as the emulator has diagnosed them.
 
 use super::super::hints::Hints;
 use super::finding::{Check, Finding};
 use super::repair::Repair;
 use crate::admin::{DiagnosisReport, RegistryDiagnosis, RotationDiagnosis};
 
-/// The findings of all registries. `is_embedded`: their vault is a part of the emulator.
+/// The findings of all registries. `is_embedded` says whether their vault is a part of the emulator.
 pub(super) fn examine(
     diagnosis: &DiagnosisReport,
     is_embedded: bool,
@@ -30,7 +30,7 @@ pub(super) fn examine(
     diagnosis.registries.iter().flat_map(of).collect()
 }
 
-/// Whether pulls and pushes go.
+/// Whether pulls and pushes work.
 fn content(repair: &Repair<'_>) -> Finding {
     let registry = repair.registry;
     let name = &registry.name;
@@ -39,7 +39,7 @@ fn content(repair: &Repair<'_>) -> Finding {
         ("active", Some("keyExpired")) => Finding::wrong(
             Check::Registry,
             "keyExpired",
-            format!("{name} serves its content, but no new data key can be made"),
+            format!("{name} serves its content, but cannot create a data key"),
         )
         .because(why(registry))
         .repaired_by(repair.of("keyExpired")),
@@ -48,14 +48,12 @@ fn content(repair: &Repair<'_>) -> Finding {
             let status = if is_outage(cause) { "503" } else { "403" };
             let what = format!("{name} refuses every pull and push with {status}");
             let is_elsewhere = is_outage(cause) && !repair.is_embedded;
-            let elsewhere = "; it is another program, which has to be started or reached";
+            let elsewhere = "; the vault is another program: start it, or make it reachable";
             let why = why(registry) + if is_elsewhere { elsewhere } else { "" };
             Finding::wrong(Check::Registry, cause, what).because(why).repaired_by(repair.of(cause))
         }
         (state, _) => {
-            let what = format!(
-                "{name} lets pulls and pushes wait: the vault was asked and has not answered"
-            );
+            let what = format!("{name} delays pulls and pushes: the vault has not answered yet");
             let finding = Finding::wrong(Check::Registry, state, what);
             finding.repaired_by(repair.of("vaultUnreachable"))
         }
@@ -63,21 +61,21 @@ fn content(repair: &Repair<'_>) -> Finding {
     finding.of(name)
 }
 
-/// Whether the key can be rotated. Of a registry that is dark there is nothing more to say.
+/// Whether the key can be rotated. For an unavailable registry there is no further finding.
 fn rotation(repair: &Repair<'_>) -> Option<Finding> {
     let registry = repair.registry;
     let blocked = registry.rotation.as_ref().filter(|_| registry.state == "active")?;
     if registry.cause.as_deref() == Some("keyExpired") && blocked.cause == "keyExpired" {
         return None;
     }
-    let what = format!("{} cannot take the newest version of its key into use", registry.name);
+    let what = format!("{} cannot use the newest version of its key", registry.name);
     let finding = Finding::wrong(Check::Rotation, &blocked.cause, what)
         .of(&registry.name)
         .because(blocked.words.clone());
     Some(finding.repaired_by(repair_of_rotation(repair, blocked)))
 }
 
-/// What works, and should make somebody think.
+/// Warnings about settings that work, but are risky.
 fn warnings(repair: &Repair<'_>) -> Vec<Finding> {
     let registry = repair.registry;
     let protect = || registry.key.as_ref().map(|key| repair.protect(key));
@@ -93,13 +91,13 @@ fn warnings(repair: &Repair<'_>) -> Vec<Finding> {
 fn repair_of_rotation(repair: &Repair<'_>, blocked: &RotationDiagnosis) -> Option<String> {
     let key = repair.registry.key.as_ref()?;
     match blocked.cause.as_str() {
-        // The newest version is another one than that in use.
+        // The newest version is not the version in use.
         "keyDisabled" => Some(repair.enable(key, blocked.version.as_deref())),
         cause => repair.of(cause),
     }
 }
 
-/// The cause in words, and what the identity lacks if that is it.
+/// The cause as a sentence, with the permissions that the identity lacks if that is the cause.
 fn why(registry: &RegistryDiagnosis) -> String {
     let mut words = registry.words.clone().unwrap_or_default();
     let missing = registry.rotation.as_ref().map(|rotation| rotation.missing.join(", "));
@@ -111,21 +109,21 @@ fn why(registry: &RegistryDiagnosis) -> String {
     }
     match registry.cause.as_deref() {
         Some("keyPurged") => {
-            format!("{words}; only a backup of the key brings it back, if there is one")
+            format!("{words}; only a backup of the key can restore it")
         }
         Some("identityRemoved") => match &registry.key {
             Some(key) if key.identity.assigned => {
-                format!("{words}; the registry has it, but the issuer of tokens does not accept it")
+                format!("{words}; the registry has it, but the token issuer does not accept it")
             }
             Some(key) if key.identity.resource_id.is_none() => {
                 format!(
-                    "{words}; it is deleted, and one that is made under its name is another one"
+                    "{words}; it is deleted, and a new identity with its name is a different identity"
                 )
             }
             Some(key) => {
                 let identity =
                     key.identity.resource_id.as_deref().unwrap_or(&key.identity.client_id);
-                format!("{words}; the registry does not have the identity {identity} any more")
+                format!("{words}; the registry no longer has the identity {identity}")
             }
             None => words,
         },
@@ -133,7 +131,7 @@ fn why(registry: &RegistryDiagnosis) -> String {
     }
 }
 
-/// Whether nobody said no: it may pass by itself.
+/// Whether the cause is an outage and not a refusal, so that it may end by itself.
 fn is_outage(cause: &str) -> bool {
     matches!(cause, "vaultUnreachable" | "vaultThrottled" | "issuerDown" | "auditUnavailable")
 }

@@ -1,31 +1,31 @@
-//! The command that gives a registry its key back, by the cause of its state.
+//! Chooses the command that makes a registry available again, by the cause of its state.
 //!
-//! What `revoke` took, `restore` gives back exactly. What somebody did to the key or the registry has a command of ours;
-//! what they did to the vault has one of the Azure CLI, which is how they did it. Of a vault that is not ours to change all
-//! are of the Azure CLI.
+//! `restore` undoes exactly what `revoke` did. Other changes of the key or the registry have a command of `sealyard`, and
+//! changes of the vault have a command of the Azure CLI, because users make such changes with it. For a vault that the
+//! emulator may not change, all commands are of the Azure CLI.
 
 use super::super::hints::{CommandLine, Hint, Hints, KeyOf};
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
 use crate::revocation::Way;
 
-/// The role that lets an identity use keys for encryption, and no more.
+/// The role that permits an identity only to use keys for encryption.
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
 
 /// Writes commands for one registry.
 pub(super) struct Repair<'a> {
     pub(super) registry: &'a RegistryDiagnosis,
-    /// All registries: what was revoked from one of them may be missed by others.
+    /// All registries, because a revocation from one registry can affect others.
     pub(super) all: &'a [RegistryDiagnosis],
     /// Whether the emulator may change the vault.
     pub(super) vault_is_ours: bool,
-    /// Whether the vault is a part of the emulator, which is then a control plane for `az` too.
+    /// Whether the vault is a part of the emulator, which then is a control plane for `az` too.
     pub(super) is_embedded: bool,
     pub(super) has_faults: bool,
     pub(super) hints: &'a Hints,
 }
 
 impl Repair<'_> {
-    /// The command for a cause. None: no command does.
+    /// The command for a cause, or `None` if no command repairs it.
     pub(super) fn of(&self, cause: &str) -> Option<String> {
         if let Some(robbed) = way_of(cause).and_then(|way| self.revoked_from(way)) {
             return Some(self.hints.line(&Hint::Restore { registry: robbed }));
@@ -62,7 +62,7 @@ impl Repair<'_> {
         }
     }
 
-    /// The registry from which `revoke` took in this way what this one misses: itself, or one that shares it.
+    /// The registry whose revocation by this method affects this one: itself, or another registry that shares the key.
     fn revoked_from(&self, way: Way) -> Option<&str> {
         let own = self.registry;
         let shares = |other: &RegistryDiagnosis| match (&own.key, &other.key) {
@@ -139,14 +139,14 @@ impl Repair<'_> {
         self.az_line(args)
     }
 
-    /// Gives the registry the identity that asks for its key. One that is gone cannot be given, and one that the registry
-    /// has is not what is missing.
+    /// Assigns the identity that uses the registry's key. `None` if the identity is deleted, or if the registry
+    /// has it already.
     fn assign(&self, key: &KeyDiagnosis) -> Option<String> {
         let identity = key.identity.resource_id.as_ref().filter(|_| !key.identity.assigned)?;
         Some(self.hints.line(&Hint::AssignIdentity { registry: &self.registry.name, identity }))
     }
 
-    /// A command of the Azure CLI: against the emulator, or against Azure where the vault is elsewhere.
+    /// A command of the Azure CLI: against the emulator, or against Azure if the vault is external.
     fn az(&self, command: &str, options: &[(&str, &str)]) -> String {
         self.az_line(az_args(command, options))
     }
@@ -164,7 +164,7 @@ fn az_args(command: &str, options: &[(&str, &str)]) -> Vec<String> {
     command.split(' ').chain(options).map(str::to_owned).collect()
 }
 
-/// The way of `revoke` that has this cause.
+/// The method of `revoke` that has this cause.
 fn way_of(cause: &str) -> Option<Way> {
     Some(match cause {
         "policyRemoved" => Way::Policy,
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vault_that_is_not_ours_is_repaired_with_azures_own_tool() {
+    fn an_external_vault_is_repaired_with_the_azure_cli() {
         let hints = Hints::new(Some(&"sealyard".into()), None);
         let of = |cause: &str| {
             let registry = diagnosed(cause);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_revoked_from_another_registry_is_given_back_to_that_one() {
+    fn a_revocation_from_another_registry_is_undone_for_that_registry() {
         let hints = Hints::new(Some(&"sealyard".into()), None);
         let robbed = RegistryDiagnosis {
             name: "local".to_owned(),

@@ -1,4 +1,4 @@
-//! Each cause has its finding and the command that repairs it, and that command, typed as it stands, ends the finding.
+//! Each cause has a finding and a command, and that command, typed as printed, repairs it.
 
 use std::ffi::OsString;
 
@@ -14,7 +14,7 @@ use super::{DoctorArgs, Exit};
 use crate::Sealyard;
 use crate::revocation::Way;
 
-/// A running emulator, and what commands about it are handed.
+/// A running emulator, and the context of its commands.
 struct Patient {
     emulator: Sealyard,
     context: Context,
@@ -30,7 +30,7 @@ impl Patient {
         Self { emulator, context: Context { global, output: Output::silent(), hints } }
     }
 
-    /// What is wrong.
+    /// The findings that are wrong.
     async fn wrong(&self) -> Vec<Finding> {
         let mut findings = self.findings().await;
         findings.retain(|finding| finding.verdict == Verdict::Wrong);
@@ -42,14 +42,14 @@ impl Patient {
         examine(&DoctorArgs { listen: free, azure_listen: free }, &self.context).await.findings
     }
 
-    /// Types a command as it stands.
+    /// Types a command as printed.
     async fn type_in(&self, command: &str) {
         let words: Vec<OsString> = command.split(' ').map(OsString::from).collect();
         let cli = parse(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
         ask(cli.command.unwrap(), &mut self.context.clone()).await.unwrap();
     }
 
-    /// That this alone is wrong, and that its repair ends it.
+    /// Asserts that this is the only wrong finding, and returns its repair.
     #[track_caller]
     fn only(findings: &[Finding], check: Check, cause: &str) -> String {
         let [finding] = findings else { panic!("{cause}: {findings:?}") };
@@ -78,7 +78,7 @@ async fn nothing_is_wrong_with_a_fresh_emulator() {
 }
 
 #[tokio::test]
-async fn whatever_was_revoked_is_found_with_its_cause_and_the_repair_ends_it() {
+async fn each_revocation_is_found_with_its_cause_and_the_repair_ends_it() {
     let patient = Patient::new().await;
     patient.emulator.create_registry("team1").await.unwrap();
     for (registry, end) in [("local", ""), ("team1", " --registry team1")] {
@@ -90,7 +90,7 @@ async fn whatever_was_revoked_is_found_with_its_cause_and_the_repair_ends_it() {
 
             let wrong = patient.wrong().await;
 
-            // What is done to a vault is done to all registries whose keys are in it, and has one repair.
+            // A change of a vault affects all registries whose keys are in it, and has one repair.
             let restore = Some(format!("sealyard restore{end}"));
             assert!(wrong.iter().all(|finding| finding.repair == restore), "{way}: {wrong:?}");
             let both = if matches!(way, Way::Firewall | Way::Vault) { 2 } else { 1 };
@@ -105,7 +105,7 @@ async fn whatever_was_revoked_is_found_with_its_cause_and_the_repair_ends_it() {
 }
 
 #[tokio::test]
-async fn a_role_that_was_taken_is_found_with_what_the_identity_lacks() {
+async fn a_removed_role_is_found_with_the_missing_permissions() {
     let patient = Patient::new().await;
     let vault = patient.emulator.vault().unwrap();
     let (scope, identity) = (vault.vault_id("local").unwrap(), vault.managed_identity().object_id);
@@ -126,7 +126,7 @@ async fn a_role_that_was_taken_is_found_with_what_the_identity_lacks() {
 }
 
 #[tokio::test]
-async fn what_was_done_by_hand_has_the_command_that_undoes_it_by_hand() {
+async fn each_manual_change_has_the_command_that_undoes_it() {
     let patient = Patient::new().await;
     for (damage, cause, expected) in [
         ("key disable", "keyDisabled", "sealyard key enable --version "),
@@ -155,7 +155,7 @@ async fn what_was_done_by_hand_has_the_command_that_undoes_it_by_hand() {
 }
 
 #[tokio::test]
-async fn an_identity_that_is_deleted_is_told_from_one_that_was_taken() {
+async fn a_deleted_identity_is_distinguished_from_a_removed_one() {
     let patient = Patient::new().await;
     patient.emulator.create_registry("team1").await.unwrap();
     patient.type_in("sealyard identity delete team1 --force").await;
@@ -184,7 +184,7 @@ async fn a_policy_that_lacks_one_permission_is_found_before_a_rotation_needs_it(
         "sealyard az -- keyvault set-policy --name local --object-id {identity} --key-permissions get wrapKey unwrapKey"
     );
     assert_eq!(repair, expected);
-    // What that command does, without `az`.
+    // Does the same as that command, without `az`.
     vault.set_access_policy("local", identity, KeyPermission::FOR_ENCRYPTION).await.unwrap();
     assert_eq!(patient.wrong().await, []);
 }
@@ -208,12 +208,12 @@ async fn a_newest_version_that_cannot_be_used_is_found_while_the_old_one_serves(
 }
 
 #[tokio::test]
-async fn faults_are_named_and_taken_away() {
+async fn faults_are_named_and_removed() {
     let patient = Patient::new().await;
     patient
         .type_in("sealyard faults add status --on keys/unwrapKey --status 429 --name busy")
         .await;
-    // The lease is over, so that the answer of the vault counts.
+    // The lease has ended, so the vault's answer counts.
     patient.type_in("sealyard clock advance 1m").await;
 
     let wrong = patient.wrong().await;
@@ -232,7 +232,7 @@ async fn faults_are_named_and_taken_away() {
 }
 
 #[tokio::test]
-async fn a_clock_that_stands_still_is_a_note_with_its_repair() {
+async fn a_frozen_clock_is_a_note_with_its_repair() {
     let patient = Patient::new().await;
     patient.type_in("sealyard clock freeze").await;
 
@@ -245,7 +245,7 @@ async fn a_clock_that_stands_still_is_a_note_with_its_repair() {
 }
 
 #[tokio::test]
-async fn an_emulator_that_is_gone_is_no_running_one() {
+async fn a_stopped_emulator_is_reported_as_not_running() {
     let patient = Patient::new().await;
     let Patient { emulator, context } = patient;
     emulator.shutdown().await;

@@ -1,4 +1,4 @@
-//! The tools that people use with the emulator: the Azure CLI and docker. Lacking one is no fault of the emulator.
+//! Checks the tools that people use with the emulator: the Azure CLI and docker. A missing tool is only a note.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,20 +13,20 @@ use super::finding::{Check, Finding};
 use super::trust::holds;
 use crate::admin::StatusReport;
 
-/// How long a tool may take; a first start of `az` takes its time.
+/// The timeout of a tool; the first start of `az` is slow.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Where docker looks for authorities of registries.
+/// The folder where docker looks for the authorities of registries.
 const CERTS_D: &str = "/etc/docker/certs.d";
 
-/// Whether there is an `az`, and which.
+/// Whether there is an `az`, and its version.
 pub(super) async fn az() -> Option<Finding> {
     let Some(program) = in_path("az") else {
         return Some(
-            Finding::note(Check::Az, "notFound", "there is no `az` in PATH, and the command `az` of this program runs it")
+            Finding::note(Check::Az, "notFound", "there is no `az` in PATH, which the command `az` of this program needs")
                 .repaired_by("python3 -m venv ~/azure-cli && ~/azure-cli/bin/pip install azure-cli && export PATH=~/azure-cli/bin:$PATH".to_owned()),
         );
     };
-    // Its own folder is the user's business, and a fresh one costs little.
+    // A fresh configuration folder, so that the user's folder is not touched.
     let folder = tempfile::tempdir().ok()?;
     let mut command = Command::new(&program);
     command.args(["version", "--output=json"]).env("AZURE_CONFIG_DIR", folder.path());
@@ -43,15 +43,15 @@ pub(super) async fn az() -> Option<Finding> {
         None => Finding::note(
             Check::Az,
             "notUsable",
-            format!("{} does not say its version", program.display()),
+            format!("{} does not report its version", program.display()),
         ),
     })
 }
 
-/// Whether there is docker, whether its daemon answers, and whether what it trusts is of this emulator.
+/// Whether there is docker, whether its daemon answers, and whether it trusts this emulator's certificates.
 pub(super) async fn docker(report: Option<&StatusReport>) -> Vec<Finding> {
     let Some(program) = in_path("docker") else {
-        let what = "there is no docker in PATH; any other client of registries does as well";
+        let what = "there is no docker in PATH; any other client of registries works as well";
         return vec![Finding::note(Check::Docker, "notFound", what)];
     };
     let mut command = Command::new(&program);
@@ -66,7 +66,7 @@ fn of_daemon(answer: Result<String, String>) -> Finding {
         Ok(version) if !version.trim().is_empty() => {
             Finding::ok(Check::Docker, format!("its daemon answers, version {}", version.trim()))
         }
-        Ok(_) => no_daemon("the daemon says nothing of itself"),
+        Ok(_) => no_daemon("the daemon does not report its version"),
         Err(words) => no_daemon(&words),
     }
 }
@@ -86,7 +86,7 @@ fn no_daemon(words: &str) -> Finding {
     .repaired_by(repair.to_owned())
 }
 
-/// Folders in which docker is told to trust another emulator for a name of this one.
+/// Folders that make docker trust another emulator's authority for a name of this emulator.
 fn stale(certs: &Path, report: &StatusReport) -> Vec<Finding> {
     let Some(ca) = report.ca.as_ref() else { return Vec::new() };
     let (Ok(own), Ok(folders)) = (fs::read_to_string(ca), fs::read_dir(certs)) else {
@@ -105,14 +105,14 @@ fn stale(certs: &Path, report: &StatusReport) -> Vec<Finding> {
         (is_ours(&host) && !holds(&text, &own)).then(|| {
             let copy = CommandLine::default().word("sudo").word("cp").word(ca).word(&file);
             Finding::note(Check::Docker, "otherAuthority", format!("docker trusts another authority for {host}"))
-                .because("it was put there for another emulator; pushes to that name fail, those to localhost:PORT do not")
+                .because("the file is for another emulator; pushes to that name fail, but pushes to localhost:PORT work")
                 .repaired_by(copy.to_string())
         })
     };
     folders.filter_map(Result::ok).filter_map(of).collect()
 }
 
-/// What a program says, or why it says nothing.
+/// The output of a program, or the reason why there is none.
 async fn said(mut command: Command) -> Result<String, String> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(LIMIT, command.output()).await {
@@ -121,7 +121,7 @@ async fn said(mut command: Command) -> Result<String, String> {
         }
         Ok(Ok(output)) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("it does not end".to_owned()),
+        Err(_) => Err("it timed out".to_owned()),
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
     const OTHER: &str = "-----BEGIN CERTIFICATE-----\nWFla\n-----END CERTIFICATE-----\n";
 
     #[test]
-    fn a_daemon_that_does_not_answer_is_started_and_one_that_may_not_be_asked_is_joined() {
+    fn the_repair_starts_the_daemon_or_joins_its_group() {
         let repair = |words: &str| of_daemon(Err(words.to_owned())).repair.unwrap();
 
         assert_eq!(repair("Cannot connect to the Docker daemon"), "sudo systemctl start docker");
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn docker_is_told_of_an_authority_only_where_it_has_another_one_for_a_name_of_this_emulator() {
+    fn a_foreign_authority_is_found_only_for_a_name_of_this_emulator() {
         let folder = tempfile::tempdir().unwrap();
         let put = |host: &str, text: &str| {
             fs::create_dir(folder.path().join(host)).unwrap();

@@ -1,4 +1,4 @@
-//! The Azure side as a client of this shell meets it: whether it answers under the certificates that `env` hands out,
+//! Checks the Azure side like a client of this shell: whether it answers under the certificates that `env` exports,
 //! whether it issues tokens, and whether this shell trusts those certificates.
 
 use std::net::SocketAddr;
@@ -16,14 +16,14 @@ use super::super::hints::{Hint, Hints};
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
 
-/// How long an answer may take.
+/// The timeout of an answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The variables by which programs are told whom to trust.
+/// The variables that name the authorities that programs trust.
 const VARIABLES: [&str; 4] =
     ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
-/// Whether the vault answers and tokens are issued, under the emulator's own authority alone.
+/// Whether the vault answers and tokens are issued, if only the emulator's own authority is trusted.
 pub(super) async fn azure_side(
     emulator: &Emulator,
     report: &StatusReport,
@@ -31,7 +31,7 @@ pub(super) async fn azure_side(
 ) -> Vec<Finding> {
     let (Some(azure), Some(ca)) = (&report.azure, &report.ca) else {
         let what = format!(
-            "it is elsewhere, at {}: the registries say whether they reach it",
+            "the vault is external, at {}: the findings of the registries say whether they reach it",
             report.vault
         );
         return vec![Finding::ok(Check::Vault, what)];
@@ -41,7 +41,7 @@ pub(super) async fn azure_side(
         Err(error) => {
             let what = format!("the authority in {} cannot be read", ca.display());
             return vec![Finding::wrong(Check::Trust, "caUnreadable", what).because(format!(
-                "{error}; an emulator that finds no authority at its start makes a new one"
+                "{error}; if there is no authority at the start, the emulator creates a new one"
             ))];
         }
     };
@@ -50,7 +50,7 @@ pub(super) async fn azure_side(
     vec![vault, token]
 }
 
-/// A client that trusts what `env` hands out, and nobody else.
+/// A client that trusts only the certificates that `env` exports.
 fn client(azure: &str, ca: &Path) -> Result<Client, Box<dyn std::error::Error>> {
     crate::install_crypto_provider();
     let certificates = Certificate::from_pem_bundle(&fs::read(ca)?)?;
@@ -59,22 +59,22 @@ fn client(azure: &str, ca: &Path) -> Result<Client, Box<dyn std::error::Error>> 
         && let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default())
         && let Ok(ip) = host.trim_matches(['[', ']']).parse()
     {
-        // Whether the names resolve is another question.
+        // Another check tests whether the names resolve.
         client = client.resolve("login.localhost", SocketAddr::new(ip, port));
     }
     Ok(client.build()?)
 }
 
-/// Whether the vault answers. Who brings no token is refused by it, which is an answer.
+/// Whether the vault answers. A refusal for lack of a token is an answer.
 async fn vault(client: &Client, azure: &str, hints: &Hints) -> Finding {
     let answer = client.get(format!("{azure}/keys?api-version=7.4")).send().await;
     match answer {
         Ok(answer) if answer.status().is_server_error() => Finding::wrong(
             Check::Vault,
             "vaultUnreachable",
-            format!("the vault at {azure} answers {}", answer.status()),
+            format!("the vault at {azure} answers with {}", answer.status()),
         )
-        .because("it answers so to everybody; rules of faults do that")
+        .because("it gives this answer to every client; fault rules can cause that")
         .repaired_by(hints.line(&Hint::ClearFaults)),
         Ok(_) => {
             Finding::ok(Check::Vault, format!("{azure} answers, under the emulator's certificates"))
@@ -90,11 +90,11 @@ async fn vault(client: &Client, azure: &str, hints: &Hints) -> Finding {
 }
 
 fn read_secret(emulator: &Emulator, file: &Path) -> std::io::Result<String> {
-    let elsewhere = || std::io::Error::other("its file is where the emulator runs");
+    let elsewhere = || std::io::Error::other("its file is on the machine of the emulator");
     fs::read_to_string(emulator.secret_file(file).ok_or_else(elsewhere)?)
 }
 
-/// What Azure's clients for Go and Java send for a token: they add the scopes of `OpenID` Connect, and others do not.
+/// The form that Azure's clients for Go and Java send for a token: only they add the scopes of `OpenID` Connect.
 fn form(secret: &str) -> [(&'static str, &str); 4] {
     [
         ("grant_type", "client_credentials"),
@@ -116,8 +116,7 @@ async fn token(
         Some(file) => match read_secret(emulator, file) {
             Ok(secret) => Zeroizing::new(secret.trim().to_owned()),
             Err(error) => {
-                let what =
-                    "whether tokens are issued was not tried: the owner's secret cannot be read";
+                let what = "the token issuer was not checked: the owner's secret cannot be read";
                 return Finding::note(Check::Token, "secretUnreadable", what)
                     .because(error.to_string());
             }
@@ -151,7 +150,7 @@ fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
     let repair = hints.line(&Hint::ExportEnv);
     if set.is_empty() {
         return Finding::note(Check::Trust, "notExported", "this shell does not trust the emulator's certificates")
-            .because("clients of the vault refuse them here; `run` and `az` see to it themselves, and localhost:PORT needs none")
+            .because("clients of the vault in this shell refuse them; `run` and `az` set the trust themselves, and localhost:PORT needs no certificate")
             .repaired_by(repair);
     }
     let lacking: Vec<&str> = set
@@ -167,11 +166,11 @@ fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
         lacking.join(", ")
     );
     Finding::note(Check::Trust, "otherAuthority", what)
-        .because("it is that of another emulator, or of none: clients refuse the certificates of this one")
+        .because("the file belongs to another emulator or to none, so clients refuse the certificates of this one")
         .repaired_by(repair)
 }
 
-/// Whether a file of certificates has all those of another one, however their lines end.
+/// Whether a file contains all certificates of another file, with any line endings.
 pub(super) fn holds(bundle: &str, certificates: &str) -> bool {
     let plain = |text: &str| text.split_ascii_whitespace().collect::<String>();
     let bundle = plain(bundle);
@@ -199,7 +198,7 @@ mod tests {
 
     /// Its source: MSAL for Go appends these three scopes to each request.
     #[test]
-    fn a_token_is_asked_for_as_azures_client_for_go_asks() {
+    fn a_token_is_requested_like_azures_client_for_go() {
         let form = form("secret");
 
         let scope = form.iter().find(|(name, _)| *name == "scope").unwrap().1;
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shell_trusts_what_is_in_every_file_that_it_names() {
+    fn a_shell_trusts_an_authority_only_if_all_its_files_contain_it() {
         let folder = tempfile::tempdir().unwrap();
         let hints = Hints::new(Some(&"sealyard".into()), None);
         let file = |name: &str, text: &str| {

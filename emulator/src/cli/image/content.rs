@@ -1,6 +1,6 @@
-//! A registry's own API, as its owner asks it.
+//! The client of a registry's own API, signed in as the owner.
 //!
-//! The port of `local` serves all registries by their host names, so that one address is enough, on another machine too.
+//! The port of `local` serves all registries by their host names, so one address is enough, also on another machine.
 
 use http::header::{ACCEPT, HOST, LINK};
 use mock_keyvault::identity::OWNER_CLIENT_ID;
@@ -16,7 +16,7 @@ use super::super::password;
 use crate::admin::{AccessReport, ErrorReport};
 use crate::serve::LOCAL;
 
-/// How many entries are asked for at once.
+/// The number of entries on a page.
 const PAGE: usize = 500;
 
 /// One registry.
@@ -27,7 +27,7 @@ pub(super) struct Content<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// The registry of this name. A registry that has logins is asked with the owner's.
+    /// The registry of this name. If it has logins, requests use the owner's login.
     pub(super) async fn of(emulator: &'a Emulator, registry: &'a str) -> Result<Self, CliError> {
         let path = format!("/registries/{}/access", segment(registry));
         let access: AccessReport = emulator.get(&path, &[]).await?;
@@ -44,7 +44,7 @@ impl<'a> Content<'a> {
         Ok(Self { emulator, registry, login })
     }
 
-    /// One document.
+    /// Gets a JSON document.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -54,7 +54,7 @@ impl<'a> Content<'a> {
         self.read(response).await
     }
 
-    /// All entries of a list, which comes in pages. `last` is what the next page begins after.
+    /// Gets all entries of a list, page by page. `last` returns the entry after which the next page begins.
     pub(super) async fn all(
         &self,
         path: &str,
@@ -79,7 +79,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// Deletes something. What was deleted with it comes back, where the registry says so.
+    /// Deletes something. Returns the registry's report of the deletion, if there is one.
     pub(super) async fn delete(&self, path: &str) -> Result<Value, CliError> {
         let response = self.send(Method::DELETE, path, &[], "application/json").await?;
         let body = response.bytes().await.unwrap_or_default();
@@ -124,14 +124,14 @@ impl<'a> Content<'a> {
     }
 }
 
-/// An error of a registry in the words of the command line. A refusal of the key has the cause of the state with it.
+/// Converts an error of a registry to an error of the command line. A refusal because of the key includes the state's cause.
 fn report(error: &Value, registry: &str) -> ErrorReport {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let cause = text(&error["detail"]["cause"]);
     ErrorReport {
         code: text(&error["code"]).unwrap_or_default(),
         message: text(&error["message"]).unwrap_or_default(),
-        // Only a refusal of the key has a cause.
+        // Only a refusal because of the key has a cause.
         state: text(&error["detail"]["state"]).or(cause.as_ref().map(|_| "unavailable".to_owned())),
         cause,
         registry: Some(registry.to_owned()),

@@ -1,4 +1,4 @@
-//! `sealyard image delete`: a manifest with all its tags, a tag alone, or a repository.
+//! `sealyard image delete`: deletes a manifest with all its tags, only a tag, or a repository.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use super::show::digest;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct DeleteArgs {
-    /// The image: REPOSITORY:TAG or REPOSITORY@DIGEST; with --all REPOSITORY
+    /// The image: REPOSITORY:TAG or REPOSITORY@DIGEST; with --all, REPOSITORY
     #[arg(value_name = "IMAGE")]
     image: ImageName,
-    /// Delete the repository with everything in it
+    /// Delete the repository with all its images
     #[arg(long, conflicts_with = "untag")]
     all: bool,
-    /// Only remove the tag; its manifest and other tags stay
+    /// Only remove the tag, and keep its manifest and other tags
     #[arg(long)]
     untag: bool,
     /// The registry
@@ -36,7 +36,9 @@ pub(super) async fn delete(
     let repository = &args.image.repository;
     let (text, document) = match (&args.image.version, args.untag) {
         (Some(_), _) if args.all => {
-            return Err(CliError::Flag("--all takes REPOSITORY alone".to_owned()));
+            return Err(CliError::Flag(
+                "--all takes only REPOSITORY, without a tag or digest".to_owned(),
+            ));
         }
         (Some(Version::Tag(tag)), true) => {
             content.delete(&format!("/acr/v1/{repository}/_tags/{tag}")).await?;

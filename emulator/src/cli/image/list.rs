@@ -1,4 +1,4 @@
-//! `sealyard image list`: a line for each tag, and for each manifest without one.
+//! `sealyard image list`: prints a line for each tag, and for each manifest without a tag.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::registry::RepositoryName;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct ListArgs {
-    /// Only this repository
+    /// List only this repository
     #[arg(value_name = "REPOSITORY")]
     repository: Option<RepositoryName>,
     /// The registry
@@ -68,7 +68,7 @@ fn render(images: &[Value]) -> String {
     table(Some(["REPOSITORY", "TAG", "DIGEST", "SIZE", "CREATED"]), rows)
 }
 
-/// A moment as ACR writes it, without the fraction of its second.
+/// A time in the form of ACR, without the fraction of its second.
 pub(super) fn to_the_second(time: &str) -> String {
     match time.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_tag_has_a_line_and_a_manifest_without_a_tag_as_well() {
+    fn each_tag_and_each_untagged_manifest_has_a_line() {
         let image = |repository: &str, digest: &str, tags: &[&str]| {
             json!({
                 "repository": repository, "digest": digest, "imageSize": 2048, "tags": tags,

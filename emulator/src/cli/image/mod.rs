@@ -1,4 +1,4 @@
-//! `sealyard image`: what is in a registry, over the API that `az acr repository` uses.
+//! `sealyard image`: manages the images in a registry, over the API that `az acr repository` uses.
 
 mod content;
 mod delete;
@@ -19,13 +19,13 @@ use super::error::{CliError, Exit};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sealyard image list                     all images of the registry `local`
-  sealyard image list team/app            those of one repository
+  sealyard image list team/app            the images of one repository
   sealyard image show team/app:1          digest, size, platform and layers
   sealyard image delete --untag team/app:1
   sealyard image delete team/app:1        the manifest of this tag, with all its tags
-  sealyard image delete --all team/app    the repository with everything in it
+  sealyard image delete --all team/app    the repository with all its images
 
-`gc` gives back the room of what was deleted. Every command signs in as the owner where the registry has logins.";
+`gc` frees the disk space of deleted images. If the registry has logins, these commands sign in as the owner.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ImageCommand {

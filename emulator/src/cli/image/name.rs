@@ -1,4 +1,4 @@
-//! An image as people name it: `REPOSITORY`, `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
+//! The name of an image: `REPOSITORY`, `REPOSITORY:TAG` or `REPOSITORY@DIGEST`.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ pub(super) struct ImageName {
     pub(super) version: Option<Version>,
 }
 
-/// Which image of a repository.
+/// The tag or digest of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Tag(Tag),

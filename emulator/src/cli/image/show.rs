@@ -1,4 +1,4 @@
-//! `sealyard image show`: one image.
+//! `sealyard image show`: prints the details of an image.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ fn platform(of: &Value) -> Option<String> {
     Some(format!("{os}/{architecture}"))
 }
 
-/// What is not allowed.
+/// The operations that locks refuse.
 fn locked(attributes: &Value) -> String {
     let refused = [
         ("deleteEnabled", "delete"),

@@ -32,7 +32,7 @@ async fn start_returns_when_the_registry_answers_and_stop_ends_it_and_keeps_the_
     assert_eq!(started.code, Some(0), "{started:?}");
     assert_eq!(too_early.code, Some(1), "{too_early:?}");
     assert_eq!(json!(pid.trim().parse::<u64>().unwrap()), report["pid"]);
-    assert!(again.err.contains("is running already for") && again.code == Some(1), "{again:?}");
+    assert!(again.err.contains("already runs for") && again.code == Some(1), "{again:?}");
     assert!(kept == pid, "{kept}");
     assert_eq!((stopped.code, after.code, gone.code), (Some(0), Some(3), Some(3)), "{stopped:?}");
     assert!(!folder.join("serve.pid").exists() && folder.join("serve.log").exists());
@@ -51,7 +51,7 @@ async fn an_ephemeral_emulator_in_the_background_leaves_nothing() {
     let stopped = home.run(&["stop"]).await;
 
     assert_eq!((started.code, stopped.code), (Some(0), Some(0)), "{started:?} {stopped:?}");
-    assert!(started.out.contains("which is removed at the exit"), "{started:?}");
+    assert!(started.out.contains("which is removed at exit"), "{started:?}");
     assert!(started.out.trim_end().ends_with("stop` stops it."), "{started:?}");
     assert_eq!(running, 3, "the entry, the log and the process id");
     assert!(home.entries().is_empty(), "{:?}", home.entries());

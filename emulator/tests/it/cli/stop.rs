@@ -53,7 +53,7 @@ async fn a_signal_during_a_push_prints_the_open_request_and_a_second_signal_ends
     });
 
     let upload = path.split('?').next().unwrap();
-    assert!(waiting.contains(&format!("1 request under way: PATCH {upload}")), "{waiting}");
-    assert!(waiting.ends_with("Ctrl-C again ends at once"), "{waiting}");
+    assert!(waiting.contains(&format!("1 request to end: PATCH {upload}")), "{waiting}");
+    assert!(waiting.ends_with("press Ctrl-C again to stop at once"), "{waiting}");
     assert_eq!(ended.await.expect("the emulator does not wait for the push").code(), Some(130));
 }

@@ -54,7 +54,7 @@ async fn without_a_listener_the_message_names_the_reason_and_the_command_that_st
 
     let ended = home.run(&["status", "--endpoint", &url]).await;
 
-    let message = format!("error: no emulator answers at {url}: nothing listens there\nhint: ");
+    let message = format!("error: no emulator answers at {url}: no program listens there\nhint: ");
     assert!(ended.err.starts_with(&message), "{ended:?}");
     assert!(command(&ended).join(" ").ends_with(&format!("serve --listen {closed}")), "{ended:?}");
 }
