@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_for_registries_and_for_the_resource_manager_are_taken() {
+    fn tokens_for_registries_and_for_the_resource_manager_are_accepted() {
         for audience in [
             "https://containerregistry.azure.net",
             "https://management.azure.com/",

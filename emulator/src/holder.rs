@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_only_has_the_number_of_the_last_one_is_not_the_holder() {
+    fn a_process_with_the_reused_id_of_the_holder_is_not_the_holder() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(LOCK_FILE);
         let mut other = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_break_at_the_end_is_no_part_of_a_password_and_an_empty_text_is_none() {
+    fn a_password_has_no_line_break_at_its_end_and_is_not_empty() {
         assert_eq!(Password::new(" a b \r\n").unwrap().expose(), " a b ");
         assert!(Password::new("\n").is_none());
         assert!(Password::new("").is_none());

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_an_error_and_not_another_time() {
+    fn a_damaged_clock_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join(CLOCK_FILE), "{").unwrap();
 

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_id_and_the_system_identity_are_named_as_azure_names_them() {
+    fn client_ids_and_the_system_identity_have_azures_names() {
         let client = "00000000-0000-4000-8000-00000000A004".parse::<IdentityId>().unwrap();
         assert_eq!(client.as_str(), "00000000-0000-4000-8000-00000000a004");
         assert!(!client.is_system());

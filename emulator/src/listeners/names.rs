@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_label_names_a_registry() {
+    fn a_registry_is_named_by_the_part_before_its_suffix() {
         for (host, named) in [
             ("team1.azurecr.localhost", Some("team1")),
             ("team1.azurecr.io", Some("team1")),

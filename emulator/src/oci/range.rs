@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_placed_in_either_form() {
+    fn both_forms_of_content_range_are_read() {
         let expected = Ok(ContentRange { first: 5, last: 9 });
         assert_eq!(ContentRange::of_header("5-9"), expected);
         assert_eq!(ContentRange::of_header("bytes 5-9/*"), expected);

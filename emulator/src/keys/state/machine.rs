@@ -261,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_order_of_answers_leaves_a_key_after_a_refusal_or_takes_one_before_its_time(
+        fn no_order_of_answers_keeps_a_key_after_a_refusal_or_erases_one_too_early(
             steps in prop::collection::vec(step(), 1..60)
         ) {
             let mut world = World {

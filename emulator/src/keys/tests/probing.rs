@@ -153,7 +153,7 @@ async fn the_state_is_asked_for_at_most_once_per_lease_and_by_one_question_for_a
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_does_not_end_the_question() {
+async fn a_dropped_caller_does_not_end_the_question() {
     let (world, first) = World::new();
     let ring = world.open().await;
     world.vault.refuse(&first, Some(Cause::KeyDisabled));

@@ -57,7 +57,7 @@ async fn a_look_that_is_paused_while_the_clock_moves_finds_a_version_made_meanwh
 }
 
 #[tokio::test]
-async fn a_ring_that_was_down_looks_when_it_is_opened() {
+async fn a_ring_looks_for_a_newer_version_when_it_is_opened() {
     let (world, _) = World::new();
     drop(world.open().await);
     let second = world.vault.add("RSA");

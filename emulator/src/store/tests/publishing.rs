@@ -86,7 +86,7 @@ fn uploads_without_files_and_files_without_uploads_are_removed_at_the_opening() 
 }
 
 #[test]
-fn a_digest_that_the_registry_has_gets_the_file_of_the_newest_push_everywhere() {
+fn the_newest_push_of_a_digest_replaces_its_file_in_all_repositories() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 5);
     let first = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
@@ -264,7 +264,7 @@ fn repositories_are_listed_in_pages_and_deleted_with_their_content() {
 }
 
 #[test]
-fn referrers_come_before_their_subject_and_stay_after_it() {
+fn referrers_may_precede_and_outlive_their_subject() {
     let test = TestStore::new();
     let signature =
         Manifest { subject: Some("sha256:m".to_owned()), ..manifest("sha256:sig", &[]) };

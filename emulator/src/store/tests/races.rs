@@ -86,7 +86,7 @@ fn read_newest(test: &TestStore, blob: &str) -> String {
 }
 
 #[test]
-fn the_same_digest_pushed_by_many_is_one_file() {
+fn concurrent_pushes_of_one_digest_store_one_file() {
     let test = TestStore::new();
 
     thread::scope(|scope| {

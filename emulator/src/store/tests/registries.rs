@@ -45,7 +45,7 @@ fn large(name: &str) -> RegistryRecord {
 }
 
 #[test]
-fn a_registry_and_its_ring_come_together_and_are_there_after_a_kill() {
+fn a_registry_and_its_ring_are_stored_together_and_survive_a_kill() {
     let test = TestStore::with(Durability::Full);
 
     test.store.create_registry(&large("other").into(), Some(&ring())).unwrap();
