@@ -271,9 +271,9 @@ pub(super) fn guarded<T>(body: impl FnOnce() -> sled::Result<T>) -> io::Result<T
     match catch_quietly(body) {
         Ok(result) => result.map_err(storage),
         Err(panic) => {
-            let words = panic.downcast_ref::<String>().map(String::as_str);
-            let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
-            Err(damaged(format_args!("sled panicked: {}", words.unwrap_or("no message"))))
+            let message = panic.downcast_ref::<String>().map(String::as_str);
+            let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+            Err(damaged(format_args!("sled panicked: {}", message.unwrap_or("no message"))))
         }
     }
 }

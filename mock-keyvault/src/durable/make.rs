@@ -15,8 +15,8 @@ use super::position::Position;
 use super::segment::SegmentHeader;
 use super::{Durability, OpenOptions, sync_dir};
 
-/// Creates a journal that begins at this position. After a kill, either all of it exists or nothing. It calls `before` with the paths
-/// of the unfinished journal before the journal gets its name.
+/// Creates a journal that begins at this position. After a kill, either all of it exists or nothing. It calls `before` with the
+/// paths of the unfinished journal before the journal gets its name.
 pub(super) fn make_journal(
     options: &OpenOptions<'_>,
     position: Position,

@@ -1,8 +1,8 @@
 //! A database that makes programs of format 1 refuse a data folder whose rows are in a journal.
 //!
-//! Such a program of a vault opens the database `vaults/` and looks for its format there. If there were none, it would begin an empty
-//! vault next to the journal. So this module writes a database that contains a later format and nothing else. It replaces the database
-//! of format 1 in one step, so that an older program never finds none.
+//! Such a program of a vault opens the database `vaults/` and looks for its format there. If there were none, it would begin an
+//! empty vault next to the journal. So this module writes a database that contains a later format and nothing else. It replaces
+//! the database of format 1 in one step, so that an older program never finds none.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,8 @@ impl Refuser<'_> {
         is_refuser(&self.database)
     }
 
-    /// Puts it in its place, and keeps a database of format 1 that is there. After a kill at any moment, another call finishes the work.
+    /// Puts it in its place, and keeps a database of format 1 that is there. After a kill at any moment, another call finishes
+    /// the work.
     pub fn put(&self) -> io::Result<()> {
         let beside = self.database.with_extension("new");
         // A kill after the exchange leaves the database of format 1 there.

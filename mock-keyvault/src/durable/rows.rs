@@ -1,8 +1,8 @@
-//! The rows of one service: reads at any time, one writer at a time, and transactions over all trees.
+//! The rows of one service, with reads at any time, one writer at a time, and transactions over all trees.
 //!
-//! Called on blocking threads. A transaction is all or nothing, and is in memory until [`Rows::commit`]; that is called without
-//! the right to write, so that commits that wait share one sync. A tree is named by its place in the list of trees.
-//! This module does not know what a row says.
+//! Called on blocking threads. A transaction is atomic, and is in memory until [`Rows::commit`], which is called without the
+//! right to write, so that waiting commits share one sync. A tree is named by its index in the list of trees.
+//! This module does not know the content of rows.
 
 use std::fmt;
 use std::io;
@@ -26,35 +26,35 @@ use super::worker::Worker;
 use super::writer::Writer;
 use crate::room::{Purpose, Room};
 
-/// An index up to this size is proven before the rows are opened: whoever opens them may rely on what they read first.
+/// An index up to this size is proven before the rows are opened, so that the service can rely on its first reads.
 const PROVEN_FIRST: u64 = 8 << 20;
 
-/// How rows are opened.
+/// The options for opening rows.
 pub struct OpenOptions<'a> {
     /// The data folder of the service.
     pub folder: &'a Path,
-    /// The names of all trees. The list only grows at its end: a place in it is part of the format.
+    /// The names of all trees. New names are only appended, since the index of a tree in the list is part of the format.
     pub trees: &'static [&'static str],
     /// The key of the journal.
     pub key: Arc<RowsKey>,
-    /// What a commit waits for.
+    /// How durable a commit is.
     pub durability: Durability,
-    /// The room on the device, and the reserve for a full disk.
+    /// The space on the device, and the reserve for a full disk.
     pub room: Arc<Room>,
-    /// Whether the folder is new: then a journal that is not there is made. Else that is damage.
+    /// Whether the folder is new. Then a missing journal is created; otherwise it is damage.
     pub is_new: bool,
     /// The command that repairs the folder, for the messages.
     pub repair: &'a str,
-    /// The trees whose rows the service keeps in memory from its start on, by their numbers.
+    /// The numbers of the trees whose rows the service keeps in memory from its start on.
     pub remembered: &'static [u8],
-    /// A folder of an older format, which is removed when these rows were closed cleanly.
+    /// A folder of an older format, which is removed when these rows are closed cleanly.
     pub superseded: Option<&'a Path>,
-    /// Is given the changes of the journal, in order, when small files that travelled in it may not be on the disk: after a power
-    /// cut, or in a copy of the folder. An attachment is such a file; the removal of a row can say that it was given up later.
+    /// Called with the changes of the journal, in order, if small files whose content is attached to it may not be on the disk: after
+    /// a power cut, or in a copy of the folder. A later removal of a row can mean that such a file is no longer needed.
     pub restore: Option<&'a Restore<'a>>,
 }
 
-/// Takes a change of the journal.
+/// A function that handles a change of the journal.
 pub type Restore<'a> = dyn Fn(&Op<'_>) -> io::Result<()> + 'a;
 
 /// The rows of one service.
@@ -72,7 +72,7 @@ pub struct HeldStill<'a> {
 }
 
 impl Rows {
-    /// Opens the rows of a data folder. Whoever calls has the folder locked.
+    /// Opens the rows of a data folder. The caller has locked the folder.
     pub fn open(options: &OpenOptions<'_>) -> Result<Self, OpenError> {
         let engine = Arc::new(Engine::open(options)?);
         if engine.index().size_on_disk()? <= PROVEN_FIRST {
@@ -118,31 +118,31 @@ impl Rows {
         self.engine.index().range(tree, from, to)
     }
 
-    /// Waits for the proof, and for the right to write. [`io::ErrorKind::ResourceBusy`] if the proof takes longer than
+    /// Waits for the proof, and for the right to write. Returns [`io::ErrorKind::ResourceBusy`] if the proof takes longer than
     /// [`Rows::wait_at_most`] allows.
     pub fn writer(&self) -> io::Result<Writer<'_>> {
         let tail = self.engine.right_to_write()?;
         Ok(Writer::new(&self.engine, self.worker.as_ref(), tail))
     }
 
-    /// Waits until nobody writes, without waiting for the proof. No row changes while the answer lives.
+    /// Waits until there is no writer, without waiting for the proof. No row changes while the returned value lives.
     pub fn hold_still(&self) -> HeldStill<'_> {
         HeldStill { _tail: self.engine.tail() }
     }
 
-    /// From now on a change waits no longer than this for the proof. To be called when the service begins to answer: before
-    /// that, a start has to wait.
+    /// Limits how long a change waits for the proof from now on. Call it when the service begins to answer; before that, a start
+    /// has to wait.
     pub fn wait_at_most(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         self.engine.patience.store(millis, Ordering::Relaxed);
     }
 
-    /// Ends the proof and what else runs in the background: the service stops. Whoever waits for the proof is refused.
+    /// Ends the proof and other background work, because the service stops. Changes that wait for the proof are refused.
     pub fn stop_soon(&self) {
         self.engine.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// One transaction, with nothing read before it under the right to write.
+    /// Takes the right to write for one transaction.
     pub fn transact<A, E: From<io::Error>>(
         &self,
         body: impl FnOnce(&View<'_>) -> Result<A, E>,
@@ -150,7 +150,7 @@ impl Rows {
         self.writer()?.transact(body)
     }
 
-    /// The same for another purpose than a change of rows.
+    /// Like [`Rows::transact`], for another purpose than a change of rows.
     pub fn transact_for<A, E: From<io::Error>>(
         &self,
         purpose: Purpose,
@@ -159,7 +159,7 @@ impl Rows {
         self.writer()?.transact_for(purpose, body)
     }
 
-    /// One transaction, which is as safe on return as [`Durability`] says. Blocks.
+    /// Carries out one transaction, which is committed on return as [`Durability`] requires. Blocks.
     pub fn change<A>(
         &self,
         purpose: Purpose,
@@ -170,32 +170,32 @@ impl Rows {
         Ok(answer)
     }
 
-    /// Returns when every transaction that ended before the call is as safe as [`Durability`] says. Blocks.
+    /// Waits until every transaction that ended before the call is as durable as [`Durability`] requires. Blocks.
     pub fn commit(&self) -> io::Result<()> {
         self.engine.commit()
     }
 
-    /// Fails when nothing can be written in this run any more. A change that failed may then be in the journal nevertheless.
+    /// Fails if nothing can be written in this run any more. A change that failed may then still be in the journal.
     pub fn check_writable(&self) -> io::Result<()> {
         self.engine.writable()
     }
 
-    /// Lets the next change fail after the journal has it: for tests.
+    /// Makes the next change fail after it is in the journal, for tests.
     pub fn pretend_index_fails(&self) {
         self.engine.pretended_failure.store(true, Ordering::Relaxed);
     }
 
-    /// Refuses records of more bytes than this, as the format does with those of more than 64 MiB: for tests.
+    /// Refuses records of more bytes than this, for tests. The format refuses those of more than 64 MiB.
     pub fn pretend_record_limit(&self, bytes: usize) {
         self.engine.record_limit.store(bytes, Ordering::Relaxed);
     }
 
-    /// Has the proof be this: for tests.
+    /// Sets the state of the proof, for tests.
     pub fn pretend_proof(&self, proof: Proof) {
         self.engine.proof.set(proof);
     }
 
-    /// What is known about the index.
+    /// The state of the proof of the index.
     pub fn proof(&self) -> Proof {
         self.engine.proof.get()
     }
@@ -205,32 +205,33 @@ impl Rows {
         self.engine.proof.wait()
     }
 
-    /// Whether rows may have been lost, in this run or an earlier one: then what no row names may have been named by those.
+    /// Whether rows may have been lost, in this run or an earlier one. Then a file that no row names may belong to a lost row.
     pub fn has_loss(&self) -> io::Result<bool> {
         self.engine.layout.loss().try_exists()
     }
 
-    /// Says that everything that no row names has been brought to safety.
+    /// Notes that every file that no row names is safe.
     pub fn loss_is_settled(&self) -> io::Result<()> {
         super::rebuild::remove_file(&self.engine.layout.loss())
     }
 
-    /// Whether what no row names may be removed: all rows are known to be there, and none was lost.
+    /// Whether files that no row names may be removed, because the rows are proven to be complete and none was lost.
     pub fn are_complete(&self) -> bool {
         self.proof().is_complete() && self.has_loss().is_ok_and(|has_loss| !has_loss)
     }
 
-    /// What people should know about this run.
+    /// The notices about this run.
     pub fn notices(&self) -> Vec<Notice> {
         self.engine.notices().all()
     }
 
-    /// Tells a listener of all notices of this run: those so far at once, and each one to come. It must not use these rows.
+    /// Calls a listener with all notices of this run: with the earlier ones at once, then with each new one. It must not use
+    /// these rows.
     pub fn listen(&self, listener: Listener) {
         self.engine.notices().listen(listener);
     }
 
-    /// Adds something that people should know about this run, and logs it.
+    /// Adds a notice about this run, and logs it.
     pub fn note(&self, notice: Notice) {
         self.engine.note(notice);
     }

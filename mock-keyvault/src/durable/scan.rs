@@ -1,4 +1,4 @@
-//! Reads a segment from front to back, and says how it ends.
+//! Reads a segment from its beginning to its end, and classifies the end.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::position::Position;
 use super::record::{HEAD_LEN, MAGIC, Record, RecordHead};
 use super::segment::{SEGMENT_HEADER_LEN, SegmentHeader};
 
-/// A record and where it begins in its segment.
+/// A record and its offset in its segment.
 #[derive(Clone, Debug)]
 pub struct Located<'a> {
     /// The offset of its first byte.
@@ -17,36 +17,36 @@ pub struct Located<'a> {
     pub record: Record<'a>,
 }
 
-/// How the records of a segment end.
+/// The end of the records of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// Behind the last record there are only zeros, or nothing.
+    /// Only zeros, or nothing, follow the last record.
     Clean {
-        /// Where the next record goes.
+        /// The offset of the next record.
         offset: u64,
     },
-    /// One record was written in part, and only zeros are behind it: this is how a write looks that did not finish.
+    /// One record was written in part, and only zeros follow it, as after an unfinished write.
     Torn {
-        /// Where that record begins.
+        /// The offset of that record.
         offset: u64,
         /// The generation that it would have had.
         generation: u64,
     },
-    /// A record does not verify, and other bytes than zeros are behind it.
+    /// A record does not verify, and other bytes than zeros follow it.
     Bad {
-        /// Where that record begins.
+        /// The offset of that record.
         offset: u64,
         /// The generation that it should have.
         generation: u64,
-        /// What is wrong with it.
+        /// The kind of damage.
         what: What,
-        /// What the records behind it say. `None` if no record behind it verifies.
+        /// The generations of the records after it; `None` if no record after it verifies.
         later: Option<Later>,
     },
 }
 
 impl End {
-    /// Where the segment is not as it should be and what is wrong there; `None` for a clean end.
+    /// The offset and the kind of the damage; `None` for a clean end.
     pub fn fault(&self) -> Option<(u64, What)> {
         match *self {
             Self::Clean { .. } => None,
@@ -56,10 +56,10 @@ impl End {
     }
 }
 
-/// What records behind a damaged one say.
+/// The generations of the records after a damaged one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Later {
-    /// The highest generation of theirs.
+    /// The highest of their generations.
     pub generation: u64,
     /// The highest generation that was on the disk when one of them was written.
     pub synced_through: u64,
@@ -72,7 +72,7 @@ pub struct Scan<'a> {
     bytes: &'a [u8],
     offset: usize,
     position: Position,
-    /// What is wrong at the offset, once the records have ended.
+    /// The kind of damage at the offset, once the records have ended.
     ended: Option<What>,
 }
 
@@ -88,12 +88,12 @@ impl<'a> Scan<'a> {
         self.position
     }
 
-    /// Where the next record begins or would begin.
+    /// The offset at which the next record begins or would begin.
     pub fn offset(&self) -> u64 {
         self.offset as u64
     }
 
-    /// How the segment ends. Reads the records that were not read yet.
+    /// The end of the segment. It reads the records that were not read yet.
     pub fn end(mut self) -> End {
         while self.next().is_some() {}
         let (offset, rest) = (self.offset as u64, &self.bytes[self.offset..]);
@@ -103,8 +103,8 @@ impl<'a> Scan<'a> {
         let generation = self.position.generation.saturating_add(1);
         let what = self.ended.unwrap_or(What::Magic);
         let head = RecordHead::verify(self.key, self.position.epoch, rest).ok();
-        // Behind a head that verifies, the search begins where its record ends: its body can hold anything. A record that
-        // verifies but is in the wrong place is a witness too.
+        // After a head that verifies, the search begins at the end of its record, since its body can contain anything. A
+        // record that verifies but is in the wrong place counts too.
         let search = match (what, head) {
             (What::Chain, _) => 0,
             (_, Some(head)) => head.frame_len(),
@@ -129,7 +129,7 @@ impl<'a> Scan<'a> {
         Ok((record, head.frame_len()))
     }
 
-    /// What the heads in these bytes say that verify.
+    /// The highest generations of the heads in these bytes that verify.
     fn later(&self, bytes: &[u8]) -> Option<Later> {
         let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(MAGIC));
         let heads = starts
@@ -168,7 +168,7 @@ impl<'a> Iterator for Scan<'a> {
     }
 }
 
-/// Whether the bytes begin as a record does and end, or turn to zeros, within its head.
+/// Whether the bytes begin like a record and end, or become zeros, within its head.
 fn is_written_in_part(rest: &[u8]) -> bool {
     let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let known = written.min(MAGIC.len());

@@ -1,4 +1,4 @@
-//! A segment of the journal: a header and records, up to zeros that are not written yet.
+//! A segment of the journal: a header, records, and zeros for later records.
 
 use std::io::Read;
 use std::path::Path;
@@ -11,19 +11,19 @@ use super::key::{MAC_LEN, RowsKey};
 use super::position::{POSITION_LEN, Position};
 use super::record::MAX_BODY_LEN;
 
-/// The bytes of a segment, unless one record needs more.
+/// The length of a segment, unless one record needs more.
 pub const SEGMENT_LEN: u64 = 4 << 20;
 
-/// The bytes of the longest segment: one that was made for the largest record.
+/// The length of the longest segment, which holds a record of the largest size.
 pub const MAX_SEGMENT_LEN: u64 = SEGMENT_LEN + MAX_BODY_LEN as u64;
 
-/// The bytes of the header of a segment: the first record begins behind it.
+/// The length of the header of a segment. The first record follows it.
 pub const SEGMENT_HEADER_LEN: usize = frame::FRONT_LEN + POSITION_LEN + MAC_LEN;
 
 const MAGIC: [u8; 8] = *b"SYSEGMNT";
 const SUFFIX: &str = ".segment";
 
-/// The header of a segment: it says what the first record continues.
+/// The header of a segment, with the position that the first record continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// The state before the first record.
@@ -56,7 +56,7 @@ pub fn segment_name(first: u64) -> String {
     format!("{first:016x}{SUFFIX}")
 }
 
-/// The generation in the name of a segment; `None` if the name is not one of a segment.
+/// The generation in the name of a segment; `None` if it is the name of another file.
 pub fn parse_segment_name(name: &str) -> Option<u64> {
     parse_name(name, SUFFIX)
 }
@@ -68,13 +68,13 @@ pub(super) fn parse_name(name: &str, suffix: &str) -> Option<u64> {
     digits.bytes().all(lower).then(|| u64::from_str_radix(digits, 16).ok())?
 }
 
-/// Reads a whole segment, whose length does not change while it is read. A file that is longer than any segment is refused.
+/// Reads a whole segment, whose length does not change meanwhile. A file that is longer than any segment is refused.
 pub fn read_segment(file: &fs::File) -> Result<Vec<u8>, FormatError> {
     let len = file.metadata()?.len();
     if len > MAX_SEGMENT_LEN {
         return Err(FormatError::damaged(file.path(), MAX_SEGMENT_LEN, What::Length));
     }
-    // In one piece: a buffer that grows is copied, and wiped, several times at each start.
+    // One buffer of the whole length: a growing buffer would be copied and wiped several times at each start.
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
     let mut file = file;
     file.read_exact(&mut bytes)?;

@@ -1,6 +1,6 @@
-//! A start: finds the end of the journal, brings the index there, or refuses.
+//! A start: finds the end of the journal and updates the index to it, or refuses the folder.
 //!
-//! Called by [`super::Rows::open`]. Until the journal was judged, nothing in the folder is changed, except that sled writes to the
+//! Called by [`super::Rows::open`]. Until the journal is accepted, nothing in the folder is changed, except that sled writes to the
 //! index when it opens it.
 
 use std::io;
@@ -30,7 +30,7 @@ use super::verdict::{Behind, Verdict};
 use super::{Durability, OpenOptions, sync_dir};
 use crate::room::is_lacking;
 
-/// Everything that a start found or made.
+/// The result of a start.
 #[derive(Debug)]
 pub(super) struct Started {
     pub(super) journal: Journal,
@@ -39,7 +39,7 @@ pub(super) struct Started {
     pub(super) notices: Vec<Notice>,
 }
 
-/// Starts.
+/// Opens the journal and the index of a data folder.
 pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let layout = Layout::new(options.folder);
     let key = &options.key;
@@ -48,7 +48,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         let folder = layout.journal().to_owned();
         OpenError::Missing { folder, repair: options.repair.to_owned() }
     };
-    // Before anything else is looked at: without a segment, the index is for the repair.
+    // This comes first: without a segment, the index is left for the repair.
     match layout.segments() {
         Ok(segments) if !segments.is_empty() => (),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -76,19 +76,19 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let Looked { segments, head, inode, boot_id: boot, reach, .. } = looked;
     notices.extend(repaired.map(|Earlier { kept, lost }| Notice::RepairFinished { kept, lost }));
     if notices.iter().any(Notice::is_loss) {
-        // Before anything is given up. Without the mark the next start would find a sound journal, and remove files that the lost
-        // rows have named.
+        // Before anything is removed. Without this file the next start would find a sound journal, and remove the files that the lost
+        // rows named.
         note_loss(&layout)
             .map_err(|error| OpenError::LossNotNoted { file: layout.loss(), error })?;
     }
     if !layout.loss().try_exists()? {
-        // Nothing was lost, or everything that the loss had touched was found safe in an earlier run.
+        // Nothing was lost, or an earlier run found all files safe that the loss had affected.
         layout.remove_cut()?;
     }
     cut(&layout, &reach, options.durability)?;
     layout.remove_unfinished()?;
     if has_healed {
-        // sled does not follow a folder that gets another name.
+        // sled cannot keep a folder open that is renamed.
         drop(old);
         rebuild::adopt_healed(&layout)?;
         old = open_index(&layout.index(), options)?;
@@ -110,8 +110,8 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     };
     // A stop is clean only if commits waited for the disk.
     let is_at_rest = head.is_some_and(|head| head.clean && head.durability == Durability::Full);
-    // In the same boot the kernel has every file, unless the folder is a copy whose files are older than its journal. That the
-    // service stopped before the power failed makes no difference: it did not sync them.
+    // In the same boot the kernel has every file, unless the folder is a copy whose files are older than its journal. After a power
+    // cut files may be missing even if the service stopped before, since it did not sync them.
     let lacks_files = head.is_none_or(|head| head.boot_id != boot || head.inode != inode);
     if let Some(restore) = options.restore.filter(|_| lacks_files) {
         restore_files(&layout, key, &reach.end, restore)
@@ -122,7 +122,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         Tail { position: reach.end, file: Arc::new(file), offset: reach.offset, len: reach.len };
     let is_full = options.durability == Durability::Full;
     if is_full && !is_at_rest {
-        // What was found may be in memory only: a record that names it as synced must be right.
+        // The files may only be in the kernel's memory, and the next record will state that they are synced.
         for (_, path) in layout.segments()?.into_iter().chain(layout.checkpoints()?) {
             disk::sync(&fs::File::open(path)?)?;
         }
@@ -134,13 +134,13 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     Ok(Started { journal, tail, index, notices })
 }
 
-/// Notes that rows are given up.
+/// Notes in a file that rows are lost.
 fn note_loss(layout: &Layout) -> io::Result<()> {
     disk::room_for(&layout.loss())?;
     crate::files::write_whole(&layout.loss(), b"", crate::files::Access::Private)
 }
 
-/// Opens the file of the head, or makes it anew. Its content is written by the caller.
+/// Opens the file of the head, or creates it. The caller writes its content.
 fn open_head(layout: &Layout) -> io::Result<fs::File> {
     let path = layout.head();
     match fs::OpenOptions::new().read(true).write(true).open(&path) {
@@ -153,7 +153,7 @@ fn open_head(layout: &Layout) -> io::Result<fs::File> {
     }
 }
 
-/// Hands out the small files that travelled in the journal: they were not synced by themselves.
+/// Passes the small files that are attached to the journal to `restore`, since they were not synced themselves.
 fn restore_files(
     layout: &Layout,
     key: &RowsKey,
@@ -163,12 +163,12 @@ fn restore_files(
     let segments: Vec<PathBuf> = layout.segments()?.into_iter().map(|(_, path)| path).collect();
     let each = |op: &Op<'_>| Ok(restore(op)?);
     if let Some(damage) = each_op::<FormatError>(key, &segments, end.generation, each)? {
-        tracing::warn!(error = %damage, "files that travelled in the journal may not be restored");
+        tracing::warn!(error = %damage, "some small files in the journal may not be restored");
     }
     Ok(())
 }
 
-/// Removes what is behind the end of the journal. What is more than half a record is kept under another name.
+/// Removes everything after the end of the journal. If that is more than a part of one record, it is kept under another name.
 fn cut(layout: &Layout, reach: &Reach, durability: Durability) -> io::Result<()> {
     for path in &reach.rest {
         Layout::set_aside(path)?;
@@ -176,7 +176,7 @@ fn cut(layout: &Layout, reach: &Reach, durability: Durability) -> io::Result<()>
     if matches!(reach.behind, Behind::Junk | Behind::Records { .. }) {
         match Layout::keep_copy(&reach.segment) {
             Err(error) if is_lacking(&error) => {
-                tracing::warn!(%error, "no copy is kept of the part of the journal that is cut");
+                tracing::warn!(%error, "cannot keep a copy of the removed part of the journal");
             }
             kept => kept?,
         }

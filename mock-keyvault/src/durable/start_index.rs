@@ -1,6 +1,6 @@
-//! The index at a start: opened, brought to the end of the journal, or built again from it.
+//! Opens the index at a start, and updates it to the end of the journal or rebuilds it.
 //!
-//! Called by `start.rs`, which judges the journal.
+//! Called by `start.rs`, which decides whether the journal is accepted.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ use crate::room::is_lacking;
 
 /// The index as it was found.
 pub(super) enum Old {
-    /// It opens, and says where it is.
+    /// It can be opened, and is at this position.
     Usable(Index, Position),
-    /// It cannot be used, for this reason; it is worth keeping for a look.
+    /// It cannot be used, for this reason. It is kept for people to inspect.
     Damaged(String),
-    /// It is not there.
+    /// It is missing.
     None,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn open_index(at: &Path, options: &OpenOptions<'_>) -> Result<Old, Op
             None => Old::Damaged("its position does not verify".to_owned()),
         }),
         Ok((None, _)) => Ok(Old::Damaged("it holds no rows of this journal".to_owned())),
-        // These say nothing about what is in the files.
+        // These errors say nothing about the content of the files.
         Err(error)
             if is_lacking(&error)
                 || matches!(
@@ -57,7 +57,7 @@ pub(super) fn open_index(at: &Path, options: &OpenOptions<'_>) -> Result<Old, Op
     }
 }
 
-/// Builds the index from the journal. A damaged one is set aside.
+/// Rebuilds the index from the journal, and sets a damaged one aside.
 pub(super) fn rebuild_index(
     layout: &Layout,
     options: &OpenOptions<'_>,
@@ -65,7 +65,7 @@ pub(super) fn rebuild_index(
     why: Option<String>,
     notices: &mut Vec<Notice>,
 ) -> Result<Index, OpenError> {
-    // At the first start the index may be half made.
+    // A first start that was interrupted may have left an unfinished index.
     let is_new = reach.end.generation == 0;
     let aside = match &why {
         Some(_) if !is_new => rebuild::set_aside(layout)?,
@@ -75,7 +75,7 @@ pub(super) fn rebuild_index(
     let to = rebuild::To { at: &index, trees: options.trees, end: &reach.end };
     let build = || rebuild::build(layout, &options.key, &to, &AtomicBool::new(false));
     let built = match (build(), &aside) {
-        // The damaged one is for people to look at: the rows need its room more.
+        // The damaged index is only for people to inspect, and the rows need its space.
         (Err(FormatError::Io(error)), Some(aside)) if is_lacking(&error) => {
             rebuild::remove(aside)?;
             build()
@@ -84,13 +84,13 @@ pub(super) fn rebuild_index(
     };
     let index = built.map_err(|error| refused(error, options))?;
     if !is_new {
-        let why = why.unwrap_or_else(|| "it was not there".to_owned());
+        let why = why.unwrap_or_else(|| "it was missing".to_owned());
         notices.push(Notice::Rebuilt { why, aside });
     }
     Ok(index)
 }
 
-/// Applies to the index what it lacks.
+/// Applies the missing changes to the index.
 pub(super) fn replay(
     index: &Index,
     key: &RowsKey,

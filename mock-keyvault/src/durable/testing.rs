@@ -1,4 +1,4 @@
-//! What the tests of the rows share.
+//! Helpers for the tests of the rows.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) fn key() -> Arc<RowsKey> {
     Arc::new(RowsKey::from_root(&Zeroizing::new([7; 32])))
 }
 
-/// Rows in this folder, which may be new.
+/// Options for rows in this folder, which may be new.
 pub(super) fn options(folder: &Path) -> OpenOptions<'_> {
     OpenOptions {
         folder,

@@ -1,6 +1,6 @@
-//! What a transaction reads and writes: an overlay over the index.
+//! The view of a transaction: the index and the changes of the transaction.
 //!
-//! Called by the bodies of [`super::Writer::transact`]. A body sees its own changes; nobody else sees them before the
+//! Called by the bodies of [`super::Writer::transact`]. A body sees its own changes; other readers see them only after the
 //! transaction is applied. The caller holds the right to write, so the index does not change meanwhile.
 
 use std::cell::RefCell;
@@ -11,10 +11,10 @@ use std::io;
 use super::index::{Index, RowBytes};
 use super::rows::after_prefix;
 
-/// The changed rows of each tree. None: the row goes.
+/// The changed rows of each tree; `None` removes a row.
 pub(super) type Changes = BTreeMap<u8, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
 
-/// Small files that travel in the journal: name and content.
+/// The names and contents of small files that are attached to the record.
 pub(super) type Attachments = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The rows as a transaction sees them.
@@ -66,12 +66,12 @@ impl<'a> View<'a> {
         Ok(keys)
     }
 
-    /// Puts a row in place of the one with this key, if there is one.
+    /// Writes a row, and replaces an existing one.
     pub fn put(&self, tree: u8, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
         self.set(tree, key.into(), Some(value.into()));
     }
 
-    /// Removes a row, if it is there.
+    /// Removes a row, if it exists.
     pub fn remove(&self, tree: u8, key: impl Into<Vec<u8>>) {
         self.set(tree, key.into(), None);
     }
@@ -84,8 +84,8 @@ impl<'a> View<'a> {
         Ok(())
     }
 
-    /// Has the content of a small file travel in the journal, so that the file needs no sync of its own. After a power cut it
-    /// is handed to [`super::OpenOptions::restore`].
+    /// Attaches the content of a small file to the record, so that the file needs no sync. After a power cut, the content is
+    /// passed to [`super::OpenOptions::restore`].
     pub fn attach(&self, name: impl Into<Vec<u8>>, content: impl Into<Vec<u8>>) {
         self.attachments.borrow_mut().push((name.into(), content.into()));
     }

@@ -1,63 +1,63 @@
-//! Judges the end of a journal: whole, cut in a way that a crash explains, or damaged.
+//! Decides whether the end of a journal is complete, incomplete because of a crash or a copy, or damaged.
 //!
-//! Called at a start, by [`super::start`], with everything that was found. It reads nothing and changes nothing.
+//! Called at a start, by [`super::start`], with the state of the journal. It reads nothing and changes nothing.
 //!
-//! A record that was acknowledged is never given up in silence. Records that were not on the disk may be missing after the machine
-//! stopped; in a copy of a folder that was in use, whatever was written while the copy was made may be missing.
+//! An acknowledged record is never dropped silently. Records that were not on the disk may be missing after the machine stopped.
+//! A copy of a folder in use may lack anything that was written while the copy was made.
 
 use super::Durability;
 use super::head::Head;
 use super::outcome::Notice;
 use super::position::Position;
 
-/// What was found at the end of the journal.
+/// The state of the end of the journal.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     /// The state after the last record that verifies.
     pub(super) end: Position,
-    /// What is behind that record.
+    /// The bytes after that record.
     pub(super) behind: Behind,
     /// The head, if it could be read.
     pub(super) head: Option<Head>,
-    /// Whether `end`, or a record before it, is what the head names. None: the records that were read do not reach back to it.
+    /// Whether the head names `end` or a record before it; `None` if the read records do not reach back to the head's position.
     pub(super) head_is_on_chain: Option<bool>,
-    /// Where the index is, if it is in the epoch of the journal.
+    /// The generation of the index, if it is in the epoch of the journal.
     pub(super) index: Option<u64>,
-    /// The present boot.
+    /// The current boot.
     pub(super) boot_id: [u8; 16],
     /// The inode of the file of the head.
     pub(super) inode: u64,
 }
 
-/// What is behind the last record that verifies.
+/// The bytes after the last record that verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Behind {
-    /// Zeros.
+    /// Only zeros.
     Nothing,
     /// The beginning of one record, and zeros.
     Torn,
-    /// Bytes that are no record, and no record behind them.
+    /// Bytes that are not a record, with no record after them.
     Junk,
-    /// Records that do not continue it.
+    /// Records that do not continue the last record that verifies.
     Records {
         /// The highest generation that was on the disk when one of them was written.
         synced_through: u64,
-        /// Whether zeros up to the end of a page are between them and the last good record, as in a copy that was made while
+        /// Whether zeros up to the end of a page lie between them and the last good record, as in a copy that was made while
         /// records were appended.
         hole: bool,
     },
 }
 
-/// What to do.
+/// The decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The journal ends there. Cut what is behind, and say this.
+    /// The journal ends there. Remove everything after it, and report these notices.
     Accept(Vec<Notice>),
     /// Records that were acknowledged are missing or damaged.
     Damaged,
 }
 
-/// Judges.
+/// Makes the decision.
 pub(super) fn judge(found: &Found) -> Verdict {
     let Found { end, behind, head, index, .. } = *found;
     let through = end.generation;
@@ -74,7 +74,7 @@ pub(super) fn judge(found: &Found) -> Verdict {
         && matches!(behind, Behind::Nothing | Behind::Torn)
         && index.is_none_or(|index| index <= through);
     if head.durability == Durability::Relaxed && !same_boot && !is_whole {
-        // Nothing was synced: after a power cut anything may be missing, and pages come to the disk in any order.
+        // Nothing was synced: after a power cut anything may be missing, since pages reach the disk in any order.
         return Verdict::Accept(vec![Notice::Shortened { through }]);
     }
     if through < head.position.generation {
@@ -111,7 +111,7 @@ pub(super) fn judge(found: &Found) -> Verdict {
     Verdict::Accept(notices)
 }
 
-/// Without a head, what the journal and the index say has to be enough.
+/// Decides without a head, from the journal and the index only.
 fn judge_without_head(found: &Found) -> Verdict {
     let index_is_ahead = found.index.is_some_and(|index| found.end.generation < index);
     match found.behind {

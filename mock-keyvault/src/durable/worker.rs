@@ -1,4 +1,4 @@
-//! What one thread does in the background for the rows of one service: the proof, the next segment, checkpoints.
+//! The background thread for the rows of one service, which does the proof and creates segments and checkpoints.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use super::engine::Engine;
 use crate::room::is_lacking;
 
-/// The thread. It ends when this is dropped.
+/// The thread. Dropping this ends it.
 #[derive(Debug)]
 pub(super) struct Worker {
     engine: Arc<Engine>,
@@ -15,10 +15,10 @@ pub(super) struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What there is to do.
+/// Work to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Work {
-    /// The next segment has to be made.
+    /// The next segment must be created.
     Spare,
     /// A segment was begun.
     Rolled,
@@ -31,7 +31,7 @@ struct Bell {
 }
 
 impl Worker {
-    /// Begins with what is to be done after a start.
+    /// Starts the thread, which begins with the proof.
     pub(super) fn start(engine: Arc<Engine>) -> std::io::Result<Self> {
         let bell = Arc::new(Bell::default());
         let thread = std::thread::Builder::new().name("rows".to_owned()).spawn({
@@ -50,7 +50,7 @@ impl Worker {
         Ok(Self { engine, bell, thread: Some(thread) })
     }
 
-    /// Says that there is something to do.
+    /// Tells the thread that there is work to do.
     pub(super) fn ring(&self, work: Work) {
         self.bell.ring(work);
     }
@@ -87,15 +87,15 @@ impl Bell {
 }
 
 fn do_it(engine: &Engine, work: Work) {
-    // Each of them is tried again when the next segment is begun.
+    // Each task is tried again when the next segment is begun.
     let report = |result: std::io::Result<()>, what: &str| match result {
-        Err(error) if is_lacking(&error) => tracing::debug!(%error, "{what} waits for room"),
+        Err(error) if is_lacking(&error) => tracing::debug!(%error, "{what} waits for free space"),
         Err(_) if engine.stopping.load(Ordering::Relaxed) => {}
         Err(error) => tracing::warn!(%error, "{what} failed"),
         Ok(()) => {}
     };
     if !engine.room.is_tight() {
-        report(engine.journal.make_spare(), "the next segment of the journal");
+        report(engine.journal.make_spare(), "the creation of the next segment of the journal");
         if work == Work::Rolled {
             report(engine.flush_index(), "a flush of the index of the rows");
             report(engine.checkpoint_if_due(), "a checkpoint of the rows");

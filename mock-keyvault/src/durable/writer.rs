@@ -1,6 +1,6 @@
-//! The right to write, and the transactions that are made with it.
+//! The right to write, and the transactions that need it.
 //!
-//! Made by [`super::Rows::writer`]. A transaction is in memory until [`super::Rows::commit`].
+//! Returned by [`super::Rows::writer`]. A transaction is in memory until [`super::Rows::commit`].
 
 use std::cell::RefCell;
 use std::io;
@@ -12,7 +12,7 @@ use super::transaction::View;
 use super::worker::Worker;
 use crate::room::Purpose;
 
-/// The right to write. While it lives, no row changes except by it.
+/// The right to write. While it lives, rows change only through it.
 #[derive(Debug)]
 pub struct Writer<'a> {
     engine: &'a Engine,
@@ -29,8 +29,8 @@ impl<'a> Writer<'a> {
         Self { engine, worker, tail: tail.into() }
     }
 
-    /// Applies what `body` does in one piece, or nothing of it if `body` fails. Not durable before a commit.
-    /// [`io::ErrorKind::StorageFull`] if too little room is left: then nothing has happened.
+    /// Applies the changes of `body` atomically, or none of them if `body` fails. They are durable only after a commit.
+    /// Returns [`io::ErrorKind::StorageFull`] if there is too little space; then nothing is changed.
     pub fn transact<A, E: From<io::Error>>(
         &self,
         body: impl FnOnce(&View<'_>) -> Result<A, E>,
@@ -38,7 +38,7 @@ impl<'a> Writer<'a> {
         self.transact_for(Purpose::Rows, body)
     }
 
-    /// The same for another purpose than a change of rows: on a full disk a removal uses the reserve.
+    /// Like [`Writer::transact`], for another purpose than a change of rows: on a full disk a removal uses the reserve.
     pub fn transact_for<A, E: From<io::Error>>(
         &self,
         purpose: Purpose,
@@ -50,7 +50,7 @@ impl<'a> Writer<'a> {
         let view = View::new(&index);
         let answer = body(&view)?;
         let (changes, attachments) = view.into_changes();
-        // A transaction that only looks needs no room: a start on a full disk has some of them.
+        // A transaction that only reads needs no space; a start on a full disk has such transactions.
         if changes.is_empty() && attachments.is_empty() {
             return Ok(answer);
         }

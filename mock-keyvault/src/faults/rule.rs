@@ -77,7 +77,7 @@ pub enum FaultError {
     Incomplete,
     /// There is no such class.
     #[error(
-        "unknown class of requests '{asked}': known are *, {known}, and the part of each before its slash"
+        "there is no class of requests '{asked}': known are *, {known}, and the part of each before its slash"
     )]
     Class {
         /// The class that the rule names.
@@ -102,7 +102,7 @@ pub enum FaultError {
         field: &'static str,
     },
     /// There is no such kind.
-    #[error("unknown kind of fault '{0}': known are latency, status, reset, cut and outage")]
+    #[error("there is no kind of fault '{0}': known are latency, status, reset, cut and outage")]
     Kind(String),
     /// A value is not valid.
     #[error("{field} takes {takes}")]
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_makes_no_sense_is_refused_in_a_sentence() {
-        for (rule, words) in [
+        for (rule, message) in [
             (
                 json!({"on": "keys", "kind": "slow"}),
                 "known are latency, status, reset, cut and outage",
@@ -380,7 +380,7 @@ mod tests {
             let refused =
                 serde_json::from_value::<FaultRule>(rule.clone()).unwrap_err().to_string();
 
-            assert!(refused.contains(words), "{rule}: {refused}");
+            assert!(refused.contains(message), "{rule}: {refused}");
         }
     }
 }

@@ -205,7 +205,7 @@ impl IntoResponse for AdminError {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         };
-        let words = match &self {
+        let message = match &self {
             Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
                 "the disk is full, and nothing was changed".to_owned()
             }
@@ -216,7 +216,7 @@ impl IntoResponse for AdminError {
             Self::Principal(PrincipalError::Io(_)) => "the principals cannot be stored".to_owned(),
             other => other.to_string(),
         };
-        let error = json!({"error": {"code": status.as_u16(), "message": words}});
+        let error = json!({"error": {"code": status.as_u16(), "message": message}});
         (status, Json(error)).into_response()
     }
 }

@@ -40,8 +40,8 @@ impl SigningKey {
         token_crypto::install();
         let path = folder.join(KEY_FILE);
         let damaged = || {
-            let words = format!("the issuer's key in {} cannot be decrypted", path.display());
-            io::Error::new(io::ErrorKind::InvalidData, words)
+            let message = format!("the issuer's key in {} cannot be decrypted", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, message)
         };
         let der: Zeroizing<Vec<u8>> = if let Some(sealed) = read_if_there(&path)? {
             sealing.open_sealed(CONTEXT, &sealed).map_err(|_| damaged())?

@@ -290,8 +290,8 @@ fn new_secret() -> io::Result<(KeptSecret, MadeSecret)> {
 
 fn read(path: &Path) -> io::Result<Kept> {
     serde_json::from_slice(&fs::read(path)?).map_err(|error| {
-        let words = format!("the principal in {} cannot be read: {error}", path.display());
-        io::Error::new(io::ErrorKind::InvalidData, words)
+        let message = format!("the principal in {} cannot be read: {error}", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
 

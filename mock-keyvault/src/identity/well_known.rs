@@ -86,8 +86,8 @@ fn random_secret(path: &Path) -> io::Result<Secret> {
         let bytes = Zeroizing::new(bytes);
         let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?.trim();
         if text.is_empty() {
-            let words = format!("the secret file {} is empty", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+            let message = format!("the secret file {} is empty", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         }
         return Ok(Secret::new(text));
     }

@@ -138,8 +138,8 @@ fn tags_joined_with_other_conditions_and_unknown_conditions_are_refused() {
         "$filter=name eq 'a'",
     ] {
         let refused = read(filter).unwrap_err();
-        let words = format!("Invalid $filter '{filter}' specified in the query string.");
-        assert!(refused.to_string().starts_with(&words), "{refused}");
+        let message = format!("Invalid $filter '{filter}' specified in the query string.");
+        assert!(refused.to_string().starts_with(&message), "{refused}");
         assert_eq!(refused.code(), "InvalidFilterInQueryString");
     }
 }

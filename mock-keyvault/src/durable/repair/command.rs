@@ -1,11 +1,11 @@
-//! The command that a refused start prints.
+//! The repair command that a refused start prints.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::Path;
 
-/// A command line that a POSIX shell reads back word by word.
+/// A command line that a POSIX shell splits into the same arguments.
 #[derive(Clone, Debug)]
 pub struct RepairCommand(Vec<OsString>);
 
@@ -15,7 +15,7 @@ impl RepairCommand {
         Self([program, "repair"].map(OsString::from).into()).option("--data-dir", folder)
     }
 
-    /// The same with one more option.
+    /// Adds an option.
     #[must_use]
     pub fn option(mut self, flag: &str, value: impl AsRef<OsStr>) -> Self {
         self.0.extend([flag.into(), value.as_ref().to_owned()]);
@@ -32,7 +32,7 @@ impl fmt::Display for RepairCommand {
     }
 }
 
-/// A word as a POSIX shell reads it back.
+/// An argument, quoted for a POSIX shell.
 pub fn quoted(word: &OsStr) -> Cow<'_, str> {
     let word = word.to_string_lossy();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_with_blanks_and_quotes_is_one_word_of_the_command() {
+    fn a_folder_with_blanks_and_quotes_is_one_argument_of_the_command() {
         let command = RepairCommand::of("sealyard", Path::new("/my data/it's"))
             .option("--vault-data-dir", "/plain");
 

@@ -1,4 +1,4 @@
-//! What earlier repairs have left: the damaged rows, and the list of what they could not bring back.
+//! The files that earlier repairs have left: the damaged rows, and the list of lost rows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::{Access, read_if_there, write_whole};
 
-/// What the names of folders with damaged rows begin with.
+/// The prefix of the names of folders with damaged rows.
 pub(super) const ASIDE: &str = "damaged-";
 
-/// The file that lists what a repair could not bring back.
+/// The file that lists the rows that a repair could not restore.
 pub const LOST_FILE: &str = "lost.txt";
 
-/// An earlier repair, as far as what it left says.
+/// An earlier repair, as described by the files that it left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Earlier {
-    /// Where the damaged rows are kept.
+    /// The folder with the damaged rows.
     pub kept: PathBuf,
-    /// What it could not bring back, in words.
+    /// Descriptions of the rows that it could not restore.
     pub lost: Vec<String>,
 }
 
 impl Earlier {
-    /// The earlier repairs whose damaged rows are still kept and that could not bring everything back, in order.
+    /// The earlier repairs that could not restore everything and whose damaged rows are still kept, in order.
     pub fn all(root: &Path) -> io::Result<Vec<Self>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(root)? {
@@ -39,7 +39,7 @@ impl Earlier {
         Ok(found)
     }
 
-    /// The one that kept what was damaged in this folder.
+    /// The repair that kept its damaged rows in this folder.
     pub(super) fn of(kept: PathBuf) -> io::Result<Self> {
         let text = read_if_there(&kept.join(LOST_FILE))?.unwrap_or_default();
         let lost = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
@@ -53,7 +53,7 @@ pub(super) fn write_lost(folder: &Path, lost: &[String]) -> io::Result<()> {
     write_whole(&folder.join(LOST_FILE), (lines.join("\n") + "\n").as_bytes(), Access::Private)
 }
 
-/// Names come from clients of long ago: none of them begins a line of its own.
-fn one_line(words: &str) -> String {
-    words.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+/// Removes control characters: names come from clients, and must not begin a new line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
 }

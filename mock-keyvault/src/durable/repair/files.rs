@@ -1,4 +1,4 @@
-//! The files of a journal that may be damaged, read as far as they can be.
+//! Reads the files of a journal that may be damaged, as far as possible.
 
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::super::position::Position;
 use super::super::segment::{MAX_SEGMENT_LEN, parse_segment_name};
 use super::survey::Fault;
 
-/// Reads a whole checkpoint. Its position is known even when its rows are damaged.
+/// Reads a whole checkpoint. Its position is returned even if its rows are damaged.
 pub(super) fn verify(key: &RowsKey, path: &Path) -> (Option<Position>, Result<(), FormatError>) {
     let mut reader = match CheckpointReader::open(key, path) {
         Ok(reader) => reader,
@@ -30,7 +30,7 @@ pub(super) fn verify(key: &RowsKey, path: &Path) -> (Option<Position>, Result<()
     }
 }
 
-/// The files of a journal, newest checkpoint first.
+/// The files of a journal, with the newest checkpoint first.
 #[derive(Default)]
 pub(super) struct Files {
     head: PathBuf,
@@ -40,7 +40,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Lists the journal in this folder. A folder that is not there holds nothing.
+    /// Lists the files of the journal in this folder. A missing folder has no files.
     pub(super) fn list(journal: &Path) -> io::Result<Self> {
         let mut files = Self { head: journal.join("head"), ..Self::default() };
         let entries = match fs::read_dir(journal) {
@@ -59,7 +59,7 @@ impl Files {
             segments.extend(parse_segment_name(&name).map(|at| (at, entry.path())));
         }
         if segments.is_empty() {
-            files.faults.push(Fault(format!("{}: there is no segment", journal.display())));
+            files.faults.push(Fault(format!("{}: the journal has no segment", journal.display())));
         }
         checkpoints.sort_by(|a, b| b.cmp(a));
         segments.sort();
@@ -68,14 +68,14 @@ impl Files {
         Ok(files)
     }
 
-    /// The head. That it cannot be read is a fault.
+    /// The head. It is a fault if the head cannot be read.
     pub(super) fn head(&self, key: &RowsKey, faults: &mut Vec<Fault>) -> Option<Head> {
         let read = fs::read(&self.head)
             .map_err(FormatError::from)
             .and_then(|bytes| Head::read(key, &self.head, &bytes));
         match read {
             Ok(head) => Some(head),
-            // A missing journal was named already.
+            // A missing journal is already a fault.
             Err(_) if self.segments.is_empty() && self.checkpoints.is_empty() => None,
             Err(error) => {
                 faults.push(Fault(error.to_string()));
@@ -84,7 +84,7 @@ impl Files {
         }
     }
 
-    /// The segments with all that can be read of them.
+    /// The segments, each with all bytes that can be read.
     pub(super) fn read_segments(
         &self,
         faults: &mut Vec<Fault>,
@@ -92,10 +92,10 @@ impl Files {
         let mut segments = Vec::new();
         for path in &self.segments {
             let mut bytes = Vec::new();
-            // What can be read of a file on a failing disk is worth having.
+            // A part of a file from a failing disk is still useful.
             let read = fs::File::open(path)?.take(MAX_SEGMENT_LEN).read_to_end(&mut bytes);
             faults.extend(read.err().map(|error| Fault(error.to_string())));
-            // A start refuses it, and its records can be whole nevertheless.
+            // A start refuses such a segment, but its records can still be whole.
             let len = bytes.len() as u64;
             if len == 0 || !len.is_multiple_of(BLOCK_LEN) {
                 faults.push(Fault(FormatError::damaged(path, len, What::Cut).to_string()));

@@ -1,7 +1,7 @@
-//! The index as a witness: what it says when the journal does not.
+//! Reads the rows of the index for a repair, for rows that the journal has lost.
 //!
-//! sled changes what it opens, and gives up what it cannot read. So a copy is opened, and its rows are believed only when
-//! they add up to the sealed position beside them.
+//! sled changes a database when it opens it, and drops parts that it cannot read. So a copy is opened, and its rows are trusted
+//! only if they add up to the sealed position that is stored with them.
 
 use std::ffi::OsStr;
 use std::io::{self, BufWriter};
@@ -17,18 +17,18 @@ use super::super::position::{Epoch, Position};
 use super::super::set_sum::SetSum;
 use super::survey::ProvenIndex;
 
-/// What the index says.
+/// The state of the index.
 #[derive(Debug)]
 pub enum IndexLook {
-    /// It is not there, or was never finished.
+    /// It is missing, or was never finished.
     None,
     /// Its rows are whole.
     Proven(ProvenIndex),
     /// Its rows can be read but do not add up.
     Unproven {
-        /// Its rows, as a checkpoint: good for names, not for truth.
+        /// Its rows, as a checkpoint. Only their names can be used, not their values.
         rows: PathBuf,
-        /// The state that it claims to be, if that is authentic. A journal that does not reach there has lost its end.
+        /// The state that it claims to be in, if that is authentic. A journal that does not reach this state has lost its end.
         claimed: Option<Position>,
     },
     /// It cannot be read, for this reason.
@@ -36,7 +36,7 @@ pub enum IndexLook {
 }
 
 impl IndexLook {
-    /// The state at which a start takes the index to be.
+    /// The state in which a start assumes the index to be.
     pub(super) fn position(&self) -> Option<Position> {
         match self {
             Self::Proven(index) => Some(index.position),
@@ -44,7 +44,7 @@ impl IndexLook {
             Self::None | Self::Unreadable(_) => None,
         }
     }
-    /// Looks at a copy of the index, which is made in the folder `work`.
+    /// Reads a copy of the index, which is made in the folder `work`.
     pub(super) fn at(index: &Path, work: &Path, key: &RowsKey, trees: &[&str]) -> io::Result<Self> {
         if !index.join("db").try_exists()? {
             return Ok(Self::None);
@@ -53,7 +53,7 @@ impl IndexLook {
         let looked = match looked {
             Ok(Self::Proven(_)) => looked,
             Err(ref error) if crate::room::is_lacking(error) => looked,
-            // sled reads its whole log when it has no snapshot, and writes the settings that are always the same.
+            // Without a snapshot sled reads its whole log. Without its settings it writes them again; they are always the same.
             _ => match Self::at_copy(index, work, key, trees, is_of_log) {
                 Ok(Self::None) | Err(_) => looked,
                 again @ Ok(Self::Unproven { .. }) if looked.is_err() => again,
@@ -63,18 +63,18 @@ impl IndexLook {
         };
         match looked {
             Err(error) if crate::room::is_lacking(&error) => {
-                let words = format!(
-                    "there is no room for a copy of {}, which the repair reads: nothing is changed; make room and repair again ({error})",
+                let message = format!(
+                    "there is no space for the copy of {} that the repair needs: {error}; nothing was changed: free space and repair again",
                     index.display()
                 );
-                Err(io::Error::new(error.kind(), words))
+                Err(io::Error::new(error.kind(), message))
             }
             Err(error) => Ok(Self::Unreadable(error.to_string())),
             looked => looked,
         }
     }
 
-    /// Looks at a copy of those files of the index that are wanted.
+    /// Reads a copy of those files of the index that `is_wanted` selects.
     fn at_copy(
         index: &Path,
         work: &Path,

@@ -1,4 +1,4 @@
-//! Which rows are lost, as far as anything still knows of them.
+//! Lists the lost rows, as far as they are still known.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,22 @@ use super::index::IndexLook;
 use super::records::OwnedOp;
 use super::run::Repair;
 
-/// A row that a repair does not restore to what it was last.
+/// A row that a repair cannot restore to its last value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostRow {
     /// The number of the tree.
     pub tree: u8,
     /// The key of the row.
     pub key: Vec<u8>,
-    /// Its last value that is known. None: it was removed.
+    /// Its last known value; `None` if it was removed.
     pub known: Option<Vec<u8>>,
-    /// The value that it has after the repair. None: it is gone.
+    /// Its value after the repair; `None` if it is missing.
     pub restored: Option<Vec<u8>>,
 }
 
 impl Repair {
-    /// The rows of these trees that are known from the records behind a gap, or from an index that does not add up, and that
-    /// are not what they were. In ascending order.
+    /// The lost rows of these trees that are known from the records after a gap, or from an index that does not add up, in
+    /// ascending order.
     pub fn lost_rows(&self, trees: &[u8]) -> Result<Vec<LostRow>, FormatError> {
         let mut known: BTreeMap<(u8, Vec<u8>), Option<Vec<u8>>> = BTreeMap::new();
         if let IndexLook::Unproven { rows, .. } = self.index() {

@@ -1,15 +1,15 @@
-//! Bringing rows back from what is left of a damaged journal.
+//! Restores rows from the remains of a damaged journal.
 //!
-//! [`Repair`] leads through it. [`Survey::of`] reads everything that is there and changes nothing: it finds the newest state of
-//! the rows that can be proven, and what was changed after it. [`Survey::write`] writes that state as a new journal into a
-//! folder beside the damaged one, under a new epoch, so that no old index is taken for its own. [`WorkFolder::switch`]
-//! exchanges the two in one step and keeps the damaged one.
+//! [`Repair`] carries out the steps. [`Survey::of`] reads all files and changes nothing: it finds the newest state of the rows
+//! that can be proven, and the later changes. [`Survey::write`] writes that state as a new journal into a folder next to the
+//! damaged one, under a new epoch, so that an old index cannot be mistaken for its own. [`WorkFolder::switch`] exchanges the
+//! two in one step and keeps the damaged one.
 //!
-//! A state is proven when it begins at a whole checkpoint, at an index whose rows add up, or at the beginning of the
-//! journal, and every record from there on is authentic and continues the one before it. Records behind a gap are authentic
-//! too, but nobody knows what the missing ones changed: they are not applied, and are handed out as lost.
+//! A state is proven if it begins at an undamaged checkpoint, at an index whose rows add up, or at the beginning of the
+//! journal, and every record from there on is authentic and continues the one before it. Records after a gap are authentic
+//! too, but the changes of the missing records are unknown. So these records are not applied, and are reported as lost.
 //!
-//! This module does not know what a row says. It asks nobody: its callers do.
+//! This module does not know the content of rows. It asks for no confirmation; its callers do.
 
 mod command;
 mod earlier;

@@ -1,4 +1,4 @@
-//! All authentic records of a segment, also those behind damage.
+//! Finds all authentic records of a segment, including those after damage.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,10 +12,10 @@ use super::super::record::{HEAD_LEN, MAGIC, RecordHead};
 use super::super::scan::Scan;
 use super::super::segment::{SEGMENT_HEADER_LEN, SegmentHeader};
 
-/// A change that does not borrow from its record.
+/// A change that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnedOp {
-    /// A row has this value from now on.
+    /// Sets the value of a row.
     Put {
         /// The number of the tree.
         tree: u8,
@@ -24,14 +24,14 @@ pub enum OwnedOp {
         /// The value of the row.
         value: Vec<u8>,
     },
-    /// A row is gone from now on.
+    /// Removes a row.
     Remove {
         /// The number of the tree.
         tree: u8,
         /// The key of the row.
         key: Vec<u8>,
     },
-    /// The content of a small file that is stored beside the rows.
+    /// Attaches the content of a small file that is stored outside the rows.
     Attachment {
         /// The name of the file.
         name: Vec<u8>,
@@ -40,18 +40,18 @@ pub enum OwnedOp {
     },
 }
 
-/// A record that was found, wherever.
+/// A record that was found at any position.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) position: Position,
     pub(super) ops: Vec<OwnedOp>,
 }
 
-/// The records of all segments, each under the code of the record that it continues.
+/// The records of all segments, by the code of the record that each continues.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     found: HashMap<([u8; 16], [u8; 32]), Found>,
-    /// Epoch, generation and what can be read of damaged records. Their names are good for telling what is lost only.
+    /// The epoch, generation and readable changes of damaged records. Only the names in them are used, to report lost rows.
     damaged: Vec<(Epoch, u64, Vec<OwnedOp>)>,
 }
 
@@ -70,7 +70,7 @@ impl OwnedOp {
 }
 
 impl RecordHead {
-    /// The changes before the damage in a record whose front alone is authentic.
+    /// The changes before the damage in a record of which only the front is authentic.
     fn readable(&self, bytes: &[u8]) -> Vec<OwnedOp> {
         let body = bytes.get(HEAD_LEN..).unwrap_or_default();
         let mut fields = Fields(&body[..self.body_len().min(body.len())]);
@@ -79,8 +79,8 @@ impl RecordHead {
 }
 
 impl Records {
-    /// Takes all records from the bytes of a segment. `epochs` are the histories that the other files name; those of the
-    /// segment's own header are looked for first. Says what is wrong with the segment, if something is.
+    /// Takes all records from the bytes of a segment. `epochs` are the histories that the other files name; records of the
+    /// epoch in the segment's own header come first. Returns the damage of the segment, if there is any.
     pub(super) fn take(
         &mut self,
         key: &RowsKey,
@@ -119,7 +119,7 @@ impl Records {
         later
     }
 
-    /// What can be read of the damaged records of an epoch after a generation.
+    /// The readable changes of the damaged records of an epoch after a generation.
     pub(super) fn damaged(
         &self,
         epoch: Epoch,
@@ -139,7 +139,7 @@ impl Records {
         while let Some(next) = next_magic(bytes, at) {
             at = next + 1;
             let Ok(head) = RecordHead::verify(key, epoch, &bytes[next..]) else { continue };
-            // Behind an authentic front it is known where the record ends, and its body can hold anything.
+            // The length in an authentic front is right, and its body can contain anything, so the search skips the record.
             at = next + head.frame_len();
             if let Ok(record) = head.record(key, epoch, &bytes[next..]) {
                 let ops = record.ops().map(|op| OwnedOp::of(&op)).collect();
@@ -152,7 +152,7 @@ impl Records {
     }
 }
 
-/// Where the next record may begin.
+/// The offset at which the next record may begin.
 fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
     loop {

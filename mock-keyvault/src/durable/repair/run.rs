@@ -1,4 +1,4 @@
-//! The steps of a repair of one service's rows, in order.
+//! Carries out the steps of a repair of one service's rows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ use super::survey::{Fault, Survey};
 use super::work::WorkFolder;
 use crate::files::{Access, write_whole};
 
-/// The mark beside a journal that lost something: until it is settled, no file is removed because no row names it.
+/// The file that marks a journal that lost rows. While it exists, files that no row names are not removed.
 const LOSS: &str = "loss";
 
-/// A repair of the rows in a data folder, whose lock the caller holds. Dropped before [`Repair::apply`], it has changed
-/// nothing.
+/// A repair of the rows in a data folder, whose lock the caller holds. If it is dropped before [`Repair::apply`], nothing is
+/// changed.
 #[derive(Debug)]
 pub struct Repair {
     key: Arc<RowsKey>,
@@ -35,17 +35,17 @@ pub struct Repair {
     applied: bool,
 }
 
-/// What a repair has done.
+/// The result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// The number of rows that are there now.
+    /// The number of rows after the repair.
     pub rows: u64,
-    /// Where the damaged journal and index are kept.
+    /// The folder with the damaged journal and index.
     pub aside: PathBuf,
 }
 
 impl Repair {
-    /// Looks at everything that is left. A switch that an earlier repair began is ended first.
+    /// Examines all remaining files. First it finishes a switch that an earlier repair began.
     pub fn examine(root: &Path, trees: &[&str], key: Arc<RowsKey>) -> io::Result<Self> {
         let work = WorkFolder::of(root);
         let finished = work.finish(&key)?;
@@ -53,7 +53,7 @@ impl Repair {
         earlier.retain(|earlier| Some(&earlier.kept) != finished.as_ref().map(|done| &done.kept));
         work.begin()?;
         let layout = Layout::new(root);
-        // A start would take that one.
+        // A start would use this index.
         let healed = layout.healed_index();
         let index = if healed.try_exists()? { healed } else { layout.index() };
         let looked = IndexLook::at(&index, work.path(), &key, trees);
@@ -86,27 +86,27 @@ impl Repair {
         })
     }
 
-    /// Whether there is something to repair. An index alone never needs it: a start makes it again.
+    /// Whether a repair is needed. A damaged index needs none, since a start rebuilds it.
     pub fn is_needed(&self) -> bool {
         !self.survey.is_sound()
     }
 
-    /// What was found.
+    /// The state of the journal.
     pub fn survey(&self) -> &Survey {
         &self.survey
     }
 
-    /// What the index says.
+    /// The state of the index.
     pub fn index(&self) -> &IndexLook {
         &self.look
     }
 
-    /// A repair that was cut off after its switch, which this one has ended. What it lost was told to nobody.
+    /// An earlier repair that was interrupted after its switch, and that this one has finished. Its lost rows are not reported yet.
     pub fn finished(&self) -> Option<&Earlier> {
         self.finished.as_ref()
     }
 
-    /// Other repairs that lost something, as long as what was damaged is kept.
+    /// Other repairs that lost rows and whose damaged files are still kept.
     pub fn earlier(&self) -> &[Earlier] {
         &self.earlier
     }
@@ -116,7 +116,7 @@ impl Repair {
         &self.key
     }
 
-    /// The bytes that the new journal needs at the most.
+    /// The most bytes that the new journal can need.
     pub fn bytes_needed(&self) -> io::Result<u64> {
         let mut bytes = super::super::segment::SEGMENT_LEN;
         let folders = [self.root.join("journal"), self.work.path().to_owned()];
@@ -129,18 +129,18 @@ impl Repair {
         Ok(bytes)
     }
 
-    /// The bytes that are free where it is made.
+    /// The bytes that are free for it.
     pub fn bytes_free(&self) -> io::Result<u64> {
         let room = rustix::fs::statvfs(&self.root)?;
         Ok(room.f_bavail.saturating_mul(room.f_frsize))
     }
 
-    /// Writes the rows that were found as a new journal and puts it in the place of the damaged one, in one step. What was
-    /// there is kept in the folder `aside` of the data folder, with a file that lists what is `lost`.
+    /// Writes the found rows as a new journal, which replaces the damaged one in one step. The damaged one is kept in the folder
+    /// `aside` of the data folder, with a file that lists the `lost` rows.
     pub fn apply(mut self, aside: &str, lost: &[String]) -> Result<Applied, FormatError> {
         let (position, rows) = self.survey.write(&self.key, &self.work.journal())?;
-        // Also if this repair loses nothing: a loss that was noted before, or a head that was missing, leaves sealed files that no
-        // row names. The next start moves them to quarantine and must not delete them.
+        // Even if this repair loses nothing, an earlier loss or a missing head can leave sealed files that no row names. The next
+        // start must move them to quarantine instead of deleting them.
         write_whole(&self.work.journal().join(LOSS), b"", Access::Private)?;
         self.applied = true;
         let aside = self.work.switch(position.epoch, aside, lost)?;
@@ -148,14 +148,14 @@ impl Repair {
     }
 }
 
-/// Why a start would refuse the journal, if it would.
+/// The reason that a start would refuse the journal, if it would.
 fn refusal(layout: &Layout, key: &RowsKey, index: Option<Position>) -> io::Result<Option<Fault>> {
     let looked = match Looked::at(layout, key, index) {
         Err(FormatError::Io(error)) => return Err(error),
         Err(damaged) => return Ok(Some(Fault(damaged.to_string()))),
         Ok(looked) => looked,
     };
-    // That there is no segment was noted.
+    // A journal without segments is already a fault.
     let Some(looked) = looked.filter(|looked| looked.judge() == Verdict::Damaged) else {
         return Ok(None);
     };
@@ -167,11 +167,11 @@ fn refusal(layout: &Layout, key: &RowsKey, index: Option<Position>) -> io::Resul
 
 impl Drop for Repair {
     fn drop(&mut self) {
-        // After a switch that failed half way, the folder is what the next repair ends it with.
+        // After a switch that failed half-way, the next repair needs the folder to finish it.
         if !self.applied
             && let Err(error) = self.work.discard()
         {
-            tracing::debug!(%error, "the work folder of a repair stays");
+            tracing::debug!(%error, "cannot remove the work folder of a repair");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is left of a journal, and the newest state in it that can be proven.
+//! Surveys the remains of a journal, and finds the newest state that can be proven.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,80 +11,79 @@ use super::super::set_sum::SetSum;
 use super::files::{Files, verify};
 use super::records::{OwnedOp, Records};
 
-/// The rows that changed after the base: `None` is a row that is gone.
+/// The rows that changed after the base; `None` is a removed row.
 pub(super) type Changed = BTreeMap<(u8, Vec<u8>), Option<Vec<u8>>>;
 
-/// What was found in a journal.
+/// The state of a journal.
 #[derive(Debug)]
 pub struct Survey {
-    /// What is wrong, file by file.
+    /// The faults, file by file.
     pub faults: Vec<Fault>,
-    /// Where the rows that can be brought back come from. None: nothing can be proven, and the rows begin empty.
+    /// The source of the rows that can be restored; `None` if nothing can be proven, and there will be no rows.
     pub source: Option<Source>,
-    /// The state that can be brought back.
+    /// The state that can be restored.
     pub position: Position,
-    /// The newest state that the journal, its head or the index knew of.
+    /// The newest generation that the journal, its head or the index names.
     pub expected: u64,
-    /// The changes after that state, as far as they can be read. They do not continue it.
+    /// The later changes that can be read. They do not continue the state.
     pub lost: Vec<LostRecord>,
     pub(super) changed: Changed,
     attachments: Vec<Attachment>,
 }
 
-/// Something that is not as it should be, in words. The file is in them.
+/// A fault, as a sentence that names the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault(pub String);
 
-/// Where the rows that are brought back begin.
+/// The source from which the rows are restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// At the beginning of the journal.
+    /// The beginning of the journal.
     Beginning,
-    /// At this checkpoint.
+    /// This checkpoint.
     Checkpoint(PathBuf),
-    /// At the index. Its rows add up to what the journal said at that moment; they are in this file, as a checkpoint.
+    /// The index. Its rows add up to the set sum of the journal at its position. They are in this file, as a checkpoint.
     Index(PathBuf),
 }
 
 /// An index whose rows were proven and written as a checkpoint.
 #[derive(Clone, Debug)]
 pub struct ProvenIndex {
-    /// The state that its rows are the set of.
+    /// The state of its rows.
     pub position: Position,
     /// The checkpoint that its rows were written to.
     pub rows: PathBuf,
 }
 
-/// A record that cannot be applied: it is damaged, and these are the changes that can still be read, or what came before it is
-/// lost.
+/// A record that cannot be applied, because it is damaged or an earlier record is lost, with its readable changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostRecord {
-    /// Its number.
+    /// Its generation.
     pub generation: u64,
-    /// What it changed.
+    /// Its changes.
     pub ops: Vec<OwnedOp>,
 }
 
-/// A small file that travelled in the journal.
+/// A small file that is attached to a record of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
     /// The name of the file.
     pub name: Vec<u8>,
     /// The content of the file.
     pub content: Vec<u8>,
-    /// Whether the rows that are restored say what became of the file. If not, it was attached behind a gap.
+    /// Whether the record is among the restored ones. If not, the file was attached after a gap.
     pub is_restored: bool,
 }
 
-/// A place from which the rows can be brought back.
+/// A state from which the rows can be restored.
 struct Base {
     source: Source,
     position: Position,
 }
 
 impl Survey {
-    /// Reads the journal in this folder. A folder that is not there holds nothing. `claimed` is the state that an index
-    /// whose rows do not add up says that it is.
+    /// Reads the journal in this folder. A missing folder has no files. `claimed` is the state that an index whose rows do not
+    /// add up claims to be in.
     pub fn of(
         key: &RowsKey,
         journal: &Path,
@@ -136,7 +135,7 @@ impl Survey {
                 bases.push(Base { source: Source::Beginning, position });
             }
         }
-        // What a start would find: it does not begin at an index.
+        // The state that a start would reach, which does not begin at an index.
         let of_journal = bases
             .iter()
             .filter(|base| !matches!(base.source, Source::Index(_)))
@@ -160,22 +159,22 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Whether all is as it should be: a journal that is whole up to its end.
+    /// Whether the journal is undamaged up to its end.
     pub fn is_sound(&self) -> bool {
         self.source.is_some() && self.faults.is_empty() && !self.loses_something()
     }
 
-    /// Whether changes that there were cannot be brought back.
+    /// Whether some changes cannot be restored.
     pub fn loses_something(&self) -> bool {
         self.source.is_none() || self.position.generation < self.expected
     }
 
-    /// The small files that travelled in the journal, in its order.
+    /// The small files that are attached to the journal, in its order.
     pub fn attachments(&self) -> &[Attachment] {
         &self.attachments
     }
 
-    /// Takes the base from which the records lead furthest. The history that the head names comes first.
+    /// Chooses the base from which the records lead to the newest state. The history that the head names has priority.
     fn choose(
         key: &RowsKey,
         bases: Vec<Base>,
@@ -244,7 +243,7 @@ impl Survey {
                 self.lost.push(LostRecord { generation, ops: ops.clone() });
             }
             self.lost.sort_by_key(|lost| lost.generation);
-            // Content is authentic whatever came before it.
+            // The content is authentic even if earlier records are lost.
             for found in records.later(epoch, 0) {
                 let is_restored = found.position.generation <= self.position.generation;
                 for op in &found.ops {
@@ -258,7 +257,7 @@ impl Survey {
     }
 }
 
-/// How far the records lead from a position.
+/// The newest state that the records lead to from a position.
 fn reach(records: &Records, from: Position) -> Position {
     let mut at = from;
     while let Some(found) = records.after(&at) {

@@ -1,4 +1,4 @@
-//! Journals that are damaged in each of the ways that a start refuses, and what comes back of them.
+//! Repairs of journals with each kind of damage that a start refuses.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,7 +17,7 @@ use super::super::set_sum::SetSum;
 use super::super::{Durability, merge::Merge};
 use super::*;
 
-/// How many records a segment of the tests holds, and how many there are.
+/// The number of records in a segment of the tests, and the number of all records.
 const PER_SEGMENT: u64 = 10;
 const RECORDS: u64 = 45;
 /// The generations of the two checkpoints.
@@ -61,7 +61,7 @@ impl Test {
         test
     }
 
-    /// Each record sets a row of its own and one that all of them set, and removes the row of the one five before it.
+    /// Each record sets its own row and a common row, and removes the row of the record five before it.
     fn append(&mut self, generation: u64, before: Position) -> Vec<u8> {
         let mut state = self.states.last().unwrap().clone();
         let mut draft = Draft::new();
@@ -130,7 +130,7 @@ impl Test {
         Survey::of(&self.key, &self.journal(), Some(ProvenIndex { position, rows }), None).unwrap()
     }
 
-    /// The survey finds this state, and the journal that it writes holds it.
+    /// Asserts that the survey finds this state, and that the journal that it writes contains it.
     #[track_caller]
     fn assert_restores(&self, survey: &Survey, generation: u64) {
         assert_eq!(survey.position.generation, generation, "{:?}", survey.faults);
@@ -163,7 +163,7 @@ fn a_whole_journal_is_sound_and_restores_its_last_state() {
 }
 
 #[test]
-fn small_files_that_traveled_in_the_journal_are_handed_out_in_order_also_those_behind_the_damage() {
+fn attached_files_are_returned_in_order_including_those_after_the_damage() {
     let test = Test::new();
     Test::damage(&test.segment(41), 500);
 
@@ -179,7 +179,7 @@ fn small_files_that_traveled_in_the_journal_are_handed_out_in_order_also_those_b
 }
 
 #[test]
-fn a_segment_that_is_cut_behind_its_records_is_found_and_loses_nothing() {
+fn a_segment_that_is_truncated_after_its_records_is_detected_and_loses_nothing() {
     let test = Test::new();
     let bytes = fs::read(test.segment(41)).unwrap();
     let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
@@ -193,7 +193,7 @@ fn a_segment_that_is_cut_behind_its_records_is_found_and_loses_nothing() {
 }
 
 #[test]
-fn damage_behind_the_last_checkpoint_keeps_what_is_before_it_and_names_what_is_behind() {
+fn damage_after_the_last_checkpoint_keeps_the_records_before_it_and_reports_those_after_it() {
     let test = Test::new();
     Test::damage(&test.segment(41), 500);
 
@@ -204,7 +204,7 @@ fn damage_behind_the_last_checkpoint_keeps_what_is_before_it_and_names_what_is_b
     test.assert_restores(&survey, survey.position.generation);
     let first = survey.position.generation + 2;
     let lost = survey.lost.iter().map(|record| record.generation);
-    // The damaged record as well if only its changes are damaged.
+    // If only its changes are damaged, the damaged record is reported as well.
     let lost: Vec<u64> = lost.skip_while(|lost| *lost < first).collect();
     assert_eq!(lost, (first..=RECORDS).collect::<Vec<_>>());
     assert!(survey.faults[0].0.contains(&segment_name(41)), "{:?}", survey.faults);
@@ -298,7 +298,7 @@ fn with_neither_journal_nor_index_the_rows_begin_empty() {
 }
 
 #[test]
-fn a_header_that_cannot_be_read_does_not_hide_the_records_behind_it() {
+fn a_header_that_cannot_be_read_does_not_hide_the_records_after_it() {
     let test = Test::new();
     let mut bytes = fs::read(test.segment(41)).unwrap();
     bytes[20] ^= 1;
@@ -311,7 +311,7 @@ fn a_header_that_cannot_be_read_does_not_hide_the_records_behind_it() {
 }
 
 #[test]
-fn a_journal_that_lost_its_end_is_known_by_its_head() {
+fn a_lost_end_of_a_journal_is_detected_by_its_head() {
     let test = Test::new();
     fs::remove_file(test.segment(41)).unwrap();
 
@@ -322,7 +322,7 @@ fn a_journal_that_lost_its_end_is_known_by_its_head() {
 }
 
 #[test]
-fn every_changed_byte_of_a_journal_leaves_a_state_that_there_was() {
+fn every_changed_byte_of_a_journal_leaves_an_earlier_state() {
     let test = Test::new();
     let files: Vec<PathBuf> =
         fs::read_dir(test.journal()).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -341,7 +341,7 @@ fn every_changed_byte_of_a_journal_leaves_a_state_that_there_was() {
 }
 
 #[test]
-fn a_switch_is_one_step_and_keeps_what_was_there() {
+fn a_switch_is_one_step_and_keeps_the_damaged_files() {
     let test = Test::new();
     Test::damage(&test.segment(41), 500);
     let damaged = fs::read(test.segment(41)).unwrap();
@@ -363,7 +363,7 @@ fn a_switch_is_one_step_and_keeps_what_was_there() {
 }
 
 #[test]
-fn a_repair_that_was_killed_at_any_step_of_the_switch_is_ended_and_says_what_it_lost() {
+fn a_repair_that_was_killed_at_any_step_of_the_switch_is_finished_and_reports_the_lost_rows() {
     let lost = ["the tag a:1".to_owned(), "a name\nof two lines".to_owned()];
     let told = ["the tag a:1".to_owned(), "a name of two lines".to_owned()];
     for step in 0..=6 {
@@ -375,7 +375,7 @@ fn a_repair_that_was_killed_at_any_step_of_the_switch_is_ended_and_says_what_it_
         work.begin().unwrap();
         let (position, _) = test.survey().write(&test.key, &work.journal()).unwrap();
         work.note(position.epoch, "damaged-1", &lost).unwrap();
-        // The first two are those of a file system that cannot exchange two folders, the third is the exchange.
+        // The first two steps are for a file system that cannot exchange two folders. The third step is the exchange.
         let steps: [&dyn Fn() -> io::Result<()>; 6] = [
             &|| fs::rename(test.journal(), &old),
             &|| fs::rename(work.journal(), test.journal()),

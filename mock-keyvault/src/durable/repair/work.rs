@@ -1,17 +1,17 @@
-//! The folder in which a repair makes the new journal, and the step in which that takes the place of the damaged one.
+//! The folder in which a repair writes the new journal, and the switch that replaces the damaged journal.
 //!
 //! ```text
 //! repair.new/            the work of a repair
 //!   journal/             the new rows
-//!   lost.txt             what they lack, a line each; not there if nothing is lost
+//!   lost.txt             the rows that they lack, one a line; missing if nothing is lost
 //!   switch               the epoch of the new journal and the name of the folder below, written when both files are whole
-//! damaged-TIME/          what was there before: journal and index. Nobody reads them; the folder can be removed.
-//!   lost.txt             what that repair could not bring back. The next repair prints it again.
+//! damaged-TIME/          the damaged journal and index. No program reads them, and the folder can be removed.
+//!   lost.txt             the rows that the repair could not restore. The next repair prints the list again.
 //! ```
 //!
-//! The switch is one exchange of two folders: before it the data folder is as it was, after it the rows are repaired. What a
-//! kill leaves is told apart by the epoch. [`WorkFolder::finish`] ends it, at the next start or the next repair, and says what
-//! was lost.
+//! The switch is one exchange of two folders: before it the data folder is unchanged, after it the rows are repaired. After a
+//! kill, the epoch tells whether the switch was made. [`WorkFolder::finish`] then finishes the repair, at the next start or
+//! the next repair, and returns the lost rows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ const WORK: &str = "repair.new";
 const SWITCH: &str = "switch";
 const JOURNAL: &str = "journal";
 const INDEX: &str = "index";
-/// Where the damaged journal waits for a moment, on a file system that cannot exchange two folders.
+/// The folder of the damaged journal during the switch, on a file system that cannot exchange two folders.
 const OLD: &str = "journal.old";
 
 /// The folder in which a repair works.
@@ -40,34 +40,34 @@ pub struct WorkFolder {
     path: PathBuf,
 }
 
-/// What an earlier repair left.
+/// The state in which an earlier repair ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leftover {
-    /// Nothing.
+    /// It left nothing.
     None,
-    /// It ended before the switch: its work can be thrown away.
+    /// It ended before the switch, so its work can be discarded.
     Unfinished,
-    /// It ended after the switch, or in the middle of one in two steps. The folder for what was damaged has this name.
+    /// It ended after the switch, or between the two steps of one. The folder for the damaged files has this name.
     Switched(String),
 }
 
 impl WorkFolder {
-    /// The work folder in a data folder. Nothing is made yet.
+    /// The work folder in a data folder. It is not created yet.
     pub fn of(root: &Path) -> Self {
         Self { root: root.to_owned(), path: root.join(WORK) }
     }
 
-    /// The folder itself: new rows are made in it as in a data folder.
+    /// The folder itself. New rows are written to it like to a data folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the new journal goes.
+    /// The folder of the new journal.
     pub fn journal(&self) -> PathBuf {
         self.path.join(JOURNAL)
     }
 
-    /// What an earlier repair left. Changes nothing.
+    /// The state in which an earlier repair ended. It changes nothing.
     pub fn leftover(&self, key: &RowsKey) -> io::Result<Leftover> {
         if !self.path.try_exists()? {
             return Ok(Leftover::None);
@@ -81,7 +81,7 @@ impl WorkFolder {
         let is_in_place = epoch_of(key, &self.root.join(JOURNAL))?
             .is_some_and(|found| hex::encode(found.0) == epoch);
         Ok(if in_two_steps || is_in_place {
-            // Only this program writes the name. A file that was changed must not lead elsewhere.
+            // Only this program writes the name, but a modified file must not name a folder elsewhere.
             let is_ours = aside.starts_with(ASIDE) && !aside.contains('/');
             Leftover::Switched(if is_ours { aside.to_owned() } else { format!("{ASIDE}before") })
         } else {
@@ -89,8 +89,7 @@ impl WorkFolder {
         })
     }
 
-    /// Ends what an earlier repair left: its work is thrown away, or its switch is finished. The answer is none if there was
-    /// no switch to finish.
+    /// Discards the work of an earlier repair, or finishes its switch. Returns `None` if there was no switch to finish.
     pub fn finish(&self, key: &RowsKey) -> io::Result<Option<Earlier>> {
         match self.leftover(key)? {
             Leftover::None => Ok(None),
@@ -102,7 +101,7 @@ impl WorkFolder {
         }
     }
 
-    /// Makes the folder, empty. What an unfinished repair left in it goes.
+    /// Creates the folder, and removes the files of an unfinished repair.
     pub fn begin(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -111,13 +110,13 @@ impl WorkFolder {
         make_private_dir(&self.path)
     }
 
-    /// Throws the work away: the data folder is as it was.
+    /// Discards the work. The data folder is unchanged.
     pub fn discard(&self) -> io::Result<()> {
         fs::remove_dir_all(&self.path)
     }
 
-    /// Puts the new journal, which is whole and synced, in the place of the damaged one. `aside` is the name of the folder
-    /// that keeps what was there, and `lost` says what the new journal lacks. Returns the path of that folder.
+    /// Replaces the damaged journal by the new one, which is complete and synced. `aside` is the name of the folder that keeps
+    /// the damaged files, and `lost` describes the rows that the new journal lacks. Returns the path of that folder.
     pub fn switch(&self, epoch: Epoch, aside: &str, lost: &[String]) -> io::Result<PathBuf> {
         let aside = self.note(epoch, aside, lost)?;
         let (new, old) = (self.journal(), self.root.join(JOURNAL));
@@ -138,8 +137,8 @@ impl WorkFolder {
         self.settle(&aside)
     }
 
-    /// Writes down, before the switch, what a kill after it must not make unknown. Returns the name of the folder for what is
-    /// damaged.
+    /// Writes the names and the lost rows to files before the switch, so that a kill cannot lose them. Returns the name of the
+    /// folder for the damaged files.
     pub(in super::super) fn note(
         &self,
         epoch: Epoch,
@@ -156,11 +155,11 @@ impl WorkFolder {
         Ok(aside)
     }
 
-    /// Ends what follows a switch: what was damaged is kept under `aside`, and the work folder goes.
+    /// Does the work after a switch: keeps the damaged files under `aside`, and removes the work folder.
     fn settle(&self, aside: &str) -> io::Result<PathBuf> {
         let aside = self.root.join(aside);
         let (new, in_place) = (self.journal(), self.root.join(JOURNAL));
-        // A switch in two steps that was cut short between them.
+        // A switch in two steps was interrupted between them.
         if self.path.join(OLD).try_exists()? && !in_place.try_exists()? {
             fs::rename(&new, &in_place)?;
         }
@@ -172,7 +171,7 @@ impl WorkFolder {
             (self.path.join(OLD), JOURNAL),
             (new, JOURNAL),
             (self.path.join(LOST_FILE), LOST_FILE),
-            // It belongs to the damaged journal, and is made again at the next start. After a kill it may be the new one.
+            // It belongs to the damaged journal, and the next start rebuilds it. After a kill it may already be the new one.
             (self.root.join(INDEX), INDEX),
         ] {
             if from.try_exists()? {
@@ -187,7 +186,7 @@ impl WorkFolder {
 }
 
 impl WorkFolder {
-    /// This name, or one with a number behind it: two repairs can be made in one second.
+    /// This name, or the name with a number appended, since two repairs can be made in one second.
     fn unused(&self, name: &str) -> io::Result<String> {
         let mut unused = name.to_owned();
         for number in 2_u32.. {
@@ -200,7 +199,7 @@ impl WorkFolder {
     }
 }
 
-/// Makes a folder for the owner alone.
+/// Creates a folder that only the owner can read.
 pub(super) fn make_private_dir(path: &Path) -> io::Result<()> {
     fs::create_dir(path)?;
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o700))

@@ -1,4 +1,4 @@
-//! The state that was found, as a new journal.
+//! Writes the state that was found as a new journal.
 
 use std::io::{self, BufWriter};
 use std::iter::Peekable;
@@ -18,8 +18,8 @@ use super::survey::{Changed, Source, Survey};
 use super::work::make_private_dir;
 
 impl Survey {
-    /// Writes the rows as the checkpoint of a new epoch into the folder `journal`, which is made, with an empty segment
-    /// behind it. Everything is synced. Returns the state and the number of rows.
+    /// Creates the folder `journal`, and writes the rows to it as the checkpoint of a new epoch, followed by an empty segment.
+    /// Everything is synced. Returns the state and the number of rows.
     pub fn write(&self, key: &RowsKey, journal: &Path) -> Result<(Position, u64), FormatError> {
         make_private_dir(journal)?;
         let mut sum = SetSum::default();
@@ -29,7 +29,7 @@ impl Survey {
         })?;
         if self.source.is_some() && sum != self.position.set_sum {
             return Err(FormatError::Io(io::Error::other(
-                "the rows that were found do not add up to what the journal says",
+                "the rows that were found do not add up to the set sum of the journal",
             )));
         }
         let generation = self.position.generation;
@@ -72,7 +72,7 @@ impl Survey {
     }
 }
 
-/// The head says that all of it is synced and that nobody writes.
+/// Writes the head of a journal that is synced and has no writer.
 fn write_head(key: &RowsKey, position: Position, path: &Path) -> io::Result<()> {
     let mut file = private(path)?;
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.replace('-', "");
@@ -84,7 +84,7 @@ fn write_head(key: &RowsKey, position: Position, path: &Path) -> io::Result<()> 
     file.sync_all()
 }
 
-/// Hands out the changed rows that come before a place.
+/// Calls `each` with the changed rows before `end`.
 fn put_before<'a>(
     changed: &mut Peekable<impl Iterator<Item = <&'a Changed as IntoIterator>::Item>>,
     end: Option<(u8, &[u8])>,

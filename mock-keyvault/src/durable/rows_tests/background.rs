@@ -1,4 +1,4 @@
-//! The proof, checkpoints and the check, as they run while the rows are open.
+//! The proof, checkpoints and the check while the rows are open.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ fn fill(rows: &super::super::Rows) {
     rows.commit().unwrap();
 }
 
-/// Writes a checkpoint from all closed segments, as when one is due.
+/// Writes a checkpoint from all closed segments, as if one were due.
 fn checkpoint(engine: &Engine) {
     let segments = engine.layout.segments().unwrap();
     let [closed @ .., (open, _)] = &segments[..] else { panic!("no segments") };
@@ -36,7 +36,7 @@ fn checkpoint(engine: &Engine) {
 }
 
 #[test]
-fn a_change_waits_for_the_proof_so_that_nothing_follows_from_a_wrong_row() {
+fn a_change_waits_for_the_proof_so_that_no_change_depends_on_a_wrong_row() {
     let folder = Folder::new();
     put(&folder.open().unwrap(), b"count", &[1]);
     folder.tamper_with_index(b"count", Some(&[5]));
@@ -56,7 +56,7 @@ fn a_change_waits_for_the_proof_so_that_nothing_follows_from_a_wrong_row() {
 }
 
 #[test]
-fn a_change_waits_for_the_proof_only_as_long_as_it_was_told_and_only_so_many_changes_wait() {
+fn changes_wait_for_the_proof_up_to_a_time_limit_and_their_number_is_limited() {
     let folder = Folder::with(&["a"]);
     let engine = Engine::open(&folder.options()).unwrap();
 
@@ -90,11 +90,11 @@ fn a_stop_ends_the_proof_and_refuses_the_changes_that_wait_for_it() {
     let (at, end) = (folder.layout().healed_index(), engine.tail().position);
     let to = rebuild::To { at: &at, trees: TREES, end: &end };
     let stopped = rebuild::build(&engine.layout, &engine.key, &to, &engine.stopping);
-    assert!(stopped.is_err(), "an index that is built again while the program stops is given up");
+    assert!(stopped.is_err(), "the rebuilding of an index ends when the program stops");
 }
 
 #[test]
-fn rows_that_were_read_before_they_were_healed_are_not_written_until_the_next_start() {
+fn after_wrong_rows_were_read_and_healed_nothing_is_written_until_the_next_start() {
     for (remembered, is_outdated) in [(&[0][..], true), (&[1][..], false)] {
         let folder = Folder::with(&["a", "b"]);
         folder.tamper_with_index(b"b", Some(b"wrong"));
@@ -130,7 +130,7 @@ fn a_proof_that_fails_for_good_leaves_rows_readable_and_refuses_changes() {
 }
 
 #[test]
-fn a_proof_that_panics_fails_so_that_nobody_waits_for_it_forever() {
+fn a_proof_that_panics_fails_so_that_no_change_waits_for_it_forever() {
     let folder = Folder::with(&["a"]);
     let engine = Engine::open(&folder.options()).unwrap();
     engine.pretended_panic.store(true, Ordering::Relaxed);
@@ -141,7 +141,7 @@ fn a_proof_that_panics_fails_so_that_nobody_waits_for_it_forever() {
 }
 
 #[test]
-fn a_checkpoint_takes_the_place_of_segments_and_the_last_two_are_kept() {
+fn a_checkpoint_replaces_segments_and_the_last_two_checkpoints_are_kept() {
     let folder = Folder::new();
     let rows = folder.open().unwrap();
     for _ in 0..3 {
@@ -179,7 +179,7 @@ fn a_check_of_whole_rows_finds_nothing() {
 }
 
 #[test]
-fn a_check_names_each_damaged_file_and_writes_the_rows_again_from_the_proven_index() {
+fn a_check_names_each_damaged_file_and_rewrites_the_rows_from_the_proven_index() {
     for of_checkpoint in [false, true] {
         let folder = Folder::new();
         let rows = folder.open().unwrap();
@@ -209,7 +209,7 @@ fn a_check_names_each_damaged_file_and_writes_the_rows_again_from_the_proven_ind
 }
 
 #[test]
-fn a_check_goes_on_after_each_fault_and_names_every_file_also_one_that_cannot_be_read() {
+fn a_check_goes_on_after_each_fault_and_names_every_file_including_unreadable_ones() {
     let folder = Folder::new();
     let rows = folder.open().unwrap();
     fill(&rows);
@@ -221,7 +221,7 @@ fn a_check_goes_on_after_each_fault_and_names_every_file_also_one_that_cannot_be
     let checkpoint = layout.checkpoints().unwrap().remove(0).1;
     let named = [checkpoint, segments[0].1.clone(), segments[1].1.clone()];
     fs::remove_file(&named[0]).unwrap();
-    // The system reads no file here, as after EIO.
+    // The system fails to read this path, as after EIO.
     fs::create_dir(&named[0]).unwrap();
     Folder::flip(&named[1], 5000);
     fs::remove_file(&named[2]).unwrap();
@@ -241,8 +241,7 @@ fn a_check_goes_on_after_each_fault_and_names_every_file_also_one_that_cannot_be
 }
 
 #[test]
-fn damage_in_the_segment_that_is_being_written_is_repaired_by_a_check_and_the_next_start_is_none_the_wiser()
- {
+fn a_check_repairs_damage_in_the_segment_that_is_being_written_and_the_next_start_is_normal() {
     for index_is_there in [true, false] {
         let folder = Folder::with(&["a", "b", "c"]);
         let rows = folder.open().unwrap();
@@ -262,13 +261,12 @@ fn damage_in_the_segment_that_is_being_written_is_repaired_by_a_check_and_the_ne
 }
 
 #[test]
-fn a_checkpoint_says_that_the_index_gave_a_wrong_row_to_a_change_when_the_journal_does_not_add_up()
-{
+fn a_checkpoint_reports_that_the_index_returned_a_wrong_row_if_the_journal_does_not_add_up() {
     let folder = Folder::new();
     let rows = folder.open().unwrap();
     let engine = rows.engine();
     put(&rows, b"count", b"right");
-    // sled returns another value than it was given, after the proof.
+    // After the proof, sled returns another value than the stored one.
     let wrong = BTreeMap::from([(0, BTreeMap::from([(b"count".to_vec(), Some(b"x".to_vec()))]))]);
     let sealed = engine.tail().position.seal(&engine.key);
     engine.index().apply(&wrong, &sealed).unwrap();
@@ -312,7 +310,7 @@ fn a_checkpoint_is_merged_from_more_segments_than_a_process_may_have_open_at_onc
 }
 
 #[test]
-fn a_check_says_when_the_segments_do_not_reach_back_to_a_checkpoint() {
+fn a_check_reports_segments_that_do_not_reach_back_to_a_checkpoint() {
     let folder = Folder::new();
     let rows = folder.open().unwrap();
     fill(&rows);
@@ -325,7 +323,7 @@ fn a_check_says_when_the_segments_do_not_reach_back_to_a_checkpoint() {
 }
 
 #[test]
-fn a_segment_whose_making_failed_half_way_is_made_again() {
+fn a_segment_whose_creation_failed_is_created_again() {
     let folder = Folder::with(&["a"]);
     let rows = folder.open().unwrap();
     fs::write(folder.layout().spare(), "half").unwrap();
@@ -347,7 +345,7 @@ fn a_new_folder_has_no_more_than_its_first_segment() {
 }
 
 #[test]
-fn a_record_that_is_larger_than_a_segment_gets_one_of_its_size() {
+fn a_record_that_is_larger_than_a_segment_gets_a_segment_of_its_size() {
     let folder = Folder::with(&["a"]);
     let rows = folder.open().unwrap();
     rows.transact(|view| {

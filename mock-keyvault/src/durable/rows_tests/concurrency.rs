@@ -1,15 +1,15 @@
-//! Readers, writers and checkpoints at once, and copies of the folder that are made meanwhile.
+//! Readers, writers and checkpoints at the same time, and copies of the folder that are made meanwhile.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::support::{Folder, all, put};
 
-/// Each writer counts in a row of its own, and all count together in one.
+/// Each writer increments a counter in its own row and a common counter.
 const WRITERS: u8 = 3;
 const COPIES: usize = 6;
 
 #[test]
-fn copies_that_are_made_under_load_hold_whole_changes_and_all_that_was_committed_before() {
+fn copies_that_are_made_under_load_contain_whole_changes_and_all_earlier_commits() {
     let folder = Folder::new();
     let rows = folder.open().unwrap();
     put(&rows, b"sum", &0_u32.to_be_bytes());
@@ -58,7 +58,7 @@ fn copies_that_are_made_under_load_hold_whole_changes_and_all_that_was_committed
     check(&folder, through);
 }
 
-/// The sum of what each writer counted is the sum that they counted together.
+/// Asserts that the sum of the writers' counters is the common counter.
 fn check(folder: &Folder, at_least: u32) {
     let rows = folder.open().unwrap();
     let count = |key: &[u8]| {

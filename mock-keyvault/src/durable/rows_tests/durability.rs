@@ -1,4 +1,4 @@
-//! What is on the disk at each moment, and what a start does without room.
+//! The state of the disk at each moment, and starts on a full disk.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::super::transaction::Changes;
 use super::support::{Folder, keys, put};
 use crate::room::Purpose;
 
-/// One change that nobody commits.
+/// One change without a commit.
 fn touch(engine: &Engine, row: u32, len: usize) {
     let rows = [(row.to_be_bytes().to_vec(), Some(vec![7; len]))].into();
     let changes = Changes::from([(0, rows)]);
@@ -31,13 +31,12 @@ fn generation(path: &Path, bytes: &[u8]) -> u64 {
 }
 
 #[test]
-fn a_power_cut_soon_after_a_start_leaves_a_head_that_does_not_say_that_the_service_stopped_cleanly()
-{
+fn a_power_cut_soon_after_a_start_leaves_a_head_without_a_clean_stop() {
     let folder = Folder::with(&["a"]);
     let head = folder.layout().head();
     let at_the_stop = fs::read(&head).unwrap();
 
-    // The process is killed, then the power fails: what was not synced is as it was at the stop. sled has written a change that the
+    // The process is killed, then the power fails: unsynced files are as they were at the stop. sled has written a change that the
     // journal has lost.
     let (_, end, _) = folder.records();
     let synced = watch(|| {
@@ -53,7 +52,7 @@ fn a_power_cut_soon_after_a_start_leaves_a_head_that_does_not_say_that_the_servi
 }
 
 #[test]
-fn a_start_after_a_kill_syncs_every_segment_that_it_found_before_it_acknowledges_anything() {
+fn a_start_after_a_kill_syncs_every_segment_before_it_acknowledges_a_change() {
     let folder = Folder::with(&["a"]);
     let engine = Engine::open(&folder.options()).unwrap();
     for row in 0..400 {
@@ -95,13 +94,13 @@ fn the_index_is_not_flushed_when_the_journal_could_not_be_synced() {
     assert!(engine.flush_index().is_err());
     assert!(engine.stop().is_err());
 
-    // What a power cut would leave. The time of the file says nothing: sled may shorten it a moment after the start.
+    // The state after a power cut. The time of the file is of no use: sled may shorten it a moment after the start.
     let on_disk = Index::open(&folder.copied().layout().index(), TREES).unwrap();
     assert!(on_disk.has(0, b"a").unwrap());
     assert!(!on_disk.has(0, &1_u32.to_be_bytes()).unwrap());
 }
 
-/// A folder whose machine lost power, with bytes behind the end of the journal that are no record.
+/// A folder after a power cut, with bytes after the end of the journal that are not a record.
 fn with_lost_end() -> Folder {
     let folder = Folder::with(&["a"]).powered_off();
     let (_, end, _) = folder.records();
@@ -110,7 +109,7 @@ fn with_lost_end() -> Folder {
 }
 
 #[test]
-fn a_start_that_only_has_to_cut_works_on_a_full_disk_and_keeps_no_copy_of_what_it_cuts() {
+fn a_start_that_only_has_to_truncate_works_on_a_full_disk_and_keeps_no_copy() {
     let folder = with_lost_end();
     let is_copy = |path: &Path| path.to_string_lossy().ends_with(".cut");
 
@@ -123,7 +122,7 @@ fn a_start_that_only_has_to_cut_works_on_a_full_disk_and_keeps_no_copy_of_what_i
 }
 
 #[test]
-fn a_start_that_cannot_note_a_loss_is_refused_and_the_next_one_finds_the_loss_again() {
+fn a_start_that_cannot_note_a_loss_is_refused_and_the_next_one_detects_the_loss_again() {
     let folder = with_lost_end();
     let mark = folder.layout().loss();
     let content = || fs::read(folder.segment()).unwrap();
@@ -144,7 +143,7 @@ fn a_start_that_cannot_note_a_loss_is_refused_and_the_next_one_finds_the_loss_ag
 }
 
 #[test]
-fn a_damaged_index_makes_room_for_the_one_that_is_built_in_its_place_on_a_full_disk() {
+fn on_a_full_disk_a_damaged_index_is_removed_to_rebuild_it() {
     let folder = Folder::with(&["a", "b"]);
     fs::write(folder.layout().index().join("conf"), "junk").unwrap();
     fs::write(folder.layout().index().join("db"), vec![0x5a; 1 << 20]).unwrap();

@@ -1,5 +1,5 @@
-//! Damages every file of the journal and of the index in many ways: rows are right afterwards, or the start is refused, or the
-//! loss is said. Nothing is ever silently wrong.
+//! Damages every file of the journal and of the index at random. Afterwards the rows are right, the start is refused, or the loss
+//! is reported. No damage goes unreported.
 
 use std::path::PathBuf;
 
@@ -9,14 +9,14 @@ use rand::{RngExt, SeedableRng};
 
 use super::support::{All, Folder, all, put};
 
-/// What became of a damage.
+/// The outcome of a damage.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The rows are all there.
+    /// All rows are there.
     Healed,
-    /// The start was refused, or rows are missing and that was said.
+    /// The start was refused, or rows are missing and that was reported.
     Named,
-    /// Rows are wrong and nobody said so.
+    /// Rows are wrong and that was not reported.
     Silent,
 }
 
@@ -53,7 +53,7 @@ fn files(folder: &Folder) -> Vec<PathBuf> {
 fn damage(random: &mut StdRng, paths: &[PathBuf]) -> String {
     let path = &paths[random.random_range(0..paths.len())];
     let mut bytes = fs::read(path).unwrap();
-    // Most of a segment is empty: damage goes where something is, mostly.
+    // Most of a segment is empty, so most of the damage is placed where there are records.
     let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     let within = if random.random_ratio(9, 10) { written } else { bytes.len() };
     let at = random.random_range(0..within.max(1));
@@ -107,8 +107,8 @@ fn no_damage_of_a_file_is_silent() {
     for seed in 0..60 {
         let copy = original.copied();
         let copy = if seed % 2 == 0 { copy } else { copy.killed() };
-        let words = damage(&mut StdRng::seed_from_u64(seed), &files(&copy));
+        let description = damage(&mut StdRng::seed_from_u64(seed), &files(&copy));
         let outcome = judge(&copy, &model);
-        assert_ne!(outcome, Outcome::Silent, "seed {seed}: {words}");
+        assert_ne!(outcome, Outcome::Silent, "seed {seed}: {description}");
     }
 }

@@ -1,4 +1,4 @@
-//! Tests of the rows as a whole: starts after any end, damage, proof, checkpoints, and many threads.
+//! Tests of the rows as a whole: starts, damage, the proof, checkpoints, and concurrency.
 
 mod background;
 mod concurrency;

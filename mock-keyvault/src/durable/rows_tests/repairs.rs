@@ -1,4 +1,4 @@
-//! What a repair does with what a start refuses, and a start with what a repair left.
+//! Repairs of folders that a start refuses, and starts after a repair.
 
 use fs_err as fs;
 
@@ -7,7 +7,7 @@ use super::super::testing::{TREES, key};
 use super::super::{Notice, OpenError, OpenOptions, Rows};
 use super::support::{Folder, keys, put};
 
-/// Opens rows that were there before, also when their journal is missing.
+/// Opens existing rows, even if their journal is missing.
 fn open(folder: &Folder) -> Result<Rows, OpenError> {
     Rows::open(&OpenOptions { is_new: false, ..folder.options() })
 }
@@ -16,18 +16,18 @@ fn examine(folder: &Folder) -> Repair {
     Repair::examine(folder.path(), TREES, key()).unwrap()
 }
 
-/// Takes the records behind the first one out of the journal, as a disk does that lost writes.
+/// Removes the records after the first one from the journal, like a disk that lost writes.
 fn lose_end(folder: &Folder) {
     let (starts, end, _) = folder.records();
     Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
 }
 
 #[test]
-fn whatever_a_start_refuses_a_repair_finds_and_the_next_start_works() {
+fn a_repair_finds_all_damage_that_a_start_refuses_and_the_next_start_works() {
     type Damage = (&'static str, fn(&Folder), &'static [&'static str]);
     let damages: [Damage; 7] = [
         (
-            "a segment is cut behind its records",
+            "a segment is truncated after its records",
             |folder| {
                 let (_, end, _) = folder.records();
                 let file = fs::OpenOptions::new().write(true).open(folder.segment()).unwrap();
@@ -36,7 +36,7 @@ fn whatever_a_start_refuses_a_repair_finds_and_the_next_start_works() {
             &["a", "b", "c"],
         ),
         (
-            "a segment is cut in a record",
+            "a segment is truncated within a record",
             |folder| {
                 let (starts, _, _) = folder.records();
                 let file = fs::OpenOptions::new().write(true).open(folder.segment()).unwrap();
@@ -77,23 +77,26 @@ fn whatever_a_start_refuses_a_repair_finds_and_the_next_start_works() {
             &["a"],
         ),
     ];
-    for (words, damage, restored) in damages {
+    for (description, damage, restored) in damages {
         let folder = Folder::with(&["a", "b", "c"]);
         damage(&folder);
         let refused = open(&folder);
-        assert!(matches!(refused, Err(error) if !matches!(error, OpenError::Io(_))), "{words}");
+        assert!(
+            matches!(refused, Err(error) if !matches!(error, OpenError::Io(_))),
+            "{description}"
+        );
 
         let repair = examine(&folder);
 
-        assert!(repair.is_needed(), "{words}");
-        assert_eq!(repair.survey().loses_something(), restored.len() < 3, "{words}");
+        assert!(repair.is_needed(), "{description}");
+        assert_eq!(repair.survey().loses_something(), restored.len() < 3, "{description}");
         repair.apply("damaged-1", &[]).unwrap();
-        assert_eq!(keys(&folder.open().unwrap()), restored, "{words}");
+        assert_eq!(keys(&folder.open().unwrap()), restored, "{description}");
     }
 }
 
 #[test]
-fn a_repair_leaves_the_mark_of_a_loss_until_that_is_settled_also_if_it_loses_nothing_itself() {
+fn a_repair_keeps_the_mark_of_a_loss_until_that_is_settled_even_if_it_loses_nothing_itself() {
     for damage in [lose_end as fn(&Folder), |folder| fs::remove_file(folder.segment()).unwrap()] {
         let folder = Folder::with(&["a", "b"]);
         fs::write(folder.layout().loss(), "").unwrap();
@@ -106,7 +109,7 @@ fn a_repair_leaves_the_mark_of_a_loss_until_that_is_settled_also_if_it_loses_not
         drop(rows);
         let rows = open(&folder).unwrap();
         assert!(rows.has_loss().unwrap(), "a start settles nothing by itself");
-        // Of rows that are whole it makes no new journal.
+        // It writes no new journal if the rows are undamaged.
         rows.loss_is_settled().unwrap();
         drop(rows);
         assert!(!examine(&folder).is_needed());
@@ -116,7 +119,7 @@ fn a_repair_leaves_the_mark_of_a_loss_until_that_is_settled_also_if_it_loses_not
 }
 
 #[test]
-fn an_index_whose_snapshot_or_settings_are_damaged_still_brings_back_what_the_journal_lacks() {
+fn an_index_with_a_damaged_snapshot_or_settings_still_restores_rows_that_the_journal_lacks() {
     for damaged in ["snap.FFFFFFFFFFFFFFFF", "conf"] {
         let folder = Folder::with(&["a", "b", "c"]);
         fs::remove_file(folder.segment()).unwrap();
@@ -132,7 +135,7 @@ fn an_index_whose_snapshot_or_settings_are_damaged_still_brings_back_what_the_jo
 }
 
 #[test]
-fn a_start_after_a_repair_that_was_cut_off_ends_it_and_names_what_is_lost() {
+fn a_start_after_an_interrupted_repair_finishes_it_and_names_the_lost_rows() {
     let folder = Folder::with(&["a", "b", "c"]);
     lose_end(&folder);
     let work = WorkFolder::of(folder.path());
@@ -159,7 +162,7 @@ fn a_start_after_a_repair_that_was_cut_off_ends_it_and_names_what_is_lost() {
 }
 
 #[test]
-fn a_start_after_a_repair_that_was_cut_off_before_its_switch_removes_its_work() {
+fn a_start_after_a_repair_that_was_interrupted_before_its_switch_removes_its_work() {
     let folder = Folder::with(&["a"]);
     let work = WorkFolder::of(folder.path());
     work.begin().unwrap();
@@ -173,10 +176,10 @@ fn a_start_after_a_repair_that_was_cut_off_before_its_switch_removes_its_work() 
 }
 
 #[test]
-fn what_earlier_runs_left_goes_at_a_start_and_what_was_cut_stays_until_the_loss_is_settled() {
+fn a_start_removes_unfinished_files_but_keeps_removed_segments_until_the_loss_is_settled() {
     let folder = Folder::with(&["a"]).powered_off();
     let (_, end, _) = folder.records();
-    // What a loss leaves is a part of the journal that was cut.
+    // A loss leaves a removed part of the journal.
     Folder::overwrite(&folder.segment(), end + 512, &[7; 100]);
     let journal = folder.layout().journal().to_owned();
     drop(open(&folder).unwrap());

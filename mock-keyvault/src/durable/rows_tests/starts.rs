@@ -1,4 +1,4 @@
-//! What a start does with what it finds.
+//! Starts on folders in different states.
 
 use std::cell::RefCell;
 
@@ -10,13 +10,13 @@ use super::support::{Folder, keys, put};
 
 fn refusal(folder: &Folder) -> String {
     let error = folder.open().unwrap_err();
-    let words = error.to_string();
-    assert!(words.contains("run `rows repair`") && !words.contains('\n'), "{words}");
-    words
+    let message = error.to_string();
+    assert!(message.contains("run `rows repair`") && !message.contains('\n'), "{message}");
+    message
 }
 
 #[test]
-fn rows_are_there_after_a_clean_stop_and_nothing_is_said() {
+fn after_a_clean_stop_all_rows_are_there_without_a_notice() {
     let folder = Folder::with(&["a", "b"]);
 
     let rows = folder.open().unwrap();
@@ -27,7 +27,7 @@ fn rows_are_there_after_a_clean_stop_and_nothing_is_said() {
 }
 
 #[test]
-fn half_a_record_at_the_end_is_cut_and_the_next_one_takes_its_place() {
+fn half_a_record_at_the_end_is_removed_and_the_next_one_replaces_it() {
     for len in [1, 20, 150] {
         let folder = Folder::with(&["a", "b"]).killed();
         let (_, end, _) = folder.records();
@@ -46,7 +46,7 @@ fn half_a_record_at_the_end_is_cut_and_the_next_one_takes_its_place() {
 }
 
 #[test]
-fn a_whole_record_that_nobody_waited_for_is_kept() {
+fn a_whole_record_without_a_commit_is_kept() {
     let folder = Folder::with(&["a"]).killed();
     let (_, end, _) = folder.records();
     Folder::overwrite(&folder.segment(), end, &folder.next_frame(b"b"));
@@ -55,7 +55,7 @@ fn a_whole_record_that_nobody_waited_for_is_kept() {
 }
 
 #[test]
-fn a_flipped_bit_in_any_record_that_was_acknowledged_is_refused_with_file_offset_and_command() {
+fn a_flipped_bit_in_any_acknowledged_record_is_refused_with_file_offset_and_command() {
     for record in 0..3 {
         for folder in [
             Folder::with(&["a", "b", "c"]),
@@ -67,10 +67,10 @@ fn a_flipped_bit_in_any_record_that_was_acknowledged_is_refused_with_file_offset
             fs::remove_dir_all(folder.layout().index()).unwrap();
             Folder::flip(&segment, offset + 130);
 
-            let words = refusal(&folder);
+            let message = refusal(&folder);
 
-            assert!(words.contains(&segment.display().to_string()), "{words}");
-            assert!(words.contains(&format!("byte {offset}:")), "{words}");
+            assert!(message.contains(&segment.display().to_string()), "{message}");
+            assert!(message.contains(&format!("byte {offset}:")), "{message}");
         }
     }
 }
@@ -85,7 +85,7 @@ fn a_journal_that_lost_its_end_is_refused() {
 }
 
 #[test]
-fn records_that_were_not_on_the_disk_when_the_power_failed_are_given_up_aloud() {
+fn records_that_were_not_on_the_disk_when_the_power_failed_are_dropped_with_a_notice() {
     let folder = Folder::with(&["a"]).powered_off();
     let (_, end, _) = folder.records();
     // The first block of a record is missing and the second is there.
@@ -120,7 +120,7 @@ fn a_copy_of_a_folder_in_use_starts_although_its_journal_ends_before_its_head() 
 }
 
 #[test]
-fn damage_in_a_copy_is_refused_like_damage_anywhere() {
+fn damage_in_a_copy_is_refused_like_any_damage() {
     for folder in [Folder::with(&["a", "b"]), Folder::with(&["a", "b"]).killed()] {
         let copy = folder.copied();
         let (starts, ..) = copy.records();
@@ -132,7 +132,7 @@ fn damage_in_a_copy_is_refused_like_damage_anywhere() {
 }
 
 #[test]
-fn a_relaxed_journal_that_is_shorter_after_a_power_cut_is_accepted_aloud() {
+fn a_relaxed_journal_that_is_shorter_after_a_power_cut_is_accepted_with_a_notice() {
     let folder = Folder::with(&["a", "b"]).powered_off();
     folder.edit_head(|head| head.durability = Durability::Relaxed);
     let (starts, end, _) = folder.records();
@@ -144,7 +144,7 @@ fn a_relaxed_journal_that_is_shorter_after_a_power_cut_is_accepted_aloud() {
     assert!(rows.notices().contains(&Notice::Shortened { through: 1 }));
 }
 
-/// A folder with three or more segments, closed cleanly: the paths of these.
+/// Fills the folder with three or more segments, closes it cleanly, and returns their paths.
 fn segments_with_an_end(folder: &Folder) -> Vec<std::path::PathBuf> {
     let rows = folder.open().unwrap();
     for at in 0..2300_u32 {
@@ -159,7 +159,7 @@ fn segments_with_an_end(folder: &Folder) -> Vec<std::path::PathBuf> {
     segments.into_iter().map(|(_, path)| path).collect()
 }
 
-/// Zeros from the middle of the last record of a segment on.
+/// Overwrites a segment with zeros from the middle of its last record on.
 fn lose_the_end(segment: &std::path::Path) {
     let bytes = fs::read(segment).unwrap();
     let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
@@ -167,7 +167,7 @@ fn lose_the_end(segment: &std::path::Path) {
 }
 
 #[test]
-fn a_lost_end_of_a_segment_is_seen_although_a_later_one_is_whole() {
+fn a_lost_end_of_a_segment_is_detected_although_a_later_one_is_whole() {
     let folder = Folder::new();
     let segments = segments_with_an_end(&folder);
     assert!(3 <= segments.len());
@@ -176,7 +176,7 @@ fn a_lost_end_of_a_segment_is_seen_although_a_later_one_is_whole() {
 
     refusal(&folder);
 
-    // A relaxed journal after a power cut has lost what it has lost.
+    // A relaxed journal may have lost anything after a power cut.
     let folder = folder.powered_off();
     folder.edit_head(|head| head.durability = Durability::Relaxed);
     let rows = folder.open().unwrap();
@@ -185,8 +185,7 @@ fn a_lost_end_of_a_segment_is_seen_although_a_later_one_is_whole() {
 }
 
 #[test]
-fn a_copy_that_lacks_the_end_of_a_segment_and_has_the_next_one_starts_and_with_two_more_it_is_refused()
- {
+fn a_copy_that_lacks_the_end_of_a_segment_starts_with_one_later_segment_but_not_with_two() {
     for (lost, starts) in [(2, true), (3, false)] {
         let folder = Folder::new();
         let segments = segments_with_an_end(&folder);
@@ -201,14 +200,13 @@ fn a_copy_that_lacks_the_end_of_a_segment_and_has_the_next_one_starts_and_with_t
 }
 
 #[test]
-fn a_last_segment_without_a_header_is_damage_and_after_a_power_cut_of_a_relaxed_journal_it_is_a_loss()
- {
+fn a_last_segment_without_a_header_is_damage_or_after_a_power_cut_of_a_relaxed_journal_a_loss() {
     let folder = Folder::new();
     let segments = segments_with_an_end(&folder);
     Folder::overwrite(segments.last().unwrap(), 0, &[0; 4096]);
 
-    let words = refusal(&folder);
-    assert!(words.contains(&segments.last().unwrap().display().to_string()), "{words}");
+    let message = refusal(&folder);
+    assert!(message.contains(&segments.last().unwrap().display().to_string()), "{message}");
 
     let folder = folder.powered_off();
     folder.edit_head(|head| head.durability = Durability::Relaxed);
@@ -216,7 +214,7 @@ fn a_last_segment_without_a_header_is_damage_and_after_a_power_cut_of_a_relaxed_
 }
 
 #[test]
-fn a_missing_or_damaged_head_is_written_again_and_that_is_said() {
+fn a_missing_or_damaged_head_is_written_again_with_a_notice() {
     for damage in [None, Some(&b""[..]), Some(b"junk")] {
         let folder = Folder::with(&["a"]);
         fs::remove_file(folder.layout().head()).unwrap();
@@ -236,7 +234,7 @@ fn a_missing_or_damaged_head_is_written_again_and_that_is_said() {
 }
 
 #[test]
-fn an_index_that_is_missing_is_built_again() {
+fn a_missing_index_is_rebuilt() {
     let folder = Folder::with(&["a", "b"]);
     fs::remove_dir_all(folder.layout().index()).unwrap();
 
@@ -247,7 +245,7 @@ fn an_index_that_is_missing_is_built_again() {
 }
 
 #[test]
-fn an_index_that_does_not_open_is_set_aside_and_the_newest_of_these_is_kept() {
+fn an_index_that_cannot_be_opened_is_set_aside_and_the_newest_of_these_is_kept() {
     let folder = Folder::with(&["a", "b"]);
     for _ in 0..2 {
         let database = folder.layout().index().join("db");
@@ -269,7 +267,7 @@ fn an_index_that_does_not_open_is_set_aside_and_the_newest_of_these_is_kept() {
 }
 
 #[test]
-fn what_sled_left_half_written_does_not_matter() {
+fn unfinished_files_of_sled_do_not_matter() {
     let folder = Folder::with(&["a", "b"]);
     fs::write(folder.layout().index().join("snap.00000000000A.generating"), "half").unwrap();
     for entry in fs::read_dir(folder.layout().index()).unwrap() {
@@ -283,7 +281,7 @@ fn what_sled_left_half_written_does_not_matter() {
 }
 
 #[test]
-fn an_index_behind_the_journal_catches_up() {
+fn an_index_behind_the_journal_is_updated() {
     let folder = Folder::with(&["a"]);
     let old = Folder::new();
     super::support::copy_into(&folder.layout().index(), old.path());
@@ -297,7 +295,7 @@ fn an_index_behind_the_journal_catches_up() {
 }
 
 #[test]
-fn an_index_ahead_of_the_journal_in_the_same_boot_says_that_the_journal_lost_its_end() {
+fn an_index_ahead_of_the_journal_in_the_same_boot_means_that_the_journal_lost_its_end() {
     let folder = Folder::with(&["a", "b"]).killed();
     let (starts, end, _) = folder.records();
     Folder::overwrite(&folder.segment(), starts[1], &vec![0; end - starts[1]]);
@@ -322,7 +320,7 @@ fn an_index_of_another_journal_is_not_used() {
 }
 
 #[test]
-fn an_index_with_wrong_rows_is_healed_before_anybody_writes_and_stays_healed() {
+fn an_index_with_wrong_rows_is_healed_before_the_first_write_and_stays_healed() {
     let folder = Folder::with(&["a", "b"]);
     folder.tamper_with_index(b"b", None);
 
@@ -338,7 +336,7 @@ fn an_index_with_wrong_rows_is_healed_before_anybody_writes_and_stays_healed() {
 }
 
 #[test]
-fn a_start_that_is_refused_leaves_the_healed_index_and_the_one_that_was_set_aside_where_they_are() {
+fn a_refused_start_does_not_move_the_healed_index_or_the_one_set_aside() {
     let folder = Folder::with(&["a", "b"]);
     folder.tamper_with_index(b"b", None);
     drop(folder.open().unwrap());
@@ -379,8 +377,7 @@ fn a_journal_under_another_key_is_refused() {
 }
 
 #[test]
-fn changes_with_small_files_are_handed_out_after_a_power_cut_and_in_a_copy_but_not_after_a_restart()
-{
+fn attached_files_are_restored_after_a_power_cut_and_in_a_copy_but_not_after_a_restart() {
     let folder = Folder::with(&["a"]);
     let rows = folder.open().unwrap();
     rows.transact(|view| {
@@ -420,7 +417,7 @@ fn changes_with_small_files_are_handed_out_after_a_power_cut_and_in_a_copy_but_n
 }
 
 #[test]
-fn what_was_half_made_at_the_first_start_is_made_again() {
+fn unfinished_files_of_the_first_start_are_made_again() {
     let folder = Folder::new();
     fs::create_dir(folder.path().join("journal.new")).unwrap();
     fs::write(folder.path().join("journal.new/head"), "half").unwrap();

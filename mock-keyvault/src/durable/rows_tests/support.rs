@@ -1,4 +1,4 @@
-//! A folder with rows, and ways to damage it.
+//! A folder with rows for tests, and methods to damage it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,7 +26,7 @@ impl Folder {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// A folder in which these keys were committed, each in a change of its own, before a clean stop.
+    /// A folder in which these keys were committed, each by its own change, before a clean stop.
     pub(super) fn with(keys: &[&str]) -> Self {
         let folder = Self::new();
         let rows = folder.open().unwrap();
@@ -44,7 +44,7 @@ impl Folder {
         Layout::new(self.path())
     }
 
-    /// Opens rows that were there before.
+    /// The options to open existing rows.
     pub(super) fn options(&self) -> OpenOptions<'_> {
         OpenOptions { is_new: !self.layout().journal().exists(), ..options(self.path()) }
     }
@@ -69,7 +69,7 @@ impl Folder {
         (starts, usize::try_from(scan.offset()).unwrap(), scan.position())
     }
 
-    /// The frame of a record behind the last one, which puts this key.
+    /// The frame of a record after the last one, which sets this key.
     pub(super) fn next_frame(&self, row: &[u8]) -> Vec<u8> {
         let (_, _, end) = self.records();
         let mut draft = Draft::new();
@@ -90,7 +90,7 @@ impl Folder {
         Self::overwrite(path, offset, &[byte ^ 1]);
     }
 
-    /// Writes the head again after a change of it.
+    /// Changes the head and writes it again.
     pub(super) fn edit_head(&self, edit: impl FnOnce(&mut Head)) {
         let path = self.layout().head();
         let mut head = Head::read(&key(), &path, &fs::read(&path).unwrap()).unwrap();
@@ -98,19 +98,19 @@ impl Folder {
         Self::overwrite(&path, 0, &head.encode(&key()));
     }
 
-    /// As if the process had been killed.
+    /// The folder as after a kill of the process.
     pub(super) fn killed(self) -> Self {
         self.edit_head(|head| head.clean = false);
         self
     }
 
-    /// As if the machine had lost its power.
+    /// The folder as after a power cut.
     pub(super) fn powered_off(self) -> Self {
         self.edit_head(|head| (head.clean, head.boot_id) = (false, [9; 16]));
         self
     }
 
-    /// Changes rows of the index and leaves its position as it is.
+    /// Changes a row of the index without its position.
     pub(super) fn tamper_with_index(&self, row: &[u8], value: Option<&[u8]>) {
         let index = Index::open(&self.layout().index(), TREES).unwrap();
         let sealed = index.sealed_position().unwrap().unwrap();
@@ -119,7 +119,7 @@ impl Folder {
         index.flush().unwrap();
     }
 
-    /// A copy, file by file in the order of their names.
+    /// A copy, made file by file in the order of their names.
     pub(super) fn copied(&self) -> Self {
         let copy = Self::new();
         copy_into(self.path(), copy.path());
@@ -127,7 +127,7 @@ impl Folder {
     }
 }
 
-/// Copies a folder that may be in use: what vanishes meanwhile is left out.
+/// Copies a folder that may be in use. Files that are removed meanwhile are left out.
 pub(super) fn copy_into(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     let mut entries: Vec<_> = fs::read_dir(from).unwrap().map(|entry| entry.unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What a transaction does, and what commits wait for.
+//! Transactions and commits.
 
 use std::io;
 use std::ops::Bound;
@@ -26,7 +26,7 @@ fn keys(rows: &Rows, tree: u8) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn what_was_committed_is_there_when_the_rows_are_opened_again() {
+fn committed_rows_are_there_when_the_rows_are_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let rows = open(folder.path()).unwrap();
     put(&rows, b"k").unwrap();
@@ -57,7 +57,7 @@ fn commits_from_many_threads_all_return() {
 }
 
 #[test]
-fn rows_that_are_open_are_not_opened_twice() {
+fn open_rows_cannot_be_opened_a_second_time() {
     let folder = tempfile::tempdir().unwrap();
     let _open = open(folder.path()).unwrap();
 
@@ -65,7 +65,7 @@ fn rows_that_are_open_are_not_opened_twice() {
 }
 
 #[test]
-fn a_change_that_there_is_no_room_for_does_nothing_and_is_done_when_there_is() {
+fn a_change_without_enough_space_has_no_effect_and_succeeds_when_there_is_space() {
     let folder = tempfile::tempdir().unwrap();
     let rows = open(folder.path()).unwrap();
 
@@ -80,7 +80,7 @@ fn a_change_that_there_is_no_room_for_does_nothing_and_is_done_when_there_is() {
 }
 
 #[test]
-fn a_transaction_sees_its_own_changes_and_nobody_else_does_before_it_ends() {
+fn a_transaction_sees_its_own_changes_and_no_other_reader_does_before_it_ends() {
     let folder = tempfile::tempdir().unwrap();
     let rows = open(folder.path()).unwrap();
     put(&rows, b"p1").unwrap();

@@ -1,10 +1,10 @@
-//! Reads the rows of format 1: a folder of sled, which was the only place of the rows before there was a journal.
+//! Reads the rows of format 1: a folder of sled, which held the rows before there was a journal.
 //!
-//! Called by the migration and by repair. sled writes to a folder when it opens it: a snapshot, zeros over what it takes for a torn
-//! end. So it is given a copy, and the folder itself is never written to. A snapshot that was not finished, or is damaged, is not
-//! copied: sled refuses to open a folder that has one, but reads its whole log when there is none.
-//! A snapshot names the place of each page, and each page has a checksum. So with a good snapshot damage shows as an error. Without
-//! one, sled takes damage for the end of its log, or of a part of it: [`SledFolder::has_snapshot`] tells.
+//! Called by the migration and by repair. sled writes to a folder when it opens it: it writes a snapshot, and zeros over an end
+//! that it considers torn. So it opens a copy, and the folder itself is never written to. A snapshot that is unfinished or
+//! damaged is not copied: sled refuses to open a folder with such a snapshot, but reads its whole log if there is none. A
+//! snapshot names the place of each page, and each page has a checksum. So with a good snapshot damage causes an error. Without
+//! one, sled mistakes damage for the end of its log or of a part of it; [`SledFolder::has_snapshot`] tells whether there was one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,26 +16,26 @@ use super::index::{close, guarded, open_sled};
 use super::make_private_dir;
 use super::rebuild::remove;
 
-/// The length and the checksum that end a snapshot.
+/// The length and the checksum at the end of a snapshot.
 const SNAPSHOT_TAIL: usize = 8 + 4;
 
-/// The open copy of a folder of format 1. The copy is removed with this.
+/// The open copy of a folder of format 1. Dropping it removes the copy.
 #[derive(Debug)]
 pub struct SledFolder {
-    /// The trees that there are, in the order of the list. Dropped before the copy.
+    /// The existing trees, in the order of the list. They are dropped before the copy.
     trees: Vec<(u8, Tree)>,
     has_snapshot: bool,
-    /// Some until this is dropped.
+    /// `Some` until this is dropped.
     db: Option<sled::Db>,
     _copy: Copy,
 }
 
-/// A folder that is removed with this.
+/// A folder that is removed when this is dropped.
 #[derive(Debug)]
 struct Copy(PathBuf);
 
 impl SledFolder {
-    /// The bytes that a copy of the folder takes.
+    /// The bytes that a copy of the folder needs.
     pub fn size(folder: &Path) -> io::Result<u64> {
         let mut bytes = 0;
         for file in content(folder)? {
@@ -44,7 +44,7 @@ impl SledFolder {
         Ok(bytes)
     }
 
-    /// Copies the folder to `copy`, which is removed first if it is there, opens the copy, and reads all of it once.
+    /// Copies the folder to `copy`, replacing an existing copy, then opens the copy and reads all of it once. Returns
     /// [`io::ErrorKind::InvalidData`] if the rows are damaged.
     pub fn open(folder: &Path, copy: &Path, trees: &[&str]) -> io::Result<Self> {
         let snapshot = newest_snapshot(folder)?.filter(|path| is_whole(path));
@@ -53,13 +53,13 @@ impl SledFolder {
         Ok(opened)
     }
 
-    /// Opens a copy as [`SledFolder::open`] does, but without a snapshot, and returns whatever sled finds in its log. For damaged
-    /// rows: what is missing is not told.
+    /// Opens a copy like [`SledFolder::open`], but without a snapshot, and with all rows that sled finds in its log. It is for
+    /// damaged rows, and does not report missing rows.
     pub fn salvage(folder: &Path, copy: &Path, trees: &[&str]) -> io::Result<Self> {
         Self::open_with(folder, copy, trees, None)
     }
 
-    /// Whether a snapshot named the place of each page, so that no damage of older rows was passed over.
+    /// Whether a snapshot named the place of each page, so that no damage of older rows went undetected.
     pub fn has_snapshot(&self) -> bool {
         self.has_snapshot
     }
@@ -92,7 +92,7 @@ impl SledFolder {
         trees: &[&str],
         snapshot: Option<&Path>,
     ) -> io::Result<Self> {
-        // A kill left it.
+        // A kill may have left it.
         remove(copy)?;
         let copy = Copy(copy.to_owned());
         make_private_dir(&copy.0)?;
@@ -107,7 +107,7 @@ impl SledFolder {
         let Some(db) = &opened.db else { return Ok(opened) };
         let known = db.tree_names();
         for (number, name) in (0..=u8::MAX).zip(trees) {
-            // A tree that is not there is not made: an earlier version of the program did not know it.
+            // A missing tree is not created: an earlier version of the program did not know it.
             if known.iter().any(|known| known == name.as_bytes()) {
                 opened.trees.push((number, guarded(|| db.open_tree(name))?));
             }
@@ -131,7 +131,7 @@ impl Drop for Copy {
     }
 }
 
-/// The files that hold rows: the log, its settings and the values that are too large for it.
+/// The files with rows: the log, its settings, and the values that are too large for it.
 fn content(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = vec![folder.join("db"), folder.join("conf")];
     match fs::read_dir(folder.join("blobs")) {
@@ -146,7 +146,7 @@ fn content(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The last snapshot that was finished. An older one does not count: the log behind it may be gone.
+/// The last finished snapshot. An older one is of no use, since the log after it may have been removed.
 fn newest_snapshot(folder: &Path) -> io::Result<Option<PathBuf>> {
     let mut newest = None;
     for entry in fs::read_dir(folder)? {

@@ -6,7 +6,7 @@ const TREES: &[&str] = &["b", "a", "later"];
 
 type Rows = Vec<(u8, Vec<u8>, Vec<u8>)>;
 
-/// A folder of sled, and the rows in it. The first half of them is older than the snapshot.
+/// A folder of sled, and its rows. The first half of them is older than the snapshot.
 fn folder() -> (tempfile::TempDir, PathBuf, Rows) {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("rows");
@@ -65,7 +65,7 @@ fn snapshot(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn all_rows_are_read_in_order_and_the_folder_stays_as_it_is() {
+fn all_rows_are_read_in_order_and_the_folder_is_not_changed() {
     let (_root, path, expected) = folder();
     let before = files(&path);
 
@@ -136,7 +136,7 @@ fn damage_of_rows_that_are_older_than_the_snapshot_is_an_error_and_the_others_ar
     let salvaged =
         SledFolder::salvage(&path, &path.with_extension("reading"), TREES).map(|opened| {
             let mut found = Vec::new();
-            // It may end with an error: what came before counts.
+            // It may end with an error after some rows.
             let _ = opened.each_row(|tree, key, value| {
                 found.push((tree, key.to_vec(), value.to_vec()));
                 Ok::<_, io::Error>(())
