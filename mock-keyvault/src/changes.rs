@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_told_when_its_guard_is_dropped() {
+    fn listeners_are_notified_when_the_write_guard_is_dropped() {
         let (changes, lock) = (Changes::default(), RwLock::new(1));
 
         let mut guard = changes.telling(lock.write().unwrap(), ChangeKind::Role, None);

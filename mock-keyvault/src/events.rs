@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape_is_that_of_event_grid() {
+    fn events_have_the_form_of_event_grid() {
         let event = event("0a").to_event_grid("https://v.vault.localhost:1", "/subscriptions/s");
 
         assert_eq!(event["eventType"], "Microsoft.KeyVault.KeyNearExpiry");

@@ -79,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_agrees_with_the_plain_definition(pattern in "[ab*]{0,7}", action in "[abAB]{0,9}") {
+        fn matching_agrees_with_the_plain_definition(pattern in "[ab*]{0,7}", action in "[abAB]{0,9}") {
             prop_assert_eq!(
                 matches(&pattern, &action),
                 plain(pattern.as_bytes(), action.as_bytes())

@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn assignments_and_their_removal_outlive_a_restart_and_the_owner_is_not_made_twice() {
+    fn assignments_and_removals_survive_a_restart_and_the_owner_is_assigned_only_once() {
         let folder = tempfile::tempdir().unwrap();
         let roles = open(folder.path());
         let at = scope("/resourceGroups/g");
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_assignment_of_the_same_is_refused_and_the_same_under_its_name_is_kept() {
+    fn a_duplicate_under_another_name_is_refused_and_one_under_the_same_name_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let roles = open(folder.path());
         let at = scope("/resourceGroups/g");

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_contains_the_scopes_below_it_but_not_one_whose_name_begins_the_same() {
+    fn a_scope_contains_the_scopes_below_it_but_not_siblings_with_the_same_prefix() {
         let group: Scope = format!("{S}/resourceGroups/g").parse().unwrap();
         let vault: Scope =
             format!("{S}/resourceGroups/G/providers/Microsoft.KeyVault/vaults/v").parse().unwrap();

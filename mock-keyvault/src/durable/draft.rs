@@ -72,7 +72,7 @@ impl Draft {
         Ok(())
     }
 
-    /// Finishes the record that follows `before`. All generations up to `synced_through` are known to be on the disk, and
+    /// Finishes the record that follows `before`. All generations up to `synced_through` are on the disk, and
     /// `set_sum` is the sum of all rows after the changes.
     pub fn seal(
         self,

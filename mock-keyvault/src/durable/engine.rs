@@ -58,7 +58,7 @@ pub(super) struct Engine {
     pub(super) patience: AtomicU64,
     /// How many changes wait for the proof.
     pub(super) waiting: AtomicUsize,
-    /// Set when the rows are about to be closed. Background work then ends soon.
+    /// Set before the rows are closed. Background work then ends soon.
     pub(super) stopping: AtomicBool,
     /// Whether a test makes the index fail.
     pub(super) pretended_failure: AtomicBool,

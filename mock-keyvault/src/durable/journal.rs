@@ -74,7 +74,7 @@ pub(super) enum Rolled {
 }
 
 impl Journal {
-    /// The journal up to `position`. `is_synced` means that everything up to there is known to be on the disk.
+    /// The journal up to `position`. `is_synced` means that everything up to there is on the disk.
     pub(super) fn new(
         layout: Layout,
         key: Arc<RowsKey>,

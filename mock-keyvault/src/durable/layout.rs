@@ -121,7 +121,7 @@ impl Layout {
         fs::rename(file, cut_name(file))
     }
 
-    /// Keeps a copy of a segment whose end is about to be removed.
+    /// Keeps a copy of a segment before its end is removed.
     pub(super) fn keep_copy(segment: &Path) -> io::Result<()> {
         let copy = cut_name(segment);
         super::disk::room_for(&copy)?;

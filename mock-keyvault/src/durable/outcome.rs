@@ -54,7 +54,7 @@ pub enum Notice {
         /// The file.
         file: PathBuf,
     },
-    /// The rows were migrated from format 1 to the current format, in this run or in one that did not stop cleanly.
+    /// The rows were migrated from format 1 to the current format, in this run or in an earlier run without a clean stop.
     Migrated {
         /// The folder with the rows of format 1.
         kept: PathBuf,

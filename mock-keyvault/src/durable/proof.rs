@@ -40,7 +40,7 @@ pub(super) struct ProofCell {
 }
 
 impl Proof {
-    /// Whether the rows are proven to be complete.
+    /// Whether the proof has shown that the rows are complete.
     pub fn is_complete(&self) -> bool {
         matches!(self, Self::Matched | Self::Healed)
     }

@@ -132,7 +132,7 @@ pub(super) fn set_aside(layout: &Layout) -> io::Result<Option<PathBuf>> {
     Ok(Some(aside))
 }
 
-/// Replaces the index by one that was built while the program ran.
+/// Replaces the index by an index that was built while the program ran.
 pub(super) fn adopt_healed(layout: &Layout) -> io::Result<()> {
     if layout.healed_index().try_exists()? {
         set_aside(layout)?;

@@ -215,7 +215,7 @@ impl Rows {
         super::rebuild::remove_file(&self.engine.layout.loss())
     }
 
-    /// Whether files that no row names may be removed, because the rows are proven to be complete and none was lost.
+    /// Whether files that no row names may be removed, because the rows are proven complete and none was lost.
     pub fn are_complete(&self) -> bool {
         self.proof().is_complete() && self.has_loss().is_ok_and(|has_loss| !has_loss)
     }

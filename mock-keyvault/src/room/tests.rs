@@ -64,7 +64,7 @@ fn the_reserve_is_really_allocated_for_its_owner_only_and_the_same_after_a_resta
 }
 
 #[test]
-fn a_reserve_that_lost_its_blocks_in_a_copy_is_allocated_anew() {
+fn a_reserve_that_lost_its_blocks_in_a_copy_is_allocated_again() {
     let folder = tempfile::tempdir().unwrap();
     let sparse = fs::File::create(folder.path().join(REMOVAL_FILE)).unwrap();
     sparse.set_len(3 * MIB).unwrap();
