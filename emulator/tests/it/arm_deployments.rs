@@ -418,7 +418,7 @@ async fn unsupported_scopes_and_operations_of_deployments_are_refused_by_name() 
 
     // A what-if client fails on a refusal with another status.
     for (answer, status, fragment) in [
-        (to_subscription, StatusCode::BAD_REQUEST, "but a resource group"),
+        (to_subscription, StatusCode::BAD_REQUEST, "other than a resource group"),
         (what_if, StatusCode::OK, "('whatIf')"),
     ] {
         assert_eq!((answer.status, code(&answer).as_str()), (status, "NotSupported"));
