@@ -4,7 +4,7 @@
 //! bound to a text, its context, so that it cannot replace another sealed value.
 //! Layout: version (1 byte, [`VERSION`]) ‖ nonce (12 bytes, random) ‖ ciphertext ‖ tag (16 bytes).
 //!
-//! This protects partial copies of the folder, and protects against careless tools. A copy of the whole folder contains the
+//! This protects the keys in a copy of a part of the folder, and from careless tools. A copy of the whole folder contains the
 //! sealing key as well.
 
 use std::io;

@@ -88,7 +88,7 @@ fn read_checkpoint(engine: &Engine, path: &Path) -> Result<(), FormatError> {
 }
 
 /// Reads the segments up to a position. Each continues the one before it, and the first continues a checkpoint or nothing.
-/// After a segment that is damaged, the next one is read for itself.
+/// After a damaged segment, the next one is read independently.
 fn read_segments(
     engine: &Engine,
     segments: &[(u64, PathBuf)],

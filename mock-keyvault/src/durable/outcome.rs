@@ -30,7 +30,7 @@ pub enum Notice {
     },
     /// The proof found that the index was wrong, and it was rebuilt while the program ran.
     Healed,
-    /// As [`Notice::Healed`], but the service read some of the wrong rows when it started, so it must restart before it writes.
+    /// Like [`Notice::Healed`], but the service read some of the wrong rows when it started, so it must restart before it writes.
     Outdated,
     /// The proof found that the index is wrong, and it could not be rebuilt.
     NotHealed {
@@ -115,7 +115,7 @@ pub enum OpenError {
         repair: String,
     },
     /// The journal is missing.
-    #[error("{} contains no journal, which holds the rows; run `{repair}`", folder.display())]
+    #[error("the journal {} is missing or empty, and the rows are in it; run `{repair}`", folder.display())]
     Missing {
         /// The folder in which it should be.
         folder: PathBuf,
@@ -144,7 +144,7 @@ pub enum OpenError {
         todo: String,
     },
     /// Rows may be lost, and the file that protects the files of those rows from removal cannot be written. Nothing was changed.
-    #[error("changes at the end of the journal may be lost, and the mark {} that keeps their files cannot be written: {error}; nothing was changed: free space on the device, or make the folder writable, and start again", file.display())]
+    #[error("changes at the end of the journal may be lost, and the file {} that protects their files from removal cannot be written: {error}; nothing was changed: free space on the device, or make the folder writable, and start again", file.display())]
     LossNotNoted {
         /// The file that cannot be written.
         file: PathBuf,

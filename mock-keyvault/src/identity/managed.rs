@@ -60,7 +60,7 @@ enum ManagedError {
     #[error("The method is not allowed")]
     Method,
     /// The token could not be issued.
-    #[error("The token could not be made")]
+    #[error("The token could not be issued")]
     Token(#[source] std::io::Error),
 }
 

@@ -16,7 +16,7 @@ const MAX_RESOURCE_ID: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PrincipalKind {
-    /// An application, which proves itself with a secret.
+    /// An application, which authenticates with a secret.
     Application,
     /// A managed identity that is itself a resource.
     UserAssignedIdentity,

@@ -32,7 +32,7 @@ const MAX_CONNECTIONS: usize = 64;
 /// How much of a stream is read at once.
 const BUFFER: usize = 64 << 10;
 
-/// The limits of one listener. Clones share the places.
+/// The limits of one listener. Clones share the permits.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) bytes: u64,

@@ -73,7 +73,7 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         })
     }
 
-    /// The state that the rows are the set of.
+    /// The state of the rows.
     pub fn position(&self) -> Position {
         self.position
     }

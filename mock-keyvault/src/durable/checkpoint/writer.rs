@@ -23,7 +23,7 @@ pub struct CheckpointWriter<'a, W> {
 }
 
 impl<'a, W: Write> CheckpointWriter<'a, W> {
-    /// Begins a checkpoint with the state that its rows are the set of.
+    /// Begins a checkpoint of the rows in the state `position`.
     pub fn new(key: &'a RowsKey, position: Position, mut to: W) -> io::Result<Self> {
         let header = encode_header(key, &position);
         to.write_all(&header)?;
