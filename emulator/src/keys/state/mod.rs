@@ -106,7 +106,7 @@ pub struct Lets {
     pub content: bool,
     /// Whether data keys can be made under the version in use.
     pub new_data_keys: bool,
-    /// Whether the data keys can be wrapped anew, as far as the version in use goes.
+    /// Whether the data keys can be wrapped anew, as far as the version in use permits it.
     pub rotation: bool,
 }
 
@@ -242,7 +242,7 @@ pub struct Status {
     pub since: OffsetDateTime,
 }
 
-/// Why content is not served at this moment.
+/// Why content is not served now.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
     /// The state of the registry: never [`State::Active`].
