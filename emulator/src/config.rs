@@ -273,7 +273,7 @@ pub struct ServeArgs {
     /// The time between two checks for a new version of the key, by the emulator's clock
     #[arg(long, value_name = "DURATION", env = "SEALYARD_ROTATION_CHECK", default_value = "15m", value_parser = humantime::parse_duration)]
     pub rotation_check: Duration,
-    /// When a push is answered: with `full` after the data is on the disk, with `relaxed` after the operating system has it, which a power cut can lose
+    /// When a push is answered; with `relaxed`, a power cut can lose the data
     #[arg(long, value_name = "LEVEL", env = "SEALYARD_DURABILITY", default_value = "full")]
     pub durability: DurabilityArg,
     /// Require no password although the listener is not on the loopback; for a private network of containers
@@ -302,7 +302,8 @@ pub struct ServeArgs {
     /// Accept an index even if the repository lacks manifests that the index lists
     #[arg(long, env = "SEALYARD_SPARSE_INDEXES", value_parser = FalseyValueParser::new())]
     pub sparse_indexes: bool,
-    /// Behave exactly like Azure: turn off features that Azure lacks with a customer-managed key, and refuse vaults without purge protection
+    /// Behave exactly like Azure: turn off features that Azure lacks with a customer-managed key, and refuse vaults without
+    /// purge protection
     #[arg(long, env = "SEALYARD_STRICT_PARITY", value_parser = FalseyValueParser::new())]
     pub strict_parity: bool,
     /// Make new vaults use access policies although 'az keyvault create' asks for roles, so that 'az keyvault set-policy' works
@@ -335,9 +336,9 @@ fn absolute(path: PathBuf) -> PathBuf {
 /// [`Durability`] as it is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DurabilityArg {
-    /// The disk.
+    /// After the disk has the data.
     Full,
-    /// The operating system.
+    /// After the operating system has the data.
     Relaxed,
 }
 

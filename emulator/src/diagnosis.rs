@@ -1,8 +1,8 @@
-//! Why a pull, a push or a rotation of a registry fails now: the vault is asked, and the newest version of the key tried.
+//! Diagnoses why pulls, pushes and rotations of a registry fail now: asks the vault, and tries the newest key version.
 //!
-//! `admin/diagnosis.rs` calls [`Diagnosis::of`]. It changes nothing but what is known: the state afterwards is that of the
-//! moment. What is to be done about it is the business of whoever shows it. Where the vault is not ours to look into, less is
-//! known, and that is no error.
+//! `admin/diagnosis.rs` calls [`Diagnosis::of`]. It changes nothing but updates the registry's state. The caller decides how to
+//! repair a problem. If the emulator has no owner's access to the vault, the diagnosis contains less, and that is no
+//! error.
 
 use std::time::Duration;
 
@@ -12,75 +12,75 @@ use crate::keys::{
 use crate::registry::{AssignedIdentity, Error, IdentityResource, Registries, Registry};
 use crate::revocation::{Hand, Revocations, Way};
 
-/// How long the newest version of a key is tried, in real time.
+/// The timeout for trying the newest version of a key, in real time.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// What is in the way of a registry, and what is known around it.
+/// The problems of a registry, with the known facts about its key.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
-    /// What the vault says now.
+    /// The state after the vault's answer.
     pub status: Status,
-    /// The key, if it has a customer-managed one.
+    /// The key, if the registry has a customer-managed key.
     pub key: Option<DiagnosedKey>,
-    /// What `revoke` took and `restore` gives back, the newest first.
+    /// The revocations that `restore` undoes, the newest first.
     pub revoked: Vec<Way>,
-    /// Why the key cannot be rotated to its newest version, if it cannot.
+    /// The reason why the key cannot be rotated to its newest version, if there is one.
     pub rotation: Option<Blocked>,
-    /// Whether the disk takes new content.
+    /// Whether the disk accepts new content.
     pub has_room: bool,
-    /// Bytes of the disk that uploads under way hold.
+    /// The bytes on the disk that uploads in progress use.
     pub upload_bytes: u64,
 }
 
-/// The key of a registry, its vault, and who asks for it.
+/// The key of a registry, its vault, and the identity that uses it.
 #[derive(Clone, Debug)]
 pub struct DiagnosedKey {
     /// The key, in the version in use.
     pub key: KeyId,
-    /// The resource id of its vault, if that is there and ours to look into.
+    /// The resource id of its vault, if the vault exists and the emulator has the owner's access.
     pub vault: Option<String>,
-    /// Whether the vault goes by roles, if that is known.
+    /// Whether the vault uses roles, if that is known.
     pub goes_by_roles: Option<bool>,
-    /// The client id of who asks, or `system`.
+    /// The client id of the identity that uses the key, or `system`.
     pub asker: String,
-    /// The identity that is, as a resource; none for the one that a registry has by itself, and for one that is gone.
+    /// The resource of that identity, or `None` for a system-assigned or deleted identity.
     pub identity: Option<AssignedIdentity>,
-    /// What access policies and roles know it by, where that is known.
+    /// Its object id in access policies and roles, if that is known.
     pub principal: Option<String>,
     /// Whether the registry has it.
     pub is_assigned: bool,
 }
 
-/// What a rotation met.
+/// The problem of a rotation.
 #[derive(Clone, Debug)]
 pub struct Blocked {
-    /// What it is about.
+    /// The kind of the problem.
     pub by: Obstacle,
-    /// The version that cannot be taken into use, as far as it was found.
+    /// The version that cannot be used, if it was found.
     pub version: Option<KeyId>,
-    /// In a sentence.
+    /// The problem as a sentence.
     pub words: String,
 }
 
-/// What is in the way of a rotation.
+/// The kinds of problems of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The newest version is disabled.
     Disabled,
-    /// The newest version is of a type that wraps nothing.
+    /// The newest version is of a type that cannot wrap keys.
     Type,
-    /// The newest version is not valid yet, or not any more.
+    /// The newest version is not valid yet, or has expired.
     Validity,
     /// The identity lacks these permissions.
     Permissions(Vec<KeyOperation>),
     /// The vault refuses for another reason, or does not answer.
     Vault(Cause),
-    /// Something else.
+    /// Another problem.
     Other,
 }
 
 impl Diagnosis {
-    /// Asks the vault as the registry does, and looks into it as its owner.
+    /// Asks the vault as the registry does, and reads the vault's resources as its owner.
     pub async fn of(
         registry: &Registry,
         hand: Hand<'_>,
@@ -90,7 +90,7 @@ impl Diagnosis {
         let status = ring.check().await;
         let is_silent =
             status.state != State::Active && status.cause.is_none_or(|cause| !cause.is_refusal());
-        // Of a vault that does not answer nothing more is to be learned.
+        // A vault that does not answer gives no further facts.
         let rotation = if is_silent { None } else { blocked(registry).await };
         Ok(Self {
             status,
@@ -134,13 +134,13 @@ impl DiagnosedKey {
         }))
     }
 
-    /// The resource of the identity that asks.
+    /// The resource of the identity that uses the key.
     pub fn resource(&self) -> Option<&IdentityResource> {
         self.identity.as_ref().map(|identity| &identity.resource)
     }
 }
 
-/// The user-assigned identity that asks, whether the registry has it or not.
+/// The user-assigned identity that uses the key, even if the registry no longer has it.
 async fn identity(
     registry: &Registry,
     registries: &Registries,
@@ -151,7 +151,7 @@ async fn identity(
         Some(id) if id.is_system() => return None,
         Some(id) => id.as_str(),
     };
-    // One that is deleted stands in the profile all the same; where the store cannot be asked it is believed.
+    // The profile may name a deleted identity; if the store cannot be read, the profile is trusted.
     let Ok(all) = registries.identities().await else {
         return registry.profile().by_client_id(client_id).cloned();
     };
@@ -159,7 +159,7 @@ async fn identity(
     all.into_iter().find(|identity| is_it(&identity.principal.client_id)).map(Into::into)
 }
 
-/// Why the newest version of the key cannot be taken into use.
+/// The reason why the newest version of the key cannot be used.
 async fn blocked(registry: &Registry) -> Option<Blocked> {
     let rehearsal = tokio::time::timeout(LIMIT, registry.key_ring().rehearse()).await;
     match rehearsal {
@@ -202,7 +202,7 @@ impl Obstacle {
         }
     }
 
-    /// The name for programs: where the states have one, theirs.
+    /// The name for programs, equal to the cause of a state if there is one.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Disabled => Cause::KeyDisabled.name(),

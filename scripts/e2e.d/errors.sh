@@ -214,7 +214,7 @@ errors_throttled() {
     local image=$ERRORS_AT/throttled:1 on
     skopeo copy -q --dest-tls-verify=false "oci:$WORK/errors-image:t" "docker://$image"
     errors_clear
-    errors_say "a fault that was asked for"
+    errors_say "this fault was injected by a fault rule"
     for on in manifests/GET uploads/POST; do errors_yard faults add status --on "$on" --status 429 --retry-after 1; done
     errors_all "$image" pull_docker push_docker pull_skopeo
     errors_yard faults clear

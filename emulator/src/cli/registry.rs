@@ -83,7 +83,8 @@ pub(super) struct CreateArgs {
     /// A tag; can be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = tag)]
     tag: Vec<(String, String)>,
-    /// Behave exactly like Azure: turn off features that Azure lacks with a customer-managed key, and refuse vaults without purge protection
+    /// Behave exactly like Azure: turn off features that Azure lacks with a customer-managed key, and refuse vaults without
+    /// purge protection
     #[arg(long)]
     strict_parity: bool,
 }

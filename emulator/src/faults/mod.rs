@@ -1,10 +1,10 @@
-//! Faults on demand: what goes wrong because somebody asked for it, in the registry and in its vault.
+//! Fault injection: rules make requests to the registry and its vault fail.
 //!
-//! `admin/faults.rs` calls [`FaultDesk`]. A rule names a class of requests. Those of the registry's own routes are struck
-//! here, by [`strike`], which `app.rs` puts before them; those of the vault, the issuer and the resource providers are
-//! handed to the mock vault, which strikes them itself. A rule has the same shape on either side.
+//! `admin/faults.rs` calls [`FaultDesk`]. A rule names a class of requests. [`strike`], which `app.rs` puts before the
+//! registry's own routes, injects their faults; rules for the vault, the issuer and the resource providers are
+//! passed to the mock vault, which injects them itself. Both kinds of rules have the same fields.
 //!
-//! Health and the admin APIs are never struck: whoever broke something can mend it.
+//! Health and the admin APIs never get a fault, so that a user can always remove the rules.
 
 mod registry;
 mod vault;
@@ -22,65 +22,65 @@ pub use self::vault::VaultRules;
 use crate::keys::VaultError;
 use crate::vault_owner::OwnerVault;
 
-/// The rules of the registry, and the way to those of the vault.
+/// The rules of the registry, and the access to those of the vault.
 #[derive(Debug)]
 pub struct FaultDesk {
     registry: Arc<Faults>,
     named: AtomicU64,
 }
 
-/// All rules there are.
+/// All rules.
 #[derive(Debug)]
 pub struct AllRules {
-    /// Those of the registry's routes.
+    /// The rules for the registry's routes.
     pub registry: Vec<FaultReport>,
-    /// Those of the vault; none with a vault that is not ours.
+    /// The rules for the vault, or `None` for an external vault.
     pub vault: Option<VaultRules>,
     /// The classes of the registry.
     pub classes: Vec<String>,
 }
 
-/// Why a rule was not made or not taken away. Each is a sentence for people.
+/// The reason why a rule was not added or not removed. Each message is a sentence for people.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum FaultDeskError {
-    /// It is no rule.
+    /// The rule is invalid.
     #[error("{0}")]
     Rule(#[from] FaultError),
-    /// It is no rule, in the words of who reads it.
+    /// The rule is invalid; the message is from its parser.
     #[error("{0}")]
     Malformed(String),
-    /// The class is of the vault, which is not ours.
+    /// The class is of the vault, which is external.
     #[error(
-        "{on:?} is a class of the vault, and that is not ours to break: there is {known} of the registry"
+        "cannot inject faults into an external vault: {on:?} is a class of the vault; the classes of the registry are {known}"
     )]
     NotOurs {
-        /// The class that was asked for.
+        /// The requested class.
         on: String,
-        /// Those of the registry.
+        /// The classes of the registry.
         known: String,
     },
     /// There is no rule of this name.
-    #[error("there is no fault {0:?}")]
+    #[error("there is no fault rule {0:?}")]
     Unknown(String),
-    /// The mock vault did not take it.
+    /// The mock vault refused the request.
     #[error("{0}")]
     Vault(#[from] VaultError),
 }
 
 impl FaultDesk {
-    /// No faults yet.
+    /// Creates a desk without rules.
     pub fn new(clock: Clock) -> Self {
         let registry = Arc::new(Faults::new(clock, registry::classes()));
         Self { registry, named: AtomicU64::new(0) }
     }
 
-    /// What [`strike`] goes by.
+    /// The rules that [`strike`] applies.
     pub fn of_registry(&self) -> &Arc<Faults> {
         &self.registry
     }
 
-    /// Adds a rule, or replaces the one of its name. Returns what it is removed by.
+    /// Adds a rule, or replaces the rule of the same name. Returns the name that removes it.
     pub async fn add(
         &self,
         rule: Value,
@@ -95,7 +95,7 @@ impl FaultDesk {
             return Ok(id);
         }
         let mut rule = FaultRule::read(rule)?;
-        // The vault has rules of its own, whose names begin otherwise.
+        // Names of the vault's rules have another prefix.
         let name = rule.name.clone().unwrap_or_else(|| {
             format!("registry-{}", self.named.fetch_add(1, Ordering::Relaxed) + 1)
         });
@@ -107,7 +107,7 @@ impl FaultDesk {
         Ok(id)
     }
 
-    /// Removes a rule, wherever it is.
+    /// Removes a rule of the registry or of the vault.
     pub async fn remove(&self, id: &str, owner: Option<&OwnerVault>) -> Result<(), FaultDeskError> {
         let here = self.registry.remove(id);
         let there = match owner {
@@ -117,7 +117,7 @@ impl FaultDesk {
         if here || there { Ok(()) } else { Err(FaultDeskError::Unknown(id.to_owned())) }
     }
 
-    /// Removes all rules, and throttling with them.
+    /// Removes all rules and the throttling.
     pub async fn clear(&self, owner: Option<&OwnerVault>) -> Result<(), FaultDeskError> {
         self.registry.clear();
         if let Some(owner) = owner {
@@ -126,7 +126,7 @@ impl FaultDesk {
         Ok(())
     }
 
-    /// Holds the vault to its limits of calls, or lets it go: `published`, `off`, or numbers.
+    /// Limits the calls to the vault, or removes the limits: `published`, `off`, or numbers.
     pub async fn throttle(
         &self,
         limits: Value,
@@ -136,7 +136,7 @@ impl FaultDesk {
         vault::throttle(owner, limits).await
     }
 
-    /// The rules that have not ended.
+    /// The rules that are still active.
     pub async fn rules(&self, owner: Option<&OwnerVault>) -> Result<AllRules, FaultDeskError> {
         let vault = match owner {
             Some(owner) => Some(vault::rules(owner).await?),

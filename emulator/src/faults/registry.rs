@@ -1,7 +1,7 @@
-//! The faults of the registry's own routes: which class a request is of, and what a fault looks like to a client.
+//! Injects faults into the registry's own routes: finds the class of a request, and makes the faulty answer.
 //!
-//! [`strike`] stands between the guard and the routes of a registry. An answer that a rule has touched says so in
-//! `x-sealyard-fault`. A body that is cut is sent to its half with the length of the whole, and then the connection ends.
+//! [`strike`] runs between the guard and the routes of a registry. An answer that a rule has changed says so in
+//! `x-sealyard-fault`. For a cut body, half of the body is sent with the length of the whole, and then the connection ends.
 
 use std::io;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ pub(super) fn classes() -> impl Iterator<Item = String> {
         .flat_map(|(noun, methods)| methods.iter().map(move |method| format!("{noun}/{method}")))
 }
 
-/// The class of a request. None: it is nothing that the registry has.
+/// The class of a request, or `None` if the registry has no such route.
 fn class_of(method: &Method, path: &str) -> Option<String> {
     if path.starts_with("/acr/") {
         return Some(format!("acr/{method}"));
@@ -60,9 +60,9 @@ fn class_of(method: &Method, path: &str) -> Option<String> {
     Some(format!("{noun}/{method}"))
 }
 
-/// Has the faults that somebody asked for befall a request.
+/// Injects the requested faults into a request.
 pub async fn strike(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
-    // Nearly always. No request is looked at more closely for nothing.
+    // Nearly always there are no rules, so the request is not examined further.
     if faults.is_empty() {
         return next.run(request).await;
     }
@@ -108,7 +108,7 @@ fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Respons
         502..=504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    let words = "a fault that was asked for";
+    let words = "this fault was injected by a fault rule";
     let mut response = ErrorReply::new(status, code, words, Value::Null).into_response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
@@ -116,12 +116,12 @@ fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Respons
     response
 }
 
-/// The first half of an answer, and then an end that is none. The whole is never in memory.
+/// The first half of an answer, followed by an aborted connection. The whole answer is never in memory.
 fn cut(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     let named = head.headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
     let len: u64 = named.or_else(|| body.size_hint().exact()).unwrap_or_default();
-    // An answer without a body cannot end early: it promises one.
+    // An answer without a body cannot end early, so it announces a body.
     head.headers.insert(CONTENT_LENGTH, len.max(1).into());
     if matches!(head.status.as_u16(), 204 | 205 | 304) {
         head.status = StatusCode::OK;
@@ -135,10 +135,10 @@ fn cut(response: Response) -> Response {
         let left = left - chunk.len() as u64;
         Some((Ok(chunk), (body, left)))
     });
-    // The half is sent before the end comes: what is not ready yet has the connection flush what it has.
+    // The first half is sent before the abort: while the next part is not ready, the connection flushes its buffer.
     let end = stream::once(async {
         tokio::task::yield_now().await;
-        Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault cuts this body"))
+        Err(io::Error::new(io::ErrorKind::ConnectionReset, "a fault rule cuts this body"))
     });
     Response::from_parts(head, Body::from_stream(half.chain(end)))
 }

@@ -1,4 +1,4 @@
-//! The rules of the mock vault, over its own admin API, whether it is embedded or in another process.
+//! Manages the fault rules of the mock vault over its own admin API, whether it is embedded or in another process.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -13,15 +13,15 @@ const PATH: &str = "faults";
 /// The rules of the vault, as it lists them.
 #[derive(Clone, Debug)]
 pub struct VaultRules {
-    /// Each with `id`, `hits` and `left`.
+    /// The rules, each with `id`, `hits` and `left`.
     pub rules: Vec<Value>,
-    /// The limits of calls, if it is held to any.
+    /// The limits of calls, if there are any.
     pub throttling: Value,
     /// The classes of the vault, the issuer and the resource providers.
     pub classes: Vec<String>,
 }
 
-/// Adds a rule. The vault knows its own name as one of everything that is done with keys.
+/// Adds a rule. To the vault, its own name means all operations with keys.
 pub(super) async fn add(
     owner: &OwnerVault,
     rule: Value,
@@ -31,9 +31,9 @@ pub(super) async fn add(
         Ok(made) => Ok(made["id"].as_str().unwrap_or_default().to_owned()),
         Err(error) if error.status() == Some(400) => {
             let words = error.to_string();
-            // The vault knows its own classes alone.
+            // The vault knows only its own classes.
             let more = if words.contains("no class of requests") {
-                format!("; and of the registry there is {known}")
+                format!("; the classes of the registry are {known}")
             } else {
                 String::new()
             };
@@ -45,7 +45,7 @@ pub(super) async fn add(
 
 /// Removes a rule. Returns whether there was one.
 pub(super) async fn remove(owner: &OwnerVault, id: &str) -> Result<bool, VaultError> {
-    // A name that no rule can have is not put into a path.
+    // A name that no rule can have is not sent in a path.
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Ok(false);
     }
@@ -81,7 +81,7 @@ pub(super) async fn rules(owner: &OwnerVault) -> Result<VaultRules, VaultError> 
     Ok(VaultRules { rules, throttling: listed["throttling"].take(), classes })
 }
 
-/// A message of the admin API has no code that would help anybody.
+/// Removes the status from a message of the admin API, because it does not help the reader.
 fn without_status(words: &str) -> &str {
     words.strip_suffix(" (400 error)").unwrap_or(words)
 }

@@ -1,7 +1,7 @@
-//! Waiting until a registry has seen what was changed in its vault.
+//! Waits until a registry has seen a change of its vault.
 //!
-//! Called after every change that the owner makes: by `revoke` and `restore`, and by the `key` commands. The vault is
-//! asked anew, so that the first answer is mostly the last. A vault that does not answer for a moment is asked again.
+//! `revoke`, `restore` and the `key` commands call this after every change that the owner makes. The registry asks the
+//! vault anew, so the first answer is usually final. If the vault does not answer, the registry asks it again.
 
 use std::time::Duration;
 
@@ -9,25 +9,25 @@ use super::error::RevocationError;
 use crate::keys::{Cause, State, Status};
 use crate::registry::Registry;
 
-/// How long it is waited for, in real time.
+/// The maximum time to wait, in real time.
 const LIMIT: Duration = Duration::from_secs(10);
-/// How long it is between two questions.
+/// The time between two requests to the vault.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the registry is to see.
+/// The state that the registry is expected to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Content is refused.
     Dark,
     /// Content is served.
     Served,
-    /// Whatever the vault says to a question that is asked now.
+    /// The state after the vault's next answer, whatever it is.
     Told,
-    /// Nothing: the state is told as it is, and nobody is asked.
+    /// The current state; the vault is not asked.
     Anything,
 }
 
-/// The state of a registry once it is as expected. Another state than that, when it lasts, is an error.
+/// Waits for the expected state, and returns it. A different state that lasts is an error.
 pub async fn seen(registry: &Registry, expected: Expected) -> Result<Status, RevocationError> {
     let ring = registry.key_ring();
     if expected == Expected::Anything {
@@ -60,7 +60,7 @@ impl Expected {
         }
     }
 
-    /// Whether asking again will not change it: the vault said no where a yes is waited for.
+    /// Whether asking again is useless: the vault refuses, but is expected to allow.
     fn is_denied_by(self, status: &Status) -> bool {
         self == Self::Served && status.cause.is_some_and(Cause::is_refusal)
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_neither_the_dark_nor_the_light_that_is_waited_for() {
+    fn an_outage_is_neither_of_the_expected_states() {
         let down = status(State::Unavailable, Some(Cause::VaultUnreachable));
 
         for expected in [Expected::Dark, Expected::Served, Expected::Told] {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_no_ends_the_waiting_for_a_yes() {
+    fn a_refusal_ends_the_wait_for_access() {
         let refused = status(State::Unavailable, Some(Cause::KeyDisabled));
         let expired = status(State::Active, Some(Cause::KeyExpired));
 

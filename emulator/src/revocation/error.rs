@@ -1,4 +1,4 @@
-//! Why a key was not taken away, or not given back. `admin/` turns it into answers.
+//! The errors of revocations and restorations. `admin/` turns them into answers.
 
 use thiserror::Error;
 
@@ -7,66 +7,66 @@ use crate::keys::{KeyId, Status, VaultError};
 use crate::registry::ManageError;
 use crate::store::StoreError;
 
-/// Why a key was not taken away, or not given back. Each is a sentence for people.
+/// The reason why a key was not revoked or not restored. Each message is a sentence for people.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RevocationError {
-    /// The registry has no key that could be taken.
-    #[error("the registry {0} has no customer-managed key")]
+    /// The registry has no key that could be revoked.
+    #[error("the registry {0} has no customer-managed key to revoke or restore")]
     NoKey(String),
-    /// The vault belongs to somebody else.
-    #[error("the vault {vault} is not ours to change: use its own tools, `{az}`")]
+    /// The emulator may not change the vault.
+    #[error("the emulator may not change the vault {vault}: use Azure's tools, `{az}`")]
     NotOurs {
         /// The vault.
         vault: String,
-        /// The command that does it there.
+        /// The command of the Azure CLI for this change.
         az: String,
     },
-    /// The way does not apply to this vault, and another one does.
+    /// The method does not apply to this vault, but another one does.
     #[error("{why}: use `--by {instead}`")]
     Inapplicable {
-        /// Why not.
+        /// The reason.
         why: String,
-        /// What does.
+        /// The method that applies.
         instead: Way,
     },
-    /// It is gone already, and it was not taken here.
+    /// The access is missing already, and `revoke` did not remove it.
     #[error("{0}")]
     NothingToTake(String),
     /// There is no such vault, or it is deleted.
     #[error("there is no vault {0}: it may be deleted")]
     NoVault(String),
-    /// The vault did not do it.
-    #[error("the vault did not do it: {0}")]
+    /// The vault refused the change.
+    #[error("the vault refused the change: {0}")]
     Vault(#[from] VaultError),
-    /// The registry did not do it.
-    #[error("the registry did not do it: {0}")]
+    /// The registry refused the change.
+    #[error("the registry refused the change: {0}")]
     Registry(#[from] ManageError),
-    /// It was done, and the registry did not see it in time, or sees something else.
+    /// The vault was changed, but the registry did not see the change in time, or has another state.
     #[error("the vault was changed, but the registry {registry} is {}", state(.status))]
     NotSeen {
         /// The registry.
         registry: String,
-        /// What it sees.
+        /// The state of the registry.
         status: Status,
     },
-    /// The begin or the end of it cannot be noted.
-    #[error("the begin or the end of it cannot be noted in the data folder: {0}")]
+    /// The intent of the operation cannot be written.
+    #[error("cannot record the begin or the end of the operation in the data folder: {0}")]
     Intent(#[from] crate::registry::Error),
-    /// What was taken cannot be noted.
-    #[error("what was taken cannot be noted in the data folder")]
+    /// The record of the revocation cannot be written.
+    #[error("cannot record the revocation in the data folder")]
     Store(#[from] StoreError),
 }
 
 impl RevocationError {
-    /// The key is not of this vault's keys to take.
+    /// The error for a vault that the emulator may not change.
     pub(super) fn not_ours(way: Way, key: &KeyId) -> Self {
         Self::NotOurs { vault: key.vault().to_string(), az: way.az(key) }
     }
 
-    /// What was noted is not what this program notes.
+    /// The error for a record that this program cannot read.
     pub(super) fn damaged(what: &str) -> Self {
-        StoreError::Damaged(format!("{what} in a note of a revocation cannot be read")).into()
+        StoreError::Damaged(format!("cannot read {what} in the record of a revocation")).into()
     }
 }
 

@@ -1,7 +1,7 @@
-//! The identity that asks for the key, taken from the registry itself.
+//! Revokes access by removing the identity that uses the key from the registry itself.
 //!
-//! The vault is not asked: what is changed is the registry's own. An identity that a registry has by itself cannot be given
-//! back as it was, for another one of it is another principal; so it is not taken.
+//! The vault is not asked, because only the registry changes. A system-assigned identity cannot be restored
+//! exactly, because a new one is a different principal, so it is not removed.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub(super) struct TakenIdentity {
 }
 
 impl TakenIdentity {
-    /// The identity that asks for the key. None: the registry does not have it any more.
+    /// The identity that uses the key, or `None` if the registry no longer has it.
     pub(super) fn look(
         registries: &Registries,
         registry: &Registry,
@@ -25,7 +25,7 @@ impl TakenIdentity {
         let profile = registry.profile();
         let own = match &registry.key_ring().describe().identity {
             Some(id) if id.is_system() => {
-                let why = "the registry asks for its key as the identity that it has by itself, which could not be given back as it was".to_owned();
+                let why = "the registry uses its key with its system-assigned identity, which cannot be restored after a removal".to_owned();
                 return Err(RevocationError::Inapplicable { why, instead: Way::Policy });
             }
             Some(id) => profile.by_client_id(IdentityId::as_str(id)),

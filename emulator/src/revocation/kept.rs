@@ -1,6 +1,6 @@
-//! What was taken, kept in the data folder until it is given back: one small file that is replaced as a whole.
+//! The records of revocations, in the data folder until they are undone: one small file that is replaced as a whole.
 //!
-//! It holds no secret, no host and no port: ids of resources, permissions, rules.
+//! The file contains ids of resources, permissions and rules, but no secret, host or port.
 
 use std::sync::Arc;
 
@@ -12,14 +12,14 @@ use crate::store::{Store, StoreError};
 /// The file in the data folder.
 const FILE: &str = "revocations.json";
 
-/// The notes of a data folder, the oldest first.
+/// The records of a data folder, the oldest first.
 #[derive(Debug)]
 pub(super) struct Kept {
     store: Arc<Store>,
     notes: Vec<Note>,
 }
 
-/// That something was taken from a registry.
+/// The record of one revocation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Note {
     pub(super) registry: String,
@@ -30,13 +30,13 @@ impl Kept {
     pub(super) fn open(store: Arc<Store>) -> Result<Self, StoreError> {
         let notes = match store.read_settings(FILE)? {
             Some(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| StoreError::Damaged(format!("{FILE} cannot be read: {error}")))?,
+                .map_err(|error| StoreError::Damaged(format!("cannot read {FILE}: {error}")))?,
             None => Vec::new(),
         };
         Ok(Self { store, notes })
     }
 
-    /// Notes what is about to be taken; durable on return. What was noted of the same thing before is replaced.
+    /// Stores a record before the revocation; durable on return. It replaces an earlier record of the same subject.
     pub(super) async fn note(&mut self, note: Note) -> Result<(), StoreError> {
         let mut notes = self.notes.clone();
         notes.retain(|other| {
@@ -46,14 +46,14 @@ impl Kept {
         self.replace(notes).await
     }
 
-    /// Takes a note away; durable on return.
+    /// Removes a record; durable on return.
     pub(super) async fn forget(&mut self, note: &Note) -> Result<(), StoreError> {
         let mut notes = self.notes.clone();
         notes.retain(|other| other != note);
         self.replace(notes).await
     }
 
-    /// Takes the notes of all registries away but of those for which `is_there`; durable on return.
+    /// Removes the records of all registries except those for which `is_there`; durable on return.
     pub(super) async fn keep_of(
         &mut self,
         is_there: impl Fn(&str) -> bool,
@@ -66,7 +66,7 @@ impl Kept {
         self.replace(notes).await
     }
 
-    /// Takes all notes away; durable on return.
+    /// Removes all records; durable on return.
     pub(super) async fn forget_all(&mut self) -> Result<(), StoreError> {
         if self.notes.is_empty() {
             return Ok(());
@@ -78,7 +78,7 @@ impl Kept {
         !self.newest_first(registry, Some(way)).is_empty()
     }
 
-    /// The notes of a registry, or those of one way: what was taken last is given back first.
+    /// The records of a registry, or of one method, the newest first: the last revocation is undone first.
     pub(super) fn newest_first(&self, registry: &str, way: Option<Way>) -> Vec<Note> {
         let of_this = self.notes.iter().rev().filter(|note| {
             note.registry == registry && way.is_none_or(|way| note.taken.way() == way)
@@ -88,7 +88,7 @@ impl Kept {
 
     async fn replace(&mut self, notes: Vec<Note>) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(&notes)
-            .map_err(|error| StoreError::Damaged(format!("{FILE} cannot be written: {error}")))?;
+            .map_err(|error| StoreError::Damaged(format!("cannot write {FILE}: {error}")))?;
         let store = Arc::clone(&self.store);
         let written = tokio::task::spawn_blocking(move || store.write_settings(FILE, &bytes)).await;
         written.map_err(|error| StoreError::Io(std::io::Error::other(error)))??;
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn notes_outlive_the_process_in_their_order() {
+    async fn records_survive_a_restart_in_their_order() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = open(folder.path());
         let (first, second) = (disabled("1"), disabled("2"));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_notes_of_a_registry_that_is_gone_are_forgotten_alone() {
+    async fn only_the_records_of_a_deleted_registry_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let mut kept = open(folder.path());
         let (local, team) = (disabled("1"), Note { registry: "team1".to_owned(), ..disabled("2") });
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_file_is_an_error_and_not_nothing() {
+    fn a_damaged_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path(), Durability::Relaxed).unwrap());
         store.write_settings(FILE, b"{").unwrap();

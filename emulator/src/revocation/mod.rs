@@ -1,13 +1,13 @@
-//! Taking the key of a registry away in every way that an owner has, and putting back exactly what was there.
+//! Revokes a registry's access to its key by every method that an owner has, and restores it exactly.
 //!
-//! `admin/revocation.rs` calls [`Revocations`]. What is to be taken is looked up in the vault, noted durably in the data
-//! folder, and then taken, in this order. Each leaves an intent: after a kill between two steps the rest is taken, or given
-//! back.
-//! What is changed in the vault goes over its own protocol with the owner's credential, so that the embedded vault and one
-//! in another process are the same. A vault that is not ours to change is refused in a sentence. Taking the identity away
+//! `admin/revocation.rs` calls [`Revocations`]. It looks up the access in the vault, stores a durable record in the data
+//! folder, and then removes the access, in this order. Each operation leaves an intent: after a kill between two steps, the
+//! rest is removed or restored.
+//! It changes the vault over the vault's own protocol with the owner's credential, so the embedded vault and a vault
+//! in another process work alike. A vault that the emulator may not change is refused with a message. Removing the identity
 //! is a change of the registry, and asks no vault.
 //!
-//! [`changed`] is where everything that changes the vault waits until the registry has seen it.
+//! Every change of the vault waits in [`changed`] until the registry has seen it.
 
 pub mod changed;
 mod error;
@@ -35,54 +35,54 @@ use crate::registry::{Intent, Intents, Kind, Registries, Registry};
 use crate::store::{Store, StoreError};
 use crate::vault_owner::OwnerVault;
 
-/// What was taken from the registries of a data folder.
+/// The revocations of the registries of a data folder.
 #[derive(Debug)]
 pub struct Revocations {
-    /// Locked over each change, from the look to the note that it was undone.
+    /// Locked during each change, from looking up the access to the last write of the record.
     kept: Mutex<Kept>,
     intents: Intents,
 }
 
-/// What a revocation or a restoration needs to go on.
+/// The parameters with which a revocation or a restoration can be resumed.
 #[derive(Serialize, Deserialize)]
 struct Steps {
     registry: String,
-    /// In which way; none: what was taken in any.
+    /// The method, or `None` for a restoration of all methods.
     by: Option<Way>,
 }
 
-/// What changes are made with.
+/// The means to make changes.
 #[derive(Clone, Copy, Debug)]
 pub struct Hand<'a> {
-    /// The owner's hand on the vault; none with a vault that is not ours to change.
+    /// The owner's access to the vault, or `None` if the emulator may not change the vault.
     pub owner: Option<&'a OwnerVault>,
-    /// The registries, whose identities can be taken.
+    /// The registries, whose identities can be removed.
     pub registries: &'a Registries,
 }
 
-/// The revocations of a data folder while a reset holds their lock: nobody else takes or gives back anything.
+/// The revocations of a data folder while a reset holds their lock, so that no other revocation or restoration runs.
 #[derive(Debug)]
 pub struct Held<'a> {
     revocations: &'a Revocations,
     kept: MutexGuard<'a, Kept>,
 }
 
-/// What was given back, and the state after it.
+/// The result of a restoration, and the state after it.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// In the order in which it was given back: what was taken last came first.
+    /// The restored methods, in the order of restoration: the last revocation came first.
     pub ways: Vec<Way>,
     /// The state of the registry.
     pub status: Status,
 }
 
 impl Revocations {
-    /// Reads what was taken before the last stop.
+    /// Reads the records from before the last stop.
     pub fn open(store: Arc<Store>, intents: Intents) -> Result<Self, StoreError> {
         Ok(Self { kept: Mutex::new(Kept::open(store)?), intents })
     }
 
-    /// Takes the key of a registry away. What has been taken in this way before is no error.
+    /// Revokes a registry's access to its key. If the method was used already, this succeeds without a change.
     pub async fn revoke(
         &self,
         registry: &Registry,
@@ -101,12 +101,12 @@ impl Revocations {
                 let done = async {
                     let taken = note.taken.clone();
                     kept.note(note).await?;
-                    // Not before: a revocation that is refused replaces nothing.
+                    // Not earlier, because a refused revocation replaces nothing.
                     self.replace_earlier(registry.name(), Some(way)).await?;
                     take(&taken, &place, &intent).await
                 };
                 let done = done.await;
-                // Whoever asked is told of a failure, and decides.
+                // The caller gets the error, and decides what to do.
                 intent.end().await?;
                 done?;
                 tracing::info!(
@@ -115,14 +115,14 @@ impl Revocations {
                     "revoked the key"
                 );
             }
-            // A restoration that waits would give back what was asked to be taken again.
+            // A waiting restoration would undo this revocation.
             None if kept.has(registry.name(), way) => {
                 self.replace_earlier(registry.name(), Some(way)).await?;
             }
             None => return Err(place.nothing_to_take()),
         }
         drop(kept);
-        // In strict parity an identity works on for a while after it was taken.
+        // In strict parity the registry can use an identity for a time after its removal.
         let is_dark = way != Way::Identity || registry.identity_works_until().is_none();
         let expected = match wait {
             true if is_dark => Expected::Dark,
@@ -132,7 +132,7 @@ impl Revocations {
         changed::seen(registry, expected).await
     }
 
-    /// Gives back what was taken from a registry, or what was taken in one way. Nothing to give back is no error.
+    /// Restores the access of a registry, for all methods or for one. If there is nothing to restore, this succeeds.
     pub async fn restore(
         &self,
         registry: &Registry,
@@ -154,7 +154,7 @@ impl Revocations {
         Ok(Restored { ways, status: changed::seen(registry, expected).await? })
     }
 
-    /// Gives back what was taken, for those who hold the lock.
+    /// Restores the access, for callers that hold the lock.
     async fn restore_alone(
         &self,
         kept: &mut Kept,
@@ -174,13 +174,12 @@ impl Revocations {
         done
     }
 
-    /// Waits until no revocation and no restoration is under way, and lets none begin until the returned value is dropped.
+    /// Waits until no revocation and no restoration runs, and blocks new ones until the returned value is dropped.
     pub async fn hold(&self) -> Held<'_> {
         Held { revocations: self, kept: self.kept.lock().await }
     }
 
-    /// Goes on with what was cut short, as far as it was noted what there is to take. An error is noted, and it is tried
-    /// again.
+    /// Resumes an interrupted operation, as far as its record was stored. After an error the caller tries again.
     pub async fn resume(&self, intent: Intent, hand: Hand<'_>) -> Result<(), RevocationError> {
         let mut kept = self.kept.lock().await;
         if intent.is_replaced() {
@@ -196,8 +195,8 @@ impl Revocations {
         }
     }
 
-    /// Ends the revocations and restorations of a registry that were cut short and that a newer one in this way, or in all, makes
-    /// void. To be called with the lock held.
+    /// Ends the interrupted operations of a registry that a newer operation by this method, or by all methods, replaces.
+    /// The caller must hold the lock.
     async fn replace_earlier(
         &self,
         registry: &str,
@@ -212,14 +211,14 @@ impl Revocations {
         Ok(self.intents.replace_those(&[Kind::Revoke, Kind::Restore], is_it).await?)
     }
 
-    /// Forgets what was taken from registries that are gone: another one of that name has lost nothing. What was taken
-    /// stays taken: the key may be that of other registries, and is its owner's to give back.
+    /// Removes the records of deleted registries, because a new registry of the same name has no revocations. The access
+    /// stays revoked: other registries may use the key, and its owner decides about it.
     pub async fn forget_gone(&self, registries: &Registries) -> Result<(), RevocationError> {
         let mut kept = self.kept.lock().await;
         Ok(kept.keep_of(|registry| registries.get(registry).is_some()).await?)
     }
 
-    /// In which ways the key of a registry is taken away, the newest first.
+    /// The methods by which the key of a registry is revoked, the newest first.
     pub async fn of(&self, registry: &str) -> Vec<Way> {
         let notes = self.kept.lock().await.newest_first(registry, None);
         notes.iter().map(|note| note.taken.way()).collect()
@@ -227,7 +226,7 @@ impl Revocations {
 }
 
 impl Held<'_> {
-    /// Gives back everything that was taken from a registry. The state of the registry is not looked at.
+    /// Restores all access of a registry, without waiting for its state.
     pub async fn restore(
         &mut self,
         registry: &Registry,
@@ -236,13 +235,13 @@ impl Held<'_> {
         self.revocations.restore_alone(&mut self.kept, registry, hand, None).await.map(drop)
     }
 
-    /// Forgets everything that was taken: there is nothing left that it could be given back to.
+    /// Removes all records, after a reset that leaves nothing to restore.
     pub async fn forget_all(&mut self) -> Result<(), RevocationError> {
         Ok(self.kept.forget_all().await?)
     }
 }
 
-/// Takes what was noted.
+/// Removes the access in a record.
 async fn take(taken: &Taken, place: &Place<'_>, intent: &Intent) -> Result<(), RevocationError> {
     intent.passed().await?;
     taken.take(place).await?;
@@ -250,7 +249,7 @@ async fn take(taken: &Taken, place: &Place<'_>, intent: &Intent) -> Result<(), R
     Ok(())
 }
 
-/// Gives back what was taken, the newest first. What is given back is forgotten one by one.
+/// Undoes revocations, the newest first, and removes the record of each after it is undone.
 async fn give_back(
     kept: &mut Kept,
     registry: &Registry,
@@ -274,15 +273,15 @@ async fn give_back(
 
 async fn resume(kept: &mut Kept, intent: &Intent, hand: Hand<'_>) -> Result<(), RevocationError> {
     let Steps { registry, by } = intent.parameters()?;
-    // What was taken from a registry that is gone is its owner's to give back.
+    // For a deleted registry, the owner of the key decides whether to restore it.
     let Some(registry) = hand.registries.get(&registry) else { return Ok(()) };
     match (intent.kind(), by) {
         (Kind::Revoke, Some(way)) => {
             let place = Place::of(&registry, hand, way)?;
-            // Without a note nothing was taken, and nobody was told that it was.
+            // Without a record nothing was removed, and no caller got a success.
             let noted = kept.newest_first(registry.name(), by);
-            // What is still there of what was noted: nothing, if it was taken before the stop. If it is something else by
-            // now, its owner has set it since, and it stays.
+            // The part of the record that still exists: nothing, if it was removed before the stop. If the owner has set
+            // something else since then, it stays.
             if let Some(rest) = place.look_again().await?
                 && noted.iter().any(|note| rest.is_part_of(&note.taken))
             {

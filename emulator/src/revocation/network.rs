@@ -1,4 +1,4 @@
-//! The firewall of a vault, closed to everybody: trusted services, among which a registry is, pass no more either.
+//! Revokes access by closing the firewall of the vault to all callers, also to trusted services such as a registry.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ impl ClosedVault {
     ) -> Result<Option<Self>, RevocationError> {
         let found = existing(owner, name).await?;
         let rules = match &found["properties"]["networkAcls"] {
-            // A vault that nobody gave rules is open.
+            // A vault without rules is open.
             Value::Null => open(),
             rules => rules.clone(),
         };

@@ -1,4 +1,4 @@
-//! The access policy of the registry's identity in a vault that goes by access policies.
+//! Revokes access by removing the access policy of the registry's identity, in a vault that uses access policies.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::vault::{existing, goes_by_roles, id_of};
 use crate::keys::{VaultError, VaultName};
 use crate::vault_owner::{OwnerVault, VAULTS_API};
 
-/// An access policy as the vault showed it.
+/// An access policy in the form of the vault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct TakenPolicy {
     vault: String,
@@ -25,11 +25,11 @@ impl TakenPolicy {
     ) -> Result<Option<Self>, RevocationError> {
         let vault = existing(owner, name).await?;
         if goes_by_roles(&vault) {
-            let why = format!("the vault {name} goes by roles, not by access policies");
+            let why = format!("the vault {name} uses roles, not access policies");
             return Err(RevocationError::Inapplicable { why, instead: Way::Role });
         }
         let policies = vault["properties"]["accessPolicies"].as_array();
-        // A policy with an application id is for that application on behalf of the identity, which is somebody else.
+        // A policy with an application id is for that application on behalf of the identity, so it is for another caller.
         let is_its = |policy: &&Value| {
             let object = policy["objectId"].as_str();
             object.is_some_and(|id| id.eq_ignore_ascii_case(identity))

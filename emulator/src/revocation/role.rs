@@ -1,6 +1,7 @@
-//! The role assignments by which the registry's identity may use keys of a vault, at the vault, above it and below it.
+//! Revokes access by removing the role assignments that let the registry's identity use keys of a vault, at the vault,
+//! above it and below it.
 //!
-//! Roles that say nothing of keys stay: they are none of this module's business.
+//! Roles without permissions for keys stay.
 
 use http::Method;
 use mock_keyvault::identity::SUBSCRIPTION;
@@ -13,17 +14,17 @@ use super::vault::{existing, goes_by_roles, id_of};
 use crate::keys::{VaultError, VaultName};
 use crate::vault_owner::{OwnerVault, ROLES_API};
 
-/// What the registry needs of a key above all.
+/// The action of the key that a registry needs first.
 const UNWRAP: &str = "Microsoft.KeyVault/vaults/keys/unwrap/action";
 
-/// Role assignments that were taken.
+/// The removed role assignments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct TakenRoles {
     vault: String,
     assignments: Vec<Assignment>,
 }
 
-/// One role assignment, with what is needed to make it again.
+/// One role assignment, with the data to create it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Assignment {
@@ -49,7 +50,7 @@ impl TakenRoles {
     ) -> Result<Option<Self>, RevocationError> {
         let found = existing(owner, name).await?;
         if !goes_by_roles(&found) {
-            let why = format!("the vault {name} goes by access policies, not by roles");
+            let why = format!("the vault {name} uses access policies, not roles");
             return Err(RevocationError::Inapplicable { why, instead: Way::Policy });
         }
         let vault = id_of(&found)?;
@@ -96,7 +97,7 @@ impl Assignment {
         let text = |value: &Value| {
             let text = value.as_str().map(str::to_owned);
             text.ok_or_else(|| {
-                VaultError::new(None, "the answer has a role assignment that is none")
+                VaultError::new(None, "the answer contains an invalid role assignment")
             })
         };
         Ok(Self {
@@ -109,14 +110,14 @@ impl Assignment {
         })
     }
 
-    /// Whether it is at a resource or below it, and so goes with it.
+    /// Whether it is at a resource or below it, and so is deleted with the resource.
     pub(super) fn is_within(&self, resource: &str) -> bool {
         let scope = self.scope.to_ascii_lowercase();
         let rest = scope.strip_prefix(&resource.to_ascii_lowercase()).map(str::to_owned);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Makes it, or leaves it as it is if it is there.
+    /// Creates the assignment, unless it exists.
     pub(super) async fn put(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         let properties = json!({
             "roleDefinitionId": self.role_definition_id,
@@ -126,7 +127,7 @@ impl Assignment {
         });
         let body = json!({ "properties": properties });
         match owner.resource(Method::PUT, &self.id, &[ROLES_API], Some(&body)).await {
-            // Somebody gave the same role under another name.
+            // The same role is assigned under another name.
             Err(error) if error.code() == "RoleAssignmentExists" => Ok(()),
             put => put.map(drop),
         }

@@ -1,7 +1,7 @@
-//! What is taken from a registry: looked up, taken, and given back as it was.
+//! The access that a revocation removes: looked up, removed, and restored exactly.
 //!
-//! [`Place::look`] reads what there is to take in a way, [`Taken::take`] takes it, [`Taken::give_back`] undoes it. The last
-//! two may be done twice: what is gone is gone, and what is back is back.
+//! [`Place::look`] reads the access that a method removes, [`Taken::take`] removes it, and [`Taken::give_back`] restores it.
+//! The last two are idempotent.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +16,18 @@ use crate::keys::{IdentityId, KeyId, KeyName, KeyVersion, VaultName};
 use crate::registry::Registry;
 use crate::vault_owner::OwnerVault;
 
-/// A registry's key, the way in which it is taken, and what it is taken with.
+/// A registry's key, the method of its revocation, and the means for it.
 pub(super) struct Place<'a> {
     hand: Hand<'a>,
     way: Way,
     /// The key in use, with its version.
     key: KeyId,
     registry: Registry,
-    /// Who uses it.
+    /// The identity that uses the key.
     identity: Option<IdentityId>,
 }
 
-/// What was taken. `Serialize` is the format of the file that it is kept in.
+/// The removed access. `Serialize` is the format of its record in the data folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "camelCase")]
 pub(super) enum Taken {
@@ -39,7 +39,7 @@ pub(super) enum Taken {
     Disable(TakenKey),
     /// A key.
     Delete(TakenKey),
-    /// The way through the firewall.
+    /// The network rules of a vault.
     Firewall(ClosedVault),
     /// A vault.
     Vault(DeletedVault),
@@ -57,7 +57,7 @@ pub(super) struct TakenKey {
 }
 
 impl<'a> Place<'a> {
-    /// The place where a way is to be gone.
+    /// Resolves the key and the identity that the method applies to.
     pub(super) fn of(
         registry: &Registry,
         hand: Hand<'a>,
@@ -70,7 +70,7 @@ impl<'a> Place<'a> {
         Ok(Self { hand, way, key, registry: registry.clone(), identity })
     }
 
-    /// What there is to take. None: it is gone already.
+    /// The access to remove, or `None` if it is missing already.
     pub(super) async fn look(&self) -> Result<Option<Taken>, RevocationError> {
         let vault = self.key.vault();
         Ok(match self.way {
@@ -99,26 +99,26 @@ impl<'a> Place<'a> {
         })
     }
 
-    /// What is still to be taken after a stop. None: it was taken before.
+    /// The access that is still to remove after a stop, or `None` if it was removed before.
     pub(super) async fn look_again(&self) -> Result<Option<Taken>, RevocationError> {
         match self.look().await {
-            // The vault itself was taken.
+            // The vault itself was deleted.
             Err(RevocationError::NoVault(_)) => Ok(None),
             other => other,
         }
     }
 
-    /// The owner's hand on the vault, which every way needs that changes the vault.
+    /// The owner's access to the vault, for methods that change the vault.
     fn owner(&self) -> Result<&'a OwnerVault, RevocationError> {
         self.hand.owner.ok_or_else(|| RevocationError::not_ours(self.way, &self.key))
     }
 
-    /// What policies and roles know the identity by that uses the key.
+    /// The object id of the identity that uses the key, as policies and roles contain it.
     async fn object_id(&self) -> Result<String, RevocationError> {
         Ok(self.owner()?.object_id(self.registry.name(), self.identity.as_ref()).await?)
     }
 
-    /// It is gone, and nothing was noted of it: somebody else took it.
+    /// The error for access that is missing without a record, because another change removed it.
     pub(super) fn nothing_to_take(&self) -> RevocationError {
         let Self { key, .. } = self;
         let vault = key.vault();
@@ -128,26 +128,24 @@ impl<'a> Place<'a> {
             }
             Way::Role => {
                 format!(
-                    "the registry's identity has no role that lets it use keys of the vault {vault}"
+                    "the registry's identity has no role with permission to use keys of the vault {vault}"
                 )
             }
             Way::Disable => {
-                format!("the key {key} is disabled or gone already, and not by `revoke`")
+                format!("the key {key} is disabled or deleted already, but not by `revoke`")
             }
-            Way::Delete => format!("the key {key} is gone already, and not by `revoke`"),
+            Way::Delete => format!("the key {key} is deleted already, but not by `revoke`"),
             Way::Firewall => {
-                format!("the firewall of the vault {vault} is closed already, and not by `revoke`")
+                format!("the firewall of the vault {vault} is closed already, but not by `revoke`")
             }
-            Way::Vault => format!("the vault {vault} is gone already, and not by `revoke`"),
-            Way::Identity => {
-                "the registry does not have the identity any more that asks for its key".to_owned()
-            }
+            Way::Vault => format!("the vault {vault} is deleted already, but not by `revoke`"),
+            Way::Identity => "the registry no longer has the identity that uses its key".to_owned(),
         })
     }
 }
 
 impl Taken {
-    /// Whether all of this was taken with `whole`: role assignments are taken one by one, so a part of them may be left.
+    /// Whether all of this is a part of `whole`: role assignments are removed one by one, so some of them may be left.
     pub(super) fn is_part_of(&self, whole: &Self) -> bool {
         match (self, whole) {
             (Self::Role(rest), Self::Role(whole)) => rest.is_part_of(whole),
@@ -172,13 +170,13 @@ impl Taken {
         }
     }
 
-    /// Whether both are of one thing, whatever it looked like: then the newer look counts.
+    /// Whether both have the same subject, in any form; then the newer one replaces the older one.
     pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Policy(one), Self::Policy(other)) => one.is_of_the_same(other),
             (Self::Firewall(one), Self::Firewall(other)) => one.is_of_the_same(other),
             (Self::Vault(one), Self::Vault(other)) => one.is_of_the_same(other),
-            // Of several roles some may be back: those that are not are still to be given back.
+            // Some of several roles may be restored already; the others are still to restore.
             _ => self == other,
         }
     }
@@ -205,7 +203,7 @@ impl Taken {
             Self::Disable(key) => place.owner()?.set_enabled(&key.id()?, true).await?,
             Self::Delete(key) => {
                 let (owner, key) = (place.owner()?, key.id()?);
-                // Somebody may have recovered it by hand.
+                // A user may have recovered it already.
                 if owner.is_enabled(&key).await?.is_none() {
                     owner.recover(&key).await?;
                 }

@@ -1,5 +1,5 @@
-//! A vault as a resource: found by its name, deleted, recovered. Its role assignments go with it and do not come back by
-//! themselves, as in Azure: they are put back.
+//! Revokes access by deleting the vault, and restores it by recovering the vault. As in Azure, its role assignments are
+//! deleted with it and do not come back by themselves, so they are created again.
 
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::role::Assignment;
 use crate::keys::{VaultError, VaultName};
 use crate::vault_owner::{OwnerVault, VAULTS_API};
 
-/// A deleted vault, as it has to be named to be recovered.
+/// A deleted vault, with the data to recover it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeletedVault {
@@ -49,7 +49,7 @@ impl DeletedVault {
     }
 
     pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
-        // Somebody may have recovered it by hand.
+        // A user may have recovered it already.
         let is_there = owner.resource(Method::GET, &self.vault, &[VAULTS_API], None).await.is_ok();
         if !is_there {
             let properties =
@@ -64,7 +64,7 @@ impl DeletedVault {
     }
 }
 
-/// The vault of this name, where it has to be there.
+/// The vault of this name; it is an error if there is none.
 pub(super) async fn existing(
     owner: &OwnerVault,
     name: &VaultName,
@@ -78,7 +78,7 @@ pub(super) fn id_of(vault: &Value) -> Result<String, VaultError> {
     id.ok_or_else(|| VaultError::new(None, "the vault's answer has no id"))
 }
 
-/// Whether roles count in a vault, in place of access policies.
+/// Whether a vault uses roles instead of access policies.
 pub(super) fn goes_by_roles(vault: &Value) -> bool {
     vault["properties"]["enableRbacAuthorization"] == true
 }

@@ -1,4 +1,4 @@
-//! The ways in which an owner takes a key from a registry. One table of names, tools and words.
+//! The methods by which an owner revokes a registry's access to its key, with their names and tools.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyId, KeyVersion};
 
-/// A way to take the key from a registry.
+/// A method to revoke a registry's access to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub enum Way {
-    /// The access policy of the registry's identity is removed from the vault.
+    /// Remove the access policy of the registry's identity from the vault
     Policy,
-    /// The roles that let the registry's identity use the key are removed.
+    /// Remove the roles that let the registry's identity use the key
     Role,
-    /// The key version in use is disabled.
+    /// Disable the key version in use
     Disable,
-    /// The key is deleted; it can be recovered.
+    /// Delete the key; it can be recovered
     Delete,
-    /// The firewall of the vault is closed, for trusted services too.
+    /// Close the firewall of the vault, also to trusted services
     Firewall,
-    /// The vault is deleted; it can be recovered.
+    /// Delete the vault; it can be recovered
     Vault,
-    /// The identity that asks for the key is taken from the registry.
+    /// Remove the identity that uses the key from the registry
     Identity,
 }
 
 impl Way {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Self; 7] = [
         Self::Policy,
         Self::Role,
@@ -39,7 +39,7 @@ impl Way {
         Self::Identity,
     ];
 
-    /// Its name, as it is typed and as it stands in JSON.
+    /// The name of the method, as typed and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Policy => "policy",
@@ -52,7 +52,7 @@ impl Way {
         }
     }
 
-    /// The command of Azure's own tool that does it to a vault that is not ours.
+    /// The command of the Azure CLI that does the same to an external vault.
     pub fn az(self, key: &KeyId) -> String {
         let (vault, name) = (key.vault(), key.name());
         match self {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_way_is_typed_and_serialized_under_its_name() {
+    fn a_method_is_typed_and_serialized_under_its_name() {
         for way in Way::ALL {
             assert_eq!(serde_json::to_value(way).unwrap(), way.name());
             assert_eq!(way.to_possible_value().unwrap().get_name(), way.name());

@@ -186,7 +186,7 @@ async fn an_invalid_rule_is_refused_with_the_allowed_values() {
         (json!({ "on": "blobs", "kind": "explode" }), "latency, status, reset, cut and outage"),
         (json!({ "on": "blobs", "kind": "status" }), "needs status"),
         (json!({ "on": "blobs/PUT", "kind": "reset" }), "uploads/PUT"),
-        (json!({ "on": "nothing", "kind": "reset" }), "of the registry there is"),
+        (json!({ "on": "nothing", "kind": "reset" }), "the classes of the registry are"),
         (json!({ "on": "keys", "kind": "latency" }), "needs latencyMs"),
         (json!({ "throttling": "some" }), "published"),
     ] {
