@@ -1,17 +1,17 @@
-// Azure's JavaScript clients against a running mock-keyvault: each operation that they have, with the challenge verified.
+// Azure's JavaScript clients against a running mock-keyvault: each operation of the clients, with the challenge verified.
 //
 //   VAULT_URL=https://local.vault.localhost:PORT LOGIN_URL=https://login.localhost:PORT \
 //   NODE_EXTRA_CA_CERTS=ca.pem node --test smoke.mjs
 //
-// Names under `localhost` resolve in browsers, but not in every C library, so Node is told here that they are this machine.
-// scripts/e2e-vault starts the vault, installs what package-lock.json pins and runs this.
+// Names under `localhost` resolve in browsers, but not in every C library, so this file makes Node resolve them to this machine.
+// scripts/e2e-vault starts the vault, installs the versions in package-lock.json and runs this file.
 
 import assert from "node:assert/strict";
 import { createHash, generateKeyPairSync, randomUUID, webcrypto } from "node:crypto";
 import dns from "node:dns";
 import test from "node:test";
 
-// The clients ask for Node 20. What they miss in Node 18, which Debian 12 has, is this alone.
+// The clients require Node 20. On Node 18, which Debian 12 has, they only lack this global.
 globalThis.crypto ??= webcrypto;
 
 const resolve = dns.lookup;
@@ -43,7 +43,7 @@ async function collect(pages) {
   return found;
 }
 
-test("a key lives: create, get, list, versions, update, delete, recover, purge", async () => {
+test("the lifecycle of a key: create, get, list, versions, update, delete, recover, purge", async () => {
   const name = fresh("life");
   const first = await keys.createRsaKey(name, { tags: { a: "b" } });
   const second = await keys.createRsaKey(name, { keySize: 3072 });
@@ -66,7 +66,7 @@ test("a key lives: create, get, list, versions, update, delete, recover, purge",
   await assert.rejects(keys.getDeletedKey(name), refused(404, "KeyNotFound"));
 });
 
-test("what is wrapped is unwrapped, with and without a version", async () => {
+test("a wrapped value is unwrapped, with and without a version", async () => {
   const key = await keys.createRsaKey(fresh("wrap"));
   for (const id of [key.id, key.id.slice(0, key.id.lastIndexOf("/"))]) {
     for (const algorithm of ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256"]) {
@@ -76,7 +76,7 @@ test("what is wrapped is unwrapped, with and without a version", async () => {
   }
 });
 
-test("what is encrypted is decrypted, and signatures verify", async () => {
+test("an encrypted value is decrypted, and signatures verify", async () => {
   const key = await keys.createRsaKey(fresh("rsa"));
   for (const algorithm of ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256"]) {
     const { result } = await crypto(key).encrypt({ algorithm, plaintext: Buffer.from("plain") });
@@ -131,7 +131,7 @@ test("refusals carry Azure's status and code", async () => {
   await assert.rejects(new KeyClient(VAULT_URL, credential(OWNER, "wrong")).getKey(name), /AADSTS7000215/);
 });
 
-test("the challenge is verified: an address that it does not name is refused", async () => {
+test("the challenge is verified: an address that is not in it is refused", async () => {
   const address = VAULT_URL.replace("local.vault.localhost", "localhost");
   await assert.rejects(new KeyClient(address, owner).getKey("any"), /does not match the requested domain/);
   const lax = new KeyClient(address, owner, { disableChallengeResourceVerification: true });

@@ -1,4 +1,4 @@
-"""Fixtures: one vault for all tests, one of its own for tests that move time or stop it, and both kinds of clients.
+"""Fixtures: one vault for all tests, a separate vault for tests that move time or stop it, and both kinds of clients.
 
 `MOCK_KEYVAULT` names the program. `scripts/e2e-vault` sets it and installs what requirements.txt pins.
 """
@@ -16,7 +16,7 @@ _count = itertools.count()
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory):
-    """The vault that all tests share: they take names of their own in it."""
+    """The vault that all tests share: each test uses different names in it."""
     started = world.Program(tmp_path_factory.mktemp("vault")).start()
     yield started
     started.stop()
@@ -24,7 +24,7 @@ def program(tmp_path_factory):
 
 @pytest.fixture
 def own_program(tmp_path):
-    """A vault of one test alone."""
+    """A vault for one test only."""
     started = world.Program(tmp_path).start()
     yield started
     started.stop()
@@ -32,7 +32,7 @@ def own_program(tmp_path):
 
 @pytest.fixture(params=KINDS)
 def open_sdk(request):
-    """Makes clients of one kind; a test that asks for this runs once with each."""
+    """Creates clients of one kind; a test that uses this fixture runs once with each kind."""
     opened = []
 
     def make(program, *arguments, **options):

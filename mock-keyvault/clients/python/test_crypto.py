@@ -1,7 +1,7 @@
-"""CryptographyClient: every algorithm on every kind of key, with and without a version, local and on the wire.
+"""CryptographyClient: every algorithm with every type of key, with and without a version, local and in the vault.
 
-The Python client encrypts, wraps and verifies by itself as soon as it may read the public key. One that may not read it
-asks the vault for everything; each test runs with both.
+The Python client encrypts, wraps and verifies locally as soon as it may read the public key. A client that may not read it
+sends every operation to the vault; each test runs with both.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import hashlib
 import pytest
 from azure.keyvault.keys.crypto import EncryptionAlgorithm, KeyWrapAlgorithm, SignatureAlgorithm
 
-# As enums, which the documentation asks for: given as text, the client fails at computing and asks the vault instead.
+# As enums, which the documentation requires: with text, the local computation fails and the client asks the vault instead.
 WRAPS = [KeyWrapAlgorithm(name) for name in ("RSA1_5", "RSA-OAEP", "RSA-OAEP-256")]
 RSA_SIGNS = [SignatureAlgorithm(name) for name in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")]
 CURVES = {curve: SignatureAlgorithm(name) for curve, name in {"P-256": "ES256", "P-256K": "ES256K", "P-384": "ES384", "P-521": "ES512"}.items()}
@@ -22,7 +22,7 @@ def digest_for(algorithm):
 
 @pytest.fixture(scope="module")
 def rsa_keys(program):
-    """A key id for each size. Large ones take long to make, so that all tests share them."""
+    """A key id for each size. Large keys take long to generate, so all tests share them."""
     made = {}
     for size in SIZES:
         answer = program.raw("POST", f"/keys/crypto-{size}/create", {"kty": "RSA", "key_size": size})
@@ -31,7 +31,7 @@ def rsa_keys(program):
 
 
 def remote(sdk, key_id):
-    """A client that asks the vault for everything: it takes itself to have been refused the public key."""
+    """A client that sends every operation to the vault, because it behaves as if the public key had been refused."""
     crypto = sdk.crypto(key_id)
     getattr(crypto, "_wrapped", crypto)._keys_get_forbidden = True
     return crypto
@@ -39,7 +39,7 @@ def remote(sdk, key_id):
 
 @pytest.fixture(params=["local", "remote"])
 def client_of(request, sdk):
-    """Makes a CryptographyClient of a key id: one that reads the key first, or one that the vault would not let."""
+    """Creates a CryptographyClient of a key id: one that reads the key first, or one that behaves as if it may not read it."""
 
     def make(key_id):
         return remote(sdk, key_id) if request.param == "remote" else sdk.crypto(key_id)
@@ -56,7 +56,7 @@ def key_id_of(request):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_is_wrapped_and_encrypted_comes_back(rsa_keys, size, client_of, key_id_of):
+def test_wrapped_and_encrypted_values_are_recovered(rsa_keys, size, client_of, key_id_of):
     crypto = client_of(key_id_of(rsa_keys[size]))
     for algorithm in WRAPS:
         wrapped = crypto.wrap_key(algorithm, b"data key")
@@ -68,7 +68,7 @@ def test_what_is_wrapped_and_encrypted_comes_back(rsa_keys, size, client_of, key
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_what_an_rsa_key_signs_it_verifies_and_nothing_else(rsa_keys, size, client_of, key_id_of):
+def test_an_rsa_key_only_verifies_its_own_signatures(rsa_keys, size, client_of, key_id_of):
     crypto = client_of(key_id_of(rsa_keys[size]))
     for algorithm in RSA_SIGNS:
         digest = digest_for(algorithm)
@@ -79,7 +79,7 @@ def test_what_an_rsa_key_signs_it_verifies_and_nothing_else(rsa_keys, size, clie
 
 
 @pytest.mark.parametrize("curve", CURVES)
-def test_what_an_elliptic_key_signs_it_verifies_and_nothing_else(sdk, name, curve, client_of, key_id_of):
+def test_an_elliptic_key_only_verifies_its_own_signatures(sdk, name, curve, client_of, key_id_of):
     key = sdk.keys.create_ec_key(name, curve=curve)
     crypto, algorithm = client_of(key_id_of(key.id)), CURVES[curve]
     digest = digest_for(algorithm)
@@ -90,7 +90,7 @@ def test_what_an_elliptic_key_signs_it_verifies_and_nothing_else(sdk, name, curv
     assert not crypto.verify(algorithm, digest, bytes([signature[0] ^ 1]) + signature[1:]).is_valid
 
 
-def test_a_local_result_is_opened_by_the_vault_and_one_of_the_vault_as_well(sdk, rsa_keys):
+def test_the_vault_decrypts_local_results_and_its_own(sdk, rsa_keys):
     by_client, by_vault = sdk.crypto(rsa_keys[2048]), remote(sdk, rsa_keys[2048])
     for algorithm in WRAPS:
         for one in (by_client, by_vault):
@@ -102,7 +102,7 @@ def test_a_local_result_is_opened_by_the_vault_and_one_of_the_vault_as_well(sdk,
         assert by_client.verify(algorithm, digest, signature).is_valid and by_vault.verify(algorithm, digest, signature).is_valid
 
 
-def test_an_older_version_opens_what_it_wrapped(sdk, name):
+def test_an_older_version_unwraps_its_wrapped_values(sdk, name):
     old = sdk.keys.create_rsa_key(name)
     wrapped = sdk.crypto(old.id).wrap_key(WRAPS[2], b"old").encrypted_key
     new = sdk.keys.create_rsa_key(name)

@@ -1,4 +1,4 @@
-"""Credentials: managed identities as on a virtual machine and in App Service, and principals that come and go."""
+"""Credentials: managed identities as on a virtual machine and in App Service, and creating and removing principals."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ NOBODY = "00000000-0000-4000-8000-0000000000ff"
 
 @pytest.fixture(params=["virtual machine", "App Service"])
 def machine(request, program, monkeypatch):
-    """The environment that a client finds in Azure, led to the vault."""
+    """The environment that a client finds in Azure, with the addresses of the vault."""
     for name in ("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "IDENTITY_ENDPOINT", "IDENTITY_HEADER", "AZURE_POD_IDENTITY_AUTHORITY_HOST"):
         monkeypatch.delenv(name, raising=False)
     if request.param == "App Service":
@@ -69,7 +69,7 @@ def test_the_default_credential_finds_the_managed_identity(machine, program, sdk
     assert read(program, DefaultAzureCredential(), name) == made.id
 
 
-def test_an_identity_that_is_not_there_is_not_found(machine, program):
+def test_an_unknown_identity_is_not_found(machine, program):
     with ManagedIdentityCredential(client_id=NOBODY) as credential, pytest.raises(CredentialUnavailableError) as refused:
         credential.get_token("https://vault.azure.net/.default")
 
@@ -77,7 +77,7 @@ def test_an_identity_that_is_not_there_is_not_found(machine, program):
     assert words[machine] in str(refused.value)
 
 
-def test_a_principal_that_was_removed_is_refused_at_its_next_call(program, sdk, open_sdk, name):
+def test_the_next_call_of_a_removed_principal_is_refused(program, sdk, open_sdk, name):
     sdk.keys.create_rsa_key(name, size=2048)
     made = program.admin("POST", "principals", {"displayName": name})
     other = open_sdk(program, made["clientId"], made["secret"])

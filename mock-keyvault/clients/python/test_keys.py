@@ -13,12 +13,12 @@ RSA_OPERATIONS = {"encrypt", "decrypt", "sign", "verify", "wrapKey", "unwrapKey"
 
 
 def moment(**delta):
-    """A whole second: that is what the wire carries."""
+    """A time in whole seconds, as on the wire."""
     return datetime.now(timezone.utc).replace(microsecond=0) + timedelta(**delta)
 
 
 @pytest.mark.parametrize("size", [2048, 3072, 4096])
-def test_an_rsa_key_of_each_size_is_made(sdk, name, size):
+def test_an_rsa_key_of_each_size_is_created(sdk, name, size):
     key = sdk.keys.create_rsa_key(name, size=size)
 
     assert (key.name, key.key_type) == (name, "RSA")
@@ -31,7 +31,7 @@ def test_an_rsa_key_of_each_size_is_made(sdk, name, size):
 
 
 @pytest.mark.parametrize("curve, length", [("P-256", 32), ("P-256K", 32), ("P-384", 48), ("P-521", 66)])
-def test_an_elliptic_key_of_each_curve_is_made(sdk, name, curve, length):
+def test_an_elliptic_key_of_each_curve_is_created(sdk, name, curve, length):
     key = sdk.keys.create_ec_key(name, curve=curve)
 
     assert (key.key_type, key.key.crv, set(key.key_operations)) == ("EC", curve, {"sign", "verify"})
@@ -39,12 +39,12 @@ def test_an_elliptic_key_of_each_curve_is_made(sdk, name, curve, length):
     assert sdk.keys.get_key(name).key.x == key.key.x
 
 
-def test_hardware_keys_are_made_and_say_so(sdk, name):
+def test_hardware_keys_are_created_and_shown_as_such(sdk, name):
     assert sdk.keys.create_rsa_key(name, hardware_protected=True).key_type == "RSA-HSM"
     assert sdk.keys.create_ec_key(f"{name}-ec", hardware_protected=True).key_type == "EC-HSM"
 
 
-def test_a_key_of_elsewhere_is_imported_and_its_private_part_never_comes_back(sdk, name):
+def test_an_external_key_is_imported_and_its_private_part_is_never_returned(sdk, name):
     numbers = rsa.generate_private_key(65537, 2048).private_numbers()
     parts = {"d": numbers.d, "p": numbers.p, "q": numbers.q, "dp": numbers.dmp1, "dq": numbers.dmq1, "qi": numbers.iqmp}
     parts |= {"n": numbers.public_numbers.n, "e": numbers.public_numbers.e}
@@ -59,7 +59,7 @@ def test_a_key_of_elsewhere_is_imported_and_its_private_part_never_comes_back(sd
     assert sdk.crypto(imported.id).decrypt(EncryptionAlgorithm.rsa_oaep_256, by_local).plaintext == b"plain"
 
 
-def test_a_key_comes_back_from_its_backup_with_all_versions(sdk, name):
+def test_a_key_is_restored_from_its_backup_with_all_versions(sdk, name):
     versions = [sdk.keys.create_rsa_key(name, tags={"n": str(n)}) for n in range(2)]
     wrapped = sdk.crypto(versions[0].id).wrap_key(KeyWrapAlgorithm.rsa_oaep_256, b"old").encrypted_key
     backup = sdk.keys.backup_key(name)
@@ -80,7 +80,7 @@ def test_a_key_comes_back_from_its_backup_with_all_versions(sdk, name):
     assert damaged.value.status_code in (400, 409)
 
 
-def test_a_key_is_rotated_by_hand_and_its_policy_says_what_comes_of_itself(sdk, name):
+def test_a_key_is_rotated_on_request_and_its_policy_is_stored(sdk, name):
     first = sdk.keys.create_rsa_key(name, size=3072, tags={"kept": "yes"})
     rotate = KeyRotationLifetimeAction(KeyRotationPolicyAction.rotate, time_after_create="P2M")
 
@@ -98,7 +98,7 @@ def test_a_key_is_rotated_by_hand_and_its_policy_says_what_comes_of_itself(sdk, 
     assert sdk.keys.get_key(name).id == rotated.id and sdk.keys.get_key(name, first.properties.version).id == first.id
 
 
-def test_a_key_is_made_with_all_that_can_be_said_of_it(sdk, name):
+def test_a_key_is_created_with_all_attributes(sdk, name):
     begins, ends = moment(days=-1), moment(days=30)
 
     made = sdk.keys.create_rsa_key(
@@ -111,7 +111,7 @@ def test_a_key_is_made_with_all_that_can_be_said_of_it(sdk, name):
         assert key.properties.enabled is False and key.properties.tags == {"a": "b", "ü": "€"}
 
 
-def test_versions_are_kept_and_the_newest_answers_without_one(sdk, name):
+def test_versions_are_stored_and_the_newest_is_the_default(sdk, name):
     versions = [sdk.keys.create_rsa_key(name).properties.version for _ in range(3)]
 
     assert len(set(versions)) == 3
@@ -136,7 +136,7 @@ def test_keys_are_listed_page_by_page(open_sdk, own_program):
     assert [item.name for item in sdk.keys.list_properties_of_keys()] == names
 
 
-def test_properties_are_updated_and_the_material_stays(sdk, name):
+def test_properties_are_updated_and_the_key_material_does_not_change(sdk, name):
     made = sdk.keys.create_rsa_key(name, tags={"old": "1"})
     ends = moment(days=3)
 
@@ -181,7 +181,7 @@ def test_each_api_version_of_the_sdk_is_served(open_sdk, program, name, version)
     assert sdk.keys.get_key(name).id == made.id
 
 
-def test_a_policy_acts_when_its_time_comes(open_sdk, own_program):
+def test_a_policy_rotates_the_key_when_it_is_due(open_sdk, own_program):
     sdk = open_sdk(own_program)
     first = sdk.keys.create_rsa_key("acts")
     rotate = KeyRotationLifetimeAction(KeyRotationPolicyAction.rotate, time_after_create="P30D")
@@ -190,7 +190,7 @@ def test_a_policy_acts_when_its_time_comes(open_sdk, own_program):
 
     own_program.admin("POST", "clock", {"advance": "P31D"})
 
-    # Tokens end with the time that has passed: these are clients of the new day.
+    # Tokens have expired by the moved clock, so the test creates new clients.
     sdk = open_sdk(own_program)
     latest = sdk.keys.get_key("acts")
     assert latest.id != first.id

@@ -1,7 +1,7 @@
-"""The `openssl` program and the vault: what one makes the other opens and verifies, under the same key.
+"""The `openssl` program and the vault: each decrypts and verifies the results of the other, under the same key.
 
-OpenSSL makes the key, the vault imports it. The vault's side is the wire with no SDK, so that nothing is computed by a
-client. Python does no cryptography here: it takes numbers out of PEM files and puts signatures into DER.
+OpenSSL generates the key, and the vault imports it. The tests call the vault without an SDK, so that no client computes
+anything. Python does no cryptography here: it reads numbers from PEM files and encodes signatures as DER.
 """
 
 import base64
@@ -43,7 +43,7 @@ def number(value, length=None):
 
 
 class Pair:
-    """One key on both sides."""
+    """One key in OpenSSL and in the vault."""
 
     def __init__(self, program, name, folder, pem, jwk):
         self.program, self.name, self.folder = program, name, folder
@@ -95,7 +95,7 @@ def ec(request, program, tmp_path_factory):
     return pair
 
 
-def test_what_the_vault_wraps_openssl_unwraps_and_the_other_way_round(rsa):
+def test_openssl_unwraps_the_vaults_results_and_the_vault_those_of_openssl(rsa):
     for algorithm, options in WRAPS.items():
         for to, back in [("wrapkey", "unwrapkey"), ("encrypt", "decrypt")]:
             secret = hashlib.sha256(algorithm.encode() + to.encode()).digest()
@@ -138,7 +138,7 @@ def test_ecdsa_signatures_verify_on_both_sides(ec):
         assert ec.vault("verify", {**body, "digest": b64(bytes(len(digest)))}) is False
 
 
-def test_the_public_key_that_the_vault_gives_is_the_one_of_openssl(rsa):
+def test_the_vault_returns_the_public_key_of_openssl(rsa):
     assert "d" not in rsa.bundle["key"]
     modulus = openssl("rsa", "-in", rsa.private, "-noout", "-modulus").decode().strip().removeprefix("Modulus=")
     assert plain(rsa.bundle["key"]["n"]).hex().upper() == modulus

@@ -10,7 +10,7 @@ OAEP, OAEP_256 = KeyWrapAlgorithm.rsa_oaep, KeyWrapAlgorithm.rsa_oaep_256
 
 
 def refused(call, *arguments, **named):
-    """Status, code, inner code and message of what a client raises."""
+    """Status, code, inner code and message of the exception that a call raises."""
     with pytest.raises(HttpResponseError) as caught:
         call(*arguments, **named)
     error = caught.value
@@ -24,7 +24,7 @@ def check(call, status, code, inner, words):
     assert words in found[3], found
 
 
-def test_a_key_that_is_not_there_is_not_found(sdk, name):
+def test_an_unknown_key_is_not_found(sdk, name):
     words = f"A key with (name/id) {name} was not found in this key vault."
     check(lambda: sdk.keys.get_key(name), 404, "KeyNotFound", None, words)
     with pytest.raises(ResourceNotFoundError):
@@ -45,7 +45,7 @@ def test_a_wrong_secret_or_an_unknown_client_gets_no_token(open_sdk, program):
         assert "AADSTS7000215" in str(caught.value) or "AADSTS700016" in str(caught.value)
 
 
-def test_a_key_that_is_disabled_does_nothing_until_it_is_enabled(sdk, name):
+def test_a_disabled_key_cannot_be_used_until_it_is_enabled(sdk, name):
     key = sdk.keys.create_rsa_key(name)
     crypto = sdk.crypto(key)
     wrapped = crypto.wrap_key(OAEP_256, b"data key").encrypted_key
@@ -73,7 +73,7 @@ def test_an_operation_that_the_key_does_not_have_is_refused(sdk, name):
     check(lambda: crypto.unwrap_key(OAEP_256, wrapped), 403, "Forbidden", "KeyOperationForbidden", "unwrapKey")
 
 
-def test_before_and_after_its_time_a_key_still_unwraps_and_no_longer_wraps(sdk, name):
+def test_outside_its_validity_a_key_unwraps_but_does_not_wrap(sdk, name):
     key = sdk.keys.create_rsa_key(name)
     wrapped = sdk.crypto(key).wrap_key(OAEP, b"x").encrypted_key
 
@@ -88,7 +88,7 @@ def test_before_and_after_its_time_a_key_still_unwraps_and_no_longer_wraps(sdk, 
         assert sdk.crypto(key.id).unwrap_key(OAEP, wrapped).key == b"x"
 
 
-def test_what_a_principal_may_not_do_is_refused_with_who_and_what(open_sdk, program, sdk, name):
+def test_a_refusal_names_the_principal_and_the_missing_permission(open_sdk, program, sdk, name):
     sdk.keys.create_rsa_key(name)
     identity = open_sdk(program, world.IDENTITY)
 
@@ -100,7 +100,7 @@ def test_what_a_principal_may_not_do_is_refused_with_who_and_what(open_sdk, prog
     check(lambda: identity.delete(name), 403, "Forbidden", "ForbiddenByPolicy", "keys delete permission")
 
 
-def test_what_does_not_unwrap_is_refused_without_a_reason(sdk, name):
+def test_a_failed_unwrap_is_refused_without_a_reason(sdk, name):
     crypto = sdk.crypto(sdk.keys.create_rsa_key(name))
     for algorithm in (OAEP, OAEP_256):
         for value in (b"\x01" * 256, b"\x01" * 255, b"\x01"):
@@ -108,14 +108,14 @@ def test_what_does_not_unwrap_is_refused_without_a_reason(sdk, name):
             check(lambda: crypto.unwrap_key(algorithm, value), 400, "BadParameter", None, words)
 
 
-def test_the_challenge_is_verified_and_an_address_does_not_pass_it(open_sdk, own_program):
+def test_the_challenge_is_verified_and_refuses_localhost(open_sdk, own_program):
     own_program.url = lambda vault="local": f"https://localhost:{own_program.port}"
     with pytest.raises(ValueError, match="does not match the requested domain"):
         open_sdk(own_program).keys.get_key("any")
     check(lambda: open_sdk(own_program, verify_challenge_resource=False).keys.get_key("any"), 404, "KeyNotFound", None, "any")
 
 
-def test_a_certificate_that_nobody_signed_for_is_not_accepted(open_sdk, own_program, program):
+def test_a_certificate_of_an_untrusted_authority_is_not_accepted(open_sdk, own_program, program):
     own_program.ca = program.ca
     with pytest.raises(Exception, match="(?i)certificate verify failed"):
         open_sdk(own_program, retry_total=0).keys.get_key("any")

@@ -9,12 +9,12 @@ OAEP, OAEP_256 = KeyWrapAlgorithm.rsa_oaep, KeyWrapAlgorithm.rsa_oaep_256
 
 
 def moved(url, program, vault="local"):
-    """A key id of before, at the address of now."""
+    """A key id from before the restart, at the new address."""
     return program.url(vault) + "/" + url.split("/", 3)[3]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["asked", "killed"])
-def test_after_a_restart_on_another_port_every_key_id_works_and_old_ciphertexts_open(open_sdk, own_program, how):
+def test_after_a_restart_on_another_port_every_key_id_works_and_old_ciphertexts_decrypt(open_sdk, own_program, how):
     sdk, port = open_sdk(own_program), own_program.port
     kept = []
     for number in range(3):
@@ -43,7 +43,7 @@ def test_after_a_restart_on_another_port_every_key_id_works_and_old_ciphertexts_
     assert again.crypto(moved(deleted.id, own_program)).unwrap_key(OAEP, wrapped).key == b"deleted"
 
 
-def test_each_host_name_leads_to_the_same_key_and_names_itself_in_its_id(own_program):
+def test_each_host_name_serves_the_same_key_and_appears_in_its_id(own_program):
     name, port = "host", own_program.port
     own_program.raw("POST", f"/keys/{name}/create", {"kty": "RSA"}).raise_for_status()
     wrapped = own_program.raw("POST", f"/keys/{name}/wrapkey", {"alg": "RSA-OAEP-256", "value": "c2VjcmV0"}).json()

@@ -1,4 +1,4 @@
-"""Vaults with rules of their own, made by the routes of the resource provider: policies, roles, firewall, retention, throttling."""
+"""Vaults with their own rules, created through the resource provider: policies, roles, firewall, retention, throttling."""
 
 import uuid
 from datetime import timedelta
@@ -16,7 +16,7 @@ OWNER_OBJECT = "00000000-0000-4000-8000-00000000a0a3"
 
 
 class Vault:
-    """A vault of one test, and what manages it."""
+    """A vault for one test, with methods to manage it."""
 
     def __init__(self, program):
         self.program, self.name = program, "v" + uuid.uuid4().hex[:12]
@@ -50,7 +50,7 @@ def vault(program):
 
 @pytest.fixture
 def app(program, name):
-    """A principal that may nothing yet."""
+    """A principal without permissions."""
     return program.admin("POST", "principals", {"displayName": name})
 
 
@@ -58,7 +58,7 @@ def of(app):
     return app["clientId"], app["secret"]
 
 
-def test_who_may_wrap_and_unwrap_but_not_get_works_all_the_same(open_sdk, program, vault, app, name):
+def test_a_client_that_may_wrap_and_unwrap_but_not_get_works(open_sdk, program, vault, app, name):
     vault.make({app["objectId"]: ["wrapKey", "unwrapKey"]})
     key = open_sdk(program, vault=vault.name).keys.create_rsa_key(name)
     sdk = open_sdk(program, *of(app), vault=vault.name)
@@ -72,7 +72,7 @@ def test_who_may_wrap_and_unwrap_but_not_get_works_all_the_same(open_sdk, progra
     check(lambda: sdk.keys.get_key(name), 403, "Forbidden", "ForbiddenByPolicy", f"does not have keys get permission on key vault '{vault.name};location=eastus'")
 
 
-def test_a_role_allows_what_it_says_and_its_absence_is_refused(open_sdk, program, vault, app, name):
+def test_a_role_permits_its_actions_and_their_absence_is_refused(open_sdk, program, vault, app, name):
     vault.make(enableRbacAuthorization=True)
     owner_role = "00482a5a-887f-4fb3-b363-3b7fe8e74483"  # Key Vault Administrator
     user_role = "e147488a-f6f5-4113-8e2d-b22465e65bf6"  # Key Vault Crypto Service Encryption User
@@ -98,7 +98,7 @@ def test_a_role_allows_what_it_says_and_its_absence_is_refused(open_sdk, program
     check(lambda: sdk.crypto(key.id).unwrap_key(OAEP, wrapped), 403, "Forbidden", "ForbiddenByRbac", "keys/unwrap/action")
 
 
-def test_a_firewall_refuses_and_opens(open_sdk, program, vault, name):
+def test_a_firewall_refuses_clients_and_can_be_opened(open_sdk, program, vault, name):
     vault.make()
     sdk = open_sdk(program, vault=vault.name)
     sdk.keys.create_rsa_key(name)
@@ -111,7 +111,7 @@ def test_a_firewall_refuses_and_opens(open_sdk, program, vault, name):
     assert refused(sdk.keys.get_key, name)[:3] == (403, "Forbidden", "ForbiddenByConnection")
 
 
-def test_purge_protection_and_retention_are_the_vaults(open_sdk, program, vault, name):
+def test_keys_have_the_purge_protection_and_retention_of_their_vault(open_sdk, program, vault, name):
     vault.make(enablePurgeProtection=True, softDeleteRetentionInDays=7)
     sdk = open_sdk(program, vault=vault.name)
     made = sdk.keys.create_rsa_key(name)
@@ -138,7 +138,7 @@ def test_a_backup_is_restored_into_another_vault(open_sdk, program, vault, name)
     assert there.crypto(restored.id).unwrap_key(OAEP, wrapped).key == b"moved"
 
 
-def test_throttled_calls_are_tried_again_by_the_client_itself(open_sdk, own_program):
+def test_the_client_retries_throttled_calls(open_sdk, own_program):
     sdk = open_sdk(own_program, retry_backoff_factor=0.05)
     sdk.keys.create_rsa_key("k")
     own_program.admin("POST", "faults", {"on": "keys/getKey", "kind": "status", "status": 429, "times": 2})
@@ -154,7 +154,7 @@ def test_throttled_calls_are_tried_again_by_the_client_itself(open_sdk, own_prog
     assert found[:2] == (429, "Throttled") and "VaultRequestTypeLimitReached" in found[3]
 
 
-def test_no_client_reaches_a_vault_that_is_not_there(open_sdk, program):
+def test_an_unknown_vault_is_refused(open_sdk, program):
     with pytest.raises(HttpResponseError) as refused:
         open_sdk(program, vault="nowhere").keys.get_key("k")
     assert refused.value.status_code == 404

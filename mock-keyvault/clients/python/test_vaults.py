@@ -1,4 +1,4 @@
-"""Vaults, roles and network rules through Azure's management clients, and what the key client sees of them."""
+"""Vaults, roles and network rules through Azure's management clients, and their effect on the key client."""
 
 import itertools
 import uuid
@@ -16,7 +16,7 @@ _count = itertools.count()
 
 
 def management(kind, program, client=world.OWNER):
-    """A management client, for the address of the program in place of management.azure.com."""
+    """A management client that uses the address of the program instead of management.azure.com."""
     return kind(
         program.credential(client),
         world.SUBSCRIPTION,
@@ -59,7 +59,7 @@ def refused(call):
     return caught.value.status_code, caught.value.error.code
 
 
-def test_a_vault_is_made_listed_changed_deleted_recovered_and_purged(program, vaults, vault):
+def test_a_vault_is_created_listed_changed_deleted_recovered_and_purged(program, vaults, vault):
     made = vaults.begin_create_or_update(GROUP, vault, whole(accessPolicies=[policy(OWNER_OBJECT, "all")])).result()
     sdk = world.Sdk(program, vault=vault)
     key = sdk.keys.create_rsa_key("k")
@@ -93,7 +93,7 @@ def test_a_vault_is_made_listed_changed_deleted_recovered_and_purged(program, va
     sdk.close()
 
 
-def test_policies_are_added_and_removed_and_count_at_once(program, vaults, vault):
+def test_policies_are_added_and_removed_and_apply_at_once(program, vaults, vault):
     vaults.begin_create_or_update(GROUP, vault, whole(accessPolicies=[policy(OWNER_OBJECT, "all")])).result()
     owner, identity = world.Sdk(program, vault=vault), world.Sdk(program, client=world.IDENTITY, vault=vault)
     owner.keys.create_rsa_key("k")
@@ -108,7 +108,7 @@ def test_policies_are_added_and_removed_and_count_at_once(program, vaults, vault
     identity.close()
 
 
-def test_a_role_opens_a_vault_of_the_role_based_model_and_its_removal_closes_it(program, vaults, roles, vault):
+def test_a_role_grants_access_to_a_role_based_vault_and_its_removal_revokes_it(program, vaults, roles, vault):
     made = vaults.begin_create_or_update(GROUP, vault, whole(enableRbacAuthorization=True)).result()
     sdk = world.Sdk(program, vault=vault)
     found = list(roles.role_definitions.list(made.id, filter="roleName eq 'Key Vault Crypto Officer'"))
@@ -140,7 +140,7 @@ def test_a_closed_firewall_refuses_and_can_be_opened_again(program, vaults, vaul
     sdk.close()
 
 
-def test_who_has_no_role_manages_nothing(program, vault):
+def test_a_principal_without_a_role_cannot_manage_vaults(program, vault):
     with management(KeyVaultManagementClient, program, world.IDENTITY) as client:
         made = lambda: client.vaults.begin_create_or_update(GROUP, vault, whole(accessPolicies=[])).result()
         assert refused(made) == (403, "AuthorizationFailed")

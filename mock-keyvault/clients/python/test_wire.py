@@ -1,4 +1,4 @@
-"""What arrives at the vault, by its audit log: which operations the clients compute themselves, and who is asked for what."""
+"""The calls that arrive at the vault, by its audit log: they show which operations the clients compute locally."""
 
 import pytest
 import world
@@ -11,7 +11,7 @@ RS256 = SignatureAlgorithm.rs256
 
 
 def use_all(crypto):
-    """Each of the six operations, once."""
+    """Performs each of the six operations once."""
     assert crypto.unwrap_key(OAEP, crypto.wrap_key(OAEP, b"x").encrypted_key).key == b"x"
     encrypts = EncryptionAlgorithm.rsa_oaep_256
     assert crypto.decrypt(encrypts, crypto.encrypt(encrypts, b"y").ciphertext).plaintext == b"y"
@@ -20,12 +20,12 @@ def use_all(crypto):
 
 
 def seen(program, name):
-    """The operations on a key, in order, that were not refused for want of a token."""
+    """The operations on a key, in order, without those that were refused for lack of a token."""
     records = program.admin("GET", f"audit?key={name}")["records"]
     return [record["operationName"] for record in records if record["properties"]["httpStatusCode"] != 401]
 
 
-def test_a_client_with_the_public_key_asks_for_what_needs_the_private_one(sdk, name):
+def test_a_client_with_the_public_key_only_calls_operations_that_need_the_private_key(sdk, name):
     key = sdk.keys.create_rsa_key(name)
 
     use_all(sdk.crypto(key.id))
@@ -33,7 +33,7 @@ def test_a_client_with_the_public_key_asks_for_what_needs_the_private_one(sdk, n
     assert seen(sdk.program, name) == ["KeyCreate", "KeyGet", "KeyUnwrap", "KeyDecrypt", "KeySign"]
 
 
-def test_a_client_without_it_asks_for_everything(sdk, name):
+def test_a_client_without_the_public_key_calls_every_operation(sdk, name):
     key = sdk.keys.create_rsa_key(name)
 
     use_all(remote(sdk, key.id))
@@ -41,7 +41,7 @@ def test_a_client_without_it_asks_for_everything(sdk, name):
     assert seen(sdk.program, name) == ["KeyCreate", "KeyWrap", "KeyUnwrap", "KeyEncrypt", "KeyDecrypt", "KeySign", "KeyVerify"]
 
 
-def test_a_principal_with_no_policy_is_refused_everything_and_its_removal_ends_its_tokens(open_sdk, program, sdk, name):
+def test_a_principal_without_a_policy_is_refused_everything_and_its_removal_invalidates_its_tokens(open_sdk, program, sdk, name):
     key = sdk.keys.create_rsa_key(name)
     made = program.admin("POST", "principals", {"displayName": name})
     stranger = open_sdk(program, made["clientId"], made["secret"])
@@ -56,7 +56,7 @@ def test_a_principal_with_no_policy_is_refused_everything_and_its_removal_ends_i
         with pytest.raises(HttpResponseError) as refused:
             call()
         assert (refused.value.status_code, refused.value.error.innererror["code"]) == (403, "AccessDenied")
-    # Refused the public key, the client asked the vault to wrap.
+    # The vault refused the public key, so the client asked the vault to wrap.
     assert seen(program, name)[-3:] == ["KeyGet", "KeyWrap", "KeyBackup"]
 
     program.admin("DELETE", f"principals/{made['clientId']}")

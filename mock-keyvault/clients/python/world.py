@@ -1,9 +1,9 @@
-"""A running `mock-keyvault` and Azure's own clients for it. Used by the fixtures in conftest.py; knows no test.
+"""A running `mock-keyvault` and Azure's own clients for it. The fixtures in conftest.py use it; it does not depend on any test.
 
-Names under `localhost` resolve in browsers and in curl, but not in every C library. So Python is told here, once, that all
-of them are this machine: `socket.getaddrinfo` is what `requests` ends up at, and `LocalResolver` is what aiohttp is given.
-Nothing else differs from how the clients are used against Azure: certificates are verified, the challenge is
-verified, tokens come from the address that the challenge names.
+Names under `localhost` resolve in browsers and in curl, but not in every C library. So this module makes Python resolve them to
+this machine: it replaces `socket.getaddrinfo` for `requests`, and gives `LocalResolver` to aiohttp.
+Otherwise the clients are used as against Azure: they verify certificates and the challenge, and get tokens from the
+address that the challenge names.
 """
 
 import asyncio
@@ -44,12 +44,12 @@ def _local(host, *rest, **named):
 
 
 def resolve_local_names():
-    """Every name under `localhost` is this machine, for all that resolves through Python's `socket`."""
+    """Makes every name under `localhost` resolve to this machine, for all code that uses Python's `socket`."""
     socket.getaddrinfo = _local
 
 
 class LocalResolver(aiohttp.abc.AbstractResolver):
-    """Every name is this machine: what aiohttp asks in place of a name server."""
+    """Resolves every name to this machine: aiohttp asks this class instead of a name server."""
 
     async def resolve(self, host, port=0, family=socket.AF_INET):
         return [{"hostname": host, "host": LOOPBACK, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}]
@@ -59,7 +59,7 @@ class LocalResolver(aiohttp.abc.AbstractResolver):
 
 
 class Program:
-    """A `mock-keyvault` of its own on a free port, over a folder that may be started again."""
+    """A separate `mock-keyvault` on a free port, over a folder that can be used again after a restart."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -102,7 +102,7 @@ class Program:
         return answer.json() if answer.content else None
 
     def credential(self, client=OWNER, secret=SECRET):
-        # An authority that Microsoft's directory does not know is trusted because this says so.
+        # With this option, the client trusts an authority that Microsoft's directory does not know.
         return ClientSecretCredential(
             TENANT, client, secret, authority=self.authority, disable_instance_discovery=True, connection_verify=self.ca
         )
@@ -111,7 +111,7 @@ class Program:
         return self.credential(client).get_token(scope or f"https://vault.localhost:{self.port}/.default").token
 
     def raw(self, method, path, body=None, client=OWNER, host=None, version="7.4"):
-        """A request with no SDK: for what the wire itself must show."""
+        """A request without an SDK, for tests of the wire itself."""
         url = f"{host or self.url()}{path}{'&' if '?' in path else '?'}api-version={version}"
         headers = {"Authorization": f"Bearer {self.token(client)}"}
         return requests.request(method, url, json=body, headers=headers, verify=self.ca, timeout=30)
@@ -147,7 +147,7 @@ class Sdk:
 
 
 class AsyncSdk:
-    """The clients over aiohttp, each call run to its end, so that one test serves both."""
+    """The clients over aiohttp, which wait for each call, so that one test works with both kinds."""
 
     transport = "aiohttp"
 
@@ -190,7 +190,7 @@ class AsyncSdk:
 
 
 class Blocking:
-    """An async client whose methods wait: coroutines are awaited, async iterators become lists."""
+    """An async client whose methods wait: they await coroutines and turn async iterators into lists."""
 
     def __init__(self, client, loop):
         self._wrapped, self._loop = client, loop
@@ -212,7 +212,7 @@ class Blocking:
 
 
 class Pages:
-    """An async list, as a plain one: item by item, or page by page."""
+    """An async list as a plain list: item by item, or page by page."""
 
     def __init__(self, paged, loop):
         self._paged, self._loop = paged, loop

@@ -1,4 +1,4 @@
-//! The operations with keys. This client computes nothing by itself: all of it is on the wire.
+//! The operations that use keys. This client computes nothing locally: every operation is a call.
 
 use azure_security_keyvault_keys::models::{
     CreateKeyParameters, CurveName, EncryptionAlgorithm, KeyClientEncryptOptions,
@@ -21,7 +21,7 @@ fn given(algorithm: &EncryptionAlgorithm, value: &[u8]) -> KeyOperationParameter
 }
 
 #[tokio::test]
-async fn what_is_wrapped_is_unwrapped_with_and_without_a_version() {
+async fn a_wrapped_value_is_unwrapped_with_and_without_a_version() {
     let (client, name) = (owner(), fresh("wrap"));
     let version = version(&create(&client, &name, rsa(2048)).await);
 
@@ -39,7 +39,7 @@ async fn what_is_wrapped_is_unwrapped_with_and_without_a_version() {
 }
 
 #[tokio::test]
-async fn what_is_encrypted_is_decrypted_with_and_without_a_version() {
+async fn an_encrypted_value_is_decrypted_with_and_without_a_version() {
     let (client, name) = (owner(), fresh("encrypt"));
     let version = version(&create(&client, &name, rsa(3072)).await);
 
@@ -56,7 +56,7 @@ async fn what_is_encrypted_is_decrypted_with_and_without_a_version() {
     }
 }
 
-/// Signs and verifies with a key of this kind, and sees that another digest does not verify.
+/// Signs and verifies with a key of this type, and checks that another digest does not verify.
 async fn signs(parameters: CreateKeyParameters, algorithms: &[(SignatureAlgorithm, usize)]) {
     let (client, name) = (owner(), fresh("sign"));
     let version = version(&create(&client, &name, parameters).await);
@@ -87,7 +87,7 @@ async fn signs(parameters: CreateKeyParameters, algorithms: &[(SignatureAlgorith
 }
 
 #[tokio::test]
-async fn rsa_signatures_verify_and_a_wrong_one_does_not() {
+async fn rsa_signatures_verify_and_a_wrong_signature_does_not() {
     signs(
         rsa(2048),
         &[
@@ -103,7 +103,7 @@ async fn rsa_signatures_verify_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
-async fn elliptic_signatures_verify_and_a_wrong_one_does_not() {
+async fn elliptic_signatures_verify_and_a_wrong_signature_does_not() {
     for (curve, algorithm, bits) in [
         (CurveName::P256, SignatureAlgorithm::Es256, 256),
         (CurveName::P256K, SignatureAlgorithm::Es256K, 256),

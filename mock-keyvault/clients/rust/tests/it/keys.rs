@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use crate::support::{create, fresh, owner, rsa, vault_url, version};
 
 #[tokio::test]
-async fn rsa_keys_of_each_size_and_elliptic_keys_of_each_curve_are_made() {
+async fn rsa_keys_of_each_size_and_elliptic_keys_of_each_curve_are_created() {
     let client = owner();
 
     for bits in [2048, 3072, 4096] {
@@ -43,7 +43,7 @@ async fn rsa_keys_of_each_size_and_elliptic_keys_of_each_curve_are_made() {
 }
 
 #[tokio::test]
-async fn a_key_lives_through_every_operation() {
+async fn every_operation_of_the_lifecycle_of_a_key_works() {
     let (client, name) = (owner(), fresh("life"));
     let first = create(&client, &name, rsa(2048)).await;
     let second = create(&client, &name, rsa(2048)).await;
@@ -86,7 +86,7 @@ async fn a_key_lives_through_every_operation() {
 }
 
 #[tokio::test]
-async fn a_key_is_rotated_by_hand_and_its_policy_is_kept() {
+async fn a_key_is_rotated_on_request_and_its_policy_is_stored() {
     let (client, name) = (owner(), fresh("rotate"));
     let first = create(&client, &name, rsa(2048)).await;
     let rotate = LifetimeAction {
@@ -110,7 +110,7 @@ async fn a_key_is_rotated_by_hand_and_its_policy_is_kept() {
     let rotated = client.rotate_key(&name, None).await.unwrap().into_model().unwrap();
 
     assert_eq!(kept.attributes.unwrap().expiry_time.unwrap(), "P90D");
-    assert_eq!(kept.lifetime_actions.unwrap().len(), 2, "Notify comes of itself");
+    assert_eq!(kept.lifetime_actions.unwrap().len(), 2, "the service adds Notify");
     assert_ne!(version(&first), version(&rotated));
     let attributes = rotated.attributes.unwrap();
     let life = attributes.expires.unwrap() - attributes.created.unwrap();
@@ -118,7 +118,7 @@ async fn a_key_is_rotated_by_hand_and_its_policy_is_kept() {
 }
 
 #[tokio::test]
-async fn a_key_comes_back_from_its_backup_and_a_key_of_elsewhere_is_imported() {
+async fn a_key_is_restored_from_its_backup_and_an_external_key_is_imported() {
     let (client, name) = (owner(), fresh("backup"));
     let made = create(&client, &name, rsa(2048)).await;
 

@@ -1,4 +1,4 @@
-//! What the vault refuses, as this client tells it.
+//! The refusals of the vault, as this client reports them.
 
 use azure_core::Error;
 use azure_core::error::ErrorKind;
@@ -19,7 +19,7 @@ fn check(error: &Error, status: u16, code: &str) {
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_there_a_deleted_name_and_a_disabled_key_are_refused() {
+async fn an_unknown_key_a_deleted_name_and_a_disabled_key_are_refused() {
     let (client, name) = (owner(), fresh("refused"));
     check(&client.get_key(&name, None).await.unwrap_err(), 404, "KeyNotFound");
     create(&client, &name, rsa(2048)).await;
@@ -42,7 +42,7 @@ async fn a_key_that_is_not_there_a_deleted_name_and_a_disabled_key_are_refused()
 }
 
 #[tokio::test]
-async fn who_may_not_and_who_is_not_known_are_refused() {
+async fn a_principal_without_permission_and_an_unknown_principal_are_refused() {
     let identity = client_of(IDENTITY, SECRET, &vault_url(), true);
     let refused = identity.create_key(&fresh("denied"), rsa(2048).try_into().unwrap(), None).await;
     let refused = refused.unwrap_err();
@@ -55,7 +55,7 @@ async fn who_may_not_and_who_is_not_known_are_refused() {
 }
 
 #[tokio::test]
-async fn the_challenge_is_verified_and_an_address_does_not_pass_it() {
+async fn the_challenge_is_verified_and_refuses_localhost() {
     let address = vault_url().replace("local.vault.localhost", "localhost");
 
     let strict = client_of(OWNER, SECRET, &address, true).get_key("any", None).await.unwrap_err();

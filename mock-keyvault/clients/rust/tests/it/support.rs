@@ -1,4 +1,4 @@
-//! Clients as an application would make them: a transport that trusts the local authority, and a credential.
+//! Creates clients as an application would: a transport that trusts the local authority, and a credential.
 
 use std::env;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub const OWNER: &str = "00000000-0000-4000-8000-00000000a003";
 pub const IDENTITY: &str = "00000000-0000-4000-8000-00000000a004";
 pub const SECRET: &str = "sealyard";
 
-/// Every name is this machine.
+/// Resolves every name to this machine.
 struct Loopback;
 
 impl Resolve for Loopback {
@@ -50,7 +50,7 @@ fn options() -> ClientOptions {
     }
 }
 
-/// The keys of the vault, as somebody sees them.
+/// A client for the keys of the vault, with a principal's credential.
 pub fn client_of(client_id: &str, secret: &str, url: &str, verify: bool) -> KeyClient {
     let with = ClientSecretCredentialOptions { client_options: options() };
     let secret = Secret::new(secret.to_owned());
