@@ -1,6 +1,6 @@
-//! What the suite pushes: random blobs, and manifests around them.
+//! The content that the suite pushes: random blobs, and manifests around them.
 //!
-//! Everything is random, so that no case meets what another one left in a registry that deduplicates.
+//! All content is random, so that no case finds the content of another case in a registry that deduplicates.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ impl Blob {
         Self::of(value.to_string())
     }
 
-    /// The same bytes under SHA-512.
+    /// The same bytes with their SHA-512 digest.
     pub(crate) fn sha512(&self) -> Self {
         let digest = format!("sha512:{}", hex::encode(Sha512::digest(&self.bytes)));
         Self { bytes: self.bytes.clone(), digest }
@@ -52,13 +52,13 @@ impl Blob {
         json!({"mediaType": media_type, "digest": self.digest, "size": self.len()})
     }
 
-    /// A digest that belongs to nothing.
+    /// A digest without content.
     pub(crate) fn unknown_digest() -> String {
         Self::random(32).digest
     }
 }
 
-/// An image of one configuration and one layer. Pushing it is `Context::push_image`.
+/// An image with one configuration and one layer. `Context::push_image` pushes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Image {
     pub(crate) config: Blob,
@@ -87,17 +87,17 @@ impl Image {
     }
 }
 
-/// An index of these manifests.
+/// The JSON of an index of these manifests.
 pub(crate) fn index_json(children: &[Value]) -> Value {
     json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children})
 }
 
-/// The value that a descriptor of an unused configuration or layer has: two bytes of JSON.
+/// The content for the descriptor of an unused configuration or layer: two bytes of JSON.
 pub(crate) fn empty_json() -> Blob {
     Blob::of("{}")
 }
 
-/// An artifact of no content, with this type and this subject.
+/// The JSON of an artifact without content, with this type and this subject.
 pub(crate) fn artifact_json(artifact_type: &str, subject: Option<&Value>) -> Value {
     let empty = empty_json().descriptor(OCI_EMPTY);
     let mut manifest = json!({
@@ -114,7 +114,7 @@ pub(crate) fn artifact_json(artifact_type: &str, subject: Option<&Value>) -> Val
     manifest
 }
 
-/// A short random word that is valid in a repository name, in a tag and in an annotation.
+/// A short random name that is valid in a repository name, in a tag and in an annotation.
 pub(crate) fn random_name() -> String {
     hex::encode(rand::random::<[u8; 8]>())
 }
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_those_of_the_published_examples() {
+    fn digests_match_the_published_examples() {
         let empty = empty_json();
 
         assert_eq!(

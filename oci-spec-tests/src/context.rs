@@ -1,6 +1,6 @@
-//! What a case works with: the registry, a repository of its own, and the steps that many cases need.
+//! The context of a case: the registry, its own repository, and the steps that many cases need.
 //!
-//! Every case gets a new `Context`, so no two share a repository. The steps fail as the case would: with the exchange in words.
+//! Every case gets a new `Context`, so no two share a repository. A failed step reports the exchange, like a failed case.
 
 use bytes::Bytes;
 use http::Method;
@@ -12,7 +12,7 @@ use crate::outcome::ensure;
 use crate::raw::{Afterwards, RawAnswer};
 use crate::{Failure, Registry};
 
-/// The registry under test, and a repository that nobody else knows.
+/// The registry under test, and a repository that no other case uses.
 #[derive(Debug)]
 pub struct Context {
     registry: Registry,
@@ -83,12 +83,12 @@ impl Context {
         format!("/v2/{}/blobs/uploads/", self.repository)
     }
 
-    /// GET of a manifest that says it takes every type that the suite pushes.
+    /// GETs a manifest with an Accept header for every type that the suite pushes.
     pub(crate) fn get_manifest(&self, reference: &str) -> Request<'_> {
         self.get(self.manifest(reference)).header("accept", ACCEPT_ALL)
     }
 
-    /// Starts an upload and gives its `Location`.
+    /// Starts an upload and returns its `Location`.
     pub(crate) async fn start_upload(&self) -> Result<String, Failure> {
         self.start_upload_in(&self.repository).await
     }
@@ -137,7 +137,7 @@ impl Context {
         self.close_upload(&location, &blob.digest, blob.bytes.clone()).await?.is(&[201])
     }
 
-    /// PUT of a manifest in the case's repository; nothing is asserted.
+    /// PUTs a manifest in the case's repository, and asserts nothing.
     pub(crate) async fn put_manifest(
         &self,
         reference: &str,
@@ -169,7 +169,7 @@ impl Context {
         Ok(manifest)
     }
 
-    /// Pushes the blobs of a random image, not its manifest.
+    /// Pushes the blobs of a random image, but not its manifest.
     pub(crate) async fn push_parts(&self) -> Result<Image, Failure> {
         let image = Image::random();
         self.push_blob(&image.config).await?;
@@ -184,15 +184,15 @@ impl Context {
         Ok(image)
     }
 
-    /// Fails unless the blob can be pulled from where a `Location` says it is.
+    /// Fails unless the blob can be pulled from a `Location`.
     pub(crate) async fn is_pullable(&self, location: &str, blob: &Blob) -> Result<(), Failure> {
         let answer = self.get(location).header("accept", ACCEPT_ALL).send().await?;
         answer.is(&[200])?;
-        ensure!(answer.body == blob.bytes, "{location} has other bytes than were pushed");
+        ensure!(answer.body == blob.bytes, "the bytes at {location} differ from the pushed bytes");
         Ok(())
     }
 
-    /// The head of a request for `raw`, up to and with the empty line; `headers` are whole lines.
+    /// The head of a request for `raw`, including the empty line; `headers` are whole lines.
     pub(crate) fn raw_head(&self, method: &str, target: &str, headers: &[&str]) -> String {
         use std::fmt::Write as _;
 
@@ -209,7 +209,7 @@ impl Context {
         head
     }
 
-    /// Writes bytes to a connection of their own.
+    /// Writes bytes to a new connection.
     pub(crate) async fn raw(
         &self,
         bytes: impl Into<Bytes>,
@@ -230,11 +230,11 @@ impl Context {
     }
 }
 
-/// Every manifest type that the suite pushes, in one header as clients send it.
+/// Every manifest type that the suite pushes, in one header like a client's.
 pub(crate) const ACCEPT_ALL: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
     application/vnd.docker.distribution.manifest.v2+json, application/vnd.docker.distribution.manifest.list.v2+json, */*";
 
-/// Adds to the query that a `Location` may have already.
+/// Adds a query to a `Location`, which may already have one.
 pub(crate) fn with_query(location: &str, query: &str) -> String {
     let joint = if location.contains('?') { '&' } else { '?' };
     format!("{location}{joint}{query}")

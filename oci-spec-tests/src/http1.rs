@@ -1,8 +1,8 @@
-//! One request, one answer: the client of the suite, over hyper's HTTP/1.1 connection.
+//! The HTTP client of the suite: one request and one answer, over hyper's HTTP/1.1 connection.
 //!
-//! Cases build a [`Request`] through `Context` and read the [`Answer`]. Every request has a connection of its own, so that a registry that
-//! closes one harms no other case. GET and HEAD follow redirects, as registries that offload blobs need; nothing else does.
-//! What hyper would not send (malformed heads, bodies that are cut) is in `raw`.
+//! Cases build a [`Request`] through `Context` and read the [`Answer`]. Every request uses a new connection, so that a registry
+//! that closes a connection does not affect other cases. Only GET and HEAD follow redirects, for registries that offload blobs.
+//! Requests that hyper cannot send (malformed heads, cut bodies) are in `raw`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -21,11 +21,11 @@ use crate::outcome::ensure;
 use crate::registry::Origin;
 use crate::{Failure, Registry};
 
-/// An exchange that takes longer has failed.
+/// The longest time for an exchange.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_mins(1);
 const MOST_REDIRECTS: usize = 5;
 
-/// A request under construction.
+/// A request that is being built.
 pub(crate) struct Request<'a> {
     registry: &'a Registry,
     method: Method,
@@ -35,7 +35,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// `target` is a path with its query, or a URL as a `Location` gives it.
+    /// `target` is a path with its query, or a URL as in a `Location`.
     pub(crate) fn new(registry: &'a Registry, method: Method, target: impl Into<String>) -> Self {
         Self {
             registry,
@@ -51,13 +51,13 @@ impl<'a> Request<'a> {
         self
     }
 
-    /// A body with `Content-Length`.
+    /// Sets a body with `Content-Length`.
     pub(crate) fn body(mut self, bytes: impl Into<Bytes>) -> Self {
         self.payload = Payload::Whole(bytes.into());
         self
     }
 
-    /// A body in these pieces, with `Transfer-Encoding: chunked` and no length.
+    /// Sets a body of these pieces, with `Transfer-Encoding: chunked` and without a length.
     pub(crate) fn streamed(mut self, pieces: impl IntoIterator<Item = Bytes>) -> Self {
         self.payload = Payload::Pieces(pieces.into_iter().collect());
         self
@@ -114,7 +114,7 @@ impl<'a> Request<'a> {
         }
         let request = request
             .body(self.payload.clone())
-            .map_err(|error| Failure::new(format!("this cannot be sent: {error}")))?;
+            .map_err(|error| Failure::new(format!("the request cannot be sent: {error}")))?;
 
         let stream = TokioIo::new(self.registry.connect(origin).await?);
         let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
@@ -131,7 +131,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The body as far as it came, and whether that was all of it.
+/// Reads the body as far as it arrived, and whether it is complete.
 async fn read(mut body: hyper::body::Incoming) -> (Bytes, bool) {
     let mut received = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -143,23 +143,23 @@ async fn read(mut body: hyper::body::Incoming) -> (Bytes, bool) {
     (received.freeze(), true)
 }
 
-/// What the registry answered.
+/// The answer of the registry.
 pub(crate) struct Answer {
     asked: String,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// Whether the body arrived to its announced end. Where it did not, `body` has what came.
+    /// Whether the body arrived completely. If not, `body` has the part that arrived.
     pub(crate) is_whole: bool,
 }
 
 impl Answer {
-    /// The value of a header, if it is there and is text.
+    /// The value of a header, if it is present and is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// The value of a header that must be there.
+    /// The value of a required header.
     pub(crate) fn needs(&self, name: &str) -> Result<&str, Failure> {
         self.header(name)
             .filter(|value| !value.is_empty())
@@ -184,7 +184,7 @@ impl Answer {
         Ok(())
     }
 
-    /// Fails unless the registry blames the client: any 4xx.
+    /// Fails unless the registry blames the client with any 4xx.
     pub(crate) fn is_refusal(&self) -> Result<(), Failure> {
         ensure!(
             self.status.is_client_error(),
@@ -194,13 +194,13 @@ impl Answer {
         Ok(())
     }
 
-    /// Fails if the registry did what was asked, whatever it said instead.
+    /// Fails if the registry performed the request, whatever its answer says.
     pub(crate) fn is_no_success(&self) -> Result<(), Failure> {
         ensure!(!self.status.is_success(), "{}", self.wrong("expected no success"));
         Ok(())
     }
 
-    /// Fails unless one of these codes stands in an error body of the specified shape.
+    /// Fails unless an error body of the specified form has one of these codes.
     pub(crate) fn has_code(&self, codes: &[&str]) -> Result<(), Failure> {
         let found = self.codes()?;
         let expected = codes.join(" or ");
@@ -212,7 +212,7 @@ impl Answer {
         Ok(())
     }
 
-    /// The codes of an error body; fails if it has not the specified shape.
+    /// The codes of an error body; fails if the body does not have the specified form.
     pub(crate) fn codes(&self) -> Result<Vec<String>, Failure> {
         let body = self.json().map_err(|_| self.wrong("the error body is not JSON"))?;
         let errors = body["errors"]
@@ -241,7 +241,7 @@ impl Answer {
             Ok(text) => format!(" {}", text.trim_end()),
             Err(_) => format!(" ({} bytes)", self.body.len()),
         };
-        let cut = if self.is_whole { "" } else { " (and the body broke off)" };
+        let cut = if self.is_whole { "" } else { " (and the body is incomplete)" };
         Failure::new(format!("{what}; {} answered {}{body}{cut}", self.asked, self.status.as_u16()))
     }
 }

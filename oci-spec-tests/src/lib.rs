@@ -1,9 +1,9 @@
-//! A black-box suite for any OCI registry: one case for each clause of the OCI distribution specification 1.1 that a client can see.
+//! A black-box suite for any OCI registry: one case for each clause of the OCI distribution specification 1.1 that clients see.
 //!
-//! [`CLAUSES`] says what is promised and where it is written, [`CASES`] has the check of each, [`run_case`] runs one against a [`Registry`].
-//! `tests/conformance` makes a test of every case, and the program `oci-spec-tests` prints a table of them.
+//! [`CLAUSES`] lists the requirements and their sources, [`CASES`] has the checks, [`run_case`] runs one against a [`Registry`].
+//! `tests/conformance` makes a test of every case, and the program `oci-spec-tests` prints a table of the results.
 //!
-//! The suite knows nothing of the registry it tests: it speaks HTTP/1.1, works in repositories of random names, and leaves them behind.
+//! The suite does not depend on the registry: it speaks HTTP/1.1, works in repositories with random names, and leaves them there.
 #![deny(rustdoc::broken_intra_doc_links)]
 
 mod cases;

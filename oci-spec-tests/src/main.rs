@@ -1,6 +1,6 @@
-//! `oci-spec-tests`: runs the suite against a registry and prints what held.
+//! `oci-spec-tests`: runs the suite against a registry and prints the results.
 //!
-//! Exit code 0 if no MUST failed, 1 if one did, 2 if the suite could not run.
+//! The exit code is 0 if no MUST failed, 1 if one failed, 2 if the suite could not run.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,32 +15,32 @@ use tokio::task::JoinHandle;
 
 /// Tests any OCI registry, clause by clause, against the OCI distribution specification 1.1.
 ///
-/// It pushes small random content to repositories of random names, and leaves it there.
+/// It pushes small random content to repositories with random names, and leaves it there.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// The registry: host:port for plain HTTP, or a URL that begins with http:// or https://.
+    /// Registry to test: host:port for plain HTTP, or a URL that begins with http:// or https://.
     #[arg(long, env = "OCI_REGISTRY")]
     url: String,
-    /// The user, if the registry wants Basic credentials.
+    /// User name, if the registry requires Basic credentials.
     #[arg(long, env = "OCI_USERNAME")]
     username: Option<String>,
-    /// The password of the user.
+    /// Password of the user.
     #[arg(long, env = "OCI_PASSWORD", hide_env_values = true, default_value = "")]
     password: String,
-    /// A prefix for the repositories.
+    /// Prefix for the names of the repositories.
     #[arg(long, env = "OCI_NAMESPACE")]
     namespace: Option<String>,
-    /// Runs only the clauses whose name contains this.
+    /// Run only the clauses whose name contains this text.
     #[arg(long)]
     only: Option<String>,
-    /// How many cases run side by side.
+    /// How many cases run in parallel.
     #[arg(long, default_value_t = 4)]
     jobs: usize,
-    /// Prints JSON instead of the table.
+    /// Print JSON instead of the table.
     #[arg(long)]
     json: bool,
-    /// Writes `JUnit` XML to this file as well.
+    /// Also write `JUnit` XML to this file.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the suite; says whether the registry conforms.
+/// Runs the suite; returns whether the registry conforms.
 async fn run(arguments: Arguments) -> Result<bool, Failure> {
     let mut registry = Registry::at(&arguments.url)?;
     if let Some(username) = &arguments.username {
@@ -66,7 +66,7 @@ async fn run(arguments: Arguments) -> Result<bool, Failure> {
     if let Some(namespace) = &arguments.namespace {
         registry = registry.with_namespace(namespace);
     }
-    // One request first: a registry that is not there is an error of one line, not of every clause.
+    // One request first: an unreachable registry is reported in one line, not for every clause.
     let version_check = CASES.iter().filter(|case| case.clause == "version_check_answers_200");
     for case in version_check {
         run_case(case, &registry).await?;
@@ -114,7 +114,7 @@ async fn collect(running: Vec<(&'static Clause, JoinHandle<Result<Outcome, Failu
     for (clause, handle) in running {
         let result = handle
             .await
-            .unwrap_or_else(|error| Err(Failure::new(format!("the case broke: {error}"))));
+            .unwrap_or_else(|error| Err(Failure::new(format!("the case panicked: {error}"))));
         report.add(*clause, result);
     }
     report

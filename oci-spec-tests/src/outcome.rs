@@ -1,26 +1,26 @@
-//! How a case ends: the clause held, the registry does not offer it, or it failed.
+//! The results of a case: the clause held, the registry does not offer the feature, or the case failed.
 //!
-//! Every case returns these; `report` and the tests read them. A failure is one sentence that shows the exchange.
+//! Every case returns one of these; `report` and the tests read them. A failure is one sentence that shows the exchange.
 
 use std::fmt;
 
-/// How a case ended when nothing was wrong.
+/// The result of a case without a failure.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// The registry did what the clause says.
+    /// The registry behaved as the clause says.
     Held,
-    /// The registry does not offer what the clause is about, in a way that the specification permits; the text says how it answered.
+    /// The registry does not offer the feature of the clause, which the specification permits; the text says how it answered.
     NotSupported(String),
 }
 
-/// The registry broke a clause, or a step that the case needs did not work.
+/// The registry broke a clause, or a step of the case failed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
     message: String,
 }
 
 impl Failure {
-    /// A failure that says `message`.
+    /// Creates a failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
@@ -48,11 +48,11 @@ impl From<hyper::Error> for Failure {
 
 impl From<serde_json::Error> for Failure {
     fn from(error: serde_json::Error) -> Self {
-        Self::new(format!("the JSON is not as specified: {error}"))
+        Self::new(format!("the JSON does not have the specified form: {error}"))
     }
 }
 
-/// Fails the case with a sentence if the condition does not hold.
+/// Fails the case with a message if the condition does not hold.
 macro_rules! ensure {
     ($condition:expr, $($sentence:tt)+) => {
         if !$condition {
@@ -62,7 +62,7 @@ macro_rules! ensure {
 }
 pub(crate) use ensure;
 
-/// The case ends here: the registry does not offer this, and may.
+/// Ends the case: the registry does not offer the feature, and need not.
 macro_rules! not_supported {
     ($($sentence:tt)+) => {
         return Ok($crate::Outcome::NotSupported(format!($($sentence)+)))

@@ -1,7 +1,7 @@
-//! Bytes on a socket: what no HTTP library would send.
+//! Sends bytes over a socket that no HTTP library would send.
 //!
-//! Cases about malformed heads, limits and clients that go away use it. It writes while it reads, so that a registry may answer early
-//! and close; it understands of the answer no more than status, headers and a body with `Content-Length`.
+//! Cases about malformed heads, limits and disconnecting clients use it. It writes while it reads, so that a registry may answer
+//! early and close; of the answer it only parses the status, headers and a body with `Content-Length`.
 
 use std::time::Duration;
 
@@ -10,35 +10,35 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{Failure, Registry};
 
-/// A registry that answers nothing for this long will not answer.
+/// After this time without data, the registry counts as not answering.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What the client does when all bytes are written.
+/// The action of the client after it has written all bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Afterwards {
     /// Waits for the answer.
     Wait,
-    /// Closes its half, then waits for the answer.
+    /// Closes its half of the connection, then waits for the answer.
     HalfClose,
-    /// Closes the connection and hears nothing.
+    /// Closes the connection without reading an answer.
     GoAway,
 }
 
-/// The answer, as far as there was one.
+/// The answer, as far as it arrived.
 #[derive(Debug)]
 pub(crate) struct RawAnswer {
-    /// The status of the last head that was read, or `None` if the registry closed without a word.
+    /// The status of the last head, or `None` if the registry closed the connection without an answer.
     pub(crate) status: Option<u16>,
 }
 
 impl RawAnswer {
-    /// Whether the registry refused the request: any 4xx, or it hung up.
+    /// Whether the registry refused the request with any 4xx, or closed the connection.
     pub(crate) fn is_refusal_or_hangup(&self) -> bool {
         self.status.is_none_or(|status| (400..500).contains(&status))
     }
 }
 
-/// Writes `bytes` to a new connection to the registry and reads what comes back.
+/// Writes `bytes` to a new connection to the registry and reads the answer.
 pub(crate) async fn send(
     registry: &Registry,
     bytes: Bytes,
@@ -52,11 +52,11 @@ pub(crate) async fn send(
         return Ok(RawAnswer { status: None });
     }
     let write = tokio::spawn(async move {
-        // A registry that answers early closes: what it read counts, not what we could still write.
+        // A registry that answers early closes the connection: its answer counts, not the bytes that could still be written.
         if writer.write_all(&bytes).await.is_ok() && afterwards == Afterwards::HalfClose {
             drop(writer.shutdown().await);
         }
-        // The half lives on: dropping it would not close, but keeps the meaning plain.
+        // The task returns the half: dropping it would not close the connection, but this makes the intent clear.
         writer
     });
     let mut received = Vec::new();
@@ -83,7 +83,7 @@ pub(crate) async fn send(
     }
 }
 
-/// The status of a final answer whose body is all there too; interim answers (1xx) are skipped.
+/// The status of a final answer whose body is complete; interim answers (1xx) are skipped.
 fn complete(received: &[u8]) -> Option<u16> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let status = last_status(&received[..end])?;
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_complete_with_its_body_and_interim_answers_do_not_count() {
+    fn an_answer_is_complete_with_its_body_and_interim_answers_are_skipped() {
         assert_eq!(complete(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{"), None);
         assert_eq!(complete(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}"), Some(400));
         assert_eq!(complete(b"HTTP/1.1 100 Continue\r\n\r\n"), None);

@@ -1,7 +1,7 @@
-//! The registry under test: its address, how to reach it, and who the suite is to it.
+//! The registry under test: its address, the connection to it, and the suite's credentials.
 //!
-//! `Context` connects through it. Redirects and absolute `Location`s may lead to another host, so a connection is made for an [`Origin`];
-//! the credentials go to the registry's own origin alone.
+//! `Context` connects through it. Redirects and absolute `Location`s may name another host, so a connection is made for an
+//! [`Origin`]; only the registry's own origin gets the credentials.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl Origin {
         well_formed.then(|| (Self { tls, authority: authority.to_owned() }, target.to_owned()))
     }
 
-    /// What the `Host` header says.
+    /// The value of the `Host` header.
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }
@@ -71,21 +71,19 @@ impl std::fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// The registry at `address`: `host:port` (plain HTTP) or a URL with `http://` or `https://`. No path, no credentials in it.
+    /// The registry at `address`: `host:port` (plain HTTP) or a URL with `http://` or `https://`, without path and credentials.
     pub fn at(address: &str) -> Result<Self, Failure> {
         let url =
             if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
         let (origin, path) =
             Origin::split(&url).filter(|(_, path)| path == "/").ok_or_else(|| {
-                Failure::new(format!(
-                    "{address:?} is not host:port, nor a URL of a registry without a path"
-                ))
+                Failure::new(format!("{address:?} is neither host:port nor a URL without a path"))
             })?;
         let tls = connector()?;
         Ok(Self { origin, authorization: None, namespace: path.trim_matches('/').to_owned(), tls })
     }
 
-    /// What the environment names: `OCI_REGISTRY`, with `OCI_USERNAME`, `OCI_PASSWORD` and `OCI_NAMESPACE`; `None` without the first.
+    /// The registry that `OCI_REGISTRY` names, with `OCI_USERNAME`, `OCI_PASSWORD` and `OCI_NAMESPACE`; `None` if it names none.
     pub fn from_environment() -> Result<Option<Self>, Failure> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let Some(address) = variable("OCI_REGISTRY") else {
@@ -126,7 +124,7 @@ impl Registry {
         &self.origin
     }
 
-    /// What the `Authorization` header to `origin` says.
+    /// The value of the `Authorization` header to `origin`.
     pub(crate) fn authorization(&self, origin: &Origin) -> Option<&str> {
         self.authorization.as_deref().filter(|_| *origin == self.origin)
     }
@@ -141,13 +139,13 @@ impl Registry {
             return Ok(Box::new(tcp));
         }
         let name = ServerName::try_from(host.to_owned()).map_err(|error| {
-            Failure::new(format!("{host:?} is no name for a certificate: {error}"))
+            Failure::new(format!("{host:?} is not a valid name for a certificate: {error}"))
         })?;
         Ok(Box::new(self.tls.connect(name, tcp).await?))
     }
 }
 
-/// TLS with the roots of the system; `SSL_CERT_FILE` names others.
+/// Sets up TLS with the system's roots; `SSL_CERT_FILE` names other roots.
 fn connector() -> Result<TlsConnector, Failure> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -165,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_plain_http_unless_they_say_otherwise() {
+    fn addresses_mean_plain_http_unless_they_are_https_urls() {
         let plain = Registry::at("localhost:5000").unwrap();
         let secure = Registry::at("https://registry.example/").unwrap();
 
@@ -179,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_go_to_the_registry_alone() {
+    fn only_the_registry_gets_the_credentials() {
         let registry = Registry::at("localhost:5000").unwrap().with_credentials("me", "secret");
         let (elsewhere, target) = Origin::split("https://storage.example/blob?signed").unwrap();
 

@@ -1,6 +1,6 @@
-//! What a run found: a table for people, JSON and `JUnit` for programs.
+//! The report of a run: a table for people, JSON and `JUnit` for programs.
 //!
-//! The program fills a [`Report`] and prints it. It knows nothing of how the cases work.
+//! The program fills a [`Report`] and prints it. The report does not depend on how the cases work.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -52,7 +52,7 @@ impl Report {
         json!({"conforms": self.conforms(), "summary": summary, "results": results})
     }
 
-    /// The results as `JUnit` XML, one suite for each section. What is not supported is skipped; every failure is a failure.
+    /// The results as `JUnit` XML, one suite for each section. "Not supported" counts as skipped; every failure is a failure.
     pub fn to_junit(&self) -> String {
         let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n");
         for section in self.sections() {
@@ -95,7 +95,7 @@ impl Report {
         sections
     }
 
-    /// How many held, failed, and were not supported.
+    /// How many clauses held, failed, and were not supported.
     fn count(&self, which: impl Fn(&Clause) -> bool) -> [usize; 3] {
         let mut counts = [0; 3];
         for (_, result) in self.results.iter().filter(|(clause, _)| which(clause)) {
@@ -109,7 +109,7 @@ impl Report {
     }
 }
 
-/// The table: counts by section, then each failure in words, then what is not supported, then counts by level.
+/// The table: counts by section, then each failure with its message, then the unsupported clauses, then counts by level.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:44} {:>6} {:>6} {:>13}", "section", "held", "failed", "not supported")?;

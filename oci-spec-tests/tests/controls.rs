@@ -1,7 +1,7 @@
-//! That the suite can fail: registries that do everything wrong must not be found right.
+//! Proves that the suite can fail: registries that answer everything wrong must not pass.
 //!
-//! Each of them gives one and the same answer to every request. What holds there all the same is listed, with its reason,
-//! so that a case which passes no matter what shows itself here.
+//! Each registry gives the same answer to every request. The clauses that hold anyway are listed, with the reason, so that a case
+//! that always passes is noticed.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -12,32 +12,32 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// What a `GET /v2/` that answers 200 is enough for.
+/// The clauses that a `GET /v2/` with 200 satisfies.
 const OF_THE_VERSION_CHECK: [&str; 1] = ["version_check_answers_200"];
 
 #[tokio::test]
-async fn a_registry_that_says_yes_to_everything_holds_the_version_check_alone() {
+async fn a_registry_that_answers_200_to_everything_only_passes_the_version_check() {
     let held = held_by("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
 
     assert_eq!(held, OF_THE_VERSION_CHECK.into());
 }
 
 #[tokio::test]
-async fn a_registry_that_creates_everything_holds_nothing() {
+async fn a_registry_that_answers_201_to_everything_passes_no_clause() {
     let held = held_by("HTTP/1.1 201 Created\r\nLocation: /v2/\r\nContent-Length: 0\r\n\r\n").await;
 
     assert_eq!(held, BTreeSet::new());
 }
 
 #[tokio::test]
-async fn a_registry_that_knows_nothing_holds_only_what_asks_for_nothing_else() {
+async fn a_registry_that_answers_404_to_everything_only_passes_clauses_about_absence() {
     let held = held_by(concat!(
         "HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 65\r\n\r\n",
         r#"{"errors":[{"code":"NAME_UNKNOWN","message":"there is no such"}]}"#
     ))
     .await;
 
-    // These ask for what is not there, without pushing anything before.
+    // These clauses ask for content that does not exist, without pushing anything before.
     let asks_for_nothing_else = [
         "deleting_in_an_unknown_repository_is_404",
         "long_name_is_refused",
@@ -52,20 +52,20 @@ async fn a_registry_that_knows_nothing_holds_only_what_asks_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_registry_that_breaks_down_holds_nothing() {
+async fn a_registry_that_answers_500_to_everything_passes_no_clause() {
     let held = held_by("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n").await;
 
     assert_eq!(held, BTreeSet::from(["nothing_is_stored_under_an_invalid_name"]));
 }
 
 #[tokio::test]
-async fn a_registry_that_hangs_up_holds_nothing() {
+async fn a_registry_that_closes_every_connection_passes_no_clause() {
     let held = held_by("").await;
 
     assert_eq!(held, BTreeSet::new());
 }
 
-/// The clauses that hold against a registry which always gives this answer.
+/// The clauses that a registry passes which always gives this answer.
 async fn held_by(answer: &'static str) -> BTreeSet<&'static str> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address: SocketAddr = listener.local_addr().expect("it is bound");
@@ -90,7 +90,8 @@ async fn held_by(answer: &'static str) -> BTreeSet<&'static str> {
     }
     let mut held = BTreeSet::new();
     for (clause, handle) in running {
-        if handle.await.expect("no case panics, whatever the registry does") == Ok(Outcome::Held) {
+        if handle.await.expect("no case panics, whatever the registry answers") == Ok(Outcome::Held)
+        {
             held.insert(clause);
         }
     }

@@ -1,4 +1,5 @@
-//! The table of clauses in the README is the one of the library: `UPDATE_README=1 cargo test -p oci-spec-tests --test readme` writes it.
+//! Compares the table of clauses in the README with the library: `UPDATE_README=1 cargo test -p oci-spec-tests --test readme`
+//! writes it.
 
 use std::fmt::Write as _;
 
@@ -8,11 +9,12 @@ const BEGIN: &str = "<!-- clauses: written by tests/readme.rs -->\n";
 const END: &str = "<!-- end of clauses -->\n";
 
 #[test]
-fn the_table_of_clauses_is_that_of_the_library() {
+fn the_table_of_clauses_matches_the_library() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let readme = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the README has the mark of the table");
-    let (found, after) = rest.split_once(END).expect("the README has the end of the table");
+    let (before, rest) =
+        readme.split_once(BEGIN).expect("the README has the start mark of the table");
+    let (found, after) = rest.split_once(END).expect("the README has the end mark of the table");
 
     if std::env::var_os("UPDATE_README").is_some() {
         std::fs::write(path, format!("{before}{BEGIN}{}{END}{after}", table())).unwrap();

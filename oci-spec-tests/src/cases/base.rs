@@ -1,4 +1,4 @@
-//! `GET /v2/`, and what holds of every answer.
+//! `GET /v2/`, and the rules for every answer.
 
 use crate::outcome::{ensure, not_supported};
 use crate::{Context, Failure, Outcome};
@@ -7,7 +7,7 @@ pub(super) async fn version_check_answers_200(ctx: &Context) -> Result<Outcome, 
     let answer = ctx.get("/v2/").send().await?;
     ensure!(
         answer.status != 401,
-        "the registry wants credentials: set OCI_USERNAME and OCI_PASSWORD"
+        "the registry requires credentials: set OCI_USERNAME and OCI_PASSWORD"
     );
     answer.is(&[200])?;
     Ok(Outcome::Held)
@@ -42,7 +42,8 @@ pub(super) async fn warnings_are_well_formed(ctx: &Context) -> Result<Outcome, F
             ensure!(
                 well_formed,
                 "{}",
-                answer.wrong(&format!("the warning {text:?} is not of the form 299 - \"text\""))
+                answer
+                    .wrong(&format!("the warning {text:?} does not have the form 299 - \"text\""))
             );
         }
         ensure!(size <= 4096, "{}", answer.wrong("more than 4096 bytes of warnings"));

@@ -1,4 +1,4 @@
-//! Media types: kept, checked against the document, and none of them unknown to a registry that is agnostic of content.
+//! Media types: stored, checked against the document, and accepted even if the registry does not know them.
 
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ pub(super) async fn accept_never_changes_the_document(ctx: &Context) -> Result<O
             ctx.get(ctx.manifest(&manifest.digest)).header("accept", accept).send().await?;
         ensure!(answer.status.as_u16() < 500, "{}", answer.wrong(&format!("Accept {accept:?}")));
         let whole = answer.status != 200 || answer.body == manifest.bytes;
-        ensure!(whole, "{}", answer.wrong(&format!("Accept {accept:?} gave another document")));
+        ensure!(whole, "{}", answer.wrong(&format!("Accept {accept:?} returned another document")));
     }
     Ok(Outcome::Held)
 }
@@ -234,7 +234,7 @@ pub(super) async fn docker_schema_1_is_refused(ctx: &Context) -> Result<Outcome,
     Ok(Outcome::Held)
 }
 
-/// A Docker image, its blobs pushed.
+/// Pushes the blobs of a Docker image, and returns its manifest.
 async fn docker_image(ctx: &Context) -> Result<Value, Failure> {
     let image = ctx.push_parts().await?;
     let mut manifest = image.manifest_json();

@@ -1,4 +1,4 @@
-//! Deleting tags, manifests and blobs. A registry may offer none of it, and says so with 400 or 405.
+//! Deleting tags, manifests and blobs. A registry may refuse this with 400 or 405.
 
 use crate::content::Blob;
 use crate::context::{ACCEPT_ALL, with_query};
@@ -31,7 +31,7 @@ pub(super) async fn deleting_a_tag_keeps_the_manifest(ctx: &Context) -> Result<O
     ctx.get_manifest(&image.manifest().digest).send().await?.is(&[200])?;
     let answer = ctx.get(format!("/v2/{}/tags/list", ctx.repository())).send().await?;
     let tags = answer.json()?["tags"].clone();
-    ensure!(tags == serde_json::json!(["v2"]), "{}", answer.wrong("expected the other tag alone"));
+    ensure!(tags == serde_json::json!(["v2"]), "{}", answer.wrong("expected only the other tag"));
     Ok(Outcome::Held)
 }
 
@@ -95,7 +95,7 @@ pub(super) async fn tags_of_a_deleted_manifest_are_not_listed(
     ensure!(
         tags == serde_json::json!(["other"]),
         "{}",
-        answer.wrong("expected the other tag alone")
+        answer.wrong("expected only the other tag")
     );
     Ok(Outcome::Held)
 }
@@ -129,7 +129,7 @@ pub(super) async fn deleted_manifest_can_be_pushed_again(
     if let Some(outcome) = disabled(&ctx.delete(ctx.manifest(&manifest.digest)).send().await?)? {
         return Ok(outcome);
     }
-    // The registry may have collected the blobs: whoever pushes asks, and sends them again.
+    // The registry may have collected the blobs: a client that pushes asks for them, and sends them again.
     for blob in [&image.config, &image.layer] {
         if ctx.head(ctx.blob(&blob.digest)).send().await?.status != 200 {
             ctx.push_blob(blob).await?;
@@ -211,7 +211,7 @@ pub(super) async fn deleting_a_malformed_digest_is_refused(
     Ok(Outcome::Held)
 }
 
-/// The outcome if deletion is disabled; `None` after a success; fails on anything else.
+/// The outcome if deletion is disabled; `None` after a success; any other answer is a failure.
 fn disabled(answer: &Answer) -> Result<Option<Outcome>, Failure> {
     answer.is(&[202, 400, 405])?;
     let status = answer.status.as_u16();

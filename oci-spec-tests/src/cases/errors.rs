@@ -1,4 +1,4 @@
-//! Error bodies, their codes, and names and methods that are no good.
+//! Error bodies and their codes, and invalid names and methods.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::http1::Answer;
 use crate::outcome::{ensure, not_supported};
 use crate::{Context, Failure, Outcome};
 
-/// The codes of the specification, and the two that it tolerates for Docker's sake.
+/// The codes of the specification, and the two codes that it tolerates for Docker's sake.
 const CODES: [&str; 16] = [
     "BLOB_UNKNOWN",
     "BLOB_UPLOAD_INVALID",
@@ -30,7 +30,7 @@ const CODES: [&str; 16] = [
 
 pub(super) async fn error_bodies_have_their_shape(ctx: &Context) -> Result<Outcome, Failure> {
     for answer in refusals(ctx).await? {
-        // A body may have any format, but JSON has this one.
+        // A body may have any format, but a JSON body must have this form.
         if answer.json().is_err() {
             continue;
         }
@@ -40,7 +40,9 @@ pub(super) async fn error_bodies_have_their_shape(ctx: &Context) -> Result<Outco
             ensure!(
                 well_formed,
                 "{}",
-                answer.wrong(&format!("the code {code:?} is not of capitals and underscores"))
+                answer.wrong(&format!(
+                    "the code {code:?} does not consist of capitals and underscores"
+                ))
             );
         }
         let message = answer.json()?["errors"][0]["message"].clone();
@@ -137,7 +139,7 @@ pub(super) async fn unknown_manifest_is_manifest_unknown(
 
 pub(super) async fn unknown_repository_is_name_unknown(ctx: &Context) -> Result<Outcome, Failure> {
     let tags = ctx.get(format!("/v2/{}/tags/list", ctx.repository())).send().await?;
-    // What is asked for is unknown as well, so these two may say either.
+    // The manifest and the blob are unknown as well, so these two answers may have either code.
     let manifest = ctx.get_manifest("v1").send().await?;
     let blob = ctx.get(ctx.blob(&Blob::unknown_digest())).send().await?;
     all_say([manifest], &["NAME_UNKNOWN", "MANIFEST_UNKNOWN"])?;
@@ -259,13 +261,13 @@ pub(super) async fn unknown_routes_are_404(ctx: &Context) -> Result<Outcome, Fai
     Ok(Outcome::Held)
 }
 
-/// Names that the pattern of the specification does not match, as they can stand in a path.
+/// Names that do not match the pattern of the specification, in the form that a path can contain.
 fn invalid_names() -> Vec<String> {
     let names = ["UPPER", "-dash", "dash-", "a/.b", "a___b", "a/_b", "a..b", "a%20b", "%C3%A9"];
     names.map(|name| format!("oci-spec-tests/{name}")).into()
 }
 
-/// PUTs of a good manifest to tags that the pattern does not match.
+/// PUTs a valid manifest to tags that do not match the pattern.
 async fn put_to_invalid_tags(ctx: &Context) -> Result<Vec<(String, Answer)>, Failure> {
     let manifest = ctx.push_parts().await?.manifest();
     let too_long = "t".repeat(129);
@@ -276,7 +278,7 @@ async fn put_to_invalid_tags(ctx: &Context) -> Result<Vec<(String, Answer)>, Fai
     Ok(answers)
 }
 
-/// Fails if a refusal in JSON has none of these codes. A body of another format is permitted, and says nothing.
+/// Fails if a refusal in JSON has none of these codes. A body in another format is permitted, and has no codes.
 fn all_say(answers: impl IntoIterator<Item = Answer>, codes: &[&str]) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Held;
     for answer in answers {
@@ -285,7 +287,7 @@ fn all_say(answers: impl IntoIterator<Item = Answer>, codes: &[&str]) -> Result<
             answer.has_code(codes)?;
         } else {
             outcome = Outcome::NotSupported(format!(
-                "a body of another format than JSON, with {}",
+                "a body that is not JSON, with {}",
                 answer.status.as_u16()
             ));
         }
@@ -293,7 +295,7 @@ fn all_say(answers: impl IntoIterator<Item = Answer>, codes: &[&str]) -> Result<
     Ok(outcome)
 }
 
-/// One answer for each sort of refusal.
+/// One answer for each kind of refusal.
 async fn refusals(ctx: &Context) -> Result<Vec<Answer>, Failure> {
     let image = ctx.push_image("v1").await?;
     let unknown = Blob::unknown_digest();

@@ -1,4 +1,4 @@
-//! What a hostile or broken client sends. None of it may harm the registry: the answer blames the client, and the next request is served.
+//! Requests of a hostile or broken client. None may harm the registry: it blames the client and serves the next request.
 
 use crate::content::Blob;
 use crate::context::with_query;
@@ -118,7 +118,7 @@ pub(super) async fn traversal_is_refused(ctx: &Context) -> Result<Outcome, Failu
     ] {
         let answer = ctx.raw(ctx.raw_head("GET", &target, &[]), Afterwards::Wait).await?;
         let status = answer.status.unwrap_or_default();
-        // A redirect to the path without its dots is a refusal too: it serves nothing.
+        // A redirect to the path without its dots is also a refusal: it serves nothing.
         ensure!((300..500).contains(&status), "GET {target} is answered {status}");
     }
     Ok(Outcome::Held)

@@ -1,4 +1,4 @@
-//! Pushing manifests, and what makes one refused.
+//! Pushing manifests, and the reasons to refuse them.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ pub(super) async fn manifest_is_kept_byte_for_byte(ctx: &Context) -> Result<Outc
     let image = ctx.push_parts().await?;
     let config = image.config.descriptor(OCI_CONFIG);
     let layer = image.layer.descriptor(OCI_LAYER);
-    // Order, white space, an escape, a number's form, an unknown member and the end of line must all come back.
+    // Order, white space, an escape, the form of a number, an unknown member and the line ending must all be returned unchanged.
     let text = format!(
         "{{ \"layers\" : [\t{layer} ],\r\n \"org.example.unknown\": 1.50e1, \"annotations\": {{\"z\": \"\\u00e9\\/\", \"a\": \"é\"}},\n\
          \"mediaType\":\"{OCI_MANIFEST}\",\n   \"config\":{config}, \"schemaVersion\": 2}}\n\n"
@@ -66,11 +66,7 @@ pub(super) async fn manifest_is_kept_byte_for_byte(ctx: &Context) -> Result<Outc
         ctx.put_manifest(reference, OCI_MANIFEST, &manifest.bytes).await?.is(&[201])?;
         let answer = ctx.get_manifest(reference).send().await?;
         answer.is(&[200])?;
-        ensure!(
-            answer.body == manifest.bytes,
-            "{}",
-            answer.wrong("the manifest came back changed")
-        );
+        ensure!(answer.body == manifest.bytes, "{}", answer.wrong("the returned manifest differs"));
     }
     Ok(Outcome::Held)
 }
@@ -117,7 +113,7 @@ pub(super) async fn sha512_manifest_is_stored(ctx: &Context) -> Result<Outcome, 
     ensure!(
         pulled.body == manifest.bytes,
         "{}",
-        pulled.wrong("this is not the manifest that was pushed")
+        pulled.wrong("this differs from the pushed manifest")
     );
     Ok(Outcome::Held)
 }
@@ -315,7 +311,7 @@ pub(super) async fn is_stored(
         ensure!(
             answer.body == manifest.bytes,
             "{}",
-            answer.wrong("this is not the manifest that was pushed")
+            answer.wrong("this differs from the pushed manifest")
         );
     }
     Ok(Outcome::Held)
@@ -323,7 +319,7 @@ pub(super) async fn is_stored(
 
 fn says_what_is_missing(answer: &Answer) -> Result<Outcome, Failure> {
     if answer.status == 201 {
-        not_supported!("a manifest is stored although something it names is missing");
+        not_supported!("a manifest is stored although a part that it names is missing");
     }
     answer.is_refusal()?;
     answer.has_code(&["MANIFEST_BLOB_UNKNOWN"])?;

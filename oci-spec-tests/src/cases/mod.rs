@@ -1,7 +1,7 @@
-//! The cases: for each clause the check of it, in one file for each thing a client does.
+//! The cases: a check for each clause, with one file for each kind of action of a client.
 //!
-//! `for_each_case!` is the one list of them; [`CASES`] and the tests are made from it. A case has the name of its clause, works in a
-//! repository of its own, and asserts nothing but its clause: what it needs besides is a step, and a step that fails says so.
+//! `for_each_case!` is the only list of them; [`CASES`] and the tests are generated from it. A case has the name of its clause,
+//! works in its own repository, and asserts only its clause: other requests are steps, and a failed step says that it is a step.
 
 mod base;
 mod content_types;
@@ -27,21 +27,21 @@ use crate::{Context, Failure, Outcome, Registry};
 pub struct Case {
     /// The name of the clause.
     pub clause: &'static str,
-    /// The part of the suite that it belongs to.
+    /// The group of cases to which it belongs.
     pub group: &'static str,
     run: for<'a> fn(&'a Context) -> Running<'a>,
 }
 
-/// A case under way.
+/// A running case.
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send + 'a>>;
 
-/// Runs a case against a registry, in a repository of its own.
+/// Runs a case against a registry, in its own repository.
 pub async fn run_case(case: &Case, registry: &Registry) -> Result<Outcome, Failure> {
     let ctx = Context::new(registry);
     (case.run)(&ctx).await
 }
 
-/// Hands the names of all cases, by group, to another macro.
+/// Passes the names of all cases, by group, to another macro.
 #[macro_export]
 macro_rules! for_each_case {
     ($then:ident) => {
@@ -346,12 +346,12 @@ mod tests {
             Vec::<&&str>::new(),
             "cases without a clause"
         );
-        assert_eq!(clauses.len(), CLAUSES.len(), "a clause is there twice");
-        assert_eq!(cases.len(), CASES.len(), "a case is there twice");
+        assert_eq!(clauses.len(), CLAUSES.len(), "a clause occurs twice");
+        assert_eq!(cases.len(), CASES.len(), "a case occurs twice");
     }
 
     #[test]
-    fn every_clause_is_one_sentence_and_says_where_it_is_written() {
+    fn every_clause_is_a_sentence_and_has_a_source() {
         for clause in CLAUSES {
             assert!(clause.statement.ends_with('.'), "{}", clause.id);
             assert!(

@@ -116,7 +116,7 @@ async fn mounted(ctx: &Context) -> Result<(Blob, Answer), Failure> {
     Ok((blob, answer))
 }
 
-/// A mount that cannot work is an upload that does.
+/// Checks that a failed mount starts an upload that works.
 async fn falls_back(ctx: &Context, from: &str) -> Result<Outcome, Failure> {
     let blob = Blob::random(100);
     let answer = mount(ctx, &blob.digest, from).await?;

@@ -1,4 +1,4 @@
-//! Pulling manifests and blobs, and asking whether they exist.
+//! Pulling manifests and blobs, and checking whether they exist.
 
 use crate::content::{Blob, Image, OCI_MANIFEST};
 use crate::context::ACCEPT_ALL;
@@ -12,7 +12,7 @@ pub(super) async fn manifest_is_pulled_by_tag(ctx: &Context) -> Result<Outcome, 
     ensure!(
         answer.body == image.manifest().bytes,
         "{}",
-        answer.wrong("this is not the manifest that was pushed")
+        answer.wrong("this differs from the pushed manifest")
     );
     Ok(Outcome::Held)
 }
@@ -24,7 +24,7 @@ pub(super) async fn manifest_is_pulled_by_digest(ctx: &Context) -> Result<Outcom
     ensure!(
         answer.body == manifest.bytes,
         "{}",
-        answer.wrong("this is not the manifest that was pushed")
+        answer.wrong("this differs from the pushed manifest")
     );
     Ok(Outcome::Held)
 }
@@ -38,7 +38,7 @@ pub(super) async fn manifest_is_pulled_without_an_accept_header(
     ensure!(
         answer.body == manifest.bytes,
         "{}",
-        answer.wrong("this is not the manifest that was pushed")
+        answer.wrong("this differs from the pushed manifest")
     );
     Ok(Outcome::Held)
 }
@@ -53,7 +53,7 @@ pub(super) async fn manifest_carries_its_digest(ctx: &Context) -> Result<Outcome
 
 pub(super) async fn unknown_tag_is_404(ctx: &Context) -> Result<Outcome, Failure> {
     ctx.push_image("v1").await?;
-    // The second is no tag at all. The conformance suite of the specification probes with one.
+    // The second is not a valid tag. The conformance suite of the specification probes with such a tag.
     for tag in ["v2", ".no-tag"] {
         ctx.get_manifest(tag).send().await?.is(&[404])?;
     }
@@ -93,7 +93,7 @@ pub(super) async fn blob_is_pulled(ctx: &Context) -> Result<Outcome, Failure> {
     ensure!(
         answer.body == blob.bytes,
         "{}",
-        answer.wrong("these are not the bytes that were pushed")
+        answer.wrong("these bytes differ from the pushed bytes")
     );
     Ok(Outcome::Held)
 }
@@ -119,7 +119,7 @@ pub(super) async fn blob_digest_header_is_of_the_body(ctx: &Context) -> Result<O
     ensure!(
         matches,
         "{}",
-        answer.wrong(&format!("Docker-Content-Digest {digest} is not of this body"))
+        answer.wrong(&format!("Docker-Content-Digest {digest} is not the digest of this body"))
     );
     Ok(Outcome::Held)
 }

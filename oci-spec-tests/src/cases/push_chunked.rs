@@ -1,4 +1,4 @@
-//! Blobs in chunks, in order and out of it, and streamed without a length.
+//! Blobs in chunks, in order and out of order, and streamed without a length.
 
 use bytes::Bytes;
 
@@ -144,7 +144,7 @@ pub(super) async fn minimum_chunk_size_is_a_number(ctx: &Context) -> Result<Outc
     ensure!(
         least.parse::<u64>().is_ok(),
         "{}",
-        answer.wrong(&format!("{least:?} is no number of bytes"))
+        answer.wrong(&format!("{least:?} is not a number of bytes"))
     );
     Ok(Outcome::Held)
 }
@@ -197,7 +197,7 @@ pub(super) async fn chunks_of_a_sha512_blob_make_it(ctx: &Context) -> Result<Out
     upload.is_stored().await
 }
 
-/// A chunked upload under way. It keeps the promise of the client: the newest `Location`, and chunks no smaller than the registry asks for.
+/// A running chunked upload. It uses the newest `Location`, and chunks no smaller than the registry asks for, as a client must.
 struct Upload<'a> {
     ctx: &'a Context,
     location: String,

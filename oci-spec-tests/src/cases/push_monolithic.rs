@@ -19,8 +19,8 @@ pub(super) async fn upload_location_holds_a_unique_uuid(ctx: &Context) -> Result
     let first = ctx.start_upload().await?;
     let second = ctx.start_upload().await?;
     let uuid = uuid_in(&first);
-    ensure!(uuid.is_some(), "there is no UUID in the Location {first}");
-    ensure!(uuid != uuid_in(&second), "two uploads have one id: {first} and {second}");
+    ensure!(uuid.is_some(), "the Location has no UUID: {first}");
+    ensure!(uuid != uuid_in(&second), "two uploads have the same id: {first} and {second}");
     Ok(Outcome::Held)
 }
 
@@ -211,7 +211,7 @@ async fn single_post(ctx: &Context, digest: &str, bytes: &Bytes) -> Result<Answe
     request.header("content-type", "application/octet-stream").body(bytes.clone()).send().await
 }
 
-/// The first UUID in a text, with or without its dashes.
+/// The first UUID in a text, with or without dashes.
 fn uuid_in(text: &str) -> Option<String> {
     let path = text.split('?').next().unwrap_or(text);
     let is_uuid = |part: &&str| {
@@ -229,7 +229,7 @@ mod tests {
     use super::uuid_in;
 
     #[test]
-    fn a_uuid_is_found_in_the_path_or_in_the_query() {
+    fn a_uuid_is_found_in_the_path_or_the_query() {
         let uuid = "6b3c9a93-af5d-473f-a4ce-9710022185cd";
 
         assert_eq!(

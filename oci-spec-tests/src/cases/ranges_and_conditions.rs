@@ -1,4 +1,4 @@
-//! Parts of blobs (RFC 9110, section 14, which the specification recommends) and conditional requests (section 13, which it does not mention).
+//! Parts of blobs (RFC 9110, section 14, which the specification recommends) and conditional requests (section 13).
 
 use crate::content::Blob;
 use crate::context::ACCEPT_ALL;
@@ -9,7 +9,7 @@ use crate::{Context, Failure, Outcome};
 const LEN: usize = 1000;
 
 pub(super) async fn range_from_the_start(ctx: &Context) -> Result<Outcome, Failure> {
-    // A registry that ignores ranges fails here, once, and says "not supported" in the cases that follow.
+    // A registry that ignores ranges fails here, once, and is reported as "not supported" in the next cases.
     let (blob, answer) = ranged(ctx, "bytes=0-9").await?;
     is_part(&answer, &blob, 0, 9)?;
     Ok(Outcome::Held)
@@ -39,7 +39,7 @@ pub(super) async fn suffix_longer_than_the_blob_is_all_of_it(
         ensure!(
             answer.body == blob.bytes,
             "{}",
-            answer.wrong("these are not the bytes that were pushed")
+            answer.wrong("these bytes differ from the pushed bytes")
         );
         return Ok(Outcome::Held);
     }
@@ -81,7 +81,7 @@ pub(super) async fn answer_416_is_whole(ctx: &Context) -> Result<Outcome, Failur
 pub(super) async fn range_of_an_unknown_unit_is_ignored(ctx: &Context) -> Result<Outcome, Failure> {
     let (blob, answer) = ranged(ctx, "lines=0-9").await?;
     answer.is(&[200])?;
-    ensure!(answer.body == blob.bytes, "{}", answer.wrong("this is not all of the blob"));
+    ensure!(answer.body == blob.bytes, "{}", answer.wrong("this is not the whole blob"));
     Ok(Outcome::Held)
 }
 
@@ -103,7 +103,7 @@ pub(super) async fn malformed_ranges_do_no_harm(ctx: &Context) -> Result<Outcome
             ensure!(
                 answer.body == blob.bytes,
                 "{}",
-                answer.wrong(&format!("the range {range:?} gave other bytes"))
+                answer.wrong(&format!("the range {range:?} returned other bytes"))
             );
         }
     }
@@ -114,7 +114,7 @@ pub(super) async fn several_ranges_are_answered_sanely(ctx: &Context) -> Result<
     let (blob, answer) = ranged(ctx, "bytes=0-9,100-109").await?;
     answer.is(&[200, 206])?;
     if answer.status == 200 {
-        ensure!(answer.body == blob.bytes, "{}", answer.wrong("this is not all of the blob"));
+        ensure!(answer.body == blob.bytes, "{}", answer.wrong("this is not the whole blob"));
         return Ok(Outcome::Held);
     }
     let kind = answer.needs("content-type")?;

@@ -1,4 +1,4 @@
-//! Subjects, and who refers to them.
+//! Subjects and their referrers.
 
 use std::collections::BTreeSet;
 
@@ -112,7 +112,7 @@ pub(super) async fn put_without_a_subject_says_no_oci_subject(
     ensure!(
         answer.header("oci-subject").is_none(),
         "{}",
-        answer.wrong("there is no subject, but an OCI-Subject")
+        answer.wrong("the answer has an OCI-Subject although there is no subject")
     );
     Ok(Outcome::Held)
 }
@@ -196,7 +196,7 @@ pub(super) async fn index_without_an_artifact_type_has_none(
     ensure!(
         entry.get("artifactType").is_none(),
         "{}",
-        answer.wrong("`artifactType` must be left out")
+        answer.wrong("`artifactType` must be absent")
     );
     Ok(Outcome::Held)
 }
@@ -291,10 +291,10 @@ pub(super) async fn referrers_are_filtered_by_type(ctx: &Context) -> Result<Outc
     ensure!(
         only(&answer)?["digest"] == wanted.digest,
         "{}",
-        answer.wrong("expected the signature alone")
+        answer.wrong("expected only the signature")
     );
     let none = subject.get("?artifactType=application/vnd.example.none").await?;
-    ensure!(descriptors(&none)?.is_empty(), "{}", none.wrong("expected none"));
+    ensure!(descriptors(&none)?.is_empty(), "{}", none.wrong("expected an empty list"));
     Ok(Outcome::Held)
 }
 
@@ -312,11 +312,7 @@ pub(super) async fn applied_filter_is_named(ctx: &Context) -> Result<Outcome, Fa
     answer.has("oci-filters-applied", "artifactType")?;
     let unfiltered = subject.get("").await?;
     let named = unfiltered.header("oci-filters-applied").is_some();
-    ensure!(
-        !named,
-        "{}",
-        unfiltered.wrong("no filter was asked for, but OCI-Filters-Applied is there")
-    );
+    ensure!(!named, "{}", unfiltered.wrong("OCI-Filters-Applied is present without a filter"));
     Ok(Outcome::Held)
 }
 
@@ -335,7 +331,7 @@ pub(super) async fn deleted_referrer_is_not_listed(ctx: &Context) -> Result<Outc
     ensure!(
         only(&answer)?["digest"] == kept.digest,
         "{}",
-        answer.wrong("expected the one that was not deleted")
+        answer.wrong("expected the referrer that was not deleted")
     );
     Ok(Outcome::Held)
 }
@@ -354,7 +350,7 @@ pub(super) async fn referrers_outlive_their_subject(ctx: &Context) -> Result<Out
     ensure!(
         only(&answer)?["digest"] == referrer.digest,
         "{}",
-        answer.wrong("the referrer is not listed any more")
+        answer.wrong("the referrer is no longer listed")
     );
     ctx.get_manifest(&referrer.digest).send().await?.is(&[200])?;
     Ok(Outcome::Held)
@@ -443,12 +439,12 @@ pub(super) async fn many_referrers_are_all_listed(ctx: &Context) -> Result<Outco
     ensure!(
         each_once,
         "{}",
-        answer.wrong("the pages together are not each of the 40 referrers once")
+        answer.wrong("the pages together do not list each of the 40 referrers once")
     );
     Ok(Outcome::Held)
 }
 
-/// A subject that is there, in the case's repository.
+/// An existing subject, in the case's repository.
 struct Subject<'a> {
     ctx: &'a Context,
     manifest: Blob,
@@ -487,7 +483,7 @@ fn of(ctx: &Context, digest: &str) -> String {
     format!("/v2/{}/referrers/{digest}", ctx.repository())
 }
 
-/// The outcome if the registry has no referrers API: 404, which sends clients to the tag schema.
+/// The outcome if the registry has no referrers API: it answers 404, which tells clients to use the tag schema.
 fn absent(answer: &Answer) -> Option<Outcome> {
     (answer.status == 404).then(|| Outcome::NotSupported("the referrers API answers 404".into()))
 }

@@ -8,10 +8,10 @@ use crate::http1::Answer;
 use crate::outcome::{ensure, not_supported};
 use crate::{Context, Failure, Outcome};
 
-/// Tags in which the two orders that the specification allows differ, and the order by number as well.
+/// Tags that the two permitted orders sort differently, as does an order by number.
 const TAGS: [&str; 7] = ["10", "9", "Beta", "alpha", "gamma", "v1.0", "v1.0-rc"];
 
-/// Pages that a listing may have before a `Link` that leads nowhere is given up.
+/// The most pages of a listing before the case stops following its `Link`.
 const MOST_PAGES: usize = 100;
 
 pub(super) async fn tags_are_listed(ctx: &Context) -> Result<Outcome, Failure> {
@@ -47,7 +47,7 @@ pub(super) async fn tags_are_in_lexical_order(ctx: &Context) -> Result<Outcome, 
 pub(super) async fn repository_without_tags_lists_none(ctx: &Context) -> Result<Outcome, Failure> {
     let image = ctx.push_parts().await?;
     let manifest = ctx.push_manifest(OCI_MANIFEST, &image.manifest_json()).await?;
-    // The repository is there: something can be pulled from it.
+    // The repository exists: something can be pulled from it.
     ctx.is_pullable(&ctx.manifest(&manifest.digest), &manifest).await?;
     let answer = ctx.get(list(ctx, "")).send().await?;
     answer.is(&[200])?;
@@ -67,7 +67,7 @@ pub(super) async fn n_limits_the_tags(ctx: &Context) -> Result<Outcome, Failure>
     ensure!(
         all.starts_with(&page),
         "{}",
-        answer.wrong(&format!("this is not the beginning of {all:?}"))
+        answer.wrong(&format!("expected the beginning of {all:?}"))
     );
     Ok(Outcome::Held)
 }
@@ -77,7 +77,7 @@ pub(super) async fn n_of_zero_lists_none(ctx: &Context) -> Result<Outcome, Failu
     let answer = ctx.get(list(ctx, "?n=0")).send().await?;
     answer.is(&[200])?;
     ensure!(tags_of(&answer)?.is_empty(), "{}", answer.wrong("the list is not empty"));
-    ensure!(answer.header("link").is_none(), "{}", answer.wrong("there is a Link"));
+    ensure!(answer.header("link").is_none(), "{}", answer.wrong("the answer has a Link"));
     Ok(Outcome::Held)
 }
 
@@ -169,8 +169,8 @@ pub(super) async fn catalog_is_paged(ctx: &Context) -> Result<Outcome, Failure> 
         "{}",
         answer.wrong("expected the first two")
     );
-    let next =
-        next_page(&answer)?.ok_or_else(|| answer.wrong("no Link, although there is more"))?;
+    let next = next_page(&answer)?
+        .ok_or_else(|| answer.wrong("no Link, although there are more repositories"))?;
     let answer = ctx.get(next).send().await?;
     answer.is(&[200])?;
     let listed = names_of(&answer, "repositories")?;
@@ -178,7 +178,7 @@ pub(super) async fn catalog_is_paged(ctx: &Context) -> Result<Outcome, Failure> 
     Ok(Outcome::Held)
 }
 
-/// Three repositories that come right after the case's own name in the catalog.
+/// Creates three repositories that directly follow the case's own name in the catalog.
 async fn three_repositories(ctx: &Context) -> Result<[String; 3], Failure> {
     let names = ["a", "b", "c"].map(|suffix| ctx.another(suffix));
     for name in &names {
@@ -204,7 +204,7 @@ fn list(ctx: &Context, query: &str) -> String {
     format!("/v2/{}/tags/list{query}", ctx.repository())
 }
 
-/// All names of a listing, page by page, and how many pages there were.
+/// All names of a listing from all its pages, and the number of pages.
 async fn follow(ctx: &Context, first: &str) -> Result<(Vec<String>, usize), Failure> {
     let mut target = first.to_owned();
     let mut all = Vec::new();
@@ -236,11 +236,12 @@ fn names_of(answer: &Answer, member: &str) -> Result<Vec<String>, Failure> {
         .ok_or_else(|| answer.wrong(&format!("`{member}` is not a list of names")))
 }
 
-/// Where a `Link` with `rel="next"` leads (RFC 8288, which replaced RFC 5988).
+/// The target of a `Link` with `rel="next"` (RFC 8288, which replaced RFC 5988).
 pub(super) fn next_page(answer: &Answer) -> Result<Option<String>, Failure> {
     let Some(link) = answer.header("link") else { return Ok(None) };
-    let wrong =
-        || answer.wrong(&format!("the Link {link:?} is not of the form <target>; rel=\"next\""));
+    let wrong = || {
+        answer.wrong(&format!("the Link {link:?} does not have the form <target>; rel=\"next\""))
+    };
     let (target, parameters) =
         link.strip_prefix('<').and_then(|rest| rest.split_once('>')).ok_or_else(wrong)?;
     let next = parameters
@@ -263,7 +264,7 @@ mod tests {
     use super::in_order;
 
     #[test]
-    fn both_orders_of_the_specification_are_orders_and_that_by_number_is_not() {
+    fn only_the_two_orders_of_the_specification_are_accepted() {
         let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
 
         assert!(in_order(&owned(&["10", "9", "Beta", "alpha"])));

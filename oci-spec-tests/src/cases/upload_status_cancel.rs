@@ -1,4 +1,4 @@
-//! The state of an upload: asked for, kept when the client goes away, and given up.
+//! The state of an upload: its status, resuming after a lost client, and cancelling.
 
 use bytes::Bytes;
 
@@ -113,7 +113,7 @@ pub(super) async fn streaming_client_that_goes_away_leaves_a_resumable_upload(
     let location = ctx.start_upload().await?;
     let headers = ["Content-Type: application/octet-stream", "Transfer-Encoding: chunked"];
     let head = ctx.raw_head("PATCH", &Context::raw_target(&location), &headers);
-    // One whole chunk of the transfer coding, 100,000 bytes, and half of another.
+    // One whole chunk of the transfer coding, 100,000 bytes, and half of another one.
     let cut = [
         head.as_bytes(),
         b"186a0\r\n",
@@ -127,14 +127,14 @@ pub(super) async fn streaming_client_that_goes_away_leaves_a_resumable_upload(
     resume(ctx, &location, &blob).await
 }
 
-/// Asks where an upload stands that was cut, and finishes it from there.
+/// Gets the status of an interrupted upload, and finishes the upload from there.
 async fn resume(ctx: &Context, location: &str, blob: &Blob) -> Result<Outcome, Failure> {
-    // The registry may not have seen the end of the connection yet; it must have settled within some tries.
+    // The registry may not have noticed the end of the connection yet, so the case tries several times.
     let mut last = None;
     for _ in 0..TRIES {
         let status = ctx.get(location).send().await?;
         if status.status != 204 {
-            last = Some(status.wrong("the upload cannot be asked for its state"));
+            last = Some(status.wrong("the upload has no status"));
             tokio::time::sleep(PAUSE).await;
             continue;
         }
@@ -143,13 +143,17 @@ async fn resume(ctx: &Context, location: &str, blob: &Blob) -> Result<Outcome, F
         let end = range.strip_prefix("0-").and_then(|end| end.parse::<usize>().ok());
         let end =
             end.ok_or_else(|| status.wrong(&format!("the range {range:?} cannot be read")))?;
-        // 0-0 is said of nothing as well as of one byte: a chunk at 0 settles it.
+        // The range 0-0 means no byte or one byte; a chunk at 0 works in both cases.
         let offset = if end == 0 { 0 } else { end + 1 };
-        ensure!(offset <= 150_000, "{}", status.wrong("the registry has more than was sent"));
+        ensure!(
+            offset <= 150_000,
+            "{}",
+            status.wrong("the registry has more bytes than were sent")
+        );
         let range = format!("{offset}-{}", blob.len() - 1);
         let rest = ctx.send_chunk(&location, &range, blob.bytes.slice(offset..)).await?;
         if rest.status != 202 {
-            last = Some(rest.wrong("the upload does not go on where its state says"));
+            last = Some(rest.wrong("the upload does not continue at the offset in its status"));
             tokio::time::sleep(PAUSE).await;
             continue;
         }
@@ -158,13 +162,13 @@ async fn resume(ctx: &Context, location: &str, blob: &Blob) -> Result<Outcome, F
         ctx.is_pullable(&ctx.blob(&blob.digest), blob).await?;
         return Ok(Outcome::Held);
     }
-    Err(last.unwrap_or_else(|| Failure::new("the upload never settled")))
+    Err(last.unwrap_or_else(|| Failure::new("the upload could not be resumed")))
 }
 
 const TRIES: usize = 20;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// An upload with a first chunk of this length; gives the newest `Location`.
+/// Starts an upload with a first chunk of this length, and returns the newest `Location`.
 async fn started(ctx: &Context, len: usize) -> Result<String, Failure> {
     let location = ctx.start_upload().await?;
     let answer =
@@ -173,7 +177,7 @@ async fn started(ctx: &Context, len: usize) -> Result<String, Failure> {
     Ok(answer.needs("location")?.to_owned())
 }
 
-/// Where an upload would be that nobody started, in a repository that exists.
+/// The `Location` of an upload that was never started, in an existing repository.
 async fn unknown_upload(ctx: &Context) -> Result<String, Failure> {
     ctx.push_blob(&Blob::random(10)).await?;
     Ok(format!("{}00000000-0000-4000-8000-000000000000", ctx.uploads()))

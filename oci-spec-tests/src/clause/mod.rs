@@ -1,7 +1,7 @@
-//! What is promised, where it is written, and how strongly.
+//! The clauses of the specification, with their source and their level.
 //!
-//! Every clause has a case of the same name in `cases`, and no case is without its clause: a test holds the two together.
-//! The statements are the suite's own words; the sections are those of the specification.
+//! Every clause has a case of the same name in `cases`, and every case has a clause: a test checks both. The suite phrases the
+//! statements itself; the sections are those of the specification.
 
 mod table;
 
@@ -9,34 +9,34 @@ use std::fmt;
 
 pub use table::CLAUSES;
 
-/// One promise that a client can check.
+/// A requirement that a client can check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Clause {
     /// The name of the clause, and of its case.
     pub id: &'static str,
-    /// Where it is written.
+    /// The source of the clause.
     pub section: Section,
-    /// How strongly.
+    /// The level of the requirement.
     pub level: Level,
-    /// What the registry does, in one sentence.
+    /// The required behaviour of the registry, in one sentence.
     pub statement: &'static str,
 }
 
-/// The clause of this name, if there is one.
+/// The clause with this name, if there is one.
 pub fn clause(id: &str) -> Option<&'static Clause> {
     CLAUSES.iter().find(|clause| clause.id == id)
 }
 
-/// The force of a clause (RFC 2119).
+/// The level of a clause (RFC 2119).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Level {
-    /// A registry that does otherwise does not conform.
+    /// Required: a registry that behaves otherwise does not conform.
     Must,
-    /// Recommended. The meanings that the specification gives to endpoints' failures and to error codes count as recommendations.
+    /// Recommended. The specification's descriptions of endpoint failures and of error codes count as recommendations.
     Should,
-    /// Optional; but who offers it does it so.
+    /// Optional; but a registry that offers it must behave as the clause says.
     May,
-    /// Not in version 1.1 of the specification: a later draft, another document, or common sense about bad input.
+    /// Not in version 1.1 of the specification: from a later draft, from another document, or common sense about bad input.
     Extension,
 }
 
@@ -87,7 +87,7 @@ pub enum Section {
 }
 
 impl Section {
-    /// The heading, in the words of the document.
+    /// The heading in the document.
     pub fn title(self) -> &'static str {
         match self {
             Self::DeterminingSupport => "Determining Support",
@@ -119,7 +119,7 @@ impl Section {
         }
     }
 
-    /// Where to read it; empty for [`Section::Robustness`], which is the suite's own.
+    /// The address of the section; empty for [`Section::Robustness`], which is the suite's own.
     pub fn url(self) -> String {
         let anchor = match self {
             Self::DeterminingSupport => "determining-support",

@@ -10,13 +10,13 @@ pub const CLAUSES: &[Clause] = &[
     may(
         Section::LegacyHeaders,
         "version_check_names_the_docker_api_version",
-        "Docker-Distribution-API-Version, where it is sent, is registry/2.0.",
+        "Docker-Distribution-API-Version, if sent, is registry/2.0.",
     ),
     // Warnings
     must(
         Section::Warnings,
         "warnings_are_well_formed",
-        "Warning headers, where they are sent, have the code 299, the agent \"-\" and no date, and are no more than 4096 bytes in all.",
+        "Warning headers, if sent, have the code 299, the agent \"-\" and no date, and at most 4096 bytes in total.",
     ),
     // PullingManifests
     must(
@@ -32,12 +32,12 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::PullingManifests,
         "manifest_is_pulled_without_an_accept_header",
-        "A manifest is pulled by a client that sends no Accept, which is only a recommendation to it.",
+        "A client can pull a manifest without an Accept header, which is only recommended.",
     ),
     must(
         Section::PullingManifests,
         "accept_takes_several_types",
-        "A manifest is pulled by a client that accepts several types, in one header or in several.",
+        "A client that accepts several types, in one header or in several, can pull a manifest.",
     ),
     should(
         Section::PullingManifests,
@@ -47,7 +47,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::PullingManifests,
         "content_type_is_the_one_that_was_pushed",
-        "The Content-Type of a manifest is the one that it was pushed with.",
+        "A manifest has the Content-Type with which it was pushed.",
     ),
     should(
         Section::PullingManifests,
@@ -63,27 +63,27 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::PullingManifests,
         "manifest_of_another_repository_is_404",
-        "A manifest that only another repository has is answered 404.",
+        "GET of a manifest in another repository answers 404.",
     ),
     must(
         Section::PullingManifests,
         "nothing_is_stored_under_an_invalid_name",
-        "Nothing is stored or listed under a repository name that the pattern does not match.",
+        "Nothing is stored or listed under a repository name that does not match the pattern.",
     ),
     must(
         Section::PullingManifests,
         "every_valid_name_is_taken",
-        "Every repository name that the pattern matches can be pushed to, also one that looks like a route.",
+        "Every repository name that matches the pattern can be pushed to, even if it looks like a route.",
     ),
     must(
         Section::PullingManifests,
         "every_valid_tag_is_taken",
-        "Every tag that the pattern matches can be pushed, up to 128 characters.",
+        "Every tag that matches the pattern can be pushed, up to 128 characters.",
     ),
     must(
         Section::PullingManifests,
         "nothing_is_stored_under_an_invalid_tag",
-        "A manifest is not stored under a tag that the pattern does not match.",
+        "A manifest is not stored under a tag that does not match the pattern.",
     ),
     should(
         Section::PullingManifests,
@@ -100,13 +100,13 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::PullingBlobs,
         "blob_digest_header_is_of_the_body",
-        "Docker-Content-Digest, where it is sent, is a digest of the body.",
+        "Docker-Content-Digest, if sent, is a digest of the body.",
     ),
     must(Section::PullingBlobs, "unknown_blob_is_404", "GET of an unknown blob answers 404."),
     must(
         Section::PullingBlobs,
         "blob_of_another_repository_is_404",
-        "A blob that only another repository has is answered 404.",
+        "GET of a blob in another repository answers 404.",
     ),
     should(
         Section::PullingBlobs,
@@ -121,7 +121,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::PullingBlobs,
         "range_of_one_byte",
-        "A range of the last byte alone is answered 206.",
+        "A range of only the last byte is answered 206.",
     ),
     should(
         Section::PullingBlobs,
@@ -152,7 +152,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::PullingBlobs,
         "pull_resumes_where_it_stopped",
-        "A pull that was cut goes on with a range, and the parts are the blob.",
+        "An interrupted pull continues with a range, and the parts together are the blob.",
     ),
     // CheckingForContent
     must(
@@ -214,7 +214,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::Push,
         "layer_of_another_repository_is_missing",
-        "A layer that only another repository has is missing: the refusal is MANIFEST_BLOB_UNKNOWN.",
+        "A layer in another repository counts as missing: the refusal is MANIFEST_BLOB_UNKNOWN.",
     ),
     must(
         Section::Push,
@@ -224,14 +224,14 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::Push,
         "sparse_index_is_kept_or_refused",
-        "An index of which nothing is there is kept byte for byte, or refused with MANIFEST_BLOB_UNKNOWN.",
+        "An index whose manifests are all missing is stored byte for byte, or refused with MANIFEST_BLOB_UNKNOWN.",
     ),
     // PostThenPut
     must(Section::PostThenPut, "post_starts_an_upload", "POST answers 202 with a Location."),
     must(
         Section::PostThenPut,
         "upload_location_holds_a_unique_uuid",
-        "The Location of an upload holds a UUID of its own.",
+        "The Location of an upload contains a unique UUID.",
     ),
     must(
         Section::PostThenPut,
@@ -243,15 +243,11 @@ pub const CLAUSES: &[Clause] = &[
         "blob_is_pullable_from_its_location",
         "The Location of the 201 is a URL from which the blob can be pulled.",
     ),
-    must(
-        Section::PostThenPut,
-        "blob_is_pushed_again",
-        "A blob that is there already can be pushed again.",
-    ),
+    must(Section::PostThenPut, "blob_is_pushed_again", "An existing blob can be pushed again."),
     must(
         Section::PostThenPut,
         "empty_blob_is_stored",
-        "A blob of no bytes is stored and pulled like any other.",
+        "An empty blob is stored and pulled like any other.",
     ),
     must(
         Section::PostThenPut,
@@ -267,29 +263,29 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::SinglePost,
         "single_post_stores_or_starts_an_upload",
-        "A registry that does not support it answers 202 with a Location, and the PUT that follows stores the blob.",
+        "A registry that does not support the single POST answers 202 with a Location, and a PUT then stores the blob.",
     ),
     must(
         Section::SinglePost,
         "single_post_with_a_wrong_digest_is_refused",
-        "A single POST whose bytes have another digest is refused with 400.",
+        "A single POST with a wrong digest is refused with 400.",
     ),
     // Chunks
     must(
         Section::Chunks,
         "chunks_in_order_make_the_blob",
-        "Chunks in order are answered 202 each, and the closing PUT without a body stores the blob.",
+        "Each chunk in order is answered 202, and the closing PUT without a body stores the blob.",
     ),
     must(Section::Chunks, "chunk_answer_has_location", "The answer to a chunk has a Location."),
     must(
         Section::Chunks,
         "chunk_answer_has_range",
-        "The answer to a chunk has the Range 0-<end> of what was received.",
+        "The answer to a chunk has the Range 0-<end> of the received bytes.",
     ),
     must(
         Section::Chunks,
         "last_chunk_goes_with_the_put",
-        "The last chunk may go with the closing PUT, whose 201 has a Location to pull from.",
+        "The closing PUT may carry the last chunk, and its 201 has a Location to pull from.",
     ),
     must(
         Section::Chunks,
@@ -306,7 +302,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::Chunks,
         "upload_goes_on_after_416",
-        "After a 416 the status tells the offset, and the upload goes on from there.",
+        "After a 416 the status has the offset, and the upload continues there.",
     ),
     must(
         Section::Chunks,
@@ -316,7 +312,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::Chunks,
         "status_has_the_range_so_far",
-        "GET of an upload has the Range 0-<end> of what was received.",
+        "GET of an upload has the Range 0-<end> of the received bytes.",
     ),
     must(
         Section::Chunks,
@@ -326,7 +322,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::Chunks,
         "minimum_chunk_size_is_a_number",
-        "OCI-Chunk-Min-Length, where it is sent, is a number of bytes; the suite's chunks obey it.",
+        "OCI-Chunk-Min-Length, if sent, is a number of bytes; the suite's chunks obey it.",
     ),
     // Mounting
     must(
@@ -342,7 +338,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::Mounting,
         "mount_of_an_unknown_blob_starts_an_upload",
-        "A mount of a blob that the source has not answers 202, and its upload can be used.",
+        "A mount of a blob that does not exist in the source answers 202, and its upload can be used.",
     ),
     should(
         Section::Mounting,
@@ -352,7 +348,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::Mounting,
         "mount_from_nowhere_of_an_unknown_blob_starts_an_upload",
-        "A mount without a source, of a blob that is nowhere, answers 202, and its upload can be used.",
+        "A mount without a source, of a blob that does not exist, answers 202, and its upload can be used.",
     ),
     may(
         Section::Mounting,
@@ -383,27 +379,27 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::PushingManifests,
         "put_answers_with_the_digest",
-        "Docker-Content-Digest, where it is sent, is the digest of what was pushed.",
+        "Docker-Content-Digest, if sent, is the digest of the pushed manifest.",
     ),
     must(
         Section::PushingManifests,
         "manifest_is_kept_byte_for_byte",
-        "A manifest comes back byte for byte, whatever its white space, order and unknown members.",
+        "A manifest is returned byte for byte, whatever its white space, order and unknown members.",
     ),
     must(
         Section::PushingManifests,
         "put_by_another_digest_is_refused",
-        "A manifest is refused under a digest that is not its own.",
+        "A manifest is refused under a wrong digest.",
     ),
     must(
         Section::PushingManifests,
         "manifest_is_pushed_again",
-        "A manifest that is there already can be pushed again, under any tag.",
+        "An existing manifest can be pushed again, under any tag.",
     ),
     must(
         Section::PushingManifests,
         "tag_moves_to_the_manifest_pushed_last",
-        "A tag that is pushed again is the new manifest; the older one keeps its digest.",
+        "A tag that is pushed again refers to the new manifest; the older manifest keeps its digest.",
     ),
     must(
         Section::PushingManifests,
@@ -413,7 +409,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::PushingManifests,
         "index_with_children_is_stored",
-        "An index of manifests that are there is stored.",
+        "An index of existing manifests is stored.",
     ),
     should(
         Section::PushingManifests,
@@ -423,7 +419,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::PushingManifests,
         "manifest_without_a_media_type_member_is_stored",
-        "A manifest without the member mediaType, which is a recommendation, is stored under its Content-Type.",
+        "A manifest without the member mediaType, which is only recommended, is stored under its Content-Type.",
     ),
     must(
         Section::PushingManifests,
@@ -438,7 +434,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::PushingManifests,
         "manifest_that_is_too_large_is_413",
-        "There is a limit on the size of manifests, and beyond it the answer is 413.",
+        "The size of manifests is limited, and a larger manifest is answered 413.",
     ),
     // PushingSubjects
     must(
@@ -449,7 +445,7 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::PushingSubjects,
         "put_without_a_subject_says_no_oci_subject",
-        "There is no OCI-Subject where there is no subject.",
+        "The answer to a manifest without a subject has no OCI-Subject.",
     ),
     // ListingTags
     must(Section::ListingTags, "tags_are_listed", "GET of the tag list answers 200 with each tag."),
@@ -471,7 +467,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingTags,
         "n_limits_the_tags",
-        "With n, there are n tags, or fewer with a Link, from the beginning of the list.",
+        "With n, the list has the first n tags, or fewer and a Link.",
     ),
     must(
         Section::ListingTags,
@@ -481,7 +477,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingTags,
         "n_beyond_the_end_lists_all",
-        "With n beyond the number of tags, there are all of them.",
+        "With n beyond the number of tags, all tags are listed.",
     ),
     must(
         Section::ListingTags,
@@ -492,7 +488,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingTags,
         "link_leads_through_all_tags",
-        "A Link, where it is sent, has rel=\"next\", and following it gives each tag once.",
+        "A Link, if sent, has rel=\"next\", and following it gives each tag once.",
     ),
     // ListingReferrers
     should(
@@ -503,17 +499,17 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingReferrers,
         "nothing_refers_is_an_empty_index",
-        "A digest to which nothing refers, known or not, answers 200 with an empty list.",
+        "A digest without referrers, known or unknown, is answered 200 with an empty list.",
     ),
     must(
         Section::ListingReferrers,
         "referrers_of_an_unknown_repository_are_not_404",
-        "A registry with the referrers API never answers it with 404.",
+        "A registry with the referrers API never answers a request to it with 404.",
     ),
     must(
         Section::ListingReferrers,
         "referrers_of_a_malformed_digest_are_400",
-        "A malformed digest answers 400.",
+        "A malformed digest is answered 400.",
     ),
     must(
         Section::ListingReferrers,
@@ -534,17 +530,17 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingReferrers,
         "config_type_stands_for_a_missing_artifact_type",
-        "Where a manifest has no artifactType or an empty one, the media type of its config is listed.",
+        "For a manifest without an artifactType or with an empty one, the media type of its config is listed.",
     ),
     must(
         Section::ListingReferrers,
         "index_without_an_artifact_type_has_none",
-        "An index that refers without an artifactType is listed without one.",
+        "A referring index without an artifactType is listed without one.",
     ),
     must(
         Section::ListingReferrers,
         "index_with_an_artifact_type_has_it",
-        "An index that refers with an artifactType is listed with it.",
+        "A referring index with an artifactType is listed with it.",
     ),
     must(
         Section::ListingReferrers,
@@ -554,12 +550,12 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingReferrers,
         "referrer_is_listed_before_its_subject_arrives",
-        "A referrer is listed although its subject is not there yet, and still when it has arrived.",
+        "A referrer is listed before its subject is pushed, and also after that.",
     ),
     must(
         Section::ListingReferrers,
         "referrers_stay_in_their_repository",
-        "Referrers are those of the same repository.",
+        "Only referrers in the same repository are listed.",
     ),
     should(
         Section::ListingReferrers,
@@ -569,45 +565,45 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ListingReferrers,
         "applied_filter_is_named",
-        "A filter that was applied is named in OCI-Filters-Applied, and only then.",
+        "OCI-Filters-Applied names a filter if and only if it was applied.",
     ),
     must(
         Section::ListingReferrers,
         "many_referrers_are_all_listed",
-        "Following the Links, where there are any, gives each referrer once.",
+        "Following the Links, if there are any, gives each referrer once.",
     ),
     must(
         Section::ListingReferrers,
         "referrers_of_an_index_are_listed",
-        "What refers to an index is listed.",
+        "Referrers of an index are listed.",
     ),
     must(
         Section::ListingReferrers,
         "referrer_of_a_referrer_is_listed",
-        "What refers to a referrer is listed.",
+        "Referrers of a referrer are listed.",
     ),
     should(
         Section::ListingReferrers,
         "deleted_referrer_is_not_listed",
-        "A referrer that was deleted is not listed any more.",
+        "A deleted referrer is no longer listed.",
     ),
     should(
         Section::ListingReferrers,
         "referrers_outlive_their_subject",
-        "Referrers are listed, and there, after their subject was deleted.",
+        "Referrers are listed, and can be pulled, after their subject was deleted.",
     ),
     may(
         Section::ListingReferrers,
         "referrers_of_a_sha512_subject_are_listed",
-        "What refers to a subject by its SHA-512 is listed under it.",
+        "A referrer that names its subject by SHA-512 is listed under that digest.",
     ),
     // DeletingTags
     must(
         Section::DeletingTags,
         "deleting_a_tag_is_202_or_disabled",
-        "DELETE of a tag answers 202, or 400 or 405 where it is disabled.",
+        "DELETE of a tag answers 202, or 400 or 405 if it is disabled.",
     ),
-    must(Section::DeletingTags, "deleted_tag_is_404", "A deleted tag answers 404."),
+    must(Section::DeletingTags, "deleted_tag_is_404", "GET of a deleted tag answers 404."),
     should(
         Section::DeletingTags,
         "deleting_a_tag_keeps_the_manifest",
@@ -617,13 +613,17 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::DeletingManifests,
         "deleting_a_manifest_is_202_or_disabled",
-        "DELETE of a manifest answers 202, or 400 or 405 where it is disabled.",
+        "DELETE of a manifest answers 202, or 400 or 405 if it is disabled.",
     ),
-    must(Section::DeletingManifests, "deleted_manifest_is_404", "A deleted manifest answers 404."),
+    must(
+        Section::DeletingManifests,
+        "deleted_manifest_is_404",
+        "GET of a deleted manifest answers 404.",
+    ),
     must(
         Section::DeletingManifests,
         "tags_of_a_deleted_manifest_are_404",
-        "The tags of a deleted manifest answer 404, and other tags do not.",
+        "GET of a tag of a deleted manifest answers 404, and of other tags does not.",
     ),
     must(
         Section::DeletingManifests,
@@ -634,9 +634,9 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::DeletingBlobs,
         "deleting_a_blob_is_202_or_disabled",
-        "DELETE of a blob answers 202, or 400 or 405 where it is disabled.",
+        "DELETE of a blob answers 202, or 400 or 405 if it is disabled.",
     ),
-    must(Section::DeletingBlobs, "deleted_blob_is_404", "A deleted blob answers 404."),
+    must(Section::DeletingBlobs, "deleted_blob_is_404", "GET of a deleted blob answers 404."),
     must(
         Section::DeletingBlobs,
         "deleting_an_unknown_blob_is_404",
@@ -646,7 +646,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::Endpoints,
         "wrong_digest_is_refused",
-        "end-6: bytes of another digest are refused with 400, and nothing is stored.",
+        "end-6: bytes with a wrong digest are refused with 400, and nothing is stored.",
     ),
     must(
         Section::Endpoints,
@@ -671,32 +671,32 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::Endpoints,
         "digest_of_the_last_chunk_alone_is_refused",
-        "end-6: the digest of the last chunk alone is refused with 400.",
+        "end-6: the digest of only the last chunk is refused with 400.",
     ),
     should(
         Section::Endpoints,
         "status_of_an_unknown_upload_is_404",
-        "end-13: the status of an unknown upload answers 404.",
+        "end-13: the status of an unknown upload is answered 404.",
     ),
     should(
         Section::Endpoints,
         "chunk_to_an_unknown_upload_is_404",
-        "end-5: a chunk to an unknown upload answers 404.",
+        "end-5: a chunk to an unknown upload is answered 404.",
     ),
     should(
         Section::Endpoints,
         "put_to_an_unknown_upload_is_404",
-        "end-6: a PUT to an unknown upload answers 404.",
+        "end-6: a PUT to an unknown upload is answered 404.",
     ),
     should(
         Section::Endpoints,
         "finished_upload_is_unknown",
-        "end-13: an upload that is finished is not known any more.",
+        "end-13: the status of a finished upload is answered 404.",
     ),
     should(
         Section::Endpoints,
         "tag_list_of_an_unknown_repository_is_404",
-        "end-8a: the tag list of a repository that does not exist answers 404.",
+        "end-8a: the tag list of an unknown repository is answered 404.",
     ),
     should(
         Section::Endpoints,
@@ -722,7 +722,7 @@ pub const CLAUSES: &[Clause] = &[
     must(
         Section::ErrorCodes,
         "error_codes_are_those_of_the_table",
-        "A code is one of the table (or one of the two that are tolerated for Docker's sake).",
+        "A code is in the table (or one of the two codes that are tolerated for Docker's sake).",
     ),
     should(
         Section::ErrorCodes,
@@ -737,12 +737,12 @@ pub const CLAUSES: &[Clause] = &[
     should(
         Section::ErrorCodes,
         "wrong_digest_is_digest_invalid",
-        "code-4: bytes of another digest, and a malformed digest, are DIGEST_INVALID.",
+        "code-4: bytes with a wrong digest, and a malformed digest, are DIGEST_INVALID.",
     ),
     should(
         Section::ErrorCodes,
         "wrong_digest_of_a_manifest_is_digest_invalid",
-        "code-4: a manifest under another digest is DIGEST_INVALID.",
+        "code-4: a manifest under a wrong digest is DIGEST_INVALID.",
     ),
     should(
         Section::ErrorCodes,
@@ -769,7 +769,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::LaterDraft,
         "cancelled_upload_is_gone",
-        "An upload that was cancelled is not known any more.",
+        "Requests to a cancelled upload are answered 404.",
     ),
     extension(
         Section::LaterDraft,
@@ -789,7 +789,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::LaterDraft,
         "uploads_run_side_by_side",
-        "Several uploads of one client and of one blob run side by side.",
+        "A client can run several uploads of one blob in parallel.",
     ),
     // ImageSpecification
     extension(
@@ -805,7 +805,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::ImageSpecification,
         "index_of_indexes_is_stored",
-        "An index may hold indexes.",
+        "An index may contain indexes.",
     ),
     extension(Section::ImageSpecification, "empty_index_is_stored", "An index may be empty."),
     extension(
@@ -826,12 +826,12 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::ImageSpecification,
         "descriptor_with_data_is_stored",
-        "A descriptor may carry its data.",
+        "A descriptor may contain its data.",
     ),
     extension(
         Section::ImageSpecification,
         "non_distributable_layer_need_not_be_pushed",
-        "A non-distributable layer with URLs need not be there.",
+        "A non-distributable layer with URLs need not exist.",
     ),
     extension(
         Section::ImageSpecification,
@@ -852,7 +852,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::DockerApi,
         "docker_schema_1_is_refused",
-        "Docker's schema 1 is refused with a code that says so.",
+        "Docker's schema 1 is refused with a matching code.",
     ),
     extension(
         Section::DockerApi,
@@ -863,17 +863,17 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::DockerApi,
         "streamed_patch_makes_the_blob",
-        "A PATCH of unknown length, without Content-Range, as docker sends it, makes the blob.",
+        "A PATCH of unknown length, without Content-Range, as docker sends it, uploads the blob.",
     ),
     extension(
         Section::DockerApi,
         "streamed_patch_says_what_it_took",
-        "The answer to a streamed PATCH has the Range of what was received.",
+        "The answer to a streamed PATCH has the Range of the received bytes.",
     ),
     extension(
         Section::DockerApi,
         "streamed_put_makes_the_blob",
-        "A PUT of unknown length makes the blob.",
+        "A PUT of unknown length uploads the blob.",
     ),
     extension(Section::DockerApi, "last_need_not_exist", "The tag that last names need not exist."),
     extension(
@@ -896,7 +896,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Http,
         "head_says_what_get_says",
-        "HEAD has the type, length, digest and ETag that GET has.",
+        "HEAD has the type, length, digest and ETag of GET.",
     ),
     extension(
         Section::Http,
@@ -916,7 +916,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Http,
         "answer_416_is_whole",
-        "The answer to a range past the end is as long as it says.",
+        "The answer to a range past the end has the announced length.",
     ),
     extension(Section::Http, "head_ignores_ranges", "HEAD ignores Range."),
     extension(
@@ -933,19 +933,19 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Http,
         "if_range_decides_between_part_and_whole",
-        "If-Range gives the part if the ETag is right, else the whole.",
+        "If-Range gives the part if the ETag matches, else the whole blob.",
     ),
     extension(Section::Http, "answer_405_lists_the_methods", "A 405 has Allow."),
     extension(
         Section::Http,
         "methods_that_do_not_exist_are_refused",
-        "Methods that a route does not have answer 405, or 404.",
+        "Methods that a route does not support answer 405, or 404.",
     ),
     extension(Section::Http, "unknown_routes_are_404", "Routes that do not exist answer 404."),
     extension(
         Section::Http,
         "refusals_have_a_json_body",
-        "Every refusal has a JSON body of the specified shape.",
+        "Every refusal has a JSON body of the specified form.",
     ),
     extension(
         Section::Http,
@@ -967,7 +967,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Http,
         "expectation_is_met",
-        "Expect: 100-continue is met, or the body taken without it.",
+        "Expect: 100-continue is answered, or the body is accepted without it.",
     ),
     // Robustness
     extension(
@@ -978,32 +978,32 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Robustness,
         "malformed_ranges_do_no_harm",
-        "A malformed Range is ignored or refused, never a 5xx.",
+        "A malformed Range is ignored or refused, never answered 5xx.",
     ),
     extension(
         Section::Robustness,
         "accept_never_changes_the_document",
-        "No Accept makes the registry send another document under a digest.",
+        "Under a digest, no Accept header makes the registry send another document.",
     ),
     extension(
         Section::Robustness,
         "manifest_without_a_content_type_does_no_harm",
-        "A manifest without a Content-Type is stored as what it says it is, or refused.",
+        "A manifest without a Content-Type is stored under its own media type, or refused.",
     ),
     extension(
         Section::Robustness,
         "manifest_of_a_nonsense_type_does_no_harm",
-        "A manifest of a nonsense Content-Type is no reason for a 5xx.",
+        "A manifest with a nonsense Content-Type is not answered 5xx.",
     ),
     extension(
         Section::Robustness,
         "refused_manifest_leaves_the_tag_alone",
-        "A manifest that is refused leaves its tag as it was.",
+        "A refused manifest does not change its tag.",
     ),
     extension(
         Section::Robustness,
         "deep_json_does_no_harm",
-        "JSON nested a hundred thousand deep is refused, and the registry lives.",
+        "JSON with a hundred thousand levels is refused, and the registry keeps working.",
     ),
     extension(
         Section::Robustness,
@@ -1018,22 +1018,22 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Robustness,
         "upload_of_another_repository_is_404",
-        "An upload cannot be seen through another repository.",
+        "An upload is not visible through another repository.",
     ),
     extension(
         Section::Robustness,
         "client_that_goes_away_leaves_a_resumable_upload",
-        "A client that goes away in the middle of a chunk can go on where the status says.",
+        "A client that disconnects in the middle of a chunk can continue at the offset in the status.",
     ),
     extension(
         Section::Robustness,
         "streaming_client_that_goes_away_leaves_a_resumable_upload",
-        "A client that goes away in the middle of a streamed PATCH can go on where the status says.",
+        "A client that disconnects in the middle of a streamed PATCH can continue at the offset in the status.",
     ),
     extension(
         Section::Robustness,
         "mount_leaves_the_source_as_it_was",
-        "A mount leaves the blob in its source.",
+        "A mount keeps the blob in its source.",
     ),
     extension(
         Section::Robustness,
@@ -1048,7 +1048,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Robustness,
         "tags_of_a_deleted_manifest_are_not_listed",
-        "The tags of a deleted manifest are not listed any more.",
+        "The tags of a deleted manifest are no longer listed.",
     ),
     extension(
         Section::Robustness,
@@ -1063,7 +1063,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Robustness,
         "deleting_in_one_repository_leaves_the_others",
-        "Deleting a blob in one repository leaves it in the others.",
+        "Deleting a blob in one repository keeps it in the others.",
     ),
     extension(
         Section::Robustness,
@@ -1084,7 +1084,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Robustness,
         "malformed_transfer_chunks_are_refused",
-        "A body that is not in the chunks it claims is refused.",
+        "A body with malformed transfer chunks is refused.",
     ),
     extension(
         Section::Robustness,
@@ -1099,7 +1099,7 @@ pub const CLAUSES: &[Clause] = &[
     extension(
         Section::Robustness,
         "traversal_is_refused",
-        "Dots and slashes, plain or percent-encoded, lead nowhere.",
+        "Path traversal with dots and slashes, plain or percent-encoded, is refused.",
     ),
     extension(
         Section::Robustness,

@@ -1,7 +1,7 @@
-//! One test for each clause, by the part of the suite that it belongs to: `cargo test -p oci-spec-tests --test conformance`.
+//! One test for each clause, grouped like the cases: `cargo test -p oci-spec-tests --test conformance`.
 //!
-//! The registry is the one that `OCI_REGISTRY` names, else Sealyard in process (see `target`).
-//! These tests assert nothing themselves: the cases are in the library, and the program runs the same ones.
+//! The registry is named by `OCI_REGISTRY`; by default it is Sealyard in process (see `target`).
+//! These tests assert nothing themselves: the cases are in the library, and the program runs the same cases.
 
 mod target;
 

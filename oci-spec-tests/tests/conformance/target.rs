@@ -1,22 +1,25 @@
-//! Which registry the tests speak to, and what makes a test fail.
+//! The registry that the tests use, and the rule when a test fails.
 //!
-//! The registry is started once for the process and shared: every case has repositories of its own.
-//! Sealyard must keep every clause, of every level; of another registry `OCI_LEVEL=must` (or `should`) asks for those clauses alone.
+//! The registry is started once for the process and shared: every case has its own repositories.
+//! Sealyard must satisfy every clause, of every level; for another registry, failures beyond the level `OCI_LEVEL` (`must` or
+//! `should`) do not fail the tests.
 
 use std::sync::OnceLock;
 
 use oci_spec_tests::{CASES, Level, Outcome, Registry, clause, run_case};
 
-/// What Sealyard does not offer, and why that is right.
+/// The clauses that Sealyard does not offer, with the reason.
 const NOT_OFFERED: &[(&str, &str)] = &[(
     "minimum_chunk_size_is_a_number",
-    "chunks of any size are taken, so there is no minimum to announce",
+    "chunks of any size are accepted, so there is no minimum to announce",
 )];
 
-/// Fails the test unless the clause of this name holds, or need not.
+/// Fails the test unless the clause with this name holds, or need not hold.
 pub(crate) async fn holds(name: &str) {
-    let case =
-        CASES.iter().find(|case| case.clause == name).expect("the tests are made from the cases");
+    let case = CASES
+        .iter()
+        .find(|case| case.clause == name)
+        .expect("the tests are generated from the cases");
     let clause = clause(name).expect("every case names a clause");
     let target = target();
     let result = run_case(case, &target.registry).await;
@@ -59,7 +62,7 @@ fn target() -> &'static Target {
     })
 }
 
-/// Starts Sealyard in a thread of its own: every test has a runtime of its own, and the registry must outlive them all.
+/// Starts Sealyard in a separate thread: every test has its own runtime, and the registry must outlive them all.
 fn sealyard() -> Registry {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
