@@ -349,7 +349,7 @@ fn disk_full() -> WireError {
     WireError::new(
         StatusCode::INSUFFICIENT_STORAGE,
         "InsufficientStorage",
-        "The disk of this vault is full, and nothing was changed. Keys can still be read, used and deleted. Make room on the disk, and changes are taken again.".to_owned(),
+        "The disk of this vault is full, and nothing was changed. Keys can still be read, used and deleted. Make room on the disk, and the vault accepts changes again.".to_owned(),
     )
 }
 
@@ -358,7 +358,7 @@ fn read_only() -> WireError {
     WireError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "ServiceUnavailable",
-        "Nothing was changed, because the data folder of this vault can only be read: an earlier write failed, or its rows are damaged. Keys can still be read and used. Start the vault again. If that does not help, stop it and repair the folder with the command 'repair'.".to_owned(),
+        "Nothing was changed, because the data folder of this vault is read-only: an earlier write failed, or its rows are damaged. Keys can still be read and used. Start the vault again. If that does not help, stop it and repair the folder with the command 'repair'.".to_owned(),
     )
     .inner("DataFolderReadOnly")
 }

@@ -43,7 +43,7 @@
 //! # });
 //! ```
 //!
-//! Modules that know nothing of vaults, and that the registry uses too: [`authority`], [`authorization`], [`changes`],
+//! These modules do not depend on vaults, and the registry uses them too: [`authority`], [`authorization`], [`changes`],
 //! [`clock`], [`directory`], [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`listing`],
 //! [`room`], [`sealing`], [`tls`] and [`token_crypto`].
 

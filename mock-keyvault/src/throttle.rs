@@ -166,7 +166,7 @@ mod window {
         let seconds = IsoDuration::deserialize(from)?.shortest_seconds();
         match u64::try_from(seconds) {
             Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-            _ => Err(de::Error::custom("window takes PT1S to PT1H")),
+            _ => Err(de::Error::custom("window must be PT1S to PT1H")),
         }
     }
 }
@@ -224,7 +224,7 @@ mod tests {
         assert!(throttle.admits(&"other".parse().unwrap(), large, true));
         assert!(
             throttle.admits(&vault, Weight::of(true, false, None), true),
-            "keys are made apart"
+            "creations are counted separately"
         );
     }
 

@@ -121,7 +121,12 @@ async fn an_unreachable_vault_is_503_and_the_registry_is_not_created() {
     let down = client.send_json(REGISTRIES, &registry(&json!({}))).await;
     vault.set_outage(false);
 
-    assert_refused(&down, StatusCode::SERVICE_UNAVAILABLE, "KeyVaultUnavailable", "cannot try the key");
+    assert_refused(
+        &down,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "KeyVaultUnavailable",
+        "cannot try the key",
+    );
     assert_nothing(&emulator, &client).await;
     let made = client.send_json(REGISTRIES, &registry(&json!({}))).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");

@@ -42,14 +42,14 @@ impl Filter {
     fn of(request: &Request<Body>) -> Result<Self, AdminError> {
         let mut filter = Self::default();
         for (name, value) in query(request) {
-            let number = |words: &str| AdminError::Bad(format!("{name} takes {words}"));
+            let number = |words: &str| AdminError::Bad(format!("{name} must be {words}"));
             match name.as_str() {
                 "operation" => filter.operation = Some(known_operation(value)?),
                 "vault" => filter.vault = Some(value),
                 "key" => filter.key = Some(value),
                 "status" => {
                     filter.status =
-                        Some(value.parse().map_err(|_| number("a status, such as 403"))?);
+                        Some(value.parse().map_err(|_| number("an HTTP status, such as 403"))?);
                 }
                 "since" => filter.since = Some(moment("since", &value)?),
                 "limit" => {

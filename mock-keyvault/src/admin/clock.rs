@@ -38,7 +38,7 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
             });
             done.await.map_err(|error| AdminError::Failed(error.to_string()))??;
             if app.stop.is_cancelled() {
-                let words = "it ends; what became due goes on at the next start";
+                let words = "the vault is stopping; due actions continue at its next start";
                 return Err(AdminError::Failed(words.to_owned()));
             }
             Ok(report(app))

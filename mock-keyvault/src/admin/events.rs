@@ -57,7 +57,7 @@ impl Filter {
                 "since" => filter.since = Some(moment("since", &value)?),
                 "limit" => {
                     let limit = value.parse().map_err(|_| {
-                        AdminError::Bad("limit takes a number, such as 100".to_owned())
+                        AdminError::Bad("limit must be a number, such as 100".to_owned())
                     })?;
                     filter.limit = Some(limit);
                 }

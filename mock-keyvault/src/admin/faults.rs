@@ -60,7 +60,7 @@ pub(super) async fn answer(
 fn wanted(body: Value) -> Result<Option<Throttling>, AdminError> {
     let bad = || {
         AdminError::Bad(
-            "throttling takes \"published\", \"off\", or own numbers such as {\"transactions\":100,\"creations\":5,\"window\":\"PT10S\"}"
+            "throttling must be \"published\", \"off\", or limits such as {\"transactions\":100,\"creations\":5,\"window\":\"PT10S\"}"
                 .to_owned(),
         )
     };

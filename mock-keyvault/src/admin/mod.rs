@@ -46,7 +46,7 @@ enum AdminError {
     )]
     NotFound(String),
     /// The path does not support this method.
-    #[error("{0} does not take this method")]
+    #[error("{0} does not support this method")]
     MethodNotAllowed(String),
     /// The body or the query is not valid.
     #[error("{0}")]
@@ -168,7 +168,7 @@ fn moment(name: &str, text: &str) -> Result<time::OffsetDateTime, AdminError> {
     seconds.or_else(|| OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339).ok()).ok_or_else(
         || {
             AdminError::Bad(format!(
-                "{name} takes a moment such as 2026-01-01T00:00:00Z, or seconds since 1970"
+                "{name} must be a time such as 2026-01-01T00:00:00Z, or seconds since 1970"
             ))
         },
     )

@@ -130,7 +130,7 @@ mod tests {
         let key = json!({"kty": "EC", "crv": "P-521", "x": "AQ", "y": "AgM", "d": "BA"});
 
         let Ok(KeyParts::Ec { public, scalar }) = parts(json!({"key": key})) else {
-            panic!("not taken for a key on a curve");
+            panic!("not parsed as a key on a curve");
         };
 
         assert_eq!((public.x.len(), public.y.len(), scalar.len()), (66, 66, 66));

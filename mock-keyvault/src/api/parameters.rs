@@ -105,7 +105,7 @@ impl KeyCreateParameters {
         };
         // Azure ignores this too: a recorded request for 3 got a key with 65537.
         if let Some(asked) = self.public_exponent.filter(|exponent| *exponent != EXPONENT) {
-            tracing::debug!(asked, "the key is made with the public exponent {EXPONENT}");
+            tracing::debug!(asked, "the key is created with the public exponent {EXPONENT}");
         }
         let attributes = self.attributes.unwrap_or_default();
         attributes.refuse_release(self.release_policy)?;

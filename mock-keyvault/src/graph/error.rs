@@ -32,7 +32,7 @@ pub(super) enum GraphError {
     Body(String),
     /// Principals are not created over Graph.
     #[error(
-        "This emulator's Graph only reads. Principals come with a managed identity ('az identity create'), or are made over the admin API ('POST /_keyvault/principals')."
+        "This emulator's Graph only reads. Principals come with a managed identity ('az identity create'), or are created with the admin API ('POST /_keyvault/principals')."
     )]
     ReadOnly,
     /// The path does not support this method.

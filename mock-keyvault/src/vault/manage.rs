@@ -92,7 +92,7 @@ impl Vaults {
     ) -> Result<KeyView, VaultError> {
         self.purge_due(vault)?;
         let made = self.make(vault, name, new, &Making::default())?;
-        made.ok_or_else(|| VaultError::Internal("a new key was not made".to_owned()))
+        made.ok_or_else(|| VaultError::Internal("a new key was not created".to_owned()))
     }
 
     /// Creates a version, unless [`Making`] no longer permits it. Blocks while RSA searches for primes.
