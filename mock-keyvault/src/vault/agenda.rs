@@ -136,7 +136,7 @@ impl Facts<'_> {
         Some(&self.agenda.told).filter(|told| told.version == self.version)
     }
 
-    /// Moves a time after the recovery of the key, and after the change that made the action due.
+    /// No action is due before the recovery of the key, or before the change that causes the action.
     fn not_before(&self, at: i64, cause: i64) -> i64 {
         at.max(cause).max(self.agenda.since.unwrap_or(i64::MIN))
     }
