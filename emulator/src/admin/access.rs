@@ -1,6 +1,6 @@
-//! Whether a registry wants a login, and with what: for a test suite that has no control plane at hand.
+//! The logins of a registry: for test suites without a control plane.
 //!
-//! Passwords are in these answers, as they are in those of Azure's `listCredentials`. Whoever may use this API may see
+//! These answers contain passwords, like those of Azure's `listCredentials`. A caller that may use this API may see
 //! them.
 
 use axum::Json;
@@ -12,14 +12,14 @@ use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Registry};
 
-/// How a registry is logged in to.
+/// The logins of a registry.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct AccessReport {
-    /// Whether everybody who can connect may do everything.
+    /// Whether every client that can connect may do everything.
     pub open: bool,
-    /// Whether anybody may pull.
+    /// Whether clients may pull without a login.
     pub anonymous_pull_enabled: bool,
     /// Whether the admin user may log in.
     pub admin_user_enabled: bool,
@@ -29,18 +29,18 @@ pub struct AccessReport {
     /// Its passwords.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passwords: Vec<String>,
-    /// The registry as a resource: where roles are assigned.
+    /// The resource id of the registry, at which roles are assigned.
     pub resource_id: String,
 }
 
-/// The body of `POST /_sealyard/registries/NAME/access`. What is not there stays as it is.
+/// The body of `POST /_sealyard/registries/NAME/access`. An omitted field changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccessRequest {
-    /// Whether everybody who can connect may do everything.
+    /// Whether every client that can connect may do everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open: Option<bool>,
-    /// Whether anybody may pull.
+    /// Whether clients may pull without a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anonymous_pull_enabled: Option<bool>,
     /// Whether the admin user may log in.
@@ -48,17 +48,17 @@ pub struct AccessRequest {
     pub admin_user_enabled: Option<bool>,
 }
 
-/// The body of `POST /_sealyard/registries/NAME/tokens`: a token with a scope map of its own and one password.
+/// The body of `POST /_sealyard/registries/NAME/tokens`: a token with its own scope map and one password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenRequest {
     /// Its name.
     pub name: String,
-    /// What it may do, such as `repositories/app/content/read`.
+    /// Its actions, such as `repositories/app/content/read`.
     pub actions: Vec<String>,
 }
 
-/// What a token logs in with.
+/// The credentials of a token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct TokenReply {

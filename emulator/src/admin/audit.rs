@@ -1,4 +1,4 @@
-//! The newest uses of the key of a registry.
+//! Returns the newest uses of the key of a registry.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::error::AdminError;
 use crate::app::App;
 
-/// How many are told where no number is named.
+/// The default number of uses.
 const DEFAULT_LAST: usize = 100;
-/// The most that are told at once.
+/// The maximum number of uses.
 const MAX_LAST: usize = 10_000;
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     last: Option<usize>,

@@ -1,7 +1,7 @@
-//! The certificates that clients have to trust, for clients that cannot read the emulator's files.
+//! Serves the certificates that clients have to trust, for clients that cannot read the emulator's files.
 //!
 //! A client in another container, or on another machine, cannot open the path that `status` reports. The route needs no
-//! token: certificates are public. It never serves a private key, whatever the file holds.
+//! token, because certificates are public. It never serves a private key, even if the file contains one.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -28,7 +28,7 @@ pub(super) async fn certificates(State(app): State<App>) -> Result<Response, Adm
     Ok((headers, only_certificates(&text)).into_response())
 }
 
-/// The certificates of a PEM file, without everything else in it.
+/// The certificates of a PEM file, without its other content.
 fn only_certificates(pem: &str) -> String {
     let mut found = String::new();
     for section in pem.split_inclusive(END) {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_private_key_in_the_file_of_the_authority_is_left_out() {
+    fn a_private_key_in_the_authority_file_is_never_served() {
         let one = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----";
         let two = "-----BEGIN CERTIFICATE-----\r\nREVG\r\n-----END CERTIFICATE-----";
         let key = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----";

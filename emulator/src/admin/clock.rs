@@ -1,6 +1,6 @@
-//! The emulator's clock from outside: read it, move it forward, stop it, let it run on.
+//! The routes of the emulator's clock: read, advance, set, freeze and resume it.
 //!
-//! The body is the one that the clock of a mock vault takes too. What a move does is in `agenda/`.
+//! The clock of a mock vault accepts the same body. `agenda/` performs a move of the clock.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ use super::sent::{Body, Sent};
 use crate::agenda::AgendaError;
 use crate::app::App;
 
-/// The clock, as it is told.
+/// The report of the clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockReport {
     /// Emulator time.
@@ -25,12 +25,12 @@ pub struct ClockReport {
     pub now: OffsetDateTime,
     /// How far it is ahead of real time.
     pub offset: IsoDuration,
-    /// Whether it stands still.
+    /// Whether it is frozen.
     pub frozen: bool,
 }
 
 impl ClockReport {
-    /// What a clock says.
+    /// The report of a clock.
     pub fn of(clock: &Clock) -> Self {
         let now = clock.now();
         Self {
@@ -50,7 +50,7 @@ pub(super) async fn read(State(app): State<App>) -> Json<ClockReport> {
     Json(ClockReport::of(&app.clock))
 }
 
-/// `POST /_sealyard/clock`. Answers when all that became due was done, in the order of time.
+/// `POST /_sealyard/clock`. Answers when everything that became due is done, in the order of time.
 pub(super) async fn change(
     State(app): State<App>,
     Sent(request): Sent<ClockRequest>,
@@ -68,21 +68,21 @@ impl From<AgendaError> for AdminError {
                 Self::new(StatusCode::BAD_GATEWAY, "VaultFailed", error)
             }
             AgendaError::Vault(VaultError::DiskFull) => Self::disk_full(
-                "cannot do what is due in the vault: its disk is full; make room on the disk and change the clock again",
+                "cannot perform the actions that are due in the vault: its disk is full; free space on the disk and change the clock again",
             ),
             AgendaError::Io(error) if is_lacking(&error) => Self::disk_full(
-                "cannot change the clock: the disk is full; make room on the disk, for example with `gc --now`",
+                "cannot change the clock: the disk is full; free space on the disk, for example with `gc --now`",
             ),
             AgendaError::Registry(error) => error.into(),
             error @ (AgendaError::Vault(_) | AgendaError::Io(_) | AgendaError::Stopped) => {
-                tracing::error!(%error, "the clock could not be moved");
+                tracing::error!(%error, "cannot move the clock");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
             }
         }
     }
 }
 
-/// Between two readings of a frozen clock some nanoseconds pass.
+/// Rounds to the second, because some nanoseconds pass between two readings of a frozen clock.
 pub(crate) fn rounded_seconds(span: time::Duration) -> i64 {
     (span + time::Duration::milliseconds(500))
         .whole_milliseconds()

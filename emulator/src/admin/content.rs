@@ -1,4 +1,4 @@
-//! Collection of what nothing holds on to.
+//! The route of garbage collection.
 
 use std::time::Duration;
 
@@ -16,54 +16,54 @@ use crate::registry::{CollectOptions, Collection, KeptBack};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CollectRequest {
-    /// The age at which something counts as left behind; the server's own where it is not said.
+    /// The minimum age of garbage; by default the server's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older_than_seconds: Option<u64>,
-    /// Whether what a client used within the last minute of real time is removed as well. The age is then zero, unless it
-    /// is said.
+    /// Whether to remove content that a client used within the last minute of real time as well. The default age is then
+    /// zero.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
-    /// Whether manifests that no tag reaches are removed as well.
+    /// Whether to remove manifests that no tag reaches as well.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub untagged: bool,
 }
 
-/// What was removed, and what was kept for now.
+/// The removed content, and the garbage that was kept for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectedReport {
-    /// Uploads that nobody went on with.
+    /// Uploads that no client continued.
     pub uploads: u64,
-    /// Bytes of the disk that they held.
+    /// Bytes on the disk that they used.
     #[serde(default, rename = "uploadBytes")]
     pub upload_bytes: u64,
     /// Manifests that no tag reached, directly, through an index or as a referrer.
     #[serde(default)]
     pub manifests: u64,
-    /// Blobs that a repository showed and no manifest of it referred to.
+    /// Blobs of a repository to which none of its manifests referred.
     pub links: u64,
-    /// Blobs that no repository showed any more.
+    /// Blobs that were no longer in any repository.
     pub blobs: u64,
     /// Bytes of content in those blobs and manifests.
     pub bytes: u64,
-    /// Files that nothing named.
+    /// Files without a row.
     pub orphans: u64,
-    /// What nothing holds on to, and what was kept: it is too young, or a client used it within the last minute.
+    /// Garbage that was kept, because it is too new or a client used it within the last minute.
     #[serde(default)]
     pub kept: KeptReport,
 }
 
-/// What a collection kept for now.
+/// The garbage that a collection kept for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptReport {
     /// Uploads.
     pub uploads: u64,
-    /// Bytes of the disk that they hold.
+    /// Bytes on the disk that they use.
     #[serde(default)]
     pub upload_bytes: u64,
-    /// Manifests that no tag reaches, if those were asked for.
+    /// Manifests that no tag reaches, if the request included them.
     pub manifests: u64,
-    /// Blobs to which no manifest refers, one for each repository that shows it.
+    /// Blobs to which no manifest refers, counted once for each repository.
     pub blobs: u64,
     /// When the first of them becomes due, in emulator time, if no client uses it again.
     #[serde(
@@ -98,7 +98,7 @@ pub(super) async fn collect(
     if request.now {
         options.really_idle_for = Duration::ZERO;
     }
-    // Without `now`, what a client used within the last minute of real time stays whatever the age.
+    // Without `now`, content that a client used within the last minute of real time is kept at any age.
     if let Some(seconds) = request.older_than_seconds.or(request.now.then_some(0)) {
         options.unreferenced_for = Duration::from_secs(seconds);
         options.upload_idle_for = Duration::from_secs(seconds);

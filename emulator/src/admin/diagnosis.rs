@@ -1,6 +1,6 @@
-//! `GET /_sealyard/diagnosis`: why pulls, pushes and rotations fail now, registry by registry.
+//! `GET /_sealyard/diagnosis`: reports why pulls, pushes and rotations of each registry fail now.
 //!
-//! Each vault is asked at that moment, all of them at once. `sealyard doctor` makes findings and repairs of it.
+//! The request asks all vaults at the same time. `sealyard doctor` turns the answer into findings and repairs.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,13 +14,13 @@ use crate::diagnosis::{Blocked, DiagnosedKey, Diagnosis};
 use crate::registry::Registry;
 use crate::revocation::Way;
 
-/// What is in the way of the registries.
+/// The problems of all registries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiagnosisReport {
-    /// Whether the vault is one that this emulator may change.
+    /// Whether the emulator may change the vault.
     pub vault_is_ours: bool,
-    /// Whether the disk takes new content.
+    /// Whether the disk accepts new content.
     pub has_room: bool,
     /// The data folder in use.
     pub data_dir: String,
@@ -28,73 +28,73 @@ pub struct DiagnosisReport {
     pub registries: Vec<RegistryDiagnosis>,
 }
 
-/// What is in the way of one registry.
+/// The problems of one registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryDiagnosis {
     /// Its name.
     pub name: String,
-    /// `active`, `checking` or `unavailable`, as the vault says now.
+    /// `active`, `checking` or `unavailable`, after the vault's answer.
     pub state: String,
-    /// Why.
+    /// The cause of the state.
     pub cause: Option<String>,
-    /// The cause in words.
+    /// The cause as a sentence.
     pub words: Option<String>,
-    /// The customer-managed key, if it has one.
+    /// The customer-managed key, if there is one.
     pub key: Option<KeyDiagnosis>,
-    /// What `revoke` took, the newest first.
+    /// The revocations, the newest first.
     pub revoked: Vec<Way>,
-    /// Bytes of the disk that uploads under way hold.
+    /// Bytes on the disk that uploads in progress use.
     #[serde(default)]
     pub upload_bytes: u64,
-    /// Why the key cannot be rotated to its newest version, if it cannot.
+    /// The reason why the key cannot be rotated to its newest version, if there is one.
     pub rotation: Option<RotationDiagnosis>,
-    /// What should make somebody think, in sentences.
+    /// Warnings, as sentences.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
 
-/// The key of a registry, and who asks for it.
+/// The key of a registry, and the identity that uses it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyDiagnosis {
     /// The name of the vault.
     pub vault: String,
-    /// The vault as a resource, if it is there and ours to look into.
+    /// The resource id of the vault, if the vault exists and the emulator has the owner's access.
     pub vault_id: Option<String>,
-    /// Whether the vault goes by roles, if that is known.
+    /// Whether the vault uses roles, if that is known.
     pub goes_by_roles: Option<bool>,
     /// The name of the key.
     pub name: String,
     /// The version in use.
     pub version: Option<String>,
-    /// Who asks for it.
+    /// The identity that uses it.
     pub identity: IdentityDiagnosis,
 }
 
-/// Who asks for a key.
+/// The identity that uses a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityDiagnosis {
     /// The client id, or `system`.
     pub client_id: String,
-    /// What access policies and roles know it by, where that is known.
+    /// Its object id in access policies and roles, if that is known.
     pub principal_id: Option<String>,
-    /// The identity as a resource; none for the one that a registry has by itself, and for one that is gone.
+    /// Its resource id, or `None` for a system-assigned or deleted identity.
     pub resource_id: Option<String>,
     /// Whether the registry has it.
     pub assigned: bool,
 }
 
-/// Why a key cannot be rotated to its newest version.
+/// The reason why a key cannot be rotated to its newest version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationDiagnosis {
     /// `keyDisabled`, `keyType`, `keyExpired`, `permissionMissing`, or a cause of a state.
     pub cause: String,
-    /// In a sentence.
+    /// The reason as a sentence.
     pub words: String,
-    /// The version that cannot be taken into use, as far as it was found.
+    /// The version that cannot be used, if it was found.
     pub version: Option<String>,
     /// The permissions that the identity lacks.
     pub missing: Vec<String>,

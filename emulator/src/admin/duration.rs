@@ -1,12 +1,12 @@
-//! ISO 8601 durations, as Azure writes them: `PT1H`, `P90D`, `P1DT12H30M`.
+//! ISO 8601 durations in the form of Azure: `PT1H`, `P90D`, `P1DT12H30M`.
 //!
-//! Called by the admin API and the command line, for what the clock is moved by and how far it is off. Months and years
-//! are refused: they have no fixed length.
+//! The admin API and the command line use them for moves and the offset of the clock. Months and years
+//! are refused, because they have no fixed length.
 //!
-//! `mock_keyvault::duration` reads the same notation into something else, and neither can stand for the other. Here a
-//! duration is a number of seconds: it has a sign, since an offset may be negative, it is compared, and it is written in
-//! the largest units that fit. There it is the text of a policy: `P18M` stays `P18M`, is as long as the calendar makes
-//! it, and is never negative.
+//! `mock_keyvault::duration` reads the same notation into a different type, and neither can replace the other. Here a
+//! duration is a number of seconds: it has a sign, because an offset may be negative, it is compared, and it is written in
+//! the largest units that fit. There a duration is the text of a policy: `P18M` stays `P18M`, its length depends on the
+//! calendar, and it is never negative.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,13 +18,13 @@ use thiserror::Error;
 const UNITS: [(u8, u64); 5] =
     [(b'W', 7 * 86_400), (b'D', 86_400), (b'H', 3600), (b'M', 60), (b'S', 1)];
 
-/// A span of time, positive or negative, to the second, written as ISO 8601 says.
+/// A positive or negative span of time in seconds, in the notation of ISO 8601.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IsoDuration {
     seconds: i64,
 }
 
-/// A text that is no duration.
+/// The text is not a duration.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
     "{0:?} is not an ISO 8601 duration of weeks, days, hours, minutes and seconds, such as PT1H or P90D"
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_that_azure_writes_are_read() {
+    fn the_forms_of_azure_are_parsed() {
         check("PT1H", 3600);
         check("P90D", 90 * 86_400);
         check("P1DT12H30M", 86_400 + 12 * 3600 + 30 * 60);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_duration_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "P",
@@ -181,13 +181,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(seconds in -1_000_000_000_000_i64..1_000_000_000_000) {
+        fn a_written_duration_is_parsed_to_the_same_value(seconds in -1_000_000_000_000_i64..1_000_000_000_000) {
             let duration = IsoDuration { seconds };
             prop_assert_eq!(duration.to_string().parse(), Ok(duration));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "-?P?[0-9WDHMSTY.é]{0,24}") {
+        fn no_text_causes_a_panic(text in "-?P?[0-9WDHMSTY.é]{0,24}") {
             let _ = text.parse::<IsoDuration>();
         }
     }

@@ -1,9 +1,9 @@
-//! Where everything is to be found, and the files that say so.
+//! The addresses of the emulator, and the files that contain them.
 //!
 //! A file is written when the emulator answers and again whenever the state of a registry changes: `endpoints.json` in
-//! the data folder, by which `--data-dir` finds the process, and the one of `--endpoints-file`. An ephemeral emulator
-//! writes into a data folder only if that was named and no other emulator runs there. A file holds no secret. It is
-//! replaced by a rename, so that no reader sees half of it, and removed at the end.
+//! the data folder, with which `--data-dir` finds the process, and the file of `--endpoints-file`. An ephemeral emulator
+//! writes into a data folder only if the user named it and no other emulator runs there. The files contain no secret. A file is
+//! replaced by a rename, so that no reader sees half of it, and is removed at the end.
 
 use std::io;
 use std::io::Write as _;
@@ -29,7 +29,7 @@ use crate::vault_owner::{VaultConnection, identifier};
 /// The name of the file in the data folder.
 pub const ENDPOINTS_FILE: &str = "endpoints.json";
 
-/// Where everything is to be found.
+/// The addresses and files of an emulator.
 #[derive(Clone, Debug)]
 pub struct Endpoints {
     registry: String,
@@ -44,8 +44,8 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// The addresses as a client on this machine uses them. `data_dir` is the folder in use, which for an emulator that
-    /// is gone at exit is not the one of the configuration.
+    /// The addresses for a client on this machine. `data_dir` is the folder in use, which for an ephemeral emulator
+    /// is not the folder of the configuration.
     pub fn new(
         registry: SocketAddr,
         vault: &VaultConnection,
@@ -76,7 +76,7 @@ impl Endpoints {
         &self.registry
     }
 
-    /// What goes before the repository in `docker push`: `localhost` and a port, which docker takes without TLS.
+    /// The host and port before the repository in `docker push`: `localhost` and a port, which docker accepts without TLS.
     pub fn login_server(&self) -> &str {
         &self.login_server
     }
@@ -96,13 +96,13 @@ impl Endpoints {
         self.login.as_deref()
     }
 
-    /// The file of what clients are to trust: the authority that signs for the listeners here, and that of a vault in
-    /// another process if it has one of its own.
+    /// The file of the authorities that clients have to trust: the authority of the listeners here, and that of a vault in
+    /// another process if it has its own.
     pub fn ca(&self) -> &Path {
         &self.ca
     }
 
-    /// The file that holds the secret of the owner of the embedded vault, where that is not the well-known one.
+    /// The file with the secret of the embedded vault's owner, if that is not the well-known secret.
     pub fn owner_secret(&self) -> Option<&Path> {
         self.owner_secret.as_deref()
     }
@@ -112,7 +112,7 @@ impl Endpoints {
         &self.data_dir
     }
 
-    /// A key's identifier, rendered from the vault's address.
+    /// The identifier of a key, with the vault's address.
     pub fn key_identifier(&self, key: &KeyId) -> String {
         match Url::parse(&self.vault) {
             Ok(base) => identifier(key, &base),
@@ -120,7 +120,7 @@ impl Endpoints {
         }
     }
 
-    /// Writes the files for the first time, and makes their folders. A full disk is no reason not to start: commands find the
+    /// Writes the files for the first time, and creates their folders. A full disk does not prevent the start: commands find the
     /// emulator by its URL, and the next change of a state writes the files.
     pub async fn make_files(&self, app: &App) -> io::Result<()> {
         let paths = files(&app.config);
@@ -133,25 +133,25 @@ impl Endpoints {
         };
         match written {
             Err(error) if is_lacking(&error) => {
-                tracing::warn!(%error, "the disk is full: the file of endpoints could not be written");
+                tracing::warn!(%error, "cannot write the endpoints file: the disk is full");
                 Ok(())
             }
             written => written,
         }
     }
 
-    /// Writes the files. It makes no folder: a state that changes at the very end must not bring one back that was
-    /// gone with its emulator.
+    /// Writes the files. It creates no folder, because a state change at the very end must not create a folder again that
+    /// was removed with its emulator.
     pub async fn write_files(&self, app: &App) -> io::Result<()> {
         let report = StatusReport::of(app).await.map_err(io::Error::other)?;
         let room = Arc::clone(app.registries.room());
         let paths = files(&app.config);
         let guarded = app.config.ephemeral.then(|| app.config.data_dir.join(ENDPOINTS_FILE));
         let written = tokio::task::spawn_blocking(move || {
-            // On one line: a search of the data folder for pushed JSON must not meet the same indentation here.
+            // On one line, so that a search of the data folder for pushed JSON does not find the same indentation here.
             let mut text = serde_json::to_vec(&report)?;
             text.push(b'\n');
-            // Without room the writes themselves may still succeed.
+            // On a full disk the writes themselves may still succeed.
             let _ = room.spend(text.len() as u64, Purpose::SmallFile);
             let is_taken =
                 |path: &PathBuf| guarded.as_ref() == Some(path) && is_of_another(path, &report);
@@ -161,7 +161,7 @@ impl Endpoints {
         written.await?
     }
 
-    /// Writes the files again whenever a registry comes, goes or changes its state, until `stop`. To be spawned.
+    /// Writes the files again when a registry is created, is deleted or changes its state, until `stop`. The caller spawns this.
     pub async fn follow(app: App, stop: CancellationToken) {
         let mut changes = app.registries.changes();
         let watches = |app: &App| -> Vec<_> {
@@ -177,13 +177,13 @@ impl Endpoints {
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = changes.changed() => match changed {
-                    // What happened to a state in between is in the files that are written now.
+                    // The files that are written now contain all changes in between.
                     Ok(()) => states = watches(&app),
                     Err(_) => return,
                 },
                 changed = changed => match changed {
                     Some(Ok(())) => (),
-                    // The registry is gone. The set holds all that are not.
+                    // The registry is deleted. The set contains the others.
                     Some(Err(_)) => states = watches(&app),
                     None => return,
                 },
@@ -191,24 +191,24 @@ impl Endpoints {
             if let Err(error) = app.endpoints.write_files(&app).await
                 && !stop.is_cancelled()
             {
-                tracing::warn!(%error, "the file of endpoints could not be written");
+                tracing::warn!(%error, "cannot write the endpoints file");
             }
         }
     }
 
-    /// Takes the files away, unless another process has written them since.
+    /// Removes the files, unless another process has written them since.
     pub fn remove_files(&self, config: &Config) {
         for path in files(config) {
             if read(&path).is_some_and(|report| report.instance == self.instance)
                 && let Err(error) = fs::remove_file(&path)
             {
-                tracing::debug!(%error, "the file of endpoints could not be removed");
+                tracing::debug!(%error, "cannot remove the endpoints file");
             }
         }
     }
 }
 
-/// Reads a file of endpoints; none if there is none that can be read.
+/// Reads an endpoints file. `None` if there is no readable file.
 pub(crate) fn read(path: &Path) -> Option<StatusReport> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
@@ -220,7 +220,7 @@ fn files(config: &Config) -> Vec<PathBuf> {
     in_data_dir.into_iter().chain(config.endpoints_file.clone()).collect()
 }
 
-/// Whether another emulator that runs has written this file.
+/// Whether another running emulator has written this file.
 fn is_of_another(path: &Path, own: &StatusReport) -> bool {
     read(path).is_some_and(|other| other.instance != own.instance && is_alive(other.pid))
 }
@@ -235,7 +235,7 @@ fn folder_of(path: &Path) -> &Path {
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
     file.write_all(text)?;
-    // It holds addresses alone, and in a compose file another user reads it.
+    // It contains only addresses, and in a compose file another user reads it.
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -256,7 +256,7 @@ pub(super) fn url_of(address: SocketAddr) -> String {
     format!("http://{}", reachable(address))
 }
 
-/// What goes before the repository in `docker push`, for a registry that listens there.
+/// The host and port before the repository in `docker push`, for a registry that listens there.
 pub(super) fn login_server(address: SocketAddr) -> String {
     let address = reachable(address);
     if address.ip().is_loopback() {
@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_told_an_address_that_it_can_connect_to() {
+    fn the_reported_address_can_be_connected_to() {
         for (bound, url, server) in [
             ("0.0.0.0:5000", "127.0.0.1:5000", "localhost:5000"),
             ("[::]:5000", "[::1]:5000", "localhost:5000"),
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_replaced_as_a_whole_and_can_be_read_by_others() {
+    fn a_file_is_replaced_as_a_whole_and_readable_by_others() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("endpoints.json");
 
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_gone_is_not_brought_back() {
+    fn a_removed_folder_is_not_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone");
 

@@ -1,4 +1,4 @@
-//! The error answers of the admin API: `{"error":{"code","message"}}`, with state and cause where the key is the reason.
+//! The error answers of the admin API: `{"error":{"code","message"}}`, with state and cause if the key is the reason.
 
 use std::fmt;
 
@@ -24,15 +24,15 @@ pub struct AdminError {
     report: ErrorReport,
 }
 
-/// What an error says of itself.
+/// The content of an error.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErrorReport {
-    /// A word for programs.
+    /// The code for programs.
     pub code: String,
-    /// A sentence for people.
+    /// The message for people.
     pub message: String,
-    /// The state of the registry, where that is the reason.
+    /// The state of the registry, if that is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The cause of that state.
@@ -59,16 +59,13 @@ impl fmt::Display for AdminError {
 impl std::error::Error for AdminError {}
 
 impl AdminError {
-    /// What it says of itself: a word for programs, a sentence, and the state of the registry if that is the reason.
+    /// The content of the error: code, message, and the state of the registry if that is the reason.
     pub fn report(&self) -> &ErrorReport {
         &self.report
     }
 
     /// An error answer.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers hand over a literal, a text or an error"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "callers pass a literal, a text or an error")]
     pub(super) fn new(status: StatusCode, code: &str, message: impl ToString) -> Self {
         let report = ErrorReport {
             code: code.to_owned(),
@@ -78,12 +75,12 @@ impl AdminError {
         Self { status, report }
     }
 
-    /// 400: the request is not one.
+    /// 400: the request is invalid.
     pub(super) fn bad_request(message: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    /// 404 for a registry.
+    /// 404: there is no such registry.
     pub(super) fn no_registry(name: &str) -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -92,30 +89,30 @@ impl AdminError {
         )
     }
 
-    /// 409: not in this set-up or state.
+    /// 409: the operation is not possible in this configuration or state.
     pub(super) fn conflict(message: impl ToString) -> Self {
         Self::new(StatusCode::CONFLICT, "Conflict", message)
     }
 
-    /// Says which registry's state it is.
+    /// Sets the registry of the state.
     pub(super) fn of_registry(mut self, name: &str) -> Self {
         self.report.registry = Some(name.to_owned());
         self
     }
 
-    /// Says which cause of a state it would be.
+    /// Sets the cause that the state would have.
     pub(super) fn because_of(mut self, cause: Option<Cause>) -> Self {
         self.report.cause = cause.map(wire_name);
         self
     }
 
-    /// 500: not the caller's doing. The log says what it was, and where it came from.
+    /// 500: an internal error. The log has the error and its origin.
     fn internal(error: &(dyn std::error::Error + 'static), what: &str) -> Self {
         tracing::error!(error, "{what}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
     }
 
-    /// What became of a request to the vault: 507 or 503 if its data folder is the reason, else 502.
+    /// The error of a request to the vault: 507 or 503 if its data folder is the reason, otherwise 502.
     pub(super) fn of_vault(error: &VaultError, message: impl ToString) -> Self {
         if error.is_disk_full() {
             Self::disk_full(message)
@@ -126,17 +123,17 @@ impl AdminError {
         }
     }
 
-    /// 503: nothing can be stored until somebody has repaired the data folder.
+    /// 503: nothing can be stored until the data folder is repaired.
     pub(super) fn read_only(message: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ReadOnly", message)
     }
 
-    /// 507: there is no room left.
+    /// 507: the disk is full.
     pub(super) fn disk_full(message: impl ToString) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, "DiskFull", message)
     }
 
-    /// 403, or 503 where it may pass: the key of the registry cannot be used.
+    /// 403, or 503 for an outage: the key of the registry cannot be used.
     fn key_refused(refusal: &Refusal) -> Self {
         let status = if refusal.is_lasting() {
             StatusCode::FORBIDDEN
@@ -148,7 +145,7 @@ impl AdminError {
         answer.because_of(refusal.cause)
     }
 
-    /// What the error says.
+    /// The content of the error.
     pub(super) fn into_report(self) -> ErrorReport {
         self.report
     }
@@ -172,7 +169,7 @@ impl From<Error> for AdminError {
             Error::DamagedObject(_) => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "ContentDamaged", error)
             }
-            // The rest is told to clients of content; who manages a registry does not meet it.
+            // The other errors occur only in requests for content.
             error => Self::internal(&error, "an admin request failed"),
         }
     }
@@ -193,7 +190,7 @@ impl From<RevocationError> for AdminError {
             RevocationError::Vault(ref source) => Self::of_vault(source, &error),
             RevocationError::NotSeen { ref registry, ref status } => {
                 let mut answer = Self::new(StatusCode::GATEWAY_TIMEOUT, "NotSeen", &error);
-                // With a cause the registry is dark for another reason, whose repair is another command.
+                // With a cause the registry is unavailable for another reason, which another command repairs.
                 answer.report.state = status.cause.map(|_| wire_name(status.state));
                 answer.of_registry(registry).because_of(status.cause)
             }
@@ -283,14 +280,10 @@ impl IntoResponse for AdminError {
 
 /// There is no such route.
 pub(super) async fn not_found(uri: Uri) -> AdminError {
-    AdminError::new(
-        StatusCode::NOT_FOUND,
-        "NotFound",
-        format!("there is nothing at {}", uri.path()),
-    )
+    AdminError::new(StatusCode::NOT_FOUND, "NotFound", format!("there is no route {}", uri.path()))
 }
 
-/// The route is there, but not for this method.
+/// The route exists, but not for this method.
 pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> AdminError {
     let message = format!("{method} is not supported at {}", uri.path());
     AdminError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)

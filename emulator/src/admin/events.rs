@@ -1,7 +1,7 @@
-//! `GET /_sealyard/events`: what happens to the keys of the registries, as server-sent events or as a list.
+//! `GET /_sealyard/events`: events of the registries and their keys, as server-sent events or as a list.
 //!
-//! A stream begins with what comes next, or after the event that `Last-Event-ID` names. A listener that is too far
-//! behind is told how many events it missed, in a comment, and goes on. Who accepts `application/json` gets the newest
+//! A stream begins with the next event, or after the event in `Last-Event-ID`. A listener that is too far
+//! behind gets a comment with the number of missed events. A client that accepts `application/json` gets the newest
 //! events as a list.
 
 use std::convert::Infallible;
@@ -24,35 +24,35 @@ use crate::app::App;
 use crate::keys::{Cause, Happening, KeyId};
 use crate::registry::Event;
 
-/// How many events a list has if nobody says otherwise.
+/// The default number of events in a list.
 const DEFAULT_LAST: usize = 100;
 
-/// The header in which a client that comes back names the last event that it has.
+/// The header in which a client that connects again names the last event that it has.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// What may be asked for.
+/// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Asked {
     last: Option<usize>,
-    /// Only the events of this registry.
+    /// The registry, or `None` for the events of all registries.
     registry: Option<String>,
 }
 
-/// The answer for who accepts JSON, newest last.
+/// The answer for clients that accept JSON, newest last.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct EventList {
     /// The events.
     pub events: Vec<EventReport>,
 }
 
-/// An event. What does not belong to it is left out.
+/// An event. Fields that do not apply are omitted.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventReport {
-    /// Its place among all events since the start.
+    /// Its number among all events since the start.
     pub number: u64,
-    /// When, in emulator time.
+    /// Its time, by the emulator's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
     /// The registry.
@@ -68,22 +68,22 @@ pub struct EventReport {
     /// The cause of the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// Cause or reason in words.
+    /// The cause or reason as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<String>,
-    /// The key version in use, or the key that was to be.
+    /// The key version in use, or the key that could not be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_identifier: Option<String>,
-    /// The identity, if a rotation led to one that is not that of the start.
+    /// The identity, if the rotation changed the identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// How many data keys a rotation has wrapped anew.
+    /// The number of data keys that a rotation has wrapped again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_keys: Option<usize>,
-    /// How often a rotation has asked the vault.
+    /// The number of calls of a rotation to the vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault_calls: Option<u64>,
-    /// The stored object that cannot be served; `cause` says what is wrong with it.
+    /// The stored object that cannot be served; `cause` has the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
 }
@@ -117,7 +117,7 @@ pub(super) async fn events(
     Ok(Sse::new(frames(app, after, only)).keep_alive(keep_alive).into_response())
 }
 
-/// The events after a number, without end, of one registry or of all.
+/// The endless stream of events after a number, of one registry or of all.
 fn frames(
     app: App,
     after: u64,
@@ -126,7 +126,7 @@ fn frames(
     let stream = app.events.after(after);
     let kept = stream.kept.iter().filter(|event| is_of(event, only.as_deref()));
     let kept: Vec<_> = kept.map(|event| Ok(frame(&app, event))).collect();
-    // Somebody who listens is a reason to ask a vault that tells nothing by itself.
+    // While a client listens, a vault that reports no changes is asked.
     let listening = app.state_watch.listen();
     let begin = (app, stream.live, only, listening);
     let live = stream::unfold(begin, async |(app, mut live, only, listening)| {
@@ -152,11 +152,11 @@ fn is_of(event: &Event, only: Option<&str>) -> bool {
 fn frame(app: &App, event: &Arc<Event>) -> Frame {
     let report = report(app, event);
     let frame = Frame::default().id(report.number.to_string()).event(&report.event);
-    // A report has only texts and numbers, which JSON can always hold.
+    // A report has only texts and numbers, which JSON can always contain.
     frame.json_data(report).unwrap_or_default()
 }
 
-/// An event for the address that clients use.
+/// An event with the addresses that clients use.
 fn report(app: &App, event: &Event) -> EventReport {
     let identifier = |key: &KeyId| app.endpoints.key_identifier(key);
     let mut report = EventReport {

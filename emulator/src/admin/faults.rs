@@ -1,5 +1,5 @@
-//! `/_sealyard/faults`: rules that make the registry and its vault fail. `GET` lists, `POST` adds a rule or sets
-//! throttling, `DELETE` takes away one rule or everything. The shape of a rule is that of the mock vault.
+//! `/_sealyard/faults`: rules that inject faults into the registry and its vault. `GET` lists, `POST` adds a rule or sets
+//! throttling, `DELETE` removes one rule or all. A rule has the same fields as in the mock vault.
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -13,18 +13,18 @@ use super::error::AdminError;
 use crate::app::App;
 use crate::faults::AllRules;
 
-/// The rules there are, and what they can be for.
+/// The rules, and the classes of requests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FaultList {
-    /// The rules, each with `id`, `hits`, `left`, and in `of` whose requests it strikes: the `registry`'s or the `vault`'s.
+    /// The rules, each with `id`, `hits`, `left`, and in `of` whose requests get the fault: those of the `registry` or the `vault`.
     pub faults: Vec<Value>,
-    /// The limits of calls that the vault is held to, if there are any.
+    /// The limits of calls to the vault, if there are any.
     pub throttling: Value,
     /// The classes of requests that a rule can be for.
     pub classes: Vec<String>,
 }
 
-/// What a new rule is removed by.
+/// The name of a new rule, with which it can be removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultAdded {
     /// Its name.
@@ -36,7 +36,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<FaultList>, Admi
     all(&app).await.map(Json)
 }
 
-/// The rules there are: for requests, and for programs that hold the emulator.
+/// Lists the rules, for requests and for programs with a `Sealyard` value.
 pub(crate) async fn all(app: &App) -> Result<FaultList, AdminError> {
     Ok(FaultList::of(app.faults.rules(app.owner()).await?))
 }

@@ -1,14 +1,14 @@
-//! Who may use the admin API, and who the content of `local`, on a listener that is plain HTTP.
+//! Decides which clients may use the admin API and the content of `local`, on a listener with plain HTTP.
 //!
-//! Three things are kept out. A *stranger on the network*: where the listener is not the loopback and the network is
-//! not trusted, the admin API wants `Authorization: Bearer` and content wants Basic, with secrets that were made at the
-//! first start and lie in the data folder, readable by its owner; a registry that has logins of its own wants those. A
-//! *web page of another site* in the user's browser, which reaches the loopback as well: it names itself in `Origin`, and
-//! cannot send `application/json` or `application/octet-stream` without asking; an origin that `--cors-origin` names may use
-//! content, and nothing of the admin API. A *page whose name was rebound* to this
-//! machine: then `Host` is a name that is not ours.
+//! It refuses three kinds of clients. *Other machines on the network*: if the listener is not the loopback and the network is
+//! not trusted, the admin API needs `Authorization: Bearer` and content needs Basic, with secrets that were created at the
+//! first start and are in the data folder, readable by its owner; a registry with its own logins needs those. A
+//! *web page of another site* in the user's browser, which can reach the loopback: the browser sends its `Origin`, and
+//! does not send `application/json` or `application/octet-stream` without a preflight; an origin in `--cors-origin` may use
+//! content, but not the admin API. A *page whose DNS name was rebound* to this
+//! machine: then `Host` is not a name of this emulator.
 //!
-//! It does not encrypt: a listener on an open network wants a TLS proxy before it.
+//! It does not encrypt: a listener on an open network needs a TLS proxy.
 
 use std::fmt;
 use std::io;
@@ -39,7 +39,7 @@ use crate::registry::Registry;
 
 /// The file with the token of the admin API, in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
-/// The file with the password of `local`, in the data folder. Any user name goes with it.
+/// The file with the password of `local`, in the data folder. Any user name is accepted.
 pub(super) const REGISTRY_PASSWORD_FILE: &str = "registry.password";
 
 /// The rules of one listener. Clones share them.
@@ -47,9 +47,9 @@ pub(super) const REGISTRY_PASSWORD_FILE: &str = "registry.password";
 pub struct Guard(Arc<Rules>);
 
 struct Rules {
-    /// None where everybody who can connect is trusted.
+    /// `None` if every client that can connect is trusted.
     secrets: Option<Secrets>,
-    /// Host names that are ours beside those of the loopback, in lower case.
+    /// Host names of this emulator besides those of the loopback, in lower case.
     aliases: Vec<String>,
     /// The origins whose pages may use registries.
     origins: Vec<Origin>,
@@ -61,7 +61,7 @@ struct Secrets {
 }
 
 impl Guard {
-    /// The rules for a listener. Secrets are made in the data folder where they are needed and missing, unless somebody gave
+    /// The rules for a listener. Missing secrets are created in the data folder if they are needed, unless the user gave
     /// the password; all listeners of an emulator share them.
     pub fn open(config: &Config, listener: SocketAddr, data_dir: &Path) -> io::Result<Self> {
         let secrets = if config.is_open_at(listener) {
@@ -69,7 +69,7 @@ impl Guard {
         } else {
             tracing::info!(
                 listener.address = %listener,
-                "other machines can reach the listener: clients need the password, and the admin API its token"
+                "other machines can reach the listener: clients need the password, and the admin API needs its token"
             );
             Some(Secrets {
                 token: read_or_make(&data_dir.join(ADMIN_TOKEN_FILE))?,
@@ -81,7 +81,7 @@ impl Guard {
         Ok(Self(Arc::new(Rules { secrets, aliases, origins })))
     }
 
-    /// Whether secrets are asked for.
+    /// Whether clients need secrets.
     pub fn asks_for_secrets(&self) -> bool {
         self.0.secrets.is_some()
     }
@@ -109,7 +109,7 @@ impl Guard {
                     StatusCode::UNAUTHORIZED,
                     "Unauthorized",
                     format!(
-                        "send `Authorization: Bearer` with what the file {ADMIN_TOKEN_FILE} in the data folder holds"
+                        "send `Authorization: Bearer` with the content of the file {ADMIN_TOKEN_FILE} in the data folder"
                     ),
                 ));
             }
@@ -126,8 +126,8 @@ impl Guard {
         Ok(())
     }
 
-    /// A page names its site in `Origin` with every request that can change something, and with every one that reads
-    /// across sites.
+    /// A browser sends the site of a page in `Origin` with every request that can change something, and with every request
+    /// that reads from another site.
     fn refuse_foreign_pages(&self, headers: &HeaderMap) -> Result<(), AdminError> {
         let is_ours = |origin: &HeaderValue| {
             let origin = Url::parse(origin.to_str().ok()?).ok()?;
@@ -142,7 +142,7 @@ impl Guard {
             Some(origin) if is_ours(origin) != Some(true) => Err(AdminError::new(
                 StatusCode::FORBIDDEN,
                 "ForeignOrigin",
-                "a web page of another site has no business here",
+                "web pages of other sites may not use this API",
             )),
             _ => Ok(()),
         }
@@ -154,14 +154,14 @@ impl Guard {
                 StatusCode::FORBIDDEN,
                 "ForeignHost",
                 format!(
-                    "{host:?} is not a name of this emulator; if it should be, start it with --hostname-alias"
+                    "{host:?} is not a name of this emulator; if it should be, start the emulator with --hostname-alias"
                 ),
             )),
             _ => Ok(()),
         }
     }
 
-    /// Names that nobody else can have made lead here: addresses, those of the loopback, those that the public DNS does not
+    /// Names that an attacker cannot resolve to this machine: addresses, names of the loopback, names that the public DNS does not
     /// have (without a dot, or below `internal` and `local`, as containers and clusters use them), and the aliases.
     fn is_our_name(&self, authority: &str) -> bool {
         let Ok(authority) = authority.parse::<Authority>() else { return false };
@@ -173,7 +173,7 @@ impl Guard {
     }
 }
 
-/// Whether a request names a registry as the public service does. Nobody else can have made such a name lead here, and
+/// Whether a request names a registry as the public service does. An attacker cannot resolve such a name to this machine, and
 /// no page is served under one.
 fn names_a_registry(request: &Request) -> bool {
     Authority::of(request).is_some_and(|authority| is_registry_name(authority.name()))
@@ -233,15 +233,15 @@ async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Re
         return content_refusal(
             StatusCode::FORBIDDEN,
             "DENIED",
-            "a web page of another site has no business here",
+            "web pages of other sites may not use the registries",
         );
     }
-    // Where a password is asked for, a page whose name was rebound does not have it.
+    // If a password is needed, a page whose name was rebound does not have it.
     let is_foreign = !guard.asks_for_secrets()
         && guard.refuse_foreign_hosts(&request).is_err()
         && !names_a_registry(&request);
     if is_foreign {
-        let words = "the host is not a name of this emulator; if it should be, start it with --hostname-alias";
+        let words = "the host is not a name of this emulator; if it should be, start the emulator with --hostname-alias";
         return content_refusal(StatusCode::FORBIDDEN, "DENIED", words);
     }
     let has_logins =
@@ -273,7 +273,7 @@ fn same(offered: &[u8], secret: &str) -> bool {
     offered.ct_eq(secret.as_bytes()).into()
 }
 
-/// Whether a page of another site would have to ask before it sends this type of content.
+/// Whether a browser needs a preflight before a page of another site can send this type of content.
 fn is_asked_for(headers: &HeaderMap) -> bool {
     let value =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -297,7 +297,7 @@ fn password_of(source: &PasswordSource, data_dir: &Path) -> io::Result<Zeroizing
     Ok(Zeroizing::new(password.expose().to_owned()))
 }
 
-/// The secret in a file. A missing file is made with a random one, for its owner alone.
+/// Reads the secret in a file. Creates a missing file with a random secret, readable only by its owner.
 fn read_or_make(path: &PathBuf) -> io::Result<Zeroizing<String>> {
     match fs::read_to_string(path) {
         Ok(text) => {
@@ -305,7 +305,7 @@ fn read_or_make(path: &PathBuf) -> io::Result<Zeroizing<String>> {
             let secret = Zeroizing::new(text.trim().to_owned());
             if secret.is_empty() {
                 return Err(io::Error::other(format!(
-                    "{} is empty: remove it, and a new one is made",
+                    "{} is empty: remove it and start again, which creates a new one",
                     path.display()
                 )));
             }
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_post_has_to_be_json() {
+    async fn a_post_must_be_json() {
         let forms =
             ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"];
         for kind in forms {
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_listener_that_others_can_reach_wants_the_token() {
+    async fn a_listener_off_the_loopback_needs_the_token() {
         let folder = tempfile::tempdir().unwrap();
         let guard = guard("0.0.0.0:5000", folder.path());
         let token = fs::read_to_string(folder.path().join(ADMIN_TOKEN_FILE)).unwrap();
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn content_wants_the_password_where_others_can_reach_it() {
+    async fn content_off_the_loopback_needs_the_password() {
         let folder = tempfile::tempdir().unwrap();
         let guard = guard("0.0.0.0:5000", folder.path());
         let password = fs::read_to_string(folder.path().join(REGISTRY_PASSWORD_FILE)).unwrap();
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_that_somebody_gave_is_asked_for_and_not_kept() {
+    async fn a_given_password_is_needed_and_not_stored() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret.txt");
         fs::write(&file, "from a file\n").unwrap();
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn content_is_free_on_the_loopback_but_not_for_foreign_pages() {
+    async fn content_on_the_loopback_needs_no_password_but_refuses_foreign_pages() {
         let folder = tempfile::tempdir().unwrap();
         let guard = guard("127.0.0.1:5000", folder.path());
 
@@ -520,18 +520,18 @@ mod tests {
         );
         let ours = Request::get("/x").header(header::HOST, "registry.corp.test:5000");
         assert_eq!(status_of(guard.protect_content(routes()), ours).await, StatusCode::OK);
-        // A public name of a registry is nobody else's; the admin API is at home all the same.
+        // A public name of a registry is accepted; the admin API works under it as well.
         let public = || Request::get("/x").header(header::HOST, "team1.azurecr.io");
         assert_eq!(status_of(guard.protect_content(routes()), public()).await, StatusCode::OK);
         assert_eq!(status_of(guard.protect(routes()), public()).await, StatusCode::FORBIDDEN);
         assert!(
             fs::read_dir(folder.path()).unwrap().next().is_none(),
-            "no secret is made where none is asked for"
+            "no secret is created if none is needed"
         );
     }
 
     #[test]
-    fn secrets_are_kept_and_are_for_their_owner_alone() {
+    fn secrets_are_stored_and_readable_only_by_their_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
 

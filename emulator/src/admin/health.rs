@@ -1,5 +1,5 @@
-//! Whether the process is up and what state its registries are in. It needs no token, and no key: a registry that went
-//! dark because its key was revoked is healthy, and restarting it would not help.
+//! Reports whether the process is healthy, and the states of its registries. It needs no token and no key: a registry that is
+//! unavailable because its key was revoked is healthy, because a restart would not help.
 
 use axum::Json;
 use axum::extract::State;
@@ -14,12 +14,12 @@ use crate::app::App;
 pub struct HealthReport {
     /// `ok`.
     pub status: String,
-    /// The random id of this run: who knows where an emulator was sees whether it still is.
+    /// The random id of this run, with which a client recognises the same emulator.
     #[serde(default)]
     pub instance: String,
     /// The registries.
     pub registries: Vec<RegistryHealth>,
-    /// How many times stored content did not authenticate since the start.
+    /// The number of times that stored content did not authenticate since the start.
     pub damaged: u64,
 }
 
@@ -30,9 +30,9 @@ pub struct RegistryHealth {
     pub name: String,
     /// `active`, `checking` or `unavailable`.
     pub state: String,
-    /// Why.
+    /// The cause of the state.
     pub cause: Option<String>,
-    /// Since when, in emulator time.
+    /// The time when the state began, by the emulator's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
 }

@@ -1,4 +1,4 @@
-//! User-assigned identities from outside: list, make, delete.
+//! The routes of user-assigned identities: list, create, delete.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -27,20 +27,20 @@ pub struct CreateIdentity {
     pub location: Option<String>,
 }
 
-/// What may be said when an identity is deleted.
+/// The query parameters of a deletion.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DeleteIdentity {
     /// `sealyard` by default.
     pub resource_group: Option<String>,
-    /// Whether it goes although registries have it.
+    /// Whether to delete the identity even if registries have it.
     pub force: bool,
 }
 
 /// All identities.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityList {
-    /// By group and name.
+    /// The identities, ordered by group and name.
     pub identities: Vec<IdentityReport>,
 }
 
@@ -48,24 +48,24 @@ pub struct IdentityList {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityReport {
-    /// Its id as a resource.
+    /// Its resource id.
     pub id: String,
     /// Its name.
     pub name: String,
     /// Its resource group.
     pub resource_group: String,
-    /// Who it is.
+    /// Its principal.
     #[serde(flatten)]
     pub principal: PrincipalReport,
 }
 
-/// Who an identity is.
+/// The principal of an identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrincipalReport {
-    /// Whom tokens name.
+    /// The client id, which tokens contain.
     pub client_id: String,
-    /// What access policies and roles go by; empty where nobody knows.
+    /// The object id, which access policies and roles contain; empty if unknown.
     pub principal_id: String,
 }
 

@@ -1,8 +1,8 @@
-//! The key of a registry from the owner's side: its versions, and what an owner does to them in the vault.
+//! The routes of a registry's key: its versions, and the owner's changes of them in the vault.
 //!
-//! The work in the vault goes over the Key Vault protocol with the owner's credential, never with the registry's
-//! identity. After it, with `wait`, the registry asks the vault, so that the answer tells a state that holds. A vault
-//! that is not ours to change is refused in a sentence.
+//! They change the vault over the Key Vault protocol with the owner's credential, never with the registry's
+//! identity. With `wait`, the registry then asks the vault, so that the answer contains the current state. A vault
+//! that the emulator may not change is refused with a message.
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -20,21 +20,21 @@ use crate::registry::{Registries, Registry};
 use crate::revocation::changed::{self, Expected};
 use crate::vault_owner::{KeyVersionInfo, OwnerVault};
 
-/// What an owner does to a key.
+/// An owner's operation on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum KeyOperation {
-    /// A new version, which the registry takes by itself in time.
+    /// Create a new version, to which the registry rotates by itself later.
     NewVersion,
-    /// A new version, which the registry takes at once.
+    /// Create a new version, and rotate the registry to it at once.
     Rotate,
-    /// A version refuses all use.
+    /// Disable a version.
     Disable,
-    /// And works again.
+    /// Enable a version.
     Enable,
-    /// The key with all versions is in the vault's bin.
+    /// Delete the key with all its versions, which stays recoverable.
     Delete,
-    /// And back from it.
+    /// Recover the deleted key.
     Recover,
 }
 
@@ -42,42 +42,42 @@ pub enum KeyOperation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
-    /// What is to be done.
+    /// The operation.
     pub operation: KeyOperation,
-    /// The vault, if not that of the registry's key.
+    /// The vault, if it is not the vault of the registry's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<String>,
-    /// The key, if not the registry's.
+    /// The key, if it is not the registry's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The version to disable or enable, if not the one in use.
+    /// The version to disable or enable, if it is not the version in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Whether to answer when the registry has seen the change.
+    /// Whether to answer only when the registry has seen the change.
     #[serde(default = "yes")]
     pub wait: bool,
 }
 
-/// What was done, and the state after it.
+/// The result of an operation, and the state after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyReply {
-    /// What was done.
+    /// The operation.
     pub operation: KeyOperation,
-    /// To which key, with the version if it was to one.
+    /// The key, with the version if the operation was for a version.
     pub key_identifier: String,
     /// The registry.
     pub registry: String,
     /// The registry's state.
     pub state: String,
-    /// Its cause.
+    /// The cause of the state.
     pub cause: Option<String>,
-    /// What the rotation did.
+    /// The result of the rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationReport>,
 }
 
-/// What a rotation did.
+/// The result of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationReport {
@@ -85,9 +85,9 @@ pub struct RotationReport {
     pub from: String,
     /// The version after.
     pub to: String,
-    /// How many data keys are wrapped under it.
+    /// The number of data keys that the new version wraps.
     pub data_keys: u64,
-    /// How many times the vault was asked.
+    /// The number of calls to the vault.
     pub vault_calls: u64,
 }
 
@@ -108,30 +108,30 @@ pub struct KeyVersionReport {
     pub version: String,
     /// Whether it may be used.
     pub enabled: bool,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created: OffsetDateTime,
-    /// Whether the registry's data keys are wrapped under it.
+    /// Whether it wraps the registry's data keys.
     pub current: bool,
 }
 
-/// What may be asked for in a listing.
+/// The query parameters of a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct Asked {
     vault: Option<String>,
     key: Option<String>,
 }
 
-/// A key, seen from a registry.
+/// A key of the vault, related to a registry.
 struct Chosen<'a> {
     registries: &'a Registries,
     registry: Registry,
     owner: &'a OwnerVault,
-    /// Without a version.
+    /// The key, without a version.
     key: KeyId,
     /// Whether it is the registry's own key.
     is_own: bool,
-    /// The version that the registry uses, if it is one of this key.
+    /// The version that the registry uses, if it is a version of this key.
     in_use: Option<KeyId>,
 }
 
@@ -172,7 +172,7 @@ pub(super) async fn operate(
     change(&app, &name, request).await.map(Json)
 }
 
-/// Does to a key what was asked for, and returns the state after it: for requests, and for programs that hold the emulator.
+/// Performs an operation on a key, and returns the state after it, for requests and for programs with a `Sealyard` value.
 pub(crate) async fn change(
     app: &App,
     name: &str,
@@ -180,7 +180,7 @@ pub(crate) async fn change(
 ) -> Result<KeyReply, AdminError> {
     let chosen = Chosen::of(app, name, request.vault.as_deref(), request.key.as_deref())?;
     if request.version.is_some() && !request.operation.is_for_one_version() {
-        return Err(AdminError::bad_request("only disable and enable are for one version"));
+        return Err(AdminError::bad_request("only disable and enable accept a version"));
     }
     let (key, rotation) = chosen.apply(&request).await?;
     let has_to_ask = request.wait && rotation.is_none();
@@ -228,7 +228,7 @@ impl<'a> Chosen<'a> {
         })?;
         let owner = app.owner().ok_or_else(|| {
             AdminError::conflict(format!(
-                "the vault at {} is not ours to change: use its own tools, such as the Azure CLI",
+                "the emulator may not change the vault at {}: use Azure's tools, such as the Azure CLI",
                 app.endpoints.vault()
             ))
         })?;
@@ -246,11 +246,11 @@ impl<'a> Chosen<'a> {
         self.told(self.owner.list_versions(&self.key).await).await
     }
 
-    /// The key that was touched, and the rotation if it came to one.
+    /// The changed key, and the rotation if there was one.
     async fn apply(&self, request: &KeyRequest) -> Result<(KeyId, Option<Rotation>), AdminError> {
         match request.operation {
             KeyOperation::NewVersion => {
-                // The vault makes a key of any name: without this look, a mistyped name would make one.
+                // The vault creates a key of any name, so without this check a mistyped name would create a key.
                 self.versions().await?;
                 let made = self.told(self.owner.create_version(&self.key).await).await?;
                 Ok((made, None))
@@ -273,14 +273,14 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// What the vault answered. A refusal for the registry's own key names the cause that the registry sees, so that the
-    /// caller can name what brings it back.
+    /// The error for the vault's answer. For the registry's own key it contains the cause that the registry sees, so that the
+    /// caller can name the repair.
     async fn told<T>(&self, answer: Result<T, VaultError>) -> Result<T, AdminError> {
         let error = match answer {
             Ok(told) => return Ok(told),
             Err(error) => error,
         };
-        let message = format!("the vault did not do it: {}", with_causes(&error));
+        let message = format!("the vault refused the change: {}", with_causes(&error));
         let refused = AdminError::of_vault(&error, message);
         if !self.is_own || !error.cause().is_some_and(Cause::is_refusal) {
             return Err(refused);
@@ -292,13 +292,13 @@ impl<'a> Chosen<'a> {
     async fn rotate(&self, wait: bool) -> Result<(KeyId, Option<Rotation>), AdminError> {
         if self.in_use.is_none() {
             return Err(AdminError::conflict(format!(
-                "the registry {} does not use the key {}: only the key in use can be rotated; a new version of another key needs no rotation",
+                "cannot rotate: the registry {} does not use the key {}; to create a new version of another key, use newVersion",
                 self.registry.name(),
                 self.key
             )));
         }
         let made = self.told(self.owner.create_version(&self.key).await).await?;
-        // A registry that was given one version is given the next one; it does not begin to follow the newest.
+        // A registry with a fixed version gets the next fixed version; it does not begin to rotate automatically.
         let key = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
         let registries = self.registries.clone();
         let intent = registries.begin_rotation(&self.registry, key).await?;
@@ -310,7 +310,7 @@ impl<'a> Chosen<'a> {
         match rotating.await {
             Ok(Ok(rotation)) => Ok((made, Some(rotation))),
             Ok(Err(error)) => Err(AdminError::conflict(format!(
-                "the version {made} was made, but the registry could not take it: {}",
+                "the version {made} was created, but the registry cannot rotate to it: {}",
                 with_causes(&error)
             ))),
             Err(error) => {
@@ -319,7 +319,7 @@ impl<'a> Chosen<'a> {
         }
     }
 
-    /// The version that was named; else the one in use; else, for a key that the registry does not use, the newest.
+    /// The named version, otherwise the version in use, otherwise (for a key that the registry does not use) the newest one.
     async fn version(&self, named_version: Option<&str>) -> Result<KeyId, AdminError> {
         if let Some(version) = named_version {
             return named(
@@ -338,7 +338,7 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// A key by its parts, as a client named them.
+/// A key from the parts that a client named.
 fn named(vault: &str, name: &str, version: Option<&str>) -> Result<KeyId, AdminError> {
     let parsed = || -> Result<KeyId, InvalidKeyId> {
         Ok(KeyId::new(vault.parse()?, name.parse()?, version.map(str::parse).transpose()?))

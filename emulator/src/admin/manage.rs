@@ -1,7 +1,7 @@
-//! What is refused when registries and identities are made, changed or taken away: one match to status and code.
+//! Maps the errors of creating, changing and deleting registries and identities to status and code, in one match.
 //!
-//! Azure publishes one of these codes, `BlockedForEncryptionEnabledRegistry`. The others are ours, and so is the choice of
-//! 400 for what will not be right by itself.
+//! Azure publishes one of these codes, `BlockedForEncryptionEnabledRegistry`. The others are our own, and so is the choice of
+//! 400 for errors that only the caller can correct.
 
 use http::StatusCode;
 

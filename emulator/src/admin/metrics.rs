@@ -1,4 +1,4 @@
-//! `GET /_sealyard/metrics`: what is counted of all registries, in the text format of Prometheus.
+//! `GET /_sealyard/metrics`: the metrics of all registries, in the text format of Prometheus.
 
 use axum::extract::State;
 use http::{HeaderName, StatusCode, header};

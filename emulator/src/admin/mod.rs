@@ -1,10 +1,10 @@
-//! The emulator's own API, under `/_sealyard/` on the registry's listener: health, status, keys, checks, the clock.
+//! The admin API of the emulator, under `/_sealyard/` on the registry's listener: health, status, keys, checks, the clock.
 //!
-//! The command line is its first client, a test suite in any language the second. It answers in every state of the key.
-//! Bodies are JSON; an error is `{"error":{"code","message"}}`. What is on the wire is written down as types here, which
-//! the command line reads back.
+//! Its clients are the command line and test suites in any language. It answers in every state of the key.
+//! Bodies are JSON; an error is `{"error":{"code","message"}}`. This module has types for the bodies, which
+//! the command line uses as well.
 //!
-//! Invariant: every route goes through [`Guard`]. A web page in the user's browser can reach the loopback too, and must
+//! Invariant: every route goes through [`Guard`], because a web page in the user's browser can reach the loopback too, and must
 //! not be able to disable a key.
 
 mod access;
@@ -76,7 +76,7 @@ pub use self::verify::{VerifyLine, VerifyRequest};
 use crate::app::App;
 use crate::registry::Registry;
 
-/// Where the admin API begins.
+/// The path prefix of the admin API.
 pub const PREFIX: &str = "/_sealyard";
 
 /// The routes of the admin API.
@@ -106,7 +106,7 @@ pub fn router(app: App) -> Router {
         .route("/events", get(events::events))
         .route("/metrics", get(metrics::metrics))
         .route_layer(from_fn_with_state(app.clone(), reset::refuse_changes))
-        // What follows helps a reset to its end, or asks for one.
+        // The following routes help to complete a reset, or request one.
         .route("/reset", get(reset::preview).post(reset::reset))
         .route("/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/faults/{id}", delete(faults::remove))
@@ -123,12 +123,12 @@ pub fn router(app: App) -> Router {
     guard.protect_public(public).merge(Router::new().nest(PREFIX, guard.protect(routes)))
 }
 
-/// The registry that a path names.
+/// The registry in a path.
 fn find(app: &App, name: &str) -> Result<Registry, AdminError> {
     app.registry(name).ok_or_else(|| AdminError::no_registry(name))
 }
 
-/// An enumeration's value as it stands in JSON.
+/// The JSON name of an enumeration's value.
 fn wire_name(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,

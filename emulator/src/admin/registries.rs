@@ -1,7 +1,7 @@
-//! Registries from outside: list, make, show, change, rotate by hand, delete.
+//! The routes of registries: list, create, show, change, rotate, delete.
 //!
-//! What is on the wire is here as types, which the command line reads back. Names are Azure Container Registry's where it
-//! has one. A registry that is asked for with nothing but a name gets what it needs: an identity, a key, a permission.
+//! This module has types for the bodies, which the command line uses as well. Names are Azure Container Registry's where it
+//! has one. A request with only a name creates a registry with an identity, a key and the permission to use it.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ use crate::registry::{
     ResourceGroup, Tags,
 };
 
-/// The body of `POST /_sealyard/registries`. What is left out has the default of Azure, or is made.
+/// The body of `POST /_sealyard/registries`. An omitted field has Azure's default, or its resource is created.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CreateRegistry {
@@ -32,7 +32,7 @@ pub struct CreateRegistry {
     /// `Basic`, `Standard` or `Premium`, which is the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
-    /// The place; `eastus` by default.
+    /// The location; `eastus` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
     /// `sealyard` by default.
@@ -41,70 +41,70 @@ pub struct CreateRegistry {
     /// Names and values.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// `enabled`, which is the default, or `disabled`: the service-managed key alone.
+    /// `enabled`, which is the default, or `disabled`: without a customer-managed key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Status>,
-    /// The key: an identifier, or the name of one in the vault `local`. Without one, a key of the registry's name is made.
+    /// The key: an identifier, or the name of a key in the vault `local`. By default, a key with the registry's name is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_identifier: Option<String>,
-    /// Who asks for the key. Without one, an identity of the registry's name is made and let use the key.
+    /// The identity that uses the key. By default, an identity with the registry's name is created and permitted to use the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
-    /// Identities that it has as well.
+    /// Further identities.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub user_assigned_identities: Vec<String>,
-    /// Whether it has an identity by itself.
+    /// Whether it has a system-assigned identity.
     pub system_assigned_identity: bool,
     /// Policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policies: Option<Policies>,
-    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
     pub strict_parity: bool,
 }
 
-/// The body of `PATCH /_sealyard/registries/NAME`. What is left out stays.
+/// The body of `PATCH /_sealyard/registries/NAME`. An omitted field changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct ChangeRegistry {
-    /// The price class.
+    /// The SKU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
-    /// All tags anew.
+    /// The new set of all tags.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
-    /// Only what is so already is not refused.
+    /// Only the current value is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Status>,
-    /// Identities that it is to have as well.
+    /// Identities to assign.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assign_identities: Vec<String>,
-    /// Identities that it is to have no more.
+    /// Identities to remove.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove_identities: Vec<String>,
-    /// Whether it has an identity by itself.
+    /// Whether it has a system-assigned identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub system_assigned_identity: Option<bool>,
     /// Policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policies: Option<Policies>,
-    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict_parity: Option<bool>,
 }
 
-/// The body of `POST /_sealyard/registries/NAME/rotate-key`. With nothing in it, to the newest version.
+/// The body of `POST /_sealyard/registries/NAME/rotate-key`. If it is empty, the key rotates to the newest version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct RotateKey {
-    /// The key: an identifier, or the name of one in the vault `local`. Without a version it is followed.
+    /// The key: an identifier, or the name of a key in the vault `local`. Without a version it rotates automatically.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_identifier: Option<String>,
-    /// Who asks for the key from then on: a name, a client id, a resource id, or `[system]`.
+    /// The identity that uses the key from then on: a name, a client id, a resource id, or `[system]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }
 
-/// `enabled` or `disabled`, as Azure says it.
+/// `enabled` or `disabled`, as in Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Status {
@@ -137,32 +137,32 @@ pub struct RegistryList {
     pub registries: Vec<RegistryDetails>,
 }
 
-/// A registry with all that can be told of it.
+/// A registry with all its details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryDetails {
-    /// What `status` tells of it.
+    /// The report of `status`.
     #[serde(flatten)]
     pub report: RegistryReport,
-    /// Its id as a resource.
+    /// Its resource id.
     pub id: String,
-    /// The price class.
+    /// The SKU.
     pub sku: String,
-    /// The place.
+    /// The location.
     pub location: String,
     /// The resource group.
     pub resource_group: String,
     /// Names and values.
     pub tags: BTreeMap<String, String>,
-    /// When it was made, in emulator time.
+    /// When it was created, in emulator time.
     #[serde(with = "time::serde::rfc3339")]
     pub creation_date: OffsetDateTime,
     /// Whether it has a customer-managed key.
     pub encryption: Status,
-    /// Who asks for the key: a client id, or `system`.
+    /// The identity that uses the key: a client id, or `system`.
     pub key_identity: Option<String>,
-    /// When the identity that asks for the key stops working, in emulator time, because it was removed from the registry.
-    /// Only in strict parity: else it stops at once.
+    /// When the identity that uses the key stops working, in emulator time, because it was removed from the registry.
+    /// Only in strict parity; otherwise it stops at once.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -171,31 +171,31 @@ pub struct RegistryDetails {
     pub key_identity_works_until: Option<OffsetDateTime>,
     /// The user-assigned identities that it has.
     pub user_assigned_identities: Vec<IdentityReport>,
-    /// The identity that it has by itself.
+    /// The system-assigned identity.
     pub system_assigned_identity: Option<PrincipalReport>,
     /// Its policies.
     pub policies: Policies,
-    /// Whether it lacks what a real registry with a customer-managed key lacks.
+    /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
     pub strict_parity: bool,
 }
 
-/// A registry that was made.
+/// A created registry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreatedRegistry {
     /// The registry.
     pub registry: RegistryDetails,
-    /// What should make somebody think.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
-/// A key that was rotated by hand.
+/// The result of a manual rotation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RotatedKey {
     /// The registry.
     pub registry: RegistryDetails,
-    /// What was done.
+    /// The rotation.
     pub rotation: RotationReport,
-    /// What should make somebody think.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -291,8 +291,8 @@ pub(super) async fn rotate_key(
 }
 
 impl CreateRegistry {
-    /// The registry, and with a customer-managed key what is named of that.
-    #[expect(clippy::type_complexity, reason = "both parts of a key may be left out")]
+    /// The parts of the registry, and with a customer-managed key the parts of the key.
+    #[expect(clippy::type_complexity, reason = "both parts of a key are optional")]
     fn parse(
         self,
     ) -> Result<(NewRegistry, Option<(Option<KeyId>, Option<IdentityRef>)>), AdminError> {
@@ -304,7 +304,7 @@ impl CreateRegistry {
         let is_off = self.encryption == Some(Status::Disabled);
         if is_off && (key_identifier.is_some() || identity.is_some()) {
             return Err(AdminError::bad_request(
-                "a registry without a customer-managed key has no keyIdentifier and no identity",
+                "a registry without a customer-managed key cannot have keyIdentifier or identity: omit them, or enable encryption",
             ));
         }
         let new = NewRegistry {
@@ -387,7 +387,7 @@ impl RegistryDetails {
     }
 }
 
-/// A key by its identifier, or by its name in the vault `local`.
+/// Parses a key: an identifier, or a name in the vault `local`.
 fn key(text: &str) -> Result<KeyId, AdminError> {
     let named = || -> Result<KeyId, InvalidKeyId> {
         Ok(KeyId::new(VaultName::local(), text.parse()?, None))
@@ -396,7 +396,7 @@ fn key(text: &str) -> Result<KeyId, AdminError> {
     if is_name { named() } else { text.parse() }.map_err(AdminError::bad_request)
 }
 
-/// An identity by its resource id, or by its name in a group.
+/// Parses an identity: a resource id, or a name in a group.
 fn resource(text: &str, group: &ResourceGroup) -> Result<IdentityResource, AdminError> {
     let parsed = if text.starts_with('/') {
         text.parse()

@@ -1,4 +1,4 @@
-//! `/_sealyard/reset`: back to how a fresh start looks. `GET` says what there is to lose, `POST` takes it.
+//! `/_sealyard/reset`: resets everything to a fresh state. `GET` reports the content that would be lost, `POST` resets.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -12,30 +12,30 @@ use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::reset;
 
-/// The body of `POST /_sealyard/reset`: nothing.
+/// The body of `POST /_sealyard/reset`: an empty object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResetRequest {}
 
-/// What there is to lose.
+/// The content that a reset would delete.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResetPreview {
-    /// Whether the data is gone at exit anyhow.
+    /// Whether the data is removed at exit anyway.
     pub ephemeral: bool,
-    /// How many registries there are.
+    /// The number of registries.
     pub registries: u64,
-    /// How many blobs are in them.
+    /// The number of their blobs.
     pub blobs: u64,
 }
 
-/// What was done.
+/// The result of a reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResetReply {
-    /// What is not as at a fresh start, in a sentence each.
+    /// The items that could not be reset, a sentence each.
     pub left: Vec<String>,
 }
 
-/// Refuses a change while a reset that was cut short has not ended: it would undo the change.
+/// Refuses a change while an interrupted reset has not ended, because the reset would undo the change.
 pub(super) async fn refuse_changes(
     State(app): State<App>,
     request: Request,
@@ -68,7 +68,7 @@ pub(super) async fn reset(
     Sent(request): Sent<ResetRequest>,
 ) -> Result<Json<ResetReply>, AdminError> {
     let ResetRequest {} = request;
-    // A task of its own: it goes on to its end if the client goes away.
+    // A separate task, which runs to its end if the client disconnects.
     let done = tokio::spawn(async move { reset::reset(&app).await }).await;
     let reset = done.map_err(crate::registry::Error::from)??;
     Ok(Json(ResetReply { left: reset.left }))

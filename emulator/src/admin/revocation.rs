@@ -1,6 +1,6 @@
-//! Taking the key of a registry away, and giving it back: one way for each thing that can happen to it.
+//! The routes that revoke a registry's access to its key, by a chosen method, and restore it.
 //!
-//! With `wait` an answer comes when the registry has seen the change, so that nobody has to sleep.
+//! With `wait` the answer comes when the registry has seen the change, so that clients need not sleep.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -18,9 +18,9 @@ use crate::revocation::Way;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
-    /// In which way.
+    /// The method.
     pub by: Way,
-    /// Whether to answer when the registry has seen the change.
+    /// Whether to answer only when the registry has seen the change.
     #[serde(default = "yes")]
     pub wait: bool,
 }
@@ -29,19 +29,19 @@ pub struct RevokeRequest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreRequest {
-    /// What was taken in this way alone.
+    /// The method, or `None` for all methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Way>,
-    /// Whether to answer when the registry has seen the change.
+    /// Whether to answer only when the registry has seen the change.
     #[serde(default = "yes")]
     pub wait: bool,
 }
 
-/// What was taken, and the state after it.
+/// The result of a revocation, and the state after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RevokeReply {
-    /// In which way.
+    /// The method.
     pub by: Way,
     /// The key of the registry.
     pub key_identifier: String,
@@ -49,10 +49,10 @@ pub struct RevokeReply {
     pub registry: String,
     /// The registry's state.
     pub state: String,
-    /// Its cause.
+    /// The cause of the state.
     pub cause: Option<String>,
-    /// When it becomes unavailable, in emulator time, where that is not at once: in strict parity an identity that was
-    /// removed works on for 90 days.
+    /// When the registry becomes unavailable, in emulator time, if not at once: in strict parity the registry can use a
+    /// removed identity for 90 days.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -61,13 +61,13 @@ pub struct RevokeReply {
     pub unavailable_from: Option<OffsetDateTime>,
 }
 
-/// What was given back, and the state after it.
+/// The result of a restoration, and the state after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreReply {
-    /// What was given back, in this order.
+    /// The restored methods, in this order.
     pub restored: Vec<Way>,
-    /// What is still taken away, the newest first.
+    /// The methods that are still revoked, the newest first.
     pub revoked: Vec<Way>,
     /// The key of the registry.
     pub key_identifier: String,
@@ -75,16 +75,16 @@ pub struct RestoreReply {
     pub registry: String,
     /// The registry's state.
     pub state: String,
-    /// Its cause.
+    /// The cause of the state.
     pub cause: Option<String>,
 }
 
-/// What is taken away from a registry: `GET /_sealyard/registries/NAME/revoke`.
+/// The revocations of a registry: `GET /_sealyard/registries/NAME/revoke`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevocationList {
     /// The registry.
     pub registry: String,
-    /// What is taken away, the newest first.
+    /// The methods, the newest first.
     pub revoked: Vec<Way>,
 }
 

@@ -1,4 +1,4 @@
-//! The JSON body of an admin request, and the error for one that is not as it should be: what is wrong, and what to send.
+//! The JSON body of an admin request, and the error for an invalid body: the fault, and the fields to send.
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 
 use super::error::AdminError;
 
-/// A body that a request has to have.
+/// A required body of a request.
 pub(super) trait Body: DeserializeOwned {
-    /// All fields, with the values that they take. A field with `?` may be left out.
+    /// All fields with their values. A field with `?` is optional.
     const SHAPE: &'static str;
 }
 
-/// Takes the body of a request.
+/// Reads the body of a request.
 pub(super) struct Sent<T>(pub(super) T);
 
 impl<T: Body, S: Send + Sync> FromRequest<S> for Sent<T> {
@@ -33,7 +33,7 @@ fn refused<T: Body>(rejection: &JsonRejection) -> AdminError {
     AdminError::new(rejection.status(), "BadRequest", message)
 }
 
-/// The reason alone: what axum puts before it names the types of this program.
+/// The reason without the prefix of axum, which describes this program's types.
 pub(super) fn reason(words: &str) -> &str {
     [
         "Failed to deserialize the JSON body into the target type: ",
@@ -54,12 +54,12 @@ mod tests {
     };
     use super::*;
 
-    /// The names in backticks that serde puts into a message.
+    /// The names in backticks in a message of serde.
     fn names(message: &str) -> Vec<&str> {
         message.split('`').skip(1).step_by(2).collect()
     }
 
-    /// Checks that the shape names each field, and each value of each field that takes one of a few.
+    /// Checks that the shape names each field, and each value of each enumeration.
     #[track_caller]
     fn check<T: Body>() {
         let error = |body: serde_json::Value| {

@@ -1,5 +1,5 @@
-//! What runs where, and in which state: one shape for `GET /_sealyard/status`, `sealyard status --json` and the file of
-//! endpoints. Names are Azure Container Registry's where it has one.
+//! The report of addresses and states: the same for `GET /_sealyard/status`, `sealyard status --json` and the endpoints
+//! file. Names are Azure Container Registry's where it has one.
 
 use std::path::{Path, PathBuf};
 
@@ -18,82 +18,82 @@ use crate::password::PasswordSource;
 use crate::registry::Registry;
 use crate::serve::LOCAL;
 
-/// What runs where, and in which state.
+/// The addresses and states of an emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusReport {
     /// The base URL of the registry `local` and of the admin API.
     pub registry: String,
-    /// The base URL of the Azure side; none with a vault in another process.
+    /// The base URL of the Azure side, or `None` with a vault in another process.
     pub azure: Option<String>,
     /// The base URL of the vault.
     pub vault: String,
     /// The base URL of the authority that issues tokens.
     pub login: Option<String>,
-    /// The URL of the dashboard, where there is one.
+    /// The URL of the dashboard, if there is one.
     pub dashboard: Option<String>,
-    /// The file of the authorities that clients are to trust.
+    /// The file of the authorities that clients have to trust.
     pub ca: Option<PathBuf>,
-    /// The file that holds the secret of the owner, where that is not the well-known one.
+    /// The file with the owner's secret, if that is not the well-known secret.
     #[serde(default, rename = "ownerSecret", skip_serializing_if = "Option::is_none")]
     pub owner_secret: Option<PathBuf>,
-    /// The file that holds the token of the admin API, where one is asked for.
+    /// The file with the token of the admin API, if it needs one.
     #[serde(default, rename = "adminToken", skip_serializing_if = "Option::is_none")]
     pub admin_token: Option<PathBuf>,
-    /// Where the password is that clients need; none where nobody is asked for one.
+    /// The place of the password that clients need, or `None` if they need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<PasswordPlace>,
-    /// The process.
+    /// The process id.
     pub pid: u32,
-    /// The random id of this run, which `health` answers too.
+    /// The random id of this run, which `health` reports too.
     #[serde(default)]
     pub instance: String,
     /// The data folder in use.
     #[serde(default, rename = "dataDir")]
     pub data_dir: PathBuf,
-    /// Whether that folder is removed at the exit.
+    /// Whether that folder is removed at exit.
     #[serde(default)]
     pub ephemeral: bool,
     /// The registries, `local` first.
     pub registries: Vec<RegistryReport>,
     /// The clock.
     pub clock: ClockReport,
-    /// Operations of several steps that were cut short and have not ended yet.
+    /// Interrupted operations of several steps that have not ended yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unfinished: Vec<UnfinishedReport>,
-    /// What people should know about the stored rows since the start, in sentences.
+    /// Messages about the stored rows since the start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
 }
 
-/// An operation of several steps that was cut short.
+/// An interrupted operation of several steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UnfinishedReport {
-    /// What it does.
+    /// The kind of the operation.
     pub operation: String,
-    /// What it is done to, where that has a name.
+    /// Its subject, if that has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// When it began, in emulator time.
     #[serde(with = "time::serde::rfc3339")]
     pub begun: OffsetDateTime,
-    /// How many attempts to go on with it have failed since the start.
+    /// The number of failed attempts to resume it since the start.
     pub attempts: u32,
-    /// Why the last one failed.
+    /// The error of the last attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How many seconds of real time it is to the next attempt. None: one is under way, or there will be none.
+    /// The seconds of real time until the next attempt, or `None` if an attempt runs, or none will follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_in: Option<u64>,
 }
 
-/// Where the password of registries without logins of their own is.
+/// The place of the password of registries without their own logins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PasswordPlace {
-    /// In this file on the emulator's machine.
+    /// A file on the emulator's machine.
     File(PathBuf),
-    /// With the person who started the emulator. The emulator does not keep it.
+    /// The user who started the emulator gave it. The emulator does not store it.
     Given,
 }
 
@@ -105,33 +105,33 @@ pub struct RegistryReport {
     pub name: String,
     /// Its base URL.
     pub url: String,
-    /// What goes before the repository in `docker push`.
+    /// The host and port before the repository in `docker push`.
     pub login_server: String,
-    /// The port that it had before, if another program has it now: it listens on another one until the next start.
+    /// Its former port, if another program uses that now; the registry listens on another port until the next start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_port: Option<u16>,
     /// `active`, `checking` or `unavailable`.
     pub state: String,
-    /// Why.
+    /// The cause of the state.
     pub cause: Option<String>,
-    /// Since when.
+    /// When the state began.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
-    /// The customer-managed key, if it has one.
+    /// The customer-managed key, if there is one.
     pub key: Option<KeyReport>,
-    /// What should make somebody think, in sentences. The Azure CLI shows no warning of the control plane.
+    /// Warnings, as sentences. The Azure CLI shows no warning of the control plane.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// How many data keys are in the ring.
+    /// The number of data keys in the ring.
     pub data_keys: u64,
-    /// How many blobs are stored.
+    /// The number of stored blobs.
     pub blobs: u64,
     /// Bytes of content.
     pub bytes: u64,
-    /// Uploads under way.
+    /// The number of uploads in progress.
     #[serde(default)]
     pub uploads: u64,
-    /// Bytes of the disk that they hold. They are not among the bytes of content.
+    /// Bytes on the disk that they use. They are not included in the bytes of content.
     #[serde(default)]
     pub upload_bytes: u64,
 }
@@ -140,13 +140,13 @@ pub struct RegistryReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyReport {
-    /// The key as it was chosen.
+    /// The key as the user chose it.
     pub key_identifier: String,
     /// The version in use.
     pub versioned_key_identifier: Option<String>,
-    /// Whether new versions are taken by themselves.
+    /// Whether the key rotates to new versions automatically.
     pub key_rotation_enabled: bool,
-    /// When the version in use was taken.
+    /// When the registry rotated to the version in use.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_key_rotation_timestamp: Option<OffsetDateTime>,
 }
@@ -195,7 +195,7 @@ impl StatusReport {
     }
 }
 
-/// What was cut short and has not ended yet.
+/// The interrupted operations that have not ended yet.
 fn unfinished(app: &App) -> Vec<UnfinishedReport> {
     let all = app.registries.intents().unfinished().into_iter();
     all.filter(|one| one.was_cut_short)
@@ -224,7 +224,7 @@ impl PasswordPlace {
 
 impl RegistryReport {
     pub(super) async fn of(app: &App, registry: &Registry) -> Result<Self, crate::registry::Error> {
-        // One that was made a moment ago has its port then.
+        // A registry that was just created has its port by then.
         app.ports.settle(app).await;
         let own = app.ports.of(registry.name());
         let (url, login_server) = match own {
@@ -265,12 +265,12 @@ impl RegistryReport {
     }
 }
 
-/// What a registry is warned of, in sentences.
+/// The warnings about a registry, as sentences.
 pub(super) async fn warnings_of(app: &App, registry: &Registry) -> Vec<String> {
     app.registries.warnings(registry).await.iter().map(ToString::to_string).collect()
 }
 
-/// Where a registry is that could have no port of its own: at that of `local`, by its name.
+/// The address of a registry that could not get its own port: the port of `local`, with the registry's host name.
 fn by_name(app: &App, registry: &str) -> (String, String) {
     let server = format!("{registry}.azurecr.localhost:{}", app.config.listen.port());
     (format!("http://{server}"), server)

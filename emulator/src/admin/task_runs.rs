@@ -1,7 +1,7 @@
-//! Task runs of a registry: kept with their logs, listed, read and taken away.
+//! The routes of task runs: store them with their logs, list, read and delete them.
 //!
-//! Names of fields are those of Azure's runs where it has them. What runs tasks is somebody else: this is where a test
-//! puts the log that a build would have left.
+//! Names of fields are those of Azure's runs where it has them. The emulator runs no tasks: a test uses this API to store
+//! the log of a build.
 
 use axum::Json;
 use axum::body::Body;
@@ -18,7 +18,7 @@ use super::find;
 use crate::app::App;
 use crate::registry::{TaskRun, TaskRunId, TaskRunStatus};
 
-/// What is said of a run that is to be kept.
+/// The query parameters of a new run.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewRun {
@@ -27,24 +27,24 @@ pub(super) struct NewRun {
     status: TaskRunStatus,
 }
 
-/// A run, as it is told.
+/// The report of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskRunReport {
     /// Its id, such as `cb1`.
     pub run_id: String,
-    /// The task that was run.
+    /// The name of the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
-    /// What became of it.
+    /// Its result.
     pub status: TaskRunStatus,
     /// When it began.
     #[serde(with = "time::serde::rfc3339")]
     pub create_time: OffsetDateTime,
-    /// When it had ended.
+    /// When it ended.
     #[serde(with = "time::serde::rfc3339")]
     pub finish_time: OffsetDateTime,
-    /// When it goes, with its log.
+    /// When it is removed, with its log.
     #[serde(with = "time::serde::rfc3339")]
     pub expires: OffsetDateTime,
     /// Length of the log in bytes.

@@ -1,4 +1,4 @@
-//! The admin API as its clients see it.
+//! Tests of the admin API, as its clients use it.
 
 use axum::body::Body;
 use http::{Request, StatusCode, header};
@@ -42,7 +42,7 @@ async fn json_of(app: &App, method: &str, path: &str, body: Option<Value>) -> (S
 }
 
 #[tokio::test]
-async fn health_tells_the_state_of_each_registry() {
+async fn health_reports_the_state_of_each_registry() {
     let (emulator, _folder) = emulator().await;
 
     let (status, mut body) = json_of(emulator.app(), "GET", "/health", None).await;
@@ -58,7 +58,7 @@ async fn health_tells_the_state_of_each_registry() {
 }
 
 #[tokio::test]
-async fn a_disabled_key_makes_the_registry_unavailable_and_an_enabled_one_brings_it_back() {
+async fn a_disabled_key_makes_the_registry_unavailable_until_it_is_enabled() {
     let (emulator, _folder) = emulator().await;
     let app = emulator.app();
 
@@ -84,7 +84,7 @@ async fn a_disabled_key_makes_the_registry_unavailable_and_an_enabled_one_brings
 }
 
 #[tokio::test]
-async fn a_rotation_takes_the_new_version_at_once() {
+async fn a_rotation_uses_the_new_version_at_once() {
     let (emulator, _folder) = emulator().await;
     let app = emulator.app();
 
@@ -103,7 +103,7 @@ async fn a_rotation_takes_the_new_version_at_once() {
 }
 
 #[tokio::test]
-async fn a_version_is_for_operations_on_one() {
+async fn a_version_is_refused_for_operations_on_the_whole_key() {
     let (emulator, _folder) = emulator().await;
     let body = json!({ "operation": "rotate", "version": "0".repeat(32) });
 
@@ -113,7 +113,7 @@ async fn a_version_is_for_operations_on_one() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_in_json() {
+async fn errors_are_json() {
     let (emulator, _folder) = emulator().await;
     let app = emulator.app();
 
@@ -135,7 +135,7 @@ async fn what_is_not_there_is_said_in_json() {
 }
 
 #[tokio::test]
-async fn verification_ends_with_what_was_found() {
+async fn verification_ends_with_its_result() {
     let (emulator, _folder) = emulator().await;
 
     let (status, text) =
@@ -147,7 +147,7 @@ async fn verification_ends_with_what_was_found() {
 }
 
 #[tokio::test]
-async fn the_clock_moves_forward_and_says_so() {
+async fn the_clock_moves_only_forward() {
     let (emulator, _folder) = emulator().await;
     let app = emulator.app();
 
@@ -162,7 +162,7 @@ async fn the_clock_moves_forward_and_says_so() {
 }
 
 #[tokio::test]
-async fn the_file_of_endpoints_has_the_shape_of_status() {
+async fn the_endpoints_file_has_the_fields_of_status() {
     let (emulator, folder) = emulator().await;
     let path = folder.path().join("data/endpoints.json");
 
@@ -178,7 +178,7 @@ async fn the_file_of_endpoints_has_the_shape_of_status() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_as_it_should_be_is_refused_with_what_to_send() {
+async fn an_invalid_body_is_refused_with_the_fields_to_send() {
     let (emulator, _folder) = emulator().await;
     let key = "/registries/local/key";
 

@@ -1,4 +1,4 @@
-//! Verification of everything that is stored, told line by line.
+//! Streams the verification of all stored content, line by line.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -26,10 +26,10 @@ pub struct VerifyRequest {
     pub repair: bool,
 }
 
-/// How much real time lies at least between two lines of progress.
+/// The minimum real time between two lines of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
-/// One line of the answer of `POST /_sealyard/registries/NAME/verify`; the last is no progress.
+/// One line of the answer of `POST /_sealyard/registries/NAME/verify`; the last line is the result or an error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum VerifyLine {
@@ -42,13 +42,13 @@ pub enum VerifyLine {
         /// Bytes that were authenticated and hashed.
         bytes: u64,
     },
-    /// What was found.
+    /// The result.
     Verified(Verified),
-    /// Why it did not come to an end.
+    /// The reason why the verification did not complete.
     Error(ErrorReport),
 }
 
-/// `POST /_sealyard/registries/{name}/verify`. It stops when the client goes away.
+/// `POST /_sealyard/registries/{name}/verify`. It stops when the client disconnects.
 pub(super) async fn verify(
     State(app): State<App>,
     Path(name): Path<String>,
@@ -92,7 +92,7 @@ async fn tell(
                 manifests: sum.manifests,
                 bytes: sum.bytes,
             };
-            // A client that reads slowly misses some progress.
+            // A client that reads slowly misses some lines of progress.
             let _ = sender.try_send(line.to_bytes());
         }
     };
@@ -106,22 +106,22 @@ async fn tell(
             VerifyLine::Error(refused.into_report())
         }
     };
-    // If it fails the client has gone.
+    // If this fails, the client has disconnected.
     let _ = sender.send(last.to_bytes()).await;
 }
 
-/// What a check of the rows of the embedded vault found.
+/// The findings of a check of the embedded vault's rows.
 async fn rows_of_the_vault(app: &App) -> Vec<Finding> {
     let Some(vault) = &app.embedded else { return Vec::new() };
     let whose = "the stored rows of the vault";
     match vault.check_rows().await {
-        // The repair of the emulator's data folder repairs that of its vault as well.
+        // The repair of the emulator's data folder also repairs the folder of its vault.
         Ok(check) => {
             let repair = RepairCommand::of("sealyard", app.endpoints.data_dir());
             findings_of_rows(&check, whose, &repair)
         }
         Err(error) => {
-            let words = format!("cannot check them: {error}");
+            let words = format!("cannot check the rows: {error}");
             vec![Finding::new(FindingKind::Row, whose.to_owned(), words)]
         }
     }
@@ -140,7 +140,8 @@ impl VerifyRequest {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        serde_json::from_slice(body)
-            .map_err(|error| AdminError::bad_request(format!("the body is not a request: {error}")))
+        serde_json::from_slice(body).map_err(|error| {
+            AdminError::bad_request(format!("the body is not a valid request: {error}"))
+        })
     }
 }

@@ -75,5 +75,5 @@ async fn a_refused_change_gives_the_reason() {
     let superfluous = emulator.remove_fault("nothing").await.unwrap_err();
 
     assert_eq!(unknown.report().code, "RegistryNotFound");
-    assert_eq!(superfluous.to_string(), "there is no fault \"nothing\"");
+    assert_eq!(superfluous.to_string(), "there is no fault rule \"nothing\"");
 }
