@@ -1,10 +1,10 @@
-//! Repairing a data folder that no emulator has open: what `sealyard repair` does, without asking anybody.
+//! Repairs a data folder that no emulator has open. `sealyard repair` calls this, and asks the user for confirmation.
 //!
-//! [`Repair::examine`] takes the locks and finds out what is left; [`Repair::plan`] says what would be restored and what would
-//! be lost; [`Repair::run`] does it. First come the rows of the embedded vault, then the rows of the registries, each in one
-//! step that keeps what was there. Then content that no row names comes back from the sealed files, with the mirrored rings
-//! and the vault. Killed at any moment, the folder is as before or repaired, and the next repair goes on: what was not looked
-//! at yet is kept by the mark of a loss.
+//! [`Repair::examine`] takes the locks and examines the folder; [`Repair::plan`] lists what would be restored and what would
+//! be lost; [`Repair::run`] repairs. It repairs the rows of the embedded vault first, then the rows of the registries, each in
+//! one step that keeps the damaged files. Then it recovers content that no row names from the sealed files, with the mirrored
+//! rings and the vault. After a kill at any moment, the folder is unchanged or repaired, and the next repair continues: the
+//! mark of a loss keeps the files that were not examined yet.
 
 mod text;
 
@@ -27,7 +27,7 @@ use crate::serve::{StartError, start_vault};
 use crate::store::{RowsRepair, Store, StoreError};
 use crate::vault_owner::VaultConnection;
 
-/// A repair that was examined. Dropped, it has changed nothing.
+/// An examined folder. If this is dropped, nothing was changed.
 #[derive(Debug)]
 pub struct Repair {
     config: Config,
@@ -35,11 +35,11 @@ pub struct Repair {
     vault: Option<VaultRepair>,
     rows: RowsRepair,
     plan: Plan,
-    /// The name of the folder that keeps what is damaged, as the plan shows it.
+    /// The name of the folder for the damaged files, as the plan shows it.
     aside: String,
 }
 
-/// What a repair is going to do.
+/// The plan of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -49,42 +49,42 @@ pub struct Plan {
     pub vault: Option<VaultReport>,
     /// The rows of the registries, if they have to be repaired.
     pub rows: Option<RowsReport>,
-    /// What is lost and has a name that something still knows.
+    /// The losses whose names are still known.
     pub lost: Vec<String>,
-    /// Files that say which format a folder has, missing or damaged. They are written again.
+    /// The missing or damaged files that state the format of a folder. They are written again.
     pub markers: Vec<PathBuf>,
-    /// Whether content is looked for in the sealed files.
+    /// Whether the repair searches the sealed files for content.
     pub reads_sealed_files: bool,
-    /// Sealed files in all.
+    /// The number of all sealed files.
     pub files: u64,
     /// Their bytes.
     pub file_bytes: u64,
-    /// Files in quarantine.
+    /// The number of files in quarantine.
     pub quarantined: u64,
-    /// Where what is damaged is kept. After the repair: where it is.
+    /// The folders for the damaged files; after the repair, their actual folders.
     pub kept_in: Vec<PathBuf>,
     /// The bytes that the new rows need.
     pub bytes_needed: u64,
     /// The bytes that are free.
     pub bytes_free: u64,
-    /// Other repairs that lost something, as long as what was damaged is kept.
+    /// Other repairs with losses, as long as their damaged files are kept.
     pub earlier: Vec<Earlier>,
-    /// Whether one of them was cut off before it could say what it lost.
+    /// Whether one of them was interrupted before it could list its losses.
     pub lost_before: bool,
 }
 
-/// What a repair did.
+/// The result of a repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// What it set out to do.
+    /// The plan.
     #[serde(flatten)]
     pub plan: Plan,
-    /// What came back from sealed files, if they were read.
+    /// The content that was recovered from sealed files, if they were read.
     pub recovered: Option<Recovered>,
 }
 
-/// Why a folder was not repaired, or not in full.
+/// The reason why a folder was not repaired, or not completely.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RepairFailure {
@@ -95,10 +95,12 @@ pub enum RepairFailure {
     #[error(transparent)]
     Vault(#[from] RepairError),
     /// The vault did not start, or cannot be reached.
-    #[error("the rows are repaired, but the vault that opens the sealed files cannot be used")]
+    #[error(
+        "the rows are repaired, but the sealed files cannot be opened: the vault cannot be used"
+    )]
     Start(#[from] StartError),
-    /// Content could not be brought back.
-    #[error("the rows are repaired, but the sealed files could not be read")]
+    /// Content could not be recovered.
+    #[error("the rows are repaired, but the sealed files cannot be read")]
     Recovery(#[from] crate::registry::Error),
     /// Reading or writing failed.
     #[error(transparent)]
@@ -113,7 +115,7 @@ impl RepairFailure {
 }
 
 impl Repair {
-    /// Looks at everything that is left, and changes nothing. Blocks.
+    /// Examines the folder, and changes nothing. Blocks.
     pub fn examine(config: Config, clock: Clock) -> Result<Self, RepairFailure> {
         let aside = aside_name(clock.now());
         let folder = config.data_dir.clone();
@@ -122,7 +124,7 @@ impl Repair {
         let vault = match &vault_folder {
             Some(vault) => match mock_keyvault::repair::examine(vault) {
                 Ok(vault) => Some(vault),
-                // Nothing that a repair could help.
+                // A repair cannot solve this.
                 Err(RepairError::NoVault(_) | RepairError::OldFormat(_)) => None,
                 Err(error) => return Err(error.into()),
             },
@@ -166,12 +168,12 @@ impl Repair {
         Ok(Self { config, clock, vault, rows, plan, aside })
     }
 
-    /// What would be done.
+    /// The plan of the repair.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Repairs. `progress` is told how far the reading of the sealed files is.
+    /// Repairs the folder. Calls `progress` while it reads the sealed files.
     pub async fn run(
         self,
         progress: impl FnMut(RecoveryProgress),
@@ -179,12 +181,12 @@ impl Repair {
         let Self { config, clock, vault, rows, mut plan, aside } = self;
         let lost = plan.lost_rows();
         let apply = move || -> Result<_, RepairFailure> {
-            // The vault first: a registry that was repaired before its vault would be dark.
+            // The vault comes first, because a registry without its vault would be unavailable.
             let of_vault = vault.map(|vault| vault.apply(&aside)).transpose()?.flatten();
             Ok([rows.apply(&aside, &lost)?, of_vault])
         };
         let applied = tokio::task::spawn_blocking(apply).await.map_err(std::io::Error::other)??;
-        // Another folder may have had the name of the plan.
+        // The folder name of the plan may be in use by now.
         plan.kept_in = applied.into_iter().flatten().map(|applied| applied.aside).collect();
         let recovered = if plan.reads_sealed_files {
             Some(read_sealed_files(config, clock, progress).await?)
@@ -195,7 +197,7 @@ impl Repair {
     }
 }
 
-/// Brings back what no row names, with a vault that is started for it or the one that was named.
+/// Recovers content that no row names, with a vault that is started for it, or with the named vault.
 async fn read_sealed_files(
     mut config: Config,
     clock: Clock,
@@ -220,13 +222,13 @@ async fn read_sealed_files(
         vault.shutdown().await;
     }
     let recovered = recovered?;
-    // What did not come back stays in quarantine; the loss is settled.
+    // Content that was not recovered stays in quarantine; the loss is final.
     let swept = tokio::task::spawn_blocking(move || store.sweep_orphans());
     swept.await.map_err(std::io::Error::other)??;
     Ok(recovered)
 }
 
-/// The data folder of the embedded vault, if the registries use that.
+/// The data folder of the embedded vault, if the registries use this vault.
 fn vault_folder(config: &Config) -> Option<PathBuf> {
     match config.vault {
         VaultChoice::External(_) => None,
@@ -246,19 +248,19 @@ impl Plan {
             && !self.reads_sealed_files
     }
 
-    /// Whether the new rows fit beside the damaged ones.
+    /// Whether the disk has space for the new rows in addition to the damaged ones.
     pub fn fits(&self) -> bool {
         self.bytes_needed <= self.bytes_free
     }
 
-    /// What the rows of the registries lack, in words.
+    /// The losses of the registries' rows, as sentences.
     fn lost_rows(&self) -> Vec<String> {
         let changes = self.rows.as_ref().and_then(RowsReport::lost_changes);
         changes.into_iter().chain(self.lost.iter().cloned()).collect()
     }
 
-    /// Whether it is known already that something is lost. Content that an earlier repair has left for this one counts with
-    /// the names that the earlier one lost.
+    /// Whether a loss is known already. For content that an earlier repair has left for this one, the names that
+    /// the earlier repair lost count.
     pub fn loses_something(&self) -> bool {
         self.lost_before
             || self.reads_sealed_files
@@ -270,7 +272,7 @@ impl Plan {
 }
 
 impl Report {
-    /// Whether something was lost.
+    /// Whether the repair had losses.
     pub fn lost_something(&self) -> bool {
         self.plan.loses_something()
             || self.recovered.as_ref().is_some_and(Recovered::lacks_something)

@@ -1,4 +1,4 @@
-//! What a person reads of a repair: its plan before it, and its report after it.
+//! Formats the plan and the report of a repair for people.
 
 use std::fmt;
 
@@ -30,18 +30,18 @@ impl fmt::Display for Plan {
         if self.reads_sealed_files {
             writeln!(
                 f,
-                "Sealed files that no row names are opened with the vault, and come back without a tag in {RECOVERED} of their registry: {} in files/, {} in quarantine/",
+                "Sealed files that no row names are opened with the vault and recovered without a tag, to {RECOVERED} of their registry: {} in files/, {} in quarantine/",
                 self.files, self.quarantined
             )?;
         }
         for folder in &self.kept_in {
-            writeln!(f, "What is damaged is kept in {}", folder.display())?;
+            writeln!(f, "Damaged files are kept in {}", folder.display())?;
         }
         Ok(())
     }
 }
 
-/// What came of a repair whose plan was shown before.
+/// The report after a repair, whose plan was shown before.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.plan.is_empty() {
@@ -49,18 +49,18 @@ impl fmt::Display for Report {
         }
         writeln!(f, "{} is repaired", self.plan.folder.display())?;
         for folder in &self.plan.kept_in {
-            writeln!(f, "What was damaged is kept in {}", folder.display())?;
+            writeln!(f, "The damaged files are kept in {}", folder.display())?;
         }
         let Some(recovered) = &self.recovered else { return Ok(()) };
         writeln!(f, "Sealed files that no row named: {}", recovered.files)?;
         for registry in &recovered.registries {
-            writeln!(f, "  the registry {registry} came back")?;
+            writeln!(f, "  recovered the registry {registry}")?;
         }
         for content in &recovered.content {
             let (blobs, repository) = (content.blobs, &content.repository);
-            writeln!(f, "  {}: {blobs} blobs came back in {repository}", content.registry)?;
+            writeln!(f, "  {}: recovered {blobs} blobs to {repository}", content.registry)?;
             for manifest in &content.manifests {
-                writeln!(f, "  {}: {repository}@{manifest} came back", content.registry)?;
+                writeln!(f, "  {}: recovered {repository}@{manifest}", content.registry)?;
             }
         }
         for incomplete in &recovered.incomplete {
@@ -70,7 +70,11 @@ impl fmt::Display for Report {
         for lost in &recovered.lost {
             let digest = lost.digest.as_deref().unwrap_or("unknown content");
             let again = if lost.can_be_tried_again { "; run repair again" } else { "" };
-            writeln!(f, "  not back: {digest}, quarantine/{}: {}{again}", lost.file, lost.words)?;
+            writeln!(
+                f,
+                "  not recovered: {digest}, quarantine/{}: {}{again}",
+                lost.file, lost.words
+            )?;
         }
         recovered.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
     }

@@ -1,17 +1,17 @@
-//! The emulator as it was at its first start: content, uploads, tokens with their scope maps, registries but `local`, keys,
-//! faults, the clock and what was revoked go.
+//! Resets the emulator to the state of its first start: content, uploads, tokens with their scope maps, registries except
+//! `local`, keys, faults, the clock and revocations.
 //!
-//! `admin/reset.rs` and the library's handle call [`reset`]. The vault comes first, so that its key can be used; then the
-//! registries, each in one commit. A vault that is as at a fresh start is left alone, which makes a reset a matter of
-//! milliseconds; else it is made anew with a new key, which takes as long as finding two primes. A vault in another
-//! process serves others as well: there only what this emulator changed is undone, and the rest is said in a sentence.
+//! `admin/reset.rs` and the library call [`reset`]. It resets the vault first, so that its key can be used, and then the
+//! registries, each in one commit. A vault that is in a fresh state already is left unchanged, so that such a reset takes
+//! milliseconds; otherwise it is created anew with a new key, which takes as long as finding two primes. A vault in another
+//! process has other users as well: there only the changes of this emulator are undone, and a message lists the rest.
 //!
-//! Before its first step a reset ends the operations that it replaces, and waits for the step that each of them is in. From
-//! then on it holds the lock of the revocations: none takes from the vault what the reset has just made.
+//! Before its first step a reset ends the operations that it replaces, and waits for the current step of each. From
+//! then on it holds the lock of the revocations, so that no revocation removes access that the reset has just created.
 //!
-//! A reset keeps an intent from its first step that cannot be undone to the commit that gives `local` its new ring. If a
-//! kill or a failure cuts it short between, it begins again until it has ended, and `local` serves no content meanwhile:
-//! what was pushed now would be removed.
+//! A reset has an intent from its first step that cannot be undone until the commit that gives `local` its new ring. If a
+//! kill or a failure interrupts it in between, it starts again until it completes. Meanwhile `local` serves no content, because
+//! the reset would remove newly pushed content.
 
 mod vault;
 
@@ -30,51 +30,51 @@ use crate::registry::{Error, Intent, Kind, ManageError};
 use crate::revocation::RevocationError;
 use crate::serve::LOCAL;
 
-/// Bytes that a reset needs at least: its rows, and the files that it replaces.
+/// The minimum bytes that a reset needs: for its rows, and for the files that it replaces.
 const ROOM: u64 = 256 << 10;
 
-/// What a reset left as it was, in a sentence each.
+/// The result of a reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reset {
-    /// What is not as at a fresh start.
+    /// The items that could not be reset, a sentence each.
     pub left: Vec<String>,
 }
 
-/// Why a reset did not come to its end. Once it has begun to remove, it goes on by itself until it has ended.
+/// The reason why a reset did not complete. Once it has begun to remove, it continues by itself until it completes.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ResetError {
     /// The faults could not be cleared.
-    #[error("the faults could not be cleared: {0}")]
+    #[error("cannot clear the fault rules: {0}")]
     Faults(#[from] FaultDeskError),
-    /// What was revoked could not be given back.
-    #[error("what was revoked could not be given back: {0}")]
+    /// Revocations could not be undone.
+    #[error("cannot restore revoked access: {0}")]
     Revocation(#[from] RevocationError),
-    /// The vault could not be made anew.
-    #[error("the vault could not be reset: {0}")]
+    /// The vault could not be created anew.
+    #[error("cannot reset the vault: {0}")]
     Vault(#[from] VaultError),
-    /// The other registries and identities could not be taken away.
-    #[error("the registries could not be taken away: {0}")]
+    /// The other registries and identities could not be deleted.
+    #[error("cannot delete the registries: {0}")]
     Registries(#[from] ManageError),
     /// The clock could not be set back.
-    #[error("the clock could not be set back: {0}")]
+    #[error("cannot set the clock back: {0}")]
     Clock(#[from] AgendaError),
-    /// A registry could not begin again.
-    #[error("the registry {name} could not be reset: {source}")]
+    /// A registry could not be reset.
+    #[error("cannot reset the registry {name}: {source}")]
     Registry {
         /// Its name.
         name: String,
-        /// Why.
+        /// The reason.
         source: Error,
     },
 }
 
-/// Resets the emulator. One reset is under way at a time; a second one waits, and then finds little to do.
+/// Resets the emulator. Only one reset runs at a time; a second one waits, and then finds little to do.
 pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     let _alone = app.resetting.lock().await;
     app.faults.clear(app.owner()).await?;
     if let VaultChoice::External(_) = app.config.vault {
-        // Nothing is removed as long as the key of the new content could not be used.
+        // Nothing is removed unless the key for new content can be used.
         for registry in app.registries.all() {
             app.revocations.restore(&registry, app.hand(), None, false).await?;
         }
@@ -95,7 +95,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     carry_out(app, intent).await
 }
 
-/// Goes on with a reset that was cut short.
+/// Resumes an interrupted reset.
 pub async fn resume(app: &App, intent: Intent) -> Result<(), ResetError> {
     let _alone = app.resetting.lock().await;
     if intent.is_replaced() {
@@ -110,7 +110,7 @@ pub async fn resume(app: &App, intent: Intent) -> Result<(), ResetError> {
     carry_out(app, intent).await.map(drop)
 }
 
-/// All steps from the first. Each finds what it has done before.
+/// Performs all steps from the first. Each step detects what it has done before.
 async fn carry_out(app: &App, intent: Intent) -> Result<Reset, ResetError> {
     match steps(app, &intent).await {
         Ok(left) => {
@@ -119,7 +119,7 @@ async fn carry_out(app: &App, intent: Intent) -> Result<Reset, ResetError> {
             Ok(Reset { left })
         }
         Err(error) => {
-            // Dropped without an end, it is tried again.
+            // An intent that is dropped without an end is tried again.
             intent.failed(&error);
             Err(error)
         }
@@ -134,7 +134,7 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
             vault::make_fresh(owner, &app.config, intent, &mut left).await?;
             intent.passed().await.map_err(of_local)?;
             app.registries.leave_local().await?;
-            // Vaults that were made meanwhile stay, and so do their groups.
+            // Vaults that were created meanwhile are kept, and so are their groups.
             let kept = vault::groups(owner).await?;
             app.registries.leave_first_group(&kept).await?;
             intent.passed().await.map_err(of_local)?;
@@ -148,16 +148,16 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
             app.registries.leave_local().await?;
             app.registries.leave_first_group(&[]).await?;
             left.push(format!(
-                "the vault at {} is in another process: its keys, policies and clock stay as they are",
+                "the vault at {} is in another process: its keys, policies and clock are not reset",
                 external.url
             ));
         }
         (VaultChoice::Embedded, None) => (),
     }
     intent.passed().await.map_err(of_local)?;
-    // What began before its registry was removed, and failed then, must not go on after the reset.
+    // An operation that began before its registry was removed, and failed then, must not continue after the reset.
     app.registries.intents().replace_for_reset(intent).await.map_err(of_local)?;
-    // `local` is the only one that is left. Its new ring and the end of the reset are one commit.
+    // Only `local` is left. Its new ring and the end of the reset are one commit.
     for registry in app.registries.all() {
         let name = registry.name();
         registry.reset(intent).await.map_err(|error| of_registry(name, error))?;
@@ -165,7 +165,7 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
     Ok(left)
 }
 
-/// Refuses a reset that a full disk would stop half way. What it removes may use the reserve; a new vault with a new key may
+/// Refuses a reset that a full disk would stop halfway. Removals may use the reserve, but a new vault with a new key may
 /// not.
 async fn ensure_room(app: &App) -> Result<(), ResetError> {
     let room = Arc::clone(app.registries.room());

@@ -1,7 +1,7 @@
-//! The embedded vault as it was at its first start: one vault called `local` with its two policies, one key of one
-//! version, nobody but the well-known principals.
+//! Resets the embedded vault to the state of its first start: one vault called `local` with its two policies, one key of one
+//! version, and only the well-known principals.
 //!
-//! Looked at first, and made anew only if it is not so: over the vault's own protocol, like all that the owner does.
+//! It examines the vault first, and creates it anew only if needed, over the vault's own protocol like all of the owner's changes.
 
 use http::Method;
 use mock_keyvault::KeyPermission;
@@ -19,7 +19,7 @@ use crate::vault_owner::{OwnerVault, ROLES_API, VAULTS_API};
 
 const LOCAL: &str = "local";
 
-/// Has the vault be as at its first start. What cannot be undone is added to `left`.
+/// Resets the vault to the state of its first start. Adds the items that cannot be reset to `left`.
 pub(super) async fn make_fresh(
     owner: &OwnerVault,
     config: &Config,
@@ -29,7 +29,7 @@ pub(super) async fn make_fresh(
     let key = registry_key(config)?;
     remove_principals(owner).await?;
     remove_roles(owner).await?;
-    // Whatever cannot be seen is not as it was.
+    // If the vault cannot be examined, it counts as changed.
     if is_fresh(owner, &key).await.unwrap_or(false) {
         return Ok(());
     }
@@ -45,13 +45,13 @@ pub(super) async fn make_fresh(
     for deleted in owner.deleted_vaults().await? {
         let place = &deleted["properties"]["location"];
         if deleted["name"] == LOCAL && place.is_string() {
-            // A reset that was cut short may have deleted it.
+            // An interrupted reset may have deleted it.
             location = place.clone();
         }
         let purge = format!("{}/purge", text(&deleted["id"]));
         if deleted["properties"]["purgeProtectionEnabled"] == true {
             let name = text(&deleted["name"]);
-            left.push(format!("the vault {name} is protected from purging: its keys stay"));
+            left.push(format!("the vault {name} is protected from purging: its keys are kept"));
             is_kept |= name == LOCAL;
         } else {
             owner.resource(Method::POST, &purge, &[VAULTS_API], None).await?;
@@ -72,7 +72,7 @@ pub(super) async fn make_fresh(
     owner.resource(Method::PUT, &path, &[VAULTS_API], Some(&body)).await?;
     intent.passed().await.map_err(of_local)?;
     if is_kept {
-        // A recovered vault is what it was: its settings are set in a second step.
+        // A recovered vault has its old settings, so a second step sets the new ones.
         let open = json!({ "properties": {
             "sku": sku(),
             "accessPolicies": policies(),
@@ -85,17 +85,17 @@ pub(super) async fn make_fresh(
     Ok(owner.ensure_key(&key, config.key_size as usize).await?)
 }
 
-/// The price class of the vault `local`: it takes every kind of key.
+/// The SKU of the vault `local`: it accepts every kind of key.
 fn sku() -> Value {
     json!({ "family": "A", "name": "premium" })
 }
 
-/// Whether the vault needs nothing new for a reset.
+/// Whether the vault needs no new key for a reset.
 pub(super) async fn is_as_made(owner: &OwnerVault, config: &Config) -> Result<bool, VaultError> {
     is_fresh(owner, &registry_key(config)?).await
 }
 
-/// Whether nothing is there but what a first start makes.
+/// Whether the vault contains only what a first start creates.
 async fn is_fresh(owner: &OwnerVault, key: &KeyId) -> Result<bool, VaultError> {
     let (vaults, deleted) = (owner.vaults().await?, owner.deleted_vaults().await?);
     let [vault] = vaults.as_slice() else { return Ok(false) };
@@ -121,12 +121,12 @@ async fn is_fresh(owner: &OwnerVault, key: &KeyId) -> Result<bool, VaultError> {
 }
 
 fn registry_key(config: &Config) -> Result<KeyId, VaultError> {
-    let wrong = |_| VaultError::new(None, "the name of the registry's key is none");
+    let wrong = |_| VaultError::new(None, "the name of the registry's key is invalid");
     let vault: VaultName = LOCAL.parse().map_err(wrong)?;
     Ok(KeyId::new(vault, config.key_name.parse().map_err(wrong)?, None))
 }
 
-/// The groups that have a vault.
+/// The resource groups with a vault.
 pub(super) async fn groups(owner: &OwnerVault) -> Result<Vec<ResourceGroup>, VaultError> {
     let group = |vault: &Value| text(&vault["id"]).split('/').nth(4)?.parse().ok();
     Ok(owner.vaults().await?.iter().filter_map(group).collect())

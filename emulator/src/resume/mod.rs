@@ -1,11 +1,11 @@
-//! Goes on with operations of several steps that a stop or a failure has cut short.
+//! Resumes operations of several steps that a stop or a failure has interrupted.
 //!
-//! `serve.rs` starts one [`Runner`]. What `local` depends on is tried once before the emulator says that it is ready, with
-//! a limit of time; everything else goes on in the background, each operation in a task of its own, so that one that waits
-//! for its vault holds up no other. A failed attempt is noted (log, event, `status`, `doctor`) and made again, later each
-//! time, as long as it takes.
+//! `serve.rs` starts one [`Runner`]. Operations that `local` depends on are tried once before the emulator reports that it is
+//! ready, with a timeout; all others continue in the background, each in its own task, so that an operation that waits
+//! for its vault delays no other. A failed attempt is reported (log, event, `status`, `doctor`) and repeated at growing
+//! intervals until it succeeds.
 //!
-//! It knows which area an operation belongs to, and nothing of what it does.
+//! It knows the area that an operation belongs to, but not the operation itself.
 
 #[cfg(test)]
 mod tests;
@@ -20,15 +20,15 @@ use crate::arm::ControlPlane;
 use crate::registry::{Intent, Kind};
 use crate::reset;
 
-/// How long a start waits for the operations that `local` depends on, in real time. Then they go on in the background.
+/// How long a start waits for the operations that `local` depends on, in real time. Then they continue in the background.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
-/// Goes on with operations. Clones do the same.
+/// Resumes operations. Clones share the same work.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "it has no state of its own")]
 pub struct Runner {
     app: App,
-    /// None: there is no embedded vault, and with it no control plane.
+    /// `None` if there is no embedded vault, and so no control plane.
     plane: Option<ControlPlane>,
     stop: CancellationToken,
 }
@@ -39,7 +39,7 @@ impl Runner {
         Self { app, plane, stop }
     }
 
-    /// Tries what `local` depends on, once. To be called before clients are let in.
+    /// Tries the operations that `local` depends on, once. Must be called before clients are served.
     pub async fn before_ready(&self) {
         let this = self.clone();
         let trying = tokio::spawn(async move {
@@ -55,13 +55,11 @@ impl Runner {
             }
         });
         if tokio::time::timeout(START_LIMIT, trying).await.is_err() {
-            tracing::warn!(
-                "operations that were cut short take long: they go on in the background"
-            );
+            tracing::warn!("interrupted operations take long: they continue in the background");
         }
     }
 
-    /// Goes on with what is cut short, until the end of the emulator. To be spawned.
+    /// Resumes interrupted operations until the emulator ends. The caller spawns this.
     pub async fn follow(self) {
         let intents = self.app.registries.intents().clone();
         loop {
@@ -94,7 +92,7 @@ impl Runner {
                 match &self.plane {
                     Some(plane) => plane.resume(intent).await,
                     None => intent.failed(
-                        "it goes on when the emulator is started with its embedded vault, as it was when the operation began",
+                        "it continues when the emulator is started with its embedded vault, as when the operation began",
                     ),
                 }
                 Ok(())

@@ -379,7 +379,7 @@ async fn a_repair_names_the_folders_that_it_really_used_for_the_damaged_files() 
     assert_eq!(report.plan.kept_in, kept);
     for kept in kept {
         assert!(kept.join("journal").is_dir());
-        let line = format!("What was damaged is kept in {}\n", kept.display());
+        let line = format!("The damaged files are kept in {}\n", kept.display());
         assert!(report.to_string().contains(&line), "{report}");
     }
 }

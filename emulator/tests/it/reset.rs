@@ -226,7 +226,7 @@ async fn in_an_external_vault_a_reset_undoes_only_the_changes_of_this_emulator()
     let reply = reset(&client).await;
 
     let left = reply["left"][0].as_str().unwrap();
-    assert!(left.contains(&vault.uri()) && left.contains("stay as they are"), "{left}");
+    assert!(left.contains(&vault.uri()) && left.contains("are not reset"), "{left}");
     assert!(vault.latest_version("local", "of-another-user").await.unwrap().is_some());
     assert_eq!(client.get("/v2/_catalog").await.json(), json!({ "repositories": [] }));
 }

@@ -1,4 +1,4 @@
-//! What the control plane accepts and does later: deletions of groups and deployments.
+//! Tests of operations that the control plane accepts and performs later: deletions of groups and deployments.
 
 use mock_keyvault::identity::{OWNER_CLIENT_ID, OWNER_OBJECT_ID, SUBSCRIPTION};
 use serde_json::json;
@@ -23,7 +23,7 @@ pub(super) async fn make_group(emulator: &Sealyard) {
     arm(emulator, Method::PUT, "resourceGroups/team", Some(&place)).await;
 }
 
-/// Waits for the operation of a kind. A test stops it on the way.
+/// Waits for the operation of a kind. A test stops it in between.
 async fn wait_for(emulator: &Sealyard, kind: Kind) {
     let intents = emulator.app().registries.intents();
     while intents.unfinished().iter().any(|one| one.operation == kind.name()) {
@@ -32,7 +32,7 @@ async fn wait_for(emulator: &Sealyard, kind: Kind) {
 }
 
 #[test]
-fn a_group_that_was_accepted_to_be_deleted_goes_with_all_that_is_in_it() {
+fn an_accepted_deletion_of_a_group_deletes_all_its_resources() {
     let stops = Case {
         prepare: async |emulator: &Sealyard| {
             make_group(emulator).await;
@@ -51,7 +51,7 @@ fn a_group_that_was_accepted_to_be_deleted_goes_with_all_that_is_in_it() {
             assert_eq!(groups.len(), 1, "{groups:?}");
             assert_eq!((registries.all().len(), principals(emulator)), (1, 2));
             assert_eq!(registries.identities().await.unwrap().len(), 1);
-            // And its name can be used again.
+            // Its name can be used again.
             make_group(emulator).await;
         },
     }
@@ -60,7 +60,7 @@ fn a_group_that_was_accepted_to_be_deleted_goes_with_all_that_is_in_it() {
 }
 
 #[test]
-fn a_deployment_that_was_accepted_is_made_once() {
+fn an_accepted_deployment_is_performed_once() {
     let identity = |name: &str| {
         json!({
             "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
@@ -106,7 +106,7 @@ fn a_deployment_that_was_accepted_is_made_once() {
     assert!(stops >= 5, "{stops}");
 }
 
-/// Leaves a deployment to go on, in the name of the owner.
+/// Leaves a deployment to resume, in the name of the owner.
 async fn leave_deployment(emulator: &Sealyard) -> uuid::Uuid {
     let caller = json!({ "app_id": OWNER_CLIENT_ID, "object_id": OWNER_OBJECT_ID, "issuer": "i", "kind": "application" });
     let source = json!({ "text": "{}", "now": "2026-01-01T00:00:00Z", "seed": "s" });
@@ -117,7 +117,7 @@ async fn leave_deployment(emulator: &Sealyard) -> uuid::Uuid {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deployment_that_cannot_go_on_ends_and_is_not_told_to_have_succeeded() {
+async fn a_deployment_that_cannot_continue_ends_as_failed() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -162,7 +162,7 @@ async fn a_deployment_that_cannot_go_on_ends_and_is_not_told_to_have_succeeded()
     assert!(again.is_null(), "the name is free: {again}");
 }
 
-/// Waits for the operation of an id, without the rests between its attempts.
+/// Waits for the operation of an id, without the delays between its attempts.
 async fn ended(emulator: &Sealyard, id: uuid::Uuid) -> crate::registry::Outcome {
     let intents = emulator.app().registries.intents();
     let ended = async {
@@ -190,7 +190,7 @@ pub(super) async fn vaults(emulator: &Sealyard) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deletion_of_a_group_that_a_resource_always_refuses_ends_and_tells_which_one() {
+async fn a_deletion_of_a_group_that_a_resource_always_refuses_ends_and_names_the_resource() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -215,13 +215,13 @@ async fn a_deletion_of_a_group_that_a_resource_always_refuses_ends_and_tells_whi
     let detail = &error["details"][0];
     assert_eq!(detail["code"], "Conflict", "{error}");
     assert!(detail["target"].as_str().unwrap().ends_with("/registries/local"), "{error}");
-    // The other registry is gone. What the one that stays may use is there, and so is the group.
+    // The other registry is deleted. The resources that the remaining registry may use are kept, and so is the group.
     assert_eq!((is_there, identities, vaults), (false, 2, 2));
     group.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_vault_is_left_over_in_a_group_that_is_deleted_by_someone_who_may_not_see_it() {
+async fn a_vault_that_the_caller_may_not_see_is_not_left_without_its_group() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -254,7 +254,7 @@ async fn no_vault_is_left_over_in_a_group_that_is_deleted_by_someone_who_may_not
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_that_something_came_into_before_its_end_keeps_its_roles() {
+async fn a_group_with_a_new_resource_keeps_its_roles() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();

@@ -1,4 +1,4 @@
-//! Operations that cannot go on: they are told, tried again, and hold up nothing else.
+//! Tests of operations that cannot continue: they are reported, tried again, and delay nothing else.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ async fn status(emulator: &Sealyard) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_whose_vault_is_away_waits_for_it_and_lets_nobody_push_meanwhile() {
+async fn a_reset_without_its_vault_waits_and_refuses_pushes_meanwhile() {
     crate::install_crypto_provider();
     let folder = tempfile::tempdir().unwrap();
     let vault_at = |address| {
@@ -42,14 +42,14 @@ async fn a_reset_whose_vault_is_away_waits_for_it_and_lets_nobody_push_meanwhile
     let start = || Sealyard::builder().config(config.clone()).free_ports().start();
     let emulator = start().await.unwrap();
     assert_eq!(push(&emulator, b"before").await, StatusCode::CREATED);
-    // As a kill leaves it after the begin.
+    // The state after a kill at the beginning.
     let intents = emulator.app().registries.intents().clone();
     intents.stop().after(0);
     let (app, stopped) = (emulator.app().clone(), intents.clone());
     let resetting = tokio::spawn(async move { crate::reset::reset(&app).await.map(drop) });
     stopped.stop().reached().await;
     vault.shutdown().await;
-    // Its end is no end of the operation: the rows say so.
+    // The rows show that the end of the task is not the end of the operation.
     let rows = Arc::clone(&intents.rows());
     drop((intents, stopped));
     resetting.abort();
@@ -86,12 +86,12 @@ async fn a_reset_whose_vault_is_away_waits_for_it_and_lets_nobody_push_meanwhile
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operation_that_cannot_go_on_holds_up_neither_the_start_nor_another_one() {
+async fn an_operation_that_cannot_continue_delays_neither_the_start_nor_another_operation() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let rows = emulator.app().registries.intents().rows();
     let intents = emulator.app().registries.intents().clone();
-    // Steps that nobody can read, and those of a program to come.
+    // Parameters that cannot be read, and parameters of a future version.
     drop(intents.begin(Kind::UpdateRegistry, &json!({ "registry": "local" })).await.unwrap());
     let row = crate::store::IntentRow {
         id: uuid::Uuid::new_v4(),
@@ -119,11 +119,11 @@ async fn an_operation_that_cannot_go_on_holds_up_neither_the_start_nor_another_o
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attempt_that_ends_early_tells_why_and_rests_before_the_next_one() {
+async fn a_failed_attempt_reports_its_reason_and_delays_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
-    // A reset has no parameters, and nothing that cannot be read.
+    // A reset has no parameters, so there is nothing that cannot be read.
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| *kind != Kind::Reset).collect();
     for kind in &kinds {
         drop(intents.begin(*kind, &json!("unreadable")).await.unwrap());

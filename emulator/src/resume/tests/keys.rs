@@ -1,4 +1,4 @@
-//! Keys, the clock and everything at once: reset, rotation, revocation, restoration, moves of the clock.
+//! Tests of interrupted resets, rotations, revocations, restorations and moves of the clock.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ async fn versions(emulator: &Sealyard) -> Vec<Value> {
 }
 
 #[test]
-fn a_reset_after_a_rotation_ends_and_local_works() {
+fn a_reset_after_a_rotation_completes_and_local_works() {
     let stops = Case {
         prepare: async |emulator: &Sealyard| {
             assert_eq!(push(emulator, b"before").await, StatusCode::CREATED);
@@ -45,7 +45,7 @@ fn a_reset_after_a_rotation_ends_and_local_works() {
 }
 
 #[test]
-fn a_rotation_is_in_use_as_soon_as_its_version_was_made() {
+fn the_registry_uses_a_version_as_soon_as_the_rotation_has_created_it() {
     let stops = Case {
         prepare: async |emulator: &Sealyard| {
             assert_eq!(push(emulator, b"layer").await, StatusCode::CREATED);
@@ -66,7 +66,7 @@ fn a_rotation_is_in_use_as_soon_as_its_version_was_made() {
 }
 
 #[test]
-fn a_revocation_that_is_told_is_made_and_a_restoration_gives_all_of_it_back() {
+fn a_reported_revocation_is_complete_and_a_restoration_undoes_all_of_it() {
     for way in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault, Way::Identity] {
         let revoke = async |emulator: &Sealyard| {
             let app = emulator.app();
@@ -78,7 +78,7 @@ fn a_revocation_that_is_told_is_made_and_a_restoration_gives_all_of_it_back() {
             let local = emulator.registry();
             app.revocations.restore(local, app.hand(), None, true).await.unwrap();
         };
-        // What is told agrees with what a pull gets, and can be given back.
+        // The reported revocations match the result of a pull, and can be undone.
         let check = async |emulator: &Sealyard| {
             let told = emulator.app().revocations.of("local").await;
             let state = state(emulator, "local").await;
@@ -105,10 +105,7 @@ fn a_revocation_that_is_told_is_made_and_a_restoration_gives_all_of_it_back() {
             },
             operate: restore,
             check: async |emulator: &Sealyard, _: bool| {
-                assert!(
-                    !check(emulator).await,
-                    "{way}: what is begun to be given back is given back"
-                );
+                assert!(!check(emulator).await, "{way}: a restoration that has begun is completed");
             },
         }
         .run();
@@ -117,12 +114,12 @@ fn a_revocation_that_is_told_is_made_and_a_restoration_gives_all_of_it_back() {
 }
 
 #[test]
-fn a_move_of_the_clock_goes_on_to_the_moment_that_was_asked_for() {
+fn a_move_of_the_clock_continues_to_the_requested_time() {
     for freeze in [false, true] {
         let stops = Case {
             prepare: async |emulator: &Sealyard| {
                 assert_eq!(push(emulator, b"layer").await, StatusCode::CREATED);
-                // Something that becomes due on the way.
+                // An upload that becomes due during the move.
                 ask(emulator, Method::POST, "/v2/app/blobs/uploads/", None).await;
             },
             operate: async |emulator: &Sealyard| {
@@ -142,7 +139,7 @@ fn a_move_of_the_clock_goes_on_to_the_moment_that_was_asked_for() {
 }
 
 #[test]
-fn a_reset_makes_a_move_of_the_clock_void_that_was_cut_short() {
+fn a_reset_ends_an_interrupted_move_of_the_clock() {
     runtime().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let emulator = start(folder.path()).await;

@@ -1,8 +1,8 @@
-//! Each operation of several steps, stopped at every boundary between two of its steps as a kill would stop it: after the
+//! Tests that stop each operation of several steps at every boundary between two steps, as a kill would: after the
 //! restart it is finished or undone, and no intent is left.
 //!
-//! An emulator runs in a runtime of its own. Dropping the runtime drops all tasks where they stand, so nothing of it runs
-//! on. The folder is a copy of one that was prepared once for each operation.
+//! Each emulator runs in its own runtime. Dropping the runtime drops all its tasks at once, so nothing of it continues
+//! to run. The folder is a copy of a folder that was prepared once for each operation.
 
 mod control_plane;
 mod failures;
@@ -25,9 +25,9 @@ use crate::keys::State;
 use crate::registry::{Change, NewRegistry, ResourceGroup};
 use crate::serve::Sealyard;
 
-/// More boundaries than any operation has.
+/// A limit above the number of boundaries of every operation.
 const MANY: usize = 100;
-/// How long a test waits for something that has to come, in real time.
+/// The timeout for expected events, in real time.
 const LIMIT: Duration = Duration::from_mins(1);
 
 fn runtime() -> Runtime {
@@ -37,7 +37,7 @@ fn runtime() -> Runtime {
 async fn start(folder: &Path) -> Sealyard {
     crate::install_crypto_provider();
     let path = folder.join("d");
-    // The tasks of a runtime that was dropped may still have to let go of the folder.
+    // Tasks of a dropped runtime may still have to release the folder.
     let mut last = None;
     for _ in 0..6000 {
         match Sealyard::builder().ephemeral().data_dir(&path).start().await {
@@ -75,13 +75,13 @@ async fn settled(emulator: &Sealyard) {
     assert!(ended.is_ok(), "{:?}", emulator.app().registries.intents());
 }
 
-/// What is to be done, and what holds then.
+/// A scenario: the preparation, the operation, and the check.
 struct Case<P, O, C> {
-    /// Made once.
+    /// The preparation, which runs once.
     prepare: P,
     /// The operation.
     operate: O,
-    /// What holds after the restart; the second argument tells whether the operation had come to its end.
+    /// The check after the restart; the second argument says whether the operation had completed.
     check: C,
 }
 
@@ -91,7 +91,7 @@ where
     O: AsyncFn(&Sealyard),
     C: AsyncFn(&Sealyard, bool),
 {
-    /// Returns at how many boundaries the operation was stopped.
+    /// Returns the number of boundaries at which the operation was stopped.
     fn run(self) -> usize {
         let prepared = tempfile::tempdir().unwrap();
         runtime().block_on(async {
@@ -114,7 +114,7 @@ where
                 };
                 (emulator, has_ended)
             });
-            // A kill asks nobody to stop.
+            // A kill lets no task finish.
             before.shutdown_timeout(LIMIT);
             drop(emulator);
             eprintln!("stopped after {boundaries} boundaries; has ended: {has_ended}");
@@ -132,7 +132,7 @@ where
     }
 }
 
-/// What the emulator answers to a request for a path, and its JSON.
+/// The status and the JSON of the emulator's answer to a request.
 async fn ask(
     emulator: &Sealyard,
     method: Method,
@@ -176,7 +176,7 @@ fn principals(emulator: &Sealyard) -> usize {
     emulator.vault().unwrap().principals().len()
 }
 
-/// Makes a registry in a group with an identity of its own, and one that it has by itself.
+/// Creates a registry in a group, with its own user-assigned identity and a system-assigned identity.
 async fn make_registry(emulator: &Sealyard, name: &str, group: &str) {
     let registries = &emulator.app().registries;
     let group: ResourceGroup = group.parse().unwrap();
@@ -186,7 +186,7 @@ async fn make_registry(emulator: &Sealyard, name: &str, group: &str) {
     registries.change(made.registry_name(), change).await.unwrap();
 }
 
-/// The files of content that are stored.
+/// The stored files of content.
 fn files(emulator: &Sealyard) -> usize {
     let files = emulator.endpoints().data_dir().join("files");
     let shards = fs_err::read_dir(files).unwrap();

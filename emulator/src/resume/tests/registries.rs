@@ -1,4 +1,4 @@
-//! Registries and identities: made, changed and deleted.
+//! Tests of interrupted creations, changes and deletions of registries and identities.
 
 use super::*;
 use crate::registry::{
@@ -15,7 +15,7 @@ fn resource(name: &str) -> IdentityResource {
 }
 
 #[test]
-fn a_deletion_of_a_registry_goes_on_with_its_identity_and_files_and_the_name_is_free() {
+fn a_deletion_of_a_registry_continues_with_its_identity_and_files_and_frees_the_name() {
     let stops = Case {
         prepare: async |emulator: &Sealyard| {
             make_registry(emulator, "team1", "sealyard").await;
@@ -41,8 +41,8 @@ fn a_deletion_of_a_registry_goes_on_with_its_identity_and_files_and_the_name_is_
 }
 
 #[test]
-fn a_creation_of_a_registry_leaves_all_of_it_or_nothing() {
-    // With an identity that is made for it, and with one that it has by itself.
+fn a_creation_of_a_registry_is_complete_or_undone() {
+    // With an identity that is created for it, and with a system-assigned identity.
     for has_own in [false, true] {
         let stops = Case {
             prepare: async |emulator: &Sealyard| assert_eq!(principals(emulator), 2),
@@ -83,7 +83,7 @@ fn a_creation_of_a_registry_leaves_all_of_it_or_nothing() {
 }
 
 #[test]
-fn an_identity_comes_and_goes_with_its_principal() {
+fn an_identity_is_created_and_deleted_with_its_principal() {
     let made = Case {
         prepare: async |_: &Sealyard| (),
         operate: async |emulator: &Sealyard| drop(emulator.create_identity("one").await.unwrap()),
@@ -113,7 +113,7 @@ fn an_identity_comes_and_goes_with_its_principal() {
 }
 
 #[test]
-fn the_identity_that_a_registry_has_by_itself_is_in_the_vault_if_it_is_in_the_row() {
+fn a_system_assigned_identity_is_in_the_vault_if_it_is_in_the_row() {
     for comes in [true, false] {
         let stops = Case {
             prepare: async |emulator: &Sealyard| {
@@ -136,12 +136,12 @@ fn the_identity_that_a_registry_has_by_itself_is_in_the_vault_if_it_is_in_the_ro
 }
 
 #[test]
-fn an_update_to_another_key_and_identity_is_done_or_undone_as_a_whole() {
+fn an_update_to_another_key_and_identity_is_complete_or_undone() {
     let other_key = "https://local.vault.azure.net/keys/other";
     let stops = Case {
         prepare: async |emulator: &Sealyard| {
             emulator.create_registry("team1").await.unwrap();
-            // Its identity may use the keys of the vault.
+            // Permit its identity to use the keys of the vault.
             emulator.create_registry("other").await.unwrap();
         },
         operate: async |emulator: &Sealyard| {

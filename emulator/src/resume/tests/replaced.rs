@@ -1,4 +1,4 @@
-//! An operation that waits for its next attempt does not undo what a newer one has done.
+//! Tests that an operation that waits for its next attempt does not undo a newer operation.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::registry::{
 use crate::reset::ResetError;
 use crate::revocation::Way;
 
-/// Leaves an operation as a failure leaves it: it waits for its next attempt.
+/// Leaves an operation in the state after a failure: it waits for its next attempt.
 pub(super) async fn leave(emulator: &Sealyard, kind: Kind, parameters: Value) -> Intents {
     let intents = emulator.app().registries.intents().clone();
     drop(intents.begin(kind, &parameters).await.unwrap());
@@ -30,7 +30,7 @@ pub(super) fn name(text: &str) -> RegistryName {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_that_failed_does_not_run_again_after_a_later_one() {
+async fn a_failed_reset_does_not_run_again_after_a_later_one() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     for kind in [Kind::UpdateRegistry, Kind::RotateKey, Kind::DeleteGroup] {
@@ -50,7 +50,7 @@ async fn a_reset_that_failed_does_not_run_again_after_a_later_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_made_that_a_reset_which_was_cut_short_would_remove() {
+async fn nothing_is_created_that_an_interrupted_reset_would_remove() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let app = emulator.app().clone();
@@ -91,7 +91,7 @@ async fn nothing_is_made_that_a_reset_which_was_cut_short_would_remove() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_that_was_cut_short_makes_the_vault_anew_while_the_emulator_serves() {
+async fn an_interrupted_reset_creates_the_vault_anew_while_the_emulator_serves() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let vault = emulator.vault().unwrap();
@@ -107,7 +107,7 @@ async fn a_reset_that_was_cut_short_makes_the_vault_anew_while_the_emulator_serv
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_that_was_made_again_stays() {
+async fn an_identity_that_was_created_again_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -115,12 +115,12 @@ async fn an_identity_that_was_made_again_stays() {
     let steps =
         json!({ "identity": resource("one").to_string(), "client_id": first.principal.client_id });
 
-    // The user has tried again, successfully.
+    // The user has created it again, successfully.
     let intents = leave(&emulator, Kind::DeleteIdentity, steps.clone()).await;
     registries.delete_identity(&resource("one"), false).await.unwrap();
     let left = intents.unfinished().len();
     emulator.create_identity("one").await.unwrap();
-    // The deletion was meant for the first one.
+    // The deletion was meant for the first identity.
     leave(&emulator, Kind::DeleteIdentity, steps).await;
     settled(&emulator).await;
     let is_there = registries.identity(&resource("one")).await.is_ok();
@@ -132,7 +132,7 @@ async fn an_identity_that_was_made_again_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_that_was_made_again_stays() {
+async fn a_registry_that_was_created_again_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -155,14 +155,14 @@ async fn a_registry_that_was_made_again_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_change_of_a_registry_ends_the_updates_and_rotations_that_wait() {
+async fn a_newer_change_of_a_registry_ends_its_waiting_updates_and_rotations() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
     emulator.create_registry("team1").await.unwrap();
     let steps = json!({ "registry": "team1" });
     let key = "https://local.vault.azure.net/keys/other".parse().unwrap();
-    // It makes the key, which the registry takes below.
+    // This creates the key, to which the registry rotates below.
     emulator.create_registry("other").await.unwrap();
 
     let intents = leave(&emulator, Kind::UpdateRegistry, steps.clone()).await;
@@ -178,7 +178,7 @@ async fn a_newer_change_of_a_registry_ends_the_updates_and_rotations_that_wait()
     let after_rotation = intents.unfinished().len();
     leave(&emulator, Kind::RotateKey, steps).await;
     let update = Update { key: KeyChange { key: Some(key), identity: None }, ..Update::default() };
-    // The identity may use all keys of the vault.
+    // Permit the identity to use all keys of the vault.
     registries.update(&name("team1"), update).await.unwrap();
     let after_update = intents.unfinished().len();
     drop((registries, intents));
@@ -188,7 +188,7 @@ async fn a_newer_change_of_a_registry_ends_the_updates_and_rotations_that_wait()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_of_a_key_that_the_registry_no_longer_has_is_not_made() {
+async fn a_rotation_of_a_key_that_the_registry_no_longer_has_is_not_performed() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let ring = emulator.registry().key_ring().clone();
@@ -208,7 +208,7 @@ async fn a_rotation_of_a_key_that_the_registry_no_longer_has_is_not_made() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restoration_that_waits_does_not_give_back_a_newer_revocation() {
+async fn a_waiting_restoration_does_not_undo_a_newer_revocation() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let app = emulator.app().clone();
@@ -226,7 +226,7 @@ async fn a_restoration_that_waits_does_not_give_back_a_newer_revocation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_identity_that_is_in_use_outlives_the_undoing_of_the_creation_that_made_it() {
+async fn an_identity_in_use_is_kept_when_its_creation_is_undone() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     emulator.create_registry("team1").await.unwrap();
@@ -244,7 +244,7 @@ async fn an_identity_that_is_in_use_outlives_the_undoing_of_the_creation_that_ma
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn intents_that_cannot_be_read_stop_no_start_and_a_reset_ends_them() {
+async fn unreadable_intents_prevent_no_start_and_a_reset_ends_them() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let rows = emulator.app().registries.intents().rows();
@@ -264,7 +264,7 @@ async fn intents_that_cannot_be_read_stop_no_start_and_a_reset_ends_them() {
     emulator.shutdown().await;
 
     let emulator = start(folder.path()).await;
-    // The reset needs no parameters: it goes on, and ends the others.
+    // The reset needs no parameters, so it continues, and ends the others.
     settled(&emulator).await;
     let pushed = push(&emulator, b"after").await;
     let pulled = pull(&emulator, b"before").await;
@@ -274,7 +274,7 @@ async fn intents_that_cannot_be_read_stop_no_start_and_a_reset_ends_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_on_a_full_disk_ends_or_changes_nothing() {
+async fn a_reset_on_a_full_disk_completes_or_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     emulator.create_registry("team1").await.unwrap();
@@ -284,7 +284,7 @@ async fn a_reset_on_a_full_disk_ends_or_changes_nothing() {
     let rotate = Some(json!({ "operation": "rotate" }));
     ask(&emulator, Method::POST, "/_sealyard/registries/local/key", rotate).await;
 
-    // The vault needs a new key, for which there is no room.
+    // The vault needs a new key, for which the disk has no space.
     emulator.set_disk(Pretended::Full);
     let refused = emulator.reset().await;
     let (status, _) = ask(&emulator, Method::POST, "/_sealyard/reset", Some(json!({}))).await;
@@ -294,7 +294,7 @@ async fn a_reset_on_a_full_disk_ends_or_changes_nothing() {
     emulator.set_disk(Pretended::Nothing);
     emulator.reset().await.unwrap();
 
-    // The vault is as it was made.
+    // The vault is in its initial state.
     emulator.create_identity("one").await.unwrap();
     let change = Change { system_identity: Some(true), ..Change::default() };
     emulator.app().registries.change(&RegistryName::local(), change).await.unwrap();

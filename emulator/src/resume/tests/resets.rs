@@ -1,4 +1,4 @@
-//! A reset while other operations are under way: each stops before its next step, and none undoes what came after the reset.
+//! Tests of a reset while other operations run: each stops before its next step, and none undoes changes after the reset.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::reset;
 use crate::revocation::Way;
 use crate::store::End;
 
-/// The operation of a kind that is under way.
+/// The running operation of a kind.
 fn under_way(intents: &Intents, kind: Kind) -> uuid::Uuid {
     let all = intents.unfinished();
     all.iter().find(|one| one.operation == kind.name()).unwrap().id
 }
 
-/// Resets while an operation has stopped before a step of its own. It goes on as soon as the reset has asked it to end or, if
+/// Resets while an operation is stopped before one of its steps. The operation continues when the reset has asked it to end or, if
 /// the reset does not do so, after `then`.
 async fn reset_meanwhile(emulator: &Sealyard, kind: Kind, then: impl AsyncFnOnce(&Sealyard)) {
     let intents = emulator.app().registries.intents().clone();
@@ -52,7 +52,7 @@ async fn reset_meanwhile(emulator: &Sealyard, kind: Kind, then: impl AsyncFnOnce
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deletion_of_a_group_that_is_under_way_deletes_nothing_after_a_reset() {
+async fn a_running_deletion_of_a_group_deletes_nothing_after_a_reset() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
@@ -79,7 +79,7 @@ async fn a_deletion_of_a_group_that_is_under_way_deletes_nothing_after_a_reset()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deployment_that_is_under_way_makes_nothing_after_a_reset() {
+async fn a_running_deployment_creates_nothing_after_a_reset() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
@@ -119,13 +119,13 @@ async fn a_deployment_that_is_under_way_makes_nothing_after_a_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_waits_for_a_revocation_that_is_under_way_before_it_looks_at_the_vault() {
+async fn a_reset_waits_for_a_running_revocation_before_it_examines_the_vault() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
     emulator.create_identity("one").await.unwrap();
 
-    // What is to be taken is noted, and not taken yet.
+    // The record is stored, but the access is not removed yet.
     intents.stop().one_after(Kind::Revoke, 1);
     let (app, local) = (emulator.app().clone(), emulator.registry().clone());
     let revoking = tokio::spawn(async move {
@@ -157,7 +157,7 @@ async fn a_reset_waits_for_a_revocation_that_is_under_way_before_it_looks_at_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_a_reset_is_under_way_no_other_operation_goes_on_and_none_begins_in_the_background() {
+async fn during_a_reset_no_other_operation_continues_or_begins_in_the_background() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
@@ -194,7 +194,7 @@ async fn while_a_reset_is_under_way_no_other_operation_goes_on_and_none_begins_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_operation_is_told_before_its_next_step_that_a_reset_has_replaced_it() {
+async fn each_operation_ends_before_its_next_step_when_a_reset_has_replaced_it() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
@@ -222,10 +222,10 @@ async fn each_operation_is_told_before_its_next_step_that_a_reset_has_replaced_i
 
     assert_eq!(before, [true, true]);
     assert!(told.iter().all(|told| matches!(told, Err(Error::Replaced))), "{told:?}");
-    assert!(waits, "a reset begins when no attempt is under way");
+    assert!(waits, "a reset waits until no attempt runs");
 }
 
-/// How many roles were given at the group or in it.
+/// The number of role assignments at the group or in it.
 async fn roles(emulator: &Sealyard) -> usize {
     let path = "providers/Microsoft.Authorization/roleAssignments";
     let listed = arm(emulator, Method::GET, path, None).await;
@@ -241,14 +241,14 @@ async fn give_role(emulator: &Sealyard) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_vault_and_a_role_that_are_made_while_a_reset_goes_on_stay_with_their_group_until_the_next()
+async fn a_vault_and_a_role_that_are_created_during_a_reset_are_kept_with_their_group_until_the_next()
  {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
     make_group(&emulator).await;
 
-    // The reset was cut short, and its next attempt has looked at the vaults.
+    // The reset was interrupted, and its next attempt has examined the vaults.
     intents.stop().one_after(Kind::Reset, 1);
     leave(&emulator, Kind::Reset, Value::Null).await;
     intents.end_rests();
@@ -270,7 +270,7 @@ async fn a_vault_and_a_role_that_are_made_while_a_reset_goes_on_stay_with_their_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_removes_a_vault_and_a_role_that_have_outlived_their_group() {
+async fn a_reset_removes_a_vault_and_a_role_whose_group_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let owner = emulator.app().owner().unwrap().clone();
@@ -294,6 +294,6 @@ async fn a_reset_removes_a_vault_and_a_role_that_have_outlived_their_group() {
 
     done.unwrap();
     assert_eq!(left, (1, 0));
-    // In a group with nothing in it, everything is as in one that never was.
+    // An empty group is like a group that never existed.
     assert_eq!(refused.unwrap_err().code(), "ResourceGroupNotFound");
 }

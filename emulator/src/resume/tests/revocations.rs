@@ -1,4 +1,4 @@
-//! Revocations of which a part is done, and revocations of what is taken already.
+//! Tests of partly completed revocations, and of repeated revocations.
 
 use serde_json::json;
 
@@ -32,7 +32,7 @@ async fn a_revocation_that_had_removed_some_of_the_roles_removes_the_others() {
     };
     let before = of_identity().await;
     app.revocations.revoke(emulator.registry(), app.hand(), Way::Role, true).await.unwrap();
-    // As a stop between the two removals leaves it.
+    // The state after a stop between the two removals.
     let properties = &before[0]["properties"];
     let body = json!({ "properties": {
         "roleDefinitionId": properties["roleDefinitionId"], "principalId": properties["principalId"],
@@ -58,7 +58,7 @@ async fn a_revocation_that_had_removed_some_of_the_roles_removes_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn revoking_what_is_taken_already_replaces_a_restoration_that_waits() {
+async fn a_repeated_revocation_replaces_a_waiting_restoration() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let app = emulator.app().clone();
@@ -66,7 +66,7 @@ async fn revoking_what_is_taken_already_replaces_a_restoration_that_waits() {
         async || app.revocations.revoke(emulator.registry(), app.hand(), Way::Policy, true).await;
     revoke().await.unwrap();
 
-    // Nothing that waits is tried meanwhile.
+    // No waiting operation is tried meanwhile.
     let reset = app.registries.intents().begin(Kind::Reset, &()).await.unwrap();
     let steps = json!({ "registry": "local", "by": null });
     let intents = leave(&emulator, Kind::Restore, steps).await;

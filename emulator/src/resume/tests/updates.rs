@@ -1,4 +1,4 @@
-//! A waiting operation is replaced by a newer one only if that is accepted and does what is left of the waiting one.
+//! Tests that a newer operation replaces a waiting one only if it is accepted and completes the waiting one.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use super::replaced::{leave, name};
 use super::*;
 use crate::registry::{KeyChange, Kind, Tags};
 
-/// The rest of an update of `team1` that has rotated the key: these tags are still to be set.
+/// The rest of an update of `team1` that has rotated the key: it still has to set these tags.
 fn rest(emulator: &Sealyard, tag: &str) -> Value {
     let registry = emulator.registry_named("team1").unwrap();
     let key = registry.key_ring().describe().configured;
@@ -27,7 +27,7 @@ fn tags(tag: &str) -> Tags {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_rest_of_an_update_that_waits_survives_a_refused_and_an_unrelated_change() {
+async fn the_rest_of_a_waiting_update_survives_a_refused_and_an_unrelated_change() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -66,7 +66,7 @@ async fn the_rest_of_an_update_that_waits_survives_a_refused_and_an_unrelated_ch
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rotation_or_a_deletion_that_is_refused_replaces_no_rotation_that_waits() {
+async fn a_refused_rotation_or_deletion_replaces_no_waiting_rotation() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
@@ -74,7 +74,7 @@ async fn a_rotation_or_a_deletion_that_is_refused_replaces_no_rotation_that_wait
     let no_key = "https://local.vault.azure.net/keys/none".parse().unwrap();
     let no_key = KeyChange { key: Some(no_key), identity: None };
 
-    // Nothing that waits is tried meanwhile.
+    // No waiting operation is tried meanwhile.
     let reset = registries.intents().begin(Kind::Reset, &()).await.unwrap();
     let intents = leave(&emulator, Kind::RotateKey, json!({ "registry": "team1" })).await;
     let waiting = || intents.unfinished().iter().filter(|one| one.operation == "rotateKey").count();
@@ -94,15 +94,14 @@ async fn a_rotation_or_a_deletion_that_is_refused_replaces_no_rotation_that_wait
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_creation_that_fails_leaves_the_identity_of_a_creation_of_the_same_name_that_is_under_way()
- {
+async fn a_failed_creation_leaves_the_identity_of_a_running_creation_of_the_same_name() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let registries = emulator.app().registries.clone();
     let intents = registries.intents().clone();
     let new = || NewRegistry { system_identity: false, ..NewRegistry::named(name("team1")) };
 
-    // The identity is made, and the registry is not.
+    // The identity is created, but the registry is not.
     intents.stop().one_after(Kind::CreateRegistry, 1);
     let creating = registries.clone();
     let first = tokio::spawn(async move {
@@ -116,7 +115,7 @@ async fn a_creation_that_fails_leaves_the_identity_of_a_creation_of_the_same_nam
     settled(&emulator).await;
     let state = state(&emulator, "team1").await;
     let identities = registries.identities().await.unwrap().len();
-    // And the last one that fails removes it.
+    // The last failed creation removes it.
     let no_key = "https://local.vault.azure.net/keys/none".parse().unwrap();
     let other = NewRegistry::named(name("team2"));
     let third = registries.create_with_what_it_needs(other, Some(no_key), None).await.map(drop);
