@@ -35,7 +35,7 @@ const PAST_THE_PROXY: &str = "127.0.0.1,::1";
 
 #[derive(Args, Debug)]
 pub(super) struct EnvArgs {
-    /// The shell that reads it
+    /// The shell whose syntax to use
     #[arg(long, value_name = "SHELL", default_value = "posix")]
     shell: EnvShell,
     /// Print lines for a hosts file instead, for programs that cannot use a proxy

@@ -32,7 +32,7 @@ pub(super) enum KeyCommand {
     NewVersion(Change),
     /// Create a new version, and rotate the registry to it at once
     Rotate(Change),
-    /// Disable a version; the registry cannot use data keys that this version wrapped
+    /// Disable a version; a registry that uses it refuses all content
     Disable(VersionChange),
     /// Enable a disabled version
     Enable(VersionChange),

@@ -168,10 +168,10 @@ enum Command {
     /// Find problems, their reasons, and the commands that repair them
     #[command(after_help = doctor::HELP)]
     Doctor(doctor::DoctorArgs),
-    /// Print environment variables for a shell, so that clients use the emulator
+    /// Print the environment variables with which clients use the emulator
     #[command(after_help = env::EXAMPLES)]
     Env(env::EnvArgs),
-    /// Run a command with these variables, and exit with its exit code
+    /// Run a command with the variables of `env`, and exit with its exit code
     #[command(after_help = run::EXAMPLES)]
     Run(run::RunArgs),
     /// Run the Azure CLI against the emulator, signed in as the owner

@@ -30,7 +30,7 @@ The data folder keeps the revocations, also over a restart. If there is nothing 
 
 #[derive(Args, Debug)]
 pub(super) struct RevokeArgs {
-    /// The method
+    /// The method of revocation
     #[arg(long, value_enum)]
     by: Way,
     #[command(flatten)]

@@ -11,19 +11,19 @@ use crate::keys::{KeyId, KeyVersion};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "camelCase")]
 pub enum Way {
-    /// Remove the access policy of the registry's identity from the vault
+    /// By removing the access policy of the registry's identity from the vault
     Policy,
-    /// Remove the roles that let the registry's identity use the key
+    /// By removing the roles that let the registry's identity use the key
     Role,
-    /// Disable the key version in use
+    /// By disabling the key version in use
     Disable,
-    /// Delete the key; it can be recovered
+    /// By deleting the key, which can be recovered
     Delete,
-    /// Close the firewall of the vault, also to trusted services
+    /// By closing the firewall of the vault, also to trusted services
     Firewall,
-    /// Delete the vault; it can be recovered
+    /// By deleting the vault, which can be recovered
     Vault,
-    /// Remove the identity that uses the key from the registry
+    /// By removing the identity that uses the key from the registry
     Identity,
 }
 

@@ -34,8 +34,8 @@ Examples:
   sealyard demo --json         print a line of JSON for each step
 
 Exit codes:
-  0  every claim was true
-  1  a claim was not true";
+  0  every check of the demo succeeded
+  1  a check failed";
 
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {

@@ -99,10 +99,10 @@ impl Narration {
     /// The end of the demo, successful or not.
     pub(super) fn end(self, went_well: bool) -> String {
         if went_well {
-            let words = "Every claim was true. The emulator is stopped and its folder is removed.";
+            let words = "Every check succeeded. The emulator is stopped and its folder is removed.";
             format!("\n{}\n", self.painted(Style::Title, words))
         } else {
-            format!("\n{}\n", self.painted(Style::Bad, "A claim was not true."))
+            format!("\n{}\n", self.painted(Style::Bad, "A check failed."))
         }
     }
 

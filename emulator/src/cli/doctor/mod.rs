@@ -34,10 +34,10 @@ Exit codes:
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
-    /// The address of the registry; if no emulator runs, the process that uses the port is printed
+    /// The address to check for the registry if no emulator runs
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = config::DEFAULT_LISTEN, value_parser = parse_address)]
     listen: SocketAddr,
-    /// The address of the Azure side
+    /// The address to check for the Azure side if no emulator runs
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_AZURE_LISTEN", default_value_t = config::DEFAULT_AZURE_LISTEN, value_parser = parse_address)]
     azure_listen: SocketAddr,
 }
