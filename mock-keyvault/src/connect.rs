@@ -2,7 +2,7 @@
 //!
 //! Called by the router. With `HTTPS_PROXY` set to this listener, a client needs neither a name server nor a hosts file:
 //! it says the name in plain text, is answered 200, and shakes hands on the same connection, into the same router
-//! ([`crate::listen::Tunnel`]). The public names lead here too, so that a script for Azure runs unchanged.
+//! ([`azure_emulator_core::listen::Tunnel`]). The public names lead here too, so that a script for Azure runs unchanged.
 //!
 //! Nothing is ever forwarded. A name that is not served here is refused in words, so that a variable that somebody forgot
 //! can neither reach the real service nor leak to it.
@@ -11,10 +11,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
 
-use crate::authority::Authority;
 use crate::host::Site;
-use crate::listen::{Tunnel, Wire, connect_refusal};
 use crate::router::App;
+use azure_emulator_core::authority::Authority;
+use azure_emulator_core::listen::{Tunnel, Wire, connect_refusal};
 
 /// The port of `https`.
 const HTTPS: u16 = 443;

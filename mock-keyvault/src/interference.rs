@@ -1,6 +1,6 @@
 //! Puts the faults of a vault between a request and its answer.
 //!
-//! Called by the router. Rules are in [`crate::faults`]; here is which class a request is of, and what a fault looks like
+//! Called by the router. Rules are in [`azure_emulator_core::faults`]; here is which class a request is of, and what a fault looks like
 //! in the words of the service that it strikes. Every answer that a fault has touched says so in `x-sealyard-fault`.
 
 use std::io;
@@ -15,11 +15,11 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::error::WireError;
-use crate::faults::{Effect, FAULT_HEADER, Plan};
 use crate::host::{Role, Site};
-use crate::identity::ManagedEndpoint;
-use crate::listen::HangUp;
 use crate::operation::{self, OPERATIONS};
+use azure_emulator_core::faults::{Effect, FAULT_HEADER, Plan};
+use azure_emulator_core::identity::ManagedEndpoint;
+use azure_emulator_core::listen::HangUp;
 
 /// Which rules have touched an answer: `NAME=KIND`, with commas.
 pub(crate) const FAULT: HeaderName = HeaderName::from_static(FAULT_HEADER);

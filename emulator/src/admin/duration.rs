@@ -3,7 +3,7 @@
 //! Called by the admin API and the command line, for what the clock is moved by and how far it is off. Months and years
 //! are refused: they have no fixed length.
 //!
-//! `mock_keyvault::duration` reads the same notation into something else, and neither can stand for the other. Here a
+//! `azure_emulator_core::duration` reads the same notation into something else, and neither can stand for the other. Here a
 //! duration is a number of seconds: it has a sign, since an offset may be negative, it is compared, and it is written in
 //! the largest units that fit. There it is the text of a policy: `P18M` stays `P18M`, is as long as the calendar makes
 //! it, and is never negative.

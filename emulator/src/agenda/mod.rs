@@ -26,9 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_emulator_core::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
+use azure_emulator_core::room::Purpose;
 use mock_keyvault::VaultError;
-use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
-use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;

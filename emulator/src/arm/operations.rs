@@ -4,8 +4,8 @@
 //! its URL answers then as before: the intent says that it is under way, and its outcome is kept after that.
 
 use axum::response::Response;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use mock_keyvault::identity::SUBSCRIPTION;
 use serde_json::json;
 use uuid::Uuid;
 

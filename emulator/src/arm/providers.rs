@@ -4,7 +4,7 @@
 //! registered here as well, and have no types: nothing of them can be made.
 
 use axum::response::Response;
-use mock_keyvault::authorization::Scope;
+use azure_emulator_core::authorization::Scope;
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 //! Called by the dispatch. What a registry has of its own, such as tokens, is no entry of this list, as in Azure.
 
 use axum::response::Response;
+use azure_emulator_core::listing::ResourceList;
 use http::Uri;
 use mock_keyvault::control::RequestError;
-use mock_keyvault::listing::ResourceList;
 
 use super::context::Context;
 use super::error::ArmError;

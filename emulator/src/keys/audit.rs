@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::lines::Unwritable;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::lines::Unwritable;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 

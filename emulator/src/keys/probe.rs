@@ -16,9 +16,9 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use azure_emulator_core::clock::{Clock, Deadline};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-use mock_keyvault::clock::{Clock, Deadline};
 use tokio::sync::watch;
 
 use super::audit::{AuditedVault, Purpose};

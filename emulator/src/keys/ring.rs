@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::watch;

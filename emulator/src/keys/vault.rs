@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_emulator_core::clock::Deadline;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Deadline;
 use time::OffsetDateTime;
 
 use super::{Cause, KeyId};

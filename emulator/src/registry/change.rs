@@ -4,7 +4,7 @@
 //! A new profile is durable before it is in force. Taking the identity away that asks for the key darkens the registry,
 //! as in Azure, and giving it back brings it back; meanwhile its key cannot be rotated.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;

@@ -63,7 +63,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use time::OffsetDateTime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 

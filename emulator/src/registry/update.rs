@@ -6,7 +6,7 @@
 //! What holds: identities come before the rotation that may need them, and go after it. If the key does not change, all
 //! of it stays as it was.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::change::{Change, KeyChange};
 use super::identity::AssignedIdentity;

@@ -2,8 +2,8 @@
 //!
 //! Roles that say nothing of keys stay: they are none of this module's business.
 
+use azure_emulator_core::identity::SUBSCRIPTION;
 use http::Method;
-use mock_keyvault::identity::SUBSCRIPTION;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 //! row that sled keeps durably, so each is a row of its own. What is secret comes here sealed or hashed; the store knows
 //! neither keys nor passwords, and not what an action means.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::database::View;

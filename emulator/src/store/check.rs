@@ -1,7 +1,7 @@
 //! A check of everything that the rows are stored in, for `verify`.
 
-use mock_keyvault::durable::Check;
-use mock_keyvault::durable::repair::RepairCommand;
+use azure_emulator_core::durable::Check;
+use azure_emulator_core::durable::repair::RepairCommand;
 
 use super::error::StoreError;
 use super::open::Store;

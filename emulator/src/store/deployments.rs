@@ -3,7 +3,7 @@
 //! Both may be longer than a row, so that they are kept in pieces. A deployment is replaced as a whole: nobody sees pieces
 //! of two.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -161,7 +161,7 @@ impl Name {
 
 #[cfg(test)]
 mod tests {
-    use mock_keyvault::durable::Durability;
+    use azure_emulator_core::durable::Durability;
     use serde_json::json;
 
     use super::*;

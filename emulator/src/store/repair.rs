@@ -1,6 +1,6 @@
 //! The rows of a data folder as a repair sees them, also when [`Store::open`](super::Store::open) refuses the folder.
 //!
-//! What is salvaged and how is `mock_keyvault::durable::repair`'s business; here is what a lost row means in words. After the
+//! What is salvaged and how is `azure_emulator_core::durable::repair`'s business; here is what a lost row means in words. After the
 //! rows are repaired, the folder opens as always, and content that no row names comes back from the sealed files.
 
 use std::collections::HashSet;
@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::durable::error::FormatError;
+use azure_emulator_core::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
+use azure_emulator_core::lock_file::LockFile;
 use fs_err as fs;
-use mock_keyvault::durable::Durability;
-use mock_keyvault::durable::error::FormatError;
-use mock_keyvault::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
-use mock_keyvault::lock_file::LockFile;
 use mock_keyvault::repair::RowsReport;
 
 use super::carried::{self, Restorer};

@@ -3,7 +3,7 @@
 //! Deleting one removes its manifests batch by batch under the writer's lock, and then its row: killed half way, what is
 //! left is a repository with fewer manifests, and the next attempt ends the work. Its blobs are left to collection.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::error::StoreError;
 use super::layout::Table;

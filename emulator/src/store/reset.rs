@@ -5,7 +5,7 @@
 //! batches, and the last transaction ends the operation: after a kill before that, the operation is done again from its begin.
 //! What the registry itself is stays.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::emptying::own_rows;
 use super::error::StoreError;

@@ -3,7 +3,7 @@
 //! They are kept both ways, tag to manifest and manifest to tags, so that a manifest is deleted with its tags without
 //! a look at all others. The tag of a manifest that is put is set by that same transaction, in `manifests`.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::database::View;
 use super::error::StoreError;

@@ -4,7 +4,7 @@
 //! due is found without a scan. The log is in use by its data key from the row on; it is unlinked after the commit that
 //! removed the row. How long a run is kept is the domain's to say.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::database::View;
 use super::error::StoreError;

@@ -4,8 +4,8 @@
 //! data key from the beginning. Growth is not noted durably: after a kill the file itself says how far it came.
 //! How many uploads there may be, and which of them are live, is the domain's to know.
 
+use azure_emulator_core::room::Purpose;
 use fs_err as fs;
-use mock_keyvault::room::Purpose;
 
 use super::error::StoreError;
 use super::files::{create_private, not_found, remove_if_there};

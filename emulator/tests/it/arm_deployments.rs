@@ -1,6 +1,6 @@
 //! Deployments: a template is checked as a whole, then deployed in its order by whoever asked, and what became of it stays.
 
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::{Deployment, DeploymentState};

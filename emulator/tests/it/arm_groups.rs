@@ -1,6 +1,6 @@
 //! Resource groups: made, tagged, listed, asked for by whatever is to be in them, and deleted with all that is in them.
 
-use mock_keyvault::identity::SUBSCRIPTION;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};
@@ -222,7 +222,7 @@ async fn nothing_stays_of_what_comes_into_a_group_while_it_is_deleted() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let vault = json!({"location": "eastus", "properties": {
-        "tenantId": mock_keyvault::identity::TENANT,
+        "tenantId": azure_emulator_core::identity::TENANT,
         "sku": {"name": "standard", "family": "A"},
         "accessPolicies": [],
     }});

@@ -1,7 +1,7 @@
 //! The control plane with `--arm-operations polled`: what Azure has a client poll for is polled here as well. And the places
 //! of resources, in strict parity and without.
 
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::config::{ArmOperations, Config};

@@ -1,7 +1,7 @@
 //! What the control plane refuses of registries: in Azure's shape, with a word that helps, and nothing is left half made.
 
+use azure_emulator_core::identity::SUBSCRIPTION;
 use mock_keyvault::Curve;
-use mock_keyvault::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The identities of registries: taken, given back, made, deleted, and the one that a registry has by itself.
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use mock_keyvault::{KeyPermission, VaultChanges};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;

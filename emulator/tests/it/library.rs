@@ -1,7 +1,7 @@
 //! The changes that a test makes through the library: the next request meets the new state.
 
+use azure_emulator_core::faults::{FaultKind, FaultRule};
 use http::StatusCode;
-use mock_keyvault::faults::{FaultKind, FaultRule};
 use sealyard::admin::KeyOperation;
 use sealyard::revocation::Way;
 

@@ -236,7 +236,7 @@ async fn a_vault_in_a_group_of_its_own_goes_with_that_group_also_if_it_cannot_be
     let (emulator, client) = start().await;
     make_group(&emulator, "team").await;
     let vault = json!({"location": "eastus", "properties": {
-        "tenantId": mock_keyvault::identity::TENANT,
+        "tenantId": azure_emulator_core::identity::TENANT,
         "sku": {"name": "standard", "family": "A"},
         "accessPolicies": [],
         "enablePurgeProtection": true,

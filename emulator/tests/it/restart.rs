@@ -1,6 +1,6 @@
 //! Data stays over restarts; a folder is opened once at a time, and only if it is ours.
 
-use mock_keyvault::durable::marker::Marker;
+use azure_emulator_core::durable::marker::Marker;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::Settings;

@@ -24,9 +24,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::guard::NotAdmitted;
-use crate::identity;
 use crate::router::App;
 use crate::vault::error::VaultError;
+use azure_emulator_core::identity;
 
 /// The first part of all paths that are answered here.
 pub(crate) const PREFIX: &str = "/_keyvault/";

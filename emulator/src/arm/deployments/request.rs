@@ -1,7 +1,7 @@
 //! What a request asks to be deployed, read and checked as a whole: nothing is made before all of it can be.
 
 use axum::body::Body;
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;

@@ -3,7 +3,7 @@
 //! Called by the dispatch. Names are of the whole cloud, so that the answer says of a name that is taken not by whom.
 
 use axum::response::Response;
-use mock_keyvault::identity::SUBSCRIPTION;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use serde_json::{Value, json};
 
 use super::document::login_server;

@@ -3,7 +3,7 @@
 //! Called by the parser of all paths. Words are compared without regard to case, names are kept as they were written. A
 //! path is asked for its registry here as well: whether there is one, and in that group.
 
-use mock_keyvault::authorization::Scope;
+use azure_emulator_core::authorization::Scope;
 
 use super::TYPE;
 use super::refusal::Refusal;

@@ -4,8 +4,8 @@
 //! it is then. A registry that is made here wants a login, unlike the one that is always there.
 
 use axum::response::Response;
+use azure_emulator_core::listing::Resource;
 use http::StatusCode;
-use mock_keyvault::listing::Resource;
 use serde_json::{Value, json};
 
 use super::TYPE;

@@ -4,10 +4,10 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::lines::Unwritable;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::lines::Unwritable;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::sync::Notify;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 
 use super::super::blocking::blocking;
 use super::super::error::Error;

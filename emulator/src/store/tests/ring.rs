@@ -1,6 +1,6 @@
 //! The ring of data keys: replaced as a whole, never without a key that is in use.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest};
 use crate::store::*;
