@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The folders in the order in which a request meets them: [`oci`], [`acr`] and [`admin`] parse and render, [`registry`]
-//! decides, [`keys`] has the word on whether content may be touched, [`envelope`] is the format, [`store`] keeps.
+//! decides, [`keys`] has the word on whether content may be touched, the crate `sealed-envelope` is the format, [`store`] keeps.
 //! `ARCHITECTURE.md` has the map and what holds at every moment.
 
 pub mod acr;
@@ -27,7 +27,6 @@ pub mod cli;
 pub mod config;
 pub mod diagnosis;
 pub mod directory;
-pub mod envelope;
 pub mod faults;
 pub mod holder;
 pub mod keys;

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, IdentityId, KeyEvent, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// Takes the records. It must not block: it is called on async threads.
 pub trait AuditSink: Send + Sync + 'static {
@@ -262,7 +262,7 @@ impl From<AuditUnavailable> for VaultError {
         let words = Cause::AuditUnavailable.words();
         let remedy = match why {
             Unwritable::DiskFull => "make room on the disk, for example: run gc with --now",
-            _ => "the log of the program says more",
+            Unwritable::Failed(_) => "the log of the program says more",
         };
         Self::new(Some(Cause::AuditUnavailable), format!("{words}: {why}; {remedy}"))
     }

@@ -27,7 +27,7 @@ use super::slot::lock;
 use super::state::Failure;
 use super::stored::{Entry, Ring, Wrapped};
 use super::vault::VaultError;
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// How often a probe begins again because its answer came too late to count.
 const ATTEMPTS: usize = 3;

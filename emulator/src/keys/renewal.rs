@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::error::RingError;
 use super::ring::{Inner, KeyRing};
 use super::rotate::{Opening, blocking};
-use crate::envelope::DataKeyId;
+use sealed_envelope::DataKeyId;
 
 impl KeyRing {
     /// Makes a new ring, as at the creation, in place of the one there is; all that is sealed under the old one goes with

@@ -33,7 +33,7 @@ use super::stored::{Head, Ring, RingStore};
 use super::vault::{KeyInfo, VaultError};
 use super::watcher::PausedFollowing;
 use super::{Happening, IdentityId, KeyEvent, KeyId, State, Status, Transition, VaultAccess};
-use crate::envelope::DataKeyId;
+use sealed_envelope::DataKeyId;
 
 /// The shortest lease: a shorter one would end before the vault has answered.
 const MIN_LEASE: Duration = Duration::from_millis(50);

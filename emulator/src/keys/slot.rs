@@ -27,7 +27,7 @@ use azure_emulator_core::clock::{Clock, Deadline};
 use tokio::sync::{Notify, watch};
 
 use super::ask::Flight;
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// A place for one data key.
 pub(super) struct Slot {

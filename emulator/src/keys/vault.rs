@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use time::OffsetDateTime;
 
 use super::{Cause, KeyId};
-use crate::envelope::DataKey;
+use sealed_envelope::DataKey;
 
 /// A vault, as seen by the identity of one registry.
 ///

@@ -28,7 +28,7 @@ use super::credential::{Credential, PROBE, Proof};
 use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
 use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, KeyId, VaultName};
-use crate::envelope::{DATA_KEY_LEN, DataKey};
+use sealed_envelope::{DATA_KEY_LEN, DataKey};
 
 /// The version of the protocol that is spoken.
 const API_VERSION: &str = "7.4";

@@ -19,10 +19,10 @@ use super::error::{Error, errno_of};
 use super::names::{Reference, RepositoryName};
 use super::task_runs::TaskRunId;
 use super::{Content, Parts};
-use crate::envelope::{ObjectKind, OpenError};
 use crate::keys::KeyError;
 pub use crate::store::Damage;
 use crate::store::{ObjectRow, StoreError};
+use sealed_envelope::{ObjectKind, OpenError};
 
 /// How often an object is looked up again because it was replaced meanwhile.
 pub(super) const TRIES: usize = 10;

@@ -1,7 +1,7 @@
 //! The domain: a registry whose every stored byte is sealed under data keys that a Key Vault key wraps.
 //!
 //! `oci/`, `acr/` and `admin/` call it with parsed types and render what it returns. It decides; [`crate::store`]
-//! keeps, [`crate::keys`] has the word on whether content may be touched, [`crate::envelope`] is the format.
+//! keeps, [`crate::keys`] has the word on whether content may be touched, [`sealed_envelope`] is the format.
 //!
 //! Invariant: content is reached through [`Content`] alone, and [`Registry::content`] hands one out only after the key
 //! was admitted. There is no other way, so no route can forget to ask.

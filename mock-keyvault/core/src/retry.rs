@@ -13,6 +13,7 @@ use crate::faults::FAULT_HEADER;
 const SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// The answer, with `Retry-After` if it is a 503 that lacks one.
+#[expect(clippy::unused_async, reason = "a layer of axum takes an async function")]
 pub async fn with_retry_after(mut response: Response) -> Response {
     let is_of_fault = response.headers().contains_key(FAULT_HEADER);
     if response.status() == StatusCode::SERVICE_UNAVAILABLE && !is_of_fault {

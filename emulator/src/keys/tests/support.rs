@@ -13,13 +13,13 @@ use time::macros::datetime;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use crate::envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 use crate::keys::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose};
 use crate::keys::{
     Answer, Cause, Happening, IdentityId, KeyEvent, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig,
     RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, TokenTerms, VaultAccess,
     VaultError,
 };
+use sealed_envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 pub(super) const LEASE: Duration = Duration::from_secs(5);

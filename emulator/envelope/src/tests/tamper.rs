@@ -5,11 +5,11 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::envelope::kdf::{FileContext, RunPlace};
-use crate::envelope::random::Salt;
-use crate::envelope::runs::{Layout, RUN_HEAD_LEN, Run};
-use crate::envelope::trailer::{FOOTER_LEN, Trailer};
-use crate::envelope::{
+use crate::kdf::{FileContext, RunPlace};
+use crate::random::Salt;
+use crate::runs::{Layout, RUN_HEAD_LEN, Run};
+use crate::trailer::{FOOTER_LEN, Trailer};
+use crate::{
     Binding, HEADER_LEN, Header, MAX_SEGMENT_LEN, MIN_SEGMENT_LEN, ObjectKind, OpenError, Opener,
     Sealer,
 };

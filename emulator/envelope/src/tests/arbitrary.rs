@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::envelope::fuzzing;
+use crate::fuzzing;
 
 /// Short edits reach deeper than noise: a trailer body of plausible numbers, one byte changed, a cut, a repetition.
 const SEEDS: [&[u8]; 7] = [

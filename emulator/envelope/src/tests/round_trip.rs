@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::envelope::{
+use crate::{
     DataKeyId, HEADER_LEN, Header, MAX_SEGMENT_LEN, MIN_SEGMENT_LEN, ObjectKind, OpenError, Opener,
     SEGMENT_LEN, SealError, Sealer, open_value, seal_value,
 };

@@ -9,11 +9,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::envelope::kdf::{FileContext, RunPlace};
-use crate::envelope::nonce::{NONCE_LEN, Nonce};
-use crate::envelope::random::{SALT_LEN, Salt};
-use crate::envelope::runs::{MAX_RUNS, RUN_HEAD_LEN};
-use crate::envelope::{
+use crate::kdf::{FileContext, RunPlace};
+use crate::nonce::{NONCE_LEN, Nonce};
+use crate::random::{SALT_LEN, Salt};
+use crate::runs::{MAX_RUNS, RUN_HEAD_LEN};
+use crate::{
     HEADER_LEN, Header, MIN_SEGMENT_LEN, ObjectKind, OpenError, Scanner, SealError, Sealer,
 };
 

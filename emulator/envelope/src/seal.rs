@@ -152,6 +152,10 @@ impl<W: Write> Sealer<W> {
         Ok((self.out, FinishedSeal { plaintext_len: self.sealed_len, file_len }))
     }
 
+    pub(super) fn flush_output(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+
     /// How many bytes of content were accepted, those that wait in memory included.
     #[expect(clippy::len_without_is_empty, reason = "a length of content, not a collection")]
     pub fn len(&self) -> u64 {

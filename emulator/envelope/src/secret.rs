@@ -14,14 +14,14 @@ pub const DATA_KEY_LEN: usize = 32;
 /// A data key. It cannot be cloned:
 ///
 /// ```compile_fail
-/// let key = sealyard::envelope::DataKey::generate().unwrap();
+/// let key = crate::DataKey::generate().unwrap();
 /// let copy = key.clone();
 /// ```
 ///
 /// nor printed:
 ///
 /// ```compile_fail
-/// let key = sealyard::envelope::DataKey::generate().unwrap();
+/// let key = crate::DataKey::generate().unwrap();
 /// format!("{key:?}");
 /// ```
 #[expect(missing_debug_implementations, reason = "a key is never printed")]

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::support::{SEG, binding, key_of, opened_as, scanned_with};
-use crate::envelope::random::{Salt, Salts};
-use crate::envelope::value::seal_value_with;
-use crate::envelope::{DataKey, DataKeyId, MIN_SEGMENT_LEN, Sealer, open_value};
+use crate::random::{Salt, Salts};
+use crate::value::seal_value_with;
+use crate::{DataKey, DataKeyId, MIN_SEGMENT_LEN, Sealer, open_value};
 
 const ID: DataKeyId = DataKeyId::from_bytes(*b"vector data key.");
 
@@ -40,7 +40,7 @@ const VECTORS: [Vector; 6] = [
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/envelope/vectors")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors")
 }
 
 fn key() -> DataKey {

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use zeroize::Zeroizing;
 
-use crate::envelope::{
+use crate::{
     Binding, DataKey, DataKeyId, Header, MIN_SEGMENT_LEN, ObjectKind, OpenError, Opener, Recovered,
     Scanner, Sealer,
 };
