@@ -4,7 +4,7 @@
 //! so the next request of a test meets the new state. A change through [`Sealyard::vault`] returns when the vault has made
 //! it; the registry sees it a moment later.
 
-use mock_keyvault::faults::FaultRule;
+use azure_emulator_core::faults::FaultRule;
 use serde_json::json;
 
 use crate::admin::{

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::durable::repair::RepairCommand;
+use azure_emulator_core::listen::parse_address;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
 use http::HeaderValue;
 use mock_keyvault::AddressRange;
-use mock_keyvault::durable::Durability;
-use mock_keyvault::durable::repair::RepairCommand;
-use mock_keyvault::listen::parse_address;
 use thiserror::Error;
 use url::Url;
 

@@ -1,7 +1,7 @@
 //! The embedded vault's issuer and roles, as registries query them: implements [`Directory`] of the domain.
 
-use mock_keyvault::directory::Directory as VaultDirectory;
-use mock_keyvault::identity::Principal;
+use azure_emulator_core::directory::Directory as VaultDirectory;
+use azure_emulator_core::identity::Principal;
 
 use crate::registry::{Directory, Vouched};
 

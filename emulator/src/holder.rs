@@ -87,7 +87,7 @@ impl Holder {
     /// is held and that its file names the process. Blocks.
     #[cfg(not(target_os = "linux"))]
     pub fn holds(&self) -> bool {
-        use mock_keyvault::lock_file::{LockError, LockFile};
+        use azure_emulator_core::lock_file::{LockError, LockFile};
         matches!(LockFile::take(&self.lock), Err(LockError::Held(Some(pid))) if pid == self.pid())
     }
 }
@@ -106,7 +106,7 @@ fn is_lock_of(line: &str, pid: u32, inode: u64) -> bool {
 mod tests {
     use std::process::{Command, Stdio};
 
-    use mock_keyvault::lock_file::LockFile;
+    use azure_emulator_core::lock_file::LockFile;
 
     use super::*;
 

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The folders in the order in which a request meets them: [`oci`], [`acr`] and [`admin`] parse and render, [`registry`]
-//! makes the decisions, [`keys`] permits or refuses access to content, [`envelope`] is the file format, [`store`] keeps the data.
+//! makes the decisions, [`keys`] permits or refuses access to content, the crate `sealed-envelope` is the file format, [`store`] keeps the data.
 //! `ARCHITECTURE.md` has the map and the invariants.
 
 pub mod acr;
@@ -27,7 +27,6 @@ pub mod cli;
 pub mod config;
 pub mod diagnosis;
 pub mod directory;
-pub mod envelope;
 pub mod faults;
 pub mod holder;
 pub mod keys;

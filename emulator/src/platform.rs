@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use mock_keyvault::identity::{
+use azure_emulator_core::identity::{
     MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, NewPrincipal, PrincipalKind,
 };
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use mock_keyvault::{Manager, ManagerError, MockKeyVault};
 
 use crate::keys::{KeyId, KeyVault, VaultError, VaultName};

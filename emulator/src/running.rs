@@ -10,9 +10,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::files::{Access, write_for_this_run};
 use directories::ProjectDirs;
 use fs_err as fs;
-use mock_keyvault::files::{Access, write_for_this_run};
 use rustix::process::{Pid, geteuid};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_emulator_core::clock::{Clock, ClockRequest};
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::listen::{self, Transport};
+use azure_emulator_core::room::Pretended;
+use azure_emulator_core::tls::TlsError;
 use fs_err as fs;
-use mock_keyvault::clock::{Clock, ClockRequest};
-use mock_keyvault::durable::Durability;
-use mock_keyvault::listen::{self, Transport};
-use mock_keyvault::room::Pretended;
-use mock_keyvault::tls::TlsError;
 use mock_keyvault::{MockKeyVault, StartError as VaultStartError};
 use thiserror::Error;
 use tokio::net::TcpListener;

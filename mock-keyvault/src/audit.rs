@@ -24,9 +24,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
-use crate::lines::{Limits, Lines, Unwritable};
 use crate::operation::Operation;
-use crate::room::{Purpose, Room};
+use azure_emulator_core::lines::{Limits, Lines, Unwritable};
+use azure_emulator_core::room::{Purpose, Room};
 
 /// How many calls are kept in memory; older calls are only in the file.
 const KEPT: usize = 10_000;

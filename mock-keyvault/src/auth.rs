@@ -8,8 +8,10 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use crate::error::ApiError;
 use crate::host::Site;
-use crate::identity::{Issuer, OWNER_CLIENT_ID, OWNER_OBJECT_ID, Principal, PrincipalKind, TENANT};
 use crate::vault::Caller;
+use azure_emulator_core::identity::{
+    Issuer, OWNER_CLIENT_ID, OWNER_OBJECT_ID, Principal, PrincipalKind, TENANT,
+};
 
 /// The resource of the public Key Vault.
 const PUBLIC_AUDIENCE: &str = "https://vault.azure.net";

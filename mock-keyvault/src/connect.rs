@@ -2,7 +2,7 @@
 //!
 //! Called by the router. With `HTTPS_PROXY` set to this listener, a client needs neither a name server nor a hosts file: it
 //! sends the name in plain text, gets 200, and makes the TLS handshake on the same connection, which the same router serves
-//! ([`crate::listen::Tunnel`]). The public names are served too, so that a script for Azure runs unchanged.
+//! ([`azure_emulator_core::listen::Tunnel`]). The public names are served too, so that a script for Azure runs unchanged.
 //!
 //! Nothing is ever forwarded. The proxy refuses any other name with a message, so that a forgotten variable can neither reach
 //! the real service nor send data to it.
@@ -11,10 +11,10 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
 
-use crate::authority::Authority;
 use crate::host::Site;
-use crate::listen::{Tunnel, Wire, connect_refusal};
 use crate::router::App;
+use azure_emulator_core::authority::Authority;
+use azure_emulator_core::listen::{Tunnel, Wire, connect_refusal};
 
 /// The port of `https`.
 const HTTPS: u16 = 443;

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::arm::{Query, filter};
 use crate::error::JSON;
-use crate::listing::ListError;
 use crate::router::{CLIENT_REQUEST_ID, MAX_CLIENT_REQUEST_ID, REQUEST_ID};
+use azure_emulator_core::listing::ListError;
 
 /// Why a request is refused before any resource is looked up.
 #[derive(Debug, thiserror::Error)]

@@ -14,11 +14,11 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use crate::identity::TokenRefused;
-use crate::lines::Unwritable;
 use crate::vault::error::{Misfit, VaultError};
 use crate::vault::key::KeyOperation;
 use crate::vault::{Caller, KeyReference};
+use azure_emulator_core::identity::TokenRefused;
+use azure_emulator_core::lines::Unwritable;
 
 /// The content type of every JSON body of Key Vault.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");

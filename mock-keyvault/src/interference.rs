@@ -1,6 +1,6 @@
 //! Injects the faults of a vault between a request and its answer.
 //!
-//! Called by the router. Rules are in [`crate::faults`]; this module finds the class of a request and renders a fault as the
+//! Called by the router. Rules are in [`azure_emulator_core::faults`]; this module finds the class of a request and renders a fault as the
 //! affected service would. Every answer that a fault has changed says so in `x-sealyard-fault`.
 
 use std::io;
@@ -15,11 +15,11 @@ use http_body_util::BodyExt;
 use serde_json::json;
 
 use crate::error::WireError;
-use crate::faults::{Effect, FAULT_HEADER, Plan};
 use crate::host::{Role, Site};
-use crate::identity::ManagedEndpoint;
-use crate::listen::HangUp;
 use crate::operation::{self, OPERATIONS};
+use azure_emulator_core::faults::{Effect, FAULT_HEADER, Plan};
+use azure_emulator_core::identity::ManagedEndpoint;
+use azure_emulator_core::listen::HangUp;
 
 /// The rules that changed an answer: `NAME=KIND`, separated by commas.
 pub(crate) const FAULT: HeaderName = HeaderName::from_static(FAULT_HEADER);

@@ -43,33 +43,10 @@
 //! # });
 //! ```
 //!
-//! These modules do not depend on vaults, and the registry uses them too: [`authority`], [`authorization`], [`changes`],
-//! [`clock`], [`directory`], [`duration`], [`durable`], [`files`], [`front`], [`identity`], [`listen`], [`listing`],
-//! [`room`], [`sealing`], [`tls`] and [`token_crypto`].
+//! The crate `azure-emulator-core` has the parts that know nothing of vaults.
 
-pub mod authority;
-pub mod authorization;
-pub mod changes;
-pub mod clock;
 pub mod control;
-pub mod directory;
-pub mod durable;
-pub mod duration;
-pub mod events;
-pub mod faults;
-pub mod files;
-pub mod front;
-pub mod identity;
-pub mod lines;
-pub mod listen;
-pub mod listing;
-pub mod lock_file;
 pub mod repair;
-pub mod retry;
-pub mod room;
-pub mod sealing;
-pub mod tls;
-pub mod token_crypto;
 pub mod vault;
 
 mod admin;
@@ -83,9 +60,7 @@ mod graph;
 mod guard;
 mod host;
 mod interference;
-mod odata;
 mod operation;
-mod random;
 mod router;
 mod server;
 mod store;

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::durable::error::FormatError;
-pub use crate::durable::repair::{Applied, Earlier};
-use crate::durable::repair::{IndexLook, Repair, Source};
 use crate::server::Folder;
 use crate::store::StoreError;
 use crate::store::repair as rows;
+use azure_emulator_core::durable::error::FormatError;
+pub use azure_emulator_core::durable::repair::{Applied, Earlier};
+use azure_emulator_core::durable::repair::{IndexLook, Repair, Source};
 
 /// An examined folder with its planned repair. Dropping it changes nothing.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::changes::{ChangeKind, Changes};
-use crate::clock::Clock;
-use crate::duration::IsoDuration;
 use crate::vault::names::VaultName;
+use azure_emulator_core::changes::{ChangeKind, Changes};
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::duration::IsoDuration;
 
 /// Limits on one vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use mock_keyvault::changes::Changes;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets};
-use mock_keyvault::sealing::SealingKey;
+use azure_emulator_core::changes::Changes;
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::identity::{Issuer, OWNER_CLIENT_ID, Secrets};
+use azure_emulator_core::sealing::SealingKey;
 use sealyard::registry::{Audience, Caller, Scope, TokenKey};
 
 struct World {

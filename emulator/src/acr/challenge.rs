@@ -7,10 +7,10 @@
 //! none: docker drops it, prints only `unauthorized`, and retries for 50 seconds.
 
 use axum::response::{IntoResponse as _, Response};
+use azure_emulator_core::listen::Wire;
 use http::header::{ACCESS_CONTROL_EXPOSE_HEADERS, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use mock_keyvault::listen::Wire;
 use serde_json::{Value, json};
 
 use super::forwarded::Forwarded;

@@ -4,10 +4,10 @@
 
 use axum::Json;
 use axum::extract::State;
+use azure_emulator_core::clock::{Clock, ClockRequest};
+use azure_emulator_core::room::is_lacking;
 use http::StatusCode;
 use mock_keyvault::VaultError;
-use mock_keyvault::clock::{Clock, ClockRequest};
-use mock_keyvault::room::is_lacking;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 

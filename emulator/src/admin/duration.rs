@@ -3,7 +3,7 @@
 //! The admin API and the command line use them for moves and the offset of the clock. Months and years
 //! are refused, because they have no fixed length.
 //!
-//! `mock_keyvault::duration` reads the same notation into a different type, and neither can replace the other. Here a
+//! `azure_emulator_core::duration` reads the same notation into a different type, and neither can replace the other. Here a
 //! duration is a number of seconds: it has a sign, because an offset may be negative, it is compared, and it is written in
 //! the largest units that fit. There a duration is the text of a policy: `P18M` stays `P18M`, its length depends on the
 //! calendar, and it is never negative.

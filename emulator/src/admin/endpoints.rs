@@ -12,10 +12,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azure_emulator_core::room::{Purpose, is_lacking};
 use fs_err as fs;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use mock_keyvault::room::{Purpose, is_lacking};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 

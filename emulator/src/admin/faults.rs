@@ -4,8 +4,8 @@
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
+use azure_emulator_core::faults::FaultReport;
 use http::StatusCode;
-use mock_keyvault::faults::FaultReport;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -90,6 +90,6 @@ mod tests {
         check::<TokenRequest>();
         check::<CollectRequest>();
         check::<ResetRequest>();
-        check::<mock_keyvault::clock::ClockRequest>();
+        check::<azure_emulator_core::clock::ClockRequest>();
     }
 }

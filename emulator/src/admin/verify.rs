@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
+use azure_emulator_core::durable::repair::RepairCommand;
 use bytes::Bytes;
 use futures::stream;
 use http::header;
-use mock_keyvault::durable::repair::RepairCommand;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock_keyvault::clock::ClockPlan;
+use azure_emulator_core::clock::ClockPlan;
 use time::OffsetDateTime;
 
 use super::vault_time::VaultHand;

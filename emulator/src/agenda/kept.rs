@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use mock_keyvault::clock::{Clock, KeptClock};
-use mock_keyvault::files::{Access, read_if_there, write_whole};
+use azure_emulator_core::clock::{Clock, KeptClock};
+use azure_emulator_core::files::{Access, read_if_there, write_whole};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 

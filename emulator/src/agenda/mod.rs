@@ -26,9 +26,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_emulator_core::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
+use azure_emulator_core::room::Purpose;
 use mock_keyvault::VaultError;
-use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
-use mock_keyvault::room::Purpose;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -257,7 +257,7 @@ impl Agenda {
             match registry.next_due().await {
                 Ok(due) => next = [next, due].into_iter().flatten().min(),
                 Err(error) => {
-                    tracing::warn!(%error, "could not determine the due work of a registry")
+                    tracing::warn!(%error, "could not determine the due work of a registry");
                 }
             }
         }

@@ -5,8 +5,8 @@
 
 use std::fmt;
 
+use azure_emulator_core::clock::{Clock, ClockPlan, ClockRequest};
 use mock_keyvault::Timekeeper;
-use mock_keyvault::clock::{Clock, ClockPlan, ClockRequest};
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use time::OffsetDateTime;

@@ -4,12 +4,12 @@
 //! [`Context::call`]: it makes the same request as the caller would, with the caller's own roles.
 
 use axum::body::Body;
+use azure_emulator_core::authorization::Scope;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use mock_keyvault::Gate;
-use mock_keyvault::authorization::Scope;
 use mock_keyvault::control;
 use mock_keyvault::vault::Caller;
 use serde_json::Value;

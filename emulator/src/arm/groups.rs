@@ -5,11 +5,11 @@
 //! restart.
 
 use axum::response::Response;
+use azure_emulator_core::authority::host_of;
+use azure_emulator_core::authorization::Scope;
+use azure_emulator_core::listing::{Page, TagFilter};
 use http::{Method, Request, StatusCode, Uri};
-use mock_keyvault::authority::host_of;
-use mock_keyvault::authorization::Scope;
 use mock_keyvault::control::RequestError;
-use mock_keyvault::listing::{Page, TagFilter};
 use mock_keyvault::vault::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

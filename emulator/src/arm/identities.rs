@@ -3,9 +3,9 @@
 //! Called by the dispatch, which has checked that the group exists. Every request is complete when it is answered.
 
 use axum::response::Response;
+use azure_emulator_core::authorization::Scope;
+use azure_emulator_core::listing::Resource;
 use http::StatusCode;
-use mock_keyvault::authorization::Scope;
-use mock_keyvault::listing::Resource;
 use serde_json::{Value, json};
 
 use super::body::{field, tags, text};

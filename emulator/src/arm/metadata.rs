@@ -4,8 +4,8 @@
 //! under any other host it describes a cloud of local names, with the port that the client used.
 
 use axum::response::Response;
-use mock_keyvault::authority::Authority;
-use mock_keyvault::identity::TENANT;
+use azure_emulator_core::authority::Authority;
+use azure_emulator_core::identity::TENANT;
 use serde_json::{Value, json};
 
 use super::error::ArmError;

@@ -4,8 +4,8 @@
 //! URL still answers: the intent says that it is in progress, and its outcome is stored when it ends.
 
 use axum::response::Response;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use mock_keyvault::identity::SUBSCRIPTION;
 use serde_json::json;
 use uuid::Uuid;
 

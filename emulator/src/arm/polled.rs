@@ -17,10 +17,10 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use azure_emulator_core::authority::host_of;
+use azure_emulator_core::clock::{Clock, Deadline};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use mock_keyvault::authority::host_of;
-use mock_keyvault::clock::{Clock, Deadline};
 use mock_keyvault::control;
 use serde_json::Value;
 use uuid::Uuid;

@@ -4,7 +4,7 @@
 //! begin are registered here too, without types: their resources cannot be made.
 
 use axum::response::Response;
-use mock_keyvault::authorization::Scope;
+use azure_emulator_core::authorization::Scope;
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 

@@ -3,9 +3,9 @@
 //! Called by the dispatch. Parts of a registry, such as tokens, are not in this list, as in Azure.
 
 use axum::response::Response;
+use azure_emulator_core::listing::ResourceList;
 use http::Uri;
 use mock_keyvault::control::RequestError;
-use mock_keyvault::listing::ResourceList;
 
 use super::context::Context;
 use super::error::ArmError;

@@ -1,8 +1,8 @@
 //! The emulator's one subscription and one tenant.
 
 use axum::response::Response;
-use mock_keyvault::authorization::Scope;
-use mock_keyvault::identity::TENANT;
+use azure_emulator_core::authorization::Scope;
+use azure_emulator_core::identity::TENANT;
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use azure_emulator_core::clock::ClockRequest;
+use azure_emulator_core::duration::IsoDuration as Span;
 use clap::Subcommand;
-use mock_keyvault::clock::ClockRequest;
-use mock_keyvault::duration::IsoDuration as Span;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 

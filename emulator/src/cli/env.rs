@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
+use azure_emulator_core::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
 use clap::{Args, ValueEnum};
-use mock_keyvault::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
 use serde_json::{Map, Value};
 
 use super::Context;

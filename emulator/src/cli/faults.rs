@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use azure_emulator_core::faults::{FaultError, FaultRule};
 use clap::{Args, Subcommand, ValueEnum};
-use mock_keyvault::faults::{FaultError, FaultRule};
 use serde_json::{Map, Value, json};
 
 use super::Context;

@@ -3,8 +3,8 @@
 
 use std::net::SocketAddr;
 
+use azure_emulator_core::listen::parse_address;
 use clap::Args;
-use mock_keyvault::listen::parse_address;
 use serde_json::json;
 
 use super::Context;

@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use mock_keyvault::durable::repair::quoted;
+use azure_emulator_core::durable::repair::quoted;
 
 use super::container::Container;
 use crate::serve::LOCAL;

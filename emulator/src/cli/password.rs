@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
+use azure_emulator_core::identity::WELL_KNOWN_SECRET;
 use clap::Args;
 use fs_err as fs;
-use mock_keyvault::identity::WELL_KNOWN_SECRET;
 use serde_json::json;
 use zeroize::Zeroizing;
 

@@ -3,8 +3,8 @@
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
+use azure_emulator_core::clock::Clock;
 use clap::{Args, Parser};
-use mock_keyvault::clock::Clock;
 use serde::Serialize;
 use url::Url;
 

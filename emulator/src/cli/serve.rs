@@ -6,9 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use azure_emulator_core::identity::OWNER_CLIENT_ID;
+use azure_emulator_core::listen::DRAIN;
 use mock_keyvault::StartError as VaultStartError;
-use mock_keyvault::identity::OWNER_CLIENT_ID;
-use mock_keyvault::listen::DRAIN;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -9,10 +9,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::files::{Access, write_whole};
+use azure_emulator_core::tls;
 use directories::ProjectDirs;
 use fs_err as fs;
-use mock_keyvault::files::{Access, write_whole};
-use mock_keyvault::tls;
 use url::Url;
 
 use super::client::Emulator;

@@ -12,8 +12,8 @@ mod vault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mock_keyvault::clock::Clock;
-use mock_keyvault::faults::{FaultError, FaultReport, FaultRule, Faults};
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::faults::{FaultError, FaultReport, FaultRule, Faults};
 use serde_json::Value;
 use thiserror::Error;
 

@@ -10,13 +10,13 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use azure_emulator_core::faults::{Effect, FAULT_HEADER, Faults};
+use azure_emulator_core::listen::HangUp;
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
-use mock_keyvault::faults::{Effect, FAULT_HEADER, Faults};
-use mock_keyvault::listen::HangUp;
 use serde_json::Value;
 
 use crate::oci::{Code, ErrorReply, Route};

@@ -24,7 +24,7 @@ use super::state::Failure;
 use super::stored::{Entry, Head, Wrapped};
 use super::vault::VaultError;
 use super::{KeyError, KeyId, Refusal, State};
-use crate::envelope::DataKey;
+use sealed_envelope::DataKey;
 
 /// A question that is in flight or was answered.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<(), AskError>>>;

@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::lines::Unwritable;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::lines::Unwritable;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, IdentityId, KeyEvent, KeyId, KeyName, KeyVersion, VaultAccess, VaultName};
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// Receives the records. It must not block: it is called on async threads.
 pub trait AuditSink: Send + Sync + 'static {
@@ -262,7 +262,7 @@ impl From<AuditUnavailable> for VaultError {
         let message = Cause::AuditUnavailable.words();
         let remedy = match why {
             Unwritable::DiskFull => "make room on the disk, for example: run gc with --now",
-            _ => "see the log of the program for the cause",
+            Unwritable::Failed(_) => "see the log of the program for the cause",
         };
         Self::new(Some(Cause::AuditUnavailable), format!("{message}: {why}; {remedy}"))
     }

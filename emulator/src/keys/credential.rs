@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::faults::PROBE_HEADER;
 use http::HeaderValue;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::faults::PROBE_HEADER;
 use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::audit::KeyOperation;
 use super::vault::VaultError;
 use super::{Cause, KeyId, Refusal};
-use crate::envelope::{DataKeyId, SealError};
+use sealed_envelope::{DataKeyId, SealError};
 
 /// The reasons why a data key cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]

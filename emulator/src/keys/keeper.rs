@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Weak};
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Purpose;

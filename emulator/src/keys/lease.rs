@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use super::error::{KeyError, LeaseEnded};
 use super::ring::Inner;
 use super::slot::Slot;
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// How long work waits for the vault when its lease has ended, in real time.
 pub const RENEWAL_WAIT: Duration = Duration::from_secs(2);

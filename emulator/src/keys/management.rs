@@ -6,8 +6,8 @@
 
 use std::fmt;
 
+use azure_emulator_core::clock::Clock;
 use http::header;
-use mock_keyvault::clock::Clock;
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 

@@ -16,9 +16,9 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use azure_emulator_core::clock::{Clock, Deadline};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
-use mock_keyvault::clock::{Clock, Deadline};
 use tokio::sync::watch;
 
 use super::audit::{AuditedVault, Purpose};
@@ -27,7 +27,7 @@ use super::slot::lock;
 use super::state::Failure;
 use super::stored::{Entry, Ring, Wrapped};
 use super::vault::VaultError;
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// How often a probe begins again because its answer came too late to count.
 const ATTEMPTS: usize = 3;

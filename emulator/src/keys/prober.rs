@@ -8,7 +8,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use mock_keyvault::clock::{Clock, Deadline};
+use azure_emulator_core::clock::{Clock, Deadline};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

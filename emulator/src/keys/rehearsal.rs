@@ -7,7 +7,7 @@ use super::audit::Purpose;
 use super::error::RingError;
 use super::ring::KeyRing;
 use super::steps::Steps;
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 impl KeyRing {
     /// Looks up the configured key, wraps under it and unwraps again, as the identity that uses it. The error is the error

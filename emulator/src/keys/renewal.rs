@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::error::RingError;
 use super::ring::{Inner, KeyRing};
 use super::rotate::{Opening, blocking};
-use crate::envelope::DataKeyId;
+use sealed_envelope::DataKeyId;
 
 impl KeyRing {
     /// Replaces the ring by a new one, as made at the creation of a registry. Everything that is sealed under the old one is

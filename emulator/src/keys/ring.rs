@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use time::OffsetDateTime;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ use super::stored::{Head, Ring, RingStore};
 use super::vault::{KeyInfo, VaultError};
 use super::watcher::PausedFollowing;
 use super::{Happening, IdentityId, KeyEvent, KeyId, State, Status, Transition, VaultAccess};
-use crate::envelope::DataKeyId;
+use sealed_envelope::DataKeyId;
 
 /// The shortest lease: a shorter one would end before the vault has answered.
 const MIN_LEASE: Duration = Duration::from_millis(50);

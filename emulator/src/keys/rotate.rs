@@ -30,7 +30,7 @@ use super::slot::Slot;
 use super::steps::Steps;
 use super::stored::{Entry, Head, Ring, RingStore, StoredRing};
 use super::{Cause, Happening, IdentityId, KeyId, Severity};
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// How often a change is begun again because the ring was changed meanwhile.
 const ATTEMPTS: usize = 3;

@@ -6,7 +6,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::envelope::{DATA_KEY_LEN, DataKey, OpenError, SealError, open_value, seal_value};
+use sealed_envelope::{DATA_KEY_LEN, DataKey, OpenError, SealError, open_value, seal_value};
 
 /// The emulator's own AES-256 key. It can neither be printed nor cloned.
 #[expect(missing_debug_implementations, reason = "a key is never printed")]

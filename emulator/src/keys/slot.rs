@@ -23,11 +23,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mock_keyvault::clock::{Clock, Deadline};
+use azure_emulator_core::clock::{Clock, Deadline};
 use tokio::sync::{Notify, watch};
 
 use super::ask::Flight;
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// Holds one data key, or none.
 pub(super) struct Slot {

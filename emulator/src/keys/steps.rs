@@ -11,7 +11,7 @@ use super::error::{MissingPermission, RingError};
 use super::stored::{Entry, Wrapped};
 use super::vault::{KeyInfo, VaultError};
 use super::{Cause, IdentityId, KeyId};
-use crate::envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId};
 
 /// Unwrapped if there is nothing to unwrap, only to learn whether that is permitted. No vault opens it.
 const NOTHING: [u8; 256] = [0; 256];

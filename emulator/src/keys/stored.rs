@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::error::{RingError, RingStoreError};
 use super::service_key::{Place, ServiceKey};
 use super::{IdentityId, KeyError, KeyId};
-use crate::envelope::{
+use sealed_envelope::{
     DATA_KEY_LEN, DataKey, DataKeyId, SealError, VALUE_OVERHEAD, open_value, seal_value,
 };
 
@@ -253,7 +253,7 @@ impl Wrapped {
 mod hex_id {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use crate::envelope::DataKeyId;
+    use sealed_envelope::DataKeyId;
 
     pub(super) fn serialize<S: Serializer>(
         id: &DataKeyId,

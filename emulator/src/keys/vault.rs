@@ -7,13 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use azure_emulator_core::clock::Deadline;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Deadline;
 use time::OffsetDateTime;
 
 use super::{Cause, KeyId};
-use crate::envelope::DataKey;
+use sealed_envelope::DataKey;
 
 /// A vault, as seen by the identity of one registry.
 ///

@@ -11,13 +11,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::faults::PROBE_HEADER;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::faults::PROBE_HEADER;
 use reqwest::{Client, Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -28,7 +28,7 @@ use super::credential::{Credential, PROBE, Proof};
 use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
 use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 use super::{Cause, KeyId, VaultName};
-use crate::envelope::{DATA_KEY_LEN, DataKey};
+use sealed_envelope::{DATA_KEY_LEN, DataKey};
 
 /// The version of the protocol.
 const API_VERSION: &str = "7.4";

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;

@@ -14,7 +14,7 @@ pub(super) fn may_manage(host: &str) -> bool {
     !is_login && !is_vault && !is_graph && !is_registry_name(host)
 }
 
-/// The registry that a host names. `host` is as [`mock_keyvault::authority`] reads it; there may be no such registry.
+/// The registry that a host names. `host` is as [`azure_emulator_core::authority`] reads it; there may be no such registry.
 pub(super) fn registry_named(host: &str) -> Option<&str> {
     SUFFIXES.iter().find_map(|suffix| host.strip_suffix(suffix))
 }

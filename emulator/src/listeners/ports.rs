@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use mock_keyvault::listen::{self, Transport};
+use azure_emulator_core::listen::{self, Transport};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;

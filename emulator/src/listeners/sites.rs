@@ -7,9 +7,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
+use azure_emulator_core::authority::Authority;
+use azure_emulator_core::front::Front;
 use http::StatusCode;
-use mock_keyvault::authority::Authority;
-use mock_keyvault::front::Front;
 use serde_json::json;
 
 use super::names::{is_registry_name, may_manage, registry_named};

@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::tls::{LocalAuthority, TlsError, write_joined};
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::tls::{LocalAuthority, TlsError, write_joined};
 use rustls::ServerConfig;
 
 use crate::config::{Config, VaultChoice};

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use tokio::sync::Notify;
 
 /// When content was last used, by the real clock.

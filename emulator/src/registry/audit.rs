@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
+use azure_emulator_core::lines::{Limits, Lines, Unwritable};
+use azure_emulator_core::room::{Purpose, Room};
 use fs_err as fs;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mock_keyvault::lines::{Limits, Lines, Unwritable};
-use mock_keyvault::room::{Purpose, Room};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
@@ -222,7 +222,7 @@ fn local() -> String {
 
 #[cfg(test)]
 mod tests {
-    use mock_keyvault::room::Pretended;
+    use azure_emulator_core::room::Pretended;
     use serde_json::json;
 
     use super::*;

@@ -21,8 +21,8 @@ use super::damage::StreamSource;
 use super::error::Error;
 use super::object::OpenObject;
 use super::read_ahead::{ReadAhead, Taken, Wanted};
-use crate::envelope::Opener;
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
+use sealed_envelope::Opener;
 
 /// The bytes of a blob or of a log, or a part of them.
 #[derive(Debug)]

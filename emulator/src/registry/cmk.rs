@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use super::error::Error;
 use super::names::RegistryName;
 use super::{Parts, SERVICE_KEY_FILE};
-use crate::envelope::DataKeyId;
 use crate::keys::{RingStore, RingStoreError, ServiceKey, State, StoredRing};
 use crate::store::{End, NewRegistryRows, RingRow, Store};
+use sealed_envelope::DataKeyId;
 
 /// The ring of one registry, kept in the store.
 #[derive(Debug)]

@@ -19,10 +19,10 @@ use super::error::{Error, errno_of};
 use super::names::{Reference, RepositoryName};
 use super::task_runs::TaskRunId;
 use super::{Content, Parts};
-use crate::envelope::{ObjectKind, OpenError};
 use crate::keys::KeyError;
 pub use crate::store::Damage;
 use crate::store::{ObjectRow, StoreError};
+use sealed_envelope::{ObjectKind, OpenError};
 
 /// The maximum number of lookups of an object that is being replaced meanwhile.
 pub(super) const TRIES: usize = 10;
@@ -237,7 +237,7 @@ pub(super) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
             tracing::info!(registry.name = parts.name, %object, "an object can be read again");
         }
         Err(error) => {
-            tracing::warn!(%object, %error, "cannot remove the mark of an object that can be read")
+            tracing::warn!(%object, %error, "cannot remove the mark of an object that can be read");
         }
     }
 }

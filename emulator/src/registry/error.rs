@@ -15,9 +15,9 @@ use super::manifest::ManifestError;
 use super::names::{NameError, Reference, RepositoryName, Tag};
 use super::task_runs::TaskRunId;
 use super::uploads::UploadId;
-use crate::envelope::{OpenError, SealError};
 use crate::keys::{KeyError, Refusal, RingError};
 use crate::store::{Locked, StoreError};
+use sealed_envelope::{OpenError, SealError};
 
 /// Why the registry refuses a request.
 #[derive(Debug, Error)]

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use azure_emulator_core::durable::Notice;
 use futures::future::BoxFuture;
-use mock_keyvault::durable::Notice;
 use time::OffsetDateTime;
 use tokio::sync::broadcast;
 

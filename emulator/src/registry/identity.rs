@@ -9,8 +9,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use azure_emulator_core::clock::Clock;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Clock;
 use time::OffsetDateTime;
 
 use super::names::RegistryName;

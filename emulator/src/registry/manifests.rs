@@ -16,12 +16,12 @@ use super::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
 use super::names::{Reference, RepositoryName, Tag};
 use super::object;
 use super::{Content, Parts};
-use crate::envelope::{Binding, ObjectKind, Sealer};
 use crate::keys::KeyLease;
 use crate::store::{
     Attributes, Deleted, FileId, Locked, ManifestRow, NewFile, NewManifest, ObjectRow, Put,
     StoreError,
 };
+use sealed_envelope::{Binding, ObjectKind, Sealer};
 
 /// Manifests are small: a segment of this size holds most of them.
 const MANIFEST_SEGMENT_LEN: u32 = 64 << 10;

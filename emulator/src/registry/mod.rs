@@ -1,7 +1,7 @@
 //! The domain: a registry that seals every stored byte under data keys wrapped by a Key Vault key.
 //!
 //! `oci/`, `acr/` and `admin/` call it with parsed types and render its results. This module decides; [`crate::store`]
-//! stores, [`crate::keys`] decides whether content may be used, and [`crate::envelope`] is the file format.
+//! stores, [`crate::keys`] decides whether content may be used, and [`sealed_envelope`] is the file format.
 //!
 //! Invariant: content is reached only through [`Content`], and [`Registry::content`] returns one only after the key was
 //! admitted. So no route can forget the check.
@@ -63,7 +63,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use time::OffsetDateTime;
 use tokio_util::sync::{CancellationToken, DropGuard};
 

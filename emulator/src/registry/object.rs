@@ -13,9 +13,9 @@ use super::Parts;
 use super::blocking::blocking;
 use super::damage::{ObjectName, TRIES, after_failure};
 use super::error::Error;
-use crate::envelope::{Binding, Header, OpenError, Opener};
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
 use crate::store::ObjectRow;
+use sealed_envelope::{Binding, Header, OpenError, Opener};
 
 /// A reader whose trailer is authenticated, and the lease to read under.
 pub(super) struct OpenObject {

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
-use mock_keyvault::room::Room;
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::room::Room;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;

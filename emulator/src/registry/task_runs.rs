@@ -25,8 +25,8 @@ use super::error::Error;
 use super::object;
 use super::uploads::{Body, nothing_arrived_for};
 use super::{Content, Registry};
-use crate::envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
+use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 
 /// The maximum length of a log, in bytes.
 pub const MAX_LOG_LEN: u64 = 64 << 20;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Parts;
 use super::error::Error;
-use crate::envelope::SEGMENT_LEN;
+use sealed_envelope::SEGMENT_LEN;
 
 /// How long an upload without a byte must be idle before it can be dropped, in real time.
 const EMPTY_IDLE: Duration = Duration::from_secs(10);

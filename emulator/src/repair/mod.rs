@@ -12,8 +12,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mock_keyvault::clock::Clock;
-use mock_keyvault::durable::Durability;
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::durable::Durability;
 use mock_keyvault::repair::{
     Earlier, RepairError, RowsReport, VaultRepair, VaultReport, aside_name,
 };

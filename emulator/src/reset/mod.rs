@@ -18,7 +18,7 @@ mod vault;
 use std::io;
 use std::sync::Arc;
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use thiserror::Error;
 
 use crate::agenda::AgendaError;

@@ -3,12 +3,12 @@
 //!
 //! It examines the vault first, and creates it anew only if needed, over the vault's own protocol like all of the owner's changes.
 
-use http::Method;
-use mock_keyvault::KeyPermission;
-use mock_keyvault::identity::{
+use azure_emulator_core::identity::{
     MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID, OWNER_OBJECT_ID,
     SUBSCRIPTION, TENANT,
 };
+use http::Method;
+use mock_keyvault::KeyPermission;
 use serde_json::{Value, json};
 
 use super::{ResetError, of_local};

@@ -99,7 +99,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use mock_keyvault::durable::Durability;
+    use azure_emulator_core::durable::Durability;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 //!
 //! Roles without permissions for keys stay.
 
+use azure_emulator_core::identity::SUBSCRIPTION;
 use http::Method;
-use mock_keyvault::identity::SUBSCRIPTION;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

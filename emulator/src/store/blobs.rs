@@ -4,8 +4,8 @@
 //! counts are in the rows, changed by the same transactions that change the counted rows. The caller has checked the
 //! content and its digest.
 
+use azure_emulator_core::room::Purpose;
 use fs_err as fs;
-use mock_keyvault::room::Purpose;
 
 use super::database::View;
 use super::error::StoreError;

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
+use azure_emulator_core::durable::op::Op;
 use fs_err as fs;
 use fs_err::os::unix::fs::FileExt;
-use mock_keyvault::durable::op::Op;
 
 use super::files::{create_private, remove_if_there};
 use super::layout::{Layout, Table};

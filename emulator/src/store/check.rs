@@ -1,7 +1,7 @@
 //! Checks the storage of the rows, for `verify`.
 
-use mock_keyvault::durable::Check;
-use mock_keyvault::durable::repair::RepairCommand;
+use azure_emulator_core::durable::Check;
+use azure_emulator_core::durable::repair::RepairCommand;
 
 use super::error::StoreError;
 use super::open::Store;

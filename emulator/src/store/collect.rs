@@ -6,8 +6,8 @@
 
 use std::fmt;
 
+use azure_emulator_core::room::Purpose;
 use fs_err as fs;
-use mock_keyvault::room::Purpose;
 
 use super::blobs::unlink;
 use super::error::StoreError;

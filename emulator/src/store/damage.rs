@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io;
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;

@@ -3,7 +3,7 @@
 //! Both may be longer than a row, so they are stored in pieces. A deployment is replaced as a whole: readers never see a
 //! mix of two.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -163,7 +163,7 @@ impl Name {
 
 #[cfg(test)]
 mod tests {
-    use mock_keyvault::durable::Durability;
+    use azure_emulator_core::durable::Durability;
     use serde_json::json;
 
     use super::*;

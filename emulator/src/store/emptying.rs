@@ -5,7 +5,7 @@
 //! the intents and empties the registry again. Files are removed first: on a full disk each batch makes room for the next
 //! record of the journal. There are no readers meanwhile, because the caller has closed the content of the registry.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::error::StoreError;
 use super::files::remove_if_there;

@@ -7,7 +7,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use mock_keyvault::durable::OpenError;
+use azure_emulator_core::durable::OpenError;
 use thiserror::Error;
 
 use super::rows::FileId;

@@ -13,10 +13,10 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use azure_emulator_core::durable::{Durability, sync_dir};
+use azure_emulator_core::room::Purpose;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
-use mock_keyvault::durable::{Durability, sync_dir};
-use mock_keyvault::room::Purpose;
 
 use super::carried;
 use super::database::View;

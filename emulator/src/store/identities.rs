@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;

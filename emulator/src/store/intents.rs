@@ -9,7 +9,7 @@
 //!
 //! Parameters can be longer than a row. They are cut into pieces, and the head has their number.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -208,7 +208,7 @@ fn id_of(at: &[u8]) -> Result<Uuid, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use mock_keyvault::durable::Durability;
+    use azure_emulator_core::durable::Durability;
 
     use super::*;
 
@@ -262,7 +262,7 @@ mod tests {
             view.put_bytes(Table::Outcomes, key(&[&newest]), b"{".to_vec())
         };
         store.database.transact(fill).unwrap();
-        store.room().pretend(mock_keyvault::room::Pretended::Full);
+        store.room().pretend(azure_emulator_core::room::Pretended::Full);
 
         store.forget_old_outcomes().unwrap();
 

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::damage::damage_key;
 use super::database::{View, Writer};

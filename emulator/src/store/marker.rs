@@ -5,9 +5,9 @@
 
 use std::io;
 
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::durable::marker::Marker;
 use fs_err as fs;
-use mock_keyvault::durable::Durability;
-use mock_keyvault::durable::marker::Marker;
 
 use super::error::StoreError;
 use super::files::replace_file;

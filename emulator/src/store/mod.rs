@@ -52,7 +52,7 @@ mod untagged;
 mod uploads;
 mod walk;
 
-pub use mock_keyvault::durable::Durability;
+pub use azure_emulator_core::durable::Durability;
 
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 pub use self::adopt::Adopted;

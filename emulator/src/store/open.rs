@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fs_err as fs;
-use hkdf::Hkdf;
-use mock_keyvault::durable::key::RowsKey;
-use mock_keyvault::durable::marker::Marker;
-use mock_keyvault::durable::repair::RepairCommand;
-use mock_keyvault::durable::{
+use azure_emulator_core::durable::key::RowsKey;
+use azure_emulator_core::durable::marker::Marker;
+use azure_emulator_core::durable::repair::RepairCommand;
+use azure_emulator_core::durable::{
     self, Durability, Listener, Notice, OpenError, OpenOptions, Proof, make_dir_durably, sync_dir,
 };
-use mock_keyvault::files;
-use mock_keyvault::lock_file::{LockError, LockFile};
-use mock_keyvault::room::{Room, is_lacking};
+use azure_emulator_core::files;
+use azure_emulator_core::lock_file::{LockError, LockFile};
+use azure_emulator_core::room::{Room, is_lacking};
+use fs_err as fs;
+use hkdf::Hkdf;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::Sha256;

@@ -8,8 +8,8 @@
 
 use std::io;
 
+use azure_emulator_core::durable::{Durability, sync_dir};
 use fs_err as fs;
-use mock_keyvault::durable::{Durability, sync_dir};
 
 use super::error::StoreError;
 use super::files::remove_if_there;

@@ -1,6 +1,6 @@
 //! The rows of a data folder as a repair sees them, also when [`Store::open`](super::Store::open) refuses the folder.
 //!
-//! `mock_keyvault::durable::repair` decides which rows are salvaged and how; this file describes the lost rows. After the
+//! `azure_emulator_core::durable::repair` decides which rows are salvaged and how; this file describes the lost rows. After the
 //! rows are repaired, the folder opens as usual, and content without rows is restored from the sealed files.
 
 use std::collections::HashSet;
@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::durable::error::FormatError;
+use azure_emulator_core::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
+use azure_emulator_core::lock_file::LockFile;
 use fs_err as fs;
-use mock_keyvault::durable::Durability;
-use mock_keyvault::durable::error::FormatError;
-use mock_keyvault::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
-use mock_keyvault::lock_file::LockFile;
 use mock_keyvault::repair::RowsReport;
 
 use super::carried::{self, Restorer};

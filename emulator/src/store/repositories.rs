@@ -3,7 +3,7 @@
 //! Deleting a repository removes its manifests batch by batch under the writer's lock, and then its row: a kill leaves
 //! a repository with fewer manifests, and the next attempt completes the work. Its blobs are left to collection.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::error::StoreError;
 use super::layout::Table;

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::database::{View, Writer};
 use super::error::StoreError;

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::durable::{Durability, Notice, sync_dir};
 use fs_err as fs;
-use mock_keyvault::durable::{Durability, Notice, sync_dir};
 
 use super::error::StoreError;
 use super::files::remove_if_there;

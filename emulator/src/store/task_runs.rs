@@ -4,7 +4,7 @@
 //! found without a scan. From its row on, the log uses its data key; it is unlinked after the commit that
 //! removed the row. The domain decides how long a run is kept.
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 use super::database::View;
 use super::error::StoreError;

@@ -4,8 +4,8 @@
 //! data key from the beginning. Growth is not recorded durably: after a kill the file itself has the position.
 //! The domain limits the number of uploads and knows which of them are live.
 
+use azure_emulator_core::room::Purpose;
 use fs_err as fs;
-use mock_keyvault::room::Purpose;
 
 use super::error::StoreError;
 use super::files::{create_private, not_found, remove_if_there};

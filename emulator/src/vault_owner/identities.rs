@@ -3,8 +3,8 @@
 //!
 //! `platform.rs` calls it. With the embedded vault, `mock_keyvault::Manager` does the same without a request.
 
+use azure_emulator_core::identity::{PrincipalKind, SUBSCRIPTION};
 use http::Method;
-use mock_keyvault::identity::{PrincipalKind, SUBSCRIPTION};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

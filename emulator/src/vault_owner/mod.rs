@@ -12,13 +12,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::Method;
-use mock_keyvault::MockKeyVault;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::identity::{
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::identity::{
     IMDS_PATH, MANAGED_IDENTITY_CLIENT_ID, MANAGED_IDENTITY_OBJECT_ID, OWNER_CLIENT_ID, TENANT,
     WELL_KNOWN_SECRET,
 };
+use http::Method;
+use mock_keyvault::MockKeyVault;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use url::Url;

@@ -3,8 +3,8 @@
 //! `revocation/`, `diagnosis`, `reset/` and `faults/` call it. It knows the protocol: its versions, and the lists of vaults. Its
 //! callers interpret the answers.
 
+use azure_emulator_core::identity::SUBSCRIPTION;
 use http::Method;
-use mock_keyvault::identity::SUBSCRIPTION;
 use serde_json::Value;
 
 use super::OwnerVault;

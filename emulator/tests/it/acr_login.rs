@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use azure_emulator_core::identity::OWNER_CLIENT_ID;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use mock_keyvault::identity::OWNER_CLIENT_ID;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::{AdminCredentials, Change, PasswordName};

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Client, content, start, start_with_clock};
 
 /// Pushes an image with each of these tags, one second apart.
-async fn push_tags(client: &Client, clock: &mock_keyvault::clock::Clock, tags: &[&str]) {
+async fn push_tags(client: &Client, clock: &azure_emulator_core::clock::Clock, tags: &[&str]) {
     for tag in tags {
         client.push_image("app", tag, &[b"layer"]).await;
         clock.pass(Duration::from_secs(1));

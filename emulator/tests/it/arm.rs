@@ -1,6 +1,6 @@
 //! The control plane as `az` uses it: through the proxy, under Azure's own names and under local ones.
 
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Deployments: the emulator validates a whole template, deploys it in dependency order as the caller, and stores the result.
 
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::{Deployment, DeploymentState};

@@ -1,6 +1,6 @@
 //! Resource groups: they are created, tagged, listed, required by every resource, and deleted with their resources.
 
-use mock_keyvault::identity::SUBSCRIPTION;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};
@@ -222,7 +222,7 @@ async fn resources_that_are_created_while_their_group_is_deleted_are_deleted_too
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let vault = json!({"location": "eastus", "properties": {
-        "tenantId": mock_keyvault::identity::TENANT,
+        "tenantId": azure_emulator_core::identity::TENANT,
         "sku": {"name": "standard", "family": "A"},
         "accessPolicies": [],
     }});

@@ -1,7 +1,7 @@
 //! The control plane with `--arm-operations polled`: clients poll the operations that they poll in Azure. And the locations
 //! of resources, with strict parity and without it.
 
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::config::{ArmOperations, Config};

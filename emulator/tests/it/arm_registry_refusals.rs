@@ -1,7 +1,7 @@
 //! Refusals of registry requests in the control plane: they have Azure's error body and a helpful message, and change nothing.
 
+use azure_emulator_core::identity::SUBSCRIPTION;
 use mock_keyvault::Curve;
-use mock_keyvault::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};

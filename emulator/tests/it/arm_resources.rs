@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mock_keyvault::identity::SUBSCRIPTION;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ async fn populate(emulator: &Sealyard) {
         "location": "westus",
         "tags": {"env": "Test"},
         "properties": {
-            "tenantId": mock_keyvault::identity::TENANT,
+            "tenantId": azure_emulator_core::identity::TENANT,
             "sku": {"family": "A", "name": "standard"},
             "enableRbacAuthorization": true,
         },

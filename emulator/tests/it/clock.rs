@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use azure_emulator_core::clock::{Clock, ClockRequest};
+use azure_emulator_core::duration::IsoDuration;
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::clock::{Clock, ClockRequest};
-use mock_keyvault::duration::IsoDuration;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::config::{Config, VaultChoice};

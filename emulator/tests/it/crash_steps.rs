@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

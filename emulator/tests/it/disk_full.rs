@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use mock_keyvault::room::Pretended;
+use azure_emulator_core::room::Pretended;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 

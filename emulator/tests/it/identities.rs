@@ -1,6 +1,6 @@
 //! The identities of registries: removed, assigned again, created and deleted; and the system identity of a registry.
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use mock_keyvault::{KeyPermission, VaultChanges};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;

@@ -1,7 +1,7 @@
 //! Changes through the library: the next request sees the new state.
 
+use azure_emulator_core::faults::{FaultKind, FaultRule};
 use http::StatusCode;
-use mock_keyvault::faults::{FaultKind, FaultRule};
 use sealyard::admin::KeyOperation;
 use sealyard::revocation::Way;
 

@@ -5,7 +5,7 @@ use reqwest::{Method, StatusCode};
 use crate::support::client::Answer;
 use crate::support::{content, start};
 
-const SEGMENT: usize = sealyard::envelope::SEGMENT_LEN as usize;
+const SEGMENT: usize = sealed_envelope::SEGMENT_LEN as usize;
 
 #[tokio::test]
 async fn an_image_is_pulled_as_it_was_pushed() {

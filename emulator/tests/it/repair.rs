@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::config::Config;

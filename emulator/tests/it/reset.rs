@@ -236,7 +236,7 @@ async fn a_vault_in_another_group_is_deleted_with_that_group_even_if_it_cannot_b
     let (emulator, client) = start().await;
     make_group(&emulator, "team").await;
     let vault = json!({"location": "eastus", "properties": {
-        "tenantId": mock_keyvault::identity::TENANT,
+        "tenantId": azure_emulator_core::identity::TENANT,
         "sku": {"name": "standard", "family": "A"},
         "accessPolicies": [],
         "enablePurgeProtection": true,

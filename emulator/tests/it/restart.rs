@@ -1,6 +1,6 @@
 //! Data survives restarts; only one process opens a folder at a time, and only a data folder of Sealyard.
 
-use mock_keyvault::durable::marker::Marker;
+use azure_emulator_core::durable::marker::Marker;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::Settings;

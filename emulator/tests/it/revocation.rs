@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::faults::FaultRule;
 use futures::StreamExt as _;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::faults::FaultRule;
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use mock_keyvault::{KeyPermission, KeySize, VaultChanges};
 use sealyard::Sealyard;
 use sealyard::keys::{KeyId, RingError, RotationTarget};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mock_keyvault::faults::{FaultKind, FaultRule};
+use azure_emulator_core::faults::{FaultKind, FaultRule};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use sealyard::Sealyard;
 use serde_json::{Value, json};

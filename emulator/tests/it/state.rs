@@ -9,8 +9,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
-use mock_keyvault::clock::Clock;
-use mock_keyvault::identity::{
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::identity::{
     MANAGED_IDENTITY_OBJECT_ID, MANAGED_IDENTITY_RESOURCE_ID, SUBSCRIPTION, TENANT,
 };
 use mock_keyvault::{MockKeyVault, Operation};

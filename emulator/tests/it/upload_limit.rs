@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::Settings;

@@ -19,8 +19,8 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{AdminError, only};
-use crate::changes::{Change, Changes};
 use crate::router::App;
+use azure_emulator_core::changes::{Change, Changes};
 
 /// The media type of JSON objects, one on each line.
 const MEDIA_TYPE: &str = "application/x-ndjson";
@@ -67,7 +67,7 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::changes::ChangeKind;
+    use azure_emulator_core::changes::ChangeKind;
 
     #[tokio::test]
     async fn a_client_that_reads_too_slowly_gets_one_line_for_all_missed_changes() {

@@ -14,10 +14,10 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::{AdminError, read};
-use crate::clock::ClockRequest;
-use crate::room::Purpose;
 use crate::router::App;
 use crate::vault::error::VaultError;
+use azure_emulator_core::clock::ClockRequest;
+use azure_emulator_core::room::Purpose;
 
 /// The largest size of the file that stores the clock.
 const CLOCK_BYTES: u64 = 4096;

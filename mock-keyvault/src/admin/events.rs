@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{AdminError, moment, only, query};
-use crate::events::KeyEvent;
 use crate::host::Site;
 use crate::router::App;
+use azure_emulator_core::events::KeyEvent;
 
 #[derive(Default)]
 struct Filter {

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{AdminError, read};
-use crate::faults::{FaultReport, FaultRule};
 use crate::router::App;
 use crate::throttle::Throttling;
+use azure_emulator_core::faults::{FaultReport, FaultRule};
 
 /// The body that sets throttling.
 #[derive(Deserialize)]

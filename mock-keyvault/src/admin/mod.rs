@@ -25,9 +25,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::guard::NotAdmitted;
-use crate::identity;
 use crate::router::App;
 use crate::vault::error::VaultError;
+use azure_emulator_core::identity;
 
 /// The prefix of all paths of the admin API.
 pub(crate) const PREFIX: &str = "/_keyvault/";

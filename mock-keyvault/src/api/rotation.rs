@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::KeyBundle;
 use super::{Context, json, read};
-use crate::duration::IsoDuration;
 use crate::error::ApiError;
 use crate::vault::error::VaultError;
 use crate::vault::{PolicyTerms, PolicyView, Trigger};
+use azure_emulator_core::duration::IsoDuration;
 
 /// `KeyRotationPolicy`, as clients send it.
 #[derive(Debug, Deserialize)]

@@ -15,10 +15,10 @@ use super::filter::{self, Term};
 use super::path::Target;
 use super::wire::{List, when};
 use super::{Context, body, empty};
-use crate::authorization::{
+use crate::vault::lifecycle::VaultChangeError;
+use azure_emulator_core::authorization::{
     Assigned, AssignmentQuery, NewRoleAssignment, PrincipalType, RoleAssignment, Scope,
 };
-use crate::vault::lifecycle::VaultChangeError;
 
 const READ: &str = "Microsoft.Authorization/roleAssignments/read";
 

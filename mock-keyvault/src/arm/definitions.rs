@@ -9,7 +9,7 @@ use super::Context;
 use super::error::ArmError;
 use super::filter::{self, Term};
 use super::wire::List;
-use crate::authorization::{RoleDefinition, Scope, builtin};
+use azure_emulator_core::authorization::{RoleDefinition, Scope, builtin};
 
 const READ: &str = "Microsoft.Authorization/roleDefinitions/read";
 

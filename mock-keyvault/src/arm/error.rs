@@ -8,14 +8,14 @@ use http::StatusCode;
 use time::OffsetDateTime;
 
 use crate::auth::MANAGEMENT_AUDIENCES;
-use crate::authorization::{AuthorizationError, ScopeError};
 use crate::control::{RequestError, refusal};
 use crate::error::{ApiError, WireError};
-use crate::identity::{TENANT, TokenRefused};
-use crate::listing::ListError;
-use crate::room;
 use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
+use azure_emulator_core::authorization::{AuthorizationError, ScopeError};
+use azure_emulator_core::identity::{TENANT, TokenRefused};
+use azure_emulator_core::listing::ListError;
+use azure_emulator_core::room;
 
 /// Why a request to the resource providers is refused.
 #[derive(Debug, thiserror::Error)]

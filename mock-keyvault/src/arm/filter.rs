@@ -4,8 +4,8 @@
 
 use super::error::ArmError;
 use crate::control::RequestError;
-use crate::listing::ListError;
-use crate::odata::{self, Argument, Expression, Operator};
+use azure_emulator_core::listing::ListError;
+use azure_emulator_core::odata::{self, Argument, Expression, Operator};
 
 /// One condition. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]

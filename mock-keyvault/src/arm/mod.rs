@@ -26,16 +26,16 @@ use http::{HeaderValue, Method, Request, StatusCode};
 use serde::Serialize;
 
 use crate::auth;
-use crate::authorization::{Action, AssignmentQuery, Scope};
 use crate::control::{self, RequestError};
 use crate::error::JSON;
 use crate::host::Site;
-use crate::identity::TENANT;
 use crate::router::App;
 use crate::server::Accepted;
 use crate::vault::lifecycle::VaultChangeError;
 use crate::vault::settings::LOCAL_SUBSCRIPTION;
 use crate::vault::{Caller, Vaults};
+use azure_emulator_core::authorization::{Action, AssignmentQuery, Scope};
+use azure_emulator_core::identity::TENANT;
 
 pub(crate) use error::ArmError;
 use path::Target;

@@ -6,10 +6,10 @@ use percent_encoding::percent_decode_str;
 use uuid::Uuid;
 
 use super::error::ArmError;
-use crate::authorization::Scope;
 use crate::control::{self, RequestError};
 use crate::vault::lifecycle::PolicyChange;
 use crate::vault::settings::VaultPath;
+use azure_emulator_core::authorization::Scope;
 
 /// The longest name of a resource group.
 const MAX_GROUP: usize = 90;

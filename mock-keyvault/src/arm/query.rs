@@ -1,6 +1,6 @@
 //! The query of a request to the resource providers: api-version and filter.
 
-use crate::odata;
+use azure_emulator_core::odata;
 
 /// The parsed query of a request. All other parameters are ignored, as in Azure.
 #[derive(Clone, Debug, Default)]

@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::error::ArmError;
 use super::wire::List;
 use super::{Context, vaults};
-use crate::authorization::Scope;
-use crate::listing::{Resource, ResourceList};
 use crate::vault::lifecycle::VaultView;
 use crate::vault::{Caller, Vaults};
+use azure_emulator_core::authorization::Scope;
+use azure_emulator_core::listing::{Resource, ResourceList};
 
 const VAULT_TYPE: &str = "Microsoft.KeyVault/vaults";
 

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::error::ArmError;
 use super::wire::{List, Vault, VaultParameters};
 use super::{Context, body, empty, json, scope};
-use crate::authorization::Scope;
 use crate::vault::lifecycle::{Made, Mode, NameState, VaultChangeError, VaultChanges, VaultView};
 use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultPath;
 use crate::vault::{Caller, Vaults};
+use azure_emulator_core::authorization::Scope;
 
 /// From this version on, a new vault uses roles unless its request says otherwise.
 const ROLES_BY_DEFAULT: &str = "2026-02-01";

@@ -375,7 +375,7 @@ impl Vault {
             system_data: SystemData::of(view),
             properties: VaultOut {
                 sku: SkuOut { family: "A", name: settings.sku.as_str() },
-                tenant_id: crate::identity::TENANT,
+                tenant_id: azure_emulator_core::identity::TENANT,
                 network_acls: settings.network.as_ref().map(NetworkOut::of),
                 access_policies: view.policies.iter().map(PolicyOut::of).collect(),
                 enabled_for_deployment: settings.enabled_for_deployment,

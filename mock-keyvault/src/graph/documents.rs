@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::identity::{Principal, PrincipalKind, TENANT};
+use azure_emulator_core::identity::{Principal, PrincipalKind, TENANT};
 
 /// A complete list.
 pub(super) fn list(value: &[Value]) -> Value {

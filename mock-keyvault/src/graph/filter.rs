@@ -4,7 +4,7 @@
 
 use super::error::GraphError;
 use crate::arm::filter;
-use crate::identity::Principal;
+use azure_emulator_core::identity::Principal;
 
 /// The condition for the principals of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -25,8 +25,8 @@ use self::path::Target;
 use crate::arm::Query;
 use crate::auth;
 use crate::error::JSON;
-use crate::identity::Principal;
 use crate::router::App;
+use azure_emulator_core::identity::Principal;
 
 /// The largest body that is read: a thousand ids are far below it.
 const MAX_BODY: usize = 1 << 20;

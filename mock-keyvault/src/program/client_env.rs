@@ -8,12 +8,12 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::files::Access;
+use azure_emulator_core::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
+use azure_emulator_core::room::is_lacking;
+use azure_emulator_core::tls;
 use clap::ValueEnum;
 use fs_err as fs;
-use mock_keyvault::files::Access;
-use mock_keyvault::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
-use mock_keyvault::room::is_lacking;
-use mock_keyvault::tls;
 
 use super::endpoints::Endpoints;
 use super::reachable;

@@ -6,10 +6,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::files::{Access, read_if_there, write_for_this_run};
+use azure_emulator_core::room::is_lacking;
 use fs_err as fs;
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::files::{Access, read_if_there, write_for_this_run};
-use mock_keyvault::room::is_lacking;
 use serde::{Deserialize, Serialize};
 
 use super::reachable;

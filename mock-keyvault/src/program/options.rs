@@ -3,9 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::listen;
 use clap::{Parser, Subcommand};
 use directories::ProjectDirs;
-use mock_keyvault::listen;
 
 use super::Failure;
 use super::env::EnvOptions;

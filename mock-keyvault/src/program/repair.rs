@@ -5,8 +5,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use azure_emulator_core::clock::Clock;
 use clap::Args;
-use mock_keyvault::clock::Clock;
 use mock_keyvault::repair::{
     Earlier, RepairError, VaultReport, aside_name, examine, write_earlier,
 };

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use azure_emulator_core::files::{Access, write_whole};
+use azure_emulator_core::room::is_lacking;
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::files::{Access, write_whole};
-use mock_keyvault::room::is_lacking;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 

@@ -15,25 +15,25 @@ use super::herald::Herald;
 use super::timekeeper::Timekeeper;
 use crate::audit::AuditLog;
 use crate::auth::ANY_TOKEN_WARNING;
-use crate::changes::Changes;
-use crate::clock::{Clock, KeptClock};
-use crate::durable::Durability;
-use crate::events::EventLog;
-use crate::faults::Faults;
-use crate::files::read_if_there;
-use crate::front::FrontSlot;
 use crate::guard::Guard;
-use crate::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
 use crate::interference;
-use crate::listen::{self, Transport};
 use crate::router::{self, App};
-use crate::sealing::SealingKey;
 use crate::store::{Store, StoreError};
 use crate::throttle::Throttle;
-use crate::tls::{LocalAuthority, TlsError};
 use crate::vault::Vaults;
 use crate::vault::names::VaultName;
 use crate::vault::policy::KeyPermission;
+use azure_emulator_core::changes::Changes;
+use azure_emulator_core::clock::{Clock, KeptClock};
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::events::EventLog;
+use azure_emulator_core::faults::Faults;
+use azure_emulator_core::files::read_if_there;
+use azure_emulator_core::front::FrontSlot;
+use azure_emulator_core::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
+use azure_emulator_core::listen::{self, Transport};
+use azure_emulator_core::sealing::SealingKey;
+use azure_emulator_core::tls::{LocalAuthority, TlsError};
 
 /// Configures a vault. Without any setting, the vault is one for a test: on a free port of the loopback, in a temporary folder,
 /// with the well-known principals and a vault called `local`.
@@ -43,7 +43,7 @@ use crate::vault::policy::KeyPermission;
 /// use std::time::Duration;
 ///
 /// use mock_keyvault::MockKeyVault;
-/// use mock_keyvault::clock::Clock;
+/// use azure_emulator_core::clock::Clock;
 ///
 /// // Time stands still until the test moves it, and the two vaults in this process are independent.
 /// let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));

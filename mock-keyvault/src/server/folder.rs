@@ -10,10 +10,10 @@ use std::sync::Arc;
 use fs_err as fs;
 
 use super::StartError;
-use crate::durable::make_dir_durably;
-use crate::files::make_private;
-use crate::lock_file::{LockError, LockFile};
-use crate::room::Room;
+use azure_emulator_core::durable::make_dir_durably;
+use azure_emulator_core::files::make_private;
+use azure_emulator_core::lock_file::{LockError, LockFile};
+use azure_emulator_core::room::Room;
 
 /// Locked while the folder is in use. The content of the file has no meaning.
 const LOCK_FILE: &str = "lock";

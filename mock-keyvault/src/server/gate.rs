@@ -11,13 +11,13 @@ use http::{Extensions, HeaderMap, Request};
 
 use crate::arm::{self, ArmError};
 use crate::auth;
-use crate::authority::host_of;
-use crate::authorization::Scope;
 use crate::host::Site;
-use crate::listing::Resource;
 use crate::router::{self, App};
 use crate::vault::Caller;
 use crate::vault::settings::LOCAL_SUBSCRIPTION;
+use azure_emulator_core::authority::host_of;
+use azure_emulator_core::authorization::Scope;
+use azure_emulator_core::listing::Resource;
 
 /// Authenticates and authorizes callers. Clones share the vault; no clone keeps it alive.
 #[derive(Clone, Debug)]

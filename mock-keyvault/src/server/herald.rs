@@ -10,9 +10,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::changes::ChangeKind;
-use crate::clock::Clock;
 use crate::router::App;
+use azure_emulator_core::changes::ChangeKind;
+use azure_emulator_core::clock::Clock;
 
 /// Waits for the moments at which a vault begins to give different answers, and reports them.
 pub(super) struct Herald {

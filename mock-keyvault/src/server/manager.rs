@@ -7,17 +7,17 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
-use crate::authorization::{
-    AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,
-};
-use crate::durable::Check;
-use crate::identity::{NewPrincipal, OWNER_OBJECT_ID, Principal, PrincipalError};
-use crate::room;
 use crate::router::App;
 use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
 use crate::vault::names::VaultName;
 use crate::vault::policy::{AccessPolicy, KeyPermission};
+use azure_emulator_core::authorization::{
+    AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,
+};
+use azure_emulator_core::durable::Check;
+use azure_emulator_core::identity::{NewPrincipal, OWNER_OBJECT_ID, Principal, PrincipalError};
+use azure_emulator_core::room;
 
 /// The role that permits an identity to use the keys of a vault for encryption.
 const ROLE: &str = "Key Vault Crypto Service Encryption User";

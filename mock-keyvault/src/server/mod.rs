@@ -21,27 +21,27 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::audit::Call;
-use crate::clock::Clock;
-use crate::durable::Listener;
-use crate::duration::IsoDuration;
-use crate::events::KeyEvent;
-use crate::faults::{FaultError, FaultKind, FaultReport, FaultRule};
-use crate::front::Front;
-use crate::identity::{
-    APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
-    Secret, TENANT,
-};
 use crate::operation::Operation;
-use crate::room::Pretended;
 use crate::router::App;
 use crate::throttle::Throttling;
-use crate::tls::LocalAuthority;
 use crate::vault::ec::Curve;
 use crate::vault::error::VaultError;
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
 use crate::vault::policy::{AccessPolicy, KeyPermission};
 use crate::vault::rsa::KeySize;
 use crate::vault::{KeyChanges, KeyReference, KeyShape, NewKey, PolicyTerms, Trigger, Vaults};
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::durable::Listener;
+use azure_emulator_core::duration::IsoDuration;
+use azure_emulator_core::events::KeyEvent;
+use azure_emulator_core::faults::{FaultError, FaultKind, FaultReport, FaultRule};
+use azure_emulator_core::front::Front;
+use azure_emulator_core::identity::{
+    APP_SERVICE_PATH, Credentials, Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError,
+    Secret, TENANT,
+};
+use azure_emulator_core::room::Pretended;
+use azure_emulator_core::tls::LocalAuthority;
 
 pub use builder::{Builder, StartError};
 pub(crate) use folder::Folder;
@@ -429,7 +429,7 @@ impl MockKeyVault {
         self.calls().into_iter().filter(|call| call.operation == operation).collect()
     }
 
-    /// Stops accepting connections, waits at most [`crate::listen::DRAIN`] for running requests, and returns when all is closed.
+    /// Stops accepting connections, waits at most [`azure_emulator_core::listen::DRAIN`] for running requests, and returns when all is closed.
     pub async fn shutdown(mut self) {
         self.stop.cancel();
         if let Some(server) = self.server.take() {

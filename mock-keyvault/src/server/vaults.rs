@@ -7,18 +7,18 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::MockKeyVault;
-use crate::authorization::{
-    Authorization, AuthorizationError, NewRoleAssignment, PrincipalType, RoleDefinition, Scope,
-    ScopeError, builtin,
-};
-use crate::directory::Directory;
-use crate::identity::{OWNER_OBJECT_ID, TENANT};
 use crate::vault::Vaults;
 use crate::vault::lifecycle::{Mode, VaultChangeError, VaultChanges};
 use crate::vault::names::VaultName;
 use crate::vault::network::NetworkRules;
 use crate::vault::policy::{AccessPolicy, KeyPermission};
 use crate::vault::settings::{Sku, VaultPath};
+use azure_emulator_core::authorization::{
+    Authorization, AuthorizationError, NewRoleAssignment, PrincipalType, RoleDefinition, Scope,
+    ScopeError, builtin,
+};
+use azure_emulator_core::directory::Directory;
+use azure_emulator_core::identity::{OWNER_OBJECT_ID, TENANT};
 
 /// Why a role cannot be assigned or removed.
 #[derive(Debug, thiserror::Error)]

@@ -12,16 +12,16 @@ use fs_err as fs;
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use crate::durable::key::RowsKey;
-use crate::durable::marker::Marker;
-use crate::durable::repair::RepairCommand;
-use crate::durable::{
+use azure_emulator_core::durable::key::RowsKey;
+use azure_emulator_core::durable::marker::Marker;
+use azure_emulator_core::durable::repair::RepairCommand;
+use azure_emulator_core::durable::{
     Durability, Notice, OpenError, OpenOptions, Refuser, Rows, give_up_migration, make_dir_durably,
     migrate, old_error,
 };
-use crate::files::{Access, read_if_there, write_whole};
-use crate::random;
-use crate::room::Room;
+use azure_emulator_core::files::{Access, read_if_there, write_whole};
+use azure_emulator_core::random;
+use azure_emulator_core::room::Room;
 
 /// The current format.
 pub(super) const FORMAT_VERSION: u64 = 2;
@@ -233,10 +233,18 @@ pub(super) fn journal_key(folder: &Path, may_make: bool) -> io::Result<Zeroizing
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable::marker::with_flipped_bits;
 
     fn opened(folder: &Path) -> Result<Rows, StoreError> {
         open(folder, &["rows"], Durability::Relaxed, Arc::new(Room::open(folder)))
+    }
+
+    /// Every content that differs from this one in one bit.
+    fn with_flipped_bits(marker: &[u8]) -> impl Iterator<Item = Vec<u8>> + use<'_> {
+        (0..marker.len() * 8).map(|bit| {
+            let mut flipped = marker.to_vec();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            flipped
+        })
     }
 
     /// A folder with one row, and its marker.

@@ -6,12 +6,12 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::{AGENDA, KEY, PRIVATE, ROWS, Store, TAG, VERSION, json, prefix, row_key};
-use crate::durable::View;
-use crate::room::Purpose;
 use crate::vault::Agenda;
 use crate::vault::ec::Curve;
 use crate::vault::key::{Attributes, Deletion, KeyOperation, KeyType};
 use crate::vault::names::{KeyName, KeyVersion, VaultName};
+use azure_emulator_core::durable::View;
+use azure_emulator_core::room::Purpose;
 
 /// The stored data of a key itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -18,11 +18,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::durable::{Durability, OpenError, Rows};
-use crate::room::{Purpose, Room, is_lacking};
 use crate::vault::Agenda;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultSettings;
+use azure_emulator_core::durable::{Durability, OpenError, Rows};
+use azure_emulator_core::room::{Purpose, Room, is_lacking};
 
 pub(crate) use keys::{KeyRow, PublicRow, RestoredVersion, VersionAt, VersionRow};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{AUTHORIZATION, KEY, POLICY, ROWS, SEPARATOR, VAULT, VERSION, folder};
-use crate::durable::error::FormatError;
-use crate::durable::key::RowsKey;
-use crate::durable::repair::{LostRow, Repair};
+use azure_emulator_core::durable::error::FormatError;
+use azure_emulator_core::durable::key::RowsKey;
+use azure_emulator_core::durable::repair::{LostRow, Repair};
 
 pub(crate) use super::TREES;
 pub(crate) use super::folder::{look, marker_path};

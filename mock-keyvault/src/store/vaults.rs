@@ -11,10 +11,10 @@ use super::{
     Loaded, LoadedVault, POLICY, PRIVATE, ROWS, Store, StoreError, VAULT, existing, json, named,
     parsed, prefix, row_key,
 };
-use crate::room::Purpose;
 use crate::vault::names::VaultName;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::VaultSettings;
+use azure_emulator_core::room::Purpose;
 
 /// The first byte of the keys of further rows, for settings that do not fit into the first row. It must not change.
 const REST: u8 = b'x';
@@ -123,7 +123,7 @@ fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
     if let Some(application) = &policy.application_id {
         identity = format!("{identity}/{application}");
     }
-    if !policy.tenant_id.eq_ignore_ascii_case(crate::identity::TENANT) {
+    if !policy.tenant_id.eq_ignore_ascii_case(azure_emulator_core::identity::TENANT) {
         identity = format!("{identity}@{}", policy.tenant_id.to_ascii_lowercase());
     }
     row_key(POLICY, &[vault.as_str(), &identity])
@@ -132,12 +132,12 @@ fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::durable::{Durability, View};
     use crate::vault::policy::KeyPermission;
     use crate::vault::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION};
+    use azure_emulator_core::durable::{Durability, View};
 
     fn opened(folder: &std::path::Path) -> Store {
-        let room = std::sync::Arc::new(crate::room::Room::of(folder));
+        let room = std::sync::Arc::new(azure_emulator_core::room::Room::of(folder));
         Store::open(folder, Durability::Relaxed, room).unwrap()
     }
 

@@ -11,7 +11,7 @@ use super::error::VaultError;
 use super::names::VaultName;
 use super::policy::KeyPermission;
 use super::{Caller, Vault, Vaults};
-use crate::authorization::{Action, Authorization};
+use azure_emulator_core::authorization::{Action, Authorization};
 
 /// Why a call is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

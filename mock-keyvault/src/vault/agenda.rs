@@ -23,9 +23,9 @@ use super::error::VaultError;
 use super::key::{Deletion, Key};
 use super::names::{KeyName, KeyVersion, VaultName};
 use super::rotation::{DEFAULT_NOTICE, RotationPolicy, Trigger};
-use crate::duration::IsoDuration;
-use crate::events::EventKind;
-use crate::room;
+use azure_emulator_core::duration::IsoDuration;
+use azure_emulator_core::events::EventKind;
+use azure_emulator_core::room;
 
 /// The stored scheduling data of a key, in a separate row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

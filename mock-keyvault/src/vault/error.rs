@@ -10,8 +10,8 @@ use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
 use super::policy::KeyPermission;
 use super::{Caller, KeyReference};
-use crate::lines::Unwritable;
-use crate::room;
+use azure_emulator_core::lines::Unwritable;
+use azure_emulator_core::room;
 
 /// Why a vault refuses or fails an operation.
 #[derive(Debug, thiserror::Error)]

@@ -13,9 +13,9 @@ use super::names::{KeyName, KeyVersion, VaultName};
 use super::settings::Sku;
 use super::view::KeyView;
 use super::{KeyReference, Vaults, row_of};
-use crate::events::EventKind;
-use crate::random;
 use crate::store::{KeyRow, VersionAt};
+use azure_emulator_core::events::EventKind;
+use azure_emulator_core::random;
 
 /// The request for a new key.
 #[derive(Clone, Debug)]

@@ -44,15 +44,15 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-use crate::authorization::{Authorization, Scope};
-use crate::changes::{ChangeKind, Changes, Telling};
-use crate::clock::Clock;
-use crate::durable::{Check, Listener};
-use crate::events::{EventKind, EventLog, KeyEvent};
-use crate::identity::PrincipalKind;
-use crate::room::Room;
-use crate::sealing::SealingKey;
 use crate::store::{AUTHORIZATION, LoadedVault, PublicRow, Store, StoreError, VersionRow};
+use azure_emulator_core::authorization::{Authorization, Scope};
+use azure_emulator_core::changes::{ChangeKind, Changes, Telling};
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::durable::{Check, Listener};
+use azure_emulator_core::events::{EventKind, EventLog, KeyEvent};
+use azure_emulator_core::identity::PrincipalKind;
+use azure_emulator_core::room::Room;
+use azure_emulator_core::sealing::SealingKey;
 
 use ec::EcPublic;
 use error::VaultError;

@@ -11,10 +11,10 @@ use super::key::KeyType;
 use super::lifecycle::{Mode, VaultChanges};
 use super::settings::{Sku, VaultPath};
 use super::*;
-use crate::authorization::{Action, NewRoleAssignment, PrincipalType, builtin};
-use crate::durable::Durability;
-use crate::duration::IsoDuration;
-use crate::identity::TENANT;
+use azure_emulator_core::authorization::{Action, NewRoleAssignment, PrincipalType, builtin};
+use azure_emulator_core::durable::Durability;
+use azure_emulator_core::duration::IsoDuration;
+use azure_emulator_core::identity::TENANT;
 
 const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
 

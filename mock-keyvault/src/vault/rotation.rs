@@ -15,7 +15,7 @@ use super::manage::Making;
 use super::names::{KeyName, KeyVersion, VaultName};
 use super::view::KeyView;
 use super::{KeyReference, NewKey, Vaults};
-use crate::duration::IsoDuration;
+use azure_emulator_core::duration::IsoDuration;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 /// The shortest time of a trigger after the creation or before the expiry.

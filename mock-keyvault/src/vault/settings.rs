@@ -12,7 +12,7 @@ use uuid::{Uuid, uuid};
 use super::key::Deletion;
 use super::names::VaultName;
 use super::network::NetworkRules;
-use crate::authorization::Scope;
+use azure_emulator_core::authorization::Scope;
 
 /// The subscription of all local resources.
 pub const LOCAL_SUBSCRIPTION: Uuid = uuid!("00000000-0000-4000-8000-00000000a002");

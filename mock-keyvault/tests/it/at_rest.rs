@@ -3,9 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::sealing::SealingKey;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use mock_keyvault::sealing::SealingKey;
 use mock_keyvault::{KeySize, MockKeyVault};
 use reqwest::{Method, StatusCode};
 use rsa::PrivateKey;

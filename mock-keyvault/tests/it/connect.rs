@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any;
-use mock_keyvault::front::Front;
+use azure_emulator_core::front::Front;
 use mock_keyvault::{KeySize, MockKeyVault};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;

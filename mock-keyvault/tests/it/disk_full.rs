@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock_keyvault::room::Pretended;
+use azure_emulator_core::room::Pretended;
 use mock_keyvault::{KeySize, MockKeyVault, VaultError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock_keyvault::faults::{FaultKind, FaultRule, TimeKind};
+use azure_emulator_core::faults::{FaultKind, FaultRule, TimeKind};
 use mock_keyvault::{KeySize, Operation, Throttling};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

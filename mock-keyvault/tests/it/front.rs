@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any;
-use mock_keyvault::front::Front;
+use azure_emulator_core::front::Front;
 use reqwest::{Method, StatusCode};
 
 use crate::support::{World, send};

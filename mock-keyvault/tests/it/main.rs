@@ -41,7 +41,6 @@ mod restart;
 mod rotation;
 mod sign;
 mod soft_delete;
-mod structure;
 mod support;
 mod tokens;
 mod wrap;

@@ -1,6 +1,6 @@
 //! Tokens for managed identities, as SDKs on virtual machines and in App Service ask for them.
 
-use mock_keyvault::identity::{MANAGED_IDENTITY_RESOURCE_ID, NewPrincipal};
+use azure_emulator_core::identity::{MANAGED_IDENTITY_RESOURCE_ID, NewPrincipal};
 use mock_keyvault::{KeyPermission, MockKeyVault};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Creating and removing principals: by the handle, by the admin API, and across a restart.
 
-use mock_keyvault::identity::{NewPrincipal, PrincipalError, PrincipalKind};
+use azure_emulator_core::identity::{NewPrincipal, PrincipalError, PrincipalKind};
 use mock_keyvault::{KeyPermission, KeySize, MockKeyVault};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use mock_keyvault::durable::marker::Marker;
+use azure_emulator_core::durable::marker::Marker;
 use serde_json::Value;
 
 use crate::support::{client, send};

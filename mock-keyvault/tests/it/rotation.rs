@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mock_keyvault::events::EventKind;
+use azure_emulator_core::events::EventKind;
 use mock_keyvault::{KeySize, MockKeyVault};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

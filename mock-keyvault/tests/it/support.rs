@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::identity::Credentials;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::identity::Credentials;
 use mock_keyvault::{Builder, KeySize, MockKeyVault};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Method, RequestBuilder, StatusCode};

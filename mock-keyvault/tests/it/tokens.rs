@@ -3,13 +3,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use azure_emulator_core::changes::Changes;
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::identity::{Issuer, OWNER_CLIENT_ID, Secrets, TokenRefused};
+use azure_emulator_core::sealing::SealingKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use mock_keyvault::changes::Changes;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::identity::{Issuer, OWNER_CLIENT_ID, Secrets, TokenRefused};
-use mock_keyvault::sealing::SealingKey;
 use proptest::prelude::*;
 use rand::rngs::SysRng;
 use reqwest::header::{AUTHORIZATION, HeaderValue};

@@ -18,10 +18,10 @@ mod running;
 
 use axum::body::Body;
 use axum::response::Response;
+use azure_emulator_core::authorization::Scope;
+use azure_emulator_core::listing::ListError;
 use http::{Method, StatusCode};
-use mock_keyvault::authorization::Scope;
 use mock_keyvault::control::{self, RequestError};
-use mock_keyvault::listing::ListError;
 use serde_json::{Value, json};
 
 pub use self::error::DeploymentError;

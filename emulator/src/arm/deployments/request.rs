@@ -1,7 +1,7 @@
 //! Reads and checks a whole deployment request before anything is made.
 
 use axum::body::Body;
-use mock_keyvault::identity::{SUBSCRIPTION, TENANT};
+use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;

@@ -265,7 +265,7 @@ fn whole(key: Option<KeyId>, asker: Option<IdentityRef>) -> Result<Encryption, R
 
 #[cfg(test)]
 mod tests {
-    use mock_keyvault::identity::SUBSCRIPTION;
+    use azure_emulator_core::identity::SUBSCRIPTION;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -3,8 +3,8 @@
 //! Called by all answers with registries. Names are Azure's (see `acr encryption show`). Addresses in an answer use the
 //! names that the client used: public ones, or names under `localhost` at the client's port.
 
-use mock_keyvault::authority::Authority;
-use mock_keyvault::listing::Resource;
+use azure_emulator_core::authority::Authority;
+use azure_emulator_core::listing::Resource;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -102,7 +102,7 @@ fn identity(registry: &Registry) -> Option<Value> {
     let mut identity = json!({ "type": kind });
     if let Some(own) = &profile.system_identity {
         identity["principalId"] = own.principal_id.clone().into();
-        identity["tenantId"] = mock_keyvault::identity::TENANT.into();
+        identity["tenantId"] = azure_emulator_core::identity::TENANT.into();
     }
     if !profile.identities.is_empty() {
         let assigned = profile.identities.iter().map(|assigned| {

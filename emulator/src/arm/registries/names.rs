@@ -3,7 +3,7 @@
 //! Called by the dispatch. Names are global, so the answer does not say who has a taken name.
 
 use axum::response::Response;
-use mock_keyvault::identity::SUBSCRIPTION;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use serde_json::{Value, json};
 
 use super::document::login_server;

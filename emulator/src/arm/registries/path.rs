@@ -3,7 +3,7 @@
 //! Called by the parser of all paths. Keywords are compared without regard to case, and names are kept as written. This
 //! file also looks up the registry of a path and checks that it is in that group.
 
-use mock_keyvault::authorization::Scope;
+use azure_emulator_core::authorization::Scope;
 
 use super::TYPE;
 use super::refusal::Refusal;

@@ -4,8 +4,8 @@
 //! answer shows its new state. A registry that is created here requires a login, unlike the default registry.
 
 use axum::response::Response;
+use azure_emulator_core::listing::Resource;
 use http::StatusCode;
-use mock_keyvault::listing::Resource;
 use serde_json::{Value, json};
 
 use super::TYPE;

@@ -14,8 +14,8 @@ mod told;
 use std::io::{self, BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
+use azure_emulator_core::durable::Durability;
 use clap::Args;
-use mock_keyvault::durable::Durability;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 

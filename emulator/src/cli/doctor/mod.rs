@@ -14,8 +14,8 @@ mod trust;
 
 use std::net::SocketAddr;
 
+use azure_emulator_core::listen::parse_address;
 use clap::Args;
-use mock_keyvault::listen::parse_address;
 
 use super::Context;
 use super::error::Exit;

@@ -2,8 +2,8 @@
 //!
 //! The port of `local` serves all registries by their host names, so one address is enough, also on another machine.
 
+use azure_emulator_core::identity::OWNER_CLIENT_ID;
 use http::header::{ACCEPT, HOST, LINK};
-use mock_keyvault::identity::OWNER_CLIENT_ID;
 use reqwest::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -4,22 +4,22 @@ use std::future::ready;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::lines::Unwritable;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use mock_keyvault::clock::Clock;
-use mock_keyvault::lines::Unwritable;
 use time::OffsetDateTime;
 use time::macros::datetime;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-use crate::envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 use crate::keys::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose};
 use crate::keys::{
     Answer, Cause, Happening, IdentityId, KeyEvent, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig,
     RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, TokenTerms, VaultAccess,
     VaultError,
 };
+use sealed_envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 pub(super) const LEASE: Duration = Duration::from_secs(5);

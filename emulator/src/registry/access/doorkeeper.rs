@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 use zeroize::Zeroizing;
 
 use super::action::{Action, Actions};

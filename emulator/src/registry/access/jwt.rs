@@ -159,7 +159,7 @@ impl TokenKey {
 
     /// The key with these bytes.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        mock_keyvault::token_crypto::install();
+        azure_emulator_core::token_crypto::install();
         Self {
             signing: EncodingKey::from_secret(bytes),
             verifying: DecodingKey::from_secret(bytes),

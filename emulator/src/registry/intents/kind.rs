@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 /// What an operation does. The name is the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use mock_keyvault::clock::Clock;
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::clock::Clock;
+use azure_emulator_core::room::Purpose;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

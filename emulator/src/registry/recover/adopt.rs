@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 
 use super::super::blocking::blocking;
 use super::super::digest::Digest;

@@ -14,8 +14,8 @@ mod rings;
 
 use std::sync::Arc;
 
+use azure_emulator_core::clock::Clock;
 use futures::StreamExt as _;
-use mock_keyvault::clock::Clock;
 use serde::{Deserialize, Serialize};
 
 use self::adopt::Adopter;

@@ -11,9 +11,9 @@ use super::super::error::Error;
 use super::super::manifest::MAX_MANIFEST_LEN;
 use super::LostFile;
 use super::rings::{OpenRing, Rings};
-use crate::envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 use crate::keys::{KeyError, KeyLease};
 use crate::store::{FileId, ObjectRow, Store};
+use sealed_envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 
 /// A file that no row names, with its header.
 pub(super) struct Rowless {

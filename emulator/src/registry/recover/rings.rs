@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 
 use super::super::blocking::blocking;
 use super::super::error::Error;
@@ -15,9 +15,9 @@ use super::super::resource::IdentityResource;
 use super::super::{Events, audit, cmk};
 use super::Recovered;
 use super::read::Rowless;
-use crate::envelope::DataKeyId;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};
+use sealed_envelope::DataKeyId;
 
 /// The rings of all registries, by the data keys in them.
 pub(super) struct Rings {

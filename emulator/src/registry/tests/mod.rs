@@ -12,7 +12,7 @@ mod upload_limit;
 
 use std::sync::Arc;
 
-use mock_keyvault::clock::Clock;
+use azure_emulator_core::clock::Clock;
 
 use self::platform::{FakePlatform, Shared};
 use super::*;

@@ -8,12 +8,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
-use crate::envelope::DataKey;
 use crate::keys::{Answer, Cause, KeyId, KeyInfo, KeyVault, VaultError, VaultName};
 use crate::registry::{
     AssignedIdentity, IdentityOf, IdentityResource, Platform, PlatformError, Principal,
     ResourceGroup,
 };
+use sealed_envelope::DataKey;
 
 /// The platform of the registries. Every call counts, and one of them may fail.
 pub(super) struct FakePlatform {

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use futures::{FutureExt as _, StreamExt as _, stream};
 
 use super::*;
-use crate::envelope::SEGMENT_LEN;
 use crate::keys::RENEWAL_WAIT;
+use sealed_envelope::SEGMENT_LEN;
 
 const LEASE: Duration = Duration::from_secs(5);
 const SEGMENT: usize = SEGMENT_LEN as usize;

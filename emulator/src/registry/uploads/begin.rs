@@ -7,7 +7,6 @@ use fs_err::File;
 use super::session::Session;
 use super::writer::{WriteBack, Writer};
 use super::{UploadId, UploadStatus};
-use crate::envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 use crate::keys::KeyLease;
 use crate::registry::blocking::blocking;
 use crate::registry::digest::{Algorithm, Hasher};
@@ -15,6 +14,7 @@ use crate::registry::error::Error;
 use crate::registry::names::RepositoryName;
 use crate::registry::{Content, locks, upload_limit};
 use crate::store::{FileId, StoreError, UploadRow};
+use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 
 impl Content {
     /// Begins an upload, to be hashed with `algorithm`.

@@ -8,13 +8,13 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use super::UploadId;
 use super::writer::Writer;
-use crate::envelope::{Binding, ObjectKind, Scanner, Sealer};
 use crate::keys::KeyLease;
 use crate::registry::blocking::blocking_with_key;
 use crate::registry::digest::{Algorithm, Digest, Hasher};
 use crate::registry::error::Error;
 use crate::registry::{Content, Parts};
 use crate::store::{ObjectRow, StoreError, UploadRow};
+use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
 
 impl Content {
     pub(super) async fn publish(

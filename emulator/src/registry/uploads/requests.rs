@@ -8,12 +8,12 @@ use tokio::runtime::Handle;
 use super::session::{Session, lock};
 use super::writer::{Writer, unknown};
 use super::{Body, ChunkHeaders, UploadId, UploadStatus};
-use crate::envelope::DataKeyId;
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::names::RepositoryName;
+use sealed_envelope::DataKeyId;
 
 impl Content {
     /// The progress of an upload.

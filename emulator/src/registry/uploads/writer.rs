@@ -9,13 +9,13 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::envelope::{Binding, ObjectKind, Scanner, Sealer};
 use crate::keys::KeyLease;
 use crate::registry::Parts;
 use crate::registry::blocking::{blocking, key_place};
 use crate::registry::digest::Hasher;
 use crate::registry::error::Error;
 use crate::store::{StoreError, UploadRow};
+use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
 
 /// How many bytes are written before they are sent to the disk early, so that the sync at the end is short.
 const WRITE_BACK_LEN: u64 = 32 << 20;

@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::Task;
-use crate::envelope::{Binding, Header, OpenError, Opener};
 use crate::keys::LeaseEnded;
 use crate::registry::Parts;
 use crate::registry::blocking::blocking;
 use crate::registry::damage;
 use crate::registry::error::Error;
 use crate::store::WalkPlace;
+use sealed_envelope::{Binding, Header, OpenError, Opener};
 
 /// The number of objects read at a time.
 const PAGE: usize = 64;

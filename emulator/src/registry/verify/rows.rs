@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use mock_keyvault::durable::Check;
+use azure_emulator_core::durable::Check;
 
 use super::{Finding, FindingKind, Verified};
 use crate::registry::Content;

@@ -1,6 +1,6 @@
 //! Tests of operations that the control plane accepts and performs later: deletions of groups and deployments.
 
-use mock_keyvault::identity::{OWNER_CLIENT_ID, OWNER_OBJECT_ID, SUBSCRIPTION};
+use azure_emulator_core::identity::{OWNER_CLIENT_ID, OWNER_OBJECT_ID, SUBSCRIPTION};
 use serde_json::json;
 
 use super::*;
@@ -177,7 +177,7 @@ async fn ended(emulator: &Sealyard, id: uuid::Uuid) -> crate::registry::Outcome 
 
 pub(super) async fn make_vault(emulator: &Sealyard) -> bool {
     let vault = json!({ "location": "eastus", "properties": {
-        "tenantId": mock_keyvault::identity::TENANT,
+        "tenantId": azure_emulator_core::identity::TENANT,
         "sku": { "name": "standard", "family": "A" },
         "accessPolicies": [],
     }});

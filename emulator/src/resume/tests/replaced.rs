@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mock_keyvault::identity::SUBSCRIPTION;
-use mock_keyvault::room::Pretended;
+use azure_emulator_core::identity::SUBSCRIPTION;
+use azure_emulator_core::room::Pretended;
 use serde_json::json;
 
 use super::*;
@@ -257,7 +257,7 @@ async fn unreadable_intents_prevent_no_start_and_a_reset_ends_them() {
             parameters: vec![1; 9000],
             damage: None,
         };
-        rows.begin_intent(&row, mock_keyvault::room::Purpose::Rows).unwrap();
+        rows.begin_intent(&row, azure_emulator_core::room::Purpose::Rows).unwrap();
     }
     drop(rows);
     assert_eq!(push(&emulator, b"before").await, StatusCode::CREATED);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mock_keyvault::identity::{MANAGED_IDENTITY_OBJECT_ID, SUBSCRIPTION};
+use azure_emulator_core::identity::{MANAGED_IDENTITY_OBJECT_ID, SUBSCRIPTION};
 use serde_json::json;
 use tokio::sync::Notify;
 

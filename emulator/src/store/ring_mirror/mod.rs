@@ -15,8 +15,8 @@ mod format;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::room::Purpose;
 use fs_err as fs;
-use mock_keyvault::room::Purpose;
 
 pub use self::format::RingMirror;
 use super::database::Writer;
@@ -204,7 +204,7 @@ impl Store {
         }
         // Made with the first mirror.
         if make_dir(&self.layout.rings())? && self.durability == super::Durability::Full {
-            mock_keyvault::durable::sync_dir(self.layout.root())?;
+            azure_emulator_core::durable::sync_dir(self.layout.root())?;
         }
         let bytes = mirror.encode()?;
         // Before the file: on a full disk this releases the reserve.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::durable::marker::Marker;
+use azure_emulator_core::durable::{Notice, SledFolder};
 use fs_err as fs;
-use mock_keyvault::durable::marker::Marker;
-use mock_keyvault::durable::{Notice, SledFolder};
 
 use super::support::copy;
 use crate::store::layout::Table;

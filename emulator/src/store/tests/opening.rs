@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use mock_keyvault::durable::marker::Marker;
-use mock_keyvault::durable::repair::RepairCommand;
+use azure_emulator_core::durable::marker::Marker;
+use azure_emulator_core::durable::repair::RepairCommand;
 
 use super::support::{REGISTRY, TestStore};
 use crate::store::marker::{Found, read_marker};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use mock_keyvault::room::Pretended;
+use azure_emulator_core::room::Pretended;
 
 use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object};
 use crate::store::*;

@@ -2,7 +2,7 @@
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
 use crate::store::*;
-use mock_keyvault::room::Purpose;
+use azure_emulator_core::room::Purpose;
 
 fn ring() -> RingRow {
     RingRow { generation: 1, head: vec![9], entries: vec![(DATA_KEY, vec![1])] }

@@ -8,7 +8,7 @@ use sealyard::Sealyard;
 
 use crate::support::{Answer, Client, content, start};
 
-pub(super) const SEGMENT: usize = sealyard::envelope::SEGMENT_LEN as usize;
+pub(super) const SEGMENT: usize = sealed_envelope::SEGMENT_LEN as usize;
 
 /// A kind of damage to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

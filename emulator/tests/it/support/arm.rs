@@ -1,6 +1,6 @@
 //! Requests to the control plane as `az` sends them: through the proxy, under Azure's names, by the owner.
 
-use mock_keyvault::identity::SUBSCRIPTION;
+use azure_emulator_core::identity::SUBSCRIPTION;
 use reqwest::Method;
 use sealyard::Sealyard;
 use serde_json::Value;

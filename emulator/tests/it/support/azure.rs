@@ -1,7 +1,7 @@
 //! The owner of a vault as an ordinary client: over REST, under Azure's own names, through the proxy of the Azure side.
 
+use azure_emulator_core::identity::{OWNER_CLIENT_ID, SUBSCRIPTION, TENANT, WELL_KNOWN_SECRET};
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::identity::{OWNER_CLIENT_ID, SUBSCRIPTION, TENANT, WELL_KNOWN_SECRET};
 use reqwest::Method;
 use serde_json::{Value, json};
 

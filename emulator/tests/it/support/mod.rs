@@ -11,8 +11,8 @@ pub(crate) mod registries;
 
 use std::path::Path;
 
+use azure_emulator_core::clock::Clock;
 use mock_keyvault::MockKeyVault;
-use mock_keyvault::clock::Clock;
 use sealyard::Sealyard;
 use sealyard::config::{Config, ExternalVault, VaultChoice};
 

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::MAX_POLICIES;
 use super::error::VaultChangeError;
-use crate::identity::TENANT;
 use crate::vault::network::NetworkRules;
 use crate::vault::policy::AccessPolicy;
 use crate::vault::settings::{Sku, VaultPath, VaultSettings};
+use azure_emulator_core::identity::TENANT;
 
 const RETENTION_DAYS: std::ops::RangeInclusive<i64> = 7..=90;
 /// Azure's limits for tags and rules.

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::error::VaultChangeError;
 use super::{VaultView, deletion_of};
-use crate::room;
 use crate::vault::names::{KeyName, VaultName};
 use crate::vault::settings::VaultPath;
 use crate::vault::{Agenda, Vaults};
+use azure_emulator_core::room;
 
 impl Vaults {
     /// Deletes a vault; it can be recovered until its retention ends. Returns false if it did not exist.

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use crate::authorization::AuthorizationError;
-use crate::room;
 use crate::vault::names::NameError;
 use crate::vault::policy::PolicyError;
 use crate::vault::settings::VaultPath;
+use azure_emulator_core::authorization::AuthorizationError;
+use azure_emulator_core::room;
 
 /// Why a vault is not created, changed, deleted or recovered.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,9 @@
+//! Tests of the guarantees and defences of the format, by subject. `support` makes files and keys.
+
+mod adapters;
+mod arbitrary;
+mod resume;
+mod round_trip;
+mod support;
+mod tamper;
+mod vectors;
