@@ -21,8 +21,7 @@ use crate::registry::{
     AssignedIdentity, IdentityOf, IdentityResource, Platform, PlatformError, Principal,
     ResourceGroup,
 };
-use crate::serve::StartError;
-use crate::vault_owner::{OwnerVault, VaultConnection};
+use crate::vault_owner::{ConnectionError, OwnerVault, VaultConnection};
 
 /// The name of the identity that the program is started with, in the default resource group.
 const START_IDENTITY: &str = "sealyard";
@@ -54,12 +53,12 @@ impl LocalPlatform {
         owner: Option<OwnerVault>,
         vault: Option<&MockKeyVault>,
         key_size: u32,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ConnectionError> {
         let client_id = access.client_id().to_owned();
         let is_well_known = client_id.eq_ignore_ascii_case(MANAGED_IDENTITY_CLIENT_ID);
         let principal_id = if is_well_known { MANAGED_IDENTITY_OBJECT_ID } else { "" }.to_owned();
         let resource = IdentityResource::new(ResourceGroup::default(), START_IDENTITY)
-            .map_err(|error| StartError::VaultAccess(error.to_string()))?;
+            .map_err(|error| ConnectionError::Unusable(error.to_string()))?;
         let client = access.client_of(&client_id)?;
         let authority = match vault {
             Some(vault) => Some(Authority::Embedded(vault.manager())),
@@ -76,7 +75,7 @@ impl LocalPlatform {
     }
 
     /// The key of this name in the vault that the program was started with, without a version.
-    pub fn key_of_local(&self, name: &str) -> Result<KeyId, StartError> {
+    pub fn key_of_local(&self, name: &str) -> Result<KeyId, ConnectionError> {
         self.access.key_id(name)
     }
 

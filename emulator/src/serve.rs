@@ -20,14 +20,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::acr::Ping;
-use crate::admin::{Endpoints, Guard};
+use crate::admin::EndpointsFile;
 use crate::agenda::{self, Agenda, AgendaError, VaultTime};
-use crate::app::{self, App, Parts};
+use crate::app::{App, Parts};
 use crate::arm::{ControlPlane, PlaneOptions};
 use crate::config::{ArmOperations, Config, VaultChoice};
 use crate::directory::EmbeddedDirectory;
+use crate::endpoints::Endpoints;
 use crate::faults::FaultDesk;
-use crate::listeners::{AzureFront, Certificates, Ports};
+use crate::listeners::{AzureFront, Certificates, Guard, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
     Directory, Doorkeeper, Encryption, Events, Identity, IdentityResource, Intents, Location,
@@ -37,20 +38,20 @@ use crate::registry::{
 use crate::reset::{self, Reset, ResetError};
 use crate::resume::Runner;
 use crate::revocation::Revocations;
+use crate::routes;
 use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
 use crate::state_watch::StateWatch;
 use crate::store::{LockedFolder, Store, StoreError};
 use crate::under_way::UnderWay;
-use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, VaultConnection};
+use crate::vault_owner::{
+    ChangeFeed, ConnectionError, NotSubscribed, Subscription, VaultConnection,
+};
 
 /// How long a stop waits until the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);
 
 /// How long a start waits until the vault reports its changes.
 const FEED_LIMIT: Duration = Duration::from_secs(1);
-
-/// The registry that answers requests whose `Host` names no other one.
-pub const LOCAL: &str = RegistryName::LOCAL;
 
 /// A running emulator. Dropping it stops it; [`Sealyard::shutdown`] waits for the end.
 #[derive(Debug)]
@@ -100,13 +101,13 @@ pub enum StartError {
     #[error("the embedded vault did not start")]
     Vault(#[from] VaultStartError),
     /// The given settings do not lead to a usable vault.
-    #[error("the vault cannot be used: {0}")]
-    VaultAccess(String),
+    #[error(transparent)]
+    VaultAccess(#[from] ConnectionError),
     /// The registries cannot be opened.
     #[error("the registry cannot be opened")]
     Registry(#[from] ManageError),
     /// Cannot happen: `local` is opened or the start fails.
-    #[error("there is no registry {LOCAL}")]
+    #[error("there is no registry {}", RegistryName::LOCAL)]
     NoLocal,
     /// The certificates of the listeners cannot be made.
     #[error(transparent)]
@@ -245,7 +246,7 @@ impl Sealyard {
         if let Some(vault) = vault {
             vault.shutdown().await;
         }
-        app.endpoints.remove_files(&app.config);
+        EndpointsFile::remove(&app.endpoints, &app.config);
         // The background tasks end one after the other, and the last one closes the folder.
         drop((app, local));
         if tokio::time::timeout(RELEASE, released.cancelled()).await.is_err() {
@@ -362,7 +363,7 @@ impl Builder {
         let feed = access.change_feed()?;
         let (registries, subscription) =
             open_registries(&config, store, platform, settings, intents, feed.as_ref()).await?;
-        let local = registries.get(LOCAL).ok_or(StartError::NoLocal)?;
+        let local = registries.get(RegistryName::LOCAL).ok_or(StartError::NoLocal)?;
         if let Err(error) = revocations.forget_gone(&registries).await {
             tracing::warn!(%error, "could not delete the revocation records of deleted registries");
         }
@@ -375,7 +376,7 @@ impl Builder {
         let ports = Ports::new(address, any_port, Arc::clone(&certificates.server), stop.clone());
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let shared = vault.as_ref().map(|vault| VaultTime::Shared(vault.timekeeper()));
-        let time = shared.map_or_else(|| access.time(), Ok)?;
+        let time = shared.map_or_else(|| VaultTime::of(&access), Ok)?;
         let agenda =
             Agenda::new(clock.clone(), time, registries.clone(), data_dir.clone(), stop.clone());
         tokio::spawn(Arc::clone(&agenda).follow());
@@ -404,7 +405,7 @@ impl Builder {
         go_on(&app, vault.as_ref(), &data_dir, &stop).await?;
         let server = tokio::spawn(listen::serve(
             listener,
-            app::routes(&app),
+            routes::routes(&app),
             Transport::TlsAndPlain(certificates.server),
             stop.clone(),
         ));
@@ -414,9 +415,9 @@ impl Builder {
         let registration = if registers { register(&app).await } else { None };
         // A program that reads the files finds the disk reserve as full as it can be.
         app.registries.room().refill();
-        app.endpoints.make_files(&app).await?;
+        EndpointsFile::create(&app).await?;
         tokio::spawn(app.clone().forget_what_goes(stop.clone()));
-        tokio::spawn(Endpoints::follow(app.clone(), stop));
+        tokio::spawn(EndpointsFile::follow(app.clone(), stop));
         Ok(Sealyard {
             stop: stop_on_drop,
             app,
@@ -447,7 +448,7 @@ async fn go_on(
     runner.before_ready().await;
     if let (Some(vault), Some(plane)) = (vault, plane) {
         let guard = Guard::open(&app.config, vault.address(), data_dir)?;
-        let content = app::registry_routes(app, &guard, LOCAL, Ping::Challenge);
+        let content = routes::registry_routes(app, &guard, RegistryName::LOCAL, Ping::Challenge);
         vault.set_front(Arc::new(AzureFront::new(content, plane.router())));
     }
     tokio::spawn(runner.follow());
@@ -657,7 +658,9 @@ async fn open_registries(
     };
     let subscription = subscription.ok().and_then(Result::ok);
     let registries = Registries::open(store, platform, settings, intents, local).await?;
-    let used = registries.get(LOCAL).and_then(|local| local.key_ring().describe().configured);
+    let used = registries
+        .get(RegistryName::LOCAL)
+        .and_then(|local| local.key_ring().describe().configured);
     if let Some(used) = used.filter(|used| used.unversioned() != key) {
         tracing::warn!(key = %used, asked = %key, "the registry keeps the key that it has; rotate to change it");
     }

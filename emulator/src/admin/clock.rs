@@ -11,11 +11,11 @@ use mock_keyvault::VaultError;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::duration::IsoDuration;
 use super::error::AdminError;
 use super::sent::{Body, Sent};
 use crate::agenda::AgendaError;
 use crate::app::App;
+use crate::duration::{IsoDuration, rounded_seconds};
 
 /// The report of the clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,13 +80,4 @@ impl From<AgendaError> for AdminError {
             }
         }
     }
-}
-
-/// Rounds to the second, because some nanoseconds pass between two readings of a frozen clock.
-pub(crate) fn rounded_seconds(span: time::Duration) -> i64 {
-    (span + time::Duration::milliseconds(500))
-        .whole_milliseconds()
-        .div_euclid(1000)
-        .try_into()
-        .unwrap_or(i64::MAX)
 }

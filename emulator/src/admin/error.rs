@@ -12,6 +12,7 @@ use super::sent::reason;
 use super::wire_name;
 use crate::faults::FaultDeskError;
 use crate::keys::{Cause, Refusal, RingError, VaultError};
+use crate::listeners::GuardRefusal;
 use crate::registry::{AccessChangeError, Error};
 use crate::reset::ResetError;
 use crate::revocation::RevocationError;
@@ -53,6 +54,12 @@ pub struct ErrorBody {
 impl fmt::Display for AdminError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.report.message)
+    }
+}
+
+impl From<GuardRefusal> for AdminError {
+    fn from(refusal: GuardRefusal) -> Self {
+        Self::new(refusal.status, refusal.code, refusal.message)
     }
 }
 

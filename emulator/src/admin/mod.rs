@@ -4,7 +4,7 @@
 //! Bodies are JSON; an error is `{"error":{"code","message"}}`. This module has types for the bodies, which
 //! the command line uses as well.
 //!
-//! Invariant: every route goes through [`Guard`], because a web page in the user's browser can reach the loopback too, and must
+//! Invariant: every route goes through [`crate::listeners::Guard`], because a web page in the user's browser can reach the loopback too, and must
 //! not be able to disable a key.
 
 mod access;
@@ -13,12 +13,10 @@ mod authority;
 mod clock;
 mod content;
 mod diagnosis;
-mod duration;
-mod endpoints;
+mod endpoints_file;
 mod error;
 mod events;
 mod faults;
-mod guard;
 mod health;
 mod identities;
 mod key;
@@ -40,19 +38,16 @@ pub use self::access::{AccessReport, AccessRequest, TokenReply, TokenRequest};
 pub use self::audit::AuditReport;
 pub use self::authority::CA_PATH;
 pub use self::clock::ClockReport;
-pub(crate) use self::clock::rounded_seconds;
 pub use self::content::{CollectRequest, CollectedReport, KeptReport};
 pub use self::diagnosis::{
     DiagnosisReport, IdentityDiagnosis, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis,
 };
-pub use self::duration::{DurationError, IsoDuration};
-pub use self::endpoints::{ENDPOINTS_FILE, Endpoints};
-pub(crate) use self::endpoints::{reachable, read as read_endpoints};
+pub use self::endpoints_file::ENDPOINTS_FILE;
+pub(crate) use self::endpoints_file::{EndpointsFile, read as read_endpoints};
 pub use self::error::{AdminError, ErrorBody, ErrorReport};
 pub use self::events::{EventList, EventReport};
 pub(crate) use self::faults::all as all_faults;
 pub use self::faults::{FaultAdded, FaultList};
-pub use self::guard::{ADMIN_TOKEN_FILE, Guard};
 pub use self::health::{HealthReport, RegistryHealth};
 pub use self::identities::{
     CreateIdentity, DeleteIdentity, IdentityList, IdentityReport, PrincipalReport,
@@ -120,7 +115,8 @@ pub fn router(app: App) -> Router {
         .route(&format!("{PREFIX}{CA_PATH}"), get(authority::certificates))
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app);
-    guard.protect_public(public).merge(Router::new().nest(PREFIX, guard.protect(routes)))
+    let public = guard.protect_public::<AdminError>(public);
+    public.merge(Router::new().nest(PREFIX, guard.protect::<AdminError>(routes)))
 }
 
 /// The registry in a path.

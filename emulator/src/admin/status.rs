@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::clock::ClockReport;
-use super::endpoints::{login_server, url_of};
 use super::error::AdminError;
-use super::guard::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};
 use super::wire_name;
 use crate::app::App;
+use crate::endpoints::{login_server, url_of};
+use crate::listeners::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};
 use crate::password::PasswordSource;
-use crate::registry::Registry;
-use crate::serve::LOCAL;
+use crate::registry::{Registry, RegistryName};
 
 /// The addresses and states of an emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,7 +228,7 @@ impl RegistryReport {
         let own = app.ports.of(registry.name());
         let (url, login_server) = match own {
             Some(own) => (url_of(own.address), login_server(own.address)),
-            None if registry.name() == LOCAL => {
+            None if registry.name() == RegistryName::LOCAL => {
                 (app.endpoints.registry().to_owned(), app.endpoints.login_server().to_owned())
             }
             None => by_name(app, registry.name()),

@@ -8,7 +8,7 @@ use azure_emulator_core::files::{Access, read_if_there, write_whole};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::admin::{IsoDuration, rounded_seconds};
+use crate::duration::{IsoDuration, rounded_seconds};
 
 /// The file in the data folder.
 const CLOCK_FILE: &str = "clock.json";

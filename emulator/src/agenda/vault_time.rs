@@ -12,6 +12,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::AgendaError;
+use crate::vault_owner::{ConnectionError, VaultConnection};
 
 /// The time source of the vault.
 #[derive(Clone)]
@@ -52,6 +53,12 @@ struct RemoteClock {
 }
 
 impl VaultTime {
+    /// The time source of a vault in another process.
+    pub fn of(vault: &VaultConnection) -> Result<Self, ConnectionError> {
+        let (client, url) = vault.http_client()?;
+        Ok(if vault.is_azure() { Self::Foreign(url) } else { Self::Remote { url, client } })
+    }
+
     /// Lets an embedded vault, which shares our clock, run its due work. A vault in another process runs it by itself.
     pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
         if let Self::Shared(timekeeper) = self {

@@ -15,10 +15,10 @@ use super::hints::Hints;
 use super::last_run::LastRun;
 use super::trust;
 use crate::admin::{
-    ADMIN_TOKEN_FILE, CA_PATH, ENDPOINTS_FILE, ErrorBody, PREFIX, RegistryReport, StatusReport,
-    read_endpoints,
+    CA_PATH, ENDPOINTS_FILE, ErrorBody, PREFIX, RegistryReport, StatusReport, read_endpoints,
 };
-use crate::serve::LOCAL;
+use crate::listeners::ADMIN_TOKEN_FILE;
+use crate::registry::RegistryName;
 
 /// The variable with the token of an emulator that is not found by its data folder.
 pub(super) const TOKEN_ENV: &str = "SEALYARD_ADMIN_TOKEN";
@@ -145,7 +145,8 @@ impl Emulator {
         if self.is_local() {
             return;
         }
-        if let Some(local) = registries.into_iter().find(|found| found.name == LOCAL) {
+        if let Some(local) = registries.into_iter().find(|found| found.name == RegistryName::LOCAL)
+        {
             self.url().clone_into(&mut local.url);
             local.login_server = login_server(&self.base);
         }

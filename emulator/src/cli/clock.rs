@@ -12,7 +12,8 @@ use super::Context;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
 use super::output::{for_people, to_the_second};
-use crate::admin::{ClockReport, IsoDuration};
+use crate::admin::ClockReport;
+use crate::duration::IsoDuration;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

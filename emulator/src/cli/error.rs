@@ -11,11 +11,13 @@ use thiserror::Error;
 use super::hints::{Hint, Hints};
 use super::last_run::LastRun;
 use super::port_owner::PortOwner;
-use crate::admin::{ErrorReport, reachable};
+use crate::admin::ErrorReport;
 use crate::config::{ConfigError, DEFAULT_LISTEN};
+use crate::endpoints::reachable;
+use crate::registry::RegistryName;
 use crate::repair::RepairFailure;
 use crate::running::{Entry, RunningError};
-use crate::serve::{LOCAL, StartError};
+use crate::serve::StartError;
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,12 +295,12 @@ impl CliError {
             ),
             Self::Answer(report) if report.code == "Unauthorized" => Some(format!(
                 "name the emulator's folder with --data-dir, or set {1} to the content of the file {0} in that folder",
-                crate::admin::ADMIN_TOKEN_FILE,
+                crate::listeners::ADMIN_TOKEN_FILE,
                 super::client::TOKEN_ENV
             )),
             Self::Answer(report) if report.state.is_some() || report.cause.is_some() => {
                 let cause = report.cause.as_deref();
-                let registry = report.registry.as_deref().unwrap_or(LOCAL);
+                let registry = report.registry.as_deref().unwrap_or(RegistryName::LOCAL);
                 let way_back = cause.and_then(|cause| hints.way_back(cause, registry));
                 way_back.or_else(|| Some(format!("`{}` shows the state", hints.line(&Hint::Status))))
             }

@@ -11,7 +11,8 @@ use super::client::Emulator;
 use super::content::segment;
 use super::error::{CliError, Exit};
 use super::output::{count, for_people, table};
-use crate::admin::{FaultAdded, FaultList, IsoDuration};
+use crate::admin::{FaultAdded, FaultList};
+use crate::duration::IsoDuration;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -14,9 +14,10 @@ use super::error::{CliError, Exit};
 use super::hints::{Hint, Hints};
 use super::output::{count, to_the_second};
 use super::status::state_in_words;
-use crate::admin::{HealthReport, RegistryHealth, reachable};
+use crate::admin::{HealthReport, RegistryHealth};
 use crate::config;
-use crate::serve::LOCAL;
+use crate::endpoints::reachable;
+use crate::registry::RegistryName;
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
@@ -122,7 +123,7 @@ pub(super) fn render(report: &HealthReport, hints: &Hints) -> String {
         parts.push(format!(
             "damaged content was found {}: `{}` lists it",
             count(report.damaged, "time"),
-            hints.line(&Hint::Verify { registry: LOCAL })
+            hints.line(&Hint::Verify { registry: RegistryName::LOCAL })
         ));
     }
     parts.join("; ")

@@ -12,7 +12,7 @@ use std::path::Path;
 use azure_emulator_core::durable::repair::quoted;
 
 use super::container::Container;
-use crate::serve::LOCAL;
+use crate::registry::RegistryName;
 
 /// A port of the loopback that the system chooses.
 pub const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -369,7 +369,7 @@ impl CommandLine {
 
     /// Adds `--registry`, unless the registry is the default.
     fn registry(self, registry: &str) -> Self {
-        if registry == LOCAL { self } else { self.word("--registry").word(registry) }
+        if registry == RegistryName::LOCAL { self } else { self.word("--registry").word(registry) }
     }
 
     /// Adds the options that name a key.

@@ -21,7 +21,8 @@ use super::status::{data_in_words, insecure_registries, state_in_words};
 use crate::admin::{PasswordPlace, StatusReport};
 use crate::config::{Config, ServeArgs};
 use crate::password::PasswordSource;
-use crate::serve::{LOCAL, Sealyard, StartError};
+use crate::registry::RegistryName;
+use crate::serve::{Sealyard, StartError};
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliError> {
@@ -142,7 +143,7 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -
          {} stops the emulator.\n",
         hints.line(&Hint::RevokePolicy),
         hints.line(&Hint::Status),
-        hints.line(&Hint::Restore { registry: LOCAL }),
+        hints.line(&Hint::Restore { registry: RegistryName::LOCAL }),
         secrets(report, hints),
         match ending {
             Ending::CtrlC => "Ctrl-C".to_owned(),

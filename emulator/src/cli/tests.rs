@@ -16,10 +16,11 @@ use super::{
     verify,
 };
 use crate::admin::{
-    ClockReport, CollectedReport, ErrorReport, HealthReport, IsoDuration, KeptReport, KeyList,
-    KeyOperation, KeyReply, KeyReport, KeyRequest, KeyVersionReport, RegistryHealth,
-    RegistryReport, RestoreReply, RevokeReply, RotationReport, StatusReport,
+    ClockReport, CollectedReport, ErrorReport, HealthReport, KeptReport, KeyList, KeyOperation,
+    KeyReply, KeyReport, KeyRequest, KeyVersionReport, RegistryHealth, RegistryReport,
+    RestoreReply, RevokeReply, RotationReport, StatusReport,
 };
+use crate::duration::IsoDuration;
 use crate::registry::{Finding, FindingKind, Verified};
 use crate::revocation::Way;
 

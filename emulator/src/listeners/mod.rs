@@ -4,12 +4,15 @@
 //! registry is named, the listener selects it ([`sites`]). All of them accept plain HTTP and TLS
 //! ([`tls`]). Every registry except `local` has its own port ([`ports`]). Nothing here parses a path or reads content.
 
+mod guard;
 mod names;
 mod ports;
 mod sites;
 mod tls;
 
+pub use self::guard::{ADMIN_TOKEN_FILE, Guard};
+pub(crate) use self::guard::{GuardRefusal, REGISTRY_PASSWORD_FILE};
 pub(crate) use self::names::is_registry_name;
-pub use self::ports::{Port, Ports};
+pub use self::ports::{Port, Ports, Served};
 pub(crate) use self::sites::{AzureFront, Site};
 pub(crate) use self::tls::Certificates;

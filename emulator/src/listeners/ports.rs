@@ -13,6 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use axum::Router;
 use azure_emulator_core::listen::{self, Transport};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -20,13 +21,19 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::acr::Ping;
-use crate::app::{self, App};
-use crate::registry::{Change, Registry};
-use crate::serve::LOCAL;
+use crate::registry::{Change, Registries, Registry, RegistryName};
 
 /// How many ports after that of `local` are tried for a registry that had none yet. After that, any free port is used.
 const TRIED: u16 = 200;
+
+/// What the ports serve.
+pub trait Served: Send + Sync {
+    /// The registries, which need a port each.
+    fn registries(&self) -> &Registries;
+
+    /// The routes of the listener of a registry.
+    fn routes_of(&self, registry: &str) -> Router;
+}
 
 /// The ports of the registries except `local`. Clones share them.
 #[derive(Clone)]
@@ -81,30 +88,34 @@ impl Ports {
     }
 
     /// Returns when exactly the existing registries have their ports.
-    pub async fn settle(&self, app: &App) {
+    pub async fn settle(&self, served: &impl Served) {
         let mut followed = self.0.followed.lock().await;
-        let now = *app.registries.changes().borrow();
+        let now = *served.registries().changes().borrow();
         if *followed == Some(now) || self.0.stop.is_cancelled() {
             return;
         }
-        let registries: Vec<Registry> =
-            app.registries.all().into_iter().filter(|registry| registry.name() != LOCAL).collect();
+        let registries: Vec<Registry> = served
+            .registries()
+            .all()
+            .into_iter()
+            .filter(|registry| registry.name() != RegistryName::LOCAL)
+            .collect();
         self.close_all_but(&registries).await;
         let mut reserved: BTreeSet<u16> =
             registries.iter().filter_map(|registry| registry.profile().port).collect();
         for registry in &registries {
             if self.of(registry.name()).is_none() {
-                reserved.extend(self.open_for(app, registry, &reserved).await);
+                reserved.extend(self.open_for(served, registry, &reserved).await);
             }
         }
         *followed = Some(now);
     }
 
     /// Opens and closes ports as registries are created and deleted, until the emulator stops. The caller spawns it.
-    pub(crate) async fn follow(self, app: App) {
-        let mut changes = app.registries.changes();
+    pub(crate) async fn follow(self, served: impl Served) {
+        let mut changes = served.registries().changes();
         loop {
-            self.settle(&app).await;
+            self.settle(&served).await;
             tokio::select! {
                 () = self.0.stop.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
@@ -124,7 +135,7 @@ impl Ports {
     /// Opens a port for a registry that has none, and returns it.
     async fn open_for(
         &self,
-        app: &App,
+        served: &impl Served,
         registry: &Registry,
         reserved: &BTreeSet<u16>,
     ) -> Option<u16> {
@@ -149,13 +160,15 @@ impl Ports {
         }
         if hint.is_none()
             && !self.0.any
-            && let Err(error) =
-                app.registries.change(registry.registry_name(), remembered(address.port())).await
+            && let Err(error) = served
+                .registries()
+                .change(registry.registry_name(), remembered(address.port()))
+                .await
         {
             tracing::warn!(registry.name = name, %error, "could not store the port: the next start may choose another one");
         }
         let port = Port { address, taken };
-        let routes = app::registry_routes(app, &app.guard, name, Ping::Open);
+        let routes = served.routes_of(name);
         let (stop, closed) = (self.0.stop.child_token(), CancellationToken::new());
         let server = {
             let transport = Transport::TlsAndPlain(Arc::clone(&self.0.tls));

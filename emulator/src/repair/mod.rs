@@ -25,7 +25,7 @@ use crate::platform::LocalPlatform;
 use crate::registry::{Platform, Recovered, RecoveryProgress, recover};
 use crate::serve::{StartError, start_vault};
 use crate::store::{RowsRepair, Store, StoreError};
-use crate::vault_owner::VaultConnection;
+use crate::vault_owner::{ConnectionError, VaultConnection};
 
 /// An examined folder. If this is dropped, nothing was changed.
 #[derive(Debug)]
@@ -99,6 +99,9 @@ pub enum RepairFailure {
         "the rows are repaired, but the sealed files cannot be opened: the vault cannot be used"
     )]
     Start(#[from] StartError),
+    /// The vault cannot be reached with the given settings.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
     /// Content could not be recovered.
     #[error("the rows are repaired, but the sealed files cannot be read")]
     Recovery(#[from] crate::registry::Error),

@@ -26,9 +26,8 @@ use crate::app::App;
 use crate::config::VaultChoice;
 use crate::faults::FaultDeskError;
 use crate::keys::VaultError;
-use crate::registry::{Error, Intent, Kind, ManageError};
+use crate::registry::{Error, Intent, Kind, ManageError, RegistryName};
 use crate::revocation::RevocationError;
-use crate::serve::LOCAL;
 
 /// The minimum bytes that a reset needs: for its rows, and for the files that it replaces.
 const ROOM: u64 = 256 << 10;
@@ -78,7 +77,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
         for registry in app.registries.all() {
             app.revocations.restore(&registry, app.hand(), None, false).await?;
         }
-        if let Some(local) = app.registry(LOCAL) {
+        if let Some(local) = app.registry(RegistryName::LOCAL) {
             local.key_ring().rehearse().await.map_err(|error| of_local(error.into()))?;
         }
     }
@@ -187,7 +186,7 @@ async fn ensure_room(app: &App) -> Result<(), ResetError> {
 }
 
 fn of_local(source: Error) -> ResetError {
-    of_registry(LOCAL, source)
+    of_registry(RegistryName::LOCAL, source)
 }
 
 fn of_registry(name: &str, source: Error) -> ResetError {

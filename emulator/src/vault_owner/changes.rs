@@ -6,8 +6,7 @@
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{VaultConnection, config_error, is_azure};
-use crate::serve::StartError;
+use super::{ConnectionError, VaultConnection, config_error};
 
 /// The path of the stream.
 const PATH: &str = "/_keyvault/changes";
@@ -61,8 +60,8 @@ struct Line {
 
 impl VaultConnection {
     /// The address of the vault's stream; `None` if the vault is Azure's, which has none.
-    pub(crate) fn change_feed(&self) -> Result<Option<ChangeFeed>, StartError> {
-        if is_azure(self.vault.host_str().unwrap_or_default()) {
+    pub(crate) fn change_feed(&self) -> Result<Option<ChangeFeed>, ConnectionError> {
+        if self.is_azure() {
             return Ok(None);
         }
         let failed = |error: &dyn std::fmt::Display| config_error(error.to_string());

@@ -9,6 +9,7 @@ mod identities;
 mod resources;
 
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,19 +21,18 @@ use azure_emulator_core::identity::{
 use http::Method;
 use mock_keyvault::MockKeyVault;
 use serde_json::{Value, json};
+use thiserror::Error;
 use time::OffsetDateTime;
 use url::Url;
 use zeroize::Zeroizing;
 
 pub(crate) use self::changes::{ChangeFeed, NotSubscribed, Subscription, Told};
 pub(crate) use self::resources::{ROLES_API, VAULTS_API};
-use crate::agenda::VaultTime;
 use crate::config::{Config, ExternalVault, VaultChoice};
 use crate::keys::{
     Cause, ClientSecret, HttpSettings, IdentityId, KeyId, KeyVault, KeyVersion, ManagementClient,
     Proof, VaultClient, VaultClientConfig, VaultError, VaultName,
 };
-use crate::serve::StartError;
 
 /// The addresses of the vault and the issuer, and the registry's identity.
 #[derive(Clone)]
@@ -50,6 +50,17 @@ pub struct VaultConnection {
     ca_pem: Option<String>,
     is_ours: bool,
     clock: Clock,
+}
+
+/// The vault cannot be reached with the given settings.
+#[derive(Debug, Error)]
+pub enum ConnectionError {
+    /// A setting is missing or wrong.
+    #[error("the vault cannot be used: {0}")]
+    Unusable(String),
+    /// A file of a secret or a certificate cannot be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// The owner's access to the vault. Clones share the clients.
@@ -80,7 +91,7 @@ impl VaultConnection {
         config: &Config,
         embedded: Option<&MockKeyVault>,
         clock: &Clock,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ConnectionError> {
         match (&config.vault, embedded) {
             (VaultChoice::External(external), _) => Self::external(config, external, clock),
             (VaultChoice::Embedded, Some(vault)) => Ok(Self {
@@ -104,7 +115,7 @@ impl VaultConnection {
         config: &Config,
         external: &ExternalVault,
         clock: &Clock,
-    ) -> Result<Self, StartError> {
+    ) -> Result<Self, ConnectionError> {
         let host = external.url.host_str().unwrap_or_default();
         let is_azure = is_azure(host);
         // `NAME.vault.…` names a vault; at any other host, such as a container's, the vault called `local` answers.
@@ -149,7 +160,7 @@ impl VaultConnection {
     }
 
     /// The key of this name, without a version: the registry follows the newest.
-    pub fn key_id(&self, name: &str) -> Result<KeyId, StartError> {
+    pub fn key_id(&self, name: &str) -> Result<KeyId, ConnectionError> {
         let name = name.parse().map_err(|error| config_error(format!("--key-name: {error}")))?;
         Ok(KeyId::new(self.name.clone(), name, None))
     }
@@ -166,7 +177,7 @@ impl VaultConnection {
 
     /// The vaults as an identity reaches them: the identity of the start with its secret, any other through the endpoint of
     /// managed identities.
-    pub fn client_of(&self, client_id: &str) -> Result<Arc<dyn KeyVault>, StartError> {
+    pub fn client_of(&self, client_id: &str) -> Result<Arc<dyn KeyVault>, ConnectionError> {
         let proof = if client_id.eq_ignore_ascii_case(&self.client_id) {
             Proof::Secret(ClientSecret::new(self.secret.as_str()))
         } else {
@@ -177,7 +188,7 @@ impl VaultConnection {
     }
 
     /// The vault as its owner reaches it; `None` if it is external.
-    pub fn owner(&self) -> Result<Option<OwnerVault>, StartError> {
+    pub fn owner(&self) -> Result<Option<OwnerVault>, ConnectionError> {
         let Some(secret) = &self.owner_secret else { return Ok(None) };
         let proof = Proof::Secret(ClientSecret::new(secret.as_str()));
         let vault = self.client(OWNER_CLIENT_ID, proof.clone())?;
@@ -194,7 +205,7 @@ impl VaultConnection {
         }))
     }
 
-    fn client(&self, client_id: &str, proof: Proof) -> Result<VaultClient, StartError> {
+    fn client(&self, client_id: &str, proof: Proof) -> Result<VaultClient, ConnectionError> {
         VaultClient::new(self.client_config(client_id, proof), self.clock.clone())
             .map_err(|error| config_error(error.to_string()))
     }
@@ -215,14 +226,15 @@ impl VaultConnection {
         HttpSettings { ca_pem: self.ca_pem.clone(), resolve: Vec::new() }
     }
 
-    /// The time source of a vault in another process.
-    pub fn time(&self) -> Result<VaultTime, StartError> {
-        if is_azure(self.vault.host_str().unwrap_or_default()) {
-            return Ok(VaultTime::Foreign(self.vault.clone()));
-        }
+    /// Whether the vault is Azure's own.
+    pub(crate) fn is_azure(&self) -> bool {
+        is_azure(self.vault.host_str().unwrap_or_default())
+    }
+
+    /// An HTTP client that trusts the vault, and the vault's base URL.
+    pub(crate) fn http_client(&self) -> Result<(reqwest::Client, Url), ConnectionError> {
         let client = self.http().client(&[&self.vault]);
-        let client = client.map_err(|error| config_error(error.to_string()))?;
-        Ok(VaultTime::Remote { url: self.vault.clone(), client })
+        Ok((client.map_err(|error| config_error(error.to_string()))?, self.vault.clone()))
     }
 
     /// The base URL of the Azure side, if it is served here.
@@ -461,7 +473,7 @@ fn is_azure(host: &str) -> bool {
         .any(|end| host.ends_with(end))
 }
 
-fn parse(url: &str) -> Result<Url, StartError> {
+fn parse(url: &str) -> Result<Url, ConnectionError> {
     Url::parse(url).map_err(|error| config_error(format!("{url}: {error}")))
 }
 
@@ -469,6 +481,6 @@ fn trimmed(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-fn config_error(message: impl Into<String>) -> StartError {
-    StartError::VaultAccess(message.into())
+fn config_error(message: impl Into<String>) -> ConnectionError {
+    ConnectionError::Unusable(message.into())
 }

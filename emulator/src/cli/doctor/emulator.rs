@@ -14,7 +14,7 @@ use super::super::trust as certificates;
 use super::finding::{Check, Finding};
 use super::{DoctorArgs, names, registries, trust};
 use crate::admin::{DiagnosisReport, FaultList, HealthReport, StatusReport, UnfinishedReport};
-use crate::serve::LOCAL;
+use crate::registry::RegistryName;
 
 /// The timeout of the status.
 const STATUS: Duration = Duration::from_secs(10);
@@ -239,7 +239,8 @@ fn disk(diagnosis: &DiagnosisReport, hints: &Hints) -> Finding {
     }
     // The registry whose uploads use most space; without uploads, unreferenced blobs may still use space.
     let most = diagnosis.registries.iter().max_by_key(|registry| registry.upload_bytes);
-    let registry = most.filter(|most| most.upload_bytes > 0).map_or(LOCAL, |most| &most.name);
+    let registry =
+        most.filter(|most| most.upload_bytes > 0).map_or(RegistryName::LOCAL, |most| &most.name);
     let held = diagnosis.registries.iter().map(|registry| registry.upload_bytes).sum::<u64>();
     let because = match held {
         0 => "pulls and deletions work while the reserve on the disk lasts".to_owned(),
@@ -260,7 +261,7 @@ fn damage(times: u64, hints: &Hints) -> Option<Finding> {
         let what = format!("damaged content was found {}", count(times, "time"));
         Finding::wrong(Check::Disk, "damaged", what)
             .because("stored content does not authenticate; `verify` lists it")
-            .repaired_by(hints.line(&Hint::Verify { registry: LOCAL }))
+            .repaired_by(hints.line(&Hint::Verify { registry: RegistryName::LOCAL }))
     })
 }
 

@@ -14,7 +14,7 @@ use super::super::content::segment;
 use super::super::error::CliError;
 use super::super::password;
 use crate::admin::{AccessReport, ErrorReport};
-use crate::serve::LOCAL;
+use crate::registry::RegistryName;
 
 /// The number of entries on a page.
 const PAGE: usize = 500;
@@ -95,7 +95,7 @@ impl<'a> Content<'a> {
     ) -> Result<Response, CliError> {
         let mut request = self.emulator.to_registries(method, path, query);
         request = request.header(ACCEPT, accept);
-        if self.registry != LOCAL {
+        if self.registry != RegistryName::LOCAL {
             request = request.header(HOST, format!("{}.azurecr.localhost", self.registry));
         }
         if let Some((user, password)) = &self.login {

@@ -131,6 +131,15 @@ fn sum(mut text: &str, mut units: &[(u8, u64)]) -> Option<u64> {
     Some(total)
 }
 
+/// Rounds to the second, because some nanoseconds pass between two readings of a frozen clock.
+pub(crate) fn rounded_seconds(span: time::Duration) -> i64 {
+    (span + time::Duration::milliseconds(500))
+        .whole_milliseconds()
+        .div_euclid(1000)
+        .try_into()
+        .unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use azure_emulator_core::authority::{Authority, host_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -31,16 +31,25 @@ use subtle::ConstantTimeEq as _;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::error::AdminError;
+use super::is_registry_name;
 use crate::config::{Config, Origin};
-use crate::listeners::is_registry_name;
 use crate::password::{Password, PasswordSource};
 use crate::registry::Registry;
 
 /// The file with the token of the admin API, in the data folder.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
 /// The file with the password of `local`, in the data folder. Any user name is accepted.
-pub(super) const REGISTRY_PASSWORD_FILE: &str = "registry.password";
+pub(crate) const REGISTRY_PASSWORD_FILE: &str = "registry.password";
+
+/// The refusal of a request. The API that the guard protects renders it.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardRefusal {
+    pub(crate) status: StatusCode,
+    /// The code for programs.
+    pub(crate) code: &'static str,
+    /// The message for people.
+    pub(crate) message: String,
+}
 
 /// The rules of one listener. Clones share them.
 #[derive(Clone)]
@@ -58,6 +67,12 @@ struct Rules {
 struct Secrets {
     token: Zeroizing<String>,
     password: Zeroizing<String>,
+}
+
+impl GuardRefusal {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
 }
 
 impl Guard {
@@ -87,13 +102,19 @@ impl Guard {
     }
 
     /// Puts the rules before the admin API.
-    pub(super) fn protect(&self, routes: Router) -> Router {
-        routes.layer(from_fn_with_state(self.clone(), admin))
+    pub(crate) fn protect<R>(&self, routes: Router) -> Router
+    where
+        R: From<GuardRefusal> + IntoResponse + 'static,
+    {
+        routes.layer(from_fn_with_state(self.clone(), admin::<R>))
     }
 
     /// Refuses web pages of other sites before the routes that need no token.
-    pub(super) fn protect_public(&self, routes: Router) -> Router {
-        routes.layer(from_fn_with_state(self.clone(), public))
+    pub(crate) fn protect_public<R>(&self, routes: Router) -> Router
+    where
+        R: From<GuardRefusal> + IntoResponse + 'static,
+    {
+        routes.layer(from_fn_with_state(self.clone(), public::<R>))
     }
 
     /// Puts the rules before the content of `local`.
@@ -101,11 +122,11 @@ impl Guard {
         routes.layer(from_fn_with_state(self.clone(), content))
     }
 
-    fn admits(&self, request: &Request) -> Result<(), AdminError> {
+    fn admits(&self, request: &Request) -> Result<(), GuardRefusal> {
         self.refuse_foreign_pages(request.headers())?;
         if let Some(secrets) = &self.0.secrets {
             if !secrets.is_bearer(request.headers()) {
-                return Err(AdminError::new(
+                return Err(GuardRefusal::new(
                     StatusCode::UNAUTHORIZED,
                     "Unauthorized",
                     format!(
@@ -117,7 +138,7 @@ impl Guard {
             self.refuse_foreign_hosts(request)?;
         }
         if request.method() == Method::POST && !is_asked_for(request.headers()) {
-            return Err(AdminError::new(
+            return Err(GuardRefusal::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedMediaType",
                 "send `Content-Type: application/json`, or application/octet-stream with a log",
@@ -128,7 +149,7 @@ impl Guard {
 
     /// A browser sends the site of a page in `Origin` with every request that can change something, and with every request
     /// that reads from another site.
-    fn refuse_foreign_pages(&self, headers: &HeaderMap) -> Result<(), AdminError> {
+    fn refuse_foreign_pages(&self, headers: &HeaderMap) -> Result<(), GuardRefusal> {
         let is_ours = |origin: &HeaderValue| {
             let origin = Url::parse(origin.to_str().ok()?).ok()?;
             let authority = origin.port().map_or_else(
@@ -139,7 +160,7 @@ impl Guard {
             Some(host.eq_ignore_ascii_case(&authority) && self.is_our_name(&authority))
         };
         match headers.get(header::ORIGIN) {
-            Some(origin) if is_ours(origin) != Some(true) => Err(AdminError::new(
+            Some(origin) if is_ours(origin) != Some(true) => Err(GuardRefusal::new(
                 StatusCode::FORBIDDEN,
                 "ForeignOrigin",
                 "web pages of other sites may not use this API",
@@ -148,9 +169,9 @@ impl Guard {
         }
     }
 
-    fn refuse_foreign_hosts(&self, request: &Request) -> Result<(), AdminError> {
+    fn refuse_foreign_hosts(&self, request: &Request) -> Result<(), GuardRefusal> {
         match host_of(request) {
-            Some(host) if !self.is_our_name(host) => Err(AdminError::new(
+            Some(host) if !self.is_our_name(host) => Err(GuardRefusal::new(
                 StatusCode::FORBIDDEN,
                 "ForeignHost",
                 format!(
@@ -204,11 +225,14 @@ impl Secrets {
     }
 }
 
-async fn admin(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+async fn admin<R>(State(guard): State<Guard>, request: Request, next: Next) -> Response
+where
+    R: From<GuardRefusal> + IntoResponse,
+{
     match guard.admits(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
-            let mut response = refusal.into_response();
+            let mut response = R::from(refusal).into_response();
             if response.status() == StatusCode::UNAUTHORIZED {
                 response
                     .headers_mut()
@@ -219,10 +243,13 @@ async fn admin(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     }
 }
 
-async fn public(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+async fn public<R>(State(guard): State<Guard>, request: Request, next: Next) -> Response
+where
+    R: From<GuardRefusal> + IntoResponse,
+{
     match guard.refuse_foreign_pages(request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
+        Err(refusal) => R::from(refusal).into_response(),
     }
 }
 
@@ -335,6 +362,21 @@ mod tests {
 
     use super::*;
 
+    /// The refusal as its status.
+    struct Refused(StatusCode);
+
+    impl From<GuardRefusal> for Refused {
+        fn from(refusal: GuardRefusal) -> Self {
+            Self(refusal.status)
+        }
+    }
+
+    impl IntoResponse for Refused {
+        fn into_response(self) -> Response {
+            self.0.into_response()
+        }
+    }
+
     fn guard(listen: &str, folder: &Path) -> Guard {
         let config = Config {
             listen: listen.parse().unwrap(),
@@ -354,7 +396,8 @@ mod tests {
 
     async fn on_loopback(request: http::request::Builder) -> StatusCode {
         let folder = tempfile::tempdir().unwrap();
-        status_of(guard("127.0.0.1:5000", folder.path()).protect(routes()), request).await
+        status_of(guard("127.0.0.1:5000", folder.path()).protect::<Refused>(routes()), request)
+            .await
     }
 
     fn post() -> http::request::Builder {
@@ -437,7 +480,7 @@ mod tests {
                 Some(value) => request.header(header::AUTHORIZATION, value),
                 None => request,
             };
-            status_of(guard.protect(routes()), request)
+            status_of(guard.protect::<Refused>(routes()), request)
         };
 
         assert_eq!(get(None).await, StatusCode::UNAUTHORIZED);
@@ -523,7 +566,10 @@ mod tests {
         // A public name of a registry is accepted; the admin API works under it as well.
         let public = || Request::get("/x").header(header::HOST, "team1.azurecr.io");
         assert_eq!(status_of(guard.protect_content(routes()), public()).await, StatusCode::OK);
-        assert_eq!(status_of(guard.protect(routes()), public()).await, StatusCode::FORBIDDEN);
+        assert_eq!(
+            status_of(guard.protect::<Refused>(routes()), public()).await,
+            StatusCode::FORBIDDEN
+        );
         assert!(
             fs::read_dir(folder.path()).unwrap().next().is_none(),
             "no secret is created if none is needed"
