@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: a registry that wants a login: Azure's Python client, skopeo and docker as the admin user, as a token
-# that may pull one repository, as an identity, as nobody. Sourced. It starts a registry of its own.
+# Part of scripts/e2e: a registry that requires a login. Azure's Python client, skopeo and docker log in as the admin user, with a
+# token for one repository, as an identity, and without a login. Sourced. It starts its own registry.
 
 ACR=
 ACR_ENDPOINTS=
 ACR_LOGINS=
 
-# acr_admin PATH JSON: a request to the admin API.
+# acr_admin PATH JSON: sends a request to the admin API.
 acr_admin() { curl -sS --fail-with-body "http://$ACR/_sealyard/registries/local/$1" --json "$2"; }
 
 acr_tools() { python_tools "$WORK/py-acr" "$SCRIPTS/e2e.d/acr.txt"; }
 
-# acr_client COMMAND [ARGUMENT...]: the registry and the issuer as names of this machine, over TLS.
+# acr_client COMMAND: runs the Python client, which reaches the registry and the issuer as localhost over TLS.
 acr_client() {
     local what=$1 authority=() azure ca
     azure=$(jq -r .azure "$ACR_ENDPOINTS")
@@ -35,7 +35,7 @@ expect_acr() {
     [ "$status" = "$1" ] || { echo "$2 $3: $status, not $1"; cat "$WORK/acr.body"; return 1; }
 }
 
-# An identity of its own has no role on the registry.
+# A new application has no role on the registry.
 acr_no_role() {
     local azure
     azure=$(jq -r .azure "$ACR_ENDPOINTS")
@@ -46,7 +46,7 @@ acr_no_role() {
 }
 
 acr_anonymous() {
-    # Also if it fails: what comes after is about those who may not.
+    # This also runs after a failure, because the next checks need a registry without anonymous pull.
     trap "acr_admin access '{\"anonymousPullEnabled\":false}'" EXIT
     acr_admin access '{"anonymousPullEnabled":true}'
     acr_client anonymous
@@ -111,7 +111,7 @@ acr_docker_logins() {
     acr_docker admin image rm -f "$ACR/team/one:1" "$ACR/team/one:2" "$ACR/team/docker:1"
 }
 
-# The secrets of the logins are nowhere in the data folder, nor in the log.
+# The secrets of the logins are neither in the data folder nor in the log.
 acr_secrets() {
     local secret
     for secret in "$(acr_password 0)" "$(acr_password 1)" "$(jq -r .password "$ACR_LOGINS/puller-token.json")"; do
@@ -121,7 +121,7 @@ acr_secrets() {
 }
 
 part_acr() {
-    [ "$KIND" = sealyard ] || { skip acr "this registry has no logins of Azure's kind"; return; }
+    [ "$KIND" = sealyard ] || { skip acr "this registry has no Azure logins"; return; }
     local before=${REGISTRY:-}
     start_registry "$KIND" "$WORK/acr"
     ACR=$REGISTRY
@@ -130,15 +130,15 @@ part_acr() {
     ACR_LOGINS=$WORK/acr-logins
     mkdir -p "$ACR_LOGINS"
     check "acr: Azure's Python client is installed" acr_tools
-    check "acr: the registry wants a login and says where" acr_close
+    check "acr: the registry requires a login and names the endpoint" acr_close
     check "acr: Python client, everything as the owner" acr_client all
     check "acr: Python client, an identity without a role" acr_no_role
-    check "acr: Python client, nobody may pull and no more" acr_anonymous
+    check "acr: Python client, anonymous pull and nothing else" acr_anonymous
     if have skopeo; then
         check "acr: skopeo logs in as the admin user, pushes" acr_skopeo_admin
-        check "acr: skopeo, a wrong password and none" acr_skopeo_wrong
+        check "acr: skopeo, a wrong password and no password" acr_skopeo_wrong
         check "acr: skopeo, a token pulls its one repository" acr_token
-        if have docker; then check "acr: docker logs in as either" acr_docker_logins; fi
+        if have docker; then check "acr: docker logs in as the admin user and with a token" acr_docker_logins; fi
         check "acr: no password in the data folder or the log" acr_secrets
     else
         skip acr "skopeo is not installed"

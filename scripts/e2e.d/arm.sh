@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: Azure's Python clients manage a registry with its key, as a program written for Azure: unchanged, by
-# `sealyard run`. Sourced. It starts an emulator of its own.
+# Part of scripts/e2e: Azure's Python clients manage a registry with its key, in a program for Azure that runs unchanged with
+# `sealyard run`. Sourced. It starts its own emulator.
 
 ARM=
 
@@ -10,7 +10,7 @@ arm_client() {
     PYTHONPATH=$WORK/py-arm HOME=$WORK "$SEALYARD" --endpoint "http://$ARM" run -- "$SCRIPTS/e2e.d/arm-client" "$WORK/arm.passwords"
 }
 
-# The passwords that were made are nowhere in the data folder, nor in the log.
+# The new passwords are neither in the data folder nor in the log.
 arm_secrets() {
     local secret
     while read -r secret; do
@@ -26,6 +26,6 @@ part_arm() {
     ARM=$REGISTRY
     REGISTRY=$before
     check "arm: Azure's Python clients are installed" arm_tools
-    check "arm: Python clients, a registry from its group to its end" arm_client
+    check "arm: Python clients create, use and delete a registry" arm_client
     check "arm: no password in the data folder or the log" arm_secrets
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: what is no image: Helm charts, ORAS artifacts, subjects and their referrers. Sourced.
+# Part of scripts/e2e: artifacts that are not images: Helm charts, ORAS artifacts, subjects and their referrers. Sourced.
 
 # --- Helm ---------------------------------------------------------------------------------------------------------
 
@@ -47,7 +47,7 @@ oras_do() { PYTHONPATH=$WORK/py-oras HOME=$WORK "$SCRIPTS/e2e.d/oras-client" "$@
 oras_push() {
     mkdir -p "$WORK/oras"
     printf 'a letter that goes round the world, %s\n' "$(head -c 12 /dev/urandom | base64)" >"$WORK/oras/letter.txt"
-    oras_do push "$REGISTRY/e2e/oras:1" "$WORK/oras/letter.txt" "a note on the letter, in clear only outside"
+    oras_do push "$REGISTRY/e2e/oras:1" "$WORK/oras/letter.txt" "a note on the letter, in plain text only outside"
     oras_do pull "$REGISTRY/e2e/oras:1" "$WORK/oras-back"
     cmp "$WORK/oras/letter.txt" "$WORK/oras-back/letter.txt"
 }
@@ -62,7 +62,7 @@ oras_attach() {
     jq -e '.manifests | length == 1' "$WORK/body"
 }
 
-# --- subjects and referrers, request by request --------------------------------------------------------------------
+# --- subjects and referrers, with single requests -------------------------------------------------------------------
 
 REPO=e2e/referrers
 
@@ -71,10 +71,10 @@ empty_config() {
     push_blob "$REPO" "$WORK/empty.json"
 }
 
-# artifact NAME TYPE [SUBJECT]: a manifest with an empty config and a layer of text; without a SUBJECT file it has none.
+# artifact NAME TYPE [SUBJECT]: makes a manifest with an empty config and a layer of text. SUBJECT is the file of its subject.
 artifact() {
     local name=$1 type=$2 subject=${3:-} layer=$WORK/artifact-$1.txt
-    printf 'the text of %s, which nobody else wrote: %s\n' "$name" "$(head -c 30 /dev/urandom | base64 -w0)" >"$layer"
+    printf 'the unique text of %s: %s\n' "$name" "$(head -c 30 /dev/urandom | base64 -w0)" >"$layer"
     jq -n --arg type "$type" --arg layer "$(digest_of "$layer")" --argjson size "$(stat -c %s "$layer")" \
         --arg note "an annotation of $name, which is content and not metadata" \
         --argjson subject "$(if [ -n "$subject" ]; then jq -n --arg d "$(digest_of "$subject")" --argjson s "$(stat -c %s "$subject")" \
@@ -153,8 +153,8 @@ part_artifacts() {
     fi
     check "oras: attach to a subject" oras_attach
     check "artifact: a subject and two referrers" subject_and_referrers
-    check "artifact: back to the byte" artifact_back
+    check "artifact: pulled, same bytes" artifact_back
     check "artifact: referrers by type" referrers_filter
-    check "artifact: a subject that comes after its referrer" late_subject
-    check "artifact: a deleted referrer is listed no more" referrer_deleted
+    check "artifact: a subject that is pushed after its referrer" late_subject
+    check "artifact: a deleted referrer is no longer listed" referrer_deleted
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: vault and registry as two containers, by the compose file people use. Sourced.
+# Part of scripts/e2e: vault and registry as two containers, with the published compose file. Sourced.
 
 COMPOSE_REGISTRY=127.0.0.1:5000
 yard_compose() { compose -p sealyard-e2e -f "$ROOT/docker-compose.yml" "$@"; }
@@ -20,7 +20,7 @@ compose_healthy() {
 
 compose_up() {
     if curl -s -m 2 "http://$COMPOSE_REGISTRY/" >/dev/null; then
-        echo "port 5000 is taken"
+        echo "port 5000 is in use"
         return 1
     fi
     yard_compose up -d || { yard_compose logs --no-color | tail -n 30; return 1; }
@@ -48,7 +48,7 @@ compose_pull() {
 
 compose_refused() {
     yard_exec key disable
-    # shellcheck disable=SC2034 # the functions below read it
+    # shellcheck disable=SC2034 # the functions below read this variable
     local REGISTRY=$COMPOSE_REGISTRY
     docker image rm -f "$(cat "$WORK/docker.id")" >/dev/null 2>&1 || true
     denied GET /v2/e2e/docker/manifests/1 -H "$ANY_MANIFEST"
@@ -61,7 +61,7 @@ compose_enabled() {
     compose_pull
 }
 
-# What a person on the host does: takes the certificate authority out of the container, and changes the key with Azure's SDK.
+# The steps of a user on the host: copy the certificate authority out of the container, and change the key with Azure's SDK.
 compose_sdk() {
     python_tools "$WORK/python" "$ROOT/mock-keyvault/clients/python/requirements.txt"
     docker cp "$(yard_compose ps -q vault):/public/ca.pem" "$WORK/compose-ca.pem"
@@ -72,10 +72,10 @@ vault_client() {
         KEY_VAULT_URL=https://local.vault.localhost:8443 AZURE_AUTHORITY_HOST=https://login.localhost:8443 \
         "$SCRIPTS/e2e.d/vault-client" "$@"
 }
-# compose_state REGISTRY FILTER: whether what `status` says of a registry is so.
+# compose_state REGISTRY FILTER: checks the status of a registry with a jq filter.
 compose_state() { yard_exec status --json | jq -e ".registries[] | select(.name == \"$1\") | $2"; }
 
-# The registry follows the newest version of its key: a quarter of an hour of emulator time, and it has it.
+# The registry uses the newest version of its key within a quarter of an hour of emulator time.
 compose_sdk_rotate() {
     local version
     version=$(vault_client rotate registry-key)
@@ -87,7 +87,7 @@ compose_sdk_rotate() {
     echo "result: version $version"
 }
 
-# Within one lease, which is five seconds.
+# compose_denied HOST:PORT REPOSITORY: whether a pull is refused, which happens within one lease of five seconds.
 compose_denied() { [ "$(curl -s -o "$WORK/compose.body" -w '%{http_code}' "http://$1/v2/$2/manifests/1" -H "$ANY_MANIFEST")" = 403 ]; }
 compose_sdk_disable() {
     vault_client disable registry-key
@@ -107,7 +107,7 @@ compose_sdk_enable() {
     compose_pull
 }
 
-# A registry more, with a key of its own in the same vault.
+# Another registry has its own key in the same vault.
 compose_create() {
     yard_exec registry create team1
     compose_state team1 '.state == "active" and (.url | endswith(":5001"))'
@@ -127,7 +127,7 @@ compose_restart() {
     compose_pull
 }
 
-# The registry's container comes back while the vault stays, and the other way round.
+# The registry's container restarts while the vault runs, and then the vault's while the registry runs.
 compose_single_restarts() {
     local service
     for service in registry vault; do
@@ -152,16 +152,16 @@ part_compose() {
     check "compose: the image is built with nothing pulled" compose_image
     check "compose: up, both healthy" compose_up
     check "compose: not root, no capabilities, read-only, on 127.0.0.1" compose_locked_down
-    check "compose: docker push localhost:5000 with no set-up" compose_push
+    check "compose: docker push localhost:5000 without settings" compose_push
     check "compose: docker pull, same files" compose_pull
     check "compose: key disabled, docker is refused" compose_refused
     check "compose: key enabled, same files" compose_enabled
-    check "compose: the host reaches the vault, Azure's Python SDK" compose_sdk
-    check "compose: SDK: a new version, which the registry takes" compose_sdk_rotate
+    check "compose: the host reaches the vault with Azure's Python SDK" compose_sdk
+    check "compose: SDK: a new version, which the registry uses" compose_sdk_rotate
     check "compose: SDK: key disabled, docker is refused, status" compose_sdk_disable
     check "compose: SDK: key enabled, same files" compose_sdk_enable
-    check "compose: registry create, a key of its own" compose_create
+    check "compose: registry create, with its own key" compose_create
     check "compose: down and up, data kept" compose_restart
-    check "compose: each one restarted alone" compose_single_restarts
+    check "compose: each container is restarted separately" compose_single_restarts
     check "compose: down -v leaves nothing" compose_down
 }

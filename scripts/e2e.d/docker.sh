@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Part of scripts/e2e: the docker engine and its command. Sourced.
 
-# What is in an image of the engine, file by file.
+# docker_files IMAGE: prints the files in an image of the engine with their digests.
 docker_files() {
     docker save "$1" -o "$WORK/docker-save.tar"
     "$SCRIPTS/oci-image" files "$WORK/docker-save.tar"
@@ -26,11 +26,11 @@ docker_push() {
     echo "result: $(cat "$WORK/docker.digest")"
 }
 
-# The local image is gone before each pull; what comes back has the same id and the same files.
+# docker_pull_as REFERENCE: removes the local image, pulls, and compares the id and the files.
 docker_pull_as() {
     docker image rm -f "$(cat "$WORK/docker.id")" >/dev/null 2>&1 || true
     if docker image inspect "$(cat "$WORK/docker.id")" >/dev/null 2>&1; then
-        echo "the image is still there"
+        echo "the local image still exists"
         return 1
     fi
     docker pull -q "$1"
@@ -47,7 +47,7 @@ docker_list() {
     docker manifest inspect --insecure "$REGISTRY/e2e/docker:2" | jq -e '.layers | length == 2'
 }
 
-# docker has no command that deletes in a registry: the specification's request does it, docker sees it.
+# docker has no command for a deletion in a registry, so a request of the specification deletes, and docker sees the result.
 docker_delete() {
     docker_build "$REGISTRY/e2e/docker-gone:1"
     docker push -q "$REGISTRY/e2e/docker-gone:1"
@@ -58,7 +58,7 @@ docker_delete() {
     expect 202 DELETE "/v2/e2e/docker-gone/manifests/$digest"
     expect 404 GET "/v2/e2e/docker-gone/manifests/$digest" -H "$ANY_MANIFEST"
     if docker pull "$REGISTRY/e2e/docker-gone:1"; then
-        echo "pulled what was deleted"
+        echo "docker pulled a deleted image"
         return 1
     fi
 }
@@ -83,17 +83,17 @@ docker_index() {
     docker image rm -f "$(cat "$WORK/docker.arm64")"
 }
 
-# heal_pull IMAGE ID: the local image is gone before the pull; docker checks every byte of what comes.
+# heal_pull IMAGE ID: removes the local image and pulls; docker checks every byte.
 heal_pull() {
     docker image rm -f "$2"
     docker pull -q "$1"
     [ "$(docker image inspect -f '{{.Id}}' "$1")" = "$2" ]
 }
 
-# The sealed files that were not there before the image was pushed.
+# heal_files: prints the sealed files that the push of the image created.
 heal_files() { find "$DATA/files" -type f | sort | comm -13 "$WORK/heal.before" -; }
 
-# Sealed files are damaged: docker pushes the image again, and can pull it.
+# After damage to sealed files, docker pushes the image again and can pull it.
 docker_heal() {
     local image=$REGISTRY/e2e/docker-heal:1 context=$WORK/docker-heal id file status=0
     rm -rf "$context"
@@ -106,12 +106,12 @@ docker_heal() {
     docker push -q "$image"
     [ "$(heal_files | wc -l)" = 3 ]
 
-    # A file that was cut is found by the HEAD of the push.
+    # The HEAD request of the push finds a truncated file.
     for file in $(heal_files); do truncate -s -7 "$file"; done
     docker push -q "$image"
     heal_pull "$image" "$id"
 
-    # A flipped byte is found by a read: by a pull, or by verify, which names the tag.
+    # Only a read finds a flipped byte: a pull, or verify, which names the tag.
     for file in $(heal_files); do
         python3 - "$file" <<'END'
 import os, sys
@@ -136,7 +136,7 @@ END
 part_docker() {
     have docker || { skip docker "not installed (apt-get install docker.io)"; return; }
     check "docker: an engine answers" docker info -f '{{"result: engine "}}{{.ServerVersion}}'
-    check "docker: push, digest as the registry has it" docker_push
+    check "docker: push, digest equals the registry's" docker_push
     check "docker: pull by tag, same files" docker_pull_tag
     check "docker: pull by digest, same files" docker_pull_digest
     check "docker: list tags, inspect a manifest" docker_list

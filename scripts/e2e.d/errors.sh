@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: each error of the registry under docker, podman, skopeo, and crane where it is installed: the client ends
-# within five seconds, and prints the registry's message. Sourced. It starts registries of its own.
+# Part of scripts/e2e: each error of the registry with docker, podman, skopeo, and crane if it is installed. The client ends
+# within five seconds and prints the registry's message. Sourced. It starts its own registries.
 #
-# First each pair of status and code that the registry has, from emulator/tests/it/snapshots/error_answers.snap, which a test
-# keeps complete: the client asks for a manifest, or pushes one, and meets the registry's own error there (error-proxy). Then the
-# states that people meet, with nothing in between.
+# First come all pairs of status and code, from emulator/tests/it/snapshots/error_answers.snap, which a test
+# keeps complete: the client pulls or pushes a manifest and gets the registry's own error (error-proxy). Then come the
+# states that users meet, without the proxy.
 #
-# What clients do by their own design, and no registry can change, is in the functions errors_*_exempt, with the reason.
+# errors_*_exempt lists the behaviour of clients that no registry can change, with the reason.
 
 ERRORS_LIMIT=5
 ERRORS_AT=
@@ -15,7 +15,7 @@ ERRORS_FULL=
 
 errors_yard() { "$SEALYARD" "$@" --data-dir "$WORK/errors"; }
 
-# errors_meets MESSAGE-FILE CLIENT ARGUMENT...: the client fails in time, and prints the message.
+# errors_meets MESSAGE-FILE CLIENT ARGUMENT...: checks that the client fails in time and prints the message.
 errors_meets() {
     local message=$1 began out status=0 took pauses
     shift
@@ -23,12 +23,12 @@ errors_meets() {
     out=$("$@" 2>&1 </dev/null) || status=$?
     took=$((($(date +%s%N) - began) / 1000000))
     echo "$took ms, status $status: ${*##*/}: $out"
-    # Podman tries again after most errors, three times, after a second each. On a busy machine, what it does meanwhile takes longer.
+    # Podman retries after most errors, three times, with a pause of a second each. The pauses do not count.
     pauses=$(grep -c 'Failed, retrying in 1s' <<<"$out") || true
     took=$((took - pauses * 1000))
-    [ "$status" != 0 ] || { echo "it did not fail"; return 1; }
-    [ "$took" -lt $((ERRORS_LIMIT * 1000)) ] || { echo "it took longer than $ERRORS_LIMIT s"; return 1; }
-    # Podman and skopeo write it into a line of a log, with quotes that are escaped; a status line has no other letters than ASCII.
+    [ "$status" != 0 ] || { echo "the client did not fail"; return 1; }
+    [ "$took" -lt $((ERRORS_LIMIT * 1000)) ] || { echo "the client took longer than $ERRORS_LIMIT s"; return 1; }
+    # Podman and skopeo print the message in a log line with escaped quotes; a status line has only ASCII characters.
     OUT=$out MESSAGE=$(cat "$message") python3 -c '
 import os, sys
 flat = lambda text: "".join(c if c.isascii() and c.isprintable() else "?" for c in text.replace("\\\"", "\""))
@@ -36,13 +36,13 @@ message = flat(os.environ["MESSAGE"])[:400]
 sys.exit(0 if message and message in flat(os.environ["OUT"]) else f"the message is missing: {message}")'
 }
 
-# Each client with a login of its own, or none: ERRORS_USER names it.
-errors_docker() { timeout 60 env DOCKER_CONFIG="$WORK/errors-logins/${ERRORS_USER:-nobody}" docker "$@"; }
+# ERRORS_USER names the login of each client; without it the client has none.
+errors_docker() { timeout 60 env DOCKER_CONFIG="$WORK/errors-logins/${ERRORS_USER:-none}" docker "$@"; }
 errors_podman() {
-    REGISTRY_AUTH_FILE="$WORK/errors-logins/${ERRORS_USER:-nobody}/auth.json" timeout 60 podman --root "$WORK/containers" \
+    REGISTRY_AUTH_FILE="$WORK/errors-logins/${ERRORS_USER:-none}/auth.json" timeout 60 podman --root "$WORK/containers" \
         --runroot "$WORK/containers-run" --tmpdir "$WORK/podman" --cgroup-manager cgroupfs --storage-driver "$STORAGE" "$@"
 }
-errors_skopeo() { REGISTRY_AUTH_FILE="$WORK/errors-logins/${ERRORS_USER:-nobody}/auth.json" timeout 60 skopeo "$@"; }
+errors_skopeo() { REGISTRY_AUTH_FILE="$WORK/errors-logins/${ERRORS_USER:-none}/auth.json" timeout 60 skopeo "$@"; }
 
 errors_pull_docker() { errors_docker pull -q "$1"; }
 errors_pull_podman() { errors_podman pull -q --tls-verify=false "$1"; }
@@ -58,7 +58,7 @@ errors_registries() {
     for name in closed darkened; do errors_yard registry create "$name"; done
     errors_yard revoke --by policy --registry darkened
     errors_admin closed access '{"open":false}'
-    for name in nobody admin wrong puller; do
+    for name in none admin wrong puller; do
         mkdir -p "$WORK/errors-logins/$name"
         echo '{}' | tee "$WORK/errors-logins/$name/auth.json" >"$WORK/errors-logins/$name/config.json"
     done
@@ -66,20 +66,20 @@ errors_registries() {
     if have podman; then skopeo copy -q "oci:$WORK/errors-image:t" "containers-storage:[$STORAGE@$WORK/containers+$WORK/containers-run]localhost/errors:1"; fi
 }
 
-# The pairs of status and code, one a line.
+# errors_pairs: prints the pairs of status and code, one per line.
 errors_pairs() { sed '1,/^---$/d' "$ROOT/emulator/tests/it/snapshots/error_answers.snap"; }
 
-# errors_pair_exempt CASE CLIENT: why this client cannot end in time at this error.
+# errors_pair_exempt CASE CLIENT: prints why this client cannot end in time at this error.
 errors_pair_exempt() {
     case "$1 $2" in
-        # containers/image waits for what Retry-After says, or two seconds, and doubles it, five times; libimage in podman then does all of
-        # that three times more. Docker takes 429 for final.
-        "429-toomanyrequests podman") echo "podman tries 429 again twenty times" ;;
+        # containers/image waits for the time in Retry-After, or two seconds, and doubles it, five times; libimage in podman repeats all of
+        # that three times. Docker does not retry after 429.
+        "429-toomanyrequests podman") echo "podman retries twenty times after 429" ;;
         *) return 1 ;;
     esac
 }
 
-# errors_pair CASE: pulls and pushes, of all clients.
+# errors_pair CASE: pulls and pushes with all clients.
 errors_pair() {
     local case=$1 image=localhost:$ERRORS_PROXY/errors/$1:1 client why
     for client in docker podman skopeo crane; do
@@ -87,18 +87,18 @@ errors_pair() {
         if why=$(errors_pair_exempt "$case" "$client"); then echo "exempt: $why"; continue; fi
         errors_meets "$WORK/errors-messages/$case" "errors_pull_$client" "$image"
     done
-    # Podman pushes with the code of skopeo.
+    # Podman pushes with skopeo's code.
     docker tag errors:1 "$image"
     errors_meets "$WORK/errors-messages/$case" errors_push_docker "$image"
     errors_meets "$WORK/errors-messages/$case" errors_push_skopeo "$image"
     docker image rm "$image"
 }
 
-# All pairs, several at once: podman tries most of them again for three seconds.
+# All pairs run, several in parallel, because podman retries for three seconds after most errors.
 errors_pairs_met() {
     local case status=0
     mkdir -p "$WORK/errors-logs"
-    # shellcheck disable=SC2046 # one word a function
+    # shellcheck disable=SC2046 # each function is an argument
     export -f errors_pair errors_pair_exempt errors_meets errors_docker errors_podman errors_skopeo have $(compgen -A function errors_pull_) \
         $(compgen -A function errors_push_)
     export WORK STORAGE ERRORS_PROXY ERRORS_LIMIT
@@ -117,18 +117,18 @@ errors_pairs_met() {
     return "$status"
 }
 
-# --- the states that people meet ------------------------------------------------------------------------------------
+# --- the states that users meet -------------------------------------------------------------------------------------
 
-# errors_say TEXT: the message to be met from here on.
+# errors_say TEXT: sets the expected message.
 errors_say() { printf '%s' "$1" >"$WORK/errors-message"; }
-# errors_all IMAGE WAY...: each way, such as pull_docker, meets the message.
+# errors_all IMAGE ACTION...: checks that each action, such as pull_docker, fails with the message.
 errors_all() {
-    local image=$1 way
+    local image=$1 action
     shift
-    for way in "$@"; do
-        have "${way#*_}" || continue
-        if [[ $way = push_docker ]]; then docker tag errors:1 "$image"; fi
-        errors_meets "$WORK/errors-message" "errors_$way" "$image"
+    for action in "$@"; do
+        have "${action#*_}" || continue
+        if [[ $action = push_docker ]]; then docker tag errors:1 "$image"; fi
+        errors_meets "$WORK/errors-message" "errors_$action" "$image"
     done
 }
 errors_every() { errors_all "$1" pull_docker pull_podman pull_skopeo push_docker push_podman push_skopeo; }
@@ -144,10 +144,10 @@ errors_wrong_login() {
     local closed
     closed=$(errors_port closed)
     errors_say "Reason: the user name or the password is wrong"
-    errors_auth wrong "$closed" "somebody:wrong"
+    errors_auth wrong "$closed" "user:wrong"
     ERRORS_USER=wrong errors_every "$closed/errors:1"
 }
-# A token that may pull, and not push.
+# The token may pull, but not push.
 errors_denied_scope() {
     local closed password
     closed=$(errors_port closed)
@@ -157,7 +157,7 @@ errors_denied_scope() {
     ERRORS_USER=puller errors_all "$closed/errors:1" push_docker push_podman push_skopeo
     ERRORS_USER=puller errors_all "$closed/other:1" pull_docker pull_podman pull_skopeo
 }
-# errors_auth USER REGISTRY NAME:PASSWORD: a login as clients keep it.
+# errors_auth USER REGISTRY NAME:PASSWORD: writes a login to the files of the clients.
 errors_auth() {
     jq -n --arg at "$2" --arg auth "$(printf '%s' "$3" | base64 -w0)" '{auths: {($at): {auth: $auth}}}' |
         tee "$WORK/errors-logins/$1/auth.json" >"$WORK/errors-logins/$1/config.json"
@@ -169,15 +169,15 @@ errors_unknown() {
     errors_all "$ERRORS_AT/errors/none:1" pull_docker pull_podman pull_skopeo
 }
 
-# A push begins with HEAD of a blob, whose answer has no body (RFC 9110, section 9.3.2): clients print the status of a refusal there. So
-# only pulls meet the message. The push ends in time all the same.
+# A push begins with HEAD of a blob, whose answer has no body (RFC 9110, section 9.3.2): clients print only the status of the refusal.
+# So only pulls print the message, and the push has to end in time.
 errors_revoked() {
-    local way image began
+    local method image began
     image=$ERRORS_AT/revoked:1
     skopeo copy -q --dest-tls-verify=false "oci:$WORK/errors-image:t" "docker://$image"
     errors_say "Access to Key Encryption Key is forbidden"
-    for way in policy disable delete firewall vault identity; do
-        errors_yard revoke --by "$way" >/dev/null
+    for method in policy disable delete firewall vault identity; do
+        errors_yard revoke --by "$method" >/dev/null
         errors_all "$image" pull_docker pull_podman pull_skopeo
         began=$(date +%s%N)
         docker tag errors:1 "$image"
@@ -188,19 +188,19 @@ errors_revoked() {
     done
 }
 
-# What a check that failed may have left behind.
+# errors_clear: removes the faults and revocations that a failed check may have left.
 errors_clear() {
     errors_yard faults clear
     errors_yard restore >/dev/null
 }
 
-# The vault is gone: 503, whose message stands in the status line. Docker tries a layer again, four times in 50 seconds: that is what
-# 503 is for, and only the words of a full disk make it stop.
+# The vault is unreachable: 503, with the message in the status line. Docker retries a layer after 503, four times in 50 seconds;
+# only the message of a full disk makes it stop.
 errors_outage() {
     local image=$ERRORS_AT/outage:1
     skopeo copy -q --dest-tls-verify=false "oci:$WORK/errors-image:t" "docker://$image"
     errors_yard faults add outage --on vault
-    # The lease goes on for five seconds; a move of the clock ends it.
+    # The lease lasts five seconds; an advance of the clock ends it.
     errors_yard clock advance 10s >/dev/null
     errors_say "$(curl -s "http://$ERRORS_AT/v2/outage/tags/list" | jq -r '.errors[0].message')"
     errors_all "$image" pull_docker pull_podman pull_skopeo
@@ -208,8 +208,8 @@ errors_outage() {
     errors_pull_skopeo "$image"
 }
 
-# 429 with Retry-After is met by all in time, but by podman, which takes 20 s (errors_pair_exempt). Without it, skopeo takes 30 s
-# as well: 2, 4, 8 and 16. Docker never tries again.
+# All clients end in time at 429 with Retry-After, except podman with 20 s (errors_pair_exempt). Without it, skopeo takes 30 s
+# too: 2, 4, 8 and 16. Docker never retries.
 errors_throttled() {
     local image=$ERRORS_AT/throttled:1 on
     skopeo copy -q --dest-tls-verify=false "oci:$WORK/errors-image:t" "docker://$image"
@@ -234,13 +234,13 @@ errors_locked() {
     errors_all "$image" pull_docker pull_podman pull_skopeo
 }
 
-# A full disk is final for docker, because the message has the words of the system.
+# Docker does not retry after a full disk, because the message has the text of the system's error.
 errors_full() {
     errors_say "no space left on device: the disk of the registry is full"
     errors_all "$ERRORS_FULL/full:1" push_docker push_podman push_skopeo
 }
 
-# A registry on a file system of 64 MiB, of which three are left: new content is refused, and everything else goes on.
+# A registry on a file system of 64 MiB with three left refuses new content, and everything else works.
 errors_start_full() {
     local free
     mkdir -p "$WORK/errors-full"
@@ -262,11 +262,11 @@ errors_start_proxy() {
 errors_proxy_runs() { cat "$WORK/errors-proxy.log"; [ -n "$ERRORS_PROXY" ]; }
 
 part_errors() {
-    [ "$KIND" = sealyard ] || { skip errors "the errors are those of this registry"; return; }
+    [ "$KIND" = sealyard ] || { skip errors "only sealyard has these errors"; return; }
     local before=${REGISTRY:-} tool
     for tool in docker podman skopeo; do have "$tool" || { skip errors "needs $tool"; return; }; done
-    [ "$(id -u)" = 0 ] || { skip errors "only root can make a small file system"; return; }
-    # Not in checks: what is started there is not ended at the end.
+    [ "$(id -u)" = 0 ] || { skip errors "needs root for a small file system"; return; }
+    # This is not in a check, because programs that a check starts are not ended at the end.
     start_registry "$KIND" "$WORK/errors"
     ERRORS_AT=localhost:${REGISTRY##*:}
     errors_start_full || { skip errors "a small file system cannot be mounted here"; return; }
@@ -276,13 +276,13 @@ part_errors() {
     check "errors: registries, an image, no login" errors_registries
     errors_start_proxy
     check "errors: each status and code can be provoked" errors_proxy_runs
-    check "errors: each ends in 5 s with its message" errors_pairs_met
+    check "errors: each client ends in 5 s with the message" errors_pairs_met
     check "errors: no login" errors_no_login
     check "errors: a wrong password" errors_wrong_login
-    check "errors: a login that may not do this" errors_denied_scope
+    check "errors: a login without the permission" errors_denied_scope
     check "errors: no such repository" errors_unknown
-    check "errors: the key is revoked, each way" errors_revoked
-    check "errors: the vault is gone" errors_outage
+    check "errors: the key is revoked, with each method" errors_revoked
+    check "errors: the vault is unreachable" errors_outage
     check "errors: throttled" errors_throttled
     check "errors: locked" errors_locked
     check "errors: the disk is full" errors_full

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: the image alone, as `docker run` starts it: with no folder but its own, with its passwords, and with both
+# Part of scripts/e2e: a container of the image, as `docker run` starts it: with only its own folder, its passwords, and both
 # ports published. Sourced.
 
 IMAGE_NAME=sealyard-e2e-image-$$
 
 image_remove() { docker rm -f -v "$IMAGE_NAME" >/dev/null 2>&1 || true; }
-# The port of the host that leads to a port of the container.
+# image_port PORT: prints the port of the host for a port of the container.
 image_port() { docker port "$IMAGE_NAME" "$1" | head -n 1 | sed 's/.*://'; }
 image_status() { curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$(image_port 5000)/v2/" "$@"; }
 image_ready() { docker logs "$IMAGE_NAME" 2>/dev/null | grep -q 'Ctrl-C stops it'; }
@@ -23,11 +23,11 @@ image_run() {
 image_demo() {
     docker run --rm sealyard:local demo --json | tail -n 1 | jq -e '.step == "pull" and .ok'
     docker run --rm --read-only --tmpfs /tmp sealyard:local demo --json | tail -n 1 | jq -e '.step == "pull" and .ok'
-    # With no folder for temporary files, the data folder has to do.
+    # Without a folder for temporary files, the demo uses the data folder.
     docker run --rm --read-only sealyard:local demo --json | tail -n 1 | jq -e '.step == "pull" and .ok'
 }
 
-# The commands that the start prints work as printed.
+# Runs the commands that the start prints.
 image_passwords() {
     local -a printed
     local password owner
@@ -39,9 +39,9 @@ image_passwords() {
     owner=$(eval "${printed[4]}")
     [ ${#password} = 64 ] && [ -n "$owner" ] && [ "$owner" != "$password" ]
     [ "$(image_status)" = 401 ]
-    [ "$(image_status -u "anybody:$password")" = 200 ]
+    [ "$(image_status -u "any:$password")" = 200 ]
     if docker logs "$IMAGE_NAME" 2>&1 | grep -qF -e "$password" -e "$owner"; then return 1; fi
-    # The published port of the Azure side answers, with the owner's secret and with no other.
+    # The published port of the Azure side accepts only the owner's secret.
     curl -sS --fail -o "$WORK/image-ca.pem" "http://127.0.0.1:$(image_port 5000)/_sealyard/ca.pem"
     image_token "$owner" | jq -e .access_token
     image_token sealyard | jq -e '.error == "invalid_client"'
@@ -69,14 +69,14 @@ image_chosen_password() {
     image_run -e SEALYARD_PASSWORD_FILE=/run/secrets/password -v "$WORK/image-password:/run/secrets/password:ro" --
     [ "$(image_status -u me:of-a-file)$(image_status -u me:other)" = 200401 ]
     [ "$(docker exec "$IMAGE_NAME" /sealyard password)" = of-a-file ]
-    # The two contradict each other.
+    # Both variables together are an error.
     if docker run --rm -e SEALYARD_PASSWORD=a -e SEALYARD_PASSWORD_FILE=/b sealyard:local >"$WORK/out" 2>&1; then return 1; fi
     grep 'omit one of the two' "$WORK/out"
     image_run -- --trusted-network
     [ "$(image_status)" = 200 ]
 }
 
-# The command line on this side of a container fetches the certificate authority from it.
+# The command line on the host fetches the certificate authority from the container.
 image_endpoint() {
     local at azure variables=$WORK/image-env
     image_run -- --trusted-network
@@ -88,10 +88,10 @@ image_endpoint() {
         . "$variables"
         [ "$SEALYARD_ENDPOINT" = "$at" ] && [ "$SEALYARD_URL" = "$at" ]
         curl -sS --fail "$azure"
-        # The variable leads the command line there, without a folder or a flag.
+        # The variable selects the emulator, without a folder or a flag.
         "$SEALYARD" health
     )
-    # shellcheck disable=SC2016 # the shell inside the command expands it
+    # shellcheck disable=SC2016 # the inner shell expands it
     XDG_CACHE_HOME=$WORK/image-cache "$SEALYARD" --endpoint "$at" run -- \
         sh -c 'test "$SEALYARD_ENDPOINT" = "$1" && curl -sS --fail --noproxy "*" "$2"' sh "$at" "$azure"
 }
@@ -103,7 +103,7 @@ part_image() {
     check "image: demo, also read-only, with and without /tmp" image_demo
     check "image: serve, printed commands, both ports" image_serve
     check "image: --ephemeral, also read-only" image_ephemeral
-    check "image: a password that somebody chose" image_chosen_password
-    check "image: env and run from outside, by --endpoint" image_endpoint
+    check "image: a password of the user's choice" image_chosen_password
+    check "image: env and run on the host, with --endpoint" image_endpoint
     image_remove
 }

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: the vault alone, as a program and as a container of the compose file: other names, mapped ports,
-# managed identities, and what `env` prints. Sourced. Without a docker engine the program is tested and the container is skipped.
+# Part of scripts/e2e: the vault without a registry, as a program and as a container of the compose file: other names, mapped ports,
+# managed identities, and the output of `env`. Sourced. Without a docker engine the container is skipped.
 
 KEYVAULT_TENANT=00000000-0000-4000-8000-00000000a001
 KEYVAULT_OWNER=00000000-0000-4000-8000-00000000a003
 KEYVAULT_CA=
 KEYVAULT_AT=
 
-# keyvault_curl URL [CURL ARGUMENT...]: the request goes to the vault whatever host and port the URL names.
+# keyvault_curl URL [CURL ARGUMENT...]: sends the request to the vault for any host and port in the URL.
 keyvault_curl() {
     local url=$1 rest host port
     shift
@@ -17,13 +17,13 @@ keyvault_curl() {
     curl -sS --max-time 30 --cacert "$KEYVAULT_CA" --connect-to "${host%:*}:$port:${KEYVAULT_AT%:*}:${KEYVAULT_AT##*:}" "$@" "$url"
 }
 
-# keyvault_token HOST: a token of the owner, from the issuer as this client reaches it.
+# keyvault_token HOST: prints a token of the owner, from the issuer under this host.
 keyvault_token() {
     keyvault_curl "https://$1/$KEYVAULT_TENANT/oauth2/v2.0/token" -d grant_type=client_credentials -d "client_id=$KEYVAULT_OWNER" \
         -d client_secret=sealyard --data-urlencode scope=https://vault.azure.net/.default | jq -er .access_token
 }
 
-# keyvault_by_name HOST: a key is made and used; its id, the challenge and the next link name this host and port.
+# keyvault_by_name HOST: creates keys and checks that their ids, the challenge and the next link have this host and port.
 keyvault_by_name() {
     local host=$1 token key
     token=$(keyvault_token "$host")
@@ -40,11 +40,11 @@ keyvault_by_name() {
 keyvault_names() {
     keyvault_by_name "vault:8443"
     keyvault_by_name "localhost:32768"
-    # A name that nobody gave is not in the certificate.
+    # A name that is not configured is not in the certificate.
     if keyvault_curl "https://elsewhere:8443/_keyvault/health"; then return 1; fi
 }
 
-# A token without a secret, over plain HTTP, good for the vault; refused without the header and for a page's host.
+# The identity endpoint issues a token without a secret over plain HTTP, but not without the header or for a foreign host.
 keyvault_managed_identity() {
     local at="http://localhost:32768/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fvault.azure.net" token
     token=$(keyvault_curl "$at" -H 'Metadata: true' | jq -er .access_token)
@@ -63,7 +63,7 @@ keyvault_program() {
     KEYVAULT_AT=$(jq -er .address "$endpoints") || die "the vault does not start: $(tail -n 1 "$WORK/keyvault.log")"
 }
 
-# What `env` prints leads curl, which reads its CA from it, to the vault.
+# With the output of `env`, curl reaches the vault and trusts its CA.
 keyvault_env() {
     eval "$("$MOCK_KEYVAULT" env --data-dir "$WORK/keyvault")"
     curl -sS --resolve "*:${KEYVAULT_AT##*:}:127.0.0.1" "$KEY_VAULT_URL/_keyvault/health" | jq -e '.status == "ok"'
@@ -77,7 +77,7 @@ keyvault_healthy() { [ "$(docker inspect -f '{{.State.Health.Status}}' "$(yard_k
 
 keyvault_up() {
     if curl -sk -m 2 https://127.0.0.1:8443/ >/dev/null; then
-        echo "port 8443 is taken"
+        echo "port 8443 is in use"
         return 1
     fi
     yard_keyvault up -d vault
@@ -91,12 +91,12 @@ keyvault_container_env() {
 }
 
 part_keyvault() {
-    # Not in a check, whose shell would take the address with it.
+    # This is not in a check, because its subshell would lose the address.
     keyvault_program
     check "keyvault: the program is healthy" "$MOCK_KEYVAULT" health --data-dir "$WORK/keyvault"
-    check "keyvault: by alias and mapped port, all that is rendered follows" keyvault_names
+    check "keyvault: answers under an alias and a mapped port have that name" keyvault_names
     check "keyvault: a managed identity needs no secret and no TLS" keyvault_managed_identity
-    check "keyvault: env is all that a client needs" keyvault_env
+    check "keyvault: a client needs only the output of env" keyvault_env
     have docker || { skip "keyvault: as a container" "no docker"; return; }
     if ! have docker-compose && ! docker compose version >/dev/null 2>&1; then
         skip "keyvault: as a container" "no docker-compose (apt-get install docker-compose)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: podman and buildah, with storage of their own in the work folder. Sourced.
+# Part of scripts/e2e: podman and buildah, with their own storage in the work folder. Sourced.
 
 pod() { podman --root "$WORK/containers" --runroot "$WORK/containers-run" --tmpdir "$WORK/podman" --cgroup-manager cgroupfs --storage-driver "$STORAGE" "$@"; }
 bld() { buildah --root "$WORK/containers" --runroot "$WORK/containers-run" --storage-driver "$STORAGE" "$@"; }
@@ -7,7 +7,7 @@ bld() { buildah --root "$WORK/containers" --runroot "$WORK/containers-run" --sto
 STORAGE=overlay
 container_storage() {
     mkdir -p "$WORK/podman"
-    # Overlay needs a file system that can carry it; vfs copies, and works everywhere.
+    # Not every file system supports overlay; vfs copies, and works everywhere.
     if ! bld info >/dev/null 2>&1; then
         rm -rf "$WORK/containers" "$WORK/containers-run"
         echo vfs >"$WORK/storage"
@@ -17,7 +17,7 @@ container_storage() {
     echo "result: storage $(cat "$WORK/storage")"
 }
 
-# What is in an image, file by file. $1 is the function of the client.
+# podman_files IMAGE, buildah_files IMAGE: print the files in an image with their digests.
 podman_files() {
     rm -f "$WORK/podman-save.tar"
     pod save -q --format docker-archive -o "$WORK/podman-save.tar" "$1"
@@ -61,14 +61,14 @@ podman_list() {
     pod search --list-tags --tls-verify=false "$REGISTRY/e2e/podman" | awk 'NR > 1 { print $2 }' | sort | tr '\n' ' ' | grep -x '1 2 '
 }
 
-# podman and buildah have no command that deletes in a registry either.
+# podman and buildah have no command for a deletion in a registry either.
 deleted_is_gone() {
     local client=$1 repository=$2 digest
     expect 200 GET "/v2/$repository/manifests/1" -H "$ANY_MANIFEST"
     digest=$(digest_of "$WORK/body")
     expect 202 DELETE "/v2/$repository/manifests/$digest"
     if "$client" pull -q --tls-verify=false "$REGISTRY/$repository:1"; then
-        echo "pulled what was deleted"
+        echo "the client pulled a deleted image"
         return 1
     fi
 }
@@ -104,7 +104,7 @@ podman_index() {
 part_podman() {
     have podman || { skip podman "not installed (apt-get install podman)"; return; }
     podman_ready podman || return 0
-    check "podman: push, digest as the registry has it" podman_push
+    check "podman: push, digest equals the registry's" podman_push
     check "podman: pull by tag, same files" podman_pull_tag
     check "podman: pull by digest, same files" podman_pull_digest
     check "podman: list tags" podman_list
@@ -117,7 +117,7 @@ podman_ready() {
         skip "$1" "buildah is not installed (apt-get install buildah)"
         return 1
     fi
-    [ -e "$WORK/storage" ] || check "podman, buildah: storage of their own" container_storage
+    [ -e "$WORK/storage" ] || check "podman, buildah: their own storage" container_storage
     STORAGE=$(cat "$WORK/storage" 2>/dev/null || echo vfs)
 }
 
@@ -179,7 +179,7 @@ buildah_index() {
 part_buildah() {
     have buildah || { skip buildah "not installed (apt-get install buildah)"; return; }
     podman_ready buildah || return 0
-    check "buildah: push, digest as the registry has it" buildah_push
+    check "buildah: push, digest equals the registry's" buildah_push
     check "buildah: pull, same files" buildah_pull
     check "buildah: list tags" buildah_list
     check "buildah: delete, then no pull" buildah_delete

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: every way to take the key away, under real clients. Sourced.
+# Part of scripts/e2e: every method of revocation with real clients. Sourced.
 #
-# For each way: the key is revoked by `sealyard revoke`, docker and skopeo are refused and told why, `sealyard restore`
-# gives back what was there, and both pull again what they pushed before, to the byte.
+# For each method: `sealyard revoke` revokes the key, docker and skopeo are refused with the reason, `sealyard restore`
+# restores the former state, and both pull the images that they pushed before, to the byte.
 
-# The cause that clients are told for a way.
+# revocation_cause METHOD: prints the cause in the errors for clients.
 revocation_cause() {
     case $1 in
         policy) echo policyRemoved ;;
@@ -30,7 +30,7 @@ revocation_push() {
     fi
 }
 
-# The command has done its work when it returns: there is no waiting here.
+# The revocation is effective when the command returns, so the script does not wait.
 revocation_revoke() {
     yard revoke --by "$1" --json | tee "$WORK/revoked"
     jq -e --arg cause "$(revocation_cause "$1")" '.state == "unavailable" and .cause == $cause' "$WORK/revoked"
@@ -41,7 +41,7 @@ revocation_revoke() {
     expect 200 GET /_sealyard/health
 }
 
-# A pull, a push and a look at the tags by the clients that are here; each has to fail, and to say so.
+# The installed clients pull and push; each request must fail with a message.
 revocation_refused() {
     local image=$REGISTRY/e2e/revocation-docker:1
     if have docker; then
@@ -56,16 +56,16 @@ revocation_refused() {
         grep -qi 'denied' "$WORK/out"
         if skopeo copy -q --dest-tls-verify=false "oci:$WORK/revocation:t" "docker://$REGISTRY/e2e/revocation:2" >"$WORK/out" 2>&1; then echo "skopeo pushed"; return 1; fi
         cat "$WORK/out"
-        # It asks for a blob by HEAD first, whose answer has no body: it prints the bare status.
+        # skopeo sends HEAD for a blob first, whose answer has no body, so it prints only the status.
         grep -qiE 'denied|403' "$WORK/out"
     fi
 }
 
 revocation_restore() {
     yard restore --json | tee "$WORK/restored"
-    jq -e --arg way "$1" '.state == "active" and .restored == [$way] and .revoked == []' "$WORK/restored"
+    jq -e --arg method "$1" '.state == "active" and .restored == [$method] and .revoked == []' "$WORK/restored"
     yard health --registry local
-    # Once more does no harm.
+    # A second restore changes nothing.
     yard restore --json | jq -e '.state == "active" and .restored == []'
 }
 
@@ -85,14 +85,14 @@ revocation_back() {
     keep_same
 }
 
-# A way that does not apply is refused with the one that does.
+# The refusal of a method that does not apply names the method to use.
 revocation_inapplicable() {
     if yard revoke --by role >"$WORK/out" 2>&1; then return 1; fi
     cat "$WORK/out"
     grep -q -- '--by policy' "$WORK/out"
 }
 
-# What was revoked before a stop is given back after it.
+# A revocation before a stop can be restored after the next start.
 revocation_before_stop() {
     yard revoke --by policy
     stop_pid "$SERVER_PID"
@@ -106,17 +106,17 @@ revocation_after_start() {
 part_revocation() {
     [ "$KIND" = sealyard ] || { skip revocation "this registry has no key"; return; }
     have docker || have skopeo || { skip revocation "neither docker nor skopeo is installed"; return; }
-    local way
+    local method
     check "revocation: an image is pushed" revocation_push
-    for way in policy disable delete firewall vault identity; do
-        check "revocation: by $way" revocation_revoke "$way"
-        check "revocation: by $way: clients are told DENIED" revocation_refused
-        check "revocation: by $way: restored" revocation_restore "$way"
-        check "revocation: by $way: pulled again, same bytes" revocation_back
+    for method in policy disable delete firewall vault identity; do
+        check "revocation: by $method" revocation_revoke "$method"
+        check "revocation: by $method: clients get DENIED" revocation_refused
+        check "revocation: by $method: restored" revocation_restore "$method"
+        check "revocation: by $method: pulled again, same bytes" revocation_back
     done
     check "revocation: by role is refused in a policy vault" revocation_inapplicable
     check "revocation: revoked, and stopped" revocation_before_stop
-    # Not in a check: what is started there is not ended at the end.
+    # This is not in a check, because programs that a check starts are not ended at the end.
     { wait "$REGISTRY_PID"; } 2>/dev/null || true
     REGISTRY_LISTEN=$REGISTRY start_registry "$KIND" "$DATA"
     check "revocation: restored after a restart" revocation_after_start

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: what is on disk, and what the key decides. Sourced.
+# Part of scripts/e2e: the content of the disk, and the effects of the key. Sourced.
 
-# --- an image that stays, to compare with ---------------------------------------------------------------------------
+# --- an image that is compared after each step ----------------------------------------------------------------------
 
-# Layers that are not compressed, so that their text is what is pushed.
+# The layers are not compressed, so that the search can find their text.
 keep_push() {
     "$SCRIPTS/oci-image" make "$WORK/keep" --tag t --plain --arch amd64 arm64 --bytes 3000000
     layout_push "$WORK/keep" e2e/keep
     jq -r '.manifests[0].digest' "$WORK/keep/index.json" >"$WORK/keep.digest"
 }
 
-# layout_push LAYOUT REPOSITORY: by request, so that nothing is recompressed and no client is needed.
+# layout_push LAYOUT REPOSITORY: pushes a layout with curl, so that no client recompresses it.
 layout_push() {
     local layout=$1 repository=$2 top index name
     top=$(jq -r '.manifests[0].digest' "$layout/index.json")
@@ -24,7 +24,7 @@ layout_push() {
     push_manifest "$repository" 1 "$index"
 }
 
-# Every blob and manifest of it, to the byte.
+# keep_same: pulls every blob and manifest of the image and compares them to the byte.
 keep_same() {
     local name digest count=0
     for name in "$WORK"/keep/blobs/sha256/*; do
@@ -43,37 +43,37 @@ keep_same() {
 
 # --- search ---------------------------------------------------------------------------------------------------------
 
-# cut_upload [KIND]: an upload cut in the middle: half of it arrives, then the client goes away.
+# cut_upload [KIND]: sends half of an upload, and then the client disconnects.
 cut_upload() {
     local url size kind=${1:-$KIND}
     mkdir -p "$WORK/cut"
     for ((size = 0; size < 20000; size++)); do printf 'line %d of an upload that was never finished, %s\n' "$size" "$RANDOM$RANDOM"; done >"$WORK/cut/upload.txt"
     size=$(stat -c %s "$WORK/cut/upload.txt")
     url=$(begin_upload e2e/cut)
-    # It announces twice what it sends.
+    # The client announces twice the length that it sends.
     { cat "$WORK/cut/upload.txt"; sleep 3; } | curl -sS -m 2 -X PATCH -H 'Expect:' -H 'Content-Type: application/octet-stream' \
         -H 'Transfer-Encoding:' -H "Content-Length: $((size * 2))" -T - "$url" && return 1
-    # docker-registry refuses its own upload URL from now on; what matters here is what it wrote.
+    # docker-registry refuses its own upload URL from now on, but only its files matter here.
     [ "$kind" != sealyard ] || until_true 10 expect 204 GET "$url"
 }
 
-# What was pushed, as it was pushed: the image that stays, the artifacts, the cut upload.
+# pushed_files: prints the pushed files: the image, the artifacts and the cut upload.
 pushed_files() { find "$WORK/keep/blobs" "$WORK/cut" "$WORK/oras" "$WORK/charts" "$WORK"/artifact-*.txt "$WORK"/artifact-*.json -type f 2>/dev/null; }
 
-# Names, which are metadata.
-SEARCH_WORDS=(e2e/keep e2e/oras e2e/charts/sealed e2e/referrers letter.txt signature.txt)
+# These names are metadata.
+SEARCH_NAMES=(e2e/keep e2e/oras e2e/charts/sealed e2e/referrers letter.txt signature.txt)
 
 search_sealed() {
     local -a pushed
     mapfile -t pushed < <(pushed_files)
-    echo "result: $("$SCRIPTS/search-clear" --pushed "${pushed[@]}" --in "$@" --metadata "${SEARCH_WORDS[@]}" | tee "$WORK/search.out" | tail -n 1)"
+    echo "result: $("$SCRIPTS/search-clear" --pushed "${pushed[@]}" --in "$@" --metadata "${SEARCH_NAMES[@]}" | tee "$WORK/search.out" | tail -n 1)"
     [ "${PIPESTATUS[0]}" = 0 ] && ! grep '^FOUND' "$WORK/search.out"
 }
 
-# The proof that the search can fail: a registry that keeps plain files gets the same, and all of it is found.
+# The proof that the search works: it finds all of the same content in a registry with plain files.
 search_plain() {
     (
-        # shellcheck disable=SC2317 # this shell ends it itself
+        # shellcheck disable=SC2317 # this subshell ends the registry itself
         at_exit() { :; }
         start_registry docker-registry "$WORK/plain"
         trap 'stop_pid "$REGISTRY_PID"' EXIT
@@ -88,12 +88,12 @@ search_plain() {
 
 part_search() {
     check "search: an upload is cut in the middle" cut_upload
-    check "search: its own test" "$SCRIPTS/search-clear" --self-test
+    check "search: self test" "$SCRIPTS/search-clear" --self-test
     if [ "$KIND" = sealyard ]; then
-        check "search: nothing pushed is in the data folder, or the log" search_sealed "$DATA" "$DATA.log"
+        check "search: no pushed content is in the data folder or the log" search_sealed "$DATA" "$DATA.log"
     fi
     if have docker-registry; then
-        check "search: all of it is found in docker-registry's folder" search_plain
+        check "search: all content is found in docker-registry's folder" search_plain
     else
         skip "search: against a plain registry" "docker-registry is not installed"
     fi
@@ -101,11 +101,11 @@ part_search() {
 
 # --- the key --------------------------------------------------------------------------------------------------------
 
-# denied STATUS-OF-EXPECT...: 403, the code, and both names in the message.
+# denied METHOD PATH [CURL ARGUMENT...]: checks for 403, the code, the cause and the key in the message.
 denied() {
     expect 403 "$@"
     jq -e '.errors[0] | .code == "DENIED" and (.message | contains("registry-key")) and (.detail.cause == "keyDisabled") and (.detail.keyIdentifier | contains("registry-key"))' "$WORK/body" \
-        || { echo "no sufficient refusal: $(cat "$WORK/body")"; return 1; }
+        || { echo "the refusal is incomplete: $(cat "$WORK/body")"; return 1; }
     jq -e '.errors[0].message | test("Access to Key Encryption Key is forbidden") and test("disabled")' "$WORK/body"
 }
 
@@ -152,7 +152,7 @@ key_enable() {
     yard status --json | jq -e '.registries[] | select(.name == "local") | .state == "active"'
 }
 
-# Large downloads and uploads that are under way when the key goes.
+# A large download and a large upload run while the key is disabled.
 key_stream_setup() {
     head -c $((64 << 20)) /dev/urandom >"$WORK/stream.bin"
     push_blob e2e/stream "$WORK/stream.bin"
@@ -171,13 +171,13 @@ key_streams_cut() {
     alive "$down"
     alive "$up"
     yard key disable
-    # A client that reads slowly holds what the kernel has buffered already; it must not get all of the 64 MiB.
+    # A slow client still gets the bytes in the kernel's buffers; it must not get all of the 64 MiB.
     wait "$down" || status=$?
-    [ "$status" != 0 ] || { echo "the download came to its end"; return 1; }
+    [ "$status" != 0 ] || { echo "the download was not cut"; return 1; }
     [ "$(stat -c %s "$WORK/stream.part")" -lt $((64 << 20)) ]
     status=0
     wait "$up" || status=$?
-    [ "$status" != 0 ] || grep -q '^403' "$WORK/stream.status" || { echo "the upload went through: $(cat "$WORK/stream.status")"; return 1; }
+    [ "$status" != 0 ] || grep -q '^403' "$WORK/stream.status" || { echo "the upload succeeded: $(cat "$WORK/stream.status")"; return 1; }
     echo "result: download cut after $(($(stat -c %s "$WORK/stream.part") >> 20)) of 64 MiB, upload: $(tail -n 1 "$WORK/stream.status")"
 }
 
@@ -188,7 +188,7 @@ key_streams_back() {
 
 key_version() { yard status --json | jq -r '.registries[] | select(.name == "local") | .key.versionedKeyIdentifier'; }
 
-# Rotation: a new version is in use, and no sealed file was touched.
+# key_rotate: rotates and checks that a new version is in use and no sealed file changed.
 key_rotate() {
     local before after
     before=$(key_version)
@@ -201,7 +201,7 @@ key_rotate() {
     diff "$WORK/files.before" "$WORK/files.after"
     [ "$(wc -l <"$WORK/files.after")" -gt 10 ]
     yard key list --json | jq -e .
-    echo "result: $(wc -l <"$WORK/files.after") sealed files untouched"
+    echo "result: $(wc -l <"$WORK/files.after") sealed files unchanged"
 }
 
 key_after_rotation() {
@@ -220,17 +220,17 @@ part_key() {
     [ "$KIND" = sealyard ] || { skip key "this registry has no key"; return; }
     check "key: disable" key_disable
     check "key: disabled: reads and writes refused, /v2/ answers" key_refused
-    if have docker && [ -e "$WORK/docker.id" ]; then check "key: disabled: docker is told DENIED" key_docker_refused; fi
-    if have skopeo; then check "key: disabled: skopeo is told DENIED" key_skopeo_refused; fi
+    if have docker && [ -e "$WORK/docker.id" ]; then check "key: disabled: docker gets DENIED" key_docker_refused; fi
+    if have skopeo; then check "key: disabled: skopeo gets DENIED" key_skopeo_refused; fi
     check "key: enable" key_enable
-    check "key: enabled: all back to the byte" keep_same
+    check "key: enabled: all content is intact" keep_same
     if have docker && [ -e "$WORK/docker.id" ]; then check "key: enabled: docker pulls again, same files" docker_pull_tag; fi
     check "key: a large blob" key_stream_setup
-    check "key: streams under way are cut" key_streams_cut
+    check "key: running streams are cut" key_streams_cut
     check "key: enable again" key_enable
-    check "key: the large blob is back to the byte" key_streams_back
-    check "key: rotate touches no sealed file" key_rotate
-    check "key: after rotation: same bytes, pushes go on" key_after_rotation
+    check "key: the large blob is intact" key_streams_back
+    check "key: rotate changes no sealed file" key_rotate
+    check "key: after rotation: same bytes, pushes work" key_after_rotation
     check "verify: every byte authenticates" key_verify
-    check "gc: nothing in use is collected" key_gc
+    check "gc: content in use is kept" key_gc
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Part of scripts/e2e: skopeo. Sourced.
 
-# The same blobs in two OCI layouts, to the byte.
+# same_blobs LAYOUT LAYOUT: compares the blobs of two OCI layouts to the byte.
 same_blobs() { diff -r "$1/blobs" "$2/blobs"; }
 
 skopeo_push() {
@@ -33,7 +33,7 @@ skopeo_list() {
     skopeo list-tags --tls-verify=false "docker://$REGISTRY/e2e/skopeo" | jq -e '.Tags | sort == ["1", "2"]'
 }
 
-# Another repository of the same registry: the client asks for mounts.
+# A copy to another repository of the same registry: the client asks for mounts.
 skopeo_mount() {
     skopeo copy -q --preserve-digests --src-tls-verify=false --dest-tls-verify=false "docker://$REGISTRY/e2e/skopeo:1" "docker://$REGISTRY/e2e/skopeo-other:1"
     rm -rf "$WORK/skopeo-back"
@@ -46,7 +46,7 @@ skopeo_delete() {
     skopeo copy -q --dest-tls-verify=false "oci:$WORK/skopeo-gone:t" "docker://$REGISTRY/e2e/skopeo-gone:1"
     skopeo delete --tls-verify=false "docker://$REGISTRY/e2e/skopeo-gone:1"
     if skopeo inspect --tls-verify=false "docker://$REGISTRY/e2e/skopeo-gone:1"; then
-        echo "still there after its deletion"
+        echo "the image still exists after its deletion"
         return 1
     fi
 }
@@ -71,7 +71,7 @@ part_skopeo() {
     check "skopeo: multi-arch index with all images" skopeo_index
 }
 
-# An image of 1 GiB or more, once. It needs three times its size on disk for a moment.
+# A large image (--big), once. It temporarily needs three times its size on disk.
 big_push() {
     "$SCRIPTS/oci-image" make "$WORK/big" --tag t --layers 4 --size "$BIG"
     local began=$SECONDS
@@ -92,7 +92,7 @@ big_docker() {
     manifest=$(jq -r '.manifests[0].digest' "$WORK/big/index.json")
     config=$(jq -r .config.digest "$WORK/big/blobs/sha256/${manifest#sha256:}")
     docker pull -q "$REGISTRY/e2e/big:1"
-    # The engine checks every layer against the config, whose digest this is.
+    # The engine checks every layer with the config, and the id is the digest of the config.
     [ "$(docker image inspect -f '{{.Id}}' "$REGISTRY/e2e/big:1")" = "$config" ]
     docker image rm -f "$REGISTRY/e2e/big:1"
 }
@@ -110,7 +110,7 @@ part_big() {
     check "big image: skopeo pushes $BIG MiB" big_push
     check "big image: skopeo pulls it, same bytes" big_pull
     if have docker; then check "big image: docker pulls it, same id" big_docker; fi
-    if [ -n "${SERVER_PID:-}" ]; then check "big image: memory of the registry stays small" big_memory; fi
+    if [ -n "${SERVER_PID:-}" ]; then check "big image: the registry uses less than 400 MiB of memory" big_memory; fi
     rm -rf "$WORK/big" "$WORK/big-back"
     if [ -z "$FOREIGN" ]; then check "big image: deleted again" skopeo delete --tls-verify=false "docker://$REGISTRY/e2e/big:1"; fi
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Part of scripts/e2e: what no client shows by itself: Host names, a kill in the middle of a push. Sourced.
+# Part of scripts/e2e: tests with curl only: host names, and a kill during a push. Sourced.
 
-# One host name: a blob goes there and back through it, with whatever Location the registry gives.
+# host_name HOST: pushes and pulls a blob under this host name, with the Location that the registry returns.
 host_name() {
     local host=$1 port=${REGISTRY##*:} url
     local -a to=(--resolve "$1:${REGISTRY##*:}:127.0.0.1")
@@ -10,7 +10,7 @@ host_name() {
     expect 202 POST "http://$host:$port/v2/e2e/host/blobs/uploads/" -d '' "${to[@]}"
     url=$(header Location)
     [[ $url = http* ]] || url=http://$host:$port$url
-    # A registry that puts its own idea of its address here could not be used behind another name.
+    # A client under this name could not use a Location with another host.
     [[ $url = "http://$host:$port/"* ]]
     expect 201 PUT "$(with_digest "$url" "$(digest_of "$WORK/host.bin")")" -T "$WORK/host.bin" "${to[@]}"
     expect 200 GET "http://$host:$port/v2/e2e/host/blobs/$(digest_of "$WORK/host.bin")" "${to[@]}"
@@ -24,11 +24,11 @@ part_hosts() {
     done
 }
 
-# The process is killed while a client sends; what it says after a restart is where the client goes on.
+# The process is killed while a client sends; after a restart the client continues at the offset in the status.
 resume_start() {
     head -c $((48 << 20)) /dev/urandom >"$WORK/resume.bin"
     begin_upload e2e/resume >"$WORK/resume.url"
-    # 4 MiB in peace, then the rest at a rate that leaves time to kill.
+    # The client sends 4 MiB, and then the rest slowly, so that there is time for the kill.
     expect 202 PATCH "$(cat "$WORK/resume.url")" -H 'Content-Type: application/octet-stream' -H 'Content-Range: 0-4194303' \
         --data-binary @<(head -c 4194304 "$WORK/resume.bin")
     upload_url >"$WORK/resume.url"
@@ -44,7 +44,7 @@ resume_start() {
     [ "$status" != 0 ]
 }
 
-# Where the upload stands, as the registry says.
+# upload_offset URL: prints the offset in the status of an upload.
 upload_offset() {
     expect 204 GET "$1"
     local range
@@ -67,7 +67,7 @@ resume_finish() {
     expect 201 PUT "$(with_digest "$(upload_url)" "$(digest_of "$WORK/resume.bin")")" -d ''
     expect 200 GET "/v2/e2e/resume/blobs/$(digest_of "$WORK/resume.bin")"
     cmp "$WORK/body" "$WORK/resume.bin"
-    echo "result: went on at $offset of $size bytes"
+    echo "result: continued at $offset of $size bytes"
 }
 
 resume_others() {
@@ -77,13 +77,13 @@ resume_others() {
 }
 
 part_resume() {
-    check "kill -9 in the middle of a push" resume_start
+    check "kill -9 during a push" resume_start
     { wait "$REGISTRY_PID"; } 2>/dev/null || true
     REGISTRY_LISTEN=$REGISTRY start_registry "$KIND" "$DATA"
-    check "restart: what was pushed before is there, same bytes" resume_others
+    check "restart: the pushed image is intact" resume_others
     if [ "$KIND" = sealyard ]; then
-        check "restart: the same upload goes on and is finished" resume_finish
+        check "restart: the upload continues and is completed" resume_finish
     else
-        skip "restart: the same upload goes on" "docker-registry refuses an upload whose last chunk was cut"
+        skip "restart: the upload continues" "docker-registry refuses an upload whose last chunk was cut"
     fi
 }

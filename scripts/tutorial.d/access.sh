@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: who may do what: the admin user, a token of one repository, a principal without a role, locks.
+# Part of scripts/tutorial: permissions: the admin user, a token for one repository, a principal without a role, locks.
 # Sourced.
 
-# log_in_as FILE USER PASSWORD: into a file of its own.
+# log_in_as FILE USER PASSWORD: logs skopeo in, with the login in this file.
 log_in_as() {
     REGISTRY_AUTH_FILE=$WORK/$1.auth skopeo login --tls-verify=false -u "$2" --password-stdin "$(port_of "$REGISTRY_NAME")" <<<"$3"
 }
 
-# as FILE FUNCTION...
+# as FILE FUNCTION...: runs a function with the login in this file.
 as() { REGISTRY_AUTH_FILE=$WORK/$1.auth "${@:2}"; }
 
 admin_user() {
@@ -19,10 +19,10 @@ admin_user() {
     as admin push "$REGISTRY_NAME" team/two
     as admin pull "$REGISTRY_NAME" team/two
     az acr credential renew --name "$REGISTRY_NAME" --password-name password2
-    if as admin pull "$REGISTRY_NAME" team/two; then echo "the old password still holds"; return 1; fi
+    if as admin pull "$REGISTRY_NAME" team/two; then echo "the old password is still valid"; return 1; fi
 }
 
-# pull_one: a token that may pull one repository, and no more.
+# pull_one: tests a token that may only pull one repository.
 pull_one() {
     az acr scope-map create --name pull-app --registry "$REGISTRY_NAME" --repository "$IMAGE" content/read |
         jq -e '.actions == ["repositories/team/app/content/read"]'
@@ -32,21 +32,21 @@ pull_one() {
     password=$(jq -er '.credentials.passwords[0].value' "$WORK/token.json")
     log_in_as token puller "$password"
     as token pull "$REGISTRY_NAME" "$IMAGE"
-    if as token pull "$REGISTRY_NAME" team/two; then echo "it pulled another repository"; return 1; fi
-    if as token push "$REGISTRY_NAME" "$IMAGE"; then echo "it pushed"; return 1; fi
+    if as token pull "$REGISTRY_NAME" team/two; then echo "the token pulled another repository"; return 1; fi
+    if as token push "$REGISTRY_NAME" "$IMAGE"; then echo "the token pushed"; return 1; fi
     az acr token show --name puller --registry "$REGISTRY_NAME" | jq -e '.status == "enabled"'
     az acr token update --name puller --registry "$REGISTRY_NAME" --status disabled
-    if as token pull "$REGISTRY_NAME" "$IMAGE"; then echo "it pulled while disabled"; return 1; fi
+    if as token pull "$REGISTRY_NAME" "$IMAGE"; then echo "the disabled token pulled"; return 1; fi
     az acr token delete --name puller --registry "$REGISTRY_NAME" --yes
     az acr scope-map delete --name pull-app --registry "$REGISTRY_NAME" --yes
 }
 
 anonymous() {
-    printf '{}' >"$WORK/nobody.auth"
-    if as nobody pull "$REGISTRY_NAME" "$IMAGE"; then echo "nobody pulled"; return 1; fi
+    printf '{}' >"$WORK/no-login.auth"
+    if as no-login pull "$REGISTRY_NAME" "$IMAGE"; then echo "a client without a login pulled"; return 1; fi
     az acr update --name "$REGISTRY_NAME" --anonymous-pull-enabled true | jq -e .anonymousPullEnabled
-    as nobody pull "$REGISTRY_NAME" "$IMAGE"
-    if as nobody push "$REGISTRY_NAME" "$IMAGE"; then echo "nobody pushed"; return 1; fi
+    as no-login pull "$REGISTRY_NAME" "$IMAGE"
+    if as no-login push "$REGISTRY_NAME" "$IMAGE"; then echo "a client without a login pushed"; return 1; fi
     az acr update --name "$REGISTRY_NAME" --anonymous-pull-enabled false
 }
 
@@ -58,20 +58,20 @@ locks() {
     pull "$REGISTRY_NAME" "$IMAGE"
 }
 
-# A principal that nobody gave a role, in a folder of its own: the owner stays signed in.
+# A principal without a role signs in with its own configuration folder, so that the owner stays signed in.
 no_role() {
     local azure ca app
     azure=$(jq -r .azure "$DATA.endpoints.json")
     ca=$(jq -r .ca "$DATA.endpoints.json")
-    app=$(curl -sS --fail-with-body --cacert "$ca" "${azure%/}/_keyvault/principals" --json '{"kind":"application","displayName":"nobody"}')
-    export AZURE_CONFIG_DIR=$WORK/nobody-az AZURE_CORE_INSTANCE_DISCOVERY=false
-    as_nobody() { "$SEALYARD" run -- "$AZ" "$@"; }
-    as_nobody login --service-principal --allow-no-subscriptions -u "$(jq -r .clientId <<<"$app")" \
+    app=$(curl -sS --fail-with-body --cacert "$ca" "${azure%/}/_keyvault/principals" --json '{"kind":"application","displayName":"stranger"}')
+    export AZURE_CONFIG_DIR=$WORK/stranger-az AZURE_CORE_INSTANCE_DISCOVERY=false
+    as_stranger() { "$SEALYARD" run -- "$AZ" "$@"; }
+    as_stranger login --service-principal --allow-no-subscriptions -u "$(jq -r .clientId <<<"$app")" \
         -p "$(jq -r .secret <<<"$app")" --tenant "$(az account show --query tenantId -o tsv)"
-    # Without a role there is no subscription either, so that most commands do not even ask.
-    refused "SubscriptionNotFound" as_nobody keyvault show --resource-group "$GROUP" --name "$VAULT"
+    # Without a role the principal has no subscription either, so most commands send no request.
+    refused "SubscriptionNotFound" as_stranger keyvault show --resource-group "$GROUP" --name "$VAULT"
     local token
-    token=$(as_nobody account get-access-token --resource https://management.azure.com --query accessToken -o tsv)
+    token=$(as_stranger account get-access-token --resource https://management.azure.com --query accessToken -o tsv)
     "$SEALYARD" run -- curl -sS -H "Authorization: Bearer $token" \
         "https://management.azure.com$(kept vault)?api-version=2026-02-01" >"$WORK/refusal.json"
     jq -e '.error.code == "AuthorizationFailed"' "$WORK/refusal.json"
@@ -79,7 +79,7 @@ no_role() {
 
 part_access() {
     check "access: the admin user" admin_user
-    check "access: a token that may pull one repository" pull_one
+    check "access: a token for one repository" pull_one
     check "access: anonymous pull" anonymous
     check "access: a locked image" locks
     check "access: a principal without a role is refused" no_role

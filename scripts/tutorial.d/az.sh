@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: the Azure CLI, and what is said of its answers. Sourced.
+# Part of scripts/tutorial: the Azure CLI, and checks of its answers. Sourced.
 
-# The version whose requests were measured; a newer one is tried by changing it and making azure-cli.txt anew.
+# The tested version. For a newer one, change this number and generate azure-cli.txt again.
 AZ_PINNED=2.91.0
 
-# find_az: AZ is the program. Installed once, with all that it needs, each package by its hash.
+# find_az: sets AZ to the program. Installs it once, with all dependencies, each with its hash.
 find_az() {
     if [ -n "${AZ:-}" ]; then
-        AZ=$(command -v "$AZ") || die "AZ names no program"
+        AZ=$(command -v "$AZ") || die "AZ=$AZ is not a program"
     else
         local folder=$TARGET/azure-cli-$AZ_PINNED
         [ -e "$folder/.done" ] || say "installing the Azure CLI $AZ_PINNED"
@@ -20,7 +20,7 @@ find_az() {
     PATH=${AZ%/*}:$PATH
 }
 
-# az ARGUMENT...: as the owner of everything local, against the emulator whose folder is SEALYARD_DATA_DIR.
+# az ARGUMENT...: runs the Azure CLI as the owner, for the emulator whose folder is SEALYARD_DATA_DIR.
 az() { "$SEALYARD" az -- "$@"; }
 
 az_version() {
@@ -30,25 +30,25 @@ az_version() {
 
 az_account() { az account show --output json | jq -e '.state == "Enabled" and .isDefault'; }
 
-# fields WANTED: reads JSON; these fields are in it, at least. What a field holds is checked elsewhere.
+# fields WANTED: reads JSON and checks that it has at least these fields, not their values.
 fields() {
     jq -e --arg wanted "$1" '. as $shown | $wanted | split(" ") | map(select(. as $name | $shown | has($name) | not))
         | if . == [] then true else error("not shown: " + join(", ")) end'
 }
 
-# refused WORDS COMMAND...: it fails, and says this. What it says is printed.
+# refused TEXT COMMAND...: checks that the command fails and prints this text. Prints its output.
 refused() {
-    local words=$1 told
+    local text=$1 told
     shift
     if told=$("$@" 2>&1); then
         echo "not refused: $*: $told"
         return 1
     fi
     printf '%s\n' "$told"
-    grep -qF -- "$words" <<<"$told" || { echo "refused, but without the words: $words"; return 1; }
+    grep -qF -- "$text" <<<"$told" || { echo "refused, but without this text: $text"; return 1; }
 }
 
-# keep NAME VALUE, kept NAME: what one check finds and another needs.
+# keep NAME VALUE, kept NAME: store a value of one check for another, and print it.
 keep() {
     mkdir -p "$WORK/kept"
     [ -n "$2" ] || { echo "$1 is empty"; return 1; }
@@ -56,8 +56,8 @@ keep() {
 }
 kept() { cat "$WORK/kept/$1"; }
 
-# port_of REGISTRY: where docker and skopeo reach it, on the loopback.
+# port_of REGISTRY: prints the loopback address for docker and skopeo.
 port_of() { yard registry show "$1" --json | jq -er .loginServer; }
 
-# seen_by_registry: the lease of the data keys has ended, and whatever was changed in the vault is seen.
+# seen_by_registry: ends the lease of the data keys, so that the registry notices changes in the vault.
 seen_by_registry() { yard clock advance 1m >/dev/null; }

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: what is pushed and pulled, by skopeo, signed in as `az acr login` signs docker in. Sourced.
+# Part of scripts/tutorial: pushes and pulls with skopeo, with the login of `az acr login`. Sourced.
 
 IMAGE=team/app
 
-# log_in REGISTRY: as the owner, with the token that the Azure CLI gets for it.
+# log_in REGISTRY: logs in as the owner, with a token from the Azure CLI.
 log_in() {
     az acr login --name "$1" --expose-token >"$WORK/login.json"
     fields "accessToken loginServer refreshToken username" <"$WORK/login.json"
@@ -11,7 +11,7 @@ log_in() {
         -u "$(jq -er .username "$WORK/login.json")" --password-stdin "$(port_of "$1")"
 }
 
-# push REGISTRY REPOSITORY, pull REGISTRY REPOSITORY: the image that was made, to the byte.
+# push REGISTRY REPOSITORY, pull REGISTRY REPOSITORY: push the image; pull it and compare it to the byte.
 push() { skopeo copy -q --dest-tls-verify=false "oci:$WORK/image:t" "docker://$(port_of "$1")/$2:1"; }
 
 pull() {
@@ -20,7 +20,7 @@ pull() {
     diff -r "$WORK/image/blobs" "$WORK/back/blobs"
 }
 
-# The words that a real registry has for it; the cause is beside them.
+# A real registry has the same sentence; the message also has the cause.
 pull_refused() { refused "Access to Key Encryption Key is forbidden" pull "$1" "$IMAGE"; }
 
 push_image() {
@@ -40,13 +40,13 @@ list_content() {
     az acr manifest list-metadata --registry "$REGISTRY_NAME" --name "$IMAGE" | jq -e '.[0].tags == ["1"]'
 }
 
-# Nothing of it is on the disk in clear.
+# No content of the image is on the disk in plain text.
 search_content() {
     "$SCRIPTS/search-clear" --pushed "$WORK/image/blobs" --in "$DATA" "$DATA.log" --metadata "$IMAGE" | tail -n 1
 }
 
 part_push() {
-    check "push: skopeo, as az acr login signs in" push_image
+    check "push: skopeo, with the login of az acr login" push_image
     check "push: the content is listed" list_content
-    check "push: nothing of it is on the disk in clear" search_content
+    check "push: no content is on the disk in plain text" search_content
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: `az acr login` as it is meant, with docker; and the ORAS client, with what it has signed in.
+# Part of scripts/tutorial: `az acr login` with docker, and with the ORAS client.
 # Sourced.
 
-# It ends with docker signed in at the port on the loopback, and prints the line to push with.
+# `az acr login` logs docker in at the loopback port and prints the command for a push.
 docker_login() {
     az acr login --name "$REGISTRY_NAME" 2>&1 | tee "$WORK/docker-login"
     grep -qF "docker push $(port_of "$REGISTRY_NAME")/" "$WORK/docker-login"
@@ -25,9 +25,9 @@ docker_push_pull() {
 oras_push_pull() {
     local tools=$WORK/py-oras letter=$WORK/oras/letter.txt
     python_tools "$tools" "$SCRIPTS/e2e.d/oras.txt"
-    oras() { PYTHONPATH=$tools HOME=$WORK/nobody "$SCRIPTS/e2e.d/oras-client" "$@"; }
+    oras() { PYTHONPATH=$tools HOME=$WORK/no-login "$SCRIPTS/e2e.d/oras-client" "$@"; }
     az acr login --name "$REGISTRY_NAME" --expose-token >"$WORK/login.json"
-    # The client keeps the first token that it gets, which is for a pull alone: it is handed one for both.
+    # The client would reuse its first token, which is only for a pull, so it gets one for both.
     ORAS_TOKEN=$(curl -sS --fail-with-body -u "$(jq -er '.username + ":" + .accessToken' "$WORK/login.json")" \
         "http://$(port_of "$REGISTRY_NAME")/oauth2/token?service=tutorial&scope=repository:team/oras:pull,push" | jq -er .access_token)
     export ORAS_TOKEN
@@ -36,10 +36,10 @@ oras_push_pull() {
     oras push "$(port_of "$REGISTRY_NAME")/team/oras:1" "$letter" "a note"
     oras pull "$(port_of "$REGISTRY_NAME")/team/oras:1" "$WORK/oras-back"
     cmp "$letter" "$WORK/oras-back/letter.txt"
-    # Nobody else may.
+    # A client without the token may not pull.
     unset ORAS_TOKEN
     if oras pull "$(port_of "$REGISTRY_NAME")/team/oras:1" "$WORK/oras-no"; then
-        echo "nobody pulled"
+        echo "a client without a token pulled"
         return 1
     fi
 }
@@ -52,9 +52,9 @@ part_docker() {
         skip "docker: az acr login" "no docker engine answers"
         return
     fi
-    check "docker: az acr login signs it in" docker_login
+    check "docker: az acr login logs docker in" docker_login
     check "docker: a push and a pull" docker_push_pull
-    check "docker: an artifact by the ORAS client" oras_push_pull
-    # skopeo looks there as well.
-    export DOCKER_CONFIG=$WORK/nobody
+    check "docker: an artifact with the ORAS client" oras_push_pull
+    # skopeo reads this folder too.
+    export DOCKER_CONFIG=$WORK/no-login
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: "Enable a customer-managed key": by access policy, by role, by template; and what is shown.
+# Part of scripts/tutorial: "Enable a customer-managed key": by access policy, by role, by template; and show the result.
 # Sourced.
 
 GROUP=tutorial
@@ -34,7 +34,7 @@ make_policy_vault() {
     fields "id location name properties resourceGroup tags type" <"$WORK/vault.json"
     jq .properties "$WORK/vault.json" |
         fields "accessPolicies enablePurgeProtection enableSoftDelete provisioningState sku tenantId vaultUri"
-    # The public name: a script that builds addresses from it runs unchanged.
+    # The vault shows its public name, so a script that builds addresses from it runs unchanged.
     jq -e '.properties.enablePurgeProtection and .properties.vaultUri == "https://tutorial-policies.vault.azure.net/"' \
         "$WORK/vault.json"
     keep vault "$(az keyvault show --resource-group "$GROUP" --name "$VAULT" --query id -o tsv)"
@@ -47,7 +47,7 @@ allow_by_policy() {
             | .permissions.keys | sort == ["get", "unwrapKey", "wrapKey"]'
 }
 
-# make_key VAULT NAME: keeps the key id without its version, as the tutorial cuts it off.
+# make_key VAULT NAME: creates a key and keeps its id without the version, like the tutorial.
 make_key() {
     az keyvault key create --name "$KEY" --vault-name "$1" >"$WORK/key.json"
     fields "attributes key managed releasePolicy tags" <"$WORK/key.json"
@@ -69,7 +69,7 @@ make_registry() {
         and .sku.name == "Premium" and .encryption.status == "enabled"' "$WORK/registry.json"
 }
 
-# show_encryption REGISTRY: the answer of the documentation, field for field.
+# show_encryption REGISTRY KEY: checks that the answer has exactly the fields in the documentation.
 show_encryption() {
     az acr encryption show --name "$1" | tee "$WORK/encryption.json"
     jq -e 'keys == ["keyVaultProperties", "status"] and .status == "enabled"' "$WORK/encryption.json"
@@ -94,7 +94,7 @@ make_role_vault() {
     az keyvault create --name "$ROLE_VAULT" --resource-group "$GROUP" --enable-purge-protection |
         jq -e .properties.enableRbacAuthorization
     keep role-vault "$(az keyvault show --resource-group "$GROUP" --name "$ROLE_VAULT" --query id -o tsv)"
-    # The client itself refuses this, and what helps is said.
+    # The client itself refuses this command, and `sealyard az` prints the remedy.
     refused "--legacy-access-policies" az keyvault set-policy --resource-group "$GROUP" --name "$ROLE_VAULT" \
         --object-id "$(kept principal)" --key-permissions get
 }
@@ -103,7 +103,7 @@ allow_by_role() {
     az role assignment create --assignee "$(kept principal)" --scope "$(kept role-vault)" \
         --role "Key Vault Crypto Service Encryption User" |
         tee /dev/stderr | fields "id name principalId principalType roleDefinitionId scope type"
-    # As in Azure, who owns a vault of roles has no right to its keys yet.
+    # As in Azure, the owner of a vault with roles has no permission for its keys yet.
     refused ForbiddenByRbac az keyvault key create --name "$KEY" --vault-name "$ROLE_VAULT"
     az role assignment create --assignee "$(az account show --query user.name -o tsv)" \
         --role "Key Vault Crypto Officer" --scope "$(kept role-vault)"
@@ -131,15 +131,15 @@ deploy_template() {
 part_enable() {
     check "enable: a resource group" make_group
     check "enable: a user-assigned identity" make_identity
-    check "enable: a vault of access policies" make_policy_vault
-    check "enable: the identity may use its keys" allow_by_policy
+    check "enable: a vault with access policies" make_policy_vault
+    check "enable: a policy for the identity" allow_by_policy
     check "enable: a key, and its id without a version" make_key "$VAULT" key
     check "enable: a registry with the key" make_registry
     check "enable: the encryption is shown" show_encryption "$REGISTRY_NAME" "$(kept key)"
     check "enable: the registry is shown and listed" show_registry
-    check "enable by role: a vault of roles, where set-policy fails" make_role_vault
+    check "enable by role: a vault with roles, where set-policy fails" make_role_vault
     check "enable by role: the identity and the owner get a role" allow_by_role
     check "enable by role: a key" make_key "$ROLE_VAULT" role-key
-    check "enable by role: a registry with it" make_role_registry
+    check "enable by role: a registry with the key" make_role_registry
     check "enable by template: identity, policy and registry" deploy_template
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: the published text word for word, whose vaults are still of access policies. Sourced. It starts an emulator
-# of its own with the switch for that.
+# Part of scripts/tutorial: the published commands without changes, which need vaults with access policies. Sourced. It starts its own
+# emulator with the option for that.
 
 published_text() {
     local identityID identityPrincipalID keyID
@@ -21,5 +21,5 @@ published_text() {
 
 part_legacy() {
     start_emulator legacy --legacy-access-policies
-    check "legacy: the published text, word for word" published_text
+    check "legacy: the published commands without changes" published_text
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: the same with names under `localhost`, in a cloud of its own. Sourced.
+# Part of scripts/tutorial: the same resources with names under `localhost`, in a separate cloud of the Azure CLI. Sourced.
 
 az_local() { "$SEALYARD" az --local-names -- "$@"; }
 
@@ -16,4 +16,4 @@ local_names() {
     az_local acr repository list --name "$REGISTRY_NAME" | jq -e 'contains(["team/app"])'
 }
 
-part_local() { check "local names: the same in a cloud of its own" local_names; }
+part_local() { check "local names: the same resources in a separate cloud" local_names; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: what Azure refuses is refused, in its shape, and leaves nothing behind. Sourced.
+# Part of scripts/tutorial: the emulator refuses the requests that Azure refuses, with Azure's errors, and changes nothing. Sourced.
 
 create() { az acr create --resource-group "$GROUP" --name refused01 "$@"; }
 
@@ -25,7 +25,7 @@ wrong_changes() {
     refused "not found" az group list --subscription 11111111-1111-4111-8111-111111111111
 }
 
-# What was made in the group goes with it.
+# The resources of the group are deleted with it.
 delete_group() {
     az acr delete --name "$ROLE_REGISTRY" --yes
     refused "could not be found" az acr show --name "$ROLE_REGISTRY"
@@ -37,7 +37,7 @@ delete_group() {
 }
 
 part_refused() {
-    check "refused: registries that cannot be, and nothing is left" wrong_registries
-    check "refused: what is not emulated, by its name" wrong_changes
-    check "refused: nothing more, the group is deleted with all in it" delete_group
+    check "refused: invalid registries, which are not created" wrong_registries
+    check "refused: unsupported requests, by name" wrong_changes
+    check "refused: the group is deleted with its resources" delete_group
 }

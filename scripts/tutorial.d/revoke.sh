@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Part of scripts/tutorial: "Revoke a customer-managed key", in each way, and back. Sourced.
+# Part of scripts/tutorial: "Revoke a customer-managed key", with each method, and the restore. Sourced.
 
-# gone REGISTRY, back REGISTRY: what a client then sees.
+# gone REGISTRY, back REGISTRY: check the client's view after a revocation and after the restore.
 gone() {
     seen_by_registry
     pull_refused "$1"
-    # Managing goes on.
+    # The control plane still works.
     az acr encryption show --name "$1" | jq -e '.status == "enabled"'
 }
 
@@ -56,8 +56,8 @@ revoke_with_the_vault() {
 }
 
 part_revoke() {
-    check "revoke: the access policy, and back" revoke_policy
-    check "revoke: the role, and back" revoke_role
+    check "revoke: the access policy, and restore" revoke_policy
+    check "revoke: the role, and restore" revoke_role
     check "revoke: the key is deleted, and recovered" revoke_by_deletion
     check "revoke: the version is disabled, and enabled" revoke_by_disabling
     check "revoke: the vault is deleted, and recovered" revoke_with_the_vault

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Part of scripts/tutorial: "Troubleshoot a customer-managed key". Sourced.
 
-# The identity in use was taken from the registry: the text that names it, and the repair.
+# The identity in use is removed from the registry: the error names it, and doctor prints the repair.
 identity_removed() {
     az acr identity remove --name "$REGISTRY_NAME" --identities "$(kept identity)"
     seen_by_registry
@@ -13,13 +13,13 @@ identity_removed() {
     back "$REGISTRY_NAME"
 }
 
-# The firewall of the vault is closed to the registry as well, then lets trusted services through.
+# The firewall of the vault blocks the registry too, and then allows trusted services.
 vault_firewall() {
     az keyvault update --name "$VAULT" --resource-group "$GROUP" --default-action Deny --bypass None |
         jq -e '.properties.networkAcls | .defaultAction == "Deny" and .bypass == "None"'
     seen_by_registry
     pull_refused "$REGISTRY_NAME"
-    # A client that asks for a blob by HEAD first, whose answer has no body, prints the bare status.
+    # A client that sends HEAD for a blob first, whose answer has no body, prints only the status.
     refused 403 push "$REGISTRY_NAME" team/other
     az keyvault update --name "$VAULT" --resource-group "$GROUP" --bypass AzureServices
     back "$REGISTRY_NAME"

@@ -292,7 +292,7 @@ impl<'a> Chosen<'a> {
     async fn rotate(&self, wait: bool) -> Result<(KeyId, Option<Rotation>), AdminError> {
         if self.in_use.is_none() {
             return Err(AdminError::conflict(format!(
-                "cannot rotate: the registry {} does not use the key {}; to create a new version of another key, use newVersion",
+                "cannot rotate: the registry {} does not use the key {}; to create a new version of another key, use the operation newVersion (`key new-version`)",
                 self.registry.name(),
                 self.key
             )));

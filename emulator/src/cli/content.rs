@@ -13,13 +13,15 @@ use crate::admin::{CollectRequest, CollectedReport, KeptReport};
 pub(super) const GC_HELP: &str = "\
 Examples:
   sealyard gc
-  sealyard gc --older-than 0s      remove garbage of any age that no client used within the last minute
+  sealyard gc --older-than 0s      remove garbage of any age, except recently used content
   sealyard gc --now                remove all garbage
   sealyard gc --untagged           also remove manifests that no tag reaches, and their blobs
 
-gc removes uploads that no client continued, blobs to which no manifest refers, and files that no row names.
-It keeps content that a client used within the last minute of real time, and says when that becomes due.
-A tag reaches its manifest, the manifests that an index lists, and their referrers. Locked manifests stay.";
+gc removes uploads that no client continued, blobs to which no manifest refers, and files that no
+row names. It keeps content that a client used within the last minute of real time, and says when
+that becomes due.
+A tag reaches its manifest, the manifests that an index lists, and their referrers. Locked manifests
+are kept.";
 
 #[derive(Args, Debug)]
 pub(super) struct GcArgs {

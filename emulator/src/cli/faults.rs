@@ -16,7 +16,7 @@ use crate::duration::IsoDuration;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sealyard faults add outage --on vault --for 1m        the vault does not answer for a minute of emulator time
+  sealyard faults add outage --on vault --for 1m        the vault is unreachable for a minute
   sealyard faults add status --on vault --status 429 --retry-after 5 --times 10
   sealyard faults add latency --on blobs --latency 2s   every blob request takes two seconds longer
   sealyard faults add status --on manifests/PUT --status 503 --times 1

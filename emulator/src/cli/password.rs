@@ -22,7 +22,7 @@ Examples:
   docker exec CONTAINER /sealyard password
   export AZURE_CLIENT_SECRET=\"$(sealyard password --owner)\"
 
-To choose the password, start the emulator with the variable SEALYARD_PASSWORD or with --password-file.";
+To choose the password, start the emulator with SEALYARD_PASSWORD or with --password-file.";
 
 #[derive(Args, Debug)]
 pub(super) struct PasswordArgs {

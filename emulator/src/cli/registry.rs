@@ -26,7 +26,7 @@ Examples:
   sealyard registry rotate-key team1             to the newest version of its key
   sealyard registry rotate-key team1 --key https://team.vault.azure.net/keys/k --identity [system]
   sealyard registry assign-identity team1 [system]
-  sealyard registry remove-identity team1 team1  the registry refuses content until the identity is assigned again
+  sealyard registry remove-identity team1 team1  team1 refuses content until it is assigned again
   sealyard registry delete team1                 with all its content";
 
 #[derive(Debug, Subcommand)]

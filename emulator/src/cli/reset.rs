@@ -11,8 +11,8 @@ use super::output::count;
 use crate::admin::{ResetPreview, ResetReply, ResetRequest};
 
 pub(super) const HELP: &str = "\
-This resets content, uploads, keys, tokens, scope maps, faults, the clock and revocations to the state of a first start,
-and deletes all registries except `local`.
+This resets content, uploads, keys, tokens, scope maps, faults, the clock and revocations to the
+state of a first start, and deletes all registries except `local`.
 It asks for confirmation, unless the emulator removes its data at exit anyway (`serve --ephemeral`).
 
 Exit codes:

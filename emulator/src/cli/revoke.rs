@@ -26,7 +26,8 @@ Examples:
   sealyard restore                  undo all revocations, the last one first
   sealyard restore --by policy      undo only the revocation by this method
 
-The data folder keeps the revocations, also over a restart. If there is nothing to undo, the command succeeds.";
+The data folder keeps the revocations over a restart. If there is nothing to undo, the command
+succeeds.";
 
 #[derive(Args, Debug)]
 pub(super) struct RevokeArgs {

@@ -1,7 +1,7 @@
-//! Resource groups: what `arm/` makes, shows and takes away, and what everything else is in.
+//! Resource groups: `arm/` creates, shows and deletes them, and every resource is in one.
 //!
-//! Whoever makes a registry or an identity over the admin API may name a group that is not there: it is made on the way.
-//! The control plane asks first. The group of what the emulator starts with is always there.
+//! A caller of the admin API may name a missing group for a new registry or identity: then the group is created too.
+//! The control plane checks first. The group of the start's resources always exists.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::store::{End, GroupRow, StoreError};
 /// A resource group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Its name, as it was written first.
+    /// Its name, as first written.
     pub name: ResourceGroup,
-    /// The place of the group. What is in it may be elsewhere.
+    /// The location of the group. Its resources may be elsewhere.
     pub location: Location,
-    /// What people call it.
+    /// The tags that users gave it.
     pub tags: Tags,
 }
 
@@ -40,7 +40,7 @@ impl Registries {
         Ok(row.try_into()?)
     }
 
-    /// Makes a group. False: there is one of this name, and nothing was done.
+    /// Creates a group. False: one of this name exists, and nothing was changed.
     pub async fn create_group(&self, group: &Group) -> Result<bool, ManageError> {
         self.intents().refuse_in_reset()?;
         self.keep_group(group).await
@@ -51,7 +51,7 @@ impl Registries {
         Ok(blocking(move || store.create_group(&row)).await?)
     }
 
-    /// Gives a group other tags in the place of those that it has.
+    /// Replaces the tags of a group.
     pub async fn tag_group(&self, name: &ResourceGroup, tags: Tags) -> Result<Group, ManageError> {
         let known = self.group(name).await?;
         if known.tags == tags {
@@ -66,7 +66,7 @@ impl Registries {
         }
     }
 
-    /// Whether a group may be deleted at all: that of what the emulator starts with may not.
+    /// Whether a group may be deleted: the group of the start's resources may not.
     pub async fn check_group_deletion(&self, name: &ResourceGroup) -> Result<(), ManageError> {
         let group = self.group(name).await?;
         if group.name == ResourceGroup::default() {
@@ -75,11 +75,11 @@ impl Registries {
         Ok(())
     }
 
-    /// Forgets a group in which nothing is left that is ours, and ends an operation. It goes on if the caller is dropped.
+    /// Deletes a group that has no more resources here, and ends an operation. Continues if the caller is dropped.
     pub async fn delete_group(&self, name: &ResourceGroup, end: End) -> Result<(), ManageError> {
         let (this, name) = (self.clone(), name.clone());
         to_the_end(async move {
-            // Nothing comes into it meanwhile.
+            // The lock keeps resources from being added meanwhile.
             let _alone = this.lock().await;
             this.check_group_deletion(&name).await?;
             let has_registry = this.all().iter().any(|registry| registry.profile().group == name);
@@ -98,7 +98,7 @@ impl Registries {
         .await
     }
 
-    /// Makes the group of something that is made, if it is not there.
+    /// Creates the group of a new resource, if it does not exist.
     pub(super) async fn ensure_group(
         &self,
         name: &ResourceGroup,
@@ -108,7 +108,7 @@ impl Registries {
         self.keep_group(&Group { name, location, tags: Tags::default() }).await.map(drop)
     }
 
-    /// Makes the groups of all that there is: a folder from before groups were rows has none.
+    /// Creates the groups of all existing resources: a folder from before groups had rows has none.
     pub(super) async fn ensure_groups(&self) -> Result<(), ManageError> {
         self.ensure_group(&ResourceGroup::default(), &Location::default()).await?;
         for registry in self.all() {

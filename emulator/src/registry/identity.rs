@@ -1,11 +1,11 @@
-//! The identities of registries: who a registry is to a vault, and the platform that makes identities.
+//! The identities of registries, as a vault knows them, and the platform that creates identities.
 //!
-//! An identity is a resource of its own ([`Identity`]) that any number of registries may have, or the one that a registry
-//! has by itself. A registry reaches a vault only as one of those that it has at that moment: [`RegistryVaults`] looks at
-//! each question, so that one that was taken away is missed at the next.
+//! An identity is either a resource ([`Identity`]) that any number of registries may have, or a registry's own,
+//! system-assigned one. A registry reaches a vault only as one of its current identities: [`RegistryVaults`] checks
+//! this at each request, so a removed identity fails at the next request.
 //!
-//! [`Platform`] is what the domain needs of the world around it; the program fills it. With a vault that is not ours,
-//! there is one identity, the one that the program was started with.
+//! [`Platform`] is the domain's interface to its environment; the program implements it. With an external vault, the
+//! only identity is the one that the program was started with.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -19,12 +19,12 @@ use super::resource::{IdentityResource, Location, Tags};
 use crate::keys::{Cause, IdentityId, KeyId, KeyVault, VaultAccess, VaultError, VaultName};
 use crate::store::{AssignedRow, IdentityRow, PrincipalRow, StoreError};
 
-/// An identity, as tokens and permissions know it.
+/// An identity, as tokens and permissions name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Whom tokens name.
+    /// The id that tokens name.
     pub client_id: String,
-    /// What permissions go by. With a vault that is not ours it is not known, and empty.
+    /// The id that permissions name. With an external vault it is unknown, and empty.
     pub principal_id: String,
 }
 
@@ -33,15 +33,15 @@ pub struct Principal {
 pub struct Identity {
     /// The resource.
     pub resource: IdentityResource,
-    /// The place.
+    /// The location.
     pub location: Location,
-    /// When it was made.
+    /// When it was created.
     pub created: OffsetDateTime,
     /// The tenant.
     pub tenant: String,
-    /// Who it is.
+    /// Its ids.
     pub principal: Principal,
-    /// What people call it.
+    /// The tags that users gave it.
     pub tags: Tags,
 }
 
@@ -50,43 +50,43 @@ pub struct Identity {
 pub struct AssignedIdentity {
     /// The resource.
     pub resource: IdentityResource,
-    /// Who it is.
+    /// Its ids.
     pub principal: Principal,
 }
 
-/// An identity that is to be made.
+/// The owner of an identity to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityOf {
-    /// A resource of its own.
+    /// A resource.
     Resource(IdentityResource),
-    /// The one of a registry, by its resource id.
+    /// A registry, by its resource id.
     Registry(String),
 }
 
-/// Why the platform does not do it.
+/// Why the platform refuses.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlatformError {
-    /// The vault is not ours, so we make no identities and give no permissions there.
+    /// The vault is external, so the emulator creates no identities and gives no permissions there.
     #[error(
         "the emulator has no owner's credentials for this vault, so it can make no identities and give no permissions there: use the identity {client_id} that it was started with"
     )]
     NotOurs {
-        /// The one identity there is.
+        /// The only identity.
         client_id: String,
     },
     /// The disk of the vault has no room for it. Nothing was changed.
     #[error("the disk of the vault is full: {0}")]
     DiskFull(String),
-    /// The data folder of the vault can only be read. Nothing was changed.
+    /// The data folder of the vault is read-only. Nothing was changed.
     #[error("{0}")]
     ReadOnly(String),
-    /// It was asked and did not do it.
+    /// The request failed.
     #[error("{0}")]
     Failed(String),
 }
 
-/// What a registry needs around it: identities, and the ways to vaults that they open.
+/// The environment of a registry: identities, and the vaults that they reach.
 pub trait Platform: Send + Sync + 'static {
     /// The identity that the program was started with.
     fn start_identity(&self) -> &AssignedIdentity;
@@ -94,42 +94,42 @@ pub trait Platform: Send + Sync + 'static {
     /// The tenant of all identities.
     fn tenant(&self) -> &str;
 
-    /// The vaults, as an identity reaches them. It is of no matter here whose identity it is.
+    /// The vaults, as an identity reaches them. Any identity is accepted.
     fn vaults_as(&self, client_id: &str) -> Result<Arc<dyn KeyVault>, PlatformError>;
 
     /// The identifier of a key, at the address of its vault.
     fn key_identifier(&self, key: &KeyId) -> String;
 
-    /// Makes an identity, or finds the one that was made for the same.
+    /// Creates an identity, or returns the existing one of the same owner.
     fn make_identity(&self, of: IdentityOf) -> BoxFuture<'_, Result<Principal, PlatformError>>;
 
-    /// Takes an identity away. None of this id is as good.
+    /// Removes an identity. Succeeds if there is none.
     fn remove_identity<'a>(
         &'a self,
         client_id: &'a str,
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 
-    /// Takes away every role that was given at a resource or below it: another one of its name is another one.
+    /// Removes every role assignment at a resource or below it: a new resource of its name must not get them.
     fn forget_roles<'a>(&'a self, resource_id: &'a str)
     -> BoxFuture<'a, Result<(), PlatformError>>;
 
-    /// Whether what is deleted in a vault stays until its time. None: nobody knows.
+    /// Whether a vault keeps deleted keys until their retention ends. `None` if unknown.
     fn has_purge_protection<'a>(
         &'a self,
         vault: &'a VaultName,
     ) -> BoxFuture<'a, Result<Option<bool>, PlatformError>>;
 
-    /// Makes a key if there is none of this name.
+    /// Creates a key unless one of this name exists.
     fn ensure_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>>;
 
-    /// Lets an identity get, wrap and unwrap with the keys of a vault.
+    /// Allows an identity to get, wrap and unwrap with the keys of a vault.
     fn allow<'a>(
         &'a self,
         vault: &'a VaultName,
         principal: &'a Principal,
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 
-    /// Takes that from it.
+    /// Revokes this permission.
     fn disallow<'a>(
         &'a self,
         vault: &'a VaultName,
@@ -137,10 +137,10 @@ pub trait Platform: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 }
 
-/// The vaults, as the identities reach them that a registry has at the moment.
+/// The vaults, as the current identities of a registry reach them.
 ///
-/// In strict parity the identity in use that was removed still reaches them for a while, as in Azure. Only the way there
-/// stays open: the vault is asked as ever, and its refusal ends everything at once.
+/// In strict parity a removed identity that was in use still reaches them for a while, as in Azure. Only its access to
+/// the vault stays: the vault is asked as always, and a refusal ends everything at once.
 pub(super) struct RegistryVaults {
     pub(super) registry: RegistryName,
     pub(super) profile: Arc<CurrentProfile>,
@@ -150,7 +150,7 @@ pub(super) struct RegistryVaults {
     pub(super) clock: Clock,
 }
 
-/// What a registry is at the moment.
+/// The current profile of a registry.
 #[derive(Debug)]
 pub(super) struct CurrentProfile(RwLock<Arc<Profile>>);
 
@@ -169,8 +169,8 @@ impl CurrentProfile {
 }
 
 impl RegistryVaults {
-    /// The client id of an identity, if the registry has it. None: the identity that the program was started with,
-    /// whichever client id that has at this start.
+    /// The client id of an identity, if the registry has it. `None`: the identity that the program was started with,
+    /// which may have another client id at each start.
     fn client_id(&self, identity: Option<&IdentityId>) -> Option<String> {
         let profile = self.profile.get();
         let start = self.platform.start_identity();
@@ -222,7 +222,7 @@ impl VaultAccess for RegistryVaults {
     }
 
     fn may_rotate(&self, identity: Option<&IdentityId>) -> Result<(), VaultError> {
-        // One that does not even reach the vault is refused there, and the registry with it.
+        // A former identity that does not even reach the vault is refused there, and so is the registry.
         let is_former = self.client_id(identity).is_none() && self.former(identity).is_some();
         if is_former { Err(self.not_assigned(identity)) } else { Ok(()) }
     }
@@ -232,7 +232,7 @@ impl VaultAccess for RegistryVaults {
     }
 }
 
-/// What Azure says of an identity that a registry does not have.
+/// Azure's message about an identity that a registry does not have.
 pub(super) fn not_assigned(resource_id: &str, registry: &RegistryName, identity: &str) -> String {
     format!(
         "Azure resource '{resource_id}' does not have access to identity '{identity}' Try forcibly adding the identity to the registry {registry}. For more information on bring your own key, please visit 'https://aka.ms/acr/cmk'."

@@ -263,7 +263,7 @@ impl Plan {
     }
 
     /// Whether a loss is known already. For content that an earlier repair has left for this one, the names that
-    /// the earlier repair lost count.
+    /// the earlier repair lost count as losses.
     pub fn loses_something(&self) -> bool {
         self.lost_before
             || self.reads_sealed_files

@@ -37,8 +37,9 @@ Examples:
   sealyard az --local-names -- keyvault list
   sealyard az -- acr login -n team1      sign docker in at the registry's port on the loopback
 
-This needs the Azure CLI in PATH, but no account: it is signed in as the owner of the emulated subscription.
-It refuses commands that cannot work: a sign-in with a browser, builds and imports, and commands that need a download.
+This needs the Azure CLI in PATH, but no account: it is signed in as the owner of the emulated
+subscription. It refuses commands that cannot work: a sign-in with a browser, builds and imports,
+and commands that need a download.
 
 Exit codes: those of az; 127 if az is not found.";
 

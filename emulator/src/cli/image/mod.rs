@@ -25,7 +25,8 @@ Examples:
   sealyard image delete team/app:1        the manifest of this tag, with all its tags
   sealyard image delete --all team/app    the repository with all its images
 
-`gc` frees the disk space of deleted images. If the registry has logins, these commands sign in as the owner.";
+`gc` frees the disk space of deleted images.
+If the registry has logins, these commands sign in as the owner.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ImageCommand {

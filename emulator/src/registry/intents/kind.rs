@@ -1,13 +1,13 @@
-//! The operations of several steps, by name. Each area says what an operation of its own does; here is what all know of it.
+//! The operations of several steps, by name. Each module implements its own operations; this file has what all share.
 
 use std::fmt;
 
 use azure_emulator_core::room::Purpose;
 
-/// What an operation does. The name is the format on disk.
+/// The kind of an operation. The name is the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Everything becomes as at a fresh start.
+    /// Everything is reset to a fresh state.
     Reset,
     /// The clock moves to a later moment.
     MoveClock,
@@ -15,23 +15,23 @@ pub enum Kind {
     DeleteGroup,
     /// A template is deployed.
     Deploy,
-    /// A registry is made, with an identity of its own.
+    /// A registry is created, with its own identity.
     CreateRegistry,
-    /// A registry is described anew, with another key.
+    /// A registry is updated, with another key.
     UpdateRegistry,
     /// A registry is deleted.
     DeleteRegistry,
-    /// The identity that a registry has by itself comes or goes.
+    /// The system-assigned identity of a registry is created or removed.
     SystemIdentity,
-    /// A user-assigned identity is made.
+    /// A user-assigned identity is created.
     CreateIdentity,
     /// A user-assigned identity is deleted.
     DeleteIdentity,
-    /// A new version of a key is made, and a registry takes it.
+    /// A new version of a key is made, and a registry uses it.
     RotateKey,
-    /// The key is taken away from a registry.
+    /// A registry's access to its key is revoked.
     Revoke,
-    /// What was taken away from a registry is given back.
+    /// A registry's revoked access is restored.
     Restore,
 }
 
@@ -72,7 +72,7 @@ impl Kind {
         }
     }
 
-    /// What it is, as the subject of a sentence.
+    /// Its description, as the subject of a sentence.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Reset => "the reset of the emulator",
@@ -96,8 +96,8 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What its intent may use of a full disk. An operation that removes something gets past a full disk, so its intent may use
-    /// the reserve. All others may not: the parameters of a deployment can be as long as the reserve.
+    /// How its intent may use a full disk. An operation that removes something must work on a full disk, so its intent
+    /// may use the reserve. All others may not: the parameters of a deployment can be as long as the reserve.
     pub(super) const fn purpose(self) -> Purpose {
         match self {
             Self::Reset
@@ -116,8 +116,8 @@ impl Kind {
         }
     }
 
-    /// Whether a start tries it once before it says that the emulator is ready: what clients see of `local` depends on it,
-    /// and it needs nothing but the rows and the vault.
+    /// Whether a start tries it once before it reports that the emulator is ready: the state of `local` depends on it,
+    /// and it needs only the rows and the vault.
     pub const fn comes_before_ready(self) -> bool {
         match self {
             Self::Reset

@@ -1,11 +1,12 @@
-//! Ending operations that a newer one replaces: an older operation must not undo what a newer one did.
+//! Ends operations that a newer one replaces: an older operation must not undo the work of a newer one.
 //!
-//! An area calls [`Intents::replace`] under its lock, as soon as the new operation is accepted: one that is refused replaces
-//! nothing. An attempt that waits for that lock asks [`Intent::is_replaced`] when it has it, and does nothing then.
+//! A module calls [`Intents::replace`] under its lock, as soon as the new operation is accepted: a refused operation
+//! replaces nothing. An attempt that waits for that lock calls [`Intent::is_replaced`] when it gets it, and does
+//! nothing if it is replaced.
 //!
-//! A reset holds no lock of any area. It ends what it replaces and waits until the attempts that are under way have noticed:
-//! each asks [`Intent::passed`] before its next step. Until the reset has ended, the runner takes no other operation, and no
-//! operation begins that works without the lock of an area.
+//! A reset holds no lock of any module. It ends the operations that it replaces and waits until their running attempts
+//! have noticed: each calls [`Intent::passed`] before its next step. Until the reset has ended, the runner takes no
+//! other operation, and no operation begins that works without the lock of a module.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,11 +21,11 @@ use crate::registry::Error;
 use crate::registry::blocking::blocking;
 use crate::store::{End, OutcomeRow};
 
-/// The parameters that name what an operation is done to.
+/// The parameters that name the subject of an operation.
 pub(super) const SUBJECTS: [&str; 3] = ["registry", "group", "identity"];
 
 impl Intents {
-    /// Ends the operations of these kinds on the subject that were cut short and wait, or whose next attempt waits for the
+    /// Ends the interrupted operations of these kinds on the subject that wait, or whose next attempt waits for the
     /// lock that the caller holds. Durable on return.
     pub async fn replace(&self, kinds: &[Kind], subject: &str) -> Result<(), Error> {
         let is_it = |parameters: &Value| {
@@ -34,7 +35,7 @@ impl Intents {
         self.replace_those(kinds, is_it).await
     }
 
-    /// The same for those whose parameters `is_it` accepts.
+    /// The same for the operations whose parameters `is_it` accepts.
     pub async fn replace_those(
         &self,
         kinds: &[Kind],
@@ -52,9 +53,10 @@ impl Intents {
         self.end_all(found).await
     }
 
-    /// A reset has begun: it replaces the resets before it, everything that would change what it resets, and what cannot go on
-    /// in this program. What only tidies up after itself goes on. Durable on return, and no attempt of what it replaces is
-    /// under way any more. To be called without a lock that such an attempt may wait for.
+    /// Begins a reset: it replaces earlier resets, every operation that would change what it resets, and operations
+    /// that cannot continue in this program. Operations that only clean up after themselves continue. Durable on
+    /// return, and no attempt of a replaced operation is running any more. The caller must hold no lock that such an
+    /// attempt may wait for.
     pub async fn replace_for_reset(&self, own: &Intent) -> Result<(), Error> {
         let mut stopping = Vec::new();
         let mut found = Vec::new();
@@ -68,7 +70,7 @@ impl Intents {
                 // The attempt of an earlier reset waits for the end of this one.
                 stopping.extend((kind != Kind::Reset).then_some(*id));
             } else if holds_no_lock(kind) {
-                // It notes its end itself: clients ask for it.
+                // It records its end itself, because clients poll it.
                 entry.stop();
                 stopping.push(*id);
             }
@@ -79,7 +81,7 @@ impl Intents {
         Ok(())
     }
 
-    /// Returns when no attempt of these operations is under way.
+    /// Returns when no attempt of these operations is running.
     async fn wait_for_attempts(&self, ids: &[Uuid]) {
         loop {
             let mut ended = std::pin::pin!(self.0.attempt_ended.notified());
@@ -96,7 +98,7 @@ impl Intents {
         }
     }
 
-    /// Has an operation that begins be known. It is refused if a reset would have to stop it.
+    /// Adds a new operation. It is refused if a reset would have to stop it.
     pub(super) fn insert_new(&self, id: Uuid, kind: Kind, entry: Entry) -> Result<(), Error> {
         let mut entries = self.entries();
         if holds_no_lock(kind) && has_reset(&entries) {
@@ -106,12 +108,12 @@ impl Intents {
         Ok(())
     }
 
-    /// Refuses while a reset that was cut short has not ended: it would remove what is stored or made now.
+    /// Refuses new work until an interrupted reset has ended: the reset would remove the results.
     pub fn refuse_in_reset(&self) -> Result<(), Error> {
         self.refuse_if_reset(|_| true)
     }
 
-    /// The same for what the reset itself does: only between two of its attempts.
+    /// The same for the work of the reset itself: only between two of its attempts.
     pub fn refuse_while_reset_waits(&self) -> Result<(), Error> {
         self.refuse_if_reset(|entry| entry.state != State::Running)
     }
@@ -129,7 +131,7 @@ impl Intents {
             let is_polled =
                 self.entries().get(&id).is_some_and(|one| one.kind == Some(Kind::DeleteGroup));
             let end = if is_polled {
-                // Only a reset replaces it, and that deletes the group as well.
+                // Only a reset replaces it, and a reset deletes the group as well.
                 End::Keep(id, OutcomeRow { ended: millis(self.0.clock.now()), error: None })
             } else {
                 End::Forget(id)
@@ -138,14 +140,14 @@ impl Intents {
             blocking(move || store.end_intent(&end)).await?;
             if let Some(entry) = self.entries().remove(&id) {
                 let operation = entry.name();
-                tracing::info!(operation, "a newer operation replaces one that was cut short");
+                tracing::info!(operation, "a newer operation replaces an interrupted one");
             }
         }
         self.0.replaced.notify_waiters();
         Ok(())
     }
 
-    /// Forgets the oldest outcomes from time to time.
+    /// Deletes the oldest outcomes from time to time.
     pub(super) async fn sweep(&self) {
         if self.0.ends.load(Ordering::Relaxed) < ENDS_PER_SWEEP {
             return;
@@ -153,13 +155,14 @@ impl Intents {
         self.0.ends.store(0, Ordering::Relaxed);
         let store = Arc::clone(&self.0.store);
         if let Err(error) = blocking(move || store.forget_old_outcomes()).await {
-            tracing::warn!(%error, "the outcomes of old operations could not be removed");
+            tracing::warn!(%error, "cannot remove the outcomes of old operations");
         }
     }
 }
 
 impl Intent {
-    /// Whether a newer operation has replaced this one. Ask it with the lock of the area: then there is nothing left to do.
+    /// Whether a newer operation has replaced this one. The caller must hold the module's lock; if true, nothing is
+    /// left to do.
     pub fn is_replaced(&self) -> bool {
         self.intents.entries().get(&self.id).is_none_or(|entry| entry.is_stopped)
     }
@@ -178,7 +181,7 @@ impl Intent {
     }
 }
 
-/// Which operations the runner leaves alone because a reset has not ended: all but resets.
+/// The operations that the runner does not take because a reset has not ended: all but resets.
 pub(super) fn held_by_reset(entries: &HashMap<Uuid, Entry>) -> impl Fn(&Entry) -> bool + use<> {
     let has_reset = has_reset(entries);
     move |entry| has_reset && entry.kind != Some(Kind::Reset)
@@ -188,7 +191,7 @@ fn has_reset(entries: &HashMap<Uuid, Entry>) -> bool {
     entries.values().any(|entry| entry.kind == Some(Kind::Reset))
 }
 
-/// Whether an operation runs in the background, without the lock of an area from its first step to its last.
+/// Whether an operation runs in the background without holding the lock of a module from its first step to its last.
 const fn holds_no_lock(kind: Kind) -> bool {
     match kind {
         Kind::DeleteGroup | Kind::Deploy => true,
@@ -206,8 +209,8 @@ const fn holds_no_lock(kind: Kind) -> bool {
     }
 }
 
-/// Whether an operation would change what a reset has made. Every other one looks at what is there and removes only what
-/// it left itself.
+/// Whether an operation would change the result of a reset. Every other operation checks the current state and removes
+/// only its own leftovers.
 const fn is_void_after_reset(kind: Kind) -> bool {
     match kind {
         Kind::Reset
@@ -218,7 +221,7 @@ const fn is_void_after_reset(kind: Kind) -> bool {
         | Kind::RotateKey
         | Kind::Revoke
         | Kind::Restore => true,
-        // A deployment whose row is gone ends with that.
+        // A deployment ends when its row is deleted.
         Kind::Deploy
         | Kind::CreateRegistry
         | Kind::DeleteRegistry

@@ -1,4 +1,4 @@
-//! Where an operation that has not ended stands: in an attempt, or waiting for the next one.
+//! The state of an operation that has not ended: in an attempt, or waiting for the next one.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::Kind;
 use super::replace::SUBJECTS;
 
-/// How long it is from the first failed attempt to the next one, in real time. It doubles with each.
+/// The time from the first failed attempt to the next one, in real time. It doubles with each attempt.
 const FIRST_REST: Duration = Duration::from_secs(1);
-/// The longest rest between two attempts.
+/// The maximum time between two attempts.
 const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// An operation that has not ended, for people and programs.
@@ -19,26 +19,26 @@ const LONGEST_REST: Duration = Duration::from_mins(1);
 pub struct Unfinished {
     /// Its id.
     pub id: Uuid,
-    /// What it does, by name.
+    /// The name of its kind.
     pub operation: String,
-    /// What it is done to, where that has a name.
+    /// The name of its subject, if it has one.
     pub subject: Option<String>,
     /// When it began, in emulator time.
     pub begun: OffsetDateTime,
-    /// The last step that it has reached; empty at the begin.
+    /// The last step that it has reached; empty at the beginning.
     pub step: String,
-    /// Whether a stop or a failure has cut it short.
+    /// Whether a stop or a failure has interrupted it.
     pub was_cut_short: bool,
-    /// How many attempts have failed since the start.
+    /// The number of failed attempts since the start.
     pub attempts: u32,
     /// Why the last one failed.
     pub error: Option<String>,
-    /// How long it is until the next attempt, in real time; none while one runs and where there will be none.
+    /// The time until the next attempt, in real time; `None` while one runs and if there will be none.
     pub next: Option<Duration>,
 }
 
 pub(super) struct Entry {
-    /// None: this program does not know it.
+    /// `None`: this program does not know it.
     pub(super) kind: Option<Kind>,
     name: String,
     pub(super) parameters: Vec<u8>,
@@ -47,14 +47,14 @@ pub(super) struct Entry {
     pub(super) state: State,
     pub(super) was_cut_short: bool,
     attempts: u32,
-    /// How many of them failed because somebody refused, and not because somebody did not answer.
+    /// The number of attempts that failed because of a refusal, and not because a service did not answer.
     refusals: u32,
     error: Option<String>,
-    /// From when on the next attempt is due, in real time.
+    /// When the next attempt is due, in real time.
     next: Duration,
-    /// Whether the attempt that runs, or ran last, has noted why it failed.
+    /// Whether the current or last attempt has recorded why it failed.
     is_explained: bool,
-    /// Whether the attempt that runs is to end before its next step.
+    /// Whether the current attempt must end before its next step.
     pub(super) is_stopped: bool,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Entry {
 pub(super) enum State {
     Running,
     Waiting,
-    /// It cannot go on in this program.
+    /// It cannot continue in this program.
     Stuck,
 }
 
@@ -119,20 +119,20 @@ impl Entry {
         }
     }
 
-    /// An attempt begins.
+    /// Begins an attempt.
     pub(super) fn run(&mut self) {
         self.state = State::Running;
         self.is_explained = false;
         self.is_stopped = false;
     }
 
-    /// The attempt is to end before its next step.
+    /// Tells the attempt to end before its next step.
     pub(super) fn stop(&mut self) {
         self.is_stopped = self.state == State::Running;
     }
 
-    /// The attempt has ended, and the operation has not. The next attempt rests even if nobody noted why this one failed:
-    /// an attempt that is due at once would be made again and again at full speed.
+    /// Ends the attempt, but not the operation. The next attempt waits even if no failure was recorded: an attempt that
+    /// is due at once would be repeated again and again at full speed.
     pub(super) fn wait(&mut self, now: Duration) {
         self.state = State::Waiting;
         self.was_cut_short = true;
@@ -141,25 +141,25 @@ impl Entry {
         }
     }
 
-    /// The operation is left to the runner, which begins at once.
+    /// Leaves the operation to the runner, which begins at once.
     pub(super) fn wait_for_runner(&mut self) {
         self.state = State::Waiting;
         self.was_cut_short = true;
     }
 
-    /// The attempt has failed. True: the reason is another one than that of the attempt before.
+    /// Records that the attempt failed. True: the reason differs from that of the attempt before.
     pub(super) fn fail(&mut self, why: String, now: Duration) -> bool {
         self.rest(now);
         self.explain(why)
     }
 
-    /// The attempt was refused. True: the reason is another one than that of the attempt before.
+    /// Records that the attempt was refused. True: the reason differs from that of the attempt before.
     pub(super) fn refuse(&mut self, why: String, now: Duration) -> bool {
         self.refusals = self.refusals.saturating_add(1);
         self.fail(why, now)
     }
 
-    /// Notes why an attempt failed that has ended. True: the reason is another one than that of the attempt before.
+    /// Records why an attempt failed, after its end. True: the reason differs from that of the attempt before.
     pub(super) fn explain(&mut self, why: String) -> bool {
         self.is_explained = true;
         let is_news = self.error.as_ref() != Some(&why);
@@ -167,7 +167,7 @@ impl Entry {
         is_news
     }
 
-    /// Whether the last attempt has ended without noting why it failed.
+    /// Whether the last attempt ended without recording why it failed.
     pub(super) fn is_unexplained(&self) -> bool {
         self.state == State::Waiting && !self.is_explained
     }
@@ -183,18 +183,18 @@ impl Entry {
         self.error.clone()
     }
 
-    /// How many attempts were refused since the start.
+    /// The number of attempts refused since the start.
     pub(super) fn refusals(&self) -> u32 {
         self.refusals
     }
 
-    /// The next attempt is due at once.
+    /// Makes the next attempt due at once.
     #[cfg(test)]
     pub(super) fn end_rest(&mut self) {
         self.next = Duration::ZERO;
     }
 
-    /// What it does, by name.
+    /// The name of its kind.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -203,18 +203,18 @@ impl Entry {
         self.state == State::Waiting && self.next <= now
     }
 
-    /// How long it is until the next attempt.
+    /// The time until the next attempt.
     pub(super) fn next(&self, now: Duration) -> Option<Duration> {
         (self.state == State::Waiting).then(|| self.next.saturating_sub(now))
     }
 
-    /// The name of what it is done to.
+    /// The name of its subject.
     pub(super) fn subject(&self) -> Option<String> {
         let parameters: Value = serde_json::from_slice(&self.parameters).ok()?;
         SUBJECTS.iter().find_map(|name| parameters[name].as_str().map(str::to_owned))
     }
 
-    /// The name of the registry that it is done to.
+    /// The name of the registry that is its subject.
     pub(super) fn registry(&self) -> Option<String> {
         let parameters: Value = serde_json::from_slice(&self.parameters).ok()?;
         parameters["registry"].as_str().map(str::to_owned)
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_does_not_answer_is_not_counted_as_a_refusal() {
+    fn a_service_without_an_answer_does_not_count_as_a_refusal() {
         let begun = OffsetDateTime::UNIX_EPOCH;
         let mut entry = Entry::running(Kind::DeleteGroup, Vec::new(), begun);
 
