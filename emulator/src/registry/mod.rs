@@ -194,6 +194,8 @@ pub(in crate::registry) struct Parts {
     pub(super) broken: BrokenObjects,
     pub(super) gate: reset::Gate,
     pub(super) activity: Arc<activity::Activity>,
+    /// Held by the verification that runs: two at once would repair the same object, or tell of what the other one repairs.
+    pub(super) verifying: tokio::sync::Mutex<()>,
     /// Ends the background work when the last clone is gone.
     _background: DropGuard,
 }
@@ -296,6 +298,7 @@ impl Registry {
             broken: BrokenObjects::default(),
             gate: reset::Gate::default(),
             activity,
+            verifying: tokio::sync::Mutex::default(),
             _background: ended.clone().drop_guard(),
         }));
         tokio::spawn(cmk::drop_plaintext_on_refusal(Arc::downgrade(&registry.0), ended.clone()));

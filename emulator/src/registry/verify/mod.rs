@@ -50,11 +50,13 @@ enum Checked {
 
 impl Content {
     /// Reads everything, and repairs what it can if `repair` says so. `progress` is told the sum so far after each object.
+    /// A second verification of the same registry waits for the first.
     pub async fn verify(
         &self,
         repair: bool,
         mut progress: impl FnMut(&Verified),
     ) -> Result<Verified, Error> {
+        let _alone = self.0.verifying.lock().await;
         let (sender, mut tasks) = mpsc::channel(64);
         let parts = Arc::clone(&self.0);
         let walk = tokio::task::spawn_blocking(move || walk(&parts, &sender));
