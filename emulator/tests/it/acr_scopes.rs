@@ -169,6 +169,10 @@ async fn where_azure_is_played_a_registry_without_a_login_challenges_and_gives_e
         http.get(at("/oauth2/token?scope=repository:app:pull")).basic_auth("who", Some("ever"));
     let stale = Answer::of(stale.send().await.unwrap()).await;
     text(&stale, "access_token");
+
+    close(&emulator, &client).await;
+    let late = http.get(at("/v2/app/manifests/v1")).bearer_auth(&token).send().await.unwrap();
+    assert_unauthorized(&Answer::of(late).await, "the token ends with the opening");
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ pub struct Audience {
     pub name: String,
     /// Its id. Registries from before there were ids have none.
     pub id: Option<String>,
+    /// Whether it is open to everybody now.
+    pub open: bool,
 }
 
 /// Why a token of the registry does not hold.
@@ -80,6 +82,11 @@ pub enum TokenProblem {
     /// It is another registry's.
     #[error("the token is another registry's")]
     Registry,
+    /// It was given to somebody who did not log in, while the registry was open to everybody.
+    #[error(
+        "the token was made while the registry was open to everybody, and now it wants a login"
+    )]
+    Opening,
     /// It has ended, or has not begun.
     #[error("the token has expired")]
     Expired,
@@ -127,6 +134,9 @@ struct AccessClaims {
     common: Common,
     access: Vec<Entry>,
     roles: Vec<String>,
+    /// Whether the registry was open to everybody, so that no login was checked: it ends with that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    open: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -194,6 +204,7 @@ impl TokenKey {
             common: Common::new(registry, service, caller, ACCESS, now, ACCESS_LIFETIME),
             access: granted.iter().map(Entry::of).collect(),
             roles: Vec::new(),
+            open: registry.open,
         };
         self.sign(&claims)
     }
@@ -219,6 +230,9 @@ impl TokenKey {
     ) -> Result<Vec<Scope>, TokenProblem> {
         let claims: AccessClaims = self.verify(token, ACCESS)?;
         claims.common.hold(registry, now)?;
+        if claims.open && !registry.open {
+            return Err(TokenProblem::Opening);
+        }
         Ok(claims.access.iter().filter_map(Entry::scope).collect())
     }
 
@@ -343,7 +357,7 @@ mod tests {
     }
 
     fn named(name: &str) -> Audience {
-        Audience { name: name.to_owned(), id: Some("1".to_owned()) }
+        Audience { name: name.to_owned(), id: Some("1".to_owned()), open: false }
     }
 
     fn token() -> Caller {
@@ -381,6 +395,18 @@ mod tests {
             Err(TokenProblem::Expired)
         );
         assert_eq!(key().verify_refresh(&made, &named("team1"), 0), Err(TokenProblem::Kind));
+    }
+
+    #[test]
+    fn an_access_token_of_an_open_registry_ends_when_the_registry_wants_a_login() {
+        let open = Audience { open: true, ..named("team1") };
+        let made = key().access_token(&open, "s", &Caller::Anyone, &[Scope::Catalog], 0).unwrap();
+
+        assert_eq!(key().verify_access(&made, &open, 1), Ok(vec![Scope::Catalog]));
+        assert_eq!(key().verify_access(&made, &named("team1"), 1), Err(TokenProblem::Opening));
+        let closed =
+            key().access_token(&named("team1"), "s", &token(), &[Scope::Catalog], 0).unwrap();
+        assert_eq!(key().verify_access(&closed, &open, 1), Ok(vec![Scope::Catalog]));
     }
 
     #[test]
