@@ -102,7 +102,7 @@ pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
 pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
-pub use self::profile::{FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
+pub use self::profile::{Author, FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
 pub use self::recover::{
     Incomplete, LostFile, RECOVERED, Recovered, RecoveredContent, RecoveryProgress, recover,
 };

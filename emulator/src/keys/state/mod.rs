@@ -184,6 +184,14 @@ impl Cause {
         self.row().1
     }
 
+    /// What Azure says first to a client that is refused for it.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::IdentityInactive => INACTIVE_SENTENCE,
+            _ => REFUSAL_SENTENCE,
+        }
+    }
+
     /// The name for programs, as it is serialized.
     pub const fn name(self) -> &'static str {
         match self {
@@ -306,11 +314,7 @@ impl Refusal {
 
     /// The text for a client: what people search for first, then key and cause.
     pub fn message(&self) -> String {
-        let sentence = match self.cause {
-            Some(Cause::IdentityInactive) => INACTIVE_SENTENCE,
-            _ => REFUSAL_SENTENCE,
-        };
-        format!("{sentence} {self}")
+        format!("{} {self}", self.cause.map_or(REFUSAL_SENTENCE, Cause::sentence))
     }
 }
 
