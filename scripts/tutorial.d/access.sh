@@ -86,7 +86,7 @@ system_token() {
     log_in_as "$1" "$1" "$(jq -er '.credentials.passwords[0].value' "$WORK/$1.json")"
 }
 
-# Tags are metadata: the admin user, roles and the scope maps with metadata list them; those of pulls and pushes alone do not
+# Tags are metadata: the admin user, roles and the scope maps with metadata list them; those for only pulls or pushes do not
 # (Azure/acr#600).
 tag_lists() {
     local azure app login reader

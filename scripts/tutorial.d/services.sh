@@ -72,7 +72,7 @@ polled_operations() {
     az acr list | jq -e 'map(.name) == ["local"]'
 }
 
-# The client has polled: an operation is under way at its first poll, and has ended at a later one.
+# The client has polled: an operation is running at its first poll, and has ended at a later one.
 polled_by_client() {
     local at id=/subscriptions/00000000-0000-4000-8000-00000000a002/resourceGroups/sealyard/providers/Microsoft.ContainerRegistry/registries/polled02
     az rest --method put --url "$id?api-version=2025-11-01" --body '{"location":"eastus","sku":{"name":"Basic"}}' \
@@ -96,5 +96,5 @@ part_services() {
 part_polled() {
     start_emulator polled --arm-operations polled
     check "polled: registry and vault, created and deleted" polled_operations
-    check "polled: an operation is under way, then it has ended" polled_by_client
+    check "polled: an operation is running, then it has ended" polled_by_client
 }

@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    /// What a route is told of a request from this address, whose headers name another one.
+    /// The forwarded address that a route sees for a request from `peer`, whose headers name another one.
     async fn told(peer: Option<&str>) -> Option<Forwarded> {
         let routes = Router::new().fallback(async |request: Request| {
             Json(request.extensions().get::<Forwarded>().map(|said| said.host.clone()))
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_route_is_told_what_a_trusted_proxy_says_and_nothing_of_anybody_else() {
+    async fn a_route_learns_the_address_from_a_trusted_proxy_and_from_no_other_peer() {
         let said = Forwarded { scheme: None, host: Some("registry.example".to_owned()) };
 
         for peer in ["127.0.0.1:9", "10.1.2.3:9", "[::ffff:10.1.2.3]:9"] {

@@ -46,7 +46,7 @@ pub struct NewRegistry {
     pub strict: bool,
     /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
     pub no_bypass: bool,
-    /// Who makes it. None: the owner of everything local.
+    /// Its author. None: the local owner.
     pub author: Option<Author>,
 }
 

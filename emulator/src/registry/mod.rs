@@ -194,7 +194,7 @@ pub(in crate::registry) struct Parts {
     pub(super) broken: BrokenObjects,
     pub(super) gate: reset::Gate,
     pub(super) activity: Arc<activity::Activity>,
-    /// Held by the verification that runs: two at once would repair the same object, or tell of what the other one repairs.
+    /// The running verification holds it: two at once would repair the same object, or report an object that the other repairs.
     pub(super) verifying: tokio::sync::Mutex<()>,
     /// Ends the background work when the last clone is gone.
     _background: DropGuard,

@@ -46,13 +46,13 @@ pub struct Profile {
     pub no_bypass: bool,
     /// The port that it had last.
     pub port: Option<u16>,
-    /// Who made it. None: the owner of everything local, or an older program that did not keep it.
+    /// Its author. None: the local owner, or an older program that did not store it.
     pub created_by: Option<Author>,
     /// The identity that asked for its key when it was removed, in strict parity. It goes on asking for a while.
     pub former_identity: Option<FormerIdentity>,
 }
 
-/// Who made a registry.
+/// The author of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
     /// Whom the token named.

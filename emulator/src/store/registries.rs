@@ -80,7 +80,7 @@ pub struct RegistryRow {
     /// Who passes network rules, in Azure's words. None: trusted services do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bypass: Option<String>,
-    /// Who made it, if it was not the owner of everything local.
+    /// Its author, if that is not the local owner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_by: Option<AuthorRow>,
     /// The identity in use that was removed from it in strict parity, and when: seconds since 1970, emulator time.
@@ -88,7 +88,7 @@ pub struct RegistryRow {
     pub former_identity: Option<(AssignedRow, i64)>,
 }
 
-/// Who made something.
+/// The author of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthorRow {

@@ -793,7 +793,7 @@ async fn a_deployment_stays_over_a_restart_and_goes_with_its_group() {
     assert_eq!(listed["value"], json!([]));
 }
 
-/// What of Azure's quickstart template `container-registry-with-policies-and-diagnostics` decides whether it deploys
+/// The parts of Azure's quickstart template `container-registry-with-policies-and-diagnostics` that decide whether it deploys
 /// (Azure/azure-quickstart-templates, MIT licence, `azuredeploy.json` at 2daa6904, of 7791 bytes with the SHA-256 d683e097…40c4). That file
 /// itself deploys unchanged with `az deployment group create`.
 fn with_policies_and_diagnostics() -> Value {

@@ -90,7 +90,7 @@ impl AddressRange {
         }
     }
 
-    /// A range of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) as what it means: one of IPv4.
+    /// The same range, with IPv4-mapped addresses (RFC 4291, section 2.5.5.2) as addresses of IPv4.
     fn canonical(&self) -> (IpAddr, u8) {
         match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
             (own @ IpAddr::V4(_), Some(prefix)) if self.address.is_ipv6() => (own, prefix),

@@ -87,7 +87,7 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
     Ok(document)
 }
 
-/// Who made it and when, in the words of Azure's `systemData`
+/// The author and the time of the creation, as Azure's `systemData`
 /// (Azure/azure-rest-api-specs, `common-types/resource-management/v5/types.json`). The command line makes registries as the owner.
 fn system_data(profile: &Profile) -> Value {
     let author = profile.created_by.as_ref();
@@ -111,8 +111,8 @@ fn status(registry: &Registry) -> Value {
             ("Unavailable", status.cause.map_or(REFUSAL_SENTENCE, Cause::sentence))
         }
     };
-    let words = status.words.as_deref().or(status.cause.map(Cause::words));
-    let message = words.map_or(message.to_owned(), |words| format!("{message} Key: {words}."));
+    let cause = status.words.as_deref().or(status.cause.map(Cause::words));
+    let message = cause.map_or(message.to_owned(), |cause| format!("{message} Key: {cause}."));
     json!({
         "displayStatus": label,
         "message": message,

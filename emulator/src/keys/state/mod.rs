@@ -184,7 +184,7 @@ impl Cause {
         self.row().1
     }
 
-    /// What Azure says first to a client that is refused for it.
+    /// The first sentence of Azure's refusal for this cause.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::IdentityInactive => INACTIVE_SENTENCE,

@@ -65,7 +65,7 @@ pub struct Audience {
     pub name: String,
     /// Its id. Registries from before there were ids have none.
     pub id: Option<String>,
-    /// Whether it is open to everybody now.
+    /// Whether it is open now: it wants no login.
     pub open: bool,
 }
 
@@ -82,10 +82,8 @@ pub enum TokenProblem {
     /// It is another registry's.
     #[error("the token is another registry's")]
     Registry,
-    /// It was given to somebody who did not log in, while the registry was open to everybody.
-    #[error(
-        "the token was made while the registry was open to everybody, and now it wants a login"
-    )]
+    /// The registry issued it without a login while it was open, and now it wants a login.
+    #[error("the registry issued the token while it was open, and now it wants a login")]
     Opening,
     /// It has ended, or has not begun.
     #[error("the token has expired")]
@@ -134,7 +132,7 @@ struct AccessClaims {
     common: Common,
     access: Vec<Entry>,
     roles: Vec<String>,
-    /// Whether the registry was open to everybody, so that no login was checked: it ends with that.
+    /// Whether the registry was open, so that it checked no login. The token ends when the registry wants one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     open: bool,
 }
