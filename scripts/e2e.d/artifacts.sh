@@ -140,6 +140,43 @@ artifact_back() {
     cmp "$WORK/body" "$WORK/artifact-sbom.txt"
 }
 
+# BuildKit's cache as `--cache-to type=registry` pushes it: an index of layers and a config (buildkit#2479). Debian has no such BuildKit,
+# so curl sends BuildKit's requests, and skopeo reads the index.
+build_cache() {
+    local repository=e2e/cache digest
+    printf 'a layer of the cache, %s\n' "$(head -c 12 /dev/urandom | base64)" >"$WORK/cache-layer"
+    jq -n --arg layer "$(digest_of "$WORK/cache-layer")" '{layers: [{blob: $layer, parent: -1}], records: []}' >"$WORK/cache-config"
+    push_blob "$repository" "$WORK/cache-layer"
+    push_blob "$repository" "$WORK/cache-config"
+    jq -n --arg layer "$(digest_of "$WORK/cache-layer")" --argjson layer_size "$(stat -c %s "$WORK/cache-layer")" \
+        --arg config "$(digest_of "$WORK/cache-config")" --argjson config_size "$(stat -c %s "$WORK/cache-config")" '{
+        schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [
+        {mediaType: "application/vnd.oci.image.layer.v1.tar+gzip", digest: $layer, size: $layer_size},
+        {mediaType: "application/vnd.buildkit.cacheconfig.v0", digest: $config, size: $config_size}]}' >"$WORK/cache-index"
+    push_manifest "$repository" cache "$WORK/cache-index"
+    if have skopeo; then
+        skopeo inspect --tls-verify=false --raw "docker://$REGISTRY/$repository:cache" | cmp - "$WORK/cache-index"
+    fi
+    digest=$(digest_of "$WORK/cache-layer")
+    [ "$KIND" != sealyard ] || expect 405 DELETE "/v2/$repository/blobs/$digest"
+    expect 200 GET "/v2/$repository/blobs/$digest" -L
+}
+
+# Pushes as regctl does: by a tag with the digest, and by a digest with tags (distribution-spec#600).
+tags_and_digests() {
+    local digest repository=e2e/cache
+    digest=$(digest_of "$WORK/cache-index")
+    expect 201 PUT "/v2/$repository/manifests/named?digest=$digest" --data-binary "@$WORK/cache-index" \
+        -H "Content-Type: application/vnd.oci.image.index.v1+json"
+    expect 201 PUT "/v2/$repository/manifests/$digest?tag=one&tag=two" --data-binary "@$WORK/cache-index" \
+        -H "Content-Type: application/vnd.oci.image.index.v1+json"
+    [ "$(tr -d '\r' <"$WORK/head" | sed -n 's/^oci-tag: //Ip' | sort | tr '\n' ' ')" = "one two " ]
+    tags_are "$repository" cache named one two
+    expect 400 PUT "/v2/$repository/manifests/other?digest=sha256:$(printf '0%.0s' {1..64})" --data-binary "@$WORK/cache-index" \
+        -H "Content-Type: application/vnd.oci.image.index.v1+json"
+    jq -e '.errors[0].code == "DIGEST_INVALID"' "$WORK/body"
+}
+
 part_artifacts() {
     check "helm: a client" helm_ready
     check "helm: push a chart" helm_push
@@ -151,6 +188,8 @@ part_artifacts() {
     if [ "$status" != 200 ]; then
         [ "$KIND" = sealyard ] || { skip "referrers" "this registry has no referrers API ($status)"; return; }
     fi
+    check "artifact: an index of blobs, like BuildKit's cache" build_cache
+    if [ "$KIND" = sealyard ]; then check "artifact: tags and digests as parameters of a push" tags_and_digests; fi
     check "oras: attach to a subject" oras_attach
     check "artifact: a subject and two referrers" subject_and_referrers
     check "artifact: pulled, same bytes" artifact_back

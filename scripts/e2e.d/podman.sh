@@ -101,6 +101,22 @@ podman_index() {
     pod rmi -f --all >/dev/null
 }
 
+# The steps of the README: the certificate is in the user's folder, and no flag is needed. The port accepts TLS and plain HTTP.
+podman_trusting() {
+    local at=localhost:${REGISTRY##*:} home=$WORK/podman-home
+    mkdir -p "$home/.config/containers/certs.d/$at"
+    podman_build "$at/e2e/podman-tls:1"
+    # Without the certificate the push fails, because podman does not fall back to HTTP.
+    if HOME=$home pod push -q "$at/e2e/podman-tls:1"; then return 1; fi
+    curl -sS --fail "http://$REGISTRY/_sealyard/ca.pem" -o "$home/.config/containers/certs.d/$at/ca.crt"
+    HOME=$home pod push -q "$at/e2e/podman-tls:1"
+    pod rmi -f --all >/dev/null
+    HOME=$home pod pull -q "$at/e2e/podman-tls:1"
+    HOME=$home bld pull -q "$at/e2e/podman-tls:1"
+    if have skopeo; then HOME=$home skopeo list-tags "docker://$at/e2e/podman-tls" | jq -e '.Tags == ["1"]'; fi
+    pod rmi -f --all >/dev/null
+}
+
 part_podman() {
     have podman || { skip podman "not installed (apt-get install podman)"; return; }
     podman_ready podman || return 0
@@ -110,6 +126,7 @@ part_podman() {
     check "podman: list tags" podman_list
     check "podman: delete, then no pull" podman_delete
     check "podman: multi-arch index, each platform pulled" podman_index
+    if [ "$KIND" = sealyard ]; then check "podman, buildah, skopeo: TLS with ca.pem, without a flag" podman_trusting; fi
 }
 
 podman_ready() {

@@ -77,9 +77,63 @@ no_role() {
     jq -e '.error.code == "AuthorizationFailed"' "$WORK/refusal.json"
 }
 
+# list_tags FILE: lists the tags with the login in this file.
+list_tags() { as "$1" skopeo list-tags --tls-verify=false "docker://$(port_of "$REGISTRY_NAME")/$IMAGE" | jq -e '.Tags == ["1"]'; }
+
+# system_token NAME SCOPE-MAP: creates a token with a system-defined scope map and logs skopeo in with it.
+system_token() {
+    az acr token create --name "$1" --registry "$REGISTRY_NAME" --scope-map "$2" >"$WORK/$1.json"
+    log_in_as "$1" "$1" "$(jq -er '.credentials.passwords[0].value' "$WORK/$1.json")"
+}
+
+# Tags are metadata: the admin user, roles and the scope maps with metadata can list them; scope maps for only pulls or pushes cannot
+# (Azure/acr#600).
+tag_lists() {
+    local azure app login reader
+    log_in_as admin "$REGISTRY_NAME" "$(az acr credential show --name "$REGISTRY_NAME" --query 'passwords[0].value' -o tsv)"
+    list_tags admin
+    system_token lister _repositories_pull_metadata_read
+    list_tags lister
+    login=(--username lister --password "$(jq -er '.credentials.passwords[0].value' "$WORK/lister.json")")
+    az acr repository show-tags --name "$REGISTRY_NAME" --repository "$IMAGE" "${login[@]}" | jq -e '. == ["1"]'
+    refused "was denied" az acr repository list --name "$REGISTRY_NAME" "${login[@]}"
+    system_token onlypull _repositories_pull
+    as onlypull pull "$REGISTRY_NAME" "$IMAGE"
+    if list_tags onlypull; then echo "a token that may only pull listed tags"; return 1; fi
+    system_token everything _repositories_admin
+    login=(--username everything --password "$(jq -er '.credentials.passwords[0].value' "$WORK/everything.json")")
+    az acr repository list --name "$REGISTRY_NAME" "${login[@]}" | jq -e 'contains(["team/app"])'
+
+    azure=$(jq -r .azure "$DATA.endpoints.json")
+    app=$(curl -sS --fail-with-body --cacert "$(jq -r .ca "$DATA.endpoints.json")" "${azure%/}/_keyvault/principals" \
+        --json '{"kind":"application","displayName":"reader"}')
+    reader=$(jq -r .clientId <<<"$app")
+    az role assignment create --assignee "$reader" --role AcrPull --scope "$(az acr show --name "$REGISTRY_NAME" --query id -o tsv)"
+    log_in_as reader "$reader" "$(jq -r .secret <<<"$app")"
+    list_tags reader
+    if as reader push "$REGISTRY_NAME" "$IMAGE"; then echo "AcrPull pushed"; return 1; fi
+}
+
+# A login of a deleted registry is not valid for a new registry of the same name.
+made_again() {
+    az acr create --resource-group "$GROUP" --name again05 --sku Basic
+    az acr login --name again05 --expose-token >"$WORK/again.json"
+    REGISTRY_AUTH_FILE=$WORK/again.auth
+    export REGISTRY_AUTH_FILE
+    jq -er .accessToken "$WORK/again.json" | skopeo login --tls-verify=false \
+        -u "$(jq -er .username "$WORK/again.json")" --password-stdin "$(port_of again05)"
+    push again05 team/app
+    az acr delete --name again05 --yes
+    az acr create --resource-group "$GROUP" --name again05 --sku Basic
+    if push again05 team/app; then echo "the login of the deleted registry is still valid"; return 1; fi
+    az acr delete --name again05 --yes
+}
+
 part_access() {
     check "access: the admin user" admin_user
     check "access: a token for one repository" pull_one
+    check "access: permissions to list tags and repositories" tag_lists
+    check "access: a login ends with its registry" made_again
     check "access: anonymous pull" anonymous
     check "access: a locked image" locks
     check "access: a principal without a role is refused" no_role

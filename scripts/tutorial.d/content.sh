@@ -42,7 +42,7 @@ list_content() {
 
 # No content of the image is on the disk in plain text.
 search_content() {
-    "$SCRIPTS/search-clear" --pushed "$WORK/image/blobs" --in "$DATA" "$DATA.log" --metadata "$IMAGE" | tail -n 1
+    "$SCRIPTS/search-clear" --pushed "$WORK/image/blobs" --in "$DATA" "$DATA.log" --metadata "$IMAGE"
 }
 
 part_push() {

@@ -70,7 +70,11 @@ impl Forwarded {
 
 #[cfg(test)]
 mod tests {
+    use axum::Json;
+    use axum::body::Body;
+    use http_body_util::BodyExt as _;
     use proptest::prelude::*;
+    use tower::ServiceExt as _;
 
     use super::*;
 
@@ -106,6 +110,36 @@ mod tests {
         }
         for address in ["10.2.0.1", "192.168.0.1", "2001:db8::1"] {
             assert!(!proxies.trusts(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    /// The forwarded address that a route sees for a request from `peer`, whose headers name another one.
+    async fn told(peer: Option<&str>) -> Option<Forwarded> {
+        let routes = Router::new().fallback(async |request: Request| {
+            Json(request.extensions().get::<Forwarded>().map(|said| said.host.clone()))
+        });
+        let mut request = Request::new(Body::empty());
+        request.headers_mut().insert("x-forwarded-host", "registry.example".parse().unwrap());
+        if let Some(peer) = peer {
+            let peer: SocketAddr = peer.parse().unwrap();
+            request.extensions_mut().insert(ConnectInfo(peer));
+        }
+        let proxies = Proxies::new(&["10.1.0.0/16".parse().unwrap()]);
+        let answer = proxies.note_for(routes).oneshot(request).await.unwrap();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        let host: Option<Option<String>> = serde_json::from_slice(&bytes).unwrap();
+        host.map(|host| Forwarded { scheme: None, host })
+    }
+
+    #[tokio::test]
+    async fn a_route_learns_the_address_from_a_trusted_proxy_and_from_no_other_peer() {
+        let said = Forwarded { scheme: None, host: Some("registry.example".to_owned()) };
+
+        for peer in ["127.0.0.1:9", "10.1.2.3:9", "[::ffff:10.1.2.3]:9"] {
+            assert_eq!(told(Some(peer)).await, Some(said.clone()), "{peer}");
+        }
+        for peer in [Some("10.2.0.1:9"), Some("203.0.113.9:9"), Some("[2001:db8::1]:9"), None] {
+            assert_eq!(told(peer).await, None, "{peer:?}");
         }
     }
 

@@ -11,7 +11,7 @@ use super::identity::{AssignedIdentity, IdentityOf};
 use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
-use super::profile::Profile;
+use super::profile::{Author, Profile};
 use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
@@ -46,6 +46,8 @@ pub struct NewRegistry {
     pub strict: bool,
     /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
     pub no_bypass: bool,
+    /// Its author. None: the local owner.
+    pub author: Option<Author>,
 }
 
 /// A customer-managed key that is to be used, and who asks for it.
@@ -92,6 +94,7 @@ impl NewRegistry {
             access: AccessSettings::default(),
             strict: false,
             no_bypass: false,
+            author: None,
         }
     }
 

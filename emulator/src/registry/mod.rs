@@ -102,7 +102,7 @@ pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
 pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
-pub use self::profile::{FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
+pub use self::profile::{Author, FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
 pub use self::recover::{
     Incomplete, LostFile, RECOVERED, Recovered, RecoveredContent, RecoveryProgress, recover,
 };
@@ -194,6 +194,8 @@ pub(in crate::registry) struct Parts {
     pub(super) broken: BrokenObjects,
     pub(super) gate: reset::Gate,
     pub(super) activity: Arc<activity::Activity>,
+    /// The running verification holds it: two at once would repair the same object, or report an object that the other repairs.
+    pub(super) verifying: tokio::sync::Mutex<()>,
     /// Ends the background work when the last clone is dropped.
     _background: DropGuard,
 }
@@ -296,6 +298,7 @@ impl Registry {
             broken: BrokenObjects::default(),
             gate: reset::Gate::default(),
             activity,
+            verifying: tokio::sync::Mutex::default(),
             _background: ended.clone().drop_guard(),
         }));
         tokio::spawn(cmk::drop_plaintext_on_refusal(Arc::downgrade(&registry.0), ended.clone()));

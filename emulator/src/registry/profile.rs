@@ -9,7 +9,7 @@ use super::identity::{AssignedIdentity, Principal};
 use super::names::RegistryName;
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{IdentityId, KeyId};
-use crate::store::{AssignedRow, RegistryRecord, RegistryRow, StoreError};
+use crate::store::{AssignedRow, AuthorRow, RegistryRecord, RegistryRow, StoreError};
 
 /// How long a removed identity still works for its registry. Azure says about three months.
 pub const FORMER_IDENTITY_WORKS: time::Duration = time::Duration::days(90);
@@ -48,8 +48,19 @@ pub struct Profile {
     pub no_bypass: bool,
     /// The port that it last had.
     pub port: Option<u16>,
+    /// Its author. None: the local owner, or an older program that did not store it.
+    pub created_by: Option<Author>,
     /// The identity for its key that was removed, in strict parity. It keeps working for a while.
     pub former_identity: Option<FormerIdentity>,
+}
+
+/// The author of a registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// Whom the token named.
+    pub client_id: String,
+    /// Whether it is a managed identity; else it is an application.
+    pub is_managed_identity: bool,
 }
 
 /// A user-assigned identity that a registry had.
@@ -127,6 +138,9 @@ impl Profile {
             strict: self.strict,
             port: self.port,
             bypass: self.no_bypass.then(|| NO_BYPASS.to_owned()),
+            created_by: self.created_by.clone().map(|Author { client_id, is_managed_identity }| {
+                AuthorRow { client_id, is_managed_identity }
+            }),
             former_identity: self
                 .former_identity
                 .as_ref()
@@ -180,6 +194,10 @@ impl Profile {
             strict: row.strict,
             port: row.port,
             no_bypass: row.bypass.as_deref() == Some(NO_BYPASS),
+            created_by: row.created_by.map(|AuthorRow { client_id, is_managed_identity }| Author {
+                client_id,
+                is_managed_identity,
+            }),
             former_identity: former.transpose()?,
         };
         Ok((name.parse().map_err(|_| damaged("name"))?, profile))

@@ -333,6 +333,7 @@ impl Registries {
             anonymous: new.anonymous,
             strict: new.strict,
             no_bypass: new.no_bypass,
+            created_by: new.author.clone(),
             port: None,
             former_identity: None,
         })

@@ -70,7 +70,7 @@ pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifests::{NewManifest, Put};
 pub use self::open::{LockedFolder, Store, refuse_foreign};
 pub use self::registries::{
-    AssignedRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
+    AssignedRow, AuthorRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };
 pub use self::repair::{RowsRepair, SealedFiles};
 pub use self::repositories::DeletedRepository;

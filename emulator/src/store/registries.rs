@@ -80,9 +80,22 @@ pub struct RegistryRow {
     /// The services that bypass network rules, as Azure spells it; `None` if trusted services do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bypass: Option<String>,
+    /// Its author, if that is not the local owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<AuthorRow>,
     /// The identity in use that was removed from it in strict parity, and when: seconds since 1970, emulator time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former_identity: Option<(AssignedRow, i64)>,
+}
+
+/// The author of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorRow {
+    /// Whom the token named.
+    pub client_id: String,
+    /// Whether it is a managed identity; else it is an application.
+    pub is_managed_identity: bool,
 }
 
 /// An identity, as tokens and permissions know it.

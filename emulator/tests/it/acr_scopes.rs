@@ -170,6 +170,13 @@ async fn under_its_azure_name_a_registry_without_logins_challenges_and_issues_a_
         http.get(at("/oauth2/token?scope=repository:app:pull")).basic_auth("who", Some("ever"));
     let stale = Answer::of(stale.send().await.unwrap()).await;
     text(&stale, "access_token");
+
+    close(&emulator, &client).await;
+    let late = http.get(at("/v2/app/manifests/v1")).bearer_auth(&token).send().await.unwrap();
+    assert_unauthorized(
+        &Answer::of(late).await,
+        "a token of the open registry is refused after the change",
+    );
 }
 
 #[tokio::test]

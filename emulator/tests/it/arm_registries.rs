@@ -1,14 +1,19 @@
 //! Registries through the control plane: created with a key and without, replaced, changed and deleted.
 
+use azure_emulator_core::identity::{OWNER_CLIENT_ID, SUBSCRIPTION};
 use mock_keyvault::KeySize;
 use reqwest::{Method, StatusCode};
+use sealyard::Sealyard;
 use serde_json::{Value, json};
 
-use crate::support::Client;
-use crate::support::arm::{VERSION, ask, send};
+use crate::support::arm::{VERSION, ask, make_group, send, through_proxy};
 use crate::support::registries::{
-    KEY, allow, basic, client_id, patch, path, prepared, put, shown, with_key,
+    KEY, allow, basic, client_id, identity, patch, path, prepared, put, shown, with_key,
 };
+use crate::support::{Answer, Client};
+
+/// The built-in role Contributor.
+const CONTRIBUTOR: &str = "b24988ac-6180-42a0-ab88-20f7382dd24c";
 
 /// The body that `az` sends after it has read a registry: every field that is not read-only.
 fn as_az_sends_it(shown: &Value) -> Value {
@@ -50,25 +55,128 @@ async fn a_registry_without_a_key_is_created_at_once_and_requires_a_login() {
     assert!(challenged.header("www-authenticate").starts_with("Bearer realm="), "{challenged:?}");
 }
 
+/// Every field of the published example, with its value unless the value is specific to that registry: Azure/azure-rest-api-specs
+/// at 1ff559f7, `specification/containerregistry/resource-manager/Microsoft.ContainerRegistry/Registry/stable/2025-11-01/examples/RegistryGet.json`.
+/// `status` is null there.
+const REGISTRY_GET: &[(&str, Option<&str>)] = &[
+    ("/id", None),
+    ("/name", None),
+    ("/type", Some(r#""Microsoft.ContainerRegistry/registries""#)),
+    ("/location", None),
+    ("/tags/key", Some(r#""value""#)),
+    ("/sku/name", Some(r#""Standard""#)),
+    ("/sku/tier", Some(r#""Standard""#)),
+    ("/properties/loginServer", None),
+    ("/properties/creationDate", None),
+    ("/properties/provisioningState", Some(r#""Succeeded""#)),
+    ("/properties/adminUserEnabled", Some("false")),
+    ("/properties/networkRuleSet/defaultAction", Some(r#""Allow""#)),
+    ("/properties/networkRuleSet/ipRules", Some("[]")),
+    ("/properties/policies/quarantinePolicy/status", Some(r#""disabled""#)),
+    ("/properties/policies/trustPolicy/type", Some(r#""Notary""#)),
+    ("/properties/policies/trustPolicy/status", Some(r#""disabled""#)),
+    ("/properties/policies/retentionPolicy/days", Some("7")),
+    ("/properties/policies/retentionPolicy/lastUpdatedTime", None),
+    ("/properties/policies/retentionPolicy/status", Some(r#""disabled""#)),
+    ("/properties/policies/exportPolicy/status", Some(r#""enabled""#)),
+    ("/properties/policies/azureADAuthenticationAsArmPolicy/status", Some(r#""enabled""#)),
+    ("/properties/encryption/status", Some(r#""disabled""#)),
+    ("/properties/status", None),
+    ("/properties/dataEndpointEnabled", Some("false")),
+    ("/properties/dataEndpointHostNames", Some("[]")),
+    ("/properties/privateEndpointConnections", Some("[]")),
+    ("/properties/publicNetworkAccess", Some(r#""Enabled""#)),
+    ("/properties/networkRuleBypassOptions", Some(r#""AzureServices""#)),
+    ("/properties/networkRuleBypassAllowedForTasks", Some("false")),
+    ("/properties/zoneRedundancy", Some(r#""Disabled""#)),
+    ("/properties/anonymousPullEnabled", Some("false")),
+    ("/properties/roleAssignmentMode", Some(r#""LegacyRegistryPermissions""#)),
+];
+
 #[tokio::test]
 async fn a_registry_is_shown_with_the_fields_of_the_published_example() {
     let (emulator, ..) = prepared().await;
+    let mut body = basic();
+    body["sku"]["name"] = json!("Standard");
+    body["tags"] = json!({"key": "value"});
 
-    let made = put(&emulator, "team1", &basic()).await.json();
+    let made = put(&emulator, "team1", &body).await.json();
 
-    let created = &made["properties"]["creationDate"];
-    assert!(created.is_string());
-    // RegistryGet.json of Microsoft.ContainerRegistry (Azure/azure-rest-api-specs).
-    for (pointer, value) in [
-        ("/systemData/createdAt", created),
-        ("/properties/status/displayStatus", &json!("Ready")),
-        ("/properties/status/message", &json!("The registry is ready.")),
-        ("/properties/status/timestamp", created),
-        ("/properties/policies/retentionPolicy/lastUpdatedTime", created),
-        ("/properties/networkRuleBypassAllowedForTasks", &json!(false)),
-    ] {
-        assert_eq!(made.pointer(pointer), Some(value), "{pointer}");
+    for (pointer, published) in REGISTRY_GET {
+        let shown = made.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing: {made}"));
+        if let Some(published) = published {
+            assert_eq!(*shown, serde_json::from_str::<Value>(published).unwrap(), "{pointer}");
+        }
     }
+    let created = &made["properties"]["creationDate"];
+    assert_eq!(made["properties"]["policies"]["retentionPolicy"]["lastUpdatedTime"], *created);
+}
+
+#[tokio::test]
+async fn the_system_data_of_a_registry_names_its_creator_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let emulator = start().await.unwrap();
+    make_group(&emulator, "team").await;
+    let puller = identity(&emulator, "puller").await;
+    let role = json!({"properties": {
+        "roleDefinitionId": format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{CONTRIBUTOR}"),
+        "principalId": puller["properties"]["principalId"],
+        "principalType": "ServicePrincipal",
+    }});
+    let at = "resourceGroups/team/providers/Microsoft.Authorization/roleAssignments/11111111-1111-4111-8111-111111111111";
+    let given = send(&emulator, Method::PUT, at, &role).await;
+    assert_eq!(given.status, StatusCode::CREATED, "{given:?}");
+    let vault = emulator.vault().unwrap();
+    let token = vault.token(client_id(&puller), "https://management.azure.com").unwrap();
+    let url = format!(
+        "https://management.azure.com/subscriptions/{SUBSCRIPTION}/{}?{VERSION}",
+        path("team1")
+    );
+    let request = through_proxy(&emulator).put(url).bearer_auth(token.expose()).json(&basic());
+
+    let made = Answer::of(request.send().await.unwrap()).await;
+    put(&emulator, "team2", &basic()).await;
+    emulator.shutdown().await;
+    let emulator = start().await.unwrap();
+    let (of_identity, of_owner) =
+        (shown(&emulator, "team1").await, shown(&emulator, "team2").await);
+
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    assert_eq!(of_identity["systemData"], made.json()["systemData"]);
+    for (shown, client_id, kind) in [
+        (&of_identity, client_id(&puller), "ManagedIdentity"),
+        (&of_owner, OWNER_CLIENT_ID, "Application"),
+    ] {
+        let created = &shown["properties"]["creationDate"];
+        let author = json!({"createdAt": created, "createdBy": client_id, "createdByType": kind});
+        assert_eq!(shown["systemData"], author);
+    }
+}
+
+#[tokio::test]
+async fn the_status_of_a_registry_has_the_reason_and_the_time_since_it_serves_no_content() {
+    let (emulator, puller, _) = prepared().await;
+    let made = put(&emulator, "team1", &with_key(&puller)).await.json();
+    let registry = emulator.registry_named("team1").unwrap();
+
+    emulator.vault().unwrap().set_key_enabled("local", "own", None, false).await.unwrap();
+    registry.key_ring().check().await;
+    let dark = shown(&emulator, "team1").await;
+    emulator.vault().unwrap().set_key_enabled("local", "own", None, true).await.unwrap();
+    registry.key_ring().check().await;
+    let back = shown(&emulator, "team1").await;
+
+    let status = |shown: &Value| shown["properties"]["status"].clone();
+    let ready = ("Ready".into(), "The registry is ready.".into());
+    let told = |shown| (status(shown)["displayStatus"].clone(), status(shown)["message"].clone());
+    assert_eq!(told(&made), ready);
+    assert_eq!(status(&dark)["displayStatus"], "Unavailable");
+    let message = status(&dark)["message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("Access to Key Encryption Key is forbidden."), "{message}");
+    assert!(message.contains("is disabled"), "{message}");
+    assert_eq!(told(&back), ready);
+    assert!(status(&made)["timestamp"].is_string());
 }
 
 #[tokio::test]
@@ -259,7 +367,12 @@ async fn the_identity_of_the_key_can_be_removed_and_assigned_again() {
     assert_eq!(removed.status, StatusCode::OK, "{removed:?}");
     assert!(removed.json().get("identity").is_none(), "{removed:?}");
     assert!(dark);
-    assert_eq!(given.json(), before);
+    // The time since it is ready differs.
+    let but_since = |mut shown: Value| {
+        shown["properties"]["status"]["timestamp"].take();
+        shown
+    };
+    assert_eq!(but_since(given.json()), but_since(before));
     assert!(registry.content().await.is_ok());
 }
 

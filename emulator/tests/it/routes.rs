@@ -260,6 +260,12 @@ async fn a_manifest_that_is_pushed_by_digest_gets_the_tags_that_are_sent_with_it
         async |tags: &str| client.put_manifest("app", &format!("{digest}?{tags}"), &image).await;
     let many: Vec<_> = (0..101).map(|number| format!("tag=t{number}")).collect();
 
+    let other = client.push_image("strong", "v1", &[b"layer"]).await;
+    let sha512 = Digest::of(Algorithm::Sha512, &other).to_string();
+    let ten: Vec<_> = (0..10).map(|number| format!("tag=t{number}")).collect();
+    let path = format!("{sha512}?{}", ten.join("&"));
+    let strong = client.put_manifest("strong", &path, &other).await;
+
     let set = put("tag=1.2.3&tag=1.2&tag=1&tag=1").await;
     let malformed = put("tag=good&tag=-bad").await;
     let too_many = put(&many.join("&")).await;
@@ -271,6 +277,12 @@ async fn a_manifest_that_is_pushed_by_digest_gets_the_tags_that_are_sent_with_it
     assert_eq!((too_many.status.as_u16(), too_many.code().as_str()), (414, "UNSUPPORTED"));
     let tags = client.get("/v2/app/tags/list").await.json();
     assert_eq!(tags["tags"], serde_json::json!(["1", "1.2", "1.2.3", "v1"]));
+    // The development version of the conformance suite has this test, for a digest of either algorithm
+    // (opencontainers/distribution-spec at 967efdc, conformance/run.go, `TestPushManifestDigest`).
+    assert_eq!(strong.status, StatusCode::CREATED);
+    assert_eq!(strong.headers.get_all("oci-tag").iter().count(), 10);
+    let tagged = client.get("/v2/strong/manifests/t9").await;
+    assert_eq!(tagged.header("docker-content-digest"), sha512);
 }
 
 #[tokio::test]

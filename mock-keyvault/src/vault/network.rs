@@ -74,18 +74,27 @@ impl NetworkRules {
 impl AddressRange {
     /// Whether the range contains an address.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
+        let (own, prefix) = self.canonical();
+        match (own, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let shift = 32_u32.saturating_sub(u32::from(self.prefix));
+                let shift = 32_u32.saturating_sub(u32::from(prefix));
                 let cut = |address: Ipv4Addr| address.to_bits().checked_shr(shift).unwrap_or(0);
                 cut(own) == cut(other)
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let shift = 128_u32.saturating_sub(u32::from(self.prefix));
+                let shift = 128_u32.saturating_sub(u32::from(prefix));
                 let cut = |address: Ipv6Addr| address.to_bits().checked_shr(shift).unwrap_or(0);
                 cut(own) == cut(other)
             }
             _ => false,
+        }
+    }
+
+    /// The same range, with IPv4-mapped addresses (RFC 4291, section 2.5.5.2) as addresses of IPv4.
+    fn canonical(&self) -> (IpAddr, u8) {
+        match (self.address.to_canonical(), self.prefix.checked_sub(96)) {
+            (own @ IpAddr::V4(_), Some(prefix)) if self.address.is_ipv6() => (own, prefix),
+            _ => (self.address, self.prefix),
         }
     }
 }
@@ -156,6 +165,18 @@ mod tests {
         check("fd00::/8", "fd12::1", true);
         check("::/0", "fd12::1", true);
         check("::/0", "10.0.0.1", false);
+    }
+
+    #[test]
+    fn a_range_of_ipv4_mapped_addresses_takes_those_of_ipv4_that_it_means() {
+        for address in ["10.1.2.3", "::ffff:10.1.2.3"] {
+            check("::ffff:10.1.2.3", address, true);
+            check("::ffff:10.1.0.0/112", address, true);
+            check("::ffff:10.2.0.0/112", address, false);
+            check("::ffff:0.0.0.0/96", address, true);
+        }
+        check("::ffff:10.1.2.3", "10.1.2.4", false);
+        check("::ffff:0.0.0.0/96", "fd12::1", false);
     }
 
     #[test]

@@ -17,8 +17,8 @@ use crate::arm::context::Context;
 use crate::arm::error::ArmError;
 use crate::arm::{empty, json as answer, json_with, locations};
 use crate::registry::{
-    IdentityRef, IdentityResource, ManageError, Principal, Profile, Registry, RegistryName,
-    ResourceGroup,
+    Author, IdentityRef, IdentityResource, ManageError, NewRegistry, Principal, Profile, Registry,
+    RegistryName, ResourceGroup,
 };
 
 const READ: &str = "Microsoft.ContainerRegistry/registries/read";
@@ -114,7 +114,11 @@ async fn create(
     check_asker(context, described.asker(), None).await?;
     // The group is shown in the spelling of its creation.
     let group = context.arm.registries.group(&at.group).await?.name;
-    let new = described.new_registry(name, group)?;
+    let author = Author {
+        client_id: context.caller.app_id.clone(),
+        is_managed_identity: context.caller.kind.is_managed_identity(),
+    };
+    let new = NewRegistry { author: Some(author), ..described.new_registry(name, group)? };
     locations::check(&context.arm, &new.location, Some(TYPE))?;
     let (made, _) =
         context.arm.registries.create(new).await.map_err(|error| refused(context, error))?;

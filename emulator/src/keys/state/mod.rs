@@ -184,6 +184,14 @@ impl Cause {
         self.row().1
     }
 
+    /// The first sentence of Azure's refusal for this cause.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::IdentityInactive => INACTIVE_SENTENCE,
+            _ => REFUSAL_SENTENCE,
+        }
+    }
+
     /// The name for programs, as it is serialized.
     pub const fn name(self) -> &'static str {
         match self {
@@ -306,11 +314,7 @@ impl Refusal {
 
     /// The message for a client: first the sentence to search for, then key and cause.
     pub fn message(&self) -> String {
-        let sentence = match self.cause {
-            Some(Cause::IdentityInactive) => INACTIVE_SENTENCE,
-            _ => REFUSAL_SENTENCE,
-        };
-        format!("{sentence} {self}")
+        format!("{} {self}", self.cause.map_or(REFUSAL_SENTENCE, Cause::sentence))
     }
 }
 

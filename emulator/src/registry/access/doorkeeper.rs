@@ -236,7 +236,8 @@ impl Doorkeeper {
 impl Registry {
     /// The audience of its tokens.
     fn audience(&self) -> Audience {
-        Audience { name: self.name().to_owned(), id: self.profile().id.clone() }
+        let profile = self.profile();
+        Audience { name: self.name().to_owned(), id: profile.id.clone(), open: profile.anonymous }
     }
 }
 

@@ -65,6 +65,8 @@ pub struct Audience {
     pub name: String,
     /// Its id. Registries from before ids were introduced have none.
     pub id: Option<String>,
+    /// Whether it is open now: it wants no login.
+    pub open: bool,
 }
 
 /// Why a token of the registry is not valid.
@@ -82,6 +84,9 @@ pub enum TokenProblem {
     /// It is for another registry.
     #[error("the token is for another registry")]
     Registry,
+    /// The registry issued it without a login while it was open, and now it wants a login.
+    #[error("the registry issued the token while it was open, and now it wants a login")]
+    Opening,
     /// It has expired, or is not valid yet.
     #[error("the token has expired")]
     Expired,
@@ -129,6 +134,9 @@ struct AccessClaims {
     common: Common,
     access: Vec<Entry>,
     roles: Vec<String>,
+    /// Whether the registry was open, so that it checked no login. The token ends when the registry wants one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    open: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -196,6 +204,7 @@ impl TokenKey {
             common: Common::new(registry, service, caller, ACCESS, now, ACCESS_LIFETIME),
             access: granted.iter().map(Entry::of).collect(),
             roles: Vec::new(),
+            open: registry.open,
         };
         self.sign(&claims)
     }
@@ -221,6 +230,9 @@ impl TokenKey {
     ) -> Result<Vec<Scope>, TokenProblem> {
         let claims: AccessClaims = self.verify(token, ACCESS)?;
         claims.common.hold(registry, now)?;
+        if claims.open && !registry.open {
+            return Err(TokenProblem::Opening);
+        }
         Ok(claims.access.iter().filter_map(Entry::scope).collect())
     }
 
@@ -345,7 +357,7 @@ mod tests {
     }
 
     fn named(name: &str) -> Audience {
-        Audience { name: name.to_owned(), id: Some("1".to_owned()) }
+        Audience { name: name.to_owned(), id: Some("1".to_owned()), open: false }
     }
 
     fn token() -> Caller {
@@ -383,6 +395,18 @@ mod tests {
             Err(TokenProblem::Expired)
         );
         assert_eq!(key().verify_refresh(&made, &named("team1"), 0), Err(TokenProblem::Kind));
+    }
+
+    #[test]
+    fn an_access_token_of_an_open_registry_ends_when_the_registry_wants_a_login() {
+        let open = Audience { open: true, ..named("team1") };
+        let made = key().access_token(&open, "s", &Caller::Anyone, &[Scope::Catalog], 0).unwrap();
+
+        assert_eq!(key().verify_access(&made, &open, 1), Ok(vec![Scope::Catalog]));
+        assert_eq!(key().verify_access(&made, &named("team1"), 1), Err(TokenProblem::Opening));
+        let closed =
+            key().access_token(&named("team1"), "s", &token(), &[Scope::Catalog], 0).unwrap();
+        assert_eq!(key().verify_access(&closed, &open, 1), Ok(vec![Scope::Catalog]));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::registry::names::RepositoryName;
 /// The scope map that allows everything.
 pub(super) const ADMIN: &str = "_repositories_admin";
 
-/// The predefined scope maps: name, description, and the suffixes of their actions on all repositories.
+/// The predefined scope maps: name, description, and the suffixes of their actions on all repositories. Azure keeps
+/// `_repositories_pull` and `_repositories_push` without metadata on purpose, so that a token that leaks lists nothing (Azure/acr#600, #690).
 const SYSTEM: [(&str, &str, &[&str]); 5] = [
     (
         ADMIN,
@@ -167,6 +168,10 @@ mod tests {
         assert_eq!(allows("_repositories_pull"), "pull");
         assert_eq!(allows("_repositories_push"), "pull,push");
         assert_eq!(allows("_repositories_pull_metadata_read"), "pull,metadata_read");
+        assert_eq!(
+            allows("_repositories_push_metadata_write"),
+            "pull,push,metadata_read,metadata_write"
+        );
         assert_eq!(allows("_repositories_admin"), Actions::all().to_string());
         assert_eq!(system_names().filter_map(system).count(), 5);
         assert!(system("_repositories").is_none());

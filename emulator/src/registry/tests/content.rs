@@ -78,6 +78,28 @@ async fn a_file_that_names_another_data_key_is_damaged_and_verification_goes_on(
 }
 
 #[tokio::test]
+async fn two_verifications_at_once_run_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = registry(&folder).await;
+    let (content, app) = (registry.content().await.unwrap(), "app".parse().unwrap());
+    for letter in b"abcdefghijklmnopqrst".chunks(1) {
+        let digest = Digest::of(Algorithm::Sha256, letter);
+        let id = content.start_upload(&app, Algorithm::Sha256).await.unwrap().id;
+        let headers = ChunkHeaders::default();
+        content.finish_upload(&app, id, &digest, headers, body(letter)).await.unwrap();
+    }
+    let told = std::sync::Mutex::new(Vec::new());
+    let note = |who: char| told.lock().unwrap().push(who);
+
+    let (one, two) =
+        tokio::join!(content.verify(false, |_| note('a')), content.verify(false, |_| note('b')));
+
+    assert_eq!((one.unwrap().blobs, two.unwrap().blobs), (20, 20));
+    let told: String = told.into_inner().unwrap().into_iter().collect();
+    assert_eq!(told, format!("{}{}", "a".repeat(20), "b".repeat(20)));
+}
+
+#[tokio::test]
 async fn requests_for_missing_blobs_leave_nothing_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let registry = registry(&folder).await;

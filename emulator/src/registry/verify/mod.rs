@@ -51,11 +51,13 @@ enum Checked {
 
 impl Content {
     /// Reads everything, and repairs what it can if `repair` is set. `progress` gets the totals after each object.
+    /// A second verification of the same registry waits for the first.
     pub async fn verify(
         &self,
         repair: bool,
         mut progress: impl FnMut(&Verified),
     ) -> Result<Verified, Error> {
+        let _alone = self.0.verifying.lock().await;
         let (sender, mut tasks) = mpsc::channel(64);
         let parts = Arc::clone(&self.0);
         let walk = tokio::task::spawn_blocking(move || walk(&parts, &sender));

@@ -158,6 +158,7 @@ mod tests {
                     strict: !anonymous,
                     port: None,
                     bypass: anonymous.then(|| "None".to_owned()),
+                    created_by: None,
                     former_identity: None,
                 };
                 let record = RegistryRecord {

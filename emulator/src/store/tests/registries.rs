@@ -24,6 +24,7 @@ fn record(name: &str) -> RegistryRecord {
             strict: false,
             port: Some(5001),
             bypass: None,
+            created_by: None,
             former_identity: None,
         },
         tags: std::collections::BTreeMap::new(),

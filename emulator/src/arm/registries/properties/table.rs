@@ -15,7 +15,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     Property::inert("type", "Reports `Microsoft.ContainerRegistry/registries`."),
     Property::inert(
         "systemData",
-        "Reports when the registry was created, by the clock of the emulator.",
+        "Reports when the registry was created, by the clock of the emulator, and who did it.",
     ),
     Property::acted_on(
         "location",
@@ -57,7 +57,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     ),
     Property::inert(
         "properties.status",
-        "Reports that the registry is ready. The command `status` shows the state of the key.",
+        "Reports `Ready`, `Checking` or `Unavailable`, the cause and since when. Azure does not list its labels.",
     ),
     Property::acted_on(
         "properties.adminUserEnabled",
