@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::changed::Expected;
 pub use self::error::RevocationError;
-use self::kept::{Kept, Note};
+use self::kept::{Kept, Note, Noted};
 use self::taken::{Place, Taken};
 pub use self::way::Way;
 use crate::keys::Status;
@@ -40,6 +40,8 @@ use crate::vault_owner::OwnerVault;
 pub struct Revocations {
     /// Locked over each change, from the look to the note that it was undone.
     kept: Mutex<Kept>,
+    /// What is noted at the moment. It is read without the lock: a change waits for the vault, and a reset takes long.
+    noted: Noted,
     intents: Intents,
 }
 
@@ -79,7 +81,8 @@ pub struct Restored {
 impl Revocations {
     /// Reads what was taken before the last stop.
     pub fn open(store: Arc<Store>, intents: Intents) -> Result<Self, StoreError> {
-        Ok(Self { kept: Mutex::new(Kept::open(store)?), intents })
+        let kept = Kept::open(store)?;
+        Ok(Self { noted: kept.noted(), kept: Mutex::new(kept), intents })
     }
 
     /// Takes the key of a registry away. What has been taken in this way before is no error.
@@ -219,9 +222,10 @@ impl Revocations {
         Ok(kept.keep_of(|registry| registries.get(registry).is_some()).await?)
     }
 
-    /// In which ways the key of a registry is taken away, the newest first.
-    pub async fn of(&self, registry: &str) -> Vec<Way> {
-        let notes = self.kept.lock().await.newest_first(registry, None);
+    /// In which ways the key of a registry is taken away, or about to be, the newest first. It waits for no change that is
+    /// under way.
+    pub fn of(&self, registry: &str) -> Vec<Way> {
+        let notes = self.noted.newest_first(registry, None);
         notes.iter().map(|note| note.taken.way()).collect()
     }
 }

@@ -331,12 +331,12 @@ async fn what_was_revoked_is_forgotten_with_a_registry_whoever_deletes_it() {
     let revoke = "/_sealyard/registries/team1/revoke";
     client.send_json(revoke, &json!({ "by": "identity" })).await;
     let app = emulator.app();
-    assert_eq!(app.revocations.of("team1").await, [Way::Identity]);
+    assert_eq!(app.revocations.of("team1"), [Way::Identity]);
 
     app.registries.delete(team.registry_name()).await.unwrap();
 
     let forgotten = async {
-        while !app.revocations.of("team1").await.is_empty() {
+        while !app.revocations.of("team1").is_empty() {
             tokio::task::yield_now().await;
         }
     };

@@ -80,7 +80,7 @@ fn a_revocation_that_is_told_is_made_and_a_restoration_gives_all_of_it_back() {
         };
         // What is told agrees with what a pull gets, and can be given back.
         let check = async |emulator: &Sealyard| {
-            let told = emulator.app().revocations.of("local").await;
+            let told = emulator.app().revocations.of("local");
             let state = state(emulator, "local").await;
             assert_eq!(state == State::Unavailable, !told.is_empty(), "{way}: {told:?} {state}");
             restore(emulator).await;

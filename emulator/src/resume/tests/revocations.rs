@@ -74,7 +74,7 @@ async fn revoking_what_is_taken_already_replaces_a_restoration_that_waits() {
     let left = intents.unfinished().len();
     reset.end().await.unwrap();
     settled(&emulator).await;
-    let (told, dark) = (app.revocations.of("local").await, state(&emulator, "local").await);
+    let (told, dark) = (app.revocations.of("local"), state(&emulator, "local").await);
     drop((intents, app));
     emulator.shutdown().await;
 
