@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::AccessSettings;
-use super::identity::{AssignedIdentity, IdentityOf};
+use super::identity::{AssignedIdentity, IdentityOf, Principal};
 use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
@@ -60,21 +60,36 @@ pub struct Encryption {
 }
 
 /// What the creation of a registry needs to be undone.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Creation {
     registry: String,
     /// Its resource id.
     resource: String,
     has_system_identity: bool,
-    /// The identity that is made for it.
-    identity: Option<Made>,
+    /// The identity of its own name, if it needs that.
+    identity: Option<OwnIdentity>,
 }
 
-/// An identity that is made for a new registry, and the vault whose keys it may use.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Made {
+/// The identity of a new registry's own name, and the vault whose keys it may use.
+#[derive(Clone, Serialize, Deserialize)]
+struct OwnIdentity {
     identity: String,
     vault: String,
+    /// Which identity of this name the creation has made: no other one is its to delete. None: it has made none so far.
+    #[serde(default)]
+    client_id: Option<String>,
+}
+
+impl Creation {
+    /// Of a registry that needs no identity of its own name.
+    fn of(new: &NewRegistry) -> Self {
+        Self {
+            registry: new.name.as_str().to_owned(),
+            resource: new.group.registry_id(&new.name),
+            has_system_identity: new.system_identity,
+            identity: None,
+        }
+    }
 }
 
 impl NewRegistry {
@@ -214,80 +229,81 @@ impl Registries {
             return self.create(new).await;
         }
         let own = IdentityResource::new(new.group.clone(), new.name.as_str())?;
-        // This creation takes over what an earlier one has left: the undoing of that one must not remove it under way.
+        // Creations of the same name make their identity one after the other: each knows whether it was made before it.
         let alone = self.lock().await;
-        let is_left = self.replace_creation(&new, &own).await?;
-        let is_there = match self.identity(&own).await {
-            Ok(_) => true,
-            Err(ManageError::NoIdentity(_)) => false,
-            Err(error) => return Err(error),
-        };
-        // An identity that is there already stays, whatever becomes of the registry.
-        let made = (is_left || !is_there)
-            .then(|| Made { identity: own.to_string(), vault: key.vault().to_string() });
-        let intent = self.begin_creation(&new, made).await?;
-        drop(alone);
-        if let Err(error) = self.own_identity(&new, own, key.vault()).await {
-            let _alone = self.lock().await;
+        let mut intent = self.begin_with_identity(&new, &own, key.vault()).await?;
+        if let Err(error) = self.own_identity(&new, own, key.vault(), &mut intent).await {
             self.undo_creation(intent).await;
             return Err(error);
         }
+        drop(alone);
         intent.passed().await?;
         self.create_now(new, Some(intent)).await
     }
 
-    /// Ends an earlier creation of a registry of this name whose undoing waits. True: the identity that it made is to be undone
-    /// by the new one.
-    async fn replace_creation(
+    /// Notes that a registry is made with an identity of its own name. It takes over the identity that another creation has
+    /// made and not used so far. One that is there otherwise stays, whatever becomes of the registry.
+    async fn begin_with_identity(
         &self,
         new: &NewRegistry,
         own: &IdentityResource,
-    ) -> Result<bool, ManageError> {
-        let is_it = |earlier: &Creation| {
+        vault: &VaultName,
+    ) -> Result<Intent, ManageError> {
+        let client_id = match self.identity(own).await {
+            Ok(identity) => Some(identity.principal.client_id).filter(|id| self.has_made(id, None)),
+            Err(ManageError::NoIdentity(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let identity =
+            OwnIdentity { identity: own.to_string(), vault: vault.to_string(), client_id };
+        let creation = Creation { identity: Some(identity), ..Creation::of(new) };
+        let intent = self.intents().begin(Kind::CreateRegistry, &creation).await?;
+        let is_replaced = |earlier: Creation| {
             earlier.registry.eq_ignore_ascii_case(new.name.as_str())
                 // Otherwise nobody would remove the identity that the registry was to have by itself.
                 && (new.system_identity || !earlier.has_system_identity)
         };
-        let earlier = self.intents().parameters::<Creation>(Kind::CreateRegistry).into_iter();
-        let mut made = earlier.filter(|(_, one)| is_it(one)).filter_map(|(_, one)| one.identity);
-        let is_left = made.any(|made| made.identity.eq_ignore_ascii_case(&own.to_string()));
         let replaced = self.intents().replace_those(&[Kind::CreateRegistry], |parameters| {
-            serde_json::from_value(parameters.clone()).is_ok_and(|earlier| is_it(&earlier))
+            serde_json::from_value(parameters.clone()).is_ok_and(is_replaced)
         });
         replaced.await?;
-        Ok(is_left)
+        Ok(intent)
     }
 
-    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault.
+    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault. To be called
+    /// with the lock held.
     async fn own_identity(
         &self,
         new: &NewRegistry,
         resource: IdentityResource,
         vault: &VaultName,
+        intent: &mut Intent,
     ) -> Result<(), ManageError> {
-        let made =
-            self.create_identity(resource.clone(), new.location.clone(), Tags::default()).await;
+        let noted = |principal: &Principal| {
+            let mut creation: Creation = intent.parameters()?;
+            if let Some(own) = &mut creation.identity {
+                own.client_id = Some(principal.client_id.clone());
+            }
+            intent.note(&creation).map(Some)
+        };
+        let (location, tags) = (new.location.clone(), Tags::default());
+        let made = self.create_identity_for(resource.clone(), location, tags, noted).await;
         let identity = match made {
-            Ok(identity) => identity,
+            Ok((identity, note)) => {
+                if let Some(note) = note {
+                    intent.noted(note);
+                }
+                identity
+            }
             Err(ManageError::IdentityTaken(_)) => self.identity(&resource).await?,
             Err(error) => return Err(error),
         };
         Ok(self.platform().allow(vault, &identity.principal).await?)
     }
 
-    /// Notes that a registry is made, and what comes into being before it is stored.
-    pub(super) async fn begin_creation(
-        &self,
-        new: &NewRegistry,
-        identity: Option<Made>,
-    ) -> Result<Intent, ManageError> {
-        let creation = Creation {
-            registry: new.name.as_str().to_owned(),
-            resource: new.group.registry_id(&new.name),
-            has_system_identity: new.system_identity,
-            identity,
-        };
-        Ok(self.intents().begin(Kind::CreateRegistry, &creation).await?)
+    /// Notes that a registry is made. It needs no identity of its own name.
+    pub(super) async fn begin_creation(&self, new: &NewRegistry) -> Result<Intent, ManageError> {
+        Ok(self.intents().begin(Kind::CreateRegistry, &Creation::of(new)).await?)
     }
 
     /// Removes what was made for a registry that is not stored. To be called with the lock held. What cannot be removed now
@@ -329,12 +345,17 @@ impl Registries {
         if creation.has_system_identity {
             self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
         }
-        let Some(Made { identity, vault }) = creation.identity else { return Ok(()) };
-        if self.is_of_another_creation(intent, &identity) {
+        let Some(own) = creation.identity else { return Ok(()) };
+        // It has made none, so one of the name is somebody else's.
+        let Some(client_id) = own.client_id else { return Ok(()) };
+        // The other creation keeps it or removes it.
+        if self.has_made(&client_id, Some(intent)) {
             return Ok(());
         }
-        let resource: IdentityResource = identity.parse()?;
+        let resource: IdentityResource = own.identity.parse()?;
         let identity = match self.identity(&resource).await {
+            // Somebody has deleted it since, and made another one of its name.
+            Ok(identity) if identity.principal.client_id != client_id => return Ok(()),
             Ok(identity) => identity,
             // Its own intent has its principal removed.
             Err(ManageError::NoIdentity(_)) => return Ok(()),
@@ -344,7 +365,7 @@ impl Registries {
         if !self.users_of(&resource).is_empty() {
             return Ok(());
         }
-        let vault: VaultName = vault.parse().map_err(super::Error::internal)?;
+        let vault: VaultName = own.vault.parse().map_err(super::Error::internal)?;
         if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
             // It allows nobody anything once the principal is gone.
             tracing::warn!(identity = %resource, %error, "a permission could not be removed");
@@ -352,14 +373,12 @@ impl Registries {
         self.delete_identity_alone(&resource, false).await
     }
 
-    /// Whether another creation of a registry, which has not ended, has made this identity or is about to: it keeps the identity or
-    /// removes it.
-    fn is_of_another_creation(&self, own: &Intent, identity: &str) -> bool {
-        let all = self.intents().parameters::<Creation>(Kind::CreateRegistry);
-        all.iter().filter(|(id, _)| *id != own.id()).any(|(_, other)| {
-            let made = other.identity.as_ref();
-            made.is_some_and(|made| made.identity.eq_ignore_ascii_case(identity))
-        })
+    /// Whether a creation of a registry that has not ended, other than `except`, has made the identity with this client id.
+    fn has_made(&self, client_id: &str, except: Option<&Intent>) -> bool {
+        let all = self.intents().parameters::<Creation>(Kind::CreateRegistry).into_iter();
+        let others = all.filter(|(id, _)| except.is_none_or(|except| except.id() != *id));
+        let mut made = others.filter_map(|(_, other)| other.identity?.client_id);
+        made.any(|made| made == client_id)
     }
 
     /// What is still to be warned of about a registry. The emulator makes `local` itself, in its own vault: nobody chose that.

@@ -37,14 +37,14 @@ impl Intents {
     ) -> Result<Intent, Error> {
         let id = Uuid::new_v4();
         let parameters = serde_json::to_vec(parameters).map_err(Error::internal)?;
-        let sealed = self.0.key.seal_secret(&id.to_string(), PURPOSE, &parameters);
+        let sealed = self.sealed(id, &parameters)?;
         let begun = self.0.clock.now();
         let row = IntentRow {
             id,
             operation: kind.name().to_owned(),
             step: String::new(),
             begun: millis(begun),
-            parameters: sealed.map_err(Error::internal)?,
+            parameters: sealed,
             damage: None,
         };
         let store = Arc::clone(&self.0.store);
@@ -71,6 +71,12 @@ impl Intents {
             return Err(replaced);
         }
         Ok(intent)
+    }
+
+    /// Parameters as they are stored.
+    pub(super) fn sealed(&self, id: Uuid, parameters: &[u8]) -> Result<Vec<u8>, Error> {
+        let sealed = self.0.key.seal_secret(&id.to_string(), PURPOSE, parameters);
+        sealed.map_err(Error::internal)
     }
 
     /// Adopts deletions of registries that an older program has begun: it kept no intents.

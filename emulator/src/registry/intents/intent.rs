@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ use super::waiting::{Entry, State};
 use super::{Intents, Kind, Outcome, millis};
 use crate::registry::Error;
 use crate::registry::blocking::blocking;
-use crate::store::{End, OutcomeRow};
+use crate::store::{End, IntentNote, OutcomeRow};
 
 /// The longest error of an outcome that is kept whole.
 const MAX_ERROR: usize = 3000;
@@ -26,6 +27,14 @@ pub struct Intent {
     /// What the operation needs, as JSON.
     parameters: Vec<u8>,
     step: String,
+}
+
+/// New parameters of an operation.
+#[derive(Debug)]
+pub(in crate::registry) struct Note {
+    /// What the transaction stores.
+    pub(in crate::registry) row: IntentNote,
+    parameters: Vec<u8>,
 }
 
 impl Intents {
@@ -65,6 +74,22 @@ impl Intent {
     /// What the operation needs.
     pub fn parameters<P: DeserializeOwned>(&self) -> Result<P, Error> {
         serde_json::from_slice(&self.parameters).map_err(Error::internal)
+    }
+
+    /// New parameters, for a transaction that stores them together with what the operation has learned. Call
+    /// [`Intent::noted`] after it.
+    pub(in crate::registry) fn note(&self, parameters: &impl Serialize) -> Result<Note, Error> {
+        let parameters = serde_json::to_vec(parameters).map_err(Error::internal)?;
+        let sealed = self.intents.sealed(self.id, &parameters)?;
+        Ok(Note { row: IntentNote { id: self.id, parameters: sealed }, parameters })
+    }
+
+    /// New parameters are stored.
+    pub(in crate::registry) fn noted(&mut self, Note { parameters, .. }: Note) {
+        if let Some(entry) = self.intents.entries().get_mut(&self.id) {
+            entry.parameters.clone_from(&parameters);
+        }
+        self.parameters = parameters;
     }
 
     /// How many attempts were refused since the start.

@@ -33,6 +33,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use self::intent::Intent;
+pub(super) use self::intent::Note;
 pub use self::kind::Kind;
 use self::waiting::Entry;
 pub use self::waiting::Unfinished;

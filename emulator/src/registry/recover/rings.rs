@@ -247,7 +247,7 @@ fn restore_identities(
             tags: std::collections::BTreeMap::new(),
         };
         // One that is there stays as it is.
-        store.create_identity(&row, &End::Nothing)?;
+        store.create_identity(&row, &End::Nothing, None)?;
     }
     Ok(())
 }
