@@ -4,6 +4,7 @@
 //! An emulator runs in a runtime of its own. Dropping the runtime drops all tasks where they stand, so nothing of it runs
 //! on. The folder is a copy of one that was prepared once for each operation.
 
+mod beside_reset;
 mod control_plane;
 mod failures;
 mod keys;
