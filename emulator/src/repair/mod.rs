@@ -3,11 +3,12 @@
 //! [`Repair::examine`] takes the locks and finds out what is left; [`Repair::plan`] says what would be restored and what would
 //! be lost; [`Repair::run`] does it. First come the rows of the embedded vault, then the rows of the registries, each in one
 //! step that keeps what was there. Then content that no row names comes back from the sealed files, with the mirrored rings
-//! and the vault. Killed at any moment, the folder is as before or repaired, and the next repair goes on: what was not looked
+//! and the vault, and what the rows name is looked for where the damaged journal may have held it alone. Killed at any moment, the folder is as before or repaired, and the next repair goes on: what was not looked
 //! at yet is kept by the mark of a loss.
 
 mod text;
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::agenda;
 use crate::config::{Config, VaultChoice};
 use crate::platform::LocalPlatform;
-use crate::registry::{Platform, Recovered, RecoveryProgress, recover};
+use crate::registry::{Platform, Recovered, RecoveryProgress, Search, recover};
 use crate::serve::{StartError, start_vault};
-use crate::store::{RowsRepair, Store, StoreError};
+use crate::store::{FileId, RowsRepair, Store, StoreError};
 use crate::vault_owner::VaultConnection;
 
 /// A repair that was examined. Dropped, it has changed nothing.
@@ -35,6 +36,8 @@ pub struct Repair {
     vault: Option<VaultRepair>,
     rows: RowsRepair,
     plan: Plan,
+    /// The small files whose content the damaged journal still holds. None: the journal is not damaged.
+    carried: Option<HashSet<FileId>>,
     /// The name of the folder that keeps what is damaged, as the plan shows it.
     aside: String,
 }
@@ -55,6 +58,9 @@ pub struct Plan {
     pub markers: Vec<PathBuf>,
     /// Whether content is looked for in the sealed files.
     pub reads_sealed_files: bool,
+    /// Whether small files that rows name are read: the damaged journal may have held their content alone.
+    #[serde(default)]
+    pub reads_small_files: bool,
     /// Sealed files in all.
     pub files: u64,
     /// Their bytes.
@@ -146,11 +152,13 @@ impl Repair {
             report.is_some().then(|| folder.join(&aside)),
             vault_folder.filter(|_| vault_report.is_some()).map(|vault| vault.join(&aside)),
         ];
+        let carried = rows.carried();
         let room = rustix::fs::statvfs(&folder).map_err(std::io::Error::from)?;
         let plan = Plan {
             vault: vault_report,
             lost: if report.is_some() { rows.lost()? } else { Vec::new() },
             reads_sealed_files: rows.loses_something() || rows.has_loss() || files.quarantined > 0,
+            reads_small_files: carried.is_some(),
             rows: report,
             markers: markers.into_iter().flatten().collect(),
             files: files.files,
@@ -163,7 +171,7 @@ impl Repair {
             earlier,
             lost_before,
         };
-        Ok(Self { config, clock, vault, rows, plan, aside })
+        Ok(Self { config, clock, vault, rows, plan, carried, aside })
     }
 
     /// What would be done.
@@ -176,7 +184,7 @@ impl Repair {
         self,
         progress: impl FnMut(RecoveryProgress),
     ) -> Result<Report, RepairFailure> {
-        let Self { config, clock, vault, rows, mut plan, aside } = self;
+        let Self { config, clock, vault, rows, mut plan, carried, aside } = self;
         let lost = plan.lost_rows();
         let apply = move || -> Result<_, RepairFailure> {
             // The vault first: a registry that was repaired before its vault would be dark.
@@ -184,21 +192,51 @@ impl Repair {
             Ok([rows.apply(&aside, &lost)?, of_vault])
         };
         let applied = tokio::task::spawn_blocking(apply).await.map_err(std::io::Error::other)??;
+        let rows_aside = applied[0].as_ref().map(|applied| applied.aside.clone());
         // Another folder may have had the name of the plan.
         plan.kept_in = applied.into_iter().flatten().map(|applied| applied.aside).collect();
-        let recovered = if plan.reads_sealed_files {
-            Some(read_sealed_files(config, clock, progress).await?)
-        } else {
-            None
+        if !plan.reads_sealed_files && !plan.reads_small_files {
+            return Ok(Report { plan, recovered: None });
+        }
+        let search = Search {
+            rowless: plan.reads_sealed_files,
+            named_but: carried,
+            all_strict: config.strict_parity,
         };
-        Ok(Report { plan, recovered })
+        let mut recovered = match read_sealed_files(config, clock, search, progress).await {
+            // The rows are whole, and all that is left to say is that nobody knows it of each file.
+            Err(failure) if !plan.reads_sealed_files => Recovered {
+                notes: vec![format!(
+                    "small files could not be read, and some may be lost: {}",
+                    chain(&failure)
+                )],
+                ..Recovered::default()
+            },
+            other => other?,
+        };
+        if let Some(aside) = rows_aside.filter(|_| !recovered.damaged.is_empty()) {
+            let lost: Vec<String> = recovered.damaged.iter().map(ToString::to_string).collect();
+            let added = tokio::task::spawn_blocking(move || Earlier::add_lost(&aside, &lost));
+            if let Err(error) = added.await.map_err(std::io::Error::other).flatten() {
+                recovered.notes.push(format!("the list of what is lost is not complete: {error}"));
+            }
+        }
+        Ok(Report { plan, recovered: Some(recovered) })
     }
 }
 
-/// Brings back what no row names, with a vault that is started for it or the one that was named.
+/// An error and its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Brings back what no row names, and looks for what is lost of the rest, with a vault that is started for it or the one that
+/// was named.
 async fn read_sealed_files(
     mut config: Config,
     clock: Clock,
+    search: Search,
     progress: impl FnMut(RecoveryProgress),
 ) -> Result<Recovered, RepairFailure> {
     let folder = config.data_dir.clone();
@@ -215,11 +253,15 @@ async fn read_sealed_files(
     let owner = access.owner()?;
     let platform = LocalPlatform::new(access, owner, vault.as_ref(), config.key_size)?;
     let platform: Arc<dyn Platform> = Arc::new(platform);
-    let recovered = recover(Arc::clone(&store), platform, clock, progress).await;
+    let settles = search.rowless;
+    let recovered = recover(Arc::clone(&store), platform, clock, search, progress).await;
     if let Some(vault) = vault {
         vault.shutdown().await;
     }
     let recovered = recovered?;
+    if !settles {
+        return Ok(recovered);
+    }
     // What did not come back stays in quarantine; the loss is settled.
     let swept = tokio::task::spawn_blocking(move || store.sweep_orphans());
     swept.await.map_err(std::io::Error::other)??;

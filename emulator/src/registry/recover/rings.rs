@@ -14,7 +14,6 @@ use super::super::profile::Profile;
 use super::super::resource::IdentityResource;
 use super::super::{Events, audit, cmk};
 use super::Recovered;
-use super::read::Rowless;
 use crate::envelope::DataKeyId;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};
@@ -48,11 +47,10 @@ impl Rings {
         store: &Arc<Store>,
         platform: &Arc<dyn Platform>,
         clock: &Clock,
-        files: &[Rowless],
+        needed: HashSet<DataKeyId>,
+        all_strict: bool,
         recovered: &mut Recovered,
     ) -> Result<Self, Error> {
-        let needed: HashSet<DataKeyId> =
-            files.iter().filter_map(|file| Some(file.header.as_ref().ok()?.data_key())).collect();
         let tenant = platform.tenant().to_owned();
         let start = platform.start_identity().resource.clone();
         let (registries, notes, records) = blocking({
@@ -73,7 +71,7 @@ impl Rings {
                 None => Arc::clone(log.insert(Arc::new(audit::AuditLog::open(store)?))),
             };
             let registry = record.name.clone();
-            let ring = open(store, platform, clock, record, log).await;
+            let ring = open(store, platform, clock, record, all_strict, log).await;
             let place = rings.rings.len();
             rings.by_data_key.extend(ids.into_iter().map(|id| (id, place)));
             rings.rings.push(OpenRing { registry, ring: ring.map_err(|error| error.to_string()) });
@@ -93,6 +91,7 @@ async fn open(
     platform: &Arc<dyn Platform>,
     clock: &Clock,
     record: RegistryRecord,
+    all_strict: bool,
     audit: Arc<audit::AuditLog>,
 ) -> Result<KeyRing, Error> {
     let (name, profile) = Profile::of_record(record)?;
@@ -110,12 +109,11 @@ async fn open(
     let access = config.configured.is_some().then(|| {
         let profile = CurrentProfile::new(profile);
         let platform = Arc::clone(platform);
-        // Which parity the emulator has as a whole is not known here.
         let vaults = RegistryVaults {
             registry: name.clone(),
             profile,
             platform,
-            all_strict: false,
+            all_strict,
             clock: clock.clone(),
         };
         Arc::new(vaults) as Arc<dyn VaultAccess>
