@@ -16,6 +16,7 @@ use super::wire_name;
 use crate::app::App;
 use crate::password::PasswordSource;
 use crate::registry::Registry;
+use crate::revocation::Way;
 use crate::serve::LOCAL;
 
 /// What runs where, and in which state.
@@ -114,6 +115,9 @@ pub struct RegistryReport {
     pub state: String,
     /// Why.
     pub cause: Option<String>,
+    /// In which ways `revoke` has taken its key and `restore` has not given it back, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Way>,
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
@@ -253,6 +257,7 @@ impl RegistryReport {
             taken_port: own.and_then(|own| own.taken),
             state: wire_name(status.state),
             cause: status.cause.map(wire_name),
+            revoked: app.revocations.of(registry.name()),
             since: status.since,
             key,
             warnings: warnings_of(app, registry).await,
