@@ -19,6 +19,7 @@ mod change;
 mod cmk;
 mod collect;
 mod creation;
+mod creation_steps;
 mod damage;
 mod deletion;
 mod deployments;
