@@ -95,7 +95,7 @@ impl Diagnosis {
         Ok(Self {
             status,
             key: DiagnosedKey::of(registry, hand).await?,
-            revoked: revocations.of(registry.name()).await,
+            revoked: revocations.of(registry.name()),
             rotation,
             has_room: registry.has_room().await?,
             upload_bytes: registry.held_by_uploads().await?.bytes,

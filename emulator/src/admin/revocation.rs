@@ -106,7 +106,7 @@ pub(super) async fn list(
     Path(name): Path<String>,
 ) -> Result<Json<RevocationList>, AdminError> {
     let registry = find(&app, &name)?.name().to_owned();
-    let revoked = app.revocations.of(&registry).await;
+    let revoked = app.revocations.of(&registry);
     Ok(Json(RevocationList { registry, revoked }))
 }
 
@@ -156,7 +156,7 @@ pub(crate) async fn give_back(
     let restored = app.revocations.restore(&registry, app.hand(), by, wait).await?;
     Ok(RestoreReply {
         restored: restored.ways,
-        revoked: app.revocations.of(registry.name()).await,
+        revoked: app.revocations.of(registry.name()),
         key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
         state: wire_name(restored.status.state),

@@ -16,6 +16,7 @@ use crate::endpoints::{login_server, url_of};
 use crate::listeners::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};
 use crate::password::PasswordSource;
 use crate::registry::{Registry, RegistryName};
+use crate::revocation::Way;
 
 /// The addresses and states of an emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +114,9 @@ pub struct RegistryReport {
     pub state: String,
     /// The cause of the state.
     pub cause: Option<String>,
+    /// In which ways `revoke` has taken its key and `restore` has not given it back, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Way>,
     /// When the state began.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
@@ -252,6 +256,7 @@ impl RegistryReport {
             taken_port: own.and_then(|own| own.taken),
             state: wire_name(status.state),
             cause: status.cause.map(wire_name),
+            revoked: app.revocations.of(registry.name()),
             since: status.since,
             key,
             warnings: warnings_of(app, registry).await,

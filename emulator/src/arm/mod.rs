@@ -100,6 +100,12 @@ impl ControlPlane {
         Self(arm)
     }
 
+    /// What a client holds that sends a change slowly.
+    #[cfg(test)]
+    pub(crate) async fn change_slowly(&self) -> tokio::sync::OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.0.changing).read_owned().await
+    }
+
     /// The routes.
     pub fn router(&self) -> Router {
         Router::new().fallback(dispatch).with_state(self.0.clone())

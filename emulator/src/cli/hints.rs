@@ -13,6 +13,7 @@ use azure_emulator_core::durable::repair::quoted;
 
 use super::container::Container;
 use crate::registry::RegistryName;
+use crate::revocation::Way;
 
 /// A port of the loopback that the system chooses.
 pub const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -322,28 +323,29 @@ impl Hints {
         }
     }
 
-    /// The command that makes a registry available again after its key became unusable. `None` if no command does.
-    pub fn way_back(&self, cause: &str, registry: &str) -> Option<String> {
+    /// The command that makes a registry available again after its key became unusable. `revoked`: the known methods by which
+    /// `revoke` has revoked the key; `restore` undoes nothing else. `None` if no command is known.
+    pub fn way_back(&self, cause: &str, registry: &str, revoked: &[Way]) -> Option<String> {
+        let way = Way::of_cause(cause)?;
         let of = KeyOf::registry(registry);
-        let hint = match cause {
-            "keyDisabled" => Hint::KeyEnable { of, version: None },
-            "keyDeleted" => Hint::KeyRecover { of },
-            "policyRemoved" | "roleRemoved" | "vaultFirewall" | "vaultDeleted"
-            | "identityRemoved" | "identityInactive" => Hint::Restore { registry },
-            _ => return None,
+        let hint = match way {
+            _ if revoked.contains(&way) => Hint::Restore { registry },
+            Way::Disable => Hint::KeyEnable { of, version: None },
+            Way::Delete => Hint::KeyRecover { of },
+            Way::Policy | Way::Role | Way::Firewall | Way::Vault | Way::Identity => {
+                return Some(self.doctor_knows());
+            }
         };
         Some(format!("`{}` repairs it", self.line(&hint)))
     }
 
     /// The same after a `restore`, which has undone every `revoke`.
-    pub fn way_back_after_restore(&self, cause: &str, registry: &str) -> Option<String> {
-        match cause {
-            "keyDisabled" | "keyDeleted" => self.way_back(cause, registry),
-            _ => Some(format!(
-                "`{}` finds the reason, and the command that repairs it",
-                self.line(&Hint::Doctor)
-            )),
-        }
+    pub fn way_back_after_restore(&self, cause: &str, registry: &str) -> String {
+        self.way_back(cause, registry, &[]).unwrap_or_else(|| self.doctor_knows())
+    }
+
+    fn doctor_knows(&self) -> String {
+        format!("`{}` finds the reason, and the command that repairs it", self.line(&Hint::Doctor))
     }
 }
 
@@ -456,10 +458,32 @@ mod tests {
         assert_eq!(of("local"), "sealyard restore");
         assert_eq!(of("team1"), "sealyard restore --registry team1");
         assert_eq!(
-            hints().way_back("keyDisabled", "team1").unwrap(),
+            hints().way_back("keyDisabled", "team1", &[]).unwrap(),
             "`sealyard key enable --registry team1` repairs it"
         );
-        assert_eq!(hints().way_back("vaultUnreachable", "team1"), None);
+        assert_eq!(hints().way_back("vaultUnreachable", "team1", &Way::ALL), None);
+    }
+
+    #[test]
+    fn restore_is_the_way_back_from_what_revoke_took_and_from_nothing_else() {
+        for (cause, way) in [
+            ("policyRemoved", Way::Policy),
+            ("roleRemoved", Way::Role),
+            ("keyDisabled", Way::Disable),
+            ("keyDeleted", Way::Delete),
+            ("vaultFirewall", Way::Firewall),
+            ("vaultDeleted", Way::Vault),
+            ("identityRemoved", Way::Identity),
+            ("identityInactive", Way::Identity),
+        ] {
+            let others: Vec<Way> = Way::ALL.into_iter().filter(|other| *other != way).collect();
+
+            let taken = hints().way_back(cause, "local", &[way]).unwrap();
+            let by_others = hints().way_back(cause, "local", &others).unwrap();
+
+            assert_eq!(taken, "`sealyard restore` brings it back", "{cause}");
+            assert!(!by_others.contains("restore"), "{cause}: {by_others}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ It recovers, in this order: the journal as far as it can be verified, from the l
 or from an index whose checksum is right; then sealed files that no row names, with the mirrored
 rings, the service-managed key and the vault. Content that is recovered only from sealed files has
 no name: it is in the repository recovered/files of its registry, without a tag.
+If the journal is damaged, small files that are named are read as well: it may have held the only
+copy of one that a power cut has damaged.
 It writes new rows next to the damaged ones and replaces them in one step. If there is too little
 space for them, it changes nothing.
 The damaged files stay in the data folder, in damaged-TIME/. The list of losses is in
@@ -76,6 +78,9 @@ pub(super) struct RepairArgs {
     /// A PEM file with a CA to trust for that vault and its authority
     #[arg(long, value_name = "FILE")]
     azure_ca: Option<PathBuf>,
+    /// Open sealed files as `serve --strict-parity` does: also with an identity that was removed from a registry less than 90 days ago
+    #[arg(long)]
+    strict_parity: bool,
 }
 
 /// The options of `serve` from its environment variables.
@@ -156,6 +161,7 @@ impl RepairArgs {
         serve.tenant = self.tenant.or(serve.tenant);
         serve.client_id = self.client_id.or(serve.client_id);
         serve.client_secret_file = self.client_secret_file.or(serve.client_secret_file);
+        serve.strict_parity |= self.strict_parity;
         serve.azure_ca = self.azure_ca.or(serve.azure_ca);
         Ok(Config { ephemeral: false, ..Config::try_from(serve)? })
     }

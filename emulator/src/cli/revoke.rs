@@ -119,7 +119,7 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
     let way_back = match reply.cause.as_deref() {
         // The registry is unavailable for another reason than a revocation.
         Some(cause) if reply.revoked.is_empty() => {
-            hints.way_back_after_restore(cause, &reply.registry)
+            Some(hints.way_back_after_restore(cause, &reply.registry))
         }
         Some(_) => {
             let line = hints.line(&Hint::Restore { registry: &reply.registry });

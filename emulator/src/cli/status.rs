@@ -58,7 +58,8 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         row("registry", format!("{} at {}", registry.name, registry.url));
         row("  state", state(registry));
         let cause = registry.cause.as_deref();
-        if let Some(hint) = cause.and_then(|cause| hints.way_back(cause, &registry.name)) {
+        let way_back = |cause| hints.way_back(cause, &registry.name, &registry.revoked);
+        if let Some(hint) = cause.and_then(way_back) {
             row("", hint);
         }
         if let Some(key) = &registry.key {

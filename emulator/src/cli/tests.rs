@@ -61,6 +61,7 @@ pub(super) fn report() -> StatusReport {
             taken_port: None,
             state: "unavailable".to_owned(),
             cause: Some("keyDisabled".to_owned()),
+            revoked: Vec::new(),
             since: datetime!(2026-01-01 12:00 UTC),
             key: Some(KeyReport {
                 key_identifier: "https://local.vault.localhost:8443/keys/registry-key".to_owned(),
@@ -476,7 +477,11 @@ fn a_refusal_of_the_key_has_its_own_exit_code_and_a_hint() {
 
     assert_eq!((refused.exit(), other.exit()), (Exit::Refused, Exit::Failed));
     assert_eq!(refused.hint(&hints()).unwrap(), "`./sealyard key recover` repairs it");
-    assert_eq!(of_team.hint(&hints()).unwrap(), "`./sealyard restore --registry team1` repairs it");
+    assert_eq!(
+        of_team.hint(&hints()).unwrap(),
+        "`./sealyard doctor` finds the reason, and the command that repairs it",
+        "the key may have been lost without `revoke`"
+    );
 }
 
 #[test]

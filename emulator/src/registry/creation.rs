@@ -1,20 +1,17 @@
-//! What a registry has to be when it is made, and the making of what it needs.
+//! What a registry has to be when it is made.
 //!
 //! The rules that need nobody's answer are one function, [`NewRegistry::check`]. What a vault has to say comes after them:
 //! `registries.rs` asks it and stores the registry when it has said yes, ring and row in one transaction. So whatever
 //! fails before leaves nothing of the registry behind.
 
-use serde::{Deserialize, Serialize};
-
 use super::access::AccessSettings;
-use super::identity::{AssignedIdentity, IdentityOf};
-use super::intents::{Intent, Kind};
+use super::identity::AssignedIdentity;
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::profile::{Author, Profile};
-use super::registries::{Registries, to_the_end};
+use super::registries::Registries;
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
-use crate::keys::{InvalidKeyId, KeyId, VaultName};
+use crate::keys::{KeyId, VaultName};
 
 /// A registry that is to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,24 +54,6 @@ pub struct Encryption {
     pub key: KeyId,
     /// Who asks the vault. None: the only one that the registry has.
     pub identity: Option<IdentityRef>,
-}
-
-/// What the creation of a registry needs to be undone.
-#[derive(Serialize, Deserialize)]
-struct Creation {
-    registry: String,
-    /// Its resource id.
-    resource: String,
-    has_system_identity: bool,
-    /// The identity that is made for it.
-    identity: Option<Made>,
-}
-
-/// An identity that is made for a new registry, and the vault whose keys it may use.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Made {
-    identity: String,
-    vault: String,
 }
 
 impl NewRegistry {
@@ -146,222 +125,6 @@ impl Registries {
         }
     }
 
-    /// Makes what a new registry with a customer-managed key needs and nobody named, and then the registry: an identity
-    /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
-    ///
-    /// If the registry is not made, an identity that was made for it is deleted again, also after a kill. A key stays: it is
-    /// used the next time.
-    /// It goes on if the caller is dropped.
-    pub async fn create_with_what_it_needs(
-        &self,
-        new: NewRegistry,
-        key: Option<KeyId>,
-        identity: Option<IdentityRef>,
-    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
-        self.intents().refuse_in_reset()?;
-        let this = self.clone();
-        to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
-    }
-
-    async fn create_with_needs_now(
-        &self,
-        mut new: NewRegistry,
-        key: Option<KeyId>,
-        identity: Option<IdentityRef>,
-    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
-        let key_is_given = key.is_some();
-        let key = match key {
-            Some(key) => key,
-            None => own_key(&new.name).map_err(super::Error::internal)?,
-        };
-        let named = match &identity {
-            None | Some(IdentityRef::System) => None,
-            Some(IdentityRef::Resource(resource)) => Some(resource.clone()),
-            Some(IdentityRef::ClientId(id)) => Some(self.identity_of_client(id).await?.resource),
-            Some(IdentityRef::Name(name)) => {
-                let listed =
-                    new.identities.iter().find(|own| own.name().eq_ignore_ascii_case(name));
-                match listed {
-                    Some(_) => None,
-                    None => Some(IdentityResource::new(new.group.clone(), name)?),
-                }
-            }
-        };
-        if let Some(named) = named.filter(|named| !new.identities.contains(named)) {
-            new.identities.push(named);
-        }
-        let needs_identity =
-            new.identities.is_empty() && !new.system_identity && identity.is_none();
-        if needs_identity {
-            let name = new.name.as_str();
-            new.identities.push(IdentityResource::new(new.group.clone(), name)?);
-        }
-        new.encryption = Some(Encryption { key: key.clone(), identity });
-        // What can be refused without making anything is refused first.
-        new.check()?;
-        self.check_name(&new.name).await?;
-        if !key_is_given {
-            self.platform().ensure_key(&key).await?;
-        }
-        if !needs_identity {
-            // Identities that were named have the permissions that their owner gave them, but for a key just made.
-            if !key_is_given {
-                for resource in &new.identities {
-                    let identity = self.identity(resource).await?;
-                    self.platform().allow(key.vault(), &identity.principal).await?;
-                }
-            }
-            return self.create(new).await;
-        }
-        let own = IdentityResource::new(new.group.clone(), new.name.as_str())?;
-        // This creation takes over what an earlier one has left: the undoing of that one must not remove it under way.
-        let alone = self.lock().await;
-        let is_left = self.replace_creation(&new, &own).await?;
-        let is_there = match self.identity(&own).await {
-            Ok(_) => true,
-            Err(ManageError::NoIdentity(_)) => false,
-            Err(error) => return Err(error),
-        };
-        // An identity that is there already stays, whatever becomes of the registry.
-        let made = (is_left || !is_there)
-            .then(|| Made { identity: own.to_string(), vault: key.vault().to_string() });
-        let intent = self.begin_creation(&new, made).await?;
-        drop(alone);
-        if let Err(error) = self.own_identity(&new, own, key.vault()).await {
-            let _alone = self.lock().await;
-            self.undo_creation(intent).await;
-            return Err(error);
-        }
-        intent.passed().await?;
-        self.create_now(new, Some(intent)).await
-    }
-
-    /// Ends an earlier creation of a registry of this name whose undoing waits. True: the identity that it made is to be undone
-    /// by the new one.
-    async fn replace_creation(
-        &self,
-        new: &NewRegistry,
-        own: &IdentityResource,
-    ) -> Result<bool, ManageError> {
-        let is_it = |earlier: &Creation| {
-            earlier.registry.eq_ignore_ascii_case(new.name.as_str())
-                // Otherwise nobody would remove the identity that the registry was to have by itself.
-                && (new.system_identity || !earlier.has_system_identity)
-        };
-        let earlier = self.intents().parameters::<Creation>(Kind::CreateRegistry).into_iter();
-        let mut made = earlier.filter(|(_, one)| is_it(one)).filter_map(|(_, one)| one.identity);
-        let is_left = made.any(|made| made.identity.eq_ignore_ascii_case(&own.to_string()));
-        let replaced = self.intents().replace_those(&[Kind::CreateRegistry], |parameters| {
-            serde_json::from_value(parameters.clone()).is_ok_and(|earlier| is_it(&earlier))
-        });
-        replaced.await?;
-        Ok(is_left)
-    }
-
-    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault.
-    async fn own_identity(
-        &self,
-        new: &NewRegistry,
-        resource: IdentityResource,
-        vault: &VaultName,
-    ) -> Result<(), ManageError> {
-        let made =
-            self.create_identity(resource.clone(), new.location.clone(), Tags::default()).await;
-        let identity = match made {
-            Ok(identity) => identity,
-            Err(ManageError::IdentityTaken(_)) => self.identity(&resource).await?,
-            Err(error) => return Err(error),
-        };
-        Ok(self.platform().allow(vault, &identity.principal).await?)
-    }
-
-    /// Notes that a registry is made, and what comes into being before it is stored.
-    pub(super) async fn begin_creation(
-        &self,
-        new: &NewRegistry,
-        identity: Option<Made>,
-    ) -> Result<Intent, ManageError> {
-        let creation = Creation {
-            registry: new.name.as_str().to_owned(),
-            resource: new.group.registry_id(&new.name),
-            has_system_identity: new.system_identity,
-            identity,
-        };
-        Ok(self.intents().begin(Kind::CreateRegistry, &creation).await?)
-    }
-
-    /// Removes what was made for a registry that is not stored. To be called with the lock held. What cannot be removed now
-    /// is left to the runner.
-    pub(super) async fn undo_creation(&self, intent: Intent) {
-        let undone = self.undo_creation_alone(&intent).await;
-        if let Err(error) = self.settle_by_hand(intent, undone).await {
-            tracing::warn!(%error, "what was made for a registry could not be removed yet");
-        }
-    }
-
-    /// Goes on with a creation that was cut short: undoes it, unless the registry is there.
-    pub(super) async fn resume_creation(&self, intent: Intent) -> Result<(), ManageError> {
-        let _alone = self.lock().await;
-        if intent.is_replaced() {
-            return Ok(());
-        }
-        let undone = self.undo_creation_alone(&intent).await;
-        self.settle_by_hand(intent, undone).await
-    }
-
-    async fn undo_creation_alone(&self, intent: &Intent) -> Result<(), ManageError> {
-        let creation: Creation = intent.parameters()?;
-        let name: RegistryName = creation.registry.parse().map_err(super::Error::from)?;
-        match self.check_name(&name).await {
-            Ok(()) => (),
-            // It is stored after all, or another one of its name is.
-            Err(ManageError::NameTaken(_)) => {
-                let registry = self.get(name.as_str());
-                let has_it =
-                    registry.is_none_or(|registry| registry.profile().system_identity.is_some());
-                if creation.has_system_identity && !has_it {
-                    self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
-                }
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        }
-        if creation.has_system_identity {
-            self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
-        }
-        let Some(Made { identity, vault }) = creation.identity else { return Ok(()) };
-        if self.is_of_another_creation(intent, &identity) {
-            return Ok(());
-        }
-        let resource: IdentityResource = identity.parse()?;
-        let identity = match self.identity(&resource).await {
-            Ok(identity) => identity,
-            // Its own intent has its principal removed.
-            Err(ManageError::NoIdentity(_)) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        // Somebody uses it by now: it stays, with its permission.
-        if !self.users_of(&resource).is_empty() {
-            return Ok(());
-        }
-        let vault: VaultName = vault.parse().map_err(super::Error::internal)?;
-        if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
-            // It allows nobody anything once the principal is gone.
-            tracing::warn!(identity = %resource, %error, "a permission could not be removed");
-        }
-        self.delete_identity_alone(&resource, false).await
-    }
-
-    /// Whether another creation of a registry, which has not ended, has made this identity or is about to: it keeps the identity or
-    /// removes it.
-    fn is_of_another_creation(&self, own: &Intent, identity: &str) -> bool {
-        let all = self.intents().parameters::<Creation>(Kind::CreateRegistry);
-        all.iter().filter(|(id, _)| *id != own.id()).any(|(_, other)| {
-            let made = other.identity.as_ref();
-            made.is_some_and(|made| made.identity.eq_ignore_ascii_case(identity))
-        })
-    }
-
     /// What is still to be warned of about a registry. The emulator makes `local` itself, in its own vault: nobody chose that.
     pub async fn warnings(&self, registry: &super::Registry) -> Vec<Warning> {
         let Some(key) = registry.key_ring().describe().configured else { return Vec::new() };
@@ -390,11 +153,6 @@ impl Registries {
         tracing::warn!(vault = %vault, "{warning}");
         Ok(vec![warning])
     }
-}
-
-/// The key of a registry's own name.
-fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
-    Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }
 
 #[cfg(test)]

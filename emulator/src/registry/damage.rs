@@ -242,7 +242,7 @@ pub(super) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
     }
 }
 
-fn damaged(object: &ObjectName, damage: Damage) -> Error {
+pub(super) fn damaged(object: &ObjectName, damage: Damage) -> Error {
     Error::DamagedObject(Box::new(DamagedObject { object: object.clone(), damage }))
 }
 

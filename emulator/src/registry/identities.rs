@@ -5,16 +5,18 @@
 
 use std::sync::Arc;
 
+use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::Registry;
 use super::blocking::blocking;
-use super::identity::{AssignedIdentity, Identity, IdentityOf, PlatformError};
-use super::intents::{Intent, Kind};
+use super::identity::{AssignedIdentity, Identity, IdentityOf, PlatformError, Principal};
+use super::intents::{Intent, Kind, Note};
 use super::manage_error::ManageError;
+use super::profile::Profile;
 use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityResource, Location, Tags};
-use crate::store::{End, IdentityRow, StoreError};
+use super::{Error, Registry};
+use crate::store::{End, IdentityRow, IntentNote, StoreError};
 
 impl Registries {
     /// The identity that the program was started with.
@@ -55,39 +57,54 @@ impl Registries {
         location: Location,
         tags: Tags,
     ) -> Result<Identity, ManageError> {
-        self.intents().refuse_in_reset()?;
         let this = self.clone();
         to_the_end(async move {
-            let _alone = this.lock_identities().await;
-            match this.identity(&resource).await {
-                Ok(_) => return Err(ManageError::IdentityTaken(resource)),
-                Err(ManageError::NoIdentity(_)) => (),
-                Err(error) => return Err(error),
-            }
-            this.ensure_group(resource.group(), &location).await?;
-            // If this is dropped without an end, the principal without a row is removed.
-            let intent = this.begin_identity(Kind::CreateIdentity, &resource, None).await?;
-            let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
-            this.intents().replace(&kinds, &resource.to_string()).await?;
-            let of = IdentityOf::Resource(resource.clone());
-            let principal = this.platform().make_identity(of).await?;
-            intent.passed().await?;
-            let identity = Identity {
-                resource,
-                location,
-                created: this.now(),
-                tenant: this.platform().tenant().to_owned(),
-                principal,
-                tags,
-            };
-            if this.keep_identity(&identity, intent.end_with()).await? {
-                intent.ended().await;
-                Ok(identity)
-            } else {
-                Err(ManageError::IdentityTaken(identity.resource))
-            }
+            let made = this.create_identity_for(resource, location, tags, |_| Ok(None)).await;
+            made.map(|(identity, _)| identity)
         })
         .await
+    }
+
+    /// Makes an identity for another operation, which notes that it did: `note` says what, and it is stored in the
+    /// transaction with the identity. So the operation knows of exactly that identity, or of none.
+    pub(super) async fn create_identity_for(
+        &self,
+        resource: IdentityResource,
+        location: Location,
+        tags: Tags,
+        note: impl FnOnce(&Principal) -> Result<Option<Note>, Error>,
+    ) -> Result<(Identity, Option<Note>), ManageError> {
+        self.intents().refuse_in_reset()?;
+        let _alone = self.lock_identities().await;
+        match self.identity(&resource).await {
+            Ok(_) => return Err(ManageError::IdentityTaken(resource)),
+            Err(ManageError::NoIdentity(_)) => (),
+            Err(error) => return Err(error),
+        }
+        self.ensure_group(resource.group(), &location).await?;
+        // Dropped without an end, it has the principal removed that nobody would know.
+        let intent = self.begin_identity(Kind::CreateIdentity, &resource, None).await?;
+        let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
+        self.intents().replace(&kinds, &resource.to_string()).await?;
+        let of = IdentityOf::Resource(resource.clone());
+        let principal = self.platform().make_identity(of).await?;
+        intent.passed().await?;
+        let note = note(&principal)?;
+        let identity = Identity {
+            resource,
+            location,
+            created: self.now(),
+            tenant: self.platform().tenant().to_owned(),
+            principal,
+            tags,
+        };
+        let row = note.as_ref().map(|note| note.row.clone());
+        if self.keep_identity(&identity, intent.end_with(), row).await? {
+            intent.ended().await;
+            Ok((identity, note))
+        } else {
+            Err(ManageError::IdentityTaken(identity.resource))
+        }
     }
 
     /// Replaces the tags of a user-assigned identity.
@@ -162,19 +179,48 @@ impl Registries {
             Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
             Err(error) => return Err(error.into()),
         }
+        // Before the row goes: an attempt after a kill comes here again.
+        let former = self.forget_former(&identity.resource).await?;
         self.forget_identity(&identity.resource, end).await?;
-        let is_former = |registry: &Registry| {
-            let profile = registry.profile();
-            profile
-                .former_identity
-                .as_ref()
-                .is_some_and(|former| former.identity.resource == identity.resource)
-        };
-        let former = self.all().into_iter().filter(is_former);
         for registry in self.users_of(&identity.resource).into_iter().chain(former) {
             registry.key_ring().check().await;
         }
         Ok(())
+    }
+
+    /// An identity is deleted, so it works for no registry any more that it was removed from. Returns those registries.
+    async fn forget_former(
+        &self,
+        resource: &IdentityResource,
+    ) -> Result<Vec<Registry>, ManageError> {
+        let mut all = self.all();
+        all.retain(|registry| {
+            let former = &registry.profile().former_identity;
+            former.as_ref().is_some_and(|former| former.identity.resource == *resource)
+        });
+        for registry in &all {
+            let profile = Profile { former_identity: None, ..Profile::clone(&registry.profile()) };
+            self.keep(registry.registry_name(), &profile, End::Nothing, Purpose::Removal).await?;
+            registry.set_profile(profile);
+        }
+        if !all.is_empty() {
+            self.tell();
+        }
+        Ok(all)
+    }
+
+    /// Whether an identity that a registry has, or had, was deleted. One of the same name is another one.
+    pub(super) async fn was_deleted(
+        &self,
+        identity: &AssignedIdentity,
+    ) -> Result<bool, ManageError> {
+        match self.identity(&identity.resource).await {
+            // The one of the start has other ids at another start, and cannot be deleted.
+            Ok(found) => Ok(found.principal != identity.principal
+                && identity.resource != self.start_identity().resource),
+            Err(ManageError::NoIdentity(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Continues an interrupted creation of an identity: undoes it, unless the identity exists.
@@ -251,9 +297,10 @@ impl Registries {
         &self,
         identity: &Identity,
         end: End,
+        note: Option<IntentNote>,
     ) -> Result<bool, ManageError> {
         let (store, row) = (Arc::clone(&self.common().store), IdentityRow::from(identity.clone()));
-        Ok(blocking(move || store.create_identity(&row, &end)).await?)
+        Ok(blocking(move || store.create_identity(&row, &end, note.as_ref())).await?)
     }
 
     pub(super) async fn forget_identity(

@@ -19,6 +19,7 @@ mod change;
 mod cmk;
 mod collect;
 mod creation;
+mod creation_steps;
 mod damage;
 mod deletion;
 mod deployments;
@@ -104,7 +105,8 @@ pub use self::metrics::Metrics;
 pub use self::names::{NameError, Reference, RegistryName, RepositoryName, Tag};
 pub use self::profile::{Author, FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
 pub use self::recover::{
-    Incomplete, LostFile, RECOVERED, Recovered, RecoveredContent, RecoveryProgress, recover,
+    DamagedContent, Incomplete, LostFile, RECOVERED, Recovered, RecoveredContent, RecoveryProgress,
+    Search, recover,
 };
 use self::registries::Common;
 pub use self::registries::Registries;

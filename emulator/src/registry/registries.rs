@@ -217,7 +217,7 @@ impl Registries {
         let (asker, identity) = self.asker_of(&new, &profile)?;
         if new.system_identity {
             if intent.is_none() {
-                *intent = Some(self.begin_creation(&new, None).await?);
+                *intent = Some(self.begin_creation(&new).await?);
             }
             profile.system_identity = Some(self.make_system_identity(&new.group, &new.name).await?);
         }
@@ -381,7 +381,7 @@ impl Registries {
             principal,
             tags: Tags::default(),
         };
-        self.keep_identity(&identity, End::Nothing).await.map(drop)
+        self.keep_identity(&identity, End::Nothing, None).await.map(drop)
     }
 
     /// The current time in whole seconds, as in rows.

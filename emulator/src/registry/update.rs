@@ -198,7 +198,13 @@ impl Registries {
         old: &Profile,
     ) -> Result<(), ManageError> {
         let now = registry.profile();
-        if *now == *old {
+        let mut old = old.clone();
+        if let Some(former) = &old.former_identity
+            && self.was_deleted(&former.identity).await?
+        {
+            old.former_identity = None;
+        }
+        if *now == old {
             return Ok(());
         }
         let drops_system = now.system_identity.is_some() && old.system_identity.is_none();
@@ -207,11 +213,11 @@ impl Registries {
         } else {
             None
         };
-        self.keep(name, old, End::Nothing, Purpose::Rows).await?;
+        self.keep(name, &old, End::Nothing, Purpose::Rows).await?;
         if let Some(intent) = intent {
             self.settle_system_identity(intent).await;
         }
-        registry.set_profile(old.clone());
+        registry.set_profile(old);
         self.tell();
         registry.key_ring().check().await;
         Ok(())

@@ -3,11 +3,12 @@
 //! [`Repair::examine`] takes the locks and examines the folder; [`Repair::plan`] lists what would be restored and what would
 //! be lost; [`Repair::run`] repairs. It repairs the rows of the embedded vault first, then the rows of the registries, each in
 //! one step that keeps the damaged files. Then it recovers content that no row names from the sealed files, with the mirrored
-//! rings and the vault. After a kill at any moment, the folder is unchanged or repaired, and the next repair continues: the
+//! rings and the vault, and checks small files whose only copy the damaged journal may have held. After a kill at any moment, the folder is unchanged or repaired, and the next repair continues: the
 //! mark of a loss keeps the files that were not examined yet.
 
 mod text;
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,9 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::agenda;
 use crate::config::{Config, VaultChoice};
 use crate::platform::LocalPlatform;
-use crate::registry::{Platform, Recovered, RecoveryProgress, recover};
+use crate::registry::{Platform, Recovered, RecoveryProgress, Search, recover};
 use crate::serve::{StartError, start_vault};
-use crate::store::{RowsRepair, Store, StoreError};
+use crate::store::{FileId, RowsRepair, Store, StoreError};
 use crate::vault_owner::{ConnectionError, VaultConnection};
 
 /// An examined folder. If this is dropped, nothing was changed.
@@ -35,6 +36,8 @@ pub struct Repair {
     vault: Option<VaultRepair>,
     rows: RowsRepair,
     plan: Plan,
+    /// The small files whose content the damaged journal still holds. None: the journal is not damaged.
+    carried: Option<HashSet<FileId>>,
     /// The name of the folder for the damaged files, as the plan shows it.
     aside: String,
 }
@@ -55,6 +58,9 @@ pub struct Plan {
     pub markers: Vec<PathBuf>,
     /// Whether the repair searches the sealed files for content.
     pub reads_sealed_files: bool,
+    /// Whether small files that rows name are read: the damaged journal may have held their content alone.
+    #[serde(default)]
+    pub reads_small_files: bool,
     /// The number of all sealed files.
     pub files: u64,
     /// Their bytes.
@@ -151,11 +157,13 @@ impl Repair {
             report.is_some().then(|| folder.join(&aside)),
             vault_folder.filter(|_| vault_report.is_some()).map(|vault| vault.join(&aside)),
         ];
+        let carried = rows.carried();
         let room = rustix::fs::statvfs(&folder).map_err(std::io::Error::from)?;
         let plan = Plan {
             vault: vault_report,
             lost: if report.is_some() { rows.lost()? } else { Vec::new() },
             reads_sealed_files: rows.loses_something() || rows.has_loss() || files.quarantined > 0,
+            reads_small_files: carried.is_some(),
             rows: report,
             markers: markers.into_iter().flatten().collect(),
             files: files.files,
@@ -168,7 +176,7 @@ impl Repair {
             earlier,
             lost_before,
         };
-        Ok(Self { config, clock, vault, rows, plan, aside })
+        Ok(Self { config, clock, vault, rows, plan, carried, aside })
     }
 
     /// The plan of the repair.
@@ -181,7 +189,7 @@ impl Repair {
         self,
         progress: impl FnMut(RecoveryProgress),
     ) -> Result<Report, RepairFailure> {
-        let Self { config, clock, vault, rows, mut plan, aside } = self;
+        let Self { config, clock, vault, rows, mut plan, carried, aside } = self;
         let lost = plan.lost_rows();
         let apply = move || -> Result<_, RepairFailure> {
             // The vault comes first, because a registry without its vault would be unavailable.
@@ -189,21 +197,51 @@ impl Repair {
             Ok([rows.apply(&aside, &lost)?, of_vault])
         };
         let applied = tokio::task::spawn_blocking(apply).await.map_err(std::io::Error::other)??;
+        let rows_aside = applied[0].as_ref().map(|applied| applied.aside.clone());
         // The folder name of the plan may be in use by now.
         plan.kept_in = applied.into_iter().flatten().map(|applied| applied.aside).collect();
-        let recovered = if plan.reads_sealed_files {
-            Some(read_sealed_files(config, clock, progress).await?)
-        } else {
-            None
+        if !plan.reads_sealed_files && !plan.reads_small_files {
+            return Ok(Report { plan, recovered: None });
+        }
+        let search = Search {
+            rowless: plan.reads_sealed_files,
+            named_but: carried,
+            all_strict: config.strict_parity,
         };
-        Ok(Report { plan, recovered })
+        let mut recovered = match read_sealed_files(config, clock, search, progress).await {
+            // The rows are whole, and all that is left to say is that nobody knows it of each file.
+            Err(failure) if !plan.reads_sealed_files => Recovered {
+                notes: vec![format!(
+                    "small files could not be read, and some may be lost: {}",
+                    chain(&failure)
+                )],
+                ..Recovered::default()
+            },
+            other => other?,
+        };
+        if let Some(aside) = rows_aside.filter(|_| !recovered.damaged.is_empty()) {
+            let lost: Vec<String> = recovered.damaged.iter().map(ToString::to_string).collect();
+            let added = tokio::task::spawn_blocking(move || Earlier::add_lost(&aside, &lost));
+            if let Err(error) = added.await.map_err(std::io::Error::other).flatten() {
+                recovered.notes.push(format!("the list of what is lost is not complete: {error}"));
+            }
+        }
+        Ok(Report { plan, recovered: Some(recovered) })
     }
 }
 
-/// Recovers content that no row names, with a vault that is started for it, or with the named vault.
+/// An error and its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+/// Recovers content that no row names, and finds the losses of the rest, with a vault that is started for it, or with the
+/// named vault.
 async fn read_sealed_files(
     mut config: Config,
     clock: Clock,
+    search: Search,
     progress: impl FnMut(RecoveryProgress),
 ) -> Result<Recovered, RepairFailure> {
     let folder = config.data_dir.clone();
@@ -220,11 +258,15 @@ async fn read_sealed_files(
     let owner = access.owner()?;
     let platform = LocalPlatform::new(access, owner, vault.as_ref(), config.key_size)?;
     let platform: Arc<dyn Platform> = Arc::new(platform);
-    let recovered = recover(Arc::clone(&store), platform, clock, progress).await;
+    let settles = search.rowless;
+    let recovered = recover(Arc::clone(&store), platform, clock, search, progress).await;
     if let Some(vault) = vault {
         vault.shutdown().await;
     }
     let recovered = recovered?;
+    if !settles {
+        return Ok(recovered);
+    }
     // Content that was not recovered stays in quarantine; the loss is final.
     let swept = tokio::task::spawn_blocking(move || store.sweep_orphans());
     swept.await.map_err(std::io::Error::other)??;

@@ -5,7 +5,7 @@ use std::fmt;
 use mock_keyvault::repair::write_earlier;
 
 use super::{Plan, Report};
-use crate::registry::RECOVERED;
+use crate::registry::{DamagedContent, RECOVERED};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,6 +34,12 @@ impl fmt::Display for Plan {
                 self.files, self.quarantined
             )?;
         }
+        if self.reads_small_files {
+            writeln!(
+                f,
+                "Small sealed files that rows name are opened with the vault: the damaged journal may have held their only copy"
+            )?;
+        }
         for folder in &self.kept_in {
             writeln!(f, "Damaged files are kept in {}", folder.display())?;
         }
@@ -52,7 +58,9 @@ impl fmt::Display for Report {
             writeln!(f, "The damaged files are kept in {}", folder.display())?;
         }
         let Some(recovered) = &self.recovered else { return Ok(()) };
-        writeln!(f, "Sealed files that no row named: {}", recovered.files)?;
+        if self.plan.reads_sealed_files {
+            writeln!(f, "Sealed files that no row named: {}", recovered.files)?;
+        }
         for registry in &recovered.registries {
             writeln!(f, "  recovered the registry {registry}")?;
         }
@@ -76,7 +84,35 @@ impl fmt::Display for Report {
                 lost.file, lost.words
             )?;
         }
+        for damaged in &recovered.damaged {
+            writeln!(f, "  lost: {damaged}; push it again")?;
+        }
+        if recovered.unchecked > 0 {
+            let why = recovered.why_unchecked.as_deref().unwrap_or("no reason is known");
+            let count = recovered.unchecked;
+            writeln!(
+                f,
+                "  files that could not be read, and may be lost: {count}: {why}; `verify` reads them when the key can be used"
+            )?;
+        }
         recovered.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
+    }
+}
+
+impl fmt::Display for DamagedContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { registry, finding } = self;
+        write!(f, "the {} in {registry}: {}", finding.object, finding.words)?;
+        let (names, affected) = if finding.tags.is_empty() {
+            ("the repositories", &finding.repositories)
+        } else {
+            ("the tags", &finding.tags)
+        };
+        if affected.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; it affects {names} {}", affected.join(", "))
+        }
     }
 }
 

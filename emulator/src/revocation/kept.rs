@@ -2,7 +2,7 @@
 //!
 //! The file contains ids of resources, permissions and rules, but no secret, host or port.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,12 +12,16 @@ use crate::store::{Store, StoreError};
 /// The file in the data folder.
 const FILE: &str = "revocations.json";
 
-/// The records of a data folder, the oldest first.
+/// The records of a data folder, for the code that changes them.
 #[derive(Debug)]
 pub(super) struct Kept {
     store: Arc<Store>,
-    notes: Vec<Note>,
+    noted: Noted,
 }
+
+/// The notes as they are at the moment, the oldest first. Clones share them, and reading waits for no change.
+#[derive(Clone, Debug)]
+pub(super) struct Noted(Arc<RwLock<Arc<[Note]>>>);
 
 /// The record of one revocation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,17 +32,22 @@ pub(super) struct Note {
 
 impl Kept {
     pub(super) fn open(store: Arc<Store>) -> Result<Self, StoreError> {
-        let notes = match store.read_settings(FILE)? {
+        let notes: Vec<Note> = match store.read_settings(FILE)? {
             Some(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| StoreError::Damaged(format!("cannot read {FILE}: {error}")))?,
             None => Vec::new(),
         };
-        Ok(Self { store, notes })
+        Ok(Self { store, noted: Noted(Arc::new(RwLock::new(notes.into()))) })
+    }
+
+    /// The notes, to be read while others change them.
+    pub(super) fn noted(&self) -> Noted {
+        self.noted.clone()
     }
 
     /// Stores a record before the revocation; durable on return. It replaces an earlier record of the same subject.
     pub(super) async fn note(&mut self, note: Note) -> Result<(), StoreError> {
-        let mut notes = self.notes.clone();
+        let mut notes = self.all();
         notes.retain(|other| {
             other.registry != note.registry || !other.taken.is_of_the_same(&note.taken)
         });
@@ -48,7 +57,7 @@ impl Kept {
 
     /// Removes a record; durable on return.
     pub(super) async fn forget(&mut self, note: &Note) -> Result<(), StoreError> {
-        let mut notes = self.notes.clone();
+        let mut notes = self.all();
         notes.retain(|other| other != note);
         self.replace(notes).await
     }
@@ -58,20 +67,15 @@ impl Kept {
         &mut self,
         is_there: impl Fn(&str) -> bool,
     ) -> Result<(), StoreError> {
-        let mut notes = self.notes.clone();
+        let before = self.noted.all();
+        let mut notes = before.to_vec();
         notes.retain(|note| is_there(&note.registry));
-        if notes.len() == self.notes.len() {
-            return Ok(());
-        }
-        self.replace(notes).await
+        if notes.len() == before.len() { Ok(()) } else { self.replace(notes).await }
     }
 
     /// Removes all records; durable on return.
     pub(super) async fn forget_all(&mut self) -> Result<(), StoreError> {
-        if self.notes.is_empty() {
-            return Ok(());
-        }
-        self.replace(Vec::new()).await
+        if self.noted.all().is_empty() { Ok(()) } else { self.replace(Vec::new()).await }
     }
 
     pub(super) fn has(&self, registry: &str, way: Way) -> bool {
@@ -80,10 +84,11 @@ impl Kept {
 
     /// The records of a registry, or of one method, the newest first: the last revocation is undone first.
     pub(super) fn newest_first(&self, registry: &str, way: Option<Way>) -> Vec<Note> {
-        let of_this = self.notes.iter().rev().filter(|note| {
-            note.registry == registry && way.is_none_or(|way| note.taken.way() == way)
-        });
-        of_this.cloned().collect()
+        self.noted.newest_first(registry, way)
+    }
+
+    fn all(&self) -> Vec<Note> {
+        self.noted.all().to_vec()
     }
 
     async fn replace(&mut self, notes: Vec<Note>) -> Result<(), StoreError> {
@@ -92,8 +97,27 @@ impl Kept {
         let store = Arc::clone(&self.store);
         let written = tokio::task::spawn_blocking(move || store.write_settings(FILE, &bytes)).await;
         written.map_err(|error| StoreError::Io(std::io::Error::other(error)))??;
-        self.notes = notes;
+        self.noted.replace(notes);
         Ok(())
+    }
+}
+
+impl Noted {
+    /// The notes of a registry, or those of one way: what was taken last is given back first.
+    pub(super) fn newest_first(&self, registry: &str, way: Option<Way>) -> Vec<Note> {
+        let all = self.all();
+        let of_this = all.iter().rev().filter(|note| {
+            note.registry == registry && way.is_none_or(|way| note.taken.way() == way)
+        });
+        of_this.cloned().collect()
+    }
+
+    fn all(&self) -> Arc<[Note]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, notes: Vec<Note>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = notes.into();
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use self::changed::Expected;
 pub use self::error::RevocationError;
-use self::kept::{Kept, Note};
+use self::kept::{Kept, Note, Noted};
 use self::taken::{Place, Taken};
 pub use self::way::Way;
 use crate::keys::Status;
@@ -40,6 +40,8 @@ use crate::vault_owner::OwnerVault;
 pub struct Revocations {
     /// Locked during each change, from looking up the access to the last write of the record.
     kept: Mutex<Kept>,
+    /// What is noted at the moment. It is read without the lock: a change waits for the vault, and a reset takes long.
+    noted: Noted,
     intents: Intents,
 }
 
@@ -79,7 +81,8 @@ pub struct Restored {
 impl Revocations {
     /// Reads the records from before the last stop.
     pub fn open(store: Arc<Store>, intents: Intents) -> Result<Self, StoreError> {
-        Ok(Self { kept: Mutex::new(Kept::open(store)?), intents })
+        let kept = Kept::open(store)?;
+        Ok(Self { noted: kept.noted(), kept: Mutex::new(kept), intents })
     }
 
     /// Revokes a registry's access to its key. If the method was used already, this succeeds without a change.
@@ -218,9 +221,10 @@ impl Revocations {
         Ok(kept.keep_of(|registry| registries.get(registry).is_some()).await?)
     }
 
-    /// The methods by which the key of a registry is revoked, the newest first.
-    pub async fn of(&self, registry: &str) -> Vec<Way> {
-        let notes = self.kept.lock().await.newest_first(registry, None);
+    /// The methods by which the key of a registry is revoked or about to be, the newest first. It does not wait for a running
+    /// change.
+    pub fn of(&self, registry: &str) -> Vec<Way> {
+        let notes = self.noted.newest_first(registry, None);
         notes.iter().map(|note| note.taken.way()).collect()
     }
 }

@@ -52,6 +52,20 @@ impl Way {
         }
     }
 
+    /// The way that leads to this cause of a state, by the cause's name. Others lead to it as well.
+    pub fn of_cause(cause: &str) -> Option<Self> {
+        Some(match cause {
+            "policyRemoved" => Self::Policy,
+            "roleRemoved" => Self::Role,
+            "keyDisabled" => Self::Disable,
+            "keyDeleted" => Self::Delete,
+            "vaultFirewall" => Self::Firewall,
+            "vaultDeleted" => Self::Vault,
+            "identityRemoved" | "identityInactive" => Self::Identity,
+            _ => return None,
+        })
+    }
+
     /// The command of the Azure CLI that does the same to an external vault.
     pub fn az(self, key: &KeyId) -> String {
         let (vault, name) = (key.vault(), key.name());

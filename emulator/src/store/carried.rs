@@ -16,10 +16,17 @@ use fs_err::os::unix::fs::FileExt;
 
 use super::files::{create_private, remove_if_there};
 use super::layout::{Layout, Table};
-use super::rows::FileId;
+use super::rows::{FileId, ObjectRow};
 
 /// The longest file that goes into the journal, in bytes. A larger one costs the journal more than its syncs.
 pub(super) const MAX_CARRIED_LEN: u64 = 16 << 10;
+
+impl ObjectRow {
+    /// Whether its file can have travelled in the journal. Of one whose length was not noted, the content tells no less.
+    pub fn may_be_carried(&self) -> bool {
+        self.sealed_len.unwrap_or(self.size) <= MAX_CARRIED_LEN
+    }
+}
 
 /// The name of the attachment of a file.
 pub(super) fn name(file: FileId) -> String {

@@ -10,7 +10,7 @@ use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
-use super::intents::End;
+use super::intents::{End, IntentNote};
 use super::layout::Table;
 use super::open::Store;
 use super::registries::PrincipalRow;
@@ -52,9 +52,14 @@ impl Store {
         row.map(|row| self.with_tags(row)).transpose()
     }
 
-    /// Stores a new identity, and ends an operation. Durable on return. Returns false, and changes nothing, if the group has
-    /// an identity of this name.
-    pub fn create_identity(&self, row: &IdentityRow, end: &End) -> Result<bool, StoreError> {
+    /// Stores a new identity, ends an operation, and updates the parameters of another one. Durable on return. Returns false,
+    /// and changes nothing, if the group has an identity of this name.
+    pub fn create_identity(
+        &self,
+        row: &IdentityRow,
+        end: &End,
+        note: Option<&IntentNote>,
+    ) -> Result<bool, StoreError> {
         let at = identity_key(&row.group, &row.name);
         let created = self.database.transact(|view| {
             if view.has(Table::Identities, &at)? {
@@ -62,6 +67,7 @@ impl Store {
             }
             view.put(Table::Identities, at.clone(), row)?;
             tags_of(&row.group, &row.name).write(view, &row.tags)?;
+            note.map_or(Ok(()), |note| view.note(note))?;
             view.end(end)?;
             Ok(true)
         })?;

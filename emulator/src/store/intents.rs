@@ -65,6 +65,15 @@ pub enum End {
     Keep(Uuid, OutcomeRow),
 }
 
+/// New parameters of an operation that goes on: what it has learned on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentNote {
+    /// The id of the operation.
+    pub id: Uuid,
+    /// What it needs to go on, in place of what it needed before.
+    pub parameters: Vec<u8>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Head {
     operation: String,
@@ -76,17 +85,13 @@ struct Head {
 impl Store {
     /// Stores the intent of an operation that begins. Durable on return. `purpose` decides whether it may use the reserve.
     pub fn begin_intent(&self, row: &IntentRow, purpose: Purpose) -> Result<(), StoreError> {
-        let pieces: Vec<&[u8]> = row.parameters.chunks(PIECE).collect();
-        let head = Head {
-            operation: row.operation.clone(),
-            step: row.step.clone(),
-            begun: row.begun,
-            pieces: u32::try_from(pieces.len()).unwrap_or(u32::MAX),
-        };
         self.database.transact_for(purpose, |view| {
-            for (number, piece) in (0..).zip(&pieces) {
-                view.put_bytes(Table::Intents, piece_key(row.id, number), piece.to_vec())?;
-            }
+            let head = Head {
+                operation: row.operation.clone(),
+                step: row.step.clone(),
+                begun: row.begun,
+                pieces: view.put_pieces(row.id, &row.parameters)?,
+            };
             view.put(Table::Intents, head_key(row.id), &head)
         })?;
         self.database.commit()
@@ -173,6 +178,28 @@ impl Store {
 }
 
 impl View<'_> {
+    /// Replaces the parameters of an operation. One that has ended stays so.
+    pub(super) fn note(&self, note: &IntentNote) -> Result<(), StoreError> {
+        let at = head_key(note.id);
+        let Some(mut head) = self.row::<Head>(Table::Intents, &at)? else { return Ok(()) };
+        let pieces = self.put_pieces(note.id, &note.parameters)?;
+        for number in pieces..head.pieces {
+            self.remove(Table::Intents, piece_key(note.id, number))?;
+        }
+        head.pieces = pieces;
+        self.put(Table::Intents, at, &head)
+    }
+
+    /// Stores parameters in pieces, and returns how many there are.
+    fn put_pieces(&self, id: Uuid, parameters: &[u8]) -> Result<u32, StoreError> {
+        let mut pieces = 0;
+        for piece in parameters.chunks(PIECE) {
+            self.put_bytes(Table::Intents, piece_key(id, pieces), piece.to_vec())?;
+            pieces += 1;
+        }
+        Ok(pieces)
+    }
+
     /// Removes the intent of an operation that ends with this transaction.
     pub(super) fn end(&self, end: &End) -> Result<(), StoreError> {
         let id = match end {
@@ -247,6 +274,29 @@ mod tests {
         assert!(found.contains(&whole));
         assert_eq!(damage_of(cut.id), ("revoke", true));
         assert_eq!(damage_of(damaged.id), ("", true));
+    }
+
+    #[test]
+    fn new_parameters_replace_the_old_ones_whatever_their_length_and_begin_no_operation() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), Durability::Relaxed).unwrap();
+        let begun = row(vec![1; 2 * PIECE]);
+        store.begin_intent(&begun, Purpose::Rows).unwrap();
+        let note = |id: Uuid, parameters: Vec<u8>| {
+            store
+                .database
+                .transact(|view| view.note(&IntentNote { id, parameters: parameters.clone() }))
+        };
+
+        for len in [1, 3 * PIECE, 0, PIECE] {
+            note(begun.id, vec![2; len]).unwrap();
+
+            let found = store.intents().unwrap();
+            assert_eq!(found, [IntentRow { parameters: vec![2; len], ..begun.clone() }], "{len}");
+        }
+        store.end_intent(&End::Forget(begun.id)).unwrap();
+        note(begun.id, vec![3]).unwrap();
+        assert_eq!(store.database.scan(Table::Intents, &[]).count(), 0);
     }
 
     #[test]

@@ -64,7 +64,7 @@ pub use self::error::StoreError;
 pub use self::files::NewFile;
 pub use self::groups::GroupRow;
 pub use self::identities::IdentityRow;
-pub use self::intents::{End, IntentRow, OutcomeRow};
+pub use self::intents::{End, IntentNote, IntentRow, OutcomeRow};
 pub use self::layout::{BACKGROUND_FILES, LOCK_FILE, MARKER_FILE};
 pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifests::{NewManifest, Put};

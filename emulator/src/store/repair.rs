@@ -20,7 +20,7 @@ use super::error::StoreError;
 use super::layout::{Layout, Table};
 use super::marker::write_marker;
 use super::open::{key_for_repair, lock_for_repair, make_dir};
-use super::rows::{TagRow, decode};
+use super::rows::{FileId, TagRow, decode};
 
 /// An examined repair of the rows. It changes nothing until it is applied.
 #[derive(Debug)]
@@ -100,6 +100,15 @@ impl RowsRepair {
         let mut words: Vec<String> = rows.iter().filter_map(in_words).collect();
         words.dedup();
         Ok(words)
+    }
+
+    /// The small files whose content the damaged journal still holds; [`RowsRepair::apply`] writes them. It may have been
+    /// the only copy of others. None: the journal is not damaged, and has lost nothing.
+    pub fn carried(&self) -> Option<HashSet<FileId>> {
+        let survey = self.repair.survey();
+        let attachments = survey.attachments().iter();
+        let held = || attachments.filter_map(|attached| carried::file(&attached.name)).collect();
+        (!survey.is_sound()).then(held)
     }
 
     /// The sealed files, for the plan.

@@ -252,6 +252,32 @@ async fn in_strict_parity_revoke_by_identity_returns_at_once_and_reports_when_it
 }
 
 #[tokio::test]
+async fn in_strict_parity_an_identity_that_is_deleted_works_no_longer_before_or_after_its_removal()
+{
+    for deleted_first in [false, true] {
+        let (emulator, admin, client, clock, layer) = strict().await;
+        let remove = json!({ "removeIdentities": ["team1"] });
+
+        if !deleted_first {
+            let removed = change(&admin, "team1", &remove).await.json();
+            assert!(removed["keyIdentityWorksUntil"].is_string(), "{removed}");
+        }
+        admin.send(Method::DELETE, "/_sealyard/identities/team1?force=true", "").await;
+        if deleted_first {
+            change(&admin, "team1", &remove).await;
+        }
+        let shown = admin.get("/_sealyard/registries/team1").await.json();
+        clock.advance(LATER);
+        let refused = client.pull_blob("app", &layer).await;
+        let state = state_of(&emulator);
+
+        assert_eq!(shown["keyIdentityWorksUntil"], Value::Null, "{deleted_first}: {shown}");
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{deleted_first}");
+        assert_eq!(state, (State::Unavailable, Some(Cause::IdentityRemoved)), "{deleted_first}");
+    }
+}
+
+#[tokio::test]
 async fn in_strict_parity_the_ninety_days_continue_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let open = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();

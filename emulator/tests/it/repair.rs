@@ -137,6 +137,17 @@ fn damage_at(journal: &Path, percent: usize) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// Changes a byte in each record of a segment.
+fn damage_records(segment: &Path) {
+    let mut bytes = std::fs::read(segment).unwrap();
+    let begins = bytes.windows(8).enumerate().filter(|(_, begin)| *begin == b"SYRECORD");
+    // Behind the front of the record.
+    for at in begins.map(|(at, _)| at + 112).collect::<Vec<_>>() {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(segment, bytes).unwrap();
+}
+
 fn remove(folder: &Path) {
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -306,6 +317,44 @@ async fn small_files_that_exist_only_in_the_damaged_journal_are_recovered() {
 
     assert_eq!(code, Some(0), "{report:#}");
     world.assert_is_whole().await;
+}
+
+#[tokio::test]
+async fn small_files_that_are_damaged_as_the_journal_is_are_printed_as_lost_with_their_tags() {
+    let world = World::new().await;
+    let small = small_files(&world.data());
+    for file in &small {
+        let mut content = std::fs::read(file).unwrap();
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        std::fs::write(file, content).unwrap();
+    }
+    let journal = world.data().join("journal");
+    for segment in segments(&journal) {
+        damage_records(&segment);
+    }
+
+    let line = world.refused().await;
+    let repaired = world.type_line(&format!("{line} --yes")).await;
+    let again = world.type_line(&line).await;
+    let emulator = start(&world.data()).await.unwrap();
+    let client = Client::of(&emulator);
+    let manifest = client.get("/v2/app/manifests/v1").await;
+    let layer = client.pull_blob("app", &world.layers[0]).await;
+    emulator.shutdown().await;
+
+    assert_eq!(repaired.code, Some(6), "{} {}", repaired.out, repaired.err);
+    for (manifest, tag) in world.manifests.iter().zip(["v1", "v2"]) {
+        let lost = format!("lost: the manifest app@{}", content::digest(manifest));
+        let told = repaired.out.lines().find(|line| line.contains(&lost));
+        let told = told.unwrap_or_else(|| panic!("{lost}: {}", repaired.out));
+        assert!(told.contains(&format!("app:{tag}")), "{told}");
+        assert!(again.out.contains(&format!("manifest app@{}", content::digest(manifest))));
+    }
+    let told = repaired.out.lines().filter(|line| line.contains("lost: the ")).count();
+    assert_eq!(told, small.len(), "{}", repaired.out);
+    assert_eq!(manifest.status, StatusCode::NOT_FOUND);
+    assert!(layer.body == world.layers[0], "what is not lost is not named");
 }
 
 #[tokio::test]

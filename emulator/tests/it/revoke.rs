@@ -334,12 +334,12 @@ async fn the_revocations_of_a_registry_are_removed_when_any_interface_deletes_it
     let revoke = "/_sealyard/registries/team1/revoke";
     client.send_json(revoke, &json!({ "by": "identity" })).await;
     let app = emulator.app();
-    assert_eq!(app.revocations.of("team1").await, [Way::Identity]);
+    assert_eq!(app.revocations.of("team1"), [Way::Identity]);
 
     app.registries.delete(team.registry_name()).await.unwrap();
 
     let forgotten = async {
-        while !app.revocations.of("team1").await.is_empty() {
+        while !app.revocations.of("team1").is_empty() {
             tokio::task::yield_now().await;
         }
     };

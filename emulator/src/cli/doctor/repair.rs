@@ -27,7 +27,7 @@ pub(super) struct Repair<'a> {
 impl Repair<'_> {
     /// The command for a cause, or `None` if no command repairs it.
     pub(super) fn of(&self, cause: &str) -> Option<String> {
-        if let Some(robbed) = way_of(cause).and_then(|way| self.revoked_from(way)) {
+        if let Some(robbed) = Way::of_cause(cause).and_then(|way| self.revoked_from(way)) {
             return Some(self.hints.line(&Hint::Restore { registry: robbed }));
         }
         let key = self.registry.key.as_ref()?;
@@ -162,20 +162,6 @@ impl Repair<'_> {
 fn az_args(command: &str, options: &[(&str, &str)]) -> Vec<String> {
     let options = options.iter().flat_map(|(name, value)| [*name, *value]);
     command.split(' ').chain(options).map(str::to_owned).collect()
-}
-
-/// The method of `revoke` that has this cause.
-fn way_of(cause: &str) -> Option<Way> {
-    Some(match cause {
-        "policyRemoved" => Way::Policy,
-        "roleRemoved" => Way::Role,
-        "keyDisabled" => Way::Disable,
-        "keyDeleted" => Way::Delete,
-        "vaultFirewall" => Way::Firewall,
-        "vaultDeleted" => Way::Vault,
-        "identityRemoved" | "identityInactive" => Way::Identity,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -5,13 +5,17 @@
 //! no row names are opened, authenticated and hashed; intact content goes to the repository [`RECOVERED`] of its
 //! registry, without a tag, because its name is lost. A manifest brings its blobs into the same repository.
 //!
+//! Small files that rows name are read as well, if the damaged journal may have held their content alone (`named.rs`).
+//!
 //! Nothing is deleted. A file that cannot be recovered is put into quarantine and named in [`Recovered`], so that a
 //! later repair can try again, for instance when the vault allows it. Each use of a key is audited as always.
 
 mod adopt;
+mod named;
 mod read;
 mod rings;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use azure_emulator_core::clock::Clock;
@@ -19,12 +23,14 @@ use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use self::adopt::Adopter;
+use self::named::Named;
 use self::read::SealedFile;
 use self::rings::Rings;
 use super::blocking::blocking;
 use super::error::Error;
 use super::identity::Platform;
-use crate::store::Store;
+use super::verify::Finding;
+use crate::store::{FileId, Store};
 
 /// The repository of recovered content.
 pub const RECOVERED: &str = "recovered/files";
@@ -50,6 +56,38 @@ pub struct Recovered {
     pub lost: Vec<LostFile>,
     /// Mirrors that cannot be read, and other notes for the user.
     pub notes: Vec<String>,
+    /// Content that rows name, and that is lost: its file is damaged or missing, and so was the copy in the journal.
+    #[serde(default)]
+    pub damaged: Vec<DamagedContent>,
+    /// Files that rows name and that could not be read to find out, because the key was refused or the vault did not answer.
+    #[serde(default)]
+    pub unchecked: u64,
+    /// Why.
+    #[serde(default)]
+    pub why_unchecked: Option<String>,
+}
+
+/// What is to be looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Whether files that no row names come back.
+    pub rowless: bool,
+    /// Whether small files that rows name are read, and which of them are known to be sound: see
+    /// [`RowsRepair::carried`](crate::store::RowsRepair::carried).
+    pub named_but: Option<HashSet<FileId>>,
+    /// Whether all registries are in strict parity: then an identity that was removed still opens files for a while.
+    pub all_strict: bool,
+}
+
+/// Content that is lost although rows name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DamagedContent {
+    /// The registry.
+    pub registry: String,
+    /// What is lost, and which repositories and tags that affects.
+    #[serde(flatten)]
+    pub finding: Finding,
 }
 
 /// The recovered content of one registry.
@@ -105,20 +143,35 @@ pub struct RecoveryProgress {
     pub files: u64,
 }
 
-/// Recovers what it can from the sealed files that no row of the store names.
+/// Recovers what it can from the sealed files that no row of the store names, and finds the losses among those that rows
+/// name.
 pub async fn recover(
     store: Arc<Store>,
     platform: Arc<dyn Platform>,
     clock: Clock,
+    search: Search,
     mut progress: impl FnMut(RecoveryProgress),
 ) -> Result<Recovered, Error> {
-    let files = blocking({
+    let Search { rowless, named_but, all_strict } = search;
+    let (files, named) = blocking({
         let store = Arc::clone(&store);
-        move || read::rowless(&store)
+        move || {
+            let files = if rowless { read::rowless(&store)? } else { Vec::new() };
+            let named = named_but.map(|restored| named::named(&store, &restored)).transpose()?;
+            Ok::<_, Error>((files, named.unwrap_or_default()))
+        }
     })
     .await?;
     let mut recovered = Recovered { files: files.len() as u64, ..Recovered::default() };
-    let rings = Rings::restore(&store, &platform, &clock, &files, &mut recovered).await?;
+    let of_rowless = files.iter().filter_map(|file| Some(file.header.as_ref().ok()?.data_key()));
+    let needed = of_rowless.chain(named.iter().map(Named::data_key)).collect();
+    let rings =
+        Rings::restore(&store, &platform, &clock, needed, all_strict, &mut recovered).await?;
+    if !rowless {
+        // No row is lost, so no mirror is needed.
+        recovered.notes.clear();
+    }
+    let now = clock.unix_now();
     let mut adopter = Adopter::new(Arc::clone(&store), clock);
     let total = files.len() as u64;
     let rings = Arc::new(rings);
@@ -137,13 +190,16 @@ pub async fn recover(
     }
     drop(read);
     adopter.finish(&mut recovered).await?;
+    named::check(&store, &rings, now, named, &mut recovered).await?;
     Ok(recovered)
 }
 
 impl Recovered {
     /// Whether something could not be recovered.
     pub fn lacks_something(&self) -> bool {
-        !(self.lost.is_empty() && self.incomplete.is_empty() && self.notes.is_empty())
+        let is_whole = self.lost.is_empty() && self.incomplete.is_empty() && self.notes.is_empty();
+        let is_sound = self.damaged.is_empty() && self.unchecked == 0;
+        !(is_whole && is_sound)
     }
 
     fn of(&mut self, registry: &str) -> &mut RecoveredContent {

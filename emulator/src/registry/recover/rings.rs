@@ -14,7 +14,6 @@ use super::super::profile::Profile;
 use super::super::resource::IdentityResource;
 use super::super::{Events, audit, cmk};
 use super::Recovered;
-use super::read::Rowless;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};
 use sealed_envelope::DataKeyId;
@@ -49,11 +48,10 @@ impl Rings {
         store: &Arc<Store>,
         platform: &Arc<dyn Platform>,
         clock: &Clock,
-        files: &[Rowless],
+        needed: HashSet<DataKeyId>,
+        all_strict: bool,
         recovered: &mut Recovered,
     ) -> Result<Self, Error> {
-        let needed: HashSet<DataKeyId> =
-            files.iter().filter_map(|file| Some(file.header.as_ref().ok()?.data_key())).collect();
         let tenant = platform.tenant().to_owned();
         let start = platform.start_identity().resource.clone();
         let (registries, notes, records) = blocking({
@@ -74,7 +72,7 @@ impl Rings {
                 None => Arc::clone(log.insert(Arc::new(audit::AuditLog::open(store)?))),
             };
             let registry = record.name.clone();
-            let ring = open(store, platform, clock, record, log).await;
+            let ring = open(store, platform, clock, record, all_strict, log).await;
             let place = rings.rings.len();
             rings.by_data_key.extend(ids.into_iter().map(|id| (id, place)));
             rings.rings.push(OpenRing { registry, ring: ring.map_err(|error| error.to_string()) });
@@ -94,6 +92,7 @@ async fn open(
     platform: &Arc<dyn Platform>,
     clock: &Clock,
     record: RegistryRecord,
+    all_strict: bool,
     audit: Arc<audit::AuditLog>,
 ) -> Result<KeyRing, Error> {
     let (name, profile) = Profile::of_record(record)?;
@@ -111,12 +110,11 @@ async fn open(
     let access = config.configured.is_some().then(|| {
         let profile = CurrentProfile::new(profile);
         let platform = Arc::clone(platform);
-        // The emulator's parity setting is unknown here.
         let vaults = RegistryVaults {
             registry: name.clone(),
             profile,
             platform,
-            all_strict: false,
+            all_strict,
             clock: clock.clone(),
         };
         Arc::new(vaults) as Arc<dyn VaultAccess>
@@ -250,7 +248,7 @@ fn restore_identities(
             tags: std::collections::BTreeMap::new(),
         };
         // An existing identity stays unchanged.
-        store.create_identity(&row, &End::Nothing)?;
+        store.create_identity(&row, &End::Nothing, None)?;
     }
     Ok(())
 }

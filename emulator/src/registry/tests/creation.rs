@@ -88,6 +88,69 @@ async fn a_failure_at_any_call_removes_everything_made_for_the_registry() {
     assert!(registries.get("team1").unwrap().profile().is_cmk());
 }
 
+/// Goes on with everything that was cut short, until nothing is left.
+async fn settle(registries: &Registries) {
+    while let Some(intent) = registries.intents().take_due(|_, _| true) {
+        registries.resume(intent).await.unwrap();
+    }
+    assert!(registries.intents().unfinished().is_empty());
+}
+
+/// A runtime that ends as a kill does: its tasks stop where they stand.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+#[test]
+fn the_undoing_of_a_creation_leaves_the_identity_that_somebody_made_since_under_the_same_name() {
+    let resource = || IdentityResource::new(ResourceGroup::default(), "team1").unwrap();
+    let (mut killed, mut by_hand) = (0, [0, 0]);
+    loop {
+        let folder = tempfile::tempdir().unwrap();
+        let platform = FakePlatform::new();
+        let before = runtime();
+        let has_ended = before.block_on(async {
+            let registries = open(&folder, &platform).await;
+            registries.intents().stop().after(killed);
+            let new = NewRegistry { system_identity: false, ..team1() };
+            let intents = registries.intents().clone();
+            tokio::select! {
+                () = intents.stop().reached() => false,
+                made = registries.create_with_what_it_needs(new, None, None) => made.is_ok(),
+            }
+        });
+        before.shutdown_timeout(Duration::from_mins(1));
+        if has_ended {
+            break;
+        }
+
+        runtime().block_on(async {
+            let registries = open(&folder, &platform).await;
+            // The undoing waits: nobody calls it yet. If the creation has made the identity, its owner deletes it.
+            let is_there = registries.identity(&resource()).await.is_ok();
+            if is_there {
+                registries.delete_identity(&resource(), true).await.unwrap();
+            }
+            by_hand[usize::from(is_there)] += 1;
+            let (location, tags) = (Location::default(), Tags::default());
+            let made = registries.create_identity(resource(), location, tags).await.unwrap();
+            if registries.get("team1").is_none() {
+                settle(&registries).await;
+            }
+
+            let found = registries.identity(&resource()).await;
+            assert_eq!(found.unwrap(), made, "after {killed} boundaries");
+            let principals = platform.identities.lock().unwrap().clone();
+            let ids: Vec<&String> = principals.keys().collect();
+            assert_eq!(ids, [&made.principal.client_id], "after {killed} boundaries");
+        });
+        killed += 1;
+    }
+
+    // It was killed before its identity was made, and after it.
+    assert!(by_hand.iter().all(|times| *times > 0), "{by_hand:?}");
+}
+
 #[tokio::test]
 async fn a_registry_without_a_key_of_its_own_needs_no_vault() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@
 mod collection;
 mod content;
 mod creation;
+mod deletion;
 mod platform;
 mod recover;
 pub(crate) mod stop;

@@ -1,7 +1,7 @@
 //! A platform in memory that fails at the call that a test names, and records what it holds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
@@ -25,6 +25,8 @@ pub(super) struct FakePlatform {
     /// The principals that may use the vault, by principal id.
     pub(super) allowed: Mutex<Vec<String>>,
     pub(super) purge_protection: Mutex<Option<bool>>,
+    /// Whether roles cannot be removed.
+    pub(super) keeps_roles: AtomicBool,
     /// The gate that the vault's answers to unwrapKey wait for.
     gate: Mutex<Option<Arc<Semaphore>>>,
 }
@@ -51,6 +53,7 @@ impl FakePlatform {
             identities: Mutex::default(),
             allowed: Mutex::default(),
             purge_protection: Mutex::new(Some(true)),
+            keeps_roles: AtomicBool::new(false),
             gate: Mutex::default(),
         })
     }
@@ -208,7 +211,13 @@ impl Platform for Shared {
     }
 
     fn forget_roles<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), PlatformError>> {
-        async move { Ok(()) }.boxed()
+        async move {
+            if self.0.keeps_roles.load(Ordering::SeqCst) {
+                return Err(PlatformError::Failed("it is down".to_owned()));
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn has_purge_protection<'a>(

@@ -56,10 +56,16 @@ impl World {
     }
 
     async fn recover(&self) -> Recovered {
+        self.search(false).await
+    }
+
+    /// `all_strict`: whether the emulator was started in strict parity.
+    async fn search(&self, all_strict: bool) -> Recovered {
         let store = Arc::new(open_store(&self.data()).await);
         let clock = Clock::manual(time::macros::datetime!(2026-01-02 00:00 UTC));
         let platform: Arc<dyn Platform> = Arc::new(Shared(Arc::clone(&self.platform)));
-        recover(store, platform, clock, |_| ()).await.unwrap()
+        let search = Search { rowless: true, all_strict, ..Search::default() };
+        recover(store, platform, clock, search, |_| ()).await.unwrap()
     }
 }
 
@@ -172,6 +178,27 @@ async fn every_blob_and_manifest_is_recovered_from_only_the_sealed_files() {
     let content = registries.get("team1").unwrap().content().await.unwrap();
     assert!(content.tags(&RECOVERED.parse().unwrap(), None, None).await.unwrap().items.is_empty());
     assert!(content.verify(false, |_| ()).await.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn in_strict_parity_an_identity_that_was_removed_still_opens_sealed_files() {
+    let world = World::new().await;
+    let settings = Settings { strict_parity: true, ..Settings::default() };
+    let registries = open_with(&world.folder, &world.platform, settings).await;
+    let image = push(&registries.get("team1").unwrap(), "app", 7).await;
+    let remove = vec!["team1".parse().unwrap()];
+    let change = Change { remove, ..Change::default() };
+    registries.change(&"team1".parse().unwrap(), change).await.unwrap();
+    drop(registries);
+    let lost = world.without_rows();
+
+    let without = lost.search(false).await;
+    let within = lost.search(true).await;
+
+    assert_eq!(without.lost.len(), 4, "{without:?}");
+    assert!(without.lost.iter().all(|lost| lost.can_be_tried_again), "{without:?}");
+    assert!(within.lost.is_empty(), "{within:?}");
+    assert!(within.content[0].manifests.contains(&image.manifest.0.to_string()), "{within:?}");
 }
 
 #[tokio::test]

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Finding, Verified};
+use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::damage::ObjectName;
 use crate::registry::error::Error;
-use crate::registry::{Content, Parts};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 
 impl Content {
     /// Fills in repositories and tags.
@@ -17,19 +17,26 @@ impl Content {
         let mut findings = std::mem::take(&mut verified.findings);
         let parts = Arc::clone(&self.0);
         verified.findings = blocking(move || {
-            let blobs: BTreeSet<String> = findings.iter().filter_map(blob_of).collect();
-            if findings.iter().all(|finding| finding.name.is_none()) {
-                return Ok::<_, StoreError>(findings);
-            }
-            let uses = BlobUses::of(&parts, &blobs)?;
-            for finding in &mut findings {
-                fill_in(&parts, &uses, finding)?;
-            }
-            Ok(findings)
+            name_affected(&parts.store, &parts.name, &mut findings)?;
+            Ok::<_, StoreError>(findings)
         })
         .await?;
         Ok(())
     }
+}
+
+/// Fills in the repositories and tags of what was found in a registry.
+pub(in crate::registry) fn name_affected(
+    store: &Store,
+    registry: &str,
+    findings: &mut [Finding],
+) -> Result<(), StoreError> {
+    let blobs: BTreeSet<String> = findings.iter().filter_map(blob_of).collect();
+    if findings.iter().all(|finding| finding.name.is_none()) {
+        return Ok(());
+    }
+    let uses = BlobUses::of(store, registry, &blobs)?;
+    findings.iter_mut().try_for_each(|finding| fill_in(store, registry, &uses, finding))
 }
 
 /// The users of damaged blobs.
@@ -40,18 +47,23 @@ struct BlobUses {
 }
 
 impl BlobUses {
-    fn of(parts: &Parts, blobs: &BTreeSet<String>) -> Result<Self, StoreError> {
+    fn of(store: &Store, registry: &str, blobs: &BTreeSet<String>) -> Result<Self, StoreError> {
         if blobs.is_empty() {
             return Ok(Self::default());
         }
         Ok(Self {
-            repositories: parts.store.repositories_with_blobs(&parts.name, blobs)?,
-            manifests: parts.store.manifests_with_blobs(&parts.name, blobs)?,
+            repositories: store.repositories_with_blobs(registry, blobs)?,
+            manifests: store.manifests_with_blobs(registry, blobs)?,
         })
     }
 }
 
-fn fill_in(parts: &Parts, uses: &BlobUses, finding: &mut Finding) -> Result<(), StoreError> {
+fn fill_in(
+    store: &Store,
+    registry: &str,
+    uses: &BlobUses,
+    finding: &mut Finding,
+) -> Result<(), StoreError> {
     let mut repositories = BTreeSet::new();
     let mut manifests = BTreeSet::new();
     match &finding.name {
@@ -68,7 +80,7 @@ fn fill_in(parts: &Parts, uses: &BlobUses, finding: &mut Finding) -> Result<(), 
     }
     let mut tags = BTreeSet::new();
     for (repository, manifest) in &manifests {
-        for tag in parts.store.tags_reaching(&parts.name, repository, manifest)? {
+        for tag in store.tags_reaching(registry, repository, manifest)? {
             tags.insert(format!("{repository}:{tag}"));
         }
     }

@@ -108,7 +108,7 @@ impl Finding {
         !matches!(self.kind, FindingKind::Unreferenced | FindingKind::Quarantined) && !self.healed
     }
 
-    pub(super) fn of_object(name: &ObjectName, error: &Error, words: String) -> Self {
+    pub(in crate::registry) fn of_object(name: &ObjectName, error: &Error, words: String) -> Self {
         let kind = match damage_of(error) {
             Some(Damage::Damaged | Damage::KeyLost) => FindingKind::Damaged,
             Some(Damage::Missing) => FindingKind::Missing,

@@ -20,11 +20,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use zeroize::{Zeroize as _, Zeroizing};
 
+pub(super) use self::affected::name_affected;
 pub use self::finding::{Finding, FindingKind, Verified};
 pub use self::rows::findings_of_rows;
 use super::blocking::blocking;
 use super::damage::{self, ObjectName, TRIES};
-use super::digest::Hasher;
+use super::digest::{Digest, Hasher};
 use super::error::Error;
 use super::object::{self, OpenObject};
 use super::task_runs::TaskRunId;
@@ -36,9 +37,9 @@ const PARALLEL: usize = 2;
 
 /// An object to verify.
 #[derive(Clone)]
-struct Task {
-    name: ObjectName,
-    row: ObjectRow,
+pub(in crate::registry) struct Task {
+    pub(in crate::registry) name: ObjectName,
+    pub(in crate::registry) row: ObjectRow,
 }
 
 /// The result for an object.
@@ -122,26 +123,7 @@ impl Content {
     /// Reads all bytes of an object, and returns their number.
     async fn read(&self, name: &ObjectName, opened: OpenObject) -> Result<u64, Error> {
         let (runtime, digest) = (Handle::current(), name.digest().clone());
-        blocking(move || {
-            let OpenObject { mut opener, lease, .. } = opened;
-            let mut hasher = Hasher::new(digest.algorithm());
-            let mut segment = Zeroizing::new(Vec::new());
-            for index in 0..opener.segment_count() {
-                lease.with_renewal(&runtime, |key| {
-                    opener.read_segment(key, index, &mut segment)
-                })??;
-                hasher.update(&segment);
-                // This comes before the next segment may wait for the vault.
-                segment.zeroize();
-            }
-            let actual = hasher.finish();
-            if actual == digest {
-                Ok(opener.len())
-            } else {
-                Err(Error::DigestMismatch { named: digest, actual })
-            }
-        })
-        .await
+        blocking(move || read_through(opened, &digest, &runtime)).await
     }
 
     /// Checks an object without the key.
@@ -219,6 +201,29 @@ impl Content {
     }
 }
 
+/// The number of bytes of an object, all authenticated and hashed. Blocks.
+pub(in crate::registry) fn read_through(
+    opened: OpenObject,
+    digest: &Digest,
+    runtime: &Handle,
+) -> Result<u64, Error> {
+    let OpenObject { mut opener, lease, .. } = opened;
+    let mut hasher = Hasher::new(digest.algorithm());
+    let mut segment = Zeroizing::new(Vec::new());
+    for index in 0..opener.segment_count() {
+        lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
+        hasher.update(&segment);
+        // Before the next segment waits for the vault, if it has to.
+        segment.zeroize();
+    }
+    let actual = hasher.finish();
+    if actual == *digest {
+        Ok(opener.len())
+    } else {
+        Err(Error::DigestMismatch { named: digest.clone(), actual })
+    }
+}
+
 /// Sends every object of the registry. An error is the message about a row that cannot be read.
 fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
     for stored in parts.store.all_objects(&parts.name) {
@@ -233,7 +238,7 @@ fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
 }
 
 impl Task {
-    fn of(stored: StoredObject) -> Result<Self, Error> {
+    pub(in crate::registry) fn of(stored: StoredObject) -> Result<Self, Error> {
         Ok(match stored {
             StoredObject::Blob { digest, object } => {
                 Self { name: ObjectName::Blob(digest.parse()?), row: object }

@@ -80,7 +80,7 @@ fn a_reported_revocation_is_complete_and_a_restoration_undoes_all_of_it() {
         };
         // The reported revocations match the result of a pull, and can be undone.
         let check = async |emulator: &Sealyard| {
-            let told = emulator.app().revocations.of("local").await;
+            let told = emulator.app().revocations.of("local");
             let state = state(emulator, "local").await;
             assert_eq!(state == State::Unavailable, !told.is_empty(), "{way}: {told:?} {state}");
             restore(emulator).await;

@@ -4,6 +4,7 @@
 //! Each emulator runs in its own runtime. Dropping the runtime drops all its tasks at once, so nothing of it continues
 //! to run. The folder is a copy of a folder that was prepared once for each operation.
 
+mod beside_reset;
 mod control_plane;
 mod failures;
 mod keys;

@@ -216,7 +216,7 @@ async fn a_waiting_restoration_does_not_undo_a_newer_revocation() {
     let intents = leave(&emulator, Kind::Restore, json!({ "registry": "local", "by": null })).await;
     app.revocations.revoke(emulator.registry(), app.hand(), Way::Policy, true).await.unwrap();
     let unfinished = intents.unfinished();
-    let told = app.revocations.of("local").await;
+    let told = app.revocations.of("local");
     app.revocations.restore(emulator.registry(), app.hand(), None, true).await.unwrap();
     drop((app, intents));
     emulator.shutdown().await;
@@ -230,7 +230,9 @@ async fn an_identity_in_use_is_kept_when_its_creation_is_undone() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     emulator.create_registry("team1").await.unwrap();
-    let made = json!({ "identity": resource("team1").to_string(), "vault": "local" });
+    let registries = &emulator.app().registries;
+    let client_id = registries.identity(&resource("team1")).await.unwrap().principal.client_id;
+    let made = json!({ "identity": resource("team1").to_string(), "vault": "local", "client_id": client_id });
     let steps = json!({ "registry": "team2", "resource": "/x", "has_system_identity": false, "identity": made });
 
     leave(&emulator, Kind::CreateRegistry, steps).await;

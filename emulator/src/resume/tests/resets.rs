@@ -145,7 +145,7 @@ async fn a_reset_waits_for_a_running_revocation_before_it_examines_the_vault() {
     intents.stop().release();
     let revoked = revoking.await.unwrap();
     let reset = resetting.await.unwrap();
-    let told = emulator.app().revocations.of("local").await;
+    let told = emulator.app().revocations.of("local");
     let state = state(&emulator, "local").await;
     drop(intents);
     emulator.shutdown().await;

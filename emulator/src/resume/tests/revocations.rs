@@ -74,7 +74,7 @@ async fn a_repeated_revocation_replaces_a_waiting_restoration() {
     let left = intents.unfinished().len();
     reset.end().await.unwrap();
     settled(&emulator).await;
-    let (told, dark) = (app.revocations.of("local").await, state(&emulator, "local").await);
+    let (told, dark) = (app.revocations.of("local"), state(&emulator, "local").await);
     drop((intents, app));
     emulator.shutdown().await;
 

@@ -277,11 +277,15 @@ fn an_identity_is_found_by_group_and_name_in_any_case() {
         tags: [("team".to_owned(), "x".repeat(256))].into(),
     };
 
-    assert!(test.store.create_identity(&row, &End::Nothing).unwrap());
+    assert!(test.store.create_identity(&row, &End::Nothing, None).unwrap());
     assert!(
         !test
             .store
-            .create_identity(&IdentityRow { name: "puller".into(), ..row.clone() }, &End::Nothing)
+            .create_identity(
+                &IdentityRow { name: "puller".into(), ..row.clone() },
+                &End::Nothing,
+                None
+            )
             .unwrap()
     );
 
@@ -293,7 +297,7 @@ fn an_identity_is_found_by_group_and_name_in_any_case() {
     assert!(test.store.delete_identity("GROUP", "PULLER", &End::Nothing).unwrap());
     assert!(!test.store.replace_identity_tags(&tagged).unwrap());
     let again = IdentityRow { tags: [].into(), ..tagged };
-    assert!(test.store.create_identity(&again, &End::Nothing).unwrap());
+    assert!(test.store.create_identity(&again, &End::Nothing, None).unwrap());
     assert_eq!(test.store.identity("group", "puller").unwrap(), Some(again), "no tag was left");
     assert!(test.store.delete_identity("group", "puller", &End::Nothing).unwrap());
     assert!(!test.store.delete_identity("group", "puller", &End::Nothing).unwrap());

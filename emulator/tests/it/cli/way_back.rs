@@ -11,6 +11,13 @@ fn command(ended: &Ended) -> Vec<String> {
     line.split(' ').skip(1).map(str::to_owned).collect()
 }
 
+/// The command that a text names first behind these words.
+#[track_caller]
+fn command_on(ended: &Ended, words: &str) -> Vec<String> {
+    let (_, rest) = ended.out.split_once(words).unwrap_or_else(|| panic!("{ended:?}"));
+    command(&Ended { out: rest.to_owned(), err: String::new(), code: ended.code })
+}
+
 async fn typed(home: &Home, command: &[String]) -> Ended {
     home.run(&command.iter().map(String::as_str).collect::<Vec<_>>()).await
 }
@@ -97,6 +104,25 @@ async fn commands_that_make_a_registry_unavailable_name_the_command_that_undoes_
         assert_eq!(undone.code, Some(0), "{args:?}: {undone:?}");
         assert!(is_served(&home).await, "{args:?}: {undone:?}");
     }
+    serving.stop().await;
+}
+
+#[tokio::test]
+async fn status_names_restore_for_what_revoke_took_and_doctor_for_what_somebody_else_did() {
+    let home = Home::new();
+    let serving = home.serve(&["--ephemeral"]).await;
+
+    home.run(&["revoke", "--by", "policy"]).await;
+    let revoked = home.run(&["status"]).await;
+    let restored = typed(&home, &command_on(&revoked, "local at ")).await;
+    let is_back = is_served(&home).await;
+    home.run(&["registry", "remove-identity", "local", "sealyard"]).await;
+    let removed = home.run(&["status"]).await;
+    let doctor = typed(&home, &command_on(&removed, "local at ")).await;
+
+    assert_eq!(restored.code, Some(0), "{revoked:?}: {restored:?}");
+    assert!(is_back, "{restored:?}");
+    assert!(doctor.out.contains("registry assign-identity local"), "{removed:?}: {doctor:?}");
     serving.stop().await;
 }
 

@@ -39,6 +39,13 @@ impl Earlier {
         Ok(found)
     }
 
+    /// Adds to what the repair that kept its damaged rows in this folder could not bring back. The next repair prints it.
+    pub fn add_lost(kept: &Path, lost: &[String]) -> io::Result<()> {
+        let mut all = Self::of(kept.to_owned())?.lost;
+        all.extend_from_slice(lost);
+        write_lost(kept, &all)
+    }
+
     /// The repair that kept its damaged rows in this folder.
     pub(super) fn of(kept: PathBuf) -> io::Result<Self> {
         let text = read_if_there(&kept.join(LOST_FILE))?.unwrap_or_default();

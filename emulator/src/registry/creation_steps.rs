@@ -1,0 +1,275 @@
+//! The making of what a new registry needs, step by step, and its undoing.
+//!
+//! What comes into being before the registry is stored is noted in an intent. If the registry is not stored, it is removed
+//! again, also after a kill: exactly what the creation has made, and nothing that somebody has made since under its name.
+
+use serde::{Deserialize, Serialize};
+
+use super::creation::{Encryption, NewRegistry};
+use super::identity::{IdentityOf, Principal};
+use super::intents::{Intent, Kind};
+use super::manage_error::{ManageError, Warning};
+use super::names::RegistryName;
+use super::registries::{Registries, to_the_end};
+use super::resource::{IdentityRef, IdentityResource, Tags};
+use crate::keys::{InvalidKeyId, KeyId, VaultName};
+
+/// What the creation of a registry needs to be undone.
+#[derive(Clone, Serialize, Deserialize)]
+struct Creation {
+    registry: String,
+    /// Its resource id.
+    resource: String,
+    has_system_identity: bool,
+    /// The identity of its own name, if it needs that.
+    identity: Option<OwnIdentity>,
+}
+
+/// The identity of a new registry's own name, and the vault whose keys it may use.
+#[derive(Clone, Serialize, Deserialize)]
+struct OwnIdentity {
+    identity: String,
+    vault: String,
+    /// Which identity of this name the creation has made: no other one is its to delete. None: it has made none so far.
+    #[serde(default)]
+    client_id: Option<String>,
+}
+
+impl Creation {
+    /// Of a registry that needs no identity of its own name.
+    fn of(new: &NewRegistry) -> Self {
+        Self {
+            registry: new.name.as_str().to_owned(),
+            resource: new.group.registry_id(&new.name),
+            has_system_identity: new.system_identity,
+            identity: None,
+        }
+    }
+}
+
+impl Registries {
+    /// Makes what a new registry with a customer-managed key needs and nobody named, and then the registry: an identity
+    /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
+    ///
+    /// If the registry is not made, an identity that was made for it is deleted again, also after a kill. A key stays: it is
+    /// used the next time.
+    /// It goes on if the caller is dropped.
+    pub async fn create_with_what_it_needs(
+        &self,
+        new: NewRegistry,
+        key: Option<KeyId>,
+        identity: Option<IdentityRef>,
+    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+        self.intents().refuse_in_reset()?;
+        let this = self.clone();
+        to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
+    }
+
+    async fn create_with_needs_now(
+        &self,
+        mut new: NewRegistry,
+        key: Option<KeyId>,
+        identity: Option<IdentityRef>,
+    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+        let key_is_given = key.is_some();
+        let key = match key {
+            Some(key) => key,
+            None => own_key(&new.name).map_err(super::Error::internal)?,
+        };
+        let named = match &identity {
+            None | Some(IdentityRef::System) => None,
+            Some(IdentityRef::Resource(resource)) => Some(resource.clone()),
+            Some(IdentityRef::ClientId(id)) => Some(self.identity_of_client(id).await?.resource),
+            Some(IdentityRef::Name(name)) => {
+                let listed =
+                    new.identities.iter().find(|own| own.name().eq_ignore_ascii_case(name));
+                match listed {
+                    Some(_) => None,
+                    None => Some(IdentityResource::new(new.group.clone(), name)?),
+                }
+            }
+        };
+        if let Some(named) = named.filter(|named| !new.identities.contains(named)) {
+            new.identities.push(named);
+        }
+        let needs_identity =
+            new.identities.is_empty() && !new.system_identity && identity.is_none();
+        if needs_identity {
+            let name = new.name.as_str();
+            new.identities.push(IdentityResource::new(new.group.clone(), name)?);
+        }
+        new.encryption = Some(Encryption { key: key.clone(), identity });
+        // What can be refused without making anything is refused first.
+        new.check()?;
+        self.check_name(&new.name).await?;
+        if !key_is_given {
+            self.platform().ensure_key(&key).await?;
+        }
+        if !needs_identity {
+            // Identities that were named have the permissions that their owner gave them, but for a key just made.
+            if !key_is_given {
+                for resource in &new.identities {
+                    let identity = self.identity(resource).await?;
+                    self.platform().allow(key.vault(), &identity.principal).await?;
+                }
+            }
+            return self.create(new).await;
+        }
+        let own = IdentityResource::new(new.group.clone(), new.name.as_str())?;
+        // Creations of the same name make their identity one after the other: each knows whether it was made before it.
+        let alone = self.lock().await;
+        let mut intent = self.begin_with_identity(&new, &own, key.vault()).await?;
+        if let Err(error) = self.own_identity(&new, own, key.vault(), &mut intent).await {
+            self.undo_creation(intent).await;
+            return Err(error);
+        }
+        drop(alone);
+        intent.passed().await?;
+        self.create_now(new, Some(intent)).await
+    }
+
+    /// Notes that a registry is made with an identity of its own name. It takes over the identity that another creation has
+    /// made and not used so far. One that is there otherwise stays, whatever becomes of the registry.
+    async fn begin_with_identity(
+        &self,
+        new: &NewRegistry,
+        own: &IdentityResource,
+        vault: &VaultName,
+    ) -> Result<Intent, ManageError> {
+        let client_id = match self.identity(own).await {
+            Ok(identity) => Some(identity.principal.client_id).filter(|id| self.has_made(id, None)),
+            Err(ManageError::NoIdentity(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let identity =
+            OwnIdentity { identity: own.to_string(), vault: vault.to_string(), client_id };
+        let creation = Creation { identity: Some(identity), ..Creation::of(new) };
+        let intent = self.intents().begin(Kind::CreateRegistry, &creation).await?;
+        let is_replaced = |earlier: Creation| {
+            earlier.registry.eq_ignore_ascii_case(new.name.as_str())
+                // Otherwise nobody would remove the identity that the registry was to have by itself.
+                && (new.system_identity || !earlier.has_system_identity)
+        };
+        let replaced = self.intents().replace_those(&[Kind::CreateRegistry], |parameters| {
+            serde_json::from_value(parameters.clone()).is_ok_and(is_replaced)
+        });
+        replaced.await?;
+        Ok(intent)
+    }
+
+    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault. To be called
+    /// with the lock held.
+    async fn own_identity(
+        &self,
+        new: &NewRegistry,
+        resource: IdentityResource,
+        vault: &VaultName,
+        intent: &mut Intent,
+    ) -> Result<(), ManageError> {
+        let noted = |principal: &Principal| {
+            let mut creation: Creation = intent.parameters()?;
+            if let Some(own) = &mut creation.identity {
+                own.client_id = Some(principal.client_id.clone());
+            }
+            intent.note(&creation).map(Some)
+        };
+        let (location, tags) = (new.location.clone(), Tags::default());
+        let made = self.create_identity_for(resource.clone(), location, tags, noted).await;
+        let identity = match made {
+            Ok((identity, note)) => {
+                if let Some(note) = note {
+                    intent.noted(note);
+                }
+                identity
+            }
+            Err(ManageError::IdentityTaken(_)) => self.identity(&resource).await?,
+            Err(error) => return Err(error),
+        };
+        Ok(self.platform().allow(vault, &identity.principal).await?)
+    }
+
+    /// Notes that a registry is made. It needs no identity of its own name.
+    pub(super) async fn begin_creation(&self, new: &NewRegistry) -> Result<Intent, ManageError> {
+        Ok(self.intents().begin(Kind::CreateRegistry, &Creation::of(new)).await?)
+    }
+
+    /// Removes what was made for a registry that is not stored. To be called with the lock held. What cannot be removed now
+    /// is left to the runner.
+    pub(super) async fn undo_creation(&self, intent: Intent) {
+        let undone = self.undo_creation_alone(&intent).await;
+        if let Err(error) = self.settle_by_hand(intent, undone).await {
+            tracing::warn!(%error, "what was made for a registry could not be removed yet");
+        }
+    }
+
+    /// Goes on with a creation that was cut short: undoes it, unless the registry is there.
+    pub(super) async fn resume_creation(&self, intent: Intent) -> Result<(), ManageError> {
+        let _alone = self.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        let undone = self.undo_creation_alone(&intent).await;
+        self.settle_by_hand(intent, undone).await
+    }
+
+    async fn undo_creation_alone(&self, intent: &Intent) -> Result<(), ManageError> {
+        let creation: Creation = intent.parameters()?;
+        let name: RegistryName = creation.registry.parse().map_err(super::Error::from)?;
+        match self.check_name(&name).await {
+            Ok(()) => (),
+            // It is stored after all, or another one of its name is.
+            Err(ManageError::NameTaken(_)) => {
+                let registry = self.get(name.as_str());
+                let has_it =
+                    registry.is_none_or(|registry| registry.profile().system_identity.is_some());
+                if creation.has_system_identity && !has_it {
+                    self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        if creation.has_system_identity {
+            self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
+        }
+        let Some(own) = creation.identity else { return Ok(()) };
+        // It has made none, so one of the name is somebody else's.
+        let Some(client_id) = own.client_id else { return Ok(()) };
+        // The other creation keeps it or removes it.
+        if self.has_made(&client_id, Some(intent)) {
+            return Ok(());
+        }
+        let resource: IdentityResource = own.identity.parse()?;
+        let identity = match self.identity(&resource).await {
+            // Somebody has deleted it since, and made another one of its name.
+            Ok(identity) if identity.principal.client_id != client_id => return Ok(()),
+            Ok(identity) => identity,
+            // Its own intent has its principal removed.
+            Err(ManageError::NoIdentity(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        // Somebody uses it by now: it stays, with its permission.
+        if !self.users_of(&resource).is_empty() {
+            return Ok(());
+        }
+        let vault: VaultName = own.vault.parse().map_err(super::Error::internal)?;
+        if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
+            // It allows nobody anything once the principal is gone.
+            tracing::warn!(identity = %resource, %error, "a permission could not be removed");
+        }
+        self.delete_identity_alone(&resource, false).await
+    }
+
+    /// Whether a creation of a registry that has not ended, other than `except`, has made the identity with this client id.
+    fn has_made(&self, client_id: &str, except: Option<&Intent>) -> bool {
+        let all = self.intents().parameters::<Creation>(Kind::CreateRegistry).into_iter();
+        let others = all.filter(|(id, _)| except.is_none_or(|except| except.id() != *id));
+        let mut made = others.filter_map(|(_, other)| other.identity?.client_id);
+        made.any(|made| made == client_id)
+    }
+}
+
+/// The key of a registry's own name.
+fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
+    Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
+}

@@ -1,0 +1,77 @@
+//! What a start finds of the operations that had begun before it.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use azure_emulator_core::clock::Clock;
+use time::OffsetDateTime;
+use tokio::sync::Notify;
+
+use super::waiting::Entry;
+use super::{ENDS_PER_SWEEP, Inner, Intents, Kind, PURPOSE};
+use crate::registry::events::Events;
+use crate::registry::{Error, cmk};
+use crate::store::{IntentRow, Store};
+
+impl Intents {
+    /// Reads what has begun and not ended. Each waits for its first attempt.
+    pub fn open(store: Arc<Store>, clock: Clock, events: Events) -> Result<Self, Error> {
+        let key = cmk::service_key(&store)?;
+        let rows = store.intents()?;
+        let intents = Self(Arc::new(Inner {
+            store,
+            key,
+            clock,
+            events,
+            entries: Mutex::default(),
+            attempts: Mutex::default(),
+            attempt_ended: Notify::new(),
+            replaced: Notify::new(),
+            waits: Notify::new(),
+            // The first end forgets what an earlier run has left.
+            ends: AtomicUsize::new(ENDS_PER_SWEEP),
+            #[cfg(test)]
+            stop: crate::registry::tests::stop::Stop::default(),
+        }));
+        for row in rows {
+            intents.add(row);
+        }
+        Ok(intents)
+    }
+
+    fn add(&self, row: IntentRow) {
+        let opened = self.0.key.open_secret(&row.id.to_string(), PURPOSE, &row.parameters);
+        let begun = OffsetDateTime::from_unix_timestamp_nanos(i128::from(row.begun) * 1_000_000)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let kind = Kind::of(&row.operation);
+        let opened = match (kind, row.damage, opened) {
+            // A reset needs no parameters, so it can go on in any case. Otherwise no registry would ever serve content again.
+            (Some(Kind::Reset), _, _) => Ok(b"null".to_vec()),
+            (_, Some(damage), _) => Err(damage),
+            (_, None, Ok(parameters)) => Ok(parameters.to_vec()),
+            (_, None, Err(_)) => {
+                Err("its intent does not open under the service-managed key".to_owned())
+            }
+        };
+        let entry = match (kind, opened) {
+            (Some(kind), Ok(parameters)) => {
+                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was cut short and goes on", kind.words());
+                Entry::cut_short(kind, parameters, row.step, begun)
+            }
+            (kind, opened) => {
+                let why = match opened {
+                    Err(why) => why,
+                    Ok(_) => "this program does not know it: a newer one has begun it".to_owned(),
+                };
+                tracing::error!(
+                    operation = row.operation,
+                    why,
+                    "an operation was cut short and cannot go on"
+                );
+                Entry::stuck(kind, row.operation, row.step, begun, why)
+            }
+        };
+        self.entries().insert(row.id, entry);
+    }
+}

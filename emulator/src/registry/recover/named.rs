@@ -1,0 +1,128 @@
+//! Small files that rows name, after damage of the journal: it may have held the only copy of their content.
+//!
+//! A push of a small object waits for no sync of its file (`store/carried.rs`). A power cut can lose the file, and then the next
+//! start restores it from the journal, unless the damage has hit its record. Nothing but the content tells, so each such file
+//! is read. What is lost is named with the repositories and tags that it affects, and marked, so that clients push it again.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use tokio::runtime::Handle;
+
+use super::super::blocking::blocking;
+use super::super::damage::{cause_of, damage_of, damaged};
+use super::super::error::Error;
+use super::super::object::OpenObject;
+use super::super::verify::{Finding, Task, name_affected, read_through};
+use super::rings::Rings;
+use super::{DamagedContent, PARALLEL, Recovered};
+use crate::keys::KeyError;
+use crate::store::{FileId, Store, StoreError};
+use sealed_envelope::{Binding, DataKeyId, Header, OpenError, Opener};
+
+/// A small file that a row names.
+pub(super) struct Named {
+    registry: String,
+    task: Task,
+}
+
+/// The small files that rows name, without those whose content the journal still had.
+pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Named>, StoreError> {
+    let mut all = Vec::new();
+    for record in store.registries()? {
+        // A row that cannot be read is for a verification of the rows to tell.
+        let objects = store.all_objects(&record.name).flatten();
+        for task in objects.filter_map(|stored| Task::of(stored).ok()) {
+            if task.row.may_be_carried() && !restored.contains(&task.row.file) {
+                all.push(Named { registry: record.name.clone(), task });
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Reads the files, and notes those that are lost.
+pub(super) async fn check(
+    store: &Arc<Store>,
+    rings: &Arc<Rings>,
+    now: i64,
+    files: Vec<Named>,
+    recovered: &mut Recovered,
+) -> Result<(), Error> {
+    let mut read = futures::stream::iter(files)
+        .map(|file| async move {
+            let outcome = file.read(store, rings).await;
+            (file, outcome)
+        })
+        .buffer_unordered(PARALLEL);
+    let mut findings: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    while let Some((file, outcome)) = read.next().await {
+        let Err(error) = outcome else { continue };
+        let Some(damage) = damage_of(&error) else {
+            recovered.unchecked += 1;
+            recovered.why_unchecked.get_or_insert_with(|| cause_of(&error));
+            continue;
+        };
+        let words = cause_of(&error);
+        let finding = Finding::of_object(&file.task.name, &error, words.clone());
+        findings.entry(file.registry.clone()).or_default().push(finding);
+        let store = Arc::clone(store);
+        let mark = move || {
+            store.mark_damaged(&file.registry, &file.task.row, damage, &words, now).map(drop)
+        };
+        blocking(mark).await?;
+    }
+    drop(read);
+    let store = Arc::clone(store);
+    recovered.damaged = blocking(move || {
+        store.keep_marks()?;
+        let mut all = Vec::new();
+        for (registry, mut findings) in findings {
+            name_affected(&store, &registry, &mut findings)?;
+            let damaged = |finding| DamagedContent { registry: registry.clone(), finding };
+            all.extend(findings.into_iter().map(damaged));
+        }
+        Ok::<_, StoreError>(all)
+    })
+    .await?;
+    Ok(())
+}
+
+impl Named {
+    pub(super) fn data_key(&self) -> DataKeyId {
+        DataKeyId::from_bytes(self.task.row.data_key)
+    }
+
+    /// Reads all of the file. The error says what is wrong with it, or why it cannot be read now.
+    async fn read(&self, store: &Arc<Store>, rings: &Rings) -> Result<(), Error> {
+        let Task { name, row } = self.task.clone();
+        let (work, object) = (Arc::clone(store), name.clone());
+        let opened = blocking(move || {
+            if let Some(damage) = work.look_at_file(&row)? {
+                return Err(damaged(&object, damage));
+            }
+            let mut file = work.open_file(row.file)?;
+            let header = Header::read(&mut file)?;
+            if header.data_key().as_bytes() != &row.data_key {
+                return Err(OpenError::Damaged.into());
+            }
+            Ok::<_, Error>((file, header, row))
+        });
+        let (file, header, row) = opened.await?;
+        let data_key = header.data_key();
+        let ring = rings.of(data_key).ok_or(KeyError::NoSuchDataKey(data_key))?;
+        let ring = ring.open().map_err(|words| Error::internal(words.to_owned()))?;
+        let lease = ring.lease(data_key).await?;
+        let (runtime, registry) = (Handle::current(), self.registry.clone());
+        blocking(move || {
+            let binding = Binding::new(&registry, name.kind());
+            let digest = name.digest();
+            let opener = lease.with_renewal(&runtime, |key| {
+                Opener::open(file, header, binding, key, digest.as_str())
+            })??;
+            read_through(OpenObject { opener, lease, row }, digest, &runtime).map(drop)
+        })
+        .await
+    }
+}

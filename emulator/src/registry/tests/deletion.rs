@@ -1,0 +1,43 @@
+//! Deletions of registries that fail and are tried again.
+
+use std::sync::atomic::Ordering;
+
+use super::platform::FakePlatform;
+use super::*;
+
+/// Whether the registry serves content.
+async fn serves(registries: &Registries) -> bool {
+    registries.get("team1").unwrap().content().await.is_ok()
+}
+
+#[tokio::test]
+async fn a_registry_whose_deletion_fails_serves_again_unless_an_earlier_deletion_of_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = FakePlatform::new();
+    let registries = open(&folder, &platform).await;
+    let name: RegistryName = "team1".parse().unwrap();
+    registries.create(NewRegistry::named(name.clone())).await.unwrap();
+    let created = registries.get("team1").unwrap().profile().created.unix_timestamp();
+    platform.keeps_roles.store(true, Ordering::SeqCst);
+
+    let first = registries.delete(&name).await;
+    let after_first = serves(&registries).await;
+    // One that a kill has cut short goes on, and cannot either.
+    let resource = registries.get("team1").unwrap().resource_id();
+    let steps =
+        serde_json::json!({ "registry": "team1", "resource": resource, "created": created });
+    let intents = registries.intents();
+    let earlier = intents.begin(Kind::DeleteRegistry, &steps).await.unwrap();
+    let went_on = registries.resume(earlier).await;
+    let second = registries.delete(&name).await;
+    let after_second = serves(&registries).await;
+    platform.keeps_roles.store(false, Ordering::SeqCst);
+    intents.end_rests();
+    registries.resume(intents.take_due(|_, _| true).unwrap()).await.unwrap();
+
+    assert!(first.is_err() && went_on.is_err() && second.is_err(), "{first:?} {second:?}");
+    assert!(after_first, "nothing of it was deleted");
+    assert!(!after_second, "what is pushed now would be removed by the earlier deletion");
+    assert!(registries.get("team1").is_none());
+    assert!(intents.unfinished().is_empty());
+}
