@@ -177,7 +177,10 @@ fn the_endpoint_variable_takes_precedence_over_the_older_one_unless_it_is_empty(
     assert_eq!(found(None, None), None);
     let error = of(None, Some("localhost:5000")).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    assert!(error.to_string().starts_with("the variable SEALYARD_URL is wrong: "), "{error}");
+    assert!(
+        error.to_string().starts_with("the environment variable SEALYARD_URL is invalid: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -220,7 +223,10 @@ fn start_says_where_the_log_is_and_how_to_stop() {
     let ephemeral = serve::banner(&report, &hints(), Ending::CtrlC);
 
     assert!(text.contains("\n  log       /data/serve.log\n"), "{text}");
-    assert!(text.contains("\n  data      /data; `./sealyard reset` wipes it\n"), "{text}");
+    assert!(
+        text.contains("\n  data      /data; `./sealyard reset` removes all content\n"),
+        "{text}"
+    );
     assert!(text.ends_with("`./sealyard stop` stops it.\n"), "{text}");
     assert!(ephemeral.contains("  data      /data, which is removed at the exit\n"), "{ephemeral}");
 }

@@ -26,7 +26,7 @@ pub use self::code::Code;
 pub use self::error::ErrorReply;
 pub(crate) use self::query::Query;
 pub use self::range::{ByteRange, ContentRange, ContentRangeError, RangeError};
-pub use self::route::{Route, RouteError};
+pub use self::route::{Route, RouteError, RouteKind};
 use crate::registry::Registry;
 
 /// The header by which old Docker clients recognise a registry.

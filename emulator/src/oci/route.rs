@@ -58,6 +58,41 @@ pub enum Route {
     },
 }
 
+/// Makes the enumeration of the kinds, and the list of all of them, from one list.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident,)+) => {
+        /// A route without its parts: for tests and for all that does not depend on them.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum RouteKind {
+            $($(#[$doc])* $kind,)+
+        }
+
+        impl RouteKind {
+            /// All kinds. Tests go through them, so that a new route fails until it has its cases.
+            pub const ALL: &[Self] = &[$(Self::$kind,)+];
+        }
+    };
+}
+
+kinds! {
+    /// `/v2/`
+    Base,
+    /// `/v2/_catalog`
+    Catalog,
+    /// `/v2/<name>/tags/list`
+    Tags,
+    /// `/v2/<name>/referrers/<digest>`
+    Referrers,
+    /// `/v2/<name>/manifests/<reference>`
+    Manifest,
+    /// `/v2/<name>/blobs/<digest>`
+    Blob,
+    /// `/v2/<name>/blobs/uploads/`
+    Uploads,
+    /// `/v2/<name>/blobs/uploads/<id>`
+    Upload,
+}
+
 /// A path without a route.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -124,16 +159,37 @@ impl Route {
         }
     }
 
+    /// The kind of the route.
+    pub fn kind(&self) -> RouteKind {
+        match self {
+            Self::Base => RouteKind::Base,
+            Self::Catalog => RouteKind::Catalog,
+            Self::Tags { .. } => RouteKind::Tags,
+            Self::Referrers { .. } => RouteKind::Referrers,
+            Self::Manifest { .. } => RouteKind::Manifest,
+            Self::Blob { .. } => RouteKind::Blob,
+            Self::Uploads { .. } => RouteKind::Uploads,
+            Self::Upload { .. } => RouteKind::Upload,
+        }
+    }
+
     /// The methods of the route.
     pub fn methods(&self) -> &'static [Method] {
+        self.kind().methods()
+    }
+}
+
+impl RouteKind {
+    /// The methods of the route.
+    pub fn methods(self) -> &'static [Method] {
         match self {
-            Self::Base | Self::Catalog | Self::Tags { .. } | Self::Referrers { .. } => {
+            Self::Base | Self::Catalog | Self::Tags | Self::Referrers => {
                 &[Method::GET, Method::HEAD]
             }
-            Self::Manifest { .. } => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
-            Self::Blob { .. } => &[Method::GET, Method::HEAD, Method::DELETE],
-            Self::Uploads { .. } => &[Method::POST],
-            Self::Upload { .. } => {
+            Self::Manifest => &[Method::GET, Method::HEAD, Method::PUT, Method::DELETE],
+            Self::Blob => &[Method::GET, Method::HEAD, Method::DELETE],
+            Self::Uploads => &[Method::POST],
+            Self::Upload => {
                 &[Method::GET, Method::HEAD, Method::PATCH, Method::PUT, Method::DELETE]
             }
         }

@@ -796,8 +796,7 @@ async fn a_deployment_survives_a_restart_and_is_deleted_with_its_group() {
 }
 
 /// The parts of Azure's quickstart `container-registry-with-policies-and-diagnostics` that decide whether it deploys
-/// (Azure/azure-quickstart-templates, MIT licence, `azuredeploy.json` at 2daa6904, 7791 bytes, SHA-256 d683e097…40c4). The
-/// file itself deploys without changes with `az deployment group create`.
+/// (Azure/azure-quickstart-templates, `azuredeploy.json` at 2daa6904).
 fn with_policies_and_diagnostics() -> Value {
     let parameter = |kind: &str, value: Value| json!({"type": kind, "defaultValue": value});
     let registry = "[format('Microsoft.ContainerRegistry/registries/{0}', parameters('acrName'))]";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
+use sealyard::oci::RouteKind;
 
 use crate::support::{content, start, start_with_clock};
 
@@ -65,17 +66,28 @@ async fn a_revocation_cuts_a_running_download_which_never_ends_cleanly() {
 async fn every_content_route_is_refused_and_the_base_route_and_health_are_not() {
     let (_emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
+    let upload = client.begin("app").await;
     client.key("disable").await;
 
     let digest = content::digest(b"layer");
-    for path in [
-        "/v2/_catalog".to_owned(),
-        "/v2/app/tags/list".to_owned(),
-        "/v2/app/manifests/v1".to_owned(),
-        format!("/v2/app/blobs/{digest}"),
-        format!("/v2/app/referrers/{digest}"),
-    ] {
-        assert_eq!(client.get(&path).await.code(), "DENIED", "{path}");
+    for kind in RouteKind::ALL {
+        let path = match kind {
+            RouteKind::Base => continue,
+            RouteKind::Catalog => "/v2/_catalog".to_owned(),
+            RouteKind::Tags => "/v2/app/tags/list".to_owned(),
+            RouteKind::Referrers => format!("/v2/app/referrers/{digest}"),
+            RouteKind::Manifest => "/v2/app/manifests/v1".to_owned(),
+            RouteKind::Blob => format!("/v2/app/blobs/{digest}"),
+            RouteKind::Uploads => "/v2/app/blobs/uploads/".to_owned(),
+            RouteKind::Upload => upload.clone(),
+        };
+        for method in kind.methods() {
+            let refused = client.send(method.clone(), &path, "").await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{method} {path}");
+            if method != Method::HEAD {
+                assert_eq!(refused.code(), "DENIED", "{method} {path}");
+            }
+        }
     }
 
     assert_eq!(client.get("/v2/").await.status, StatusCode::OK);

@@ -2,6 +2,7 @@
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
+use sealyard::oci::{Route, RouteKind};
 use sealyard::registry::{Algorithm, Digest};
 
 use crate::support::client::Answer;
@@ -45,10 +46,17 @@ async fn every_refused_request_has_the_status_and_code_of_the_specification() {
         (Method::GET, "/v2/app/referrers/nonsense".into(), 400, "DIGEST_INVALID"),
         (Method::POST, "/v2/app/tags/list".into(), 405, "UNSUPPORTED"),
         (Method::DELETE, "/v2/".into(), 405, "UNSUPPORTED"),
+        (Method::GET, "/v2/_catalog?n=many".into(), 400, "UNSUPPORTED"),
+        (Method::PUT, format!("/v2/app/referrers/{layer}"), 405, "UNSUPPORTED"),
         (Method::GET, "/v2/app".into(), 404, "UNSUPPORTED"),
         (Method::GET, "/elsewhere".into(), 404, "UNSUPPORTED"),
     ];
 
+    let kind = |path: &str| Route::of(path.split('?').next()?).ok().map(|route| route.kind());
+    for known in RouteKind::ALL {
+        let has_case = rows.iter().any(|(_, path, ..)| kind(path) == Some(*known));
+        assert!(has_case, "there is no error case of the route {known:?}");
+    }
     for (method, path, status, code) in rows {
         let answer = client.send(method.clone(), &path, "").await;
         assert_eq!(
