@@ -114,7 +114,7 @@ pub struct RegistryReport {
     pub state: String,
     /// The cause of the state.
     pub cause: Option<String>,
-    /// In which ways `revoke` has taken its key and `restore` has not given it back, the newest first.
+    /// The methods by which `revoke` has revoked its key and that `restore` has not undone, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<Way>,
     /// When the state began.

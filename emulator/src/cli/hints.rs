@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn restore_is_the_way_back_from_what_revoke_took_and_from_nothing_else() {
+    fn restore_is_named_only_for_a_method_that_revoke_used() {
         for (cause, way) in [
             ("policyRemoved", Way::Policy),
             ("roleRemoved", Way::Role),

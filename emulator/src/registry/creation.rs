@@ -1,8 +1,8 @@
-//! What a registry has to be when it is made.
+//! The rules for a new registry.
 //!
-//! The rules that need nobody's answer are one function, [`NewRegistry::check`]. What a vault has to say comes after them:
-//! `registries.rs` asks it and stores the registry when it has said yes, ring and row in one transaction. So whatever
-//! fails before leaves nothing of the registry behind.
+//! [`NewRegistry::check`] has the rules that need no vault. `registries.rs` asks the vault after that. If the vault allows the
+//! key, it stores the ring and the row of the registry in one transaction. So a creation that fails before leaves nothing
+//! behind.
 
 use super::access::AccessSettings;
 use super::identity::AssignedIdentity;
@@ -13,51 +13,51 @@ use super::registries::Registries;
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{KeyId, VaultName};
 
-/// A registry that is to be made.
+/// The properties of a registry to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each says one thing of a registry")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of a registry")]
 pub struct NewRegistry {
     /// Its name.
     pub name: RegistryName,
-    /// The price class.
+    /// The SKU.
     pub sku: Sku,
-    /// The place.
+    /// The location.
     pub location: Location,
     /// The resource group.
     pub group: ResourceGroup,
-    /// What people call it.
+    /// The tags that the user gives it.
     pub tags: Tags,
     /// The user-assigned identities that it has.
     pub identities: Vec<IdentityResource>,
-    /// Whether it has an identity by itself.
+    /// Whether it has a system-assigned identity.
     pub system_identity: bool,
-    /// The customer-managed key. None: the service-managed key alone.
+    /// The customer-managed key. `None`: it has only the service-managed key.
     pub encryption: Option<Encryption>,
-    /// Whether content trust is asked for. It is refused.
+    /// Whether content trust is requested. It is refused.
     pub content_trust: bool,
-    /// Whether anybody may use its content.
+    /// Whether its content needs no login.
     pub anonymous: bool,
-    /// How it is logged in to, if not.
+    /// How clients log in to it, if they need a login.
     pub access: AccessSettings,
-    /// Whether it lacks what a real one lacks.
+    /// Whether it lacks the features that a real one lacks.
     pub strict: bool,
-    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    /// Whether trusted Azure services could not bypass network rules. There are no rules, so it is only stored and reported.
     pub no_bypass: bool,
-    /// Its author. None: the local owner.
+    /// Its author. `None`: the local owner.
     pub author: Option<Author>,
 }
 
-/// A customer-managed key that is to be used, and who asks for it.
+/// The customer-managed key of a new registry, and the identity that uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// The key. Without a version the registry follows the newest.
+    /// The key. Without a version, the registry follows the newest one.
     pub key: KeyId,
-    /// Who asks the vault. None: the only one that the registry has.
+    /// The identity that uses the key. `None`: the registry's only user-assigned identity.
     pub identity: Option<IdentityRef>,
 }
 
 impl NewRegistry {
-    /// A Premium registry of this name, without a key yet, as a command would make one.
+    /// A Premium registry of this name, without a key yet, with default properties.
     pub fn named(name: RegistryName) -> Self {
         Self {
             name,
@@ -77,7 +77,7 @@ impl NewRegistry {
         }
     }
 
-    /// The rules that need nobody's answer.
+    /// Checks the rules that need no vault.
     pub(super) fn check(&self) -> Result<(), ManageError> {
         if self.access.anonymous_pull && self.sku == Sku::Basic {
             return Err(ManageError::NoAnonymousPull(self.sku));
@@ -97,7 +97,7 @@ impl NewRegistry {
         Ok(())
     }
 
-    /// Who asks for the key, of those that the registry is to have.
+    /// The identity of the new registry that uses the key.
     pub(super) fn asker<'a>(
         &self,
         profile: &'a Profile,
@@ -106,7 +106,7 @@ impl NewRegistry {
         let Some(named) = &encryption.identity else {
             return match &profile.identities[..] {
                 [only] => Ok(Some(only)),
-                // Which of several it is has to be said.
+                // With several identities, the request must name one.
                 _ => Err(ManageError::NoUserAssignedIdentity),
             };
         };
@@ -116,7 +116,7 @@ impl NewRegistry {
 }
 
 impl Registries {
-    /// Whether a registry can be made of this name.
+    /// Whether a registry of this name can be created.
     pub async fn is_free(&self, name: &RegistryName) -> Result<bool, ManageError> {
         match self.check_name(name).await {
             Ok(()) => Ok(true),
@@ -125,7 +125,7 @@ impl Registries {
         }
     }
 
-    /// What is still to be warned of about a registry. The emulator makes `local` itself, in its own vault: nobody chose that.
+    /// The warnings that apply to a registry. `local` has none in the vault `local`: the emulator chose that vault, not the user.
     pub async fn warnings(&self, registry: &super::Registry) -> Vec<Warning> {
         let Some(key) = registry.key_ring().describe().configured else { return Vec::new() };
         if registry.registry_name().is_local() && *key.vault() == VaultName::local() {
@@ -134,13 +134,14 @@ impl Registries {
         self.purge_warning(key.vault()).await.into_iter().collect()
     }
 
-    /// The warning about a vault without purge protection. A vault that does not answer its owner has none.
+    /// The warning about a vault without purge protection. There is none for a vault that does not answer its owner.
     async fn purge_warning(&self, vault: &VaultName) -> Option<Warning> {
         let is_protected = self.platform().has_purge_protection(vault).await.ok().flatten();
         (is_protected == Some(false)).then(|| Warning::NoPurgeProtection(vault.clone()))
     }
 
-    /// Whether a vault is fit for a key that seals content: a warning, or a refusal where parity is strict.
+    /// Checks that a vault has purge protection, as a key that seals content needs. If not: a warning, or in strict parity
+    /// an error.
     pub(super) async fn check_vault(
         &self,
         vault: &VaultName,

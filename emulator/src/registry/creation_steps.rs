@@ -1,7 +1,7 @@
-//! The making of what a new registry needs, step by step, and its undoing.
+//! Creates a registry with its key, identity and permission step by step, and undoes the steps if one fails.
 //!
-//! What comes into being before the registry is stored is noted in an intent. If the registry is not stored, it is removed
-//! again, also after a kill: exactly what the creation has made, and nothing that somebody has made since under its name.
+//! An intent records the identities that the creation makes before the registry is stored. If the registry is not stored,
+//! they are removed again, also after a kill. A newer identity of the same name, made by another request, stays.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,29 +14,30 @@ use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
 
-/// What the creation of a registry needs to be undone.
+/// The data that is needed to undo the creation of a registry.
 #[derive(Clone, Serialize, Deserialize)]
 struct Creation {
     registry: String,
     /// Its resource id.
     resource: String,
     has_system_identity: bool,
-    /// The identity of its own name, if it needs that.
+    /// The identity with the registry's name, if the registry needs one.
     identity: Option<OwnIdentity>,
 }
 
-/// The identity of a new registry's own name, and the vault whose keys it may use.
+/// The identity with a new registry's name, and the vault whose keys it may use.
 #[derive(Clone, Serialize, Deserialize)]
 struct OwnIdentity {
     identity: String,
     vault: String,
-    /// Which identity of this name the creation has made: no other one is its to delete. None: it has made none so far.
+    /// The client id of the identity that the creation has made: it deletes no other one of this name. `None`: it has made
+    /// none so far.
     #[serde(default)]
     client_id: Option<String>,
 }
 
 impl Creation {
-    /// Of a registry that needs no identity of its own name.
+    /// The creation of a registry that needs no identity with its name.
     fn of(new: &NewRegistry) -> Self {
         Self {
             registry: new.name.as_str().to_owned(),
@@ -48,12 +49,11 @@ impl Creation {
 }
 
 impl Registries {
-    /// Makes what a new registry with a customer-managed key needs and nobody named, and then the registry: an identity
-    /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
+    /// Creates a registry with a customer-managed key. If the caller names no key or identity, this first creates them with
+    /// the registry's name, the key in the vault `local`, and lets the identity use the key.
     ///
-    /// If the registry is not made, an identity that was made for it is deleted again, also after a kill. A key stays: it is
-    /// used the next time.
-    /// It goes on if the caller is dropped.
+    /// If the registry is not created, an identity that was made for it is deleted again, also after a kill. A key stays: the
+    /// next attempt uses it. Continues if the caller is dropped.
     pub async fn create_with_what_it_needs(
         &self,
         new: NewRegistry,
@@ -99,14 +99,14 @@ impl Registries {
             new.identities.push(IdentityResource::new(new.group.clone(), name)?);
         }
         new.encryption = Some(Encryption { key: key.clone(), identity });
-        // What can be refused without making anything is refused first.
+        // The checks that need no vault come first, so that a refusal leaves nothing behind.
         new.check()?;
         self.check_name(&new.name).await?;
         if !key_is_given {
             self.platform().ensure_key(&key).await?;
         }
         if !needs_identity {
-            // Identities that were named have the permissions that their owner gave them, but for a key just made.
+            // Named identities have the permissions that their owner gave them, but none yet for a key that was just made.
             if !key_is_given {
                 for resource in &new.identities {
                     let identity = self.identity(resource).await?;
@@ -116,7 +116,7 @@ impl Registries {
             return self.create(new).await;
         }
         let own = IdentityResource::new(new.group.clone(), new.name.as_str())?;
-        // Creations of the same name make their identity one after the other: each knows whether it was made before it.
+        // With the lock, each creation of the same name sees whether an earlier one has made the identity.
         let alone = self.lock().await;
         let mut intent = self.begin_with_identity(&new, &own, key.vault()).await?;
         if let Err(error) = self.own_identity(&new, own, key.vault(), &mut intent).await {
@@ -128,8 +128,8 @@ impl Registries {
         self.create_now(new, Some(intent)).await
     }
 
-    /// Notes that a registry is made with an identity of its own name. It takes over the identity that another creation has
-    /// made and not used so far. One that is there otherwise stays, whatever becomes of the registry.
+    /// Records that a registry is created with an identity of its name. It takes over the identity that another unfinished
+    /// creation has made. Any other existing identity stays, even if this creation fails.
     async fn begin_with_identity(
         &self,
         new: &NewRegistry,
@@ -147,7 +147,7 @@ impl Registries {
         let intent = self.intents().begin(Kind::CreateRegistry, &creation).await?;
         let is_replaced = |earlier: Creation| {
             earlier.registry.eq_ignore_ascii_case(new.name.as_str())
-                // Otherwise nobody would remove the identity that the registry was to have by itself.
+                // Otherwise no operation would remove the system-assigned identity of the earlier creation.
                 && (new.system_identity || !earlier.has_system_identity)
         };
         let replaced = self.intents().replace_those(&[Kind::CreateRegistry], |parameters| {
@@ -157,8 +157,8 @@ impl Registries {
         Ok(intent)
     }
 
-    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault. To be called
-    /// with the lock held.
+    /// Creates the identity with the registry's name, unless it exists, and lets it use the keys of the vault. The caller
+    /// must hold the lock.
     async fn own_identity(
         &self,
         new: &NewRegistry,
@@ -188,13 +188,13 @@ impl Registries {
         Ok(self.platform().allow(vault, &identity.principal).await?)
     }
 
-    /// Notes that a registry is made. It needs no identity of its own name.
+    /// Records that a registry is created. It needs no identity with its name.
     pub(super) async fn begin_creation(&self, new: &NewRegistry) -> Result<Intent, ManageError> {
         Ok(self.intents().begin(Kind::CreateRegistry, &Creation::of(new)).await?)
     }
 
-    /// Removes what was made for a registry that is not stored. To be called with the lock held. What cannot be removed now
-    /// is left to the runner.
+    /// Removes the identities that were made for a registry that is not stored. If that fails, the runner tries again. The
+    /// caller must hold the lock.
     pub(super) async fn undo_creation(&self, intent: Intent) {
         let undone = self.undo_creation_alone(&intent).await;
         if let Err(error) = self.settle_by_hand(intent, undone).await {
@@ -202,7 +202,7 @@ impl Registries {
         }
     }
 
-    /// Goes on with a creation that was cut short: undoes it, unless the registry is there.
+    /// Continues an interrupted creation: undoes it, unless the registry exists.
     pub(super) async fn resume_creation(&self, intent: Intent) -> Result<(), ManageError> {
         let _alone = self.lock().await;
         if intent.is_replaced() {
@@ -217,7 +217,7 @@ impl Registries {
         let name: RegistryName = creation.registry.parse().map_err(super::Error::from)?;
         match self.check_name(&name).await {
             Ok(()) => (),
-            // It is stored after all, or another one of its name is.
+            // The registry was stored after all, or another one has its name.
             Err(ManageError::NameTaken(_)) => {
                 let registry = self.get(name.as_str());
                 let has_it =
@@ -233,34 +233,34 @@ impl Registries {
             self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
         }
         let Some(own) = creation.identity else { return Ok(()) };
-        // It has made none, so one of the name is somebody else's.
+        // This creation has made no identity, so an existing one of the name belongs to another request.
         let Some(client_id) = own.client_id else { return Ok(()) };
-        // The other creation keeps it or removes it.
+        // Another creation has taken the identity over, and keeps or removes it.
         if self.has_made(&client_id, Some(intent)) {
             return Ok(());
         }
         let resource: IdentityResource = own.identity.parse()?;
         let identity = match self.identity(&resource).await {
-            // Somebody has deleted it since, and made another one of its name.
+            // The identity was deleted since, and another one of its name was created.
             Ok(identity) if identity.principal.client_id != client_id => return Ok(()),
             Ok(identity) => identity,
-            // Its own intent has its principal removed.
+            // The intent of the identity's own creation or deletion removes the principal.
             Err(ManageError::NoIdentity(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
-        // Somebody uses it by now: it stays, with its permission.
+        // A registry uses the identity by now: it stays, with its permission.
         if !self.users_of(&resource).is_empty() {
             return Ok(());
         }
         let vault: VaultName = own.vault.parse().map_err(super::Error::internal)?;
         if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
-            // It allows nobody anything once the principal is gone.
+            // The permission has no effect once the principal is removed.
             tracing::warn!(identity = %resource, %error, "a permission could not be removed");
         }
         self.delete_identity_alone(&resource, false).await
     }
 
-    /// Whether a creation of a registry that has not ended, other than `except`, has made the identity with this client id.
+    /// Whether an unfinished creation of a registry, other than `except`, has made the identity with this client id.
     fn has_made(&self, client_id: &str, except: Option<&Intent>) -> bool {
         let all = self.intents().parameters::<Creation>(Kind::CreateRegistry).into_iter();
         let others = all.filter(|(id, _)| except.is_none_or(|except| except.id() != *id));
@@ -269,7 +269,7 @@ impl Registries {
     }
 }
 
-/// The key of a registry's own name.
+/// The key with the registry's name.
 fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
     Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }

@@ -4,8 +4,8 @@
 //! system-assigned one. A registry reaches a vault only as one of its current identities: [`RegistryVaults`] checks
 //! this at each request, so a removed identity fails at the next request.
 //!
-//! [`Platform`] is the domain's interface to its environment; the program implements it. With an external vault, the
-//! only identity is the one that the program was started with.
+//! [`Platform`] is the domain's interface to its environment; the program implements it. With an external vault,
+//! [`Platform::start_identity`] is the only identity.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -3,8 +3,9 @@
 //! [`Repair::examine`] takes the locks and examines the folder; [`Repair::plan`] lists what would be restored and what would
 //! be lost; [`Repair::run`] repairs. It repairs the rows of the embedded vault first, then the rows of the registries, each in
 //! one step that keeps the damaged files. Then it recovers content that no row names from the sealed files, with the mirrored
-//! rings and the vault, and checks small files whose only copy the damaged journal may have held. After a kill at any moment, the folder is unchanged or repaired, and the next repair continues: the
-//! mark of a loss keeps the files that were not examined yet.
+//! rings and the vault, and checks small files whose only copy the damaged journal may have held. After a kill at any moment,
+//! the folder is unchanged or repaired, and the next repair continues: the mark of a loss keeps the files that were not
+//! examined yet.
 
 mod text;
 
@@ -36,7 +37,7 @@ pub struct Repair {
     vault: Option<VaultRepair>,
     rows: RowsRepair,
     plan: Plan,
-    /// The small files whose content the damaged journal still holds. None: the journal is not damaged.
+    /// The small files whose content the damaged journal still holds. `None`: the journal is not damaged.
     carried: Option<HashSet<FileId>>,
     /// The name of the folder for the damaged files, as the plan shows it.
     aside: String,
@@ -58,7 +59,7 @@ pub struct Plan {
     pub markers: Vec<PathBuf>,
     /// Whether the repair searches the sealed files for content.
     pub reads_sealed_files: bool,
-    /// Whether small files that rows name are read: the damaged journal may have held their content alone.
+    /// Whether small files that rows name are read: the damaged journal may have held the only copy of their content.
     #[serde(default)]
     pub reads_small_files: bool,
     /// The number of all sealed files.
@@ -209,7 +210,7 @@ impl Repair {
             all_strict: config.strict_parity,
         };
         let mut recovered = match read_sealed_files(config, clock, search, progress).await {
-            // The rows are whole, and all that is left to say is that nobody knows it of each file.
+            // The rows are repaired. Only the check of the small files failed, so a note is enough.
             Err(failure) if !plan.reads_sealed_files => Recovered {
                 notes: vec![format!(
                     "small files could not be read, and some may be lost: {}",
@@ -223,7 +224,7 @@ impl Repair {
             let lost: Vec<String> = recovered.damaged.iter().map(ToString::to_string).collect();
             let added = tokio::task::spawn_blocking(move || Earlier::add_lost(&aside, &lost));
             if let Err(error) = added.await.map_err(std::io::Error::other).flatten() {
-                recovered.notes.push(format!("the list of what is lost is not complete: {error}"));
+                recovered.notes.push(format!("the list of lost content is incomplete: {error}"));
             }
         }
         Ok(Report { plan, recovered: Some(recovered) })

@@ -19,7 +19,7 @@ pub(super) struct Kept {
     noted: Noted,
 }
 
-/// The notes as they are at the moment, the oldest first. Clones share them, and reading waits for no change.
+/// The current records, the oldest first. Clones share them, and a reader does not wait for a running change.
 #[derive(Clone, Debug)]
 pub(super) struct Noted(Arc<RwLock<Arc<[Note]>>>);
 
@@ -40,7 +40,7 @@ impl Kept {
         Ok(Self { store, noted: Noted(Arc::new(RwLock::new(notes.into()))) })
     }
 
-    /// The notes, to be read while others change them.
+    /// The records, which can be read during a change.
     pub(super) fn noted(&self) -> Noted {
         self.noted.clone()
     }
@@ -103,7 +103,7 @@ impl Kept {
 }
 
 impl Noted {
-    /// The notes of a registry, or those of one way: what was taken last is given back first.
+    /// The records of a registry, or of one method, the newest first: the last revocation is undone first.
     pub(super) fn newest_first(&self, registry: &str, way: Option<Way>) -> Vec<Note> {
         let all = self.all();
         let of_this = all.iter().rev().filter(|note| {

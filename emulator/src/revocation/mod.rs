@@ -40,7 +40,7 @@ use crate::vault_owner::OwnerVault;
 pub struct Revocations {
     /// Locked during each change, from looking up the access to the last write of the record.
     kept: Mutex<Kept>,
-    /// What is noted at the moment. It is read without the lock: a change waits for the vault, and a reset takes long.
+    /// The current records. They are read without the lock: a change waits for the vault, and a reset takes long.
     noted: Noted,
     intents: Intents,
 }

@@ -52,7 +52,7 @@ impl Way {
         }
     }
 
-    /// The way that leads to this cause of a state, by the cause's name. Others lead to it as well.
+    /// The method that leads to this cause of a state, by the cause's name. Changes without `revoke` can lead to it too.
     pub fn of_cause(cause: &str) -> Option<Self> {
         Some(match cause {
             "policyRemoved" => Self::Policy,

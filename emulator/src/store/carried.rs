@@ -22,7 +22,7 @@ use super::rows::{FileId, ObjectRow};
 pub(super) const MAX_CARRIED_LEN: u64 = 16 << 10;
 
 impl ObjectRow {
-    /// Whether its file can have travelled in the journal. Of one whose length was not noted, the content tells no less.
+    /// Whether the journal may have carried its file. If the row has no length of the file, the length of the content decides.
     pub fn may_be_carried(&self) -> bool {
         self.sealed_len.unwrap_or(self.size) <= MAX_CARRIED_LEN
     }
@@ -79,7 +79,7 @@ impl<'a> Restorer<'a> {
         }
     }
 
-    /// Writes the file, unless it has that content. It is not synced: after another power cut, the next start restores it again.
+    /// Writes the file, unless it has this content. It is not synced: after another power cut, the next start restores it again.
     pub(super) fn restore(&self, id: FileId, content: &[u8]) -> io::Result<()> {
         let path = self.layout.file(id);
         if holds(&path, content)? {
@@ -103,7 +103,7 @@ impl<'a> Restorer<'a> {
     }
 }
 
-/// Whether a file has that content. A file of another length is not read.
+/// Whether a file has this content. A file of another length is not read.
 fn holds(path: &Path, content: &[u8]) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(found) if found.len() == content.len() as u64 => Ok(fs::read(path)? == content),

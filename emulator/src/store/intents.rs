@@ -38,7 +38,7 @@ pub struct IntentRow {
     pub step: String,
     /// When it began: milliseconds since 1970, emulator time.
     pub begun: i64,
-    /// The parameters that it needs to go on.
+    /// The parameters that it needs to continue.
     pub parameters: Vec<u8>,
     /// The reason why it cannot be read. Then only id and name are known, and the name may be empty.
     pub damage: Option<String>,
@@ -65,12 +65,12 @@ pub enum End {
     Keep(Uuid, OutcomeRow),
 }
 
-/// New parameters of an operation that goes on: what it has learned on its way.
+/// New parameters of a running operation, with the results of its steps so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IntentNote {
     /// The id of the operation.
     pub id: Uuid,
-    /// What it needs to go on, in place of what it needed before.
+    /// The parameters that replace the previous ones.
     pub parameters: Vec<u8>,
 }
 
@@ -157,7 +157,7 @@ impl Store {
         self.database.row(Table::Outcomes, &key(&[&id.to_string()]))
     }
 
-    /// Removes the oldest outcomes if there are too many. Only then it waits for the right to write.
+    /// Removes the oldest outcomes if there are too many. Only in that case does it wait for the right to write.
     pub fn forget_old_outcomes(&self) -> Result<(), StoreError> {
         let mut all: Vec<(i64, Vec<u8>)> = Vec::new();
         for row in self.database.scan(Table::Outcomes, &[]) {
@@ -178,7 +178,7 @@ impl Store {
 }
 
 impl View<'_> {
-    /// Replaces the parameters of an operation. One that has ended stays so.
+    /// Replaces the parameters of an operation, unless it has ended.
     pub(super) fn note(&self, note: &IntentNote) -> Result<(), StoreError> {
         let at = head_key(note.id);
         let Some(mut head) = self.row::<Head>(Table::Intents, &at)? else { return Ok(()) };

@@ -18,13 +18,13 @@ use crate::store::{End, IntentNote, OutcomeRow};
 /// The longest error of an outcome that is kept whole.
 const MAX_ERROR: usize = 3000;
 
-/// An attempt of an operation. Dropped before its end, the operation waits for the next attempt.
+/// An attempt of an operation. If it is dropped before its end, the operation waits for the next attempt.
 #[derive(Debug)]
 pub struct Intent {
     pub(super) intents: Intents,
     pub(super) id: Uuid,
     kind: Kind,
-    /// What the operation needs, as JSON.
+    /// The parameters of the operation, as JSON.
     parameters: Vec<u8>,
     step: String,
 }
@@ -32,13 +32,13 @@ pub struct Intent {
 /// New parameters of an operation.
 #[derive(Debug)]
 pub(in crate::registry) struct Note {
-    /// What the transaction stores.
+    /// The row that the transaction stores.
     pub(in crate::registry) row: IntentNote,
     parameters: Vec<u8>,
 }
 
 impl Intents {
-    /// Notes durably the step that an operation has reached.
+    /// Records durably the step that an operation has reached.
     pub async fn reach(&self, id: Uuid, step: &'static str) -> Result<(), Error> {
         let store = Arc::clone(&self.0.store);
         blocking(move || store.reach_step(id, step)).await?;
@@ -66,25 +66,24 @@ impl Intent {
         self.id
     }
 
-    /// What the operation does.
+    /// The kind of the operation.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What the operation needs.
+    /// The parameters of the operation.
     pub fn parameters<P: DeserializeOwned>(&self) -> Result<P, Error> {
         serde_json::from_slice(&self.parameters).map_err(Error::internal)
     }
 
-    /// New parameters, for a transaction that stores them together with what the operation has learned. Call
-    /// [`Intent::noted`] after it.
+    /// New parameters, for a transaction that stores them together with other rows. Call [`Intent::noted`] after it.
     pub(in crate::registry) fn note(&self, parameters: &impl Serialize) -> Result<Note, Error> {
         let parameters = serde_json::to_vec(parameters).map_err(Error::internal)?;
         let sealed = self.intents.sealed(self.id, &parameters)?;
         Ok(Note { row: IntentNote { id: self.id, parameters: sealed }, parameters })
     }
 
-    /// New parameters are stored.
+    /// Uses new parameters, after they were stored.
     pub(in crate::registry) fn noted(&mut self, Note { parameters, .. }: Note) {
         if let Some(entry) = self.intents.entries().get_mut(&self.id) {
             entry.parameters.clone_from(&parameters);
@@ -102,15 +101,15 @@ impl Intent {
         &self.step
     }
 
-    /// Notes durably that a step was reached.
+    /// Records durably that a step was reached.
     pub async fn reach(&mut self, step: &'static str) -> Result<(), Error> {
         self.intents.reach(self.id, step).await?;
         step.clone_into(&mut self.step);
         self.passed().await
     }
 
-    /// A boundary between two steps: to be called before each step that changes something. The error says that the operation
-    /// was replaced, and that its attempt ends here without another step.
+    /// Checks between two steps whether the operation was replaced. Call it before each step that changes something. After an
+    /// error, the attempt must end without another step.
     pub async fn passed(&self) -> Result<(), Error> {
         self.boundary().await;
         if self.is_replaced() { Err(Error::Replaced) } else { Ok(()) }
@@ -123,12 +122,12 @@ impl Intent {
         self.intents.0.stop.boundary(self.kind).await;
     }
 
-    /// What the transaction with the last change of rows does to the intent. Call [`Intent::ended`] after it.
+    /// The end of the intent, for the transaction with the last change of rows. Call [`Intent::ended`] after it.
     pub fn end_with(&self) -> End {
         End::Forget(self.id)
     }
 
-    /// The same, and keeps how the operation ended for those who ask.
+    /// The same, and keeps the outcome for clients that poll the operation.
     pub fn end_as(&self, outcome: &Outcome) -> End {
         self.intents.0.ends.fetch_add(1, Ordering::Relaxed);
         let error = outcome.as_ref().err().map(shortened);
@@ -148,13 +147,13 @@ impl Intent {
         self.end_after(end).await
     }
 
-    /// The same, and keeps how the operation ended for those who ask.
+    /// The same, and keeps the outcome for clients that poll the operation.
     pub async fn conclude(self, outcome: &Outcome) -> Result<(), Error> {
         let end = self.end_as(outcome);
         self.end_after(end).await
     }
 
-    /// Stores how the operation ended, in place of the intent. Call [`Intent::ended`] after it.
+    /// Stores the outcome in place of the intent. Call [`Intent::ended`] after it.
     pub async fn note_outcome(&self, outcome: &Outcome) -> Result<(), Error> {
         let (store, end) = (Arc::clone(&self.intents.0.store), self.end_as(outcome));
         blocking(move || store.end_intent(&end)).await
@@ -167,19 +166,19 @@ impl Intent {
         Ok(())
     }
 
-    /// Notes why this attempt failed. The next one comes later each time.
+    /// Records why this attempt failed. The time until the next attempt grows with each failure.
     pub fn failed(&self, why: &(impl fmt::Display + ?Sized)) {
         let why = why.to_string();
         self.intents.note_failure(self.id, self.kind, why, Entry::fail);
     }
 
-    /// The attempt was refused: like [`failed`](Self::failed), and counted by [`refusals`](Self::refusals).
+    /// Records that the attempt was refused: like [`failed`](Self::failed), and counted by [`refusals`](Self::refusals).
     pub fn refused(&self, why: &(impl fmt::Display + ?Sized)) {
         let why = why.to_string();
         self.intents.note_failure(self.id, self.kind, why, Entry::refuse);
     }
 
-    /// Leaves an operation that has only begun to the runner, which goes on with it at once.
+    /// Leaves an operation that has only begun to the runner, which continues it at once.
     pub(super) fn leave_to_runner(self) {
         if let Some(entry) = self.intents.entries().get_mut(&self.id) {
             entry.wait_for_runner();
@@ -196,7 +195,7 @@ impl Drop for Intent {
         {
             entry.wait(now);
         }
-        // Also if it has ended: others may have waited for the end of a reset.
+        // This is needed after an end as well: other operations may have waited for the end of a reset.
         self.intents.0.waits.notify_one();
         self.intents.attempts().remove(&self.id);
         self.intents.0.attempt_ended.notify_waiters();

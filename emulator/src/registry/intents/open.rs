@@ -1,4 +1,4 @@
-//! What a start finds of the operations that had begun before it.
+//! Reads the operations that an earlier run began and did not end.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::registry::{Error, cmk};
 use crate::store::{IntentRow, Store};
 
 impl Intents {
-    /// Reads what has begun and not ended. Each waits for its first attempt.
+    /// Reads the unfinished operations. Each waits for its first attempt in this run.
     pub fn open(store: Arc<Store>, clock: Clock, events: Events) -> Result<Self, Error> {
         let key = cmk::service_key(&store)?;
         let rows = store.intents()?;
@@ -29,7 +29,7 @@ impl Intents {
             attempt_ended: Notify::new(),
             replaced: Notify::new(),
             waits: Notify::new(),
-            // The first end forgets what an earlier run has left.
+            // The first end removes the outcomes that an earlier run has left.
             ends: AtomicUsize::new(ENDS_PER_SWEEP),
             #[cfg(test)]
             stop: crate::registry::tests::stop::Stop::default(),
@@ -46,7 +46,7 @@ impl Intents {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let kind = Kind::of(&row.operation);
         let opened = match (kind, row.damage, opened) {
-            // A reset needs no parameters, so it can go on in any case. Otherwise no registry would ever serve content again.
+            // A reset needs no parameters, so it can always continue. If it could not, no registry would serve content again.
             (Some(Kind::Reset), _, _) => Ok(b"null".to_vec()),
             (_, Some(damage), _) => Err(damage),
             (_, None, Ok(parameters)) => Ok(parameters.to_vec()),

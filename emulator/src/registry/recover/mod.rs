@@ -5,7 +5,8 @@
 //! no row names are opened, authenticated and hashed; intact content goes to the repository [`RECOVERED`] of its
 //! registry, without a tag, because its name is lost. A manifest brings its blobs into the same repository.
 //!
-//! Small files that rows name are read as well, if the damaged journal may have held their content alone (`named.rs`).
+//! Small files that rows name are read as well, if the damaged journal may have held the only copy of their content
+//! (`named.rs`).
 //!
 //! Nothing is deleted. A file that cannot be recovered is put into quarantine and named in [`Recovered`], so that a
 //! later repair can try again, for instance when the vault allows it. Each use of a key is audited as always.
@@ -59,21 +60,21 @@ pub struct Recovered {
     /// Content that rows name, and that is lost: its file is damaged or missing, and so was the copy in the journal.
     #[serde(default)]
     pub damaged: Vec<DamagedContent>,
-    /// Files that rows name and that could not be read to find out, because the key was refused or the vault did not answer.
+    /// Files that rows name and that could not be checked, because the key was refused or the vault did not answer.
     #[serde(default)]
     pub unchecked: u64,
-    /// Why.
+    /// Why they could not be checked.
     #[serde(default)]
     pub why_unchecked: Option<String>,
 }
 
-/// What is to be looked for.
+/// The files that a recovery searches for content.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// Whether files that no row names come back.
+    /// Whether files that no row names are recovered.
     pub rowless: bool,
-    /// Whether small files that rows name are read, and which of them are known to be sound: see
-    /// [`RowsRepair::carried`](crate::store::RowsRepair::carried).
+    /// The small files that rows name and whose content is known as intact: see
+    /// [`RowsRepair::carried`](crate::store::RowsRepair::carried). All others are read. `None`: no small file is read.
     pub named_but: Option<HashSet<FileId>>,
     /// Whether all registries are in strict parity: then an identity that was removed still opens files for a while.
     pub all_strict: bool,
@@ -85,7 +86,7 @@ pub struct Search {
 pub struct DamagedContent {
     /// The registry.
     pub registry: String,
-    /// What is lost, and which repositories and tags that affects.
+    /// The lost content, and the repositories and tags that this affects.
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -143,7 +144,7 @@ pub struct RecoveryProgress {
     pub files: u64,
 }
 
-/// Recovers what it can from the sealed files that no row of the store names, and finds the losses among those that rows
+/// Recovers content from the sealed files that no row of the store names, and finds the losses among the files that rows
 /// name.
 pub async fn recover(
     store: Arc<Store>,

@@ -1,8 +1,9 @@
-//! Small files that rows name, after damage of the journal: it may have held the only copy of their content.
+//! Checks small files that rows name, after damage of the journal: it may have held the only copy of their content.
 //!
 //! A push of a small object waits for no sync of its file (`store/carried.rs`). A power cut can lose the file, and then the next
-//! start restores it from the journal, unless the damage has hit its record. Nothing but the content tells, so each such file
-//! is read. What is lost is named with the repositories and tags that it affects, and marked, so that clients push it again.
+//! start restores it from the journal, unless its record there is damaged. Only the content shows a loss, so each such file is
+//! read. A repair reports each loss with the repositories and tags that it affects, and marks it, so that clients push it
+//! again.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) struct Named {
 pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Named>, StoreError> {
     let mut all = Vec::new();
     for record in store.registries()? {
-        // A row that cannot be read is for a verification of the rows to tell.
+        // A verification of the rows reports a row that cannot be read.
         let objects = store.all_objects(&record.name).flatten();
         for task in objects.filter_map(|stored| Task::of(stored).ok()) {
             if task.row.may_be_carried() && !restored.contains(&task.row.file) {
@@ -42,7 +43,7 @@ pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Nam
     Ok(all)
 }
 
-/// Reads the files, and notes those that are lost.
+/// Reads the files, and records those that are lost.
 pub(super) async fn check(
     store: &Arc<Store>,
     rings: &Arc<Rings>,

@@ -54,7 +54,7 @@ async fn a_failure_at_any_call_leaves_no_registry_and_no_identity_of_its_own() {
         failed += 1;
     }
 
-    // Its own identity, get, wrap, unwrap.
+    // The calls: system-assigned identity, get, wrap, unwrap.
     assert_eq!((failed, platform.calls()), (4, 4));
     let made = registries.get("team1").unwrap();
     assert!(made.content().await.is_ok());
@@ -83,12 +83,12 @@ async fn a_failure_at_any_call_removes_everything_made_for_the_registry() {
         failed += 1;
     }
 
-    // A key, an identity, a permission, get, wrap, unwrap.
+    // The calls: key, identity, permission, get, wrap, unwrap.
     assert_eq!((failed, platform.calls()), (6, 6));
     assert!(registries.get("team1").unwrap().profile().is_cmk());
 }
 
-/// Goes on with everything that was cut short, until nothing is left.
+/// Resumes all interrupted operations until none is left.
 async fn settle(registries: &Registries) {
     while let Some(intent) = registries.intents().take_due(|_, _| true) {
         registries.resume(intent).await.unwrap();
@@ -96,13 +96,13 @@ async fn settle(registries: &Registries) {
     assert!(registries.intents().unfinished().is_empty());
 }
 
-/// A runtime that ends as a kill does: its tasks stop where they stand.
+/// A runtime whose end works like a kill: its tasks stop at their current point.
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
 #[test]
-fn the_undoing_of_a_creation_leaves_the_identity_that_somebody_made_since_under_the_same_name() {
+fn undoing_a_creation_keeps_a_newer_identity_of_the_same_name() {
     let resource = || IdentityResource::new(ResourceGroup::default(), "team1").unwrap();
     let (mut killed, mut by_hand) = (0, [0, 0]);
     loop {
@@ -126,7 +126,7 @@ fn the_undoing_of_a_creation_leaves_the_identity_that_somebody_made_since_under_
 
         runtime().block_on(async {
             let registries = open(&folder, &platform).await;
-            // The undoing waits: nobody calls it yet. If the creation has made the identity, its owner deletes it.
+            // The creation is not undone yet. If it has made the identity, the user deletes it here.
             let is_there = registries.identity(&resource()).await.is_ok();
             if is_there {
                 registries.delete_identity(&resource(), true).await.unwrap();
@@ -147,7 +147,7 @@ fn the_undoing_of_a_creation_leaves_the_identity_that_somebody_made_since_under_
         killed += 1;
     }
 
-    // It was killed before its identity was made, and after it.
+    // Some kills came before the identity was made, and some after.
     assert!(by_hand.iter().all(|times| *times > 0), "{by_hand:?}");
 }
 
@@ -212,7 +212,7 @@ async fn a_registry_checks_vault_changes_made_during_its_creation() {
         let registries = registries.clone();
         async move { registries.create(new).await }
     });
-    // It has looked the key up and wrapped, and waits for unwrapKey.
+    // The creation has called get and wrapKey, and waits for unwrapKey.
     while platform.calls() < 2 {
         tokio::task::yield_now().await;
     }
@@ -220,7 +220,7 @@ async fn a_registry_checks_vault_changes_made_during_its_creation() {
     platform.open_gate();
     making.await.unwrap().unwrap();
 
-    // Get, wrap and unwrap made it. The fourth call is the probe.
+    // The first three calls created the registry: get, wrap, unwrap. The fourth is the probe.
     let probed = async {
         while platform.calls() < 4 {
             tokio::task::yield_now().await;

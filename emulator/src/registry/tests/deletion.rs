@@ -11,7 +11,8 @@ async fn serves(registries: &Registries) -> bool {
 }
 
 #[tokio::test]
-async fn a_registry_whose_deletion_fails_serves_again_unless_an_earlier_deletion_of_it_goes_on() {
+async fn a_registry_serves_again_after_a_failed_deletion_unless_an_earlier_deletion_is_unfinished()
+{
     let folder = tempfile::tempdir().unwrap();
     let platform = FakePlatform::new();
     let registries = open(&folder, &platform).await;
@@ -22,7 +23,7 @@ async fn a_registry_whose_deletion_fails_serves_again_unless_an_earlier_deletion
 
     let first = registries.delete(&name).await;
     let after_first = serves(&registries).await;
-    // One that a kill has cut short goes on, and cannot either.
+    // A deletion that a kill interrupted is resumed, and fails too.
     let resource = registries.get("team1").unwrap().resource_id();
     let steps =
         serde_json::json!({ "registry": "team1", "resource": resource, "created": created });

@@ -25,7 +25,7 @@ impl Content {
     }
 }
 
-/// Fills in the repositories and tags of what was found in a registry.
+/// Fills in the repositories and tags that the findings in a registry affect.
 pub(in crate::registry) fn name_affected(
     store: &Store,
     registry: &str,

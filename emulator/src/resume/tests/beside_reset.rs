@@ -1,4 +1,4 @@
-//! What goes on beside a reset, and must neither hold it up nor be held up by it.
+//! Requests and operations during a reset: they neither delay it nor wait for its end.
 
 use azure_emulator_core::identity::{OWNER_CLIENT_ID, OWNER_OBJECT_ID};
 use serde_json::json;
@@ -15,7 +15,7 @@ async fn a_diagnosis_does_not_wait_for_the_end_of_a_reset() {
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
 
-    // It has begun, and nobody may revoke anything.
+    // The reset has begun, and no caller may revoke access.
     intents.stop().one_after(Kind::Reset, 1);
     let app = emulator.app().clone();
     let resetting = tokio::spawn(async move { reset::reset(&app).await.map(drop) });
@@ -33,7 +33,7 @@ async fn a_diagnosis_does_not_wait_for_the_end_of_a_reset() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_sends_a_change_slowly_holds_up_a_deletion_of_a_group_but_no_reset() {
+async fn a_client_that_sends_a_change_slowly_delays_a_deletion_of_a_group_but_no_reset() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
@@ -65,7 +65,7 @@ async fn an_operation_that_a_reset_replaces_as_it_begins_leaves_no_intent_that_w
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
 
-    // Its intent is stored, and its caller not told yet.
+    // The intent of the operation is stored, but `begin` has not returned yet.
     intents.stop().one_after(Kind::Deploy, 0);
     let deploying = intents.clone();
     let begun =

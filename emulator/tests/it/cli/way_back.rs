@@ -11,7 +11,7 @@ fn command(ended: &Ended) -> Vec<String> {
     line.split(' ').skip(1).map(str::to_owned).collect()
 }
 
-/// The command that a text names first behind these words.
+/// The first command in the output after this text.
 #[track_caller]
 fn command_on(ended: &Ended, words: &str) -> Vec<String> {
     let (_, rest) = ended.out.split_once(words).unwrap_or_else(|| panic!("{ended:?}"));
@@ -108,7 +108,7 @@ async fn commands_that_make_a_registry_unavailable_name_the_command_that_undoes_
 }
 
 #[tokio::test]
-async fn status_names_restore_for_what_revoke_took_and_doctor_for_what_somebody_else_did() {
+async fn status_names_restore_after_a_revoke_and_doctor_after_any_other_change() {
     let home = Home::new();
     let serving = home.serve(&["--ephemeral"]).await;
 

@@ -39,7 +39,7 @@ impl Earlier {
         Ok(found)
     }
 
-    /// Adds to what the repair that kept its damaged rows in this folder could not bring back. The next repair prints it.
+    /// Adds entries to the list of lost rows in the folder of a repair. The next repair prints the list.
     pub fn add_lost(kept: &Path, lost: &[String]) -> io::Result<()> {
         let mut all = Self::of(kept.to_owned())?.lost;
         all.extend_from_slice(lost);
