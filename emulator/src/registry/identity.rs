@@ -5,7 +5,7 @@
 //! this at each request, so a removed identity fails at the next request.
 //!
 //! [`Platform`] is the domain's interface to its environment; the program implements it. With an external vault, the
-//! only identity is the one that the program was started with.
+//! start identity is the only one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
