@@ -247,7 +247,7 @@ impl Registries {
             let found = found.ok_or_else(|| ManageError::not_assigned(name, &new, named))?;
             new.identities.retain(|own| *own != found);
             let former = FormerIdentity { identity: found, removed: self.now() };
-            // One that was deleted works no longer, wherever it is removed from.
+            // A deleted identity works no longer, whichever registry it is removed from.
             if registry.is_strict()
                 && registry.asks_as(&former)
                 && !self.was_deleted(&former.identity).await?

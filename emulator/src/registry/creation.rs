@@ -1,8 +1,8 @@
-//! What a registry has to be when it is made.
+//! A new registry, and the rules of creation.
 //!
-//! The rules that need nobody's answer are one function, [`NewRegistry::check`]. What a vault has to say comes after them:
-//! `registries.rs` asks it and stores the registry when it has said yes, ring and row in one transaction. So whatever
-//! fails before leaves nothing of the registry behind.
+//! [`NewRegistry::check`] has the rules that need no lookup. The vault's answers come after them: `registries.rs` asks
+//! the vault and then stores the registry, ring and row in one transaction. So a failure before that leaves nothing of
+//! the registry behind.
 
 use super::access::AccessSettings;
 use super::identity::AssignedIdentity;
@@ -13,46 +13,47 @@ use super::registries::Registries;
 use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{KeyId, VaultName};
 
-/// A registry that is to be made.
+/// A registry to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each says one thing of a registry")]
 pub struct NewRegistry {
     /// Its name.
     pub name: RegistryName,
-    /// The price class.
+    /// The SKU.
     pub sku: Sku,
-    /// The place.
+    /// The location.
     pub location: Location,
     /// The resource group.
     pub group: ResourceGroup,
-    /// What people call it.
+    /// The tags that users gave it.
     pub tags: Tags,
     /// The user-assigned identities that it has.
     pub identities: Vec<IdentityResource>,
-    /// Whether it has an identity by itself.
+    /// Whether it has a system-assigned identity.
     pub system_identity: bool,
-    /// The customer-managed key. None: the service-managed key alone.
+    /// The customer-managed key. `None`: only the service-managed key.
     pub encryption: Option<Encryption>,
-    /// Whether content trust is asked for. It is refused.
+    /// Whether content trust is requested. It is refused.
     pub content_trust: bool,
-    /// Whether anybody may use its content.
+    /// Whether its content needs no login.
     pub anonymous: bool,
-    /// How it is logged in to, if not.
+    /// The login settings, if it requires a login.
     pub access: AccessSettings,
-    /// Whether it lacks what a real one lacks.
+    /// Whether it lacks the features that a real one lacks.
     pub strict: bool,
-    /// Whether trusted services of Azure could not pass network rules. There are no rules, so it is only kept and reported.
+    /// Whether trusted Azure services could not bypass network rules. There are no rules, so it is only stored and
+    /// reported.
     pub no_bypass: bool,
-    /// Its author. None: the local owner.
+    /// Its author. `None`: the local owner.
     pub author: Option<Author>,
 }
 
-/// A customer-managed key that is to be used, and who asks for it.
+/// A customer-managed key to use, and the identity for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encryption {
-    /// The key. Without a version the registry follows the newest.
+    /// The key. Without a version, the registry follows the newest one.
     pub key: KeyId,
-    /// Who asks the vault. None: the only one that the registry has.
+    /// The identity that asks the vault. `None`: the registry's only identity.
     pub identity: Option<IdentityRef>,
 }
 
@@ -77,7 +78,7 @@ impl NewRegistry {
         }
     }
 
-    /// The rules that need nobody's answer.
+    /// Checks the rules that need no lookup.
     pub(super) fn check(&self) -> Result<(), ManageError> {
         if self.access.anonymous_pull && self.sku == Sku::Basic {
             return Err(ManageError::NoAnonymousPull(self.sku));
@@ -97,7 +98,7 @@ impl NewRegistry {
         Ok(())
     }
 
-    /// Who asks for the key, of those that the registry is to have.
+    /// The identity for the key, among those of the new registry.
     pub(super) fn asker<'a>(
         &self,
         profile: &'a Profile,
@@ -106,7 +107,7 @@ impl NewRegistry {
         let Some(named) = &encryption.identity else {
             return match &profile.identities[..] {
                 [only] => Ok(Some(only)),
-                // Which of several it is has to be said.
+                // If there are several, the request must name one.
                 _ => Err(ManageError::NoUserAssignedIdentity),
             };
         };
@@ -116,7 +117,7 @@ impl NewRegistry {
 }
 
 impl Registries {
-    /// Whether a registry can be made of this name.
+    /// Whether a registry of this name can be created.
     pub async fn is_free(&self, name: &RegistryName) -> Result<bool, ManageError> {
         match self.check_name(name).await {
             Ok(()) => Ok(true),
@@ -125,7 +126,8 @@ impl Registries {
         }
     }
 
-    /// What is still to be warned of about a registry. The emulator makes `local` itself, in its own vault: nobody chose that.
+    /// The warnings about a registry. `local` has none: the emulator creates it in its own vault, without a user's
+    /// choice.
     pub async fn warnings(&self, registry: &super::Registry) -> Vec<Warning> {
         let Some(key) = registry.key_ring().describe().configured else { return Vec::new() };
         if registry.registry_name().is_local() && *key.vault() == VaultName::local() {
@@ -134,13 +136,13 @@ impl Registries {
         self.purge_warning(key.vault()).await.into_iter().collect()
     }
 
-    /// The warning about a vault without purge protection. A vault that does not answer its owner has none.
+    /// The warning about a vault without purge protection. A vault that does not answer its owner gives none.
     async fn purge_warning(&self, vault: &VaultName) -> Option<Warning> {
         let is_protected = self.platform().has_purge_protection(vault).await.ok().flatten();
         (is_protected == Some(false)).then(|| Warning::NoPurgeProtection(vault.clone()))
     }
 
-    /// Whether a vault is fit for a key that seals content: a warning, or a refusal where parity is strict.
+    /// Whether a vault is suitable for a key that seals content: a warning, or an error in strict parity.
     pub(super) async fn check_vault(
         &self,
         vault: &VaultName,

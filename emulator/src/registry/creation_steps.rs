@@ -1,7 +1,7 @@
-//! The making of what a new registry needs, step by step, and its undoing.
+//! Creates everything that a new registry needs, step by step, and undoes it.
 //!
-//! What comes into being before the registry is stored is noted in an intent. If the registry is not stored, it is removed
-//! again, also after a kill: exactly what the creation has made, and nothing that somebody has made since under its name.
+//! An intent records what is created before the registry is stored. If the registry is not stored, exactly that is
+//! removed again, even after a kill, and nothing that was created later under its name.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use super::registries::{Registries, to_the_end};
 use super::resource::{IdentityRef, IdentityResource, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
 
-/// What the creation of a registry needs to be undone.
+/// The data for undoing the creation of a registry.
 #[derive(Clone, Serialize, Deserialize)]
 struct Creation {
     registry: String,
@@ -30,13 +30,14 @@ struct Creation {
 struct OwnIdentity {
     identity: String,
     vault: String,
-    /// Which identity of this name the creation has made: no other one is its to delete. None: it has made none so far.
+    /// The client id of the identity that the creation has made: only this one may be deleted. `None`: it has made none
+    /// so far.
     #[serde(default)]
     client_id: Option<String>,
 }
 
 impl Creation {
-    /// Of a registry that needs no identity of its own name.
+    /// For a registry that needs no identity of its own name.
     fn of(new: &NewRegistry) -> Self {
         Self {
             registry: new.name.as_str().to_owned(),
@@ -48,12 +49,12 @@ impl Creation {
 }
 
 impl Registries {
-    /// Makes what a new registry with a customer-managed key needs and nobody named, and then the registry: an identity
-    /// and a key in the vault `local`, both of the registry's name, and the permission of the identity to use the key.
+    /// Creates a registry with a customer-managed key, and first everything that it needs and that the caller did not
+    /// name: an identity and a key in the vault `local`, both with the registry's name, and the permission of the
+    /// identity to use the key.
     ///
-    /// If the registry is not made, an identity that was made for it is deleted again, also after a kill. A key stays: it is
-    /// used the next time.
-    /// It goes on if the caller is dropped.
+    /// If the registry is not created, an identity that was created for it is deleted again, even after a kill. A key
+    /// stays: the next creation uses it. Continues if the caller is dropped.
     pub async fn create_with_what_it_needs(
         &self,
         new: NewRegistry,
@@ -99,14 +100,14 @@ impl Registries {
             new.identities.push(IdentityResource::new(new.group.clone(), name)?);
         }
         new.encryption = Some(Encryption { key: key.clone(), identity });
-        // What can be refused without making anything is refused first.
+        // Requests that can be refused without creating anything are refused first.
         new.check()?;
         self.check_name(&new.name).await?;
         if !key_is_given {
             self.platform().ensure_key(&key).await?;
         }
         if !needs_identity {
-            // Identities that were named have the permissions that their owner gave them, but for a key just made.
+            // Named identities have the permissions that their owner gave them, except for a key that was just created.
             if !key_is_given {
                 for resource in &new.identities {
                     let identity = self.identity(resource).await?;
@@ -116,7 +117,8 @@ impl Registries {
             return self.create(new).await;
         }
         let own = IdentityResource::new(new.group.clone(), new.name.as_str())?;
-        // Creations of the same name make their identity one after the other: each knows whether it was made before it.
+        // Creations of the same name make their identity one after the other: each knows whether the identity existed
+        // before.
         let alone = self.lock().await;
         let mut intent = self.begin_with_identity(&new, &own, key.vault()).await?;
         if let Err(error) = self.own_identity(&new, own, key.vault(), &mut intent).await {
@@ -128,8 +130,8 @@ impl Registries {
         self.create_now(new, Some(intent)).await
     }
 
-    /// Notes that a registry is made with an identity of its own name. It takes over the identity that another creation has
-    /// made and not used so far. One that is there otherwise stays, whatever becomes of the registry.
+    /// Records that a registry is being created with an identity of its own name. It takes over an unused identity that
+    /// another creation has made. Any other existing identity stays, even if the registry is not created.
     async fn begin_with_identity(
         &self,
         new: &NewRegistry,
@@ -147,7 +149,7 @@ impl Registries {
         let intent = self.intents().begin(Kind::CreateRegistry, &creation).await?;
         let is_replaced = |earlier: Creation| {
             earlier.registry.eq_ignore_ascii_case(new.name.as_str())
-                // Otherwise nobody would remove the identity that the registry was to have by itself.
+                // Otherwise the system-assigned identity of the registry would never be removed.
                 && (new.system_identity || !earlier.has_system_identity)
         };
         let replaced = self.intents().replace_those(&[Kind::CreateRegistry], |parameters| {
@@ -157,8 +159,8 @@ impl Registries {
         Ok(intent)
     }
 
-    /// Makes the identity of the registry's own name, unless it is there, and lets it use the keys of the vault. To be called
-    /// with the lock held.
+    /// Creates the identity of the registry's own name, unless it exists, and allows it to use the keys of the vault.
+    /// The caller must hold the lock.
     async fn own_identity(
         &self,
         new: &NewRegistry,
@@ -188,21 +190,21 @@ impl Registries {
         Ok(self.platform().allow(vault, &identity.principal).await?)
     }
 
-    /// Notes that a registry is made. It needs no identity of its own name.
+    /// Records that a registry is being created that needs no identity of its own name.
     pub(super) async fn begin_creation(&self, new: &NewRegistry) -> Result<Intent, ManageError> {
         Ok(self.intents().begin(Kind::CreateRegistry, &Creation::of(new)).await?)
     }
 
-    /// Removes what was made for a registry that is not stored. To be called with the lock held. What cannot be removed now
-    /// is left to the runner.
+    /// Removes everything created for a registry that is not stored. The caller must hold the lock. The runner retries
+    /// what cannot be removed now.
     pub(super) async fn undo_creation(&self, intent: Intent) {
         let undone = self.undo_creation_alone(&intent).await;
         if let Err(error) = self.settle_by_hand(intent, undone).await {
-            tracing::warn!(%error, "what was made for a registry could not be removed yet");
+            tracing::warn!(%error, "cannot yet remove everything that was created for a registry");
         }
     }
 
-    /// Goes on with a creation that was cut short: undoes it, unless the registry is there.
+    /// Continues an interrupted creation: undoes it, unless the registry exists.
     pub(super) async fn resume_creation(&self, intent: Intent) -> Result<(), ManageError> {
         let _alone = self.lock().await;
         if intent.is_replaced() {
@@ -233,7 +235,7 @@ impl Registries {
             self.drop_principal(IdentityOf::Registry(creation.resource)).await?;
         }
         let Some(own) = creation.identity else { return Ok(()) };
-        // It has made none, so one of the name is somebody else's.
+        // It has made none, so an identity of the name belongs to others.
         let Some(client_id) = own.client_id else { return Ok(()) };
         // The other creation keeps it or removes it.
         if self.has_made(&client_id, Some(intent)) {
@@ -241,21 +243,21 @@ impl Registries {
         }
         let resource: IdentityResource = own.identity.parse()?;
         let identity = match self.identity(&resource).await {
-            // Somebody has deleted it since, and made another one of its name.
+            // It was deleted since, and another one of its name was created.
             Ok(identity) if identity.principal.client_id != client_id => return Ok(()),
             Ok(identity) => identity,
-            // Its own intent has its principal removed.
+            // Its own intent removes its principal.
             Err(ManageError::NoIdentity(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
-        // Somebody uses it by now: it stays, with its permission.
+        // Another registry uses it by now: it stays, with its permission.
         if !self.users_of(&resource).is_empty() {
             return Ok(());
         }
         let vault: VaultName = own.vault.parse().map_err(super::Error::internal)?;
         if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
-            // It allows nobody anything once the principal is gone.
-            tracing::warn!(identity = %resource, %error, "a permission could not be removed");
+            // Without the principal, the permission has no effect.
+            tracing::warn!(identity = %resource, %error, "cannot remove a permission");
         }
         self.delete_identity_alone(&resource, false).await
     }
@@ -269,7 +271,7 @@ impl Registries {
     }
 }
 
-/// The key of a registry's own name.
+/// The key with the registry's own name.
 fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
     Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }

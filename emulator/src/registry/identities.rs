@@ -65,8 +65,8 @@ impl Registries {
         .await
     }
 
-    /// Makes an identity for another operation, which notes that it did: `note` says what, and it is stored in the
-    /// transaction with the identity. So the operation knows of exactly that identity, or of none.
+    /// Creates an identity for another operation, which records it: the transaction that stores the identity also
+    /// stores `note`. So the operation knows exactly that identity, or none.
     pub(super) async fn create_identity_for(
         &self,
         resource: IdentityResource,
@@ -82,7 +82,7 @@ impl Registries {
             Err(error) => return Err(error),
         }
         self.ensure_group(resource.group(), &location).await?;
-        // Dropped without an end, it has the principal removed that nobody would know.
+        // If this is dropped without an end, the principal without a row is removed.
         let intent = self.begin_identity(Kind::CreateIdentity, &resource, None).await?;
         let kinds = [Kind::CreateIdentity, Kind::DeleteIdentity];
         self.intents().replace(&kinds, &resource.to_string()).await?;
@@ -179,7 +179,7 @@ impl Registries {
             Ok(()) | Err(PlatformError::NotOurs { .. }) => (),
             Err(error) => return Err(error.into()),
         }
-        // Before the row goes: an attempt after a kill comes here again.
+        // This comes before the row is deleted: an attempt after a kill does it again.
         let former = self.forget_former(&identity.resource).await?;
         self.forget_identity(&identity.resource, end).await?;
         for registry in self.users_of(&identity.resource).into_iter().chain(former) {
@@ -188,7 +188,7 @@ impl Registries {
         Ok(())
     }
 
-    /// An identity is deleted, so it works for no registry any more that it was removed from. Returns those registries.
+    /// Ends a deleted identity for the registries that it was removed from before. Returns those registries.
     async fn forget_former(
         &self,
         resource: &IdentityResource,
@@ -209,13 +209,13 @@ impl Registries {
         Ok(all)
     }
 
-    /// Whether an identity that a registry has, or had, was deleted. One of the same name is another one.
+    /// Whether an identity that a registry has, or had, was deleted. A new identity of the same name is different.
     pub(super) async fn was_deleted(
         &self,
         identity: &AssignedIdentity,
     ) -> Result<bool, ManageError> {
         match self.identity(&identity.resource).await {
-            // The one of the start has other ids at another start, and cannot be deleted.
+            // The start identity may have other ids at the next start, and cannot be deleted.
             Ok(found) => Ok(found.principal != identity.principal
                 && identity.resource != self.start_identity().resource),
             Err(ManageError::NoIdentity(_)) => Ok(true),

@@ -1,4 +1,4 @@
-//! The attempts of the operations that were cut short: which one is due, and why the last one failed.
+//! The attempts of interrupted operations: which one is due, and why the last one failed.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::waiting::Entry;
 use super::{Intent, Intents, Kind};
 
 impl Intents {
-    /// The next operation whose attempt is due and that `is_wanted`, for the runner.
+    /// The next operation whose attempt is due and for which `is_wanted` is true, for the runner.
     pub fn take_due(&self, is_wanted: impl Fn(Uuid, Kind) -> bool) -> Option<Intent> {
         let now = self.0.clock.elapsed();
         let mut entries = self.entries();
@@ -48,7 +48,7 @@ impl Intents {
         }
     }
 
-    /// Notes why an attempt failed that has ended, unless it has done so itself.
+    /// Records why an attempt failed, after its end, unless it has done so itself.
     pub fn explain(&self, id: Uuid, kind: Kind, why: &(impl fmt::Display + ?Sized)) {
         let is_unexplained = self.entries().get(&id).is_some_and(Entry::is_unexplained);
         if is_unexplained {
@@ -71,7 +71,7 @@ impl Intents {
             (entry.registry(), is_news)
         };
         if is_news {
-            tracing::warn!(operation = %kind, why, "{} could not go on and is tried again", kind.words());
+            tracing::warn!(operation = %kind, why, "{} failed and is retried", kind.words());
             self.0.events.blocked(self.0.clock.now(), kind, registry, why);
         }
     }

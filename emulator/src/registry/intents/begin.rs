@@ -1,4 +1,4 @@
-//! The begin of an operation: its intent is stored before its first step.
+//! Begins an operation: its intent is stored before its first step.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::registry::blocking::blocking;
 use crate::store::IntentRow;
 
 impl Intents {
-    /// Notes durably that an operation begins.
+    /// Records durably that an operation begins.
     pub async fn begin(&self, kind: Kind, parameters: &impl Serialize) -> Result<Intent, Error> {
         self.begin_for(kind, parameters, kind.purpose()).await
     }
 
-    /// The same for an operation that removes something, whatever its kind may do at other times: its intent may use the
-    /// reserve of a full disk.
+    /// The same for an operation that removes something, whatever its kind is: its intent may use the reserve of a full
+    /// disk.
     pub(in crate::registry) async fn begin_removal(
         &self,
         kind: Kind,
@@ -48,11 +48,11 @@ impl Intents {
             damage: None,
         };
         let store = Arc::clone(&self.0.store);
-        // Before the row: what is in it can only be waiting if this one was dropped.
+        // This comes before the row: the operation can then wait only if this intent was dropped.
         let entry = Entry::running(kind, parameters.clone(), begun);
         let intent = Intent::new(self, id, kind, parameters, String::new());
         self.insert_new(id, kind, entry)?;
-        // In a task of its own: if the caller is dropped, the intent is dropped only after its row is stored.
+        // This runs in a task of its own: if the caller is dropped, the intent is dropped only after its row is stored.
         let this = self.clone();
         let storing = async move {
             let stored = blocking(move || store.begin_intent(&row, purpose)).await;
@@ -66,20 +66,21 @@ impl Intents {
         };
         let intent = tokio::spawn(storing).await??;
         if let Err(replaced) = intent.passed().await {
-            // Dropped without an end it would be tried again, although its caller was told that it was not begun.
+            // If it were dropped without an end, it would be retried, although its caller was told that it had not
+            // begun.
             intent.end().await?;
             return Err(replaced);
         }
         Ok(intent)
     }
 
-    /// Parameters as they are stored.
+    /// The stored form of parameters.
     pub(super) fn sealed(&self, id: Uuid, parameters: &[u8]) -> Result<Vec<u8>, Error> {
         let sealed = self.0.key.seal_secret(&id.to_string(), PURPOSE, parameters);
         sealed.map_err(Error::internal)
     }
 
-    /// Adopts deletions of registries that an older program has begun: it kept no intents.
+    /// Adopts the deletions of registries that an older program began: it stored no intents.
     pub(in crate::registry) async fn adopt<P>(
         &self,
         kind: Kind,

@@ -1,4 +1,4 @@
-//! An attempt of an operation: the steps that it reaches, and its end.
+//! An attempt of an operation: its steps and its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::registry::Error;
 use crate::registry::blocking::blocking;
 use crate::store::{End, IntentNote, OutcomeRow};
 
-/// The longest error of an outcome that is kept whole.
+/// The maximum length of an outcome's error that is stored whole.
 const MAX_ERROR: usize = 3000;
 
 /// An attempt of an operation. Dropped before its end, the operation waits for the next attempt.
@@ -24,7 +24,7 @@ pub struct Intent {
     pub(super) intents: Intents,
     pub(super) id: Uuid,
     kind: Kind,
-    /// What the operation needs, as JSON.
+    /// The operation's parameters, as JSON.
     parameters: Vec<u8>,
     step: String,
 }
@@ -32,13 +32,13 @@ pub struct Intent {
 /// New parameters of an operation.
 #[derive(Debug)]
 pub(in crate::registry) struct Note {
-    /// What the transaction stores.
+    /// The change to the intent's row.
     pub(in crate::registry) row: IntentNote,
     parameters: Vec<u8>,
 }
 
 impl Intents {
-    /// Notes durably the step that an operation has reached.
+    /// Records durably that an operation has reached a step.
     pub async fn reach(&self, id: Uuid, step: &'static str) -> Result<(), Error> {
         let store = Arc::clone(&self.0.store);
         blocking(move || store.reach_step(id, step)).await?;
@@ -66,17 +66,17 @@ impl Intent {
         self.id
     }
 
-    /// What the operation does.
+    /// The kind of the operation.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What the operation needs.
+    /// The operation's parameters.
     pub fn parameters<P: DeserializeOwned>(&self) -> Result<P, Error> {
         serde_json::from_slice(&self.parameters).map_err(Error::internal)
     }
 
-    /// New parameters, for a transaction that stores them together with what the operation has learned. Call
+    /// New parameters, for a transaction that stores them together with new facts about the operation. Call
     /// [`Intent::noted`] after it.
     pub(in crate::registry) fn note(&self, parameters: &impl Serialize) -> Result<Note, Error> {
         let parameters = serde_json::to_vec(parameters).map_err(Error::internal)?;
@@ -84,7 +84,7 @@ impl Intent {
         Ok(Note { row: IntentNote { id: self.id, parameters: sealed }, parameters })
     }
 
-    /// New parameters are stored.
+    /// Takes over the new parameters after they were stored.
     pub(in crate::registry) fn noted(&mut self, Note { parameters, .. }: Note) {
         if let Some(entry) = self.intents.entries().get_mut(&self.id) {
             entry.parameters.clone_from(&parameters);
@@ -92,25 +92,25 @@ impl Intent {
         self.parameters = parameters;
     }
 
-    /// How many attempts were refused since the start.
+    /// The number of attempts refused since the start.
     pub fn refusals(&self) -> u32 {
         self.intents.entries().get(&self.id).map_or(0, Entry::refusals)
     }
 
-    /// The last step that was reached, also before a restart.
+    /// The last step reached, also before a restart.
     pub fn step(&self) -> &str {
         &self.step
     }
 
-    /// Notes durably that a step was reached.
+    /// Records durably that a step was reached.
     pub async fn reach(&mut self, step: &'static str) -> Result<(), Error> {
         self.intents.reach(self.id, step).await?;
         step.clone_into(&mut self.step);
         self.passed().await
     }
 
-    /// A boundary between two steps: to be called before each step that changes something. The error says that the operation
-    /// was replaced, and that its attempt ends here without another step.
+    /// A boundary between two steps: must be called before each step that changes something. An error means that the
+    /// operation was replaced, and that its attempt must end here without another step.
     pub async fn passed(&self) -> Result<(), Error> {
         self.boundary().await;
         if self.is_replaced() { Err(Error::Replaced) } else { Ok(()) }
@@ -123,19 +123,19 @@ impl Intent {
         self.intents.0.stop.boundary(self.kind).await;
     }
 
-    /// What the transaction with the last change of rows does to the intent. Call [`Intent::ended`] after it.
+    /// The change to the intent in the transaction with the last change of rows. Call [`Intent::ended`] after it.
     pub fn end_with(&self) -> End {
         End::Forget(self.id)
     }
 
-    /// The same, and keeps how the operation ended for those who ask.
+    /// The same, and stores the outcome for clients that poll.
     pub fn end_as(&self, outcome: &Outcome) -> End {
         self.intents.0.ends.fetch_add(1, Ordering::Relaxed);
         let error = outcome.as_ref().err().map(shortened);
         End::Keep(self.id, OutcomeRow { ended: millis(self.intents.0.clock.now()), error })
     }
 
-    /// The operation has ended: its last transaction has removed the intent.
+    /// Ends the operation, whose last transaction has removed the intent.
     pub async fn ended(self) {
         self.boundary().await;
         self.intents.entries().remove(&self.id);
@@ -148,13 +148,13 @@ impl Intent {
         self.end_after(end).await
     }
 
-    /// The same, and keeps how the operation ended for those who ask.
+    /// The same, and stores the outcome for clients that poll.
     pub async fn conclude(self, outcome: &Outcome) -> Result<(), Error> {
         let end = self.end_as(outcome);
         self.end_after(end).await
     }
 
-    /// Stores how the operation ended, in place of the intent. Call [`Intent::ended`] after it.
+    /// Stores the outcome of the operation in place of the intent. Call [`Intent::ended`] after it.
     pub async fn note_outcome(&self, outcome: &Outcome) -> Result<(), Error> {
         let (store, end) = (Arc::clone(&self.intents.0.store), self.end_as(outcome));
         blocking(move || store.end_intent(&end)).await
@@ -167,19 +167,20 @@ impl Intent {
         Ok(())
     }
 
-    /// Notes why this attempt failed. The next one comes later each time.
+    /// Records why this attempt failed. Each next attempt comes later.
     pub fn failed(&self, why: &(impl fmt::Display + ?Sized)) {
         let why = why.to_string();
         self.intents.note_failure(self.id, self.kind, why, Entry::fail);
     }
 
-    /// The attempt was refused: like [`failed`](Self::failed), and counted by [`refusals`](Self::refusals).
+    /// Records that the attempt was refused: like [`failed`](Self::failed), and counted by
+    /// [`refusals`](Self::refusals).
     pub fn refused(&self, why: &(impl fmt::Display + ?Sized)) {
         let why = why.to_string();
         self.intents.note_failure(self.id, self.kind, why, Entry::refuse);
     }
 
-    /// Leaves an operation that has only begun to the runner, which goes on with it at once.
+    /// Leaves an operation that has only begun to the runner, which continues it at once.
     pub(super) fn leave_to_runner(self) {
         if let Some(entry) = self.intents.entries().get_mut(&self.id) {
             entry.wait_for_runner();
@@ -196,14 +197,14 @@ impl Drop for Intent {
         {
             entry.wait(now);
         }
-        // Also if it has ended: others may have waited for the end of a reset.
+        // Notified even if it has ended: others may have waited for the end of a reset.
         self.intents.0.waits.notify_one();
         self.intents.attempts().remove(&self.id);
         self.intents.0.attempt_ended.notify_waiters();
     }
 }
 
-/// An error that fits into a row.
+/// Shortens an error to fit into a row.
 fn shortened(error: &Value) -> Value {
     if error.to_string().len() <= MAX_ERROR {
         return error.clone();

@@ -1,16 +1,16 @@
-//! Operations of several steps: each leaves a durable intent, so that it ends although a stop cuts it short.
+//! Operations of several steps: each stores a durable intent, so that it ends even if a stop interrupts it.
 //!
-//! An operation calls [`Intents::begin`] before the first step that cannot be undone (for a 202: before the answer). Its
-//! steps can be repeated. Its last transaction of rows removes the intent ([`Intent::end_with`], then [`Intent::ended`]);
-//! an operation whose last step is in the vault or in a file calls [`Intent::end`]. An [`Intent`] that is dropped before
-//! waits: the runner (`resume/`) takes it and calls the area that the operation belongs to, which finishes the operation
-//! or undoes it. That is how an operation goes on after a kill, and after a failure at a point of no return as well.
+//! An operation calls [`Intents::begin`] before its first step that cannot be undone (for a 202: before the answer).
+//! Its steps can be repeated. Its last transaction of rows removes the intent ([`Intent::end_with`], then
+//! [`Intent::ended`]); an operation whose last step is in the vault or in a file calls [`Intent::end`]. An [`Intent`]
+//! that is dropped before that waits: the runner (`resume/`) takes it and calls the module of the operation, which
+//! finishes or undoes it. So an operation continues after a kill, and also after a failure at a point of no return.
 //!
-//! An older operation must not undo what a newer one did. So an operation that begins on a subject first ends the waiting
-//! ones that it replaces (`replace.rs`), and parameters name the very thing that is meant, not its name alone.
+//! An older operation must not undo the work of a newer one. So an operation that begins on a subject first ends the
+//! waiting operations that it replaces (`replace.rs`), and parameters identify the object itself, not only its name.
 //!
-//! Invariants: nothing here knows what an operation means. Parameters are sealed on disk, since those of a deployment can
-//! hold secrets. One attempt of an operation runs at a time.
+//! Invariants: this module does not know the meaning of an operation. Parameters are sealed on disk, because those of a
+//! deployment can contain secrets. Only one attempt of an operation runs at a time.
 
 mod attempts;
 mod begin;
@@ -43,10 +43,10 @@ use super::events::Events;
 use crate::keys::ServiceKey;
 use crate::store::{End, OutcomeRow, Store};
 
-/// The purpose that parameters are sealed for. They belong to no registry.
+/// The purpose for which parameters are sealed. They belong to no registry.
 const PURPOSE: &str = "intent";
 
-/// After so many ends the oldest outcomes are forgotten.
+/// The number of ends after which the oldest outcomes are deleted.
 const ENDS_PER_SWEEP: usize = 100;
 
 /// The operations of a data folder that have begun and not ended. Clones share them.
@@ -59,30 +59,30 @@ struct Inner {
     clock: Clock,
     events: Events,
     entries: Mutex<HashMap<Uuid, Entry>>,
-    /// The operations of which an attempt is under way, also those that were replaced meanwhile.
+    /// The operations with a running attempt, including those that were replaced meanwhile.
     attempts: Mutex<HashSet<Uuid>>,
-    /// Told when an attempt has ended.
+    /// Notified when an attempt has ended.
     attempt_ended: Notify,
-    /// Told when operations were replaced.
+    /// Notified when operations were replaced.
     replaced: Notify,
-    /// Told when an entry begins to wait.
+    /// Notified when an entry begins to wait.
     waits: Notify,
-    /// How many operations have ended since the oldest outcomes were forgotten.
+    /// The number of operations that have ended since the oldest outcomes were deleted.
     ends: AtomicUsize,
     #[cfg(test)]
     stop: super::tests::stop::Stop,
 }
 
-/// How an operation ended that clients ask about.
+/// The outcome of an operation that clients poll.
 pub type Outcome = Result<(), Value>;
 
 impl Intents {
-    /// The clock of everything.
+    /// The emulator's clock.
     pub fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    /// The operations that wait for an attempt, or are in one, the oldest first.
+    /// The operations that wait for an attempt or are in one, oldest first.
     pub fn unfinished(&self) -> Vec<Unfinished> {
         let now = self.0.clock.elapsed();
         let mut all: Vec<Unfinished> =
@@ -91,7 +91,7 @@ impl Intents {
         all
     }
 
-    /// The operation of this kind with an id that clients know.
+    /// Whether the operation of this id, which clients know, has not ended.
     pub fn is_unfinished(&self, id: Uuid) -> bool {
         self.entries().contains_key(&id)
     }
@@ -105,14 +105,14 @@ impl Intents {
             .collect()
     }
 
-    /// How the operation of this id ended, if that is kept.
+    /// The outcome of the operation of this id, if it is stored.
     pub async fn outcome(&self, id: Uuid) -> Result<Option<Outcome>, Error> {
         let store = Arc::clone(&self.0.store);
         let row = blocking(move || store.outcome(id)).await?;
         Ok(row.map(|row| row.error.map_or(Ok(()), Err)))
     }
 
-    /// Keeps that something has succeeded which needed no intent, for those who ask for its id. Durable on return.
+    /// Stores the success of an operation that needed no intent, for clients that poll its id. Durable on return.
     pub async fn keep_success(&self) -> Result<Uuid, Error> {
         let id = Uuid::new_v4();
         self.0.ends.fetch_add(1, Ordering::Relaxed);
@@ -124,35 +124,35 @@ impl Intents {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Uuid, Entry>> {
-        // Nothing panics while the lock is held, and whatever is in it is whole.
+        // No code panics while it holds the lock, so a poisoned lock has valid data.
         self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempts(&self) -> MutexGuard<'_, HashSet<Uuid>> {
-        // Nothing panics while the lock is held.
+        // No code panics while it holds the lock.
         self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the intents are kept.
+    /// The store of the intents.
     #[cfg(test)]
     pub(crate) fn rows(&self) -> Arc<Store> {
         Arc::clone(&self.0.store)
     }
 
-    /// Whether an operation has ended, or is to end before its next step.
+    /// Whether an operation has ended, or must end before its next step.
     #[cfg(test)]
     pub(crate) fn is_stopping(&self, id: Uuid) -> bool {
         self.entries().get(&id).is_none_or(|entry| entry.is_stopped)
     }
 
-    /// Has the next attempts be due at once.
+    /// Makes the next attempts due at once.
     #[cfg(test)]
     pub(crate) fn end_rests(&self) {
         self.entries().values_mut().for_each(Entry::end_rest);
         self.0.waits.notify_one();
     }
 
-    /// Has operations stop for ever at their nth step boundary from now on, as a kill there would.
+    /// Makes operations stop forever at their nth step boundary from now on, as a kill would.
     #[cfg(test)]
     pub(crate) fn stop(&self) -> &super::tests::stop::Stop {
         &self.0.stop

@@ -1,4 +1,4 @@
-//! What a start finds of the operations that had begun before it.
+//! Opens the unfinished operations of earlier runs at a start.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -15,7 +15,7 @@ use crate::registry::{Error, cmk};
 use crate::store::{IntentRow, Store};
 
 impl Intents {
-    /// Reads what has begun and not ended. Each waits for its first attempt.
+    /// Reads the operations that have begun and not ended. Each waits for its first attempt.
     pub fn open(store: Arc<Store>, clock: Clock, events: Events) -> Result<Self, Error> {
         let key = cmk::service_key(&store)?;
         let rows = store.intents()?;
@@ -29,7 +29,7 @@ impl Intents {
             attempt_ended: Notify::new(),
             replaced: Notify::new(),
             waits: Notify::new(),
-            // The first end forgets what an earlier run has left.
+            // The first end deletes the outcomes of earlier runs.
             ends: AtomicUsize::new(ENDS_PER_SWEEP),
             #[cfg(test)]
             stop: crate::registry::tests::stop::Stop::default(),
@@ -46,28 +46,29 @@ impl Intents {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let kind = Kind::of(&row.operation);
         let opened = match (kind, row.damage, opened) {
-            // A reset needs no parameters, so it can go on in any case. Otherwise no registry would ever serve content again.
+            // A reset needs no parameters, so it can always continue. Otherwise no registry would ever serve content
+            // again.
             (Some(Kind::Reset), _, _) => Ok(b"null".to_vec()),
             (_, Some(damage), _) => Err(damage),
             (_, None, Ok(parameters)) => Ok(parameters.to_vec()),
             (_, None, Err(_)) => {
-                Err("its intent does not open under the service-managed key".to_owned())
+                Err("its intent cannot be opened with the service-managed key".to_owned())
             }
         };
         let entry = match (kind, opened) {
             (Some(kind), Ok(parameters)) => {
-                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was cut short and goes on", kind.words());
+                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was interrupted and continues", kind.words());
                 Entry::cut_short(kind, parameters, row.step, begun)
             }
             (kind, opened) => {
                 let why = match opened {
                     Err(why) => why,
-                    Ok(_) => "this program does not know it: a newer one has begun it".to_owned(),
+                    Ok(_) => "a newer version of this program began it".to_owned(),
                 };
                 tracing::error!(
                     operation = row.operation,
                     why,
-                    "an operation was cut short and cannot go on"
+                    "an interrupted operation cannot continue"
                 );
                 Entry::stuck(kind, row.operation, row.step, begun, why)
             }

@@ -5,7 +5,7 @@
 //! no row names are opened, authenticated and hashed; intact content goes to the repository [`RECOVERED`] of its
 //! registry, without a tag, because its name is lost. A manifest brings its blobs into the same repository.
 //!
-//! Small files that rows name are read as well, if the damaged journal may have held their content alone (`named.rs`).
+//! Small files that rows name are read too, if only the damaged journal may have had their content (`named.rs`).
 //!
 //! Nothing is deleted. A file that cannot be recovered is put into quarantine and named in [`Recovered`], so that a
 //! later repair can try again, for instance when the vault allows it. Each use of a key is audited as always.
@@ -56,10 +56,10 @@ pub struct Recovered {
     pub lost: Vec<LostFile>,
     /// Mirrors that cannot be read, and other notes for the user.
     pub notes: Vec<String>,
-    /// Content that rows name, and that is lost: its file is damaged or missing, and so was the copy in the journal.
+    /// Lost content that rows name: its file is damaged or missing, and so was the copy in the journal.
     #[serde(default)]
     pub damaged: Vec<DamagedContent>,
-    /// Files that rows name and that could not be read to find out, because the key was refused or the vault did not answer.
+    /// Files that rows name and that could not be checked, because the key was refused or the vault did not answer.
     #[serde(default)]
     pub unchecked: u64,
     /// Why.
@@ -67,25 +67,25 @@ pub struct Recovered {
     pub why_unchecked: Option<String>,
 }
 
-/// What is to be looked for.
+/// The scope of a recovery.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// Whether files that no row names come back.
+    /// Whether files that no row names are recovered.
     pub rowless: bool,
-    /// Whether small files that rows name are read, and which of them are known to be sound: see
+    /// Whether small files that rows name are read, and which of them are already known as sound: see
     /// [`RowsRepair::carried`](crate::store::RowsRepair::carried).
     pub named_but: Option<HashSet<FileId>>,
-    /// Whether all registries are in strict parity: then an identity that was removed still opens files for a while.
+    /// Whether all registries are in strict parity: then a removed identity still opens files for a while.
     pub all_strict: bool,
 }
 
-/// Content that is lost although rows name it.
+/// Lost content that rows name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DamagedContent {
     /// The registry.
     pub registry: String,
-    /// What is lost, and which repositories and tags that affects.
+    /// The lost object, and the repositories and tags that it affects.
     #[serde(flatten)]
     pub finding: Finding,
 }
@@ -143,8 +143,8 @@ pub struct RecoveryProgress {
     pub files: u64,
 }
 
-/// Recovers what it can from the sealed files that no row of the store names, and finds the losses among those that rows
-/// name.
+/// Recovers what it can from the sealed files that no row of the store names, and finds the lost ones among those that
+/// rows name.
 pub async fn recover(
     store: Arc<Store>,
     platform: Arc<dyn Platform>,

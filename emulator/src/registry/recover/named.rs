@@ -1,8 +1,9 @@
-//! Small files that rows name, after damage of the journal: it may have held the only copy of their content.
+//! Checks small files that rows name, after damage of the journal, which may have had the only copy of their content.
 //!
-//! A push of a small object waits for no sync of its file (`store/carried.rs`). A power cut can lose the file, and then the next
-//! start restores it from the journal, unless the damage has hit its record. Nothing but the content tells, so each such file
-//! is read. What is lost is named with the repositories and tags that it affects, and marked, so that clients push it again.
+//! A push of a small object does not wait for a sync of its file (`store/carried.rs`). A power cut can lose the file,
+//! and then the next start restores it from the journal, unless its record is damaged too. Only the content shows this,
+//! so each such file is read. Lost content is reported with the repositories and tags that it affects, and marked, so
+//! that clients push it again.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -27,11 +28,11 @@ pub(super) struct Named {
     task: Task,
 }
 
-/// The small files that rows name, without those whose content the journal still had.
+/// The small files that rows name, except those whose content the journal still had.
 pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Named>, StoreError> {
     let mut all = Vec::new();
     for record in store.registries()? {
-        // A row that cannot be read is for a verification of the rows to tell.
+        // The verification of the rows reports a row that cannot be read.
         let objects = store.all_objects(&record.name).flatten();
         for task in objects.filter_map(|stored| Task::of(stored).ok()) {
             if task.row.may_be_carried() && !restored.contains(&task.row.file) {
@@ -42,7 +43,7 @@ pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Nam
     Ok(all)
 }
 
-/// Reads the files, and notes those that are lost.
+/// Reads the files, and records the lost ones.
 pub(super) async fn check(
     store: &Arc<Store>,
     rings: &Arc<Rings>,
@@ -94,7 +95,7 @@ impl Named {
         DataKeyId::from_bytes(self.task.row.data_key)
     }
 
-    /// Reads all of the file. The error says what is wrong with it, or why it cannot be read now.
+    /// Reads the whole file. The error says what is wrong with it, or why it cannot be read now.
     async fn read(&self, store: &Arc<Store>, rings: &Rings) -> Result<(), Error> {
         let Task { name, row } = self.task.clone();
         let (work, object) = (Arc::clone(store), name.clone());

@@ -102,7 +102,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn the_undoing_of_a_creation_leaves_the_identity_that_somebody_made_since_under_the_same_name() {
+fn the_undoing_of_a_creation_keeps_a_later_identity_of_the_same_name() {
     let resource = || IdentityResource::new(ResourceGroup::default(), "team1").unwrap();
     let (mut killed, mut by_hand) = (0, [0, 0]);
     loop {
@@ -126,7 +126,7 @@ fn the_undoing_of_a_creation_leaves_the_identity_that_somebody_made_since_under_
 
         runtime().block_on(async {
             let registries = open(&folder, &platform).await;
-            // The undoing waits: nobody calls it yet. If the creation has made the identity, its owner deletes it.
+            // The undoing waits: it is not called yet. If the creation has made the identity, its owner deletes it.
             let is_there = registries.identity(&resource()).await.is_ok();
             if is_there {
                 registries.delete_identity(&resource(), true).await.unwrap();

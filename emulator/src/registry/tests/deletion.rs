@@ -1,4 +1,4 @@
-//! Deletions of registries that fail and are tried again.
+//! Deletions of registries that fail and are retried.
 
 use std::sync::atomic::Ordering;
 
@@ -22,7 +22,7 @@ async fn a_registry_whose_deletion_fails_serves_again_unless_an_earlier_deletion
 
     let first = registries.delete(&name).await;
     let after_first = serves(&registries).await;
-    // One that a kill has cut short goes on, and cannot either.
+    // An interrupted deletion continues, and cannot finish either.
     let resource = registries.get("team1").unwrap().resource_id();
     let steps =
         serde_json::json!({ "registry": "team1", "resource": resource, "created": created });
@@ -37,7 +37,7 @@ async fn a_registry_whose_deletion_fails_serves_again_unless_an_earlier_deletion
 
     assert!(first.is_err() && went_on.is_err() && second.is_err(), "{first:?} {second:?}");
     assert!(after_first, "nothing of it was deleted");
-    assert!(!after_second, "what is pushed now would be removed by the earlier deletion");
+    assert!(!after_second, "the earlier deletion would remove content pushed now");
     assert!(registries.get("team1").is_none());
     assert!(intents.unfinished().is_empty());
 }

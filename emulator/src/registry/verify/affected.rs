@@ -25,7 +25,7 @@ impl Content {
     }
 }
 
-/// Fills in the repositories and tags of what was found in a registry.
+/// Fills in the repositories and tags of a registry's findings.
 pub(in crate::registry) fn name_affected(
     store: &Store,
     registry: &str,
