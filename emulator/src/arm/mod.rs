@@ -100,7 +100,7 @@ impl ControlPlane {
         Self(arm)
     }
 
-    /// What a client holds that sends a change slowly.
+    /// The lock that a slow change of a client holds.
     #[cfg(test)]
     pub(crate) async fn change_slowly(&self) -> tokio::sync::OwnedRwLockReadGuard<()> {
         Arc::clone(&self.0.changing).read_owned().await

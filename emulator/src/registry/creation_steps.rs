@@ -198,7 +198,7 @@ impl Registries {
     pub(super) async fn undo_creation(&self, intent: Intent) {
         let undone = self.undo_creation_alone(&intent).await;
         if let Err(error) = self.settle_by_hand(intent, undone).await {
-            tracing::warn!(%error, "what was made for a registry could not be removed yet");
+            tracing::warn!(%error, "cannot yet remove everything that was created for a registry");
         }
     }
 

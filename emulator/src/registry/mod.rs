@@ -196,7 +196,8 @@ pub(in crate::registry) struct Parts {
     pub(super) broken: BrokenObjects,
     pub(super) gate: reset::Gate,
     pub(super) activity: Arc<activity::Activity>,
-    /// The running verification holds it: two at once would repair the same object, or report an object that the other repairs.
+    /// Held by the running verification: two at once would repair the same object, or report an object that the other
+    /// repairs.
     pub(super) verifying: tokio::sync::Mutex<()>,
     /// Ends the background work when the last clone is dropped.
     _background: DropGuard,

@@ -48,7 +48,7 @@ pub struct Profile {
     pub no_bypass: bool,
     /// The port that it last had.
     pub port: Option<u16>,
-    /// Its author. None: the local owner, or an older program that did not store it.
+    /// Its author. `None`: the local owner, or an older program that did not store it.
     pub created_by: Option<Author>,
     /// The identity for its key that was removed, in strict parity. It keeps working for a while.
     pub former_identity: Option<FormerIdentity>,
@@ -57,9 +57,9 @@ pub struct Profile {
 /// The author of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
-    /// Whom the token named.
+    /// The id that the token named.
     pub client_id: String,
-    /// Whether it is a managed identity; else it is an application.
+    /// Whether it is a managed identity; otherwise it is an application.
     pub is_managed_identity: bool,
 }
 

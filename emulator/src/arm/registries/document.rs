@@ -87,8 +87,8 @@ pub(super) async fn document(context: &Context, registry: &Registry) -> Result<V
     Ok(document)
 }
 
-/// The author and the time of the creation, as Azure's `systemData`
-/// (Azure/azure-rest-api-specs, `common-types/resource-management/v5/types.json`). The command line makes registries as the owner.
+/// The author and the time of the creation, as Azure's `systemData` (Azure/azure-rest-api-specs,
+/// `common-types/resource-management/v5/types.json`). The command line creates registries as the owner.
 fn system_data(profile: &Profile) -> Value {
     let author = profile.created_by.as_ref();
     let is_managed_identity = author.is_some_and(|author| author.is_managed_identity);
@@ -99,9 +99,10 @@ fn system_data(profile: &Profile) -> Value {
     })
 }
 
-/// Whether content is served now, why not, and since when: "the status of the container registry at the time the operation was
-/// called" with "the detailed message for the status, including alerts and error messages" (Azure/azure-rest-api-specs,
-/// `Status` of Microsoft.ContainerRegistry 2025-11-01). Azure does not list the labels: these are ours.
+/// Whether content is served now, why not, and since when: "the status of the container registry at the time the
+/// operation was called" with "the detailed message for the status, including alerts and error messages"
+/// (Azure/azure-rest-api-specs, `Status` of Microsoft.ContainerRegistry 2025-11-01). Azure does not list the labels:
+/// these are ours.
 fn status(registry: &Registry) -> Value {
     let status = registry.key_ring().status();
     let (label, message) = match status.state {

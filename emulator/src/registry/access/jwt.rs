@@ -65,7 +65,7 @@ pub struct Audience {
     pub name: String,
     /// Its id. Registries from before ids were introduced have none.
     pub id: Option<String>,
-    /// Whether it is open now: it wants no login.
+    /// Whether it is open now, and requires no login.
     pub open: bool,
 }
 
@@ -84,8 +84,8 @@ pub enum TokenProblem {
     /// It is for another registry.
     #[error("the token is for another registry")]
     Registry,
-    /// The registry issued it without a login while it was open, and now it wants a login.
-    #[error("the registry issued the token while it was open, and now it wants a login")]
+    /// The registry issued it without a login while it was open, and now requires a login.
+    #[error("the registry issued the token while it was open, and now it requires a login")]
     Opening,
     /// It has expired, or is not valid yet.
     #[error("the token has expired")]
@@ -134,7 +134,7 @@ struct AccessClaims {
     common: Common,
     access: Vec<Entry>,
     roles: Vec<String>,
-    /// Whether the registry was open, so that it checked no login. The token ends when the registry wants one.
+    /// Whether the registry was open and checked no login. The token expires when the registry requires one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     open: bool,
 }
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_token_of_an_open_registry_ends_when_the_registry_wants_a_login() {
+    fn an_access_token_of_an_open_registry_ends_when_it_requires_a_login() {
         let open = Audience { open: true, ..named("team1") };
         let made = key().access_token(&open, "s", &Caller::Anyone, &[Scope::Catalog], 0).unwrap();
 

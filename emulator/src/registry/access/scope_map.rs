@@ -12,7 +12,8 @@ use crate::registry::names::RepositoryName;
 pub(super) const ADMIN: &str = "_repositories_admin";
 
 /// The predefined scope maps: name, description, and the suffixes of their actions on all repositories. Azure keeps
-/// `_repositories_pull` and `_repositories_push` without metadata on purpose, so that a token that leaks lists nothing (Azure/acr#600, #690).
+/// `_repositories_pull` and `_repositories_push` without metadata on purpose, so that a leaked token lists nothing
+/// (Azure/acr#600, #690).
 const SYSTEM: [(&str, &str, &[&str]); 5] = [
     (
         ADMIN,

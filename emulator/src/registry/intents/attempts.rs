@@ -71,7 +71,7 @@ impl Intents {
             (entry.registry(), is_news)
         };
         if is_news {
-            tracing::warn!(operation = %kind, why, "{} could not go on and is tried again", kind.words());
+            tracing::warn!(operation = %kind, why, "{} failed and is retried", kind.words());
             self.0.events.blocked(self.0.clock.now(), kind, registry, why);
         }
     }

@@ -1,4 +1,4 @@
-//! An attempt of an operation: the steps that it reaches, and its end.
+//! An attempt of an operation: its steps and its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::registry::Error;
 use crate::registry::blocking::blocking;
 use crate::store::{End, IntentNote, OutcomeRow};
 
-/// The longest error of an outcome that is kept whole.
+/// The maximum length of an outcome's error that is stored whole.
 const MAX_ERROR: usize = 3000;
 
 /// An attempt of an operation. If it is dropped before its end, the operation waits for the next attempt.
@@ -91,12 +91,12 @@ impl Intent {
         self.parameters = parameters;
     }
 
-    /// How many attempts were refused since the start.
+    /// The number of attempts refused since the start.
     pub fn refusals(&self) -> u32 {
         self.intents.entries().get(&self.id).map_or(0, Entry::refusals)
     }
 
-    /// The last step that was reached, also before a restart.
+    /// The last step reached, also before a restart.
     pub fn step(&self) -> &str {
         &self.step
     }
@@ -134,7 +134,7 @@ impl Intent {
         End::Keep(self.id, OutcomeRow { ended: millis(self.intents.0.clock.now()), error })
     }
 
-    /// The operation has ended: its last transaction has removed the intent.
+    /// Ends the operation, whose last transaction has removed the intent.
     pub async fn ended(self) {
         self.boundary().await;
         self.intents.entries().remove(&self.id);
@@ -202,7 +202,7 @@ impl Drop for Intent {
     }
 }
 
-/// An error that fits into a row.
+/// Shortens an error to fit into a row.
 fn shortened(error: &Value) -> Value {
     if error.to_string().len() <= MAX_ERROR {
         return error.clone();

@@ -130,7 +130,7 @@ impl Intents {
     }
 
     fn attempts(&self) -> MutexGuard<'_, HashSet<Uuid>> {
-        // Nothing panics while the lock is held.
+        // No code panics while it holds the lock.
         self.0.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

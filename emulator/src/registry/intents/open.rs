@@ -51,23 +51,23 @@ impl Intents {
             (_, Some(damage), _) => Err(damage),
             (_, None, Ok(parameters)) => Ok(parameters.to_vec()),
             (_, None, Err(_)) => {
-                Err("its intent does not open under the service-managed key".to_owned())
+                Err("its intent cannot be opened with the service-managed key".to_owned())
             }
         };
         let entry = match (kind, opened) {
             (Some(kind), Ok(parameters)) => {
-                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was cut short and goes on", kind.words());
+                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was interrupted and continues", kind.words());
                 Entry::cut_short(kind, parameters, row.step, begun)
             }
             (kind, opened) => {
                 let why = match opened {
                     Err(why) => why,
-                    Ok(_) => "this program does not know it: a newer one has begun it".to_owned(),
+                    Ok(_) => "a newer version of this program began it".to_owned(),
                 };
                 tracing::error!(
                     operation = row.operation,
                     why,
-                    "an operation was cut short and cannot go on"
+                    "an interrupted operation cannot continue"
                 );
                 Entry::stuck(kind, row.operation, row.step, begun, why)
             }

@@ -57,7 +57,7 @@ pub struct Recovered {
     pub lost: Vec<LostFile>,
     /// Mirrors that cannot be read, and other notes for the user.
     pub notes: Vec<String>,
-    /// Content that rows name, and that is lost: its file is damaged or missing, and so was the copy in the journal.
+    /// Lost content that rows name: its file is damaged or missing, and so was the copy in the journal.
     #[serde(default)]
     pub damaged: Vec<DamagedContent>,
     /// Files that rows name and that could not be checked, because the key was refused or the vault did not answer.
@@ -76,11 +76,11 @@ pub struct Search {
     /// The small files that rows name and whose content is known as intact: see
     /// [`RowsRepair::carried`](crate::store::RowsRepair::carried). All others are read. `None`: no small file is read.
     pub named_but: Option<HashSet<FileId>>,
-    /// Whether all registries are in strict parity: then an identity that was removed still opens files for a while.
+    /// Whether all registries are in strict parity: then a removed identity still opens files for a while.
     pub all_strict: bool,
 }
 
-/// Content that is lost although rows name it.
+/// Lost content that rows name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DamagedContent {

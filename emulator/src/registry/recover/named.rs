@@ -28,7 +28,7 @@ pub(super) struct Named {
     task: Task,
 }
 
-/// The small files that rows name, without those whose content the journal still had.
+/// The small files that rows name, except those whose content the journal still had.
 pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Named>, StoreError> {
     let mut all = Vec::new();
     for record in store.registries()? {
@@ -95,7 +95,7 @@ impl Named {
         DataKeyId::from_bytes(self.task.row.data_key)
     }
 
-    /// Reads all of the file. The error says what is wrong with it, or why it cannot be read now.
+    /// Reads the whole file. The error says what is wrong with it, or why it cannot be read now.
     async fn read(&self, store: &Arc<Store>, rings: &Rings) -> Result<(), Error> {
         let Task { name, row } = self.task.clone();
         let (work, object) = (Arc::clone(store), name.clone());

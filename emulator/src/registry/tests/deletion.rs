@@ -1,4 +1,4 @@
-//! Deletions of registries that fail and are tried again.
+//! Deletions of registries that fail and are retried.
 
 use std::sync::atomic::Ordering;
 
@@ -38,7 +38,7 @@ async fn a_registry_serves_again_after_a_failed_deletion_unless_an_earlier_delet
 
     assert!(first.is_err() && went_on.is_err() && second.is_err(), "{first:?} {second:?}");
     assert!(after_first, "nothing of it was deleted");
-    assert!(!after_second, "what is pushed now would be removed by the earlier deletion");
+    assert!(!after_second, "the earlier deletion would remove content pushed now");
     assert!(registries.get("team1").is_none());
     assert!(intents.unfinished().is_empty());
 }

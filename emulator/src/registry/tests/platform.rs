@@ -25,7 +25,7 @@ pub(super) struct FakePlatform {
     /// The principals that may use the vault, by principal id.
     pub(super) allowed: Mutex<Vec<String>>,
     pub(super) purge_protection: Mutex<Option<bool>>,
-    /// Whether roles cannot be removed.
+    /// Whether the removal of roles fails.
     pub(super) keeps_roles: AtomicBool,
     /// The gate that the vault's answers to unwrapKey wait for.
     gate: Mutex<Option<Arc<Semaphore>>>,

@@ -201,7 +201,7 @@ impl Content {
     }
 }
 
-/// The number of bytes of an object, all authenticated and hashed. Blocks.
+/// Authenticates and hashes an object, and returns its number of bytes. Blocks.
 pub(in crate::registry) fn read_through(
     opened: OpenObject,
     digest: &Digest,
@@ -213,7 +213,7 @@ pub(in crate::registry) fn read_through(
     for index in 0..opener.segment_count() {
         lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
         hasher.update(&segment);
-        // Before the next segment waits for the vault, if it has to.
+        // This comes before the next segment may wait for the vault.
         segment.zeroize();
     }
     let actual = hasher.finish();
