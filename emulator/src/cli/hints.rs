@@ -481,7 +481,7 @@ mod tests {
             let taken = hints().way_back(cause, "local", &[way]).unwrap();
             let by_others = hints().way_back(cause, "local", &others).unwrap();
 
-            assert_eq!(taken, "`sealyard restore` brings it back", "{cause}");
+            assert_eq!(taken, "`sealyard restore` repairs it", "{cause}");
             assert!(!by_others.contains("restore"), "{cause}: {by_others}");
         }
     }
