@@ -52,7 +52,7 @@ async fn an_ephemeral_emulator_in_the_background_leaves_nothing() {
 
     assert_eq!((started.code, stopped.code), (Some(0), Some(0)), "{started:?} {stopped:?}");
     assert!(started.out.contains("which is removed at exit"), "{started:?}");
-    assert!(started.out.trim_end().ends_with("stop` stops it."), "{started:?}");
+    assert!(started.out.trim_end().ends_with("stop` stops the emulator."), "{started:?}");
     assert_eq!(running, 3, "the entry, the log and the process id");
     assert!(home.entries().is_empty(), "{:?}", home.entries());
     assert!(!home.path().join("data/sealyard").exists());

@@ -48,7 +48,7 @@ fn manifest() -> Vec<u8> {
 #[tokio::test]
 async fn gc_prints_what_it_removed_what_it_kept_and_the_option_that_removes_the_rest() {
     let size = manifest().len() + 2;
-    let because = "that nothing refers to, because of their age or because a client used them within the last minute: \
+    let because = "without references, because they are new or a client used them within the last minute: \
                    due at 2026-01-01T01:01:00Z; remove them now with --now";
     let expected = [
         format!(
