@@ -227,8 +227,8 @@ fn start_says_where_the_log_is_and_how_to_stop() {
         text.contains("\n  data      /data; `./sealyard reset` removes all content\n"),
         "{text}"
     );
-    assert!(text.ends_with("`./sealyard stop` stops it.\n"), "{text}");
-    assert!(ephemeral.contains("  data      /data, which is removed at the exit\n"), "{ephemeral}");
+    assert!(text.ends_with("`./sealyard stop` stops the emulator.\n"), "{text}");
+    assert!(ephemeral.contains("  data      /data, which is removed at exit\n"), "{ephemeral}");
 }
 
 #[test]
