@@ -22,8 +22,8 @@ Examples:
   sealyard env --shell powershell | Out-String | Invoke-Expression
   sealyard env --hosts | sudo tee -a /etc/hosts   for programs that cannot use a proxy
 
-The docker daemon does not read these variables: push to localhost:PORT, which needs no certificate
-and no login.
+The docker daemon does not read these variables: push to localhost:PORT, which needs no
+certificate.
 Java needs its own trust store: use keytool to import the file that NODE_EXTRA_CA_CERTS names.
 With --endpoint, this command fetches the emulator's certificates into your cache folder.";
 

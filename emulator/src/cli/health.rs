@@ -34,7 +34,7 @@ In a container:
 
 #[derive(Args, Debug)]
 pub(super) struct HealthArgs {
-    /// The address to ask if there is no endpoints file
+    /// The address to ask if no emulator is found
     #[arg(long, value_name = "ADDRESS", env = "SEALYARD_LISTEN", default_value_t = config::DEFAULT_LISTEN, value_parser = parse_address)]
     listen: SocketAddr,
     /// Check whether this registry serves its content

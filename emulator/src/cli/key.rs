@@ -18,7 +18,8 @@ Examples:
   sealyard key enable          the registry serves content again
   sealyard key rotate          a new version, in use at once; no blob is changed
 
-The command returns when the registry has seen the change. With --no-wait it returns at once.";
+The command returns when the registry has seen the change; after `new-version`, the registry rotates
+later. With --no-wait it returns at once.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {

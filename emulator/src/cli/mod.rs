@@ -62,18 +62,18 @@ Examples:
   docker push localhost:5000/app:1      push an image, without a login
   sealyard demo                         show how it works, on a separate emulator
   sealyard status                       show addresses and states
-  sealyard revoke --by policy           revoke the key: pushes and pulls are refused
-  sealyard restore                      restore the key: pushes and pulls work again
+  sealyard revoke --by policy           revoke the access to the key: pushes and pulls are refused
+  sealyard restore                      restore the access: pushes and pulls work again
   sealyard doctor                       find problems, and the commands that repair them
   sealyard az -- keyvault list          run the Azure CLI against the emulator
 
 Exit codes:
   0  success
   1  the command failed, or the emulator is not healthy
-  2  the command line is wrong
+  2  the command line is wrong, or `reset` was not confirmed
   3  no emulator runs, or several run and the command names none
   4  refused, because the registry's key cannot be used
-  5 to 9  `verify` found a fault; its help explains them";
+  5 to 9  depends on the command: see the help of `verify` and `repair`";
 
 const COMPLETIONS: &str = "\
 Examples:
@@ -121,13 +121,13 @@ struct GlobalArgs {
         help = "The URL of the running emulator's registry [env: SEALYARD_ENDPOINT, otherwise SEALYARD_URL]"
     )]
     endpoint: Option<Url>,
-    /// Print the result as one JSON document
+    /// Print the result as JSON
     #[arg(long, global = true)]
     json: bool,
     /// Log more; -vv logs each step
     #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     verbose: u8,
-    /// Only print errors
+    /// Print only errors and requested data
     #[arg(short, long, global = true)]
     quiet: bool,
     /// Log format
@@ -198,10 +198,10 @@ enum Command {
     /// Create and delete the managed identities that registries use their keys with
     #[command(subcommand, after_help = identity::EXAMPLES)]
     Identity(identity::IdentityCommand),
-    /// Authenticate all stored content
+    /// Authenticate all stored content of a registry
     #[command(after_help = verify::VERIFY_HELP)]
     Verify(verify::VerifyArgs),
-    /// Collect garbage: remove content that nothing refers to
+    /// Collect garbage of a registry: remove content that nothing refers to
     #[command(after_help = content::GC_HELP)]
     Gc(content::GcArgs),
     /// Repair a damaged data folder, and list the losses

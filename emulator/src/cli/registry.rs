@@ -41,7 +41,7 @@ pub(super) enum RegistryCommand {
         /// The registry
         name: String,
     },
-    /// Delete a registry with all its content
+    /// Delete a registry with all its content, without asking
     #[command(visible_alias = "rm")]
     Delete {
         /// The registry
@@ -51,7 +51,8 @@ pub(super) enum RegistryCommand {
     RotateKey(RotateArgs),
     /// Assign an identity to a registry; `[system]` is the system-assigned identity
     AssignIdentity(IdentityArgs),
-    /// Remove an identity from a registry; a registry without the identity that uses its key refuses content
+    /// Remove an identity from a registry; if the registry uses its key with this identity, it then refuses content (in strict
+    /// parity after 90 days)
     RemoveIdentity(IdentityArgs),
 }
 

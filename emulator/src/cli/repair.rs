@@ -16,18 +16,21 @@ use crate::repair::{Plan, Repair, Report};
 
 pub(super) const HELP: &str = "\
 The folder must not be in use by an emulator. The repair also works if `serve` refuses the folder.
-It recovers, in this order: the journal as far as it can be verified, from the last checkpoints
-or from an index whose checksum is right; then sealed files that no row names, with the mirrored
-rings, the service-managed key and the vault. Content that is recovered only from sealed files has
-no name: it is in the repository recovered/files of its registry, without a tag.
-If the journal is damaged, small files that are named are read as well: it may have held the only
-copy of one that a power cut has damaged.
+It first recovers the database of names, tags and settings (the rows): from a saved state whose
+checksum is right, and from the later changes in the journal, as far as they can be verified.
+Then it recovers files that no row names. To open them, it needs the vault, the service-managed key,
+and the copies of the wrapped data keys in rings/. Content that is recovered only from sealed files
+has no name: it is in the repository recovered/files of its registry, without a tag.
+The journal also contains copies of small files, because a power cut can damage a small file after
+its push. If the journal is damaged, such a copy can be lost. So the repair then reads every small
+file that a row names, and lists the damaged ones.
 It writes new rows next to the damaged ones and replaces them in one step. If there is too little
 space for them, it changes nothing.
 The damaged files stay in the data folder, in damaged-TIME/. The list of losses is in
 damaged-TIME/lost.txt.
 If the repair is stopped, the folder is either unchanged or repaired, and the next repair or start
 lists the losses.
+Without these options, repair uses the environment variables of `serve`, such as SEALYARD_VAULT_URL.
 
 Examples:
   sealyard repair --dry-run       only show the plan

@@ -17,7 +17,8 @@ It asks for confirmation, unless the emulator removes its data at exit anyway (`
 
 Exit codes:
   0  everything was reset
-  1  the listed items could not be reset";
+  1  the listed items could not be reset
+  2  not confirmed; nothing was changed";
 
 #[derive(Args, Debug)]
 pub(super) struct ResetArgs {

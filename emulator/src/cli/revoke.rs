@@ -17,8 +17,9 @@ pub(super) const REVOKE_HELP: &str = "\
 Examples:
   sealyard revoke --by policy       the registry refuses all content
   sealyard restore                  the registry serves content again
-  sealyard revoke --by firewall --registry team
+  sealyard revoke --by firewall --registry team1
 
+The methods firewall and vault affect all registries whose key is in the same vault.
 The command returns when the registry has seen the change. With --no-wait it returns at once.";
 
 pub(super) const RESTORE_HELP: &str = "\

@@ -26,7 +26,8 @@ Examples:
 For this command, Azure's host names lead to the emulator, through HTTPS_PROXY.
 HTTPS to other hosts is refused. Plain HTTP and 127.0.0.1 do not use the proxy.
 
-Exit codes: those of the command; 126 if it cannot be run, and 127 if it is not found.";
+Exit codes: those of the command; otherwise 3 if no emulator runs, 126 if the command cannot be
+run, and 127 if it is not found.";
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {

@@ -29,7 +29,8 @@ Examples:
   sealyard stop
 
 The data folder contains the log in `serve.log` and the process id in `serve.pid`.
-With --ephemeral these files are in the folder of running emulators, and are removed at exit.";
+With --ephemeral these files are in $XDG_RUNTIME_DIR/sealyard (without this variable, in the
+system's folder for program state), and are removed at exit.";
 
 /// The time between two checks whether the emulator is ready.
 const PAUSE: Duration = Duration::from_millis(20);

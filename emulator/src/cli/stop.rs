@@ -13,7 +13,8 @@ use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
 use crate::holder::Holder;
 
 pub(super) const HELP: &str = "\
-Running requests have at most 10 seconds to end. The data stays in the data folder.
+Running requests have at most 10 seconds to end. The data stays in the data folder, unless the
+emulator was started with --ephemeral.
 
 Exit codes:
   0  the emulator has ended

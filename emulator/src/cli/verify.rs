@@ -19,7 +19,8 @@ Examples:
 verify continues after each fault. It names the repositories and tags that a damaged object affects.
 It marks the damaged object, so clients see it as missing and push it again.
 It removes the mark from an object that it can read.
-It also checks the stored rows of the registry and of the embedded vault.
+It also checks the stored rows of the emulator and of the embedded vault. It repairs damaged rows at
+once if the index has all of them, also without --repair.
 --repair restores manifests that another repository holds intact, and removes files that no row
 names.
 

@@ -4,7 +4,7 @@
 //! the others are sorted by name.
 //!
 //! Invariants:
-//! - Each registry has its own ring, identities, key and state. Registries are isolated from each other.
+//! - Each registry has its own content, ring, identities, key and state.
 //! - A registry is stored as a whole or not at all: its row and its ring are written in one transaction.
 //! - Creations, changes and deletions run one at a time, and run to their end even if the caller is gone.
 

@@ -18,7 +18,7 @@ pub(super) struct EnvOptions {
     /// Identity of the client
     #[arg(long, value_name = "IDENTITY", value_enum, default_value_t)]
     identity: Identity,
-    /// Certificate of the local authority as the client sees it, such as a copy outside a container
+    /// The path of the CA certificate on the client's machine, if it is a copy
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
 }

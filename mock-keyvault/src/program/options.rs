@@ -15,9 +15,9 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
 
 /// A local Azure Key Vault for keys.
 ///
-/// Serves until it is interrupted. The Host name selects the vault: NAME.vault.localhost; any other name selects the
-/// vault `local`. Tokens come from the program's own issuer, at login.localhost or the same address. The data folder
-/// holds everything, and works with any port.
+/// Serve a vault until Ctrl-C. The host name selects the vault: NAME.vault.localhost; any other name selects the vault
+/// `local`. The program issues its own tokens, at login.localhost or at the same address. All data is in the data
+/// folder, which you can use with any port.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -25,7 +25,7 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr
     after_help = "\
 Examples:
   mock-keyvault                        serve on 127.0.0.1:8443
-  mock-keyvault --listen 0             on any free port; `mock-keyvault env` knows which
+  mock-keyvault --listen 0             on any free port; `mock-keyvault env` prints it
   eval \"$(mock-keyvault env)\"          in the shell of a client: set the vault's address and an identity
   mock-keyvault --accept-any-token     for a client with credentials of another issuer
 
@@ -37,7 +37,8 @@ Exit codes:
 pub(super) struct Options {
     #[command(subcommand)]
     pub(super) command: Option<Command>,
-    /// Listen on this address with TLS; a port without a host means the loopback, 0 means any free port
+    /// The address to serve with TLS: a port without a host means the loopback, and 0 means any free port. `health` asks
+    /// this address if the data folder has no file endpoints.json; `env` and `repair` ignore it
     #[arg(long, global = true, value_name = "ADDRESS", env = "MOCK_KEYVAULT_LISTEN", default_value_t = DEFAULT_LISTEN, value_parser = listen::parse_address)]
     pub(super) listen: SocketAddr,
     /// Store everything in this folder [default: the platform's data folder]
@@ -46,7 +47,8 @@ pub(super) struct Options {
     /// Also write the vault's addresses to this file when it answers requests
     #[arg(long, value_name = "FILE", env = "MOCK_KEYVAULT_ENDPOINTS_FILE")]
     pub(super) endpoints_file: Option<PathBuf>,
-    /// Use the well-known secrets, and open the admin API and managed identities, even if the listener is not on the loopback
+    /// Use the fixed secret `sealyard`, and allow the admin API and managed identities, even if the listener is not on the
+    /// loopback
     #[arg(long, env = "MOCK_KEYVAULT_TRUSTED_NETWORK")]
     pub(super) trusted_network: bool,
     /// Treat any bearer token as the owner's, except those of the vault's own issuer; refused outside the loopback

@@ -17,8 +17,8 @@ use super::{Failure, failed, say};
 
 pub(super) const HELP: &str = "\
 Repairs the folder of a vault that does not run, even if the vault cannot start. The repair restores
-the journal as far as it can be verified, from the last checkpoints or from an index that matches
-its sum.
+the journal as far as it can be verified, from the last checkpoints or from an index whose checksum
+is right.
 It writes the new rows, with the keys of the vault, next to the damaged ones and replaces them in
 one step. If the disk has too little space for them, nothing is changed.
 The damaged files stay in the data folder, in damaged-TIME/, with a list of the losses in

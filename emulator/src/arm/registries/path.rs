@@ -181,9 +181,10 @@ impl Absent {
     /// Its name, and a sentence about the alternative.
     pub(super) fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Webhooks => {
-                ("webhooks", "The stream /_sealyard/events reports pushes and deletes.")
-            }
+            Self::Webhooks => (
+                "webhooks",
+                "The stream `/_sealyard/events` reports changes of a key's state, rotations and damaged content, but no pushes and no deletes.",
+            ),
             Self::Replications => ("geo-replication", "A registry is in one place."),
             Self::PrivateEndpoints => {
                 ("private endpoints", "A registry is reached at its own address only.")

@@ -41,7 +41,8 @@ This needs the Azure CLI in PATH, but no account: it is signed in as the owner o
 subscription. It refuses commands that cannot work: a sign-in with a browser, builds and imports,
 and commands that need a download.
 
-Exit codes: those of az; 127 if az is not found.";
+Exit codes: those of az; otherwise 1 or 2 if the command cannot run against this emulator, 3 if no
+emulator runs, and 127 if az is not found.";
 
 /// The cloud of local names, as `az cloud list` shows it.
 const LOCAL_CLOUD: &str = "Sealyard";

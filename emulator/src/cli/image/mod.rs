@@ -25,7 +25,8 @@ Examples:
   sealyard image delete team/app:1        the manifest of this tag, with all its tags
   sealyard image delete --all team/app    the repository with all its images
 
-`gc` frees the disk space of deleted images.
+To free the disk space of deleted images at once, run `gc --now`; `gc` keeps content that was used
+in the last hour.
 If the registry has logins, these commands sign in as the owner.";
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@
 
 use super::{Property, Treatment};
 
-const OPEN: &str = "A registry accepts every caller that reaches its port, and requires a login.";
+const OPEN: &str = "A registry does not filter callers by address.";
 const ONE_PLACE: &str = "A registry is in one place.";
 
 /// `Microsoft.ContainerRegistry/registries` in version 2025-11-01: what a create or an update may carry, and what is
@@ -36,7 +36,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
     ),
     Property::acted_on(
         "identity.userAssignedIdentities",
-        "Each listed identity is assigned. `null` in an update removes one. If the key is asked for with it, content is refused at once; in strict parity after 90 days, as in Azure.",
+        "Each listed identity is assigned. `null` in an update removes one. If the registry uses its key with this identity, it refuses content at once; in strict parity after 90 days, as in Azure.",
     ),
     Property::inert(
         "identity.principalId",
@@ -249,7 +249,10 @@ pub(super) const PARTS: &[(&str, &[Property])] = &[
         "registries/generateCredentials",
         &[
             Property::acted_on("tokenId", "The passwords are made for this token."),
-            Property::acted_on("name", "Only this password is made. Without it both are."),
+            Property::acted_on(
+                "name",
+                "Only this password is made. Without this property, both passwords are made.",
+            ),
             Property::acted_on(
                 "expiry",
                 "The passwords end at this time, by the clock of the emulator.",
