@@ -47,9 +47,15 @@ impl Level {
             // sled is silent: an index that it cannot read is rebuilt, and we log a line about it.
             Self::Quiet => "error,sled=off",
             Self::Client => "warn,sled=off",
-            Self::Normal => "warn,sealyard=info,mock_keyvault=info,sled=off",
-            Self::Verbose => "warn,sealyard=debug,mock_keyvault=debug,sled=off",
-            Self::Everything => "warn,sealyard=trace,mock_keyvault=trace,sled=off",
+            Self::Normal => {
+                "warn,sealyard=info,sealed_envelope=info,mock_keyvault=info,azure_emulator_core=info,sled=off"
+            }
+            Self::Verbose => {
+                "warn,sealyard=debug,sealed_envelope=debug,mock_keyvault=debug,azure_emulator_core=debug,sled=off"
+            }
+            Self::Everything => {
+                "warn,sealyard=trace,sealed_envelope=trace,mock_keyvault=trace,azure_emulator_core=trace,sled=off"
+            }
         }
     }
 }
@@ -108,9 +114,9 @@ mod tests {
             assert!(matches!(others, Some(&"warn" | &"error")), "{level:?}: {filter}");
         }
         let everything = filter(None, Level::Everything).0.to_string();
-        assert!(
-            everything.contains("sealyard=trace") && everything.contains("mock_keyvault=trace")
-        );
+        for ours in ["sealyard", "sealed_envelope", "mock_keyvault", "azure_emulator_core"] {
+            assert!(everything.contains(&format!("{ours}=trace")), "{ours}: {everything}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{DataKey, FinishedSeal, OpenError, Opener, SealError, Sealer};
 
@@ -85,6 +85,8 @@ impl<R: Read + Seek> BufRead for OpenReader<'_, R> {
         let number = self.opener.segment_of(self.position);
         if self.loaded != Some(number) {
             self.loaded = None;
+            // A shorter segment would leave the end of this one in memory.
+            self.segment.zeroize();
             self.opener.read_segment(self.key, number, &mut self.segment)?;
             self.loaded = Some(number);
         }

@@ -280,7 +280,7 @@ impl<'a> Chosen<'a> {
             Ok(told) => return Ok(told),
             Err(error) => error,
         };
-        let message = format!("the vault refused the change: {}", with_causes(&error));
+        let message = format!("the vault did not make the change: {}", with_causes(&error));
         let refused = AdminError::of_vault(&error, message);
         if !self.is_own || !error.cause().is_some_and(Cause::is_refusal) {
             return Err(refused);

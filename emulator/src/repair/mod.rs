@@ -8,6 +8,7 @@
 //! examined yet.
 
 mod text;
+mod unread;
 
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -158,7 +159,11 @@ impl Repair {
             report.is_some().then(|| folder.join(&aside)),
             vault_folder.filter(|_| vault_report.is_some()).map(|vault| vault.join(&aside)),
         ];
-        let carried = rows.carried();
+        let carried = match rows.carried() {
+            // No file is known to be sound.
+            None if unread::is_set(&folder)? => Some(HashSet::new()),
+            carried => carried,
+        };
         let room = rustix::fs::statvfs(&folder).map_err(std::io::Error::from)?;
         let plan = Plan {
             vault: vault_report,
@@ -192,7 +197,11 @@ impl Repair {
     ) -> Result<Report, RepairFailure> {
         let Self { config, clock, vault, rows, mut plan, carried, aside } = self;
         let lost = plan.lost_rows();
+        let (folder, reads_small_files) = (config.data_dir.clone(), plan.reads_small_files);
         let apply = move || -> Result<_, RepairFailure> {
+            if reads_small_files {
+                unread::set(&folder)?;
+            }
             // The vault comes first, because a registry without its vault would be unavailable.
             let of_vault = vault.map(|vault| vault.apply(&aside)).transpose()?.flatten();
             Ok([rows.apply(&aside, &lost)?, of_vault])
@@ -209,15 +218,18 @@ impl Repair {
             named_but: carried,
             all_strict: config.strict_parity,
         };
+        let folder = config.data_dir.clone();
+        let mut is_read = plan.reads_small_files;
         let mut recovered = match read_sealed_files(config, clock, search, progress).await {
             // The rows are repaired. Only the check of the small files failed, so a note is enough.
-            Err(failure) if !plan.reads_sealed_files => Recovered {
-                notes: vec![format!(
-                    "small files could not be read, and some may be lost: {}",
-                    chain(&failure)
-                )],
-                ..Recovered::default()
-            },
+            Err(failure) if !plan.reads_sealed_files => {
+                is_read = false;
+                let note = "small files could not be read, and some may be lost; the next repair reads them";
+                Recovered {
+                    notes: vec![format!("{note}: {}", chain(&failure))],
+                    ..Recovered::default()
+                }
+            }
             other => other?,
         };
         if let Some(aside) = rows_aside.filter(|_| !recovered.damaged.is_empty()) {
@@ -225,7 +237,14 @@ impl Repair {
             let added = tokio::task::spawn_blocking(move || Earlier::add_lost(&aside, &lost));
             if let Err(error) = added.await.map_err(std::io::Error::other).flatten() {
                 recovered.notes.push(format!("the list of lost content is incomplete: {error}"));
+                is_read = false;
             }
+        }
+        if is_read {
+            // The losses are in the list of the kept files, or there are none.
+            tokio::task::spawn_blocking(move || unread::clear(&folder))
+                .await
+                .map_err(std::io::Error::other)??;
         }
         Ok(Report { plan, recovered: Some(recovered) })
     }
@@ -292,6 +311,7 @@ impl Plan {
             && self.rows.is_none()
             && self.markers.is_empty()
             && !self.reads_sealed_files
+            && !self.reads_small_files
     }
 
     /// Whether the disk has space for the new rows in addition to the damaged ones.

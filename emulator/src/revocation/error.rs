@@ -36,11 +36,11 @@ pub enum RevocationError {
     /// There is no such vault, or it is deleted.
     #[error("there is no vault {0}: it may be deleted")]
     NoVault(String),
-    /// The vault refused the change.
-    #[error("the vault refused the change: {0}")]
+    /// The vault did not make the change.
+    #[error("the vault did not make the change: {0}")]
     Vault(#[from] VaultError),
-    /// The registry refused the change.
-    #[error("the registry refused the change: {0}")]
+    /// The registry did not make the change.
+    #[error("the registry did not make the change: {0}")]
     Registry(#[from] ManageError),
     /// The vault was changed, but the registry did not see the change in time, or has another state.
     #[error("the vault was changed, but the registry {registry} is {}", state(.status))]

@@ -795,8 +795,8 @@ async fn a_deployment_survives_a_restart_and_is_deleted_with_its_group() {
     assert_eq!(listed["value"], json!([]));
 }
 
-/// The parts of Azure's quickstart `container-registry-with-policies-and-diagnostics` that decide whether it deploys
-/// (Azure/azure-quickstart-templates, `azuredeploy.json` at 2daa6904).
+/// A template with the parts of Azure's quickstart `container-registry-with-policies-and-diagnostics` that decide whether it
+/// deploys (Azure/azure-quickstart-templates, `azuredeploy.json` at 2daa6904). It is not the published file.
 fn with_policies_and_diagnostics() -> Value {
     let parameter = |kind: &str, value: Value| json!({"type": kind, "defaultValue": value});
     let registry = "[format('Microsoft.ContainerRegistry/registries/{0}', parameters('acrName'))]";
@@ -872,7 +872,7 @@ fn with_policies_and_diagnostics() -> Value {
 }
 
 #[tokio::test]
-async fn the_quickstart_with_policies_and_diagnostics_deploys_with_its_defaults() {
+async fn a_template_like_the_quickstart_with_policies_and_diagnostics_deploys_with_its_defaults() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
     let body = asked(&with_policies_and_diagnostics(), &json!({}));

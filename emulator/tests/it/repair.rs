@@ -358,6 +358,32 @@ async fn small_files_that_are_damaged_as_the_journal_is_are_printed_as_lost_with
 }
 
 #[tokio::test]
+async fn a_repair_after_one_that_was_killed_before_it_read_the_small_files_reads_them() {
+    let world = World::new().await;
+    for file in small_files(&world.data()) {
+        let mut content = std::fs::read(&file).unwrap();
+        let middle = content.len() / 2;
+        content[middle] ^= 1;
+        std::fs::write(&file, content).unwrap();
+    }
+    let mark = world.data().join("repair.unread-small-files");
+    let line = format!("sealyard repair --yes --data-dir {}", world.data().display());
+
+    let without_mark = world.type_line(&line).await;
+    std::fs::write(&mark, "").unwrap();
+    let repaired = world.type_line(&line).await;
+    let marked_after = mark.exists();
+    let again = world.type_line(&line).await;
+
+    assert_eq!(without_mark.code, Some(0), "{} {}", without_mark.out, without_mark.err);
+    assert_eq!(repaired.code, Some(6), "{} {}", repaired.out, repaired.err);
+    let lost = format!("lost: the manifest app@{}", content::digest(&world.manifests[0]));
+    assert!(repaired.out.contains(&lost), "{}", repaired.out);
+    assert!(!marked_after, "the files are read, and the mark is left");
+    assert_eq!(again.code, Some(0), "{} {}", again.out, again.err);
+}
+
+#[tokio::test]
 async fn a_manifest_that_was_deleted_before_the_damage_is_not_recovered() {
     let world = World::new().await;
     let emulator = start(&world.data()).await.unwrap();

@@ -5,7 +5,7 @@
 //! text that it was parsed from, except for leading zeros and parts that are zero.
 //!
 //! There are no fractions and no signs. The registry's admin API has a type of its own for durations in seconds, which may
-//! be negative: `emulator/src/admin/duration.rs`. A sign would make no sense in a policy, and a month has no fixed number
+//! be negative: `emulator/src/duration.rs`. A sign would make no sense in a policy, and a month has no fixed number
 //! of seconds. This module knows nothing of vaults. The crates that parse this notation either convert it to fractions, in
 //! floating point, or bring their own calendar; the calendar here is that of `time`.
 

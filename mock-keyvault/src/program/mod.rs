@@ -33,8 +33,9 @@ const RESOLVER_PATIENCE: Duration = Duration::from_secs(1);
 /// Runs the command of the arguments. Exit code 1 is a failure, 2 an invalid argument.
 pub(crate) fn main() -> ExitCode {
     let options = Options::parse();
-    let filter = EnvFilter::try_from_env(LOG_ENV)
-        .unwrap_or_else(|_| EnvFilter::new("warn,mock_keyvault=info,sled=off"));
+    let filter = EnvFilter::try_from_env(LOG_ENV).unwrap_or_else(|_| {
+        EnvFilter::new("warn,mock_keyvault=info,azure_emulator_core=info,sled=off")
+    });
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     if let Some(Command::Repair(wish)) = &options.command {
         return repair::repair(&options, wish);

@@ -1,6 +1,6 @@
 //! The file of a mirror: JSON in one line, then its checksum.
 //!
-//! The format is in `envelope/FORMAT.md`.
+//! The format is in `emulator/envelope/FORMAT.md`.
 
 use std::collections::HashSet;
 use std::io;
