@@ -167,7 +167,7 @@ impl Doorkeeper {
                     }
                 }
                 let caller = this.caller(registry, &user, &password)?;
-                Ok(Access::Granted(this.granted(registry, &caller, &scopes)?))
+                Ok(Access::Granted(this.granted(registry, &caller, &scopes)?.scopes))
             }
         })
         .await
@@ -189,19 +189,21 @@ impl Doorkeeper {
                 Proof::None => Caller::Anyone,
                 Proof::Password { user, password } => {
                     // An access token from a login, sent as a password, gives the same permissions again.
+                    let audience = registry.audience();
                     if user == TOKEN_USER
-                        && let Ok(granted) =
-                            this.key.verify_access(password, &registry.audience(), now)
+                        && let Ok(granted) = this.key.verify_access(password, &audience, now)
                     {
                         let granted = both(&granted, &scopes);
-                        return this.issue(registry, &service, &Caller::Anyone, &granted, &scopes);
+                        return this.issue(&audience, &service, &Caller::Anyone, &granted, &scopes);
                     }
                     this.caller(registry, user, password)?
                 }
                 Proof::Refresh(token) => this.refreshed(registry, token)?,
             };
-            let granted = this.granted(registry, &caller, &scopes)?;
-            this.issue(registry, &service, &caller, &granted, &scopes)
+            let Granted { scopes: granted, open } = this.granted(registry, &caller, &scopes)?;
+            // The registry may have been closed since: a token for everything must not outlive that.
+            let audience = Audience { open, ..registry.audience() };
+            this.issue(&audience, &service, &caller, &granted, &scopes)
         })
         .await
     }
@@ -292,9 +294,10 @@ impl Inner {
         registry: &Registry,
         caller: &Caller,
         scopes: &[Scope],
-    ) -> Result<Vec<Scope>, AccessError> {
+    ) -> Result<Granted, AccessError> {
         let rights = self.rights(registry, caller)?;
-        Ok(scopes.iter().filter_map(|scope| rights.of(scope)).collect())
+        let scopes = scopes.iter().filter_map(|scope| rights.of(scope)).collect();
+        Ok(Granted { scopes, open: matches!(rights, Rights::Open) })
     }
 
     fn rights<'a>(
@@ -304,7 +307,7 @@ impl Inner {
     ) -> Result<Rights<'a>, AccessError> {
         let parts = &registry.0;
         if registry.is_open() {
-            return Ok(Rights::All);
+            return Ok(Rights::Open);
         }
         Ok(match caller {
             Caller::Anyone if admin::settings(parts)?.anonymous_pull => Rights::Pull,
@@ -338,7 +341,7 @@ impl Inner {
     /// Issues a token, unless scopes were requested and none is allowed.
     fn issue(
         &self,
-        registry: &Registry,
+        audience: &Audience,
         service: &str,
         caller: &Caller,
         granted: &[Scope],
@@ -348,16 +351,32 @@ impl Inner {
             return Err(AccessError::NothingGranted);
         }
         let now = self.clock.unix_now();
-        Ok(self.key.access_token(&registry.audience(), service, caller, granted, now)?)
+        Ok(self.key.access_token(audience, service, caller, granted, now)?)
     }
+}
+
+/// The allowed part of the requested scopes.
+struct Granted {
+    scopes: Vec<Scope>,
+    /// Whether they are allowed because the registry is open.
+    open: bool,
 }
 
 /// The rights of a caller in a registry.
 enum Rights<'a> {
+    /// The registry is open: everything, and no login was checked.
+    Open,
     Pull,
     All,
-    Map { actions: Vec<scope_map::ScopeMapAction>, catalog: bool },
-    Roles { directory: &'a dyn Directory, object_id: String, resource_id: String },
+    Map {
+        actions: Vec<scope_map::ScopeMapAction>,
+        catalog: bool,
+    },
+    Roles {
+        directory: &'a dyn Directory,
+        object_id: String,
+        resource_id: String,
+    },
 }
 
 impl Rights<'_> {
@@ -377,7 +396,7 @@ impl Rights<'_> {
             // No action of a scope map covers the catalog: only the scope map for administrators opens it
             // (Azure/acr#675).
             Self::Map { catalog, .. } => *catalog,
-            Self::Pull | Self::All => true,
+            Self::Open | Self::Pull | Self::All => true,
             Self::Roles { directory, object_id, resource_id } => {
                 directory.allows(object_id, directory::CATALOG, resource_id)
             }
@@ -387,7 +406,7 @@ impl Rights<'_> {
     fn in_repository(&self, name: &RepositoryName) -> Actions {
         match self {
             Self::Pull => [Action::Pull, Action::MetadataRead].into_iter().collect(),
-            Self::All => Actions::all(),
+            Self::Open | Self::All => Actions::all(),
             Self::Map { actions, .. } => scope_map::allowed(actions, name),
             Self::Roles { directory, object_id, resource_id } => Action::ALL
                 .into_iter()
