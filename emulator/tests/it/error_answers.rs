@@ -11,7 +11,7 @@ use insta::{assert_snapshot, with_settings};
 use sealyard::oci::Code;
 
 /// Where the source makes errors of registries.
-const PLACES: &[&str] = &["oci", "acr", "listeners", "admin/guard.rs", "app.rs"];
+const PLACES: &[&str] = &["oci", "acr", "listeners", "routes.rs"];
 
 fn sources(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
