@@ -8,7 +8,7 @@ image_remove() { docker rm -f -v "$IMAGE_NAME" >/dev/null 2>&1 || true; }
 # image_port PORT: prints the port of the host for a port of the container.
 image_port() { docker port "$IMAGE_NAME" "$1" | head -n 1 | sed 's/.*://'; }
 image_status() { curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$(image_port 5000)/v2/" "$@"; }
-image_ready() { docker logs "$IMAGE_NAME" 2>/dev/null | grep -q 'Ctrl-C stops it'; }
+image_ready() { docker logs "$IMAGE_NAME" 2>/dev/null | grep -q 'Ctrl-C stops the emulator'; }
 
 # image_run RUN-OPTION... -- ARGUMENT...
 image_run() {
