@@ -28,7 +28,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
     let owner = issuer.principal(OWNER_CLIENT_ID).expect("the owner");
     let token = issuer.token_for(&owner, "r").expect("a token").expose().to_owned();
     let key = TokenKey::from_bytes(&[7; 32]);
-    let registry = Audience { name: "local".to_owned(), id: Some("1".to_owned()) };
+    let registry = Audience { name: "local".to_owned(), id: Some("1".to_owned()), open: false };
     let refresh =
         key.refresh_token(&registry, "here", &Caller::Admin, 0).expect("a token").to_string();
     World { registry, issuer, token, key, refresh }
