@@ -14,8 +14,12 @@
 //! ```
 //!
 //! The folders in the order in which a request meets them: [`oci`], [`acr`] and [`admin`] parse and render, [`registry`]
-//! makes the decisions, [`keys`] permits or refuses access to content, the crate `sealed-envelope` is the file format, [`store`] keeps the data.
-//! `ARCHITECTURE.md` has the map and the invariants.
+//! makes the decisions, [`keys`] permits or refuses access to content, the crate `sealed-envelope` is the file format,
+//! [`store`] keeps the data. `ARCHITECTURE.md` has the map and the invariants.
+//!
+//! Tokens are signed and verified through `jsonwebtoken`, which has one provider of cryptography for the whole process. If
+//! the program has installed none, one with only HS256 and RS256 is installed: a program that uses `jsonwebtoken` with other
+//! algorithms calls `install_default` on its own provider first.
 
 pub mod acr;
 pub mod admin;

@@ -44,6 +44,10 @@
 //! ```
 //!
 //! The crate `azure-emulator-core` has the parts that know nothing of vaults.
+//!
+//! Tokens are signed and verified through `jsonwebtoken`, which has one provider of cryptography for the whole process. If
+//! the program has installed none, one with only HS256 and RS256 is installed: a program that uses `jsonwebtoken` with other
+//! algorithms calls `install_default` on its own provider first.
 
 pub mod control;
 pub mod repair;

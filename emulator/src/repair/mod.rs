@@ -241,7 +241,7 @@ impl Repair {
             }
         }
         if is_read {
-            // The losses are in the list of the kept files, or there are none.
+            // All were read. Each loss is printed, and marked so that `verify` and `GET` report it.
             tokio::task::spawn_blocking(move || unread::clear(&folder))
                 .await
                 .map_err(std::io::Error::other)??;
