@@ -13,8 +13,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::forwarded::Forwarded;
-use super::login_server;
+use super::forwarded::{Forwarded, login_server};
 use crate::oci::{API_VERSION, Code, ErrorReply, header_value};
 use crate::registry::{AccessError, Scope};
 

@@ -1,4 +1,4 @@
-//! The errors of the metadata API itself. The table in `oci/error.rs` renders the domain's own errors: ACR has one
+//! The errors of the metadata API itself. The table in `oci/domain_errors.rs` renders the domain's own errors: ACR has one
 //! form of error for both surfaces.
 
 use http::StatusCode;

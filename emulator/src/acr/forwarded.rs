@@ -11,6 +11,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http::HeaderMap;
+use http::header::HOST;
+use http::request::Parts;
 use http::uri::Authority;
 use mock_keyvault::AddressRange;
 
@@ -66,6 +68,17 @@ impl Forwarded {
         });
         Self { scheme, host: host.map(str::to_owned) }
     }
+}
+
+/// The client's name for the registry: the host of the request, or the name that its proxy gives. It is not stored.
+pub(super) fn login_server(head: &Parts) -> String {
+    let forwarded = head.extensions.get::<Forwarded>();
+    if let Some(host) = forwarded.and_then(|forwarded| forwarded.host.as_ref()) {
+        return host.clone();
+    }
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = head.uri.authority().map(Authority::as_str).or(host);
+    host.unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

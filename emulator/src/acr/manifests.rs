@@ -4,9 +4,10 @@ use axum::response::Response;
 use http::request::Parts;
 
 use super::error::AcrError;
+use super::forwarded::login_server;
 use super::query::ListQuery;
+use super::render::{json, listed};
 use super::wire::{InRepository, Manifests};
-use super::{json, listed, login_server};
 use crate::oci::ErrorReply;
 use crate::registry::{Content, Digest, RepositoryName};
 

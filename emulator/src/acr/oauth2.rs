@@ -17,10 +17,12 @@ use serde::Serialize;
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
+use super::body::whole_body;
 use super::challenge::unauthorized;
 use super::error::AcrError;
+use super::forwarded::login_server;
 use super::gate::credentials;
-use super::{json, login_server, whole_body};
+use super::render::json;
 use crate::oci::ErrorReply;
 use crate::registry::{AccessError, Credentials, Doorkeeper, Proof, Registry, Scope};
 

@@ -3,8 +3,8 @@
 use axum::body::Body;
 use serde::Deserialize;
 
+use super::body::whole_body;
 use super::error::AcrError;
-use super::whole_body;
 use crate::oci::ErrorReply;
 use crate::registry::{AttributeChange, Content, RepositoryName, Target};
 

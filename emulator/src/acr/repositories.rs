@@ -5,9 +5,10 @@ use http::StatusCode;
 use http::request::Parts;
 
 use super::error::AcrError;
+use super::forwarded::login_server;
 use super::query::ListQuery;
+use super::render::{json, listed};
 use super::wire::{Catalog, Deleted, Repository};
-use super::{json, listed, login_server};
 use crate::oci::ErrorReply;
 use crate::registry::{Content, RepositoryName};
 

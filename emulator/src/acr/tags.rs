@@ -6,9 +6,10 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 
 use super::error::AcrError;
+use super::forwarded::login_server;
 use super::query::ListQuery;
+use super::render::{json, listed};
 use super::wire::{InRepository, Tags};
-use super::{json, listed, login_server};
 use crate::oci::ErrorReply;
 use crate::registry::{Content, RepositoryName, Tag};
 

@@ -10,8 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::error::ErrorReply;
+use super::headers::{CONTENT_DIGEST, header_value};
 use super::range::ByteRange;
-use super::{CONTENT_DIGEST, header_value};
 use crate::registry::{Blob, Content, Digest, RepositoryName};
 
 pub(super) async fn get(

@@ -1,4 +1,4 @@
-//! The error codes, as `error.rs` and its siblings in other folders use them, and docker's reaction to each.
+//! The error codes, as `domain_errors.rs` and its siblings in other folders use them, and docker's reaction to each.
 
 /// The codes of OCI distribution specification 1.1, "Error Codes", and of Docker's and Azure's registries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 
 use super::error::ErrorReply;
-use super::header_value;
+use super::headers::header_value;
 use super::query::Query;
 use crate::registry::{Content, Digest, OCI_INDEX, RepositoryName};
 

@@ -16,9 +16,9 @@ use zeroize::Zeroizing;
 use super::blobs::{entity_tag, unmodified};
 use super::code::Code;
 use super::error::ErrorReply;
+use super::headers::{CONTENT_DIGEST, header_value};
 use super::query::Query;
 use super::route::RouteError;
-use super::{CONTENT_DIGEST, header_value};
 use crate::registry::{Content, Error, MAX_MANIFEST_LEN, ManifestNames, Reference, RepositoryName};
 
 /// Tells a client that the registry supports the referrers API for this subject (OCI distribution specification 1.1).

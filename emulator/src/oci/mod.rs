@@ -6,106 +6,22 @@
 
 mod blobs;
 mod code;
+mod domain_errors;
 mod error;
+mod headers;
 mod lists;
 mod manifests;
 mod query;
 mod range;
 mod reason;
 mod route;
+mod router;
 mod uploads;
-
-use axum::body::Body;
-use axum::extract::Request;
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::any;
-use axum::{Extension, Router};
-use http::{HeaderName, HeaderValue, Method, header};
 
 pub use self::code::Code;
 pub use self::error::ErrorReply;
+pub(crate) use self::headers::{API_VERSION, header_value};
 pub(crate) use self::query::Query;
 pub use self::range::{ByteRange, ContentRange, ContentRangeError, RangeError};
 pub use self::route::{Route, RouteError, RouteKind};
-use crate::registry::Registry;
-
-/// The header by which old Docker clients recognise a registry.
-pub(crate) const API_VERSION: HeaderName =
-    HeaderName::from_static("docker-distribution-api-version");
-const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-
-/// The routes below `/v2/`. A request has its [`Registry`] as an extension: the caller of these
-/// routes has selected it, by name or by port.
-pub fn router() -> Router {
-    Router::new()
-        .route("/v2", any(dispatch))
-        .route("/v2/", any(dispatch))
-        .route("/v2/{*path}", any(dispatch))
-}
-
-/// Passes a request to its handler. Only the base route answers without the key's admission.
-async fn dispatch(Extension(registry): Extension<Registry>, request: Request) -> Response {
-    let mut response = match handle(&registry, request).await {
-        Ok(response) => response,
-        Err(reply) => reply.into_response(),
-    };
-    response.headers_mut().insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
-    response
-}
-
-async fn handle(registry: &Registry, request: Request) -> Result<Response, ErrorReply> {
-    let (head, body) = request.into_parts();
-    let method = head.method.clone();
-    let route = Route::of(head.uri.path()).map_err(|error| ErrorReply::of_route(error, &method))?;
-    if !route.methods().contains(&method) {
-        return Err(ErrorReply::method_not_allowed(&method, route.methods()));
-    }
-    if matches!(route, Route::Base) {
-        return Ok(base());
-    }
-    let content = registry.content().await?;
-    let is_upload = matches!(route, Route::Uploads { .. } | Route::Upload { .. });
-    let answer = match (route, method) {
-        (Route::Base, _) => Ok(base()),
-        (Route::Catalog, _) => lists::catalog(&content, &head).await,
-        (Route::Tags { name }, _) => lists::tags(&content, &name, &head).await,
-        (Route::Referrers { name, subject }, _) => {
-            lists::referrers(&content, &name, &subject, &head).await
-        }
-        (Route::Manifest { name, reference }, Method::PUT) => {
-            manifests::put(&content, &name, &reference, &head, body).await
-        }
-        (Route::Manifest { name, reference }, Method::DELETE) => {
-            manifests::delete(&content, &name, &reference).await
-        }
-        (Route::Manifest { name, reference }, _) => {
-            manifests::get(&content, &name, &reference, &head).await
-        }
-        (Route::Blob { name, digest }, Method::DELETE) => {
-            blobs::delete(&content, &name, &digest).await
-        }
-        (Route::Blob { name, digest }, _) => blobs::get(&content, &name, &digest, &head).await,
-        (Route::Uploads { name }, _) => uploads::start(&content, &name, &head, body).await,
-        (Route::Upload { name, id }, Method::PATCH) => {
-            uploads::append(&content, &name, id, &head, body).await
-        }
-        (Route::Upload { name, id }, Method::PUT) => {
-            uploads::finish(&content, &name, id, &head, body).await
-        }
-        (Route::Upload { name, id }, Method::DELETE) => uploads::cancel(&content, &name, id).await,
-        (Route::Upload { name, id }, _) => uploads::status(&content, &name, id).await,
-    };
-    answer.map_err(|reply| if is_upload { reply.of_upload() } else { reply })
-}
-
-/// `GET /v2/`: this is a registry. It answers in every state of the key.
-fn base() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], Body::from("{}")).into_response()
-}
-
-/// Our own digest, path or number as the value of a header.
-#[expect(clippy::needless_pass_by_value, reason = "callers pass a number, a string or an id")]
-pub(crate) fn header_value(text: impl ToString) -> HeaderValue {
-    // Digests, names and numbers have only visible ASCII: they were parsed.
-    HeaderValue::try_from(text.to_string()).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
+pub use self::router::router;

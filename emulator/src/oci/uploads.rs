@@ -9,15 +9,13 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use super::code::Code;
 use super::error::ErrorReply;
+use super::headers::{CONTENT_DIGEST, UPLOAD_UUID, header_value, range_value};
 use super::query::Query;
 use super::range::ContentRange;
-use super::{CONTENT_DIGEST, header_value};
 use crate::registry::{
     Access, Algorithm, Body, ChunkHeaders, Content, Digest, Error, RepositoryName, UploadId,
     UploadStatus,
 };
-
-pub(super) const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// Begins an upload, mounts a blob, or stores a whole blob in one request.
 pub(super) async fn start(
@@ -121,11 +119,6 @@ pub(super) async fn cancel(
 ) -> Result<Response, ErrorReply> {
     content.cancel_upload(name, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// The `Range` of an upload. With nothing received it is `0-0`, as in Docker's registry, and clients expect it.
-pub(super) fn range_value(received: u64) -> String {
-    format!("0-{}", received.saturating_sub(1))
 }
 
 /// The headers of a chunk; lengths that contradict each other are refused before any byte is read.

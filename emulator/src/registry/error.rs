@@ -1,6 +1,6 @@
 //! Every error between a request for content and its answer.
 //!
-//! `oci/error.rs` and its siblings map these errors to status and code, each in one match without a rest arm.
+//! `oci/domain_errors.rs` and its siblings map these errors to status and code, each in one match without a rest arm.
 //! [`Error::Internal`] and [`Error::Damaged`] are logged once, where they are rendered; a client never sees their
 //! cause.
 
