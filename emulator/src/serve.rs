@@ -561,7 +561,7 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// Opens the store and the embedded vault, if there is one, at the same time, because each waits for its disk.
 ///
 /// The lock comes before the vault: that the folder is in use is the most helpful error. Rows of an earlier format also come before
-/// it: a folder that cannot be migrated stays unchanged.
+/// it: a folder that cannot be migrated stays unchanged. So do all rows on a nearly full disk.
 async fn open_folder(
     config: &mut Config,
     data_dir: &Path,
@@ -570,18 +570,15 @@ async fn open_folder(
     let (path, durability) = (data_dir.to_owned(), config.durability);
     let command = config.repair_command(data_dir).to_string();
     let locked = blocking(&command, move || LockedFolder::lock(&path, durability)).await?;
-    let is_of_earlier_format = locked.is_of_earlier_format();
+    let must_open_first = locked.must_open_first();
     agenda::restore_clock(data_dir, clock)?;
     let store = blocking(&command, move || locked.open());
     let has_vault = matches!(config.vault, VaultChoice::Embedded);
     let vault = async {
         if has_vault { start_vault(config, data_dir, clock).await.map(Some) } else { Ok(None) }
     };
-    let (store, vault) = if is_of_earlier_format {
-        (Ok(store.await?), vault.await)
-    } else {
-        tokio::join!(store, vault)
-    };
+    let (store, vault) =
+        if must_open_first { (Ok(store.await?), vault.await) } else { tokio::join!(store, vault) };
     match (store, vault) {
         (Ok(store), vault) => Ok((Arc::new(store), vault?)),
         (Err(error), Ok(Some(vault))) => {

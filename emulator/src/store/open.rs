@@ -99,9 +99,12 @@ impl LockedFolder {
         Ok(Self { layout, marker, is_assumed, durability, lock })
     }
 
-    /// Whether the rows are of an earlier format: opening them migrates them, or refuses the folder.
-    pub fn is_of_earlier_format(&self) -> bool {
-        self.marker.format_version == OLD_FORMAT_VERSION
+    /// Whether the embedded vault must wait until this folder is open. It must if the rows are of an earlier format, because
+    /// opening them migrates them or refuses the folder; and on a nearly full device, where each of them could use the space
+    /// that the other counts on.
+    pub fn must_open_first(&self) -> bool {
+        let has_space = Room::of(self.layout.root()).has_space_for_two_starts();
+        self.marker.format_version == OLD_FORMAT_VERSION || !has_space.unwrap_or(false)
     }
 
     /// Opens the store in the folder. Left-overs of unfinished work are swept, except those that need a look at all

@@ -35,6 +35,8 @@ const FOR_ROWS: Limit = Limit { bytes: 4 << 20, share: 32, least: 1 << 20 };
 const FOR_REMOVAL: u64 = 1 << 20;
 /// The space that a record of the audit log or a small file must leave free.
 const FOR_FILE: u64 = 64 << 10;
+/// The space for two starts at the same time: two full reserves, and the rows that each start writes.
+const FOR_TWO_STARTS: u64 = 2 * (RESERVED + FOR_REMOVAL);
 /// The space that the reserve leaves free when it grows outside of a write.
 const LEFT_BY_RESERVE: u64 = 128 << 10;
 /// A reserve shrinks by whole blocks of this size.
@@ -157,6 +159,14 @@ impl Room {
             held.grow(free.saturating_sub(needed));
         }
         Ok(())
+    }
+
+    /// Whether two programs can start on this device at the same time, each with a folder of its own. With less space, one
+    /// start could use the space that the other has just measured or released from its reserve.
+    pub fn has_space_for_two_starts(&self) -> io::Result<bool> {
+        let held = self.lock();
+        let (free, _) = held.measure(&self.folder)?;
+        Ok(free >= FOR_TWO_STARTS)
     }
 
     /// Whether changes of rows are refused now.

@@ -47,6 +47,21 @@ fn content_is_refused_before_rows_are_and_rows_before_deletions() {
 }
 
 #[test]
+fn two_programs_start_at_the_same_time_only_if_each_can_fill_its_reserve_and_write_its_rows() {
+    let (_folder, room) = opened();
+    let with = |free| {
+        room.pretend_free(Some(free));
+        room.has_space_for_two_starts().unwrap()
+    };
+
+    // What one start releases from its reserve would be counted by the other, too.
+    assert!(!with(0));
+    assert!(!with(FOR_REMOVAL));
+    assert!(!with(2 * (RESERVED + FOR_REMOVAL) - 1));
+    assert!(with(2 * (RESERVED + FOR_REMOVAL)));
+}
+
+#[test]
 fn the_reserve_is_really_allocated_for_its_owner_only_and_the_same_after_a_restart() {
     let (folder, room) = opened();
     drop(room);
