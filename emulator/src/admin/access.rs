@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::find::find;
 use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Registry};
@@ -81,7 +82,7 @@ pub(super) async fn read(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<Json<AccessReport>, AdminError> {
-    report(&registry(&app, &name)?).await
+    report(&find(&app, &name)?).await
 }
 
 /// `POST /_sealyard/registries/{name}/access`.
@@ -90,7 +91,7 @@ pub(super) async fn change(
     Path(name): Path<String>,
     Sent(request): Sent<AccessRequest>,
 ) -> Result<Json<AccessReport>, AdminError> {
-    let registry = registry(&app, &name)?;
+    let registry = find(&app, &name)?;
     if let Some(enabled) = request.admin_user_enabled {
         registry.set_admin_enabled(enabled).await?;
     }
@@ -111,7 +112,7 @@ pub(super) async fn make_token(
     Sent(request): Sent<TokenRequest>,
 ) -> Result<Json<TokenReply>, AdminError> {
     let TokenRequest { name: token, actions } = request;
-    let registry = registry(&app, &name)?;
+    let registry = find(&app, &name)?;
     let token: AccessName = token.parse()?;
     registry.put_scope_map(&token, "", &actions).await?;
     registry.put_token(&token, token.as_str(), true).await?;
@@ -136,8 +137,4 @@ async fn report(registry: &Registry) -> Result<Json<AccessReport>, AdminError> {
         username: admin.map(|admin| admin.username),
         resource_id: registry.resource_id(),
     }))
-}
-
-fn registry(app: &App, name: &str) -> Result<Registry, AdminError> {
-    app.registry(name).ok_or_else(|| AdminError::no_registry(name))
 }

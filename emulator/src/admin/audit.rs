@@ -6,6 +6,7 @@ use axum::extract::{Query, State};
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
+use super::find::find;
 use crate::app::App;
 
 /// The default number of uses.
@@ -35,7 +36,7 @@ pub(super) async fn newest(
 ) -> Result<Json<AuditReport>, AdminError> {
     let Query(asked) = asked?;
     let name = asked.registry.as_deref().unwrap_or("local");
-    let registry = app.registry(name).ok_or_else(|| AdminError::no_registry(name))?;
+    let registry = find(&app, name)?;
     let last = asked.last.unwrap_or(DEFAULT_LAST).min(MAX_LAST);
     let uses = registry.key_uses(last).await?;
     let key_uses = uses.iter().map(serde_json::to_value).collect::<Result<_, _>>();

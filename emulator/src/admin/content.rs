@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
+use super::find::find;
 use super::sent::{Body, Sent};
 use crate::app::App;
 use crate::registry::{CollectOptions, Collection, KeptBack};
@@ -92,7 +93,7 @@ pub(super) async fn collect(
     Path(name): Path<String>,
     Sent(request): Sent<CollectRequest>,
 ) -> Result<Json<CollectedReport>, AdminError> {
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     let mut options: CollectOptions = registry.collect_options();
     options.untagged = request.untagged;
     if request.now {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
 use super::status::warnings_of;
-use super::wire_name;
+use super::wire::wire_name;
 use crate::app::App;
 use crate::diagnosis::{Blocked, DiagnosedKey, Diagnosis};
 use crate::registry::Registry;

@@ -8,8 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::sent::reason;
-use super::wire_name;
+use super::wire::{reason, wire_name};
 use crate::faults::FaultDeskError;
 use crate::keys::{Cause, Refusal, RingError, VaultError};
 use crate::listeners::GuardRefusal;

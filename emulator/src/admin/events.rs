@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::error::AdminError;
-use super::find;
+use super::find::find;
 use crate::app::App;
 use crate::keys::{Cause, Happening, KeyId};
 use crate::registry::Event;

@@ -6,7 +6,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::wire_name;
+use super::wire::wire_name;
 use crate::app::App;
 
 /// The answer of `GET /_sealyard/health`.

@@ -1,20 +1,19 @@
 //! The routes of registries: list, create, show, change, rotate, delete.
 //!
-//! This module has types for the bodies, which the command line uses as well. Names are Azure Container Registry's where it
-//! has one. A request with only a name creates a registry with an identity, a key and the permission to use it.
-
-use std::collections::BTreeMap;
+//! `registry_bodies.rs` has the bodies. A request with only a name creates a registry with an identity, a key and the permission to use it.
 
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 
 use super::error::AdminError;
-use super::identities::{IdentityReport, PrincipalReport};
-use super::key::RotationReport;
-use super::sent::{Body, Sent};
+use super::find::find;
+use super::key_bodies::RotationReport;
+use super::registry_bodies::{
+    ChangeRegistry, CreateRegistry, CreatedRegistry, Policies, Policy, RegistryDetails,
+    RegistryList, RotateKey, RotatedKey, Status,
+};
+use super::sent::Sent;
 use super::status::RegistryReport;
 use crate::app::App;
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
@@ -22,194 +21,6 @@ use crate::registry::{
     Change, IdentityRef, IdentityResource, KeyChange, NewRegistry, Registry, RegistryName,
     ResourceGroup, Tags,
 };
-
-/// The body of `POST /_sealyard/registries`. An omitted field has Azure's default, or its resource is created.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct CreateRegistry {
-    /// 5 to 50 letters and digits.
-    pub name: String,
-    /// `Basic`, `Standard` or `Premium`, which is the default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sku: Option<String>,
-    /// The location; `eastus` by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub location: Option<String>,
-    /// `sealyard` by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource_group: Option<String>,
-    /// Names and values.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub tags: BTreeMap<String, String>,
-    /// `enabled`, which is the default, or `disabled`: without a customer-managed key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encryption: Option<Status>,
-    /// The key: an identifier, or the name of a key in the vault `local`. By default, a key with the registry's name is created.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_identifier: Option<String>,
-    /// The identity that uses the key. By default, an identity with the registry's name is created and permitted to use the key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub identity: Option<String>,
-    /// Further identities.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub user_assigned_identities: Vec<String>,
-    /// Whether it has a system-assigned identity.
-    pub system_assigned_identity: bool,
-    /// Policies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policies: Option<Policies>,
-    /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
-    pub strict_parity: bool,
-}
-
-/// The body of `PATCH /_sealyard/registries/NAME`. An omitted field changes nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct ChangeRegistry {
-    /// The SKU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sku: Option<String>,
-    /// The new set of all tags.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tags: Option<BTreeMap<String, String>>,
-    /// Only the current value is accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encryption: Option<Status>,
-    /// Identities to assign.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub assign_identities: Vec<String>,
-    /// Identities to remove.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remove_identities: Vec<String>,
-    /// Whether it has a system-assigned identity.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system_assigned_identity: Option<bool>,
-    /// Policies.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policies: Option<Policies>,
-    /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub strict_parity: Option<bool>,
-}
-
-/// The body of `POST /_sealyard/registries/NAME/rotate-key`. If it is empty, the key rotates to the newest version.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct RotateKey {
-    /// The key: an identifier, or the name of a key in the vault `local`. Without a version it rotates automatically.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key_identifier: Option<String>,
-    /// The identity that uses the key from then on: a name, a client id, a resource id, or `[system]`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub identity: Option<String>,
-}
-
-/// `enabled` or `disabled`, as in Azure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Status {
-    /// On.
-    Enabled,
-    /// Off.
-    Disabled,
-}
-
-/// The policies of a registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Policies {
-    /// Content trust.
-    pub trust_policy: Policy,
-}
-
-/// One policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Policy {
-    /// Whether it is on.
-    pub status: Status,
-}
-
-/// All registries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RegistryList {
-    /// `local` first.
-    pub registries: Vec<RegistryDetails>,
-}
-
-/// A registry with all its details.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RegistryDetails {
-    /// The report of `status`.
-    #[serde(flatten)]
-    pub report: RegistryReport,
-    /// Its resource id.
-    pub id: String,
-    /// The SKU.
-    pub sku: String,
-    /// The location.
-    pub location: String,
-    /// The resource group.
-    pub resource_group: String,
-    /// Names and values.
-    pub tags: BTreeMap<String, String>,
-    /// When it was created, in emulator time.
-    #[serde(with = "time::serde::rfc3339")]
-    pub creation_date: OffsetDateTime,
-    /// Whether it has a customer-managed key.
-    pub encryption: Status,
-    /// The identity that uses the key: a client id, or `system`.
-    pub key_identity: Option<String>,
-    /// When the identity that uses the key stops working, in emulator time, because it was removed from the registry.
-    /// Only in strict parity; otherwise it stops at once.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "time::serde::rfc3339::option"
-    )]
-    pub key_identity_works_until: Option<OffsetDateTime>,
-    /// The user-assigned identities that it has.
-    pub user_assigned_identities: Vec<IdentityReport>,
-    /// The system-assigned identity.
-    pub system_assigned_identity: Option<PrincipalReport>,
-    /// Its policies.
-    pub policies: Policies,
-    /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
-    pub strict_parity: bool,
-}
-
-/// A created registry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CreatedRegistry {
-    /// The registry.
-    pub registry: RegistryDetails,
-    /// Warnings.
-    pub warnings: Vec<String>,
-}
-
-/// The result of a manual rotation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RotatedKey {
-    /// The registry.
-    pub registry: RegistryDetails,
-    /// The rotation.
-    pub rotation: RotationReport,
-    /// Warnings.
-    pub warnings: Vec<String>,
-}
-
-impl Body for CreateRegistry {
-    const SHAPE: &'static str = r#"{"name": NAME, "sku"?, "location"?, "resourceGroup"?, "tags"?, "encryption"?: "enabled" or "disabled", "keyIdentifier"?, "identity"?, "userAssignedIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
-}
-
-impl Body for ChangeRegistry {
-    const SHAPE: &'static str = r#"{"sku"?, "tags"?, "encryption"?: "enabled" or "disabled", "assignIdentities"?, "removeIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
-}
-
-impl Body for RotateKey {
-    const SHAPE: &'static str = r#"{"keyIdentifier"?, "identity"?}"#;
-}
 
 /// `GET /_sealyard/registries`.
 pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, AdminError> {
@@ -243,7 +54,7 @@ pub(super) async fn show(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<Json<RegistryDetails>, AdminError> {
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     app.state_watch.refresh().await;
     Ok(Json(RegistryDetails::of(&app, &registry).await?))
 }
@@ -254,7 +65,7 @@ pub(super) async fn change(
     Path(name): Path<String>,
     Sent(request): Sent<ChangeRegistry>,
 ) -> Result<Json<RegistryDetails>, AdminError> {
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     let change = request.parse(&registry.profile().group)?;
     let changed = app.registries.change(registry.registry_name(), change).await?;
     Ok(Json(RegistryDetails::of(&app, &changed).await?))
@@ -265,7 +76,7 @@ pub(super) async fn delete(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, AdminError> {
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     app.delete_registry(registry.registry_name()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -276,7 +87,7 @@ pub(super) async fn rotate_key(
     Path(name): Path<String>,
     Sent(request): Sent<RotateKey>,
 ) -> Result<Json<RotatedKey>, AdminError> {
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     let to = KeyChange {
         key: request.key_identifier.as_deref().map(key).transpose()?,
         identity: request.identity.as_deref().map(parsed).transpose()?,
@@ -343,18 +154,6 @@ impl ChangeRegistry {
             change.system_identity = Some(false);
         }
         Ok(change)
-    }
-}
-
-impl Policies {
-    fn trust(self) -> bool {
-        self.trust_policy.status == Status::Enabled
-    }
-}
-
-impl From<bool> for Status {
-    fn from(is_on: bool) -> Self {
-        if is_on { Self::Enabled } else { Self::Disabled }
     }
 }
 

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
+use super::find::find;
 use super::sent::{Body, Sent};
-use super::{find, wire_name};
+use super::wire::wire_name;
 use crate::app::App;
 use crate::registry::Registry;
 use crate::revocation::Way;

@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 
 use super::error::AdminError;
+use super::wire::reason;
 
 /// A required body of a request.
 pub(super) trait Body: DeserializeOwned {
@@ -31,17 +32,6 @@ fn refused<T: Body>(rejection: &JsonRejection) -> AdminError {
     let words = rejection.body_text();
     let message = format!("{}; send {}", reason(&words), T::SHAPE);
     AdminError::new(rejection.status(), "BadRequest", message)
-}
-
-/// The reason without the prefix of axum, which describes this program's types.
-pub(super) fn reason(words: &str) -> &str {
-    [
-        "Failed to deserialize the JSON body into the target type: ",
-        "Failed to parse the request body as JSON: ",
-    ]
-    .into_iter()
-    .find_map(|prefix| words.strip_prefix(prefix))
-    .unwrap_or(words)
 }
 
 #[cfg(test)]

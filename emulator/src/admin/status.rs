@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::clock::ClockReport;
 use super::error::AdminError;
-use super::wire_name;
+use super::wire::wire_name;
 use crate::app::App;
 use crate::endpoints::{login_server, url_of};
 use crate::listeners::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};

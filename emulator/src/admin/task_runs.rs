@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
-use super::find;
+use super::find::find;
 use crate::app::App;
 use crate::registry::{TaskRun, TaskRunId, TaskRunStatus};
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::error::{AdminError, ErrorReport};
+use super::find::find;
 use crate::app::App;
 use crate::registry::{Content, Finding, FindingKind, Registry, Verified, findings_of_rows};
 
@@ -55,7 +56,7 @@ pub(super) async fn verify(
     body: Bytes,
 ) -> Result<Response, AdminError> {
     let request = VerifyRequest::of(&body)?;
-    let registry = app.registry(&name).ok_or_else(|| AdminError::no_registry(&name))?;
+    let registry = find(&app, &name)?;
     let refused = |error| AdminError::from(error).of_registry(registry.name());
     let content = registry.content().await.map_err(refused)?;
     let (sender, receiver) = mpsc::channel(4);
