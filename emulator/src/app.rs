@@ -17,7 +17,7 @@ use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, Reg
 use crate::revocation::{Hand, Revocations};
 use crate::state_watch::StateWatch;
 use crate::under_way::UnderWay;
-use crate::vault_owner::OwnerVault;
+use crate::vault::OwnerVault;
 
 /// The parts of a running emulator. Clones share them.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::keys::KeyId;
-use crate::vault_owner::{VaultConnection, identifier};
+use crate::vault::{VaultConnection, identifier};
 
 /// The addresses of an emulator, and its data folder.
 #[derive(Clone, Debug)]

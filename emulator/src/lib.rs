@@ -52,7 +52,7 @@ pub mod state_watch;
 pub mod store;
 pub mod telemetry;
 pub mod under_way;
-pub mod vault_owner;
+pub mod vault;
 
 pub use self::serve::{Builder, Sealyard, StartError};
 

@@ -21,7 +21,7 @@ use crate::registry::{
     AssignedIdentity, IdentityOf, IdentityResource, Platform, PlatformError, Principal,
     ResourceGroup,
 };
-use crate::vault_owner::{ConnectionError, OwnerVault, VaultConnection};
+use crate::vault::{ConnectionError, OwnerVault, VaultConnection};
 
 /// The name of the identity that the program is started with, in the default resource group.
 const START_IDENTITY: &str = "sealyard";

@@ -43,9 +43,7 @@ use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
 use crate::state_watch::StateWatch;
 use crate::store::{LockedFolder, Store, StoreError};
 use crate::under_way::UnderWay;
-use crate::vault_owner::{
-    ChangeFeed, ConnectionError, NotSubscribed, Subscription, VaultConnection,
-};
+use crate::vault::{ChangeFeed, ConnectionError, NotSubscribed, Subscription, VaultConnection};
 
 /// How long a stop waits until the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::keys::{Cause, InvalidKeyId, KeyId, Rotation, VaultError};
 use crate::registry::{Registries, Registry};
 use crate::revocation::changed::{self, Expected};
-use crate::vault_owner::{KeyVersionInfo, OwnerVault};
+use crate::vault::{KeyVersionInfo, OwnerVault};
 
 /// The query parameters of a list.
 #[derive(Debug, Deserialize)]

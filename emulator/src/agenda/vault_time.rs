@@ -12,7 +12,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use super::AgendaError;
-use crate::vault_owner::{ConnectionError, VaultConnection};
+use crate::vault::{ConnectionError, VaultConnection};
 
 /// The time source of the vault.
 #[derive(Clone)]

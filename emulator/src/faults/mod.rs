@@ -20,7 +20,7 @@ use thiserror::Error;
 pub use self::registry::strike;
 pub use self::vault::VaultRules;
 use crate::keys::VaultError;
-use crate::vault_owner::OwnerVault;
+use crate::vault::OwnerVault;
 
 /// The rules of the registry, and the access to those of the vault.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::FaultDeskError;
 use crate::keys::VaultError;
-use crate::vault_owner::OwnerVault;
+use crate::vault::OwnerVault;
 
 /// The path of the rules in the admin API of the vault.
 const PATH: &str = "faults";

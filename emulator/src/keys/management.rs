@@ -1,6 +1,6 @@
 //! The resource providers over HTTPS, as the owner of a vault calls them: vaults, access policies, roles.
 //!
-//! And the admin API of a mock vault, which is no part of Azure. Only `vault_owner/` calls this module. The registry's own
+//! And the admin API of a mock vault, which is no part of Azure. Only `vault/` calls this module. The registry's own
 //! identity is not used here: it may use its key and change nothing. A request returns the JSON of its answer, or
 //! a [`VaultError`] with the message of the refusal.
 

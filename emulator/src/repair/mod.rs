@@ -28,7 +28,7 @@ use crate::platform::LocalPlatform;
 use crate::registry::{Platform, Recovered, RecoveryProgress, Search, recover};
 use crate::serve::{StartError, start_vault};
 use crate::store::{FileId, RowsRepair, Store, StoreError};
-use crate::vault_owner::{ConnectionError, VaultConnection};
+use crate::vault::{ConnectionError, VaultConnection};
 
 /// An examined folder. If this is dropped, nothing was changed.
 #[derive(Debug)]

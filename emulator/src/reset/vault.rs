@@ -15,7 +15,7 @@ use super::{ResetError, of_local};
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
 use crate::registry::{Intent, ResourceGroup};
-use crate::vault_owner::{OwnerVault, ROLES_API, VAULTS_API};
+use crate::vault::{OwnerVault, ROLES_API, VAULTS_API};
 
 const LOCAL: &str = "local";
 

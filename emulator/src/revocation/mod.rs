@@ -33,7 +33,7 @@ pub use self::way::Way;
 use crate::keys::Status;
 use crate::registry::{Intent, Intents, Kind, Registries, Registry};
 use crate::store::{Store, StoreError};
-use crate::vault_owner::OwnerVault;
+use crate::vault::OwnerVault;
 
 /// The revocations of the registries of a data folder.
 #[derive(Debug)]

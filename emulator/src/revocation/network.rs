@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::error::RevocationError;
 use super::vault::{existing, id_of};
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::{OwnerVault, VAULTS_API};
+use crate::vault::{OwnerVault, VAULTS_API};
 
 /// The network rules that a vault had.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::Way;
 use super::error::RevocationError;
 use super::vault::{existing, goes_by_roles, id_of};
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::{OwnerVault, VAULTS_API};
+use crate::vault::{OwnerVault, VAULTS_API};
 
 /// An access policy in the form of the vault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

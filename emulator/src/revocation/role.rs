@@ -12,7 +12,7 @@ use super::Way;
 use super::error::RevocationError;
 use super::vault::{existing, goes_by_roles, id_of};
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::{OwnerVault, ROLES_API};
+use crate::vault::{OwnerVault, ROLES_API};
 
 /// The action of the key that a registry needs first.
 const UNWRAP: &str = "Microsoft.KeyVault/vaults/keys/unwrap/action";

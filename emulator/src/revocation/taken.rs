@@ -14,7 +14,7 @@ use super::vault::DeletedVault;
 use super::{Hand, Way};
 use crate::keys::{IdentityId, KeyId, KeyName, KeyVersion, VaultName};
 use crate::registry::Registry;
-use crate::vault_owner::OwnerVault;
+use crate::vault::OwnerVault;
 
 /// A registry's key, the method of its revocation, and the means for it.
 pub(super) struct Place<'a> {

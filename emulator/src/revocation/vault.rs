@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::error::RevocationError;
 use super::role::Assignment;
 use crate::keys::{VaultError, VaultName};
-use crate::vault_owner::{OwnerVault, VAULTS_API};
+use crate::vault::{OwnerVault, VAULTS_API};
 
 /// A deleted vault, with the data to recover it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::StateWatch;
-use crate::vault_owner::{ChangeFeed, NotSubscribed, Subscription, Told};
+use crate::vault::{ChangeFeed, NotSubscribed, Subscription, Told};
 
 /// The time from the loss of a subscription to the first attempt to renew it, in real time. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::keys::KeyRing;
 use crate::registry::Registries;
-use crate::vault_owner::ChangeFeed;
+use crate::vault::ChangeFeed;
 
 /// How long a request for the state waits for the vault, in real time. After that it gets the last known state.
 const WAIT: Duration = Duration::from_secs(2);

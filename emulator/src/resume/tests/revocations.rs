@@ -6,7 +6,7 @@ use super::replaced::leave;
 use super::*;
 use crate::registry::Kind;
 use crate::revocation::Way;
-use crate::vault_owner::ROLES_API;
+use crate::vault::ROLES_API;
 
 /// The roles of the tests: each lets a key be used.
 const ROLES: [&str; 2] = ["Key Vault Crypto Service Encryption User", "Key Vault Crypto User"];
