@@ -10,8 +10,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use url::Url;
 
 /// The shortest and the longest name of a vault, as in Azure.
 const VAULT_NAME_LEN: std::ops::RangeInclusive<usize> = 3..=24;

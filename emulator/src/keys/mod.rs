@@ -6,22 +6,17 @@
 //!
 //! **Invariant:** content can be read or written only while the vault permits it, with a delay of at most one lease.
 //!
-//! It stores nothing itself: `registry/` implements [`RingStore`] and [`AuditSink`]. It knows no objects, no routes
-//! and no status codes; a [`Refusal`] has the reason why content is not served, and the HTTP areas render it.
+//! It stores nothing itself: `registry/` implements [`RingStore`] and [`AuditSink`]. It sends nothing itself: `vault/`
+//! implements [`KeyVault`] over HTTPS. It knows no objects, no routes and no status codes; a [`Refusal`] has the reason why content is not served, and the HTTP areas render it.
 
-mod answers;
 mod ask;
 mod audit;
-mod credential;
 mod error;
 mod events;
-mod http;
 mod identity;
 mod keeper;
 mod key_id;
 mod lease;
-mod manage;
-mod management;
 mod probe;
 mod prober;
 mod rehearsal;
@@ -34,7 +29,6 @@ mod state;
 mod steps;
 mod stored;
 mod vault;
-mod vault_client;
 mod wait;
 mod watcher;
 
@@ -42,20 +36,16 @@ mod watcher;
 mod tests;
 
 pub use self::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose};
-pub use self::credential::{ClientSecret, Proof};
 pub(crate) use self::error::no_access;
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::events::{Happening, KeyEvent, Transition};
-pub use self::http::{HttpError, HttpSettings};
 pub use self::identity::{IdentityId, InvalidIdentityId, VaultAccess};
 pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};
 pub use self::lease::{IdleLease, KeyLease, RENEWAL_WAIT, RenewalWait};
-pub(crate) use self::management::ManagementClient;
 pub use self::ring::{Description, KeyRing, RingConfig};
 pub use self::rotate::{Rotation, RotationTarget};
 pub use self::service_key::ServiceKey;
 pub use self::state::{Cause, Lets, REFUSAL_SENTENCE, Refusal, Severity, State, Status};
 pub use self::stored::{RingStore, StoredRing};
 pub use self::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
-pub use self::vault_client::{VaultClient, VaultClientConfig};
 pub use self::watcher::PausedFollowing;

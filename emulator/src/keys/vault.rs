@@ -1,7 +1,7 @@
 //! The operations that the registry asks of a vault, and their results.
 //!
-//! [`KeyVault`] is the interface: the ring calls it, [`VaultClient`](super::VaultClient) implements it over HTTPS, tests
-//! implement it in memory. It has only three operations; the registry neither makes nor changes keys.
+//! [`KeyVault`] is the interface: the ring calls it, `vault/client.rs` implements it over HTTPS, tests implement it in
+//! memory. It has only three operations; the registry neither makes nor changes keys.
 
 use std::fmt;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 
-use super::{ConnectionError, VaultConnection, config_error};
+use super::connection::{ConnectionError, VaultConnection, config_error};
 
 /// The path of the stream.
 const PATH: &str = "/_keyvault/changes";
@@ -65,8 +65,8 @@ impl VaultConnection {
             return Ok(None);
         }
         let failed = |error: &dyn std::fmt::Display| config_error(error.to_string());
-        let client = self.http().stream_client(&self.vault).map_err(|error| failed(&error))?;
-        let url = self.vault.join(PATH).map_err(|error| failed(&error))?;
+        let client = self.http().stream_client(self.base()).map_err(|error| failed(&error))?;
+        let url = self.base().join(PATH).map_err(|error| failed(&error))?;
         Ok(Some(ChangeFeed { url, client }))
     }
 }

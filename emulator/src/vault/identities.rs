@@ -8,7 +8,8 @@ use http::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{OwnerVault, ROLES_API, VAULTS_API};
+use super::owner::OwnerVault;
+use super::resources::{ROLES_API, VAULTS_API};
 use crate::keys::{VaultError, VaultName};
 use crate::registry::Principal;
 

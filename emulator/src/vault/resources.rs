@@ -7,7 +7,7 @@ use azure_emulator_core::identity::SUBSCRIPTION;
 use http::Method;
 use serde_json::Value;
 
-use super::OwnerVault;
+use super::owner::OwnerVault;
 use crate::keys::{VaultError, VaultName};
 
 /// The version of the protocol of `Microsoft.KeyVault`.
@@ -17,27 +17,6 @@ pub(crate) const VAULTS_API: (&str, &str) = ("api-version", "2023-07-01");
 pub(crate) const ROLES_API: (&str, &str) = ("api-version", "2022-04-01");
 
 impl OwnerVault {
-    /// Sends a request to the admin API of the mock vault, such as about `faults`.
-    pub(crate) async fn admin(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Value, VaultError> {
-        self.management.admin(method, path, body).await
-    }
-
-    /// Sends a request about a resource, such as the vault itself or its permissions, to the resource providers.
-    pub(crate) async fn resource(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
-    ) -> Result<Value, VaultError> {
-        self.management.send(method, path, query, body).await
-    }
-
     /// The resources in the list at a path.
     pub(crate) async fn resources(
         &self,

@@ -4,9 +4,8 @@ use bytes::Bytes;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::VaultName;
-use super::vault::VaultError;
-use super::vault_client::VaultClient;
+use super::client::VaultClient;
+use crate::keys::{VaultError, VaultName};
 
 impl VaultClient {
     /// Sends a request below the vault's address and returns the JSON of the answer.

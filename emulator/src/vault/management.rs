@@ -1,6 +1,6 @@
 //! The resource providers over HTTPS, as the owner of a vault calls them: vaults, access policies, roles.
 //!
-//! And the admin API of a mock vault, which is no part of Azure. Only `vault/` calls this module. The registry's own
+//! And the admin API of a mock vault, which is no part of Azure. Only `owner.rs` calls it. The registry's own
 //! identity is not used here: it may use its key and change nothing. A request returns the JSON of its answer, or
 //! a [`VaultError`] with the message of the refusal.
 
@@ -11,11 +11,11 @@ use http::header;
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
 
-use super::VaultError;
 use super::answers::error_of;
+use super::client::VaultClientConfig;
 use super::credential::Credential;
 use super::http::{HttpError, body_of, words_of};
-use super::vault_client::VaultClientConfig;
+use crate::keys::VaultError;
 
 /// The scope of a token for the resource providers.
 const SCOPE: &str = "https://management.azure.com/.default";

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
-use super::{Cause, VaultError};
+use crate::keys::{Cause, VaultError};
 
 /// A vault's message is cut after this many characters.
 const MAX_MESSAGE: usize = 500;

@@ -7,7 +7,6 @@
 //!
 //! If a token is not accepted, a fresh one is fetched once. Nothing else is retried here: the ring knows when a retry helps.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -19,15 +18,16 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use reqwest::{Client, Method, StatusCode, Url};
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::answers::{KEY_NOT_FOUND, error_of, request_id};
 use super::credential::{Credential, PROBE, Proof};
 use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
-use super::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
-use super::{Cause, KeyId, VaultName};
+use super::wire::{KeyBundle, OperationBody, malformed, value_of, version_of};
+use crate::keys::{
+    Answer, Cause, KeyId, KeyInfo, KeyVault, KeyVersion, TokenTerms, VaultError, VaultName,
+};
 use sealed_envelope::{DATA_KEY_LEN, DataKey};
 
 /// The version of the protocol.
@@ -70,39 +70,6 @@ pub struct VaultClient {
 pub(super) struct Received {
     pub(super) body: Zeroizing<Vec<u8>>,
     request_id: Option<String>,
-}
-
-#[derive(Serialize)]
-struct OperationBody<'a> {
-    alg: &'static str,
-    value: &'a str,
-}
-
-#[derive(Deserialize)]
-struct OperationResult<'a> {
-    #[serde(borrow)]
-    value: Cow<'a, str>,
-}
-
-#[derive(Deserialize)]
-struct KeyBundle {
-    key: JsonWebKey,
-    #[serde(default)]
-    attributes: Attributes,
-}
-
-#[derive(Deserialize)]
-struct JsonWebKey {
-    kid: String,
-    kty: String,
-    n: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-struct Attributes {
-    enabled: Option<bool>,
-    nbf: Option<i64>,
-    exp: Option<i64>,
 }
 
 impl VaultClient {
@@ -190,7 +157,7 @@ impl VaultClient {
         operation: Option<&str>,
         body: Option<Bytes>,
     ) -> Result<Received, VaultError> {
-        let version = key.version().map(super::KeyVersion::as_str);
+        let version = key.version().map(KeyVersion::as_str);
         let path: Vec<&str> =
             ["keys", key.name().as_str()].into_iter().chain(version).chain(operation).collect();
         let url = self.url(key.vault(), &path)?;
@@ -309,27 +276,8 @@ impl fmt::Debug for VaultClient {
     }
 }
 
-/// The last part of a key identifier. The host in it is the vault's own and is ignored.
-fn version_of(kid: &str) -> Option<super::KeyVersion> {
-    let url = Url::parse(kid).ok()?;
-    let mut path = url.path_segments()?;
-    (path.next()? == "keys").then(|| path.nth(1)?.parse().ok())?
-}
-
-/// `value` of an operation's result. Base64url needs no unescaping, so it is borrowed from the body.
-fn value_of(body: &[u8]) -> Result<Cow<'_, str>, VaultError> {
-    let result: OperationResult<'_> =
-        serde_json::from_slice(body).map_err(|_| malformed("the answer has no value"))?;
-    Ok(result.value)
-}
-
 fn unreachable(error: reqwest::Error) -> VaultError {
     let gone = is_no_such_host(&error);
     let cause = if gone { Cause::VaultDeleted } else { Cause::VaultUnreachable };
     VaultError::new(Some(cause), words_of(error))
-}
-
-/// A response that no vault sends. It says nothing about the key, so it counts as an outage.
-fn malformed(words: &str) -> VaultError {
-    VaultError::new(Some(Cause::VaultUnreachable), words)
 }

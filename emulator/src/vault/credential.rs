@@ -17,8 +17,9 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
+use super::answers::retry_after;
 use super::http::{body_of, words_of};
-use super::{Cause, TokenTerms, VaultError};
+use crate::keys::{Cause, TokenTerms, VaultError};
 
 /// The scope of a token for any vault.
 const SCOPE: &str = "https://vault.azure.net/.default";
@@ -185,7 +186,7 @@ impl Credential {
         let request = if is_probing { request.header(PROBE_HEADER, PROBE) } else { request };
         let response = request.send().await.map_err(down)?;
         let status = response.status();
-        let retry_after = super::answers::retry_after(response.headers());
+        let retry_after = retry_after(response.headers());
         let body = body_of(response).await.map_err(down)?.unwrap_or_default();
         if status.is_success() {
             let issued: Issued<'_> = serde_json::from_slice(&body).map_err(|_| {
