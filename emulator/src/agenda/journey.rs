@@ -5,8 +5,9 @@ use std::time::Duration;
 use azure_emulator_core::clock::ClockPlan;
 use time::OffsetDateTime;
 
+use super::error::AgendaError;
+use super::parts::Parts;
 use super::vault_time::VaultHand;
-use super::{Agenda, AgendaError};
 use crate::keys::PausedFollowing;
 use crate::registry::{Intent, Registry};
 
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A move in progress.
 pub(super) struct Journey<'a> {
-    agenda: &'a Agenda,
+    parts: &'a Parts,
     vault: &'a mut VaultHand,
     /// The intent of this move.
     intent: &'a Intent,
@@ -37,23 +38,23 @@ struct Traveller {
 
 impl<'a> Journey<'a> {
     pub(super) async fn begin(
-        agenda: &'a Agenda,
+        parts: &'a Parts,
         vault: &'a mut VaultHand,
         intent: &'a Intent,
     ) -> Self {
         let mut travellers = Vec::new();
-        for registry in agenda.registries.all() {
+        for registry in parts.registries.all() {
             let paused = registry.key_ring().pause_following().await;
             // The key may have changed since the last look.
-            let news = Some(agenda.clock.now());
+            let news = Some(parts.clock.now());
             travellers.push(Traveller { registry, paused, news, failed: false });
         }
-        Self { agenda, vault, intent, travellers, asked_for: Duration::ZERO }
+        Self { parts, vault, intent, travellers, asked_for: Duration::ZERO }
     }
 
     /// Moves the clock to the end of a plan.
     pub(super) async fn run(mut self, plan: ClockPlan) -> Result<(), AgendaError> {
-        let clock = &self.agenda.clock;
+        let clock = &self.parts.clock;
         let frozen = clock.is_frozen();
         let offset = clock.offset().saturating_add(plan.by);
         // A running clock advances during the work: the end is reached when its offset has grown by the requested time.
@@ -73,15 +74,15 @@ impl<'a> Journey<'a> {
     async fn go(&mut self, end: impl Fn() -> OffsetDateTime) -> Result<(), AgendaError> {
         self.do_what_is_due(false).await?;
         loop {
-            if self.agenda.stop.is_cancelled() {
+            if self.parts.stop.is_cancelled() {
                 return Err(AgendaError::Stopped);
             }
             let next = self.next().await?.filter(|next| *next <= end());
             let moment = next.unwrap_or_else(&end);
             let vault_changes = self.vault.next_change().is_some_and(|change| change <= moment);
             self.vault.advance_to(moment).await?;
-            self.agenda.clock.advance_to(moment);
-            self.agenda.keep().await?;
+            self.parts.clock.advance_to(moment);
+            self.parts.keep().await?;
             self.intent.passed().await?;
             self.do_what_is_due(vault_changes).await?;
             self.intent.passed().await?;
@@ -103,15 +104,15 @@ impl<'a> Journey<'a> {
     }
 
     async fn do_what_is_due(&mut self, vault_changes: bool) -> Result<(), AgendaError> {
-        self.agenda.vault.run_due().await?;
-        let now = self.agenda.clock.now();
+        self.parts.vault.run_due().await?;
+        let now = self.parts.clock.now();
         for traveller in &mut self.travellers {
             if vault_changes {
                 traveller.news = Some(now);
                 if self.asked_for < PATIENCE {
-                    let asked = self.agenda.clock.elapsed();
+                    let asked = self.parts.clock.elapsed();
                     traveller.registry.key_ring().check().await;
-                    self.asked_for += self.agenda.clock.elapsed().saturating_sub(asked);
+                    self.asked_for += self.parts.clock.elapsed().saturating_sub(asked);
                 }
             }
             run_due(&traveller.registry).await;

@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::AgendaError;
+use super::error::AgendaError;
 use crate::vault::{ConnectionError, VaultConnection};
 
 /// The time source of the vault.

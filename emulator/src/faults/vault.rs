@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::FaultDeskError;
+use super::error::FaultDeskError;
 use crate::keys::VaultError;
 use crate::vault::OwnerVault;
 

@@ -12,10 +12,8 @@
 
 use std::fmt;
 use std::io;
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,23 +21,13 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use azure_emulator_core::authority::{Authority, host_of};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use fs_err as fs;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use subtle::ConstantTimeEq as _;
 use url::Url;
-use zeroize::Zeroizing;
 
-use super::is_registry_name;
+use super::names::is_registry_name;
+use super::secrets::{ADMIN_TOKEN_FILE, Secrets};
 use crate::config::{Config, Origin};
-use crate::password::{Password, PasswordSource};
 use crate::registry::Registry;
-
-/// The file with the token of the admin API, in the data folder.
-pub const ADMIN_TOKEN_FILE: &str = "admin.token";
-/// The file with the password of `local`, in the data folder. Any user name is accepted.
-pub(crate) const REGISTRY_PASSWORD_FILE: &str = "registry.password";
 
 /// The refusal of a request. The API that the guard protects renders it.
 #[derive(Clone, Debug)]
@@ -64,11 +52,6 @@ struct Rules {
     origins: Vec<Origin>,
 }
 
-struct Secrets {
-    token: Zeroizing<String>,
-    password: Zeroizing<String>,
-}
-
 impl GuardRefusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into() }
@@ -86,10 +69,7 @@ impl Guard {
                 listener.address = %listener,
                 "other machines can reach the listener: clients need the password, and the admin API needs its token"
             );
-            Some(Secrets {
-                token: read_or_make(&data_dir.join(ADMIN_TOKEN_FILE))?,
-                password: password_of(&config.password, data_dir)?,
-            })
+            Some(Secrets::open(&config.password, data_dir)?)
         };
         let aliases = config.hostname_alias.iter().map(|name| name.to_ascii_lowercase()).collect();
         let origins = config.cors_origin.clone();
@@ -208,23 +188,6 @@ impl fmt::Debug for Guard {
     }
 }
 
-impl Secrets {
-    fn is_bearer(&self, headers: &HeaderMap) -> bool {
-        credentials(headers, "Bearer").is_some_and(|token| same(token.as_bytes(), &self.token))
-    }
-
-    fn is_basic(&self, headers: &HeaderMap) -> bool {
-        let Some(decoded) =
-            credentials(headers, "Basic").and_then(|text| STANDARD.decode(text).ok())
-        else {
-            return false;
-        };
-        let decoded = Zeroizing::new(decoded);
-        let colon = decoded.iter().position(|byte| *byte == b':');
-        colon.is_some_and(|colon| same(&decoded[colon + 1..], &self.password))
-    }
-}
-
 async fn admin<R>(State(guard): State<Guard>, request: Request, next: Next) -> Response
 where
     R: From<GuardRefusal> + IntoResponse,
@@ -291,15 +254,6 @@ fn content_refusal(status: StatusCode, code: &str, message: &str) -> Response {
     (status, axum::Json(body)).into_response()
 }
 
-fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
-    let (named, rest) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    named.eq_ignore_ascii_case(scheme).then(|| rest.trim())
-}
-
-fn same(offered: &[u8], secret: &str) -> bool {
-    offered.ct_eq(secret.as_bytes()).into()
-}
-
 /// Whether a browser needs a preflight before a page of another site can send this type of content.
 fn is_asked_for(headers: &HeaderMap) -> bool {
     let value =
@@ -310,57 +264,18 @@ fn is_asked_for(headers: &HeaderMap) -> bool {
         .any(|known| kind.eq_ignore_ascii_case(known))
 }
 
-/// The password that clients need.
-fn password_of(source: &PasswordSource, data_dir: &Path) -> io::Result<Zeroizing<String>> {
-    let password = match source {
-        PasswordSource::Generated => return read_or_make(&data_dir.join(REGISTRY_PASSWORD_FILE)),
-        PasswordSource::Given(password) => password.clone(),
-        PasswordSource::File(file) => {
-            Password::new(fs::read_to_string(file)?).ok_or_else(|| {
-                io::Error::other(format!("the password file {} is empty", file.display()))
-            })?
-        }
-    };
-    Ok(Zeroizing::new(password.expose().to_owned()))
-}
-
-/// Reads the secret in a file. Creates a missing file with a random secret, readable only by its owner.
-fn read_or_make(path: &PathBuf) -> io::Result<Zeroizing<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => {
-            let text = Zeroizing::new(text);
-            let secret = Zeroizing::new(text.trim().to_owned());
-            if secret.is_empty() {
-                return Err(io::Error::other(format!(
-                    "{} is empty: remove it and start again, which creates a new one",
-                    path.display()
-                )));
-            }
-            Ok(secret)
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
-            let secret = Zeroizing::new(hex::encode(bytes.as_slice()));
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600);
-            let mut file = fs::OpenOptions::from_options(options).open(path)?;
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()?;
-            Ok(secret)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use axum::body::Body;
     use axum::routing::any;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use fs_err as fs;
     use tower::ServiceExt as _;
 
+    use super::super::secrets::{REGISTRY_PASSWORD_FILE, password_of};
     use super::*;
+    use crate::password::{Password, PasswordSource};
 
     /// The refusal as its status.
     struct Refused(StatusCode);
@@ -574,19 +489,5 @@ mod tests {
             fs::read_dir(folder.path()).unwrap().next().is_none(),
             "no secret is created if none is needed"
         );
-    }
-
-    #[test]
-    fn secrets_are_stored_and_readable_only_by_their_owner() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("secret");
-
-        let made = read_or_make(&path).unwrap();
-
-        assert_eq!(made.len(), 64);
-        assert_eq!(read_or_make(&path).unwrap(), made);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        fs::write(&path, "\n").unwrap();
-        assert!(read_or_make(&path).is_err());
     }
 }

@@ -7,12 +7,14 @@
 mod guard;
 mod names;
 mod ports;
+mod secrets;
 mod sites;
 mod tls;
 
-pub use self::guard::{ADMIN_TOKEN_FILE, Guard};
-pub(crate) use self::guard::{GuardRefusal, REGISTRY_PASSWORD_FILE};
-pub(crate) use self::names::is_registry_name;
+pub use self::guard::Guard;
+pub(crate) use self::guard::GuardRefusal;
 pub use self::ports::{Port, Ports, Served};
+pub use self::secrets::ADMIN_TOKEN_FILE;
+pub(crate) use self::secrets::REGISTRY_PASSWORD_FILE;
 pub(crate) use self::sites::{AzureFront, Site};
 pub(crate) use self::tls::Certificates;

@@ -20,7 +20,7 @@ pub(super) fn registry_named(host: &str) -> Option<&str> {
 }
 
 /// Whether a host, in lower case and without a port, has the form of a registry's name. The registry may not exist.
-pub(crate) fn is_registry_name(host: &str) -> bool {
+pub(super) fn is_registry_name(host: &str) -> bool {
     registry_named(host).is_some()
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mock_keyvault::repair::write_earlier;
 
-use super::{Plan, Report};
+use super::plan::{Plan, Report};
 use crate::registry::{DamagedContent, RECOVERED};
 
 impl fmt::Display for Plan {

@@ -11,7 +11,7 @@ use http::Method;
 use mock_keyvault::KeyPermission;
 use serde_json::{Value, json};
 
-use super::{ResetError, of_local};
+use super::error::{ResetError, of_local};
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
 use crate::registry::{Intent, ResourceGroup};

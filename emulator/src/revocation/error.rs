@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::Way;
+use super::way::Way;
 use crate::keys::{KeyId, Status, VaultError};
 use crate::registry::ManageError;
 use crate::store::StoreError;

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Way;
 use super::error::RevocationError;
+use super::way::Way;
 use crate::keys::IdentityId;
 use crate::registry::{Change, IdentityRef, IdentityResource, ManageError, Registries, Registry};
 

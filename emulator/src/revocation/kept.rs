@@ -6,7 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Taken, Way};
+use super::taken::Taken;
+use super::way::Way;
 use crate::store::{Store, StoreError};
 
 /// The file in the data folder.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
-use super::vault::{existing, id_of};
+use super::found::{existing, id_of};
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, VAULTS_API};
 

@@ -8,9 +8,9 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Way;
 use super::error::RevocationError;
-use super::vault::{existing, goes_by_roles, id_of};
+use super::found::{existing, goes_by_roles, id_of};
+use super::way::Way;
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, ROLES_API};
 

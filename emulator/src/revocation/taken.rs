@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::RevocationError;
+use super::hand::Hand;
 use super::identity::TakenIdentity;
 use super::network::ClosedVault;
 use super::policy::TakenPolicy;
 use super::role::TakenRoles;
 use super::vault::DeletedVault;
-use super::{Hand, Way};
+use super::way::Way;
 use crate::keys::{IdentityId, KeyId, KeyName, KeyVersion, VaultName};
 use crate::registry::Registry;
 use crate::vault::OwnerVault;

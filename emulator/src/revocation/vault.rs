@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
+use super::found::id_of;
 use super::role::Assignment;
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, VAULTS_API};
@@ -62,23 +63,4 @@ impl DeletedVault {
         }
         Ok(())
     }
-}
-
-/// The vault of this name; it is an error if there is none.
-pub(super) async fn existing(
-    owner: &OwnerVault,
-    name: &VaultName,
-) -> Result<Value, RevocationError> {
-    owner.vault_named(name).await?.ok_or_else(|| RevocationError::NoVault(name.to_string()))
-}
-
-/// The resource id of a vault.
-pub(super) fn id_of(vault: &Value) -> Result<String, VaultError> {
-    let id = vault["id"].as_str().map(str::to_owned);
-    id.ok_or_else(|| VaultError::new(None, "the vault's answer has no id"))
-}
-
-/// Whether a vault uses roles instead of access policies.
-pub(super) fn goes_by_roles(vault: &Value) -> bool {
-    vault["properties"]["enableRbacAuthorization"] == true
 }

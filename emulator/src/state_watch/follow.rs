@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StateWatch;
+use super::watch::StateWatch;
 use crate::vault::{ChangeFeed, NotSubscribed, Subscription, Told};
 
 /// The time from the loss of a subscription to the first attempt to renew it, in real time. It doubles each time.

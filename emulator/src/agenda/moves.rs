@@ -1,0 +1,205 @@
+//! The agenda: one move of the clock at a time, and the due work as time passes by itself.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_emulator_core::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
+use azure_emulator_core::room::Purpose;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use super::error::AgendaError;
+use super::journey::{self, Journey};
+use super::parts::Parts;
+use super::vault_time::VaultTime;
+use crate::registry::{Intent, Kind, Registries};
+
+/// The longest pause of the background, in either time: it then sees work that became due earlier meanwhile.
+const REST: Duration = Duration::from_mins(1);
+
+/// Moves the clock. All its callers share it.
+pub struct Agenda {
+    parts: Parts,
+    /// One move at a time.
+    moving: tokio::sync::Mutex<()>,
+}
+
+/// The parameters of a move, for its continuation.
+#[derive(Serialize, Deserialize)]
+struct MoveSteps {
+    /// The offset of the clock from real time at the end of the move, in whole seconds.
+    offset: i64,
+    /// The rest of the offset in nanoseconds.
+    #[serde(default)]
+    nanoseconds: i32,
+    /// The time of the clock at the end of the move, if it is frozen.
+    #[serde(with = "time::serde::rfc3339")]
+    to: OffsetDateTime,
+    freeze: bool,
+    resume: bool,
+}
+
+/// The longest file that saves the clock.
+const CLOCK_BYTES: u64 = 4096;
+
+impl Agenda {
+    /// An agenda that ends with `stop`.
+    pub fn new(
+        clock: Clock,
+        vault: VaultTime,
+        registries: Registries,
+        data_dir: PathBuf,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        let parts = Parts { clock, vault, registries, data_dir, stop };
+        Arc::new(Self { parts, moving: tokio::sync::Mutex::default() })
+    }
+
+    /// Applies a request, and returns when all work that became due has run. It goes on if the caller is dropped.
+    pub async fn change(self: &Arc<Self>, request: ClockRequest) -> Result<(), AgendaError> {
+        self.carry_out(move |now| request.plan(now)).await
+    }
+
+    /// Moves time forward, and returns when all work that became due has run. It goes on if the caller is dropped.
+    pub async fn advance(self: &Arc<Self>, by: Duration) -> Result<(), AgendaError> {
+        let by = time::Duration::try_from(by).map_err(|_| ClockRequestError::BeyondTheCalendar)?;
+        self.carry_out(move |now| ClockPlan::forward(now, by)).await
+    }
+
+    /// Resets the clock to real time and lets it run, for a reset: the only move that goes back.
+    pub async fn reset(&self) -> Result<(), AgendaError> {
+        let _alone = self.moving.lock().await;
+        self.replace_earlier().await?;
+        // A reset removes content, so it must work while the disk is full.
+        self.parts.registries.room().spend(CLOCK_BYTES, Purpose::Removal)?;
+        self.parts.clock.restore(KeptClock::default());
+        self.parts.keep().await
+    }
+
+    /// Runs work that becomes due as time passes, until the emulator stops. Vault and rings have watchers of their own.
+    pub async fn follow(self: Arc<Self>) {
+        loop {
+            let next = self.next_of_registries().await;
+            let rest = next.map_or(REST, |next| {
+                Duration::try_from(next - self.parts.clock.now()).unwrap_or_default().min(REST)
+            });
+            tokio::select! {
+                () = self.parts.stop.cancelled() => return,
+                () = self.parts.clock.until(self.parts.clock.deadline(rest)) => (),
+            }
+            let _alone = self.moving.lock().await;
+            if let Err(error) = self.parts.vault.run_due().await {
+                tracing::warn!(%error, "the vault could not run its due work");
+            }
+            for registry in &self.parts.registries.all() {
+                journey::run_due(registry).await;
+            }
+        }
+    }
+
+    /// Makes a plan when no other plan is in progress, and carries it out.
+    async fn carry_out(
+        self: &Arc<Self>,
+        plan: impl FnOnce(OffsetDateTime) -> Result<ClockPlan, ClockRequestError> + Send + 'static,
+    ) -> Result<(), AgendaError> {
+        let agenda = Arc::clone(self);
+        let moving = tokio::spawn(async move {
+            let _alone = agenda.moving.lock().await;
+            let plan = plan(agenda.parts.clock.now())?;
+            agenda.replace_earlier().await?;
+            // Before the move: a clock that cannot be saved would be wrong after a restart.
+            agenda.parts.registries.room().spend(CLOCK_BYTES, Purpose::Rows)?;
+            let offset = agenda.parts.clock.offset() + plan.by;
+            let steps = MoveSteps {
+                offset: offset.whole_seconds(),
+                nanoseconds: offset.subsec_nanoseconds(),
+                to: plan.to,
+                freeze: plan.freeze,
+                resume: plan.resume,
+            };
+            let intent = agenda.parts.registries.intents().begin(Kind::MoveClock, &steps).await?;
+            let went = agenda.go(plan, &intent).await;
+            if !matches!(went, Err(AgendaError::Stopped)) {
+                // The error tells the caller where the clock stopped.
+                intent.end().await?;
+            }
+            went
+        });
+        moving.await.map_err(io::Error::other)?
+    }
+
+    /// Continues an interrupted move to the requested moment. A failed move is recorded, and repeated.
+    pub async fn resume(self: &Arc<Self>, intent: Intent) -> Result<(), AgendaError> {
+        let _alone = self.moving.lock().await;
+        if intent.is_replaced() {
+            return Ok(());
+        }
+        match self.resume_alone(&intent).await {
+            // It continues at the next start.
+            Err(AgendaError::Stopped) => Ok(()),
+            Ok(()) => Ok(intent.end().await?),
+            Err(error) => {
+                intent.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn resume_alone(&self, intent: &Intent) -> Result<(), AgendaError> {
+        let MoveSteps { offset, nanoseconds, to, freeze, resume } = intent.parameters()?;
+        // A running clock moves until it has the requested offset, a frozen clock to the requested moment.
+        let rest = if freeze || (self.parts.clock.is_frozen() && !resume) {
+            to - self.parts.clock.now()
+        } else {
+            time::Duration::new(offset, nanoseconds) - self.parts.clock.offset()
+        };
+        let plan = ClockPlan::forward(self.parts.clock.now(), rest.max(time::Duration::ZERO))?;
+        self.go(ClockPlan { freeze, resume, ..plan }, intent).await
+    }
+
+    /// The vault comes first in each step: if it refuses, the registry does not begin.
+    async fn go(&self, plan: ClockPlan, intent: &Intent) -> Result<(), AgendaError> {
+        let mut vault = self.parts.vault.begin(plan).await?;
+        if plan.resume {
+            self.parts.clock.resume();
+        }
+        if plan.freeze {
+            self.parts.clock.freeze();
+        }
+        if plan.by > time::Duration::ZERO {
+            Journey::begin(&self.parts, &mut vault, intent).await.run(plan).await?;
+        }
+        if plan.freeze {
+            vault.meet(&self.parts.clock).await?;
+        }
+        self.parts.keep().await
+    }
+
+    /// Ends interrupted moves: a newer move decides the time of the clock. Call it with the lock held.
+    async fn replace_earlier(&self) -> Result<(), AgendaError> {
+        Ok(self.parts.registries.intents().replace_those(&[Kind::MoveClock], |_| true).await?)
+    }
+
+    async fn next_of_registries(&self) -> Option<OffsetDateTime> {
+        let mut next = None;
+        for registry in &self.parts.registries.all() {
+            match registry.next_due().await {
+                Ok(due) => next = [next, due].into_iter().flatten().min(),
+                Err(error) => {
+                    tracing::warn!(%error, "could not determine the due work of a registry");
+                }
+            }
+        }
+        next
+    }
+}
+
+impl fmt::Debug for Agenda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agenda").field("vault", &self.parts.vault).finish_non_exhaustive()
+    }
+}
