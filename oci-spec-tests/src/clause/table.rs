@@ -1,6 +1,7 @@
 //! The table of clauses, in the order of the specification.
 
-use super::{Clause, Level, Section};
+use super::requirement::{Clause, Level};
+use super::section::Section;
 
 /// Every clause that the suite checks.
 pub const CLAUSES: &[Clause] = &[
@@ -1107,6 +1108,11 @@ pub const CLAUSES: &[Clause] = &[
         "Malformed percent-encoding is refused.",
     ),
 ];
+
+/// The clause with this name, if there is one.
+pub fn clause(id: &str) -> Option<&'static Clause> {
+    CLAUSES.iter().find(|clause| clause.id == id)
+}
 
 const fn must(section: Section, id: &'static str, statement: &'static str) -> Clause {
     Clause { id, section, level: Level::Must, statement }
