@@ -8,10 +8,10 @@ use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::database::View;
+use super::encoding::{key, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{key, prefix};
+use super::handle::Store;
+use super::tables::Table;
 
 const SETTINGS: &str = "settings";
 const SCOPE_MAP: &str = "scope-map";

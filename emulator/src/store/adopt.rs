@@ -6,12 +6,13 @@
 use std::collections::BTreeSet;
 
 use super::blobs::link;
+use super::disk::not_found;
+use super::encoding::key;
 use super::error::StoreError;
-use super::files::not_found;
-use super::layout::Table;
-use super::manifests::{NewManifest, Step, insert_manifest};
-use super::open::Store;
-use super::rows::{BlobRow, ManifestRow, ObjectRow, key};
+use super::handle::Store;
+use super::manifest_rows::{NewManifest, Step, insert_manifest};
+use super::rows::{BlobRow, ManifestRow, ObjectRow};
+use super::tables::Table;
 
 /// The result of adopting a sealed file.
 #[derive(Clone, Debug, PartialEq, Eq)]

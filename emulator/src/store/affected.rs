@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::encoding::{last_part, nth_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{last_part, nth_part, prefix};
+use super::handle::Store;
+use super::tables::Table;
 
 /// A manifest: its repository and its digest.
 type ManifestOf = (String, String);

@@ -8,11 +8,13 @@ use azure_emulator_core::room::Purpose;
 use fs_err as fs;
 
 use super::database::View;
+use super::disk::remove_if_there;
+use super::encoding::key;
 use super::error::StoreError;
-use super::files::remove_if_there;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{BlobRow, FileId, LinkRow, ObjectRow, UploadRow, key};
+use super::file_id::FileId;
+use super::handle::Store;
+use super::rows::{BlobRow, LinkRow, ObjectRow, UploadRow};
+use super::tables::Table;
 
 /// How long the record of a client's access to a blob stays before it is updated, in seconds.
 const TOUCH_INTERVAL: i64 = 60;

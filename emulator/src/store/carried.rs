@@ -14,9 +14,11 @@ use azure_emulator_core::durable::op::Op;
 use fs_err as fs;
 use fs_err::os::unix::fs::FileExt;
 
-use super::files::{create_private, remove_if_there};
-use super::layout::{Layout, Table};
-use super::rows::{FileId, ObjectRow};
+use super::disk::{create_private, remove_if_there};
+use super::file_id::FileId;
+use super::layout::Layout;
+use super::rows::ObjectRow;
+use super::tables::Table;
 
 /// The longest file that goes into the journal, in bytes. A larger one costs the journal more than its syncs.
 pub(super) const MAX_CARRIED_LEN: u64 = 16 << 10;

@@ -4,7 +4,7 @@ use azure_emulator_core::durable::Check;
 use azure_emulator_core::durable::repair::RepairCommand;
 
 use super::error::StoreError;
-use super::open::Store;
+use super::handle::Store;
 
 impl Store {
     /// Reads the journal and its checkpoints, and compares the index with them. Repairs damage of the journal from the

@@ -10,10 +10,12 @@ use azure_emulator_core::room::Purpose;
 use fs_err as fs;
 
 use super::blobs::unlink;
+use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{FileId, LinkRow, UploadRow, decode, key, nth_part, prefix};
+use super::file_id::FileId;
+use super::handle::Store;
+use super::rows::{LinkRow, UploadRow};
+use super::tables::Table;
 use super::uploads::HeldByUploads;
 
 /// How many removals share a commit.

@@ -12,11 +12,13 @@ use std::io;
 use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
+use super::claims::NewFile;
+use super::encoding::{damage_key, key, prefix};
 use super::error::StoreError;
-use super::files::NewFile;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{FileId, ManifestRow, ObjectRow, key, prefix};
+use super::file_id::FileId;
+use super::handle::Store;
+use super::rows::{ManifestRow, ObjectRow};
+use super::tables::Table;
 
 /// The longest message that a mark keeps, in characters.
 const MAX_WORDS: usize = 400;
@@ -187,8 +189,4 @@ impl Store {
         self.unlink_replaced(condemned);
         Ok(true)
     }
-}
-
-pub(super) fn damage_key(registry: &str, file: FileId) -> Vec<u8> {
-    key(&[registry, &file.to_string()])
 }

@@ -11,11 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::carried;
-use super::damage::damage_key;
+use super::encoding::damage_key;
+use super::encoding::{decode, encode, key, last_part, limited, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::rows::{FileId, FileRow, decode, encode, key, last_part, limited, prefix};
-use super::stats::Stats;
+use super::file_id::FileId;
+use super::rows::FileRow;
+use super::rows::Stats;
+use super::tables::Table;
 
 /// The rows of all registries.
 #[derive(Debug)]

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::database::{Database, View};
+use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
+use super::handle::Store;
 use super::intents::End;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{decode, key, nth_part, prefix};
+use super::tables::Table;
 
 /// The length of a piece. Each is below the limit of a row.
 const PIECE: usize = 3500;

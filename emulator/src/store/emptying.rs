@@ -7,11 +7,12 @@
 
 use azure_emulator_core::room::Purpose;
 
+use super::disk::remove_if_there;
+use super::encoding::{key, last_part, prefix};
 use super::error::StoreError;
-use super::files::remove_if_there;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{FileId, InvalidFileId, key, last_part, prefix};
+use super::file_id::{FileId, InvalidFileId};
+use super::handle::Store;
+use super::tables::Table;
 
 /// How many rows are removed in one transaction.
 const BATCH: usize = 256;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use azure_emulator_core::durable::OpenError;
 use thiserror::Error;
 
-use super::rows::FileId;
+use super::file_id::FileId;
 
 /// The reasons why a store operation failed. Nothing was changed, unless the variant says otherwise.
 #[derive(Debug, Error)]

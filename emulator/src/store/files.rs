@@ -4,45 +4,25 @@
 //! ([`Placed`]), then a transaction names it in a row and it is kept. A small file is not synced: its content goes into
 //! the journal with that transaction, which is synced anyway, and a start after a power cut restores the file
 //! (`carried.rs`). A file that is dropped in an earlier state moves to its old name or is deleted: no incomplete file ever
-//! has a published name. A [`Claim`] tells the sweeper that a file without a row is about to get one.
+//! has a published name. A claim (`claims.rs`) tells the sweeper that a file without a row is about to get one.
 //!
 //! The caller seals the content of files.
 
-use std::collections::HashSet;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::path::PathBuf;
 
 use azure_emulator_core::durable::{Durability, sync_dir};
 use azure_emulator_core::room::Purpose;
 use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
 
 use super::carried;
+use super::claims::NewFile;
 use super::database::View;
+use super::disk::{create_private, not_found, remove_if_there};
 use super::error::StoreError;
-use super::layout::{Layout, Table};
-use super::open::Store;
-use super::rows::FileId;
-
-/// A file that is being written and is not published yet. Dropping it deletes the file.
-#[derive(Debug)]
-pub struct NewFile {
-    file: fs::File,
-    claim: Claim,
-    published: bool,
-}
-
-/// The files that will be published soon.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Claims(Arc<Mutex<HashSet<FileId>>>);
-
-/// While it lives, the file is not an orphan.
-#[derive(Debug)]
-pub(super) struct Claim {
-    id: FileId,
-    claims: Claims,
-}
+use super::file_id::FileId;
+use super::handle::Store;
+use super::tables::Table;
 
 /// A file under its published name that no row names yet. It is synced, unless it is small. Dropping it restores its old name.
 #[must_use = "dropping it restores the old name; keep it once a row names it"]
@@ -62,7 +42,7 @@ impl Store {
         let id = FileId::random();
         let claim = self.claims.claim(id);
         let file = create_private(&self.layout.new_file(id))?;
-        Ok(NewFile { file, claim, published: false })
+        Ok(NewFile::new(file, claim))
     }
 
     /// Opens a published file for reading. An open file can be read even after it was deleted.
@@ -134,58 +114,6 @@ impl Store {
     }
 }
 
-impl NewFile {
-    /// The id that it will have.
-    pub fn id(&self) -> FileId {
-        self.claim.id
-    }
-
-    /// The open file, to be written.
-    pub fn file(&mut self) -> &mut fs::File {
-        &mut self.file
-    }
-
-    pub(super) fn handle(&self) -> &fs::File {
-        &self.file
-    }
-
-    /// Ends the claim; the file has a row now.
-    pub(super) fn published(mut self) {
-        self.published = true;
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if !self.published
-            && let Err(error) = remove_if_there(self.file.path())
-        {
-            tracing::warn!(file.id = %self.claim.id, %error, "a temporary file could not be removed");
-        }
-    }
-}
-
-impl Claims {
-    pub(super) fn claim(&self, id: FileId) -> Claim {
-        self.lock().insert(id);
-        Claim { id, claims: self.clone() }
-    }
-
-    pub(super) fn has(&self, id: FileId) -> bool {
-        self.lock().contains(&id)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashSet<FileId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.claims.lock().remove(&self.id);
-    }
-}
-
 impl Placed {
     /// Stores the content of a small file in the journal with the transaction that names it in a row.
     pub(super) fn attach(&self, view: &View<'_>) {
@@ -207,48 +135,5 @@ impl Drop for Placed {
         {
             tracing::warn!(%error, "could not restore the old name of a file that was not published");
         }
-    }
-}
-
-/// Makes a file that only its owner can read and write.
-pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
-    fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
-}
-
-/// Replaces a small file: a reader finds the old content or the new one, also after a power cut.
-pub(super) fn replace_file(
-    path: &Path,
-    bytes: &[u8],
-    durability: Durability,
-) -> Result<(), StoreError> {
-    let temporary = Layout::replacement(path);
-    remove_if_there(&temporary)?;
-    let mut file = create_private(&temporary)?;
-    file.write_all(bytes)?;
-    if durability == Durability::Full {
-        file.sync_all()?;
-    }
-    fs::rename(&temporary, path)?;
-    if durability == Durability::Full
-        && let Some(folder) = path.parent()
-    {
-        sync_dir(folder)?;
-    }
-    Ok(())
-}
-
-/// Removes a file, and succeeds if there is none.
-pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Makes a missing file an error of its own.
-pub(super) fn not_found(error: io::Error, id: FileId) -> StoreError {
-    match error.kind() {
-        io::ErrorKind::NotFound => StoreError::NotFound(id),
-        _ => error.into(),
     }
 }

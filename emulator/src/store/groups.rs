@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
+use super::encoding::{decode, key};
 use super::error::StoreError;
+use super::handle::Store;
 use super::intents::End;
-use super::layout::Table;
-use super::open::Store;
 use super::resource_tags::ResourceTags;
-use super::rows::{decode, key};
+use super::tables::Table;
 
 /// A resource group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use azure_emulator_core::room::Purpose;
 use serde::{Deserialize, Serialize};
 
+use super::encoding::{decode, key};
 use super::error::StoreError;
+use super::handle::Store;
 use super::intents::{End, IntentNote};
-use super::layout::Table;
-use super::open::Store;
 use super::registries::PrincipalRow;
 use super::resource_tags::ResourceTags;
-use super::rows::{decode, key};
+use super::tables::Table;
 
 /// A user-assigned identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,10 +15,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::database::View;
+use super::encoding::{decode, key, nth_part};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{decode, key, nth_part};
+use super::handle::Store;
+use super::tables::Table;
 
 /// The part of the key that names the head. Pieces have numbers.
 const HEAD: &str = "head";

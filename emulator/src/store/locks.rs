@@ -4,10 +4,11 @@
 //! transaction. The three levels are independent: locking one never locks another.
 
 use super::database::View;
+use super::encoding::key;
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{Attributes, ManifestRow, RepositoryRow, TagRow, key};
+use super::handle::Store;
+use super::rows::{Attributes, ManifestRow, RepositoryRow, TagRow};
+use super::tables::Table;
 
 /// An object that has attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

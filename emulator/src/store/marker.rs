@@ -9,8 +9,8 @@ use azure_emulator_core::durable::Durability;
 use azure_emulator_core::durable::marker::Marker;
 use fs_err as fs;
 
+use super::disk::replace_file;
 use super::error::StoreError;
-use super::files::replace_file;
 use super::layout::{FORMAT_VERSION, Layout, OLD_FORMAT_VERSION, SERVICE_KEY};
 
 /// The state of the marker file.

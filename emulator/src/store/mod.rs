@@ -16,24 +16,31 @@ mod affected;
 mod blobs;
 mod carried;
 mod check;
+mod claims;
 mod collect;
 mod damage;
 mod database;
 mod deployments;
+mod disk;
 mod emptying;
+mod encoding;
 mod error;
+mod file_id;
 mod files;
 mod groups;
+mod handle;
 mod identities;
 mod intents;
 mod layout;
 mod locks;
+mod manifest_rows;
 mod manifests;
 mod marker;
 mod open;
 mod quarantine;
 mod referrers;
 mod registries;
+mod rejoin;
 mod repair;
 mod repositories;
 mod reset;
@@ -44,6 +51,7 @@ mod rows;
 mod secrets;
 mod stats;
 mod sweep;
+mod tables;
 mod tags;
 mod task_runs;
 #[cfg(test)]
@@ -57,18 +65,20 @@ pub use azure_emulator_core::durable::Durability;
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 pub use self::adopt::Adopted;
 pub use self::blobs::Unlinked;
+pub use self::claims::NewFile;
 pub use self::collect::{CollectRules, Collected, Kept};
 pub use self::damage::{Damage, DamageRow};
 pub use self::deployments::DeploymentRow;
 pub use self::error::StoreError;
-pub use self::files::NewFile;
+pub use self::file_id::{FileId, InvalidFileId};
 pub use self::groups::GroupRow;
+pub use self::handle::Store;
 pub use self::identities::IdentityRow;
 pub use self::intents::{End, IntentNote, IntentRow, OutcomeRow};
 pub use self::layout::{BACKGROUND_FILES, LOCK_FILE, MARKER_FILE};
 pub use self::locks::{Deleted, Lockable, Locked};
-pub use self::manifests::{NewManifest, Put};
-pub use self::open::{LockedFolder, Store, refuse_foreign};
+pub use self::manifest_rows::{NewManifest, Put};
+pub use self::open::{LockedFolder, refuse_foreign};
 pub use self::registries::{
     AssignedRow, AuthorRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };
@@ -76,9 +86,8 @@ pub use self::repair::{RowsRepair, SealedFiles};
 pub use self::repositories::DeletedRepository;
 pub use self::ring_mirror::{DamagedMirror, RingMirror};
 pub use self::rows::{
-    Attributes, FileId, InvalidFileId, ManifestRow, NewTaskRun, ObjectRow, Referrer, RepositoryRow,
-    RingRow, TagRow, TaskRunRow, UploadRow,
+    Attributes, ManifestRow, NewTaskRun, ObjectRow, Referrer, RepositoryRow, RingRow, Stats,
+    TagRow, TaskRunRow, UploadRow,
 };
-pub use self::stats::Stats;
 pub use self::uploads::HeldByUploads;
 pub use self::walk::{FolderFault, StoredObject, WalkPage, WalkPlace};

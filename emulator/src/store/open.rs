@@ -6,16 +6,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::marker::Marker;
 use azure_emulator_core::durable::repair::RepairCommand;
 use azure_emulator_core::durable::{
-    self, Durability, Listener, Notice, OpenError, OpenOptions, Proof, make_dir_durably, sync_dir,
+    self, Durability, Notice, OpenError, OpenOptions, make_dir_durably,
 };
-use azure_emulator_core::files;
 use azure_emulator_core::lock_file::{LockError, LockFile};
 use azure_emulator_core::room::{Room, is_lacking};
 use fs_err as fs;
@@ -23,37 +21,19 @@ use hkdf::Hkdf;
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::Sha256;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::carried::Restorer;
+use super::claims::Claims;
 use super::database::Database;
+use super::disk::{make_contents_private, make_folders, make_private, replace_file};
 use super::error::StoreError;
-use super::files::{Claims, replace_file};
-use super::layout::{BACKGROUND_FILES, Layout, OLD_FORMAT_VERSION, SERVICE_KEY, Table};
+use super::handle::Store;
+use super::layout::{BACKGROUND_FILES, Layout, OLD_FORMAT_VERSION, SERVICE_KEY};
 use super::marker::{Found, read_marker, write_marker};
-use super::rows::{UploadRow, decode, nth_part};
 use super::secrets::read_secret;
-
-/// The open data folder. Share it in an `Arc`; all methods block.
-#[derive(Debug)]
-pub struct Store {
-    pub(super) database: Database,
-    pub(super) layout: Layout,
-    pub(super) durability: Durability,
-    /// The room on the device, and the reserve for a full disk.
-    pub(super) room: Arc<Room>,
-    /// Files that will be published and that no row names yet.
-    pub(super) claims: Claims,
-    /// Files in `uploads/` that existed at the opening and were not checked yet.
-    pub(super) left_behind: Mutex<Vec<PathBuf>>,
-    /// Rows of uploads that had no file at the opening and were not checked again yet.
-    without_file: Mutex<Vec<(String, UploadRow)>>,
-    /// Held until the database is closed: fields are dropped in this order.
-    _lock: LockFile,
-    /// Reports that the folder is free, after the lock.
-    released: DropGuard,
-}
+use super::tables::Table;
 
 /// The purpose of the derived journal key. It must not change.
 const JOURNAL_KEY: &[u8] = b"sealyard rows v1";
@@ -142,93 +122,6 @@ impl Store {
     /// Opens the data folder, or makes it: see [`LockedFolder`], which does it in two steps.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
         LockedFolder::lock(path, durability)?.open()
-    }
-
-    /// The room on the device, and the reserve for a full disk.
-    pub fn room(&self) -> &Arc<Room> {
-        &self.room
-    }
-
-    /// The notices about the rows since the start, as sentences.
-    pub fn notices(&self) -> Vec<String> {
-        self.database.durable().notices().iter().map(ToString::to_string).collect()
-    }
-
-    /// Sends all notices to a listener: the earlier ones at once, then each new one. It must not use the store.
-    pub fn listen_to_notices(&self, listener: Listener) {
-        self.database.durable().listen(listener);
-    }
-
-    /// Blocks until the rows are checked. Wrong rows were then replaced, if that was possible.
-    pub fn wait_for_proof(&self) {
-        self.database.durable().wait_for_proof();
-    }
-
-    /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`] then.
-    pub fn wait_at_most(&self, limit: Duration) {
-        self.database.durable().wait_at_most(limit);
-    }
-
-    /// Ends the check of the rows, and all waits for it: the program stops.
-    pub fn stop_soon(&self) {
-        self.database.durable().stop_soon();
-    }
-
-    /// Marks the rows as checked or not: for tests.
-    pub fn pretend_proven(&self, proven: bool) {
-        self.database.durable().pretend_proof(if proven { Proof::Matched } else { Proof::Pending });
-    }
-
-    /// Cancelled when the folder is free for another process. It does not keep the store open.
-    pub fn released(&self) -> CancellationToken {
-        self.released.token().clone()
-    }
-
-    /// Rejoins the rows of uploads and their files that the last process separated. The rows are checked.
-    pub(super) fn finish_uploads(&self) -> Result<(), StoreError> {
-        match self.finish_those_without_file() {
-            // On a full disk the left-overs wait for another start, because the content must stay readable.
-            Err(StoreError::DiskFull(error)) => {
-                tracing::warn!(%error, "the left-overs of unfinished work stay until the disk has room");
-                Ok(())
-            }
-            finished => finished,
-        }
-    }
-
-    fn finish_those_without_file(&self) -> Result<(), StoreError> {
-        let left = std::mem::take(&mut *self.lock_without_file());
-        if left.is_empty() {
-            return Ok(());
-        }
-        // An upload of this process has no file for a moment while it is published: it is not among those.
-        let found = self.uploads_without_file()?;
-        for (registry, row) in found.into_iter().filter(|one| left.contains(one)) {
-            let published = self.layout.file(row.file);
-            if published.try_exists()? {
-                // Killed between the rename and the row. The client got no answer, so it can still finish.
-                fs::rename(published, self.layout.upload(row.file))?;
-            } else {
-                self.forget_upload(&registry, &row.id, |_| true)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn lock_without_file(&self) -> MutexGuard<'_, Vec<(String, UploadRow)>> {
-        self.without_file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn uploads_without_file(&self) -> Result<Vec<(String, UploadRow)>, StoreError> {
-        let mut found = Vec::new();
-        for entry in self.database.scan(Table::Uploads, &[]) {
-            let (key, bytes) = entry?;
-            let row: UploadRow = decode(&bytes)?;
-            if !self.layout.upload(row.file).try_exists()? {
-                found.push((nth_part(&key, 0)?, row));
-            }
-        }
-        Ok(found)
     }
 }
 
@@ -396,63 +289,4 @@ fn take_lock(layout: &Layout) -> Result<LockFile, StoreError> {
         written => written?,
     }
     Ok(lock)
-}
-
-/// Removes the permissions of other users from files of older versions and of the database. Published files never had any: their
-/// 256 folders are not read, and the vault does this for its own folder.
-fn make_contents_private(layout: &Layout) -> Result<(), StoreError> {
-    let others = [layout.files(), layout.root().join("vault"), layout.root().join("tls")];
-    for entry in fs::read_dir(layout.root())? {
-        let path = entry?.path();
-        if !others.contains(&path) {
-            files::make_private(&path, &["endpoints.json", "ca-bundle.pem"])?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes the folder private. A mounted volume may belong to another user: then its mode stays as it is.
-fn make_private(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt;
-    match fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            tracing::warn!(folder = %path.display(), "the data folder belongs to another user: its mode stays as it is");
-            Ok(())
-        }
-        result => Ok(result?),
-    }
-}
-
-fn make_folders(layout: &Layout, durability: Durability) -> Result<(), StoreError> {
-    let mut made = make_dir(&layout.files())?;
-    made |= make_dir(&layout.uploads())?;
-    made |= make_dir(&layout.audit())?;
-    let mut made_shard = false;
-    for shard in layout.shards() {
-        made_shard |= make_dir(&shard)?;
-    }
-    if durability == Durability::Full {
-        if made_shard {
-            sync_dir(&layout.files())?;
-        }
-        if made {
-            sync_dir(layout.root())?;
-        }
-    }
-    Ok(())
-}
-
-/// Makes a folder. Returns false if it exists.
-pub(super) fn make_dir(path: &Path) -> Result<bool, StoreError> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {
-                make_private(path)?;
-            }
-            Ok(false)
-        }
-        Err(error) => Err(error.into()),
-    }
 }

@@ -11,10 +11,11 @@ use std::io;
 use azure_emulator_core::durable::{Durability, sync_dir};
 use fs_err as fs;
 
+use super::disk::make_dir;
+use super::disk::remove_if_there;
 use super::error::StoreError;
-use super::files::remove_if_there;
-use super::open::{Store, make_dir};
-use super::rows::FileId;
+use super::file_id::FileId;
+use super::handle::Store;
 
 impl Store {
     /// Whether no row is missing and the quarantine is empty. Otherwise a repair may still need a data key or a

@@ -3,10 +3,11 @@
 //! The rows are made and deleted with the manifest that refers (in `manifests`), never with the subject: it may come later, and
 //! its referrers stay when it is deleted. Annotations are not here: they are content and sealed.
 
+use super::encoding::{decode, last_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{Referrer, decode, last_part, prefix};
+use super::handle::Store;
+use super::rows::Referrer;
+use super::tables::Table;
 
 impl Store {
     /// The manifests of the repository that name `subject` as theirs, in the order of their digests. The subject

@@ -19,12 +19,13 @@ use serde::{Deserialize, Serialize};
 use super::access::{AccessRow, write_access};
 use super::database::View;
 use super::emptying::own_rows;
+use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;
+use super::handle::Store;
 use super::intents::End;
-use super::layout::Table;
-use super::open::Store;
 use super::ring::write_ring;
-use super::rows::{RingRow, decode, key, last_part, prefix};
+use super::rows::RingRow;
+use super::tables::Table;
 
 /// The properties of a registry, without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,11 +16,15 @@ use fs_err as fs;
 use mock_keyvault::repair::RowsReport;
 
 use super::carried::{self, Restorer};
+use super::disk::make_dir;
+use super::encoding::decode;
 use super::error::StoreError;
-use super::layout::{Layout, Table};
+use super::file_id::FileId;
+use super::layout::Layout;
 use super::marker::write_marker;
-use super::open::{key_for_repair, lock_for_repair, make_dir};
-use super::rows::{FileId, TagRow, decode};
+use super::open::{key_for_repair, lock_for_repair};
+use super::rows::TagRow;
+use super::tables::Table;
 
 /// An examined repair of the rows. It changes nothing until it is applied.
 #[derive(Debug)]

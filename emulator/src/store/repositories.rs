@@ -5,12 +5,13 @@
 
 use azure_emulator_core::room::Purpose;
 
+use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
+use super::handle::Store;
 use super::locks::Locked;
 use super::manifests::MANIFEST_BATCH;
-use super::open::Store;
-use super::rows::{RepositoryRow, TagRow, decode, key, last_part, prefix};
+use super::rows::{RepositoryRow, TagRow};
+use super::tables::Table;
 
 /// The result of deleting a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,13 @@
 use azure_emulator_core::room::Purpose;
 
 use super::emptying::own_rows;
+use super::encoding::key;
 use super::error::StoreError;
+use super::handle::Store;
 use super::intents::End;
-use super::layout::Table;
-use super::open::Store;
 use super::ring::write_ring;
-use super::rows::{RingRow, key};
+use super::rows::RingRow;
+use super::tables::Table;
 
 impl Store {
     /// Replaces the ring of a registry, removes everything that is stored in the registry, and ends an

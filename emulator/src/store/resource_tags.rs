@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::database::{Database, View};
+use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::rows::{decode, key, last_part, prefix};
+use super::tables::Table;
 
 /// Where the tags of one resource are.
 #[derive(Clone, Debug)]

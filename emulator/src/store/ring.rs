@@ -9,10 +9,11 @@ use std::collections::HashSet;
 use azure_emulator_core::room::Purpose;
 
 use super::database::{View, Writer};
+use super::encoding::{key, last_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{RingRow, key, last_part, prefix};
+use super::handle::Store;
+use super::rows::RingRow;
+use super::tables::Table;
 
 /// Head row: the generation, then the head.
 const GENERATION_LEN: usize = size_of::<u64>();

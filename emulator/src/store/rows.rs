@@ -1,30 +1,11 @@
-//! The rows of the database: their fields and their encoding.
+//! The rows of the database: their fields. `encoding.rs` has the form of keys and values.
 //!
-//! A key is its parts joined by a zero byte, which no name and no digest has. A value is JSON, below [`MAX_ROW`]:
-//! sled keeps larger values in files that are never synced. Of the pushed data, rows have only the part that
-//! DESIGN.md declares to be metadata: names, digests, sizes and media types. `Serialize` on these types is the format
-//! on disk; a change of it is a change of the format version.
+//! Of the pushed data, rows have only the part that DESIGN.md declares to be metadata: names, digests, sizes and media
+//! types. `Serialize` on these types is the format on disk; a change of it is a change of the format version.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::error::StoreError;
-
-/// The largest encoded row, in bytes: sled's limit for a value in its log is far higher, but it keeps only such rows durably.
-pub(super) const MAX_ROW: usize = 4000;
-
-/// The name of a file in the data folder: random, and unrelated to its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct FileId([u8; 16]);
-
-/// A string that is not 32 lower-case hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a file id is 32 lower-case hexadecimal digits")]
-pub struct InvalidFileId;
+use super::file_id::FileId;
 
 /// The place of the sealed bytes of a blob or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +164,21 @@ pub struct RingRow {
     pub entries: Vec<([u8; 16], Vec<u8>)>,
 }
 
+/// How much a registry holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Repositories that had a manifest.
+    pub repositories: u64,
+    /// Blobs, each counted once.
+    pub blobs: u64,
+    /// Manifests, each counted once for each repository.
+    pub manifests: u64,
+    /// Bytes of plaintext in blobs and manifests.
+    pub bytes: u64,
+    /// Uploads that have not ended.
+    pub uploads: u64,
+}
+
 /// A blob of a registry: stored once, whichever repositories show it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct BlobRow {
@@ -227,111 +223,6 @@ impl Default for Attributes {
     }
 }
 
-impl FileId {
-    /// A new random id.
-    pub fn random() -> Self {
-        Self(rand::random())
-    }
-
-    /// The id of these bytes.
-    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for FileId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl FromStr for FileId {
-    type Err = InvalidFileId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFileId> {
-        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            return Err(InvalidFileId);
-        }
-        let mut id = [0; 16];
-        hex::decode_to_slice(text, &mut id).map_err(|_| InvalidFileId)?;
-        Ok(Self(id))
-    }
-}
-
-impl From<FileId> for String {
-    fn from(id: FileId) -> Self {
-        id.to_string()
-    }
-}
-
-impl TryFrom<String> for FileId {
-    type Error = InvalidFileId;
-
-    fn try_from(text: String) -> Result<Self, InvalidFileId> {
-        text.parse()
-    }
-}
-
-/// Joins the parts of a key.
-pub(super) fn key(parts: &[&str]) -> Vec<u8> {
-    debug_assert!(parts.iter().all(|part| !part.contains('\0')), "names are parsed: {parts:?}");
-    parts.join("\0").into_bytes()
-}
-
-/// The prefix of all keys that have these parts and more.
-pub(super) fn prefix(parts: &[&str]) -> Vec<u8> {
-    let mut prefix = key(parts);
-    prefix.push(0);
-    prefix
-}
-
-/// The last part of a key.
-pub(super) fn last_part(key: &[u8]) -> Result<String, StoreError> {
-    part(key, |parts| parts.next_back())
-}
-
-/// The part of a key at an index.
-pub(super) fn nth_part(key: &[u8], index: usize) -> Result<String, StoreError> {
-    part(key, |parts| parts.nth(index))
-}
-
-fn part<'a>(
-    key: &'a [u8],
-    pick: impl FnOnce(&mut dyn DoubleEndedIterator<Item = &'a str>) -> Option<&'a str>,
-) -> Result<String, StoreError> {
-    std::str::from_utf8(key)
-        .ok()
-        .and_then(|text| pick(&mut text.split('\0')))
-        .map(str::to_owned)
-        .ok_or_else(|| StoreError::Damaged("a row has an invalid key".to_owned()))
-}
-
-/// Encodes a row, if it is short enough to be durable.
-pub(super) fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>, StoreError> {
-    let bytes = serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
-    limited(bytes)
-}
-
-/// Refuses a value that sled would put into a file of its own.
-pub(super) fn limited(bytes: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-    let len = bytes.len();
-    if MAX_ROW < len {
-        return Err(StoreError::RowTooLong { len, limit: MAX_ROW });
-    }
-    Ok(bytes)
-}
-
-/// Decodes a row.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| StoreError::Damaged(format!("a row cannot be read: {error}")))
-}
-
 /// Sixteen bytes as 32 hexadecimal digits.
 mod hex_id {
     use serde::{Deserialize, Deserializer, Serializer, de};
@@ -345,59 +236,5 @@ mod hex_id {
         let mut id = [0; 16];
         hex::decode_to_slice(&text, &mut id).map_err(de::Error::custom)?;
         Ok(id)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn upload() -> impl Strategy<Value = UploadRow> {
-        (any::<[u8; 16]>(), any::<[u8; 16]>(), "[a-z0-9/._-]{1,255}", any::<(i64, i64)>()).prop_map(
-            |(file, data_key, repository, (started, touched))| UploadRow {
-                id: "3f2504e0-4f89-41d3-9a0c-0305e82c3301".to_owned(),
-                repository,
-                file: FileId(file),
-                data_key,
-                algorithm: "sha512".to_owned(),
-                started,
-                touched,
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn a_row_is_read_back_as_it_was_written(row in upload()) {
-            let bytes = encode(&row).unwrap();
-
-            prop_assert!(bytes.len() < MAX_ROW);
-            prop_assert_eq!(decode::<UploadRow>(&bytes).unwrap(), row);
-        }
-
-        #[test]
-        fn the_parts_of_a_key_survive_a_round_trip(parts in prop::collection::vec("[a-z0-9:/._-]{1,40}", 1..5)) {
-            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-            let key = key(&parts);
-
-            for (i, part) in parts.iter().enumerate() {
-                prop_assert_eq!(&nth_part(&key, i).unwrap(), part);
-            }
-            prop_assert_eq!(last_part(&key).unwrap(), parts[parts.len() - 1]);
-            prop_assert!(key.starts_with(&prefix(&parts[..parts.len() - 1])) || parts.len() == 1);
-        }
-
-        #[test]
-        fn bytes_that_are_no_row_are_an_error(bytes in any::<Vec<u8>>()) {
-            prop_assert!(matches!(decode::<UploadRow>(&bytes), Err(StoreError::Damaged(_))));
-        }
-    }
-
-    #[test]
-    fn a_row_that_sled_would_not_keep_durably_is_refused() {
-        assert!(limited(vec![0; MAX_ROW]).is_ok());
-        assert!(matches!(limited(vec![0; MAX_ROW + 1]), Err(StoreError::RowTooLong { .. })));
     }
 }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use zeroize::Zeroizing;
 
+use super::disk::replace_file;
 use super::error::StoreError;
-use super::files::replace_file;
-use super::open::Store;
+use super::handle::Store;
 
 /// The largest secret file that is read, in bytes: the buffer never grows while it is filled, which would leave copies.
 const MAX_SECRET: u64 = 64 << 10;

@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 use azure_emulator_core::durable::{Durability, Notice, sync_dir};
 use fs_err as fs;
 
+use super::disk::remove_if_there;
+use super::encoding::decode;
 use super::error::StoreError;
-use super::files::remove_if_there;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{FileId, UploadRow, decode};
+use super::file_id::FileId;
+use super::handle::Store;
+use super::rows::UploadRow;
+use super::tables::Table;
 
 impl Store {
     /// Removes the [`Store::orphans`] and the left-overs of the last process in `uploads/`, or moves both to the quarantine.

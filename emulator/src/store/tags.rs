@@ -6,11 +6,12 @@
 use azure_emulator_core::room::Purpose;
 
 use super::database::View;
+use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
+use super::handle::Store;
 use super::locks::{Deleted, Locked, repository_locked};
-use super::open::Store;
-use super::rows::{Attributes, RepositoryRow, TagRow, decode, key, last_part, prefix};
+use super::rows::{Attributes, RepositoryRow, TagRow};
+use super::tables::Table;
 
 /// A moment of the emulator's time: seconds since 1970, and the part of a second beyond them.
 #[derive(Clone, Copy)]

@@ -6,12 +6,13 @@
 
 use azure_emulator_core::room::Purpose;
 
+use super::claims::NewFile;
 use super::database::View;
+use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
-use super::files::NewFile;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{NewTaskRun, TaskRunRow, decode, key, nth_part, prefix};
+use super::handle::Store;
+use super::rows::{NewTaskRun, TaskRunRow};
+use super::tables::Table;
 
 impl Store {
     /// Stores a run under the next number, with its log. Durable on return.

@@ -11,12 +11,15 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::collect::{CollectRules, Collected, Kept};
+use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
+use super::file_id::FileId;
+use super::handle::Store;
 use super::locks::repository_locked;
-use super::manifests::{MANIFEST_BATCH, list_children};
-use super::open::Store;
-use super::rows::{FileId, ManifestRow, decode, key, nth_part, prefix};
+use super::manifest_rows::list_children;
+use super::manifests::MANIFEST_BATCH;
+use super::rows::ManifestRow;
+use super::tables::Table;
 
 /// The result of a search from one manifest towards the roots.
 #[derive(Default)]

@@ -7,11 +7,12 @@
 use azure_emulator_core::room::Purpose;
 use fs_err as fs;
 
+use super::disk::{create_private, not_found, remove_if_there};
+use super::encoding::{decode, key, prefix};
 use super::error::StoreError;
-use super::files::{create_private, not_found, remove_if_there};
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{UploadRow, decode, key, prefix};
+use super::handle::Store;
+use super::rows::UploadRow;
+use super::tables::Table;
 
 /// The number and the size of unfinished uploads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 //! A row or a folder that cannot be read is an item of the walk, and the walk goes on: one fault must not hide the next.
 //! This file does not check whether the stored data authenticates.
 
+use super::encoding::{decode, last_part, nth_part, prefix};
 use super::error::StoreError;
-use super::layout::Table;
-use super::open::Store;
-use super::rows::{
-    BlobRow, FileId, ManifestRow, ObjectRow, TaskRunRow, decode, last_part, nth_part, prefix,
-};
+use super::file_id::FileId;
+use super::handle::Store;
+use super::rows::{BlobRow, ManifestRow, ObjectRow, TaskRunRow};
+use super::tables::Table;
 
 /// A blob, a manifest or a log, as `verify` walks over them.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use azure_emulator_core::durable::{Notice, SledFolder};
 use fs_err as fs;
 
 use super::support::copy;
-use crate::store::layout::Table;
+use crate::store::tables::Table;
 use crate::store::*;
 
 type Rows = Vec<(u8, Vec<u8>, Vec<u8>)>;

@@ -1,0 +1,77 @@
+//! The open data folder: the rows, the paths and the space on the device that all methods of the store share.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use azure_emulator_core::durable::{Durability, Listener, Proof};
+use azure_emulator_core::lock_file::LockFile;
+use azure_emulator_core::room::Room;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::claims::Claims;
+use super::database::Database;
+use super::layout::Layout;
+use super::rows::UploadRow;
+
+/// The open data folder. Share it in an `Arc`; all methods block.
+#[derive(Debug)]
+pub struct Store {
+    pub(super) database: Database,
+    pub(super) layout: Layout,
+    pub(super) durability: Durability,
+    /// The room on the device, and the reserve for a full disk.
+    pub(super) room: Arc<Room>,
+    /// Files that will be published and that no row names yet.
+    pub(super) claims: Claims,
+    /// Files in `uploads/` that existed at the opening and were not checked yet.
+    pub(super) left_behind: Mutex<Vec<PathBuf>>,
+    /// Rows of uploads that had no file at the opening and were not checked again yet.
+    pub(super) without_file: Mutex<Vec<(String, UploadRow)>>,
+    /// Held until the database is closed: fields are dropped in this order.
+    pub(super) _lock: LockFile,
+    /// Reports that the folder is free, after the lock.
+    pub(super) released: DropGuard,
+}
+
+impl Store {
+    /// The room on the device, and the reserve for a full disk.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// The notices about the rows since the start, as sentences.
+    pub fn notices(&self) -> Vec<String> {
+        self.database.durable().notices().iter().map(ToString::to_string).collect()
+    }
+
+    /// Sends all notices to a listener: the earlier ones at once, then each new one. It must not use the store.
+    pub fn listen_to_notices(&self, listener: Listener) {
+        self.database.durable().listen(listener);
+    }
+
+    /// Blocks until the rows are checked. Wrong rows were then replaced, if that was possible.
+    pub fn wait_for_proof(&self) {
+        self.database.durable().wait_for_proof();
+    }
+
+    /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`] then.
+    pub fn wait_at_most(&self, limit: Duration) {
+        self.database.durable().wait_at_most(limit);
+    }
+
+    /// Ends the check of the rows, and all waits for it: the program stops.
+    pub fn stop_soon(&self) {
+        self.database.durable().stop_soon();
+    }
+
+    /// Marks the rows as checked or not: for tests.
+    pub fn pretend_proven(&self, proven: bool) {
+        self.database.durable().pretend_proof(if proven { Proof::Matched } else { Proof::Pending });
+    }
+
+    /// Cancelled when the folder is free for another process. It does not keep the store open.
+    pub fn released(&self) -> CancellationToken {
+        self.released.token().clone()
+    }
+}

@@ -1,0 +1,60 @@
+//! Uploads whose row and file the last process separated: a start joins them again, or removes the row.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use fs_err as fs;
+
+use super::encoding::{decode, nth_part};
+use super::error::StoreError;
+use super::handle::Store;
+use super::rows::UploadRow;
+use super::tables::Table;
+
+impl Store {
+    /// Rejoins the rows of uploads and their files that the last process separated. The rows are checked.
+    pub(super) fn finish_uploads(&self) -> Result<(), StoreError> {
+        match self.finish_those_without_file() {
+            // On a full disk the left-overs wait for another start, because the content must stay readable.
+            Err(StoreError::DiskFull(error)) => {
+                tracing::warn!(%error, "the left-overs of unfinished work stay until the disk has room");
+                Ok(())
+            }
+            finished => finished,
+        }
+    }
+
+    fn finish_those_without_file(&self) -> Result<(), StoreError> {
+        let left = std::mem::take(&mut *self.lock_without_file());
+        if left.is_empty() {
+            return Ok(());
+        }
+        // An upload of this process has no file for a moment while it is published: it is not among those.
+        let found = self.uploads_without_file()?;
+        for (registry, row) in found.into_iter().filter(|one| left.contains(one)) {
+            let published = self.layout.file(row.file);
+            if published.try_exists()? {
+                // Killed between the rename and the row. The client got no answer, so it can still finish.
+                fs::rename(published, self.layout.upload(row.file))?;
+            } else {
+                self.forget_upload(&registry, &row.id, |_| true)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn lock_without_file(&self) -> MutexGuard<'_, Vec<(String, UploadRow)>> {
+        self.without_file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn uploads_without_file(&self) -> Result<Vec<(String, UploadRow)>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.database.scan(Table::Uploads, &[]) {
+            let (key, bytes) = entry?;
+            let row: UploadRow = decode(&bytes)?;
+            if !self.layout.upload(row.file).try_exists()? {
+                found.push((nth_part(&key, 0)?, row));
+            }
+        }
+        Ok(found)
+    }
+}
