@@ -15,28 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
 
 use super::audit::Purpose;
-use super::ring::Inner;
-use super::slot::{Slot, Terms, lock};
+use super::shared::Inner;
+use super::slot::{AskError, Flight, Slot, Terms, lock};
 use super::state::Failure;
 use super::stored::{Entry, Head, Wrapped};
 use super::vault::VaultError;
 use super::{KeyError, KeyId, Refusal, State};
 use sealed_envelope::DataKey;
-
-/// A question that is in flight or was answered.
-pub(super) type Flight = Shared<BoxFuture<'static, Result<(), AskError>>>;
-
-/// The reason why a question has not brought the key.
-#[derive(Clone, Debug)]
-pub(super) enum AskError {
-    /// The answer came too late to count; the caller asks again.
-    Superseded,
-    /// The answer was an error.
-    Key(KeyError),
-}
 
 /// The state when a question was asked.
 struct Asked<'a> {

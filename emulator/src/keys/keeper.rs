@@ -10,7 +10,7 @@ use azure_emulator_core::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::Purpose;
-use super::ring::Inner;
+use super::shared::Inner;
 use super::slot::Slot;
 
 impl Inner {

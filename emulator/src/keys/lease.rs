@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use super::error::{KeyError, LeaseEnded};
-use super::ring::Inner;
+use super::shared::Inner;
 use super::slot::Slot;
 use sealed_envelope::{DataKey, DataKeyId};
 

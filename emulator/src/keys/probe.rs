@@ -14,15 +14,15 @@
 //!
 //! Without a reason there is no probe: an idle ring asks nothing.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
-use azure_emulator_core::clock::{Clock, Deadline};
+use azure_emulator_core::clock::Deadline;
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, Shared};
-use tokio::sync::watch;
 
 use super::audit::{AuditedVault, Purpose};
-use super::ring::{Inner, KeyRing};
+use super::probing::{Found, Probe};
+use super::ring::KeyRing;
+use super::shared::Inner;
 use super::slot::lock;
 use super::state::Failure;
 use super::stored::{Entry, Ring, Wrapped};
@@ -32,36 +32,6 @@ use sealed_envelope::{DataKey, DataKeyId};
 /// How often a probe begins again because its answer came too late to count.
 const ATTEMPTS: usize = 3;
 
-/// A probe that is in flight or was answered.
-pub(super) type Probe = Shared<BoxFuture<'static, Found>>;
-
-/// The result of a probe.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Found {
-    /// The vault unwrapped the key.
-    Yes,
-    /// The vault refused, or the ring has no vault.
-    No,
-    /// The vault did not answer.
-    Silence,
-}
-
-/// The state of a ring's probes.
-pub(super) struct Probing {
-    flight: Mutex<Option<Probe>>,
-    known: Mutex<Known>,
-    /// Grows with each reason to suspect a change.
-    pub(super) suspicions: watch::Sender<u64>,
-}
-
-#[derive(Default)]
-struct Known {
-    /// When the last answer of the vault becomes older than a lease.
-    fresh_until: Option<Deadline>,
-    /// When the validity of the version in use must be looked up again.
-    looked_until: Option<Deadline>,
-}
-
 /// A question, with the state when it was asked.
 struct Question {
     number: u64,
@@ -70,55 +40,6 @@ struct Question {
     ring: Arc<Ring>,
     vault: AuditedVault,
     fresh_until: Deadline,
-}
-
-impl Default for Probing {
-    fn default() -> Self {
-        Self {
-            flight: Mutex::default(),
-            known: Mutex::default(),
-            suspicions: watch::Sender::new(0),
-        }
-    }
-}
-
-impl Probing {
-    /// Records that the vault has answered, or has not answered within the limit. This is fresh until the deadline.
-    pub(super) fn note_answer(&self, fresh_until: Deadline) {
-        lock(&self.known).fresh_until = Some(fresh_until);
-    }
-
-    fn is_fresh(&self, clock: &Clock) -> bool {
-        lock(&self.known).fresh_until.is_some_and(|until| !clock.has_passed(until))
-    }
-
-    fn has_looked(&self, clock: &Clock) -> bool {
-        lock(&self.known).looked_until.is_some_and(|until| !clock.has_passed(until))
-    }
-
-    /// Records that a change is suspected.
-    fn suspect(&self) {
-        lock(&self.known).looked_until = None;
-        self.suspicions.send_modify(|count| *count += 1);
-    }
-
-    /// How many changes were suspected so far.
-    pub(super) fn suspected(&self) -> u64 {
-        *self.suspicions.borrow()
-    }
-
-    /// Suspects a change again if one was suspected during a change of key or identity: a probe during the change has asked
-    /// about the old one. `before`: the count of suspicions when the change began.
-    pub(super) fn suspect_again(&self, before: u64) {
-        if self.suspected() != before {
-            self.suspect();
-        }
-    }
-
-    /// The probe in flight.
-    pub(super) fn under_way(&self) -> Option<Probe> {
-        lock(&self.flight).as_ref().filter(|probe| probe.peek().is_none()).cloned()
-    }
 }
 
 impl KeyRing {
@@ -260,7 +181,7 @@ async fn look_at_validity(inner: &Weak<Inner>, asked: &Question) {
     match inner.upgrade() {
         Some(inner) if !inner.probing.has_looked(&inner.clock) => {
             let until = inner.clock.deadline(inner.rotation_check());
-            lock(&inner.probing.known).looked_until = Some(until);
+            inner.probing.note_look(until);
         }
         _ => return,
     }

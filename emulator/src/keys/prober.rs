@@ -12,8 +12,8 @@ use azure_emulator_core::clock::{Clock, Deadline};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::probe::Found;
-use super::ring::Inner;
+use super::probing::Found;
+use super::shared::Inner;
 
 /// The longest time until a ring asks a silent vault again.
 const MAX_PATIENCE: Duration = Duration::from_mins(1);

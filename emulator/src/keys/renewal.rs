@@ -8,8 +8,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::error::RingError;
-use super::ring::{Inner, KeyRing};
-use super::rotate::{Opening, blocking};
+use super::opening::{Opening, blocking};
+use super::ring::KeyRing;
+use super::shared::Inner;
 use sealed_envelope::DataKeyId;
 
 impl KeyRing {

@@ -24,9 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use azure_emulator_core::clock::{Clock, Deadline};
+use futures::future::{BoxFuture, Shared};
 use tokio::sync::{Notify, watch};
 
-use super::ask::Flight;
+use super::error::KeyError;
 use sealed_envelope::{DataKey, DataKeyId};
 
 /// Holds one data key, or none.
@@ -41,6 +42,18 @@ pub(super) struct Slot {
     used: AtomicBool,
     /// Wakes the keeper.
     pub(super) wake: Notify,
+}
+
+/// A question that is in flight or was answered.
+pub(super) type Flight = Shared<BoxFuture<'static, Result<(), AskError>>>;
+
+/// The reason why a question has not brought the key.
+#[derive(Clone, Debug)]
+pub(super) enum AskError {
+    /// The answer came too late to count; the caller asks again.
+    Superseded,
+    /// The answer was an error.
+    Key(KeyError),
 }
 
 #[derive(Default)]

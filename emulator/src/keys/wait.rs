@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::KeyError;
-use super::ring::Inner;
+use super::shared::Inner;
 use super::slot::Slot;
 
 impl Inner {

@@ -17,8 +17,8 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
-use super::ring::Inner;
 use super::rotate::{RotationTarget, Starter};
+use super::shared::Inner;
 
 impl Inner {
     pub(super) fn start_watcher(self: &Arc<Self>) {

@@ -24,7 +24,9 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Cause, Refusal, State, Status};
+use super::cause::Cause;
+use super::refusal::Refusal;
+use super::status::{State, Status};
 
 /// The vault's answers so far.
 pub(in crate::keys) struct Machine {

@@ -1,0 +1,75 @@
+//! The states, what each of them permits, and a state with its cause and time.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::cause::Cause;
+
+/// Whether content can be served.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// The vault granted the last question, or there was no need to ask it.
+    Active,
+    /// The vault was asked, and nothing is known until it answers.
+    Checking,
+    /// The vault refused, or does not answer and the lease has ended.
+    Unavailable,
+}
+
+/// The operations that a state permits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lets {
+    /// Whether content is read and written, at once or after the check in flight.
+    pub content: bool,
+    /// Whether data keys can be made under the version in use.
+    pub new_data_keys: bool,
+    /// Whether the data keys can be wrapped anew, as far as the version in use permits it.
+    pub rotation: bool,
+}
+
+/// The state, and since when.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Status {
+    /// Whether content can be served.
+    pub state: State,
+    /// The cause.
+    pub cause: Option<Cause>,
+    /// The message of the cause.
+    pub words: Option<String>,
+    /// Since when, in emulator time.
+    pub since: OffsetDateTime,
+}
+
+impl State {
+    /// The operations that the state permits: the table in `mod.rs`.
+    pub const fn lets(self, cause: Option<Cause>) -> Lets {
+        match (self, cause) {
+            (Self::Active, Some(Cause::KeyExpired)) => {
+                Lets { content: true, new_data_keys: false, rotation: true }
+            }
+            (Self::Active, _) => Lets { content: true, new_data_keys: true, rotation: true },
+            (Self::Checking, _) => Lets { content: true, new_data_keys: false, rotation: true },
+            (Self::Unavailable, _) => {
+                Lets { content: false, new_data_keys: false, rotation: false }
+            }
+        }
+    }
+
+    /// The name for programs, as it is serialized.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Checking => "checking",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
