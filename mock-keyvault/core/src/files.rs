@@ -9,7 +9,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::durable::sync_dir;
+use crate::folders::sync_dir;
 
 /// The access mode of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,6 +33,7 @@ pub mod duration;
 pub mod events;
 pub mod faults;
 pub mod files;
+mod folders;
 pub mod front;
 pub mod identity;
 pub mod lines;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use fs_err as fs;
 
 use super::checkpoint::{CheckpointWriter, Row};
+use super::durability::Durability;
 use super::engine::Engine;
 use super::error::{FormatError, What};
 use super::layout::{Layout, create_private};
@@ -17,9 +18,10 @@ use super::merge::Merge;
 use super::op::Op;
 use super::outcome::Notice;
 use super::reach::read_segment;
-use super::rebuild::{needed, remove_file};
+use super::rebuild::needed;
+use super::removal::remove_file;
 use super::scan::Scan;
-use super::{Durability, sync_dir};
+use crate::folders::sync_dir;
 use crate::room::Purpose;
 
 /// A checkpoint is due when the closed segments after the last one have a quarter of its length, within these limits.

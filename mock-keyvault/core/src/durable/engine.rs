@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::changes::{Attachments, Changes};
 use super::draft::{Draft, TooLarge};
+use super::durability::Durability;
 use super::group::Group;
 use super::index::Index;
 use super::journal::{Journal, Rolled, Tail};
@@ -17,14 +19,13 @@ use super::key::RowsKey;
 use super::layout::Layout;
 use super::make;
 use super::notices::Notices;
+use super::options::OpenOptions;
 use super::outcome::{Notice, OpenError};
 use super::position::{Epoch, Position};
 use super::proof::{Proof, ProofCell};
+use super::removal::remove;
 use super::set_sum::SetSum;
 use super::start::{self, Started};
-use super::transaction::{Attachments, Changes};
-use super::worker::Work;
-use super::{Durability, OpenOptions};
 use crate::room::{Purpose, Room};
 
 /// The next segment is created when less than one part in this many is left of the current one.
@@ -36,6 +37,15 @@ const MOST_WAITING: usize = 64;
 /// The reason that a change is refused while the proof runs.
 const NOT_PROVEN: &str =
     "the stored rows are still being checked after the start, and changes wait for that: try again";
+
+/// Work for the background thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    /// The next segment must be created.
+    Spare,
+    /// A segment was begun.
+    Rolled,
+}
 
 /// The rows of one service.
 #[derive(Debug)]
@@ -82,8 +92,8 @@ impl Engine {
             tracing::warn!(%error, "the disk is full, and its reserve is used up");
         }
         if options.is_new && !layout.journal().try_exists()? {
-            super::rebuild::remove(&layout.index())?;
-            super::rebuild::remove(&layout.healed_index())?;
+            remove(&layout.index())?;
+            remove(&layout.healed_index())?;
             let (epoch, empty) = (Epoch::random()?, SetSum::default());
             let position = Position::start(&options.key, epoch, 0, empty);
             make::make_journal(options, position, &|_| Ok(()))?;

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use super::Durability;
 use super::bytes::Fields;
+use super::durability::Durability;
 use super::error::{FormatError, What};
 use super::frame;
 use super::key::{MAC_LEN, RowsKey};

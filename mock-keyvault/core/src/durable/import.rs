@@ -6,13 +6,13 @@
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use super::OpenOptions;
 use super::checkpoint::{CheckpointWriter, Row};
 use super::layout::{Layout, create_private};
 use super::make::make_journal;
+use super::options::OpenOptions;
 use super::outcome::OpenError;
 use super::position::{Epoch, Position};
-use super::rebuild::remove;
+use super::removal::remove;
 use super::set_sum::SetSum;
 use super::sled_folder::SledFolder;
 use crate::files::{Access, write_whole};

@@ -15,9 +15,9 @@ use fs_err as fs;
 use sled::transaction::{ConflictableTransactionError, TransactionError, TransactionalTree};
 use sled::{Batch, IVec, Transactional, Tree};
 
-use super::make_private_dir;
+use super::changes::Changes;
 use super::quiet::catch_quietly;
-use super::transaction::Changes;
+use crate::folders::make_private_dir;
 
 /// How often the index tries to lock its file. The caller holds the lock of the data folder, so no other process uses the index.
 /// If the file is locked, threads of a recently dropped index hold the lock, or a child process that has not called `exec` yet.

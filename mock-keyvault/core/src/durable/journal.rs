@@ -13,13 +13,14 @@ use fs_err::os::unix::fs::FileExt;
 
 use super::disk;
 use super::draft::Draft;
+use super::durability::Durability;
 use super::head::Head;
 use super::key::RowsKey;
 use super::layout::{Layout, make_segment};
 use super::position::Position;
 use super::segment::{SEGMENT_HEADER_LEN, SEGMENT_LEN, SegmentHeader};
 use super::set_sum::SetSum;
-use super::{Durability, sync_dir};
+use crate::folders::sync_dir;
 use crate::room::{Purpose, Room};
 
 /// The bytes of the first segment of a journal. It is short since new data folders are common in tests and hold little.

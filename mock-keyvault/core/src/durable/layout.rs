@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt;
 
-use super::Durability;
 use super::checkpoint::{checkpoint_name, parse_checkpoint_name};
+use super::durability::Durability;
+use super::removal::{remove, remove_file};
 use super::segment::{parse_segment_name, segment_name};
+
+/// The file that lists the rows that a repair could not restore.
+pub const LOST_FILE: &str = "lost.txt";
 
 /// The suffix of a file that is still being written.
 const UNFINISHED: &str = ".new";
@@ -96,7 +100,7 @@ impl Layout {
     /// Removes files that an earlier process did not finish.
     pub(super) fn remove_unfinished(&self) -> io::Result<()> {
         for name in UNFINISHED_FOLDERS {
-            super::rebuild::remove(&self.root.join(name))?;
+            remove(&self.root.join(name))?;
         }
         self.remove_files(|name| name.ends_with(UNFINISHED) || name.starts_with(TEMPORARY))
     }
@@ -110,7 +114,7 @@ impl Layout {
         for entry in fs::read_dir(&self.journal)? {
             let entry = entry?;
             if entry.file_name().to_str().is_some_and(&is_gone) {
-                super::rebuild::remove_file(&entry.path())?;
+                remove_file(&entry.path())?;
             }
         }
         Ok(())
@@ -150,7 +154,7 @@ pub(super) fn create_private(path: &Path) -> io::Result<fs::File> {
 /// [`Durability::Full`] its zeros are on the disk, so that a sync of later writes does not write metadata.
 pub(super) fn make_segment(path: &Path, len: u64, durability: Durability) -> io::Result<fs::File> {
     // An earlier attempt may have left a file.
-    super::rebuild::remove_file(path)?;
+    remove_file(path)?;
     let mut file = create_private(path)?;
     let made = match durability {
         Durability::Full => write_zeros(&mut file, len).and_then(|()| file.sync_data()),

@@ -7,13 +7,15 @@ use std::os::unix::fs::MetadataExt;
 use fs_err as fs;
 use fs_err::os::unix::fs::FileExt;
 
+use super::durability::Durability;
 use super::head::Head;
 use super::journal::{FIRST_SEGMENT_LEN, boot_id};
 use super::layout::{Layout, create_private, make_segment};
+use super::options::OpenOptions;
 use super::outcome::OpenError;
 use super::position::Position;
 use super::segment::SegmentHeader;
-use super::{Durability, OpenOptions, sync_dir};
+use crate::folders::sync_dir;
 
 /// Creates a journal that begins at this position. After a kill, either all of it exists or nothing. It calls `before` with the
 /// paths of the unfinished journal before the journal gets its name.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::error::{FormatError, What};
-use super::repair::LOST_FILE;
+use super::layout::LOST_FILE;
 
 /// A notice about the rows. It requires no immediate action.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +155,14 @@ pub enum OpenError {
 }
 
 impl OpenError {
+    /// The error for a file of the journal that cannot be read. `repair` is the command that repairs the folder.
+    pub(super) fn of_format(error: FormatError, repair: &str) -> Self {
+        match error {
+            FormatError::Io(error) => error.into(),
+            damaged @ FormatError::Damaged { .. } => Self::Format(damaged, repair.to_owned()),
+        }
+    }
+
     /// Replaces the command in the message by that of the program that embeds this service.
     #[must_use]
     pub fn repaired_by(mut self, command: &str) -> Self {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fs_err as fs;
 
+use super::changes::Changes;
 use super::checkpoint::Row;
 use super::error::{FormatError, What};
 use super::index::Index;
@@ -15,7 +16,7 @@ use super::key::RowsKey;
 use super::layout::Layout;
 use super::merge::Merge;
 use super::position::Position;
-use super::transaction::Changes;
+use super::removal::remove;
 
 /// How many rows are written to the index in one step.
 const BATCH: usize = 256;
@@ -139,24 +140,6 @@ pub(super) fn adopt_healed(layout: &Layout) -> io::Result<()> {
         fs::rename(layout.healed_index(), layout.index())?;
     }
     Ok(())
-}
-
-/// Removes a folder, if it exists.
-pub(super) fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
-}
-
-/// Removes a file, if it exists.
-pub(super) fn remove_file(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // A damaged file system can show a folder instead of the file.
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir_all(file),
-        removed => removed,
-    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "it only tells people when a folder was set aside")]

@@ -11,8 +11,8 @@ use fs_err as fs;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::index::{guarded, open_sled};
-use super::rebuild::remove;
-use super::{make_private_dir, sync_dir};
+use super::removal::remove;
+use crate::folders::{make_private_dir, sync_dir};
 
 /// The file that distinguishes this folder from a database of format 1.
 const MOVED: &str = "moved.txt";

@@ -4,7 +4,6 @@
 //! right to write, so that waiting commits share one sync. A tree is named by its index in the list of trees.
 //! This module does not know the content of rows.
 
-use std::fmt;
 use std::io;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
@@ -12,50 +11,21 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use super::Durability;
 use super::engine::Engine;
 use super::index::RowBytes;
 use super::journal::Tail;
-use super::key::RowsKey;
 use super::notices::Listener;
-use super::op::Op;
+use super::options::OpenOptions;
 use super::outcome::{Notice, OpenError};
 use super::proof::Proof;
-use super::transaction::View;
+use super::removal::{remove, remove_file};
+use super::transaction::{View, after_prefix};
 use super::worker::Worker;
 use super::writer::Writer;
 use crate::room::{Purpose, Room};
 
 /// An index up to this size is proven before the rows are opened, so that the service can rely on its first reads.
 const PROVEN_FIRST: u64 = 8 << 20;
-
-/// The options for opening rows.
-pub struct OpenOptions<'a> {
-    /// The data folder of the service.
-    pub folder: &'a Path,
-    /// The names of all trees. New names are only appended, since the index of a tree in the list is part of the format.
-    pub trees: &'static [&'static str],
-    /// The key of the journal.
-    pub key: Arc<RowsKey>,
-    /// How durable a commit is.
-    pub durability: Durability,
-    /// The space on the device, and the reserve for a full disk.
-    pub room: Arc<Room>,
-    /// Whether the folder is new. Then a missing journal is created; otherwise it is damage.
-    pub is_new: bool,
-    /// The command that repairs the folder, for the messages.
-    pub repair: &'a str,
-    /// The numbers of the trees whose rows the service keeps in memory from its start on.
-    pub remembered: &'static [u8],
-    /// A folder of an older format, which is removed when these rows are closed cleanly.
-    pub superseded: Option<&'a Path>,
-    /// Called with the changes of the journal, in order, if small files whose content is attached to it may not be on the disk: after
-    /// a power cut, or in a copy of the folder. A later removal of a row can mean that such a file is no longer needed.
-    pub restore: Option<&'a Restore<'a>>,
-}
-
-/// A function that handles a change of the journal.
-pub type Restore<'a> = dyn Fn(&Op<'_>) -> io::Result<()> + 'a;
 
 /// The rows of one service.
 #[derive(Debug)]
@@ -212,7 +182,7 @@ impl Rows {
 
     /// Notes that every file that no row names is safe.
     pub fn loss_is_settled(&self) -> io::Result<()> {
-        super::rebuild::remove_file(&self.engine.layout.loss())
+        remove_file(&self.engine.layout.loss())
     }
 
     /// Whether files that no row names may be removed, because the rows are proven complete and none was lost.
@@ -247,29 +217,11 @@ impl Drop for Rows {
         drop(self.worker.take());
         let complete = self.are_complete();
         let stopped = self.engine.stop().and_then(|()| match &self.superseded {
-            Some(folder) if complete => super::rebuild::remove(folder),
+            Some(folder) if complete => remove(folder),
             _ => Ok(()),
         });
         if let Err(error) = stopped {
             tracing::warn!(%error, "the rows were not closed cleanly; nothing that was committed is lost");
         }
     }
-}
-
-impl fmt::Debug for OpenOptions<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenOptions").field("folder", &self.folder).finish_non_exhaustive()
-    }
-}
-
-/// The bounds of the keys that begin with `prefix`.
-pub(super) fn after_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if last < u8::MAX {
-            end.push(last + 1);
-            return (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
-        }
-    }
-    (Bound::Included(prefix.to_vec()), Bound::Unbounded)
 }

@@ -12,6 +12,7 @@ use fs_err::os::unix::fs::FileExt;
 
 use super::attachments::each_op;
 use super::disk;
+use super::durability::Durability;
 use super::error::FormatError;
 use super::index::Index;
 use super::journal::{Journal, Tail};
@@ -19,15 +20,15 @@ use super::key::RowsKey;
 use super::layout::{Layout, create_private};
 use super::look::{Damage, Looked};
 use super::op::Op;
+use super::options::{OpenOptions, Restore};
 use super::outcome::{Notice, OpenError};
 use super::position::Position;
 use super::reach::Reach;
 use super::rebuild;
 use super::repair::{Earlier, WorkFolder};
-use super::rows::Restore;
 use super::start_index::{Old, open_index, rebuild_index, replay};
 use super::verdict::{Behind, Verdict};
-use super::{Durability, OpenOptions, sync_dir};
+use crate::folders::sync_dir;
 use crate::room::is_lacking;
 
 /// The result of a start.
@@ -62,7 +63,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         _ => None,
     };
     let looked = Looked::at(&layout, key, of_index)
-        .map_err(|error| refused(error, options))?
+        .map_err(|error| OpenError::of_format(error, options.repair))?
         .ok_or_else(missing)?;
     let Verdict::Accept(mut notices) = looked.judge() else {
         return Err(match looked.damage() {
@@ -70,7 +71,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
                 let repair = options.repair.to_owned();
                 OpenError::Damaged { file, offset, generation, what, repair }
             }
-            Err(error) => refused(error, options),
+            Err(error) => OpenError::of_format(error, options.repair),
         });
     };
     let Looked { segments, head, inode, boot_id: boot, reach, .. } = looked;
@@ -97,7 +98,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let index = match old {
         Old::Usable(index, position) if on_chain => {
             replay(&index, key, &segments, position, &reach.end)
-                .map_err(|error| refused(error, options))?;
+                .map_err(|error| OpenError::of_format(error, options.repair))?;
             index
         }
         Old::Usable(index, _) => {
@@ -115,7 +116,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let lacks_files = head.is_none_or(|head| head.boot_id != boot || head.inode != inode);
     if let Some(restore) = options.restore.filter(|_| lacks_files) {
         restore_files(&layout, key, &reach.end, restore)
-            .map_err(|error| refused(error, options))?;
+            .map_err(|error| OpenError::of_format(error, options.repair))?;
     }
     let file = fs::OpenOptions::new().read(true).write(true).open(&reach.segment)?;
     let tail =
@@ -201,13 +202,4 @@ fn cut(layout: &Layout, reach: &Reach, durability: Durability) -> io::Result<()>
         sync_dir(layout.journal())?;
     }
     Ok(())
-}
-
-pub(super) fn refused(error: FormatError, options: &OpenOptions<'_>) -> OpenError {
-    match error {
-        FormatError::Io(error) => error.into(),
-        damaged @ FormatError::Damaged { .. } => {
-            OpenError::Format(damaged, options.repair.to_owned())
-        }
-    }
 }

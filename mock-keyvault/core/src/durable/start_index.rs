@@ -6,18 +6,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use super::OpenOptions;
+use super::changes::Changes;
 use super::error::FormatError;
 use super::index::Index;
 use super::key::RowsKey;
 use super::layout::Layout;
 use super::op::Op;
+use super::options::OpenOptions;
 use super::outcome::{Notice, OpenError};
 use super::position::Position;
 use super::reach::{Reach, read_segment};
 use super::rebuild;
+use super::removal::remove;
 use super::scan::Scan;
-use super::start::refused;
 use crate::room::is_lacking;
 
 /// The index as it was found.
@@ -69,7 +70,7 @@ pub(super) fn rebuild_index(
     let is_new = reach.end.generation == 0;
     let aside = match &why {
         Some(_) if !is_new => rebuild::set_aside(layout)?,
-        _ => rebuild::remove(&layout.index()).map(|()| None)?,
+        _ => remove(&layout.index()).map(|()| None)?,
     };
     let index = layout.index();
     let to = rebuild::To { at: &index, trees: options.trees, end: &reach.end };
@@ -77,12 +78,12 @@ pub(super) fn rebuild_index(
     let built = match (build(), &aside) {
         // The damaged index is only for people to inspect, and the rows need its space.
         (Err(FormatError::Io(error)), Some(aside)) if is_lacking(&error) => {
-            rebuild::remove(aside)?;
+            remove(aside)?;
             build()
         }
         (built, _) => built,
     };
-    let index = built.map_err(|error| refused(error, options))?;
+    let index = built.map_err(|error| OpenError::of_format(error, options.repair))?;
     if !is_new {
         let why = why.unwrap_or_else(|| "it was missing".to_owned());
         notices.push(Notice::Rebuilt { why, aside });
@@ -108,7 +109,7 @@ pub(super) fn replay(
             if !record.continues(&at) {
                 continue;
             }
-            let mut changes = super::transaction::Changes::new();
+            let mut changes = Changes::new();
             for op in record.ops() {
                 match op {
                     Op::Put { tree, key, value } => {

@@ -4,18 +4,12 @@
 //! transaction is applied. The caller holds the right to write, so the index does not change meanwhile.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::ops::Bound;
 
+use super::changes::{Attachments, Changes};
 use super::index::{Index, RowBytes};
-use super::rows::after_prefix;
-
-/// The changed rows of each tree; `None` removes a row.
-pub(super) type Changes = BTreeMap<u8, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
-
-/// The names and contents of small files that are attached to the record.
-pub(super) type Attachments = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The rows as a transaction sees them.
 pub struct View<'a> {
@@ -99,4 +93,16 @@ impl fmt::Debug for View<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("View").finish_non_exhaustive()
     }
+}
+
+/// The bounds of the keys that begin with `prefix`.
+pub(super) fn after_prefix(prefix: &[u8]) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return (Bound::Included(prefix.to_vec()), Bound::Excluded(end));
+        }
+    }
+    (Bound::Included(prefix.to_vec()), Bound::Unbounded)
 }

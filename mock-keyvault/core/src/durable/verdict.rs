@@ -5,7 +5,7 @@
 //! An acknowledged record is never dropped silently. Records that were not on the disk may be missing after the machine stopped.
 //! A copy of a folder in use may lack anything that was written while the copy was made.
 
-use super::Durability;
+use super::durability::Durability;
 use super::head::Head;
 use super::outcome::Notice;
 use super::position::Position;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use super::engine::Engine;
+use super::engine::{Engine, Work};
 use crate::room::is_lacking;
 
 /// The thread. Dropping this ends it.
@@ -13,15 +13,6 @@ pub(super) struct Worker {
     engine: Arc<Engine>,
     bell: Arc<Bell>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Work to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Work {
-    /// The next segment must be created.
-    Spare,
-    /// A segment was begun.
-    Rolled,
 }
 
 #[derive(Debug, Default)]

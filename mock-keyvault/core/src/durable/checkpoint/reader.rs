@@ -10,7 +10,7 @@ use super::super::error::{FormatError, What};
 use super::super::key::{MAC_LEN, RowsKey};
 use super::super::position::Position;
 use super::super::set_sum::SetSum;
-use super::{CHUNK, FOOTER, FRAME_LEN, HEADER_LEN, MAX_CHUNK_LEN, Row, verify_header};
+use super::frames::{CHUNK, FOOTER, FRAME_LEN, HEADER_LEN, MAX_CHUNK_LEN, Row, verify_header};
 
 /// Reads one checkpoint. It holds one chunk in memory.
 ///

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::super::key::{MAC_LEN, RowsKey};
 use super::super::position::Position;
 use super::super::set_sum::SetSum;
-use super::{CHUNK, CHUNK_LEN, FOOTER, FRAME_LEN, HEADER_LEN, Row, encode_header};
+use super::frames::{CHUNK, CHUNK_LEN, FOOTER, FRAME_LEN, HEADER_LEN, Row, encode_header};
 
 /// Writes one checkpoint. It holds one chunk in memory.
 #[derive(Debug)]
@@ -105,13 +105,14 @@ impl<'a, W: Write> CheckpointWriter<'a, W> {
     }
 }
 
+/// An authentic checkpoint whose only chunk holds arbitrary bytes, for the fuzz targets.
+pub(in super::super) fn with_chunk(key: &RowsKey, position: &Position, rows: &[u8]) -> Vec<u8> {
+    CheckpointWriter::with_chunk(key, *position, rows).unwrap_or_default()
+}
+
 impl CheckpointWriter<'_, Vec<u8>> {
     /// A checkpoint whose only chunk holds these bytes, for the fuzz targets.
-    pub(super) fn with_chunk(
-        key: &RowsKey,
-        position: Position,
-        rows: &[u8],
-    ) -> io::Result<Vec<u8>> {
+    fn with_chunk(key: &RowsKey, position: Position, rows: &[u8]) -> io::Result<Vec<u8>> {
         let mut writer = CheckpointWriter::new(key, position, Vec::new())?;
         writer.chunk.extend_from_slice(rows);
         writer.end_chunk()?;

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use super::super::layout::LOST_FILE;
 use crate::files::{Access, read_if_there, write_whole};
 
 /// The prefix of the names of folders with damaged rows.
 pub(super) const ASIDE: &str = "damaged-";
-
-/// The file that lists the rows that a repair could not restore.
-pub const LOST_FILE: &str = "lost.txt";
 
 /// An earlier repair, as described by the files that it left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

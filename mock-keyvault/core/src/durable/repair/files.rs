@@ -12,7 +12,7 @@ use super::super::journal::BLOCK_LEN;
 use super::super::key::RowsKey;
 use super::super::position::Position;
 use super::super::segment::{MAX_SEGMENT_LEN, parse_segment_name};
-use super::survey::Fault;
+use super::fault::Fault;
 
 /// Reads a whole checkpoint. Its position is returned even if its rows are damaged.
 pub(super) fn verify(key: &RowsKey, path: &Path) -> (Option<Position>, Result<(), FormatError>) {

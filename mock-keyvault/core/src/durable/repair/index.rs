@@ -12,10 +12,10 @@ use fs_err as fs;
 use super::super::checkpoint::{CheckpointWriter, Row};
 use super::super::index::Index;
 use super::super::key::RowsKey;
-use super::super::make_private_dir;
 use super::super::position::{Epoch, Position};
 use super::super::set_sum::SetSum;
 use super::survey::ProvenIndex;
+use crate::folders::make_private_dir;
 
 /// The state of the index.
 #[derive(Debug)]

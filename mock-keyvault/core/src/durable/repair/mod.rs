@@ -13,6 +13,7 @@
 
 mod command;
 mod earlier;
+mod fault;
 mod files;
 mod index;
 mod lost;
@@ -25,11 +26,14 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use super::layout::LOST_FILE;
+
 pub use command::{RepairCommand, quoted};
-pub use earlier::{Earlier, LOST_FILE};
+pub use earlier::Earlier;
+pub use fault::Fault;
 pub use index::IndexLook;
 pub use lost::LostRow;
 pub use records::OwnedOp;
 pub use run::{Applied, Repair};
-pub use survey::{Attachment, Fault, LostRecord, ProvenIndex, Source, Survey};
+pub use survey::{Attachment, LostRecord, ProvenIndex, Source, Survey};
 pub use work::{Leftover, WorkFolder};

@@ -13,8 +13,9 @@ use super::super::look::Looked;
 use super::super::position::Position;
 use super::super::verdict::Verdict;
 use super::earlier::Earlier;
+use super::fault::Fault;
 use super::index::IndexLook;
-use super::survey::{Fault, Survey};
+use super::survey::Survey;
 use super::work::WorkFolder;
 use crate::files::{Access, write_whole};
 

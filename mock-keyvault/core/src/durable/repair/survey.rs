@@ -8,6 +8,7 @@ use super::super::key::RowsKey;
 use super::super::position::{Epoch, Position};
 use super::super::segment::SegmentHeader;
 use super::super::set_sum::SetSum;
+use super::fault::Fault;
 use super::files::{Files, verify};
 use super::records::{OwnedOp, Records};
 
@@ -30,10 +31,6 @@ pub struct Survey {
     pub(super) changed: Changed,
     attachments: Vec<Attachment>,
 }
-
-/// A fault, as a sentence that names the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault(pub String);
 
 /// The source from which the rows are restored.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -20,11 +20,12 @@ use fs_err as fs;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::super::key::RowsKey;
+use super::super::layout::LOST_FILE;
 use super::super::position::Epoch;
 use super::super::segment::{SegmentHeader, parse_segment_name};
-use super::super::sync_dir;
-use super::earlier::{self, ASIDE, Earlier, LOST_FILE};
+use super::earlier::{self, ASIDE, Earlier};
 use crate::files::{Access, read_if_there, write_whole};
+use crate::folders::sync_dir;
 
 const WORK: &str = "repair.new";
 const SWITCH: &str = "switch";

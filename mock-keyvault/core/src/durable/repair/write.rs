@@ -8,14 +8,16 @@ use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use super::super::checkpoint::{CheckpointReader, CheckpointWriter, Row, checkpoint_name};
+use super::super::durability::Durability;
 use super::super::error::FormatError;
 use super::super::head::Head;
 use super::super::key::RowsKey;
 use super::super::position::{Epoch, Position};
 use super::super::segment::{SEGMENT_LEN, SegmentHeader, segment_name};
-use super::super::{Durability, set_sum::SetSum, sync_dir};
+use super::super::set_sum::SetSum;
 use super::survey::{Changed, Source, Survey};
 use super::work::make_private_dir;
+use crate::folders::sync_dir;
 
 impl Survey {
     /// Creates the folder `journal`, and writes the rows to it as the checkpoint of a new epoch, followed by an empty segment.

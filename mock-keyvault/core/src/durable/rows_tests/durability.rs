@@ -5,12 +5,12 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::super::Notice;
+use super::super::changes::Changes;
 use super::super::disk::simulated::{watch, with_full_disk};
 use super::super::engine::Engine;
 use super::super::index::Index;
 use super::super::scan::Scan;
 use super::super::testing::{TREES, key};
-use super::super::transaction::Changes;
 use super::support::{Folder, keys, put};
 use crate::room::Purpose;
 

@@ -5,8 +5,8 @@ use std::ops::Bound;
 use std::path::Path;
 use std::thread;
 
-use super::super::rows::after_prefix;
 use super::super::testing::options;
+use super::super::transaction::after_prefix;
 use super::super::{OpenError, Rows};
 use crate::room::Pretended;
 

@@ -13,8 +13,8 @@ use fs_err as fs;
 use sled::Tree;
 
 use super::index::{close, guarded, open_sled};
-use super::make_private_dir;
-use super::rebuild::remove;
+use super::removal::remove;
+use crate::folders::make_private_dir;
 
 /// The length and the checksum at the end of a snapshot.
 const SNAPSHOT_TAIL: usize = 8 + 4;
