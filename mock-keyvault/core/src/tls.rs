@@ -25,8 +25,8 @@ use time::Duration;
 use zeroize::Zeroizing;
 
 use crate::clock::Clock;
-use crate::durable::make_dir_durably;
 use crate::files::{Access, read_if_there, write_whole};
+use crate::folders::make_dir_durably;
 
 /// The file of the authority's public certificate, in PEM.
 const CA_FILE: &str = "ca.pem";

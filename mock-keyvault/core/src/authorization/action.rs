@@ -1,6 +1,15 @@
-//! Patterns of actions, such as `Microsoft.KeyVault/vaults/*/read`.
+//! Actions, and patterns of them, such as `Microsoft.KeyVault/vaults/*/read`.
 //!
 //! Called by the role definitions. A star stands for any text, slashes included; letter case does not matter.
+
+/// The action to decide on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action<'a> {
+    /// An action of the control plane, such as `Microsoft.KeyVault/vaults/write`.
+    Control(&'a str),
+    /// An action of a data plane, such as `Microsoft.KeyVault/vaults/keys/wrap/action`.
+    Data(&'a str),
+}
 
 /// Whether a pattern matches an action. The time is at most the product of both lengths.
 pub fn matches(pattern: &str, action: &str) -> bool {

@@ -5,8 +5,7 @@
 
 use uuid::{Uuid, uuid};
 
-use super::Action;
-use super::action::matches;
+use super::action::{Action, matches};
 
 /// A role.
 #[derive(Debug, PartialEq, Eq)]

@@ -167,4 +167,5 @@ fn is_whole(snapshot: &Path) -> bool {
 }
 
 #[cfg(test)]
+#[path = "sled_folder_tests.rs"]
 mod tests;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::plan::Effect;
 use crate::duration::IsoDuration;
 
 /// The longest latency of a rule.
@@ -156,15 +157,13 @@ impl FaultKind {
     }
 
     /// The effect on a request, besides a latency.
-    pub(super) fn effect(self) -> Option<super::Effect> {
+    pub(super) fn effect(self) -> Option<Effect> {
         match self {
             Self::Latency(_) => None,
-            Self::Status { status, retry_after } => {
-                Some(super::Effect::Status { status, retry_after })
-            }
-            Self::Reset => Some(super::Effect::Reset),
-            Self::Cut => Some(super::Effect::Cut),
-            Self::Outage => Some(super::Effect::Outage),
+            Self::Status { status, retry_after } => Some(Effect::Status { status, retry_after }),
+            Self::Reset => Some(Effect::Reset),
+            Self::Cut => Some(Effect::Cut),
+            Self::Outage => Some(Effect::Outage),
         }
     }
 }

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Issuer;
+use super::issuer::Issuer;
 use super::principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
 use super::principals::MadeSecret;
 use crate::room;

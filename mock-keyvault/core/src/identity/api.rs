@@ -22,10 +22,11 @@ use zeroize::Zeroizing;
 
 use super::error::EntraError;
 use super::form::field;
+use super::issuer::Issuer;
 use super::principal::Principal;
 use super::secret::Secret;
 use super::token::TOKEN_LIFETIME;
-use super::{Issuer, TENANT};
+use super::well_known::TENANT;
 
 /// The largest form that is read.
 const MAX_FORM: usize = 64 << 10;

@@ -2,7 +2,7 @@
 //!
 //! The numbers and sentences of [`EntraError`] are Entra's, since people search for them.
 
-use super::TENANT;
+use super::well_known::TENANT;
 
 /// The reason that a request for a token is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -17,9 +17,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::form::field;
+use super::issuer::Issuer;
 use super::principal::Principal;
 use super::token::TOKEN_LIFETIME;
-use super::{Issuer, MANAGED_IDENTITY_CLIENT_ID};
+use super::well_known::MANAGED_IDENTITY_CLIENT_ID;
 
 /// The path of the endpoint of virtual machines.
 pub const IMDS_PATH: &str = "/metadata/identity/oauth2/token";

@@ -21,8 +21,8 @@ use super::well_known::{
     OWNER_CLIENT_ID, OWNER_OBJECT_ID, WellKnown,
 };
 use crate::changes::{ChangeKind, Changes};
-use crate::durable::{make_dir_durably, sync_dir};
 use crate::files::{Access, write_whole};
+use crate::folders::{make_dir_durably, sync_dir};
 
 /// A principal and its secrets.
 #[derive(Clone)]

@@ -11,9 +11,10 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
 use super::error::TokenRefused;
+use super::issuer::Issuer;
 use super::principal::Principal;
 use super::secret::Secret;
-use super::{Issuer, TENANT};
+use super::well_known::TENANT;
 use crate::random;
 
 /// How long a token is valid, in seconds.

@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 use super::secret::Secret;
 use crate::files::{Access, read_if_there, write_whole};
 
+/// The well-known tenant.
+pub const TENANT: &str = "00000000-0000-4000-8000-00000000a001";
 /// The client id of the owner of all local resources.
 pub const OWNER_CLIENT_ID: &str = "00000000-0000-4000-8000-00000000a003";
 /// The object id of the owner. It differs from the client id, as in Entra.

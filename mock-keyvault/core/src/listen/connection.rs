@@ -1,6 +1,6 @@
 //! One connection: the handshake, its requests, and the bytes that the client still sends after the last answer.
 //!
-//! `mod.rs` calls [`serve`] for each connection that it accepts. Its layers, from the socket up: [`Resettable`], TLS,
+//! `accept.rs` calls [`serve`] for each connection that it accepts. Its layers, from the socket up: [`Resettable`], TLS,
 //! [`Prompt`] for request heads, [`Patient`] for answers, and hyper.
 
 use std::io;
@@ -27,7 +27,7 @@ use super::patience::Patient;
 use super::prompt::Prompt;
 use super::requests::Requests;
 use super::resettable::Resettable;
-use super::{Transport, Wire};
+use super::transport::{Transport, Wire};
 
 /// How long a connection may be idle: before its first byte, and between two requests. It is longer than the time for
 /// which the pools of common clients keep a connection.

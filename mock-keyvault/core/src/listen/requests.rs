@@ -18,8 +18,9 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use tower::Service as _;
 
+use super::connect_refusal::connect_refusal;
 use super::exchange::Exchange;
-use super::{HangUp, Tunnel, Wire, connect_refusal};
+use super::transport::{HangUp, Tunnel, Wire};
 
 /// The state that the requests of one connection share.
 #[derive(Debug)]

@@ -6,10 +6,12 @@
 
 mod error;
 mod filter;
+mod list;
 mod page;
 mod resource;
 
 pub use self::error::ListError;
 pub use self::filter::{ResourceFilter, TagFilter};
+pub use self::list::ResourceList;
 pub use self::page::Page;
-pub use self::resource::{Resource, ResourceList};
+pub use self::resource::Resource;

@@ -3,12 +3,21 @@
 mod early;
 mod tunnel;
 
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
+use super::accept::accept_within;
+use super::connection::Limits;
 use super::*;
 
 async fn bound() -> (TcpListener, SocketAddr) {

@@ -1,0 +1,261 @@
+//! The free space of one data folder, and the limits for each purpose.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::purpose::Purpose;
+use super::reserve::Reserve;
+
+/// The file of the reserve for deletions and for a start, and the file of the reserve for the audit log.
+const REMOVAL_FILE: &str = "reserve";
+const AUDIT_FILE: &str = "reserve.audit";
+/// Bytes of both reserves together, at most a quarter of a small device; a quarter of them is for the audit log.
+const RESERVED: u64 = 4 << 20;
+const RESERVED_SHARE: u64 = 4;
+const AUDIT_SHARE: u64 = 4;
+
+/// The space that new content must leave free.
+const FOR_CONTENT: Limit = Limit { bytes: 64 << 20, share: 16, least: 2 << 20 };
+/// The space that changes of rows must leave free: a few segments of sled's log, since sled does not recover from a write
+/// that finds no space.
+const FOR_ROWS: Limit = Limit { bytes: 4 << 20, share: 32, least: 1 << 20 };
+/// The space that a deletion or a start must leave free: two segments of sled's log.
+const FOR_REMOVAL: u64 = 1 << 20;
+/// The space that a record of the audit log or a small file must leave free.
+const FOR_FILE: u64 = 64 << 10;
+/// The space for two starts at the same time: two full reserves, and the rows that each start writes.
+const FOR_TWO_STARTS: u64 = 2 * (RESERVED + FOR_REMOVAL);
+/// The space that the reserve leaves free when it grows outside of a write.
+const LEFT_BY_RESERVE: u64 = 128 << 10;
+/// A reserve shrinks by whole blocks of this size.
+const STEP: u64 = 64 << 10;
+
+/// A state of the device that a test simulates, since it cannot fill a real device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pretended {
+    /// The device as it is.
+    Nothing,
+    /// A full device, with the reserve untouched.
+    Full,
+    /// A full device whose reserve is used up.
+    UsedUp,
+}
+
+/// The bytes of a device and of the reserve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes that the reserve occupies.
+    pub reserved: u64,
+    /// Bytes that the reserve occupies when it is full.
+    pub reserve_size: u64,
+}
+
+/// The device of one data folder, and the reserve in it.
+#[derive(Debug)]
+pub struct Room {
+    folder: PathBuf,
+    held: Mutex<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    removal: Reserve,
+    audit: Reserve,
+    /// The bytes that are free, if a test simulates them.
+    pretended: Option<u64>,
+}
+
+/// A limit of `bytes`, but at most one part in `share` of a small device, and never less than `least`.
+struct Limit {
+    bytes: u64,
+    share: u64,
+    least: u64,
+}
+
+impl Room {
+    /// The device of this folder, without a reserve. The folder must exist when a method is called.
+    pub fn of(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), held: Mutex::default() }
+    }
+
+    /// The device of this folder, with a reserve, which is created if it is missing. The caller holds the folder's lock.
+    ///
+    /// It is not an error if the reserve cannot be created: the program works without one, and logs a warning. Blocks.
+    pub fn open(folder: &Path) -> Self {
+        let room = Self::of(folder);
+        {
+            let mut held = room.lock();
+            let total = held.measure(folder).map_or(u64::MAX, |(_, total)| total);
+            let size = RESERVED.min(total / RESERVED_SHARE);
+            let for_audit = size / AUDIT_SHARE;
+            held.removal = Reserve::open(folder.join(REMOVAL_FILE), size - for_audit);
+            held.audit = Reserve::open(folder.join(AUDIT_FILE), for_audit);
+        }
+        room.refill();
+        if let Ok(Space { reserved, reserve_size, .. }) = room.space()
+            && reserved < reserve_size
+        {
+            tracing::warn!(
+                folder = %folder.display(),
+                reserved,
+                reserve_size,
+                "the disk is nearly full: the reserve for deletions and for the audit log is not full"
+            );
+        }
+        room
+    }
+
+    /// Returns [`io::ErrorKind::StorageFull`] if there is too little space for so many bytes for this purpose. A caller asks
+    /// before it changes anything, and then changes nothing. Blocks for a moment.
+    pub fn spend(&self, bytes: u64, purpose: Purpose) -> io::Result<()> {
+        let mut held = self.lock();
+        let (free, total) = held.measure(&self.folder)?;
+        let needed = bytes.saturating_add(match purpose {
+            Purpose::Content => FOR_CONTENT.of(total),
+            Purpose::Rows => FOR_ROWS.of(total),
+            Purpose::Removal | Purpose::Upkeep => FOR_REMOVAL,
+            Purpose::SmallFile | Purpose::Audit => FOR_FILE,
+        });
+        match purpose {
+            Purpose::Content | Purpose::Rows => held.ensure(free, needed)?,
+            Purpose::Removal | Purpose::Upkeep | Purpose::SmallFile => {
+                held.release(free, needed, |held| &mut held.removal)?;
+            }
+            Purpose::Audit => held.release(free, needed, |held| &mut held.audit)?,
+        }
+        if held.missing() > 0 {
+            let (free, _) = held.measure(&self.folder)?;
+            held.grow(free.saturating_sub(needed));
+        }
+        Ok(())
+    }
+
+    /// Whether two programs can start on this device at the same time, each with a folder of its own. With less space, one
+    /// start could use the space that the other has just measured or released from its reserve.
+    pub fn has_space_for_two_starts(&self) -> io::Result<bool> {
+        let held = self.lock();
+        let (free, _) = held.measure(&self.folder)?;
+        Ok(free >= FOR_TWO_STARTS)
+    }
+
+    /// Whether changes of rows are refused now.
+    pub fn is_tight(&self) -> bool {
+        let held = self.lock();
+        held.measure(&self.folder)
+            .is_ok_and(|(free, total)| held.ensure(free, FOR_ROWS.of(total)).is_err())
+    }
+
+    /// Refills the reserve as far as there is space. Call it after a start and after a garbage collection, when no write is
+    /// waiting. Blocks for a moment.
+    pub fn refill(&self) {
+        let mut held = self.lock();
+        if held.missing() > 0
+            && let Ok((free, _)) = held.measure(&self.folder)
+        {
+            held.grow(free.saturating_sub(LEFT_BY_RESERVE));
+        }
+    }
+
+    /// The bytes that are free, and those of the reserve.
+    pub fn space(&self) -> io::Result<Space> {
+        let held = self.lock();
+        let (free, _) = held.measure(&self.folder)?;
+        Ok(Space {
+            free,
+            reserved: held.removal.len() + held.audit.len(),
+            reserve_size: held.removal.size() + held.audit.size(),
+        })
+    }
+
+    /// Simulates this state of the device from now on, for tests.
+    pub fn pretend(&self, pretended: Pretended) {
+        match pretended {
+            Pretended::Nothing => self.pretend_free(None),
+            Pretended::Full => self.pretend_free(Some(0)),
+            Pretended::UsedUp => {
+                self.pretend_free(Some(0));
+                let mut held = self.lock();
+                held.removal.empty();
+                held.audit.empty();
+            }
+        }
+    }
+
+    /// Simulates that so many bytes are free from now on, for tests. `None` ends the simulation.
+    pub fn pretend_free(&self, free: Option<u64>) {
+        self.lock().pretended = free;
+    }
+
+    // No code panics while it holds the lock.
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Refill it before another program uses the space that this one released.
+        self.refill();
+    }
+}
+
+impl Held {
+    /// Bytes that are free for this program, and all bytes of the device.
+    fn measure(&self, folder: &Path) -> io::Result<(u64, u64)> {
+        let disk = rustix::fs::statvfs(folder)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
+        Ok((self.pretended.unwrap_or(free), total))
+    }
+
+    /// Bytes that are missing from the reserves.
+    fn missing(&self) -> u64 {
+        self.removal.missing() + self.audit.missing()
+    }
+
+    /// Refuses if less is free than is needed. Bytes that are missing from the reserve do not count as free here.
+    fn ensure(&self, free: u64, needed: u64) -> io::Result<()> {
+        if free.saturating_sub(self.missing()) < needed {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    /// Shortens a reserve if less is free than is needed. Refuses if the reserve is too short.
+    fn release(
+        &mut self,
+        free: u64,
+        needed: u64,
+        of: impl Fn(&mut Self) -> &mut Reserve,
+    ) -> io::Result<()> {
+        let lacking = needed.saturating_sub(free).next_multiple_of(STEP);
+        if lacking == 0 {
+            return Ok(());
+        }
+        let released = of(self).shrink(lacking)?;
+        self.pretended = self.pretended.map(|free| free.saturating_add(released));
+        Ok(())
+    }
+
+    /// Refills the reserves by at most so many bytes in total. The reserve of the audit log comes first.
+    fn grow(&mut self, most: u64) {
+        let mut left = most;
+        for reserve in [&mut self.audit, &mut self.removal] {
+            left -= reserve.grow(left);
+        }
+        self.pretended = self.pretended.map(|free| free.saturating_sub(most - left));
+    }
+}
+
+impl Limit {
+    fn of(&self, total: u64) -> u64 {
+        self.bytes.min((total / self.share).max(self.least))
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
