@@ -27,6 +27,7 @@ pub mod agenda;
 pub mod app;
 pub mod arm;
 mod changes;
+#[cfg(feature = "command-line")]
 pub mod cli;
 pub mod config;
 pub mod diagnosis;
@@ -50,7 +51,6 @@ pub mod running;
 pub mod serve;
 pub mod state_watch;
 pub mod store;
-pub mod telemetry;
 pub mod under_way;
 pub mod vault;
 

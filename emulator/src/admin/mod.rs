@@ -47,7 +47,9 @@ pub use self::diagnosis::{
     DiagnosisReport, IdentityDiagnosis, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis,
 };
 pub use self::endpoints_file::ENDPOINTS_FILE;
-pub(crate) use self::endpoints_file::{EndpointsFile, read as read_endpoints};
+pub(crate) use self::endpoints_file::EndpointsFile;
+#[cfg(feature = "command-line")]
+pub(crate) use self::endpoints_file::read as read_endpoints;
 pub use self::error::{AdminError, ErrorBody, ErrorReport};
 pub use self::events::{EventList, EventReport};
 pub(crate) use self::faults::all as all_faults;

@@ -14,8 +14,9 @@ use super::GlobalArgs;
 use super::client::{Emulator, Token};
 use super::error::CliError;
 use super::last_run::LastRun;
+use super::serve_args::ConfigError;
 use crate::admin::{ENDPOINTS_FILE, HealthReport, StatusReport, read_endpoints};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::running::{Entry, RuntimeFolder, is_alive};
 
 /// How an emulator was found; a later command finds it in the same manner.

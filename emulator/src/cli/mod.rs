@@ -22,6 +22,7 @@ mod identity;
 mod image;
 mod key;
 mod last_run;
+mod log;
 mod output;
 mod paint;
 mod password;
@@ -32,6 +33,7 @@ mod reset;
 mod revoke;
 mod run;
 mod serve;
+mod serve_args;
 mod start;
 mod status;
 mod stop;
@@ -51,9 +53,9 @@ use url::Url;
 use self::container::Container;
 use self::error::{CliError, Exit};
 use self::hints::Hints;
+use self::log::{Level, LogFormat};
 use self::output::Output;
-use crate::config::ServeArgs;
-use crate::telemetry::{self, Level, LogFormat};
+use self::serve_args::ServeArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -247,7 +249,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
-    if let Some(complaint) = telemetry::init(cli.level(), cli.global.log_format) {
+    if let Some(complaint) = log::init(cli.level(), cli.global.log_format) {
         tracing::warn!("{complaint}");
     }
     let mut global = cli.global.clone();

@@ -11,7 +11,8 @@ use url::Url;
 use super::Context;
 use super::error::{CliError, Exit};
 use super::output::bytes;
-use crate::config::{Config, ServeArgs};
+use super::serve_args::ServeArgs;
+use crate::config::Config;
 use crate::repair::{Plan, Repair, Report};
 
 pub(super) const HELP: &str = "\

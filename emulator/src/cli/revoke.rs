@@ -1,7 +1,7 @@
 //! `sealyard revoke` and `sealyard restore`: revoke a registry's access to its key by a chosen method, and restore it
 //! exactly.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::Context;
 use super::client::Emulator;
@@ -34,7 +34,7 @@ succeeds.";
 pub(super) struct RevokeArgs {
     /// The method of revocation
     #[arg(long, value_enum)]
-    by: Way,
+    by: MethodArg,
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -43,9 +43,28 @@ pub(super) struct RevokeArgs {
 pub(super) struct RestoreArgs {
     /// Undo only the revocation by this method
     #[arg(long, value_enum)]
-    by: Option<Way>,
+    by: Option<MethodArg>,
     #[command(flatten)]
     common: CommonArgs,
+}
+
+/// [`Way`] as it is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MethodArg {
+    /// By removing the access policy of the registry's identity from the vault
+    Policy,
+    /// By removing the roles that let the registry's identity use the key
+    Role,
+    /// By disabling the key version in use
+    Disable,
+    /// By deleting the key, which can be recovered
+    Delete,
+    /// By closing the firewall of the vault, also to trusted services
+    Firewall,
+    /// By deleting the vault, which can be recovered
+    Vault,
+    /// By removing the identity that uses the key from the registry
+    Identity,
 }
 
 #[derive(Args, Debug)]
@@ -64,7 +83,7 @@ pub(super) async fn revoke(
     context: &Context,
 ) -> Result<Exit, CliError> {
     let path = format!("/registries/{}/revoke", segment(&args.common.registry));
-    let request = RevokeRequest { by: args.by, wait: !args.common.no_wait };
+    let request = RevokeRequest { by: args.by.into(), wait: !args.common.no_wait };
     let reply: RevokeReply = emulator.post(&path, &request).await?;
     context.output.result(&render_revoked(&reply, request.wait, &context.hints), &reply);
     Ok(Exit::Fine)
@@ -76,7 +95,7 @@ pub(super) async fn restore(
     context: &Context,
 ) -> Result<Exit, CliError> {
     let path = format!("/registries/{}/restore", segment(&args.common.registry));
-    let request = RestoreRequest { by: args.by, wait: !args.common.no_wait };
+    let request = RestoreRequest { by: args.by.map(Way::from), wait: !args.common.no_wait };
     let reply: RestoreReply = emulator.post(&path, &request).await?;
     context.output.result(&render_restored(&reply, request.wait, &context.hints), &reply);
     Ok(Exit::Fine)
@@ -135,4 +154,31 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
 fn state(state: &str, cause: Option<&str>, waited: bool) -> String {
     let when = if waited { "" } else { " before it has seen the change" };
     format!("{}{when}", state_in_words(state, cause))
+}
+
+impl From<MethodArg> for Way {
+    fn from(method: MethodArg) -> Self {
+        match method {
+            MethodArg::Policy => Self::Policy,
+            MethodArg::Role => Self::Role,
+            MethodArg::Disable => Self::Disable,
+            MethodArg::Delete => Self::Delete,
+            MethodArg::Firewall => Self::Firewall,
+            MethodArg::Vault => Self::Vault,
+            MethodArg::Identity => Self::Identity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_method_can_be_typed_under_its_name() {
+        for method in Way::ALL {
+            let typed = MethodArg::from_str(method.name(), false).unwrap();
+            assert_eq!(Way::from(typed), method);
+        }
+    }
 }

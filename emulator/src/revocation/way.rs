@@ -2,28 +2,27 @@
 
 use std::fmt;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyId, KeyVersion};
 
 /// A method to revoke a registry's access to its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Way {
-    /// By removing the access policy of the registry's identity from the vault
+    /// By removing the access policy of the registry's identity from the vault.
     Policy,
-    /// By removing the roles that let the registry's identity use the key
+    /// By removing the roles that let the registry's identity use the key.
     Role,
-    /// By disabling the key version in use
+    /// By disabling the key version in use.
     Disable,
-    /// By deleting the key, which can be recovered
+    /// By deleting the key, which can be recovered.
     Delete,
-    /// By closing the firewall of the vault, also to trusted services
+    /// By closing the firewall of the vault, also to trusted services.
     Firewall,
-    /// By deleting the vault, which can be recovered
+    /// By deleting the vault, which can be recovered.
     Vault,
-    /// By removing the identity that uses the key from the registry
+    /// By removing the identity that uses the key from the registry.
     Identity,
 }
 
@@ -105,11 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_method_is_typed_and_serialized_under_its_name() {
+    fn a_method_is_serialized_under_its_name() {
         for way in Way::ALL {
             assert_eq!(serde_json::to_value(way).unwrap(), way.name());
-            assert_eq!(way.to_possible_value().unwrap().get_name(), way.name());
         }
-        assert_eq!(Way::value_variants(), Way::ALL);
     }
 }

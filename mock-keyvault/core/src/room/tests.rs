@@ -54,7 +54,7 @@ fn two_programs_start_at_the_same_time_only_if_each_can_fill_its_reserve_and_wri
         room.has_space_for_two_starts().unwrap()
     };
 
-    // What one start releases from its reserve would be counted by the other, too.
+    // Otherwise one start would count the space that the other releases from its reserve.
     assert!(!with(0));
     assert!(!with(FOR_REMOVAL));
     assert!(!with(2 * (RESERVED + FOR_REMOVAL) - 1));

@@ -13,11 +13,11 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The environment variable that filters the lines.
-pub const LOG_ENV: &str = "SEALYARD_LOG";
+pub(super) const LOG_ENV: &str = "SEALYARD_LOG";
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(super) enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -27,7 +27,7 @@ pub enum LogFormat {
 
 /// The verbosity of the log where [`LOG_ENV`] does not set it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Level {
+pub(super) enum Level {
     /// Only errors.
     Quiet,
     /// Warnings: for commands that talk to a running emulator.
@@ -62,7 +62,7 @@ impl Level {
 
 /// Starts the log. If the filter is invalid, this returns a message about it and uses the default filter.
 /// A second call in one process changes nothing.
-pub fn init(level: Level, format: LogFormat) -> Option<String> {
+pub(super) fn init(level: Level, format: LogFormat) -> Option<String> {
     let (filter, complaint) = filter(std::env::var(LOG_ENV).ok().as_deref(), level);
     let subscriber = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer()
