@@ -4,7 +4,8 @@
 
 use thiserror::Error;
 
-use super::expression::MAX_LENGTH;
+/// The maximum length of an expression, as in Azure.
+pub(super) const MAX_LENGTH: usize = 24_576;
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

@@ -3,10 +3,7 @@
 //! The evaluator calls this for every string of a template and for the keys of its objects. This module only parses;
 //! the evaluator knows the functions. Length and nesting are limited.
 
-use super::error::ExpressionError;
-
-/// The maximum length of an expression, as in Azure.
-pub(super) const MAX_LENGTH: usize = 24_576;
+use super::error::{ExpressionError, MAX_LENGTH};
 
 /// The maximum nesting depth of calls.
 const MAX_DEPTH: usize = 48;

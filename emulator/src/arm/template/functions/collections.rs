@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{Given, bounded, count, takes, written};
+use super::values::{Given, bounded, count, takes, written};
 
 /// The maximum length of a list made by `range`, as in Azure.
 const MAX_RANGE: i64 = 10_000;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use super::{Given, bounded, takes};
+use super::values::{Given, bounded, takes};
 use crate::arm::template::text;
 
 /// The characters that are not escaped in a URI component.

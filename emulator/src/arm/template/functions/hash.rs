@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use uuid::Uuid;
 
-use super::{Given, takes, written};
+use super::values::{Given, takes, written};
 
 /// The namespace of `guid`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x11fb_06fb_712d_4ddd_98c7_e71b_bd58_8830);

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::{Given, takes};
+use super::values::{Given, takes};
 
 pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
     let given = match (name, values) {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Given, takes};
+use super::values::{Given, takes};
 use crate::arm::template::facts::Facts;
 use crate::arm::template::ids::id_under;
 

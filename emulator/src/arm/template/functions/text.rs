@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Given, bounded, count, takes, written};
+use super::values::{Given, bounded, count, takes, written};
 
 /// Roughly the memory that a part of a string takes.
 const PART: usize = 64;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{Given, takes};
+use super::values::{Given, takes};
 
 /// The time of the deployment, as `yyyyMMddTHHmmssZ` if no format is given.
 pub(in super::super) fn utc_now(now: OffsetDateTime, values: &[Value]) -> Given {
