@@ -1,6 +1,6 @@
 //! Bodies of the control plane: JSON with field names in any letter case, as .NET reads them.
 //!
-//! Called by the dispatch for every request that may have a body. A missing body is `null`, and so is a missing field.
+//! Called by the router for every request that may have a body. A missing body is `null`, and so is a missing field.
 //! [`Fields`] reads nested fields and reports the path of an invalid one.
 
 use std::collections::BTreeMap;

@@ -14,8 +14,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
-use super::Arm;
 use super::error::ArmError;
+use super::router;
+use super::state::Arm;
 
 /// The number of hash bytes in a tag.
 const TAG_LEN: usize = 16;
@@ -46,7 +47,7 @@ enum Turn<'a> {
 pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
     let is_change = [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
     if !is_change {
-        return tagged(super::respond(arm, request).await).await;
+        return tagged(router::respond(arm, request).await).await;
     }
     let conditions = Conditions::of(request.headers());
     let _turn = if conditions == Conditions::default() {
@@ -54,7 +55,7 @@ pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
     } else {
         let turn = Turn::Alone { _guard: arm.changing.write().await };
         let look = look_at(&request);
-        let found = tagged(super::respond(arm, look).await).await;
+        let found = tagged(router::respond(arm, look).await).await;
         if let Some(unmet) = conditions.unmet(&found) {
             let mut response = ArmError::Condition(unmet).into_response();
             control::finish(&mut response, control::client_request_id(&request));
@@ -62,7 +63,7 @@ pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
         }
         turn
     };
-    tagged(super::respond(arm, request).await).await
+    tagged(router::respond(arm, request).await).await
 }
 
 /// The request that reads the resource of a change, by the same caller.

@@ -14,8 +14,8 @@ use mock_keyvault::control;
 use mock_keyvault::vault::Caller;
 use serde_json::Value;
 
-use super::Arm;
 use super::error::ArmError;
+use super::state::Arm;
 
 /// The API version in requests to itself. Every version is served as the newest.
 const API_VERSION: &str = "2026-01-01";
@@ -77,7 +77,7 @@ impl Context {
                 .map_err(|_| control::RequestError::nothing_at(path))?;
             // The token may expire while work remains; roles are checked for each request.
             Gate::vouch(&mut request, &self.caller);
-            let response = super::respond(&self.arm, request).await;
+            let response = (self.arm.respond)(self.arm.clone(), request).await;
             let status = response.status();
             let collected = response.into_body().collect().await;
             let bytes = collected.map(http_body_util::Collected::to_bytes).unwrap_or_default();

@@ -1,17 +1,21 @@
 //! User-assigned identities: `Microsoft.ManagedIdentity/userAssignedIdentities`.
 //!
-//! Called by the dispatch, which has checked that the group exists. Every request is complete when it is answered.
+//! Called by the router, which has checked that the group exists. Every request is complete when it is answered.
 
 use axum::response::Response;
 use azure_emulator_core::authorization::Scope;
 use azure_emulator_core::listing::Resource;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::body::{field, tags, text};
 use super::context::Context;
 use super::error::ArmError;
-use super::{empty, json as answer, json_with, locations};
+use super::reply::{empty, json as answer, json_with};
+use super::resource_type::ResourceType;
+use super::state::Arm;
 use crate::registry::{Identity, IdentityResource, Location, ManageError, ResourceGroup};
 
 const TYPE: &str = "Microsoft.ManagedIdentity/userAssignedIdentities";
@@ -32,7 +36,7 @@ pub(super) async fn put(
         Some(location) => location.parse()?,
         None => return Err(ArmError::NoLocation),
     };
-    locations::check(&context.arm, &location, Some(TYPE))?;
+    context.arm.check_location(&location, Some(TYPE))?;
     match registries.create_identity(resource.clone(), location, tags.clone()).await {
         Ok(made) => Ok(json_with(StatusCode::CREATED, document(&made))),
         Err(ManageError::IdentityTaken(_)) => {
@@ -88,12 +92,35 @@ pub(super) async fn list(
     Ok(answer(json!({ "value": seen.iter().map(document).collect::<Vec<_>>() })))
 }
 
-/// The same identities, as in a list of resources of every type.
-pub(super) async fn resources(
-    context: &Context,
-    group: Option<&ResourceGroup>,
-) -> Result<Vec<Resource>, ArmError> {
-    let resource = |identity: Identity| Resource {
+/// All user-assigned identities, as a resource type.
+pub(super) struct Identities;
+
+impl ResourceType for Identities {
+    fn shown<'a>(
+        &self,
+        context: &'a Context,
+        group: Option<&'a ResourceGroup>,
+    ) -> BoxFuture<'a, Result<Vec<Resource>, ArmError>> {
+        let shown = async move { readable(context, group).await };
+        shown.map_ok(|all| all.iter().map(as_resource).collect()).boxed()
+    }
+
+    fn ids<'a>(
+        &self,
+        arm: &'a Arm,
+        group: &'a ResourceGroup,
+    ) -> BoxFuture<'a, Result<Vec<String>, ArmError>> {
+        async move {
+            let all = arm.registries.identities().await?.into_iter();
+            let here = all.filter(|identity| identity.resource.group() == group);
+            Ok(here.map(|identity| identity.resource.to_string()).collect())
+        }
+        .boxed()
+    }
+}
+
+fn as_resource(identity: &Identity) -> Resource {
+    Resource {
         id: identity.resource.to_string(),
         name: identity.resource.name().to_owned(),
         kind: TYPE.to_owned(),
@@ -104,8 +131,7 @@ pub(super) async fn resources(
         identity: None,
         created: Some(identity.created),
         changed: None,
-    };
-    Ok(readable(context, group).await?.into_iter().map(resource).collect())
+    }
 }
 
 async fn readable(

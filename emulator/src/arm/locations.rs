@@ -1,13 +1,9 @@
 //! The regions of Azure's public cloud, as `az account list-locations` and templates name them. The emulator runs
 //! everything on one machine.
 
-use axum::body::Body;
-use http::{Method, Request};
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 
-use super::error::ArmError;
-use super::{Arm, body, polled};
 use crate::registry::Location;
 
 /// Name, display name and geography (learn.microsoft.com, "List of Azure regions").
@@ -60,37 +56,9 @@ const ALL: &[(&str, &str, &str)] = &[
     ("westus3", "West US 3", "US"),
 ];
 
-/// The type of vaults.
-const VAULTS: &str = "Microsoft.KeyVault/vaults";
-
-/// Refuses a location unknown to Azure, in strict parity. `kind` is the type of the new resource; `None` for a group.
-pub(super) fn check(
-    arm: &Arm,
-    asked: &Location,
-    kind: Option<&'static str>,
-) -> Result<(), ArmError> {
-    let is_known = ALL.iter().any(|(name, ..)| *name == asked.as_str());
-    if arm.strict && !is_known {
-        return Err(ArmError::NoSuchLocation { asked: asked.clone(), kind });
-    }
-    Ok(())
-}
-
-/// Returns the request for the vault, unless it asks for a vault in a location unknown to Azure.
-pub(super) async fn checked(arm: &Arm, request: Request<Body>) -> Result<Request<Body>, ArmError> {
-    let makes_vault = request.method() == Method::PUT && polled::is_vault(request.uri().path());
-    if !arm.strict || !makes_vault {
-        return Ok(request);
-    }
-    let (head, body) = request.into_parts();
-    let text = body::read_text(body).await?;
-    let described: Value = serde_json::from_str(&text).unwrap_or_default();
-    // The vault reports any other problem.
-    let named = body::text(&described, "location").ok().flatten();
-    if let Some(asked) = named.and_then(|named| named.parse().ok()) {
-        check(arm, &asked, Some(VAULTS))?;
-    }
-    Ok(Request::from_parts(head, text.into()))
+/// Whether Azure has this location.
+pub(super) fn is_known(asked: &Location) -> bool {
+    ALL.iter().any(|(name, ..)| *name == asked.as_str())
 }
 
 /// The names of all regions, as errors list them.

@@ -9,13 +9,14 @@ use azure_emulator_core::identity::TENANT;
 use serde_json::{Value, json};
 
 use super::error::ArmError;
+use super::reply;
 
 /// The name of the public control plane.
 const PUBLIC: &str = "management.azure.com";
 
 /// The endpoints, for a client that used this host.
 pub(super) fn get(host: &str) -> Result<Response, ArmError> {
-    Ok(super::json(document(host)?))
+    Ok(reply::json(document(host)?))
 }
 
 /// The same, as the template function `environment` shows it: there the suffixes begin with a dot.

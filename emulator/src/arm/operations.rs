@@ -1,6 +1,6 @@
 //! Operations that take longer than a request: `Azure-AsyncOperation` and `Location`, polled as in Azure.
 //!
-//! Called by the dispatch for clients that poll. Each operation has an intent, so it continues after a restart and its
+//! Called by the router for clients that poll. Each operation has an intent, so it continues after a restart and its
 //! URL still answers: the intent says that it is in progress, and its outcome is stored when it ends.
 
 use axum::response::Response;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::context::Context;
 use super::error::ArmError;
 use super::path::Target;
-use super::{empty, json_with};
+use super::reply::{empty, json_with};
 use crate::registry::{ManageError, Outcome};
 
 /// The header with the URL of an operation's status.

@@ -1,8 +1,8 @@
 //! Answers that clients must poll, as in Azure: `--arm-operations polled`.
 //!
-//! Called by the dispatch for requests from outside. The request itself runs at once, and errors are answered at once;
+//! Called by the router for requests from outside. The request itself runs at once, and errors are answered at once;
 //! only success is delayed. A change answers 201 and a deletion 202, and their operation is in progress until it was
-//! polled [`POLLS`] times or [`LASTS`] has passed on the emulator's clock. Until then the resource is shown as being
+//! polled twice or 30 seconds have passed on the emulator's clock. Until then the resource is shown as being
 //! created. The success of the operation is stored before the answer, so that a restart ends the operation and loses
 //! nothing.
 //!
@@ -11,14 +11,9 @@
 //! the purge of deleted ones. Azure answers at once for identities, groups and roles, and so does the emulator. The
 //! deletion of groups and the deployment of templates are operations of their own in every mode.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use azure_emulator_core::authority::host_of;
-use azure_emulator_core::clock::{Clock, Deadline};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
 use mock_keyvault::control;
@@ -26,119 +21,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::context::Context;
-use super::deployments::DeploymentPart;
 use super::error::ArmError;
-use super::path::Target;
-use super::registries::RegistryPart;
-use super::{Arm, conditions, empty, json_with, operations};
-
-/// The number of polls until an operation has ended.
-const POLLS: u32 = 2;
-/// How long an operation is in progress without polls, on the emulator's clock.
-const LASTS: Duration = Duration::from_secs(30);
-
-/// The operations in progress, by id, and their resources.
-#[derive(Debug)]
-pub(super) struct Polled {
-    clock: Clock,
-    under_way: Mutex<HashMap<Uuid, UnderWay>>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    /// The path of the resource, in one spelling.
-    resource: String,
-    /// The state that the resource is shown with.
-    state: &'static str,
-    polls_left: u32,
-    ends: Deadline,
-}
-
-/// How Azure makes a client poll for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    /// 201, with both headers. The resource is shown as being created.
-    Change,
-    /// 202, with both headers.
-    Deletion,
-    /// The usual answer, without headers: the client requests the resource itself until it exists.
-    NewVault,
-}
-
-impl Polled {
-    pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, under_way: Mutex::default() }
-    }
-
-    fn entries(&self) -> MutexGuard<'_, HashMap<Uuid, UnderWay>> {
-        let mut entries = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, one| one.polls_left > 0 && !self.clock.has_passed(one.ends));
-        entries
-    }
-
-    /// Counts a poll and returns whether the operation is still in progress.
-    pub(super) fn ask(&self, id: Uuid) -> bool {
-        let mut entries = self.entries();
-        let Some(one) = entries.get_mut(&id) else { return false };
-        one.polls_left -= 1;
-        true
-    }
-
-    fn begin(&self, id: Uuid, resource: String, state: &'static str) {
-        let ends = self.clock.deadline(LASTS);
-        let mut entries = self.entries();
-        // A newer operation on the same resource replaces the older one.
-        entries.retain(|_, one| one.resource != resource);
-        entries.insert(id, UnderWay { resource, state, polls_left: POLLS, ends });
-    }
-
-    /// The state that a resource is shown with, if it differs from its own. For a vault, each read counts as a poll.
-    fn shown_as(&self, resource: &str) -> Option<&'static str> {
-        let mut entries = self.entries();
-        let one = entries.values_mut().find(|one| one.resource == resource)?;
-        if one.state == Way::NewVault.state(StatusCode::OK) {
-            one.polls_left -= 1;
-        }
-        Some(one.state)
-    }
-}
-
-impl Way {
-    /// How a request is polled; `None` if Azure answers it at once.
-    fn of<B>(request: &Request<B>) -> Option<Self> {
-        let path = request.uri().path();
-        let method = request.method();
-        let is_change = [Method::PUT, Method::PATCH].contains(method);
-        match Target::parse(path).ok()? {
-            Target::Registry {
-                part: RegistryPart::Whole | RegistryPart::ScopeMap(_) | RegistryPart::Token(_),
-                ..
-            } => match *method {
-                Method::DELETE => Some(Self::Deletion),
-                _ => is_change.then_some(Self::Change),
-            },
-            Target::Deployment { part: DeploymentPart::Whole, .. } => {
-                (method == Method::DELETE).then_some(Self::Deletion)
-            }
-            Target::Vault => match *method {
-                Method::PUT => is_vault(path).then_some(Self::NewVault),
-                Method::POST => is_purge(path).then_some(Self::Deletion),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    /// The state that the resource is shown with until the end. `status` is that of the immediate answer.
-    fn state(self, status: StatusCode) -> &'static str {
-        match self {
-            Self::Change if status == StatusCode::CREATED => "Creating",
-            Self::Change => "Updating",
-            Self::Deletion => "Deleting",
-            Self::NewVault => "RegisteringDns",
-        }
-    }
-}
+use super::path::folded;
+use super::reply::{empty, json_with};
+use super::state::{Arm, Polled, Polling};
+use super::{conditions, operations, router};
 
 /// Answers a request from outside.
 pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
@@ -152,19 +39,21 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
             None => response,
         };
     }
-    let Some(way) = Way::of(&request) else { return conditions::respond(arm, request).await };
+    let Some(polling) = Polling::of(&request) else {
+        return conditions::respond(arm, request).await;
+    };
     let client_request_id = control::client_request_id(&request);
     let head = conditions::look_at(&request).map(drop);
     let look = conditions::look_at(&request);
-    let is_polled = match way {
-        Way::Change => true,
+    let is_polled = match polling {
+        Polling::Change => true,
         // Only an existing resource can be deleted. A purged vault cannot be read under this path, but must exist.
-        Way::Deletion => {
-            let look = super::respond(arm, look).await.status();
+        Polling::Deletion => {
+            let look = router::respond(arm, look).await.status();
             look.is_success() || look == StatusCode::METHOD_NOT_ALLOWED
         }
-        Way::NewVault => {
-            let look = super::respond(arm, look).await.status();
+        Polling::NewVault => {
+            let look = router::respond(arm, look).await.status();
             look == StatusCode::NOT_FOUND
         }
     };
@@ -180,7 +69,7 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
             return response;
         }
     };
-    match held_back(arm, polled, way, &head, resource, id, response).await {
+    match held_back(arm, polled, polling, &head, resource, id, response).await {
         Ok(response) => response,
         Err(error) => {
             let mut response = error.into_response();
@@ -194,7 +83,7 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
 async fn held_back(
     arm: &Arm,
     polled: &Polled,
-    way: Way,
+    polling: Polling,
     head: &Request<()>,
     resource: String,
     id: Uuid,
@@ -202,23 +91,23 @@ async fn held_back(
 ) -> Result<Response, ArmError> {
     let host = host_of(head).unwrap_or("localhost");
     let context = Context::of(arm, host, head.headers(), head.extensions(), head.uri())?;
-    let state = way.state(response.status());
+    let state = polling.state(response.status());
     polled.begin(id, resource, state);
     let path = head.uri().path().trim_end_matches('/');
-    match way {
-        Way::NewVault => {
+    match polling {
+        Polling::NewVault => {
             let mut response = in_state(response, state).await;
             operations::retry_soon(&mut response);
             Ok(response)
         }
-        Way::Change => {
+        Polling::Change => {
             let mut response = in_state(response, state).await;
             *response.status_mut() = StatusCode::CREATED;
             operations::follow(&context, &mut response, path, id);
             operations::locate_resource(&context, &mut response, path, id);
             Ok(response)
         }
-        Way::Deletion => {
+        Polling::Deletion => {
             let mut accepted = empty(StatusCode::ACCEPTED);
             *accepted.headers_mut() = response.headers().clone();
             accepted.headers_mut().remove(header::CONTENT_TYPE);
@@ -247,44 +136,8 @@ async fn in_state(response: Response, state: &'static str) -> Response {
             changed.headers_mut().insert(name, value.clone());
         }
     }
-    if state == Way::NewVault.state(StatusCode::OK) {
+    if state == Polling::NewVault.state(StatusCode::OK) {
         operations::retry_soon(&mut changed);
     }
     changed
-}
-
-/// A path in one spelling.
-fn folded(path: &str) -> String {
-    let parts: Vec<String> =
-        path.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase).collect();
-    parts.join("/")
-}
-
-/// Whether a path names a vault as a resource.
-pub(super) fn is_vault(path: &str) -> bool {
-    let path = folded(path);
-    let parts: Vec<&str> = path.split('/').collect();
-    matches!(
-        parts.as_slice(),
-        ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.keyvault", "vaults", _]
-    )
-}
-
-fn is_purge(path: &str) -> bool {
-    let path = folded(path);
-    let parts: Vec<&str> = path.split('/').collect();
-    matches!(
-        parts.as_slice(),
-        [
-            "subscriptions",
-            _,
-            "providers",
-            "microsoft.keyvault",
-            "locations",
-            _,
-            "deletedvaults",
-            _,
-            "purge"
-        ]
-    )
 }

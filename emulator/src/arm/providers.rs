@@ -8,16 +8,35 @@ use azure_emulator_core::authorization::Scope;
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 
+use super::context::Context;
 use super::error::ArmError;
-use super::{Context, json as answer, locations};
+use super::locations;
+use super::reply::json as answer;
 
 /// The action that reads providers.
 const READ: &str = "Microsoft.Resources/subscriptions/providers/read";
 
-/// A provider, and its types with their versions, the newest first.
+/// A provider and its types.
 struct Provider {
     namespace: &'static str,
-    types: &'static [(&'static str, &'static [&'static str])],
+    types: &'static [Type],
+}
+
+/// A type of resources or actions.
+struct Type {
+    name: &'static str,
+    /// The newest comes first.
+    versions: &'static [&'static str],
+    /// Whether a template can deploy it.
+    is_deployed: bool,
+}
+
+const fn deployed(name: &'static str, versions: &'static [&'static str]) -> Type {
+    Type { name, versions, is_deployed: true }
+}
+
+const fn listed(name: &'static str, versions: &'static [&'static str]) -> Type {
+    Type { name, versions, is_deployed: false }
 }
 
 const REGISTRY: &[&str] =
@@ -33,46 +52,46 @@ const SERVED: &[Provider] = &[
     Provider {
         namespace: "Microsoft.Authorization",
         types: &[
-            ("operations", AUTHORIZATION),
-            ("roleAssignments", AUTHORIZATION),
-            ("roleDefinitions", AUTHORIZATION),
+            listed("operations", AUTHORIZATION),
+            deployed("roleAssignments", AUTHORIZATION),
+            listed("roleDefinitions", AUTHORIZATION),
         ],
     },
     Provider {
         namespace: "Microsoft.ContainerRegistry",
         types: &[
-            ("checkNameAvailability", REGISTRY),
-            ("operations", REGISTRY),
-            ("registries", REGISTRY),
-            ("registries/scopeMaps", REGISTRY),
-            ("registries/tokens", REGISTRY),
+            listed("checkNameAvailability", REGISTRY),
+            listed("operations", REGISTRY),
+            deployed("registries", REGISTRY),
+            deployed("registries/scopeMaps", REGISTRY),
+            deployed("registries/tokens", REGISTRY),
         ],
     },
     Provider {
         namespace: "Microsoft.KeyVault",
         types: &[
-            ("checkNameAvailability", VAULT),
-            ("deletedVaults", VAULT),
-            ("locations", VAULT),
-            ("locations/deletedVaults", VAULT),
-            ("operations", VAULT),
-            ("vaults", VAULT),
-            ("vaults/accessPolicies", VAULT),
+            listed("checkNameAvailability", VAULT),
+            listed("deletedVaults", VAULT),
+            listed("locations", VAULT),
+            listed("locations/deletedVaults", VAULT),
+            listed("operations", VAULT),
+            deployed("vaults", VAULT),
+            deployed("vaults/accessPolicies", VAULT),
         ],
     },
     Provider {
         namespace: "Microsoft.ManagedIdentity",
-        types: &[("operations", IDENTITY), ("userAssignedIdentities", IDENTITY)],
+        types: &[listed("operations", IDENTITY), deployed("userAssignedIdentities", IDENTITY)],
     },
     Provider {
         namespace: "Microsoft.Resources",
         types: &[
-            ("deployments", RESOURCES),
-            ("operations", RESOURCES),
-            ("resourceGroups", RESOURCES),
-            ("resources", RESOURCES),
-            ("subscriptions", RESOURCES),
-            ("tenants", RESOURCES),
+            listed("deployments", RESOURCES),
+            listed("operations", RESOURCES),
+            listed("resourceGroups", RESOURCES),
+            listed("resources", RESOURCES),
+            listed("subscriptions", RESOURCES),
+            listed("tenants", RESOURCES),
         ],
     },
 ];
@@ -164,7 +183,7 @@ pub(super) fn get(context: &Context, namespace: &str) -> Result<Response, ArmErr
 /// The operations on the resources of a provider.
 pub(super) fn operations(namespace: &str) -> Result<Response, ArmError> {
     let served = served(namespace).ok_or_else(|| ArmError::NoNamespace(namespace.to_owned()))?;
-    let kinds = served.types.iter().map(|(kind, _)| *kind).filter(|kind| *kind != "operations");
+    let kinds = served.types.iter().map(|one| one.name).filter(|kind| *kind != "operations");
     let operations = kinds.flat_map(|kind| {
         [("read", "Get or list"), ("write", "Create or update"), ("delete", "Delete")].map(
             |(verb, action)| {
@@ -190,6 +209,13 @@ pub(super) fn places(context: &Context) -> Result<Response, ArmError> {
     Ok(answer(locations::document()))
 }
 
+/// Whether a template can deploy resources of this type.
+pub(super) fn is_deployed(kind: &str) -> bool {
+    let Some((namespace, name)) = kind.split_once('/') else { return false };
+    let types = served(namespace).map(|one| one.types).unwrap_or_default();
+    types.iter().any(|one| one.is_deployed && one.name.eq_ignore_ascii_case(name))
+}
+
 fn require(context: &Context) -> Result<(), ArmError> {
     if context.arm.gate.has_any_role(&context.caller) {
         return Ok(());
@@ -206,11 +232,11 @@ impl Provider {
         let types: Vec<Value> = self
             .types
             .iter()
-            .map(|(kind, versions)| {
+            .map(|one| {
                 json!({
-                    "resourceType": kind,
+                    "resourceType": one.name,
                     "locations": locations::names(),
-                    "apiVersions": versions,
+                    "apiVersions": one.versions,
                     "capabilities": "CrossResourceGroupResourceMove, SupportsTags, SupportsLocation",
                 })
             })

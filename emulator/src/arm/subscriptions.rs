@@ -3,14 +3,24 @@
 use axum::response::Response;
 use azure_emulator_core::authorization::Scope;
 use azure_emulator_core::identity::TENANT;
+use mock_keyvault::control::{self, RequestError};
 use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 
+use super::context::Context;
 use super::error::ArmError;
-use super::{Context, json as answer};
+use super::reply::json as answer;
 
 /// The action that reads a subscription.
 const READ: &str = "Microsoft.Resources/subscriptions/read";
+
+/// Refuses any subscription but the emulator's.
+pub(super) fn require(subscription: &str) -> Result<(), RequestError> {
+    match control::subscription(subscription)? {
+        LOCAL_SUBSCRIPTION => Ok(()),
+        other => Err(RequestError::NoSubscription(other)),
+    }
+}
 
 /// The subscriptions that the caller may see: none without a role at it or at something in it, as in Azure.
 pub(super) fn list(context: &Context) -> Response {
@@ -21,7 +31,7 @@ pub(super) fn list(context: &Context) -> Response {
 
 /// The subscription.
 pub(super) fn get(context: &Context, id: &str) -> Result<Response, ArmError> {
-    super::own(id)?;
+    require(id)?;
     if !is_seen(context) {
         context.require(READ, &Scope::subscription(LOCAL_SUBSCRIPTION))?;
     }

@@ -5,7 +5,7 @@
 //! templates do not say that the registry depends on the access policy. The board holds such a registry back and
 //! retries it after a resource was made that can grant permissions.
 
-use super::super::template::Resource;
+use crate::arm::template::Resource;
 
 /// The maximum number of resources made at once.
 const MOST_AT_ONCE: usize = 4;

@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::super::template::{Plan, Resource};
-use super::TYPE;
-use super::running::UnderWay;
+use super::at::TYPE;
+use crate::arm::state::UnderWay;
+use crate::arm::template::{Plan, Resource};
 use crate::registry::{Deployment, DeploymentState, Tags};
 
 /// The result for one resource.

@@ -7,26 +7,16 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::body::{self, field};
-use super::super::context::Context;
-use super::super::error::ArmError;
-use super::super::template::{self, Facts, Known, Plan, Resource, TemplateError, Unready};
-use super::super::{groups, metadata, subscriptions};
-use super::{At, DeploymentError, TYPE, document};
+use super::at::{At, TYPE};
+use super::document;
+use crate::arm::body::{self, field};
+use crate::arm::context::Context;
+use crate::arm::error::{ArmError, DeploymentError};
+use crate::arm::template::{self, Facts, Known, Plan, Resource, TemplateError, Unready};
+use crate::arm::{groups, metadata, providers, subscriptions};
 use crate::registry::{
     Deployment, DeploymentName, DeploymentState, Error as DomainError, Group, ManageError,
 };
-
-/// The resource types that can be deployed.
-const TYPES: &[&str] = &[
-    "Microsoft.ManagedIdentity/userAssignedIdentities",
-    "Microsoft.ContainerRegistry/registries",
-    "Microsoft.ContainerRegistry/registries/scopeMaps",
-    "Microsoft.ContainerRegistry/registries/tokens",
-    "Microsoft.KeyVault/vaults",
-    "Microsoft.KeyVault/vaults/accessPolicies",
-    "Microsoft.Authorization/roleAssignments",
-];
 
 /// The end of the type of a role assignment that names its resource.
 const ROLE_AT_RESOURCE: &str = "/providers/roleassignments";
@@ -181,8 +171,7 @@ fn check_type(resource: &Resource) -> Result<(), TemplateError> {
             resource.name
         )));
     }
-    let is_served = TYPES.iter().any(|served| served.eq_ignore_ascii_case(kind))
-        || kind.to_lowercase().ends_with(ROLE_AT_RESOURCE);
+    let is_served = providers::is_deployed(kind) || kind.to_lowercase().ends_with(ROLE_AT_RESOURCE);
     if is_served {
         return Ok(());
     }

@@ -3,15 +3,16 @@
 //!
 //! Its secure parameters are in the intent, which is sealed.
 
+use mock_keyvault::vault::Caller;
 use serde::{Deserialize, Serialize};
 
-use super::super::Arm;
-use super::super::context::Context;
-use super::super::error::ArmError;
+use super::at::At;
 use super::request::{self, Source};
-use super::{At, run};
+use super::run;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::arm::state::Arm;
 use crate::registry::{Deployment, DeploymentState, Intent, Kind, ManageError};
-use mock_keyvault::vault::Caller;
 
 /// The intent's step after which no more resources are made.
 pub(super) const CANCELED: &str = "canceled";

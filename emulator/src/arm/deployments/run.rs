@@ -8,11 +8,11 @@ use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::super::context::Context;
-use super::super::template::{Known, Need, Plan, Resource, Unready};
 use super::board::Board;
 use super::document::Step;
-use super::running::Guard;
+use crate::arm::context::Context;
+use crate::arm::state::Guard;
+use crate::arm::template::{Known, Need, Plan, Resource, Unready};
 use crate::registry::{Deployment, DeploymentState, Intent};
 
 /// The maximum number of lookups for the expressions of one resource.

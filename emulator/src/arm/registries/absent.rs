@@ -1,17 +1,17 @@
 //! Unsupported resource types of Azure's registries: lists are empty, and creating one is refused.
 //!
-//! Called by the dispatch of registries. Clients such as `az acr show-endpoints` list these types on their own.
+//! Called by the router of registries. Clients such as `az acr show-endpoints` list these types on their own.
 
 use axum::response::Response;
 use http::StatusCode;
 use mock_keyvault::control::RequestError;
 use serde_json::json;
 
-use super::path::{Absent, RegistryPath};
-use super::refusal::Refusal;
+use super::path::RegistryPath;
 use crate::arm::context::Context;
-use crate::arm::error::ArmError;
-use crate::arm::{empty, json as reply};
+use crate::arm::error::{ArmError, Refusal};
+use crate::arm::path::Absent;
+use crate::arm::reply::{empty, json as reply};
 
 const READ: &str = "Microsoft.ContainerRegistry/registries/read";
 const WRITE: &str = "Microsoft.ContainerRegistry/registries/write";

@@ -1,6 +1,6 @@
 //! Passwords of the admin user and of tokens.
 //!
-//! Called by the dispatch of registries. A caller with the right can read the admin user's passwords at any time; a
+//! Called by the router of registries. A caller with the right can read the admin user's passwords at any time; a
 //! token's passwords are shown only in the answer that makes them.
 
 use axum::response::Response;
@@ -9,12 +9,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::path::RegistryPath;
-use super::refusal::Refusal;
 use super::tokens;
 use crate::arm::body::Fields;
 use crate::arm::context::Context;
-use crate::arm::error::ArmError;
-use crate::arm::json as answer;
+use crate::arm::error::{ArmError, Refusal};
+use crate::arm::reply::json as answer;
 use crate::registry::{AdminCredentials, NewPassword, PasswordName};
 
 const LIST: &str = "Microsoft.ContainerRegistry/registries/listCredentials/action";
@@ -25,7 +24,7 @@ const GENERATE: &str = "Microsoft.ContainerRegistry/registries/generateCredentia
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(LIST, &at.scope()?)?;
     let shown = at.found(context)?.admin_credentials().await;
-    Ok(answer(admin(&shown.map_err(|error| Refusal::access(error, &at.id()))?)))
+    Ok(answer(admin(&shown.map_err(|error| ArmError::of_logins(error, &at.id()))?)))
 }
 
 /// `regenerateCredential`.
@@ -42,7 +41,7 @@ pub(super) async fn regenerate(
         _ => return Err(fields.wrong("name", "password or password2")),
     };
     let made = at.found(context)?.regenerate_admin_password(which).await;
-    Ok(answer(admin(&made.map_err(|error| Refusal::access(error, &at.id()))?)))
+    Ok(answer(admin(&made.map_err(|error| ArmError::of_logins(error, &at.id()))?)))
 }
 
 /// `generateCredentials`.
@@ -68,7 +67,7 @@ pub(super) async fn generate(
     let expiry = fields.text("expiry")?.map(|text| OffsetDateTime::parse(text, &Rfc3339));
     let expiry = expiry.transpose().map_err(|_| fields.wrong("expiry", "a time (RFC 3339)"))?;
     let made = registry.generate_credentials(token, &which, expiry).await;
-    let made = made.map_err(|error| Refusal::access(error, &at.id()))?;
+    let made = made.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     let passwords: Vec<Value> = made.iter().map(password).collect();
     Ok(answer(json!({ "username": token, "passwords": passwords })))
 }

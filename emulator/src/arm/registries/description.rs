@@ -7,9 +7,8 @@
 use serde_json::Value;
 
 use super::properties;
-use super::refusal::Refusal;
 use crate::arm::body::{self, Fields};
-use crate::arm::error::ArmError;
+use crate::arm::error::{ArmError, Refusal};
 use crate::keys::KeyId;
 use crate::registry::{
     AccessSettings, Change, Encryption, IdentityRef, IdentityResource, KeyChange, Location,

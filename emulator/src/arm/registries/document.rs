@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::TYPE;
+use super::path::TYPE;
 use crate::arm::context::Context;
 use crate::arm::error::ArmError;
 use crate::keys::{Cause, KeyId, REFUSAL_SENTENCE, State};

@@ -1,6 +1,6 @@
 //! Registries as resources: `Microsoft.ContainerRegistry`, for `az acr` and templates.
 //!
-//! Called by the dispatch with a parsed path. Every request is complete when it is answered, so these handlers need no
+//! Called by the router with a parsed path. Every request is complete when it is answered, so these handlers need no
 //! polling. Features of Azure's registries that are not supported are refused by name; their lists are empty.
 
 mod absent;
@@ -10,70 +10,13 @@ mod document;
 mod names;
 mod path;
 mod properties;
-mod refusal;
 mod resource;
+mod router;
 mod scope_maps;
 mod tokens;
 mod usages;
 
-use axum::body::Body;
-use axum::response::Response;
-use http::Method;
-use mock_keyvault::control::RequestError;
-
 pub(super) use self::names::check as check_name;
-use self::path::Action;
-pub(super) use self::path::{RegistryPart, RegistryPath};
-pub use self::refusal::Refusal;
-pub(super) use self::resource::{list, resources};
-use super::body;
-use super::context::Context;
-use super::error::ArmError;
-
-/// The resource type.
-pub(super) const TYPE: &str = "Microsoft.ContainerRegistry/registries";
-
-/// Answers a request for a registry, or for one of its parts or actions.
-pub(super) async fn answer(
-    context: &Context,
-    at: &RegistryPath,
-    part: RegistryPart,
-    method: &Method,
-    body: Body,
-) -> Result<Response, ArmError> {
-    use {Action as A, RegistryPart as P};
-    match (part, method.as_str()) {
-        (P::Whole, "GET") => resource::get(context, at).await,
-        (P::Whole, "HEAD") => resource::exists(context, at),
-        (P::Whole, "PUT") => resource::put(context, at, &body::read(body).await?).await,
-        (P::Whole, "PATCH") => resource::patch(context, at, &body::read(body).await?).await,
-        (P::Whole, "DELETE") => resource::delete(context, at).await,
-        (P::Action(A::ListCredentials), "POST") => credentials::list(context, at).await,
-        (P::Action(A::RegenerateCredential), "POST") => {
-            credentials::regenerate(context, at, &body::read(body).await?).await
-        }
-        (P::Action(A::GenerateCredentials), "POST") => {
-            credentials::generate(context, at, &body::read(body).await?).await
-        }
-        (P::Action(A::ListUsages), "GET") => usages::list(context, at).await,
-        (P::ScopeMaps, "GET") => scope_maps::list(context, at).await,
-        (P::ScopeMap(name), "GET") => scope_maps::get(context, at, &name).await,
-        (P::ScopeMap(name), "PUT") => {
-            scope_maps::put(context, at, &name, &body::read(body).await?).await
-        }
-        (P::ScopeMap(name), "PATCH") => {
-            scope_maps::patch(context, at, &name, &body::read(body).await?).await
-        }
-        (P::ScopeMap(name), "DELETE") => scope_maps::delete(context, at, &name).await,
-        (P::Tokens, "GET") => tokens::list(context, at).await,
-        (P::Token(name), "GET") => tokens::get(context, at, &name).await,
-        (P::Token(name), "PUT") => tokens::put(context, at, &name, &body::read(body).await?).await,
-        (P::Token(name), "PATCH") => {
-            tokens::patch(context, at, &name, &body::read(body).await?).await
-        }
-        (P::Token(name), "DELETE") => tokens::delete(context, at, &name).await,
-        (P::Absent(kind, name), method) => absent::answer(context, at, kind, name, method),
-        (P::AbsentAction(kind), _) => absent::refuse(context, at, kind),
-        (_, method) => Err(RequestError::MethodNotAllowed(method.to_owned()).into()),
-    }
-}
+pub(super) use self::path::RegistryPath;
+pub(super) use self::resource::{AllRegistries, list};
+pub(super) use self::router::answer;

@@ -1,19 +1,18 @@
 //! Whether a registry name is available: `checkNameAvailability`, for `az acr check-name`.
 //!
-//! Called by the dispatch. Names are global, so the answer does not say who has a taken name.
+//! Called by the router. Names are global, so the answer does not say who has a taken name.
 
 use axum::response::Response;
 use azure_emulator_core::identity::SUBSCRIPTION;
 use serde_json::{Value, json};
 
 use super::document::login_server;
-use super::path::scope_of;
-use super::refusal::Refusal;
-use super::{TYPE, properties};
+use super::path::{TYPE, scope_of};
+use super::properties;
 use crate::arm::body::Fields;
 use crate::arm::context::Context;
-use crate::arm::error::ArmError;
-use crate::arm::json as answer;
+use crate::arm::error::{ArmError, Refusal};
+use crate::arm::reply::json as answer;
 use crate::registry::RegistryName;
 
 const CHECK: &str = "Microsoft.ContainerRegistry/checkNameAvailability/read";

@@ -1,21 +1,23 @@
 //! Registries: created, described anew, updated, shown, listed and deleted.
 //!
-//! Called by the dispatch of registries. A request creates or changes the registry as a whole or not at all, and the
+//! Called by the router of registries. A request creates or changes the registry as a whole or not at all, and the
 //! answer shows its new state. A registry that is created here requires a login, unlike the default registry.
 
 use axum::response::Response;
 use azure_emulator_core::listing::Resource;
+use futures::FutureExt as _;
+use futures::future::{self, BoxFuture};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::TYPE;
 use super::description::{Description, Meant};
 use super::document::{as_resource, document, key_identifier};
-use super::path::{RegistryPath, scope_of};
-use super::refusal::Refusal;
+use super::path::{RegistryPath, TYPE, scope_of};
 use crate::arm::context::Context;
-use crate::arm::error::ArmError;
-use crate::arm::{empty, json as answer, json_with, locations};
+use crate::arm::error::{ArmError, Refusal};
+use crate::arm::reply::{empty, json as answer, json_with};
+use crate::arm::resource_type::ResourceType;
+use crate::arm::state::Arm;
 use crate::registry::{
     Author, IdentityRef, IdentityResource, ManageError, NewRegistry, Principal, Profile, Registry,
     RegistryName, ResourceGroup,
@@ -96,12 +98,28 @@ pub(in crate::arm) async fn list(
     Ok(answer(json!({ "value": value })))
 }
 
-/// The registries that the caller may see, as in a list of resources of every type.
-pub(in crate::arm) fn resources(
-    context: &Context,
-    group: Option<&ResourceGroup>,
-) -> Result<Vec<Resource>, ArmError> {
-    Ok(readable(context, group)?.iter().map(as_resource).collect())
+/// All registries, as a resource type.
+pub(in crate::arm) struct AllRegistries;
+
+impl ResourceType for AllRegistries {
+    fn shown<'a>(
+        &self,
+        context: &'a Context,
+        group: Option<&'a ResourceGroup>,
+    ) -> BoxFuture<'a, Result<Vec<Resource>, ArmError>> {
+        let readable = readable(context, group);
+        future::ready(readable.map(|all| all.iter().map(as_resource).collect())).boxed()
+    }
+
+    fn ids<'a>(
+        &self,
+        arm: &'a Arm,
+        group: &'a ResourceGroup,
+    ) -> BoxFuture<'a, Result<Vec<String>, ArmError>> {
+        let all = arm.registries.all().into_iter();
+        let here = all.filter(|registry| registry.profile().group == *group);
+        future::ready(Ok(here.map(|registry| registry.resource_id()).collect())).boxed()
+    }
 }
 
 async fn create(
@@ -119,7 +137,7 @@ async fn create(
         is_managed_identity: context.caller.kind.is_managed_identity(),
     };
     let new = NewRegistry { author: Some(author), ..described.new_registry(name, group)? };
-    locations::check(&context.arm, &new.location, Some(TYPE))?;
+    context.arm.check_location(&new.location, Some(TYPE))?;
     let (made, _) =
         context.arm.registries.create(new).await.map_err(|error| refused(context, error))?;
     Ok(made)

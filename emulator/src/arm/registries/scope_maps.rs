@@ -1,6 +1,6 @@
 //! Scope maps, `Microsoft.ContainerRegistry/registries/scopeMaps`: the actions that a token may do on repositories.
 //!
-//! Called by the dispatch of registries. The predefined scope maps are listed among the others and cannot be changed.
+//! Called by the router of registries. The predefined scope maps are listed among the others and cannot be changed.
 
 use axum::response::Response;
 use http::StatusCode;
@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 
 use super::document::when;
 use super::path::RegistryPath;
-use super::refusal::Refusal;
 use crate::arm::body::Fields;
 use crate::arm::context::Context;
-use crate::arm::error::ArmError;
-use crate::arm::{empty, json as answer, json_with};
+use crate::arm::error::{ArmError, Refusal};
+use crate::arm::reply::{empty, json as answer, json_with};
 use crate::registry::{AccessChangeError, AccessName, Registry, ScopeMap, ScopeMapAction};
 
 /// The type's name in paths.
@@ -30,7 +29,7 @@ struct Described {
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let registry = at.found(context)?;
-    let all = registry.scope_maps().await.map_err(|error| Refusal::access(error, &at.id()))?;
+    let all = registry.scope_maps().await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     let value: Vec<Value> = all.iter().map(|map| document(at, &registry, map)).collect();
     Ok(answer(json!({ "value": value })))
 }
@@ -42,7 +41,8 @@ pub(super) async fn get(
 ) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let registry = at.found(context)?;
-    let map = registry.scope_map(name).await.map_err(|error| Refusal::access(error, &at.id()))?;
+    let map =
+        registry.scope_map(name).await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     Ok(answer(document(at, &registry, &map)))
 }
 
@@ -74,7 +74,8 @@ pub(super) async fn patch(
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
     let described = Described::read(body)?;
-    let old = registry.scope_map(name).await.map_err(|error| Refusal::access(error, &at.id()))?;
+    let old =
+        registry.scope_map(name).await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     let description = described.description.unwrap_or(old.description);
     let own = || old.actions.iter().map(|action| action.as_str().to_owned()).collect();
     let actions = described.actions.unwrap_or_else(own);
@@ -93,7 +94,7 @@ pub(super) async fn delete(
     match registry.delete_scope_map(name).await {
         Ok(()) => Ok(empty(StatusCode::OK)),
         Err(AccessChangeError::ScopeMapUnknown(_)) => Ok(empty(StatusCode::NO_CONTENT)),
-        Err(error) => Err(Refusal::access(error, &at.id())),
+        Err(error) => Err(ArmError::of_logins(error, &at.id())),
     }
 }
 
@@ -104,7 +105,7 @@ async fn keep(
     description: &str,
     actions: &[String],
 ) -> Result<ScopeMap, ArmError> {
-    let refused = |error| Refusal::access(error, &at.id());
+    let refused = |error| ArmError::of_logins(error, &at.id());
     let name: AccessName = name.parse().map_err(refused)?;
     registry.put_scope_map(&name, description, actions).await.map_err(refused)
 }

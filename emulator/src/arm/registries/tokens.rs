@@ -1,6 +1,6 @@
 //! Tokens: `Microsoft.ContainerRegistry/registries/tokens`, names with up to two passwords and a scope map.
 //!
-//! Called by the dispatch of registries. `generateCredentials` makes passwords, and they are not shown here; a PATCH
+//! Called by the router of registries. `generateCredentials` makes passwords, and they are not shown here; a PATCH
 //! that lists passwords removes the others.
 
 use axum::response::Response;
@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 
 use super::document::when;
 use super::path::RegistryPath;
-use super::refusal::Refusal;
 use super::scope_maps;
 use crate::arm::body::Fields;
 use crate::arm::context::Context;
-use crate::arm::error::ArmError;
-use crate::arm::{empty, json as answer, json_with};
+use crate::arm::error::{ArmError, Refusal};
+use crate::arm::reply::{empty, json as answer, json_with};
 use crate::registry::{AccessChangeError, AccessName, LoginToken, PasswordName, TokenPassword};
 
 /// The type's name in paths.
@@ -34,7 +33,7 @@ struct Described {
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let all =
-        at.found(context)?.tokens().await.map_err(|error| Refusal::access(error, &at.id()))?;
+        at.found(context)?.tokens().await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     let value: Vec<Value> = all.iter().map(|token| document(at, token)).collect();
     Ok(answer(json!({ "value": value })))
 }
@@ -46,7 +45,7 @@ pub(super) async fn get(
 ) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let token = at.found(context)?.token(name).await;
-    let token = token.map_err(|error| Refusal::access(error, &at.id()))?;
+    let token = token.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     Ok(answer(document(at, &token)))
 }
 
@@ -59,15 +58,15 @@ pub(super) async fn put(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
-    let name: AccessName = name.parse().map_err(|error| Refusal::access(error, &at.id()))?;
+    let name: AccessName = name.parse().map_err(|error| ArmError::of_logins(error, &at.id()))?;
     let described = Described::read(at, body)?;
     let map = described.scope_map.ok_or(Refusal::Missing("properties.scopeMapId"))?;
     let is_new = registry.token(name.as_str()).await.is_err();
     let put = registry.put_token(&name, &map, described.enabled.unwrap_or(true)).await;
-    let mut token = put.map_err(|error| Refusal::access(error, &at.id()))?;
+    let mut token = put.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     if let Some(kept) = described.kept {
         let thinned = registry.keep_passwords(name.as_str(), &kept).await;
-        token = thinned.map_err(|error| Refusal::access(error, &at.id()))?;
+        token = thinned.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json_with(status, document(at, &token)))
@@ -83,14 +82,15 @@ pub(super) async fn patch(
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
     let described = Described::read(at, body)?;
-    let old = registry.token(name).await.map_err(|error| Refusal::access(error, &at.id()))?;
-    let name: AccessName = old.name.parse().map_err(|error| Refusal::access(error, &at.id()))?;
+    let old = registry.token(name).await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let name: AccessName =
+        old.name.parse().map_err(|error| ArmError::of_logins(error, &at.id()))?;
     let map = described.scope_map.unwrap_or(old.scope_map);
     let put = registry.put_token(&name, &map, described.enabled.unwrap_or(old.enabled)).await;
-    let mut token = put.map_err(|error| Refusal::access(error, &at.id()))?;
+    let mut token = put.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     if let Some(kept) = described.kept {
         let thinned = registry.keep_passwords(name.as_str(), &kept).await;
-        token = thinned.map_err(|error| Refusal::access(error, &at.id()))?;
+        token = thinned.map_err(|error| ArmError::of_logins(error, &at.id()))?;
     }
     Ok(answer(document(at, &token)))
 }
@@ -106,7 +106,7 @@ pub(super) async fn delete(
     match registry.delete_token(name).await {
         Ok(()) => Ok(empty(StatusCode::OK)),
         Err(AccessChangeError::TokenUnknown(_)) => Ok(empty(StatusCode::NO_CONTENT)),
-        Err(error) => Err(Refusal::access(error, &at.id())),
+        Err(error) => Err(ArmError::of_logins(error, &at.id())),
     }
 }
 

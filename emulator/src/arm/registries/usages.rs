@@ -1,16 +1,15 @@
 //! Usage and limits of a registry: `listUsages`, for `az acr show-usage`.
 //!
-//! Called by the dispatch of registries. The limits are those that Azure documents for each SKU; the emulator does not
+//! Called by the router of registries. The limits are those that Azure documents for each SKU; the emulator does not
 //! enforce them.
 
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::path::RegistryPath;
-use super::refusal::Refusal;
 use crate::arm::context::Context;
 use crate::arm::error::ArmError;
-use crate::arm::json as answer;
+use crate::arm::reply::json as answer;
 use crate::registry::{ManageError, Sku};
 
 const READ: &str = "Microsoft.ContainerRegistry/registries/listUsages/read";
@@ -22,9 +21,9 @@ pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Respons
     let registry = at.found(context)?;
     let id = at.id();
     let stats = registry.stats().await.map_err(ManageError::from)?;
-    let maps = registry.scope_maps().await.map_err(|error| Refusal::access(error, &id))?;
+    let maps = registry.scope_maps().await.map_err(|error| ArmError::of_logins(error, &id))?;
     let maps = maps.iter().filter(|map| !map.is_system_defined()).count();
-    let tokens = registry.tokens().await.map_err(|error| Refusal::access(error, &id))?.len();
+    let tokens = registry.tokens().await.map_err(|error| ArmError::of_logins(error, &id))?.len();
     // Size, webhooks, scope maps and tokens. Azure does not count the predefined scope maps.
     let [size, webhooks, logins] = match registry.profile().sku {
         Sku::Basic => [10 * GIB, 2, 100],

@@ -2,14 +2,14 @@
 //!
 //! A property that is in neither list is ignored, as Azure ignores it.
 
-use super::{Property, Treatment};
+use super::property::{Property, Treatment};
 
 const OPEN: &str = "A registry does not filter callers by address.";
 const ONE_PLACE: &str = "A registry is in one place.";
 
 /// `Microsoft.ContainerRegistry/registries` in version 2025-11-01: what a create or an update may carry, and what is
 /// reported.
-pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
+pub(super) const PROPERTIES: &[Property] = &[
     Property::inert("id", "Reports the resource id."),
     Property::inert("name", "Reports the name. The path of the request names the registry."),
     Property::inert("type", "Reports `Microsoft.ContainerRegistry/registries`."),
@@ -165,7 +165,7 @@ pub(in crate::arm::registries) const PROPERTIES: &[Property] = &[
 ];
 
 /// Properties that other versions of the API have.
-pub(in crate::arm::registries) const ADDED: &[Property] = &[
+pub(super) const ADDED: &[Property] = &[
     Property::only(
         "properties.policies.softDeletePolicy.status",
         "disabled",

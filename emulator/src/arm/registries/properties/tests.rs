@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
-use super::super::path::ABSENT;
-use super::table::PARTS;
-use super::*;
+use super::check::check;
+use super::property::{Property, Treatment};
+use super::table::{ADDED, PARTS, PROPERTIES};
+use crate::arm::path::ABSENT;
 
 /// A body with one value at a path.
 fn with(path: &str, value: &Value) -> Value {

@@ -1,31 +1,19 @@
-//! Resource groups, `Microsoft.Resources/resourceGroups`, and the checks that every resource needs of its group.
+//! The deletion of a group: it deletes every resource in the group, each as if the caller had sent the request.
 //!
-//! Called by the dispatch. The deletion of a group deletes every resource in it, each as if the caller had sent the
-//! request. That takes time, so it is a polled operation. It is durable before it is accepted, and continues after a
-//! restart.
+//! That takes time, so it is a polled operation. It is durable before it is accepted, and continues after a restart.
 
-use axum::response::Response;
-use azure_emulator_core::authority::host_of;
-use azure_emulator_core::authorization::Scope;
-use azure_emulator_core::listing::{Page, TagFilter};
-use http::{Method, Request, StatusCode, Uri};
-use mock_keyvault::control::RequestError;
+use http::{Method, StatusCode};
 use mock_keyvault::vault::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::body::{field, tags, text};
-use super::context::Context;
-use super::error::ArmError;
-use super::path::Target;
-use super::{Arm, empty, json as answer, json_with, locations, operations, path};
-use crate::registry::{Error, Group, Intent, Kind, Location, ManageError, ResourceGroup};
-
-const TYPE: &str = "Microsoft.Resources/resourceGroups";
-const READ: &str = "Microsoft.Resources/subscriptions/resourceGroups/read";
-const WRITE: &str = "Microsoft.Resources/subscriptions/resourceGroups/write";
-const DELETE: &str = "Microsoft.Resources/subscriptions/resourceGroups/delete";
+use super::group::scope;
+use crate::arm::context::Context;
+use crate::arm::error::ArmError;
+use crate::arm::resources::TYPES;
+use crate::arm::state::Arm;
+use crate::registry::{Error, Intent, Kind, ManageError, ResourceGroup};
 
 /// The maximum number of attempts for a deletion that a conflict refuses. The pauses between them add up to 15 seconds.
 const MAX_ATTEMPTS: u32 = 5;
@@ -60,92 +48,18 @@ fn deletion_of(arm: &Arm, name: &ResourceGroup) -> Option<Uuid> {
 }
 
 /// Refuses new resources in a group that is being deleted.
-fn refuse_deleting(arm: &Arm, name: &ResourceGroup) -> Result<(), ArmError> {
+pub(super) fn refuse_deleting(arm: &Arm, name: &ResourceGroup) -> Result<(), ArmError> {
     match deletion_of(arm, name) {
         Some(_) => Err(ArmError::GroupBeingDeleted(name.clone())),
         None => Ok(()),
     }
 }
 
-/// Creates a group, or sets the tags of an existing one from the body.
-pub(super) async fn put(
-    context: &Context,
-    name: ResourceGroup,
-    body: &Value,
-) -> Result<Response, ArmError> {
-    context.require(WRITE, &scope(&name)?)?;
-    refuse_deleting(&context.arm, &name)?;
-    let location: Location = text(body, "location")?.ok_or(ArmError::NoLocation)?.parse()?;
-    locations::check(&context.arm, &location, None)?;
-    let new = Group { name, location, tags: tags(body)? };
-    let registries = &context.arm.registries;
-    if registries.create_group(&new).await? {
-        return Ok(json_with(StatusCode::CREATED, document(&new)));
-    }
-    let known = registries.group(&new.name).await?;
-    if known.location != new.location {
-        return Err(ArmError::GroupElsewhere { asked: new.location, is: known.location });
-    }
-    Ok(answer(document(&registries.tag_group(&new.name, new.tags).await?)))
-}
-
-/// Changes the tags, if the body has any.
-pub(super) async fn patch(
-    context: &Context,
-    name: ResourceGroup,
-    body: &Value,
-) -> Result<Response, ArmError> {
-    context.require(WRITE, &scope(&name)?)?;
-    let registries = &context.arm.registries;
-    let changed = if field(body, "tags").is_null() {
-        registries.group(&name).await
-    } else {
-        registries.tag_group(&name, tags(body)?).await
-    };
-    Ok(answer(document(&changed?)))
-}
-
-pub(super) async fn get(context: &Context, name: ResourceGroup) -> Result<Response, ArmError> {
-    context.require(READ, &scope(&name)?)?;
-    Ok(answer(document(&context.arm.registries.group(&name).await?)))
-}
-
-/// Whether the group exists: 204, or 404 without a body.
-pub(super) async fn exists(context: &Context, name: ResourceGroup) -> Result<Response, ArmError> {
-    context.require(READ, &scope(&name)?)?;
-    match context.arm.registries.group(&name).await {
-        Ok(_) => Ok(empty(StatusCode::NO_CONTENT)),
-        Err(ManageError::NoGroup(_)) => Ok(empty(StatusCode::NOT_FOUND)),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The groups that the caller may see and that have the filter's tag.
-pub(super) async fn list(context: &Context, uri: &Uri) -> Result<Response, ArmError> {
-    let query = uri.query().unwrap_or_default();
-    let tags = TagFilter::of(query).map_err(RequestError::from)?;
-    let page = Page::of(query).map_err(RequestError::from)?;
-    let mut value = Vec::new();
-    for group in context.arm.registries.groups().await? {
-        if tags.selects(group.tags.as_map()) && context.may(READ, &scope(&group.name)?) {
-            value.push(document(&group));
-        }
-    }
-    Ok(answer(page.answer(value, &format!("https://{}{}", context.host, uri.path()))))
-}
-
-/// Begins to delete a group with everything in it; a second request follows the same operation.
-pub(super) async fn delete(context: &Context, name: ResourceGroup) -> Result<Response, ArmError> {
-    context.require(DELETE, &scope(&name)?)?;
-    context.arm.registries.check_group_deletion(&name).await?;
-    let operation = begin_deletion(context, name).await?;
-    let mut response = empty(StatusCode::ACCEPTED);
-    operations::locate(context, &mut response, operation);
-    Ok(response)
-}
-
 /// Makes the deletion durable before it is answered.
-async fn begin_deletion(context: &Context, name: ResourceGroup) -> Result<Uuid, ArmError> {
+pub(super) async fn begin_deletion(
+    context: &Context,
+    name: ResourceGroup,
+) -> Result<Uuid, ArmError> {
     let arm = context.arm.clone();
     let _alone = arm.deleting.lock().await;
     if let Some(operation) = deletion_of(&arm, &name) {
@@ -161,7 +75,7 @@ async fn begin_deletion(context: &Context, name: ResourceGroup) -> Result<Uuid, 
 }
 
 /// Continues the deletion of a group from its last step, as the original caller. Temporary failures are retried.
-pub(super) async fn go_on(arm: &Arm, mut intent: Intent) {
+pub(in crate::arm) async fn go_on(arm: &Arm, mut intent: Intent) {
     // When this lock is granted, all requests admitted before the deletion are done, and none is admitted after it. A
     // slow client can delay the lock, but not the reset that waits for this attempt to end.
     tokio::select! {
@@ -233,35 +147,6 @@ async fn in_use(name: &ResourceGroup, intent: &mut Intent) -> Result<(), Halt> {
     Err(Halt::Conflict(blocked(name, &name.id(), &error)))
 }
 
-/// Refuses a request for something in a group that does not exist or is being deleted. A caller who may not see groups
-/// gets only the refusal of permission. A vault or a role can be deleted after its group; otherwise it could never be
-/// removed.
-pub(super) async fn require_parent(arm: &Arm, request: &Request<()>) -> Result<(), ArmError> {
-    let Some(group) = path::parent_group(request.uri().path()) else { return Ok(()) };
-    let Ok(group) = group.parse::<ResourceGroup>() else { return Ok(()) };
-    match arm.registries.group(&group).await {
-        Err(ManageError::NoGroup(_)) if is_left_over(arm, &group, request)? => Ok(()),
-        Err(error @ ManageError::NoGroup(_)) => {
-            let host = host_of(request).unwrap_or("localhost");
-            let context =
-                Context::of(arm, host, request.headers(), request.extensions(), request.uri())?;
-            context.require(READ, &scope(&group)?)?;
-            Err(error.into())
-        }
-        Err(error) => Err(error.into()),
-        Ok(_) if [Method::PUT, Method::PATCH].contains(request.method()) => {
-            refuse_deleting(arm, &group)
-        }
-        Ok(_) => Ok(()),
-    }
-}
-
-/// Whether a request may delete something that the vault still has in a deleted group.
-fn is_left_over(arm: &Arm, group: &ResourceGroup, request: &Request<()>) -> Result<bool, ArmError> {
-    let is_of_vault = matches!(Target::parse(request.uri().path()), Ok(Target::Vault));
-    Ok(request.method() == Method::DELETE && is_of_vault && arm.gate.is_in_use(&scope(group)?))
-}
-
 /// Deletes everything in a group, including resources that the caller may not see: their refusal is reported. If a
 /// resource remains, so does everything it may use: a registry without its vault or its identity could never serve
 /// again. The error is that of the first remaining resource.
@@ -270,7 +155,7 @@ async fn delete_resources(
     name: &ResourceGroup,
     intent: &Intent,
 ) -> Result<(), Halt> {
-    let mut before = Default::default();
+    let mut before = Vec::new();
     loop {
         let resources = resources(&context.arm, name).await?;
         let Some(next) = resources.iter().flatten().next() else { return Ok(()) };
@@ -294,15 +179,12 @@ async fn delete_resources(
 }
 
 /// The ids of everything in a group, by type. Types whose resources use others come first.
-async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<[Vec<String>; 3], Halt> {
-    let registries = arm.registries.all().into_iter();
-    let registries = registries.filter(|registry| registry.profile().group == *name);
-    let registries = registries.map(|registry| registry.resource_id()).collect();
-    let vaults = arm.gate.vault_ids(name.as_str()).map_err(later)?;
-    let identities = arm.registries.identities().await.map_err(later)?.into_iter();
-    let identities = identities.filter(|identity| identity.resource.group() == name);
-    let identities = identities.map(|identity| identity.resource.to_string()).collect();
-    Ok([registries, vaults, identities])
+async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<Vec<Vec<String>>, Halt> {
+    let mut all = Vec::new();
+    for of_type in TYPES {
+        all.push(of_type.ids(arm, name).await.map_err(later)?);
+    }
+    Ok(all)
 }
 
 /// Deletes a resource in the name of the caller.
@@ -370,22 +252,6 @@ fn halted(error: Error) -> Halt {
         Error::Replaced => Halt::Replaced,
         error => later(error),
     }
-}
-
-/// The form in answers and templates.
-pub(super) fn document(group: &Group) -> Value {
-    json!({
-        "id": group.name.id(),
-        "name": group.name.as_str(),
-        "type": TYPE,
-        "location": group.location.as_str(),
-        "tags": group.tags.as_map(),
-        "properties": { "provisioningState": "Succeeded" },
-    })
-}
-
-fn scope(name: &ResourceGroup) -> Result<Scope, ArmError> {
-    name.id().parse().map_err(|_| ArmError::Content(format!("'{name}' is not a valid group name")))
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
-//! Parses the paths of the control plane: letter case is ignored, slashes may be doubled or trail, names may be
-//! percent-encoded.
+//! The target of a path.
 //!
-//! Called by [`super::answer`]. Unknown paths go to the vault: `Microsoft.KeyVault`, `Microsoft.Authorization`, and
-//! paths that no provider serves, which the vault refuses. Names are checked where they are used, so that each has its
-//! own error.
+//! The router calls it for every request. Unknown paths go to the vault: `Microsoft.KeyVault`,
+//! `Microsoft.Authorization`, and paths that no provider serves, which the vault refuses.
 
 use mock_keyvault::control::RequestError;
 use percent_encoding::percent_decode_str;
 
-use super::deployments::{self, DeploymentPart};
-use super::registries::RegistryPart;
+use super::deployment::{self, DeploymentPart};
+use super::registry::RegistryPart;
 
 /// The provider of identities and its types, in lower case.
 const IDENTITY: &str = "microsoft.managedidentity";
@@ -24,7 +22,7 @@ const DEPLOYMENTS: &str = "deployments";
 
 /// The target of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(in crate::arm) enum Target {
     /// The description of this cloud, needed before sign-in.
     Metadata,
     Tenants,
@@ -115,8 +113,8 @@ pub(super) enum Target {
     Vault,
 }
 
-/// Whether a path belongs to the control plane.
-pub(super) fn is_managed(path: &str) -> bool {
+/// Whether the control plane answers this path.
+pub fn serves(path: &str) -> bool {
     let mut parts = path.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase);
     match parts.next().as_deref() {
         Some("subscriptions" | "providers" | "tenants") => true,
@@ -126,7 +124,7 @@ pub(super) fn is_managed(path: &str) -> bool {
 }
 
 /// The group that contains the target of a path; `None` for a group itself, and for targets outside groups.
-pub(super) fn parent_group(path: &str) -> Option<String> {
+pub(in crate::arm) fn parent_group(path: &str) -> Option<String> {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let is = |part: Option<&str>, word: &str| part.is_some_and(|it| it.eq_ignore_ascii_case(word));
     if !is(parts.next(), "subscriptions") || parts.next().is_none() {
@@ -139,8 +137,8 @@ pub(super) fn parent_group(path: &str) -> Option<String> {
 
 impl Target {
     /// The target of a path.
-    pub(super) fn parse(path: &str) -> Result<Self, RequestError> {
-        if !is_managed(path) {
+    pub(in crate::arm) fn parse(path: &str) -> Result<Self, RequestError> {
+        if !serves(path) {
             return Err(RequestError::nothing_at(path));
         }
         let mut parts = Vec::new();
@@ -226,7 +224,7 @@ impl Target {
             ["subscriptions", _, "resourcegroups", _, DEPLOYMENTS, _, ..] => {
                 Self::deployment(&parts, 5)
             }
-            folded if deployments::is_elsewhere(folded) => Self::DeploymentElsewhere,
+            folded if deployment::is_elsewhere(folded) => Self::DeploymentElsewhere,
             ["subscriptions", _, "resources"] => {
                 Self::Resources { subscription: part(1), group: None }
             }
@@ -348,10 +346,10 @@ mod tests {
             ("/providers/Microsoft.Authorization/roleDefinitions", Target::Vault),
         ] {
             assert_eq!(Target::parse(path).unwrap(), target, "{path}");
-            assert!(is_managed(path), "{path}");
+            assert!(serves(path), "{path}");
         }
         for path in ["/", "/metadata/identity/oauth2/token", "/keys", "/v2/"] {
-            assert!(!is_managed(path), "{path}");
+            assert!(!serves(path), "{path}");
             assert!(Target::parse(path).is_err(), "{path}");
         }
         assert!(Target::parse("/subscriptions/%ff").is_err());
@@ -372,7 +370,7 @@ mod tests {
         fn no_path_panics(path in "\\PC{0,60}") {
             let _ = Target::parse(&path);
             let _ = parent_group(&path);
-            let _ = is_managed(&path);
+            let _ = serves(&path);
         }
     }
 }

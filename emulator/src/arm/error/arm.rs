@@ -11,11 +11,13 @@ use mock_keyvault::control::{RequestError, refusal};
 use serde_json::Value;
 use thiserror::Error;
 
-use super::deployments::DeploymentError;
-use super::locations;
-use super::registries::Refusal;
+use super::deployment::DeploymentError;
+use super::registry::Refusal;
+use super::sentence::sentence;
+use crate::arm::locations;
 use crate::registry::{
-    Error as DomainError, Location, ManageError, PlatformError, ResourceError, ResourceGroup,
+    AccessChangeError, Error as DomainError, Location, ManageError, PlatformError, ResourceError,
+    ResourceGroup,
 };
 
 /// Why a request is refused.
@@ -173,13 +175,29 @@ impl IntoResponse for ArmError {
 }
 
 impl ArmError {
+    /// The refusal of a change to a registry's logins. `id` is that of the registry.
+    pub(in crate::arm) fn of_logins(error: AccessChangeError, id: &str) -> Self {
+        let refusal = match error {
+            AccessChangeError::AdminDisabled => Refusal::AdminDisabled(id.to_owned()),
+            AccessChangeError::TokenUnknown(name) => {
+                Refusal::NoPart(format!("{id}/tokens/{}", shorten(&name)))
+            }
+            AccessChangeError::ScopeMapUnknown(name) => {
+                Refusal::NoPart(format!("{id}/scopeMaps/{}", shorten(&name)))
+            }
+            AccessChangeError::Registry(error) => return ManageError::from(error).into(),
+            other => Refusal::Access(other),
+        };
+        refusal.into()
+    }
+
     /// The `error` of the answer, for an operation that failed with it.
-    pub(super) async fn report(self) -> Value {
+    pub(in crate::arm) async fn report(self) -> Value {
         self.status_and_report().await.1
     }
 
     /// The `error` and the status of the answer.
-    pub(super) async fn status_and_report(self) -> (StatusCode, Value) {
+    pub(in crate::arm) async fn status_and_report(self) -> (StatusCode, Value) {
         let response = self.into_response();
         let status = response.status();
         let collected = response.into_body().collect().await;
@@ -187,6 +205,10 @@ impl ArmError {
         let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         (status, body["error"].clone())
     }
+}
+
+fn shorten(name: &str) -> String {
+    name.chars().take(100).collect()
 }
 
 /// An invalid name. The codes are Azure's; its messages name the resource as ours do.
@@ -201,18 +223,6 @@ fn of_name(error: &ResourceError) -> Response {
         ResourceError::Identity(_) => "InvalidIdentity",
     };
     refusal(StatusCode::BAD_REQUEST, code, &sentence(error))
-}
-
-/// The domain's errors begin in lower case and have no full stop; Azure's are sentences.
-pub(super) fn sentence(error: &impl std::fmt::Display) -> String {
-    let text = error.to_string();
-    let mut letters = text.chars();
-    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
-    let mut text: String = first.chain(letters).collect();
-    if !text.ends_with('.') {
-        text.push('.');
-    }
-    text
 }
 
 fn of_domain(error: &ManageError) -> Response {

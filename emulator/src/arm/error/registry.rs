@@ -7,9 +7,9 @@
 use http::StatusCode;
 use thiserror::Error;
 
-use crate::arm::error::{ArmError, sentence};
+use super::sentence::sentence;
 use crate::keys::InvalidKeyId;
-use crate::registry::{AccessChangeError, Error as DomainError, ManageError};
+use crate::registry::{AccessChangeError, Error as DomainError};
 
 /// Why a request for a registry is refused. Nothing was changed.
 #[derive(Debug, Error)]
@@ -132,24 +132,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal of a change to a registry's logins. `id` is that of the registry.
-    pub(super) fn access(error: AccessChangeError, id: &str) -> ArmError {
-        let refusal = match error {
-            AccessChangeError::AdminDisabled => Self::AdminDisabled(id.to_owned()),
-            AccessChangeError::TokenUnknown(name) => {
-                Self::NoPart(format!("{id}/tokens/{}", shorten(&name)))
-            }
-            AccessChangeError::ScopeMapUnknown(name) => {
-                Self::NoPart(format!("{id}/scopeMaps/{}", shorten(&name)))
-            }
-            AccessChangeError::Registry(error) => return ManageError::from(error).into(),
-            other => Self::Access(other),
-        };
-        refusal.into()
-    }
-
     /// Status and code, in one table. The message is the error's own text.
-    pub(in crate::arm) fn wire(&self) -> (StatusCode, &'static str) {
+    pub(super) fn wire(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
             Self::OtherLocation { .. } => (S::CONFLICT, "InvalidResourceLocation"),
@@ -193,8 +177,4 @@ fn access(error: &AccessChangeError) -> (StatusCode, &'static str) {
         }
         AccessChangeError::Registry(_) => (S::INTERNAL_SERVER_ERROR, "InternalServerError"),
     }
-}
-
-fn shorten(name: &str) -> String {
-    name.chars().take(100).collect()
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use thiserror::Error;
 
-use super::super::template::{TemplateError, TextError};
+use crate::arm::template::{TemplateError, TextError};
 use crate::registry::DeploymentName;
 
 /// Why it is refused.
@@ -36,7 +36,7 @@ pub enum DeploymentError {
 
 impl DeploymentError {
     /// Status and code. An error of the caller is never a 5xx.
-    pub(in crate::arm) fn wire(&self) -> (StatusCode, &'static str) {
+    pub(super) fn wire(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Text(_) => (StatusCode::BAD_REQUEST, "InvalidRequestContent"),
             Self::Template(error) => (StatusCode::BAD_REQUEST, error.code()),

@@ -26,7 +26,7 @@ pub(in crate::arm) enum DeploymentPart {
 
 impl DeploymentPart {
     /// Parses the part after the name. `None`: it belongs to no deployment.
-    pub(in crate::arm) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
+    pub(super) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
         let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
         let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
         Some(match rest.as_slice() {
@@ -43,7 +43,7 @@ impl DeploymentPart {
 }
 
 /// Whether a path, in lower case, belongs to a deployment to another scope than a resource group.
-pub(in crate::arm) fn is_elsewhere(folded: &[&str]) -> bool {
+pub(super) fn is_elsewhere(folded: &[&str]) -> bool {
     match folded {
         ["subscriptions", _, rest @ ..]
         | ["providers", "microsoft.management", "managementgroups", _, rest @ ..] => {

@@ -31,11 +31,11 @@ struct Flags {
 /// The deployments that were running at a moment. Readers must take this before they read a deployment's row: if it was
 /// running here and its row has no end, it has not ended.
 #[derive(Debug)]
-pub(super) struct UnderWay(HashSet<String>);
+pub(in crate::arm) struct UnderWay(HashSet<String>);
 
 /// Marks a deployment as running until dropped.
 #[derive(Debug)]
-pub(super) struct Guard {
+pub(in crate::arm) struct Guard {
     running: Running,
     id: String,
     flags: Arc<Flags>,
@@ -46,7 +46,7 @@ pub(super) struct Guard {
 impl Running {
     /// Marks a deployment as running. `None`: it is running already. If its end is being written, this waits, so that a
     /// client that has read that it succeeded can deploy again at once.
-    pub(super) async fn begin(&self, id: &str) -> Option<Guard> {
+    pub(in crate::arm) async fn begin(&self, id: &str) -> Option<Guard> {
         let id = id.to_lowercase();
         let mut changes = self.0.changes.subscribe();
         loop {
@@ -66,24 +66,24 @@ impl Running {
     }
 
     /// Marks an interrupted deployment as running until it continues.
-    pub(super) fn hold(&self, id: &str) {
+    pub(in crate::arm) fn hold(&self, id: &str) {
         self.all().insert(id.to_lowercase(), Arc::default());
     }
 
     /// Takes over the mark of an interrupted deployment that continues.
-    pub(super) fn resume(&self, id: &str) -> Guard {
+    pub(in crate::arm) fn resume(&self, id: &str) -> Guard {
         let id = id.to_lowercase();
         let flags = Arc::clone(self.all().entry(id.clone()).or_default());
         self.guard(id, flags)
     }
 
     /// All that are running now.
-    pub(super) fn now(&self) -> UnderWay {
+    pub(in crate::arm) fn now(&self) -> UnderWay {
         UnderWay(self.all().keys().cloned().collect())
     }
 
     /// Asks a deployment to stop. False: it is not running.
-    pub(super) fn cancel(&self, id: &str) -> bool {
+    pub(in crate::arm) fn cancel(&self, id: &str) -> bool {
         let all = self.all();
         let found = all.get(&id.to_lowercase());
         found.inspect(|flags| flags.is_stopped.store(true, Ordering::Release)).is_some()
@@ -100,24 +100,24 @@ impl Running {
 }
 
 impl UnderWay {
-    pub(super) fn has(&self, id: &str) -> bool {
+    pub(in crate::arm) fn has(&self, id: &str) -> bool {
         self.0.contains(&id.to_lowercase())
     }
 }
 
 impl Guard {
     /// Whether a client cancelled it.
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(in crate::arm) fn is_stopped(&self) -> bool {
         self.flags.is_stopped.load(Ordering::Acquire)
     }
 
     /// Announces that its end will be written. From now on, a new deployment of its name waits until this is dropped.
-    pub(super) fn ending(&self) {
+    pub(in crate::arm) fn ending(&self) {
         self.flags.is_ending.store(true, Ordering::Release);
     }
 
     /// Keeps the deployment marked as running: the next attempt continues it.
-    pub(super) fn keep(&self) {
+    pub(in crate::arm) fn keep(&self) {
         self.is_kept.store(true, Ordering::Release);
     }
 }
