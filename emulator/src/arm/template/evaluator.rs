@@ -5,7 +5,7 @@
 //! this file has the functions that use the template, its deployment or resources.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +14,8 @@ use super::expression::{Expression, Text};
 use super::facts::{Facts, Known, Need};
 use super::functions::{self, kind_of};
 use super::ids;
+use super::part::part;
+use super::source::{Declared, Halt, Place, Source};
 
 /// The maximum depth of nested evaluations: values in values, calls in calls, variables of variables.
 const MAX_DEPTH: usize = 160;
@@ -23,47 +25,6 @@ const MAX_VALUE_DEPTH: usize = super::text::MAX_DEPTH;
 
 /// The maximum size of everything evaluated: bytes of text, and a few more for each value.
 const MAX_SIZE: usize = 16 << 20;
-
-/// Why an evaluation stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Halt {
-    /// A lookup is needed first.
-    Needs(Need),
-    /// The expression is invalid.
-    Error(ExpressionError),
-}
-
-impl From<ExpressionError> for Halt {
-    fn from(error: ExpressionError) -> Self {
-        Self::Error(error)
-    }
-}
-
-/// The place of an expression: not every function is allowed everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// The default value of a parameter.
-    Default,
-    /// Everything that is known before the deployment starts.
-    Static,
-    /// The properties of a resource, and outputs.
-    Running,
-}
-
-/// A named value that is not evaluated yet.
-pub(super) enum Source<'a> {
-    /// The value itself; nothing in it is evaluated.
-    Given(&'a Value),
-    /// An expression to evaluate at this place.
-    Written(&'a Value, Place),
-}
-
-/// A resource of the template, as references find it.
-pub(super) struct Declared<'a> {
-    pub(super) id: &'a str,
-    pub(super) name: &'a str,
-    pub(super) api_version: &'a str,
-}
 
 /// Evaluates the expressions of one template.
 pub(super) struct Evaluator<'a> {
@@ -171,7 +132,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn of_expression(&self, expression: &Expression) -> Result<Value, Halt> {
+    pub(super) fn of_expression(&self, expression: &Expression) -> Result<Value, Halt> {
         let _level = self.enter()?;
         match expression {
             Expression::Text(text) => Ok(Value::String(text.clone())),
@@ -398,83 +359,4 @@ fn texts<'v>(function: &str, values: &'v [Value]) -> Result<Vec<&'v str>, Halt> 
         value.as_str().ok_or_else(|| takes(function, "its arguments must be of type 'String'."))
     });
     texts.collect()
-}
-
-/// A part of a value: a property, whose letter case is ignored, or an element of a list.
-fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> {
-    match (value, key) {
-        (Value::Object(mut members), Value::String(name)) => {
-            if let Some(found) = members.remove(name) {
-                return Ok(found);
-            }
-            let found =
-                members.keys().find(|key| key.to_lowercase() == name.to_lowercase()).cloned();
-            match found.and_then(|key| members.remove(&key)) {
-                Some(found) => Ok(found),
-                None => Err(ExpressionError::NoProperty {
-                    name: name.clone(),
-                    available: members.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
-                }),
-            }
-        }
-        (Value::Array(mut values), key) if key.is_i64() => {
-            let (index, length) = (key.as_i64().unwrap_or_default(), values.len());
-            match usize::try_from(index).ok().filter(|at| *at < length) {
-                Some(at) => Ok(values.swap_remove(at)),
-                None => Err(ExpressionError::OutOfBounds { index, length }),
-            }
-        }
-        (value, key) => Err(ExpressionError::NoParts {
-            key: key.as_str().map_or_else(|| key.to_string(), str::to_owned),
-            kind: kind_of(&value),
-        }),
-    }
-}
-
-/// The references of a value at run time: the first argument of each such call, if it can be evaluated before.
-pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut BTreeSet<String>) {
-    let mut in_text = |text: &str| {
-        if let Ok(Text::Expression(expression)) = Text::of(text) {
-            in_expression(evaluator, &expression, found);
-        }
-    };
-    match written {
-        Value::String(text) => in_text(text),
-        Value::Array(values) => {
-            for value in values {
-                references(evaluator, value, found);
-            }
-        }
-        Value::Object(members) => {
-            members.keys().for_each(|key| in_text(key));
-            for value in members.values() {
-                references(evaluator, value, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn in_expression(evaluator: &Evaluator<'_>, expression: &Expression, found: &mut BTreeSet<String>) {
-    match expression {
-        Expression::Call { name, arguments } => {
-            let name = name.to_lowercase();
-            if name == "reference" || (name.starts_with("list") && name.len() > 4) {
-                let named = arguments.first().map(|first| evaluator.of_expression(first));
-                if let Some(Ok(Value::String(named))) = named {
-                    found.insert(named);
-                }
-            }
-            for argument in arguments {
-                in_expression(evaluator, argument, found);
-            }
-        }
-        Expression::Access { of, steps } => {
-            in_expression(evaluator, of, found);
-            for step in steps {
-                in_expression(evaluator, step, found);
-            }
-        }
-        Expression::Text(_) | Expression::Integer(_) => {}
-    }
 }

@@ -15,15 +15,21 @@ mod expression;
 mod facts;
 mod functions;
 mod ids;
+mod names;
 mod order;
 mod parameters;
+mod part;
 mod plan;
+mod references;
+mod resource;
+mod source;
 mod text;
 
 pub use self::error::{ExpressionError, TemplateError};
 pub use self::expression::{Expression, Text};
 pub use self::facts::{Facts, Known, Need};
-pub use self::plan::{Plan, Resource, Unready};
+pub use self::plan::Plan;
+pub use self::resource::{Resource, Unready};
 pub use self::text::{MAX_DEPTH, TextError, read};
 
 #[cfg(test)]

@@ -6,9 +6,10 @@
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
-use super::evaluator::{Evaluator, Halt, Place, Source};
+use super::evaluator::Evaluator;
 use super::facts::Facts;
 use super::functions::kind_of;
+use super::source::{Halt, Place, Source};
 
 /// The types that a parameter or an output can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
